@@ -1,0 +1,83 @@
+"""The ports through which wall time and blocking work enter a daemon.
+
+Nothing else in the project reads the wall clock or starts a thread. That is what lets
+the real headend and real agents run for a simulated week under Trio's ``MockClock``:
+there, blocking work runs inline (a mock clock would jump hours while a thread works)
+and wall time follows Trio's time.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+
+class RunBlocking(Protocol):
+    """Runs ``work`` where it may block, and returns its result or raises its error.
+
+    Cancellation: not abandoned; a call that has begun is waited for.
+    """
+
+    async def __call__(
+        self, work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
+    ) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Wall time and blocking work of one process, passed to whatever needs them."""
+
+    wall_us: Callable[[], int]
+    """Now, UTC, in microseconds since the epoch."""
+    run_blocking: RunBlocking
+    """The one way to do blocking work."""
+
+
+async def _in_thread(
+    work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
+) -> T:
+    return await trio.to_thread.run_sync(work, limiter=limiter)
+
+
+async def _inline(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:
+    # The same two checkpoints as a thread would have, so that tasks interleave alike.
+    if limiter is None:
+        await trio.lowlevel.checkpoint()
+        return work()
+    async with limiter:
+        return work()
+
+
+def real_runtime() -> Runtime:
+    """The runtime of a daemon: the machine's clock, Trio's worker threads."""
+    return Runtime(wall_us=lambda: time.time_ns() // 1000, run_blocking=_in_thread)
+
+
+def virtual_runtime(start_us: int) -> Runtime:
+    """The runtime under ``trio.testing.MockClock``.
+
+    Wall time is ``start_us`` (microseconds since the epoch) plus Trio's time since this
+    call; blocking work runs inline. Call it inside ``trio.run``.
+    """
+    started = trio.current_time()
+    return Runtime(
+        wall_us=lambda: start_us + round((trio.current_time() - started) * 1e6),
+        run_blocking=_inline,
+    )
+
+
+@contextmanager
+def shielded_for(seconds: float) -> Iterator[trio.CancelScope]:
+    """A shield with a deadline: clean-up may await, but not for ever.
+
+    The only way the project shields anything. ``scope.cancelled_caught`` tells whether
+    the time ran out.
+    """
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
+        yield scope
