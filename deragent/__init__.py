@@ -1,0 +1,3 @@
+"""The agent: one outbound-only process a site, between its devices and the headend."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""Sessions: a supervised task group for each agent's stream."""
+
+from derhead.sessions.records import HeartbeatRecord, SessionRecord
+
+__all__ = ["HeartbeatRecord", "SessionRecord"]

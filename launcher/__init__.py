@@ -1,0 +1,1 @@
+"""Starts fleets of simulated agents, for bring-up."""

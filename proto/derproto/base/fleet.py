@@ -1,0 +1,118 @@
+"""Sites and assets as ``assets.yaml`` describes them: what headend, agent and launcher agree on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class AssetKind(StrEnum):
+    """What a DER is."""
+
+    SOLAR = "solar"
+    BATTERY = "battery"
+    EV_CHARGER = "ev_charger"
+    LOAD = "load"
+    GENERATOR = "generator"
+
+
+class FailsafeAction(StrEnum):
+    """What an agent does with an asset once the headend has been silent too long."""
+
+    DEFAULT = "default"
+    """Hold ``default_mw``."""
+    RELEASE = "release"
+    """Give the device back to its own control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Range of active power that an asset may be told, MW, positive = generation."""
+
+    min_mw: float
+    max_mw: float
+
+    def __contains__(self, mw: float) -> bool:
+        return self.min_mw <= mw <= self.max_mw
+
+
+@dataclass(frozen=True, slots=True)
+class Failsafe:
+    """When and how an agent acts alone."""
+
+    after_s: float = 60.0
+    """Silence of the headend before it acts, seconds; 0 = hold until the window ends."""
+    action: FailsafeAction = FailsafeAction.DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """Which driver speaks to the device, and that driver's own keys."""
+
+    driver: str = "simulated"
+    options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place with assets behind one grid connection."""
+
+    id: str
+    """UUID, lower case with hyphens."""
+    name: str
+    """Unique among sites."""
+    timezone: str | None = None
+    """IANA name, for people; all times stay UTC."""
+    agent: str | None = None
+    """The only agent that may claim this site's assets; None = any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One DER."""
+
+    id: str
+    """UUID, lower case with hyphens."""
+    name: str
+    """Unique across the fleet."""
+    site_id: str
+    kind: AssetKind
+    rated_mw: float
+    """Greatest magnitude of its active power, MW, above 0."""
+    limits: Limits
+    default_mw: float = 0.0
+    """What it is told at the end of a setpoint's window, MW."""
+    tolerance_pct: float = 5.0
+    """How near to a setpoint counts as reached, % of ``rated_mw``."""
+    failsafe: Failsafe = Failsafe()
+    agent: str | None = None
+    """The only agent that may claim it; None = as the site says."""
+    energy_mwh: float | None = None
+    """Usable energy of a battery, MWh, above 0; None for other kinds."""
+    device: DeviceSpec = DeviceSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All sites and assets, in the file's order."""
+
+    sites: Mapping[str, Site]
+    """By id."""
+    assets: Mapping[str, Asset]
+    """By id."""
+
+    def find_asset(self, id_or_name: str) -> Asset | None:
+        """The asset of that UUID (any case) or of that unique name."""
+        found = self.assets.get(id_or_name.lower())
+        if found is not None:
+            return found
+        return next((a for a in self.assets.values() if a.name == id_or_name), None)
+
+    def assets_of(self, site_id: str) -> tuple[Asset, ...]:
+        """The site's assets, in the file's order."""
+        return tuple(a for a in self.assets.values() if a.site_id == site_id)
+
+    def agent_allowed(self, asset: Asset, agent_id: str) -> bool:
+        """Whether the file lets this agent claim the asset."""
+        named = asset.agent or self.sites[asset.site_id].agent
+        return named is None or named == agent_id
