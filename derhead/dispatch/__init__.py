@@ -1,5 +1,20 @@
 """Dispatches: their life (pure) and the desk that leads them through it."""
 
-from derhead.dispatch.lifecycle import ENDED, Dispatch, State, StateChange
+from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
+from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
+from derhead.dispatch.order import Order
+from derhead.dispatch.wire import read_report, write_setpoint
 
-__all__ = ["ENDED", "Dispatch", "State", "StateChange"]
+__all__ = [
+    "ENDED",
+    "DeskStatistics",
+    "Dispatch",
+    "DispatchDesk",
+    "DispatchStore",
+    "Order",
+    "Reported",
+    "State",
+    "StateChange",
+    "read_report",
+    "write_setpoint",
+]

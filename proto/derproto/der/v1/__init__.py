@@ -499,11 +499,17 @@ class RefusalReason(betterproto2.Enum):
     The session was not granted the asset.
     """
 
+    TIME_OUT_OF_RANGE = 2
+    """
+    ts_us is not a time between 1970 and 9999.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
             0: "REFUSAL_REASON_UNSPECIFIED",
             1: "REFUSAL_REASON_ASSET_REFUSED",
+            2: "REFUSAL_REASON_TIME_OUT_OF_RANGE",
         }
 
     @classmethod
@@ -511,6 +517,7 @@ class RefusalReason(betterproto2.Enum):
         return {
             "REFUSAL_REASON_UNSPECIFIED": 0,
             "REFUSAL_REASON_ASSET_REFUSED": 1,
+            "REFUSAL_REASON_TIME_OUT_OF_RANGE": 2,
         }
 
 
@@ -1086,7 +1093,7 @@ default_message_pool.register_message("der.v1", "TelemetryAck", TelemetryAck)
 @dataclass(eq=False, repr=False)
 class Welcome(betterproto2.Message):
     """
-    Answers Register.
+    Answers Register, unless the headend will not have the session: then Goodbye does.
     """
 
     session_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)

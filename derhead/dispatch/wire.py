@@ -1,0 +1,63 @@
+"""Between the dispatch's life and the messages of ``der.v1``: pure translation."""
+
+import math
+from uuid import UUID
+
+from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derproto.der.v1 import DispatchReason, DispatchReport, DispatchState, Setpoint
+
+_STATES = {
+    DispatchState.RECEIVED: State.RECEIVED,
+    DispatchState.STARTED: State.STARTED,
+    DispatchState.COMPLETED: State.COMPLETED,
+    DispatchState.REJECTED: State.REJECTED,
+    DispatchState.FAILED: State.FAILED,
+    DispatchState.CANCELLED: State.CANCELLED,
+    DispatchState.SUPERSEDED: State.SUPERSEDED,
+    DispatchState.EXPIRED: State.EXPIRED,
+}
+_REASONS = {reason.value: reason.name for reason in DispatchReason if reason.value != 0}
+_MAX_DETAIL = 256
+
+
+def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
+    """The dispatch's id and what its agent says of it, or what is wrong with the message."""
+    try:
+        dispatch_id = str(UUID(report.dispatch_id))
+    except ValueError:
+        return f"dispatch_report.dispatch_id: {report.dispatch_id[:64]!r} is not a UUID"
+    state = _STATES.get(report.state)
+    if state is None:
+        return f"dispatch_report.state: {int(report.state)} is not a state an agent reports"
+    applied = report.applied_mw
+    return dispatch_id, Reported(
+        state=state,
+        reason=_REASONS.get(int(report.reason)),
+        detail=report.detail[:_MAX_DETAIL] or None,
+        applied_mw=applied if applied is not None and math.isfinite(applied) else None,
+    )
+
+
+def write_setpoint(
+    dispatch: Dispatch, asset_index: int, *, now_us: int, session_us: int
+) -> Setpoint | None:
+    """The message that hands ``dispatch`` to its agent; None if it is too late to.
+
+    Both times in it are relative to ``session_us``, the headend's time since its Welcome,
+    so that a message that waits in a stalled link never lengthens the window.
+
+    Units: ``now_us`` microseconds since the epoch, ``session_us`` microseconds.
+    """
+    end_us = dispatch.end_us
+    if dispatch.ended or (end_us is not None and now_us >= end_us):
+        return None
+    return Setpoint(
+        dispatch_id=dispatch.id,
+        asset_index=asset_index,
+        mw=dispatch.mw,
+        priority=dispatch.priority,
+        start_delay_us=max(0, dispatch.start_us - now_us),
+        remaining_us=None if end_us is None else end_us - now_us,
+        sent_at_session_us=session_us,
+        ramp_mw_per_s=dispatch.ramp_mw_per_s,
+    )

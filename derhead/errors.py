@@ -1,0 +1,5 @@
+"""Errors that cross the borders between the headend's domains."""
+
+
+class JournalError(Exception):
+    """The journal could not store a record: nothing of it has happened."""

@@ -1,0 +1,66 @@
+"""What of an agent's telemetry is durable or refused and not yet said: pure.
+
+Acknowledgements conflate: ranges that touch merge, so that however slowly an agent reads,
+what waits for it stays small.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from derhead.telemetry import RefusedRows
+from derproto.der.v1 import RefusedRange, SeqRange, TelemetryAck
+
+T = TypeVar("T")
+
+MAX_RANGES = 1024
+"""Ranges in one message; more wait for the next."""
+
+
+class PendingAcks:
+    """Ranges by boot, merged as they come."""
+
+    def __init__(self) -> None:
+        self._durable: dict[int, list[tuple[int, int]]] = {}
+        self._refused: dict[int, list[RefusedRows]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._durable or self._refused)
+
+    def add(
+        self, boot_id: int, durable: Iterable[tuple[int, int]], refused: Iterable[RefusedRows] = ()
+    ) -> None:
+        """Notes runs of sequence numbers, both ends included."""
+        for first, last in durable:
+            ranges = self._durable.setdefault(boot_id, [])
+            if ranges and ranges[-1][1] + 1 == first:
+                ranges[-1] = (ranges[-1][0], last)
+            else:
+                ranges.append((first, last))
+        for rows in refused:
+            self._refused.setdefault(boot_id, []).append(rows)
+
+    def take(self) -> TelemetryAck | None:
+        """The next message, or None when all is said. One boot a message."""
+        boot_id = next(iter(self._durable), None) or next(iter(self._refused), None)
+        if boot_id is None:
+            return None
+        durable = _take(self._durable, boot_id)
+        refused = _take(self._refused, boot_id)
+        return TelemetryAck(
+            boot_id=boot_id,
+            durable=[SeqRange(first=first, last=last) for first, last in durable],
+            refused=[
+                RefusedRange(rows=SeqRange(first=rows.first, last=rows.last), reason=rows.reason)
+                for rows in refused
+            ],
+        )
+
+
+def _take(pending: dict[int, list[T]], boot_id: int) -> list[T]:
+    ranges = pending.get(boot_id, [])
+    taken, rest = ranges[:MAX_RANGES], ranges[MAX_RANGES:]
+    if rest:
+        pending[boot_id] = rest
+    else:
+        pending.pop(boot_id, None)
+    return taken

@@ -1,0 +1,36 @@
+"""Which agents a client certificate speaks for: pure.
+
+A certificate names its agent as a URI in its subject alternative names,
+``urn:der:agent:<agent_id>``.
+"""
+
+from collections.abc import Mapping
+
+PREFIX = "urn:der:agent:"
+
+
+def certified_agents(certificate: Mapping[str, object]) -> frozenset[str]:
+    """The agent_ids in a certificate, as ``ssl.SSLSocket.getpeercert`` returns it."""
+    names = certificate.get("subjectAltName", ())
+    assert isinstance(names, tuple)
+    return frozenset(
+        value.removeprefix(PREFIX)
+        for kind, value in names
+        if kind == "URI" and value.startswith(PREFIX)
+    )
+
+
+def check_certificate(certificate: Mapping[str, object] | None, agent_id: str) -> str | None:
+    """What is wrong with this agent_id under this certificate; None if nothing is.
+
+    Without a verified client certificate anyone may claim any id: the headend then trusts
+    its network.
+    """
+    if not certificate:
+        return None
+    agents = certified_agents(certificate)
+    if agent_id in agents:
+        return None
+    if not agents:
+        return f"register.agent_id: the certificate names no agent; it needs a URI {PREFIX}<id>"
+    return f"register.agent_id: {agent_id} is not what the certificate names: {sorted(agents)}"

@@ -1,0 +1,148 @@
+"""Who is connected, and who holds which asset: pure decisions over a small table.
+
+Time is passed in: seconds on the loop's clock.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from derhead.sessions.register import Registration, canonical_uuid
+from derproto.base.fleet import Fleet
+from derproto.der.v1 import AssetGrant, GrantResult
+
+DUPLICATE_COUNT = 3
+DUPLICATE_WITHIN_S = 60.0
+"""So many supersessions of one agent_id within this time mean two agents with one id."""
+
+DUPLICATE_SHOWN_S = 600.0
+"""How long after the last of them the agent is shown as ``duplicate_id``."""
+
+DUPLICATE_BACKOFF_MS = 30_000
+"""When both may come back."""
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A live session, as the directory sees it."""
+
+    session_id: str
+    agent_id: str
+    heard_at: float
+    """When its last message came; the session keeps it current."""
+    grants: tuple[AssetGrant, ...] = ()
+    granted: dict[int, str] = field(default_factory=dict)
+    """Asset id of each granted index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The session may go on."""
+
+    entry: Entry
+    superseded: str | None
+    """The older session of the same agent, to be ended."""
+    silenced: tuple[str, ...]
+    """Sessions of other agents, silent, that lost an asset to it and are to be ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Several agents use this id: this session and the one named must go."""
+
+    other: str
+
+
+class Directory:
+    """Live sessions by agent, and the holder of each asset."""
+
+    def __init__(self, fleet: Fleet, *, silent_after_s: float) -> None:
+        self._fleet = fleet
+        self._silent_after_s = silent_after_s
+        self._by_session: dict[str, Entry] = {}
+        self._by_agent: dict[str, Entry] = {}
+        self._by_asset: dict[str, Entry] = {}
+        self._supersessions: dict[str, deque[float]] = {}
+        self._duplicate_until: dict[str, float] = {}
+
+    def admit(
+        self, registration: Registration, session_id: str, now: float
+    ) -> Admitted | Duplicate:
+        """Enters a new session: the newest of an agent wins, and takes the agent's assets."""
+        agent_id = registration.agent_id
+        older = self._by_agent.get(agent_id)
+        if older is not None and self._count_supersession(agent_id, now) >= DUPLICATE_COUNT:
+            self._supersessions.pop(agent_id)
+            self._duplicate_until[agent_id] = now + DUPLICATE_SHOWN_S
+            return Duplicate(older.session_id)
+        if older is not None:
+            self.release(older.session_id)
+        entry = Entry(session_id, agent_id, heard_at=now)
+        silenced: dict[str, None] = {}
+        entry.grants = tuple(
+            self._grant(entry, index, claimed, now, silenced)
+            for index, claimed in enumerate(registration.asset_ids)
+        )
+        self._by_agent[agent_id] = entry
+        self._by_session[session_id] = entry
+        for lost in silenced:
+            self.release(lost)
+        for asset_id in entry.granted.values():
+            self._by_asset[asset_id] = entry
+        return Admitted(entry, older.session_id if older else None, tuple(silenced))
+
+    def release(self, session_id: str) -> None:
+        """Forgets a session; harmless if it is gone or superseded already."""
+        entry = self._by_session.pop(session_id, None)
+        if entry is None:
+            return
+        del self._by_agent[entry.agent_id]
+        for asset_id in entry.granted.values():
+            if self._by_asset.get(asset_id) is entry:
+                del self._by_asset[asset_id]
+
+    def holder(self, asset_id: str) -> str | None:
+        """The live agent that holds the asset."""
+        entry = self._by_asset.get(asset_id)
+        return entry.agent_id if entry is not None else None
+
+    def is_duplicate(self, agent_id: str, now: float) -> bool:
+        """Whether several agents seem to use this id."""
+        return self._duplicate_until.get(agent_id, -1.0) > now
+
+    def _count_supersession(self, agent_id: str, now: float) -> int:
+        times = self._supersessions.setdefault(agent_id, deque(maxlen=DUPLICATE_COUNT))
+        times.append(now)
+        return sum(1 for at in times if now - at <= DUPLICATE_WITHIN_S)
+
+    def _grant(
+        self, entry: Entry, index: int, claimed: str, now: float, silenced: dict[str, None]
+    ) -> AssetGrant:
+        asset_id = canonical_uuid(claimed)
+        asset = self._fleet.assets.get(asset_id) if asset_id is not None else None
+        if asset is None:
+            return _refusal(
+                index, GrantResult.UNKNOWN_ASSET, f"{claimed[:64]!r} is not in the fleet"
+            )
+        if asset.id in entry.granted.values():
+            return _refusal(index, GrantResult.REPEATED, f"{asset.id} is listed twice")
+        if not self._fleet.agent_allowed(asset, entry.agent_id):
+            return _refusal(
+                index, GrantResult.NOT_AUTHORIZED, f"{asset.id} belongs to another agent"
+            )
+        held = self._by_asset.get(asset.id)
+        if held is not None:
+            if now - held.heard_at < self._silent_after_s:
+                return _refusal(index, GrantResult.ASSET_HELD, f"held by {held.agent_id}")
+            silenced[held.session_id] = None
+        entry.granted[index] = asset.id
+        return AssetGrant(asset_index=index, result=GrantResult.GRANTED)
+
+
+def _refusal(index: int, result: GrantResult, detail: str) -> AssetGrant:
+    return AssetGrant(asset_index=index, result=result, detail=detail)
+
+
+def refused(grants: Sequence[AssetGrant]) -> tuple[AssetGrant, ...]:
+    """Those of a session's claims that were not granted."""
+    return tuple(grant for grant in grants if grant.result is not GrantResult.GRANTED)

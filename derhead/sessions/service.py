@@ -1,0 +1,262 @@
+"""All sessions: admits each stream, and knows who is there and who was."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import trio
+from grpclib import GRPCError, Status
+
+from derhead.dispatch import DispatchDesk, Reported, read_report
+from derhead.sessions.certificate import check_certificate
+from derhead.sessions.directory import DUPLICATE_BACKOFF_MS, Admitted, Directory, Duplicate
+from derhead.sessions.records import HeartbeatRecord, SessionRecord
+from derhead.sessions.register import Registration, read_register
+from derhead.sessions.session import End, Session, SessionLimits, TelemetryStore
+from derhead.telemetry import LatestTable
+from derproto.base.fleet import Fleet
+from derproto.base.runtime import Runtime
+from derproto.der.v1 import (
+    AgentMessage,
+    Goodbye,
+    GoodbyeReason,
+    GrantResult,
+    HeadendMessage,
+)
+from derproto.triogrpc import ServerStream
+
+log = logging.getLogger(__name__)
+
+DRAINING = End("draining", GoodbyeReason.DRAINING, "the headend is stopping")
+SUPERSEDED = End(
+    "superseded", GoodbyeReason.SUPERSEDED, "a newer session of this agent_id took over"
+)
+DUPLICATE = End(
+    "duplicate id",
+    GoodbyeReason.DUPLICATE_ID,
+    "several agents use this agent_id; give each its own",
+    reconnect_after_ms=DUPLICATE_BACKOFF_MS,
+)
+SILENCED = End("silent", GoodbyeReason.SILENT, "another agent took over an asset of a silent one")
+
+SILENT_SHARE = 1 / 3
+"""An agent unheard for this share of the silence limit no longer keeps its assets from
+another: long enough for three telemetry periods to be missed, not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """Counters since the start, and what is open now."""
+
+    open: int
+    opened: int
+    refused: int
+    """Streams that were ended before they were welcomed."""
+
+
+class Sessions:
+    """Admits agents, runs their sessions, and remembers each agent's last words."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        desk: DispatchDesk,
+        latest: LatestTable,
+        store: TelemetryStore,
+        limits: SessionLimits,
+        runtime: Runtime,
+    ) -> None:
+        self._fleet = fleet
+        self._desk = desk
+        self._latest = latest
+        self._store = store
+        self._limits = limits
+        self._runtime = runtime
+        self._directory = Directory(fleet, silent_after_s=limits.silence_s * SILENT_SHARE)
+        self._live: dict[str, Session] = {}
+        self._heartbeats: dict[str, HeartbeatRecord] = {}
+        self._last_holders: dict[str, str] = {}
+        self._known_agents: set[str] = set()
+        self._draining = False
+        self._opened = self._refused = 0
+
+    def remember(
+        self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
+    ) -> None:
+        """Takes over what the journal knew at start: each agent's last session and heartbeat."""
+        for record in sorted(sessions, key=lambda record: record.connected_us):
+            self._known_agents.add(record.agent_id)
+            for asset_id in record.asset_ids:
+                self._last_holders[asset_id] = record.agent_id
+        for heartbeat in heartbeats:
+            self._known_agents.add(heartbeat.agent_id)
+            self._heartbeats[heartbeat.agent_id] = heartbeat
+
+    # --- what is there --------------------------------------------------------------
+
+    @property
+    def live(self) -> Sequence[Session]:
+        """Sessions welcomed and not ended, in the order they came."""
+        return tuple(self._live.values())
+
+    def holder(self, asset_id: str) -> str | None:
+        """The live agent that holds the asset."""
+        return self._directory.holder(asset_id)
+
+    def last_holder(self, asset_id: str) -> str | None:
+        """The agent that held it last, or holds it now."""
+        return self._last_holders.get(asset_id)
+
+    def knows_agent(self, agent_id: str) -> bool:
+        """Whether the agent ever had a session."""
+        return agent_id in self._known_agents
+
+    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
+        """The agent's newest heartbeat."""
+        return self._heartbeats.get(agent_id)
+
+    def is_duplicate(self, agent_id: str) -> bool:
+        """Whether several agents seem to use this id."""
+        return self._directory.is_duplicate(agent_id, trio.current_time())
+
+    def statistics(self) -> SessionStatistics:
+        return SessionStatistics(open=len(self._live), opened=self._opened, refused=self._refused)
+
+    # --- a stream's life ------------------------------------------------------------
+
+    async def serve(self, stream: ServerStream[AgentMessage, HeadendMessage]) -> None:
+        """One stream, from its first message to its status.
+
+        Raises: GRPCError with the status, if not OK.
+        """
+        session = None
+        try:
+            registration = await self._await_register(stream)
+            session = await self._admit(stream, registration)
+        finally:
+            if session is None:
+                self._refused += 1
+        if session is None:
+            return
+        self._live[session.session_id] = session
+        self._opened += 1
+        self._store.note(session.record)
+        self._desk.session_opened_nowait(session, self._read_reports(session, registration))
+        log.info("%s connected from %s", registration.agent_id, session.record.peer)
+        try:
+            await session.run()
+        finally:
+            del self._live[session.session_id]
+            self._directory.release(session.session_id)
+            self._desk.session_ended_nowait(session.session_id)
+            self._store.note(session.record)
+            log.info("%s disconnected: %s", registration.agent_id, session.record.end_reason)
+
+    def drain(self) -> None:
+        """Ends every session with Goodbye(draining); those that come from now on, too."""
+        self._draining = True
+        for session in self.live:
+            session.end(DRAINING)
+
+    async def _await_register(
+        self, stream: ServerStream[AgentMessage, HeadendMessage]
+    ) -> Registration:
+        with trio.move_on_after(self._limits.register_timeout_s) as waiting:
+            first = await stream.recv_message()
+        if waiting.cancelled_caught:
+            raise GRPCError(
+                Status.DEADLINE_EXCEEDED,
+                f"no Register within {self._limits.register_timeout_s:g} s",
+            )
+        if first is None or first.register is None:
+            raise GRPCError(Status.INVALID_ARGUMENT, "the first message must be register")
+        registration = read_register(first.register, self._limits.max_assets)
+        if isinstance(registration, str):
+            raise GRPCError(Status.INVALID_ARGUMENT, registration)
+        unfit = check_certificate(stream.peer_certificate, registration.agent_id)
+        if unfit is not None:
+            raise GRPCError(Status.PERMISSION_DENIED, unfit)
+        return registration
+
+    async def _admit(
+        self,
+        stream: ServerStream[AgentMessage, HeadendMessage],
+        registration: Registration,
+    ) -> Session | None:
+        """The session, entered in the directory; None if it was sent away with a Goodbye."""
+        if self._draining:
+            await _send_away(stream, DRAINING)
+            return None
+        if len(self._live) >= self._limits.max_sessions:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED, f"{self._limits.max_sessions} sessions are open"
+            )
+        session_id = str(uuid4())
+        match self._directory.admit(registration, session_id, trio.current_time()):
+            case Duplicate(other):
+                log.warning("%s: several agents use this id", registration.agent_id)
+                self._end(other, DUPLICATE)
+                await _send_away(stream, DUPLICATE)
+                return None
+            case Admitted(entry, superseded, silenced):
+                if superseded is not None:
+                    self._end(superseded, SUPERSEDED)
+                for silent in silenced:
+                    self._end(silent, SILENCED)
+        for grant in entry.grants:
+            if grant.result is not GrantResult.GRANTED:
+                log.warning(
+                    "%s: asset %d refused: %s",
+                    registration.agent_id,
+                    grant.asset_index,
+                    grant.detail,
+                )
+        self._known_agents.add(registration.agent_id)
+        for asset_id in entry.granted.values():
+            self._last_holders[asset_id] = registration.agent_id
+        return Session(
+            stream,
+            entry,
+            registration,
+            {index: self._fleet.assets[asset] for index, asset in entry.granted.items()},
+            desk=self._desk,
+            latest=self._latest,
+            store=self._store,
+            limits=self._limits,
+            runtime=self._runtime,
+            on_heartbeat=self._take_heartbeat,
+        )
+
+    def _take_heartbeat(self, record: HeartbeatRecord) -> None:
+        self._heartbeats[record.agent_id] = record
+        self._store.note(record)
+
+    def _end(self, session_id: str, end: End) -> None:
+        session = self._live.get(session_id)
+        if session is not None:
+            session.end(end)
+
+    def _read_reports(
+        self, session: Session, registration: Registration
+    ) -> list[tuple[str, Reported]]:
+        """What Register says of dispatches; what cannot be read is logged and left out."""
+        readable = []
+        for report in registration.reports:
+            read = read_report(report)
+            if isinstance(read, str):
+                log.warning("%s: register: %s", session.record.agent_id, read)
+            else:
+                readable.append(read)
+        return readable
+
+
+async def _send_away(stream: ServerStream[AgentMessage, HeadendMessage], end: End) -> None:
+    """Says Goodbye instead of Welcome."""
+    goodbye = Goodbye(
+        reason=end.goodbye or GoodbyeReason.UNSPECIFIED,
+        detail=end.detail,
+        reconnect_after_ms=end.reconnect_after_ms,
+    )
+    await stream.send_message(HeadendMessage(goodbye=goodbye))

@@ -1,0 +1,437 @@
+"""One agent's stream: a nursery that receives, sends, keeps alive and watches for silence.
+
+It dies alone, for any reason, and leaves nothing behind: whoever ends a session calls
+``end`` with the reason, the nursery is cancelled, and what remains is said in one place,
+``run``'s last lines.
+
+Task tree::
+
+    run
+    ├ receive_messages   in the nursery's own task; Telemetry waits for room in the journal,
+    │                    and with it, through flow control, the agent
+    ├ send_outgoing      takes intents from the session's bounded channel, writes messages
+    ├ keep_alive         Alive, whatever journal and database do
+    └ watch_silence      ends a session that says nothing
+
+The channel carries intents rather than messages: what is sent is worked out when the
+stream can take it, so that a setpoint leaves with its true remaining time, or not at all.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import trio
+from grpclib import GRPCError, Status
+from grpclib.exceptions import StreamTerminatedError
+
+from derhead.dispatch import Dispatch, Reported, State, read_report, write_setpoint
+from derhead.sessions.acks import PendingAcks
+from derhead.sessions.directory import Entry
+from derhead.sessions.records import HeartbeatRecord, SessionRecord
+from derhead.sessions.register import Registration
+from derhead.telemetry import Broken, LatestTable, Rows, Sample, read_rows
+from derproto.base.fleet import Asset
+from derproto.base.runtime import Runtime, shielded_for
+from derproto.der.v1 import (
+    AgentMessage,
+    Alive,
+    DispatchReport,
+    Goodbye,
+    GoodbyeReason,
+    HeadendMessage,
+    Health,
+    Heartbeat,
+    Telemetry,
+    Welcome,
+)
+from derproto.triogrpc import ServerStream
+
+log = logging.getLogger(__name__)
+
+SETPOINTS_QUEUED = 64
+"""Setpoints that may wait for one agent's stream. When full the session is ended rather
+than a setpoint dropped: its dispatches are pending again, and sent when it is back."""
+
+GOODBYE_S = 2.0
+"""How long an ending session tries to say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """Periods and bounds of every session."""
+
+    register_timeout_s: float = 10.0
+    """Time from the stream's start to its Register."""
+    telemetry_period_s: float = 4.0
+    heartbeat_period_s: float = 30.0
+    alive_period_s: float = 10.0
+    silence_s: float = 45.0
+    """A session from which nothing came for this long is ended."""
+    max_sessions: int = 5000
+    max_assets: int = 1000
+    """Assets one session may claim."""
+    max_rows: int = 5000
+    """Rows in one Telemetry message."""
+
+
+class TelemetryStore(Protocol):
+    """What a session needs of the journal."""
+
+    async def append_telemetry(
+        self, samples: tuple[Sample, ...], on_durable: Callable[[], None]
+    ) -> None: ...
+
+    def note(self, record: SessionRecord | HeartbeatRecord) -> None: ...
+
+
+class Reports(Protocol):
+    """What a session needs of the dispatch desk."""
+
+    def get(self, dispatch_id: str) -> Dispatch | None: ...
+
+    def in_force(self, asset_id: str) -> Dispatch | None: ...
+
+    async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a session ends, for the journal, the agent and its gRPC status."""
+
+    reason: str
+    goodbye: GoodbyeReason | None = None
+    detail: str = ""
+    reconnect_after_ms: int = 0
+    status: Status = Status.OK
+
+
+CLOSED_BY_AGENT = End("closed by agent")
+CONNECTION_LOST = End("connection lost")
+INTERNAL_ERROR = End("internal error")
+
+
+def protocol_error(detail: str) -> End:
+    """The agent broke the protocol; ``detail`` names the field."""
+    return End(
+        "protocol error",
+        GoodbyeReason.PROTOCOL_ERROR,
+        detail,
+        status=Status.INVALID_ARGUMENT,
+    )
+
+
+Outgoing = Literal["ack", "alive"] | str
+"""An intent: the id of a dispatch whose setpoint is due, or one of the two words."""
+
+
+class Session:
+    """A registered agent's session, from Welcome to its end."""
+
+    def __init__(
+        self,
+        stream: ServerStream[AgentMessage, HeadendMessage],
+        entry: Entry,
+        registration: Registration,
+        assets: dict[int, Asset],
+        *,
+        desk: Reports,
+        latest: LatestTable,
+        store: TelemetryStore,
+        limits: SessionLimits,
+        runtime: Runtime,
+        on_heartbeat: Callable[[HeartbeatRecord], None],
+    ) -> None:
+        self._stream = stream
+        self._entry = entry
+        self._assets = assets
+        self._claimed = len(registration.asset_ids)
+        self._desk = desk
+        self._latest = latest
+        self._store = store
+        self._limits = limits
+        self._wall_us = runtime.wall_us
+        self._on_heartbeat = on_heartbeat
+        self._scope = trio.CancelScope()
+        self._end: End | None = None
+        self._acks = PendingAcks()
+        # Room for every setpoint, and for one intent each to acknowledge and to be alive.
+        self._outgoing_send, self._outgoing_receive = trio.open_memory_channel[Outgoing](
+            SETPOINTS_QUEUED + 2
+        )
+        self._queued: set[str] = set()
+        self._reading = True
+        self._welcomed_at = trio.current_time()
+        now_us = self._wall_us()
+        self.record = SessionRecord(
+            session_id=entry.session_id,
+            agent_id=registration.agent_id,
+            site_id=registration.site_id,
+            asset_ids=tuple(entry.granted.values()),
+            connected_us=now_us,
+            peer=stream.peer_name,
+            software_version=registration.software_version,
+            boot_id=registration.boot_id,
+        )
+        self.seen_us = now_us
+        """When its last message came, microseconds since the epoch."""
+        self.clock_offset_us = registration.clock_us - now_us
+        """The agent's clock minus the headend's, as of its last word on it."""
+        self.outbox_rows = registration.outbox_rows
+        self.messages = 1
+        self.samples = 0
+        self.ignored = 0
+        """Messages of no use: unknown kinds, repeated Registers, unreadable reports."""
+
+    @property
+    def session_id(self) -> str:
+        return self._entry.session_id
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        return self.record.asset_ids
+
+    def end(self, end: End) -> None:
+        """Ends the session; the first reason given stands."""
+        if self._end is None:
+            self._end = end
+        self._scope.cancel()
+
+    def send_setpoint_nowait(self, dispatch_id: str) -> None:
+        """Queues a setpoint for the stream. When full: ends the session."""
+        if len(self._queued) >= SETPOINTS_QUEUED:
+            self.end(End("slow reader", GoodbyeReason.SLOW_READER, "setpoints were not read"))
+        else:
+            self._queue(dispatch_id)
+
+    async def run(self) -> None:
+        """Welcomes the agent and serves it until the session's end.
+
+        Raises: GRPCError with the status that the stream ends with, if not OK.
+        Cancellation: the stream is gone; the session ends as "connection lost".
+        """
+        try:
+            await self._welcome()
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._send_outgoing)
+                    nursery.start_soon(self._keep_alive)
+                    nursery.start_soon(self._watch_silence)
+                    self.end(await self._receive_messages())
+            end = self._end or INTERNAL_ERROR
+            await self._say_goodbye(end)
+        except trio.Cancelled:
+            self._end = self._end or CONNECTION_LOST
+            raise
+        except BaseExceptionGroup as group:
+            gone, rest = group.split((StreamTerminatedError, trio.Cancelled))
+            self._end = self._end or (CONNECTION_LOST if rest is None else INTERNAL_ERROR)
+            raise
+        finally:
+            self._outgoing_send.close()
+            self._outgoing_receive.close()
+            self.record = self.ended_record()
+        if end.status is not Status.OK:
+            raise GRPCError(end.status, end.detail)
+
+    def ended_record(self) -> SessionRecord:
+        """The session's record as of now, with its end if it has one."""
+        return replace(
+            self.record,
+            ended_us=self._wall_us(),
+            end_reason=(self._end or INTERNAL_ERROR).reason,
+            messages=self.messages,
+            samples=self.samples,
+        )
+
+    # --- out ------------------------------------------------------------------------
+
+    async def _welcome(self) -> None:
+        self._welcomed_at = trio.current_time()
+        limits = self._limits
+        welcome = Welcome(
+            session_id=self.session_id,
+            telemetry_period_ms=round(limits.telemetry_period_s * 1000),
+            heartbeat_period_ms=round(limits.heartbeat_period_s * 1000),
+            alive_period_ms=round(limits.alive_period_s * 1000),
+            agent_silence_limit_ms=round(limits.silence_s * 1000),
+            headend_silence_limit_ms=round(limits.alive_period_s * 3000),
+            clock_us=self._wall_us(),
+            assets=list(self._entry.grants),
+            max_rows_per_message=limits.max_rows,
+        )
+        await self._stream.send_message(HeadendMessage(welcome=welcome))
+
+    def _session_us(self) -> int:
+        return round((trio.current_time() - self._welcomed_at) * 1e6)
+
+    def _queue(self, intent: Outgoing) -> None:
+        """Puts an intent into the channel, once; an ended session takes none."""
+        if self._end is None and intent not in self._queued:
+            self._queued.add(intent)
+            self._outgoing_send.send_nowait(intent)
+
+    async def _send_outgoing(self) -> None:
+        async for intent in self._outgoing_receive:
+            self._queued.discard(intent)
+            match intent:
+                case "ack":
+                    while (ack := self._acks.take()) is not None:
+                        await self._stream.send_message(HeadendMessage(telemetry_ack=ack))
+                case "alive":
+                    alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
+                    await self._stream.send_message(HeadendMessage(alive=alive))
+                case dispatch_id:
+                    await self._send_setpoint(dispatch_id)
+
+    async def _send_setpoint(self, dispatch_id: str) -> None:
+        dispatch = self._desk.get(dispatch_id)
+        if dispatch is None or dispatch.session_id != self.session_id:
+            return
+        index = next(i for i, a in self._entry.granted.items() if a == dispatch.asset_id)
+        setpoint = write_setpoint(
+            dispatch, index, now_us=self._wall_us(), session_us=self._session_us()
+        )
+        if setpoint is None:
+            late = Reported(State.EXPIRED, detail="its window ended before it could be sent")
+            await self._desk.report(dispatch.asset_id, dispatch_id, late)
+        else:
+            await self._stream.send_message(HeadendMessage(setpoint=setpoint))
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await trio.sleep(self._limits.alive_period_s)
+            self._queue("alive")
+
+    async def _watch_silence(self) -> None:
+        while True:
+            limit = self._entry.heard_at + self._limits.silence_s
+            await trio.sleep_until(limit)
+            if not self._reading:
+                # Not the agent's silence: the journal holds up its reader.
+                self._entry.heard_at = trio.current_time()
+            elif trio.current_time() >= self._entry.heard_at + self._limits.silence_s:
+                detail = f"nothing heard for {self._limits.silence_s:g} s"
+                self.end(
+                    End(
+                        "silent",
+                        GoodbyeReason.SILENT,
+                        detail,
+                        status=Status.DEADLINE_EXCEEDED,
+                    )
+                )
+
+    async def _say_goodbye(self, end: End) -> None:
+        if end.goodbye is None:
+            return
+        goodbye = Goodbye(
+            reason=end.goodbye, detail=end.detail, reconnect_after_ms=end.reconnect_after_ms
+        )
+        with shielded_for(GOODBYE_S):
+            try:
+                await self._stream.send_message(HeadendMessage(goodbye=goodbye))
+            except StreamTerminatedError:
+                log.debug("%s was gone before its goodbye", self.record.agent_id)
+
+    # --- in -------------------------------------------------------------------------
+
+    async def _receive_messages(self) -> End:
+        while (message := await self._stream.recv_message()) is not None:
+            self._entry.heard_at = trio.current_time()
+            self.seen_us = self._wall_us()
+            self.messages += 1
+            self._reading = False
+            if message.telemetry is not None:
+                end = await self._take_telemetry(message.telemetry)
+            elif message.heartbeat is not None:
+                end = self._take_heartbeat(message.heartbeat)
+            elif message.dispatch_report is not None:
+                end = await self._take_report(message.dispatch_report)
+            else:
+                self.ignored += 1
+                end = None
+            self._reading = True
+            if end is not None:
+                return end
+        return CLOSED_BY_AGENT
+
+    async def _take_telemetry(self, telemetry: Telemetry) -> End | None:
+        rows = read_rows(
+            telemetry,
+            agent_id=self.record.agent_id,
+            granted=self._assets,
+            claimed=self._claimed,
+            max_rows=self._limits.max_rows,
+            received_us=self.seen_us,
+            setpoint_mw=self._setpoint_mw,
+        )
+        if isinstance(rows, Broken):
+            return protocol_error(rows.detail)
+        for sample in rows.samples:
+            self._latest.offer(sample)
+        self.samples += len(rows.samples)
+        if rows.refused:
+            self._acks.add(telemetry.boot_id, (), rows.refused)
+            self._queue("ack")
+        if rows.samples:
+            await self._store.append_telemetry(
+                rows.samples, lambda: self._acknowledge(telemetry.boot_id, rows)
+            )
+        return None
+
+    def _setpoint_mw(self, asset_id: str) -> float | None:
+        dispatch = self._desk.in_force(asset_id)
+        return dispatch.mw if dispatch is not None else None
+
+    def _acknowledge(self, boot_id: int, rows: Rows) -> None:
+        self._acks.add(boot_id, rows.taken)
+        self._queue("ack")
+
+    def _take_heartbeat(self, heartbeat: Heartbeat) -> End | None:
+        outbox = heartbeat.outbox
+        self.clock_offset_us = heartbeat.ts_us - self.seen_us
+        self.outbox_rows = outbox.rows if outbox is not None else 0
+        devices = []
+        for device in heartbeat.devices:
+            if device.asset_index >= self._claimed:
+                return self._unassigned("heartbeat.devices", device.asset_index)
+            asset = self._assets.get(device.asset_index)
+            if asset is not None:
+                devices.append((asset.id, _health(device.health)))
+        record = HeartbeatRecord(
+            agent_id=self.record.agent_id,
+            ts_us=heartbeat.ts_us,
+            received_us=self.seen_us,
+            uptime_ms=heartbeat.uptime_ms,
+            outbox_rows=self.outbox_rows,
+            dropped_rows=outbox.dropped_rows if outbox is not None else 0,
+            devices=tuple(devices),
+        )
+        self._on_heartbeat(record)
+        return None
+
+    async def _take_report(self, report: DispatchReport) -> End | None:
+        if report.asset_index >= self._claimed:
+            return self._unassigned("dispatch_report", report.asset_index)
+        asset = self._assets.get(report.asset_index)
+        read = read_report(report)
+        if asset is None or isinstance(read, str):
+            self.ignored += 1
+            log.warning("%s: %s", self.record.agent_id, read if asset else "report on no asset")
+            return None
+        dispatch_id, reported = read
+        await self._desk.report(asset.id, dispatch_id, reported)
+        return None
+
+    def _unassigned(self, where: str, index: int) -> End:
+        return protocol_error(
+            f"{where}.asset_index: {index} was never assigned; 0 to {self._claimed - 1} were"
+        )
+
+
+_HEALTH = {Health.OK: "ok", Health.DEGRADED: "degraded", Health.UNREACHABLE: "unreachable"}
+
+
+def _health(health: Health) -> str:
+    return _HEALTH.get(health, "unknown")
