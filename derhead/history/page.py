@@ -1,0 +1,57 @@
+"""Pages of a history and the opaque cursors that lead from one to the next. Pure."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items of a history, newest first, and where the next ones are."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+    """Give it to the same query for the items after these; None = there are no more."""
+
+
+class BadCursor(ValueError):
+    """The text is no cursor, or one of another query."""
+
+
+Key = tuple[int | str, ...]
+"""The sort key of a page's last item."""
+
+
+def encode_cursor(scope: Key, key: Key) -> str:
+    """Text for ``key`` that only a query of the same ``scope`` takes back."""
+    packed = json.dumps([list(scope), list(key)], separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], ...]) -> Key:
+    """The key that ``encode_cursor`` packed, its parts of the types in ``shape``.
+
+    Cursors come back from strangers: every part is checked before it reaches a query.
+    Raises: BadCursor.
+    """
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        unpacked = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise BadCursor("the cursor is not one that this server gave out") from None
+    match unpacked:
+        case [list(its_scope), list(key)] if len(key) == len(shape):
+            pass
+        case _:
+            raise BadCursor("the cursor is not one that this server gave out")
+    if its_scope != list(scope):
+        raise BadCursor("the cursor belongs to another query; start without one")
+    for part, kind in zip(key, shape, strict=True):
+        # A bool is an int to isinstance, and an int beyond 64 bits is none to a store.
+        if type(part) is not kind or (isinstance(part, int) and not -(2**63) <= part < 2**63):
+            raise BadCursor("the cursor is not one that this server gave out")
+    return tuple(key)
