@@ -1,6 +1,36 @@
 """gRPC on Trio: grpclib's core, hosted without an asyncio loop. See README.md."""
 
+from grpclib.const import Cardinality, Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from derproto.triogrpc.client import Channel, ClientStream, connect
+from derproto.triogrpc.counters import ServerStatistics
+from derproto.triogrpc.deadline import Deadline
+from derproto.triogrpc.dialing import dial
+from derproto.triogrpc.errors import ConnectionLost
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.method import Method
+from derproto.triogrpc.server import Server
+from derproto.triogrpc.server_stream import ServerStream
 
-__all__ = ["LinkLimits", "Method"]
+__all__ = [
+    # What both ends share
+    "Method",
+    "LinkLimits",
+    "Deadline",
+    # The server
+    "Server",
+    "ServerStream",
+    "ServerStatistics",
+    # The client
+    "dial",
+    "connect",
+    "Channel",
+    "ClientStream",
+    "ConnectionLost",
+    # grpclib's, for convenience
+    "Cardinality",
+    "GRPCError",
+    "Status",
+    "StreamTerminatedError",
+]

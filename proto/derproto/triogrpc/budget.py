@@ -1,0 +1,25 @@
+"""How often a peer may do what only makes work."""
+
+
+class Budget:
+    """At most ``limit`` events in each window of ``window_s`` seconds, by a given clock.
+
+    Windows stand side by side, the first begins with the first event: twice the limit
+    may pass around a border. That is enough against a flood, and one comparison cheap.
+    """
+
+    __slots__ = ("_limit", "_since", "_spent", "_window_s")
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._since = float("-inf")
+        self._spent = 0
+
+    def spend(self, now: float) -> bool:
+        """Counts one event; False if that was too many."""
+        if now - self._since >= self._window_s:
+            self._since = now
+            self._spent = 0
+        self._spent += 1
+        return self._spent <= self._limit

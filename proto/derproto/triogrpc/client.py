@@ -1,0 +1,336 @@
+"""The client: one connection, and calls on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, cast
+
+import grpclib.client
+import trio
+from grpclib.const import Status
+from grpclib.encoding.base import CodecBase
+from grpclib.events import _DispatchChannelEvents
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from grpclib.metadata import _Metadata, _MetadataLike, decode_metadata
+from h2.errors import ErrorCodes
+from multidict import MultiDict
+
+from derproto.triogrpc.background import background_nursery
+from derproto.triogrpc.counters import Counters
+from derproto.triogrpc.deadline import Deadline
+from derproto.triogrpc.errors import StreamReset, status_of_reset
+from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.link import Link
+from derproto.triogrpc.message import decode_message, frame_message
+from derproto.triogrpc.method import Method
+from derproto.triogrpc.protocol import Stream
+from derproto.triogrpc.waits import TimedWaits, Turns, lock_held
+
+# grpclib's hooks around calls; it wants the table, nobody listens.
+_NO_EVENTS = _DispatchChannelEvents()
+
+
+class ClientStream(grpclib.client.Stream[Any, Any]):
+    """One call, as its caller sees it. grpclib's ``client.Stream`` on Trio.
+
+    One task may send while another receives. Leaving the block ends the call: one with
+    a single reply waits for its status, any other that has not ended is reset.
+
+    Raises (from every method): GRPCError with the server's status as soon as that is
+    known, for a sender too, who is told ``Status.OK`` if the server ended the call before
+    the client did; GRPCError(DEADLINE_EXCEEDED); ConnectionLost.
+    """
+
+    _stream: Stream
+    _wrapper: TimedWaits  # type: ignore[assignment]  # grpclib's is for asyncio's tasks
+    trailing_metadata: _Metadata | None
+    initial_metadata: _Metadata | None
+
+    def __init__(
+        self, channel: "Channel", method: Method, metadata: _Metadata, deadline: Deadline | None
+    ) -> None:
+        super().__init__(
+            cast(Any, channel),
+            method.path,
+            metadata,
+            method.cardinality,
+            method.request_type,
+            method.reply_type,
+            codec=channel._codec,
+            status_details_codec=None,
+            dispatch=_NO_EVENTS,
+            deadline=deadline,
+        )
+        self.method = method
+        self._limits = channel._limits
+        self._counters = channel._counters
+        self._wrapper = TimedWaits() if deadline is None else TimedWaits(deadline.at)
+        self._sending = trio.Lock()
+        self._turns = Turns()
+        self._status_known = False
+
+    # -- sending ------------------------------------------------------------------------
+
+    async def send_request(self, *, end: bool = False) -> None:
+        """Sends the request's headers: the call begins.
+
+        ``send_message`` does so by itself; needed before a task receives that does not
+        send. ``end`` ends the sending half as well, without a message.
+        When full: waits while the server's limit of concurrent calls is reached.
+        """
+        async with lock_held(self._sending):
+            await self._send_request(end)
+
+    async def send_message(self, message: Any, *, end: bool = False) -> None:
+        """Sends one message, whole; the last one with ``end``.
+
+        Raises: GRPCError(RESOURCE_EXHAUSTED) for one too large, before any of it is sent.
+        Cancellation: if a part was sent, the call is over.
+        When full: waits, as long as the server reads at all (``send_timeout_s``).
+        """
+        data = frame_message(self._codec, message, self._send_type, self._limits)
+        async with lock_held(self._sending):
+            if not self._send_request_done:
+                await self._send_request(False)
+            if self._end_done or (self._send_message_done and not self._may_send_more):
+                raise ProtocolError("Stream is ended")
+            end = end or not self._may_send_more
+            try:
+                with self._wrapper:
+                    await self._turns.step()
+                    await self._stream.send_data(data, end_stream=end)
+            except StreamTerminatedError as exc:
+                raise self._verdict(exc) from exc
+            self._send_message_done = True
+            self._end_done = end
+        self._messages_sent += 1
+        self._counters.messages_sent += 1
+
+    async def end(self) -> None:
+        """Ends the sending half, after the last message."""
+        async with lock_held(self._sending):
+            if not self._send_request_done:
+                raise ProtocolError("Request was not sent")
+            if self._end_done:
+                return
+            if not self._may_send_more:
+                raise ProtocolError("Unary request requires a single message to be sent")
+            try:
+                with self._wrapper:
+                    await self._stream.end()
+            except StreamTerminatedError as exc:
+                raise self._verdict(exc) from exc
+            self._end_done = True
+
+    @property
+    def _may_send_more(self) -> bool:
+        return bool(self._cardinality.client_streaming)
+
+    async def _send_request(self, end: bool) -> None:
+        try:
+            await super().send_request(end=end)
+        except StreamTerminatedError as exc:
+            raise self._verdict(exc) from exc
+
+    # -- receiving ----------------------------------------------------------------------
+
+    async def recv_initial_metadata(self) -> None:
+        """Waits for the reply's headers; ``initial_metadata`` has them then."""
+        try:
+            await super().recv_initial_metadata()
+        except StreamTerminatedError as exc:
+            raise self._verdict(exc) from exc
+        except GRPCError:
+            self._status_known = True
+            raise
+
+    async def recv_message(self) -> Any | None:
+        """The next message, None when the server has ended the call with OK.
+
+        What had come whole before the call failed is still given.
+
+        Raises: GRPCError with the status with which the server ended the call;
+        GRPCError(INTERNAL) for what cannot be decoded.
+        Cancellation: loses nothing. Lets other tasks run at least every 32 messages.
+        """
+        if not self._recv_initial_metadata_done:
+            await self.recv_initial_metadata()
+        with self._wrapper:
+            await self._turns.step()
+            try:
+                body = await self._stream.buffer.receive()
+            except StreamTerminatedError as exc:
+                raise self._verdict(exc) from exc
+        if body is None:
+            await self.recv_trailing_metadata()
+            return None
+        message = decode_message(self._codec, body, self._recv_type, Status.INTERNAL)
+        self._messages_received += 1
+        self._counters.messages_received += 1
+        return message
+
+    async def recv_trailing_metadata(self) -> None:
+        """Waits for the status; ``trailing_metadata`` is there then. May be repeated.
+
+        Messages that nobody receives can keep the server from coming to its status.
+        """
+        if not self._recv_initial_metadata_done:
+            raise ProtocolError("Initial metadata was not received")
+        if not self._recv_trailing_metadata_done and not self._trailers_only:
+            with self._wrapper:
+                try:
+                    trailers = await self._stream.recv_trailers()
+                except StreamTerminatedError as exc:
+                    raise self._verdict(exc) from exc
+            self.trailing_metadata = decode_metadata(trailers)
+        self._recv_trailing_metadata_done = True
+        self._raise_status()
+
+    def _raise_status(self) -> None:
+        """Raises: GRPCError, if the server ended the call with another status than OK."""
+        self._status_known = True
+        headers = dict(self._stream.trailers or self._stream.headers or ())
+        status, message, _ = self._process_grpc_status(headers)
+        self._raise_for_grpc_status(status, message, None)
+
+    def _verdict(self, error: StreamTerminatedError) -> Exception:
+        """What ended the call, best known: its status, a reset's, or ``error`` itself."""
+        if self._send_request_done:
+            headers = dict(self._stream.trailers or self._stream.headers or ())
+            if "grpc-status" in headers:
+                try:
+                    self._raise_status()
+                except GRPCError as status:
+                    return status
+                return GRPCError(Status.OK, "The server has ended the call")
+        if isinstance(error, StreamReset):
+            self._status_known = True
+            return GRPCError(status_of_reset(error.error_code), str(error))
+        return error
+
+    # -- the call -----------------------------------------------------------------------
+
+    async def cancel(self) -> None:
+        """Ends the call by RST_STREAM; the server's handler is cancelled."""
+        if not self._send_request_done:
+            raise ProtocolError("Request was not sent yet")
+        if self._cancel_done:
+            raise ProtocolError("Stream was already cancelled")
+        self._cancel_done = True
+        if self._stream.closable:
+            self._stream.reset_nowait(ErrorCodes.CANCEL)
+        self._stream.fail(StreamTerminatedError("the call was cancelled here"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if not self._send_request_done:
+            return
+        try:
+            if exc is None and self._reply_is_due:
+                while await self.recv_message() is not None:
+                    pass
+        finally:
+            if self._stream.closable:
+                self._stream.reset_nowait(ErrorCodes.CANCEL)
+            self._release_stream()
+
+    @property
+    def _reply_is_due(self) -> bool:
+        return (
+            self._end_done
+            and not self._cardinality.server_streaming
+            and not self._status_known
+            and not self._cancel_done
+        )
+
+
+class Channel:
+    """One connection to a server, for any number of calls. Made by ``connect``."""
+
+    def __init__(
+        self, link: Link, *, authority: str, scheme: str, codec: CodecBase, limits: LinkLimits
+    ) -> None:
+        self._link = link
+        self._authority = authority
+        self._scheme = scheme
+        self._codec = codec
+        self._limits = limits
+        self._counters = link.connection.counters
+
+    def request(
+        self,
+        method: Method,
+        *,
+        metadata: _MetadataLike | None = None,
+        timeout: float | None = None,
+    ) -> ClientStream:
+        """A call of ``method``, to be used as ``async with``. Nothing is sent yet.
+
+        Units: ``timeout`` in seconds, from now, for the whole call; the server is told.
+        """
+        deadline = None if timeout is None else Deadline.from_timeout(timeout)
+        fields = cast(_Metadata, MultiDict(cast(Any, metadata or ())))
+        return ClientStream(self, method, fields, deadline)
+
+    @property
+    def peer(self) -> str:
+        """The server's address, for people."""
+        return str(self._link.peer)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call could be started now."""
+        return self._link.reason is None and not self._link.peer_goes_away
+
+    @property
+    def closed_because(self) -> str | None:
+        """Why the connection ended, in words; None while it is open."""
+        return self._link.reason
+
+    async def wait_closed(self) -> None:
+        """Until the connection has ended, whoever ended it. Calls have failed by then."""
+        await self._link.wait_closed()
+
+    async def __connect__(self) -> Link:
+        # What grpclib's client.Stream asks of its channel before a request.
+        self._link.check_open()
+        if self._link.peer_goes_away:
+            raise GRPCError(Status.UNAVAILABLE, "The server is going away")
+        return self._link
+
+
+@asynccontextmanager
+async def connect(
+    stream: trio.abc.Stream,
+    *,
+    authority: str,
+    scheme: str = "http",
+    codec: CodecBase,
+    limits: LinkLimits | None = None,
+) -> AsyncIterator[Channel]:
+    """A channel over ``stream``, for as long as the block runs.
+
+    The connection's end does not end the block: its calls fail, and ``wait_closed``
+    returns. What the block raises is passed on as it is, not in a group.
+
+    Resource handling: owns ``stream`` from here on, and closes it.
+    Raises: ConnectionLost, if the server's SETTINGS do not come in time.
+    Cancellation: closes at once.
+    """
+    limits = limits or LinkLimits()
+    link = Link(stream, limits=limits, counters=Counters())
+    async with background_nursery() as nursery:
+        nursery.start_soon(link.run)
+        try:
+            await link.wait_ready()
+            yield Channel(link, authority=authority, scheme=scheme, codec=codec, limits=limits)
+        finally:
+            link.end("the channel was closed")
+            await link.wait_closed()

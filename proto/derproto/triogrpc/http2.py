@@ -1,0 +1,78 @@
+"""h2's connection, with the few things that a long-lived gRPC link needs otherwise.
+
+The one place where bytes go into h2 is ``receive_data`` of this class.
+"""
+
+from collections.abc import Mapping
+
+from h2.config import H2Configuration
+from h2.connection import ConnectionInputs, H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, Event
+from h2.settings import SettingCodes
+from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
+
+from derproto.triogrpc.limits import LinkLimits
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DEFAULT_WINDOW = 65535
+ANY_STREAM = 2**31 - 1
+
+
+class Http2(H2Connection):
+    """One HTTP/2 connection's state: bytes in, events out, and the reverse.
+
+    A GOAWAY without error, from either side, leaves it open: calls that run go on. h2
+    itself refuses every frame after one.
+    """
+
+    # What is remembered of closed streams; h2's 65536 cost megabytes a connection.
+    MAX_CLOSED_STREAMS = 1024
+
+    def __init__(self, limits: LinkLimits, *, client_side: bool) -> None:
+        super().__init__(
+            H2Configuration(
+                client_side=client_side,
+                # Never fails; gRPC's header values are ASCII or base64.
+                header_encoding="latin-1",
+            )
+        )
+        self.decoder.max_header_list_size = limits.max_header_list_bytes
+        settings: dict[SettingCodes | int, int] = {
+            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+            SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_list_bytes,
+        }
+        if client_side:
+            settings[SettingCodes.ENABLE_PUSH] = 0
+        else:
+            settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.max_streams
+        self._open(settings)
+        wider = limits.connection_window_bytes - DEFAULT_WINDOW
+        if wider:
+            self.increment_flow_control_window(wider)
+
+    def _open(self, settings: Mapping[SettingCodes | int, int]) -> None:
+        # h2 would say its defaults in a first SETTINGS frame and ours in a second, and
+        # take the peer's acknowledgement of the first for that of the second.
+        self.state_machine.process_input(ConnectionInputs.SEND_SETTINGS)
+        self.local_settings.update(settings)
+        frame = SettingsFrame(0)
+        frame.settings = {**self.local_settings, **settings}
+        if self.config.client_side:
+            self._data_to_send += PREFACE
+        self._data_to_send += frame.serialize()
+
+    def announce_goaway(self) -> None:
+        """Tells the peer to start no further calls here; those that run go on."""
+        # "Any stream": one that is on its way still gets a proper refusal.
+        frame = GoAwayFrame(0, last_stream_id=ANY_STREAM, error_code=ErrorCodes.NO_ERROR)
+        self._prepare_for_sending([frame])
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        if frame.error_code != ErrorCodes.NO_ERROR:
+            return super()._receive_goaway_frame(frame)
+        event = ConnectionTerminated()
+        event.error_code = ErrorCodes.NO_ERROR
+        event.last_stream_id = frame.last_stream_id
+        event.additional_data = frame.additional_data or None
+        return [], [event]

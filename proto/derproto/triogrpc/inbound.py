@@ -1,0 +1,120 @@
+"""The receiving half of one stream: bytes in, messages out.
+
+The one place where messages are cut out of the bytes of a stream.
+"""
+
+from collections.abc import Callable
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from derproto.triogrpc.waits import Flag
+
+PREFIX_BYTES = 5
+"""Before each body: a flag of one byte (compressed), and the body's length in four."""
+
+ACK_BYTES = 16 * 1024
+"""Consumed bytes after which the window is opened again although nobody waits."""
+
+
+class Inbound:
+    """What a stream received and its reader has not taken yet.
+
+    In the place of grpclib's ``Buffer``, which hands out bytes. The peer's window is
+    opened as messages are taken, or for the rest of a message that somebody waits for;
+    so one that nobody takes is bounded by the window, and one that is waited for by
+    ``max_message_bytes``.
+    """
+
+    def __init__(
+        self, ack: Callable[[int], None], *, max_message_bytes: int, malformed: Status
+    ) -> None:
+        self._ack = ack
+        self._max_message_bytes = max_message_bytes
+        self._malformed = malformed
+        self._bytes = bytearray()
+        self._unacked = 0
+        self._eof = False
+        self._failure: Exception | None = None
+        self._changed = Flag()
+        self._receiving = False
+
+    def add(self, data: bytes, ack_size: int) -> None:
+        """Takes in a DATA frame; ``ack_size`` is what it used of the window."""
+        self._bytes += data
+        self._unacked += ack_size
+        self._changed.set()
+
+    def eof(self) -> None:
+        """The peer has ended its half."""
+        self._eof = True
+        self._changed.set()
+
+    def fail(self, failure: Exception) -> None:
+        """Nothing more will come; what came whole can still be taken."""
+        self._failure = failure
+        self._changed.set()
+
+    def unacked_size(self) -> int:
+        """Bytes of the window still held, given up for ever: the stream is over."""
+        held, self._unacked = self._unacked, 0
+        return held
+
+    async def receive(self) -> bytes | None:
+        """The next message's body, None when the peer has ended its half.
+
+        Cancellation: loses nothing. Without a checkpoint if a message is there.
+        Raises: GRPCError for what is no message (see ``_cut``), the failure given to
+        ``fail`` after the last whole message, ``trio.BusyResourceError`` for a second
+        task that receives.
+        """
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving on this call")
+        self._receiving = True
+        try:
+            while True:
+                body = self._cut()
+                if body is not None:
+                    self._open_window(len(self._bytes), ACK_BYTES)
+                    return body
+                if self._eof:
+                    if self._bytes:
+                        raise GRPCError(self._malformed, "stream ended inside a message")
+                    return None
+                if self._failure is not None:
+                    raise self._failure
+                self._open_window(0, 1)
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self._receiving = False
+
+    def _cut(self) -> bytes | None:
+        """A whole message's body off the front of the bytes, if there is one."""
+        have = len(self._bytes)
+        if have < PREFIX_BYTES:
+            return None
+        if self._bytes[0] == 1:
+            raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not supported")
+        if self._bytes[0] != 0:
+            raise GRPCError(self._malformed, f"invalid message flag {self._bytes[0]:#04x}")
+        size = int.from_bytes(self._bytes[1:PREFIX_BYTES], "big")
+        if size > self._max_message_bytes:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED,
+                f"message of {size} bytes is larger than {self._max_message_bytes}",
+            )
+        end = PREFIX_BYTES + size
+        if have < end:
+            return None
+        body = bytes(memoryview(self._bytes)[PREFIX_BYTES:end])
+        del self._bytes[:end]
+        return body
+
+    def _open_window(self, keep: int, at_least: int) -> None:
+        """Gives back the window of all but ``keep`` bytes."""
+        size = self._unacked - keep
+        if size >= at_least:
+            self._unacked -= size
+            self._ack(size)

@@ -1,0 +1,39 @@
+"""Between messages and the bytes of a stream. The other half of this is ``inbound``."""
+
+from typing import Any
+
+from grpclib.const import Status
+from grpclib.encoding.base import CodecBase
+from grpclib.exceptions import GRPCError
+
+from derproto.triogrpc.limits import LinkLimits
+
+
+def frame_message(
+    codec: CodecBase, message: Any, message_type: type[Any], limits: LinkLimits
+) -> bytes:
+    """The message as gRPC sends it: a flag (not compressed), its length, its body.
+
+    Raises: GRPCError(RESOURCE_EXHAUSTED) if it is too large; what the codec raises.
+    """
+    body = codec.encode(message, message_type)
+    if len(body) > limits.max_message_bytes:
+        raise GRPCError(
+            Status.RESOURCE_EXHAUSTED,
+            f"message of {len(body)} bytes is larger than {limits.max_message_bytes}",
+        )
+    return b"\0" + len(body).to_bytes(4, "big") + body
+
+
+def decode_message(
+    codec: CodecBase, body: bytes, message_type: type[Any], malformed: Status
+) -> Any:
+    """The message in ``body``.
+
+    Raises: GRPCError with the status ``malformed``, whatever the codec raises.
+    """
+    try:
+        return codec.decode(body, message_type)
+    except Exception as exc:  # codecs raise what they like
+        reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+        raise GRPCError(malformed, f"not a {message_type.__name__}: {reason}") from exc

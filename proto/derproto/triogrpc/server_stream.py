@@ -1,0 +1,205 @@
+"""A served call, as its handler sees it."""
+
+from typing import Any, cast
+
+import grpclib.server
+import trio
+from grpclib.const import Status
+from grpclib.encoding.base import CodecBase
+from grpclib.events import _DispatchServerEvents
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from grpclib.metadata import _Metadata, _MetadataLike
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError as Http2Error
+
+from derproto.triogrpc.deadline import Deadline
+from derproto.triogrpc.message import decode_message, frame_message
+from derproto.triogrpc.method import Method
+from derproto.triogrpc.peer import Peer
+from derproto.triogrpc.protocol import Stream
+from derproto.triogrpc.waits import Turns, lock_held
+
+MAX_STATUS_MESSAGE = 1000
+"""Characters of a status message that are sent: it travels in a header, and peers bound
+their headers."""
+
+# grpclib's hooks around calls; it wants the table, nobody listens.
+_NO_EVENTS = _DispatchServerEvents()
+
+
+class ServerStream(grpclib.server.Stream[Any, Any]):
+    """One call: its messages, metadata and end. grpclib's ``server.Stream`` on Trio.
+
+    One task at a time may receive; any number may send, each message goes out whole.
+    Handlers end a call with a status by ``raise GRPCError(Status.X, "why")``.
+    """
+
+    peer: str  # type: ignore[assignment]  # the text; grpclib has an object here
+    """Who calls, for people: ``127.0.0.1:5123``."""
+    deadline: Deadline | None
+    """When the client wants the call to have ended; the handler is cancelled then."""
+    metadata: _Metadata
+    """What the client sent with its request, a multidict."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        method: Method,
+        *,
+        codec: CodecBase,
+        metadata: _Metadata,
+        deadline: Deadline | None,
+        user_agent: str | None,
+    ) -> None:
+        super().__init__(
+            stream,
+            method.path,
+            method.cardinality,
+            method.request_type,
+            method.reply_type,
+            codec=codec,
+            status_details_codec=None,
+            dispatch=_NO_EVENTS,
+            deadline=deadline,
+            user_agent=user_agent,
+        )
+        self.method = method
+        self.metadata = metadata
+        self._link_peer: Peer = stream.connection.peer
+        self.peer = str(self._link_peer)
+        self._h2: Stream = stream
+        self._counters = stream.connection.counters
+        self._limits = stream.connection.limits
+        self._sending = trio.Lock()
+        self._turns = Turns()
+
+    @property
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """The client's verified TLS certificate, as ``ssl.SSLSocket.getpeercert`` gives
+        it; None if there is none."""
+        return self._link_peer.cert()
+
+    async def recv_message(self) -> Any | None:
+        """The next message, None when the client has ended its half.
+
+        The client may send as much as the stream's window holds before this takes it.
+
+        Raises: GRPCError for what cannot be decoded (INVALID_ARGUMENT), is too large
+        (RESOURCE_EXHAUSTED) or compressed (UNIMPLEMENTED); left alone, it ends the call
+        with that status.
+        Cancellation: loses nothing. Lets other tasks run at least every 32 messages.
+        """
+        await self._turns.step()
+        try:
+            body = await self._h2.buffer.receive()
+            if body is None:
+                return None
+            message = decode_message(self._codec, body, self._recv_type, Status.INVALID_ARGUMENT)
+        except GRPCError:
+            self._counters.errors["message"] += 1
+            raise
+        self._messages_received += 1
+        self._counters.messages_received += 1
+        return message
+
+    async def send_initial_metadata(self, *, metadata: _MetadataLike | None = None) -> None:
+        """Sends the reply's headers now, instead of with the first message.
+
+        Raises: grpclib's ProtocolError, if they were sent.
+        """
+        async with lock_held(self._sending):
+            await self._send_headers(metadata)
+
+    async def send_message(self, message: Any) -> None:
+        """Sends one message, whole, when the windows and the write buffer allow it.
+
+        Raises: GRPCError(RESOURCE_EXHAUSTED) for one too large, before any of it is sent.
+        Cancellation: if a part was sent, the call is over.
+        When full: waits, as long as the peer reads at all (``send_timeout_s``).
+        """
+        data = frame_message(self._codec, message, self._send_type, self._limits)
+        await self._turns.step()
+        async with lock_held(self._sending):
+            if self._send_trailing_metadata_done:
+                raise ProtocolError("Trailing metadata was already sent")
+            if not self._send_initial_metadata_done:
+                await self._send_headers(None)
+            if self._send_message_done and not self._cardinality.server_streaming:
+                raise ProtocolError("Message was already sent")
+            await self._h2.send_data(data)
+            self._send_message_done = True
+        self._messages_sent += 1
+        self._counters.messages_sent += 1
+
+    async def send_trailing_metadata(
+        self,
+        *,
+        status: Status = Status.OK,
+        status_message: str | None = None,
+        status_details: Any = None,
+        metadata: _MetadataLike | None = None,
+    ) -> None:
+        """Ends the call with a status, and metadata if there is some.
+
+        Raises: grpclib's ProtocolError, if it has ended.
+        """
+        if status_message is not None:
+            status_message = status_message[:MAX_STATUS_MESSAGE]
+        async with lock_held(self._sending):
+            try:
+                await super().send_trailing_metadata(
+                    status=status,
+                    status_message=status_message,
+                    status_details=status_details,
+                    metadata=metadata,
+                )
+            except Http2Error as exc:
+                raise StreamTerminatedError("the stream is closed") from exc
+
+    async def cancel(self) -> None:
+        """Ends the call without a status, by RST_STREAM."""
+        if self._cancel_done:
+            raise ProtocolError("Stream was already cancelled")
+        self._cancel_done = True
+        if self._h2.closable:
+            self._h2.reset_nowait(ErrorCodes.CANCEL)
+
+    async def finish(self, error: GRPCError | None) -> None:
+        """Ends the call with ``error``'s status or OK, unless the handler has ended it.
+
+        For the server, after the handler.
+        """
+        if not (self._send_trailing_metadata_done or self._cancel_done or self._h2.torn):
+            try:
+                if error is None:
+                    await self.send_trailing_metadata()
+                else:
+                    await self.send_trailing_metadata(
+                        status=error.status, status_message=error.message
+                    )
+            except StreamTerminatedError:
+                return
+        if self._h2.closable:
+            # The client need not send what nobody will receive.
+            self._h2.reset_nowait(ErrorCodes.NO_ERROR)
+
+    @property
+    def sendable(self) -> bool:
+        """Whether the client can still be sent something."""
+        return self._h2.closable
+
+    @property
+    def reply_missing(self) -> bool:
+        """Whether the call's single reply was not sent."""
+        return not (
+            self._cardinality.server_streaming
+            or self._send_message_done
+            or self._send_trailing_metadata_done
+            or self._cancel_done
+        )
+
+    async def _send_headers(self, metadata: _MetadataLike | None) -> None:
+        try:
+            await super().send_initial_metadata(metadata=cast(Any, metadata))
+        except Http2Error as exc:
+            raise StreamTerminatedError("the stream is closed") from exc

@@ -1,0 +1,120 @@
+"""Waiting, with the interfaces that grpclib expects and Trio underneath."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+
+class Flag:
+    """``asyncio.Event`` as grpclib uses it: may be cleared again, and waits on Trio.
+
+    ``wait()`` returns without a checkpoint when the flag is up; whoever loops on it
+    needs a checkpoint elsewhere.
+    """
+
+    __slots__ = ("_lot", "_up")
+
+    def __init__(self, up: bool = False) -> None:
+        self._up = up
+        self._lot = trio.lowlevel.ParkingLot()
+
+    def is_set(self) -> bool:
+        return self._up
+
+    def set(self) -> None:
+        self._up = True
+        self._lot.unpark_all()
+
+    def clear(self) -> None:
+        self._up = False
+
+    async def wait(self) -> None:
+        while not self._up:
+            await self._lot.park()
+
+
+class TimedWaits:
+    """``with`` around a call's waits: past the deadline they raise DEADLINE_EXCEEDED.
+
+    In the place of grpclib's ``Wrapper``, on cancel scopes. Several tasks may be inside
+    at a time, each with a scope of its own.
+
+    Raises: GRPCError(DEADLINE_EXCEEDED).
+    """
+
+    def __init__(self, deadline: float = math.inf) -> None:
+        self._deadline = deadline
+        self._scopes: list[tuple[trio.lowlevel.Task, trio.CancelScope]] = []
+
+    def __enter__(self) -> None:
+        if self._deadline == math.inf:
+            return
+        if trio.current_time() >= self._deadline:
+            raise _deadline_exceeded()
+        scope = trio.CancelScope(deadline=self._deadline)
+        scope.__enter__()
+        self._scopes.append((trio.lowlevel.current_task(), scope))
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool | None:
+        if self._deadline == math.inf:
+            return None
+        scope = self._take_scope()
+        swallowed = scope.__exit__(exc_type, exc, tb)
+        if scope.cancelled_caught:
+            raise _deadline_exceeded() from None
+        return swallowed
+
+    def _take_scope(self) -> trio.CancelScope:
+        task = trio.lowlevel.current_task()
+        for index in range(len(self._scopes) - 1, -1, -1):
+            if self._scopes[index][0] is task:
+                return self._scopes.pop(index)[1]
+        raise RuntimeError("left by a task that did not enter")
+
+
+def _deadline_exceeded() -> GRPCError:
+    return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
+
+
+STEPS_PER_TURN = 32
+"""Messages that a task may send or receive before it lets other tasks run. A checkpoint
+for each would cost more than the message; none would let one handler hold the loop."""
+
+
+class Turns:
+    """A checkpoint every ``STEPS_PER_TURN`` steps, and a look for cancellation at each."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    async def step(self) -> None:
+        self._steps += 1
+        if self._steps % STEPS_PER_TURN:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def lock_held(lock: trio.Lock) -> AsyncIterator[None]:
+    """``async with lock``, without a checkpoint when nobody holds it."""
+    try:
+        lock.acquire_nowait()
+    except trio.WouldBlock:
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
