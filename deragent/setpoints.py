@@ -82,7 +82,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class ReturnToDefault:
-    """Effect: tell the device its default; answer with ``DefaultFailed`` if it failed."""
+    """Effect: tell the device its default; answer with ``DefaultTaken`` or ``DefaultFailed``."""
 
     mw: float
 
@@ -122,6 +122,11 @@ class ApplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultTaken:
+    """The device took its default."""
+
+
+@dataclass(frozen=True, slots=True)
 class DefaultFailed:
     """The device did not take its default."""
 
@@ -131,7 +136,15 @@ class TimePassed:
     """A deadline may be due."""
 
 
-Event = SetpointArrived | CancelArrived | Applied | ApplyFailed | DefaultFailed | TimePassed
+Event = (
+    SetpointArrived
+    | CancelArrived
+    | Applied
+    | ApplyFailed
+    | DefaultTaken
+    | DefaultFailed
+    | TimePassed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +166,10 @@ class Timeline:
     """Orders that wait or are in force; their windows do not overlap."""
     in_force: str | None = None
     """Id of the order that the device was told, or is being told."""
+    returning: bool = False
+    """Whether the device has not yet taken its default after the last order."""
     default_due_s: float | None = None
-    """When the device has to be told its default (again)."""
+    """When the device has to be told its default (again); None while it is being told."""
     known: Mapping[str, Known] = field(default_factory=lambda: MappingProxyType({}))
     """By id: of every order held, and of those ended lately."""
 
@@ -171,6 +186,8 @@ def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple
             turn.start(dispatch_id, mw)
         case ApplyFailed(dispatch_id, detail):
             turn.fail(dispatch_id, detail)
+        case DefaultTaken():
+            turn.settle()
         case DefaultFailed():
             turn.retry_default()
         case TimePassed():
@@ -218,6 +235,7 @@ class _Turn:
         self._held = {order.dispatch_id: order for order in timeline.held}
         self._in_force = timeline.in_force
         self._known = dict(timeline.known)
+        self._returning = timeline.returning
         self._default_due_s = timeline.default_due_s
 
     def timeline(self) -> Timeline:
@@ -225,6 +243,7 @@ class _Turn:
             self._was,
             held=tuple(self._held.values()),
             in_force=self._in_force,
+            returning=self._returning,
             default_due_s=self._default_due_s,
             known=MappingProxyType(self._known),
         )
@@ -277,6 +296,10 @@ class _Turn:
         if dispatch_id == self._in_force:
             self._end(dispatch_id, _S.FAILED, _R.HARDWARE_ERROR, detail)
 
+    def settle(self) -> None:
+        if self._in_force is None:
+            self._returning, self._default_due_s = False, None
+
     def retry_default(self) -> None:
         if self._in_force is None:
             self._default_due_s = self._now.mono_s + DEFAULT_RETRY_S
@@ -299,7 +322,8 @@ class _Turn:
             return
         due = next((o for o in self._held.values() if o.start_s <= now_s), None)
         if due is not None:
-            self._in_force, self._default_due_s = due.dispatch_id, None
+            self._in_force = due.dispatch_id
+            self._returning, self._default_due_s = False, None
             self.effects.append(Apply(due.dispatch_id, due.mw, due.ramp_mw_per_s))
         elif self._default_due_s is not None and self._default_due_s <= now_s:
             self._default_due_s = None
@@ -314,7 +338,8 @@ class _Turn:
     ) -> None:
         self._held.pop(dispatch_id, None)
         if dispatch_id == self._in_force:
-            self._in_force, self._default_due_s = None, self._now.mono_s
+            self._in_force = None
+            self._returning, self._default_due_s = True, self._now.mono_s
         known = self._known.pop(dispatch_id, None)
         applied_mw = None if known is None else known.report.applied_mw
         report = Report(dispatch_id, state, self._now.wall_us, reason, applied_mw, detail)

@@ -1,0 +1,206 @@
+"""What the tasks of one agent share: samplers and controllers write it, the uplink reads it.
+
+Nothing here waits for the network. Every method but those named ``wait_…`` is synchronous.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from deragent.config import AgentPlan
+from deragent.devices import Measurement
+from deragent.events import AgentEvent, EventKind
+from deragent.outbox import Outbox
+from deragent.setpoints import Moment, Report
+from deragent.signals import Setting, Signal
+from derproto.base.runtime import Runtime
+from derproto.der.v1 import AssetGrant, DispatchState, GrantResult, Health
+
+TELEMETRY_PERIOD_S = 4.0
+"""Measuring period until a first Welcome sets it, seconds."""
+REPORTS_WAITING = 4096
+"""Reports that may wait for the stream. When full the oldest is dropped: a link that holds
+up so many is given up within the minute, and the next Register carries the last report of
+every dispatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatistics:
+    """Counts since the agent's start; ``outbox_rows`` is as of now."""
+
+    sessions: int
+    """Welcomes received."""
+    samples: int
+    """Measurements taken, also those of refused assets."""
+    skipped_samples: int
+    """Measurements not kept, because the headend refuses their asset."""
+    outbox_rows: int
+    sent_rows: int
+    """Rows sent, each as often as it was."""
+    acked_rows: int
+    dropped_rows: int
+    """Rows forced out of the full outbox."""
+    refused_rows: int
+    """Rows that the headend refused."""
+    dispatches: int
+    """Setpoints received, repeated ones too."""
+    reports_sent: int
+    ignored_messages: int
+    """Messages of a kind not known, or about an asset or boot not ours."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What only the session counts."""
+
+    sessions: int = 0
+    sent_rows: int = 0
+    acked_rows: int = 0
+    dispatches: int = 0
+    reports_sent: int = 0
+    ignored_messages: int = 0
+
+
+class Board:
+    """One agent's samples, reports, health and settings."""
+
+    def __init__(
+        self,
+        plan: AgentPlan,
+        *,
+        runtime: Runtime,
+        boot_id: int,
+        outbox_rows: int,
+        on_event: Callable[[AgentEvent], None],
+    ) -> None:
+        self.plan = plan
+        self.boot_id = boot_id
+        self.outbox = Outbox(outbox_rows)
+        self.counts = Counts()
+        self.telemetry_period_s = Setting(TELEMETRY_PERIOD_S)
+        self.rows_waiting = Signal()
+        self.reports_waiting = Signal()
+        self.health = [Health.UNSPECIFIED] * len(plan.assets)
+        """Of each asset's device, in the plan's order."""
+        self._reports: deque[tuple[int, Report]] = deque(maxlen=REPORTS_WAITING)
+        self._refused: dict[int, GrantResult] = {}
+        self._wall_us = runtime.wall_us
+        self._on_event = on_event
+        self._started_s = trio.current_time()
+        self._samples = 0
+        self._skipped = 0
+        self._dropping = False
+
+    def now(self) -> Moment:
+        return Moment(trio.current_time(), self._wall_us())
+
+    @property
+    def uptime_ms(self) -> int:
+        return round((trio.current_time() - self._started_s) * 1000)
+
+    def emit(self, kind: EventKind, **detail: str | float | int | None) -> None:
+        """Tells whoever started the agent."""
+        self._on_event(AgentEvent(self._wall_us(), self.plan.agent_id, kind, detail))
+
+    def statistics(self) -> AgentStatistics:
+        """The counts so far."""
+        return AgentStatistics(
+            sessions=self.counts.sessions,
+            samples=self._samples,
+            skipped_samples=self._skipped,
+            outbox_rows=len(self.outbox),
+            sent_rows=self.counts.sent_rows,
+            acked_rows=self.counts.acked_rows,
+            dropped_rows=self.outbox.dropped_rows,
+            refused_rows=self.outbox.refused_rows,
+            dispatches=self.counts.dispatches,
+            reports_sent=self.counts.reports_sent,
+            ignored_messages=self.counts.ignored_messages,
+        )
+
+    # --- from samplers ------------------------------------------------------------------
+
+    def add_sample(self, asset_index: int, measurement: Measurement, quality: int) -> None:
+        """Keeps a sample until it is acknowledged.
+
+        A refused asset's is not kept. When full: the oldest is forced out.
+        """
+        self._samples += 1
+        if asset_index in self._refused:
+            self._skipped += 1
+            return
+        fitted = self.outbox.append(asset_index, self._wall_us(), measurement, quality)
+        if not fitted and not self._dropping:
+            self._dropping = True
+            self.emit(EventKind.OUTBOX_DROPPING, dropped_rows=self.outbox.dropped_rows)
+        self.rows_waiting.set()
+
+    def set_health(self, asset_index: int, health: Health, reason: str = "") -> None:
+        """Takes over how a device is, and tells if it went or came back."""
+        before, self.health[asset_index] = self.health[asset_index], health
+        asset = self.plan.assets[asset_index]
+        if health is Health.UNREACHABLE and before is not health:
+            self.emit(
+                EventKind.DEVICE_UNREACHABLE, asset_id=asset.id, asset=asset.name, reason=reason
+            )
+        elif before is Health.UNREACHABLE and health is not before:
+            self.emit(EventKind.DEVICE_BACK, asset_id=asset.id, asset=asset.name)
+
+    # --- from controllers ---------------------------------------------------------------
+
+    def add_report(self, asset_index: int, report: Report) -> None:
+        """Queues a report for the stream and tells of it. When full: see REPORTS_WAITING."""
+        self._reports.append((asset_index, report))
+        self.reports_waiting.set()
+        asset = self.plan.assets[asset_index]
+        self.emit(
+            EventKind.DISPATCH,
+            dispatch_id=report.dispatch_id,
+            asset_id=asset.id,
+            asset=asset.name,
+            state=state_name(report.state),
+            mw=report.applied_mw,
+            reason=report.detail,
+        )
+
+    # --- for the uplink -----------------------------------------------------------------
+
+    def take_report(self) -> tuple[int, Report] | None:
+        """The oldest report not yet taken, with its asset's index."""
+        return self._reports.popleft() if self._reports else None
+
+    def begin_session(self) -> None:
+        """A Register is being written: it carries every report, and all rows are backfill."""
+        self._reports.clear()
+        self.outbox.begin_session()
+
+    def take_grants(self, grants: list[AssetGrant]) -> None:
+        """Takes over which assets the headend refuses, and tells what changed."""
+        refused = {g.asset_index: g for g in grants if g.result is not GrantResult.GRANTED}
+        for index, asset in enumerate(self.plan.assets):
+            grant = refused.get(index)
+            if grant is not None and self._refused.get(index) is not grant.result:
+                result = (grant.result.name or str(int(grant.result))).lower()
+                self.emit(
+                    EventKind.ASSET_REFUSED,
+                    asset_id=asset.id,
+                    asset=asset.name,
+                    result=result,
+                    reason=grant.detail,
+                )
+            elif grant is None and index in self._refused:
+                self.emit(EventKind.ASSET_GRANTED, asset_id=asset.id, asset=asset.name)
+        self._refused = {index: grant.result for index, grant in refused.items()}
+
+    def acked(self, ranges: list[tuple[int, int]], refused: list[tuple[int, int]]) -> None:
+        """Drops rows that the headend has, or will never take."""
+        self.counts.acked_rows += self.outbox.ack(ranges)
+        self.outbox.refuse(refused)
+        self._dropping = self._dropping and len(self.outbox) >= self.outbox.max_rows
+
+
+def state_name(state: DispatchState) -> str:
+    """A dispatch's state as people read it, also one that a newer contract added."""
+    return (state.name or str(int(state))).lower()

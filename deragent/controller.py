@@ -1,0 +1,104 @@
+"""Steering: one task an asset carries out what its setpoint timeline decides."""
+
+import logging
+import math
+
+import trio
+
+from deragent import setpoints
+from deragent.board import Board
+from deragent.devices import Device, DeviceError
+from deragent.setpoints import Apply, Report, ReturnToDefault, Timeline
+from deragent.signals import Signal
+from derproto.base.fleet import Asset, Limits
+from derproto.base.runtime import shielded_for
+
+log = logging.getLogger(__name__)
+
+TELL_TIMEOUT_S = 5.0
+"""A device that has not taken a command for this long has failed to."""
+LEAVE_S = 1.0
+"""How long a stopping agent tries to give its device the default."""
+
+
+class Controller:
+    """One asset's timeline, and the task that speaks to its device.
+
+    Events change the timeline at once, also while the device is slow. Of what the device is
+    still to be told only the newest counts, so there is no queue to bound.
+    """
+
+    def __init__(self, asset_index: int, asset: Asset, device: Device, board: Board) -> None:
+        self._index = asset_index
+        self._name = asset.name
+        self._device = device
+        self._board = board
+        limits = Limits(
+            max(asset.limits.min_mw, device.limits.min_mw),
+            min(asset.limits.max_mw, device.limits.max_mw),
+        )
+        self._timeline = Timeline(limits, asset.default_mw)
+        self._to_tell: Apply | ReturnToDefault | None = None
+        self._changed = Signal()
+
+    def handle(self, event: setpoints.Event) -> None:
+        """Steps the timeline: reports go to the board, commands to ``control``."""
+        self._timeline, effects = setpoints.step(self._timeline, event, self._board.now())
+        for effect in effects:
+            if isinstance(effect, Report):
+                self._board.add_report(self._index, effect)
+            else:
+                self._to_tell = effect
+        self._changed.set()
+
+    def last_reports(self) -> tuple[Report, ...]:
+        """The last report of every dispatch held or ended lately, held ones first."""
+        return setpoints.last_reports(self._timeline, self._board.now())
+
+    async def control(self) -> None:
+        """Tells the device what the timeline decides, for ever.
+
+        Cancellation: a device under an order is told its default first, within ``LEAVE_S``:
+        nobody would be left to end the order.
+        """
+        try:
+            while True:
+                if self._to_tell is None:
+                    due = setpoints.next_deadline(self._timeline)
+                    with trio.move_on_at(math.inf if due is None else due):
+                        await self._changed.wait()
+                    self.handle(setpoints.TimePassed())
+                else:
+                    command, self._to_tell = self._to_tell, None
+                    await self._tell(command)
+        finally:
+            if self._timeline.in_force is not None or self._timeline.returning:
+                with shielded_for(LEAVE_S) as leaving:
+                    await self._return_to_default(self._timeline.default_mw)
+                if leaving.cancelled_caught:
+                    log.error("%s was left under its order: it did not answer", self._name)
+
+    async def _tell(self, command: Apply | ReturnToDefault) -> None:
+        if isinstance(command, ReturnToDefault):
+            taken = await self._return_to_default(command.mw)
+            self.handle(setpoints.DefaultTaken() if taken else setpoints.DefaultFailed())
+            return
+        try:
+            with trio.fail_after(TELL_TIMEOUT_S):
+                told_mw = await self._device.apply(command.mw, command.ramp_mw_per_s)
+        except (DeviceError, trio.TooSlowError) as failure:
+            detail = str(failure) or "did not answer in time"
+            log.warning("%s did not take %g MW: %s", self._name, command.mw, detail)
+            self.handle(setpoints.ApplyFailed(command.dispatch_id, detail))
+        else:
+            self.handle(setpoints.Applied(command.dispatch_id, told_mw))
+
+    async def _return_to_default(self, mw: float) -> bool:
+        try:
+            with trio.fail_after(TELL_TIMEOUT_S):
+                await self._device.apply(mw)
+        except (DeviceError, trio.TooSlowError) as failure:
+            detail = str(failure) or "did not answer in time"
+            log.error("%s did not take its default of %g MW: %s", self._name, mw, detail)
+            return False
+        return True

@@ -1,0 +1,144 @@
+"""The agent's composition root.
+
+``run_agent`` is the agent itself, and needs no process: its clock, link, devices and
+randomness come from outside, so that many run in one loop, and under virtual time. Its
+nursery:
+
+    run_agent
+    ├ sample_asset   one an asset: measures, never waits for the network
+    ├ control        one an asset: carries out its setpoint timeline
+    └ keep_uplink    the link: a session after another, for ever
+
+``main`` is the process around it: signals, TLS, and the lines that it prints.
+"""
+
+import logging
+import random
+import secrets
+import signal
+import ssl
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from deragent.board import Board
+from deragent.config import AgentConfig, AgentPlan
+from deragent.controller import Controller
+from deragent.devices import Device, open_device
+from deragent.events import AgentEvent
+from deragent.outbox import OUTBOX_ROWS
+from deragent.printer import EventPrinter
+from deragent.sampler import sample_asset
+from deragent.uplink import Link, keep_uplink
+from derproto.base.fleet import Asset
+from derproto.base.runtime import Runtime, real_runtime
+from derproto.triogrpc import dial
+
+log = logging.getLogger(__name__)
+
+STOP_S = 2.0
+"""Time from SIGTERM in which the session is ended cleanly; then the link is cut."""
+
+OpenDevice = Callable[[Asset, Runtime], Awaitable[Device]]
+
+
+async def run_agent(
+    plan: AgentPlan,
+    *,
+    runtime: Runtime,
+    dial: Callable[[], Awaitable[trio.abc.Stream]],
+    rng: random.Random,
+    authority: str,
+    scheme: str = "http",
+    outbox_rows: int = OUTBOX_ROWS,
+    on_event: Callable[[AgentEvent], None] = lambda _event: None,
+    open_device: OpenDevice = open_device,
+    stopping: trio.Event | None = None,
+    task_status: trio.TaskStatus[Board] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs one agent until ``stopping`` is set; for ever without it.
+
+    Starts once its devices are open, with its board (``statistics()`` is there). ``on_event``
+    is called in place and must not block. ``rng`` decides boot id, phases and jitter; devices
+    are seeded by themselves.
+
+    Raises: DeviceConfigError before it has started; afterwards only a fault of the agent's
+    own, in a group: one task's crash ends the agent. Cancellation: cuts the session; devices
+    under an order are told their default, within a second.
+    """
+    devices = [await open_device(asset, runtime) for asset in plan.assets]
+    board = Board(
+        plan,
+        runtime=runtime,
+        boot_id=rng.getrandbits(64) or 1,
+        outbox_rows=outbox_rows,
+        on_event=on_event,
+    )
+    controllers: list[Controller] = []
+    link = Link(dial, authority, scheme)
+    async with trio.open_nursery() as nursery:
+        for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True)):
+            controller = Controller(index, asset, device, board)
+            controllers.append(controller)
+            nursery.start_soon(controller.control)
+            nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
+        task_status.started(board)
+        await keep_uplink(link, board, controllers, rng, stopping or trio.Event())
+        nursery.cancel_scope.cancel()
+
+
+async def main(config: AgentConfig, plan: AgentPlan) -> None:
+    """The agent's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
+
+    Raises: DeviceConfigError, OSError (certificates), or a fault of the agent's own, so that
+    the process ends with exit code 1 and a traceback.
+    """
+    runtime = real_runtime()
+    tls = await runtime.run_blocking(lambda: _tls_context(config))
+    host, port = config.headend.host, config.headend.port
+    stopping = trio.Event()
+    printer = EventPrinter(runtime)
+    async with trio.open_nursery() as outer:
+        if config.events:
+            outer.start_soon(printer.print_events)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, nursery.cancel_scope, stopping)
+            await run_agent(
+                plan,
+                runtime=runtime,
+                dial=lambda: dial(host, port, ssl_context=tls),
+                rng=random.Random(secrets.randbits(128)),
+                authority=f"{host}:{port}",
+                scheme="https" if tls is not None else "http",
+                outbox_rows=config.outbox_rows,
+                on_event=printer.put if config.events else _log_event,
+                stopping=stopping,
+            )
+            nursery.cancel_scope.cancel()
+        printer.close()
+        outer.cancel_scope.deadline = trio.current_time() + STOP_S
+
+
+async def _stop_on_signal(scope: trio.CancelScope, stopping: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                scope.cancel()
+                return
+            log.info("%s: stopping", signal.Signals(number).name)
+            stopping.set()
+            scope.deadline = trio.current_time() + STOP_S
+
+
+def _log_event(event: AgentEvent) -> None:
+    detail = " ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
+    log.info("%s %s", event.kind, detail)
+
+
+def _tls_context(config: AgentConfig) -> ssl.SSLContext | None:
+    if not config.tls:
+        return None
+    context = ssl.create_default_context(cafile=config.tls_ca)
+    if config.tls_cert is not None:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    return context

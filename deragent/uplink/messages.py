@@ -1,0 +1,86 @@
+"""The agent's side of the contract as messages: pure conversions."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from deragent.outbox import Outbox, Row
+from deragent.setpoints import Order, Report
+from deragent.uplink.clock import SessionClock
+from derproto.der import v1
+
+
+def write_telemetry(boot_id: int, rows: Sequence[Row], *, backfill: bool) -> v1.AgentMessage:
+    """Rows of consecutive sequence numbers, at least one, by columns.
+
+    A column in which nothing is known is left out; a single unknown value is NaN.
+    """
+    measured = [row.measurement for row in rows]
+    status = [int(m.status) for m in measured]
+    quality = [row.quality for row in rows]
+    return v1.AgentMessage(
+        telemetry=v1.Telemetry(
+            boot_id=boot_id,
+            first_seq=rows[0].seq,
+            asset_index=[row.asset_index for row in rows],
+            ts_us=[row.ts_us for row in rows],
+            p_mw=[math.nan if m.p_mw is None else m.p_mw for m in measured],
+            q_mvar=_column(m.q_mvar for m in measured),
+            soc=_column(m.soc for m in measured),
+            voltage_v=_column(m.voltage_v for m in measured),
+            frequency_hz=_column(m.frequency_hz for m in measured),
+            status=status if any(status) else [],
+            quality=quality if any(quality) else [],
+            backfill=backfill,
+        )
+    )
+
+
+def _column(values: Iterable[float | None]) -> list[float]:
+    column = list(values)
+    if all(value is None for value in column):
+        return []
+    return [math.nan if value is None else value for value in column]
+
+
+def write_outbox(outbox: Outbox) -> v1.Outbox:
+    """What waits in the outbox."""
+    oldest, newest = outbox.oldest, outbox.newest
+    return v1.Outbox(
+        rows=len(outbox),
+        oldest_ts_us=oldest.ts_us if oldest is not None else 0,
+        newest_ts_us=newest.ts_us if newest is not None else 0,
+        dropped_rows=outbox.dropped_rows,
+    )
+
+
+def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
+    """What became of a dispatch."""
+    return v1.DispatchReport(
+        dispatch_id=report.dispatch_id,
+        asset_index=asset_index,
+        state=report.state,
+        reason=report.reason,
+        applied_mw=report.applied_mw,
+        ts_us=report.ts_us,
+        detail=report.detail[:256],
+    )
+
+
+def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> Order:
+    """The order, its window on the agent's monotonic clock; the way here is taken off."""
+    sent_s = clock.mono_s(setpoint.sent_at_session_us)
+    remaining_us, ramp = setpoint.remaining_us, setpoint.ramp_mw_per_s
+    return Order(
+        dispatch_id=setpoint.dispatch_id,
+        mw=setpoint.mw,
+        priority=setpoint.priority,
+        start_s=sent_s + setpoint.start_delay_us / 1e6,
+        end_s=None if remaining_us is None else sent_s + remaining_us / 1e6,
+        # A rate that is not above 0 is none.
+        ramp_mw_per_s=ramp if ramp is not None and ramp > 0 else None,
+    )
+
+
+def ranges(runs: Iterable[v1.SeqRange | None]) -> list[tuple[int, int]]:
+    """Runs of sequence numbers as (first, last) pairs."""
+    return [(run.first, run.last) for run in runs if run is not None]

@@ -1,0 +1,284 @@
+"""One session with the headend, from Register to its end.
+
+A session has one nursery: a task that receives, one that sends live samples, one for those
+from before, one for reports, one for heartbeats, one that watches the headend's silence and
+one that waits for the agent to stop. Whichever first finds that it is over says why, and
+all end together. Errors of the link are not caught here; ``keep_uplink`` is their border.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deragent import __version__
+from deragent.board import Board
+from deragent.controller import Controller
+from deragent.events import EventKind
+from deragent.setpoints import CancelArrived, Report, SetpointArrived
+from deragent.uplink.clock import SessionClock
+from deragent.uplink.messages import (
+    ranges,
+    read_setpoint,
+    write_outbox,
+    write_report,
+    write_telemetry,
+)
+from derproto.der import v1
+from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
+
+log = logging.getLogger(__name__)
+
+WELCOME_TIMEOUT_S = 10.0
+"""Time from Register to Welcome."""
+BACKFILL_ROWS = 1000
+"""Most rows of one message of backfill; fewer where Welcome says so."""
+BACKFILL_PAUSE_S = 0.2
+"""Pause after each message of backfill: at most 5 messages/s, so that live samples and the
+headend's journal have room."""
+REGISTER_REPORTS = 4096
+"""Most reports in a Register. When there are more, those of the oldest ended dispatches are
+left out; held ones come first."""
+SILENCE_LIMIT_S = 30.0
+"""Silence of the headend that ends a session, where Welcome names none."""
+LEAST_PERIOD_S = 0.1
+LAST_WORDS_S = 1.0
+"""Time to read what the headend said last, once nothing can be sent any more."""
+
+
+class NoWelcome(Exception):
+    """The headend did not answer Register as the contract says."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a session, known as far as it got."""
+
+    reason: str | None = None
+    """Why it ended, where the session itself decided; None if the link broke."""
+    welcomed_s: float | None = None
+    """Monotonic time of its Welcome; None if there was none."""
+    reconnect_after_s: float = 0.0
+    """How long the headend asked to stay away."""
+
+
+class Session:
+    """A stream on which Register is about to be said."""
+
+    def __init__(
+        self,
+        stream: ClientStream,
+        board: Board,
+        controllers: Sequence[Controller],
+        stopping: trio.Event,
+        outcome: Outcome,
+    ) -> None:
+        self._stream = stream
+        self._board = board
+        self._controllers = controllers
+        self._stopping = stopping
+        self._outcome = outcome
+        self._scope = trio.CancelScope()
+        self._heard_s = trio.current_time()
+
+    async def run(self) -> None:
+        """Registers and serves until the session is over; ``outcome`` says why it is.
+
+        Raises: NoWelcome, and whatever a broken link raises, alone or in groups.
+        Cancellation: the stream is cut.
+        """
+        welcome = await self._register()
+        clock = SessionClock(self._heard_s)
+        self._take_welcome(welcome)
+        most_rows = max(1, welcome.max_rows_per_message or BACKFILL_ROWS)
+        silence_s = welcome.headend_silence_limit_ms / 1000 or SILENCE_LIMIT_S
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._receive_messages, clock)
+                nursery.start_soon(self._send_live, most_rows)
+                nursery.start_soon(self._send_backfill, min(most_rows, BACKFILL_ROWS))
+                nursery.start_soon(self._send_reports)
+                nursery.start_soon(self._send_heartbeats, welcome.heartbeat_period_ms / 1000)
+                nursery.start_soon(self._watch_silence, silence_s)
+                nursery.start_soon(self._await_stop)
+        if self._stopping.is_set():
+            await self._half_close()
+
+    def _finish(self, reason: str) -> None:
+        if self._outcome.reason is None:
+            self._outcome.reason = reason
+        self._scope.cancel()
+
+    async def _register(self) -> v1.Welcome:
+        board, plan = self._board, self._board.plan
+        await self._stream.send_request()
+        # From here to the composed message nothing awaits: no report is lost in between.
+        board.begin_session()
+        register = v1.Register(
+            agent_id=plan.agent_id,
+            site_id=plan.site_id or "",
+            asset_ids=[asset.id for asset in plan.assets],
+            software_version=__version__,
+            boot_id=board.boot_id,
+            clock_us=board.now().wall_us,
+            dispatches=self._last_reports(),
+            outbox=write_outbox(board.outbox),
+        )
+        try:
+            with trio.fail_after(WELCOME_TIMEOUT_S):
+                await self._send(v1.AgentMessage(register=register))
+                message = await self._receive()
+        except trio.TooSlowError:
+            raise NoWelcome(f"no Welcome within {WELCOME_TIMEOUT_S:g} s") from None
+        if message is None:
+            raise NoWelcome("the headend ended the stream before its Welcome")
+        if message.goodbye is not None:
+            self._take_goodbye(message.goodbye)
+            raise NoWelcome(self._outcome.reason)
+        if message.welcome is None:
+            raise NoWelcome("the headend's first message is not Welcome")
+        self._heard_s = self._outcome.welcomed_s = trio.current_time()
+        return message.welcome
+
+    def _last_reports(self) -> list[v1.DispatchReport]:
+        reports: list[tuple[int, Report]] = [
+            (index, report)
+            for index, controller in enumerate(self._controllers)
+            for report in controller.last_reports()
+        ]
+        ended = [pair for pair in reports if pair[1].state not in _HELD]
+        held = [pair for pair in reports if pair[1].state in _HELD]
+        ended.sort(key=lambda pair: pair[1].ts_us, reverse=True)
+        return [write_report(*pair) for pair in (held + ended)[:REGISTER_REPORTS]]
+
+    def _take_welcome(self, welcome: v1.Welcome) -> None:
+        board = self._board
+        board.counts.sessions += 1
+        period_s = max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000)
+        board.telemetry_period_s.set(period_s)
+        board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
+        board.take_grants(welcome.assets)
+
+    # --- in -----------------------------------------------------------------------------
+
+    async def _receive(self) -> v1.HeadendMessage | None:
+        message: v1.HeadendMessage | None = await self._stream.recv_message()
+        return message
+
+    async def _receive_messages(self, clock: SessionClock) -> None:
+        while (message := await self._receive()) is not None:
+            self._heard_s = trio.current_time()
+            if message.setpoint is not None:
+                clock.heard(message.setpoint.sent_at_session_us, self._heard_s)
+                self._take_setpoint(message.setpoint, clock)
+            elif message.alive is not None:
+                clock.heard(message.alive.session_us, self._heard_s)
+            elif message.telemetry_ack is not None:
+                self._take_ack(message.telemetry_ack)
+            elif message.cancel is not None:
+                event = CancelArrived(message.cancel.dispatch_id, message.cancel.reason)
+                # A Cancel names no asset; a timeline ignores an id that it does not know.
+                for controller in self._controllers:
+                    controller.handle(event)
+            elif message.goodbye is not None:
+                self._take_goodbye(message.goodbye)
+                return
+            else:
+                self._board.counts.ignored_messages += 1
+        self._finish("ended by the headend")
+
+    def _take_setpoint(self, setpoint: v1.Setpoint, clock: SessionClock) -> None:
+        self._board.counts.dispatches += 1
+        if setpoint.asset_index >= len(self._controllers):
+            # No report either: it would have to name an index that was never assigned.
+            self._board.counts.ignored_messages += 1
+            log.warning("setpoint %s is for no asset of ours", setpoint.dispatch_id)
+            return
+        order = read_setpoint(setpoint, clock)
+        self._controllers[setpoint.asset_index].handle(SetpointArrived(order))
+
+    def _take_ack(self, ack: v1.TelemetryAck) -> None:
+        if ack.boot_id != self._board.boot_id:
+            self._board.counts.ignored_messages += 1
+            return
+        self._board.acked(ranges(ack.durable), ranges(r.rows for r in ack.refused))
+
+    def _take_goodbye(self, goodbye: v1.Goodbye) -> None:
+        self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
+        reason = (goodbye.reason.name or str(int(goodbye.reason))).lower()
+        self._finish(f"goodbye: {reason} {goodbye.detail}".rstrip())
+
+    # --- out ----------------------------------------------------------------------------
+
+    async def _send(self, message: v1.AgentMessage) -> None:
+        try:
+            await self._stream.send_message(message)
+        except (GRPCError, StreamTerminatedError):
+            # A Goodbye may have come just before: its reader ends the session meanwhile.
+            await trio.sleep(LAST_WORDS_S)
+            raise
+
+    async def _send_live(self, most_rows: int) -> None:
+        board = self._board
+        while True:
+            rows = board.outbox.take_live(most_rows)
+            if rows:
+                board.counts.sent_rows += len(rows)
+                await self._send(write_telemetry(board.boot_id, rows, backfill=False))
+            else:
+                await board.rows_waiting.wait()
+
+    async def _send_backfill(self, most_rows: int) -> None:
+        board = self._board
+        while rows := board.outbox.take_backfill(most_rows):
+            board.counts.sent_rows += len(rows)
+            await self._send(write_telemetry(board.boot_id, rows, backfill=True))
+            await trio.sleep(BACKFILL_PAUSE_S)
+
+    async def _send_reports(self) -> None:
+        board = self._board
+        while True:
+            taken = board.take_report()
+            if taken is None:
+                await board.reports_waiting.wait()
+                continue
+            report = write_report(*taken)
+            board.counts.reports_sent += 1
+            await self._send(v1.AgentMessage(dispatch_report=report))
+
+    async def _send_heartbeats(self, period_s: float) -> None:
+        board = self._board
+        while True:
+            heartbeat = v1.Heartbeat(
+                ts_us=board.now().wall_us,
+                uptime_ms=board.uptime_ms,
+                outbox=write_outbox(board.outbox),
+                devices=[
+                    v1.DeviceHealth(asset_index=index, health=health)
+                    for index, health in enumerate(board.health)
+                ],
+            )
+            await self._send(v1.AgentMessage(heartbeat=heartbeat))
+            await trio.sleep(max(LEAST_PERIOD_S, period_s))
+
+    # --- its end ------------------------------------------------------------------------
+
+    async def _watch_silence(self, limit_s: float) -> None:
+        while True:
+            await trio.sleep_until(self._heard_s + limit_s)
+            if trio.current_time() >= self._heard_s + limit_s:
+                self._finish(f"headend silent for {limit_s:g} s")
+
+    async def _await_stop(self) -> None:
+        await self._stopping.wait()
+        self._finish("stopping")
+
+    async def _half_close(self) -> None:
+        """Says that nothing more comes, and hears the headend out."""
+        await self._stream.end()
+        while await self._receive() is not None:
+            continue
+
+
+_HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})

@@ -1,0 +1,129 @@
+"""The uplink: always a session with the headend, or on the way to one."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from deragent.board import Board
+from deragent.controller import Controller
+from deragent.events import EventKind
+from deragent.uplink.backoff import Backoff
+from deragent.uplink.session import NoWelcome, Outcome, Session
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
+
+log = logging.getLogger(__name__)
+
+DIAL_TIMEOUT_S = 10.0
+"""Time for a connection, TLS included."""
+
+LINK_ERRORS = (
+    NoWelcome,
+    OSError,
+    GRPCError,
+    StreamTerminatedError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+"""What a link that is down, or breaks, raises. Anything else is a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How to reach the headend."""
+
+    dial: Callable[[], Awaitable[trio.abc.Stream]]
+    """Opens a byte stream to it."""
+    authority: str
+    """Its name, as HTTP/2's ``:authority``."""
+    scheme: str = "http"
+    """``https`` over TLS."""
+    limits: LinkLimits = field(default_factory=LinkLimits)
+
+
+async def keep_uplink(
+    link: Link,
+    board: Board,
+    controllers: Sequence[Controller],
+    rng: random.Random,
+    stopping: trio.Event,
+) -> None:
+    """Holds one session after another until ``stopping`` is set, then ends the last cleanly.
+
+    This is the border of everything about the link: whatever a session raises ends that
+    session only. What is no error of the link is logged with its traceback. Raises: nothing
+    but Cancelled. Cancellation: the session is cut.
+    """
+    backoff = Backoff()
+    while not stopping.is_set():
+        board.emit(EventKind.CONNECTING, attempt=backoff.failures + 1)
+        outcome = Outcome()
+        failures: list[Exception] = []
+        try:
+            await _hold_session(link, board, controllers, stopping, outcome)
+        except* Exception as group:  # noqa: BLE001 - the link's border, see the docstring
+            failures.extend(_leaves(group))
+        reason = _explain(outcome, failures)
+        lived_s = 0.0
+        if outcome.welcomed_s is not None:
+            lived_s = trio.current_time() - outcome.welcomed_s
+        backoff, wait_s = backoff.after(
+            lived_s=lived_s, reconnect_after_s=outcome.reconnect_after_s, draw=rng.random()
+        )
+        board.emit(
+            EventKind.DISCONNECTED,
+            reason=reason,
+            lived_s=round(lived_s, 3),
+            retry_in_s=None if stopping.is_set() else round(wait_s, 3),
+        )
+        with trio.move_on_after(wait_s):
+            await stopping.wait()
+
+
+async def _hold_session(
+    link: Link,
+    board: Board,
+    controllers: Sequence[Controller],
+    stopping: trio.Event,
+    outcome: Outcome,
+) -> None:
+    with trio.fail_after(DIAL_TIMEOUT_S):
+        transport = await link.dial()
+    async with connect(
+        transport,
+        authority=link.authority,
+        scheme=link.scheme,
+        codec=MessageCodec(),
+        limits=link.limits,
+    ) as channel:
+        async with channel.request(SESSION) as stream:
+            await Session(stream, board, controllers, stopping, outcome).run()
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _explain(outcome: Outcome, failures: Sequence[Exception]) -> str:
+    """Why a session ended, in words; a fault of ours is logged."""
+    for failure in failures:
+        if not isinstance(failure, LINK_ERRORS):
+            log.error("a session failed by a fault of the agent's own", exc_info=failure)
+    if outcome.reason is not None:
+        return outcome.reason
+    if not failures:
+        return "ended"
+    first = failures[0]
+    if isinstance(first, trio.TooSlowError):
+        return f"no connection within {DIAL_TIMEOUT_S:g} s"
+    if isinstance(first, GRPCError):
+        return f"{first.status.name}: {first.message or ''}".rstrip(": ")
+    return str(first) or type(first).__name__
