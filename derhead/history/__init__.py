@@ -1,6 +1,8 @@
 """History: the embedded journal, always there, and the queries over it."""
 
-from derhead.history.journal import Journal, JournalError, JournalStatistics, open_journal
+from derhead.errors import JournalError
+from derhead.history.journal import Journal, open_journal
 from derhead.history.page import BadCursor, Page
+from derhead.history.statistics import JournalStatistics
 
 __all__ = ["Journal", "JournalError", "JournalStatistics", "open_journal", "BadCursor", "Page"]

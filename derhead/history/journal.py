@@ -1,128 +1,267 @@
-"""The embedded journal (interface first)."""
+"""The embedded journal: everything the headend must remember goes here first.
 
+Tasks hand records in; one task, ``_keep_committing``, turns what waits into group commits.
+What waits and when a commit is due is decided in ``waiting.py``, how a group becomes a
+transaction in ``store.py``, both without Trio's help.
+
+Telemetry is acknowledged through ``on_durable``, after the commit that holds it; ``write``
+returns after it. Rows leave memory only once the disk has them: while commits fail,
+telemetry stays and is tried again every second, until the bound is reached and
+``append_telemetry`` makes its callers wait, and flow control their agents.
+"""
+
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from derhead.dispatch import Dispatch, State
-from derhead.history.page import Page
+import trio
+
+from derhead.errors import JournalError
+from derhead.history.reader import Reader
+from derhead.history.recovery import close_lost_sessions
+from derhead.history.schema import JournalFiles, Synchronous
+from derhead.history.statistics import JournalStatistics
+from derhead.history.store import Outcome, Record, Store
+from derhead.history.waiting import Batch, Taken, WaitingRecords, Write
 from derhead.sessions import HeartbeatRecord, SessionRecord
-from derhead.telemetry import Bucket, Sample
-from derproto.base.runtime import Runtime
+from derhead.telemetry import Sample
+from derproto.base.runtime import Runtime, shielded_for
 
-Record = Dispatch | SessionRecord | HeartbeatRecord
+log = logging.getLogger(__name__)
 
+GROUP_MS = 100
+"""Longest that telemetry and notes wait for company before they are committed."""
 
-class JournalError(Exception):
-    """The journal cannot be opened, or a write was not stored."""
+BATCH_ROWS = 5_000
+"""Rows of telemetry that make a commit due at once, and about the most in one: some 50 ms,
+which a dispatch that comes meanwhile waits."""
 
+BUFFER_ROWS = 50_000
+"""Rows of telemetry in memory, not yet durable. When full, ``append_telemetry`` waits."""
 
-@dataclass(frozen=True, slots=True)
-class JournalStatistics:
-    """What the journal did since it was opened, and how it is."""
+RETRY_S = 1.0
+"""Pause before telemetry is tried again after a commit failed."""
 
-    commits: int
-    failed_commits: int
-    rows: int
-    """Telemetry rows stored, resends not counted."""
-    duplicate_rows: int
-    """Telemetry rows that were there already."""
-    refused_rows: int
-    """Telemetry rows that the store would never take."""
-    buffered_rows: int
-    """Telemetry rows in memory, not yet durable."""
-    dropped_heartbeats: int
-    dropped_sessions: int
-    last_commit_s: float
-    failing_since_us: int | None
-    """When commits began to fail, microseconds since the epoch; None = all is well."""
+FLUSH_S = 5.0
+"""Time that closing gives to what is still in memory."""
 
 
-class Journal:
+class Journal(Reader):
+    """The open journal; see ``open_journal``."""
+
+    def __init__(
+        self, store: Store, reader: sqlite3.Connection, runtime: Runtime, waiting: WaitingRecords
+    ) -> None:
+        super().__init__(reader, runtime)
+        self._store = store
+        self._writer_limiter = trio.CapacityLimiter(1)
+        self._waiting = waiting
+        self._turn = trio.Lock()
+        self._room = trio.Event()
+        self._wake = trio.Event()
+        self._sleeps_until_s = float("-inf")
+        self._closed = False
+        self._failing_since_us: int | None = None
+        self._commits = self._failed_commits = 0
+        self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
+        self._last_commit_s = 0.0
+
+    # --- records come in ------------------------------------------------------------
+
     async def append_telemetry(
         self, samples: Sequence[Sample], on_durable: Callable[[], None]
     ) -> None:
-        raise JournalError("not open")
+        """Takes the samples; calls ``on_durable()`` once they are on disk.
+
+        Returns as soon as they wait in memory, where they stay at most 100 ms unless
+        commits fail. A sample that is there already, by asset, time, boot and sequence, is
+        not stored again, and is not an error. ``on_durable`` runs in the journal's task: it
+        must not block. It is never called if the journal is closed first.
+
+        When full: waits, first come, first served. Cancellation: then nothing was taken.
+        Raises: JournalError if the journal is closed.
+        """
+        async with self._turn:
+            while not self._closed and not self._waiting.has_room(len(samples)):
+                self._room = trio.Event()
+                await self._room.wait()
+            self._check_open()
+            self._waiting.add_batch(Batch(samples, on_durable, trio.current_time()))
+            self._poke()
 
     async def write(self, *records: Record) -> None:
-        raise JournalError("not open")
+        """Stores all the records in one transaction, and returns when they are on disk.
+
+        Writes that wait at the same time share a commit. A dispatch is stored with its
+        whole list of states, over what is there under its id; a session likewise, except
+        that its end, once stored, stays.
+
+        Cancellation: the records may or may not be stored.
+        Raises: JournalError, and then none of them is stored.
+        """
+        self._check_open()
+        settled = trio.Event()
+        write = Write(records, settled.set)
+        self._waiting.add_write(write)
+        self._poke()
+        await settled.wait()
+        if write.error is not None:
+            raise JournalError(f"the journal could not store it: {write.error}") from write.error
 
     def note(self, record: SessionRecord | HeartbeatRecord) -> None:
-        raise JournalError("not open")
+        """Stores the record with the next group commit; nobody waits for it.
 
-    def statistics(self) -> JournalStatistics:
-        raise JournalError("not open")
-
-    async def latest_samples(self) -> list[Sample]:
-        raise JournalError("not open")
-
-    async def latest_heartbeats(self) -> list[HeartbeatRecord]:
-        raise JournalError("not open")
-
-    async def last_sessions(self) -> list[SessionRecord]:
-        raise JournalError("not open")
-
-    async def open_dispatches(self) -> list[Dispatch]:
-        raise JournalError("not open")
+        When full: of a session only the newest record waits; beyond 10,000 the oldest
+        heartbeat, and apart from them the oldest session, is dropped and counted.
+        Raises: JournalError if the journal is closed.
+        """
+        self._check_open()
+        self._waiting.add_note(record, trio.current_time())
+        self._poke()
 
     async def close_lost_sessions(self, ended_us: int, reason: str) -> int:
-        raise JournalError("not open")
+        """Ends the sessions that a crash left open; returns how many.
 
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Sample]:
-        raise JournalError("not open")
+        Each is ended when its agent was last heard, by its heartbeats and samples, or at
+        ``ended_us`` if it never was. Call it at the start, before there are live sessions.
 
-    async def telemetry_buckets(
-        self,
-        asset_id: str,
-        *,
-        step_us: int,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Bucket]:
-        raise JournalError("not open")
+        Raises: JournalError, and then nothing was changed.
+        """
+        work = partial(close_lost_sessions, self._store, ended_us, reason)
+        try:
+            return await self._runtime.run_blocking(work, limiter=self._writer_limiter)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal could not close lost sessions: {error}") from error
 
-    async def dispatch_history(
-        self,
-        *,
-        asset_id: str | None = None,
-        state: State | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Dispatch]:
-        raise JournalError("not open")
+    def statistics(self) -> JournalStatistics:
+        return JournalStatistics(
+            commits=self._commits,
+            failed_commits=self._failed_commits,
+            rows=self._rows,
+            duplicate_rows=self._duplicate_rows,
+            refused_rows=self._refused_rows,
+            refused_notes=self._refused_notes,
+            buffered_rows=self._waiting.rows,
+            dropped_heartbeats=self._waiting.dropped_heartbeats,
+            dropped_sessions=self._waiting.dropped_sessions,
+            last_commit_s=self._last_commit_s,
+            failing_since_us=self._failing_since_us,
+        )
 
-    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
-        raise JournalError("not open")
+    # --- groups go out --------------------------------------------------------------
 
-    async def sessions(
-        self, agent_id: str, *, limit: int, cursor: str | None = None
-    ) -> Page[SessionRecord]:
-        raise JournalError("not open")
+    async def _keep_committing(self) -> None:
+        while True:
+            self._wake = trio.Event()
+            self._sleeps_until_s = self._waiting.due_s()
+            with trio.move_on_at(self._sleeps_until_s):
+                await self._wake.wait()
+            if self._waiting.due_s() <= trio.current_time():
+                await self._commit()
 
-    async def heartbeats(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[HeartbeatRecord]:
-        raise JournalError("not open")
+    def _poke(self) -> None:
+        # The task is woken only for what is due before it would wake by itself.
+        if self._waiting.due_s() < self._sleeps_until_s:
+            self._wake.set()
+
+    async def _commit(self) -> None:
+        began_s = trio.current_time()
+        taken = self._waiting.take(began_s)
+        settled = False
+        try:
+            outcome = await self._runtime.run_blocking(
+                partial(self._store.commit, taken.as_group()), limiter=self._writer_limiter
+            )
+            settled = True
+        except sqlite3.Error as error:
+            self._failed(error)
+            # Writes together with others are tried once more alone: they may still fit.
+            if taken.only_writes:
+                settled = True
+                for write in taken.writes:
+                    write.settle(error)
+        else:
+            self._last_commit_s = trio.current_time() - began_s
+            self._committed(taken, outcome)
+        finally:
+            if not settled:
+                self._waiting.put_back(taken, trio.current_time())
+
+    def _committed(self, taken: Taken, outcome: Outcome) -> None:
+        self._commits += 1
+        self._rows += outcome.inserted_rows
+        self._duplicate_rows += outcome.duplicate_rows
+        self._waiting.settle(taken)
+        self._room.set()
+        if self._failing_since_us is not None and not (taken.only_writes and self._waiting.others):
+            self._recovered(self._failing_since_us)
+        for place, batch in enumerate(taken.batches):
+            refusal = outcome.refused_batches.get(place)
+            if refusal is None:
+                _call(batch.on_durable)
+            else:
+                self._refused_rows += len(batch.samples)
+                log.error("%d rows cannot be stored: %s", len(batch.samples), refusal)
+        for refusal in outcome.refused_notes.values():
+            self._refused_notes += 1
+            log.error("a session's or heartbeat's record cannot be stored: %s", refusal)
+        for place, write in enumerate(taken.writes):
+            write.settle(outcome.refused_writes.get(place))
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._failed_commits += 1
+        self._waiting.hold_until(trio.current_time() + RETRY_S)
+        if self._failing_since_us is None:
+            self._failing_since_us = self._runtime.wall_us()
+            log.error(
+                "commits fail (%s): telemetry stays in memory, not acknowledged, and is tried "
+                "again every %g s; what cannot wait is refused",
+                error,
+                RETRY_S,
+            )
+
+    def _recovered(self, since_us: int) -> None:
+        self._failing_since_us = None
+        self._waiting.hold_until(None)
+        failed_s = (self._runtime.wall_us() - since_us) / 1e6
+        log.warning("commits work again after %.1f s", failed_s)
+
+    # --- the end --------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalError("the journal is closed")
+
+    async def _flush(self) -> None:
+        """Commits what still waits; gives up on telemetry at the first failure."""
+        self._waiting.hold_until(None)
+        while self._waiting.writes or (self._waiting.others and not self._waiting.held):
+            await self._commit()
+
+    async def _close(self) -> None:
+        self._closed = True
+        self._room.set()
+        with shielded_for(FLUSH_S):
+            await self._flush()
+        if self._waiting.rows:
+            log.error(
+                "closing with %d rows of telemetry not stored; they were not acknowledged, so "
+                "their agents still hold them",
+                self._waiting.rows,
+            )
+        for write in self._waiting.take_writes():
+            write.settle(JournalError("the journal was closed"))
+
+
+def _call(on_durable: Callable[[], None]) -> None:
+    try:
+        on_durable()
+    except Exception:
+        # One session's fault is not the journal's end.
+        log.exception("an acknowledgement failed; its rows are stored")
 
 
 @asynccontextmanager
@@ -130,9 +269,36 @@ async def open_journal(
     path: Path,
     runtime: Runtime,
     *,
-    synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
-    group_ms: int = 100,
-    batch_rows: int = 5_000,
-    buffer_rows: int = 50_000,
+    synchronous: Synchronous = "FULL",
+    group_ms: int = GROUP_MS,
+    batch_rows: int = BATCH_ROWS,
+    buffer_rows: int = BUFFER_ROWS,
 ) -> AsyncIterator[Journal]:
-    yield Journal()
+    """The journal in the file ``path``, made or brought up to date; open for the block.
+
+    Its folder is made if need be and locked: two headends on one folder would tear each
+    other's history apart. At the end of the block, however it ends, what is still in memory
+    is committed, within 5 s unless the disk hangs in a call.
+
+    Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
+    be written, another process has it, or the file is newer than this software or is no
+    journal.
+    """
+    files = await runtime.run_blocking(partial(JournalFiles, path, synchronous))
+    try:
+        waiting = WaitingRecords(
+            group_s=group_ms / 1000, batch_rows=batch_rows, buffer_rows=buffer_rows
+        )
+        journal = Journal(Store(files.writer), files.reader, runtime, waiting)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(journal._keep_committing)
+                try:
+                    yield journal
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            await journal._close()
+    finally:
+        with shielded_for(FLUSH_S):
+            await runtime.run_blocking(files.close, limiter=trio.CapacityLimiter(1))

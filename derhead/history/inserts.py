@@ -1,0 +1,54 @@
+"""The journal's INSERT statements: many rows each, and what to do with a row already there."""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import chain, islice
+
+from derhead.history import rows
+
+MAX_PARAMETERS = 32_766
+"""SQLite's default bound on the parameters of one statement."""
+
+
+class Insert:
+    """One table's multi-row INSERT."""
+
+    def __init__(self, table: str, columns: tuple[str, ...], on_conflict: str) -> None:
+        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        self._row = f"({','.join('?' * len(columns))})"
+        self._tail = f" ON CONFLICT {on_conflict}"
+        self._rows_at_most = MAX_PARAMETERS // len(columns)
+
+    def execute(self, con: sqlite3.Connection, values: Iterable[rows.Row]) -> int:
+        """How many rows it inserted or changed."""
+        changed = 0
+        remaining = iter(values)
+        while chunk := list(islice(remaining, self._rows_at_most)):
+            sql = self._head + ",".join([self._row] * len(chunk)) + self._tail
+            changed += con.execute(sql, list(chain.from_iterable(chunk))).rowcount
+        return changed
+
+
+def _replacing(columns: tuple[str, ...], *key: str) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+TELEMETRY = Insert("telemetry", rows.TELEMETRY, "(asset, ts_us, boot, seq) DO NOTHING")
+DISPATCHES = Insert("dispatches", rows.DISPATCHES, _replacing(rows.DISPATCHES, "id"))
+DISPATCH_STATES = Insert(
+    "dispatch_states", rows.DISPATCH_STATES, _replacing(rows.DISPATCH_STATES, "dispatch_id", "n")
+)
+# A note may be stored after the write that it preceded: an end, once stored, stays.
+SESSIONS = Insert(
+    "sessions",
+    rows.SESSIONS,
+    "(session_id) DO UPDATE SET"
+    " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
+    " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
+    " messages = max(excluded.messages, sessions.messages),"
+    " samples = max(excluded.samples, sessions.samples)",
+)
+HEARTBEATS = Insert("heartbeats", rows.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
+ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
+BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -1,0 +1,184 @@
+"""Records as rows, and rows as records. Pure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from derhead.dispatch import Dispatch, State, StateChange
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+Row = tuple[Any, ...]
+
+MAX_INTEGER = 2**63 - 1
+"""Largest integer of either engine; a counter beyond it stays at it."""
+
+TELEMETRY = (
+    "asset",
+    "ts_us",
+    "boot",
+    "seq",
+    "received_us",
+    "p_mw",
+    "q_mvar",
+    "soc",
+    "voltage_v",
+    "frequency_hz",
+    "status",
+    "quality",
+    "setpoint_mw",
+)
+DISPATCHES = (
+    "id",
+    "asset_id",
+    "mw",
+    "created_us",
+    "start_us",
+    "duration_us",
+    "priority",
+    "ramp_mw_per_s",
+    "group_id",
+    "expires_us",
+    "state",
+    "reason",
+    "detail",
+    "applied_mw",
+    "session_id",
+    "attempts",
+)
+DISPATCH_STATES = ("dispatch_id", "n", "state", "at_us", "reason", "detail")
+SESSIONS = (
+    "session_id",
+    "agent_id",
+    "site_id",
+    "asset_ids",
+    "connected_us",
+    "peer",
+    "software_version",
+    "boot_id",
+    "ended_us",
+    "end_reason",
+    "messages",
+    "samples",
+)
+HEARTBEATS = (
+    "agent_id",
+    "received_us",
+    "ts_us",
+    "uptime_ms",
+    "outbox_rows",
+    "dropped_rows",
+    "devices",
+)
+
+
+def telemetry_row(sample: Sample, asset: int, boot: int) -> Row:
+    """In the order of ``TELEMETRY``. SQLite keeps a NaN as NULL, which is what it means."""
+    return (
+        asset,
+        sample.ts_us,
+        boot,
+        sample.seq,
+        sample.received_us,
+        sample.p_mw,
+        sample.q_mvar,
+        sample.soc,
+        sample.voltage_v,
+        sample.frequency_hz,
+        sample.status,
+        sample.quality,
+        sample.setpoint_mw,
+    )
+
+
+SAMPLE_COLUMNS = (
+    "a.asset_id, b.agent_id, b.boot_id, t.seq, t.ts_us, t.received_us, t.p_mw, t.q_mvar, t.soc,"
+    " t.voltage_v, t.frequency_hz, t.status, t.quality, t.setpoint_mw"
+)
+"""What ``to_sample`` reads of telemetry ``t`` with its assets ``a`` and boots ``b``."""
+
+
+def to_sample(row: Row) -> Sample:
+    asset_id, agent_id, boot_id, *rest = row
+    return Sample(asset_id, agent_id, int(boot_id), *rest)
+
+
+def dispatch_row(dispatch: Dispatch) -> Row:
+    return (
+        dispatch.id,
+        dispatch.asset_id,
+        dispatch.mw,
+        dispatch.created_us,
+        dispatch.start_us,
+        dispatch.duration_us,
+        dispatch.priority,
+        dispatch.ramp_mw_per_s,
+        dispatch.group_id,
+        dispatch.expires_us,
+        dispatch.state.value,
+        dispatch.reason,
+        dispatch.detail,
+        dispatch.applied_mw,
+        dispatch.session_id,
+        dispatch.attempts,
+    )
+
+
+def state_rows(dispatch: Dispatch) -> list[Row]:
+    return [
+        (dispatch.id, n, change.state.value, change.at_us, change.reason, change.detail)
+        for n, change in enumerate(dispatch.states)
+    ]
+
+
+def to_dispatch(row: Row, states: Sequence[Row]) -> Dispatch:
+    """From a row of ``DISPATCHES`` and its ``DISPATCH_STATES``, in any order."""
+    fields = dict(zip(DISPATCHES, row, strict=True))
+    fields["state"] = State(fields["state"])
+    changes = tuple(
+        StateChange(State(state), at_us, reason, detail)
+        for _, _, state, at_us, reason, detail in sorted(states, key=lambda line: line[1])
+    )
+    return Dispatch(**fields, states=changes)
+
+
+def session_row(record: SessionRecord) -> Row:
+    return (
+        record.session_id,
+        record.agent_id,
+        record.site_id,
+        json.dumps(record.asset_ids),
+        record.connected_us,
+        record.peer,
+        record.software_version,
+        str(record.boot_id),
+        record.ended_us,
+        record.end_reason,
+        record.messages,
+        record.samples,
+    )
+
+
+def to_session(row: Row) -> SessionRecord:
+    fields = dict(zip(SESSIONS, row, strict=True))
+    fields["asset_ids"] = tuple(json.loads(fields["asset_ids"]))
+    fields["boot_id"] = int(fields["boot_id"])
+    return SessionRecord(**fields)
+
+
+def heartbeat_row(record: HeartbeatRecord) -> Row:
+    return (
+        record.agent_id,
+        record.received_us,
+        record.ts_us,
+        min(record.uptime_ms, MAX_INTEGER),
+        min(record.outbox_rows, MAX_INTEGER),
+        min(record.dropped_rows, MAX_INTEGER),
+        json.dumps(record.devices),
+    )
+
+
+def to_heartbeat(row: Row) -> HeartbeatRecord:
+    fields = dict(zip(HEARTBEATS, row, strict=True))
+    fields["devices"] = tuple((asset, health) for asset, health in json.loads(fields["devices"]))
+    return HeartbeatRecord(**fields)

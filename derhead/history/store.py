@@ -1,0 +1,161 @@
+"""The writer's half of the journal: groups of records become transactions.
+
+Synchronous; one call at a time, through ``Runtime.run_blocking``.
+
+A group is written the quick way first: all rows of a table in as few statements as the
+engine allows. A thread hands over the interpreter at every statement, so beside a busy loop
+a statement per row would cost milliseconds each. If some value turns out to be one that
+the store will never take, the whole transaction is taken back and the group is written the
+careful way, each unit behind a savepoint, so that only the guilty unit is refused.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+
+from derhead.dispatch import Dispatch
+from derhead.history import inserts, rows
+from derhead.history.ids import Ids
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+Record = Dispatch | SessionRecord | HeartbeatRecord
+
+UNSTORABLE = (
+    OverflowError,
+    UnicodeError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+)
+"""Errors of a value, which would come again; every other ``sqlite3.Error`` is the store's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What goes into one transaction."""
+
+    batches: tuple[Sequence[Sample], ...] = ()
+    """Telemetry; a batch is stored whole or refused whole."""
+    notes: tuple[SessionRecord | HeartbeatRecord, ...] = ()
+    writes: tuple[tuple[Record, ...], ...] = ()
+    """Each stored whole or refused whole."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a group that was committed."""
+
+    inserted_rows: int = 0
+    duplicate_rows: int = 0
+    refused_batches: dict[int, Exception] = field(default_factory=dict)
+    """By place in the group."""
+    refused_notes: dict[int, Exception] = field(default_factory=dict)
+    refused_writes: dict[int, Exception] = field(default_factory=dict)
+
+
+class Store:
+    """Writes to one connection, which nobody else writes to."""
+
+    def __init__(self, con: sqlite3.Connection) -> None:
+        self._con = con
+        self._ids = Ids(con)
+
+    def commit(self, group: Group) -> Outcome:
+        """Stores the group in one transaction; durable when it returns.
+
+        Raises: sqlite3.Error, then nothing of the group is stored.
+        """
+        try:
+            return self._commit_quickly(group)
+        except UNSTORABLE:
+            return self._commit_carefully(group)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits at the end, takes everything back on any error."""
+        self._con.execute("BEGIN IMMEDIATE")
+        committed = False
+        try:
+            yield self._con
+            self._con.execute("COMMIT")
+            committed = True
+        finally:
+            if not committed:
+                self._ids.forget()
+            # Some errors, such as a full disk, have rolled back already.
+            if self._con.in_transaction:
+                self._con.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._con.close()
+
+    def _commit_quickly(self, group: Group) -> Outcome:
+        with self.transaction():
+            outcome = Outcome()
+            self._insert_telemetry(list(chain.from_iterable(group.batches)), outcome)
+            self._insert_records(chain(group.notes, *group.writes))
+        return outcome
+
+    def _commit_carefully(self, group: Group) -> Outcome:
+        with self.transaction():
+            outcome = Outcome()
+            for place, batch in enumerate(group.batches):
+                refusal = self._attempt(partial(self._insert_telemetry, batch, outcome))
+                if refusal is not None:
+                    outcome.refused_batches[place] = refusal
+            for place, note in enumerate(group.notes):
+                refusal = self._attempt(partial(self._insert_records, [note]))
+                if refusal is not None:
+                    outcome.refused_notes[place] = refusal
+            for place, records in enumerate(group.writes):
+                refusal = self._attempt(partial(self._insert_records, records))
+                if refusal is not None:
+                    outcome.refused_writes[place] = refusal
+        return outcome
+
+    def _attempt(self, work: Callable[[], None]) -> Exception | None:
+        self._con.execute("SAVEPOINT unit")
+        try:
+            work()
+        except UNSTORABLE as error:
+            self._con.execute("ROLLBACK TO unit")
+            self._ids.forget()
+            refusal: Exception | None = error
+        else:
+            refusal = None
+        self._con.execute("RELEASE unit")
+        return refusal
+
+    def _insert_telemetry(self, samples: Sequence[Sample], outcome: Outcome) -> None:
+        assets = self._ids.assets(samples)
+        boots = self._ids.boots(samples)
+        inserted = inserts.TELEMETRY.execute(
+            self._con,
+            (
+                rows.telemetry_row(s, assets[s.asset_id], boots[s.agent_id, s.boot_id])
+                for s in samples
+            ),
+        )
+        outcome.inserted_rows += inserted
+        outcome.duplicate_rows += len(samples) - inserted
+
+    def _insert_records(self, records: Iterable[Record]) -> None:
+        dispatches, states, sessions, heartbeats = [], [], [], []
+        for record in records:
+            match record:
+                case Dispatch():
+                    dispatches.append(rows.dispatch_row(record))
+                    states.extend(rows.state_rows(record))
+                case SessionRecord():
+                    sessions.append(rows.session_row(record))
+                case HeartbeatRecord():
+                    heartbeats.append(rows.heartbeat_row(record))
+        inserts.DISPATCHES.execute(self._con, dispatches)
+        inserts.DISPATCH_STATES.execute(self._con, states)
+        inserts.SESSIONS.execute(self._con, sessions)
+        inserts.HEARTBEATS.execute(self._con, heartbeats)
