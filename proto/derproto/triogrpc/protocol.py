@@ -132,10 +132,11 @@ class Stream(grpclib.protocol.Stream):
         if self.failure is not None:
             return
         self.failure = failure
+        if self.scopes is not None:
+            # First, so that a handler that waits here is cancelled, not failed.
+            self.scopes.cancel()
         self.buffer.fail(failure)
         self._wake()
-        if self.scopes is not None:
-            self.scopes.cancel()
 
     def _wake(self) -> None:
         self.headers_received.set()
