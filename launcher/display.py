@@ -1,0 +1,168 @@
+"""What the launcher says: a line for each change, and how many agents are where. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from deragent.events import AgentEvent, EventKind
+from derproto.base.timefmt import format_us
+from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
+
+MOST_CHARACTERS = 400
+"""Of one line; what is longer is cut."""
+
+_ERASE = "\r\x1b[K"
+
+
+class Standing(StrEnum):
+    """Where an agent stands, in the count's order and words."""
+
+    CONNECTED = "connected"
+    CONNECTING = "connecting"
+    STARTING = "starting"
+    """Running, and not heard of yet."""
+    WAITING = "waiting to start"
+    """Not started yet, or dead."""
+
+
+_HEARD = {
+    EventKind.CONNECTING: Standing.CONNECTING,
+    EventKind.CONNECTED: Standing.CONNECTED,
+    EventKind.DISCONNECTED: Standing.CONNECTING,
+}
+
+
+class Tally:
+    """Where each agent stands and which dispatches are in force, from what happened."""
+
+    def __init__(self, agent_ids: Iterable[str]) -> None:
+        self._standing = dict.fromkeys(agent_ids, Standing.WAITING)
+        # By agent and asset, where at most one is in force: that bounds it.
+        self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._standing}
+
+    def take(self, happening: Happening) -> None:
+        """Takes over what happened. Events of an agent not in the plan are left out."""
+        agent_id = happening.agent_id
+        if agent_id not in self._standing:
+            return
+        match happening:
+            case AgentStarted():
+                self._standing[agent_id] = Standing.STARTING
+            case AgentEnded():
+                self._standing[agent_id] = Standing.WAITING
+                self._in_force[agent_id].clear()
+            case AgentEvent(kind=EventKind.DISPATCH, detail=detail):
+                self._take_dispatch(self._in_force[agent_id], detail)
+            case AgentEvent(kind=kind):
+                self._standing[agent_id] = _HEARD.get(kind, self._standing[agent_id])
+            case AgentSaid():
+                pass
+
+    def _take_dispatch(self, in_force: dict[str, str], detail: Mapping[str, object]) -> None:
+        asset_id, dispatch_id = str(detail.get("asset_id")), str(detail.get("dispatch_id"))
+        match detail.get("state"):
+            case "started":
+                in_force[asset_id] = dispatch_id
+            case "received":
+                # Held for later; what is in force stays so.
+                pass
+            case _ if in_force.get(asset_id) == dispatch_id:
+                del in_force[asset_id]
+
+    def count_line(self) -> str:
+        """``agents 20: 18 connected, 2 connecting · dispatches in force 3``."""
+        counts = Counter(self._standing.values())
+        agents = ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s])
+        in_force = sum(map(len, self._in_force.values()))
+        return f"agents {len(self._standing)}: {agents} · dispatches in force {in_force}"
+
+
+def happening_line(happening: Happening, names: Mapping[str, str]) -> str | None:
+    """The line about it, such as ``12:00:03 mesa-solar-03 connected``; None if not worth one.
+
+    ``names`` calls agents by other words than their ids. Units: times of day are UTC.
+    """
+    name = names.get(happening.agent_id, happening.agent_id)
+    match happening:
+        case AgentStarted(pid=None):
+            text = "started"
+        case AgentStarted(pid=pid):
+            text = f"started (pid {pid})"
+        case AgentEnded(how=how, lived_s=lived_s, wait_s=wait_s):
+            text = f"{how} after {_span(lived_s)}; starts again in {_span(wait_s)}"
+        case AgentSaid(text=said):
+            text = f"| {said}"
+        case AgentEvent(kind=kind, detail=detail):
+            asset = detail.get("asset")
+            if asset is not None and asset != name:
+                name = f"{name}/{asset}"
+            told = _event_text(kind, detail)
+            if told is None:
+                return None
+            text = told
+    time_of_day = format_us(happening.at_us)[11:19]
+    return printable(f"{time_of_day} {name} {text}")
+
+
+def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str | None:
+    reason = f": {detail['reason']}" if detail.get("reason") else ""
+    match kind:
+        case EventKind.CONNECTING:
+            # Each further attempt follows a line that said when.
+            return "connecting" if detail.get("attempt", 1) == 1 else None
+        case EventKind.CONNECTED:
+            return "connected"
+        case EventKind.DISCONNECTED:
+            retry_s = detail.get("retry_in_s")
+            soon = f"; tries again in {_span(retry_s)}" if isinstance(retry_s, int | float) else ""
+            return f"disconnected{reason}{soon}"
+        case EventKind.DISPATCH:
+            mw = detail.get("mw")
+            power = f" at {mw:g} MW" if isinstance(mw, int | float) else ""
+            return f"dispatch {detail.get('dispatch_id')} {detail.get('state')}{power}{reason}"
+        case EventKind.ASSET_REFUSED:
+            return f"refused by the headend ({detail.get('result')}){reason}"
+        case EventKind.ASSET_GRANTED:
+            return "accepted by the headend"
+        case EventKind.DEVICE_UNREACHABLE:
+            return f"device unreachable{reason}"
+        case EventKind.DEVICE_BACK:
+            return "device back"
+        case EventKind.OUTBOX_DROPPING:
+            return "outbox full: oldest samples are dropped"
+
+
+def _span(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def printable(text: str) -> str:
+    """One line that cannot steer a terminal, whoever wrote it, of at most MOST_CHARACTERS."""
+    line = "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
+    return line if len(text) <= MOST_CHARACTERS else line[:-1] + "…"
+
+
+def terminal_text(lines: Iterable[str], count_line: str, columns: int) -> str:
+    """Lines above a count that stays at the bottom, for a terminal of that width."""
+    kept = count_line if len(count_line) < columns else count_line[: max(columns - 2, 0)] + "…"
+    return _ERASE + "".join(f"{line}\n" for line in lines) + kept
+
+
+class CountTimer:
+    """When a count is worth a line where it cannot be rewritten: changed, and 10 s apart."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._due_s = 0.0
+
+    def due(self, count_line: str, now_s: float) -> bool:
+        """Whether to print it now; then the next one is due ``EVERY_S`` later."""
+        if count_line == self._last or now_s < self._due_s:
+            return False
+        self._last, self._due_s = count_line, now_s + self.EVERY_S
+        return True

@@ -1,0 +1,41 @@
+"""What can happen to an agent, as the launcher sees it: its own events, and what befalls it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from deragent.events import AgentEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """The launcher started an agent."""
+
+    at_us: int
+    """Microseconds since the epoch."""
+    agent_id: str
+    pid: int | None
+    """Its process; None if it runs inside the launcher's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEnded:
+    """An agent ended without being asked."""
+
+    at_us: int
+    agent_id: str
+    how: str
+    lived_s: float
+    wait_s: float
+    """Until it starts again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """An agent wrote a warning, an error, or something that is no event."""
+
+    at_us: int
+    agent_id: str
+    text: str
+
+
+Happening: TypeAlias = AgentEvent | AgentStarted | AgentEnded | AgentSaid

@@ -1,0 +1,74 @@
+"""Lines out of an agent's output, and which of its errors are worth passing on. Pure."""
+
+import re
+
+LONGEST_LINE = 65_536
+"""Bytes of one line; what is longer is cut, the rest of the line dropped."""
+
+_QUIET = re.compile(r"\b(DEBUG|INFO)\b")
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines. Holds at most LONGEST_LINE bytes."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def feed(self, data: bytes | bytearray) -> list[str]:
+        """The lines that these bytes complete, without their ends."""
+        *ended, begun = data.split(b"\n")
+        lines: list[str] = []
+        for part in ended:
+            self._add(part)
+            lines.append(self.rest())
+        self._add(begun)
+        return lines
+
+    def rest(self) -> str:
+        """The line begun so far; it counts as ended."""
+        line, self._begun = self._begun, b""
+        return line.decode(errors="replace").rstrip("\r")
+
+    def _add(self, part: bytes) -> None:
+        self._begun += part[: LONGEST_LINE - len(self._begun)]
+
+
+class ErrorLines:
+    """Passes on warnings, errors and whatever follows them, at a bounded rate.
+
+    A line that names the level DEBUG or INFO is dropped, and so are lines indented under
+    it. All else is passed on: what has no level is a traceback or a last word.
+    """
+
+    AT_ONCE = 40
+    """Lines passed on at once: a traceback or two. When spent, lines are dropped and counted."""
+    PER_S = 2.0
+    """Lines passed on per second after that."""
+
+    def __init__(self) -> None:
+        self._allowance = float(self.AT_ONCE)
+        self._counted_s = 0.0
+        self._quiet = False
+        self._dropped = 0
+
+    def take(self, line: str, now_s: float) -> list[str]:
+        """What to show now that the agent wrote this line: nothing, it, or more."""
+        if not line.strip():
+            return []
+        if not line[0].isspace():
+            self._quiet = _QUIET.search(line[:80]) is not None
+        if self._quiet:
+            return []
+        earned = max(now_s - self._counted_s, 0.0) * self.PER_S
+        self._counted_s = now_s
+        self._allowance = min(self._allowance + earned, self.AT_ONCE)
+        if self._allowance < 1.0:
+            self._dropped += 1
+            return []
+        self._allowance -= 1.0
+        return [*self.rest(), line]
+
+    def rest(self) -> list[str]:
+        """A line about the lines dropped since it was last said, if there were any."""
+        dropped, self._dropped = self._dropped, 0
+        return [f"({dropped} more lines were not shown)"] if dropped else []

@@ -1,0 +1,214 @@
+"""A process for each agent: started gently, listened to, started again, and stopped in time.
+
+run_processes
+├ _watch_guard      the process that ends all others should this one be killed
+└ keep_agent        one an agent; a life at a time:
+  └ attend          reads events and errors until the process has ended
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from signal import Signals
+
+import trio
+
+from deragent.events import parse_line
+from derproto.base.runtime import Runtime, shielded_for
+from launcher import guard
+from launcher.happenings import AgentSaid, AgentStarted, Happening
+from launcher.lines import ErrorLines, LineSplitter
+from launcher.plan import AgentJob
+from launcher.restarts import keep_agent
+
+GRACE_S = 5.0
+"""From SIGTERM to SIGKILL, seconds."""
+KILLED_S = 2.0
+"""How long a killed process may take to be gone."""
+STARTING_AT_ONCE = max(2, os.cpu_count() or 1)
+"""Processes that may start at a time: importing keeps a core busy for a while. A start is
+over at the process's first word, or after START_S."""
+START_S = 10.0
+DRAIN_S = 1.0
+"""How long a dead process's output is read on, in case something else holds it open."""
+READ_BYTES = 16_384
+
+Command = Callable[[AgentJob], Sequence[str]]
+
+
+class GuardLost(Exception):
+    """The guard process ended: agents could be orphaned, so the launcher stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What all agents' processes have in common."""
+
+    command: Command
+    """The command line that runs an agent and prints its events."""
+    runtime: Runtime
+    on_happening: Callable[[Happening], None]
+    """Called in place; must not block."""
+    grace_s: float = GRACE_S
+
+
+async def run_processes(jobs: Iterable[AgentJob], shop: Shop) -> None:
+    """Runs every agent in a process of its own, for ever.
+
+    Cancellation: all agents get SIGTERM and, ``grace_s`` later, SIGKILL; none is left when
+    this returns. Should the launcher itself be killed, the guard does the same.
+
+    Raises: GuardLost, in a group.
+    """
+    async with _open_guard(shop.grace_s) as group:
+        starts = trio.CapacityLimiter(STARTING_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_guard, group)
+            for job in jobs:
+                live = partial(_live, job, shop, group.pid, starts)
+                keep = partial(keep_agent, runtime=shop.runtime, on_happening=shop.on_happening)
+                nursery.start_soon(keep, job.agent_id, live)
+
+
+@asynccontextmanager
+async def _open_guard(grace_s: float) -> AsyncIterator[trio.Process]:
+    process = await trio.lowlevel.open_process(
+        # Isolated and without site: it starts in a moment and needs nothing.
+        [sys.executable, "-I", "-S", guard.__file__, str(grace_s)],
+        stdin=subprocess.PIPE,
+        process_group=0,
+        cwd=Path("/"),
+    )
+    assert process.stdin is not None
+    try:
+        yield process
+    finally:
+        with shielded_for(KILLED_S):
+            async with process.stdin:
+                # Broken: it is gone already.
+                with suppress(trio.BrokenResourceError):
+                    await process.stdin.send_all(b".")
+            await process.wait()
+
+
+async def _watch_guard(process: trio.Process) -> None:
+    await process.wait()
+    raise GuardLost(f"the launcher's guard {ending(process)}")
+
+
+def ending(process: trio.Process) -> str:
+    """How a process that has ended did so, in words."""
+    code = process.returncode
+    if code is None:
+        return "does not end"
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was ended by {Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+async def _live(job: AgentJob, shop: Shop, group: int, starts: trio.CapacityLimiter) -> str:
+    """One life of an agent's process; returns how it ended."""
+    async with trio.open_nursery() as nursery:
+        async with starts:
+            try:
+                process = await trio.lowlevel.open_process(
+                    list(shop.command(job)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    # Ctrl-C reaches the terminal's foreground group, thus the launcher alone.
+                    process_group=group,
+                )
+            except OSError as error:
+                return f"could not be started ({error})"
+            listener = _Listener(job, shop, process)
+            nursery.start_soon(listener.attend)
+            shop.on_happening(AgentStarted(shop.runtime.wall_us(), job.agent_id, process.pid))
+            with trio.move_on_after(START_S):
+                await listener.first_word.wait()
+    return ending(process)
+
+
+class _Listener:
+    """Listens to one process, and sees to it that it does not outlive its task."""
+
+    def __init__(self, job: AgentJob, shop: Shop, process: trio.Process) -> None:
+        self.first_word = trio.Event()
+        """Set once it wrote something, or ended."""
+        self._job = job
+        self._shop = shop
+        self._process = process
+        self._events = LineSplitter()
+        self._errors = LineSplitter()
+        self._worth_passing = ErrorLines()
+
+    async def attend(self) -> None:
+        """Listens until the process has ended. Cancellation: ends it, within the grace."""
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        try:
+            await self._listen(self._process.stdout, self._process.stderr)
+        finally:
+            self.first_word.set()
+            with shielded_for(self._shop.grace_s + KILLED_S):
+                async with (
+                    self._process.stdout,
+                    self._process.stderr,
+                    trio.open_nursery() as nursery,
+                ):
+                    if self._process.returncode is None:
+                        # Or it could block on a full pipe, and never come to an end.
+                        nursery.start_soon(self._listen, self._process.stdout, self._process.stderr)
+                        await self._stop()
+
+    async def _listen(self, stdout: trio.abc.ReceiveStream, stderr: trio.abc.ReceiveStream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, stdout, self._events, self._take_event_line)
+            nursery.start_soon(self._read, stderr, self._errors, self._take_error_line)
+            await self._process.wait()
+            nursery.cancel_scope.deadline = trio.current_time() + DRAIN_S
+        for line in (self._errors.rest(), *self._worth_passing.rest()):
+            if line:
+                self._say(line)
+
+    async def _stop(self) -> None:
+        self._process.terminate()
+        with trio.move_on_after(self._shop.grace_s):
+            await self._process.wait()
+            return
+        self._process.kill()
+        self._say(f"did not end within {self._shop.grace_s:g} s of SIGTERM: killed")
+        await self._process.wait()
+
+    async def _read(
+        self, stream: trio.abc.ReceiveStream, lines: LineSplitter, take: Callable[[str], None]
+    ) -> None:
+        while data := await stream.receive_some(READ_BYTES):
+            self.first_word.set()
+            for line in lines.feed(data):
+                take(line)
+
+    def _take_event_line(self, line: str) -> None:
+        try:
+            event = parse_line(line)
+        except ValueError:
+            # Not ours to understand, but someone may want to read it.
+            self._take_error_line(line)
+        else:
+            self._shop.on_happening(event)
+
+    def _take_error_line(self, line: str) -> None:
+        for worth in self._worth_passing.take(line, trio.current_time()):
+            self._say(worth)
+
+    def _say(self, text: str) -> None:
+        at_us = self._shop.runtime.wall_us()
+        self._shop.on_happening(AgentSaid(at_us, self._job.agent_id, text))

@@ -1,0 +1,48 @@
+"""When an agent that died starts again, and the loop that does it, for both ways of running.
+
+The wait after a death is 1 s, doubled for each further one up to 30 s, and 1 s again after
+a life of a minute. It never gives up: the line says each time how long it waits.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from derproto.base.runtime import Runtime
+from launcher.happenings import AgentEnded, Happening
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+HEALTHY_S = 60.0
+"""A life this long, seconds, counts as healthy: what killed it is a new trouble."""
+
+
+def next_wait_s(last_wait_s: float | None, lived_s: float) -> float:
+    """How long to wait before the next start, seconds.
+
+    ``last_wait_s`` is the wait before the life that ended now, None for the first life.
+    """
+    if last_wait_s is None or lived_s >= HEALTHY_S:
+        return FIRST_WAIT_S
+    return min(2 * last_wait_s, LONGEST_WAIT_S)
+
+
+async def keep_agent(
+    agent_id: str,
+    live: Callable[[], Awaitable[str]],
+    *,
+    runtime: Runtime,
+    on_happening: Callable[[Happening], None],
+) -> None:
+    """Starts an agent again whenever it ends, for ever.
+
+    ``live`` runs it once and returns how it ended, in words.
+    """
+    wait_s: float | None = None
+    while True:
+        began_s = trio.current_time()
+        how = await live()
+        lived_s = trio.current_time() - began_s
+        wait_s = next_wait_s(wait_s, lived_s)
+        on_happening(AgentEnded(runtime.wall_us(), agent_id, how, lived_s, wait_s))
+        await trio.sleep(wait_s)

@@ -1,0 +1,97 @@
+"""Puts lines and the count on standard output, without ever holding up the agents."""
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from launcher.display import CountTimer, terminal_text
+
+LINES_WAITING = 10_000
+"""Lines that may wait for a slow reader. When full a line is dropped, and counted."""
+PIECE_BYTES = 512
+"""Written at once: POSIX promises that a pipe that is ready takes so many without blocking."""
+REPAINT_S = 0.05
+"""Shortest time between two writes: a flood of changes becomes a few large writes."""
+LAST_WORDS_S = 1.0
+"""How long the end waits for a reader that is slow."""
+
+
+class Screen:
+    """Lines as they come, and a count that is rewritten on a terminal, repeated elsewhere.
+
+    ``columns`` tells a terminal's width in characters; None says that it is no terminal.
+    """
+
+    def __init__(
+        self, fd: int, count_line: Callable[[], str], columns: Callable[[], int] | None
+    ) -> None:
+        self._fd = fd
+        self._waitable = _can_wait(fd)
+        self._count_line = count_line
+        self._columns = columns
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._painted = ""
+        self._timer = CountTimer()
+        self._finish = trio.Event()
+        self._scope = trio.CancelScope()
+
+    def put(self, line: str) -> None:
+        """Queues a line. When full: it is dropped, and a line says how many were."""
+        if len(self._lines) < LINES_WAITING:
+            self._lines.append(line)
+        else:
+            self._dropped += 1
+
+    def finish(self) -> None:
+        """No more lines: ``keep_screen`` ends after those that wait, soon in any case."""
+        self._finish.set()
+        self._scope.deadline = trio.current_time() + LAST_WORDS_S
+
+    async def keep_screen(self) -> None:
+        """Shows what was put until ``finish``.
+
+        Raises: OSError when standard output is closed. Cancellation: what waits is lost.
+        """
+        with self._scope:
+            while not self._finish.is_set():
+                await self._write(self._take())
+                with trio.move_on_after(REPAINT_S):
+                    await self._finish.wait()
+            await self._write(self._take())
+            if self._columns is not None:
+                await self._write("\n")
+
+    def _take(self) -> str:
+        lines = list(self._lines)
+        self._lines.clear()
+        if self._dropped:
+            lines.append(f"({self._dropped} more lines were dropped: this output is slow)")
+            self._dropped = 0
+        count = self._count_line()
+        if self._columns is not None:
+            if not lines and count == self._painted:
+                return ""
+            self._painted = count
+            return terminal_text(lines, count, self._columns())
+        if self._timer.due(count, trio.current_time()):
+            lines.append(count)
+        return "".join(f"{line}\n" for line in lines)
+
+    async def _write(self, text: str) -> None:
+        left = memoryview(text.encode())
+        while left:
+            if self._waitable:
+                await trio.lowlevel.wait_writable(self._fd)
+            else:
+                await trio.lowlevel.checkpoint()
+            left = left[os.write(self._fd, left[:PIECE_BYTES]) :]
+
+
+def _can_wait(fd: int) -> bool:
+    """Whether one can wait until it takes more; a regular file takes everything at once."""
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
