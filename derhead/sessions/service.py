@@ -18,7 +18,6 @@ from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import (
-    AgentMessage,
     Goodbye,
     GoodbyeReason,
     GrantResult,
@@ -126,7 +125,7 @@ class Sessions:
 
     # --- a stream's life ------------------------------------------------------------
 
-    async def serve(self, stream: ServerStream[AgentMessage, HeadendMessage]) -> None:
+    async def serve(self, stream: ServerStream) -> None:
         """One stream, from its first message to its status.
 
         Raises: GRPCError with the status, if not OK.
@@ -160,9 +159,7 @@ class Sessions:
         for session in self.live:
             session.end(DRAINING)
 
-    async def _await_register(
-        self, stream: ServerStream[AgentMessage, HeadendMessage]
-    ) -> Registration:
+    async def _await_register(self, stream: ServerStream) -> Registration:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
             first = await stream.recv_message()
         if waiting.cancelled_caught:
@@ -182,7 +179,7 @@ class Sessions:
 
     async def _admit(
         self,
-        stream: ServerStream[AgentMessage, HeadendMessage],
+        stream: ServerStream,
         registration: Registration,
     ) -> Session | None:
         """The session, entered in the directory; None if it was sent away with a Goodbye."""
@@ -252,7 +249,7 @@ class Sessions:
         return readable
 
 
-async def _send_away(stream: ServerStream[AgentMessage, HeadendMessage], end: End) -> None:
+async def _send_away(stream: ServerStream, end: End) -> None:
     """Says Goodbye instead of Welcome."""
     goodbye = Goodbye(
         reason=end.goodbye or GoodbyeReason.UNSPECIFIED,

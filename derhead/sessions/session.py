@@ -35,7 +35,6 @@ from derhead.telemetry import Broken, LatestTable, Rows, Sample, read_rows
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.der.v1 import (
-    AgentMessage,
     Alive,
     DispatchReport,
     Goodbye,
@@ -131,7 +130,7 @@ class Session:
 
     def __init__(
         self,
-        stream: ServerStream[AgentMessage, HeadendMessage],
+        stream: ServerStream,
         entry: Entry,
         registration: Registration,
         assets: dict[int, Asset],
@@ -170,7 +169,7 @@ class Session:
             site_id=registration.site_id,
             asset_ids=tuple(entry.granted.values()),
             connected_us=now_us,
-            peer=stream.peer_name,
+            peer=stream.peer,
             software_version=registration.software_version,
             boot_id=registration.boot_id,
         )
@@ -225,7 +224,7 @@ class Session:
             self._end = self._end or CONNECTION_LOST
             raise
         except BaseExceptionGroup as group:
-            gone, rest = group.split((StreamTerminatedError, trio.Cancelled))
+            _gone, rest = group.split((StreamTerminatedError, trio.Cancelled))
             self._end = self._end or (CONNECTION_LOST if rest is None else INTERNAL_ERROR)
             raise
         finally:

@@ -74,17 +74,9 @@ def read_rows(
     broken = _check_shape(telemetry, claimed, max_rows)
     if broken is not None:
         return Broken(broken)
-    q_mvar, soc, voltage_v, frequency_hz, status, quality = (
-        column or None
-        for column in (
-            telemetry.q_mvar,
-            telemetry.soc,
-            telemetry.voltage_v,
-            telemetry.frequency_hz,
-            telemetry.status,
-            telemetry.quality,
-        )
-    )
+    q_mvar, soc = telemetry.q_mvar, telemetry.soc
+    voltage_v, frequency_hz = telemetry.voltage_v, telemetry.frequency_hz
+    status, quality = telemetry.status, telemetry.quality
     samples: list[Sample] = []
     runs: list[tuple[int, int]] = []
     refused: list[RefusedRows] = []
