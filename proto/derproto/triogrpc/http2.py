@@ -9,6 +9,7 @@ from h2.config import H2Configuration
 from h2.connection import ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
+from h2.exceptions import FrameTooLargeError
 from h2.settings import SettingCodes
 from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
 
@@ -61,6 +62,23 @@ class Http2(H2Connection):
         if self.config.client_side:
             self._data_to_send += PREFACE
         self._data_to_send += frame.serialize()
+
+    # h2 takes any buffer (a protocol that mypy knows from Python 3.12 on).
+    def receive_data(self, data: bytes | bytearray) -> list[Event]:  # type: ignore[override]
+        """Takes bytes in; what they mean.
+
+        Raises: h2's ProtocolError, with the GOAWAY ready to be sent.
+        """
+        events = super().receive_data(data)
+        # h2 looks at a frame's length when all of it is there: up to 16 MiB, kept for a
+        # peer that only announces them.
+        rest = self.incoming_buffer._data
+        if len(rest) >= 3:
+            length = int.from_bytes(rest[:3], "big")
+            if length > self.max_inbound_frame_size:
+                self._terminate_connection(ErrorCodes.FRAME_SIZE_ERROR)
+                raise FrameTooLargeError(f"frame of {length} bytes announced")
+        return events
 
     def announce_goaway(self) -> None:
         """Tells the peer to start no further calls here; those that run go on."""

@@ -14,6 +14,7 @@ from grpclib.encoding.base import CodecBase
 from derproto.triogrpc import (
     Cardinality,
     Channel,
+    ClientStream,
     LinkLimits,
     Method,
     Server,
@@ -113,6 +114,13 @@ async def serving(
     assert server.statistics().streams_open == 0
 
 
+async def send_for_ever(
+    stream: ClientStream | ServerStream, message: bytes = bytes(10_000)
+) -> None:
+    while True:
+        await stream.send_message(message)
+
+
 async def call_unary(channel: Channel, message: bytes, **kwargs: Any) -> bytes:
     async with channel.request(UNARY, **kwargs) as stream:
         await stream.send_message(message, end=True)
@@ -200,7 +208,7 @@ class RawClient:
             while True:
                 for index, event in enumerate(self.events):
                     if isinstance(event, kind) and (
-                        stream_id is None or event.stream_id == stream_id  # type: ignore[attr-defined]
+                        stream_id is None or event.stream_id == stream_id
                     ):
                         return self.events.pop(index)
                 assert await self.receive(), f"the connection ended before {kind.__name__}"
@@ -221,9 +229,7 @@ class RawClient:
             while True:
                 for event in self.events:
                     if (
-                        isinstance(
-                            event, h2.events.ResponseReceived | h2.events.TrailersReceived
-                        )
+                        isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived)
                         and event.stream_id == stream_id
                         and event.stream_ended is not None
                     ):

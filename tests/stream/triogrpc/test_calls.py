@@ -22,9 +22,11 @@ from tests.stream.triogrpc.support import (
     ECHO,
     UNARY,
     UP,
+    Pair,
     call_unary,
     framed,
     request_headers,
+    send_for_ever,
     serving,
 )
 
@@ -68,7 +70,11 @@ async def test_metadata_both_ways() -> None:
         await stream.send_trailing_metadata(metadata={"last-bin": b"\x80\x81"})
 
     async with memory_channel({UNARY: handler}, codec=CODEC) as channel:
-        metadata = [("color", "red"), ("color", "blue"), ("raw-bin", b"\x00\xff\xfe")]
+        metadata: list[tuple[str, str | bytes]] = [
+            ("color", "red"),
+            ("color", "blue"),
+            ("raw-bin", b"\x00\xff\xfe"),
+        ]
         async with channel.request(UNARY, metadata=metadata) as stream:
             await stream.send_message(b"", end=True)
             await stream.recv_initial_metadata()
@@ -105,9 +111,9 @@ async def fails(error: BaseException, sent: bytes = b"") -> GRPCError:
         async with pair.channel() as channel:
             with pytest.raises(GRPCError) as unary:
                 await call_unary(channel, b"")
-            with pytest.raises(GRPCError) as both:
-                async with channel.request(BOTH) as stream:
-                    await stream.send_message(b"")
+            async with channel.request(BOTH) as stream:
+                await stream.send_message(b"")
+                with pytest.raises(GRPCError) as both:
                     await stream.recv_message()
     assert unary.value.status == both.value.status
     assert unary.value.message == both.value.message
@@ -327,10 +333,9 @@ async def test_deadline_ends_a_blocked_sender(autojump_clock: trio.testing.MockC
         await trio.sleep_forever()
 
     async with memory_channel({BOTH: handler}, codec=CODEC) as channel:
-        with pytest.raises(GRPCError) as caught:
-            async with channel.request(BOTH, timeout=5) as stream:
-                while True:
-                    await stream.send_message(bytes(10_000))
+        async with channel.request(BOTH, timeout=5) as stream:
+            with pytest.raises(GRPCError) as caught:
+                await send_for_ever(stream)
         assert caught.value.status is Status.DEADLINE_EXCEEDED
 
 
@@ -416,8 +421,7 @@ async def test_a_blocked_sender_hears_that_the_server_ended_the_call(status: Sta
 
             async def send() -> None:
                 with pytest.raises(GRPCError) as caught:
-                    while True:
-                        await stream.send_message(bytes(10_000))
+                    await send_for_ever(stream)
                 assert caught.value.status is status
 
             async with trio.open_nursery() as nursery:
@@ -487,12 +491,7 @@ async def test_a_stalled_call_leaves_the_others_alone() -> None:
     async with serving({BOTH: handler}) as pair, pair.channel() as channel:
         async with channel.request(BOTH) as stalled:
             async with trio.open_nursery() as nursery:
-
-                async def send() -> None:
-                    while True:
-                        await stalled.send_message(bytes(1000))
-
-                nursery.start_soon(send)
+                nursery.start_soon(send_for_ever, stalled, bytes(1000))
                 await trio.testing.wait_all_tasks_blocked()
                 assert await call_unary(channel, bytes(1_000_000)) == bytes(1_000_000)
                 nursery.cancel_scope.cancel()
@@ -558,13 +557,15 @@ async def test_an_exception_in_the_block_resets_the_call_and_passes_as_it_is() -
         finally:
             ended.set()
 
+    async def fail(pair: Pair) -> None:
+        async with pair.channel() as channel, channel.request(BOTH) as stream:
+            await stream.send_message(b"")
+            await trio.testing.wait_all_tasks_blocked()
+            raise KeyError
+
     async with serving({BOTH: handler}) as pair:
         with pytest.raises(KeyError):
-            async with pair.channel() as channel:
-                async with channel.request(BOTH) as stream:
-                    await stream.send_message(b"")
-                    await trio.testing.wait_all_tasks_blocked()
-                    raise KeyError
+            await fail(pair)
         await ended.wait()
 
 
@@ -613,16 +614,18 @@ async def test_a_lost_connection_wakes_everyone() -> None:
             nonlocal lost
             async with channel.request(BOTH) as stream:
                 with pytest.raises(ConnectionLost):
-                    while True:
-                        await stream.send_message(bytes(10_000))
+                    await send_for_ever(stream)
                 lost += 1
+
+        async def leave() -> None:
+            async with channel.request(UNARY) as stream:
+                await stream.send_message(b"", end=True)
+                await channel.wait_closed()
 
         async def wait_for_status() -> None:
             nonlocal lost
             with pytest.raises(ConnectionLost):
-                async with channel.request(UNARY) as stream:
-                    await stream.send_message(b"", end=True)
-                    await channel.wait_closed()
+                await leave()
             lost += 1
 
         async with trio.open_nursery() as nursery:
