@@ -1,0 +1,97 @@
+"""The command ``deragent``: ``run`` and ``check``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+import trio
+
+from deragent import __version__
+from deragent.config import AgentConfig, AgentPlan, load
+from deragent.devices import DeviceConfigError, open_device
+from derproto.base.command import exit_code_of
+from derproto.base.logs import configure_logging
+from derproto.base.problems import ConfigError
+from derproto.base.runtime import real_runtime
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deragent",
+        description="The agent between a site's devices and the headend.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"deragent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, does in (
+        ("run", "serve assets until SIGTERM"),
+        ("check", "check configuration, assets and devices, and say what they hold"),
+    ):
+        command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+        command.add_argument("--config", metavar="F", help="YAML of settings")
+        command.add_argument("--assets", metavar="F", help="the fleet's YAML")
+        which = command.add_mutually_exclusive_group()
+        which.add_argument("--site", metavar="S", help="id or name of the site to serve")
+        which.add_argument(
+            "--asset", metavar="A", action="append", help="id or name of an asset; may repeat"
+        )
+        command.add_argument("--agent-id", metavar="ID", help="who this agent is")
+        command.add_argument("--headend", metavar="H:P", help="where the headend listens")
+        command.add_argument("--data", metavar="DIR", help="folder of what outlives a restart")
+        command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+        command.add_argument(
+            "--events",
+            action="store_true",
+            default=None,
+            help="print a line of JSON on stdout at each change of state",
+        )
+    return parser
+
+
+def summarize(config: AgentConfig, plan: AgentPlan) -> str:
+    """What an agent will do, in a few lines for people."""
+    security = "TLS" if config.tls else "cleartext"
+    lines = [f"agent {plan.agent_id} of the headend at {config.headend} ({security})"]
+    lines += [
+        f"  {asset.name}: {asset.kind}, {asset.rated_mw:.6g} MW, {asset.device.driver}"
+        for asset in plan.assets
+    ]
+    return "\n".join(lines)
+
+
+async def _open_devices(plan: AgentPlan) -> list[DeviceConfigError]:
+    runtime = real_runtime()
+    wrong = []
+    for asset in plan.assets:
+        try:
+            await open_device(asset, runtime)
+        except DeviceConfigError as error:
+            wrong.append(error)
+    return wrong
+
+
+def _run(args: argparse.Namespace) -> None:
+    config, plan = load(args, os.environ)
+    configure_logging(config.log_level)
+
+    # Imported late: `check` and `--version` need none of it.
+    from deragent.daemon import main as run
+
+    trio.run(run, config, plan)
+
+
+def _check(args: argparse.Namespace) -> None:
+    config, plan = load(args, os.environ)
+    wrong = trio.run(_open_devices, plan)
+    if wrong:
+        raise ExceptionGroup("devices", wrong)
+    print(summarize(config, plan))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
+    args = _parser().parse_args(argv)
+    act = {"run": _run, "check": _check}[args.command]
+    return exit_code_of(
+        "deragent", lambda: act(args), config_errors=(ConfigError, DeviceConfigError)
+    )

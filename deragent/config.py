@@ -1,0 +1,221 @@
+"""The agent's configuration, and which assets it serves under which name."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from derproto.base.fleet import Asset, Fleet
+from derproto.base.kinds import (
+    AGENT,
+    LOG_LEVELS,
+    PATH,
+    TEXT,
+    Address,
+    Texts,
+    Truth,
+    Whole,
+    address,
+    choice,
+)
+from derproto.base.problems import ConfigError, Problem, nearest
+from derproto.base.settings import NO_PATH, Settings, data_folder
+
+PREFIX = "DERAGENT"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentConfig:
+    """All that ``deragent`` can be told; ``docs/configuration.md`` describes each for people."""
+
+    assets: Path
+    """The fleet's file."""
+    site: str | None = None
+    """Id or name of the site whose assets it serves; else ``asset_names``."""
+    asset_names: tuple[str, ...] = ()
+    """Ids or names of the assets that it serves; else ``site``."""
+    agent_id: str | None = None
+    headend: Address
+    data: Path = Path("var/deragent")
+    """Folder of what it keeps over a restart."""
+    outbox_rows: int = 10_000
+    """Samples that may wait for their acknowledgement; above, the oldest are dropped."""
+    tls: bool = False
+    tls_ca: Path | None = None
+    """PEM authorities that the headend's certificate must come from; None = the system's."""
+    tls_cert: Path | None = None
+    """PEM certificate that it shows, with ``tls_key``; None = none."""
+    tls_key: Path | None = None
+    log_level: str = "info"
+    events: bool = False
+    """Print a line of JSON on stdout at each change of state."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPlan:
+    """Who the agent is, and what it serves."""
+
+    agent_id: str
+    site_id: str | None
+    """The one site of all its assets; None if they are of several."""
+    assets: tuple[Asset, ...]
+    """At least one, in the order in which they are claimed."""
+
+
+def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
+    """The config, to be used only if ``settings.finish()`` finds nothing wrong with it."""
+    default = AgentConfig(assets=NO_PATH, headend=Address("", 0))
+    tls_ca = settings.optional("tls_ca", PATH)
+    tls_cert = settings.optional("tls_cert", PATH)
+    tls_key = settings.optional("tls_key", PATH)
+    site = settings.optional("site", TEXT)
+    asset_names = settings.read("asset", Texts(), ())
+    if settings.rank("site") == settings.rank("asset") and site and asset_names:
+        settings.complain("asset", "site is given too; keep one of site and asset")
+    elif site and asset_names:
+        # Where one overrides what the other's source says, it replaces the choice whole.
+        if settings.rank("site") > settings.rank("asset"):
+            asset_names = ()
+        else:
+            site = None
+    config = AgentConfig(
+        assets=settings.read("assets", PATH, default.assets),
+        site=site,
+        asset_names=asset_names,
+        agent_id=settings.optional("agent.id", AGENT),
+        headend=settings.read("headend", address(least_port=1), default.headend),
+        data=data_folder(settings, environ, "deragent"),
+        outbox_rows=settings.read("outbox_rows", Whole(1, 10_000_000), default.outbox_rows),
+        tls=settings.read("tls", Truth(), any((tls_ca, tls_cert, tls_key))),
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        log_level=settings.read("log_level", choice(LOG_LEVELS, "level"), default.log_level),
+        events=settings.read("events", Truth(), default.events),
+    )
+    _check(config, settings)
+    return config
+
+
+def _check(config: AgentConfig, settings: Settings) -> None:
+    settings.require_one("assets")
+    settings.require_one("site", "asset")
+    settings.require_one("headend")
+    settings.require_file("tls_ca", config.tls_ca)
+    settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
+    settings.require_file("tls_key", config.tls_key, needs="tls_cert")
+    if not config.tls and (config.tls_ca or config.tls_cert or config.tls_key):
+        settings.complain(
+            "tls", "false, yet tls_ca, tls_cert or tls_key is given; write true, or remove those"
+        )
+
+
+def choose_assets(config: AgentConfig, fleet: Fleet) -> AgentPlan:
+    """Who the agent is, and what it serves: pure.
+
+    Its id is ``agent_id``, else the site's id, else the id of its only asset. Of a site it
+    serves what the fleet's file does not keep for another agent.
+
+    Raises: ConfigError, its problems under the keys ``site``, ``asset`` and ``agent.id``.
+    """
+    if config.site is not None:
+        return _plan_site(config, fleet, config.site)
+    return _plan_assets(config, fleet)
+
+
+def _plan_site(config: AgentConfig, fleet: Fleet, id_or_name: str) -> AgentPlan:
+    site = fleet.sites.get(id_or_name.lower())
+    if site is None:
+        site = next((s for s in fleet.sites.values() if s.name == id_or_name), None)
+    if site is None:
+        advice = nearest(id_or_name, [s.name for s in fleet.sites.values()])
+        raise _refused("site", f"there is no site {id_or_name!r} in {config.assets}; {advice}")
+    agent_id = config.agent_id or site.id
+    assets = fleet.assets_of(site.id)
+    allowed = tuple(asset for asset in assets if fleet.agent_allowed(asset, agent_id))
+    if not assets:
+        text = f"site {site.name} has no assets in {config.assets}; add one, or name another site"
+        raise _refused("site", text)
+    if not allowed:
+        owner = _owner(fleet, assets[0])
+        raise _refused("site", _kept(config, f"site {site.name}", owner, agent_id))
+    return AgentPlan(agent_id, site.id, allowed)
+
+
+def _plan_assets(config: AgentConfig, fleet: Fleet) -> AgentPlan:
+    assets: dict[str, Asset] = {}
+    wrong: list[Problem] = []
+    for name in config.asset_names:
+        asset = fleet.find_asset(name)
+        if asset is None:
+            advice = nearest(name, [a.name for a in fleet.assets.values()])
+            text = f"there is no asset {name!r} in {config.assets}; {advice}"
+            wrong.append(_problem("asset", text))
+        else:
+            assets[asset.id] = asset
+    agent_id = config.agent_id
+    if agent_id is None and len(assets) + len(wrong) == 1:
+        agent_id = next(iter(assets), None)
+    elif agent_id is None:
+        text = "missing; several assets need a name for their agent; give --agent-id ID"
+        wrong.append(_problem("agent.id", text))
+    for asset in assets.values():
+        if agent_id is not None and not fleet.agent_allowed(asset, agent_id):
+            text = _kept(config, f"asset {asset.name}", _owner(fleet, asset), agent_id)
+            wrong.append(_problem("asset", text))
+    if wrong or agent_id is None:
+        raise ConfigError(wrong)
+    site_ids = {asset.site_id for asset in assets.values()}
+    site_id = site_ids.pop() if len(site_ids) == 1 else None
+    return AgentPlan(agent_id, site_id, tuple(assets.values()))
+
+
+def _owner(fleet: Fleet, asset: Asset) -> str | None:
+    return asset.agent or fleet.sites[asset.site_id].agent
+
+
+def _kept(config: AgentConfig, what: str, owner: str | None, agent_id: str) -> str:
+    return (
+        f"{what} is kept for agent {owner} in {config.assets} and this one is {agent_id}; "
+        f"give --agent-id {owner}, or change agent there"
+    )
+
+
+def _problem(key: str, text: str) -> Problem:
+    return Problem(None, None, key, text)
+
+
+def _refused(key: str, text: str) -> ConfigError:
+    return ConfigError([_problem(key, text)])
+
+
+def load_config(flags: Namespace, environ: Mapping[str, str]) -> AgentConfig:
+    """The config of flags, environment and ``--config`` file.
+
+    Raises: ConfigError with everything that is wrong.
+    """
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config
+
+
+def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, AgentPlan]:
+    """The config, and what it makes of the fleet that it names.
+
+    Raises: ConfigError with everything that is wrong in either.
+    """
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
+    plan: AgentPlan | None = None
+    if fleet is not None and (config.site or config.asset_names):
+        try:
+            plan = choose_assets(config, fleet)
+        except ConfigError as wrong:
+            # Only here is it known by which name each value came.
+            for problem in wrong.problems:
+                settings.complain(problem.key, problem.text)
+    settings.finish()
+    assert plan is not None
+    return config, plan

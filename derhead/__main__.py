@@ -1,0 +1,7 @@
+"""``python -m derhead``."""
+
+import sys
+
+from derhead.cli import main
+
+sys.exit(main())

@@ -1,0 +1,81 @@
+"""The command ``derhead``: ``serve`` and ``check``."""
+
+import argparse
+import math
+import os
+from collections.abc import Collection, Sequence
+
+from derhead import __version__
+from derhead.config import HeadendConfig, load
+from derhead.errors import JournalError
+from derproto.base.command import exit_code_of
+from derproto.base.fleet import Asset, AssetKind, Fleet
+from derproto.base.logs import configure_logging
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="derhead",
+        description="A lightweight headend for distributed energy resources.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"derhead {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, does in (
+        ("serve", "serve agents and REST until SIGTERM"),
+        ("check", "check configuration and assets, and say what they hold"),
+    ):
+        command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+        command.add_argument("--config", metavar="F", help="YAML of settings")
+        command.add_argument("--assets", metavar="F", help="the fleet's YAML")
+        command.add_argument("--http", metavar="H:P", help="REST (default 127.0.0.1:8080)")
+        command.add_argument("--grpc", metavar="H:P", help="agents (default 127.0.0.1:50051)")
+        command.add_argument("--data", metavar="DIR", help="folder of the journal")
+        command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+    return parser
+
+
+def summarize(config: HeadendConfig, fleet: Fleet) -> str:
+    """What a configuration holds, in a few lines for people."""
+    assets = list(fleet.assets.values())
+    lines = [f"{config.assets}: {_count(len(fleet.sites), 'site')}, {_total(assets)}"]
+    for kind in AssetKind:
+        of_kind = [asset for asset in assets if asset.kind is kind]
+        if of_kind:
+            lines.append(f"  {kind.value:<10}  {_total(of_kind)}")
+    security = "cleartext" if config.tls_cert is None else "TLS"
+    lines.append(f"REST at {config.http}, agents at {config.grpc} ({security})")
+    lines.append(f"journal in {config.data}")
+    return "\n".join(lines)
+
+
+def _total(assets: Collection[Asset]) -> str:
+    rated_mw = math.fsum(asset.rated_mw for asset in assets)
+    return f"{_count(len(assets), 'asset')}, {rated_mw:.6g} MW"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _serve(args: argparse.Namespace) -> None:
+    config, fleet = load(args, os.environ)
+    configure_logging(config.log_level)
+
+    # Imported late: `check` and `--version` need none of it.
+    import trio
+
+    from derhead.daemon import main as serve
+
+    trio.run(serve, config, fleet)
+
+
+def _check(args: argparse.Namespace) -> None:
+    print(summarize(*load(args, os.environ)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
+    args = _parser().parse_args(argv)
+    act = {"serve": _serve, "check": _check}[args.command]
+    return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError))

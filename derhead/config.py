@@ -1,0 +1,115 @@
+"""The headend's configuration."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from derproto.base.fleet import Fleet
+from derproto.base.kinds import LOG_LEVELS, PATH, Address, Number, Whole, address, choice
+from derproto.base.settings import NO_PATH, Rank, Settings, data_folder
+
+PREFIX = "DERHEAD"
+HTTP = Address("127.0.0.1", 8080)
+GRPC = Address("127.0.0.1", 50051)
+_PERIOD = Number(least=0.1, most=3600, unit="seconds")
+_COUNT = Whole(1, 100_000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadendConfig:
+    """All that ``derhead`` can be told; ``docs/configuration.md`` describes each for people."""
+
+    assets: Path
+    """The fleet's file."""
+    http: Address = HTTP
+    """Where REST listens; port 0 = any free one, as for ``grpc``."""
+    grpc: Address = GRPC
+    """Where agents connect."""
+    data: Path = Path("var/derhead")
+    """Folder of the journal."""
+    telemetry_period_s: float = 4.0
+    """What agents are told; also ``heartbeat_period_s``."""
+    heartbeat_period_s: float = 30.0
+    alive_period_s: float = 10.0
+    """Between two signs of life to each agent."""
+    agent_silence_s: float = 45.0
+    """A session that is silent for this long is ended."""
+    register_timeout_s: float = 10.0
+    """From a stream's start to its Register."""
+    drain_s: float = 5.0
+    """What sessions get to end at shutdown."""
+    max_sessions: int = 5000
+    max_http_connections: int = 2000
+    tls_cert: Path | None = None
+    """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """PEM authorities that agents' certificates must come from; None = asks for none."""
+    log_level: str = "info"
+
+
+def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig:
+    """The config, to be used only if ``settings.finish()`` finds nothing wrong with it."""
+    default = HeadendConfig(assets=NO_PATH)
+    config = HeadendConfig(
+        assets=settings.read("assets", PATH, default.assets),
+        http=settings.read("http", address(), default.http),
+        grpc=settings.read("grpc", address(), default.grpc),
+        data=data_folder(settings, environ, "derhead"),
+        telemetry_period_s=settings.read("telemetry_period_s", _PERIOD, default.telemetry_period_s),
+        heartbeat_period_s=settings.read("heartbeat_period_s", _PERIOD, default.heartbeat_period_s),
+        alive_period_s=settings.read("alive_period_s", _PERIOD, default.alive_period_s),
+        agent_silence_s=settings.read("agent_silence_s", _PERIOD, default.agent_silence_s),
+        register_timeout_s=settings.read("register_timeout_s", _PERIOD, default.register_timeout_s),
+        drain_s=settings.read("drain_s", Number(least=0, most=60, unit="seconds"), default.drain_s),
+        max_sessions=settings.read("max_sessions", _COUNT, default.max_sessions),
+        max_http_connections=settings.read(
+            "max_http_connections", _COUNT, default.max_http_connections
+        ),
+        tls_cert=settings.optional("tls_cert", PATH),
+        tls_key=settings.optional("tls_key", PATH),
+        tls_client_ca=settings.optional("tls_client_ca", PATH),
+        log_level=settings.read("log_level", choice(LOG_LEVELS, "level"), default.log_level),
+    )
+    _check(config, settings)
+    return config
+
+
+def _check(config: HeadendConfig, settings: Settings) -> None:
+    settings.require_one("assets")
+    if config.agent_silence_s <= config.heartbeat_period_s:
+        given = settings.rank("agent_silence_s") is not Rank.DEFAULT
+        settings.complain(
+            "agent_silence_s" if given else "heartbeat_period_s",
+            f"agents may be silent for {config.agent_silence_s:g} s (agent_silence_s), which must "
+            f"be longer than their heartbeat_period_s of {config.heartbeat_period_s:g} s; "
+            "change one of them",
+        )
+    settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
+    settings.require_file("tls_key", config.tls_key, needs="tls_cert")
+    settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")
+
+
+def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
+    """The config of flags, environment and ``--config`` file.
+
+    Raises: ConfigError with everything that is wrong.
+    """
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config
+
+
+def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[HeadendConfig, Fleet]:
+    """The config, and the fleet that it names.
+
+    Raises: ConfigError with everything that is wrong in either.
+    """
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
+    settings.finish()
+    assert fleet is not None
+    return config, fleet

@@ -1,0 +1,67 @@
+"""Which keys an asset's ``device`` section may have, for each driver and kind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from derproto.base.fleet import AssetKind, DeviceSpec
+from derproto.base.kinds import TEXT, FromText, Kind, Number, Whole, choice
+from derproto.base.yamlfile import Section
+
+Options = Mapping[str, Kind[object]]
+
+SEED = Whole(0, 10**18 - 1)
+_HOUR = Number(least=0, most=24, unit="hours UTC")
+
+SIMULATED: Mapping[AssetKind, Options] = {
+    AssetKind.SOLAR: {"seed": SEED, "noon_utc_h": _HOUR},
+    AssetKind.BATTERY: {
+        "seed": SEED,
+        "soc": Number(least=0, most=1),
+        "efficiency": Number(least=0.1, most=1),
+    },
+    AssetKind.LOAD: {"seed": SEED, "peak_utc_h": _HOUR},
+    AssetKind.EV_CHARGER: {"seed": SEED},
+    AssetKind.GENERATOR: {"seed": SEED, "ramp_mw_per_s": Number(least=1e-6, unit="MW/s")},
+}
+REPLAY: Mapping[AssetKind, Options] = {AssetKind.SOLAR: {"seed": SEED, "file": TEXT}}
+DRIVERS: Mapping[str, Mapping[AssetKind, Options]] = {"simulated": SIMULATED, "replay": REPLAY}
+
+
+def _driver(text: str) -> str:
+    if text == "sunspec":
+        raise ValueError(
+            f"driver sunspec is not available in this version; use {' or '.join(DRIVERS)}"
+        )
+    return choice(DRIVERS, "driver").convert(text)
+
+
+def read_device(section: Section, kind: AssetKind | None, folder: Path) -> DeviceSpec | None:
+    """An asset's ``device`` section; None if it is wrong, and then noted.
+
+    ``kind`` is None where the asset's own is wrong: then every kind's options pass.
+    ``folder`` is what relative paths start from.
+    """
+    advice = f"write driver: {' or driver: '.join(DRIVERS)}"
+    driver = section.require("driver", FromText(_driver, f"one of: {', '.join(DRIVERS)}"), advice)
+    if driver is None:
+        return None
+    by_kind = DRIVERS[driver]
+    if kind is not None and kind not in by_kind:
+        kinds = " or ".join(by_kind)
+        section.complain(
+            "driver", f"{driver} is for kind {kinds}, not {kind}; use driver: simulated"
+        )
+        return None
+    known: dict[str, Kind[object]] = {}
+    for of_kind in [by_kind[kind]] if kind is not None else by_kind.values():
+        known.update(of_kind)
+    section.refuse_unknown(("driver", *known))
+    options: dict[str, object] = {}
+    for name, option in known.items():
+        value = section.optional(name, option)
+        if value is not None:
+            options[name] = value
+    if "file" in options:
+        options["file"] = str((folder / str(options["file"])).resolve())
+    return DeviceSpec(driver, MappingProxyType(options))

@@ -1,0 +1,50 @@
+"""What is wrong in a configuration, in lines that a person can act on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+MOST_NAMED = 16
+"""A message lists known words up to this many; above, it only names the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and what to do about it: ``file:line: key: text``."""
+
+    file: str | None
+    """None for a flag, an environment variable or something left out everywhere."""
+    line: int | None
+    """From 1."""
+    key: str
+    """``assets[2].rated_mw``, ``--http`` or ``DERHEAD_HTTP``; empty for the whole file."""
+    text: str
+
+    def __str__(self) -> str:
+        place = self.file or ""
+        if self.line is not None:
+            place += f":{self.line}"
+        return ": ".join(part for part in (place, self.key, self.text) if part)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``problems`` holds all of them, at least one.
+
+    Its text is one line a problem, those of a file in the file's order.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file or "", p.line or 0)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Advice for an unknown word: the known one that it resembles, else all known ones."""
+    known = tuple(known)
+    by_folded = {name.casefold(): name for name in reversed(known)}
+    close = get_close_matches(word.casefold(), by_folded, n=1)
+    if close:
+        return f"did you mean {by_folded[close[0]]}?"
+    if not known or len(known) > MOST_NAMED:
+        return "see docs/configuration.md"
+    return f"there are: {', '.join(known)}"

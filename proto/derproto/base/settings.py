@@ -1,0 +1,196 @@
+"""A daemon's settings: flags over environment over ``--config`` file over defaults.
+
+A key ``agent.id`` is the flag ``--agent-id``, the variable ``DERAGENT_AGENT_ID`` and
+``agent: {id: …}`` in the file; one ``Kind`` reads all three. Problems are noted under the
+name by which the value came, and raised together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import TypeVar
+
+from derproto.base.assets_file import load_fleet
+from derproto.base.fleet import Fleet
+from derproto.base.kinds import PATH, Kind
+from derproto.base.problems import ConfigError, Problem
+from derproto.base.yamlfile import Section, load_yaml
+
+T = TypeVar("T")
+
+NO_PATH = Path()
+"""Stands where a path that must be given was not; told by identity."""
+
+
+class Rank(IntEnum):
+    """Where a value came from; the greater one holds."""
+
+    DEFAULT = 0
+    FILE = 1
+    ENVIRONMENT = 2
+    FLAG = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    rank: Rank
+    name: str
+    section: Section | None = None
+
+
+class Settings:
+    """Reads one setting after another; ``finish`` raises what was wrong with them.
+
+    ``flags`` holds text, a list of texts (a flag that repeats), True (one without a value)
+    or None by name, as argparse leaves it. A variable that is set but empty counts as left
+    out.
+    """
+
+    def __init__(
+        self, prefix: str, flags: Mapping[str, object], environ: Mapping[str, str]
+    ) -> None:
+        self._prefix = prefix
+        self._flags = flags
+        self._environ = environ
+        self._keys: list[str] = []
+        self.problems: list[Problem] = []
+        self._file: Section | None = None
+        self._folder = Path()
+        self._sections: dict[str, Section | None] = {}
+        config = self._outside("config", PATH)
+        if config is not None:
+            self._folder = config.parent
+            self._file = load_yaml(config, self.problems)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys read so far, in their order: all there are, once a config is read."""
+        return tuple(self._keys)
+
+    def variable(self, key: str) -> str:
+        """The environment variable of a key."""
+        return f"{self._prefix}_{key.upper().replace('.', '_')}"
+
+    def rank(self, key: str) -> Rank:
+        """Where the key's value comes from."""
+        return self._source(key).rank
+
+    def read(self, key: str, kind: Kind[T], default: T) -> T:
+        """The key's value; ``default`` where it is left out, or wrong and then noted."""
+        found = self.optional(key, kind)
+        return default if found is None else found
+
+    def optional(self, key: str, kind: Kind[T]) -> T | None:
+        """The key's value; None where it is left out, or wrong and then noted."""
+        self._keys.append(key)
+        source = self._source(key)
+        if source.rank is Rank.DEFAULT:
+            return None
+        if source.section is not None:
+            found = source.section.optional(_last(key), kind)
+            # A path in the file is relative to the file, wherever the daemon is started.
+            if isinstance(found, Path):
+                return kind.parse(str(self._folder / found))
+            return found
+        return self._outside(key, kind)
+
+    def complain(self, key: str, text: str) -> None:
+        """Notes a problem under the name by which the key's value came."""
+        source = self._source(key)
+        if source.section is not None:
+            source.section.complain(_last(key), text)
+        else:
+            self.problems.append(Problem(None, None, source.name, text))
+
+    def require_one(self, *keys: str) -> None:
+        """Notes that none of the keys has a value, unless one has."""
+        if all(self._source(key).rank is Rank.DEFAULT for key in keys):
+            flags = " or ".join(_flag(key) for key in keys)
+            variables = " or ".join(self.variable(key) for key in keys)
+            named = " or ".join(keys)
+            text = f"missing; give it, set {variables}, or write {named} in the --config file"
+            self.problems.append(Problem(None, None, flags, text))
+
+    def require_file(self, key: str, path: Path | None, *, needs: str | None = None) -> None:
+        """Notes a path that is given but no file, or given without the key it ``needs``."""
+        if path is None:
+            return
+        if not path.is_file():
+            self.complain(key, f"there is no file {path}; correct the path")
+        if needs is not None and self.rank(needs) is Rank.DEFAULT:
+            self.complain(key, f"it needs {needs}; give both or neither")
+
+    def read_fleet(self, path: Path) -> Fleet | None:
+        """The fleet of that file; None if it is wrong, and then noted."""
+        try:
+            return load_fleet(path)
+        except ConfigError as wrong:
+            self.problems.extend(wrong.problems)
+            return None
+
+    def finish(self) -> None:
+        """Raises: ConfigError with all that was wrong, also keys of the file never read."""
+        if self._file is not None:
+            self._file.refuse_unknown(
+                tuple(dict.fromkeys(key.partition(".")[0] for key in self._keys))
+            )
+        for outer in dict.fromkeys(key.rpartition(".")[0] for key in self._keys if "." in key):
+            section = self._section(f"{outer}.")
+            if section is not None:
+                inner = [key for key in self._keys if key.startswith(f"{outer}.")]
+                section.refuse_unknown([_last(key) for key in inner])
+        if self.problems:
+            raise ConfigError(self.problems)
+
+    def _source(self, key: str) -> _Source:
+        if self._flags.get(_destination(key)) not in (None, False):
+            return _Source(Rank.FLAG, _flag(key))
+        if self._environ.get(self.variable(key)):
+            return _Source(Rank.ENVIRONMENT, self.variable(key))
+        section = self._section(key)
+        if section is not None and section.value(_last(key)) is not None:
+            return _Source(Rank.FILE, key, section)
+        return _Source(Rank.DEFAULT, key)
+
+    def _section(self, key: str) -> Section | None:
+        outer = key.rpartition(".")[0]
+        if self._file is None or not outer:
+            return self._file
+        if outer not in self._sections:
+            self._sections[outer] = self._file.section(outer)
+        return self._sections[outer]
+
+    def _outside(self, key: str, kind: Kind[T]) -> T | None:
+        flag = self._flags.get(_destination(key))
+        variable = self._environ.get(self.variable(key), "")
+        is_flag = flag not in (None, False)
+        if not is_flag and not variable:
+            return None
+        try:
+            if not is_flag:
+                return kind.parse(variable)
+            return kind.parse(flag) if isinstance(flag, str) else kind.read(flag)
+        except ValueError as wrong:
+            name = _flag(key) if is_flag else self.variable(key)
+            self.problems.append(Problem(None, None, name, str(wrong)))
+            return None
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _destination(key: str) -> str:
+    return key.replace(".", "_")
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace(".", "-").replace("_", "-")
+
+
+def data_folder(settings: Settings, environ: Mapping[str, str], command: str) -> Path:
+    """Where a daemon keeps its files: ``data``, else what systemd gives it, else ``var``."""
+    # systemd separates several directories with colons; the first is the daemon's own.
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return settings.read("data", PATH, Path(given) if given else Path("var") / command)
