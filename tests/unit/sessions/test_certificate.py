@@ -1,0 +1,27 @@
+"""A certificate names its agent as a URI."""
+
+from derhead.sessions.certificate import check_certificate
+
+CERTIFICATE = {
+    "subjectAltName": (("DNS", "mesa"), ("URI", "urn:der:agent:mesa"), ("URI", "https://x"))
+}
+
+
+def test_the_agent_named_may_register() -> None:
+    assert check_certificate(CERTIFICATE, "mesa") is None
+
+
+def test_another_may_not() -> None:
+    problem = check_certificate(CERTIFICATE, "other")
+    assert problem is not None
+    assert problem.startswith("register.agent_id: other is not")
+
+
+def test_a_certificate_without_an_agent_names_none() -> None:
+    problem = check_certificate({"subjectAltName": (("DNS", "mesa"),)}, "mesa")
+    assert problem is not None
+    assert "urn:der:agent:" in problem
+
+
+def test_without_certificates_the_network_is_trusted() -> None:
+    assert check_certificate(None, "anyone") is None

@@ -1,0 +1,141 @@
+"""Telemetry messages: taken, refused or broken."""
+
+import math
+
+import pytest
+
+from derhead.telemetry import Broken, RefusedRows, Rows, read_rows
+from derhead.telemetry.columns import CLOCK_SKEW_US, MAX_TS_US
+from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
+
+NOW = 1_800_000_000_000_000
+ASSET = Asset(
+    id="00000000-0000-4000-8000-000000000001",
+    name="battery",
+    site_id="site",
+    kind=AssetKind.BATTERY,
+    rated_mw=2.0,
+    limits=Limits(-2.0, 2.0),
+)
+
+
+def read(max_rows: int = 100, **columns: object) -> Rows | Broken:
+    fields: dict[str, object] = {"boot_id": 9, "first_seq": 1, **columns}
+    return read_rows(
+        Telemetry(**fields),  # type: ignore[arg-type]
+        agent_id="x",
+        granted={1: ASSET},
+        claimed=3,
+        max_rows=max_rows,
+        received_us=NOW,
+    )
+
+
+def rows(**columns: object) -> Rows:
+    taken = read(**columns)
+    assert isinstance(taken, Rows)
+    return taken
+
+
+def test_every_column_reaches_its_sample() -> None:
+    taken = rows(
+        first_seq=5,
+        asset_index=[1],
+        ts_us=[NOW - 7],
+        p_mw=[-1.5],
+        q_mvar=[0.25],
+        soc=[0.5],
+        voltage_v=[277.0],
+        frequency_hz=[60.0],
+        status=[4],
+        quality=[QualityBit.STALE_DEVICE],
+    )
+    (sample,) = taken.samples
+    assert (sample.asset_id, sample.agent_id, sample.boot_id, sample.seq) == (ASSET.id, "x", 9, 5)
+    assert (sample.ts_us, sample.received_us) == (NOW - 7, NOW)
+    assert (sample.p_mw, sample.q_mvar, sample.soc) == (-1.5, 0.25, 0.5)
+    assert (sample.voltage_v, sample.frequency_hz, sample.status) == (277.0, 60.0, 4)
+    assert sample.quality == QualityBit.STALE_DEVICE
+    assert taken.taken == ((5, 5),)
+    assert taken.refused == ()
+
+
+def test_what_is_left_out_or_nan_is_unknown() -> None:
+    (sample,) = rows(asset_index=[1], ts_us=[NOW], p_mw=[math.nan]).samples
+    assert (sample.p_mw, sample.q_mvar, sample.soc, sample.voltage_v) == (None, None, None, None)
+    assert sample.quality == 0
+
+
+def test_rows_of_a_refused_asset_are_refused_and_the_others_taken() -> None:
+    taken = rows(asset_index=[1, 0, 2, 1, 1], ts_us=[NOW] * 5, p_mw=[0.0] * 5)
+    assert taken.taken == ((1, 1), (4, 5))
+    assert taken.refused == (RefusedRows(2, 3, RefusalReason.ASSET_REFUSED),)
+    assert [sample.seq for sample in taken.samples] == [1, 4, 5]
+
+
+@pytest.mark.parametrize("ts_us", [-1, MAX_TS_US, -(2**63), 2**63 - 1])
+def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
+    taken = rows(asset_index=[1], ts_us=[ts_us], p_mw=[0.0])
+    assert taken.refused == (RefusedRows(1, 1, RefusalReason.TIME_OUT_OF_RANGE),)
+
+
+@pytest.mark.parametrize(
+    ("offset_us", "backfill", "flagged"),
+    [
+        (0, False, False),
+        (-CLOCK_SKEW_US, False, False),
+        (-CLOCK_SKEW_US - 1, False, True),
+        (CLOCK_SKEW_US + 1, False, True),
+        (-CLOCK_SKEW_US - 1, True, False),
+        (CLOCK_SKEW_US + 1, True, True),
+    ],
+)
+def test_clocks_too_far_off_are_kept_and_flagged(
+    offset_us: int, backfill: bool, flagged: bool
+) -> None:
+    taken = rows(asset_index=[1], ts_us=[NOW + offset_us], p_mw=[0.0], backfill=backfill)
+    (sample,) = taken.samples
+    assert bool(sample.quality & QualityBit.CLOCK_SKEW) is flagged
+    assert bool(sample.quality & QualityBit.BACKFILLED) is backfill
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "flagged"),
+    [
+        ("p_mw", 3.0, False),
+        ("p_mw", -3.01, True),
+        ("p_mw", math.inf, True),
+        ("soc", 1.0, False),
+        ("soc", 1.01, True),
+        ("soc", math.nan, False),
+        ("voltage_v", -1.0, True),
+        ("frequency_hz", math.inf, True),
+        ("q_mvar", -5.0, False),
+    ],
+)
+def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: bool) -> None:
+    columns: dict[str, object] = {"p_mw": [0.0], column: [value]}
+    (sample,) = rows(asset_index=[1], ts_us=[NOW], **columns).samples
+    assert bool(sample.quality & QualityBit.IMPLAUSIBLE) is flagged
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ({"boot_id": 0}, "telemetry.boot_id"),
+        ({"first_seq": 0}, "telemetry.first_seq"),
+        ({"first_seq": 2**63}, "telemetry.first_seq"),
+        ({"ts_us": [NOW, NOW]}, "telemetry.ts_us"),
+        ({"p_mw": []}, "telemetry.p_mw"),
+        ({"soc": [0.1, 0.2]}, "telemetry.soc"),
+        ({"quality": [0, 0]}, "telemetry.quality"),
+        ({"asset_index": [3]}, "telemetry.asset_index: 3 was never assigned; 0 to 2 were"),
+        ({"max_rows": 0}, "telemetry.asset_index: 1 rows; at most 0"),
+    ],
+)
+def test_broken_framing_names_its_field(columns: dict[str, object], names: str) -> None:
+    fields: dict[str, object] = {"asset_index": [1], "ts_us": [NOW], "p_mw": [0.0], **columns}
+    broken = read(**fields)  # type: ignore[arg-type]
+    assert isinstance(broken, Broken)
+    assert broken.detail.startswith(names)
