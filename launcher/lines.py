@@ -5,7 +5,10 @@ import re
 LONGEST_LINE = 65_536
 """Bytes of one line; what is longer is cut, the rest of the line dropped."""
 
-_QUIET = re.compile(r"\b(DEBUG|INFO)\b")
+# The time that log lines begin with is left out: the launcher's own lines have one.
+_LEVEL = re.compile(
+    r"(?:\d{4}-\d\d-\d\dT\S+ )?(?P<said>(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b.*)"
+)
 
 
 class LineSplitter:
@@ -29,14 +32,14 @@ class LineSplitter:
         line, self._begun = self._begun, b""
         return line.decode(errors="replace").rstrip("\r")
 
-    def _add(self, part: bytes) -> None:
+    def _add(self, part: bytes | bytearray) -> None:
         self._begun += part[: LONGEST_LINE - len(self._begun)]
 
 
 class ErrorLines:
     """Passes on warnings, errors and whatever follows them, at a bounded rate.
 
-    A line that names the level DEBUG or INFO is dropped, and so are lines indented under
+    A line that begins with the level DEBUG or INFO is dropped, and so are lines indented under
     it. All else is passed on: what has no level is a traceback or a last word.
     """
 
@@ -56,7 +59,9 @@ class ErrorLines:
         if not line.strip():
             return []
         if not line[0].isspace():
-            self._quiet = _QUIET.search(line[:80]) is not None
+            logged = _LEVEL.match(line)
+            self._quiet = logged is not None and logged["level"] in ("DEBUG", "INFO")
+            line = logged["said"] if logged is not None else line
         if self._quiet:
             return []
         earned = max(now_s - self._counted_s, 0.0) * self.PER_S

@@ -33,16 +33,22 @@ async def keep_agent(
     *,
     runtime: Runtime,
     on_happening: Callable[[Happening], None],
+    stopping: trio.Event | None = None,
 ) -> None:
-    """Starts an agent again whenever it ends, for ever.
+    """Starts an agent again whenever it ends, until ``stopping`` is set; for ever without it.
 
-    ``live`` runs it once and returns how it ended, in words.
+    ``live`` runs it once and returns how it ended, in words; it has to end by itself once
+    ``stopping`` is set.
     """
+    stopping = stopping or trio.Event()
     wait_s: float | None = None
-    while True:
+    while not stopping.is_set():
         began_s = trio.current_time()
         how = await live()
+        if stopping.is_set():
+            return
         lived_s = trio.current_time() - began_s
         wait_s = next_wait_s(wait_s, lived_s)
         on_happening(AgentEnded(runtime.wall_us(), agent_id, how, lived_s, wait_s))
-        await trio.sleep(wait_s)
+        with trio.move_on_after(wait_s):
+            await stopping.wait()

@@ -1,0 +1,7 @@
+"""``python -m launcher`` is the command ``derlaunch``."""
+
+import sys
+
+from launcher.cli import main
+
+sys.exit(main())

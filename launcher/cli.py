@@ -1,0 +1,106 @@
+"""The command ``derlaunch``: ``run`` and ``generate``."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from derproto.base.assets_file import load_fleet, render_fleet
+from derproto.base.command import EXIT_FAILED, exit_code_of
+from derproto.base.kinds import PATH, Kind, Whole, address
+from derproto.base.problems import ConfigError, Problem
+from launcher import __version__
+from launcher.plan import MOST_ASSETS, generate
+
+T = TypeVar("T")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="derlaunch",
+        description="Starts fleets of simulated agents, for bring-up.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"derlaunch {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    does = "run the fleet's agents until Ctrl-C, and start again those that die"
+    run = commands.add_parser("run", help=does, description=does, allow_abbrev=False)
+    run.add_argument("--assets", metavar="F", required=True, help="the fleet's YAML")
+    run.add_argument("--headend", metavar="H:P", required=True, help="where the headend listens")
+    run.add_argument(
+        "--in-process",
+        action="store_true",
+        help="run all agents in this process (default: a process for each)",
+    )
+    run.add_argument(
+        "--data", metavar="DIR", help="folder of the agents' folders (default var/derlaunch)"
+    )
+
+    does = "print the YAML of a made-up fleet, the same for the same seed"
+    made = commands.add_parser("generate", help=does, description=does, allow_abbrev=False)
+    made.add_argument("n", metavar="N", help="number of assets")
+    made.add_argument("--seed", metavar="S", default="1", help="a whole number (default 1)")
+    return parser
+
+
+class _Flags:
+    """Reads one flag after another, and notes what is wrong with each."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def read(self, flag: str, kind: Kind[T], text: str) -> T | None:
+        try:
+            return kind.parse(text)
+        except ValueError as wrong:
+            self.problems.append(Problem(None, None, flag, str(wrong)))
+            return None
+
+
+def _data(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    given: str | None = args.data
+    # systemd separates several directories with colons; the first is ours.
+    return given or environ.get("STATE_DIRECTORY", "").partition(":")[0] or "var/derlaunch"
+
+
+def _run(args: argparse.Namespace) -> int:
+    flags = _Flags()
+    assets = flags.read("--assets", PATH, args.assets)
+    headend = flags.read("--headend", address(least_port=1), args.headend)
+    data = flags.read("--data", PATH, _data(args, os.environ))
+    fleet = None
+    try:
+        fleet = load_fleet(assets) if assets is not None else None
+    except ConfigError as wrong:
+        flags.problems += wrong.problems
+    if flags.problems or assets is None or headend is None or data is None or fleet is None:
+        raise ConfigError(flags.problems)
+
+    # Imported late: `generate` and `--version` need none of it.
+    from launcher.running import Orders, run_fleet
+
+    return run_fleet(Orders(assets, fleet, headend, args.in_process, data))
+
+
+def _generate(args: argparse.Namespace) -> int:
+    flags = _Flags()
+    n = flags.read("N", Whole(1, MOST_ASSETS), args.n)
+    seed = flags.read("--seed", Whole(-(2**63), 2**63 - 1), args.seed)
+    if n is None or seed is None:
+        raise ConfigError(flags.problems)
+    print(render_fleet(generate(n, seed)), end="", flush=True)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 2 = mend what was given, 1 = failed."""
+    args = _parser().parse_args(argv)
+    act = {"run": _run, "generate": _generate}[args.command]
+    code = EXIT_FAILED
+
+    def run() -> None:
+        nonlocal code
+        code = act(args)
+
+    return exit_code_of("derlaunch", run) or code

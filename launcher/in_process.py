@@ -1,0 +1,90 @@
+"""Many agents in the launcher's own loop: hundreds on a small machine, with one border each.
+
+run_in_process
+└ keep_agent      one an agent; a life at a time:
+  └ run_agent     the agent itself, as its own process would run it
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from deragent.config import AgentPlan
+from deragent.daemon import run_agent
+from deragent.outbox import OUTBOX_ROWS
+from derproto.base.fleet import Fleet
+from derproto.base.runtime import Runtime
+from launcher.happenings import AgentStarted, Happening
+from launcher.plan import AgentJob
+from launcher.restarts import keep_agent
+
+log = logging.getLogger(__name__)
+
+STARTS_PER_S = 50.0
+"""Agents started per second: each start is a connection and a handshake."""
+STOP_S = 3.0
+"""From ``stopping`` until what has not ended is cut off, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What all agents in one loop have in common."""
+
+    fleet: Fleet
+    runtime: Runtime
+    dial: Callable[[], Awaitable[trio.abc.Stream]]
+    """Opens a connection to the headend."""
+    authority: str
+    """The headend's ``host:port``."""
+    rng: random.Random
+    on_happening: Callable[[Happening], None]
+    """Called in place; must not block."""
+    outbox_rows: int = OUTBOX_ROWS
+    """Samples that each agent keeps unacknowledged; above, its oldest are dropped."""
+
+
+async def run_in_process(jobs: Iterable[AgentJob], home: Home, stopping: trio.Event) -> None:
+    """Runs every agent in this loop until ``stopping`` is set.
+
+    Sessions are then ended cleanly, and cut after STOP_S. An agent that crashes is started
+    again like a process that died; the others do not notice. Cancellation: cuts them all.
+    """
+    async with trio.open_nursery() as nursery:
+        for job in jobs:
+            keep = partial(
+                keep_agent,
+                runtime=home.runtime,
+                on_happening=home.on_happening,
+                stopping=stopping,
+            )
+            nursery.start_soon(keep, job.agent_id, partial(_live, job, home, stopping))
+            with trio.move_on_after(1 / STARTS_PER_S):
+                await stopping.wait()
+                break
+        await stopping.wait()
+        nursery.cancel_scope.deadline = trio.current_time() + STOP_S
+
+
+async def _live(job: AgentJob, home: Home, stopping: trio.Event) -> str:
+    """One life of an agent; returns how it ended."""
+    home.on_happening(AgentStarted(home.runtime.wall_us(), job.agent_id, pid=None))
+    assets = tuple(home.fleet.assets[asset_id] for asset_id in job.asset_ids)
+    try:
+        await run_agent(
+            AgentPlan(job.agent_id, job.site_id, assets),
+            runtime=home.runtime,
+            dial=home.dial,
+            rng=random.Random(home.rng.getrandbits(128)),
+            authority=home.authority,
+            outbox_rows=home.outbox_rows,
+            on_event=home.on_happening,
+            stopping=stopping,
+        )
+    except Exception as error:
+        log.exception("agent %s crashed", job.name)
+        return f"crashed ({type(error).__name__}: {error})"
+    return "ended"
