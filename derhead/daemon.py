@@ -1,0 +1,157 @@
+"""The headend's composition root.
+
+``run_headend`` is the headend itself: clock, blocking work and listeners come from outside,
+so that it runs whole under virtual time. Its nursery tree, from the outside in::
+
+    run_headend
+    └ journal                       opened first, closed last
+      └ services                    the dispatch desk
+        └ links                     gRPC server: a task group a connection, a session in each
+          └ http                    REST: a task group a connection
+
+It stops from the inside out: REST and accept loops first, then every session is told
+Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
+
+``main`` is the process around it: signals, sockets, TLS.
+"""
+
+import logging
+import signal
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from derhead.api import HttpLimits, create_app, serve_http
+from derhead.config import HeadendConfig
+from derhead.headend import Headend
+from derhead.history import open_journal
+from derhead.sessions import SessionLimits
+from derproto.base.fleet import Fleet
+from derproto.base.runtime import Runtime, real_runtime
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import LinkLimits, Server
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that the kernel keeps waiting while a fleet reconnects at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where connections come from: sockets in a daemon, memory in a test."""
+
+    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]]
+    http: Sequence[trio.abc.Listener[trio.abc.Stream]]
+
+
+async def run_headend(
+    config: HeadendConfig,
+    fleet: Fleet,
+    listeners: Listeners,
+    *,
+    runtime: Runtime,
+    stopping: trio.Event,
+    task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs a headend until ``stopping`` is set; ready, and started, when it listens.
+
+    Raises: JournalError if the journal cannot be opened; afterwards only a fault of the
+    headend's own. Cancellation: ends everything at once; what was acknowledged stays.
+    """
+    limits = session_limits(config)
+    async with open_journal(config.data / "journal.db", runtime) as journal:
+        headend = Headend(fleet, journal, limits=limits, runtime=runtime)
+        await headend.load()
+        async with trio.open_nursery() as services:
+            await services.start(headend.desk.run)
+            async with trio.open_nursery() as links:
+                server = Server(
+                    {SESSION: headend.sessions.serve},
+                    codec=MessageCodec(),
+                    limits=LinkLimits(max_connections=config.max_sessions + 1000),
+                )
+                await links.start(server.serve, listeners.grpc)
+                async with trio.open_nursery() as http:
+                    app = create_app(headend)
+                    http_limits = HttpLimits(max_connections=config.max_http_connections)
+                    await http.start(
+                        lambda task_status: serve_http(
+                            app, listeners.http, limits=http_limits, task_status=task_status
+                        )
+                    )
+                    task_status.started(headend)
+                    await stopping.wait()
+                    http.cancel_scope.cancel()
+                headend.sessions.drain()
+                await server.drain(config.drain_s)
+            services.cancel_scope.cancel()
+
+
+def session_limits(config: HeadendConfig) -> SessionLimits:
+    """The part of the configuration that sessions go by."""
+    return SessionLimits(
+        register_timeout_s=config.register_timeout_s,
+        telemetry_period_s=config.telemetry_period_s,
+        heartbeat_period_s=config.heartbeat_period_s,
+        alive_period_s=config.alive_period_s,
+        silence_s=config.agent_silence_s,
+        max_sessions=config.max_sessions,
+    )
+
+
+async def main(config: HeadendConfig, fleet: Fleet) -> None:
+    """The headend's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
+
+    Raises: OSError (an address in use, certificates), JournalError, or a fault of the
+    headend's own, so that the process ends with exit code 1.
+    """
+    runtime = real_runtime()
+    tls = await runtime.run_blocking(lambda: _tls_context(config))
+    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]] = await trio.open_tcp_listeners(
+        config.grpc.port, host=config.grpc.host, backlog=BACKLOG
+    )
+    if tls is not None:
+        grpc = [trio.SSLListener(listener, tls) for listener in grpc]  # type: ignore[type-var]
+    http = await trio.open_tcp_listeners(config.http.port, host=config.http.host, backlog=BACKLOG)
+    stopping = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, nursery.cancel_scope, stopping)
+        async with trio.open_nursery() as serving:
+            await serving.start(
+                lambda task_status: run_headend(
+                    config,
+                    fleet,
+                    Listeners(grpc, http),
+                    runtime=runtime,
+                    stopping=stopping,
+                    task_status=task_status,
+                )
+            )
+            log.info("gRPC on %s%s", config.grpc, " (TLS)" if tls is not None else "")
+            log.info("REST on http://%s", config.http)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(scope: trio.CancelScope, stopping: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                scope.cancel()
+                return
+            log.info("%s: stopping", signal.Signals(number).name)
+            stopping.set()
+
+
+def _tls_context(config: HeadendConfig) -> ssl.SSLContext | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(config.tls_cert, config.tls_key)
+    context.set_alpn_protocols(["h2"])
+    if config.tls_client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(config.tls_client_ca)
+    return context

@@ -1,0 +1,102 @@
+"""The headend's parts, wired: what REST reads and orders through."""
+
+from collections.abc import Sequence
+
+from derhead.api import AgentView
+from derhead.dispatch import Dispatch, DispatchDesk, Order
+from derhead.history import Journal
+from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
+from derhead.telemetry import LatestTable
+from derproto.base.fleet import Fleet
+from derproto.base.runtime import Runtime
+
+
+class Headend:
+    """Fleet, latest table, desk and sessions over one journal.
+
+    Resource handling: it runs nothing; the daemon runs its parts.
+    """
+
+    def __init__(
+        self, fleet: Fleet, journal: Journal, *, limits: SessionLimits, runtime: Runtime
+    ) -> None:
+        self.fleet = fleet
+        self.history = journal
+        self.latest = LatestTable()
+        self.desk = DispatchDesk(journal, runtime)
+        self.sessions = Sessions(
+            fleet,
+            desk=self.desk,
+            latest=self.latest,
+            store=journal,
+            limits=limits,
+            runtime=runtime,
+        )
+        self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
+        self._runtime = runtime
+
+    async def load(self) -> None:
+        """Fills the memory from the journal: what each asset and agent said last.
+
+        Sessions that a crash left open are ended first. Raises: JournalError.
+        """
+        await self.history.close_lost_sessions(self._runtime.wall_us(), "headend ended")
+        self.latest.fill(await self.history.latest_samples())
+        self.sessions.remember(
+            await self.history.last_sessions(), await self.history.latest_heartbeats()
+        )
+
+    # --- what REST needs ------------------------------------------------------------
+
+    def wall_us(self) -> int:
+        """Now, microseconds since the epoch, UTC."""
+        return self._runtime.wall_us()
+
+    def agents(self) -> Sequence[AgentView]:
+        """The agents connected now."""
+        return tuple(
+            AgentView(
+                id=session.record.agent_id,
+                site_id=session.record.site_id,
+                asset_ids=session.granted,
+                session_id=session.session_id,
+                connected_us=session.record.connected_us,
+                last_seen_us=session.seen_us,
+                peer=session.record.peer,
+                software_version=session.record.software_version,
+                clock_offset_us=session.clock_offset_us,
+                outbox_rows=session.outbox_rows,
+                duplicate_id=self.sessions.is_duplicate(session.record.agent_id),
+            )
+            for session in self.sessions.live
+        )
+
+    def holder(self, asset_id: str) -> str | None:
+        """The agent connected now that holds the asset."""
+        return self.sessions.holder(asset_id)
+
+    def last_holder(self, asset_id: str) -> str | None:
+        """The agent that holds the asset, or held it last."""
+        return self.sessions.last_holder(asset_id)
+
+    def knows_agent(self, agent_id: str) -> bool:
+        """Whether the agent ever had a session."""
+        return self.sessions.knows_agent(agent_id)
+
+    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
+        """The agent's newest heartbeat."""
+        return self.sessions.heartbeat(agent_id)
+
+    def setpoint_mw(self, asset_id: str) -> float | None:
+        """The dispatch in force, MW; None if there is none."""
+        dispatch = self.desk.in_force(asset_id)
+        return dispatch.mw if dispatch is not None else None
+
+    async def order(self, order: Order) -> Dispatch:
+        """Takes an order. Raises: JournalError; then there is no dispatch."""
+        return await self.desk.order(order)
+
+    def failing(self) -> str | None:
+        """Why the journal takes no records now; None if it does."""
+        since_us = self.history.statistics().failing_since_us
+        return None if since_us is None else "the journal cannot write to its disk"

@@ -1,0 +1,581 @@
+"""Real sessions over a network in memory: an agent written by hand against the headend's side.
+
+Time is Trio's mock clock, so ten seconds of silence take none.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trio
+from grpclib import GRPCError, Status
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from derhead.dispatch import Dispatch, DispatchDesk, Order, Reported, State
+from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
+from derhead.sessions.session import SETPOINTS_QUEUED
+from derhead.telemetry import LatestTable, Sample
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.der.v1 import (
+    AgentMessage,
+    DeviceHealth,
+    DispatchReport,
+    DispatchState,
+    GoodbyeReason,
+    GrantResult,
+    HeadendMessage,
+    Health,
+    Heartbeat,
+    Outbox,
+    RefusalReason,
+    Register,
+    Telemetry,
+)
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import ClientStream, Server, connect
+from derproto.triogrpc.testing import MemoryNetwork
+
+T0 = 1_800_000_000_000_000
+SITE = "00000000-0000-4000-8000-00000000000a"
+A1 = "00000000-0000-4000-8000-000000000001"
+A2 = "00000000-0000-4000-8000-000000000002"
+UNKNOWN = "00000000-0000-4000-8000-0000000000ff"
+
+FLEET = Fleet(
+    sites={SITE: Site(SITE, "site")},
+    assets={
+        asset_id: Asset(
+            id=asset_id,
+            name=f"battery-{asset_id[-1]}",
+            site_id=SITE,
+            kind=AssetKind.BATTERY,
+            rated_mw=2.0,
+            limits=Limits(-2.0, 2.0),
+        )
+        for asset_id in (A1, A2)
+    },
+)
+
+
+@dataclass
+class Store:
+    """A journal in memory that makes samples durable when told to."""
+
+    samples: list[Sample] = field(default_factory=list)
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    notes: list[SessionRecord | HeartbeatRecord] = field(default_factory=list)
+    held_up: bool = False
+    hold_acks: bool = False
+
+    async def append_telemetry(
+        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+    ) -> None:
+        if self.held_up:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+        self.samples += samples
+        if self.hold_acks:
+            self.waiting.append(on_durable)
+        else:
+            on_durable()
+
+    def note(self, record: SessionRecord | HeartbeatRecord) -> None:
+        self.notes.append(record)
+
+    async def write(self, *records: Dispatch) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def open_dispatches(self) -> Sequence[Dispatch]:
+        await trio.lowlevel.checkpoint()
+        return ()
+
+    def ends(self) -> list[tuple[str, str | None]]:
+        return [
+            (note.agent_id, note.end_reason)
+            for note in self.notes
+            if isinstance(note, SessionRecord) and note.ended_us is not None
+        ]
+
+
+@dataclass
+class Bench:
+    """A headend's sessions on a network, and agents to call them with."""
+
+    network: MemoryNetwork
+    store: Store
+    desk: DispatchDesk
+    latest: LatestTable
+    sessions: Sessions
+    server: Server
+    runtime: Runtime
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[ClientStream]:
+        """A stream on which nothing was said."""
+        memory = await self.network.connect("headend")
+        async with connect(memory, authority="headend", codec=MessageCodec()) as channel:
+            async with channel.request(SESSION) as stream:
+                await stream.send_request()
+                yield stream
+
+    @asynccontextmanager
+    async def agent(
+        self, agent_id: str = "x", *assets: str, **register: Any
+    ) -> AsyncIterator[ClientStream]:
+        """A stream that has registered; its Welcome is still to be received."""
+        async with self.stream() as stream:
+            await stream.send_message(
+                AgentMessage(
+                    register=Register(
+                        agent_id=agent_id,
+                        asset_ids=list(assets or (A1, A2)),
+                        boot_id=7,
+                        **register,
+                    )
+                )
+            )
+            yield stream
+
+
+@pytest.fixture
+async def bench(nursery: trio.Nursery) -> Bench:
+    runtime = virtual_runtime(T0)
+    store, latest, network = Store(), LatestTable(), MemoryNetwork()
+    desk = DispatchDesk(store, runtime)
+    await nursery.start(desk.run)
+    sessions = Sessions(
+        FLEET, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
+    )
+    server = Server({SESSION: sessions.serve}, codec=MessageCodec())
+    await nursery.start(server.serve, [network.listen("headend")])
+    return Bench(network, store, desk, latest, sessions, server, runtime)
+
+
+async def receive(stream: ClientStream, kind: str) -> Any:
+    """The next message, which must be of this kind; Alive is passed over."""
+    while True:
+        message = await stream.recv_message()
+        assert isinstance(message, HeadendMessage), "the stream ended"
+        if message.alive is None or kind == "alive":
+            break
+    body = getattr(message, kind)
+    assert body is not None, message
+    return body
+
+
+async def status_of(stream: ClientStream) -> tuple[Status, str | None]:
+    """How the stream ends."""
+    try:
+        while await stream.recv_message() is not None:
+            pass
+        await stream.recv_trailing_metadata()
+    except GRPCError as error:
+        return error.status, error.message
+    return Status.OK, None
+
+
+def telemetry(first_seq: int, *index: int, p_mw: float = 1.0) -> AgentMessage:
+    return AgentMessage(
+        telemetry=Telemetry(
+            boot_id=7,
+            first_seq=first_seq,
+            asset_index=list(index),
+            ts_us=[T0] * len(index),
+            p_mw=[p_mw] * len(index),
+        )
+    )
+
+
+# --- register -----------------------------------------------------------------------------
+
+
+async def test_welcome_tells_the_rules(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.agent("x", A1, UNKNOWN) as stream:
+        welcome = await receive(stream, "welcome")
+    assert welcome.telemetry_period_ms == 4000
+    assert welcome.heartbeat_period_ms == 30_000
+    assert welcome.alive_period_ms == 10_000
+    assert welcome.agent_silence_limit_ms == 45_000
+    assert [grant.result for grant in welcome.assets] == [
+        GrantResult.GRANTED,
+        GrantResult.UNKNOWN_ASSET,
+    ]
+    assert UNKNOWN in welcome.assets[1].detail
+
+
+async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.stream() as stream:
+        started = trio.current_time()
+        status, message = await status_of(stream)
+        assert status is Status.DEADLINE_EXCEEDED
+        assert message == "no Register within 10 s"
+        assert trio.current_time() - started == pytest.approx(10)
+    assert bench.sessions.statistics().refused == 1
+
+
+async def test_the_first_message_must_be_register(bench: Bench) -> None:
+    async with bench.stream() as stream:
+        await stream.send_message(telemetry(1, 0))
+        status, message = await status_of(stream)
+    assert (status, message) == (Status.INVALID_ARGUMENT, "the first message must be register")
+
+
+async def test_a_malformed_identity_names_its_field(bench: Bench) -> None:
+    async with bench.agent("not an id") as stream:
+        status, message = await status_of(stream)
+    assert status is Status.INVALID_ARGUMENT
+    assert message is not None
+    assert message.startswith("register.agent_id: 'not an id'")
+
+
+# --- telemetry ----------------------------------------------------------------------------
+
+
+async def test_telemetry_is_seen_at_once_and_acknowledged_when_durable(bench: Bench) -> None:
+    bench.store.hold_acks = True
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 0, 1))
+        await stream.send_message(telemetry(3, 0, p_mw=-0.5))
+        await wait_all_tasks_blocked()
+        sample = bench.latest.get(A1)
+        assert sample is not None
+        assert (sample.p_mw, sample.seq) == (-0.5, 3)
+        for on_durable in bench.store.waiting:
+            on_durable()
+        ack = await receive(stream, "telemetry_ack")
+        assert ack.boot_id == 7
+        assert [(r.first, r.last) for r in ack.durable] == [(1, 3)]
+
+
+async def test_rows_of_a_refused_asset_are_refused_in_the_ack(bench: Bench) -> None:
+    async with bench.agent("x", UNKNOWN, A2) as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 0, 0))
+        ack = await receive(stream, "telemetry_ack")
+        assert [(r.rows.first, r.rows.last, r.reason) for r in ack.refused] == [
+            (1, 2, RefusalReason.ASSET_REFUSED)
+        ]
+        await stream.send_message(telemetry(3, 1))
+        ack = await receive(stream, "telemetry_ack")
+        assert [(r.first, r.last) for r in ack.durable] == [(3, 3)]
+    assert [sample.asset_id for sample in bench.store.samples] == [A2]
+
+
+async def test_an_index_never_assigned_ends_the_session(bench: Bench) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 2))
+        goodbye = await receive(stream, "goodbye")
+        assert goodbye.reason is GoodbyeReason.PROTOCOL_ERROR
+        status, message = await status_of(stream)
+    assert status is Status.INVALID_ARGUMENT
+    assert message == "telemetry.asset_index: 2 was never assigned; 0 to 1 were"
+    assert bench.store.ends() == [("x", "protocol error")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        AgentMessage(heartbeat=Heartbeat(devices=[DeviceHealth(asset_index=9)])),
+        AgentMessage(dispatch_report=DispatchReport(dispatch_id=A1, asset_index=9)),
+    ],
+)
+async def test_so_does_one_in_any_other_message(bench: Bench, message: AgentMessage) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(message)
+        status, detail = await status_of(stream)
+    assert status is Status.INVALID_ARGUMENT
+    assert detail is not None
+    assert "9 was never assigned" in detail
+
+
+async def test_unknown_kinds_and_a_second_register_are_counted_and_ignored(bench: Bench) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(AgentMessage())
+        await stream.send_message(AgentMessage(register=Register(agent_id="y")))
+        await stream.send_message(telemetry(1, 0))
+        await receive(stream, "telemetry_ack")
+        (session,) = bench.sessions.live
+        assert session.ignored == 2
+
+
+# --- heartbeats and silence ---------------------------------------------------------------
+
+
+async def test_a_heartbeat_is_kept(bench: Bench) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(
+            AgentMessage(
+                heartbeat=Heartbeat(
+                    ts_us=T0 + 5,
+                    uptime_ms=1000,
+                    outbox=Outbox(rows=3, dropped_rows=2),
+                    devices=[
+                        DeviceHealth(asset_index=0, health=Health.OK),
+                        DeviceHealth(asset_index=1),
+                    ],
+                )
+            )
+        )
+        await wait_all_tasks_blocked()
+    heartbeat = bench.sessions.heartbeat("x")
+    assert heartbeat is not None
+    assert heartbeat in bench.store.notes
+    assert (heartbeat.outbox_rows, heartbeat.dropped_rows) == (3, 2)
+    assert heartbeat.devices == ((A1, "ok"), (A2, "unknown"))
+
+
+async def test_the_headend_is_alive_every_ten_seconds(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        welcomed = trio.current_time()
+        for number in (1, 2, 3):
+            alive = await receive(stream, "alive")
+            assert alive.session_us == number * 10_000_000
+            assert trio.current_time() - welcomed == pytest.approx(10 * number)
+
+
+async def test_a_silent_agent_is_ended_and_gone(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await trio.sleep(30)
+        await stream.send_message(AgentMessage(heartbeat=Heartbeat(ts_us=T0)))
+        heard = trio.current_time()
+        goodbye = await receive(stream, "goodbye")
+        assert goodbye.reason is GoodbyeReason.SILENT
+        assert trio.current_time() - heard == pytest.approx(45)
+        assert (await status_of(stream))[0] is Status.DEADLINE_EXCEEDED
+    assert bench.sessions.live == ()
+    assert bench.store.ends() == [("x", "silent")]
+    assert bench.sessions.holder(A1) is None
+    assert bench.sessions.last_holder(A1) == "x"
+
+
+async def test_an_agent_held_up_by_the_journal_is_not_silent(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    bench.store.held_up = True
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 0))
+        await trio.sleep(300)
+        assert len(bench.sessions.live) == 1
+        await receive(stream, "alive")
+
+
+# --- identity -----------------------------------------------------------------------------
+
+
+async def test_a_second_stream_of_an_agent_wins(bench: Bench) -> None:
+    async with bench.agent() as first:
+        await receive(first, "welcome")
+        async with bench.agent() as second:
+            await receive(second, "welcome")
+            goodbye = await receive(first, "goodbye")
+            assert goodbye.reason is GoodbyeReason.SUPERSEDED
+            assert await status_of(first) == (Status.OK, None)
+            await second.send_message(telemetry(1, 0))
+            await receive(second, "telemetry_ack")
+            assert len(bench.sessions.live) == 1
+    assert ("x", "superseded") in bench.store.ends()
+
+
+async def test_two_agents_with_one_id_are_both_sent_away(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with bench.agent() as one, bench.agent() as two, bench.agent() as three:
+        for stream in (one, two, three):
+            await receive(stream, "welcome")
+        async with bench.agent() as four:
+            for stream in (three, four):
+                goodbye = await receive(stream, "goodbye")
+                assert goodbye.reason is GoodbyeReason.DUPLICATE_ID
+                assert goodbye.reconnect_after_ms == 30_000
+    assert bench.sessions.is_duplicate("x")
+    async with bench.agent() as back:
+        await receive(back, "welcome")
+
+
+async def test_an_asset_of_a_live_agent_is_refused(bench: Bench) -> None:
+    async with bench.agent("x", A1) as first, bench.agent("y", A1, A2) as second:
+        await receive(first, "welcome")
+        welcome = await receive(second, "welcome")
+        assert [grant.result for grant in welcome.assets] == [
+            GrantResult.ASSET_HELD,
+            GrantResult.GRANTED,
+        ]
+        assert welcome.assets[0].detail == "held by x"
+
+
+# --- dispatches ---------------------------------------------------------------------------
+
+
+async def test_a_dispatch_goes_down_the_stream_and_its_reports_come_back(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await trio.sleep(3)
+        dispatch = await bench.desk.order(Order(A2, -1.5, duration_us=60_000_000, priority=7))
+        setpoint = await receive(stream, "setpoint")
+        assert setpoint.dispatch_id == dispatch.id
+        assert (setpoint.asset_index, setpoint.mw, setpoint.priority) == (1, -1.5, 7)
+        assert (setpoint.start_delay_us, setpoint.remaining_us) == (0, 60_000_000)
+        assert setpoint.sent_at_session_us == 3_000_000
+        for state in (DispatchState.RECEIVED, DispatchState.STARTED):
+            await stream.send_message(
+                AgentMessage(
+                    dispatch_report=DispatchReport(
+                        dispatch_id=dispatch.id, asset_index=1, state=state, applied_mw=-1.5
+                    )
+                )
+            )
+        await stream.send_message(telemetry(1, 1))
+        await receive(stream, "telemetry_ack")
+        in_force = bench.desk.in_force(A2)
+        assert in_force is not None
+        assert in_force.id == dispatch.id
+        await stream.send_message(telemetry(2, 1))
+        await receive(stream, "telemetry_ack")
+    assert bench.store.samples[-1].setpoint_mw == -1.5
+
+
+async def test_a_pending_dispatch_leaves_with_what_remains_of_it(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    short = await bench.desk.order(Order(A1, 1.0, duration_us=10_000_000))
+    dispatch = await bench.desk.order(Order(A1, 1.0, duration_us=60_000_000))
+    await trio.sleep(20)
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        setpoint = await receive(stream, "setpoint")
+        assert setpoint.dispatch_id == dispatch.id
+        assert setpoint.remaining_us == 40_000_000
+    assert bench.desk.get(short.id) is None
+
+
+async def test_register_tells_what_the_agent_already_did(bench: Bench) -> None:
+    dispatch = await bench.desk.order(Order(A1, 1.0))
+    done = DispatchReport(dispatch_id=dispatch.id, state=DispatchState.COMPLETED)
+    nonsense = DispatchReport(dispatch_id="nonsense", state=DispatchState.COMPLETED)
+    async with bench.agent(dispatches=[nonsense, done]) as stream:
+        await receive(stream, "welcome")
+        await wait_all_tasks_blocked()
+        assert bench.desk.get(dispatch.id) is None
+
+
+async def test_a_stream_lost_in_sent_makes_it_pending(bench: Bench) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        dispatch = await bench.desk.order(Order(A1, 1.0))
+        assert dispatch.state is State.SENT
+        bench.network.cut("headend")
+        await wait_all_tasks_blocked()
+        pending = bench.desk.get(dispatch.id)
+        assert pending is not None
+        assert pending.state is State.PENDING
+        assert bench.store.ends() == [("x", "connection lost")]
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        assert (await receive(stream, "setpoint")).dispatch_id == dispatch.id
+
+
+async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with bench.agent("x", A1) as stream:
+        await receive(stream, "welcome")
+        bench.network.stall("headend", True)
+        orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(8 * SETPOINTS_QUEUED)]
+        with trio.fail_after(60):
+            while bench.sessions.live:
+                orders.append(await bench.desk.order(Order(A1, 0.5)))
+                await trio.sleep(0.001)
+        bench.network.cut("headend")
+        bench.network.stall("headend", False)
+    assert bench.store.ends()[0][1] in ("slow reader", "connection lost")
+    await wait_all_tasks_blocked()
+    states = {dispatch.id: bench.desk.get(dispatch.id) for dispatch in orders}
+    assert all(d is not None and d.state is State.PENDING for d in states.values())
+
+
+# --- ends ---------------------------------------------------------------------------------
+
+
+async def test_draining_says_goodbye_to_all(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.agent("x", A1) as one, bench.agent("y", A2) as two:
+        for stream in (one, two):
+            await receive(stream, "welcome")
+        bench.sessions.drain()
+        for stream in (one, two):
+            goodbye = await receive(stream, "goodbye")
+            assert goodbye.reason is GoodbyeReason.DRAINING
+            assert await status_of(stream) == (Status.OK, None)
+    async with bench.agent("z") as late:
+        assert (await receive(late, "goodbye")).reason is GoodbyeReason.DRAINING
+    assert sorted(bench.store.ends()) == [("x", "draining"), ("y", "draining")]
+
+
+async def test_an_agent_that_leaves_is_remembered(bench: Bench) -> None:
+    async with bench.agent("x", A1) as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 0))
+        await receive(stream, "telemetry_ack")
+        await stream.end()
+        assert await status_of(stream) == (Status.OK, None)
+    last = bench.store.notes[-1]
+    assert isinstance(last, SessionRecord)
+    assert (last.end_reason, last.messages, last.samples) == ("closed by agent", 2, 1)
+    assert bench.sessions.knows_agent("x")
+    assert not bench.sessions.knows_agent("y")
+
+
+async def test_a_crashing_desk_report_ends_that_session_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def crash(*_args: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    async with bench.agent("x", A1) as one, bench.agent("y", A2) as two:
+        for stream in (one, two):
+            await receive(stream, "welcome")
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.desk, "report", crash)
+            await one.send_message(
+                AgentMessage(
+                    dispatch_report=DispatchReport(
+                        dispatch_id=A1, asset_index=0, state=DispatchState.STARTED
+                    )
+                )
+            )
+            assert (await status_of(one))[0] is Status.UNKNOWN
+        await two.send_message(telemetry(1, 0))
+        await receive(two, "telemetry_ack")
+    assert ("x", "internal error") in bench.store.ends()
+    assert "a fault of our own" in caplog.text
+
+
+async def test_the_journal_remembers_across_restarts(bench: Bench) -> None:
+    record = SessionRecord("s", "old", SITE, (A1,), T0, "peer", "1", 1)
+    heartbeat = HeartbeatRecord("old", T0, T0, 1, 0, 0, ())
+    bench.sessions.remember([record], [heartbeat])
+    assert bench.sessions.knows_agent("old")
+    assert bench.sessions.last_holder(A1) == "old"
+    assert bench.sessions.heartbeat("old") == heartbeat
+
+
+async def test_reports_are_reported(bench: Bench) -> None:
+    """The desk and the wire agree on every state that an agent can name."""
+    for state in DispatchState:
+        if state is DispatchState.UNSPECIFIED:
+            continue
+        assert Reported(State(state.name.lower())).state.value == state.name.lower()
