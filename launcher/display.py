@@ -25,38 +25,48 @@ class Standing(StrEnum):
     """Not started yet, or dead."""
 
 
-_HEARD = {
-    EventKind.CONNECTING: Standing.CONNECTING,
-    EventKind.CONNECTED: Standing.CONNECTED,
-    EventKind.DISCONNECTED: Standing.CONNECTING,
-}
-
-
 class Tally:
     """Where each agent stands and which dispatches are in force, from what happened."""
 
     def __init__(self, agent_ids: Iterable[str]) -> None:
         self._standing = dict.fromkeys(agent_ids, Standing.WAITING)
+        self._trouble: dict[str, object] = {}
+        """Why each agent that is not connected is not, as last told."""
         # By agent and asset, where at most one is in force: that bounds it.
         self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._standing}
 
-    def take(self, happening: Happening) -> None:
-        """Takes over what happened. Events of an agent not in the plan are left out."""
+    def take(self, happening: Happening) -> bool:
+        """Takes over what happened; says whether it is news, and not one more vain try.
+
+        What comes of an agent not in the plan is news, and counts nowhere.
+        """
         agent_id = happening.agent_id
         if agent_id not in self._standing:
-            return
+            return True
+        before = self._standing[agent_id]
         match happening:
             case AgentStarted():
                 self._standing[agent_id] = Standing.STARTING
+                self._trouble.pop(agent_id, None)
             case AgentEnded():
                 self._standing[agent_id] = Standing.WAITING
                 self._in_force[agent_id].clear()
+            case AgentEvent(kind=EventKind.CONNECTING):
+                self._standing[agent_id] = Standing.CONNECTING
+                return before is not Standing.CONNECTING
+            case AgentEvent(kind=EventKind.CONNECTED):
+                self._standing[agent_id] = Standing.CONNECTED
+                self._trouble.pop(agent_id, None)
+            case AgentEvent(kind=EventKind.DISCONNECTED, detail=detail):
+                self._standing[agent_id] = Standing.CONNECTING
+                known = self._trouble.get(agent_id) == (reason := detail.get("reason", ""))
+                self._trouble[agent_id] = reason
+                return before is Standing.CONNECTED or not known
             case AgentEvent(kind=EventKind.DISPATCH, detail=detail):
                 self._take_dispatch(self._in_force[agent_id], detail)
-            case AgentEvent(kind=kind):
-                self._standing[agent_id] = _HEARD.get(kind, self._standing[agent_id])
-            case AgentSaid():
+            case AgentEvent() | AgentSaid():
                 pass
+        return True
 
     def _take_dispatch(self, in_force: dict[str, str], detail: Mapping[str, object]) -> None:
         asset_id, dispatch_id = str(detail.get("asset_id")), str(detail.get("dispatch_id"))
@@ -77,8 +87,8 @@ class Tally:
         return f"agents {len(self._standing)}: {agents} · dispatches in force {in_force}"
 
 
-def happening_line(happening: Happening, names: Mapping[str, str]) -> str | None:
-    """The line about it, such as ``12:00:03 mesa-solar-03 connected``; None if not worth one.
+def happening_line(happening: Happening, names: Mapping[str, str]) -> str:
+    """The line about it, such as ``12:00:03 mesa-solar-03 connected``.
 
     ``names`` calls agents by other words than their ids. Units: times of day are UTC.
     """
@@ -96,20 +106,16 @@ def happening_line(happening: Happening, names: Mapping[str, str]) -> str | None
             asset = detail.get("asset")
             if asset is not None and asset != name:
                 name = f"{name}/{asset}"
-            told = _event_text(kind, detail)
-            if told is None:
-                return None
-            text = told
+            text = _event_text(kind, detail)
     time_of_day = format_us(happening.at_us)[11:19]
     return printable(f"{time_of_day} {name} {text}")
 
 
-def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str | None:
+def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str:
     reason = f": {detail['reason']}" if detail.get("reason") else ""
     match kind:
         case EventKind.CONNECTING:
-            # Each further attempt follows a line that said when.
-            return "connecting" if detail.get("attempt", 1) == 1 else None
+            return "connecting"
         case EventKind.CONNECTED:
             return "connected"
         case EventKind.DISCONNECTED:

@@ -40,7 +40,8 @@ async def keep_agent(
     ``live`` runs it once and returns how it ended, in words; it has to end by itself once
     ``stopping`` is set.
     """
-    stopping = stopping or trio.Event()
+    if stopping is None:
+        stopping = trio.Event()
     wait_s: float | None = None
     while not stopping.is_set():
         began_s = trio.current_time()

@@ -72,10 +72,8 @@ async def _run(orders: Orders) -> None:
     _show_warnings(screen)
 
     def take(happening: Happening) -> None:
-        tally.take(happening)
-        line = happening_line(happening, names)
-        if line is not None:
-            screen.put(line)
+        if tally.take(happening):
+            screen.put(happening_line(happening, names))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
