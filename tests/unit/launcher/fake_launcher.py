@@ -1,0 +1,46 @@
+"""Runs fake agents as ``derlaunch`` runs real ones: ``fake_launcher.py GRACE_S BEHAVIOUR…``.
+
+Prints the pid of the guard and of each agent once that has connected.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import trio
+
+from deragent.events import AgentEvent, EventKind
+from derproto.base.runtime import real_runtime
+from launcher.happenings import AgentStarted, Happening
+from launcher.plan import AgentJob
+from launcher.processes import Shop, run_processes
+from launcher.running import stop_on_signal
+
+AGENT = Path(__file__).with_name("fake_agent.py")
+pids: dict[str, int] = {}
+
+
+def take(happening: Happening) -> None:
+    match happening:
+        case AgentStarted(agent_id=agent_id, pid=int(pid)):
+            pids[agent_id] = pid
+        case AgentEvent(kind=EventKind.CONNECTED, agent_id=agent_id):
+            print(pids[agent_id], os.getpgid(pids[agent_id]), flush=True)
+
+
+async def main() -> None:
+    grace_s, *behaviours = sys.argv[1:]
+    jobs = [AgentJob(f"{i}-{b}", b, None, ("x",)) for i, b in enumerate(behaviours)]
+    shop = Shop(
+        command=lambda job: [sys.executable, "-S", str(AGENT), job.agent_id, job.name],
+        runtime=real_runtime(),
+        on_happening=take,
+        grace_s=float(grace_s),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop_on_signal, nursery.cancel_scope.cancel)
+        await run_processes(jobs, shop)
+
+
+if __name__ == "__main__":
+    trio.run(main)

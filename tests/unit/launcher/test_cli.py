@@ -1,0 +1,94 @@
+"""What ``derlaunch`` says and how it exits; see tests/e2e for what it runs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from derproto.base.assets_file import load_fleet
+from derproto.base.kinds import Address
+from launcher.cli import main
+from launcher.plan import generate, plan_agents
+from launcher.running import Orders, agent_command
+
+NOWHERE = "127.0.0.1:9"
+
+
+def test_generate_prints_a_fleet_that_reads_back(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["generate", "12", "--seed", "5"]) == 0
+    path = tmp_path / "assets.yaml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert load_fleet(path) == generate(12, 5)
+
+
+def test_the_seed_is_1_if_none_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["generate", "3"])
+    without = capsys.readouterr().out
+    main(["generate", "3", "--seed", "1"])
+    assert capsys.readouterr().out == without
+
+
+@pytest.mark.parametrize(
+    ("argv", "lines"),
+    [
+        (["generate", "0"], ["N: 0 is out of range; write a whole number from 1 to 100000"]),
+        (["generate", "ten", "--seed", "x"], ["N: ", "--seed: "]),
+        (["run", "--assets", "{none}", "--headend", "x"], ["--headend: ", "{none}: there is no"]),
+        (
+            ["run", "--assets", "{bad}", "--headend", NOWHERE],
+            ["{bad}:1: sites: ", "{bad}:1: assets: ", "{bad}:1: extra: "],
+        ),
+    ],
+)
+def test_bad_input_names_all_that_is_wrong_and_exits_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str], lines: list[str]
+) -> None:
+    bad, none = tmp_path / "bad.yaml", tmp_path / "none.yaml"
+    bad.write_text("extra: 1\n")
+    code = main([word.format(bad=bad, none=none) for word in argv])
+    said = capsys.readouterr()
+    assert code == 2
+    assert said.out == ""
+    told = said.err.splitlines()
+    assert len(told) == len(lines)
+    for begin in lines:
+        assert any(line.startswith(begin.format(bad=bad, none=none)) for line in told), begin
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["run", "--assets", "x"], "--headend"),
+        (["run", "--chaos", "x"], "--assets"),
+        (["generate"], "N"),
+        (["generate", "5", "--count"], "--count"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_missing_or_unknown_flag_is_named(
+    capsys: pytest.CaptureFixture[str], argv: list[str], named: str
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(argv)
+    assert exited.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["--version"])
+    assert exited.value.code == 0
+    assert capsys.readouterr().out.startswith("derlaunch 0.")
+
+
+def test_an_agents_command_names_all_its_assets_and_a_folder_of_its_own() -> None:
+    fleet = generate(2)
+    job = plan_agents(fleet)[0]
+    orders = Orders(Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"))
+    assert agent_command(orders, job) == [
+        *(sys.executable, "-m", "deragent", "run", "--events", "--assets", "f.yaml"),
+        *("--asset", job.agent_id, "--agent-id", job.agent_id),
+        *("--headend", "[::1]:50051", "--data", f"data/{job.agent_id}"),
+    ]
