@@ -43,13 +43,16 @@ class Controller:
 
     def handle(self, event: setpoints.Event) -> None:
         """Steps the timeline: reports go to the board, commands to ``control``."""
+        self._step(event)
+        self._changed.set()
+
+    def _step(self, event: setpoints.Event) -> None:
         self._timeline, effects = setpoints.step(self._timeline, event, self._board.now())
         for effect in effects:
             if isinstance(effect, Report):
                 self._board.add_report(self._index, effect)
             else:
                 self._to_tell = effect
-        self._changed.set()
 
     def last_reports(self) -> tuple[Report, ...]:
         """The last report of every dispatch held or ended lately, held ones first."""
@@ -67,7 +70,7 @@ class Controller:
                     due = setpoints.next_deadline(self._timeline)
                     with trio.move_on_at(math.inf if due is None else due):
                         await self._changed.wait()
-                    self.handle(setpoints.TimePassed())
+                    self._step(setpoints.TimePassed())
                 else:
                     command, self._to_tell = self._to_tell, None
                     await self._tell(command)
@@ -81,7 +84,7 @@ class Controller:
     async def _tell(self, command: Apply | ReturnToDefault) -> None:
         if isinstance(command, ReturnToDefault):
             taken = await self._return_to_default(command.mw)
-            self.handle(setpoints.DefaultTaken() if taken else setpoints.DefaultFailed())
+            self._step(setpoints.DefaultTaken() if taken else setpoints.DefaultFailed())
             return
         try:
             with trio.fail_after(TELL_TIMEOUT_S):
@@ -89,9 +92,9 @@ class Controller:
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
             log.warning("%s did not take %g MW: %s", self._name, command.mw, detail)
-            self.handle(setpoints.ApplyFailed(command.dispatch_id, detail))
+            self._step(setpoints.ApplyFailed(command.dispatch_id, detail))
         else:
-            self.handle(setpoints.Applied(command.dispatch_id, told_mw))
+            self._step(setpoints.Applied(command.dispatch_id, told_mw))
 
     async def _return_to_default(self, mw: float) -> bool:
         try:

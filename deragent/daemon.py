@@ -76,6 +76,7 @@ async def run_agent(
     )
     controllers: list[Controller] = []
     link = Link(dial, authority, scheme)
+    stopping = trio.Event() if stopping is None else stopping
     async with trio.open_nursery() as nursery:
         for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True)):
             controller = Controller(index, asset, device, board)
@@ -83,7 +84,7 @@ async def run_agent(
             nursery.start_soon(controller.control)
             nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
         task_status.started(board)
-        await keep_uplink(link, board, controllers, rng, stopping or trio.Event())
+        await keep_uplink(link, board, controllers, rng, stopping)
         nursery.cancel_scope.cancel()
 
 

@@ -1,0 +1,78 @@
+"""One agent and one fake headend, in memory, under virtual time."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from deragent.board import AgentStatistics, Board
+from deragent.daemon import run_agent
+from deragent.events import AgentEvent, EventKind
+from derproto.base.runtime import virtual_runtime
+from derproto.triogrpc.testing import MemoryNetwork
+from tests.stream.agent.fakes import START_US, FakeDevices, FakeHeadend, plan
+
+
+@dataclass
+class Bench:
+    """What a test needs at hand."""
+
+    network: MemoryNetwork
+    headend: FakeHeadend
+    nursery: trio.Nursery
+    devices: FakeDevices = field(default_factory=FakeDevices)
+    events: list[AgentEvent] = field(default_factory=list)
+    stopping: trio.Event = field(default_factory=trio.Event)
+    board: Board | None = None
+
+    async def start_agent(
+        self, *, assets: int = 1, outbox_rows: int = 10_000, seed: int = 1
+    ) -> None:
+        """Starts an agent with so many batteries."""
+
+        async def run(task_status: trio.TaskStatus[Board]) -> None:
+            await run_agent(
+                plan(assets),
+                runtime=virtual_runtime(START_US),
+                dial=lambda: self.network.connect("headend"),
+                rng=random.Random(seed),
+                authority="headend",
+                outbox_rows=outbox_rows,
+                on_event=self.events.append,
+                open_device=self.devices.open,
+                stopping=self.stopping,
+                task_status=task_status,
+            )
+
+        self.board = await self.nursery.start(run)
+
+    @property
+    def statistics(self) -> AgentStatistics:
+        assert self.board is not None
+        return self.board.statistics()
+
+    def details(self, kind: EventKind) -> list[dict[str, str | float | int | None]]:
+        """The details of all events of that kind."""
+        return [dict(event.detail) for event in self.events if event.kind is kind]
+
+
+async def open_bench(nursery: trio.Nursery) -> Bench:
+    # The clock is the test's only if the test itself asks for it.
+    assert isinstance(trio.lowlevel.current_clock(), MockClock)
+    network = MemoryNetwork()
+    headend = FakeHeadend(network)
+    await nursery.start(headend.serve)
+    return Bench(network, headend, nursery)
+
+
+@pytest.fixture
+async def bench(nursery: trio.Nursery) -> Bench:
+    return await open_bench(nursery)
+
+
+@pytest.fixture
+async def other_bench(nursery: trio.Nursery) -> Bench:
+    """A second one, in a world of its own."""
+    return await open_bench(nursery)

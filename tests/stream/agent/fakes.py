@@ -1,0 +1,269 @@
+"""A headend and devices that do what a test says, and remember what they saw."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from deragent.config import AgentPlan
+from deragent.devices import DeviceError, Measurement
+from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.runtime import Runtime
+from derproto.der import v1
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import Server, ServerStream
+from derproto.triogrpc.testing import MemoryNetwork
+
+START_US = 1_767_268_800_000_000
+"""2026-01-01T12:00:00Z."""
+
+
+def asset(number: int, *, default_mw: float = 0.0) -> Asset:
+    """A battery of 2 MW."""
+    return Asset(
+        id=f"00000000-0000-4000-8000-{number:012d}",
+        name=f"battery-{number}",
+        site_id="00000000-0000-4000-8000-000000000000",
+        kind=AssetKind.BATTERY,
+        rated_mw=2.0,
+        limits=Limits(-2.0, 2.0),
+        default_mw=default_mw,
+        energy_mwh=4.0,
+    )
+
+
+def plan(assets: int = 1) -> AgentPlan:
+    """An agent with that many batteries."""
+    return AgentPlan("agent-1", None, tuple(asset(n) for n in range(assets)))
+
+
+class FakeDevice:
+    """Holds what it is told; ``broken`` makes it fail, ``hung`` makes it not answer."""
+
+    def __init__(self, asset: Asset) -> None:
+        self.limits = asset.limits
+        self.mw = 0.0
+        self.told: list[tuple[float, float]] = []
+        """(Trio's time to 0.1 s, MW) of each apply that succeeded."""
+        self.reads = 0
+        self.broken = False
+        self.hung = False
+
+    async def read(self) -> Measurement:
+        await self._answer()
+        self.reads += 1
+        return Measurement(p_mw=self.mw, status=v1.OperatingState.RUNNING)
+
+    async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
+        await self._answer()
+        self.mw = mw
+        self.told.append((round(trio.current_time(), 1), mw))
+        return mw
+
+    async def release(self) -> None:
+        await self._answer()
+
+    async def _answer(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.hung:
+            await trio.sleep_forever()
+        if self.broken:
+            raise DeviceError("no answer on the bus")
+
+
+class FakeDevices:
+    """The devices of one agent, by asset id."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, FakeDevice] = {}
+
+    async def open(self, asset: Asset, runtime: Runtime) -> FakeDevice:
+        await trio.lowlevel.checkpoint()
+        return self.by_id.setdefault(asset.id, FakeDevice(asset))
+
+    def __getitem__(self, index: int) -> FakeDevice:
+        return list(self.by_id.values())[index]
+
+
+@dataclass
+class FakeSession:
+    """One stream, as the headend saw it."""
+
+    stream: ServerStream
+    register: v1.Register
+    welcomed_s: float
+    messages: list[tuple[float, v1.AgentMessage]] = field(default_factory=list)
+    """(Trio's time, message) after Register."""
+    ended_s: float | None = None
+    half_closed: bool = False
+    """Whether the agent ended its half, rather than the link breaking."""
+
+    @property
+    def reports(self) -> list[tuple[float, v1.DispatchReport]]:
+        return [(at, m.dispatch_report) for at, m in self.messages if m.dispatch_report is not None]
+
+    @property
+    def states(self) -> list[v1.DispatchState]:
+        return [report.state for _, report in self.reports]
+
+    @property
+    def telemetry(self) -> list[tuple[float, v1.Telemetry]]:
+        return [(at, m.telemetry) for at, m in self.messages if m.telemetry is not None]
+
+    @property
+    def heartbeats(self) -> list[tuple[float, v1.Heartbeat]]:
+        return [(at, m.heartbeat) for at, m in self.messages if m.heartbeat is not None]
+
+    def seqs(self, *, backfill: bool) -> list[int]:
+        """Sequence numbers received, in their order."""
+        return [
+            t.first_seq + i
+            for _, t in self.telemetry
+            if t.backfill is backfill
+            for i in range(len(t.ts_us))
+        ]
+
+    async def send(self, message: v1.HeadendMessage) -> None:
+        await self.stream.send_message(message)
+
+    async def order(
+        self,
+        dispatch_id: str,
+        mw: float,
+        *,
+        seconds: float | None = None,
+        delay_s: float = 0.0,
+        sent_s: float | None = None,
+        index: int = 0,
+        priority: int = 128,
+    ) -> None:
+        """Sends a setpoint, as if it had been written ``sent_s`` after Welcome (now)."""
+        since_s = trio.current_time() - self.welcomed_s if sent_s is None else sent_s
+        setpoint = v1.Setpoint(
+            dispatch_id=dispatch_id,
+            asset_index=index,
+            mw=mw,
+            priority=priority,
+            start_delay_us=round(delay_s * 1e6),
+            remaining_us=None if seconds is None else round((delay_s + seconds) * 1e6),
+            sent_at_session_us=round(since_s * 1e6),
+        )
+        await self.send(v1.HeadendMessage(setpoint=setpoint))
+
+    async def ack(self, first: int, last: int) -> None:
+        ack = v1.TelemetryAck(
+            boot_id=self.register.boot_id, durable=[v1.SeqRange(first=first, last=last)]
+        )
+        await self.send(v1.HeadendMessage(telemetry_ack=ack))
+
+
+class FakeHeadend:
+    """Welcomes every agent, acknowledges what it takes, and says Alive."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self.network = network
+        self.sessions: list[FakeSession] = []
+        self.welcome = v1.Welcome(
+            telemetry_period_ms=4000,
+            heartbeat_period_ms=30_000,
+            alive_period_ms=10_000,
+            agent_silence_limit_ms=45_000,
+            headend_silence_limit_ms=30_000,
+            max_rows_per_message=5000,
+        )
+        self.refused: dict[int, v1.GrantResult] = {}
+        self.acks = True
+        self.alive = True
+        self.welcomes = True
+        self._changed = trio.Event()
+
+    @property
+    def session(self) -> FakeSession:
+        """The newest one."""
+        return self.sessions[-1]
+
+    async def serve(
+        self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        server = Server({SESSION: self._serve_session}, codec=MessageCodec())
+        await server.serve([self.network.listen("headend")], task_status=task_status)
+
+    async def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Until ``holds`` after some message or the start or end of a session."""
+        with trio.fail_after(3600):
+            while not holds():
+                await self._changed.wait()
+
+    async def wait_session(self, number: int) -> FakeSession:
+        """The session of that number, from 1, once it is welcomed."""
+        await self.wait_until(lambda: len(self.sessions) >= number)
+        return self.sessions[number - 1]
+
+    async def wait_states(self, *states: v1.DispatchState) -> None:
+        """Until the newest session has reported these states, in this order."""
+        await self.wait_until(lambda: self.session.states == list(states))
+
+    def slow_down(self) -> None:
+        """Long periods, so that a test of many hours has less to carry."""
+        self.welcome.telemetry_period_ms = self.welcome.heartbeat_period_ms = 3_600_000
+        self.welcome.alive_period_ms = 600_000
+        self.welcome.headend_silence_limit_ms = 1_800_000
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _serve_session(self, stream: ServerStream) -> None:
+        first = await stream.recv_message()
+        assert first is not None
+        assert first.register is not None
+        if not self.welcomes:
+            await trio.sleep_forever()
+        session = FakeSession(stream, first.register, trio.current_time())
+        await stream.send_message(v1.HeadendMessage(welcome=self._welcome(first.register)))
+        self.sessions.append(session)
+        self._notify()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_alive, session)
+                while (message := await stream.recv_message()) is not None:
+                    session.messages.append((trio.current_time(), message))
+                    telemetry = message.telemetry
+                    if telemetry is not None and self.acks:
+                        last = telemetry.first_seq + len(telemetry.ts_us) - 1
+                        await session.ack(telemetry.first_seq, last)
+                    self._notify()
+                session.half_closed = True
+                nursery.cancel_scope.cancel()
+        finally:
+            session.ended_s = trio.current_time()
+            self._notify()
+
+    async def _keep_alive(self, session: FakeSession) -> None:
+        while True:
+            await trio.sleep(self.welcome.alive_period_ms / 1000)
+            if self.alive:
+                since_us = round((trio.current_time() - session.welcomed_s) * 1e6)
+                await session.send(v1.HeadendMessage(alive=v1.Alive(session_us=since_us)))
+
+    def _welcome(self, register: v1.Register) -> v1.Welcome:
+        grants = [
+            v1.AssetGrant(
+                asset_index=index,
+                result=self.refused.get(index, v1.GrantResult.GRANTED),
+                detail="not in the fleet" if index in self.refused else "",
+            )
+            for index in range(len(register.asset_ids))
+        ]
+        fields = {
+            name: getattr(self.welcome, name)
+            for name in (
+                "telemetry_period_ms",
+                "heartbeat_period_ms",
+                "alive_period_ms",
+                "agent_silence_limit_ms",
+                "headend_silence_limit_ms",
+                "max_rows_per_message",
+            )
+        }
+        return v1.Welcome(session_id=f"session-{len(self.sessions)}", assets=grants, **fields)

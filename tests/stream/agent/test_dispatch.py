@@ -1,0 +1,229 @@
+"""Setpoints on their way to the device: applied once, ended in time, always reported."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from deragent.events import EventKind
+from derproto.der import v1
+from tests.stream.agent.conftest import Bench
+
+RECEIVED = v1.DispatchState.RECEIVED
+STARTED = v1.DispatchState.STARTED
+COMPLETED = v1.DispatchState.COMPLETED
+REJECTED = v1.DispatchState.REJECTED
+FAILED = v1.DispatchState.FAILED
+CANCELLED = v1.DispatchState.CANCELLED
+SUPERSEDED = v1.DispatchState.SUPERSEDED
+EXPIRED = v1.DispatchState.EXPIRED
+
+
+async def test_a_setpoint_from_its_arrival_to_its_end(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(100)
+    await session.order("d1", 1.5, seconds=600)
+    await trio.sleep(1000)
+    assert bench.devices[0].told == [(100, 1.5), (700, 0.0)]
+    assert [(round(at), r.dispatch_id, r.state, r.applied_mw) for at, r in session.reports] == [
+        (100, "d1", RECEIVED, None),
+        (100, "d1", STARTED, 1.5),
+        (700, "d1", COMPLETED, 1.5),
+    ]
+    assert session.reports[-1][1].ts_us == 1_767_268_800_000_000 + 700_000_000
+    assert [d["state"] for d in bench.details(EventKind.DISPATCH)] == [
+        "received",
+        "started",
+        "completed",
+    ]
+
+
+async def test_an_order_without_end_holds_until_cancelled(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.headend.slow_down()
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", -1.0)
+    await trio.sleep(80_000)
+    assert session.states == [RECEIVED, STARTED]
+    assert bench.devices[0].mw == -1.0
+    await session.send(v1.HeadendMessage(cancel=v1.Cancel(dispatch_id="d1", reason="as asked")))
+    await bench.headend.wait_states(RECEIVED, STARTED, CANCELLED)
+    assert session.reports[-1][1].detail == "as asked"
+    assert bench.devices[0].mw == 0.0
+
+
+async def test_a_delayed_start_is_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0, delay_s=300, seconds=60)
+    await bench.headend.wait_states(RECEIVED)
+    await trio.sleep(1000)
+    assert session.states == [RECEIVED, STARTED, COMPLETED]
+    assert bench.devices[0].told == [(300, 1.0), (360, 0.0)]
+
+
+async def test_the_same_id_is_applied_once(autojump_clock: MockClock, bench: Bench) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0, seconds=100)
+    await trio.sleep(50)
+    await session.order("d1", 2.0, seconds=100)
+    await trio.sleep(100)
+    await session.order("d1", 1.0, seconds=100)
+    await trio.sleep(1)
+    assert session.states == [RECEIVED, STARTED, STARTED, COMPLETED, COMPLETED]
+    assert bench.devices[0].told == [(0.0, 1.0), (100, 0.0)]
+
+
+async def test_the_newer_replaces_and_the_stronger_stays(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0)
+    await session.order("d2", 0.5)
+    await session.order("weaker", 0.1, priority=200)
+    await trio.sleep(1)
+    last = {report.dispatch_id: report for _, report in session.reports}
+    assert last["d1"].state is SUPERSEDED
+    assert last["d1"].detail == "gave way to d2"
+    assert last["d2"].state is STARTED
+    assert last["weaker"].state is SUPERSEDED
+    # No default in between: the device goes from one order to the next.
+    assert [mw for _, mw in bench.devices[0].told] in ([1.0, 0.5], [0.5])
+
+
+@pytest.mark.parametrize("mw", [2.1, -5.0, float("nan"), float("inf")])
+async def test_what_the_asset_cannot_do_is_rejected(
+    autojump_clock: MockClock, bench: Bench, mw: float
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", mw)
+    await bench.headend.wait_states(REJECTED)
+    assert session.reports[0][1].reason is v1.DispatchReason.OUT_OF_RANGE
+    assert bench.devices[0].told == []
+
+
+async def test_a_device_error_fails_the_dispatch_and_the_default_is_retried(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    bench.devices[0].broken = True
+    await session.order("d1", 1.0, seconds=600)
+    await bench.headend.wait_states(RECEIVED, FAILED)
+    report = session.reports[-1][1]
+    assert report.reason is v1.DispatchReason.HARDWARE_ERROR
+    assert report.detail == "no answer on the bus"
+    assert report.applied_mw is None
+    await trio.sleep(12)
+    bench.devices[0].broken = False
+    await trio.sleep(60)
+    assert bench.devices[0].told == [(15, 0.0)]
+
+
+async def test_a_device_that_hangs_fails_in_time_and_holds_up_no_report(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent(assets=2)
+    session = await bench.headend.wait_session(1)
+    bench.devices[0].hung = True
+    await session.order("d1", 1.0)
+    await session.order("d2", 1.0, index=1)
+    await trio.sleep(1)
+    await session.order("d3", 1.5)
+    await trio.sleep(1)
+    assert [(r.dispatch_id, r.state) for _, r in session.reports] == [
+        ("d1", RECEIVED),
+        ("d2", RECEIVED),
+        ("d2", STARTED),
+        ("d1", SUPERSEDED),
+        ("d3", RECEIVED),
+    ]
+    bench.devices[0].hung = False
+    await trio.sleep(10)
+    assert (session.reports[-1][1].dispatch_id, session.reports[-1][1].state) == ("d3", STARTED)
+    assert bench.devices[0].told == [(5, 1.5)]
+
+
+async def test_a_stalled_link_shortens_what_is_left_of_a_window(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(60)
+    bench.network.stall("headend", True)
+    await session.order("d1", 1.0, seconds=30)
+    await session.order("late", 1.0, delay_s=0, seconds=10)
+    await trio.sleep(20)
+    bench.network.stall("headend", False)
+    await trio.sleep(60)
+    last = {report.dispatch_id: report.state for _, report in session.reports}
+    assert last == {"d1": COMPLETED, "late": EXPIRED}
+    assert bench.devices[0].told == [
+        (80, 1.0),
+        (90, 0.0),
+    ]
+
+
+async def test_a_window_ends_while_the_headend_is_away(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.headend.slow_down()
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("held", 1.0, seconds=1000)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    bench.network.refuse("headend", True)
+    bench.network.cut("headend")
+    await trio.sleep(600)
+    assert bench.devices[0].mw == 1.0
+    bench.network.refuse("headend", False)
+    register = (await bench.headend.wait_session(2)).register
+    assert [(r.dispatch_id, r.state, r.applied_mw) for r in register.dispatches] == [
+        ("held", STARTED, 1.0)
+    ]
+    bench.network.refuse("headend", True)
+    bench.network.cut("headend")
+    await trio.sleep(600)
+    assert bench.devices[0].told[-1] == (1000, 0.0)
+    bench.network.refuse("headend", False)
+    third = await bench.headend.wait_session(3)
+    assert [(r.dispatch_id, r.state) for r in third.register.dispatches] == [("held", COMPLETED)]
+    # Register said it; it is not said again.
+    await trio.sleep(60)
+    assert third.reports == []
+    await trio.sleep(25 * 3600)
+    bench.network.cut("headend")
+    fourth = await bench.headend.wait_session(4)
+    assert fourth.register.dispatches == []
+
+
+async def test_a_stopping_agent_gives_its_device_the_default(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent(assets=2)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    bench.stopping.set()
+    await bench.headend.wait_until(lambda: session.ended_s is not None)
+    await trio.sleep(1)
+    assert bench.devices[0].mw == 0.0
+    assert bench.devices[1].told == []
+
+
+async def test_a_setpoint_for_no_asset_of_ours_is_counted(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0, index=7)
+    await trio.sleep(1)
+    assert session.reports == []
+    assert bench.statistics.ignored_messages == 1
