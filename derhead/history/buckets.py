@@ -64,7 +64,7 @@ def telemetry_buckets(
     """Newest first; buckets without samples are left out. Last = greatest (ts_us, boot, seq)."""
     scope: Key = ("buckets", asset_id, step_us)
     low_us, high_us = time_range(from_us, to_us)
-    if cursor:
+    if cursor is not None:
         (start_us,) = decode_cursor(cursor, scope, (int,))
         high_us = min(high_us, int(start_us))
     found: list[Row] = con.execute(

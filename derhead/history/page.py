@@ -50,8 +50,15 @@ def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], .
             raise BadCursor("the cursor is not one that this server gave out")
     if its_scope != list(scope):
         raise BadCursor("the cursor belongs to another query; start without one")
-    for part, kind in zip(key, shape, strict=True):
-        # A bool is an int to isinstance, and an int beyond 64 bits is none to a store.
-        if type(part) is not kind or (isinstance(part, int) and not -(2**63) <= part < 2**63):
-            raise BadCursor("the cursor is not one that this server gave out")
+    if not all(_is_storable(part, kind) for part, kind in zip(key, shape, strict=True)):
+        raise BadCursor("the cursor is not one that this server gave out")
     return tuple(key)
+
+
+def _is_storable(part: object, kind: type) -> bool:
+    # A bool is an int to isinstance; beyond 64 bits, or half a character, no store takes it.
+    if type(part) is not kind:
+        return False
+    if isinstance(part, int):
+        return -(2**63) <= part < 2**63
+    return isinstance(part, str) and part.isprintable()

@@ -62,7 +62,7 @@ def telemetry_history(
     scope: Key = ("telemetry", asset_id)
     low_us, high_us = time_range(from_us, to_us)
     # A key above all others where there is no cursor keeps the statement the same.
-    after = decode_cursor(cursor, scope, (int, int, int)) if cursor else (END_US, 0, 0)
+    after = decode_cursor(cursor, scope, (int, int, int)) if cursor is not None else (END_US, 0, 0)
     found = con.execute(
         f"{SAMPLES} WHERE t.asset = (SELECT id FROM assets WHERE asset_id = ?)"
         " AND t.ts_us >= ? AND t.ts_us < ? AND (t.ts_us, t.boot, t.seq) < (?, ?, ?)"
@@ -93,7 +93,7 @@ def dispatch_history(
     if state is not None:
         conditions.append("state = ?")
         values.append(state.value)
-    if cursor:
+    if cursor is not None:
         conditions.append("(created_us, id) < (?, ?)")
         values.extend(decode_cursor(cursor, scope, (int, str)))
     order = "ORDER BY created_us DESC, id DESC LIMIT ?"
@@ -126,7 +126,7 @@ def sessions(
 ) -> Page[SessionRecord]:
     """Newest first by (connected_us, session_id)."""
     scope: Key = ("sessions", agent_id)
-    after = decode_cursor(cursor, scope, (int, str)) if cursor else (END_US, "")
+    after = decode_cursor(cursor, scope, (int, str)) if cursor is not None else (END_US, "")
     found = con.execute(
         f"{SESSIONS} WHERE s.agent_id = ? AND (s.connected_us, s.session_id) < (?, ?)"
         " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT ?",
@@ -146,7 +146,7 @@ def heartbeats(
     """Newest first by (received_us, ts_us)."""
     scope: Key = ("heartbeats", agent_id)
     low_us, high_us = time_range(from_us, to_us)
-    after = decode_cursor(cursor, scope, (int, int)) if cursor else (END_US, 0)
+    after = decode_cursor(cursor, scope, (int, int)) if cursor is not None else (END_US, 0)
     found = con.execute(
         f"{HEARTBEATS} WHERE h.agent_id = ? AND h.received_us >= ? AND h.received_us < ?"
         " AND (h.received_us, h.ts_us) < (?, ?)"

@@ -1,0 +1,102 @@
+"""The file: made, brought up to date, refused, locked."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from derhead.errors import JournalError
+from derhead.history import queries, schema
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+V1 = Path(__file__).parent / "v1.sql"
+"""A journal as version 1 wrote it. Never changed: it stands for files that are out there."""
+
+
+def test_a_new_file_is_what_durability_and_upkeep_need(path: Path) -> None:
+    files = JournalFiles(path, "FULL")
+    pragmas = {
+        name: files.writer.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "auto_vacuum", "user_version")
+    }
+    files.close()
+    newest = max(schema.migrations())
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "auto_vacuum": 2,
+        "user_version": newest,
+    }
+
+
+def test_what_the_first_version_wrote_is_read(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as con:
+        con.executescript(V1.read_text(encoding="utf-8"))
+    files = JournalFiles(path, "FULL")
+    try:
+        assert queries.latest_samples(files.reader) == [sample(2), sample(3, asset="asset-2")]
+        assert queries.dispatch(files.reader, "d") == dispatch("d")
+        assert queries.last_sessions(files.reader) == [session()]
+        assert queries.latest_heartbeats(files.reader) == [heartbeat(9 * S)]
+        Store(files.writer).commit(Group(batches=([sample(4)],)))
+    finally:
+        files.close()
+
+
+def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
+    JournalFiles(path, "FULL").close()
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="version 99, this software knows up to"):
+        JournalFiles(path, "FULL")
+    with closing(sqlite3.connect(path)) as con:
+        assert con.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_migration_that_fails_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    JournalFiles(path, "FULL").close()
+    first = schema.migrations()[1]
+    broken = {1: first, 2: "CREATE TABLE extra (a); INSERT INTO nowhere VALUES (1);"}
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: broken)
+        with pytest.raises(JournalError, match="nowhere"):
+            JournalFiles(path, "FULL")
+    files = JournalFiles(path, "FULL")
+    tables = files.writer.execute("SELECT name FROM sqlite_schema").fetchall()
+    files.close()
+    assert ("extra",) not in tables
+
+
+def test_a_file_of_someone_else_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("CREATE TABLE theirs (a)")
+    with pytest.raises(JournalError, match="some other program's database"):
+        JournalFiles(path, "FULL")
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("not a database, but long enough to be looked at " * 50)
+    with pytest.raises(JournalError, match=r"journal\.sqlite: cannot open the journal"):
+        JournalFiles(path, "FULL")
+
+
+def test_a_second_headend_on_the_folder_is_refused(path: Path) -> None:
+    first = JournalFiles(path, "FULL")
+    with pytest.raises(JournalError, match=f"{path.parent}: another headend"):
+        JournalFiles(path, "FULL")
+    first.close()
+    JournalFiles(path, "FULL").close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot keep a journal here"):
+        JournalFiles(tmp_path / "file" / "data" / "journal.sqlite", "FULL")

@@ -1,0 +1,142 @@
+"""Groups become transactions: whole, or not at all, and one bad value spoils only its unit."""
+
+import math
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from derhead.dispatch import State
+from derhead.history import ids, queries
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+
+def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:
+    page = queries.telemetry_history(files.reader, asset, None, None, 100_000, None)
+    return [each.seq for each in page.items]
+
+
+def test_samples_come_back_as_they_were(files: JournalFiles, store: Store) -> None:
+    samples = [
+        sample(1),
+        sample(2, p_mw=None),
+        sample(2**63 - 1, ts_us=3 * S, boot=1),
+        replace(sample(4), q_mvar=None, soc=None, voltage_v=None, setpoint_mw=None),
+    ]
+    outcome = store.commit(Group(batches=(samples,)))
+    assert outcome.inserted_rows == 4
+    page = queries.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    assert list(reversed(page.items)) == samples
+
+
+def test_a_resend_is_recognised(files: JournalFiles, store: Store) -> None:
+    first, second = [sample(1), sample(2)], [sample(2, p_mw=9.0), sample(3)]
+    store.commit(Group(batches=(first,)))
+    outcome = store.commit(Group(batches=(second, second)))
+    assert (outcome.inserted_rows, outcome.duplicate_rows) == (1, 3)
+    page = queries.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    assert [each.p_mw for each in page.items] == [1.5, 1.5, 1.5]
+
+
+def test_a_clock_stepped_back_or_another_boot_loses_nothing(
+    files: JournalFiles, store: Store
+) -> None:
+    samples = [sample(1, ts_us=S), sample(2, ts_us=S), sample(1, ts_us=S, boot=5)]
+    samples.append(sample(1, ts_us=S, agent="agent-2"))
+    assert store.commit(Group(batches=(samples,))).inserted_rows == 4
+
+
+def test_more_rows_than_one_statement_takes(files: JournalFiles, store: Store) -> None:
+    many = [sample(n) for n in range(1, 6_001)]
+    assert store.commit(Group(batches=(many,))).inserted_rows == 6_000
+    assert seqs(files) == list(range(6_000, 0, -1))
+
+
+def test_not_a_number_means_unknown(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(batches=([sample(1, p_mw=math.nan)],)))
+    (stored,) = queries.telemetry_history(files.reader, "asset-1", None, None, 1, None).items
+    assert stored.p_mw is None
+
+
+def test_counters_beyond_the_stores_integers_stay_at_its_largest(
+    files: JournalFiles, store: Store
+) -> None:
+    outcome = store.commit(Group(notes=(heartbeat(S, outbox_rows=2**64 - 1),)))
+    assert not outcome.refused_notes
+    (stored,) = queries.latest_heartbeats(files.reader)
+    assert (stored.outbox_rows, stored.uptime_ms) == (2**63 - 1, 2**63 - 1)
+
+
+def test_a_value_no_store_takes_spoils_only_its_unit(files: JournalFiles, store: Store) -> None:
+    bad_sample = sample(2**63, asset="asset-9", ts_us=S)
+    bad_write = replace(dispatch("bad"), mw=math.nan)
+    outcome = store.commit(
+        Group(
+            batches=([sample(1)], [sample(2), bad_sample], [sample(3)]),
+            notes=(heartbeat(2**63), heartbeat(S)),
+            writes=((dispatch("good"),), (dispatch("with bad"), bad_write)),
+        )
+    )
+    assert set(outcome.refused_batches) == {1}
+    assert set(outcome.refused_notes) == {0}
+    assert set(outcome.refused_writes) == {1}
+    assert outcome.inserted_rows == 2
+    assert seqs(files) == [3, 1]
+    assert [each.id for each in queries.open_dispatches(files.reader)] == ["good"]
+    assert queries.latest_heartbeats(files.reader) == [heartbeat(S)]
+    # What was made for the refused rows was taken back, and is made again when needed.
+    store.commit(Group(batches=([sample(5, asset="asset-9")],)))
+    assert seqs(files, "asset-9") == [5]
+
+
+def test_a_full_disk_leaves_nothing_and_once_there_is_room_all_goes_in(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(Group(batches=([sample(1)],)))
+    pages = files.writer.execute("PRAGMA page_count").fetchone()[0]
+    files.writer.execute(f"PRAGMA max_page_count = {pages}")
+    group = Group(
+        batches=([sample(n, asset=f"asset-{n % 7}") for n in range(2, 3_000)],),
+        notes=(heartbeat(S),),
+        writes=((dispatch("d"), session()),),
+    )
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.commit(group)
+    assert seqs(files) == [1]
+    assert queries.open_dispatches(files.reader) == []
+    assert queries.last_sessions(files.reader) == []
+    files.writer.execute("PRAGMA max_page_count = 1000000")
+    assert store.commit(group).inserted_rows == 2_998
+    assert seqs(files, "asset-3") == sorted(
+        (n for n in range(2, 3_000) if n % 7 == 3), reverse=True
+    )
+
+
+def test_a_dispatch_is_stored_over_what_was_there(files: JournalFiles, store: Store) -> None:
+    early = dispatch("d", states=(State.PENDING, State.SENT))
+    late = dispatch("d", states=(State.PENDING, State.SENT, State.RECEIVED, State.STARTED))
+    store.commit(Group(writes=((early,),)))
+    assert queries.dispatch(files.reader, "d") == early
+    store.commit(Group(writes=((replace(late, applied_mw=1.0),), (late,))))
+    assert queries.dispatch(files.reader, "d") == late
+
+
+def test_a_sessions_end_stays_whatever_comes_late(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(notes=(session(),)))
+    store.commit(Group(writes=((session(ended_us=9 * S, end_reason="silent", messages=7),),)))
+    store.commit(Group(notes=(session(messages=3),)))
+    assert queries.last_sessions(files.reader) == [
+        session(ended_us=9 * S, end_reason="silent", messages=7)
+    ]
+
+
+def test_known_ids_are_bounded(
+    files: JournalFiles, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "CACHED_IDS", 3)
+    for n in range(10):
+        batch = [sample(n, asset=f"asset-{(n + k) % 10}", boot=n + k + 1) for k in range(3)]
+        assert store.commit(Group(batches=(batch,))).inserted_rows == 3
+    assert seqs(files, "asset-4") == [4, 3, 2]

@@ -1,0 +1,147 @@
+"""What waits for a commit, and when that is due."""
+
+import math
+
+import pytest
+
+from derhead.history import waiting as waiting_module
+from derhead.history.waiting import Batch, WaitingRecords, Write
+from tests.unit.history.samples import dispatch, heartbeat, sample, session
+
+
+def nothing() -> None:
+    """An acknowledgement that nobody waits for."""
+
+
+def batch(rows: int, arrived_s: float = 0.0) -> Batch:
+    return Batch([sample(n) for n in range(rows)], nothing, arrived_s)
+
+
+@pytest.fixture
+def waiting() -> WaitingRecords:
+    return WaitingRecords(group_s=0.1, batch_rows=10, buffer_rows=30)
+
+
+def test_nothing_is_never_due(waiting: WaitingRecords) -> None:
+    assert waiting.due_s() == math.inf
+
+
+def test_telemetry_waits_for_company_from_the_oldest_on(waiting: WaitingRecords) -> None:
+    waiting.add_batch(batch(3, 5.0))
+    waiting.add_batch(batch(3, 5.05))
+    assert waiting.due_s() == pytest.approx(5.1)
+
+
+def test_a_full_batch_is_due_at_once(waiting: WaitingRecords) -> None:
+    waiting.add_batch(batch(9, 5.0))
+    waiting.add_batch(batch(1, 5.0))
+    assert waiting.due_s() == -math.inf
+
+
+def test_a_note_waits_for_company(waiting: WaitingRecords) -> None:
+    waiting.add_note(heartbeat(1), 7.0)
+    waiting.add_note(session(), 7.05)
+    assert waiting.due_s() == pytest.approx(7.1)
+
+
+def test_a_write_is_due_at_once_and_takes_all_along(waiting: WaitingRecords) -> None:
+    waiting.add_batch(batch(3, 5.0))
+    waiting.add_note(heartbeat(1), 5.0)
+    write = Write((dispatch("d"),), nothing)
+    waiting.add_write(write)
+    assert waiting.due_s() == -math.inf
+    taken = waiting.take(5.01)
+    assert taken.writes == [write]
+    assert len(taken.batches) == 1
+    assert taken.as_group().notes == (heartbeat(1),)
+    assert waiting.due_s() == math.inf
+
+
+def test_one_commit_takes_whole_batches_up_to_the_bound_in_order(waiting: WaitingRecords) -> None:
+    batches = [batch(6), batch(6), batch(6)]
+    for each in batches:
+        waiting.add_batch(each)
+    first = waiting.take(0.0)
+    assert first.batches == batches[:2]
+    assert waiting.rows == 18
+    waiting.settle(first)
+    assert waiting.rows == 6
+    assert waiting.take(0.0).batches == batches[2:]
+
+
+def test_there_is_room_up_to_the_bound_and_for_one_batch_beyond_it(waiting: WaitingRecords) -> None:
+    assert waiting.has_room(31)
+    waiting.add_batch(batch(20))
+    assert waiting.has_room(10)
+    assert not waiting.has_room(11)
+    waiting.take(0.0)
+    assert not waiting.has_room(11), "rows being committed are still in memory"
+
+
+def test_after_a_failure_only_writes_are_due(waiting: WaitingRecords) -> None:
+    waiting.add_batch(batch(20, 5.0))
+    waiting.hold_until(6.0)
+    assert waiting.due_s() == 6.0
+    waiting.add_write(Write((dispatch("d"),), nothing))
+    assert waiting.due_s() == -math.inf
+    assert waiting.take(5.5).only_writes
+    assert waiting.take(6.0).batches
+
+
+def test_what_was_not_committed_comes_first_again(waiting: WaitingRecords) -> None:
+    batches = [batch(5), batch(5), batch(5)]
+    old, new = Write((dispatch("old"),), nothing), Write((dispatch("new"),), nothing)
+    waiting.add_batch(batches[0])
+    waiting.add_batch(batches[1])
+    waiting.add_write(old)
+    waiting.add_note(heartbeat(1), 0.0)
+    waiting.add_note(session(messages=1), 0.0)
+    waiting.add_note(session("other"), 0.0)
+    taken = waiting.take(0.0)
+    waiting.add_batch(batches[2])
+    waiting.add_write(new)
+    waiting.add_note(heartbeat(2), 0.0)
+    waiting.add_note(session(messages=2), 0.0)
+    waiting.put_back(taken, 0.0)
+    assert waiting.rows == 15
+    again = waiting.take(0.0)
+    assert again.batches == batches[:2]
+    assert again.writes == [old, new]
+    assert set(again.as_group().notes) == {
+        session(messages=2),
+        session("other"),
+        heartbeat(1),
+        heartbeat(2),
+    }
+    assert waiting.take(0.0).batches == batches[2:]
+
+
+def test_too_many_heartbeats_drop_the_oldest(
+    waiting: WaitingRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_module, "NOTED_HEARTBEATS", 3)
+    for received_us in range(10, 15):
+        waiting.add_note(heartbeat(received_us), 0.0)
+    assert waiting.dropped_heartbeats == 2
+    assert waiting.take(0.0).heartbeats == [heartbeat(us) for us in (12, 13, 14)]
+
+
+def test_of_a_session_only_the_newest_record_waits(
+    waiting: WaitingRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_module, "NOTED_SESSIONS", 2)
+    for messages in range(5):
+        waiting.add_note(session("a", messages=messages), 0.0)
+    waiting.add_note(session("b"), 0.0)
+    waiting.add_note(session("c"), 0.0)
+    assert waiting.dropped_sessions == 1
+    assert list(waiting.take(0.0).sessions.values()) == [session("b"), session("c")]
+
+
+def test_a_write_tells_its_caller_once_settled() -> None:
+    told: list[str] = []
+    write = Write((dispatch("d"),), lambda: told.append("settled"))
+    error = ValueError("no")
+    write.settle(error)
+    assert told == ["settled"]
+    assert write.error is error
