@@ -156,28 +156,30 @@ class _FleetReader:
         """The section's id; a new one, and the problem noted, where it has none of its own."""
         value = section.value("id")
         text = (value.text or "").lower() if value is not None else ""
-        paste = f"paste this line instead: id: {self._new_id()}"
         if value is None:
-            section.complain("id", f"missing; paste this line: id: {self._new_id()}")
+            wrong, paste = "missing", "paste this line"
         elif not _UUID.fullmatch(text):
             shown = repr(value.text[:60]) if value.text is not None else "this"
-            section.complain("id", f"{shown} is not a UUID; {paste}")
+            wrong, paste = f"{shown} is not a UUID", "paste this line instead"
         elif text in self._ids:
-            section.complain("id", f"{text} is already on line {self._ids[text]}; {paste}")
+            wrong, paste = f"{text} is already on line {self._ids[text]}", "paste this line instead"
         else:
             self._ids[text] = value.line
             return text
-        return self._new_id()
+        offered = self._new_id()
+        section.complain("id", f"{wrong}; {paste}: id: {offered}")
+        return offered
 
     def _unique_name(self, section: Section, what: str) -> str | None:
         name = section.require("name", _NAME, f"write a name that no other {what} has")
         value = section.value("name")
         if name is None or value is None:
             return None
-        first = self._names.setdefault((what, name), value.line)
-        if first != value.line:
+        first = self._names.get((what, name))
+        if first is not None:
             section.complain("name", f"{name!r} is already on line {first}; write another name")
             return None
+        self._names[what, name] = value.line
         return name
 
     def _site(self, section: Section) -> str | None:

@@ -73,7 +73,7 @@ def _asset(asset: Asset, site_name: str) -> dict[str, object]:
 def _device(device: DeviceSpec) -> dict[str, object]:
     options = {
         key: _number(value) if isinstance(value, float) else value
-        for key, value in device.options.items()
+        for key, value in sorted(device.options.items())
     }
     return {"driver": device.driver, **options}
 

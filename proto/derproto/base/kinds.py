@@ -74,10 +74,10 @@ def describe(raw: object) -> str:
             return f"the number {raw:g}" if math.isfinite(raw) else f"{raw}"
         case str():
             return f"the text {raw[:60]!r}"
+        case yaml.Node() if not raw.tag.startswith("tag:yaml.org,2002:"):
+            return f"a value tagged {raw.tag}"
         case list() | yaml.SequenceNode():
             return "a list"
-        case yaml.ScalarNode():
-            return f"a value tagged {raw.tag}"
         case _:
             return "a mapping"
 

@@ -184,10 +184,11 @@ def _syntax_problem(wrong: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     # What was left open is noticed behind the last line, where there is nothing to see.
     last = max(len(text.splitlines()), 1)
     line = min(mark.line + 1, last) if mark is not None else 1
-    context = f" {wrong.context}" if wrong.context else ""
+    context = wrong.context or ""
     if context and began is not None and began.line + 1 != line:
         context += f" that begins on line {began.line + 1}"
-    return line, f"not YAML: {wrong.problem}{context}; correct what stands here"
+    what = ": ".join(part for part in (context, wrong.problem) if part)
+    return line, f"not YAML: {what}; correct what stands here"
 
 
 def _compose(path: Path) -> yaml.Node | None:

@@ -1,0 +1,61 @@
+"""The keys that the file accepts are the keys that the drivers accept."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+import pytest
+
+from deragent.devices import DRIVERS as AGENT_DRIVERS
+from deragent.devices import DeviceConfigError, open_device
+from derproto.base.device_options import DRIVERS
+from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Limits
+from derproto.base.kinds import Kind, Number, Whole
+from derproto.base.runtime import virtual_runtime
+
+
+def asset_with(kind: AssetKind, driver: str, options: dict[str, object]) -> Asset:
+    return Asset(
+        id="00000000-0000-4000-8000-0000000000b1",
+        name="A",
+        site_id="00000000-0000-4000-8000-0000000000a1",
+        kind=kind,
+        rated_mw=1.0,
+        limits=Limits(-1.0, 1.0),
+        energy_mwh=1.0 if kind is AssetKind.BATTERY else None,
+        device=DeviceSpec(driver, MappingProxyType(options)),
+    )
+
+
+def bounds_of(kind: Kind[object]) -> tuple[float, ...]:
+    if isinstance(kind, Number | Whole):
+        return tuple(bound for bound in (kind.least, kind.most) if abs(bound) < 1e300)
+    return ()
+
+
+def bounded_options() -> Iterator[tuple[str, AssetKind, str, float]]:
+    for driver, kinds in DRIVERS.items():
+        for kind, options in kinds.items():
+            for key, option in options.items():
+                for bound in bounds_of(option):
+                    yield driver, kind, key, bound
+
+
+def test_the_drivers_are_the_agents_drivers() -> None:
+    assert tuple(DRIVERS) == AGENT_DRIVERS
+
+
+@pytest.mark.parametrize(("driver", "kind", "key", "bound"), list(bounded_options()))
+async def test_a_driver_takes_what_the_file_accepts(
+    driver: str, kind: AssetKind, key: str, bound: float
+) -> None:
+    await open_device(asset_with(kind, driver, {key: bound}), virtual_runtime(0))
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("kind", AssetKind)
+async def test_a_driver_refuses_what_the_file_refuses(driver: str, kind: AssetKind) -> None:
+    every = {key for kinds in DRIVERS.values() for options in kinds.values() for key in options}
+    known = set(DRIVERS[driver].get(kind, {}))
+    for key in sorted(every - known):
+        with pytest.raises(DeviceConfigError, match=r"has no such key|replay plays"):
+            await open_device(asset_with(kind, driver, {key: 1}), virtual_runtime(0))
