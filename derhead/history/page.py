@@ -44,13 +44,15 @@ def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], .
     except (ValueError, binascii.Error, RecursionError):
         raise BadCursor("the cursor is not one that this server gave out") from None
     match unpacked:
-        case [list(its_scope), list(key)] if len(key) == len(shape):
+        case [list(its_scope), list(key)]:
             pass
         case _:
             raise BadCursor("the cursor is not one that this server gave out")
     if its_scope != list(scope):
         raise BadCursor("the cursor belongs to another query; start without one")
-    if not all(_is_storable(part, kind) for part, kind in zip(key, shape, strict=True)):
+    if len(key) != len(shape) or not all(
+        _is_storable(part, kind) for part, kind in zip(key, shape, strict=True)
+    ):
         raise BadCursor("the cursor is not one that this server gave out")
     return tuple(key)
 

@@ -31,10 +31,9 @@ HEARTBEATS = f"SELECT {', '.join('h.' + name for name in rows.HEARTBEATS)} FROM 
 
 def time_range(from_us: int | None, to_us: int | None) -> tuple[int, int]:
     """Both ends as integers that every engine takes."""
-    return (
-        MIN_US if from_us is None else max(from_us, MIN_US),
-        END_US if to_us is None else min(to_us, END_US),
-    )
+    low_us = MIN_US if from_us is None else from_us
+    high_us = END_US if to_us is None else to_us
+    return min(max(low_us, MIN_US), END_US), min(max(high_us, MIN_US), END_US)
 
 
 def cut_page(

@@ -18,6 +18,9 @@ from derproto.base.runtime import Runtime
 
 T = TypeVar("T")
 
+MAX_STEP_OR_LIMIT = 10**16
+"""Beyond it (as microseconds, 300 years) a sum would leave the store's integers."""
+
 
 class Reader:
     """All histories newest first, in pages that have no hole and no repeat while rows are added.
@@ -25,7 +28,7 @@ class Reader:
     Units: ``from_us`` (inclusive) and ``to_us`` (exclusive) are microseconds since the
     epoch; None = open. Cancellation: a query that has begun is waited for.
     Raises: BadCursor for a ``cursor`` that the same query did not give out; ValueError for
-    a ``limit`` or ``step_us`` below 1; JournalError if the file cannot be read.
+    a ``limit`` or ``step_us`` out of range; JournalError if the file cannot be read.
     """
 
     def __init__(self, con: sqlite3.Connection, runtime: Runtime) -> None:
@@ -173,5 +176,5 @@ class Reader:
 
 def _check_positive(**values: int) -> None:
     for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
+        if not 1 <= value <= MAX_STEP_OR_LIMIT:
+            raise ValueError(f"{name} is {value}; it must be 1..{MAX_STEP_OR_LIMIT}")

@@ -1,0 +1,227 @@
+"""The open journal under virtual time: what returns when, and what is durable then."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from derhead.errors import JournalError
+from derhead.history import Journal, JournalStatistics, open_journal
+from derproto.base.runtime import virtual_runtime
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+T0 = 1_800_000_000 * S
+
+
+def nothing() -> None:
+    """An acknowledgement that nobody waits for."""
+
+
+async def stored(journal: Journal, asset: str = "asset-1") -> list[int]:
+    page = await journal.telemetry_history(asset, limit=100_000)
+    return [each.seq for each in page.items]
+
+
+async def test_telemetry_is_durable_within_its_group_and_acknowledged_after(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    acknowledged: list[tuple[str, float]] = []
+
+    def note_as(name: str) -> Callable[[], None]:
+        return lambda: acknowledged.append((name, trio.current_time() - began_s))
+
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        began_s = trio.current_time()
+        await journal.append_telemetry([sample(1)], note_as("a"))
+        await trio.sleep(0.06)
+        await journal.append_telemetry([sample(2), sample(3)], note_as("b"))
+        assert journal.statistics().buffered_rows == 3
+        assert acknowledged == []
+        await trio.sleep(0.05)
+        assert [name for name, _ in acknowledged] == ["a", "b"]
+        assert [at_s for _, at_s in acknowledged] == pytest.approx([0.1, 0.1])
+        assert await stored(journal) == [3, 2, 1]
+        assert journal.statistics().buffered_rows == 0
+        assert journal.statistics().commits == 1
+
+
+async def test_a_batchful_does_not_wait(path: Path, autojump_clock: MockClock) -> None:
+    durable = trio.Event()
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF", batch_rows=10) as journal:
+        began_s = trio.current_time()
+        await journal.append_telemetry([sample(n) for n in range(10)], durable.set)
+        await durable.wait()
+        assert trio.current_time() == began_s
+
+
+async def test_a_write_returns_durable_at_once_and_takes_telemetry_along(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    durable = trio.Event()
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        began_s = trio.current_time()
+        await journal.append_telemetry([sample(1)], durable.set)
+        await journal.write(dispatch("d"), session(), heartbeat(S))
+        assert trio.current_time() == began_s
+        assert durable.is_set()
+        assert await journal.dispatch("d") == dispatch("d")
+        assert await journal.last_sessions() == [session()]
+        assert await journal.latest_heartbeats() == [heartbeat(S)]
+        assert journal.statistics().commits == 1
+
+
+async def test_writes_that_wait_together_share_a_commit(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        async with trio.open_nursery() as nursery:
+            for n in range(50):
+                nursery.start_soon(journal.write, dispatch(f"d-{n}"))
+        assert len(await journal.open_dispatches()) == 50
+        assert journal.statistics().commits <= 2
+
+
+async def test_a_note_rides_with_the_next_group(path: Path, autojump_clock: MockClock) -> None:
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        journal.note(heartbeat(S))
+        journal.note(session(messages=1))
+        assert await journal.latest_heartbeats() == []
+        await trio.sleep(0.11)
+        assert await journal.latest_heartbeats() == [heartbeat(S)]
+        assert await journal.last_sessions() == [session(messages=1)]
+
+
+async def test_a_write_that_no_store_takes_is_refused_alone(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    outcomes: dict[str, bool] = {}
+
+    async def attempt(name: str, mw: float) -> None:
+        order = dispatch(name)
+        object.__setattr__(order, "mw", mw)
+        try:
+            await journal.write(order)
+        except JournalError:
+            outcomes[name] = False
+        else:
+            outcomes[name] = True
+
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        async with trio.open_nursery() as nursery:
+            for name, mw in (("a", 1.0), ("b", float("nan")), ("c", 1.0)):
+                nursery.start_soon(attempt, name, mw)
+        assert outcomes == {"a": True, "b": False, "c": True}
+        assert {each.id for each in await journal.open_dispatches()} == {"a", "c"}
+
+
+async def test_a_full_buffer_holds_its_callers_first_come_first_served(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    taken: list[int] = []
+
+    async def append(first: int, rows: int) -> None:
+        await journal.append_telemetry([sample(first + n) for n in range(rows)], nothing)
+        taken.append(first)
+
+    async with open_journal(
+        path, virtual_runtime(T0), synchronous="OFF", batch_rows=100, buffer_rows=30
+    ) as journal:
+        async with trio.open_nursery() as nursery:
+            for first, rows in ((100, 20), (200, 20), (300, 50), (400, 1)):
+                nursery.start_soon(append, first, rows)
+                await wait_all_tasks_blocked()
+            assert taken == [100]
+            assert journal.statistics().buffered_rows == 20
+        assert taken == [100, 200, 300, 400]
+    assert journal.statistics().rows == 91
+
+
+async def test_cancelled_while_it_waits_for_room_takes_nothing(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF", buffer_rows=1) as journal:
+        await journal.append_telemetry([sample(1)], nothing)
+        with trio.move_on_after(0.05) as scope:
+            await journal.append_telemetry([sample(2)], nothing)
+        assert scope.cancelled_caught
+        await journal.append_telemetry([sample(3)], nothing)
+    assert journal.statistics().rows == 2
+
+
+async def test_an_acknowledgement_that_fails_ends_nothing(
+    path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    durable = trio.Event()
+
+    def fail() -> None:
+        raise RuntimeError("a session's fault")
+
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        await journal.append_telemetry([sample(1)], fail)
+        await journal.append_telemetry([sample(2)], durable.set)
+        await durable.wait()
+    assert "an acknowledgement failed" in caplog.text
+
+
+async def test_closing_commits_what_still_waits(path: Path, autojump_clock: MockClock) -> None:
+    acknowledged: list[int] = []
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF", batch_rows=2) as journal:
+        for seq in range(1, 8):
+            await journal.append_telemetry([sample(seq)], partial(acknowledged.append, seq))
+        journal.note(heartbeat(S))
+    assert acknowledged == list(range(1, 8))
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        assert await stored(journal) == list(range(7, 0, -1))
+        assert await journal.latest_heartbeats() == [heartbeat(S)]
+
+
+async def test_cancelled_from_outside_it_still_commits(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    with trio.CancelScope() as scope:
+        async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+            await journal.append_telemetry([sample(1)], nothing)
+            journal.note(heartbeat(S))
+            scope.cancel()
+            await trio.sleep_forever()
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        assert await stored(journal) == [1]
+        assert await journal.latest_heartbeats() == [heartbeat(S)]
+
+
+async def test_a_closed_journal_takes_nothing(path: Path, autojump_clock: MockClock) -> None:
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        pass
+    with pytest.raises(JournalError, match="closed"):
+        await journal.append_telemetry([sample(1)], nothing)
+    with pytest.raises(JournalError, match="closed"):
+        await journal.write(dispatch("d"))
+    with pytest.raises(JournalError, match="closed"):
+        journal.note(heartbeat(S))
+
+
+async def play_an_hour(path: Path) -> JournalStatistics:
+    async def agent(number: int) -> None:
+        for seq in range(1, 901):
+            await journal.append_telemetry(
+                [sample(seq, asset=f"asset-{number}", agent=f"agent-{number}", boot=1)], nothing
+            )
+            if seq % 7 == 0:
+                journal.note(heartbeat(seq * S, agent=f"agent-{number}"))
+            await trio.sleep(4)
+
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(agent, number)
+    return journal.statistics()
+
+
+async def test_an_hour_plays_the_same_every_time(tmp_path: Path, autojump_clock: MockClock) -> None:
+    first = await play_an_hour(tmp_path / "a" / "journal.sqlite")
+    second = await play_an_hour(tmp_path / "b" / "journal.sqlite")
+    assert first == second
+    assert (first.rows, first.commits) == (4_500, 900)

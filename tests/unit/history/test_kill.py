@@ -1,0 +1,80 @@
+"""kill -9 in the middle of writing: what was acknowledged is there."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from derhead.history import queries
+from derhead.history.schema import JournalFiles
+
+WRITER = """
+import sys
+from pathlib import Path
+import trio
+from derhead.history import Journal, open_journal
+from derproto.base.runtime import real_runtime
+from tests.unit.history.samples import dispatch, sample
+
+def say(*words):
+    print(*words, flush=True)
+
+async def append(journal):
+    for first in range(1, 10_000_000, 100):
+        rows = [sample(first + n) for n in range(100)]
+        await journal.append_telemetry(rows, lambda first=first: say("rows", first, first + 99))
+
+async def order(journal):
+    for n in range(10_000_000):
+        await journal.write(dispatch(f"d-{n}"))
+        say("dispatch", f"d-{n}")
+
+async def main():
+    async with open_journal(Path(sys.argv[1]), real_runtime(), group_ms=5) as journal:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(append, journal)
+            nursery.start_soon(order, journal)
+
+trio.run(main)
+"""
+LINES_BEFORE_KILL = 300
+
+
+def test_what_was_acknowledged_outlives_a_kill(path: Path) -> None:
+    acknowledged: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    ) as writer:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            acknowledged.append(line)
+            if len(acknowledged) == LINES_BEFORE_KILL:
+                writer.kill()
+    assert writer.returncode == -signal.SIGKILL
+    # The last line may have been cut by the kill.
+    words = [line.split() for line in acknowledged if line.endswith("\n")]
+    assert len(words) >= LINES_BEFORE_KILL
+    files = JournalFiles(path, "FULL")
+    try:
+        rows = queries.telemetry_history(files.reader, "asset-1", None, None, 10_000_000, None)
+        dispatches = queries.dispatch_history(
+            files.reader, None, None, None, None, 10_000_000, None
+        )
+        check = files.reader.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        files.close()
+    assert check == ("ok",)
+    promised_rows = {
+        seq
+        for kind, *rest in words
+        if kind == "rows"
+        for seq in range(int(rest[0]), int(rest[1]) + 1)
+    }
+    promised_dispatches = {rest[0] for kind, *rest in words if kind == "dispatch"}
+    assert promised_rows
+    assert promised_dispatches
+    assert promised_rows <= {each.seq for each in rows.items}
+    assert promised_dispatches <= {each.id for each in dispatches.items}

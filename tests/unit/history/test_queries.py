@@ -1,0 +1,256 @@
+"""The questions: what a headend asks at its start, and the histories it shows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from trio.testing import MockClock
+
+from derhead.dispatch import State
+from derhead.history import BadCursor, Journal, Page, open_journal, queries
+from derhead.history.buckets import telemetry_buckets
+from derhead.history.recovery import close_lost_sessions
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Record, Store
+from derhead.telemetry import Bucket
+from derproto.base.runtime import virtual_runtime
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+T = TypeVar("T")
+
+
+def write(store: Store, *records: Record) -> None:
+    store.commit(Group(writes=(records,)))
+
+
+def all_pages(ask: Callable[[str | None], Page[T]]) -> list[T]:
+    items: list[T] = []
+    cursor: str | None = None
+    while True:
+        page = ask(cursor)
+        items.extend(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+
+
+def test_the_latest_sample_of_each_asset(files: JournalFiles, store: Store) -> None:
+    samples = [sample(n, asset=f"asset-{n % 3}") for n in range(1, 31)]
+    samples.append(sample(1, asset="asset-0", boot=9, ts_us=30 * S))
+    store.commit(Group(batches=(samples,)))
+    assert queries.latest_samples(files.reader) == [samples[27], samples[28], samples[30]]
+
+
+def test_the_newest_heartbeat_and_session_of_each_agent(files: JournalFiles, store: Store) -> None:
+    for agent in ("b", "a", "c"):
+        for n in range(1, 5):
+            write(store, heartbeat(n * S, agent=agent))
+            write(store, session(f"{agent}-{n}", agent=agent, connected_us=(7 - n) * S))
+    assert queries.latest_heartbeats(files.reader) == [heartbeat(4 * S, agent=a) for a in "abc"]
+    assert [each.session_id for each in queries.last_sessions(files.reader)] == [
+        "a-1",
+        "b-1",
+        "c-1",
+    ]
+
+
+def test_an_empty_journal_answers(files: JournalFiles) -> None:
+    assert queries.latest_samples(files.reader) == []
+    assert queries.latest_heartbeats(files.reader) == []
+    assert queries.last_sessions(files.reader) == []
+    assert queries.open_dispatches(files.reader) == []
+    assert queries.dispatch(files.reader, "d") is None
+    empty: Page[object] = Page((), None)
+    assert queries.telemetry_history(files.reader, "a", None, None, 1, None) == empty
+    assert telemetry_buckets(files.reader, "a", S, None, None, 1, None) == empty
+    assert queries.sessions(files.reader, "a", 1, None) == empty
+    assert queries.heartbeats(files.reader, "a", None, None, 1, None) == empty
+
+
+def test_open_dispatches_are_those_that_have_not_ended(files: JournalFiles, store: Store) -> None:
+    for n, state in enumerate(State):
+        write(store, dispatch(state.value, created_us=(20 - n) * S, states=(State.PENDING, state)))
+    found = queries.open_dispatches(files.reader)
+    assert [each.id for each in found] == ["started", "received", "sent", "pending"]
+    assert found[0] == dispatch("started", created_us=17 * S, states=(State.PENDING, State.STARTED))
+
+
+def test_history_takes_from_and_leaves_to(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(batches=([sample(n) for n in range(1, 10)],)))
+    page = queries.telemetry_history(files.reader, "asset-1", 3 * S, 6 * S, 10, None)
+    assert [each.seq for each in page.items] == [5, 4, 3]
+    for received in range(1, 10):
+        write(store, heartbeat(received * S))
+    beats = queries.heartbeats(files.reader, "agent-1", 3 * S, 6 * S, 10, None)
+    assert [each.received_us for each in beats.items] == [5 * S, 4 * S, 3 * S]
+    for created in range(1, 10):
+        write(store, dispatch(f"d-{created}", created_us=created * S))
+    orders = queries.dispatch_history(files.reader, None, None, 3 * S, 6 * S, 10, None)
+    assert [each.id for each in orders.items] == ["d-5", "d-4", "d-3"]
+
+
+def test_dispatches_by_asset_and_state_in_pages(files: JournalFiles, store: Store) -> None:
+    orders = [
+        dispatch(
+            f"d-{n:02}",
+            asset=f"asset-{n % 2}",
+            created_us=(n // 4) * S,
+            states=(State.PENDING, State.SENT) if n % 3 else (State.PENDING,),
+        )
+        for n in range(40)
+    ]
+    for order in orders:
+        write(store, order)
+    newest_first = sorted(orders, key=lambda each: (each.created_us, each.id), reverse=True)
+    for asset_id in (None, "asset-0", "asset-1", "asset-9"):
+        for state in (None, State.PENDING, State.SENT, State.FAILED):
+            found = all_pages(
+                lambda cursor, a=asset_id, s=state: queries.dispatch_history(  # type: ignore[misc]
+                    files.reader, a, s, None, None, 3, cursor
+                )
+            )
+            assert found == [
+                each
+                for each in newest_first
+                if asset_id in (None, each.asset_id) and state in (None, each.state)
+            ]
+
+
+def test_sessions_and_heartbeats_in_pages(files: JournalFiles, store: Store) -> None:
+    sessions = [session(f"s-{n}", connected_us=(n // 3) * S) for n in range(10)]
+    beats = [heartbeat(n * S) for n in range(10)]
+    write(store, *sessions, *beats, session("x", agent="other"), heartbeat(S, agent="other"))
+    assert all_pages(lambda c: queries.sessions(files.reader, "agent-1", 3, c)) == sessions[::-1]
+    assert (
+        all_pages(lambda c: queries.heartbeats(files.reader, "agent-1", None, None, 3, c))
+        == beats[::-1]
+    )
+
+
+def test_the_last_power_is_that_of_the_greatest_time_boot_and_sequence(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(
+        Group(
+            batches=(
+                [
+                    sample(5, boot=8, ts_us=S, p_mw=1.0),
+                    sample(1, boot=7, ts_us=S, p_mw=2.0),
+                    sample(2, boot=7, ts_us=S, p_mw=3.0),
+                    sample(9, boot=7, ts_us=S, p_mw=None),
+                    sample(3, ts_us=11 * S, p_mw=None),
+                ],
+            )
+        )
+    )
+    page = telemetry_buckets(files.reader, "asset-1", 10 * S, None, None, 9, None)
+    assert page.items == (
+        Bucket(10 * S, 1, None, None, None, None),
+        Bucket(0, 4, 2.0, 1.0, 3.0, 3.0),
+    )
+
+
+def test_lost_sessions_end_when_their_agents_were_last_heard(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(
+        Group(
+            batches=(
+                [
+                    sample(n, asset="asset-1", agent="measured", boot=4, ts_us=n * S)
+                    for n in range(1, 60)
+                ],
+                [sample(3, asset="asset-2", agent="beaten", boot=1, ts_us=90 * S)],
+            ),
+            notes=(
+                session("measured", agent="measured", boot=4, connected_us=10 * S),
+                session("beaten", agent="beaten", boot=5, assets=("asset-2",), connected_us=10 * S),
+                session("mute", agent="mute", assets=("asset-9",), connected_us=10 * S),
+                session("older", agent="twice", assets=(), connected_us=10 * S),
+                session("newer", agent="twice", assets=(), connected_us=30 * S),
+                session("ended", agent="ended", ended_us=11 * S, end_reason="silent"),
+                heartbeat(5 * S, agent="mute"),
+                heartbeat(40 * S, agent="beaten"),
+                heartbeat(20 * S, agent="twice"),
+                heartbeat(50 * S, agent="twice"),
+            ),
+        )
+    )
+    assert close_lost_sessions(store, 100 * S, "headend lost") == 5
+    ends = {
+        each.session_id: (each.ended_us, each.end_reason)
+        for agent in ("measured", "beaten", "mute", "twice", "ended")
+        for each in queries.sessions(files.reader, agent, 9, None).items
+    }
+    assert ends == {
+        "measured": (59 * S + 7, "headend lost"),
+        "beaten": (40 * S, "headend lost"),
+        "mute": (100 * S, "headend lost"),
+        "older": (20 * S, "headend lost"),
+        "newer": (50 * S, "headend lost"),
+        "ended": (11 * S, "silent"),
+    }
+    assert close_lost_sessions(store, 100 * S, "headend lost") == 0
+
+
+def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> None:
+    write(store, dispatch("d"), session(), heartbeat(S))
+    store.commit(Group(batches=([sample(1)],)))
+    asked: list[str] = []
+    con = files.reader
+    con.set_trace_callback(asked.append)
+    queries.latest_samples(con)
+    queries.latest_heartbeats(con)
+    queries.last_sessions(con)
+    queries.open_dispatches(con)
+    queries.dispatch(con, "d")
+    page = queries.telemetry_history(con, "asset-1", 0, 9 * S, 1, None)
+    assert page.items
+    telemetry_buckets(con, "asset-1", S, 0, 9 * S, 1, None)
+    queries.sessions(con, "agent-1", 1, None)
+    queries.heartbeats(con, "agent-1", 0, 9 * S, 1, None)
+    for asset_id in (None, "asset-1"):
+        for state in (None, State.SENT):
+            queries.dispatch_history(con, asset_id, state, 0, 9 * S, 1, None)
+    con.set_trace_callback(None)
+    questions = [sql for sql in asked if "SELECT" in sql]
+    assert len(questions) >= 15
+    for sql in questions:
+        plan = [step for *_, step in con.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+        scanned = {step.split()[1] for step in plan if step.startswith("SCAN")}
+        # Assets, and what the statement itself made up, are few.
+        assert scanned <= {"a", "agents", "spans", "starts", "newest", "CONSTANT"}, (plan, sql)
+
+
+async def test_what_cannot_be_asked_is_refused(path: Path, autojump_clock: MockClock) -> None:
+    async with open_journal(path, virtual_runtime(0), synchronous="OFF") as journal:
+        await write_two(journal)
+        page = await journal.telemetry_history("asset-1", limit=1)
+        with pytest.raises(BadCursor, match="another query"):
+            await journal.telemetry_history("asset-2", limit=1, cursor=page.next_cursor)
+        with pytest.raises(BadCursor, match="another query"):
+            await journal.telemetry_buckets("asset-1", step_us=S, limit=1, cursor=page.next_cursor)
+        for text in ("", "x", "null"):
+            with pytest.raises(BadCursor):
+                await journal.dispatch_history(limit=1, cursor=text)
+            with pytest.raises(BadCursor):
+                await journal.sessions("agent-1", limit=1, cursor=text)
+            with pytest.raises(BadCursor):
+                await journal.heartbeats("agent-1", limit=1, cursor=text)
+        with pytest.raises(ValueError, match="limit is 0"):
+            await journal.telemetry_history("asset-1", limit=0)
+        with pytest.raises(ValueError, match="step_us is -1"):
+            await journal.telemetry_buckets("asset-1", step_us=-1, limit=1)
+        with pytest.raises(ValueError, match="step_us is 1"):
+            await journal.telemetry_buckets("asset-1", step_us=10**30, limit=1)
+        far = 10**30
+        assert (await journal.telemetry_history("asset-1", from_us=far, limit=1)).items == ()
+        assert (
+            len((await journal.heartbeats("agent-1", from_us=-far, to_us=far, limit=9)).items) == 1
+        )
+
+
+async def write_two(journal: Journal) -> None:
+    await journal.append_telemetry([sample(1), sample(2)], lambda: None)
+    await journal.write(heartbeat(S))
