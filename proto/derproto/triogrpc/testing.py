@@ -17,143 +17,22 @@ from grpclib.encoding.base import CodecBase
 from derproto.triogrpc.background import background_nursery
 from derproto.triogrpc.client import Channel, connect
 from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.memory_stream import BUFFER_BYTES, MemoryStream, memory_pair
 from derproto.triogrpc.method import Method
 from derproto.triogrpc.server import Handler, Server
 
-BUFFER_BYTES = 64 * 1024
-"""Sent and not yet received bytes of one direction. Above it senders wait."""
+__all__ = [
+    "BACKLOG",
+    "BUFFER_BYTES",
+    "MemoryListener",
+    "MemoryNetwork",
+    "MemoryStream",
+    "memory_channel",
+    "memory_pair",
+]
 
 BACKLOG = 1024
 """Connections that wait to be accepted. Above it ``connect`` waits."""
-
-
-class _Pipe:
-    """Bytes in one direction. Held back while ``stalled``."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ended = False
-        self._broken = False
-        self.stalled = False
-        self._changed = trio.lowlevel.ParkingLot()
-
-    def end(self) -> None:
-        """EOF, after what is on its way."""
-        self._ended = True
-        self._changed.unpark_all()
-
-    def break_(self) -> None:
-        """What is on its way is lost, and both ends learn of it."""
-        self._broken = True
-        self._bytes.clear()
-        self._changed.unpark_all()
-
-    def stall(self, stalled: bool) -> None:
-        self.stalled = stalled
-        self._changed.unpark_all()
-
-    def _check(self) -> None:
-        if self._broken:
-            raise trio.BrokenResourceError("the connection was cut")
-
-    async def wait_room(self) -> None:
-        self._check()
-        while len(self._bytes) >= BUFFER_BYTES:
-            await self._changed.park()
-            self._check()
-
-    async def send(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
-        with memoryview(data) as view:
-            start = 0
-            while start < len(view):
-                await self.wait_room()
-                if self._ended:
-                    raise trio.ClosedResourceError
-                end = min(len(view), start + BUFFER_BYTES - len(self._bytes))
-                self._bytes += view[start:end]
-                start = end
-                self._changed.unpark_all()
-            self._check()
-
-    async def receive(self, max_bytes: int) -> bytes:
-        await trio.lowlevel.checkpoint()
-        while True:
-            self._check()
-            if not self.stalled:
-                if self._bytes:
-                    break
-                if self._ended:
-                    return b""
-            await self._changed.park()
-        data = bytes(self._bytes[:max_bytes])
-        del self._bytes[:max_bytes]
-        self._changed.unpark_all()
-        return data
-
-
-class MemoryStream(trio.abc.HalfCloseableStream):
-    """One end of a connection in memory. As with sockets, its buffers are bounded."""
-
-    def __init__(self, outgoing: _Pipe, incoming: _Pipe, peer_text: str) -> None:
-        self._outgoing = outgoing
-        self._incoming = incoming
-        self._closed = False
-        self.peer_text = peer_text
-        """Who is at the other end, for logs."""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends all of ``data``. When full: waits for the other end to receive."""
-        self._check_open()
-        await self._outgoing.send(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Until there is room for a byte."""
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        await self._outgoing.wait_room()
-
-    async def send_eof(self) -> None:
-        """The other end receives what was sent, then EOF."""
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        self._outgoing.end()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Some bytes, at most ``max_bytes``; none at EOF."""
-        self._check_open()
-        return await self._incoming.receive(max_bytes or BUFFER_BYTES)
-
-    async def aclose(self) -> None:
-        """Closes both directions: the other end receives what was sent, then EOF, and
-        can send no more."""
-        if not self._closed:
-            self._closed = True
-            self._outgoing.end()
-            self._incoming.break_()
-        await trio.lowlevel.checkpoint()
-
-    def cut(self) -> None:
-        """The connection is gone, for both ends at once."""
-        self._outgoing.break_()
-        self._incoming.break_()
-
-    def stall(self, stalled: bool) -> None:
-        """Holds back all bytes, both ways, or lets them flow again."""
-        self._outgoing.stall(stalled)
-        self._incoming.stall(stalled)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise trio.ClosedResourceError("this stream was closed")
-
-
-def memory_pair(
-    client: str = "client", server: str = "server"
-) -> tuple[MemoryStream, MemoryStream]:
-    """The client's and the server's end of one connection in memory."""
-    there, back = _Pipe(), _Pipe()
-    return MemoryStream(there, back, server), MemoryStream(back, there, client)
 
 
 class MemoryListener(trio.abc.Listener[MemoryStream]):
@@ -220,7 +99,7 @@ class MemoryNetwork:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise _os_error(errno.ECONNREFUSED, name) from None
         streams = self._streams.setdefault(name, [])
-        streams[:] = [stream for stream in streams if not stream._closed]
+        streams[:] = [stream for stream in streams if not stream.closed]
         streams.append(client)
         if name in self._stalled:
             client.stall(True)

@@ -1,0 +1,154 @@
+"""The network in memory: it must behave as sockets do, and fail on demand."""
+
+import pytest
+import trio
+import trio.testing
+
+from derproto.triogrpc.testing import BUFFER_BYTES, MemoryNetwork, MemoryStream, memory_pair
+
+
+async def make_pair() -> tuple[MemoryStream, MemoryStream]:
+    return memory_pair()
+
+
+async def make_clogged_pair() -> tuple[MemoryStream, MemoryStream]:
+    client, server = memory_pair()
+    await client.send_all(bytes(BUFFER_BYTES))
+    await server.send_all(bytes(BUFFER_BYTES))
+    return client, server
+
+
+async def test_it_is_a_stream_as_trio_sees_it() -> None:
+    await trio.testing.check_two_way_stream(make_pair, make_clogged_pair)
+
+
+async def test_it_can_be_closed_halfway() -> None:
+    client, server = memory_pair()
+    await client.send_all(b"question")
+    await client.send_eof()
+    assert await server.receive_some() == b"question"
+    assert await server.receive_some() == b""
+    await server.send_all(b"answer")
+    assert await client.receive_some() == b"answer"
+
+
+async def connected(name: str = "x") -> tuple[MemoryNetwork, MemoryStream, MemoryStream]:
+    network = MemoryNetwork()
+    listener = network.listen(name)
+    client = await network.connect(name)
+    return network, client, await listener.accept()
+
+
+async def test_names() -> None:
+    network = MemoryNetwork()
+    with pytest.raises(ConnectionRefusedError):
+        await network.connect("x")
+    listener = network.listen("x")
+    with pytest.raises(OSError, match="in use"):
+        network.listen("x")
+    client = await network.connect("x")
+    assert client.peer_text == "memory:x"
+    await listener.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await client.receive_some()
+    with pytest.raises(ConnectionRefusedError):
+        await network.connect("x")
+    with pytest.raises(trio.ClosedResourceError):
+        await listener.accept()
+    network.listen("x")
+    await network.connect("x")
+
+
+async def test_closing_a_listener_ends_its_accept() -> None:
+    listener = MemoryNetwork().listen("x")
+
+    async def accept() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await listener.accept()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        await trio.testing.wait_all_tasks_blocked()
+        await listener.aclose()
+
+
+async def test_cut_breaks_both_ends() -> None:
+    network, client, server = await connected()
+    await client.send_all(b"lost")
+    broken = 0
+
+    async def receive(stream: MemoryStream) -> None:
+        nonlocal broken
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some()
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(b"x")
+        broken += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive, client)
+        await trio.testing.wait_all_tasks_blocked()
+        network.cut("x")
+        nursery.start_soon(receive, server)
+    assert broken == 2
+    # The name itself still works.
+    again = await network.connect("x")
+    await again.send_all(b"x")
+
+
+async def test_refuse() -> None:
+    network, client, server = await connected()
+    network.refuse("x", True)
+    with pytest.raises(ConnectionRefusedError):
+        await network.connect("x")
+    await client.send_all(b"goes on")
+    assert await server.receive_some() == b"goes on"
+    network.refuse("x", False)
+    await network.connect("x")
+
+
+async def test_stall_holds_bytes_back_and_then_lets_them_flow_in_order(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network, client, server = await connected()
+    await client.send_all(b"1")
+    network.stall("x", True)
+    await client.send_all(b"2")
+    await client.send_eof()
+    with trio.move_on_after(3600) as scope:
+        await server.receive_some()
+    assert scope.cancelled_caught
+    network.stall("x", False)
+    assert await server.receive_some() == b"12"
+    assert await server.receive_some() == b""
+
+
+async def test_stall_holds_back_senders_at_the_bound_and_new_connections() -> None:
+    network, client, server = await connected()
+    network.stall("x", True)
+    done: list[str] = []
+
+    async def send() -> None:
+        await client.send_all(bytes(BUFFER_BYTES + 1))
+        done.append("sent")
+
+    async def connect() -> None:
+        await network.connect("x")
+        done.append("connected")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        nursery.start_soon(connect)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not done
+        network.stall("x", False)
+        assert len(await server.receive_some()) == BUFFER_BYTES
+    assert sorted(done) == ["connected", "sent"]
+
+
+async def test_cut_ends_a_stalled_connection_too() -> None:
+    network, client, _ = await connected()
+    network.stall("x", True)
+    network.cut("x")
+    with pytest.raises(trio.BrokenResourceError):
+        await client.receive_some()
