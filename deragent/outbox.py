@@ -7,7 +7,8 @@ removes nothing. A session begins with ``begin_session``: rows measured from the
 hearing of them again. Within a session each row is handed out once.
 
 Rows stand in a list ordered by sequence number, so that an acknowledged range is two binary
-searches and one deletion.
+searches and one deletion. Its front is given up by moving a mark, and cut off now and then:
+dropping the oldest of a million rows costs no more than of ten.
 """
 
 from bisect import bisect_left
@@ -35,6 +36,9 @@ class Row:
     """Bits as in ``der.v1.QualityBit``."""
 
 
+GIVEN_UP_SHARE = 8
+"""The list's front is cut off once it is an eighth of the bound."""
+
 _seq = attrgetter("seq")
 
 
@@ -54,6 +58,7 @@ class Outbox:
         self.refused_rows = 0
         """Rows that the headend refused since this boot."""
         self._rows: list[Row] = []
+        self._head = 0
         self._next_seq = 1
         self._live_from = 1
         # What is still to be handed out in this session starts at these two.
@@ -61,15 +66,15 @@ class Outbox:
         self._next_backfill = 1
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) - self._head
 
     @property
     def oldest(self) -> Row | None:
-        return self._rows[0] if self._rows else None
+        return self._rows[self._head] if len(self) else None
 
     @property
     def newest(self) -> Row | None:
-        return self._rows[-1] if self._rows else None
+        return self._rows[-1] if len(self) else None
 
     def append(
         self, asset_index: int, ts_us: int, measurement: Measurement, quality: int = 0
@@ -77,9 +82,9 @@ class Outbox:
         """Adds a sample; tells whether there was room without forcing out another."""
         self._rows.append(Row(self._next_seq, asset_index, ts_us, measurement, quality))
         self._next_seq += 1
-        if len(self._rows) <= self.max_rows:
+        if len(self) <= self.max_rows:
             return True
-        del self._rows[0]
+        self._give_up(self._head + 1)
         self.dropped_rows += 1
         return False
 
@@ -117,7 +122,7 @@ class Outbox:
         return refused
 
     def _run(self, first: int, stop: int, max_rows: int) -> tuple[Row, ...]:
-        start = bisect_left(self._rows, first, key=_seq)
+        start = bisect_left(self._rows, first, self._head, key=_seq)
         end = min(start + max_rows, len(self._rows))
         if start >= end or self._rows[start].seq >= stop:
             return ()
@@ -131,7 +136,16 @@ class Outbox:
         return tuple(self._rows[start : start + length])
 
     def _drop(self, first: int, last: int) -> int:
-        start = bisect_left(self._rows, first, key=_seq)
-        end = bisect_left(self._rows, last + 1, key=_seq, lo=start)
-        del self._rows[start:end]
+        start = bisect_left(self._rows, first, self._head, key=_seq)
+        end = bisect_left(self._rows, last + 1, start, key=_seq)
+        if start == self._head:
+            self._give_up(end)
+        else:
+            del self._rows[start:end]
         return end - start
+
+    def _give_up(self, head: int) -> None:
+        self._head = head
+        if head == len(self._rows) or head * GIVEN_UP_SHARE > self.max_rows:
+            del self._rows[:head]
+            self._head = 0
