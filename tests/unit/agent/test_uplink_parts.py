@@ -1,0 +1,133 @@
+"""Backoff, session clock and messages: what the uplink decides without a link."""
+
+import math
+import random
+
+import pytest
+
+from deragent.devices import Measurement
+from deragent.outbox import Outbox, Row
+from deragent.setpoints import Report
+from deragent.uplink.backoff import Backoff
+from deragent.uplink.clock import REMEMBERED, SessionClock
+from deragent.uplink.messages import (
+    ranges,
+    read_setpoint,
+    write_outbox,
+    write_report,
+    write_telemetry,
+)
+from derproto.der import v1
+
+
+def test_the_ceiling_doubles_up_to_half_a_minute() -> None:
+    backoff, ceilings = Backoff(), []
+    for _ in range(9):
+        backoff, wait_s = backoff.after(lived_s=0, reconnect_after_s=0, draw=1.0)
+        ceilings.append(wait_s)
+    assert ceilings == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_an_agent_that_tried_for_a_year_still_waits_no_longer() -> None:
+    assert Backoff(10**6).after(lived_s=0, reconnect_after_s=0, draw=1.0)[1] == 30
+
+
+def test_the_wait_is_drawn_from_nothing_to_the_ceiling() -> None:
+    rng = random.Random(1)
+    waits = [
+        Backoff(4).after(lived_s=0, reconnect_after_s=0, draw=rng.random())[1] for _ in range(999)
+    ]
+    assert 0 <= min(waits) < 0.1
+    assert 7.9 < max(waits) <= 8
+
+
+@pytest.mark.parametrize(("lived_s", "wait_s", "failures"), [(59, 30, 21), (60, 0.5, 1)])
+def test_a_healthy_minute_resets(lived_s: float, wait_s: float, failures: int) -> None:
+    after = Backoff(20).after(lived_s=lived_s, reconnect_after_s=0, draw=1.0)
+    assert after == (Backoff(failures), wait_s)
+
+
+def test_the_headends_hint_comes_before_the_jitter() -> None:
+    backoff = Backoff()
+    assert backoff.after(lived_s=0, reconnect_after_s=30, draw=0.0)[1] == 30
+    assert backoff.after(lived_s=0, reconnect_after_s=30, draw=1.0)[1] == 30.5
+
+
+def test_session_time_counts_from_the_quickest_message() -> None:
+    clock = SessionClock(100.4)
+    assert clock.mono_s(10_000_000) == 110.4
+    clock.heard(1_000_000, 101.1)
+    assert clock.mono_s(10_000_000) == pytest.approx(110.1)
+    clock.heard(2_000_000, 122.0)
+    assert clock.mono_s(2_000_000) == pytest.approx(102.1)
+
+
+def test_session_time_follows_clocks_that_drift_apart() -> None:
+    clock = SessionClock(0.0)
+    for tick in range(1, 1001):
+        clock.heard(tick * 10_000_000, tick * 10.001)
+    assert clock.mono_s(10_000_000_000) > 10_001 - 0.001 * REMEMBERED
+
+
+def test_the_way_here_is_taken_off_a_window() -> None:
+    clock = SessionClock(100.0)
+    setpoint = v1.Setpoint(
+        dispatch_id="d1",
+        mw=-1.5,
+        priority=7,
+        start_delay_us=2_000_000,
+        remaining_us=60_000_000,
+        sent_at_session_us=30_000_000,
+        ramp_mw_per_s=0.1,
+    )
+    clock.heard(setpoint.sent_at_session_us, 145.0)
+    order = read_setpoint(setpoint, clock)
+    assert (order.start_s, order.end_s) == (132.0, 190.0)
+    assert (order.dispatch_id, order.mw, order.priority) == ("d1", -1.5, 7)
+    assert order.ramp_mw_per_s == 0.1
+
+
+@pytest.mark.parametrize("ramp", [None, 0.0, -1.0, math.nan])
+def test_no_end_and_no_ramp(ramp: float | None) -> None:
+    order = read_setpoint(v1.Setpoint(ramp_mw_per_s=ramp), SessionClock(5.0))
+    assert order.end_s is None
+    assert order.ramp_mw_per_s is None
+
+
+def test_columns_leave_out_what_nobody_knows() -> None:
+    rows = [
+        Row(7, 0, 1000, Measurement(p_mw=1.0, soc=0.5, status=v1.OperatingState.RUNNING)),
+        Row(8, 1, 2000, Measurement(q_mvar=0.1), quality=4),
+    ]
+    written = write_telemetry(99, rows, backfill=True)
+    message = v1.AgentMessage.parse(bytes(written)).telemetry
+    assert message is not None
+    assert (message.boot_id, message.first_seq, message.backfill) == (99, 7, True)
+    assert (message.asset_index, message.ts_us) == ([0, 1], [1000, 2000])
+    assert message.p_mw[0] == 1.0
+    assert math.isnan(message.p_mw[1])
+    assert math.isnan(message.q_mvar[0])
+    assert message.q_mvar[1] == 0.1
+    assert message.soc[0] == 0.5
+    assert message.voltage_v == message.frequency_hz == []
+    assert message.status == [v1.OperatingState.RUNNING, 0]
+    assert message.quality == [0, 4]
+
+
+def test_an_outbox_tells_its_range() -> None:
+    outbox = Outbox(2)
+    assert write_outbox(outbox) == v1.Outbox()
+    for ts_us in (10, 20, 30):
+        outbox.append(0, ts_us, Measurement())
+    assert write_outbox(outbox) == v1.Outbox(
+        rows=2, oldest_ts_us=20, newest_ts_us=30, dropped_rows=1
+    )
+
+
+def test_a_reports_words_are_bounded() -> None:
+    report = Report("d1", v1.DispatchState.FAILED, 5, detail="x" * 1000)
+    assert len(write_report(0, report).detail) == 256
+
+
+def test_ranges_skip_what_is_absent() -> None:
+    assert ranges([v1.SeqRange(first=1, last=2), None]) == [(1, 2)]
