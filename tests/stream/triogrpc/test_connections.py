@@ -190,8 +190,8 @@ async def test_senders_wait_at_the_write_buffers_bound(
         raw.h2.increment_flow_control_window(2**31 - 1 - 65535)
         await raw.request(request_headers(path=BOTH.path), end=False)
         await trio.testing.wait_all_tasks_blocked()
-        # 64 KiB lie in the network, 100 kB in the buffer.
-        assert 160 <= sent <= 180
+        # 100 kB in the buffer, of which those being sent may lie in the network already.
+        assert 95 <= sent <= 180
 
 
 # -- bounds ------------------------------------------------------------------------------
