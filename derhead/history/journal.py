@@ -45,7 +45,7 @@ BUFFER_ROWS = 50_000
 RETRY_S = 1.0
 """Pause before telemetry is tried again after a commit failed."""
 
-FLUSH_S = 5.0
+FLUSH_S = 4.0
 """Time that closing gives to what is still in memory."""
 
 
@@ -278,7 +278,7 @@ async def open_journal(
 
     Its folder is made if need be and locked: two headends on one folder would tear each
     other's history apart. At the end of the block, however it ends, what is still in memory
-    is committed, within 5 s unless the disk hangs in a call.
+    is committed, within 4 s unless the disk hangs in a call.
 
     Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
     be written, another process has it, or the file is newer than this software or is no

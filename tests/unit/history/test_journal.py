@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
@@ -10,8 +11,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
-from derproto.base.runtime import virtual_runtime
+from derhead.history.journal import FLUSH_S
+from derproto.base.runtime import Runtime, virtual_runtime
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+T = TypeVar("T")
 
 T0 = 1_800_000_000 * S
 
@@ -225,3 +229,70 @@ async def test_an_hour_plays_the_same_every_time(tmp_path: Path, autojump_clock:
     second = await play_an_hour(tmp_path / "b" / "journal.sqlite")
     assert first == second
     assert (first.rows, first.commits) == (4_500, 900)
+
+
+def slow_runtime(before_s: float) -> Runtime:
+    """Blocking work that has to wait for a thread, and may be cancelled until it has one."""
+
+    async def run_blocking(
+        work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
+    ) -> T:
+        await trio.sleep(before_s)
+        return work()
+
+    return Runtime(wall_us=lambda: T0, run_blocking=run_blocking)
+
+
+async def test_a_commit_cancelled_before_it_began_is_made_at_the_end(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    acknowledged: list[str] = []
+    stored_at_s: list[float] = []
+
+    async def write() -> None:
+        await journal.write(dispatch("d"))
+        stored_at_s.append(trio.current_time() - began_s)
+
+    async with trio.open_nursery() as callers:
+        async with open_journal(path, slow_runtime(1.0), synchronous="OFF") as journal:
+            began_s = trio.current_time()
+            await journal.append_telemetry([sample(1)], partial(acknowledged.append, "rows"))
+            callers.start_soon(write)
+            await trio.sleep(0.5)
+    assert acknowledged == ["rows"]
+    assert stored_at_s == [pytest.approx(1.5)]
+
+
+async def test_closing_gives_up_when_the_disk_hangs(
+    path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[str] = []
+
+    async def write() -> None:
+        try:
+            await journal.write(dispatch("d"))
+        except JournalError as error:
+            errors.append(str(error))
+
+    hanging = False
+
+    async def run_blocking(
+        work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
+    ) -> T:
+        # What hangs is the writer; closing the files, with a limiter of its own, does not.
+        if hanging and limiter is journal._writer_limiter:
+            await trio.sleep_forever()
+        return work()
+
+    runtime = Runtime(wall_us=lambda: T0, run_blocking=run_blocking)
+    async with trio.open_nursery() as callers:
+        async with open_journal(path, runtime, synchronous="OFF") as journal:
+            hanging = True
+            await journal.append_telemetry([sample(1)], nothing)
+            callers.start_soon(write)
+            await wait_all_tasks_blocked()
+            began_s = trio.current_time()
+        assert trio.current_time() - began_s == pytest.approx(FLUSH_S)
+    assert "closing with 1 rows of telemetry not stored" in caplog.text
+    assert len(errors) == 1
+    assert "the journal was closed" in errors[0]
