@@ -100,3 +100,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot keep a journal here"):
         JournalFiles(tmp_path / "file" / "data" / "journal.sqlite", "FULL")
+
+
+def test_a_backup_taken_while_it_is_written_is_a_journal(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "backup.sqlite"
+    files = JournalFiles(path, "FULL")
+    store = Store(files.writer)
+    store.commit(Group(batches=([sample(1)],), writes=((dispatch("d"),),)))
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("VACUUM INTO ?", (str(copy),))
+    store.commit(Group(batches=([sample(2)],)))
+    files.close()
+    restored = JournalFiles(copy, "FULL")
+    try:
+        assert queries.latest_samples(restored.reader) == [sample(1)]
+        assert queries.open_dispatches(restored.reader) == [dispatch("d")]
+        assert restored.writer.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    finally:
+        restored.close()
