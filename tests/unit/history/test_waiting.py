@@ -58,7 +58,7 @@ def test_a_write_is_due_at_once_and_takes_all_along(waiting: WaitingRecords) -> 
 
 
 def test_one_commit_takes_whole_batches_up_to_the_bound_in_order(waiting: WaitingRecords) -> None:
-    batches = [batch(6), batch(6), batch(6)]
+    batches = [batch(6, 1.0), batch(6, 2.0), batch(6, 3.0)]
     for each in batches:
         waiting.add_batch(each)
     first = waiting.take(0.0)
@@ -89,7 +89,7 @@ def test_after_a_failure_only_writes_are_due(waiting: WaitingRecords) -> None:
 
 
 def test_what_was_not_committed_comes_first_again(waiting: WaitingRecords) -> None:
-    batches = [batch(5), batch(5), batch(5)]
+    batches = [batch(5, 1.0), batch(5, 2.0), batch(5, 3.0)]
     old, new = Write((dispatch("old"),), nothing), Write((dispatch("new"),), nothing)
     waiting.add_batch(batches[0])
     waiting.add_batch(batches[1])
