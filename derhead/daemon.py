@@ -79,12 +79,14 @@ async def run_headend(
                     http_limits = HttpLimits(max_connections=config.max_http_connections)
                     await http.start(
                         lambda task_status: serve_http(
-                            app, listeners.http, limits=http_limits, task_status=task_status
+                            app,
+                            listeners.http,
+                            limits=http_limits,
+                            stopping=stopping,
+                            task_status=task_status,
                         )
                     )
                     task_status.started(headend)
-                    await stopping.wait()
-                    http.cancel_scope.cancel()
                 headend.sessions.drain()
                 await server.drain(config.drain_s)
             services.cancel_scope.cancel()
@@ -114,7 +116,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         config.grpc.port, host=config.grpc.host, backlog=BACKLOG
     )
     if tls is not None:
-        grpc = [trio.SSLListener(listener, tls) for listener in grpc]  # type: ignore[type-var]
+        grpc = [trio.SSLListener(listener, tls) for listener in grpc]
     http = await trio.open_tcp_listeners(config.http.port, host=config.http.host, backlog=BACKLOG)
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:

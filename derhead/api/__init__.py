@@ -1,1 +1,17 @@
-""""""
+"""REST: the app over a view of the headend, and the HTTP server under our own accept loop."""
+
+from derhead.api.app import create_app
+from derhead.api.limits import HttpLimits
+from derhead.api.server import HttpServer, HttpStatistics, serve_http
+from derhead.api.view import AgentView, HeadendView, HistoryReader
+
+__all__ = [
+    "AgentView",
+    "HeadendView",
+    "HistoryReader",
+    "HttpLimits",
+    "HttpServer",
+    "HttpStatistics",
+    "create_app",
+    "serve_http",
+]

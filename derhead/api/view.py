@@ -1,0 +1,125 @@
+"""What REST needs of the headend: the port that ``derhead.headend.Headend`` fits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from derhead.dispatch import Dispatch, Order, State
+from derhead.history import Page
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Bucket, LatestTable, Sample
+from derproto.base.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """An agent that is connected now."""
+
+    id: str
+    site_id: str | None
+    asset_ids: tuple[str, ...]
+    session_id: str
+    connected_us: int
+    """Microseconds since the epoch, as ``last_seen_us``."""
+    last_seen_us: int
+    peer: str
+    software_version: str
+    clock_offset_us: int
+    """The agent's clock minus the headend's, microseconds."""
+    outbox_rows: int
+    duplicate_id: bool
+
+
+class HistoryReader(Protocol):
+    """The journal's queries; see ``derhead.history.Journal``."""
+
+    async def telemetry_history(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None,
+        to_us: int | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Sample]: ...
+
+    async def telemetry_buckets(
+        self,
+        asset_id: str,
+        *,
+        step_us: int,
+        from_us: int | None,
+        to_us: int | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Bucket]: ...
+
+    async def dispatch_history(
+        self,
+        *,
+        asset_id: str | None,
+        state: State | None,
+        from_us: int | None,
+        to_us: int | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Dispatch]: ...
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
+
+    async def sessions(
+        self, agent_id: str, *, limit: int, cursor: str | None
+    ) -> Page[SessionRecord]: ...
+
+    async def heartbeats(
+        self,
+        agent_id: str,
+        *,
+        from_us: int | None,
+        to_us: int | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[HeartbeatRecord]: ...
+
+
+class HeadendView(Protocol):
+    """The headend as REST sees it."""
+
+    @property
+    def fleet(self) -> Fleet: ...
+
+    @property
+    def latest(self) -> LatestTable: ...
+
+    @property
+    def history(self) -> HistoryReader: ...
+
+    @property
+    def telemetry_period_ms(self) -> int: ...
+
+    def wall_us(self) -> int:
+        """Now, microseconds since the epoch."""
+
+    def agents(self) -> Sequence[AgentView]:
+        """The agents connected now."""
+
+    def holder(self, asset_id: str) -> str | None:
+        """The agent connected now that holds the asset."""
+
+    def last_holder(self, asset_id: str) -> str | None:
+        """The agent that holds the asset, or held it last."""
+
+    def knows_agent(self, agent_id: str) -> bool:
+        """Whether the agent ever had a session."""
+
+    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
+        """The agent's newest heartbeat."""
+
+    def setpoint_mw(self, asset_id: str) -> float | None:
+        """The dispatch in force, MW."""
+
+    async def order(self, order: Order) -> Dispatch:
+        """Takes an order. Raises: JournalError; then there is no dispatch."""
+
+    def failing(self) -> str | None:
+        """Why nothing can be recorded now; None if it can."""
