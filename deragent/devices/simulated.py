@@ -4,6 +4,7 @@ Options (all optional): ``seed`` for every kind; ``noon_utc_h`` (solar); ``soc``
 ``efficiency`` (battery); ``peak_utc_h`` (load); ``ramp_mw_per_s`` (generator).
 """
 
+import math
 import random
 
 import trio
@@ -66,9 +67,7 @@ def simulated_model(asset: Asset, rng: random.Random) -> Model:
             return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
         case AssetKind.GENERATOR:
             # Half a minute from standing still to full power.
-            ramp = options.number(
-                asset, "ramp_mw_per_s", rated_mw / 30, least=1e-6, most=rated_mw * 1e3
-            )
+            ramp = options.number(asset, "ramp_mw_per_s", rated_mw / 30, least=1e-6, most=math.inf)
             return Generator(rated_mw, ramp)
 
 

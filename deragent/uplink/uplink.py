@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -12,6 +12,7 @@ from deragent.controller import Controller
 from deragent.events import EventKind
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.session import NoWelcome, Outcome, Session
+from derproto.base.command import leaves
 from derproto.service import SESSION, MessageCodec
 from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
 
@@ -62,11 +63,11 @@ async def keep_uplink(
     while not stopping.is_set():
         board.emit(EventKind.CONNECTING, attempt=backoff.failures + 1)
         outcome = Outcome()
-        failures: list[Exception] = []
+        failures: list[BaseException] = []
         try:
             await _hold_session(link, board, controllers, stopping, outcome)
         except* Exception as group:  # noqa: BLE001 - the link's border, see the docstring
-            failures.extend(_leaves(group))
+            failures.extend(leaves(group))
         reason = _explain(outcome, failures)
         lived_s = 0.0
         if outcome.welcomed_s is not None:
@@ -104,15 +105,7 @@ async def _hold_session(
             await Session(stream, board, controllers, stopping, outcome).run()
 
 
-def _leaves(error: Exception) -> Iterator[Exception]:
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _explain(outcome: Outcome, failures: Sequence[Exception]) -> str:
+def _explain(outcome: Outcome, failures: Sequence[BaseException]) -> str:
     """Why a session ended, in words; a fault of ours is logged."""
     for failure in failures:
         if not isinstance(failure, LINK_ERRORS):

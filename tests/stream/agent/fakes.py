@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 
@@ -183,10 +184,15 @@ class FakeHeadend:
         return self.sessions[-1]
 
     async def serve(
-        self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
+        self,
+        listener: trio.abc.Listener[Any] | None = None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
+        """Serves on ``listener``, else under the name ``headend`` in its network."""
         server = Server({SESSION: self._serve_session}, codec=MessageCodec())
-        await server.serve([self.network.listen("headend")], task_status=task_status)
+        listening = self.network.listen("headend") if listener is None else listener
+        await server.serve([listening], task_status=task_status)
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
         """Until ``holds`` after some message or the start or end of a session."""
