@@ -18,6 +18,7 @@ Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
 import logging
 import signal
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,10 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel keeps waiting while a fleet reconnects at once."""
+
+SWITCH_INTERVAL_S = 2e-5
+"""How long a busy loop may keep the interpreter from the journal's thread. With CPython's
+5 ms a saturated loop starves commits for seconds (docs/storage.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     Raises: OSError (an address in use, certificates), JournalError, or a fault of the
     headend's own, so that the process ends with exit code 1.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     runtime = real_runtime()
     tls = await runtime.run_blocking(lambda: _tls_context(config))
     grpc: Sequence[trio.abc.Listener[trio.abc.Stream]] = await trio.open_tcp_listeners(
