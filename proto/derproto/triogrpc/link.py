@@ -239,6 +239,7 @@ class Link(grpclib.protocol.AbstractHandler):
             stream.window_updated.set()
 
     def _overflow(self) -> None:
+        self._goodbye = ErrorCodes.ENHANCE_YOUR_CALM
         self.end("flood: the peer makes us answer and does not read", "flood")
 
     async def _keep_alive(self) -> None:

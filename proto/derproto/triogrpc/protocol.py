@@ -26,6 +26,10 @@ from derproto.triogrpc.waits import Flag
 
 Headers = list[tuple[str, str]]
 
+FRAME_BYTES = 16 * 1024
+"""The largest DATA frame that is sent: what HTTP/2 lets every peer take, though it may
+announce more. Streams take turns by frames, and the write buffer is exceeded by one."""
+
 
 class Connection(grpclib.protocol.Connection):
     """What the streams of one connection share: h2's state, the transport, readiness."""
@@ -206,7 +210,7 @@ class Stream(grpclib.protocol.Stream):
         try:
             while True:
                 self.check_sendable()
-                room = min(http2.local_flow_control_window(self.id), http2.max_outbound_frame_size)
+                room = min(http2.local_flow_control_window(self.id), FRAME_BYTES)
                 if not connection.write_ready.is_set() or (room <= 0 and size):
                     # One flag for both: the connection sets it when it can write again.
                     self.window_updated.clear()
