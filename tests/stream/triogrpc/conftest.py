@@ -51,6 +51,7 @@ class Certificates:
     client_key_pem: bytes
     server_context: ssl.SSLContext
     client_context: ssl.SSLContext
+    server: trustme.LeafCert
 
 
 @pytest.fixture(scope="session")
@@ -75,4 +76,5 @@ def certificates() -> Certificates:
         client_key_pem=client.private_key_pem.bytes(),
         server_context=server_context,
         client_context=client_context,
+        server=server,
     )
