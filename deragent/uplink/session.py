@@ -43,6 +43,8 @@ left out; held ones come first."""
 SILENCE_LIMIT_S = 30.0
 """Silence of the headend that ends a session, where Welcome names none."""
 LEAST_PERIOD_S = 0.1
+HALF_CLOSE_S = 2.0
+"""Time for the headend to end a stream whose agent stops."""
 LAST_WORDS_S = 1.0
 """Time to read what the headend said last, once nothing can be sent any more."""
 
@@ -275,10 +277,11 @@ class Session:
         self._finish("stopping")
 
     async def _half_close(self) -> None:
-        """Says that nothing more comes, and hears the headend out."""
-        await self._stream.end()
-        while await self._receive() is not None:
-            continue
+        """Says that nothing more comes, and hears the headend out, for ``HALF_CLOSE_S``."""
+        with trio.move_on_after(HALF_CLOSE_S):
+            await self._stream.end()
+            while await self._receive() is not None:
+                continue
 
 
 _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
