@@ -2,7 +2,7 @@
 
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
-from derhead.dispatch.order import BadOrder, Order, OrderProblem, UnknownAsset, read_order
+from derhead.dispatch.order import BadOrder, Order, UnknownAsset, parse_order
 from derhead.dispatch.wire import read_report, write_setpoint
 
 __all__ = [
@@ -13,12 +13,11 @@ __all__ = [
     "DispatchDesk",
     "DispatchStore",
     "Order",
-    "OrderProblem",
     "Reported",
     "State",
     "StateChange",
     "UnknownAsset",
-    "read_order",
+    "parse_order",
     "read_report",
     "write_setpoint",
 ]

@@ -1,20 +1,27 @@
-"""An order for one asset: read from what a caller sent, and checked against the asset. Pure."""
+"""An order for one asset, as a caller gives it: pure."""
 
-import difflib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from derproto.base.fleet import Asset, Fleet
+from derproto.base.kinds import Kind, Number, Whole, describe
+from derproto.base.problems import nearest
 
-DEFAULT_PRIORITY = 128
-MAX_DURATION_S = 10 * 366 * 86_400
-"""Ten years: anything longer is a slip of the unit."""
+T = TypeVar("T")
 
-LATER = frozenset({"site_id", "start_at", "expires_in_s", "dry_run"})
-"""Members of an order that this version does not know yet, and refuses rather than ignores."""
+MAX_DURATION_S = 315_576_000.0
+"""Ten years: a longer window is a mistake of unit."""
 
 MEMBERS = ("asset_id", "mw", "duration_s", "priority", "ramp_mw_per_s")
+"""What an order may say."""
+
+_LATER = ("site_id", "start_at", "expires_in_s", "dry_run")
+
+_MW = Number(unit="MW")
+_DURATION = Number(above=0, most=MAX_DURATION_S, unit="seconds")
+_PRIORITY = Whole(0, 255)
+_RAMP = Number(above=0, unit="MW per second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,124 +34,117 @@ class Order:
     """Active power to hold, MW; positive = generation, negative = consumption."""
     duration_us: int | None = None
     """Length of the window, microseconds, above 0; None = until replaced."""
-    priority: int = DEFAULT_PRIORITY
-    """0..255; the lower number wins."""
+    priority: int = 128
     ramp_mw_per_s: float | None = None
-    """Greatest rate of change, MW/s, above 0; None = as fast as the device can."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderProblem:
-    """One thing that is wrong with an order."""
-
-    pointer: str
-    """JSON pointer (RFC 6901) to the member."""
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class BadOrder:
-    """The order cannot be taken; all that is wrong with it."""
-
-    problems: tuple[OrderProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownAsset:
-    """The order names no asset of the fleet."""
+    """All is well but that no asset has this id or name."""
 
-    asset_id: str
+    asset: str
 
 
-def read_order(body: object, fleet: Fleet) -> Order | BadOrder | UnknownAsset:
-    """The order in a JSON body; ``asset_id`` may be an asset's UUID or its unique name."""
+@dataclass(frozen=True, slots=True)
+class BadOrder:
+    """What is wrong, all of it: JSON pointers, each with what to write instead."""
+
+    problems: tuple[tuple[str, str], ...]
+
+
+def parse_order(body: object, fleet: Fleet) -> Order | UnknownAsset | BadOrder:
+    """The order that a parsed JSON document holds, or why it holds none.
+
+    A member that is null counts as left out. Numbers may be NaN or infinite here, and are
+    refused by name.
+    """
     if not isinstance(body, Mapping):
-        return _bad("", f"an order is an object with {', '.join(MEMBERS)}")
-    problems = [_unknown(name) for name in body if name not in MEMBERS]
-    asset = None
-    asset_id = body.get("asset_id")
-    if asset_id is None:
-        problems.append(OrderProblem("/asset_id", "missing; give an asset's id or name"))
-    elif not isinstance(asset_id, str):
-        problems.append(OrderProblem("/asset_id", "must be a string, an asset's id or name"))
-    else:
-        asset = fleet.find_asset(asset_id)
-        if asset is None:
-            return UnknownAsset(asset_id)
-    mw = _number(body, "mw", problems, required=True, check=lambda mw: _check_mw(mw, asset))
-    duration_s = _number(body, "duration_s", problems, check=_check_duration)
-    ramp = _number(body, "ramp_mw_per_s", problems, check=_check_ramp)
-    priority = body.get("priority", DEFAULT_PRIORITY)
-    if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 255:
-        problems.append(
-            OrderProblem("/priority", "must be a whole number from 0 (wins) to 255, default 128")
-        )
-    if problems:
-        return BadOrder(tuple(problems))
-    assert asset is not None
-    assert mw is not None
+        advice = 'write an object such as {"asset_id": "battery-1", "mw": -0.5}'
+        return BadOrder((("", f"{describe(body)} is not an order; {advice}"),))
+    members = _Members(body)
+    members.refuse_unknown()
+    named = members.asset_name()
+    asset = fleet.find_asset(named) if named is not None else None
+    mw = members.mw(asset)
+    duration_us = members.duration_us()
+    priority = members.optional("priority", _PRIORITY)
+    ramp_mw_per_s = members.optional("ramp_mw_per_s", _RAMP)
+    if named is not None and asset is None:
+        if not members.problems:
+            return UnknownAsset(named)
+        members.complain("asset_id", f"no asset has the id or name {named[:80]!r}")
+    if members.problems or asset is None or mw is None:
+        return BadOrder(tuple(members.problems))
     return Order(
         asset_id=asset.id,
         mw=mw,
-        duration_us=None if duration_s is None else max(1, round(duration_s * 1e6)),
-        priority=priority,
-        ramp_mw_per_s=ramp,
+        duration_us=duration_us,
+        priority=128 if priority is None else priority,
+        ramp_mw_per_s=ramp_mw_per_s,
     )
 
 
-def _bad(pointer: str, detail: str) -> BadOrder:
-    return BadOrder((OrderProblem(pointer, detail),))
+class _Members:
+    """The members of the object, read one by one; what is wrong is noted."""
 
+    def __init__(self, body: Mapping[object, object]) -> None:
+        self._body = body
+        self.problems: list[tuple[str, str]] = []
 
-def _unknown(name: object) -> OrderProblem:
-    pointer = "/" + str(name).replace("~", "~0").replace("/", "~1")
-    if name in LATER:
-        return OrderProblem(pointer, "not available in this version")
-    near = difflib.get_close_matches(str(name), MEMBERS, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(MEMBERS)}"
-    return OrderProblem(pointer, f"unknown member; {advice}")
+    def complain(self, name: str, detail: str) -> None:
+        self.problems.append(("/" + name.replace("~", "~0").replace("/", "~1"), detail))
 
+    def refuse_unknown(self) -> None:
+        for name in map(str, self._body):
+            if name in _LATER:
+                self.complain(name, "not available in this version; leave it out")
+            elif name not in MEMBERS:
+                self.complain(name, f"unknown member; {nearest(name, MEMBERS)}")
 
-def _number(
-    body: Mapping[str, object],
-    name: str,
-    problems: list[OrderProblem],
-    *,
-    required: bool = False,
-    check: Callable[[float], str | None],
-) -> float | None:
-    value = body.get(name)
-    if value is None and not required:
+    def asset_name(self) -> str | None:
+        raw = self._body.get("asset_id")
+        if raw is None:
+            self.complain("asset_id", "missing; write the asset's UUID or its name")
+        elif not isinstance(raw, str):
+            self.complain(
+                "asset_id", f"{describe(raw)} is not text; write the asset's UUID or its name"
+            )
+        else:
+            return raw
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        what = "missing; give a number" if value is None else "must be a number"
-        problems.append(OrderProblem(f"/{name}", what))
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    wrong = check(number) if math.isfinite(number) else "must be a finite number"
-    if wrong is not None:
-        problems.append(OrderProblem(f"/{name}", wrong))
-        return None
-    return number
 
+    def mw(self, asset: Asset | None) -> float | None:
+        if self._body.get("mw") is None:
+            self.complain("mw", "missing; write a number, in MW, positive = generation")
+        mw = self.optional("mw", _MW)
+        if mw is not None and asset is not None and mw not in asset.limits:
+            low, high = asset.limits.min_mw, asset.limits.max_mw
+            self.complain(
+                "mw",
+                f"{mw:.12g} is beyond the limits of {asset.name}; "
+                f"write a number from {low:.12g} to {high:.12g}, in MW",
+            )
+        return mw
 
-def _check_mw(mw: float, asset: Asset | None) -> str | None:
-    if asset is None or mw in asset.limits:
-        return None
-    limits = asset.limits
-    return (
-        f"{mw:g} MW is outside {limits.min_mw:g}..{limits.max_mw:g} MW, the limits of {asset.name}"
-    )
+    def duration_us(self) -> int | None:
+        duration_s = self.optional("duration_s", _DURATION)
+        if duration_s is None:
+            return None
+        duration_us = round(duration_s * 1e6)
+        if duration_us == 0:
+            self.complain("duration_s", f"{duration_s:g} is shorter than a microsecond")
+        return duration_us
 
-
-def _check_duration(duration_s: float) -> str | None:
-    if 0 < duration_s <= MAX_DURATION_S:
-        return None
-    return "must be above 0 s and at most ten years; leave it out to hold until replaced"
-
-
-def _check_ramp(ramp_mw_per_s: float) -> str | None:
-    return None if ramp_mw_per_s > 0 else "must be above 0 MW/s"
+    def optional(self, name: str, kind: Kind[T]) -> T | None:
+        raw = self._body.get(name)
+        if raw is None:
+            return None
+        if isinstance(raw, int) and abs(raw) > 2**63:
+            # Beyond what kinds can compare with a float.
+            self.complain(name, "the number is out of range; write a smaller one")
+            return None
+        try:
+            return kind.read(raw)
+        except ValueError as wrong:
+            self.complain(name, str(wrong))
+            return None
