@@ -12,8 +12,8 @@ import trio
 from deragent.config import AgentPlan
 from deragent.devices import Measurement
 from deragent.events import AgentEvent, EventKind
+from deragent.orders import Moment, Report
 from deragent.outbox import Outbox
-from deragent.setpoints import Moment, Report
 from deragent.signals import Setting, Signal
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import AssetGrant, DispatchState, GrantResult, Health

@@ -5,10 +5,11 @@ import math
 
 import trio
 
-from deragent import setpoints
+from deragent import orders, setpoints
 from deragent.board import Board
 from deragent.devices import Device, DeviceError
-from deragent.setpoints import Apply, Report, ReturnToDefault, Timeline
+from deragent.orders import Apply, Report, ReturnToDefault
+from deragent.setpoints import Timeline
 from deragent.signals import Signal
 from derproto.base.fleet import Asset, Limits
 from derproto.base.runtime import shielded_for
@@ -41,12 +42,12 @@ class Controller:
         self._to_tell: Apply | ReturnToDefault | None = None
         self._changed = Signal()
 
-    def handle(self, event: setpoints.Event) -> None:
+    def handle(self, event: orders.Event) -> None:
         """Steps the timeline: reports go to the board, commands to ``control``."""
         self._step(event)
         self._changed.set()
 
-    def _step(self, event: setpoints.Event) -> None:
+    def _step(self, event: orders.Event) -> None:
         self._timeline, effects = setpoints.step(self._timeline, event, self._board.now())
         for effect in effects:
             if isinstance(effect, Report):
@@ -70,7 +71,7 @@ class Controller:
                     due = setpoints.next_deadline(self._timeline)
                     with trio.move_on_at(math.inf if due is None else due):
                         await self._changed.wait()
-                    self._step(setpoints.TimePassed())
+                    self._step(orders.TimePassed())
                 else:
                     command, self._to_tell = self._to_tell, None
                     await self._tell(command)
@@ -84,7 +85,7 @@ class Controller:
     async def _tell(self, command: Apply | ReturnToDefault) -> None:
         if isinstance(command, ReturnToDefault):
             taken = await self._return_to_default(command.mw)
-            self._step(setpoints.DefaultTaken() if taken else setpoints.DefaultFailed())
+            self._step(orders.DefaultTaken() if taken else orders.DefaultFailed())
             return
         try:
             with trio.fail_after(TELL_TIMEOUT_S):
@@ -92,9 +93,9 @@ class Controller:
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
             log.warning("%s did not take %g MW: %s", self._name, command.mw, detail)
-            self._step(setpoints.ApplyFailed(command.dispatch_id, detail))
+            self._step(orders.ApplyFailed(command.dispatch_id, detail))
         else:
-            self._step(setpoints.Applied(command.dispatch_id, told_mw))
+            self._step(orders.Applied(command.dispatch_id, told_mw))
 
     async def _return_to_default(self, mw: float) -> bool:
         try:

@@ -19,6 +19,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from deragent.orders import (
+    Applied,
+    Apply,
+    ApplyFailed,
+    CancelArrived,
+    DefaultFailed,
+    DefaultTaken,
+    Effect,
+    Event,
+    Moment,
+    Order,
+    Report,
+    ReturnToDefault,
+    SetpointArrived,
+    TimePassed,
+    before,
+)
 from derproto.base.fleet import Limits
 from derproto.der.v1 import DispatchReason, DispatchState
 
@@ -30,121 +47,6 @@ REMEMBER_S = 24 * 3600.0
 """How long the id of an ended order is remembered, seconds."""
 DEFAULT_RETRY_S = 5.0
 """Time after which a device that did not take its default is told again, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Now, twice."""
-
-    mono_s: float
-    """Monotonic seconds; what decides."""
-    wall_us: int
-    """Microseconds since the epoch; what reports say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A setpoint with its window, [``start_s``, ``end_s``)."""
-
-    dispatch_id: str
-    mw: float
-    priority: int
-    start_s: float
-    end_s: float | None
-    """None: until replaced."""
-    ramp_mw_per_s: float | None = None
-
-    def overlaps(self, other: "Order") -> bool:
-        """Whether some time belongs to both windows."""
-        return _before(self.start_s, other.end_s) and _before(other.start_s, self.end_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of an order; an effect, to be told to the headend."""
-
-    dispatch_id: str
-    state: DispatchState
-    ts_us: int
-    reason: DispatchReason = DispatchReason.UNSPECIFIED
-    applied_mw: float | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """Effect: tell the device the order; answer with ``Applied`` or ``ApplyFailed``."""
-
-    dispatch_id: str
-    mw: float
-    ramp_mw_per_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnToDefault:
-    """Effect: tell the device its default; answer with ``DefaultTaken`` or ``DefaultFailed``."""
-
-    mw: float
-
-
-Effect = Report | Apply | ReturnToDefault
-
-
-@dataclass(frozen=True, slots=True)
-class SetpointArrived:
-    """The headend ordered."""
-
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class CancelArrived:
-    """The headend withdrew an order."""
-
-    dispatch_id: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The device took the order."""
-
-    dispatch_id: str
-    mw: float
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyFailed:
-    """The device did not take the order."""
-
-    dispatch_id: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class DefaultTaken:
-    """The device took its default."""
-
-
-@dataclass(frozen=True, slots=True)
-class DefaultFailed:
-    """The device did not take its default."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimePassed:
-    """A deadline may be due."""
-
-
-Event = (
-    SetpointArrived
-    | CancelArrived
-    | Applied
-    | ApplyFailed
-    | DefaultTaken
-    | DefaultFailed
-    | TimePassed
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +115,6 @@ def last_reports(timeline: Timeline, now: Moment) -> tuple[Report, ...]:
     return (*held, *ended)
 
 
-def _before(start_s: float, end_s: float | None) -> bool:
-    return end_s is None or start_s < end_s
-
-
 def _fresh(known: Known, now: Moment) -> bool:
     return known.ended_s is not None and now.mono_s - known.ended_s < REMEMBER_S
 
@@ -261,7 +159,7 @@ class _Turn:
                 _R.OUT_OF_RANGE,
                 f"{order.mw:g} MW is not within {limits.min_mw:g}..{limits.max_mw:g} MW",
             )
-        elif not _before(max(order.start_s, self._now.mono_s), order.end_s):
+        elif not before(max(order.start_s, self._now.mono_s), order.end_s):
             self._end(dispatch_id, _S.EXPIRED, detail="arrived after its window")
         else:
             self._contend(order)
@@ -306,7 +204,7 @@ class _Turn:
 
     def end_windows(self) -> None:
         now_s = self._now.mono_s
-        for order in [o for o in self._held.values() if not _before(now_s, o.end_s)]:
+        for order in [o for o in self._held.values() if not before(now_s, o.end_s)]:
             if self._known[order.dispatch_id].report.state is _S.STARTED:
                 self._end(order.dispatch_id, _S.COMPLETED)
             elif order.dispatch_id == self._in_force:

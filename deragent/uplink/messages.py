@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from deragent.orders import Order, Report
 from deragent.outbox import Outbox, Row
-from deragent.setpoints import Order, Report
 from deragent.uplink.clock import SessionClock
 from derproto.der import v1
 

@@ -16,7 +16,7 @@ from deragent import __version__
 from deragent.board import Board
 from deragent.controller import Controller
 from deragent.events import EventKind
-from deragent.setpoints import CancelArrived, Report, SetpointArrived
+from deragent.orders import CancelArrived, Report, SetpointArrived
 from deragent.uplink.clock import SessionClock
 from deragent.uplink.messages import (
     ranges,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deragent import setpoints
-from deragent.setpoints import (
+from deragent.orders import (
     Applied,
     Apply,
     ApplyFailed,
@@ -21,12 +21,9 @@ from deragent.setpoints import (
     Report,
     ReturnToDefault,
     SetpointArrived,
-    Timeline,
     TimePassed,
-    last_reports,
-    next_deadline,
-    step,
 )
+from deragent.setpoints import Timeline, last_reports, next_deadline, step
 from derproto.base.fleet import Limits
 from derproto.der.v1 import DispatchReason, DispatchState
 

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from deragent.devices import Measurement
+from deragent.orders import Report
 from deragent.outbox import Outbox, Row
-from deragent.setpoints import Report
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.clock import REMEMBERED, SessionClock
 from deragent.uplink.messages import (
