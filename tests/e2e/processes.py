@@ -1,0 +1,200 @@
+"""Real processes on loopback sockets: the project's own commands, started as a user would."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+
+T = TypeVar("T")
+
+PATIENCE_S = 30.0
+"""Only a hang takes so long."""
+
+
+def free_port() -> int:
+    """A TCP port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def eventually(what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S) -> T:
+    """The first result that is neither None nor false; fails with ``what`` if none comes."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.02)
+
+
+class Process:
+    """One running command, its output in a file."""
+
+    def __init__(self, log: Path, module: str, *arguments: object) -> None:
+        self.log = log
+        self._output = log.open("ab")
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self.popen.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.popen.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self, within_s: float = 10.0) -> int:
+        """SIGTERM; the exit code."""
+        self.popen.terminate()
+        return self.popen.wait(within_s)
+
+    def close(self) -> None:
+        """Whatever state it is in, it is gone afterwards."""
+        if self.alive:
+            self.send(signal.SIGCONT)
+            self.kill()
+        self._output.close()
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+
+@dataclass
+class World:
+    """A headend and agents in one folder, on ports of their own."""
+
+    folder: Path
+    fleet: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    http_port: int = field(default_factory=free_port)
+    grpc_port: int = field(default_factory=free_port)
+    processes: list[Process] = field(default_factory=list)
+    scheme: str = "http"
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets.yaml"
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def headend_address(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
+
+    def write_files(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.assets.write_text(yaml.safe_dump(self.fleet, sort_keys=False))
+        (self.folder / "derhead.yaml").write_text(yaml.safe_dump(self.settings or {}))
+
+    def start_headend(self) -> Process:
+        """Starts ``derhead serve`` and waits until it answers."""
+        headend = self._start(
+            "derhead",
+            *("derhead", "serve", "--assets", self.assets, "--data", self.folder / "derhead"),
+            *("--config", self.folder / "derhead.yaml"),
+            *("--http", f"127.0.0.1:{self.http_port}", "--grpc", self.headend_address),
+        )
+        eventually(
+            "the headend answers",
+            lambda: (not headend.alive and headend.text()) or self._answers(),
+        )
+        assert headend.alive, headend.text()
+        return headend
+
+    def start_agent(self, asset_id: str, *more: object) -> Process:
+        """Starts ``deragent run`` for one asset."""
+        return self._start(
+            f"agent-{asset_id[-4:]}",
+            *("deragent", "run", "--assets", self.assets, "--asset", asset_id),
+            *("--headend", self.headend_address, "--data", self.folder / f"agent-{asset_id}"),
+            *more,
+        )
+
+    def _start(self, name: str, module: str, *arguments: object) -> Process:
+        process = Process(self.folder / f"{name}.log", module, *arguments)
+        self.processes.append(process)
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.base}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **params: str | int) -> Any:
+        answer = httpx.get(f"{self.base}{path}", params=params, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def order(self, asset_id: str, mw: float, **more: Any) -> dict[str, Any]:
+        """POST /dispatch."""
+        answer = httpx.post(
+            f"{self.base}/dispatch", json={"asset_id": asset_id, "mw": mw, **more}, timeout=10
+        )
+        assert answer.status_code == 201, answer.text
+        dispatch: dict[str, Any] = answer.json()
+        assert answer.headers["location"] == f"/dispatch/{dispatch['id']}"
+        return dispatch
+
+    def online(self, *asset_ids: str) -> bool:
+        agents = self.get("/agents")["items"]
+        return {a for agent in agents for a in agent["asset_ids"]} >= set(asset_ids)
+
+    def wait_online(self, *asset_ids: str) -> None:
+        eventually(f"{asset_ids} online", lambda: self.online(*asset_ids))
+
+    def wait_state(self, dispatch_id: str, state: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            dispatch: dict[str, Any] = self.get(f"/dispatch/{dispatch_id}")
+            return dispatch if dispatch["state"] == state else None
+
+        return eventually(f"dispatch {dispatch_id} {state}", look)
+
+    def history(self, asset_id: str) -> list[dict[str, Any]]:
+        """The asset's whole telemetry, newest first, page by page."""
+        items: list[dict[str, Any]] = []
+        params: dict[str, str | int] = {"limit": 1000}
+        while True:
+            page = self.get(f"/telemetry/{asset_id}/history", **params)
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            params["cursor"] = page["next_cursor"]
+
+
+@contextmanager
+def running(
+    folder: Path, fleet: dict[str, Any], settings: dict[str, Any] | None = None
+) -> Iterator[World]:
+    """A world with its files written; whatever was started in it is gone afterwards."""
+    world = World(folder, fleet, settings or {})
+    world.write_files()
+    try:
+        yield world
+    finally:
+        for process in world.processes:
+            process.close()
