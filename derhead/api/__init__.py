@@ -1,4 +1,4 @@
-"""REST: the app over a view of the headend, and the HTTP server under our own accept loop."""
+"""REST: the headend's HTTP API, and the server that it runs on."""
 
 from derhead.api.app import create_app
 from derhead.api.limits import HttpLimits

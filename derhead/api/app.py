@@ -1,28 +1,84 @@
-"""The REST API: a Quart-Trio app over a ``HeadendView``.
+"""The REST app: its routes, and what becomes of a request that has none or fails."""
 
-Routes are in ``reading.py`` and ``ordering.py``; what they answer in ``shapes.py``; every
-error is a problem (``problems.py``).
-"""
+import logging
 
-from quart import Response
+from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from derhead.api import ordering, problems, reading
+from derhead.api.dispatch import dispatch_routes
+from derhead.api.fleet import fleet_routes
+from derhead.api.heartbeat import heartbeat_routes
+from derhead.api.limits import HttpLimits
+from derhead.api.replies import RETRY_AFTER_S, Refused, problem
+from derhead.api.telemetry import telemetry_routes
 from derhead.api.view import HeadendView
+from derhead.errors import JournalError
+from derhead.history import BadCursor
+
+log = logging.getLogger(__name__)
 
 
 def create_app(view: HeadendView) -> QuartTrio:
-    """The app. It keeps no state of its own; its limits come with the server."""
-    app = QuartTrio("derhead.api", static_folder=None)
-    app.url_map.strict_slashes = False
-    problems.install(app)
-    reading.install(app, view)
-    ordering.install(app, view)
-
-    @app.after_request
-    async def _add_headers(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
+    """The app over a headend. Whatever it answers is JSON; errors are RFC 9457 problems."""
+    app = QuartTrio(__name__, static_folder=None)
+    HttpLimits().apply(app)
+    # Werkzeug would answer these itself, in HTML.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    for routes in (fleet_routes, telemetry_routes, heartbeat_routes, dispatch_routes):
+        app.register_blueprint(routes(view))
+    _answer_errors(app)
     return app
+
+
+def _answer_errors(app: QuartTrio) -> None:
+    @app.errorhandler(Refused)
+    async def answer_refused(refused: Refused) -> Response:
+        return problem(refused.status, refused.detail, refused.errors)
+
+    @app.errorhandler(BadCursor)
+    async def answer_cursor(wrong: BadCursor) -> Response:
+        return problem(422, "the query cannot be used", [("/query/cursor", str(wrong))])
+
+    @app.errorhandler(JournalError)
+    async def answer_journal(error: JournalError) -> Response:
+        log.error("%s answered 503: %s", _what(), error)
+        return problem(
+            503,
+            f"{error}; nothing was changed, try again",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+
+    @app.errorhandler(HTTPException)
+    async def answer_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        detail = error.description or error.name
+        headers = {}
+        match error:
+            case MethodNotAllowed():
+                allowed = ", ".join(sorted(error.valid_methods or ()))
+                headers["Allow"] = allowed
+                detail = f"{request.method} is not possible here; use {allowed}"
+            case _ if status == 404:
+                detail = "there is nothing at this path; docs/api.md lists what there is"
+            case _ if status == 413:
+                most = app.config["MAX_CONTENT_LENGTH"]
+                detail = f"the body is too long; send at most {most} bytes"
+            case _ if status == 408:
+                detail = f"the body took longer than {app.config['BODY_TIMEOUT']:g} s"
+            case _:
+                pass
+        return problem(status, detail, headers=headers)
+
+    @app.errorhandler(Exception)
+    async def answer_bug(error: Exception) -> Response:
+        log.error("%s answered 500: %r", _what(), error, exc_info=error)
+        return problem(500, "the headend failed to answer; its log says why")
+
+
+def _what() -> str:
+    if has_websocket_context():
+        return f"websocket {websocket.path!r}"
+    return f"{request.method} {request.path!r}"

@@ -1,85 +1,126 @@
-"""Query parameters: read, checked, and each error naming its parameter."""
+"""Query parameters of the histories: pure.
+
+All problems of a query are found at once; each names its parameter and says what to write.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from derhead.api.problems import Problem, bad_parameter
+from derhead.dispatch import State
+from derproto.base.problems import nearest
 from derproto.base.timefmt import parse_us
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
-"""Items of a page. Beyond it a client follows ``next_cursor``."""
+"""Items of one page."""
 
-MIN_STEP_S, MAX_STEP_S = 1, 31 * 86_400
+MAX_STEP_US = 31 * 86_400_000_000
+"""Longest step of a bucketed history: 31 days."""
 
-_STEP = re.compile(r"(\d{1,7})(s|m|h|d)")
-_STEP_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+RANGE = ("from", "to")
+PAGE = ("limit", "cursor")
+
+_UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_STEP = re.compile(r"([0-9]{1,9})([smhd])")
+_LIMIT = re.compile(r"[0-9]{1,9}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Which part of a history is asked for."""
+class Query:
+    """Which part of a history is wanted. Times in microseconds since the epoch."""
 
-    from_us: int | None
-    """Inclusive, microseconds since the epoch; None = open."""
-    to_us: int | None
-    """Exclusive; None = open."""
-    limit: int
-    cursor: str | None
+    from_us: int | None = None
+    """Inclusive; None = from the beginning."""
+    to_us: int | None = None
+    """Exclusive; None = up to now."""
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+    step_us: int | None = None
+    """Length of the buckets; None = the samples themselves."""
+    state: State | None = None
+    asset: str | None = None
+    """Id or name of an asset, not looked up yet."""
 
 
-def refuse_unknown(query: Mapping[str, str], *known: str) -> None:
-    """A parameter that would be ignored is an error: the caller meant something by it.
+@dataclass(frozen=True, slots=True)
+class BadQuery:
+    """What is wrong, all of it: names of parameters, each with what to write instead."""
 
-    Raises: Problem.
-    """
-    for name in query:
+    problems: tuple[tuple[str, str], ...]
+
+
+def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Query | BadQuery:
+    """The query that those parameters make; ``known`` are the ones that the endpoint takes."""
+    problems: list[tuple[str, str]] = []
+    values: dict[str, object] = {}
+    for name, texts in given.items():
         if name not in known:
-            names = ", ".join(known) or "none"
-            raise Problem(
-                422,
-                f"the query parameter {name[:100]!r} is not known here",
-                errors=((f"/query/{name[:100]}", f"known are: {names}"),),
-            )
+            problems.append((name, f"unknown parameter; {nearest(name, known)}"))
+        elif len(texts) != 1:
+            problems.append((name, f"given {len(texts)} times; give it once"))
+        else:
+            field, parse = _PARAMETERS[name]
+            try:
+                values[field] = parse(texts[0])
+            except ValueError as wrong:
+                problems.append((name, str(wrong)))
+    if problems:
+        return BadQuery(tuple(problems))
+    query = Query(**values)  # type: ignore[arg-type]
+    if query.from_us is not None and query.to_us is not None and query.from_us >= query.to_us:
+        return BadQuery((("from", "not before `to`; write an earlier time"),))
+    return query
 
 
-def read_span(query: Mapping[str, str]) -> Span:
-    """``from``, ``to``, ``limit`` and ``cursor``. Raises: Problem, naming the parameter."""
-    from_us, to_us = _read_time(query, "from"), _read_time(query, "to")
-    if from_us is not None and to_us is not None and from_us >= to_us:
-        raise bad_parameter("to", "must be later than from")
-    return Span(from_us, to_us, read_limit(query), query.get("cursor"))
-
-
-def read_limit(query: Mapping[str, str]) -> int:
-    """``limit``, 1..1000, default 100. Raises: Problem."""
-    text = query.get("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
-        raise bad_parameter("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def read_step_us(query: Mapping[str, str]) -> int | None:
-    """``step`` such as ``60s``, ``15m``, ``1h`` or ``1d``, microseconds. Raises: Problem."""
-    text = query.get("step")
-    if text is None:
-        return None
-    match = _STEP.fullmatch(text)
-    step_s = int(match[1]) * _STEP_S[match[2]] if match is not None else 0
-    if not MIN_STEP_S <= step_s <= MAX_STEP_S:
-        raise bad_parameter("step", "must be such as 60s, 15m, 1h or 1d, from 1s to 31d")
-    return step_s * 1_000_000
-
-
-def _read_time(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
+def _time(text: str) -> int:
+    if _DATE.fullmatch(text):
+        raise ValueError(f"{text!r} is a date; write a time such as {text}T00:00:00Z")
     try:
-        # A '+' of an offset that was not escaped arrives as a space.
-        return parse_us(text.replace(" ", "+"))
-    except ValueError as error:
-        raise bad_parameter(name, str(error)) from None
+        return parse_us(text)
+    except ValueError as wrong:
+        hint = "; in a URL the + of an offset is written %2B" if " " in text else ""
+        raise ValueError(f"{wrong}{hint}") from None
+
+
+def _limit(text: str) -> int:
+    limit = int(text) if _LIMIT.fullmatch(text) else 0
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(
+            f"{text[:40]!r} is out of range; write a whole number from 1 to {MAX_LIMIT}"
+        )
+    return limit
+
+
+def _cursor(text: str) -> str | None:
+    return text or None
+
+
+def _step(text: str) -> int:
+    found = _STEP.fullmatch(text)
+    step_us = int(found[1]) * _UNITS_US[found[2]] if found else 0
+    if not 0 < step_us <= MAX_STEP_US:
+        raise ValueError(
+            f"{text[:40]!r} is not a step; write a number of s, m, h or d up to 31d, such as 15m"
+        )
+    return step_us
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        known = [state.value for state in State]
+        raise ValueError(f"there is no state {text[:40]!r}; {nearest(text, known)}") from None
+
+
+_PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "from": ("from_us", _time),
+    "to": ("to_us", _time),
+    "limit": ("limit", _limit),
+    "cursor": ("cursor", _cursor),
+    "step": ("step_us", _step),
+    "state": ("state", _state),
+    "asset_id": ("asset", str),
+}

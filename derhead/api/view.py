@@ -1,4 +1,4 @@
-"""What REST needs of the headend: the port that ``derhead.headend.Headend`` fits."""
+"""All that REST needs of the headend: what it reads, and the one thing it can ask for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,36 +11,40 @@ from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.fleet import Fleet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView:
-    """An agent that is connected now."""
+    """An agent that is connected now. Times are microseconds since the epoch, UTC."""
 
     id: str
     site_id: str | None
     asset_ids: tuple[str, ...]
+    """Those granted to its session."""
     session_id: str
     connected_us: int
-    """Microseconds since the epoch, as ``last_seen_us``."""
     last_seen_us: int
     peer: str
     software_version: str
     clock_offset_us: int
-    """The agent's clock minus the headend's, microseconds."""
+    """The agent's clock minus the headend's."""
     outbox_rows: int
     duplicate_id: bool
+    """Several agents seem to use this id."""
 
 
 class HistoryReader(Protocol):
-    """The journal's queries; see ``derhead.history.Journal``."""
+    """The journal's histories, newest first; ``derhead.history`` says more of each.
+
+    Raises: BadCursor, JournalError.
+    """
 
     async def telemetry_history(
         self,
         asset_id: str,
         *,
-        from_us: int | None,
-        to_us: int | None,
+        from_us: int | None = None,
+        to_us: int | None = None,
         limit: int,
-        cursor: str | None,
+        cursor: str | None = None,
     ) -> Page[Sample]: ...
 
     async def telemetry_buckets(
@@ -48,42 +52,42 @@ class HistoryReader(Protocol):
         asset_id: str,
         *,
         step_us: int,
-        from_us: int | None,
-        to_us: int | None,
+        from_us: int | None = None,
+        to_us: int | None = None,
         limit: int,
-        cursor: str | None,
+        cursor: str | None = None,
     ) -> Page[Bucket]: ...
 
     async def dispatch_history(
         self,
         *,
-        asset_id: str | None,
-        state: State | None,
-        from_us: int | None,
-        to_us: int | None,
+        asset_id: str | None = None,
+        state: State | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
         limit: int,
-        cursor: str | None,
+        cursor: str | None = None,
     ) -> Page[Dispatch]: ...
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
 
     async def sessions(
-        self, agent_id: str, *, limit: int, cursor: str | None
+        self, agent_id: str, *, limit: int, cursor: str | None = None
     ) -> Page[SessionRecord]: ...
 
     async def heartbeats(
         self,
         agent_id: str,
         *,
-        from_us: int | None,
-        to_us: int | None,
+        from_us: int | None = None,
+        to_us: int | None = None,
         limit: int,
-        cursor: str | None,
+        cursor: str | None = None,
     ) -> Page[HeartbeatRecord]: ...
 
 
 class HeadendView(Protocol):
-    """The headend as REST sees it."""
+    """The headend, as REST sees it."""
 
     @property
     def fleet(self) -> Fleet: ...
@@ -92,13 +96,13 @@ class HeadendView(Protocol):
     def latest(self) -> LatestTable: ...
 
     @property
-    def history(self) -> HistoryReader: ...
-
-    @property
     def telemetry_period_ms(self) -> int: ...
 
+    @property
+    def history(self) -> HistoryReader: ...
+
     def wall_us(self) -> int:
-        """Now, microseconds since the epoch."""
+        """Now, microseconds since the epoch, UTC."""
 
     def agents(self) -> Sequence[AgentView]:
         """The agents connected now."""
@@ -119,7 +123,7 @@ class HeadendView(Protocol):
         """The dispatch in force, MW."""
 
     async def order(self, order: Order) -> Dispatch:
-        """Takes an order. Raises: JournalError; then there is no dispatch."""
+        """Takes an order; its dispatch is durable. Raises: JournalError; then there is none."""
 
     def failing(self) -> str | None:
-        """Why nothing can be recorded now; None if it can."""
+        """Why the journal takes no records now; None if it does."""

@@ -1,0 +1,230 @@
+"""One HTTP connection: Hypercorn's protocol code on a Trio stream, with a bound on every wait.
+
+Hypercorn's own connection class sends under a shield without end, and leaves connections
+behind that nobody will close: after a refused WebSocket handshake, after a failed answer
+to a pipelined request, or when quart-trio cancels a request while Hypercorn readies the
+connection for the next one. Here a connection is one cancel scope: its deadline moves with
+what the connection does, and whoever wants it closed cancels it.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from derhead.api.limits import HttpLimits
+from derproto.base.runtime import shielded_for
+
+RECEIVE_BYTES = 64 * 1024
+"""Most that is read at once."""
+
+SEND_BYTES = 64 * 1024
+"""Piece of an answer that ``send_s`` is for."""
+
+LINGER_S = 1.0
+"""How long a closing connection reads away what still comes: closed over unread data, TCP
+resets it, and the client may lose the answer."""
+
+
+class Shields:
+    """The shields of all connections, so that a stopping server can end them early."""
+
+    def __init__(self) -> None:
+        self._open: set[trio.CancelScope] = set()
+        self._cut_at = float("inf")
+
+    @contextmanager
+    def open(self, seconds: float) -> Iterator[trio.CancelScope]:
+        """A shield of at most so many seconds, fewer while the server stops."""
+        with shielded_for(min(seconds, max(0.0, self._cut_at - trio.current_time()))) as scope:
+            self._open.add(scope)
+            try:
+                yield scope
+            finally:
+                self._open.discard(scope)
+
+    def cut_after(self, seconds: float) -> None:
+        """Ends all shields, present and future, so many seconds from now at the latest."""
+        self._cut_at = min(self._cut_at, trio.current_time() + seconds)
+        for scope in self._open:
+            scope.deadline = min(scope.deadline, self._cut_at)
+
+
+class Counters(Protocol):
+    """What a connection counts."""
+
+    send_timeouts: int
+
+
+class Connection:
+    """Serves one stream until either side ends it.
+
+    ``app`` is any ASGI app; its lifespan is not run. A stream without a socket (in memory)
+    has no client address.
+    """
+
+    def __init__(
+        self,
+        app: ASGIFramework,
+        stream: trio.abc.Stream,
+        *,
+        config: Config,
+        context: WorkerContext,
+        limits: HttpLimits,
+        shields: Shields,
+        counters: Counters,
+    ) -> None:
+        self._app = app
+        self._stream = stream
+        self._config = config
+        self._context = context
+        self._limits = limits
+        self._shields = shields
+        self._counters = counters
+        self._scope = trio.CancelScope()
+        self._send_lock = trio.Lock()
+        self._idle = True
+        self._reads = True
+
+    async def run(self) -> None:
+        """Serves requests until the connection's end, and closes the stream.
+
+        Raises: ExceptionGroup of whatever a malformed request made Hypercorn raise.
+        Cancellation: ends requests at once; an answer's last bytes get a bounded moment.
+        """
+        self._set_idle(True)
+        try:
+            with self._scope:
+                async with TaskGroup() as tasks:
+                    await self._serve(tasks)
+                    self._scope.cancel()
+        finally:
+            await self._close()
+
+    def finish(self) -> None:
+        """Closes the connection now if it is idle, else after the answers on their way."""
+        # Hypercorn looks at context.terminated before it readies a connection for more.
+        if self._idle:
+            self._scope.cancel()
+
+    async def _serve(self, tasks: TaskGroup) -> None:
+        client, server = _addresses(self._stream)
+        protocol = ProtocolWrapper(
+            self._run_app,
+            self._config,
+            self._context,
+            tasks,
+            ConnectionState({}),
+            False,
+            client,
+            server,
+            self._take,
+            "http/1.1",
+        )
+        await protocol.initiate()
+        data = b"?"
+        while data:
+            try:
+                data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                break
+            await protocol.handle(RawData(data))
+        await protocol.handle(Closed())
+
+    # --- what the protocol wants ----------------------------------------------------
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case RawData():
+                await self._send(event.data)
+            case Updated():
+                self._set_idle(event.idle)
+            case Closed():
+                self._scope.cancel()
+
+    def _set_idle(self, idle: bool) -> None:
+        self._idle = idle
+        wait_s = self._limits.idle_s if idle else self._limits.response_s
+        self._scope.deadline = trio.current_time() + wait_s
+        if idle and self._context.terminated.is_set():
+            self._scope.cancel()
+
+    async def _send(self, data: bytes) -> None:
+        async with self._send_lock:
+            for start in range(0, len(data), SEND_BYTES):
+                try:
+                    with trio.fail_after(self._limits.send_s):
+                        await self._stream.send_all(data[start : start + SEND_BYTES])
+                except trio.TooSlowError:
+                    self._counters.send_timeouts += 1
+                    self._drop()
+                    return
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self._drop()
+                    return
+                if not self._idle:
+                    self._scope.deadline = trio.current_time() + self._limits.response_s
+
+    def _drop(self) -> None:
+        """Closes the connection to a client that does not read, or is gone."""
+        self._reads = False
+        self._scope.cancel()
+
+    async def _run_app(
+        self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any
+    ) -> None:
+        async def send_whole(message: Any) -> None:
+            if message.get("more_body", False):
+                await send(message)
+                return
+            # With an answer's last message Hypercorn readies the connection for the next
+            # request, and tells the app that the client is gone: quart-trio then cancels
+            # this very task, and half done the connection would wait for ever.
+            with self._shields.open(self._limits.send_s) as shield:
+                await send(message)
+            if shield.cancelled_caught:
+                self._counters.send_timeouts += 1
+                self._drop()
+
+        await self._app(scope, receive, send_whole)
+
+    # --- the end --------------------------------------------------------------------
+
+    async def _close(self) -> None:
+        if self._reads and isinstance(self._stream, trio.abc.HalfCloseableStream):
+            with self._shields.open(LINGER_S):
+                try:
+                    await self._stream.send_eof()
+                    while await self._stream.receive_some(RECEIVE_BYTES):
+                        pass
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self._reads = False
+        await trio.aclose_forcefully(self._stream)
+
+
+Address = tuple[str, int] | None
+
+
+def _addresses(stream: trio.abc.Stream) -> tuple[Address, Address]:
+    """The client's and the server's address; None where there is none."""
+    if not isinstance(stream, trio.SocketStream):
+        return None, None
+    family: int = stream.socket.family
+    try:
+        peer = stream.socket.getpeername()
+    except OSError:
+        # Reset before it was served; reading will say so.
+        return None, None
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None, None
+    own = stream.socket.getsockname()
+    return parse_socket_addr(family, peer[:2]), parse_socket_addr(family, own[:2])

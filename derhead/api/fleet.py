@@ -1,0 +1,47 @@
+"""``/assets``, ``/agents`` and ``/healthz``: what there is, and who is there."""
+
+from quart import Blueprint, Response
+
+from derhead.api.lookups import read_query
+from derhead.api.params import PAGE
+from derhead.api.replies import Refused, reply, reply_items
+from derhead.api.shapes import agent_shape, asset_shape, session_shape
+from derhead.api.view import HeadendView
+
+
+def fleet_routes(view: HeadendView) -> Blueprint:
+    """Endpoints that show fleet and agents."""
+    routes = Blueprint("fleet", __name__)
+
+    @routes.get("/assets")
+    async def list_assets() -> Response:
+        return await reply_items(
+            asset_shape(
+                asset,
+                view.fleet.sites[asset.site_id],
+                agent_id=view.last_holder(asset.id),
+                online=view.holder(asset.id) is not None,
+            )
+            for asset in view.fleet.assets.values()
+        )
+
+    @routes.get("/agents")
+    async def list_agents() -> Response:
+        return await reply_items(agent_shape(agent) for agent in view.agents())
+
+    @routes.get("/agents/<agent_id>/sessions")
+    async def list_sessions(agent_id: str) -> Response:
+        query = read_query(PAGE)
+        if not view.knows_agent(agent_id):
+            raise Refused(404, f"no agent {agent_id[:80]!r} ever connected")
+        page = await view.history.sessions(agent_id, limit=query.limit, cursor=query.cursor)
+        return await reply_items(map(session_shape, page.items), page.next_cursor)
+
+    @routes.get("/healthz")
+    async def tell_health() -> Response:
+        failing = view.failing()
+        if failing is not None:
+            return reply({"status": "failing", "journal": failing}, 503)
+        return reply({"status": "ok"})
+
+    return routes

@@ -1,0 +1,46 @@
+"""What several endpoints look up: the query, an asset, an agent. A miss ends the request."""
+
+from collections.abc import Collection
+
+from quart import request
+
+from derhead.api.params import BadQuery, Query, parse_query
+from derhead.api.replies import Refused
+from derhead.api.view import HeadendView
+from derproto.base.fleet import Asset, Fleet
+
+
+def read_query(known: Collection[str]) -> Query:
+    """The request's query. Raises: Refused (422) naming every parameter that is wrong."""
+    query = parse_query(request.args.to_dict(flat=False), known)
+    if isinstance(query, BadQuery):
+        errors = [
+            ("/query/" + name.replace("~", "~0").replace("/", "~1"), detail)
+            for name, detail in query.problems
+        ]
+        raise Refused(422, "the query cannot be used", errors)
+    return query
+
+
+def find_asset(fleet: Fleet, id_or_name: str) -> Asset:
+    """The asset of that id or name. Raises: Refused (404)."""
+    asset = fleet.find_asset(id_or_name)
+    if asset is None:
+        raise Refused(
+            404, f"no asset has the id or name {id_or_name[:80]!r}; GET /assets lists them"
+        )
+    return asset
+
+
+def find_agent(view: HeadendView, agent_or_asset: str) -> str | None:
+    """That agent, or the one that holds that asset or held it last; None if none ever did.
+
+    Raises: Refused (404) where it is neither.
+    """
+    if view.knows_agent(agent_or_asset):
+        return agent_or_asset
+    asset = view.fleet.find_asset(agent_or_asset)
+    if asset is None:
+        known = "GET /agents and GET /assets list what there is"
+        raise Refused(404, f"no agent or asset is called {agent_or_asset[:80]!r}; {known}")
+    return view.holder(asset.id) or view.last_holder(asset.id)

@@ -1,0 +1,81 @@
+"""Answers: JSON, lists of it, and problems (RFC 9457)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from urllib.parse import quote
+
+import trio
+from quart import Response, has_websocket_context, request, websocket
+
+from derhead.api.shapes import Json
+
+ITEMS_A_TURN = 200
+"""Items of a list that are rendered before other tasks get their turn: about 2 ms."""
+
+RETRY_AFTER_S = 5
+"""What a caller is told whom the journal's failure keeps from being served."""
+
+FieldErrors = Iterable[tuple[str, str]]
+"""JSON pointers, each with what is wrong there and what to write instead."""
+
+
+class Refused(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(self, status: int, detail: str, errors: FieldErrors = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = tuple(errors)
+
+
+def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return _response(_dump(body), status, "application/json", headers)
+
+
+async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
+    """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
+    rendered = []
+    for index, item in enumerate(items):
+        if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
+            await trio.lowlevel.checkpoint()
+        rendered.append(_dump(item))
+    text = f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
+    return _response(text, 200, "application/json", None)
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: FieldErrors = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An ``application/problem+json`` answer to the request at hand."""
+    path = websocket.path if has_websocket_context() else request.path
+    body: Json = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": quote(path),
+        "errors": [{"pointer": pointer, "detail": text} for pointer, text in errors],
+    }
+    return _response(_dump(body), status, "application/problem+json", headers)
+
+
+def _dump(body: Json) -> str:
+    return json.dumps(body, allow_nan=False, separators=(",", ":"))
+
+
+def _response(
+    text: str, status: int, content_type: str, headers: Mapping[str, str] | None
+) -> Response:
+    response = Response(text, status=status, content_type=content_type)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # Telemetry is stale before a cache would be.
+    response.headers["Cache-Control"] = "no-store"
+    for name, value in (headers or {}).items():
+        response.headers[name] = value
+    return response

@@ -1,0 +1,167 @@
+"""Our own accept loop around Hypercorn's protocol code: each connection has a border.
+
+Hypercorn's own ``serve`` lets an exception that one malformed request raises end the whole
+server, and with it the process.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.worker_context import WorkerContext
+from quart import Quart
+
+from derhead.api.connection import Connection, Shields
+from derhead.api.limits import HttpLimits
+
+log = logging.getLogger(__name__)
+
+H2_STREAMS = 32
+"""Requests that one HTTP/2 connection may have open. Above it the client breaks the protocol."""
+
+Listener = trio.abc.Listener[trio.abc.Stream]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpStatistics:
+    """Connections since the start, and how many are open now."""
+
+    open: int
+    accepted: int
+    refused: int
+    """Closed at once, since ``max_connections`` were open."""
+    failed: int
+    """Ended by an exception: malformed requests that Hypercorn does not expect."""
+    send_timeouts: int
+    """Closed because the client did not read its answer."""
+
+
+class HttpServer:
+    """An app on listeners; see ``serve_http``."""
+
+    def __init__(self, app: Quart, limits: HttpLimits) -> None:
+        limits.apply(app)
+        self._app = app
+        self._limits = limits
+        self._config = _hypercorn_config()
+        self._context = WorkerContext(None)
+        self._shields = Shields()
+        self._open: set[Connection] = set()
+        self._accepted = self._refused = self._failed = 0
+        self._full = False
+        self.send_timeouts = 0
+
+    def statistics(self) -> HttpStatistics:
+        return HttpStatistics(
+            open=len(self._open),
+            accepted=self._accepted,
+            refused=self._refused,
+            failed=self._failed,
+            send_timeouts=self.send_timeouts,
+        )
+
+    async def serve(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        stopping: trio.Event,
+        task_status: trio.TaskStatus["HttpServer"],
+    ) -> None:
+        """See ``serve_http``."""
+        async with trio.open_nursery() as connections:
+            try:
+                async with trio.open_nursery() as accepting:
+                    await accepting.start(
+                        partial(
+                            trio.serve_listeners,
+                            self._serve_connection,
+                            list(listeners),
+                            handler_nursery=connections,
+                        )
+                    )
+                    task_status.started(self)
+                    await stopping.wait()
+                    accepting.cancel_scope.cancel()
+                await self._context.terminated.set()
+                for connection in self._open:
+                    connection.finish()
+            finally:
+                connections.cancel_scope.deadline = trio.current_time() + self._limits.grace_s
+                self._shields.cut_after(self._limits.grace_s)
+
+    async def _serve_connection(self, stream: trio.abc.Stream) -> None:
+        if len(self._open) >= self._limits.max_connections:
+            self._refuse()
+            await trio.aclose_forcefully(stream)
+            return
+        self._full = False
+        self._accepted += 1
+        connection = Connection(
+            self._app,
+            stream,
+            config=self._config,
+            context=self._context,
+            limits=self._limits,
+            shields=self._shields,
+            counters=self,
+        )
+        self._open.add(connection)
+        try:
+            await connection.run()
+        except* Exception as group:  # noqa: BLE001 - the border: no request ends the process
+            self._failed += 1
+            log.warning("a connection was dropped: %s", _first(group))
+        finally:
+            self._open.discard(connection)
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        if not self._full:
+            log.warning("%d HTTP connections are open; more are refused", len(self._open))
+        self._full = True
+
+
+async def serve_http(
+    app: Quart,
+    listeners: Sequence[Listener],
+    *,
+    limits: HttpLimits | None = None,
+    stopping: trio.Event | None = None,
+    task_status: trio.TaskStatus[HttpServer] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves the app over cleartext HTTP/1.1 and HTTP/2 until ``stopping`` is set, or cancelled.
+
+    No request ends it: what a connection raises is counted, logged, and ends that
+    connection only. Started with an ``HttpServer``, whose ``statistics()`` tell.
+
+    Resource handling: closes the listeners, and every stream that they gave. The app's
+    lifespan is not run: what an app here needs has its owner in the daemon.
+    When stopping: no more connections are accepted, idle ones are closed, and open requests
+    get ``grace_s`` to be answered. Cancellation: open requests are cancelled, and the bytes
+    of answers under way get ``grace_s``. Either way it ends in that time.
+    """
+    await HttpServer(app, limits or HttpLimits()).serve(
+        listeners,
+        stopping=trio.Event() if stopping is None else stopping,
+        task_status=task_status,
+    )
+
+
+def _hypercorn_config() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = log
+    config.include_server_header = False
+    config.h2_max_concurrent_streams = H2_STREAMS
+    return config
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> str:
+    """The first error of a group of groups, in one line."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return repr(error)
