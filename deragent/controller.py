@@ -97,12 +97,16 @@ class Controller:
         else:
             self._step(orders.Applied(command.dispatch_id, told_mw))
 
-    async def _return_to_default(self, mw: float) -> bool:
+    async def _return_to_default(self, mw: float | None) -> bool:
         try:
             with trio.fail_after(TELL_TIMEOUT_S):
-                await self._device.apply(mw)
+                if mw is None:
+                    await self._device.release()
+                else:
+                    await self._device.apply(mw)
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
-            log.error("%s did not take its default of %g MW: %s", self._name, mw, detail)
+            default = "own control" if mw is None else f"{mw:g} MW"
+            log.error("%s did not take its default, %s: %s", self._name, default, detail)
             return False
         return True

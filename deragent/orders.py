@@ -66,7 +66,8 @@ class Apply:
 class ReturnToDefault:
     """Effect: tell the device its default; answer with ``DefaultTaken`` or ``DefaultFailed``."""
 
-    mw: float
+    mw: float | None
+    """None = release it to its own control."""
 
 
 Effect = Report | Apply | ReturnToDefault

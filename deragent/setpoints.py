@@ -63,7 +63,8 @@ class Timeline:
     """All orders of one asset."""
 
     limits: Limits
-    default_mw: float
+    default_mw: float | None
+    """MW; None = the device is released to its own control."""
     held: tuple[Order, ...] = ()
     """Orders that wait or are in force; their windows do not overlap."""
     in_force: str | None = None

@@ -133,19 +133,19 @@ def _pick(values: tuple[float, ...], rng: random.Random) -> float:
     return values[int(rng.random() * len(values))]
 
 
-def _range_mw(kind: AssetKind, rated_mw: float) -> tuple[Limits, float]:
-    """What it may be told, and what it is told when nothing else is: not held back, or idle."""
+def _range_mw(kind: AssetKind, rated_mw: float) -> tuple[Limits, float | None]:
+    """What it may be told, and its default: its own control, or idle."""
     match kind:
         case AssetKind.SOLAR:
-            return Limits(0.0, rated_mw), rated_mw
+            return Limits(0.0, rated_mw), None
         case AssetKind.GENERATOR:
             return Limits(0.0, rated_mw), 0.0
         case AssetKind.BATTERY:
             return Limits(-rated_mw, rated_mw), 0.0
         case AssetKind.EV_CHARGER:
-            return Limits(-rated_mw, 0.0), -rated_mw
+            return Limits(-rated_mw, 0.0), None
         case AssetKind.LOAD:
-            return Limits(-rated_mw, 0.0), -0.5 * rated_mw
+            return Limits(-rated_mw, 0.0), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -28,7 +29,7 @@ def test_telemetry_is_seen_within_a_period_and_a_second(tmp_path: Path) -> None:
         for asset_id in (BATTERY, SOLAR):
             world.start_agent(asset_id)
         for asset_id in (BATTERY, SOLAR):
-            eventually("a first sample", lambda asset_id=asset_id: measured(world, asset_id))
+            eventually("a first sample", partial(measured, world, asset_id))
         oldest = 0.0
         seen = set()
         until = time.monotonic() + 9

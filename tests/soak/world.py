@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import trio
 from trio.testing import MockClock
@@ -70,12 +71,11 @@ def deterministic_trio(seed: int) -> Iterator[None]:
     """Trio's scheduler shuffles what is runnable; here, with dice of our own."""
     from trio._core import _run
 
-    shuffled, deterministic = _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING
-    _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = random.Random(seed), True
-    try:
+    with (
+        patch.object(_run, "_r", random.Random(seed)),
+        patch.object(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
+    ):
         yield
-    finally:
-        _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = shuffled, deterministic
 
 
 async def _live(folder: Path, agents: int, seconds: float, seed: int, account: Account) -> None:

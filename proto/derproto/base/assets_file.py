@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from derproto.base.assets_text import render_fleet
 from derproto.base.device_options import read_device
 from derproto.base.fleet import (
+    OWN_CONTROL,
     Asset,
     AssetKind,
     DeviceSpec,
@@ -126,7 +127,7 @@ class _FleetReader:
         kind = section.require("kind", _KIND, f"write one of: {', '.join(AssetKind)}")
         rated_mw = section.require("rated_mw", _RATED, "write its greatest power, in MW")
         limits = _limits(section, kind, rated_mw)
-        default_mw = _default_mw(section, limits)
+        default_mw = _default_mw(section, kind, limits)
         tolerance_pct = section.read("tolerance_pct", _TOLERANCE, 5.0)
         failsafe = _failsafe(section)
         agent = section.optional("agent", AGENT)
@@ -135,7 +136,7 @@ class _FleetReader:
         # None here is wrong and has been noted: this asset will not be used.
         if name is None or site_id is None or kind is None or rated_mw is None or limits is None:
             return
-        if default_mw is None or tolerance_pct is None or failsafe is None or device is None:
+        if tolerance_pct is None or failsafe is None or device is None:
             return
         self.assets[asset_id] = Asset(
             id=asset_id,
@@ -227,8 +228,11 @@ def _limits(section: Section, kind: AssetKind | None, rated_mw: float | None) ->
     return None if low is None or high is None else Limits(low, high)
 
 
-def _default_mw(section: Section, limits: Limits | None) -> float | None:
-    default_mw = section.read("default_mw", _MW, 0.0)
+def _default_mw(section: Section, kind: AssetKind | None, limits: Limits | None) -> float | None:
+    """What is written; left out, 0 MW, or None for kinds that go their own way."""
+    default_mw = section.optional("default_mw", _MW)
+    if default_mw is None and kind not in OWN_CONTROL and section.value("default_mw") is None:
+        default_mw = 0.0
     if default_mw is not None and limits is not None and default_mw not in limits:
         where = "" if section.value("default_mw") is not None else ", which holds if left out,"
         section.complain(

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from derproto.base.fleet import Asset, DeviceSpec, Failsafe, Fleet, Site
+from derproto.base.fleet import OWN_CONTROL, Asset, DeviceSpec, Failsafe, Fleet, Site
 from derproto.base.kinds import plain_value
 
 HEADER = """\
@@ -55,7 +55,7 @@ def _asset(asset: Asset, site_name: str) -> dict[str, object]:
         "min_mw": _number(asset.limits.min_mw),
         "max_mw": _number(asset.limits.max_mw),
     }
-    if asset.default_mw != 0.0:
+    if asset.default_mw is not None and (asset.default_mw != 0.0 or asset.kind in OWN_CONTROL):
         entry["default_mw"] = _number(asset.default_mw)
     if asset.tolerance_pct != 5.0:
         entry["tolerance_pct"] = _number(asset.tolerance_pct)

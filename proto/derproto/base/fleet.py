@@ -16,6 +16,11 @@ class AssetKind(StrEnum):
     GENERATOR = "generator"
 
 
+OWN_CONTROL = frozenset({AssetKind.SOLAR, AssetKind.EV_CHARGER, AssetKind.LOAD})
+"""Kinds that go their own way when nobody orders anything: holding sun or demand at 0 MW
+after a dispatch would be a second order that nobody gave."""
+
+
 class FailsafeAction(StrEnum):
     """What an agent does with an asset once the headend has been silent too long."""
 
@@ -80,8 +85,9 @@ class Asset:
     rated_mw: float
     """Greatest magnitude of its active power, MW, above 0."""
     limits: Limits
-    default_mw: float = 0.0
-    """What it is told at the end of a setpoint's window, MW."""
+    default_mw: float | None = 0.0
+    """What it is told at the end of a setpoint's window, MW; None = nothing, it is given back
+    to its own control."""
     tolerance_pct: float = 5.0
     """How near to a setpoint counts as reached, % of ``rated_mw``."""
     failsafe: Failsafe = Failsafe()

@@ -7,9 +7,8 @@ and wall time follows Trio's time.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -39,9 +38,7 @@ class Runtime:
     """The one way to do blocking work."""
 
 
-async def _in_thread(
-    work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
-) -> T:
+async def _in_thread(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:
     return await trio.to_thread.run_sync(work, limiter=limiter)
 
 

@@ -28,13 +28,18 @@ class Bench:
     board: Board | None = None
 
     async def start_agent(
-        self, *, assets: int = 1, outbox_rows: int = 10_000, seed: int = 1
+        self,
+        *,
+        assets: int = 1,
+        outbox_rows: int = 10_000,
+        seed: int = 1,
+        default_mw: float | None = 0.0,
     ) -> None:
         """Starts an agent with so many batteries."""
 
         async def run(task_status: trio.TaskStatus[Board]) -> None:
             await run_agent(
-                plan(assets),
+                plan(assets, default_mw=default_mw),
                 runtime=virtual_runtime(START_US),
                 dial=lambda: self.network.connect("headend"),
                 rng=random.Random(seed),

@@ -19,7 +19,7 @@ START_US = 1_767_268_800_000_000
 """2026-01-01T12:00:00Z."""
 
 
-def asset(number: int, *, default_mw: float = 0.0) -> Asset:
+def asset(number: int, *, default_mw: float | None = 0.0) -> Asset:
     """A battery of 2 MW."""
     return Asset(
         id=f"00000000-0000-4000-8000-{number:012d}",
@@ -33,9 +33,10 @@ def asset(number: int, *, default_mw: float = 0.0) -> Asset:
     )
 
 
-def plan(assets: int = 1) -> AgentPlan:
+def plan(assets: int = 1, *, default_mw: float | None = 0.0) -> AgentPlan:
     """An agent with that many batteries."""
-    return AgentPlan("agent-1", None, tuple(asset(n) for n in range(assets)))
+    batteries = tuple(asset(n, default_mw=default_mw) for n in range(assets))
+    return AgentPlan("agent-1", None, batteries)
 
 
 class FakeDevice:
@@ -44,8 +45,8 @@ class FakeDevice:
     def __init__(self, asset: Asset) -> None:
         self.limits = asset.limits
         self.mw = 0.0
-        self.told: list[tuple[float, float]] = []
-        """(Trio's time to 0.1 s, MW) of each apply that succeeded."""
+        self.told: list[tuple[float, float | None]] = []
+        """(Trio's time to 0.1 s, MW) of each apply that succeeded; None for a release."""
         self.reads = 0
         self.broken = False
         self.hung = False
@@ -63,6 +64,7 @@ class FakeDevice:
 
     async def release(self) -> None:
         await self._answer()
+        self.told.append((round(trio.current_time(), 1), None))
 
     async def _answer(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -40,6 +40,18 @@ async def test_a_setpoint_from_its_arrival_to_its_end(
     ]
 
 
+async def test_an_asset_without_a_default_is_given_back_to_its_own_control(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent(default_mw=None)
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(100)
+    await session.order("d1", 1.5, seconds=600)
+    await trio.sleep(1000)
+    assert bench.devices[0].told == [(100, 1.5), (700, None)]
+    assert session.states == [RECEIVED, STARTED, COMPLETED]
+
+
 async def test_an_order_without_end_holds_until_cancelled(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

@@ -374,21 +374,24 @@ def test_the_offered_id_is_one_that_the_file_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "limits"),
+    ("kind", "limits", "default_mw"),
     [
-        ("solar", Limits(0, 2)),
-        ("generator", Limits(0, 2)),
-        ("battery", Limits(-2, 2)),
-        ("load", Limits(-2, 0)),
-        ("ev_charger", Limits(-2, 0)),
+        ("solar", Limits(0, 2), None),
+        ("generator", Limits(0, 2), 0.0),
+        ("battery", Limits(-2, 2), 0.0),
+        ("load", Limits(-2, 0), None),
+        ("ev_charger", Limits(-2, 0), None),
     ],
 )
-def test_limits_left_out_follow_the_kind(tmp_path: Path, kind: str, limits: Limits) -> None:
+def test_limits_and_default_left_out_follow_the_kind(
+    tmp_path: Path, kind: str, limits: Limits, default_mw: float | None
+) -> None:
     path = tmp_path / "assets.yaml"
     path.write_text(one_asset("", kind=kind), encoding="utf-8")
     asset = load_fleet(path).assets[ASSET]
     assert (asset.kind, asset.limits) == (AssetKind(kind), limits)
-    assert (asset.default_mw, asset.tolerance_pct, asset.failsafe) == (0.0, 5.0, Failsafe())
+    assert asset.default_mw == default_mw
+    assert (asset.tolerance_pct, asset.failsafe) == (5.0, Failsafe())
     assert (asset.device.driver, dict(asset.device.options)) == ("simulated", {})
 
 

@@ -1,6 +1,7 @@
 """Telemetry messages: taken, refused or broken."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,11 @@ ASSET = Asset(
 )
 
 
-def read(max_rows: int = 100, **columns: object) -> Rows | Broken:
-    fields: dict[str, object] = {"boot_id": 9, "first_seq": 1, **columns}
+def read(**columns: Any) -> Rows | Broken:
+    max_rows = columns.pop("max_rows", 100)
+    fields: dict[str, Any] = {"boot_id": 9, "first_seq": 1, **columns}
     return read_rows(
-        Telemetry(**fields),  # type: ignore[arg-type]
+        Telemetry(**fields),
         agent_id="x",
         granted={1: ASSET},
         claimed=3,
@@ -32,7 +34,7 @@ def read(max_rows: int = 100, **columns: object) -> Rows | Broken:
     )
 
 
-def rows(**columns: object) -> Rows:
+def rows(**columns: Any) -> Rows:
     taken = read(**columns)
     assert isinstance(taken, Rows)
     return taken
@@ -136,6 +138,6 @@ def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: 
 )
 def test_broken_framing_names_its_field(columns: dict[str, object], names: str) -> None:
     fields: dict[str, object] = {"asset_index": [1], "ts_us": [NOW], "p_mw": [0.0], **columns}
-    broken = read(**fields)  # type: ignore[arg-type]
+    broken = read(**fields)
     assert isinstance(broken, Broken)
     assert broken.detail.startswith(names)
