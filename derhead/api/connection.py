@@ -91,6 +91,7 @@ class Connection:
         self._shields = shields
         self._counters = counters
         self._scope = trio.CancelScope()
+        self._ending: set[trio.CancelScope] = set()
         self._send_lock = trio.Lock()
         self._idle = True
         self._reads = True
@@ -106,7 +107,7 @@ class Connection:
             with self._scope:
                 async with TaskGroup() as tasks:
                     await self._serve(tasks)
-                    self._scope.cancel()
+                    self._end()
         finally:
             await self._close()
 
@@ -114,7 +115,7 @@ class Connection:
         """Closes the connection now if it is idle, else after the answers on their way."""
         # Hypercorn looks at context.terminated before it readies a connection for more.
         if self._idle:
-            self._scope.cancel()
+            self._end()
 
     async def _serve(self, tasks: TaskGroup) -> None:
         client, server = _addresses(self._stream)
@@ -149,14 +150,14 @@ class Connection:
             case Updated():
                 self._set_idle(event.idle)
             case Closed():
-                self._scope.cancel()
+                self._end()
 
     def _set_idle(self, idle: bool) -> None:
         self._idle = idle
         wait_s = self._limits.idle_s if idle else self._limits.response_s
         self._scope.deadline = trio.current_time() + wait_s
         if idle and self._context.terminated.is_set():
-            self._scope.cancel()
+            self._end()
 
     async def _send(self, data: bytes) -> None:
         async with self._send_lock:
@@ -177,12 +178,20 @@ class Connection:
     def _drop(self) -> None:
         """Closes the connection to a client that does not read, or is gone."""
         self._reads = False
+        self._end()
+
+    def _end(self) -> None:
+        """Cancels all that the connection does; an answer's end that nobody waits for, too."""
         self._scope.cancel()
+        for shield in self._ending:
+            shield.cancel()
 
     async def _run_app(
         self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any
     ) -> None:
         async def send_whole(message: Any) -> None:
+            # Nothing more for a client that is gone: buffering it would be no checkpoint.
+            await trio.lowlevel.checkpoint_if_cancelled()
             if message.get("more_body", False):
                 await send(message)
                 return
@@ -190,8 +199,12 @@ class Connection:
             # request, and tells the app that the client is gone: quart-trio then cancels
             # this very task, and half done the connection would wait for ever.
             with self._shields.open(self._limits.send_s) as shield:
-                await send(message)
-            if shield.cancelled_caught:
+                self._ending.add(shield)
+                try:
+                    await send(message)
+                finally:
+                    self._ending.discard(shield)
+            if shield.cancelled_caught and not self._scope.cancel_called:
                 self._counters.send_timeouts += 1
                 self._drop()
 

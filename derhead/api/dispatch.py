@@ -36,6 +36,7 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
 
     @routes.post("/dispatch")
     async def take_order() -> Response:
+        read_query(())
         order = await read_order()
         failing = view.failing()
         if failing is not None:
@@ -61,6 +62,7 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/dispatch/<dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:
+        read_query(())
         dispatch = await view.history.dispatch(dispatch_id.lower())
         if dispatch is None:
             raise Refused(404, f"no dispatch has the id {dispatch_id[:80]!r}")

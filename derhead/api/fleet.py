@@ -15,6 +15,7 @@ def fleet_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/assets")
     async def list_assets() -> Response:
+        read_query(())
         return await reply_items(
             asset_shape(
                 asset,
@@ -27,6 +28,7 @@ def fleet_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/agents")
     async def list_agents() -> Response:
+        read_query(())
         return await reply_items(agent_shape(agent) for agent in view.agents())
 
     @routes.get("/agents/<agent_id>/sessions")

@@ -15,6 +15,7 @@ def heartbeat_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/heartbeat/<agent_or_asset>")
     async def show_heartbeat(agent_or_asset: str) -> Response:
+        read_query(())
         agent_id = find_agent(view, agent_or_asset)
         heartbeat = None if agent_id is None else view.heartbeat(agent_id)
         return reply(heartbeat_shape(agent_id, heartbeat, now_us=view.wall_us()))

@@ -57,7 +57,8 @@ def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Q
     values: dict[str, object] = {}
     for name, texts in given.items():
         if name not in known:
-            problems.append((name, f"unknown parameter; {nearest(name, known)}"))
+            advice = nearest(name, known) if known else "there are none here; leave it out"
+            problems.append((name, f"unknown parameter; {advice}"))
         elif len(texts) != 1:
             problems.append((name, f"given {len(texts)} times; give it once"))
         else:

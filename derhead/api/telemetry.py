@@ -26,10 +26,12 @@ def telemetry_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/telemetry")
     async def list_latest() -> Response:
+        read_query(())
         return await reply_items(map(latest, view.fleet.assets.values()))
 
     @routes.get("/telemetry/<asset>")
     async def show_latest(asset: str) -> Response:
+        read_query(())
         return reply(latest(find_asset(view.fleet, asset)))
 
     @routes.get("/telemetry/<asset>/history")

@@ -1,0 +1,212 @@
+"""A small headend for REST to look at: three assets at one site, two agents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from derhead.api import AgentView
+from derhead.dispatch import Dispatch, Order, State, StateChange
+from derhead.errors import JournalError
+from derhead.history import BadCursor, Page
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Bucket, LatestTable, Sample
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.base.timefmt import parse_us
+
+NOW = parse_us("2026-01-31T12:00:00Z")
+SITE = "0f0e0d0c-0000-4000-8000-000000000000"
+SOLAR, BATTERY, SILENT = (f"0f0e0d0c-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+DISPATCH = "d0d0d0d0-0000-4000-8000-000000000000"
+NEXT = "next"
+"""The cursor that every page here ends with, and the only one accepted."""
+
+
+def make_fleet() -> Fleet:
+    assets = [
+        Asset(SOLAR, "roof", SITE, AssetKind.SOLAR, 2.0, Limits(0.0, 2.0)),
+        Asset(BATTERY, "battery-1", SITE, AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0)),
+        Asset(SILENT, "pump", SITE, AssetKind.LOAD, 0.5, Limits(-0.5, 0.0)),
+    ]
+    return Fleet({SITE: Site(SITE, "Alamosa")}, {asset.id: asset for asset in assets})
+
+
+SAMPLE = Sample(
+    asset_id=BATTERY,
+    agent_id="agent-1",
+    boot_id=7,
+    seq=1,
+    ts_us=NOW - 2_500_000,
+    received_us=NOW - 2_400_000,
+    p_mw=-0.25,
+    soc=0.5,
+    frequency_hz=59.98,
+    status=4,
+    quality=1 | 8,
+    setpoint_mw=-0.3,
+)
+AGENT = AgentView(
+    id="agent-1",
+    site_id=SITE,
+    asset_ids=(SOLAR, BATTERY),
+    session_id="5e550000-0000-4000-8000-000000000000",
+    connected_us=NOW - 60_000_000,
+    last_seen_us=NOW - 500_000,
+    peer="127.0.0.1:40000",
+    software_version="0.1.0",
+    clock_offset_us=-1500,
+    outbox_rows=3,
+    duplicate_id=False,
+)
+HEARTBEAT = HeartbeatRecord(
+    "agent-1", NOW - 9_000_000, NOW - 8_000_000, 60_500, 3, 0, ((BATTERY, "ok"),)
+)
+SESSION = SessionRecord(
+    session_id=AGENT.session_id,
+    agent_id="agent-1",
+    site_id=SITE,
+    asset_ids=(SOLAR, BATTERY),
+    connected_us=NOW - 60_000_000,
+    peer="127.0.0.1:40000",
+    software_version="0.1.0",
+    boot_id=7,
+    ended_us=NOW - 1_000_000,
+    end_reason="silent",
+    messages=20,
+    samples=30,
+)
+DISPATCHED = Dispatch(
+    id=DISPATCH,
+    asset_id=BATTERY,
+    mw=-0.5,
+    created_us=NOW,
+    start_us=NOW,
+    duration_us=60_000_000,
+    priority=128,
+    state=State.STARTED,
+    applied_mw=-0.45,
+    states=(StateChange(State.PENDING, NOW), StateChange(State.STARTED, NOW + 250_000)),
+)
+BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
+
+
+@dataclass
+class FakeHistory:
+    """Answers each query with one record, and keeps what it was asked."""
+
+    asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    error: Exception | None = None
+
+    def _ask(self, query: str, **arguments: object) -> None:
+        self.asked.append((query, arguments))
+        if self.error is not None:
+            raise self.error
+        if arguments.get("cursor") not in (None, NEXT):
+            raise BadCursor("the cursor is not one that this server gave out")
+
+    async def telemetry_history(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[Sample]:
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("telemetry_history", asset_id=asset_id, **span)
+        return Page((replace(SAMPLE, asset_id=asset_id),), NEXT)
+
+    async def telemetry_buckets(
+        self,
+        asset_id: str,
+        *,
+        step_us: int,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[Bucket]:
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("telemetry_buckets", asset_id=asset_id, step_us=step_us, **span)
+        return Page((BUCKET,), None)
+
+    async def dispatch_history(
+        self,
+        *,
+        asset_id: str | None = None,
+        state: State | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[Dispatch]:
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("dispatch_history", asset_id=asset_id, state=state, **span)
+        return Page((DISPATCHED,), NEXT)
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        self._ask("dispatch", dispatch_id=dispatch_id)
+        return DISPATCHED if dispatch_id == DISPATCH else None
+
+    async def sessions(
+        self, agent_id: str, *, limit: int, cursor: str | None = None
+    ) -> Page[SessionRecord]:
+        self._ask("sessions", agent_id=agent_id, limit=limit, cursor=cursor)
+        return Page((SESSION,), None)
+
+    async def heartbeats(
+        self,
+        agent_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[HeartbeatRecord]:
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("heartbeats", agent_id=agent_id, **span)
+        return Page((HEARTBEAT,), None)
+
+
+class FakeView:
+    """``agent-1`` is connected and holds roof and battery; ``agent-2`` held the pump once."""
+
+    def __init__(self) -> None:
+        self.fleet = make_fleet()
+        self.latest = LatestTable()
+        self.latest.offer(SAMPLE)
+        self.telemetry_period_ms = 4000
+        self.history = FakeHistory()
+        self.orders: list[Order] = []
+        self.why_failing: str | None = None
+        self.refuses_orders = False
+        self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
+
+    def wall_us(self) -> int:
+        return NOW
+
+    def agents(self) -> Sequence[AgentView]:
+        return (AGENT,)
+
+    def holder(self, asset_id: str) -> str | None:
+        return "agent-1" if asset_id in AGENT.asset_ids else None
+
+    def last_holder(self, asset_id: str) -> str | None:
+        return self.last_holders.get(asset_id)
+
+    def knows_agent(self, agent_id: str) -> bool:
+        return agent_id in ("agent-1", "agent-2")
+
+    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
+        return HEARTBEAT if agent_id == "agent-1" else None
+
+    def setpoint_mw(self, asset_id: str) -> float | None:
+        return -0.5 if asset_id == BATTERY else None
+
+    async def order(self, order: Order) -> Dispatch:
+        if self.refuses_orders:
+            raise JournalError("the disk is full")
+        self.orders.append(order)
+        return replace(DISPATCHED, asset_id=order.asset_id, mw=order.mw)
+
+    def failing(self) -> str | None:
+        return self.why_failing
