@@ -1,0 +1,211 @@
+"""An agent written with grpcio and google.protobuf, from the .proto alone, against ``derhead``.
+
+The contract is read by people with other stacks: nothing here uses the project's own link
+or classes.
+"""
+
+import importlib
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import grpc
+import pytest
+from grpc_tools import protoc
+
+from tests.e2e.fleets import BATTERY, SOLAR, fleet
+from tests.e2e.processes import PATIENCE_S, World, eventually, running
+
+pytestmark = pytest.mark.e2e
+
+PROTO = Path(__file__).parents[2] / "proto"
+UNKNOWN = "5c1f0000-0000-4000-8000-0000000000ff"
+
+
+@pytest.fixture(scope="module")
+def pb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """google.protobuf's classes, made from the contract."""
+    out = tmp_path_factory.mktemp("pb")
+    source = PROTO / "der/v1/headend.proto"
+    # The file's own folder as root: `der` here must not shadow anything.
+    assert protoc.main(["protoc", f"-I{source.parent}", f"--python_out={out}", str(source)]) == 0
+    sys.path.insert(0, str(out))
+    try:
+        yield importlib.import_module("headend_pb2")
+    finally:
+        sys.path.remove(str(out))
+
+
+class Agent:
+    """A session over grpcio: says what it is told to, and keeps what it hears."""
+
+    def __init__(self, pb: ModuleType, target: str) -> None:
+        self._pb = pb
+        self._channel = grpc.insecure_channel(target)
+        self._say: queue.Queue[Any] = queue.Queue()
+        method = self._channel.stream_stream(
+            "/der.v1.Headend/Session",
+            request_serializer=pb.AgentMessage.SerializeToString,
+            response_deserializer=pb.HeadendMessage.FromString,
+        )
+        self.call = method(iter(self._say.get, None), timeout=PATIENCE_S)
+
+    def say(self, **body: Any) -> None:
+        self._say.put(self._pb.AgentMessage(**body))
+
+    def register(self, agent_id: str, *asset_ids: str) -> Any:
+        """Registers, and returns the Welcome."""
+        self.say(register=self._pb.Register(agent_id=agent_id, asset_ids=asset_ids, boot_id=99))
+        return self.hear("welcome")
+
+    def hear(self, kind: str) -> Any:
+        """The next message that is not Alive, which must be of this kind."""
+        while True:
+            message = next(self.call)
+            if message.WhichOneof("body") != "alive":
+                break
+        assert message.WhichOneof("body") == kind, message
+        return getattr(message, kind)
+
+    def telemetry(self, first_seq: int, index: int, *p_mw: float) -> None:
+        now_us = time.time_ns() // 1000
+        self.say(
+            telemetry=self._pb.Telemetry(
+                boot_id=99,
+                first_seq=first_seq,
+                asset_index=[index] * len(p_mw),
+                ts_us=[now_us + i for i in range(len(p_mw))],
+                p_mw=p_mw,
+            )
+        )
+
+    def end(self) -> tuple[grpc.StatusCode, str]:
+        """Waits for the stream's end, passing over what still comes."""
+        try:
+            for _ in self.call:
+                pass
+        except grpc.RpcError:
+            pass
+        return self.call.code(), self.call.details()
+
+    def close(self) -> None:
+        self._say.put(None)
+        self._channel.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    settings = {"register_timeout_s": 1.0}
+    with running(tmp_path_factory.mktemp("world"), fleet(), settings) as world:
+        world.start_headend()
+        yield world
+
+
+@pytest.fixture
+def agent(pb: ModuleType, world: World) -> Iterator[Agent]:
+    agent = Agent(pb, world.headend_address)
+    yield agent
+    agent.close()
+
+
+def test_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -> None:
+    welcome = agent.register("foreign", SOLAR, UNKNOWN)
+    assert welcome.telemetry_period_ms == 4000
+    assert [grant.result for grant in welcome.assets] == [1, 2]
+    agent.telemetry(1, 0, 1.25, 1.5)
+    ack = agent.hear("telemetry_ack")
+    assert (ack.boot_id, ack.durable[0].first, ack.durable[0].last) == (99, 1, 2)
+    assert world.get("/telemetry/solar")["p_mw"] == 1.5
+    agent.telemetry(3, 1, 9.0)
+    ack = agent.hear("telemetry_ack")
+    assert (ack.refused[0].rows.first, ack.refused[0].reason) == (3, 1)
+    agent.telemetry(4, 2, 9.0)
+    assert agent.hear("goodbye").reason == 4
+    assert agent.end() == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "telemetry.asset_index: 2 was never assigned; 0 to 1 were",
+    )
+
+
+def test_a_dispatch_and_its_reports(agent: Agent, world: World) -> None:
+    agent.register("foreign", BATTERY)
+    dispatch = world.order(BATTERY, -1.25, duration_s=600)
+    setpoint = agent.hear("setpoint")
+    assert (setpoint.dispatch_id, setpoint.mw) == (dispatch["id"], -1.25)
+    assert 599_000_000 <= setpoint.remaining_us <= 600_000_000
+    for state in (1, 2, 3):
+        agent.say(
+            dispatch_report={
+                "dispatch_id": dispatch["id"],
+                "asset_index": 0,
+                "state": state,
+                "applied_mw": -1.25,
+            }
+        )
+    done = world.wait_state(dispatch["id"], "completed")
+    assert done["applied_mw"] == -1.25
+
+
+def test_no_register(agent: Agent) -> None:
+    began = time.monotonic()
+    assert agent.end() == (grpc.StatusCode.DEADLINE_EXCEEDED, "no Register within 1 s")
+    assert time.monotonic() - began >= 0.9
+
+
+def test_the_first_message_must_be_register(agent: Agent) -> None:
+    agent.telemetry(1, 0, 1.0)
+    assert agent.end() == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "the first message must be register",
+    )
+
+
+def test_bytes_that_are_no_message(world: World) -> None:
+    with grpc.insecure_channel(world.headend_address) as channel:
+        method = channel.stream_stream("/der.v1.Headend/Session")
+        call = method(iter([b"\x0a\xff\xff"]), timeout=PATIENCE_S)
+        with pytest.raises(grpc.RpcError):
+            next(call)
+        assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_second_stream_of_an_agent(pb: ModuleType, agent: Agent, world: World) -> None:
+    agent.register("twin", SOLAR)
+    newer = Agent(pb, world.headend_address)
+    try:
+        newer.register("twin", SOLAR)
+        assert agent.hear("goodbye").reason == 2
+        assert agent.end()[0] is grpc.StatusCode.OK
+        newer.telemetry(1, 0, 1.0)
+        newer.hear("telemetry_ack")
+    finally:
+        newer.close()
+
+
+def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, pb: ModuleType) -> None:
+    """The headend is killed in the middle of writing: every acknowledged row is there."""
+    with running(tmp_path, fleet()) as world:
+        headend = world.start_headend()
+        agent = Agent(pb, world.headend_address)
+        agent.register("foreign", SOLAR)
+        acknowledged = 0
+        for seq in range(1, 3000):
+            agent.telemetry(seq, 0, seq / 1000)
+            if seq % 20 == 0:
+                acknowledged = agent.hear("telemetry_ack").durable[-1].last
+            if acknowledged >= 300:
+                break
+        assert acknowledged >= 300
+        headend.send(signal.SIGKILL)
+        headend.popen.wait()
+        agent.close()
+        world.start_headend()
+        kept = {round(item["p_mw"] * 1000) for item in world.history(SOLAR)}
+        assert kept >= set(range(1, acknowledged + 1))
+        assert world.get("/agents/foreign/sessions")["items"][0]["end_reason"] == "headend ended"
+        eventually("stale until newer comes", lambda: world.get("/telemetry/solar")["p_mw"])
