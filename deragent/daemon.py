@@ -15,9 +15,9 @@ nursery:
 import logging
 import random
 import secrets
-import signal
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -32,6 +32,7 @@ from deragent.sampler import sample_asset
 from deragent.uplink import Link, keep_uplink
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, real_runtime
+from derproto.base.stopping import watch_signals
 from derproto.triogrpc import dial
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,9 @@ async def main(config: AgentConfig, plan: AgentPlan) -> None:
         if config.events:
             outer.start_soon(printer.print_events)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, nursery.cancel_scope, stopping)
+            nursery.start_soon(
+                partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S)
+            )
             await run_agent(
                 plan,
                 runtime=runtime,
@@ -118,17 +121,6 @@ async def main(config: AgentConfig, plan: AgentPlan) -> None:
             nursery.cancel_scope.cancel()
         printer.close()
         outer.cancel_scope.deadline = trio.current_time() + STOP_S
-
-
-async def _stop_on_signal(scope: trio.CancelScope, stopping: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if stopping.is_set():
-                scope.cancel()
-                return
-            log.info("%s: stopping", signal.Signals(number).name)
-            stopping.set()
-            scope.deadline = trio.current_time() + STOP_S
 
 
 def _log_event(event: AgentEvent) -> None:

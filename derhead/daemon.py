@@ -16,11 +16,11 @@ Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
 """
 
 import logging
-import signal
 import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -31,6 +31,7 @@ from derhead.history import open_journal
 from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime, real_runtime
+from derproto.base.stopping import watch_signals
 from derproto.service import SESSION, MessageCodec
 from derproto.triogrpc import LinkLimits, Server
 
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel keeps waiting while a fleet reconnects at once."""
+
+STOP_S = 9.5
+"""From SIGTERM to the end, whatever clients and disks do; what is acknowledged is on disk."""
 
 SWITCH_INTERVAL_S = 2e-5
 """How long a busy loop may keep the interpreter from the journal's thread. With CPython's
@@ -126,7 +130,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     http = await trio.open_tcp_listeners(config.http.port, host=config.http.host, backlog=BACKLOG)
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_on_signal, nursery.cancel_scope, stopping)
+        nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
         async with trio.open_nursery() as serving:
             await serving.start(
                 lambda task_status: run_headend(
@@ -141,16 +145,6 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
             log.info("gRPC on %s%s", config.grpc, " (TLS)" if tls is not None else "")
             log.info("REST on http://%s", config.http)
         nursery.cancel_scope.cancel()
-
-
-async def _stop_on_signal(scope: trio.CancelScope, stopping: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if stopping.is_set():
-                scope.cancel()
-                return
-            log.info("%s: stopping", signal.Signals(number).name)
-            stopping.set()
 
 
 def _tls_context(config: HeadendConfig) -> ssl.SSLContext | None:

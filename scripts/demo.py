@@ -9,8 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ASSETS = Path("scripts/demo.yaml")
 DATA = Path("var/demo")
@@ -95,9 +96,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for(ready: object, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes], log: Path) -> None:
     """Polls until ``ready()`` is true. Raises: DemoError with the log's end if it never is."""
-    assert callable(ready)
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -116,13 +116,13 @@ def everything_speaks(base: str) -> bool:
     return bool(items) and all(item["stale"] is False for item in items)
 
 
-def get(url: str, body: object = None) -> dict[str, object]:
+def get(url: str, body: object = None) -> dict[str, Any]:
     request = urllib.request.Request(url)
     if body is not None:
         request.data = json.dumps(body).encode()
         request.add_header("content-type", "application/json")
     with urllib.request.urlopen(request, timeout=5) as answer:
-        read: dict[str, object] = json.load(answer)
+        read: dict[str, Any] = json.load(answer)
         return read
 
 
@@ -140,8 +140,7 @@ def show(base: str) -> None:
     dispatch = get(f"{base}/dispatch", body)
     ask(
         "Charge a battery with 1.5 MW for a minute",
-        f"curl -X POST {base}/dispatch -H 'content-type: application/json' "
-        f"-d '{json.dumps(body)}'",
+        f"curl -X POST {base}/dispatch -H 'content-type: application/json' -d '{json.dumps(body)}'",
         dispatch,
     )
     dispatch_url = f"{base}/dispatch/{dispatch['id']}"
@@ -150,7 +149,11 @@ def show(base: str) -> None:
             raise DemoError(f"the dispatch is not applied: curl {dispatch_url}")
         time.sleep(0.005)
     applied_ms = (time.monotonic() - posted) * 1000
-    ask(f"What became of it: applied in {applied_ms:.0f} ms", f"curl {dispatch_url}", get(dispatch_url))
+    ask(
+        f"What became of it: applied in {applied_ms:.0f} ms",
+        f"curl {dispatch_url}",
+        get(dispatch_url),
+    )
     while get(f"{base}/telemetry/alamosa-battery")["p_mw"] != -1.5:
         if time.monotonic() > posted + 15:
             raise DemoError(f"the battery does not charge: curl {base}/telemetry/alamosa-battery")

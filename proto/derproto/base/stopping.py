@@ -1,0 +1,26 @@
+"""How a daemon is asked to stop: SIGTERM or SIGINT, once for good order, twice for at once."""
+
+import logging
+import signal
+
+import trio
+
+log = logging.getLogger(__name__)
+
+
+async def watch_signals(
+    stopping: trio.Event, scope: trio.CancelScope, *, within_s: float = float("inf")
+) -> None:
+    """Sets ``stopping`` at the first signal; cancels ``scope`` at the second.
+
+    ``within_s`` bounds the good order: seconds after the first signal the scope is
+    cancelled in any case. Runs until cancelled.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                scope.cancel()
+                return
+            log.info("%s: stopping", signal.Signals(number).name)
+            stopping.set()
+            scope.deadline = trio.current_time() + within_s
