@@ -58,8 +58,12 @@ def telemetry_shape(
     setpoint_mw: float | None,
     now_us: int,
     telemetry_period_ms: int,
+    restored: bool = False,
 ) -> Json:
-    """An asset's sample; all unknown and stale where it never sent one."""
+    """An asset's sample; all unknown and stale where it never sent one.
+
+    ``restored``: it comes from before the headend's start, and is stale until a newer one.
+    """
     age = None if sample is None else age_us(sample, now_us)
     return {
         "asset_id": asset.id,
@@ -77,7 +81,7 @@ def telemetry_shape(
         "quality": [] if sample is None else _quality(sample.quality),
         "setpoint_mw": _number(setpoint_mw),
         "age_s": _seconds(age),
-        "stale": age is None or age > stale_after_us(telemetry_period_ms),
+        "stale": restored or age is None or age > stale_after_us(telemetry_period_ms),
     }
 
 

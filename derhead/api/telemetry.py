@@ -22,6 +22,7 @@ def telemetry_routes(view: HeadendView) -> Blueprint:
             setpoint_mw=view.setpoint_mw(asset.id),
             now_us=view.wall_us(),
             telemetry_period_ms=view.telemetry_period_ms,
+            restored=view.latest.is_restored(asset.id),
         )
 
     @routes.get("/telemetry")

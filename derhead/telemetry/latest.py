@@ -14,11 +14,13 @@ class LatestTable:
 
     def __init__(self) -> None:
         self._samples: dict[str, Sample] = {}
+        self._restored: set[str] = set()
 
     def fill(self, samples: Iterable[Sample]) -> None:
         """Takes over what the journal knew at start; newer samples already there stay."""
         for sample in samples:
-            self._samples.setdefault(sample.asset_id, sample)
+            if self._samples.setdefault(sample.asset_id, sample) is sample:
+                self._restored.add(sample.asset_id)
 
     def offer(self, sample: Sample) -> bool:
         """Takes the sample if it is news; tells whether it was.
@@ -31,10 +33,16 @@ class LatestTable:
         if held is not None and not _is_newer(sample, held):
             return False
         self._samples[sample.asset_id] = sample
+        self._restored.discard(sample.asset_id)
         return True
 
     def get(self, asset_id: str) -> Sample | None:
         return self._samples.get(asset_id)
+
+    def is_restored(self, asset_id: str) -> bool:
+        """Whether the sample is what the journal knew at start: nothing newer came since, so
+        it is stale whatever its age."""
+        return asset_id in self._restored
 
 
 def _is_newer(sample: Sample, held: Sample) -> bool:

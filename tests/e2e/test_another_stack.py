@@ -19,7 +19,7 @@ import pytest
 from grpc_tools import protoc
 
 from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import PATIENCE_S, World, eventually, running
+from tests.e2e.processes import PATIENCE_S, World, running
 
 pytestmark = pytest.mark.e2e
 
@@ -208,4 +208,12 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, pb: ModuleType) -
         kept = {round(item["p_mw"] * 1000) for item in world.history(SOLAR)}
         assert kept >= set(range(1, acknowledged + 1))
         assert world.get("/agents/foreign/sessions")["items"][0]["end_reason"] == "headend ended"
-        eventually("stale until newer comes", lambda: world.get("/telemetry/solar")["p_mw"])
+        restored = world.get("/telemetry/solar")
+        assert restored["age_s"] < 60
+        assert restored["stale"] is True
+        agent = Agent(pb, world.headend_address)
+        agent.register("foreign", SOLAR)
+        agent.telemetry(acknowledged + 1000, 0, 1.0)
+        agent.hear("telemetry_ack")
+        assert world.get("/telemetry/solar")["stale"] is False
+        agent.close()
