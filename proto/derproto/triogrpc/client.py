@@ -143,6 +143,8 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
         except GRPCError:
             self._status_known = True
             raise
+        except ValueError as exc:
+            raise _bad_metadata(exc) from exc
 
     async def recv_message(self) -> Any | None:
         """The next message, None when the server has ended the call with OK.
@@ -163,6 +165,8 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
                 raise self._verdict(exc) from exc
         if body is None:
             await self.recv_trailing_metadata()
+            if not (self._messages_received or self._cardinality.server_streaming):
+                raise GRPCError(Status.INTERNAL, "The server said OK and sent no message")
             return None
         message = decode_message(self._codec, body, self._recv_type, Status.INTERNAL)
         self._messages_received += 1
@@ -182,7 +186,10 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
                     trailers = await self._stream.recv_trailers()
                 except StreamTerminatedError as exc:
                     raise self._verdict(exc) from exc
-            self.trailing_metadata = decode_metadata(trailers)
+            try:
+                self.trailing_metadata = decode_metadata(trailers)
+            except ValueError as exc:
+                raise _bad_metadata(exc) from exc
         self._recv_trailing_metadata_done = True
         self._raise_status()
 
@@ -203,6 +210,9 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
                 except GRPCError as status:
                     return status
                 return GRPCError(Status.OK, "The server has ended the call")
+            if self._stream.remote_ended:
+                self._status_known = True
+                return GRPCError(Status.UNKNOWN, "The server ended the call without a status")
         if isinstance(error, StreamReset):
             self._status_known = True
             return GRPCError(status_of_reset(error.error_code), str(error))
@@ -249,6 +259,10 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
             and not self._status_known
             and not self._cancel_done
         )
+
+
+def _bad_metadata(error: ValueError) -> GRPCError:
+    return GRPCError(Status.INTERNAL, f"The server sent invalid metadata: {error}")
 
 
 class Channel:

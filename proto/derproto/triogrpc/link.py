@@ -77,7 +77,8 @@ class Link(grpclib.protocol.AbstractHandler):
         self._reading = trio.CancelScope()
         self._heard_at = trio.current_time()
         self._reads = 0
-        self._written = Flag()
+        # Up while there is no writer to wait for.
+        self._written = Flag(True)
         self._ready = Flag()
         self._closed = Flag()
         self._goodbye = ErrorCodes.NO_ERROR
@@ -155,11 +156,9 @@ class Link(grpclib.protocol.AbstractHandler):
     async def _read(self, nursery: trio.Nursery) -> None:
         try:
             if not await self._agree_on_tls():
-                # Nothing may be written, not even a goodbye.
-                self._transport.close()
-                self._written.set()
                 return
             self.connection.flush()
+            self._written.clear()
             nursery.start_soon(self._write)
             nursery.start_soon(self._keep_alive)
             while self.reason is None:

@@ -1,6 +1,7 @@
 """The server: listeners, connections, and the border around each handler."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,9 @@ Handler = Callable[[ServerStream], Awaitable[None]]
 
 ACCEPT_RETRY_S = 0.1
 """Pause after an accept that failed, for want of file descriptors for instance."""
+
+ACCEPT_QUIET_S = 10.0
+"""After one such failure is logged, for how long the next ones only count."""
 
 STOP_S = 1.0
 """After a drain's grace: for cancelled handlers to clean up and their clients to hear."""
@@ -115,6 +119,7 @@ class Server:
     async def _accept_connections(
         self, listener: trio.abc.Listener[trio.abc.Stream], connections: trio.Nursery
     ) -> None:
+        quiet_until = -math.inf
         async with listener:
             while True:
                 try:
@@ -124,7 +129,9 @@ class Server:
                     return
                 except OSError:
                     self._counters.errors["accept"] += 1
-                    log.exception("accept failed, trying again in %s s", ACCEPT_RETRY_S)
+                    if trio.current_time() >= quiet_until:
+                        log.exception("accept failed, trying again every %s s", ACCEPT_RETRY_S)
+                        quiet_until = trio.current_time() + ACCEPT_QUIET_S
                     await trio.sleep(ACCEPT_RETRY_S)
                     continue
                 if len(self._links) >= self._limits.max_connections:

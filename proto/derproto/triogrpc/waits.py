@@ -1,8 +1,6 @@
 """Waiting, with the interfaces that grpclib expects and Trio underneath."""
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import TracebackType
 
 import trio
@@ -21,21 +19,26 @@ class Flag:
 
     def __init__(self, up: bool = False) -> None:
         self._up = up
-        self._lot = trio.lowlevel.ParkingLot()
+        # Made when first needed: a call has several flags, and most are never waited for.
+        self._lot: trio.lowlevel.ParkingLot | None = None
 
     def is_set(self) -> bool:
         return self._up
 
     def set(self) -> None:
         self._up = True
-        self._lot.unpark_all()
+        if self._lot is not None:
+            self._lot.unpark_all()
 
     def clear(self) -> None:
         self._up = False
 
     async def wait(self) -> None:
-        while not self._up:
-            await self._lot.park()
+        if not self._up:
+            if self._lot is None:
+                self._lot = trio.lowlevel.ParkingLot()
+            while not self._up:
+                await self._lot.park()
 
 
 class TimedWaits:
@@ -107,14 +110,24 @@ class Turns:
             await trio.lowlevel.checkpoint()
 
 
-@asynccontextmanager
-async def lock_held(lock: trio.Lock) -> AsyncIterator[None]:
+class lock_held:
     """``async with lock``, without a checkpoint when nobody holds it."""
-    try:
-        lock.acquire_nowait()
-    except trio.WouldBlock:
-        await lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: trio.Lock) -> None:
+        self._lock = lock
+
+    async def __aenter__(self) -> None:
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._lock.release()

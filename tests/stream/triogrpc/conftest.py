@@ -51,7 +51,9 @@ class Certificates:
     client_key_pem: bytes
     server_context: ssl.SSLContext
     client_context: ssl.SSLContext
+    ca: trustme.CA
     server: trustme.LeafCert
+    client: trustme.LeafCert
 
 
 @pytest.fixture(scope="session")
@@ -76,5 +78,7 @@ def certificates() -> Certificates:
         client_key_pem=client.private_key_pem.bytes(),
         server_context=server_context,
         client_context=client_context,
+        ca=ca,
         server=server,
+        client=client,
     )
