@@ -1,0 +1,71 @@
+"""The project's own files, as tests about the project read them."""
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("derhead", "deragent", "launcher", "proto/derproto")
+GENERATED = ("proto/derproto/der/", "proto/derproto/message_pool.py")
+
+
+@cache
+def tracked_files() -> tuple[Path, ...]:
+    """Every file that git keeps, relative to the root; those deleted meanwhile are left out."""
+    # A checkout may belong to another user than the one who tests it.
+    listed = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return tuple(Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the four packages that is not generated, by its dotted name."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            place = path.relative_to(ROOT).as_posix()
+            if not place.startswith(GENERATED):
+                found[module_name(place)] = ast.parse(path.read_text(), place)
+    return found
+
+
+def module_name(place: str) -> str:
+    """``proto/derproto/base/runtime.py`` is the module ``derproto.base.runtime``."""
+    return (
+        place.removeprefix("proto/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    )
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, str | None, int]]:
+    """(module, name imported from it or None, line) of each import, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            yield from ((source, alias.name, node.lineno) for alias in node.names)
+
+
+def dotted(node: ast.AST) -> str | None:
+    """``a.b.c`` of an expression that is nothing but names and dots."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def attributes(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """(``a.b.c``, line) of everything reached through dots."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (name := dotted(node)) is not None:
+            yield name, node.lineno

@@ -1,0 +1,315 @@
+"""Who may import what, and who may look at a clock: the layers of ARCHITECTURE.md, enforced."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.ground.repository import attributes, dotted, imports, modules
+
+RUNTIME = "derproto.base.runtime"
+"""The one module where clocks and threads come in."""
+
+GUARD = "launcher.guard"
+"""A script for a process of its own, without Trio and without the project."""
+
+DECISIONS = {
+    "deragent.devices.command",
+    "deragent.devices.physics",
+    "deragent.events",
+    "deragent.orders",
+    "deragent.outbox",
+    "deragent.setpoints",
+    "deragent.uplink.backoff",
+    "deragent.uplink.clock",
+    "deragent.uplink.messages",
+    "derhead.api.jsonbody",
+    "derhead.api.params",
+    "derhead.api.shapes",
+    "derhead.dispatch.lifecycle",
+    "derhead.dispatch.order",
+    "derhead.dispatch.wire",
+    "derhead.errors",
+    "derhead.history.page",
+    "derhead.history.rows",
+    "derhead.history.waiting",
+    "derhead.sessions.acks",
+    "derhead.sessions.certificate",
+    "derhead.sessions.directory",
+    "derhead.sessions.records",
+    "derhead.sessions.register",
+    "derhead.telemetry.columns",
+    "derhead.telemetry.latest",
+    "derhead.telemetry.sample",
+    "derproto.base.fleet",
+    "derproto.base.kinds",
+    "derproto.base.timefmt",
+    "derproto.triogrpc.budget",
+    "launcher.display",
+    "launcher.lines",
+    "launcher.plan",
+}
+"""Modules that decide and must not act. Any other whose docstring says that it is pure is
+held to the same rule."""
+
+ACTING = {
+    "asyncio",
+    "asyncpg",
+    "concurrent",
+    "multiprocessing",
+    "os",
+    "quart",
+    "secrets",
+    "selectors",
+    "signal",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+    "trio",
+}
+"""What a pure module must not import: I/O, clocks, stores, threads, entropy."""
+
+SAYS_PURE = re.compile(r"(: pure\b|(?<=[.?] )Pure\b)")
+
+
+def is_pure(name: str, tree: ast.Module) -> bool:
+    return name in DECISIONS or bool(
+        SAYS_PURE.search(" ".join((ast.get_docstring(tree) or "").split()))
+    )
+
+
+def bare_random(tree: ast.Module) -> Iterator[str]:
+    """Uses of the ``random`` module but for its class ``Random``."""
+    for module, name, line in imports(tree):
+        if module == "random" and name not in (None, "Random"):
+            yield f"{line}: from random import {name}"
+    for used, line in attributes(tree):
+        if used.startswith("random.") and used != "random.Random":
+            yield f"{line}: {used}"
+
+
+CLOCKS = re.compile(
+    r"(time\.(time|monotonic|perf_counter|process_time|sleep)(_ns)?"
+    r"|datetime\.(now|utcnow|today)|date\.today"
+    r"|to_thread(\..*)?|from_thread(\..*)?|threading\..*)"
+)
+
+
+def clocks(tree: ast.Module) -> Iterator[str]:
+    """Looks at a clock, waits outside Trio, threads."""
+    for module, name, line in imports(tree):
+        if module.split(".")[0] in ("threading", "concurrent", "multiprocessing", "time"):
+            yield f"{line}: import of {module}"
+        elif name in ("to_thread", "from_thread"):
+            yield f"{line}: {name} from {module}"
+    for used, line in attributes(tree):
+        if any(CLOCKS.fullmatch(tail) for tail in tails(used)):
+            yield f"{line}: {used}"
+
+
+def tails(name: str) -> Iterator[str]:
+    """``a.b.c``, ``b.c`` and ``c``: a module may be imported under any of its parents."""
+    parts = name.split(".")
+    for start in range(len(parts)):
+        yield ".".join(parts[start:])
+
+
+def faults(found: dict[str, Iterator[str]]) -> list[str]:
+    return [f"{module}: {fault}" for module, each in found.items() for fault in sorted(set(each))]
+
+
+def test_every_decision_named_here_exists() -> None:
+    assert set(modules()) >= DECISIONS
+
+
+def test_pure_modules_import_nothing_that_acts() -> None:
+    pure = {name: tree for name, tree in modules().items() if is_pure(name, tree)}
+    assert len(pure) >= len(DECISIONS)
+    acting = [
+        f"{name}:{line}: imports {module}"
+        for name, tree in pure.items()
+        for module, _imported, line in imports(tree)
+        if module.split(".")[0] in ACTING or module == RUNTIME
+    ]
+    assert acting == []
+    assert faults({name: bare_random(tree) for name, tree in pure.items()}) == []
+
+
+FILES = re.compile(r"open|print|input|.*\.(open|read_text|read_bytes|write_text|write_bytes)")
+
+
+def test_pure_modules_touch_no_files() -> None:
+    touching = [
+        f"{name}:{node.lineno}: {dotted(node.func)}"
+        for name, tree in modules().items()
+        if is_pure(name, tree)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and FILES.fullmatch(dotted(node.func) or "")
+    ]
+    assert touching == []
+
+
+def test_pure_modules_have_nothing_to_wait_for() -> None:
+    waiting = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        if is_pure(name, tree)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncWith | ast.AsyncFor)
+    ]
+    assert waiting == []
+
+
+def test_clocks_and_threads_come_in_at_one_place() -> None:
+    elsewhere = {n: clocks(tree) for n, tree in modules().items() if n not in (RUNTIME, GUARD)}
+    assert faults(elsewhere) == []
+    # The rule sees what it is there for.
+    assert list(clocks(modules()[RUNTIME]))
+    assert list(clocks(modules()[GUARD]))
+
+
+def test_randomness_is_injected() -> None:
+    assert faults({name: bare_random(tree) for name, tree in modules().items()}) == []
+
+
+def test_nothing_imports_asyncio() -> None:
+    assert [
+        f"{name}:{line}: {module}"
+        for name, tree in modules().items()
+        for module, _imported, line in imports(tree)
+        if module.split(".")[0] in ("asyncio", "trio_asyncio", "anyio")
+    ] == []
+
+
+def test_every_shield_has_a_deadline() -> None:
+    shields = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        if name != RUNTIME
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.keyword) and node.arg == "shield")
+        or (isinstance(node, ast.Attribute) and node.attr == "shield")
+    ]
+    assert shields == []
+
+
+MAY_IMPORT = {
+    "derproto": {"derproto"},
+    "derhead": {"derhead", "derproto"},
+    "deragent": {"deragent", "derproto"},
+    "launcher": {"launcher", "deragent", "derproto"},
+}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_stand_on_each_other_in_one_order(package: str) -> None:
+    ours = set(MAY_IMPORT)
+    upwards = [
+        f"{name}:{line}: {module}"
+        for name, tree in modules().items()
+        if name.split(".")[0] == package
+        for module, _imported, line in imports(tree)
+        if module.split(".")[0] in ours - MAY_IMPORT[package]
+    ]
+    assert upwards == []
+
+
+def test_imports_are_absolute() -> None:
+    assert [
+        f"{name}:{line}"
+        for name, tree in modules().items()
+        for module, _imported, line in imports(tree)
+        if module.startswith(".")
+    ] == []
+
+
+def domains() -> set[str]:
+    """The folders of derhead: each a domain with an ``__init__`` as its door."""
+    return {
+        ".".join(n.split(".")[:2])
+        for n in modules()
+        if n.count(".") >= 2 and n.startswith("derhead.")
+    }
+
+
+def test_domains_are_entered_by_their_door() -> None:
+    assert {"derhead.sessions", "derhead.dispatch", "derhead.telemetry"} <= domains()
+    around = []
+    for name, tree in modules().items():
+        home = ".".join(name.split(".")[:2])
+        for module, imported, line in imports(tree):
+            domain = ".".join(module.split(".")[:2])
+            if domain not in domains() or domain == home or not name.startswith("derhead"):
+                continue
+            inside = module != domain or f"{module}.{imported}" in modules()
+            if inside:
+                around.append(f"{name}:{line}: {module}.{imported}")
+    assert around == []
+
+
+def test_the_link_knows_nothing_of_der() -> None:
+    known = [
+        f"{name}:{line}: {module}"
+        for name, tree in modules().items()
+        if name.startswith("derproto.triogrpc")
+        for module, _imported, line in imports(tree)
+        if module.split(".")[0] == "derproto"
+        and module != RUNTIME
+        and not module.startswith("derproto.triogrpc")
+    ]
+    assert known == []
+
+
+def test_the_base_stands_on_nothing() -> None:
+    above = [
+        f"{name}:{line}: {module}"
+        for name, tree in modules().items()
+        if name.startswith("derproto.base")
+        for module, _imported, line in imports(tree)
+        if module.split(".")[0] == "derproto" and not module.startswith("derproto.base")
+    ]
+    assert above == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from time import monotonic",
+        "import datetime\nx = datetime.datetime.now()",
+        "from datetime import datetime\nx = datetime.utcnow()",
+        "import trio\nawait_ = trio.to_thread.run_sync",
+        "from trio import to_thread",
+        "from threading import Thread",
+    ],
+)
+def test_the_rule_on_clocks_sees(source: str) -> None:
+    assert list(clocks(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source", ["import trio\nx = trio.current_time()", "from datetime import UTC, datetime"]
+)
+def test_the_rule_on_clocks_lets_pass(source: str) -> None:
+    assert list(clocks(ast.parse(source))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import random\nrandom.random()",
+        "from random import choice",
+        "import random\nrandom.seed(1)",
+    ],
+)
+def test_the_rule_on_randomness_sees(source: str) -> None:
+    assert list(bare_random(ast.parse(source)))
+
+
+def test_the_rule_on_randomness_lets_pass() -> None:
+    source = "import random\nrng = random.Random(1)\nrng.random()"
+    assert list(bare_random(ast.parse(source))) == []
