@@ -1,0 +1,113 @@
+"""What is shipped: the wheel, the pinned versions, and nothing of the machine it was made on."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.ground.repository import ROOT, tracked_files
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel of the files that git keeps, built apart from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for path in tracked_files():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, source / path)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
+            *("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source),
+        ],
+        check=True,
+    )
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as opened:
+        yield opened
+
+
+def test_top_level_names(wheel: zipfile.ZipFile) -> None:
+    names = {name.split("/")[0] for name in wheel.namelist()}
+    packages = {name for name in names if not name.endswith(".dist-info")}
+    assert packages == {"derhead", "deragent", "launcher", "derproto"}
+    assert len(names) == 5
+
+
+def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> None:
+    tracked = {path.as_posix().removeprefix("proto/") for path in tracked_files()}
+    ours = ("derhead/", "deragent/", "launcher/", "derproto/")
+    missing = {name for name in tracked if name.startswith(ours)} - set(wheel.namelist())
+    assert missing == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "derhead/py.typed",
+        "deragent/py.typed",
+        "launcher/py.typed",
+        "derproto/py.typed",
+        "derhead/history/migrations/0001_journal.sql",
+        "deragent/devices/data/alamosa-2016-01-01.csv",
+        "derproto/der/v1/__init__.py",
+        "derproto/message_pool.py",
+    ],
+)
+def test_what_must_not_be_missing(wheel: zipfile.ZipFile, name: str) -> None:
+    assert name in wheel.namelist()
+
+
+def test_the_three_commands(wheel: zipfile.ZipFile) -> None:
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/entry_points.txt"))
+    points = configparser.ConfigParser()
+    points.read_string(wheel.read(name).decode())
+    assert dict(points["console_scripts"]) == {
+        "derhead": "derhead.cli:main",
+        "deragent": "deragent.cli:main",
+        "derlaunch": "launcher.cli:main",
+    }
+
+
+def test_constraints_pin_versions_and_name_no_host() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert len(pins) > 40
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert [line for line in lines if "://" in line] == []
+
+
+HOME = re.compile(r"(?<![\w.~/-])/(home|Users)/\w|(?<![\w.~/-])/root/")
+
+
+def of_a_machine(text: str) -> bool:
+    """Whether a text names a place that exists on somebody's machine only."""
+    checkout = re.compile(rf"(?<![\w.~/-]){re.escape(str(ROOT))}(?![\w-])")
+    return bool(HOME.search(text) or checkout.search(text))
+
+
+def test_no_file_names_a_place_on_a_machine() -> None:
+    own = Path(__file__).relative_to(ROOT)
+    texts = {path: (ROOT / path).read_text(errors="replace") for path in tracked_files()}
+    assert [str(path) for path, text in texts.items() if path != own and of_a_machine(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see /home/jo/derhead", True),
+        ("cd /root/x", True),
+        (f"--data {ROOT}/var", True),
+        ("data in /var/lib/derhead, flags in /etc/derhead", False),
+        ("https://example.org/home/page", False),
+    ],
+)
+def test_the_rule_on_places_sees(text: str, found: bool) -> None:
+    assert of_a_machine(text) is found
