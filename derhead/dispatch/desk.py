@@ -10,7 +10,7 @@ answer. What is not in the journal has not happened.
 import heapq
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -185,6 +185,7 @@ class DispatchDesk:
         self._links: dict[str, SessionLink] = {}
         self._holders: dict[str, SessionLink] = {}
         self._deadlines: list[tuple[int, str]] = []
+        self._setpoints_mw: Mapping[str, float] = {}
         self._orders = self._reports = self._late = self._illegal = 0
 
     # --- from outside ---------------------------------------------------------------
@@ -234,6 +235,12 @@ class DispatchDesk:
                 return dispatch
         return None
 
+    @property
+    def setpoints_mw(self) -> Mapping[str, float]:
+        """MW of every dispatch in force, by asset id. A new mapping at each change: whoever
+        holds one holds a moment."""
+        return self._setpoints_mw
+
     def statistics(self) -> DeskStatistics:
         return DeskStatistics(
             open=len(self._open),
@@ -255,6 +262,7 @@ class DispatchDesk:
         plan = _Plan()
         for dispatch in loaded:
             self._keep(dispatch)
+        self._note_setpoints(loaded)
         for dispatch in loaded:
             self._apply(plan, dispatch.id, LinkLost())
         await self._carry_out(plan, [])
@@ -429,11 +437,23 @@ class DispatchDesk:
                             del self._holders[asset_id]
         for dispatch in plan.changed.values():
             self._keep(dispatch)
+        self._note_setpoints(plan.changed.values())
         for link, dispatch_id in plan.pushes:
             link.send_setpoint_nowait(dispatch_id)
         for ordered, dispatch_id in plan.answers:
             self._orders += 1
             ordered.answer(plan.changed[dispatch_id])
+
+    def _note_setpoints(self, changed: Iterable[Dispatch]) -> None:
+        setpoints_mw = dict(self._setpoints_mw)
+        for asset_id in {dispatch.asset_id for dispatch in changed}:
+            dispatch = self.in_force(asset_id)
+            if dispatch is not None:
+                setpoints_mw[asset_id] = dispatch.mw
+            else:
+                setpoints_mw.pop(asset_id, None)
+        if setpoints_mw != self._setpoints_mw:
+            self._setpoints_mw = setpoints_mw
 
     def _keep(self, dispatch: Dispatch) -> None:
         of_asset = self._by_asset.setdefault(dispatch.asset_id, {})

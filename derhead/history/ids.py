@@ -1,13 +1,12 @@
 """Small integers for assets and boots: rows of telemetry name them in a byte or two."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from derhead.history import inserts
 from derhead.history.inserts import MAX_PARAMETERS
 from derhead.history.rows import Row
-from derhead.telemetry import Sample
 
 CACHED_IDS = 100_000
 """Assets and boots whose small integers are kept in memory. When full, it starts empty."""
@@ -26,9 +25,9 @@ class Ids:
         self._assets.clear()
         self._boots.clear()
 
-    def assets(self, samples: Sequence[Sample]) -> dict[str, int]:
-        """Of all assets in ``samples``, and more."""
-        wanted = dict.fromkeys(s.asset_id for s in samples)
+    def assets(self, asset_ids: Iterable[str]) -> Mapping[str, int]:
+        """Of all these assets, and more."""
+        wanted = dict.fromkeys(asset_ids)
         missing = [(asset_id,) for asset_id in wanted if asset_id not in self._assets]
         if missing:
             if len(self._assets) + len(missing) > CACHED_IDS:
@@ -44,9 +43,9 @@ class Ids:
                 self._assets.update(found.fetchall())
         return self._assets
 
-    def boots(self, samples: Sequence[Sample]) -> dict[tuple[str, int], int]:
-        """Of all (agent, boot id) in ``samples``, and more."""
-        wanted = dict.fromkeys((s.agent_id, s.boot_id) for s in samples)
+    def boots(self, boots: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Of all these (agent, boot id), and more."""
+        wanted = dict.fromkeys(boots)
         missing = [key for key in wanted if key not in self._boots]
         if missing:
             if len(self._boots) + len(missing) > CACHED_IDS:

@@ -1,12 +1,12 @@
 """Records as rows, and rows as records. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from derhead.dispatch import Dispatch, State, StateChange
 from derhead.sessions import HeartbeatRecord, SessionRecord
-from derhead.telemetry import Sample
+from derhead.telemetry import Sample, SampleBlock
 
 Row = tuple[Any, ...]
 
@@ -72,8 +72,34 @@ HEARTBEATS = (
 )
 
 
-def telemetry_row(sample: Sample, asset: int, boot: int) -> Row:
+def asset_ids(samples: Sequence[Sample]) -> Iterable[str]:
+    """The assets of a batch."""
+    if isinstance(samples, SampleBlock):
+        return samples.asset_ids()
+    return (sample.asset_id for sample in samples)
+
+
+def boots(samples: Sequence[Sample]) -> Iterable[tuple[str, int]]:
+    """The boots of a batch, as (agent, boot id)."""
+    if isinstance(samples, SampleBlock):
+        return ((samples.agent_id, samples.columns.boot_id),)
+    return ((sample.agent_id, sample.boot_id) for sample in samples)
+
+
+def telemetry_rows(
+    samples: Sequence[Sample], assets: Mapping[str, int], boots: Mapping[tuple[str, int], int]
+) -> Iterator[Row]:
     """In the order of ``TELEMETRY``. SQLite keeps a NaN as NULL, which is what it means."""
+    if isinstance(samples, SampleBlock):
+        # Straight from the message's columns: no sample is made.
+        return samples.values(assets, boots[samples.agent_id, samples.columns.boot_id])
+    return (
+        _telemetry_row(sample, assets[sample.asset_id], boots[sample.agent_id, sample.boot_id])
+        for sample in samples
+    )
+
+
+def _telemetry_row(sample: Sample, asset: int, boot: int) -> Row:
     return (
         asset,
         sample.ts_us,

@@ -97,7 +97,7 @@ class Store:
     def _commit_quickly(self, group: Group) -> Outcome:
         with self.transaction():
             outcome = Outcome()
-            self._insert_telemetry(list(chain.from_iterable(group.batches)), outcome)
+            self._insert_telemetry(group.batches, outcome)
             self._insert_records(chain(group.notes, *group.writes))
         return outcome
 
@@ -105,7 +105,7 @@ class Store:
         with self.transaction():
             outcome = Outcome()
             for place, batch in enumerate(group.batches):
-                refusal = self._attempt(partial(self._insert_telemetry, batch, outcome))
+                refusal = self._attempt(partial(self._insert_telemetry, (batch,), outcome))
                 if refusal is not None:
                     outcome.refused_batches[place] = refusal
             for place, note in enumerate(group.notes):
@@ -131,18 +131,15 @@ class Store:
         self._con.execute("RELEASE unit")
         return refusal
 
-    def _insert_telemetry(self, samples: Sequence[Sample], outcome: Outcome) -> None:
-        assets = self._ids.assets(samples)
-        boots = self._ids.boots(samples)
+    def _insert_telemetry(self, batches: Sequence[Sequence[Sample]], outcome: Outcome) -> None:
+        assets = self._ids.assets(chain.from_iterable(map(rows.asset_ids, batches)))
+        boots = self._ids.boots(chain.from_iterable(map(rows.boots, batches)))
         inserted = inserts.TELEMETRY.execute(
             self._con,
-            (
-                rows.telemetry_row(s, assets[s.asset_id], boots[s.agent_id, s.boot_id])
-                for s in samples
-            ),
+            chain.from_iterable(rows.telemetry_rows(batch, assets, boots) for batch in batches),
         )
         outcome.inserted_rows += inserted
-        outcome.duplicate_rows += len(samples) - inserted
+        outcome.duplicate_rows += sum(map(len, batches)) - inserted
 
     def _insert_records(self, records: Iterable[Record]) -> None:
         dispatches, states, sessions, heartbeats = [], [], [], []

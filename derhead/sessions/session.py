@@ -18,7 +18,7 @@ stream can take it, so that a setpoint leaves with its true remaining time, or n
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -31,7 +31,15 @@ from derhead.sessions.acks import PendingAcks
 from derhead.sessions.directory import Entry
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration
-from derhead.telemetry import Broken, LatestTable, Rows, Sample, read_rows
+from derhead.telemetry import (
+    Broken,
+    Columns,
+    LatestTable,
+    Rows,
+    SampleBlock,
+    offer_block,
+    read_rows,
+)
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.der.v1 import (
@@ -42,7 +50,6 @@ from derproto.der.v1 import (
     HeadendMessage,
     Health,
     Heartbeat,
-    Telemetry,
     Welcome,
 )
 from derproto.triogrpc import ServerStream
@@ -79,7 +86,7 @@ class TelemetryStore(Protocol):
     """What a session needs of the journal."""
 
     async def append_telemetry(
-        self, samples: tuple[Sample, ...], on_durable: Callable[[], None]
+        self, samples: SampleBlock, on_durable: Callable[[], None]
     ) -> None: ...
 
     def note(self, record: SessionRecord | HeartbeatRecord) -> None: ...
@@ -90,7 +97,8 @@ class Reports(Protocol):
 
     def get(self, dispatch_id: str) -> Dispatch | None: ...
 
-    def in_force(self, asset_id: str) -> Dispatch | None: ...
+    @property
+    def setpoints_mw(self) -> Mapping[str, float]: ...
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
@@ -147,7 +155,7 @@ class Session:
         self._assets = assets
         self._claimed = len(registration.asset_ids)
         self._desk = desk
-        self._latest = latest
+        self._slots = {index: latest.slot(asset.id) for index, asset in assets.items()}
         self._store = store
         self._limits = limits
         self._wall_us = runtime.wall_us
@@ -355,7 +363,7 @@ class Session:
                 return end
         return CLOSED_BY_AGENT
 
-    async def _take_telemetry(self, telemetry: Telemetry) -> End | None:
+    async def _take_telemetry(self, telemetry: Columns) -> End | None:
         rows = read_rows(
             telemetry,
             agent_id=self.record.agent_id,
@@ -363,12 +371,11 @@ class Session:
             claimed=self._claimed,
             max_rows=self._limits.max_rows,
             received_us=self.seen_us,
-            setpoint_mw=self._setpoint_mw,
+            setpoints_mw=self._desk.setpoints_mw,
         )
         if isinstance(rows, Broken):
             return protocol_error(rows.detail)
-        for sample in rows.samples:
-            self._latest.offer(sample)
+        offer_block(self._slots, rows.samples)
         self.samples += len(rows.samples)
         if rows.refused:
             self._acks.add(telemetry.boot_id, (), rows.refused)
@@ -378,10 +385,6 @@ class Session:
                 rows.samples, lambda: self._acknowledge(telemetry.boot_id, rows)
             )
         return None
-
-    def _setpoint_mw(self, asset_id: str) -> float | None:
-        dispatch = self._desk.in_force(asset_id)
-        return dispatch.mw if dispatch is not None else None
 
     def _acknowledge(self, boot_id: int, rows: Rows) -> None:
         self._acks.add(boot_id, rows.taken)

@@ -1,31 +1,23 @@
-"""Telemetry messages, checked and cut into samples: pure.
+"""Telemetry messages, checked: pure.
 
 A message has one of three fates: it breaks the protocol as a whole, and its session ends;
-or each of its rows is either taken or refused with a reason.
+or each of its rows is either taken or refused with a reason. The usual message, all of
+whose rows are taken, is checked column by column, without a look at each row.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from derhead.telemetry.sample import Sample
+from derhead.telemetry.block import Columns, SampleBlock
 from derproto.base.fleet import Asset
-from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
-
-CLOCK_SKEW_US = 300_000_000
-"""A live row further than this from the headend's clock is flagged ``clock_skew``; a
-backfilled one may be as old as it likes, and is flagged only in the future."""
-
-IMPLAUSIBLE_FACTOR = 1.5
-"""Power beyond this multiple of rated_mw is flagged ``implausible``: meters overshoot, and
-assets run above their rating for a moment, but not by half."""
+from derproto.der.v1 import RefusalReason
 
 MIN_TS_US, MAX_TS_US = 0, 253_402_300_800_000_000
 """Times that RFC 3339 can write: 1970 up to, not including, year 10000."""
 
 MAX_SEQ = 2**63 - 1
 
-_KNOWN_QUALITY = 0xF
+_NO_SETPOINTS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,116 +40,102 @@ class RefusedRows:
 class Rows:
     """What a message holds."""
 
-    samples: tuple[Sample, ...]
-    taken: tuple[tuple[int, int], ...]
+    samples: SampleBlock
+    taken: Sequence[tuple[int, int]]
     """Runs (first, last) of the sequence numbers taken, both ends included."""
-    refused: tuple[RefusedRows, ...]
+    refused: Sequence[RefusedRows]
 
 
 def read_rows(
-    telemetry: Telemetry,
+    telemetry: Columns,
     *,
     agent_id: str,
     granted: Mapping[int, Asset],
     claimed: int,
     max_rows: int,
     received_us: int,
-    setpoint_mw: Callable[[str], float | None] = lambda _asset_id: None,
+    setpoints_mw: Mapping[str, float] = _NO_SETPOINTS,
 ) -> Rows | Broken:
     """The rows of a Telemetry message.
 
     ``granted`` maps the session's indices to assets; indices below ``claimed`` that are
-    not in it were refused. ``setpoint_mw`` tells the dispatch in force of an asset.
+    not in it were refused. ``setpoints_mw`` tells the dispatches in force, by asset id.
 
     Units: ``received_us`` microseconds since the epoch.
     """
     broken = _check_shape(telemetry, claimed, max_rows)
     if broken is not None:
         return Broken(broken)
-    q_mvar, soc = telemetry.q_mvar, telemetry.soc
-    voltage_v, frequency_hz = telemetry.voltage_v, telemetry.frequency_hz
-    status, quality = telemetry.status, telemetry.quality
-    samples: list[Sample] = []
-    runs: list[tuple[int, int]] = []
-    refused: list[RefusedRows] = []
-    for row, (index, ts_us) in enumerate(zip(telemetry.asset_index, telemetry.ts_us, strict=True)):
-        seq = telemetry.first_seq + row
-        asset = granted.get(index)
-        if asset is None or not MIN_TS_US <= ts_us < MAX_TS_US:
-            reason = (
-                RefusalReason.ASSET_REFUSED if asset is None else RefusalReason.TIME_OUT_OF_RANGE
-            )
-            _extend_refused(refused, seq, reason)
-            continue
-        sample = Sample(
-            asset_id=asset.id,
-            agent_id=agent_id,
-            boot_id=telemetry.boot_id,
-            seq=seq,
-            ts_us=ts_us,
-            received_us=received_us,
-            p_mw=_known(telemetry.p_mw[row]),
-            q_mvar=_known(q_mvar[row]) if q_mvar else None,
-            soc=_known(soc[row]) if soc else None,
-            voltage_v=_known(voltage_v[row]) if voltage_v else None,
-            frequency_hz=_known(frequency_hz[row]) if frequency_hz else None,
-            status=status[row] if status else 0,
-            quality=_quality(
-                telemetry, row, quality[row] if quality else 0, asset, ts_us - received_us
-            ),
-            setpoint_mw=setpoint_mw(asset.id),
-        )
-        samples.append(sample)
-        if runs and runs[-1][1] == seq - 1:
-            runs[-1] = (runs[-1][0], seq)
-        else:
-            runs.append((seq, seq))
-    return Rows(tuple(samples), tuple(runs), tuple(refused))
+    count, first_seq = len(telemetry.asset_index), telemetry.first_seq
+    rows: Sequence[int] = range(count)
+    taken: Sequence[tuple[int, int]] = ((first_seq, first_seq + count - 1),) if count else ()
+    refused: Sequence[RefusedRows] = ()
+    if count and not _all_taken(telemetry, granted, claimed):
+        rows, taken, refused = _sort_out(telemetry, granted)
+    block = SampleBlock(
+        telemetry,
+        rows,
+        agent_id=agent_id,
+        assets=granted,
+        received_us=received_us,
+        setpoints_mw=setpoints_mw,
+    )
+    return Rows(block, taken, refused)
 
 
-def _check_shape(telemetry: Telemetry, claimed: int, max_rows: int) -> str | None:
-    rows = len(telemetry.asset_index)
+def _check_shape(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
+    count = len(telemetry.asset_index)
     if telemetry.boot_id == 0:
         return "telemetry.boot_id: 0; send the boot that measured the rows"
-    if not 1 <= telemetry.first_seq <= MAX_SEQ - rows:
+    if not 1 <= telemetry.first_seq <= MAX_SEQ - count:
         return f"telemetry.first_seq: {telemetry.first_seq} is not a sequence number from 1"
-    if rows > max_rows:
-        return f"telemetry.asset_index: {rows} rows; at most {max_rows} a message"
-    for name in ("ts_us", "p_mw"):
-        if len(getattr(telemetry, name)) != rows:
-            return f"telemetry.{name}: {len(getattr(telemetry, name))} rows, asset_index has {rows}"
-    for name in ("q_mvar", "soc", "voltage_v", "frequency_hz", "status", "quality"):
-        if len(getattr(telemetry, name)) not in (0, rows):
-            return f"telemetry.{name}: {len(getattr(telemetry, name))} rows, asset_index has {rows}"
-    unassigned = next((index for index in telemetry.asset_index if index >= claimed), None)
-    if unassigned is not None:
+    if count > max_rows:
+        return f"telemetry.asset_index: {count} rows; at most {max_rows} a message"
+    for name, column in (("ts_us", telemetry.ts_us), ("p_mw", telemetry.p_mw)):
+        if len(column) != count:
+            return f"telemetry.{name}: {len(column)} rows, asset_index has {count}"
+    for name, optional in (
+        ("q_mvar", telemetry.q_mvar),
+        ("soc", telemetry.soc),
+        ("voltage_v", telemetry.voltage_v),
+        ("frequency_hz", telemetry.frequency_hz),
+        ("status", telemetry.status),
+        ("quality", telemetry.quality),
+    ):
+        if optional and len(optional) != count:
+            return f"telemetry.{name}: {len(optional)} rows, asset_index has {count}"
+    if count and max(telemetry.asset_index) >= claimed:
+        unassigned = next(index for index in telemetry.asset_index if index >= claimed)
         return f"telemetry.asset_index: {unassigned} was never assigned; 0 to {claimed - 1} were"
     return None
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _all_taken(telemetry: Columns, granted: Mapping[int, Asset], claimed: int) -> bool:
+    if len(granted) != claimed and not granted.keys() >= set(telemetry.asset_index):
+        return False
+    return min(telemetry.ts_us) >= MIN_TS_US and max(telemetry.ts_us) < MAX_TS_US
 
 
-def _quality(telemetry: Telemetry, row: int, said: int, asset: Asset, ahead_us: int) -> int:
-    quality = said & _KNOWN_QUALITY
-    if telemetry.backfill:
-        quality |= QualityBit.BACKFILLED
-    if ahead_us > CLOCK_SKEW_US or (not telemetry.backfill and ahead_us < -CLOCK_SKEW_US):
-        quality |= QualityBit.CLOCK_SKEW
-    if _implausible(telemetry, row, asset):
-        quality |= QualityBit.IMPLAUSIBLE
-    return quality
-
-
-def _implausible(telemetry: Telemetry, row: int, asset: Asset) -> bool:
-    p_mw = telemetry.p_mw[row]
-    if math.isinf(p_mw) or abs(p_mw) > asset.rated_mw * IMPLAUSIBLE_FACTOR:
-        return True
-    if telemetry.soc and not math.isnan(telemetry.soc[row]) and not 0 <= telemetry.soc[row] <= 1:
-        return True
-    not_negative: Sequence[Sequence[float]] = (telemetry.voltage_v, telemetry.frequency_hz)
-    return any(column and (column[row] < 0 or math.isinf(column[row])) for column in not_negative)
+def _sort_out(
+    telemetry: Columns, granted: Mapping[int, Asset]
+) -> tuple[list[int], list[tuple[int, int]], list[RefusedRows]]:
+    """Rows taken, their runs of sequence numbers, and the runs refused."""
+    rows: list[int] = []
+    taken: list[tuple[int, int]] = []
+    refused: list[RefusedRows] = []
+    for row, (index, ts_us) in enumerate(zip(telemetry.asset_index, telemetry.ts_us, strict=True)):
+        seq = telemetry.first_seq + row
+        if index not in granted:
+            _extend_refused(refused, seq, RefusalReason.ASSET_REFUSED)
+        elif not MIN_TS_US <= ts_us < MAX_TS_US:
+            _extend_refused(refused, seq, RefusalReason.TIME_OUT_OF_RANGE)
+        else:
+            rows.append(row)
+            if taken and taken[-1][1] == seq - 1:
+                taken[-1] = (taken[-1][0], seq)
+            else:
+                taken.append((seq, seq))
+    return rows, taken, refused
 
 
 def _extend_refused(refused: list[RefusedRows], seq: int, reason: RefusalReason) -> None:

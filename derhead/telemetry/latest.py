@@ -1,56 +1,110 @@
 """The latest table: each asset's newest sample, in memory.
 
-One writer side (ingest, and the journal at start). Readers take what is there; nobody waits.
+One writer side (sessions, and the journal at start). Readers take what is there; nobody
+waits. A slot points at a row of the message that brought it; the sample is made of it when
+somebody looks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from derhead.telemetry.block import SampleBlock
 from derhead.telemetry.sample import Sample
 from derproto.der.v1 import QualityBit
+
+_BACKFILLED = int(QualityBit.BACKFILLED)
+
+
+class Slot:
+    """One asset's place in the table."""
+
+    __slots__ = ("agent_id", "block", "boot_id", "held", "restored", "row", "seq", "ts_us")
+
+    def __init__(self) -> None:
+        self.agent_id = ""
+        self.boot_id = 0
+        self.seq = 0
+        self.ts_us = -(2**63)
+        self.block: SampleBlock | None = None
+        self.row = 0
+        self.held: Sample | None = None
+        """The sample, once made."""
+        self.restored = False
+
+    def is_older_than(
+        self, agent_id: str, boot_id: int, seq: int, ts_us: int, backfilled: bool
+    ) -> bool:
+        """Whether that sample is news.
+
+        Within a boot the sequence number decides, so that an agent's clock that was set
+        back hides nothing. Between boots a backfilled row is news only if measured later;
+        a live row always is.
+        """
+        if boot_id == self.boot_id and agent_id == self.agent_id:
+            return seq > self.seq
+        return not backfilled or ts_us > self.ts_us
+
+    def sample(self) -> Sample | None:
+        if self.held is None and self.block is not None:
+            self.held = self.block.sample(self.row)
+            self.block = None
+        return self.held
 
 
 class LatestTable:
     """Newest sample of each asset that ever spoke."""
 
     def __init__(self) -> None:
-        self._samples: dict[str, Sample] = {}
-        self._restored: set[str] = set()
+        self._slots: dict[str, Slot] = {}
+
+    def slot(self, asset_id: str) -> Slot:
+        """The asset's slot, always the same: whoever writes often looks it up once."""
+        slot = self._slots.get(asset_id)
+        if slot is None:
+            slot = self._slots[asset_id] = Slot()
+        return slot
 
     def fill(self, samples: Iterable[Sample]) -> None:
         """Takes over what the journal knew at start; newer samples already there stay."""
         for sample in samples:
-            if self._samples.setdefault(sample.asset_id, sample) is sample:
-                self._restored.add(sample.asset_id)
+            if self.get(sample.asset_id) is None:
+                self.offer(sample)
+                self.slot(sample.asset_id).restored = True
 
     def offer(self, sample: Sample) -> bool:
-        """Takes the sample if it is news; tells whether it was.
-
-        Within a boot the sequence number decides, so that an agent's clock that was set
-        back hides nothing. Between boots a backfilled row is news only if measured later;
-        a live row always is.
-        """
-        held = self._samples.get(sample.asset_id)
-        if held is not None and not _is_newer(sample, held):
+        """Takes one sample if it is news; tells whether it was."""
+        slot = self.slot(sample.asset_id)
+        backfilled = bool(sample.quality & _BACKFILLED)
+        if not slot.is_older_than(
+            sample.agent_id, sample.boot_id, sample.seq, sample.ts_us, backfilled
+        ):
             return False
-        self._samples[sample.asset_id] = sample
-        self._restored.discard(sample.asset_id)
+        slot.agent_id, slot.boot_id = sample.agent_id, sample.boot_id
+        slot.seq, slot.ts_us = sample.seq, sample.ts_us
+        slot.block, slot.held, slot.restored = None, sample, False
         return True
 
     def get(self, asset_id: str) -> Sample | None:
-        return self._samples.get(asset_id)
+        slot = self._slots.get(asset_id)
+        return None if slot is None else slot.sample()
 
     def is_restored(self, asset_id: str) -> bool:
         """Whether the sample is what the journal knew at start: nothing newer came since, so
         it is stale whatever its age."""
-        return asset_id in self._restored
+        slot = self._slots.get(asset_id)
+        return slot is not None and slot.restored
 
 
-def _is_newer(sample: Sample, held: Sample) -> bool:
-    if sample.boot_id == held.boot_id and sample.agent_id == held.agent_id:
-        return sample.seq > held.seq
-    if sample.quality & QualityBit.BACKFILLED:
-        return sample.ts_us > held.ts_us
-    return True
+def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
+    """Takes what is news of a message; ``slots`` maps its indices to the assets' slots."""
+    columns, agent_id = block.columns, block.agent_id
+    indices, times = columns.asset_index, columns.ts_us
+    boot_id, first_seq, backfill = columns.boot_id, columns.first_seq, columns.backfill
+    for row in block.rows:
+        slot = slots[indices[row]]
+        if slot.is_older_than(agent_id, boot_id, first_seq + row, times[row], backfill):
+            slot.agent_id, slot.boot_id = agent_id, boot_id
+            slot.seq, slot.ts_us = first_seq + row, times[row]
+            slot.block, slot.row, slot.held, slot.restored = block, row, None, False
 
 
 def age_us(sample: Sample, now_us: int) -> int:

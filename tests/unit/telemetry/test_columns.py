@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from derhead.telemetry import Broken, RefusedRows, Rows, read_rows
-from derhead.telemetry.columns import CLOCK_SKEW_US, MAX_TS_US
+from derhead.telemetry.columns import MAX_TS_US
+from derhead.telemetry.quality import CLOCK_SKEW_US
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
 
@@ -59,8 +60,8 @@ def test_every_column_reaches_its_sample() -> None:
     assert (sample.p_mw, sample.q_mvar, sample.soc) == (-1.5, 0.25, 0.5)
     assert (sample.voltage_v, sample.frequency_hz, sample.status) == (277.0, 60.0, 4)
     assert sample.quality == QualityBit.STALE_DEVICE
-    assert taken.taken == ((5, 5),)
-    assert taken.refused == ()
+    assert list(taken.taken) == [(5, 5)]
+    assert list(taken.refused) == []
 
 
 def test_what_is_left_out_or_nan_is_unknown() -> None:
@@ -71,15 +72,15 @@ def test_what_is_left_out_or_nan_is_unknown() -> None:
 
 def test_rows_of_a_refused_asset_are_refused_and_the_others_taken() -> None:
     taken = rows(asset_index=[1, 0, 2, 1, 1], ts_us=[NOW] * 5, p_mw=[0.0] * 5)
-    assert taken.taken == ((1, 1), (4, 5))
-    assert taken.refused == (RefusedRows(2, 3, RefusalReason.ASSET_REFUSED),)
+    assert list(taken.taken) == [(1, 1), (4, 5)]
+    assert list(taken.refused) == [RefusedRows(2, 3, RefusalReason.ASSET_REFUSED)]
     assert [sample.seq for sample in taken.samples] == [1, 4, 5]
 
 
 @pytest.mark.parametrize("ts_us", [-1, MAX_TS_US, -(2**63), 2**63 - 1])
 def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
     taken = rows(asset_index=[1], ts_us=[ts_us], p_mw=[0.0])
-    assert taken.refused == (RefusedRows(1, 1, RefusalReason.TIME_OUT_OF_RANGE),)
+    assert list(taken.refused) == [RefusedRows(1, 1, RefusalReason.TIME_OUT_OF_RANGE)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""The rows of one Telemetry message, kept by columns from the wire to the journal.
+
+Twenty thousand rows a second pass through the headend and few of them are ever looked at:
+a ``Sample`` is made of a row when somebody asks for it, not before.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, overload
+
+from derhead.telemetry.quality import row_quality
+from derhead.telemetry.sample import Sample
+from derproto.base.fleet import Asset
+
+
+class Columns(Protocol):
+    """A Telemetry message: ``der.v1.Telemetry`` or ``derproto.codec.TelemetryColumns``.
+
+    Each column has a value a row, in the units of the contract; all but the first three
+    may be empty instead.
+    """
+
+    @property
+    def boot_id(self) -> int: ...
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def backfill(self) -> bool: ...
+    @property
+    def asset_index(self) -> Sequence[int]: ...
+    @property
+    def ts_us(self) -> Sequence[int]: ...
+    @property
+    def p_mw(self) -> Sequence[float]: ...
+    @property
+    def q_mvar(self) -> Sequence[float]: ...
+    @property
+    def soc(self) -> Sequence[float]: ...
+    @property
+    def voltage_v(self) -> Sequence[float]: ...
+    @property
+    def frequency_hz(self) -> Sequence[float]: ...
+    @property
+    def status(self) -> Sequence[int]: ...
+    @property
+    def quality(self) -> Sequence[int]: ...
+
+
+class SampleBlock(Sequence[Sample]):
+    """The rows that were taken of one message; a sequence of samples, made when asked for."""
+
+    __slots__ = ("agent_id", "assets", "columns", "received_us", "rows", "setpoints_mw")
+
+    def __init__(
+        self,
+        columns: Columns,
+        rows: Sequence[int],
+        *,
+        agent_id: str,
+        assets: Mapping[int, Asset],
+        received_us: int,
+        setpoints_mw: Mapping[str, float],
+    ) -> None:
+        """``rows`` are those taken, in order; ``assets`` maps their indices.
+
+        ``setpoints_mw`` tells the dispatches in force by asset id, and must not change.
+        """
+        self.columns = columns
+        self.rows = rows
+        self.agent_id = agent_id
+        self.assets = assets
+        self.received_us = received_us
+        self.setpoints_mw = setpoints_mw
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, place: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(place, slice):
+            return [self.sample(row) for row in self.rows[place]]
+        return self.sample(self.rows[place])
+
+    def sample(self, row: int) -> Sample:
+        """The sample in a row of the message."""
+        asset = self.assets[self.columns.asset_index[row]]
+        values = next(self._values((row,), {asset.id: 0}, 0))
+        _, ts_us, _, seq, received_us, *measured = values
+        boot_id = self.columns.boot_id
+        return Sample(asset.id, self.agent_id, boot_id, seq, ts_us, received_us, *measured)
+
+    def asset_ids(self) -> Iterator[str]:
+        """The asset of each row taken, in order."""
+        indices, assets = self.columns.asset_index, self.assets
+        return (assets[indices[row]].id for row in self.rows)
+
+    def values(self, assets: Mapping[str, int], boot: int) -> Iterator[tuple[Any, ...]]:
+        """Each row taken, in order: asset, ts_us, boot, seq, received_us, p_mw, q_mvar, soc,
+        voltage_v, frequency_hz, status, quality, setpoint_mw. Unknown is None.
+
+        ``assets`` tells the number that stands for each asset, ``boot`` the boot's.
+        """
+        return self._values(self.rows, assets, boot)
+
+    def _values(
+        self, rows: Sequence[int], numbers: Mapping[str, int], boot: int
+    ) -> Iterator[tuple[Any, ...]]:
+        columns, assets, received_us = self.columns, self.assets, self.received_us
+        indices, times, powers = columns.asset_index, columns.ts_us, columns.p_mw
+        q_mvar, soc = columns.q_mvar, columns.soc
+        voltage_v, frequency_hz = columns.voltage_v, columns.frequency_hz
+        status, setpoints_mw, first_seq = columns.status, self.setpoints_mw, columns.first_seq
+        for row in rows:
+            asset = assets[indices[row]]
+            yield (
+                numbers[asset.id],
+                times[row],
+                boot,
+                first_seq + row,
+                received_us,
+                _known(powers[row]),
+                _known(q_mvar[row]) if q_mvar else None,
+                _known(soc[row]) if soc else None,
+                _known(voltage_v[row]) if voltage_v else None,
+                _known(frequency_hz[row]) if frequency_hz else None,
+                status[row] if status else 0,
+                row_quality(columns, row, asset, received_us),
+                setpoints_mw.get(asset.id),
+            )
+
+
+_INFINITY = float("inf")
+
+
+def _known(value: float) -> float | None:
+    # False for NaN and the infinities alike.
+    return value if -_INFINITY < value < _INFINITY else None
