@@ -1,0 +1,201 @@
+"""The headend's link as the benchmark drives it: real listener, sessions, desk and codec.
+
+Without ``--journal`` telemetry ends in the latest table and is acknowledged at once, as the
+peers do; with it, everything goes through the real journal first.
+
+Prints ``{"port": P}`` when it listens, and obeys lines on standard input, whose end ends it:
+
+    stats     prints a line: sessions, rows taken, and the setpoints' times to acknowledgement
+    orders R  from now on dispatches R times a second, asset by asset
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence, Sized
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from fleets import make_fleet
+
+from derhead.daemon import BACKLOG, SWITCH_INTERVAL_S
+from derhead.dispatch import Dispatch, DispatchDesk, Order, State
+from derhead.history import Journal, open_journal
+from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
+from derhead.telemetry import LatestTable
+from derproto.base.fleet import Fleet
+from derproto.base.runtime import real_runtime
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import LinkLimits, Server
+
+WINDOW_US = 60_000_000
+"""Length of each order's window: none ends while it is measured."""
+
+MAX_TIMES = 100_000
+"""Times to acknowledgement kept until somebody asks for them. When full: the oldest goes."""
+
+
+class Stopwatch:
+    """Times of setpoints, from the order to the report that the device started.
+
+    Each asset has one order at a time, so the asset names the order.
+    """
+
+    def __init__(self) -> None:
+        self._ordered_at: dict[str, float] = {}
+        self.times_us: deque[int] = deque(maxlen=MAX_TIMES)
+
+    def order(self, asset_id: str) -> None:
+        self._ordered_at[asset_id] = trio.current_time()
+
+    def see(self, dispatches: Sequence[Any]) -> None:
+        """Notes those that the store is told have started."""
+        for dispatch in dispatches:
+            if isinstance(dispatch, Dispatch) and dispatch.state is State.STARTED:
+                ordered_at = self._ordered_at.pop(dispatch.asset_id, None)
+                if ordered_at is not None:
+                    self.times_us.append(round((trio.current_time() - ordered_at) * 1e6))
+
+
+class NullJournal:
+    """Keeps nothing; what it is given is durable at once."""
+
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        self._stopwatch = stopwatch
+        self.rows = 0
+
+    async def append_telemetry(self, samples: Sized, on_durable: Callable[[], None]) -> None:
+        self.rows += len(samples)
+        on_durable()
+
+    def note(self, record: SessionRecord | HeartbeatRecord) -> None:
+        pass
+
+    async def write(self, *records: Dispatch) -> None:
+        self._stopwatch.see(records)
+
+    async def open_dispatches(self) -> Sequence[Dispatch]:
+        return ()
+
+
+class WatchedJournal:
+    """The real journal, with a stopwatch beside it."""
+
+    def __init__(self, journal: Journal, stopwatch: Stopwatch) -> None:
+        self._journal = journal
+        self._stopwatch = stopwatch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    @property
+    def rows(self) -> int:
+        return self._journal.statistics().rows
+
+    async def write(self, *records: Dispatch) -> None:
+        await self._journal.write(*records)
+        self._stopwatch.see(records)
+
+
+Store = NullJournal | WatchedJournal
+
+
+@asynccontextmanager
+async def _null(stopwatch: Stopwatch) -> AsyncIterator[Store]:
+    yield NullJournal(stopwatch)
+
+
+@asynccontextmanager
+async def _journaled(folder: Path, stopwatch: Stopwatch) -> AsyncIterator[Store]:
+    async with open_journal(folder / "journal.db", real_runtime()) as journal:
+        yield WatchedJournal(journal, stopwatch)
+
+
+class Orders:
+    """Dispatches at a steady rate, asset by asset."""
+
+    def __init__(self, desk: DispatchDesk, fleet: Fleet, stopwatch: Stopwatch) -> None:
+        self._desk = desk
+        self._asset_ids = tuple(fleet.assets)
+        self._stopwatch = stopwatch
+        self._next = 0
+        self.rate = 0.0
+
+    async def keep_ordering(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                if not self.rate:
+                    await trio.sleep(0.01)
+                    continue
+                nursery.start_soon(self._order, self._asset_ids[self._next])
+                self._next = (self._next + 1) % len(self._asset_ids)
+                await trio.sleep(1 / self.rate)
+
+    async def _order(self, asset_id: str) -> None:
+        self._stopwatch.order(asset_id)
+        await self._desk.order(Order(asset_id, mw=1.0, duration_us=WINDOW_US))
+
+
+async def serve(
+    fleet: Fleet, opened: Callable[[Stopwatch], AbstractAsyncContextManager[Store]]
+) -> None:
+    """Runs the link until standard input ends."""
+    runtime = real_runtime()
+    stopwatch, latest = Stopwatch(), LatestTable()
+    async with opened(stopwatch) as store, trio.open_nursery() as nursery:
+        desk = DispatchDesk(store, runtime)
+        await nursery.start(desk.run)
+        sessions = Sessions(
+            fleet, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
+        )
+        server = Server({SESSION: sessions.serve}, codec=MessageCodec(), limits=LinkLimits())
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=BACKLOG)
+        nursery.start_soon(server.serve, listeners)
+        orders = Orders(desk, fleet, stopwatch)
+        nursery.start_soon(orders.keep_ordering)
+        print(json.dumps({"port": listeners[0].socket.getsockname()[1]}), flush=True)
+        async for line in _lines():
+            command, *arguments = line.split()
+            if command == "orders":
+                orders.rate = float(arguments[0])
+            elif command == "stats":
+                times_us, stopwatch.times_us = stopwatch.times_us, deque(maxlen=MAX_TIMES)
+                stats = {
+                    "sessions": sessions.statistics().open,
+                    "rows": store.rows,
+                    "setpoints_us": list(times_us),
+                }
+                print(json.dumps(stats), flush=True)
+        nursery.cancel_scope.cancel()
+
+
+async def _lines() -> AsyncIterator[str]:
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
+        rest = b""
+        async for chunk in stdin:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--assets", type=int, required=True)
+    parser.add_argument("--journal", type=Path)
+    options = parser.parse_args()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def opened(stopwatch: Stopwatch) -> AbstractAsyncContextManager[Store]:
+        if options.journal is None:
+            return _null(stopwatch)
+        return _journaled(options.journal, stopwatch)
+
+    trio.run(serve, make_fleet(options.assets), opened)
+
+
+if __name__ == "__main__":
+    main()
