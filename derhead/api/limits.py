@@ -21,7 +21,8 @@ class HttpLimits:
     send_s: float = 10.0
     """For a client to take 64 KiB of an answer. Then the connection is closed."""
     response_s: float = 60.0
-    """Without a byte of answer to an open request. Then the connection is closed."""
+    """For an answer: to its first byte, from piece to piece, and in all. Then the connection is
+    closed."""
     grace_s: float = 2.0
     """For answers that are on their way when the server stops."""
 

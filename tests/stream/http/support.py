@@ -1,31 +1,42 @@
-"""The real app, with a few routes for tests only, on the real server and real sockets."""
+"""The real app, with a few routes for tests only, on the real server: over sockets, or in memory.
+
+In memory a test runs in virtual time, so that limits can be met to the second.
+"""
 
 import contextlib
+import re
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, TypeVar
 
 import trio
 from quart import Response, websocket
 from quart_trio import QuartTrio
 
 from derhead.api import HttpLimits, HttpServer, create_app, serve_http
+from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
 from tests.unit.api.fakes import FakeView
 
+Conn = TypeVar("Conn", bound=trio.abc.Stream)
+
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+SLOW_S = 1.0
 ANSWER_S, QUIET_S = 0.15, 0.02
 """How long a malformed request waits for its first answer, and after each piece for more."""
 
 
-def make_app(view: FakeView | None = None) -> QuartTrio:
-    """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (in 0.5 s)."""
-    app = create_app(view or FakeView())
+def make_app() -> QuartTrio:
+    """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (``SLOW_S``)."""
+    app = create_app(FakeView())
 
     @app.websocket("/ws")
     async def echo() -> None:
         while True:
-            await websocket.send("echo:" + await websocket.receive())
+            await websocket.send(await websocket.receive())
 
     @app.get("/firehose")
     async def pour() -> Response:
@@ -37,44 +48,65 @@ def make_app(view: FakeView | None = None) -> QuartTrio:
 
     @app.get("/slow")
     async def think() -> Response:
-        await trio.sleep(0.5)
+        await trio.sleep(SLOW_S)
         return Response("thought", content_type="text/plain")
 
     return app
 
 
-class Serving:
+@dataclass
+class Serving(Generic[Conn]):
     """A running server."""
 
-    def __init__(self, server: HttpServer, port: int, stopping: trio.Event) -> None:
-        self.server = server
-        self.port = port
-        self.stopping = stopping
-        self.ended = trio.Event()
-
-    async def connect(self) -> trio.SocketStream:
-        return await trio.open_tcp_stream("127.0.0.1", self.port)
+    server: HttpServer
+    stopping: trio.Event
+    connect: Callable[[], Awaitable[Conn]]
+    port: int = 0
+    """Where it listens; 0 = in memory."""
+    ended: trio.Event = field(default_factory=trio.Event)
 
 
 @asynccontextmanager
-async def serving(
-    limits: HttpLimits | None = None, view: FakeView | None = None
-) -> AsyncIterator[Serving]:
-    """A server for the block; whatever it raises fails the test."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+async def _serving(
+    limits: HttpLimits | None,
+    listener: trio.abc.Listener[trio.abc.Stream],
+    connect: Callable[[], Awaitable[Conn]],
+) -> AsyncIterator[Serving[Conn]]:
     stopping = trio.Event()
 
     async def serve(task_status: trio.TaskStatus[HttpServer]) -> None:
         await serve_http(
-            make_app(view), listeners, limits=limits, stopping=stopping, task_status=task_status
+            make_app(), [listener], limits=limits, stopping=stopping, task_status=task_status
         )
         running.ended.set()
 
     async with trio.open_nursery() as nursery:
         server: HttpServer = await nursery.start(serve)
-        running = Serving(server, listeners[0].socket.getsockname()[1], stopping)
+        running = Serving(server, stopping, connect)
         yield running
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def serving(limits: HttpLimits | None = None) -> AsyncIterator[Serving[trio.SocketStream]]:
+    """A server on a socket, for the block; whatever it raises fails the test."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port: int = listener.socket.getsockname()[1]
+    connect = partial(trio.open_tcp_stream, "127.0.0.1", port)
+    async with _serving(limits, listener, connect) as running:
+        running.port = port
+        yield running
+
+
+@asynccontextmanager
+async def serving_in_memory(
+    limits: HttpLimits | None = None,
+) -> AsyncIterator[Serving[MemoryStream]]:
+    """As ``serving``, in memory."""
+    network = MemoryNetwork()
+    connect = partial(network.connect, "http")
+    async with _serving(limits, network.listen("http"), connect) as running:
+        yield running
 
 
 def reset(stream: trio.SocketStream) -> None:
@@ -83,18 +115,31 @@ def reset(stream: trio.SocketStream) -> None:
     stream.socket.close()
 
 
-async def receive(stream: trio.SocketStream) -> bytes:
+async def receive(stream: trio.abc.ReceiveStream) -> bytes:
     """Some bytes; none if the server closed or reset the connection."""
     with contextlib.suppress(trio.BrokenResourceError):
         return bytes(await stream.receive_some(65536))
     return b""
 
 
-async def receive_all(stream: trio.SocketStream) -> bytes:
+async def receive_all(stream: trio.abc.ReceiveStream) -> bytes:
     """Everything until the server closes or resets the connection."""
     data = b""
     while piece := await receive(stream):
         data += piece
+    return data
+
+
+async def ask(stream: trio.abc.Stream, request: bytes) -> bytes:
+    """Sends a request and receives one whole answer; what there is of it, if it is cut short."""
+    await stream.send_all(request)
+    data = b""
+    while piece := await receive(stream):
+        data += piece
+        head, ended, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if ended and length is not None and len(body) >= int(length[1]):
+            break
     return data
 
 
@@ -115,7 +160,6 @@ async def is_healthy(port: int) -> bool:
     """Whether the server answers a plain request."""
     try:
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            await stream.send_all(HEALTH)
-            return (await receive(stream)).startswith(b"HTTP/1.1 200")
+            return (await ask(stream, HEALTH)).startswith(b"HTTP/1.1 200 ")
     except OSError:
         return False
