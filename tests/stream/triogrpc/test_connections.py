@@ -194,6 +194,54 @@ async def test_senders_wait_at_the_write_buffers_bound(
         assert 95 <= sent <= 180
 
 
+async def test_a_slow_reader_is_served_within_the_bound(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    sent = 0
+
+    async def handler(stream: ServerStream) -> None:
+        nonlocal sent
+        for _ in range(1000):
+            await stream.send_message(bytes(4_995))
+            sent += 5_000
+
+    limits = LinkLimits(write_buffer_bytes=100_000)
+    async with serving({BOTH: handler}, limits) as pair:
+        raw = await pair.raw()
+        # No window holds anybody back, and no WINDOW_UPDATE wakes anybody.
+        raw.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        raw.h2.increment_flow_control_window(2**31 - 1 - 65535)
+        call = await raw.request(request_headers(path=BOTH.path), end=False)
+        received = 0
+        while received < 5_000_000:
+            await trio.testing.wait_all_tasks_blocked()
+            assert sent - received < 100_000 + 2 * 65_536
+            data = await raw.wait_event(h2.events.DataReceived, call)
+            received += len(data.data)
+        assert (await raw.status(call))["grpc-status"] == "0"
+
+
+async def test_an_answer_that_a_late_loop_has_not_read_yet_counts(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    limits = LinkLimits(keepalive_time_s=30, keepalive_timeout_s=10)
+    async with serving({}, limits) as pair:
+        for _ in range(10):
+            # The order in which Trio runs two ready tasks is a matter of chance.
+            raw = await pair.raw()
+            await raw.flush()
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(30)
+            await trio.testing.wait_all_tasks_blocked()
+            await raw.stream.send_all(a_ping())
+            mock_clock.jump(10)
+            await trio.testing.wait_all_tasks_blocked()
+            assert pair.server.statistics().connections_open == 1
+            await raw.stream.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+        assert not pair.server.statistics().errors
+
+
 # -- bounds ------------------------------------------------------------------------------
 
 
@@ -558,6 +606,36 @@ async def test_goaway_from_the_client(error_code: ErrorCodes) -> None:
             assert data.data == framed(b"still")
             await raw.stream.aclose()
         await cancelled.wait()
+
+
+async def test_a_call_that_is_over_frees_its_stream_though_the_client_has_not_ended() -> None:
+    async def handler(stream: ServerStream) -> None:
+        await stream.send_message(b"")
+
+    async with serving({BOTH: handler}) as pair:
+        raw = await pair.raw()
+        call = await raw.request(request_headers(path=BOTH.path), end=False)
+        assert (await raw.status(call))["grpc-status"] == "0"
+        reset = await raw.wait_event(h2.events.StreamReset, call)
+        assert reset.error_code == ErrorCodes.NO_ERROR
+
+
+@pytest.mark.parametrize("last", [0, 1])
+async def test_goaway_from_the_server(last: int) -> None:
+    client, server = memory_pair()
+    await server.send_all(SettingsFrame(0).serialize())
+    async with connect(client, authority="x", codec=CODEC) as channel:
+        async with channel.request(BOTH) as stream:
+            await stream.send_request()
+            await server.send_all(GoAwayFrame(0, last_stream_id=last).serialize())
+            await trio.testing.wait_all_tasks_blocked()
+            assert not channel.is_open
+            if last == 0:
+                # It never saw the call.
+                with pytest.raises(ConnectionLost, match="did not take"):
+                    await stream.recv_message()
+            else:
+                await stream.send_message(b"goes on")
 
 
 async def test_eof_and_breakage_of_the_transport() -> None:
