@@ -1,0 +1,148 @@
+"""Which bodies are orders, and what is said of those that are not."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derhead.api.jsonbody import BadJson, parse_json
+from derhead.dispatch import BadOrder, Order, UnknownAsset, parse_order
+from tests.unit.api.fakes import BATTERY, make_fleet
+
+FLEET = make_fleet()
+WHOLE = {"asset_id": "battery-1", "mw": -0.5}
+
+
+@pytest.mark.parametrize(
+    ("body", "order"),
+    [
+        (WHOLE, Order(BATTERY, -0.5)),
+        ({"asset_id": BATTERY.upper(), "mw": 1}, Order(BATTERY, 1.0)),
+        (WHOLE | {"duration_s": 0.25}, Order(BATTERY, -0.5, duration_us=250_000)),
+        (WHOLE | {"duration_s": 315_576_000}, Order(BATTERY, -0.5, 315_576_000_000_000)),
+        (WHOLE | {"priority": 0}, Order(BATTERY, -0.5, priority=0)),
+        (WHOLE | {"ramp_mw_per_s": 0.1}, Order(BATTERY, -0.5, ramp_mw_per_s=0.1)),
+        (WHOLE | dict.fromkeys(("duration_s", "priority", "ramp_mw_per_s")), Order(BATTERY, -0.5)),
+    ],
+)
+def test_orders(body: object, order: Order) -> None:
+    assert parse_order(body, FLEET) == order
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "says"),
+    [
+        ({"mw": "0.5"}, "/mw", "the text '0.5' is not a number"),
+        ({"mw": True}, "/mw", "true is not a number"),
+        ({"mw": [1]}, "/mw", "a list is not a number"),
+        ({"mw": None}, "/mw", "missing"),
+        ({"mw": math.nan}, "/mw", "nan is not a finite number"),
+        ({"mw": -math.inf}, "/mw", "-inf is not a finite number"),
+        ({"mw": 10**400}, "/mw", "out of range"),
+        ({"mw": 1.0000001}, "/mw", "beyond the limits of battery-1; write a number from -1 to 1"),
+        ({"asset_id": None}, "/asset_id", "missing"),
+        ({"asset_id": 7}, "/asset_id", "the number 7 is not text"),
+        ({"duration_s": 0}, "/duration_s", "0 is out of range"),
+        ({"duration_s": -60}, "/duration_s", "-60 is out of range"),
+        ({"duration_s": 1e-9}, "/duration_s", "shorter than a microsecond"),
+        ({"duration_s": 315_576_001}, "/duration_s", "up to 315576000, in seconds"),
+        ({"duration_s": math.inf}, "/duration_s", "not a finite number"),
+        ({"duration_s": "PT1M"}, "/duration_s", "not a number"),
+        ({"priority": 256}, "/priority", "write a whole number from 0 to 255"),
+        ({"priority": -1}, "/priority", "out of range"),
+        ({"priority": 1.0}, "/priority", "not a whole number"),
+        ({"priority": False}, "/priority", "not a whole number"),
+        ({"ramp_mw_per_s": 0}, "/ramp_mw_per_s", "above 0, in MW per second"),
+        ({"ramp_mw_per_s": math.nan}, "/ramp_mw_per_s", "not a finite number"),
+        ({"durations": 1}, "/durations", "did you mean duration_s?"),
+        ({"a/b~c": 1}, "/a~1b~0c", "unknown member"),
+        ({"site_id": "x"}, "/site_id", "not available in this version"),
+        ({"start_at": "x"}, "/start_at", "not available in this version"),
+        ({"expires_in_s": 1}, "/expires_in_s", "not available in this version"),
+        ({"dry_run": True}, "/dry_run", "not available in this version"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: str) -> None:
+    refused = parse_order(WHOLE | changes, FLEET)
+    assert isinstance(refused, BadOrder)
+    ((at, detail),) = refused.problems
+    assert at == pointer
+    assert says in detail
+
+
+def test_all_problems_at_once() -> None:
+    body = {"asset_id": "nobody", "mw": "x", "duration_s": -1, "priority": 300, "what": 1}
+    refused = parse_order(body, FLEET)
+    assert isinstance(refused, BadOrder)
+    pointers = [pointer for pointer, _ in refused.problems]
+    assert pointers == ["/what", "/mw", "/duration_s", "/priority", "/asset_id"]
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 7, math.nan, True])
+def test_what_is_no_object_is_no_order(body: object) -> None:
+    refused = parse_order(body, FLEET)
+    assert isinstance(refused, BadOrder)
+    assert [pointer for pointer, _ in refused.problems] == [""]
+
+
+def test_an_unknown_asset_is_told_from_a_bad_order() -> None:
+    assert parse_order({"asset_id": "nobody", "mw": 99}, FLEET) == UnknownAsset("nobody")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"{", "line 1, column 2"),
+        (b"asset_id=1", "not JSON"),
+        (b"\xff\xfe{\x00}\x00", "byte 0 of the body is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b'{"mw":1,"mw":2}', "'mw' stands twice"),
+        (b'{"a":{"b":1,"b":1}}', "'b' stands twice"),
+        (b"[" * 60_000, "nested too deeply"),
+        (b'{"a":' * 12_000, "nested too deeply"),
+    ],
+)
+def test_what_is_not_json(data: bytes, says: str) -> None:
+    refused = parse_json(data)
+    assert isinstance(refused, BadJson)
+    assert says in refused.detail
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 60_000])
+def test_numbers_that_no_order_takes_are_refused_by_name(text: str) -> None:
+    body = parse_json(b'{"asset_id":"battery-1","mw":%s}' % text.encode())
+    refused = parse_order(body, FLEET)
+    assert isinstance(refused, BadOrder)
+    assert [pointer for pointer, _ in refused.problems] == ["/mw"]
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+_JSON = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
+)
+_NAMES = st.sampled_from(["asset_id", "mw", "duration_s", "priority", "ramp_mw_per_s", "dry_run"])
+_BODIES = st.dictionaries(_NAMES | st.text(), _JSON | st.just("battery-1")) | _JSON
+
+
+@given(_BODIES)
+def test_every_body_is_an_order_within_bounds_or_refused_with_reasons(body: object) -> None:
+    match parse_order(body, FLEET):
+        case Order() as order:
+            asset = FLEET.assets[order.asset_id]
+            assert order.mw in asset.limits
+            assert order.duration_us is None or order.duration_us > 0
+            assert 0 <= order.priority <= 255
+            assert order.ramp_mw_per_s is None or order.ramp_mw_per_s > 0
+        case BadOrder(problems):
+            assert problems
+        case UnknownAsset(asset_id):
+            assert FLEET.find_asset(asset_id) is None
+
+
+@given(st.binary() | st.text().map(str.encode) | _JSON.map(lambda body: json.dumps(body).encode()))
+def test_no_bytes_make_the_parser_raise(data: bytes) -> None:
+    parse_json(data)
