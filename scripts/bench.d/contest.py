@@ -1,0 +1,118 @@
+"""Rounds: every contestant in turn, again and again, so that a noisy minute hurts all alike."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from errors import Failed, Unavailable
+from measures import OURS, Findings, Measure
+
+T = TypeVar("T")
+
+QUICK_S = 45.0
+"""What ``--quick`` may take for one subject, once what it needs is built."""
+
+ENDING_S = 5.0
+"""Of that, kept free to end processes and print."""
+
+LEAST_S = 5.0
+"""With less left nothing more is begun."""
+
+ROUNDS = 3
+
+
+class Budget:
+    """How much there is time for."""
+
+    def __init__(self, quick: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.quick = quick
+        self._clock = clock
+        self._began = clock()
+
+    def restart(self) -> None:
+        """What was built until now does not count."""
+        self._began = self._clock()
+
+    def pick(self, quick: T, full: T) -> T:
+        """One of two sizes."""
+        return quick if self.quick else full
+
+    def left_s(self) -> float:
+        """Seconds until measuring must end; infinite for a full run."""
+        if not self.quick:
+            return float("inf")
+        return max(0.0, QUICK_S - ENDING_S - (self._clock() - self._began))
+
+    def timeout_s(self, seconds: float) -> float:
+        """A wait of at most ``seconds``, within what is left."""
+        return min(seconds, self.left_s())
+
+    def rounds(self) -> Iterator[int]:
+        """The first round always, others as long as one like the longest still fits."""
+        longest_s = 0.0
+        for number in range(ROUNDS):
+            if number and self.left_s() < longest_s:
+                return
+            began = self._clock()
+            yield number
+            longest_s = max(longest_s, self._clock() - began)
+
+
+@dataclass
+class Sheet:
+    """What one contestant brings home of one round."""
+
+    figures: dict[str, float | None] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def put(self, key: str, value: float | None, note: str | None = None) -> None:
+        self.figures[key] = value
+        if note is not None:
+            self.notes[key] = note
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One side of a comparison."""
+
+    name: str
+    keys: tuple[str, ...]
+    """The measures it takes part in."""
+    measure: Callable[[Sheet], None]
+    """Runs it once. Raises: Unavailable, Failed; what is on the sheet by then counts."""
+
+
+def compete(
+    measures: Sequence[Measure],
+    contestants: Sequence[Contestant],
+    budget: Budget,
+    *,
+    main_peer: str,
+    tell: Callable[[str], None],
+) -> list[Findings]:
+    """All rounds of all contestants; of the peers only ``main_peer`` if it is to be quick."""
+    findings = {measure.key: Findings(measure) for measure in measures}
+    taking_part = [c for c in contestants if not budget.quick or c.name in (OURS, main_peer)]
+    for number in budget.rounds():
+        for contestant in list(taking_part):
+            tell(f"round {number + 1}: {contestant.name}: {', '.join(contestant.keys)}")
+            sheet = Sheet()
+            why = None
+            try:
+                if budget.left_s() < LEAST_S:
+                    raise Failed("no time was left for it")
+                contestant.measure(sheet)
+            except Unavailable as error:
+                taking_part.remove(contestant)
+                why = str(error)
+            except Failed as error:
+                why = str(error)
+            if why is not None:
+                tell(f"  {why}")
+            for key in contestant.keys:
+                findings[key].add(contestant.name, sheet.figures.get(key))
+                note = sheet.notes.get(key, None if key in sheet.figures else why)
+                if note is not None:
+                    findings[key].notes[contestant.name] = note
+    return list(findings.values())

@@ -1,0 +1,100 @@
+"""The load generator, as Python sees it; what it does is described in ``agents/agents.c``."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contest import Budget
+from errors import Failed
+from processes import Child, running
+from workshop import Workshop
+
+ANSWER_S = 10.0
+"""How long after its time the generator may take to answer."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What happened while it was counted."""
+
+    seconds: float
+    messages: int
+    """Telemetry messages sent."""
+    rows: int
+    acked_rows: int
+    server_cpu_s: float
+    generator_busy: float
+    """Share of its core that the generator used."""
+
+
+class Agents:
+    """Connected agents."""
+
+    def __init__(self, child: Child, budget: Budget, ready: dict[str, Any], wanted: int) -> None:
+        self._child = child
+        self._budget = budget
+        self.wanted = wanted
+        self.welcomed = int(ready["welcomed"])
+        self.failed = int(ready["failed"])
+        self.connect_s = float(ready["connect_s"])
+        if ready["refused_assets"]:
+            raise Failed(f"{ready['refused_assets']} assets were refused to their agents")
+
+    def require_all(self) -> None:
+        """Raises: Failed if some were not let in."""
+        if self.welcomed < self.wanted:
+            raise Failed(f"only {self.welcomed:,} of {self.wanted:,} agents were let in")
+
+    def go(
+        self, server: Child, *, rate: float, rows: int, warmup_s: float, seconds: float
+    ) -> Window:
+        """Sends telemetry: ``rate`` messages a second, or as many as they can for 0.
+
+        Raises: Failed, also if the server ended sessions meanwhile.
+        """
+        self._child.say(f"go {rate:g} {rows} {warmup_s:g} {seconds:g}")
+        began = self._child.hear(self._budget.timeout_s(warmup_s + ANSWER_S))
+        cpu_before_s = server.cpu_s()
+        ended = self._child.hear(self._budget.timeout_s(seconds + ANSWER_S))
+        cpu_after_s = server.cpu_s()
+        lost = ended["closed"] + ended["resets"] + ended["goodbyes"]
+        if lost:
+            raise Failed(f"{server.name} ended {lost:,} sessions under load")
+        if ended["refused_rows"]:
+            raise Failed(f"{server.name} refused {ended['refused_rows']:,} rows")
+        counted_s = ended["at_s"] - began["at_s"]
+        return Window(
+            seconds=counted_s,
+            messages=ended["messages"] - began["messages"],
+            rows=ended["rows"] - began["rows"],
+            acked_rows=ended["acked_rows"] - began["acked_rows"],
+            server_cpu_s=cpu_after_s - cpu_before_s,
+            generator_busy=(ended["cpu_s"] - began["cpu_s"]) / counted_s,
+        )
+
+    def close(self) -> None:
+        """All connections at once."""
+        self._child.ask("close", self._budget.timeout_s(ANSWER_S))
+
+
+@contextlib.contextmanager
+def connected(
+    workshop: Workshop,
+    budget: Budget,
+    fleet: Path,
+    port: int,
+    *,
+    mqtt: bool = False,
+    connect_timeout_s: float = 20.0,
+) -> Iterator[Agents]:
+    """Agents of a fleet file, connected as far as the server let them in."""
+    program = workshop.agents()
+    timeout_s = budget.timeout_s(connect_timeout_s)
+    command = [program, "--port", port, "--fleet", fleet, "--connect-timeout", f"{timeout_s:g}"]
+    if mqtt:
+        command.append("--mqtt")
+    with running("agents", command, cores=workshop.cores.generator, logs=workshop.logs) as child:
+        wanted = len(fleet.read_text().splitlines())
+        yield Agents(child, budget, child.hear(timeout_s + ANSWER_S), wanted)

@@ -1,0 +1,192 @@
+"""Subject ``link``: what a message costs, and how fast a setpoint is under load.
+
+The headend's real link, sessions, desk and codec over a store that keeps nothing, against
+servers that keep the newest row in a dict; then with the journal, against grpc.aio with the
+journal's table.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from contest import Budget, Contestant, Sheet, compete
+from errors import Failed
+from fleets import write_agents
+from generator import Window, connected
+from measures import OURS, Findings, Measure
+from servers import Server, Servers
+from workshop import Workshop
+
+SESSIONS = 1000
+RATE = 20_000
+"""Messages of one row a second, over all sessions."""
+
+FLOODING, BATCH = 50, 50
+"""Sessions at saturation, and rows in each of their messages."""
+
+ASSETS = 1000
+ORDERS_A_SECOND = 200
+
+KEPT_UP = 0.95
+"""Share of the rate below which a server has not kept up."""
+
+COST = Measure(
+    "cpu_us_per_message", "CPU a message, 20,000/s over 1,000 sessions (us)", lower_is_better=True
+)
+P50 = Measure("setpoint_p50_ms", "setpoint to report under that load, p50 (ms)", True)
+P99 = Measure("setpoint_p99_ms", "setpoint to report under that load, p99 (ms)", True)
+SATURATED = Measure(
+    "saturated_samples_per_cpu_s", "saturated: 50 sessions of 50-row messages (samples/CPU s)"
+)
+JOURNALED = Measure(
+    "cpu_us_per_message_journaled", "CPU a message, same load, journal on (us)", True
+)
+MEASURES = (COST, P50, P99, SATURATED, JOURNALED)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Fleets and times of the runs."""
+
+    workshop: Workshop
+    budget: Budget
+    many: Path
+    """1,000 agents of one asset."""
+    few: Path
+    """50 agents of 20 assets."""
+
+    @property
+    def warmup_s(self) -> float:
+        return self.budget.pick(0.5, 1.0)
+
+    @property
+    def seconds(self) -> float:
+        return self.budget.pick(2.0, 5.0)
+
+
+def run(workshop: Workshop, budget: Budget) -> list[Findings]:
+    servers = Servers(workshop, budget)
+    workshop.agents()
+    workshop.python_messages()
+    budget.restart()
+    with workshop.scratch() as folder:
+        load = Load(
+            workshop,
+            budget,
+            many=write_agents(folder / "many.txt", SESSIONS, ASSETS // SESSIONS),
+            few=write_agents(folder / "few.txt", FLOODING, ASSETS // FLOODING),
+        )
+        ours = partial(servers.our_link, ASSETS)
+        contestants = [
+            *_contestants(load, OURS, ours, setpoints=True),
+            *_contestants(load, "grpc.aio", servers.grpc_aio, setpoints=True),
+            *_contestants(load, "grpc-go", servers.grpc_go, setpoints=True),
+            *_contestants(load, "mosquitto", servers.mosquitto, setpoints=False),
+            _journaled(load, OURS, lambda journal: servers.our_link(ASSETS, journal)),
+            _journaled(load, "grpc.aio", servers.grpc_aio),
+        ]
+        return compete(MEASURES, contestants, budget, main_peer="grpc.aio", tell=workshop.tell)
+
+
+def _contestants(
+    load: Load,
+    name: str,
+    start: Callable[[], AbstractContextManager[Server]],
+    *,
+    setpoints: bool,
+) -> Iterator[Contestant]:
+    paced_keys = (COST.key, P50.key, P99.key) if setpoints else (COST.key,)
+    yield Contestant(name, paced_keys, partial(_measure_paced, load, start, setpoints))
+    yield Contestant(name, (SATURATED.key,), partial(_measure_saturated, load, start))
+
+
+def _measure_paced(
+    load: Load,
+    start: Callable[[], AbstractContextManager[Server]],
+    setpoints: bool,
+    sheet: Sheet,
+) -> None:
+    with (
+        start() as server,
+        connected(load.workshop, load.budget, load.many, server.port, mqtt=server.mqtt) as agents,
+    ):
+        agents.require_all()
+        paced = partial(agents.go, server.child, rate=RATE, rows=1, seconds=load.seconds)
+        _put_cost(sheet, COST.key, paced(warmup_s=load.warmup_s))
+        if setpoints:
+            server.stats()
+            server.order(ORDERS_A_SECOND)
+            window = paced(warmup_s=0)
+            server.order(0)
+            _put_times(sheet, server.stats()["setpoints_us"], window)
+
+
+def _measure_saturated(
+    load: Load, start: Callable[[], AbstractContextManager[Server]], sheet: Sheet
+) -> None:
+    with (
+        start() as server,
+        connected(load.workshop, load.budget, load.few, server.port, mqtt=server.mqtt) as agents,
+    ):
+        agents.require_all()
+        window = agents.go(
+            server.child, rate=0, rows=BATCH, warmup_s=load.warmup_s, seconds=load.seconds
+        )
+        # Else it was the generator that was measured, or something else on the core.
+        busy = window.server_cpu_s / window.seconds
+        note = None if busy > KEPT_UP else f"its core was only {busy:.0%} busy"
+        sheet.put(SATURATED.key, _per(window.acked_rows, window.server_cpu_s), note)
+
+
+def _journaled(
+    load: Load, name: str, start: Callable[[Path], AbstractContextManager[Server]]
+) -> Contestant:
+    @contextmanager
+    def on_disk() -> Iterator[Server]:
+        with load.workshop.scratch() as folder, start(folder) as server:
+            yield server
+
+    def measure(sheet: Sheet) -> None:
+        with (
+            on_disk() as server,
+            connected(load.workshop, load.budget, load.many, server.port) as agents,
+        ):
+            agents.require_all()
+            window = agents.go(
+                server.child, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
+            )
+            _put_cost(sheet, JOURNALED.key, window)
+
+    return Contestant(name, (JOURNALED.key,), measure)
+
+
+def _put_cost(sheet: Sheet, key: str, window: Window) -> None:
+    """CPU a message of those that were acknowledged."""
+    rate = window.acked_rows / window.seconds
+    note = None if rate >= RATE * KEPT_UP else f"kept up with only {rate:,.0f} of {RATE:,}/s"
+    sheet.put(key, 1e6 * _per(window.server_cpu_s, window.acked_rows), note)
+
+
+def _put_times(sheet: Sheet, times_us: list[int], window: Window) -> None:
+    ordered = ORDERS_A_SECOND * window.seconds
+    note = None
+    if len(times_us) < ordered / 2:
+        note = f"only {len(times_us):,} of {ordered:,.0f} setpoints were reported in time"
+    sheet.put(P50.key, quantile_ms(times_us, 0.50), note)
+    sheet.put(P99.key, quantile_ms(times_us, 0.99), note)
+
+
+def quantile_ms(times_us: list[int], share: float) -> float | None:
+    """The time within which this share came, ms; None if nothing did."""
+    if not times_us:
+        return None
+    ordered = sorted(times_us)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000
+
+
+def _per(what: float, each: float) -> float:
+    if not each:
+        raise Failed("nothing was acknowledged while it was counted")
+    return what / each

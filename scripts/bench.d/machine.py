@@ -1,0 +1,64 @@
+"""What the figures were measured on, and which cores do what."""
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Who runs where. With a single core everything shares it, and figures mean little."""
+
+    server: frozenset[int]
+    generator: frozenset[int]
+
+    @property
+    def both(self) -> frozenset[int]:
+        return self.server | self.generator
+
+
+def pick_cores() -> Cores:
+    """One core for the server and one for the generator, of those this process may use."""
+    usable = sorted(os.sched_getaffinity(0))
+    return Cores(server=frozenset(usable[:1]), generator=frozenset(usable[-1:]))
+
+
+def describe_machine() -> list[str]:
+    """Lines for people: hardware, system, and the versions that matter."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(
+        f"{name} {_version(name)}" for name in ("trio", "grpclib", "h2", "betterproto2", "grpcio")
+    )
+    return [
+        f"{_processor()}, {cores} cores, {memory:.0f} GiB",
+        f"{platform.system()} {platform.release()}, {platform.python_implementation()} "
+        f"{platform.python_version()}",
+        versions,
+        *filter(None, (_first_line("mosquitto", "-h"), _first_line("go", "version"))),
+    ]
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _first_line(*command: str) -> str | None:
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return output.splitlines()[0] if output else None

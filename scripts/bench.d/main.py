@@ -1,0 +1,103 @@
+"""``scripts/bench``: measures, compares, prints a table or JSON."""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import codec_subject
+import connect
+import ingest
+import link
+import rest
+from contest import Budget
+from errors import Failed, Unavailable
+from machine import describe_machine, pick_cores
+from measures import OURS, Findings, as_json
+from table import render
+from workshop import Workshop
+
+Subject = Callable[[Workshop, Budget], list[Findings]]
+
+SUBJECTS: dict[str, Subject] = {
+    "link": link.run,
+    "codec": codec_subject.run,
+    "ingest": ingest.run,
+    "connect": connect.run,
+    "rest": rest.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measures the headend beside what people would use instead.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("subject", choices=[*SUBJECTS, "all"], metavar="SUBJECT")
+    parser.add_argument("--quick", action="store_true", help="at most 45 s, one peer")
+    parser.add_argument("--json", action="store_true", help="one object, a key a measure")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        findings = _measure(
+            list(SUBJECTS) if options.subject == "all" else [options.subject], options.quick
+        )
+    except KeyboardInterrupt:
+        print("scripts/bench: stopped", file=sys.stderr)
+        return 130
+    except (Failed, Unavailable) as error:
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(as_json(findings)))
+    else:
+        print("\n".join(f"- {line}" for line in describe_machine()))
+        print()
+        print(render(findings))
+    return 0 if all(found.figure(OURS) is not None for found in findings) else 1
+
+
+def _measure(subjects: list[str], quick: bool) -> list[Findings]:
+    _allow_many_files()
+    usable = os.sched_getaffinity(0)
+    cores = pick_cores()
+    workshop = Workshop(cores, tell=_tell)
+    if len(usable) == 1:
+        _tell("only one core: server and generator share it")
+    # This process sleeps while others are measured; what little it does, it does there.
+    os.sched_setaffinity(0, cores.generator)
+    findings = []
+    try:
+        for subject in subjects:
+            _tell(f"{subject}:")
+            findings += SUBJECTS[subject](workshop, Budget(quick))
+    finally:
+        os.sched_setaffinity(0, usable)
+    return findings
+
+
+def _allow_many_files() -> None:
+    """Thousands of connections in one process; children inherit the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _tell(line: str) -> None:
+    """Progress goes to standard error: standard output holds the result alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Subject ``rest``: the two endpoints asked most, of the real headend with 1,000 assets.
+
+Against FastAPI on uvicorn with the same answers from a dict. ``wrk`` asks, on 32 connections.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from asking import get_items, get_text
+from contest import Budget, Contestant, Sheet, compete
+from errors import Failed
+from fleets import asset_id, write_agents, write_assets
+from generator import connected
+from measures import OURS, Findings, Measure
+from processes import running
+from servers import Server, Servers
+from workshop import HERE, Workshop, find_program
+
+ASSETS = 1000
+CONNECTIONS = 32
+WARMUP_S = 1
+ANSWER_S = 10
+"""How long an answer may take."""
+
+ONE = Measure("rest_requests_per_s", "GET /telemetry/{id}, each of 1,000 in turn (requests/s)")
+ALL = Measure("rest_all_requests_per_s", "GET /telemetry of 1,000 assets (requests/s)")
+MEASURES = (ONE, ALL)
+KEYS = (ONE.key, ALL.key)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the run writes."""
+
+    paths: Path
+    """A path of ``GET /telemetry/{id}`` a line."""
+    assets: Path
+    agents: Path
+    latest: Path
+    """An answer to ``GET /telemetry``, for the peer."""
+
+
+def run(workshop: Workshop, budget: Budget) -> list[Findings]:
+    servers = Servers(workshop, budget)
+    find_program("wrk", "wrk")
+    workshop.agents()
+    workshop.fastapi_python()
+    budget.restart()
+    with workshop.scratch() as folder:
+        files = Files(
+            folder / "paths.txt",
+            write_assets(folder / "assets.yaml", ASSETS),
+            write_agents(folder / "agents.txt", ASSETS, 1),
+            folder / "latest.json",
+        )
+        files.paths.write_text("".join(f"/telemetry/{asset_id(n)}\n" for n in range(ASSETS)))
+        ask = partial(_measure, workshop, budget, files)
+        contestants = [
+            Contestant(
+                OURS, KEYS, partial(ask, partial(_headend, workshop, budget, servers, files))
+            ),
+            Contestant("fastapi", KEYS, partial(ask, partial(_fastapi, servers, files))),
+        ]
+        return compete(MEASURES, contestants, budget, main_peer="fastapi", tell=workshop.tell)
+
+
+@contextmanager
+def _headend(
+    workshop: Workshop, budget: Budget, servers: Servers, files: Files
+) -> Iterator[Server]:
+    """A headend whose agents are connected and have each said something."""
+    with (
+        servers.derhead(files.assets) as server,
+        connected(workshop, budget, files.agents, server.port) as agents,
+    ):
+        agents.require_all()
+        agents.go(server.child, rate=ASSETS, rows=1, warmup_s=0.5, seconds=1.5)
+        assert server.http_port is not None
+        spoken = [item for item in get_items(server.http_port, "/telemetry", 10) if item["ts"]]
+        if len(spoken) < ASSETS:
+            raise Failed(f"only {len(spoken):,} of {ASSETS:,} assets have a sample")
+        files.latest.write_text(get_text(server.http_port, "/telemetry", 10))
+        yield server
+
+
+@contextmanager
+def _fastapi(servers: Servers, files: Files) -> Iterator[Server]:
+    if not files.latest.exists():
+        raise Failed("the headend gave no telemetry to answer with")
+    with servers.fastapi(files.latest) as server:
+        yield server
+
+
+def _measure(
+    workshop: Workshop,
+    budget: Budget,
+    files: Files,
+    start: Callable[[], AbstractContextManager[Server]],
+    sheet: Sheet,
+) -> None:
+    in_turn = ("-s", HERE / "rotate.lua")
+    with start() as server:
+        for key, path, options, rest in (
+            (ONE.key, "/", in_turn, ("--", files.paths)),
+            (ALL.key, "/telemetry", (), ()),
+        ):
+            ask = partial(_requests_per_s, workshop, server, path, options, rest)
+            ask(WARMUP_S)
+            sheet.put(key, ask(budget.pick(3, 6)))
+
+
+def _requests_per_s(
+    workshop: Workshop,
+    server: Server,
+    path: str,
+    options: tuple[object, ...],
+    rest: tuple[object, ...],
+    seconds: int,
+) -> float:
+    """What ``wrk`` counts. Raises: Failed, also if an answer was not 200."""
+    command = (
+        *(find_program("wrk", "wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
+        *("--timeout", f"{ANSWER_S}s", *options),
+        *(f"http://127.0.0.1:{server.http_port}{path}", *rest),
+    )
+    with running("wrk", command, cores=workshop.cores.generator, logs=workshop.logs) as child:
+        said = child.wait(seconds + 2 * ANSWER_S).decode()
+    return read_wrk(said)
+
+
+def read_wrk(said: str) -> float:
+    """Requests a second, as ``wrk`` prints them. Raises: Failed if some were not answered well."""
+    wrong = re.search(r"Non-2xx.*|Socket errors.*", said)
+    if wrong:
+        raise Failed(f"wrk: {wrong[0].strip()}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    if found is None:
+        raise Failed(f"wrk said {said[:200]!r}")
+    return float(found[1])

@@ -1,0 +1,140 @@
+"""Every server that is measured: how it is started, and where it listens."""
+
+import contextlib
+import getpass
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contest import Budget
+from processes import Child, free_port, running, wait_listening
+from workshop import HERE, Workshop, find_program
+
+START_S = 20.0
+"""The longest that a server may take to listen."""
+
+ANSWER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens on loopback."""
+
+    child: Child
+    port: int
+    """Of agents; for REST alone, of REST."""
+    mqtt: bool = False
+    http_port: int | None = None
+
+    def order(self, rate: float) -> None:
+        """Dispatches from now on, so many times a second. Only of the link's servers."""
+        self.child.say(f"orders {rate:g}")
+
+    def stats(self) -> dict[str, Any]:
+        """Sessions, rows, setpoints' times since last asked. Only of the link's servers."""
+        return self.child.ask("stats", ANSWER_S)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Starts servers, each on the server's core unless told otherwise."""
+
+    workshop: Workshop
+    budget: Budget
+
+    @contextlib.contextmanager
+    def _announced(self, name: str, command: Sequence[object]) -> Iterator[Server]:
+        """A server that prints its port."""
+        with self._running(name, command) as child:
+            yield Server(child, int(child.hear(self.budget.timeout_s(START_S))["port"]))
+
+    def _running(
+        self,
+        name: str,
+        command: Sequence[object],
+        cores: Collection[int] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> contextlib.AbstractContextManager[Child]:
+        return running(
+            name,
+            command,
+            cores=self.workshop.cores.server if cores is None else cores,
+            logs=self.workshop.logs,
+            environment=environment,
+        )
+
+    def our_link(
+        self, assets: int, journal: Path | None = None
+    ) -> contextlib.AbstractContextManager[Server]:
+        """The headend's link over an empty store, or over its journal in that folder."""
+        command: list[object] = [sys.executable, HERE / "server_ours.py", "--assets", assets]
+        if journal is not None:
+            command += ["--journal", journal]
+        return self._announced("our-link", command)
+
+    def grpc_aio(self, journal: Path | None = None) -> contextlib.AbstractContextManager[Server]:
+        messages = self.workshop.python_messages()
+        command: list[object] = [sys.executable, HERE / "peer_grpc_aio.py", "--proto", messages]
+        if journal is not None:
+            command += ["--journal", journal]
+        return self._announced("grpc.aio", command)
+
+    def grpc_go(self) -> contextlib.AbstractContextManager[Server]:
+        return self._announced("grpc-go", [self.workshop.go_peer()])
+
+    @contextlib.contextmanager
+    def mosquitto(self, cores: Collection[int] | None = None) -> Iterator[Server]:
+        """The broker with persistence, in a folder of its own."""
+        program = find_program("mosquitto", "mosquitto")
+        with self.workshop.scratch() as folder:
+            port = free_port()
+            config = folder / "mosquitto.conf"
+            config.write_text(
+                f"listener {port} 127.0.0.1\n"
+                "allow_anonymous true\n"
+                "persistence true\n"
+                f"persistence_location {folder}/\n"
+                "autosave_interval 1\n"
+                "log_type error\n"
+                f"user {getpass.getuser()}\n"
+            )
+            with self._running("mosquitto", [program, "-c", config], cores) as child:
+                wait_listening(child, port, self.budget.timeout_s(START_S))
+                yield Server(child, port, mqtt=True)
+
+    @contextlib.contextmanager
+    def derhead(
+        self,
+        assets: Path,
+        cores: Collection[int] | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> Iterator[Server]:
+        """The real daemon with its real journal, in a folder of its own."""
+        with self.workshop.scratch() as folder:
+            port, http_port = free_port(), free_port()
+            command = (
+                *(sys.executable, "-m", "derhead", "serve", "--assets", assets),
+                *("--data", folder / "data", "--grpc", f"127.0.0.1:{port}"),
+                *("--http", f"127.0.0.1:{http_port}", "--log-level", "error"),
+            )
+            environment = {}
+            if certificate is not None:
+                environment["DERHEAD_TLS_CERT"] = str(certificate[0])
+                environment["DERHEAD_TLS_KEY"] = str(certificate[1])
+            with self._running("derhead", command, cores, environment) as child:
+                wait_listening(child, http_port, self.budget.timeout_s(START_S))
+                yield Server(child, port, http_port=http_port)
+
+    @contextlib.contextmanager
+    def fastapi(self, latest: Path) -> Iterator[Server]:
+        """FastAPI on uvicorn over what a ``GET /telemetry`` once answered."""
+        port = free_port()
+        command = (
+            *(self.workshop.fastapi_python(), HERE / "peer_fastapi.py"),
+            *("--port", port, "--latest", latest),
+        )
+        with self._running("fastapi", command) as child:
+            wait_listening(child, port, self.budget.timeout_s(START_S))
+            yield Server(child, port, http_port=port)
