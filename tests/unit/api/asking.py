@@ -1,0 +1,73 @@
+"""Requests through Quart's own test client, and what every answer has in common."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from derhead.api import create_app
+from tests.unit.api.fakes import FakeView
+
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Headers
+    text: str
+
+    @property
+    def body(self) -> dict[str, object]:
+        body = json.loads(self.text, parse_constant=lambda word: pytest.fail(word))
+        assert isinstance(body, dict)
+        return body
+
+    @property
+    def items(self) -> list[dict[str, object]]:
+        items = self.body["items"]
+        assert isinstance(items, list)
+        return items
+
+    @property
+    def pointers(self) -> list[str]:
+        errors = self.body["errors"]
+        assert isinstance(errors, list)
+        return [error["pointer"] for error in errors]
+
+
+async def ask(
+    view: FakeView,
+    path: str,
+    method: str = "GET",
+    *,
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request, and what every answer has in common."""
+    response = (
+        await create_app(view)
+        .test_client()
+        .open(  # type: ignore[call-arg]
+            path, method=method, data=data, headers=dict(headers or {})
+        )
+    )
+    text = await response.get_data(as_text=True)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "no-store"
+    answer = Answer(response.status_code, response.headers, text)
+    if response.status_code >= 400 and "failing" not in text:
+        assert response.content_type == "application/problem+json"
+        members = ["type", "title", "status", "detail", "instance", "errors"]
+        assert list(answer.body) == members
+        assert answer.body["status"] == response.status_code
+    else:
+        assert response.content_type == "application/json"
+    return answer
+
+
+async def order(view: FakeView, body: object) -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await ask(view, "/dispatch", "POST", data=data, headers=JSON)

@@ -1,0 +1,104 @@
+"""Every error is a problem that says what to do, and only failures are logged."""
+
+import logging
+
+import pytest
+
+from derhead.errors import JournalError
+from tests.unit.api.asking import ask, order
+from tests.unit.api.fakes import FakeView
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/nowhere",
+        "/assets/",
+        "/static/x",
+        "/telemetry/nobody",
+        "/telemetry/nobody/history",
+        "/telemetry/battery-1/gaps",
+        "/dispatch/nothing",
+        "/dispatch/history?asset_id=nobody",
+        "/heartbeat/nobody",
+        "/heartbeat/nobody/history",
+        "/agents/nobody/sessions",
+        "/%00%ff",
+    ],
+)
+async def test_what_is_not_there_is_404(path: str) -> None:
+    assert (await ask(FakeView(), path)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "pointers"),
+    [
+        ("/assets?x=1", ["/query/x"]),
+        ("/telemetry?x=1", ["/query/x"]),
+        ("/telemetry/battery-1?x=1", ["/query/x"]),
+        ("/heartbeat/agent-1?x=1", ["/query/x"]),
+        ("/agents?x=1", ["/query/x"]),
+        ("/agents/agent-1/sessions?from=2026-01-31T00:00:00Z", ["/query/from"]),
+        (
+            "/telemetry/battery-1/history?limit=0&step=1&to=x",
+            ["/query/limit", "/query/step", "/query/to"],
+        ),
+        ("/telemetry/battery-1/history?cursor=bad", ["/query/cursor"]),
+        ("/telemetry/battery-1/history?step=1m&cursor=bad", ["/query/cursor"]),
+        ("/dispatch/history?state=x", ["/query/state"]),
+        ("/dispatch/history?a/b=x", ["/query/a~1b"]),
+    ],
+)
+async def test_a_query_that_cannot_be_used_is_422(path: str, pointers: list[str]) -> None:
+    answer = await ask(FakeView(), path)
+    assert (answer.status, answer.pointers) == (422, pointers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/assets", "GET, HEAD"),
+        ("DELETE", "/dispatch/x", "GET, HEAD"),
+        ("OPTIONS", "/telemetry", "GET, HEAD"),
+        ("PUT", "/dispatch", "POST"),
+        ("BREW", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_there_is_405(method: str, path: str, allowed: str) -> None:
+    answer = await ask(FakeView(), path, method)
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+
+
+async def test_get_dispatch_is_405() -> None:
+    assert (await ask(FakeView(), "/dispatch")).status == 405
+
+
+async def test_a_problem_says_where_it_was() -> None:
+    answer = await ask(FakeView(), "/telemetry/no%20body%3F")
+    assert answer.body["instance"] == "/telemetry/no%20body%3F"
+    assert (answer.body["type"], answer.body["title"]) == ("about:blank", "Not Found")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(JournalError("cannot be read"), 503), (ZeroDivisionError("bug"), 500)]
+)
+async def test_a_failure_is_a_problem_and_one_line_in_the_log(
+    error: Exception, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    view = FakeView()
+    view.history.error = error
+    answer = await ask(view, "/telemetry/battery-1/history")
+    assert answer.status == status
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert str(error) in record.getMessage()
+    assert "GET '/telemetry/battery-1/history'" in record.getMessage()
+    assert status != 500 or "bug" not in answer.text
+
+
+async def test_reading_and_refusing_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    await ask(FakeView(), "/telemetry")
+    await ask(FakeView(), "/telemetry/nobody")
+    await order(FakeView(), {"asset_id": "battery-1", "mw": 99})
+    assert caplog.records == []
