@@ -340,12 +340,15 @@ async def test_deadline_ends_a_blocked_sender(autojump_clock: trio.testing.MockC
 
 
 async def test_deadline_that_has_passed(autojump_clock: trio.testing.MockClock) -> None:
-    async with memory_channel(ECHO, codec=CODEC) as channel:
+    async with serving({}) as pair, pair.channel() as channel:
         async with channel.request(UNARY, timeout=1) as stream:
             await trio.sleep(2)
             with pytest.raises(GRPCError) as caught:
                 await stream.send_message(b"", end=True)
         assert caught.value.status is Status.DEADLINE_EXCEEDED
+        await trio.testing.wait_all_tasks_blocked()
+        # The server was not even asked.
+        assert pair.server.statistics().streams_total == 0
 
 
 async def test_deadline_met_has_no_effect(autojump_clock: trio.testing.MockClock) -> None:
