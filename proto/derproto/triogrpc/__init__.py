@@ -3,7 +3,8 @@
 from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from derproto.triogrpc.client import Channel, ClientStream, connect
+from derproto.triogrpc.client import Channel, connect
+from derproto.triogrpc.client_stream import ClientStream
 from derproto.triogrpc.counters import ServerStatistics
 from derproto.triogrpc.deadline import Deadline
 from derproto.triogrpc.dialing import dial
