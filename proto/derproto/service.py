@@ -1,9 +1,12 @@
-"""The one rpc of ``der.v1.Headend``, and the codec of its messages."""
+"""The one rpc of ``der.v1.Headend``, and the codecs of its messages."""
+
+from typing import Any
 
 from betterproto2 import Message
 from grpclib.const import Cardinality
 from grpclib.encoding.base import CodecBase
 
+from derproto.codec import TelemetryColumns, decode_agent, decoder, encode_agent, encoder
 from derproto.der.v1 import AgentMessage, HeadendMessage
 from derproto.triogrpc import Method
 
@@ -16,17 +19,35 @@ SESSION = Method(
 
 
 class MessageCodec(CodecBase):
-    """betterproto2 messages as gRPC bodies.
+    """betterproto2 messages as gRPC bodies, by compiled functions.
 
-    Raises: ValueError (or a subclass) for bytes that are not the message.
+    Raises: DecodeError for bytes that are not the message, EncodeError for a value that does
+    not fit its field (both ValueErrors), TypeError for a message of another class.
     """
 
     __content_subtype__ = "proto"
 
-    def encode(self, message: Message, message_type: type[Message]) -> bytes:
+    def encode(self, message: Any, message_type: type[Message]) -> bytes:
         if not isinstance(message, message_type):
             raise TypeError(f"expected {message_type.__name__}, got {type(message).__name__}")
-        return bytes(message)
+        return encoder(message_type)(message)
 
-    def decode(self, data: bytes, message_type: type[Message]) -> Message:
-        return message_type.parse(data)
+    def decode(self, data: bytes, message_type: type[Message]) -> Any:
+        return decoder(message_type)(data)
+
+
+class ColumnCodec(MessageCodec):
+    """The same, with TelemetryColumns in the place of an AgentMessage whose body is telemetry.
+
+    A receiver gets one or the other from the stream; a sender may send either.
+    """
+
+    def encode(self, message: Any, message_type: type[Message]) -> bytes:
+        if message_type is AgentMessage and isinstance(message, TelemetryColumns):
+            return encode_agent(message)
+        return super().encode(message, message_type)
+
+    def decode(self, data: bytes, message_type: type[Message]) -> Any:
+        if message_type is AgentMessage:
+            return decode_agent(data)
+        return super().decode(data, message_type)

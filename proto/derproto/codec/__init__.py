@@ -1,0 +1,21 @@
+"""Protobuf at speed: betterproto2's dataclasses, encoded and decoded by compiled functions."""
+
+from derproto.codec.agent import decode_agent, encode_agent
+from derproto.codec.columns import TelemetryColumns
+from derproto.codec.decoding import decoder
+from derproto.codec.encoding import encoder
+from derproto.codec.errors import DecodeError, EncodeError, UnsupportedField
+
+__all__ = [
+    # Any message class
+    "decoder",
+    "encoder",
+    # What agents say, telemetry as arrays
+    "decode_agent",
+    "encode_agent",
+    "TelemetryColumns",
+    # Errors
+    "DecodeError",
+    "EncodeError",
+    "UnsupportedField",
+]

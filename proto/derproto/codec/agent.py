@@ -1,0 +1,57 @@
+"""Agent messages with telemetry as columns."""
+
+from derproto.codec.columns import TelemetryColumns, compile_columns_reader
+from derproto.codec.decoding import decoder
+from derproto.codec.encoding import compile_writer, encoder
+from derproto.codec.fields import fields_of
+from derproto.codec.wire import MAX_DEPTH, Buffer, Malformed, read_short_varint, write_varint
+from derproto.der.v1 import AgentMessage, Telemetry
+
+(_TELEMETRY_TAG,) = [field.tag for field in fields_of(AgentMessage) if field.name == "telemetry"]
+
+_decode = decoder(AgentMessage)
+_encode = encoder(AgentMessage)
+_read_columns = compile_columns_reader()
+_write_telemetry = compile_writer(Telemetry)
+
+
+def decode_agent(data: Buffer) -> AgentMessage | TelemetryColumns:
+    """An agent's message; one whose body is telemetry as its columns, each one copy.
+
+    What AgentMessage itself holds beyond the columns, unknown fields, is dropped then.
+
+    Raises: DecodeError for the same bytes as ``decoder(AgentMessage)``.
+    """
+    if not isinstance(data, bytes):
+        data = memoryview(data).cast("B")
+    pos = _only_telemetry(data)
+    if pos:
+        return _read_columns(data, pos, len(data), MAX_DEPTH - 1)
+    message = _decode(data)
+    # Telemetry beside something else, or in parts: right, if not fast.
+    telemetry = message.telemetry
+    return message if telemetry is None else TelemetryColumns.from_message(telemetry)
+
+
+def _only_telemetry(data: Buffer) -> int:
+    """Where telemetry begins that fills the message to its end; 0 if it is not so."""
+    if len(data) < 2 or data[0] != _TELEMETRY_TAG:
+        return 0
+    size, pos = data[1], 2
+    if size > 127:
+        try:
+            size, pos = read_short_varint(data, 1)
+        except (Malformed, IndexError):
+            return 0
+    return pos if pos + size == len(data) else 0
+
+
+def encode_agent(message: AgentMessage | TelemetryColumns) -> bytes:
+    """An agent's message; columns as one whose body is telemetry.
+
+    Raises: EncodeError for a value that does not fit its field.
+    """
+    if isinstance(message, AgentMessage):
+        return _encode(message)
+    telemetry = _write_telemetry(message)
+    return b"".join((bytes((_TELEMETRY_TAG,)), write_varint(len(telemetry)), telemetry))

@@ -1,0 +1,165 @@
+"""Telemetry as arrays: what the headend makes of a message without an object a number."""
+
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from derproto.codec import wire
+from derproto.codec.decoding import (
+    add_loop,
+    add_number,
+    add_size,
+    add_width_check,
+    decoding_helpers,
+    names_of_fields,
+)
+from derproto.codec.errors import UnsupportedField
+from derproto.codec.fields import Field, fields_of, metadata
+from derproto.codec.source import Source, define
+from derproto.codec.wire import Buffer
+from derproto.der.v1 import Telemetry
+
+
+class TelemetryColumns:
+    """``der.v1.Telemetry`` with an array for each repeated field; else the same attributes.
+
+    A column that was left out is an empty array. Whether columns have the same length is
+    for the receiver to check, as with the message itself.
+
+    Units, signs: as in headend.proto.
+    """
+
+    __slots__ = (  # noqa: RUF023 -- the order of headend.proto
+        "boot_id",
+        "first_seq",
+        "asset_index",
+        "ts_us",
+        "p_mw",
+        "q_mvar",
+        "soc",
+        "voltage_v",
+        "frequency_hz",
+        "status",
+        "quality",
+        "backfill",
+        "_unknown_fields",
+    )
+
+    def __init__(
+        self,
+        *,
+        boot_id: int = 0,
+        first_seq: int = 0,
+        asset_index: Iterable[int] = (),
+        ts_us: Iterable[int] = (),
+        p_mw: Iterable[float] = (),
+        q_mvar: Iterable[float] = (),
+        soc: Iterable[float] = (),
+        voltage_v: Iterable[float] = (),
+        frequency_hz: Iterable[float] = (),
+        status: Iterable[int] = (),
+        quality: Iterable[int] = (),
+        backfill: bool = False,
+    ) -> None:
+        """Copies the columns.
+
+        Raises: OverflowError, TypeError for values that the column's type cannot hold.
+        """
+        self.boot_id = boot_id
+        self.first_seq = first_seq
+        self.asset_index = array("I", asset_index)
+        self.ts_us = array("q", ts_us)
+        self.p_mw = array("d", p_mw)
+        self.q_mvar = array("d", q_mvar)
+        self.soc = array("d", soc)
+        self.voltage_v = array("d", voltage_v)
+        self.frequency_hz = array("d", frequency_hz)
+        self.status = array("I", status)
+        self.quality = array("I", quality)
+        self.backfill = backfill
+        self._unknown_fields = b""
+
+    @classmethod
+    def from_message(cls, message: Telemetry) -> "TelemetryColumns":
+        """The same as columns."""
+        columns = cls(**{field.name: getattr(message, field.name) for field in FIELDS})
+        columns._unknown_fields = message._unknown_fields
+        return columns
+
+    def to_message(self) -> Telemetry:
+        """The same as a message, with a list for each column."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in FIELDS}
+        for field in FIELDS:
+            if field.repeated:
+                values[field.name] = list(values[field.name])
+        message = Telemetry(**values)
+        message._unknown_fields = self._unknown_fields
+        return message
+
+    def __repr__(self) -> str:
+        rows = len(self.asset_index)
+        return f"TelemetryColumns(boot_id={self.boot_id}, first_seq={self.first_seq}, {rows} rows)"
+
+
+FIELDS = fields_of(Telemetry)
+
+
+def compile_columns_reader() -> Callable[[Buffer, int, int, int], TelemetryColumns]:
+    """The function that reads columns from ``data[pos:end]``: (data, pos, end, depth left).
+
+    Raises: UnsupportedField if Telemetry has a field that is neither number nor column.
+    """
+    for field in FIELDS:
+        if not field.packable or field.name not in TelemetryColumns.__slots__:
+            raise UnsupportedField(f"Telemetry.{field.name} does not fit in columns")
+    source = Source()
+    source.add(0, "def decode_columns(data, pos, end, depth):")
+    source.add(1, "view = memoryview(data)")
+    source.add(1, *(f"{field.name} = {_default(field)}" for field in FIELDS))
+    add_loop(source, "Telemetry", FIELDS, _add_usual, _add_value)
+    source.add(1, "columns = new(TelemetryColumns)")
+    for field in FIELDS:
+        value = field.name
+        if field.repeated:
+            value = f"{_empty(field)} if {value} is None else {value}"
+        source.add(1, f"columns.{field.name} = {value}")
+    source.add(1, 'columns._unknown_fields = b"" if unknown is None else bytes(unknown)')
+    source.add(1, "return columns")
+    namespace = decoding_helpers() | names_of_fields(Telemetry, FIELDS)
+    namespace |= {"TelemetryColumns": TelemetryColumns, "new": object.__new__, "array": array}
+    define("decoder of TelemetryColumns", source, namespace)
+    compiled: Callable[[Buffer, int, int, int], TelemetryColumns] = namespace["decode_columns"]
+    return compiled
+
+
+def _default(field: Field) -> str:
+    return "None" if field.repeated else repr(metadata(Telemetry).default_gen[field.name]())
+
+
+def _empty(field: Field) -> str:
+    return f"array({field.kind.typecode!r})"
+
+
+def _add_usual(source: Source, indent: int, field: Field) -> None:
+    name = field.name
+    if not field.repeated:
+        _add_value(source, indent, field)
+        return
+    add_size(source, indent)
+    add_width_check(source, indent, field)
+    source.add(indent, f"column = {_empty(field)}", "column.frombytes(view[pos:stop])")
+    if wire.SWAP:
+        source.add(indent, "column.byteswap()")
+    source.add(indent, f"if {name} is None:", f"    {name} = column")
+    source.add(indent, "else:", f"    {name} += column")
+    source.add(indent, "pos = stop")
+
+
+def _add_value(source: Source, indent: int, field: Field) -> None:
+    """One value: a field's, or one more of a column."""
+    name, value = field.name, add_number(source, indent, field)
+    if not field.repeated:
+        source.add(indent, f"{name} = {value}")
+        return
+    source.add(indent, f"if {name} is None:", f"    {name} = {_empty(field)}")
+    source.add(indent, f"{name}.append({value})")

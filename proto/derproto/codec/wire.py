@@ -1,0 +1,184 @@
+"""What compiled functions call: long varints, unknown fields, columns, faults. Pure.
+
+Functions that read take the position of the first byte and return the next one. They raise
+IndexError where the data end, which the compiled function turns into a DecodeError. They may
+read past the end of an embedded message; whoever called sees a position behind its end.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from derproto.codec.errors import DecodeError
+
+Buffer = bytes | memoryview
+
+MAX_DEPTH = 100
+"""Messages and groups within each other, as deep as google.protobuf goes by default."""
+
+VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
+"""Wire types: the low three bits of a tag."""
+
+MAX_VARINT_BYTES = 10
+MAX_TAG_BYTES = 5
+UINT32_MAX = 2**32 - 1
+UINT64_MAX = 2**64 - 1
+
+SWAP = sys.byteorder == "big"
+"""Whether columns, little-endian on the wire, need their bytes turned round here."""
+
+for _typecode, _size in (("I", 4), ("i", 4), ("f", 4), ("q", 8), ("Q", 8), ("d", 8)):
+    assert array(_typecode).itemsize == _size, f"array({_typecode!r}) is not {_size} bytes here"
+
+
+class Malformed(Exception):
+    """What is wrong with the bytes at hand; the compiled function adds which field it was."""
+
+
+def read_varint(data: Buffer, pos: int) -> tuple[int, int]:
+    """A varint of 64 bits. Bits beyond the 64th are dropped, as google.protobuf does."""
+    value = shift = 0
+    for at in range(pos, pos + MAX_VARINT_BYTES):
+        byte = data[at]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value & UINT64_MAX, at + 1
+        shift += 7
+    raise Malformed(f"varint longer than {MAX_VARINT_BYTES} bytes")
+
+
+def read_short_varint(data: Buffer, pos: int) -> tuple[int, int]:
+    """A tag or a length: at most 5 bytes and 32 bits."""
+    first, second = data[pos], data[pos + 1]
+    if second < 128 and first > 127:  # 128 to 16,383: most lengths that come here
+        return first & 127 | second << 7, pos + 2
+    value = shift = 0
+    for at in range(pos, pos + MAX_TAG_BYTES):
+        byte = data[at]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            if value > UINT32_MAX:
+                break
+            return value, at + 1
+        shift += 7
+    raise Malformed("tag or length of more than 32 bits")
+
+
+def read_varints(data: Buffer, pos: int, stop: int) -> list[int]:
+    """Packed varints, of 64 bits each, that fill ``data[pos:stop]`` exactly."""
+    values = []
+    while pos < stop:
+        value, pos = read_varint(data, pos)
+        values.append(value)
+    if pos > stop:
+        raise Malformed("a packed varint is cut")
+    return values
+
+
+def skip_value(data: Buffer, tag: int, pos: int, depth: int) -> int:
+    """The position behind an unknown field's value, which begins at ``pos``."""
+    if tag < 8:
+        raise Malformed("field number 0")
+    return _skip(data, tag, pos, depth)
+
+
+def _skip(data: Buffer, tag: int, pos: int, depth: int) -> int:
+    match tag & 7:
+        case 0:  # VARINT
+            return read_varint(data, pos)[1]
+        case 1:  # FIXED64
+            return pos + 8
+        case 2:  # LENGTH
+            size, pos = read_short_varint(data, pos)
+            return pos + size
+        case 3:  # GROUP
+            return _skip_group(data, tag >> 3, pos, depth - 1)
+        case 5:  # FIXED32
+            return pos + 4
+        case wire_type:
+            raise Malformed(f"wire type {wire_type} out of place")
+
+
+def _skip_group(data: Buffer, number: int, pos: int, depth: int) -> int:
+    if depth < 0:
+        raise Malformed("nested too deep")
+    while True:
+        tag, pos = read_short_varint(data, pos)
+        if tag & 7 == END_GROUP:
+            if tag >> 3 != number:
+                raise Malformed(f"group {number} ended by {tag >> 3}")
+            return pos
+        pos = _skip(data, tag, pos, depth)
+
+
+def write_varint(value: int) -> bytes:
+    """The varint of a number from 0 to 2**64 - 1."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def write_unsigned(value: int, bits: int) -> bytes:
+    """Raises: OverflowError if it is negative or has more bits."""
+    if value < 0 or value >> bits:
+        raise OverflowError(f"{value} is not an unsigned number of {bits} bits")
+    return write_varint(value)
+
+
+def write_signed(value: int, bits: int) -> bytes:
+    """A negative number takes 10 bytes, also one of 32 bits.
+
+    Raises: OverflowError if it has more bits.
+    """
+    limit = 1 << bits - 1
+    if not -limit <= value < limit:
+        raise OverflowError(f"{value} is not a signed number of {bits} bits")
+    return write_varint(value & UINT64_MAX)
+
+
+def write_zigzag(value: int, bits: int) -> bytes:
+    """Raises: OverflowError if it has more bits."""
+    limit = 1 << bits - 1
+    if not -limit <= value < limit:
+        raise OverflowError(f"{value} is not a signed number of {bits} bits")
+    return write_varint(value << 1 if value >= 0 else ~(value << 1))
+
+
+def write_column(typecode: str, values: Iterable[Any]) -> bytes:
+    """Numbers of fixed width, little-endian.
+
+    Raises: OverflowError, TypeError for what is not such a number.
+    """
+    column = array(typecode, values)
+    if SWAP:
+        column.byteswap()
+    return column.tobytes()
+
+
+class EnumTable(dict[int, Any]):
+    """Members of an enum by number; a number without a name becomes a nameless member."""
+
+    def __init__(self, enum: Any) -> None:
+        super().__init__({int(member): member for member in enum})
+        self._enum = enum
+
+    def __missing__(self, number: int) -> Any:
+        # Not kept: a peer could fill the table.
+        return self._enum(number)
+
+
+def decode_fault(
+    message: str, fields: Mapping[int, str], tag: int, error: Exception | None = None
+) -> DecodeError:
+    """The error to raise for what ended a message's decoding in the field of ``tag``."""
+    number = tag >> 3
+    where = f"{message}.{fields[number]}" if number in fields else message
+    if isinstance(error, UnicodeDecodeError):
+        return DecodeError(f"{where}: not UTF-8: {error.reason} at byte {error.start}")
+    if isinstance(error, Malformed):
+        return DecodeError(f"{where}: {error}")
+    return DecodeError(f"{where}: cut short")  # the bytes ended
