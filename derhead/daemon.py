@@ -32,7 +32,7 @@ from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
-from derproto.service import SESSION, MessageCodec
+from derproto.service import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ async def run_headend(
             async with trio.open_nursery() as links:
                 server = Server(
                     {SESSION: headend.sessions.serve},
-                    codec=MessageCodec(),
+                    codec=ColumnCodec(),
                     limits=LinkLimits(max_connections=config.max_sessions + 1000),
                 )
                 await links.start(server.serve, listeners.grpc)

@@ -92,6 +92,20 @@ class Journal(Reader):
             self._waiting.add_batch(Batch(samples, on_durable, trio.current_time()))
             self._poke()
 
+    def append_telemetry_nowait(
+        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+    ) -> bool:
+        """As ``append_telemetry`` if there is room and nobody waits for it; else False.
+
+        Raises: JournalError if the journal is closed.
+        """
+        self._check_open()
+        if self._turn.locked() or not self._waiting.has_room(len(samples)):
+            return False
+        self._waiting.add_batch(Batch(samples, on_durable, trio.current_time()))
+        self._poke()
+        return True
+
     async def write(self, *records: Record) -> None:
         """Stores all the records in one transaction, and returns when they are on disk.
 

@@ -18,6 +18,7 @@ from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import (
+    AgentMessage,
     Goodbye,
     GoodbyeReason,
     GrantResult,
@@ -167,7 +168,7 @@ class Sessions:
                 Status.DEADLINE_EXCEEDED,
                 f"no Register within {self._limits.register_timeout_s:g} s",
             )
-        if first is None or first.register is None:
+        if not isinstance(first, AgentMessage) or first.register is None:
             raise GRPCError(Status.INVALID_ARGUMENT, "the first message must be register")
         registration = read_register(first.register, self._limits.max_assets)
         if isinstance(registration, str):

@@ -7,8 +7,9 @@ It dies alone, for any reason, and leaves nothing behind: whoever ends a session
 Task tree::
 
     run
-    ├ receive_messages   in the nursery's own task; Telemetry waits for room in the journal,
-    │                    and with it, through flow control, the agent
+    ├ take_message       called as messages come, by the task that reads the connection; what
+    │                    has to wait, for room in the journal say, is awaited in the nursery's
+    │                    own task, and with it, through flow control, the agent
     ├ send_outgoing      takes intents from the session's bounded channel, writes messages
     ├ keep_alive         Alive, whatever journal and database do
     └ watch_silence      ends a session that says nothing
@@ -18,8 +19,9 @@ stream can take it, so that a setpoint leaves with its true remaining time, or n
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import trio
@@ -35,14 +37,15 @@ from derhead.telemetry import (
     Broken,
     Columns,
     LatestTable,
-    Rows,
     SampleBlock,
     offer_block,
     read_rows,
 )
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
+    AgentMessage,
     Alive,
     DispatchReport,
     Goodbye,
@@ -52,7 +55,7 @@ from derproto.der.v1 import (
     Heartbeat,
     Welcome,
 )
-from derproto.triogrpc import ServerStream
+from derproto.triogrpc import Deferred, ServerStream
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,10 @@ class SessionLimits:
 
 class TelemetryStore(Protocol):
     """What a session needs of the journal."""
+
+    def append_telemetry_nowait(
+        self, samples: SampleBlock, on_durable: Callable[[], None]
+    ) -> bool: ...
 
     async def append_telemetry(
         self, samples: SampleBlock, on_durable: Callable[[], None]
@@ -225,7 +232,8 @@ class Session:
                     nursery.start_soon(self._send_outgoing)
                     nursery.start_soon(self._keep_alive)
                     nursery.start_soon(self._watch_silence)
-                    self.end(await self._receive_messages())
+                    await self._stream.deliver(self._take_message)
+                    self.end(CLOSED_BY_AGENT)
             end = self._end or INTERNAL_ERROR
             await self._say_goodbye(end)
         except trio.Cancelled:
@@ -313,8 +321,10 @@ class Session:
 
     async def _watch_silence(self) -> None:
         while True:
-            limit = self._entry.heard_at + self._limits.silence_s
-            await trio.sleep_until(limit)
+            await trio.sleep_until(self._entry.heard_at + self._limits.silence_s)
+            # If it was the loop that was late, what the agent said is there to be read first.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
             if not self._reading:
                 # Not the agent's silence: the journal holds up its reader.
                 self._entry.heard_at = trio.current_time()
@@ -343,27 +353,28 @@ class Session:
 
     # --- in -------------------------------------------------------------------------
 
-    async def _receive_messages(self) -> End:
-        while (message := await self._stream.recv_message()) is not None:
-            self._entry.heard_at = trio.current_time()
-            self.seen_us = self._wall_us()
-            self.messages += 1
-            self._reading = False
-            if message.telemetry is not None:
-                end = await self._take_telemetry(message.telemetry)
-            elif message.heartbeat is not None:
-                end = self._take_heartbeat(message.heartbeat)
-            elif message.dispatch_report is not None:
-                end = await self._take_report(message.dispatch_report)
-            else:
-                self.ignored += 1
-                end = None
-            self._reading = True
-            if end is not None:
-                return end
-        return CLOSED_BY_AGENT
+    def _take_message(self, message: AgentMessage | TelemetryColumns) -> Deferred | None:
+        """Takes a message as it comes, in the task that reads the connection.
 
-    async def _take_telemetry(self, telemetry: Columns) -> End | None:
+        What cannot be done in place is returned, and awaited in the session's own task
+        while the stream stands still.
+        """
+        if self._end is not None:
+            return None
+        self._entry.heard_at = trio.current_time()
+        self.seen_us = self._wall_us()
+        self.messages += 1
+        if isinstance(message, TelemetryColumns):
+            return self._take_telemetry(message)
+        if message.heartbeat is not None:
+            self._take_heartbeat(message.heartbeat)
+        elif message.dispatch_report is not None:
+            return self._take_report(message.dispatch_report)
+        else:
+            self.ignored += 1
+        return None
+
+    def _take_telemetry(self, telemetry: Columns) -> Deferred | None:
         rows = read_rows(
             telemetry,
             agent_id=self.record.agent_id,
@@ -374,48 +385,59 @@ class Session:
             setpoints_mw=self._desk.setpoints_mw,
         )
         if isinstance(rows, Broken):
-            return protocol_error(rows.detail)
+            self.end(protocol_error(rows.detail))
+            return None
         offer_block(self._slots, rows.samples)
         self.samples += len(rows.samples)
+        boot_id = telemetry.boot_id
         if rows.refused:
-            self._acks.add(telemetry.boot_id, (), rows.refused)
+            self._acks.add(boot_id, (), rows.refused)
             self._queue("ack")
-        if rows.samples:
-            await self._store.append_telemetry(
-                rows.samples, lambda: self._acknowledge(telemetry.boot_id, rows)
-            )
-        return None
+        if not rows.samples:
+            return None
+        on_durable = partial(self._acknowledge, boot_id, rows.taken)
+        if self._store.append_telemetry_nowait(rows.samples, on_durable):
+            return None
+        return partial(self._hold_up, self._store.append_telemetry, rows.samples, on_durable)
 
-    def _acknowledge(self, boot_id: int, rows: Rows) -> None:
-        self._acks.add(boot_id, rows.taken)
+    async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Awaits what holds up the agent: that is not the agent's silence."""
+        self._reading = False
+        await work(*arguments)
+        self._reading = True
+
+    def _acknowledge(self, boot_id: int, taken: Sequence[tuple[int, int]]) -> None:
+        self._acks.add(boot_id, taken)
         self._queue("ack")
 
-    def _take_heartbeat(self, heartbeat: Heartbeat) -> End | None:
+    def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         outbox = heartbeat.outbox
         self.clock_offset_us = heartbeat.ts_us - self.seen_us
         self.outbox_rows = outbox.rows if outbox is not None else 0
         devices = []
         for device in heartbeat.devices:
             if device.asset_index >= self._claimed:
-                return self._unassigned("heartbeat.devices", device.asset_index)
+                self._end_unassigned("heartbeat.devices", device.asset_index)
+                return
             asset = self._assets.get(device.asset_index)
             if asset is not None:
                 devices.append((asset.id, _health(device.health)))
-        record = HeartbeatRecord(
-            agent_id=self.record.agent_id,
-            ts_us=heartbeat.ts_us,
-            received_us=self.seen_us,
-            uptime_ms=heartbeat.uptime_ms,
-            outbox_rows=self.outbox_rows,
-            dropped_rows=outbox.dropped_rows if outbox is not None else 0,
-            devices=tuple(devices),
+        self._on_heartbeat(
+            HeartbeatRecord(
+                agent_id=self.record.agent_id,
+                ts_us=heartbeat.ts_us,
+                received_us=self.seen_us,
+                uptime_ms=heartbeat.uptime_ms,
+                outbox_rows=self.outbox_rows,
+                dropped_rows=outbox.dropped_rows if outbox is not None else 0,
+                devices=tuple(devices),
+            )
         )
-        self._on_heartbeat(record)
-        return None
 
-    async def _take_report(self, report: DispatchReport) -> End | None:
+    def _take_report(self, report: DispatchReport) -> Deferred | None:
         if report.asset_index >= self._claimed:
-            return self._unassigned("dispatch_report", report.asset_index)
+            self._end_unassigned("dispatch_report", report.asset_index)
+            return None
         asset = self._assets.get(report.asset_index)
         read = read_report(report)
         if asset is None or isinstance(read, str):
@@ -423,12 +445,13 @@ class Session:
             log.warning("%s: %s", self.record.agent_id, read if asset else "report on no asset")
             return None
         dispatch_id, reported = read
-        await self._desk.report(asset.id, dispatch_id, reported)
-        return None
+        return partial(self._hold_up, self._desk.report, asset.id, dispatch_id, reported)
 
-    def _unassigned(self, where: str, index: int) -> End:
-        return protocol_error(
-            f"{where}.asset_index: {index} was never assigned; 0 to {self._claimed - 1} were"
+    def _end_unassigned(self, where: str, index: int) -> None:
+        self.end(
+            protocol_error(
+                f"{where}.asset_index: {index} was never assigned; 0 to {self._claimed - 1} were"
+            )
         )
 
 

@@ -9,6 +9,7 @@ from derproto.triogrpc.counters import ServerStatistics
 from derproto.triogrpc.deadline import Deadline
 from derproto.triogrpc.dialing import dial
 from derproto.triogrpc.errors import ConnectionLost
+from derproto.triogrpc.inbound import Deferred
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.method import Method
 from derproto.triogrpc.server import Server
@@ -22,6 +23,7 @@ __all__ = [
     # The server
     "Server",
     "ServerStream",
+    "Deferred",
     "ServerStatistics",
     # The client
     "dial",

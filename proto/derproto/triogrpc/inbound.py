@@ -3,7 +3,7 @@
 The one place where messages are cut out of the bytes of a stream.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from grpclib.const import Status
@@ -17,6 +17,16 @@ PREFIX_BYTES = 5
 ACK_BYTES = 16 * 1024
 """Consumed bytes after which the window is opened again although nobody waits."""
 
+MESSAGES_PER_TURN = 64
+"""Messages delivered before other connections have their turn: one that floods waits for
+the handler's task, and its sender for the window."""
+
+Deferred = Callable[[], Awaitable[None]]
+"""The rest of taking a message, when it cannot be done in place."""
+
+OnMessage = Callable[[bytes], Deferred | None]
+"""Takes a body; what it returns is called and awaited before the next body is delivered."""
+
 
 class Inbound:
     """What a stream received and its reader has not taken yet.
@@ -28,23 +38,36 @@ class Inbound:
     """
 
     def __init__(
-        self, ack: Callable[[int], None], *, max_message_bytes: int, malformed: Status
+        self,
+        ack: Callable[[int], None],
+        *,
+        max_message_bytes: int,
+        window_bytes: int,
+        malformed: Status,
     ) -> None:
         self._ack = ack
         self._max_message_bytes = max_message_bytes
         self._malformed = malformed
+        # A window must open again before it is all used.
+        self._ack_bytes = min(ACK_BYTES, window_bytes // 4)
         self._bytes = bytearray()
         self._unacked = 0
         self._eof = False
         self._failure: Exception | None = None
         self._changed = Flag()
         self._receiving = False
+        self._on_message: OnMessage | None = None
+        self._pending: Deferred | None = None
+        self._fault: Exception | None = None
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Takes in a DATA frame; ``ack_size`` is what it used of the window."""
         self._bytes += data
         self._unacked += ack_size
-        self._changed.set()
+        if self._on_message is None:
+            self._changed.set()
+        else:
+            self._deliver_turn(self._on_message)
 
     def eof(self) -> None:
         """The peer has ended its half."""
@@ -89,6 +112,63 @@ class Inbound:
                 await self._changed.wait()
         finally:
             self._receiving = False
+
+    async def deliver(self, on_message: OnMessage) -> None:
+        """Hands each message to ``on_message``, until the peer has ended its half.
+
+        In the connection's reading task, as the bytes come: no task wakes for a message.
+        The handler's task, in here, wakes for what cannot be done in place: what
+        ``on_message`` returns to be called and awaited, the rest of a turn of
+        MESSAGES_PER_TURN, and the end. Until then bytes wait, bounded by the window.
+
+        Cancellation: messages not delivered yet are kept.
+        Raises: as ``receive``, and what ``on_message`` or its rest raises.
+        """
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving on this call")
+        self._receiving = True
+        try:
+            while True:
+                if self._pending is not None:
+                    pending, self._pending = self._pending, None
+                    await pending()
+                if self._fault is not None:
+                    raise self._fault
+                if self._deliver_turn(on_message):
+                    # Others first: this connection has had its turn.
+                    await trio.lowlevel.checkpoint()
+                    continue
+                if self._eof:
+                    if self._bytes:
+                        raise GRPCError(self._malformed, "stream ended inside a message")
+                    return
+                if self._failure is not None:
+                    raise self._failure
+                self._changed.clear()
+                self._on_message = on_message
+                await self._changed.wait()
+                self._on_message = None
+        finally:
+            self._on_message = None
+            self._receiving = False
+
+    def _deliver_turn(self, on_message: OnMessage) -> bool:
+        """Delivers what is whole; True if the handler's task must go on with it."""
+        try:
+            for _ in range(MESSAGES_PER_TURN):
+                body = self._cut()
+                if body is None:
+                    self._open_window(0, self._ack_bytes)
+                    return False
+                self._pending = on_message(body)
+                if self._pending is not None:
+                    break
+        except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
+            self._fault = error
+        self._open_window(len(self._bytes), self._ack_bytes)
+        self._on_message = None
+        self._changed.set()
+        return True
 
     def _cut(self) -> bytes | None:
         """A whole message's body off the front of the bytes, if there is one."""

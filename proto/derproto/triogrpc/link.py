@@ -20,18 +20,16 @@ from derproto.base.runtime import shielded_for
 from derproto.triogrpc.call_scopes import CallScopes
 from derproto.triogrpc.counters import Counters
 from derproto.triogrpc.errors import ConnectionLost, Flooding, PeerStalled, error_name
-from derproto.triogrpc.http2 import Http2
+from derproto.triogrpc.fast import FastHttp2
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.peer import Peer
 from derproto.triogrpc.processor import Processor
 from derproto.triogrpc.protocol import Connection, Headers, Stream
+from derproto.triogrpc.readers import reader_of
 from derproto.triogrpc.transport import Transport
 from derproto.triogrpc.waits import Flag
 
 log = logging.getLogger(__name__)
-
-READ_BYTES = 64 * 1024
-"""What one read takes at most."""
 
 FLUSH_S = 1.0
 """For the last bytes of a connection that ends, its GOAWAY among them."""
@@ -69,7 +67,7 @@ class Link(grpclib.protocol.AbstractHandler):
             resume=self._resume_senders,
             overflow=self._overflow,
         )
-        self._http2 = Http2(limits, client_side=serve_call is None)
+        self._http2 = FastHttp2(limits, client_side=serve_call is None)
         self.peer = Peer(stream)
         self.connection = Connection(self._http2, self._transport, limits, counters, self.peer)
         self.processor = Processor(self, self.connection, self)
@@ -161,8 +159,9 @@ class Link(grpclib.protocol.AbstractHandler):
             self._written.clear()
             nursery.start_soon(self._write)
             nursery.start_soon(self._keep_alive)
+            receive = reader_of(self._stream)
             while self.reason is None:
-                data = await self._stream.receive_some(READ_BYTES)
+                data = await receive()
                 if not data:
                     self.end("closed by the peer")
                     return

@@ -34,7 +34,7 @@ from derproto.der.v1 import (
     Register,
     Telemetry,
 )
-from derproto.service import SESSION, MessageCodec
+from derproto.service import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
 
@@ -70,17 +70,22 @@ class Store:
     held_up: bool = False
     hold_acks: bool = False
 
-    async def append_telemetry(
+    def append_telemetry_nowait(
         self, samples: Sequence[Sample], on_durable: Callable[[], None]
-    ) -> None:
+    ) -> bool:
         if self.held_up:
-            await trio.sleep_forever()
-        await trio.lowlevel.checkpoint()
+            return False
         self.samples += samples
         if self.hold_acks:
             self.waiting.append(on_durable)
         else:
             on_durable()
+        return True
+
+    async def append_telemetry(
+        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+    ) -> None:
+        await trio.sleep_forever()
 
     def note(self, record: SessionRecord | HeartbeatRecord) -> None:
         self.notes.append(record)
@@ -149,7 +154,7 @@ async def bench(nursery: trio.Nursery) -> Bench:
     sessions = Sessions(
         FLEET, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
     )
-    server = Server({SESSION: sessions.serve}, codec=MessageCodec())
+    server = Server({SESSION: sessions.serve}, codec=ColumnCodec())
     await nursery.start(server.serve, [network.listen("headend")])
     return Bench(network, store, desk, latest, sessions, server, runtime)
 

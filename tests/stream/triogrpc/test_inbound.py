@@ -22,7 +22,10 @@ class Window:
     def __init__(self, max_message_bytes: int = 1_000_000) -> None:
         self.acked = 0
         self.inbound = Inbound(
-            self._ack, max_message_bytes=max_message_bytes, malformed=Status.INVALID_ARGUMENT
+            self._ack,
+            window_bytes=65535,
+            max_message_bytes=max_message_bytes,
+            malformed=Status.INVALID_ARGUMENT,
         )
 
     def _ack(self, size: int) -> None:

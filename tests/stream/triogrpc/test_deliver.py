@@ -1,0 +1,244 @@
+"""Messages handed to a callback in the reading task: all of them, in order, bounded."""
+
+from functools import partial
+
+import pytest
+import trio
+import trio.lowlevel
+from grpclib.const import Status
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from derproto.triogrpc import Deferred, GRPCError, LinkLimits, ServerStream
+from derproto.triogrpc.inbound import MESSAGES_PER_TURN, Inbound
+from derproto.triogrpc.testing import memory_channel
+from tests.stream.triogrpc.support import BOTH, CODEC, framed
+
+
+@given(
+    bodies=st.lists(st.binary(max_size=300), max_size=150),
+    cuts=st.lists(st.integers(1, 2000), min_size=1, max_size=10),
+    slow=st.sets(st.integers(0, 150)),
+)
+def test_all_come_in_order_however_they_are_cut(
+    bodies: list[bytes], cuts: list[int], slow: set[int]
+) -> None:
+    data = b"".join(framed(body) for body in bodies)
+    acked = 0
+    got: list[bytes] = []
+    busy = False
+
+    def ack(size: int) -> None:
+        nonlocal acked
+        acked += size
+
+    async def be_slow(body: bytes) -> None:
+        nonlocal busy
+        busy = True
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        got.append(body)
+        busy = False
+
+    def take(body: bytes) -> Deferred | None:
+        assert not busy, "the next message came before the last was done with"
+        if len(got) in slow:
+            return partial(be_slow, body)
+        got.append(body)
+        return None
+
+    async def main() -> None:
+        inbound = Inbound(
+            ack, max_message_bytes=1000, window_bytes=65535, malformed=Status.INTERNAL
+        )
+
+        async def feed() -> None:
+            start = index = 0
+            while start < len(data):
+                chunk = data[start : start + cuts[index % len(cuts)]]
+                start, index = start + len(chunk), index + 1
+                inbound.add(chunk, len(chunk))
+                if index % 2:
+                    await trio.lowlevel.checkpoint()
+            inbound.eof()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(feed)
+            await inbound.deliver(take)
+        assert got == bodies
+        assert acked + inbound.unacked_size() == len(data)
+
+    trio.run(main)
+
+
+async def test_a_handler_is_not_woken_for_a_message() -> None:
+    got: list[bytes] = []
+    tasks: set[str] = set()
+
+    async def serve(stream: ServerStream) -> None:
+        def take(message: bytes) -> None:
+            tasks.add(trio.lowlevel.current_task().name)
+            got.append(message)
+
+        await stream.deliver(take)
+        await stream.send_message(b"done")
+
+    async with memory_channel({BOTH: serve}, codec=CODEC) as channel:
+        async with channel.request(BOTH) as call:
+            await call.send_request()
+            await wait_all_tasks_blocked()
+            for number in range(10):
+                await call.send_message(b"%d" % number)
+                await wait_all_tasks_blocked()
+            await call.end()
+            assert await call.recv_message() == b"done"
+    assert got == [b"%d" % number for number in range(10)]
+    assert not any("_run_call" in name for name in tasks), tasks
+
+
+async def test_one_that_floods_takes_turns(autojump_clock: MockClock) -> None:
+    """While one call gets thousands of messages at once, another is served between turns."""
+    order: list[str] = []
+
+    async def serve(stream: ServerStream) -> None:
+        who = stream.metadata["who"]
+
+        def take(message: bytes) -> None:
+            order.append(str(who))
+
+        await stream.deliver(take)
+
+    async with memory_channel({BOTH: serve}, codec=CODEC) as channel:
+        async with channel.request(BOTH, metadata={"who": "flood"}) as flood:
+            async with channel.request(BOTH, metadata={"who": "quiet"}) as quiet:
+                await flood.send_request()
+                await quiet.send_request()
+                await wait_all_tasks_blocked()
+
+                async def send_flood() -> None:
+                    for _ in range(3000):
+                        await flood.send_message(b"x")
+
+                async def send_quiet() -> None:
+                    for _ in range(5):
+                        await quiet.send_message(b"y")
+                        await trio.lowlevel.checkpoint()
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(send_flood)
+                    nursery.start_soon(send_quiet)
+                await wait_all_tasks_blocked()
+    assert order.count("flood") == 3000
+    runs = "".join(word[0] for word in order).split("q")
+    assert order.count("quiet") == 5
+    assert len(runs[0]) <= 20 * MESSAGES_PER_TURN
+
+
+async def test_what_is_awaited_holds_the_sender_back_by_the_window(
+    autojump_clock: MockClock,
+) -> None:
+    limits = LinkLimits(stream_window_bytes=16_384, connection_window_bytes=65_535)
+    go_on = trio.Event()
+    got = 0
+
+    async def hold() -> None:
+        await go_on.wait()
+
+    async def serve(stream: ServerStream) -> None:
+        def take(message: bytes) -> Deferred | None:
+            nonlocal got
+            got += 1
+            return hold if got == 1 else None
+
+        await stream.deliver(take)
+        await stream.send_message(b"%d" % got)
+
+    async with memory_channel({BOTH: serve}, codec=CODEC, limits=limits) as channel:
+        async with channel.request(BOTH) as call:
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                for _ in range(1000):
+                    await call.send_message(b"x" * 1000)
+                    sent += 1
+                await call.end()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                await trio.sleep(10)
+                assert got == 1
+                assert sent < 40
+                go_on.set()
+                assert await call.recv_message() == b"1000"
+
+
+@pytest.mark.parametrize("error", [GRPCError(Status.NOT_FOUND, "no"), ValueError("a bug")])
+async def test_what_the_callback_raises_ends_the_call(error: Exception) -> None:
+    ended = []
+
+    async def serve(stream: ServerStream) -> None:
+        def take(message: bytes) -> None:
+            raise error
+
+        try:
+            await stream.deliver(take)
+        finally:
+            ended.append(True)
+
+    async with memory_channel({BOTH: serve}, codec=CODEC) as channel:
+        async with channel.request(BOTH) as call:
+            await call.send_message(b"x")
+            with pytest.raises(GRPCError) as caught:
+                await call.recv_message()
+        expected = error.status if isinstance(error, GRPCError) else Status.UNKNOWN
+        assert caught.value.status is expected
+        async with channel.request(BOTH) as call:
+            await call.send_message(b"x")
+            with pytest.raises(GRPCError):
+                await call.recv_message()
+    assert ended == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"bad", Status.INVALID_ARGUMENT), (b"x" * 2000, Status.RESOURCE_EXHAUSTED)],
+)
+async def test_what_is_no_message_ends_the_call(body: bytes, status: Status) -> None:
+    got: list[bytes] = []
+
+    async def serve(stream: ServerStream) -> None:
+        await stream.deliver(got.append)
+
+    async with memory_channel(
+        {BOTH: serve},
+        codec=CODEC,
+        limits=LinkLimits(max_message_bytes=1000),
+        client_limits=LinkLimits(),
+    ) as channel:
+        async with channel.request(BOTH) as call:
+            await call.send_message(b"good")
+            await call.send_message(body)
+            with pytest.raises(GRPCError) as caught:
+                await call.recv_message()
+    assert caught.value.status is status
+    assert got == [b"good"]
+
+
+async def test_messages_before_deliver_are_delivered_too() -> None:
+    got: list[bytes] = []
+
+    async def serve(stream: ServerStream) -> None:
+        assert await stream.recv_message() == b"first"
+        await wait_all_tasks_blocked()
+        await stream.deliver(got.append)
+        await stream.send_message(b"done")
+
+    async with memory_channel({BOTH: serve}, codec=CODEC) as channel:
+        async with channel.request(BOTH) as call:
+            for message in (b"first", b"second", b"third"):
+                await call.send_message(message)
+            await call.end()
+            assert await call.recv_message() == b"done"
+    assert got == [b"second", b"third"]
