@@ -90,7 +90,7 @@ def _add_encoder(source: Source, name: str, fields: tuple[Field, ...]) -> None:
 def _is_written(field: Field) -> str:
     if field.presence:
         return "value is not None"
-    if field.kind.typecode in ("d", "f") and not field.repeated:
+    if field.kind.typecode == "d" and not field.repeated:
         return "value or copysign(1.0, value) < 0"  # -0.0 is not the default
     return "value"
 

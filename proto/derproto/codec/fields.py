@@ -34,7 +34,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         betterproto2.TYPE_DOUBLE: Kind(FIXED64, typecode="d"),
         betterproto2.TYPE_FIXED64: Kind(FIXED64, typecode="Q"),
         betterproto2.TYPE_SFIXED64: Kind(FIXED64, typecode="q"),
-        betterproto2.TYPE_FLOAT: Kind(FIXED32, typecode="f"),
         betterproto2.TYPE_FIXED32: Kind(FIXED32, typecode="I"),
         betterproto2.TYPE_SFIXED32: Kind(FIXED32, typecode="i"),
         betterproto2.TYPE_BOOL: Kind(VARINT, bits=1, writer="write_unsigned"),
@@ -92,8 +91,9 @@ def metadata(cls: Any) -> ProtoClassMetadata:
 def fields_of(cls: type[Message]) -> tuple[Field, ...]:
     """A class's fields, by number.
 
-    Raises: UnsupportedField for maps, wrappers and well-known types that betterproto2 turns
-    into Python's own, and pydantic classes, which check what they are given.
+    Raises: UnsupportedField for float (a Python float does not hold it as it came), maps,
+    wrappers and well-known types (betterproto2 turns them into Python's own), and pydantic
+    classes (they check what they are given).
     """
     meta = metadata(cls)
     if hasattr(cls, "__pydantic_fields__"):

@@ -28,7 +28,7 @@ UINT64_MAX = 2**64 - 1
 SWAP = sys.byteorder == "big"
 """Whether columns, little-endian on the wire, need their bytes turned round here."""
 
-for _typecode, _size in (("I", 4), ("i", 4), ("f", 4), ("q", 8), ("Q", 8), ("d", 8)):
+for _typecode, _size in (("I", 4), ("i", 4), ("q", 8), ("Q", 8), ("d", 8)):
     assert array(_typecode).itemsize == _size, f"array({_typecode!r}) is not {_size} bytes here"
 
 
@@ -50,8 +50,11 @@ def read_varint(data: Buffer, pos: int) -> tuple[int, int]:
 
 def read_short_varint(data: Buffer, pos: int) -> tuple[int, int]:
     """A tag or a length: at most 5 bytes and 32 bits."""
-    first, second = data[pos], data[pos + 1]
-    if second < 128 and first > 127:  # 128 to 16,383: most lengths that come here
+    first = data[pos]
+    if first < 128:
+        return first, pos + 1
+    second = data[pos + 1]
+    if second < 128:  # 128 to 16,383: most lengths that come here
         return first & 127 | second << 7, pos + 2
     value = shift = 0
     for at in range(pos, pos + MAX_TAG_BYTES):
