@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
     parser.add_argument("--once", action="store_true", help="stop after the questions")
     options = parser.parse_args()
+    # A plain kill stops everything in order, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running(options):
             show(f"http://{options.http}")

@@ -227,8 +227,12 @@ def test_stopping_is_prompt_whatever_clients_do(tmp_path: Path) -> None:
         agents[1].send(signal.SIGCONT)
         world.start_headend()
         world.wait_online(BATTERY, SOLAR)
-        sessions = world.get(f"/agents/{BATTERY}/sessions")["items"]
-        assert sessions[1]["end_reason"] == "draining"
+
+        def told() -> bool:
+            sessions = world.get(f"/agents/{BATTERY}/sessions")["items"]
+            return [session["end_reason"] for session in sessions] == [None, "draining"]
+
+        eventually("both sessions are told", told)
 
 
 def test_a_second_headend_on_the_same_data_is_refused(tmp_path: Path) -> None:
