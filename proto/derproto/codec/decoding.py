@@ -26,7 +26,6 @@ Reader = Callable[[Buffer, int, int, int, list[Message], Message | None], Any]
 and become bytes when all is read, so that no peer can make us copy them again and again."""
 
 
-@cache
 def decoder(cls: type[M]) -> Callable[[Buffer], M]:
     """A function that decodes messages of ``cls``; compiled once.
 
@@ -34,13 +33,18 @@ def decoder(cls: type[M]) -> Callable[[Buffer], M]:
 
     Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
     """
+    return _decoder(cls)
+
+
+@cache
+def _decoder(cls: Any) -> Callable[[Buffer], Any]:
     read = compile_reader(cls)
 
-    def decode(data: Buffer) -> M:
+    def decode(data: Buffer) -> Any:
         if not isinstance(data, bytes):
             data = memoryview(data).cast("B")
         late: list[Message] = []
-        message: M = read(data, 0, len(data), wire.MAX_DEPTH, late, None)
+        message = read(data, 0, len(data), wire.MAX_DEPTH, late, None)
         for merged in late:
             merged._unknown_fields = bytes(merged._unknown_fields)
         return message

@@ -24,7 +24,6 @@ M = TypeVar("M", bound=Message)
 Writer = Callable[[Any], bytearray]
 
 
-@cache
 def encoder(cls: type[M]) -> Callable[[M], bytes]:
     """A function that encodes messages of ``cls``; compiled once.
 
@@ -33,9 +32,14 @@ def encoder(cls: type[M]) -> Callable[[M], bytes]:
 
     Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
     """
+    return _encoder(cls)
+
+
+@cache
+def _encoder(cls: Any) -> Callable[[Any], bytes]:
     write = compile_writer(cls)
 
-    def encode(message: M) -> bytes:
+    def encode(message: Any) -> bytes:
         return bytes(write(message))
 
     return encode
