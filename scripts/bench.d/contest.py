@@ -66,10 +66,12 @@ class Sheet:
     figures: dict[str, float | None] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
-    def put(self, key: str, value: float | None, note: str | None = None) -> None:
+    def put(self, key: str, value: float | None, *notes: str | None) -> None:
+        """A figure, and what is to be said of it; None is nothing."""
         self.figures[key] = value
-        if note is not None:
-            self.notes[key] = note
+        said = "; ".join(note for note in notes if note is not None)
+        if said:
+            self.notes[key] = said
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,16 @@ from typing import Any
 
 from contest import Budget
 from errors import Failed
+from machine import Cores, busy_s
 from processes import Child, running
+from servers import Server
 from workshop import Workshop
 
 ANSWER_S = 10.0
 """How long after its time the generator may take to answer."""
+
+OTHERS_AT_MOST = 0.1
+GENERATOR_AT_MOST = 0.95
 
 
 @dataclass(frozen=True)
@@ -24,16 +29,33 @@ class Window:
     """Telemetry messages sent."""
     rows: int
     acked_rows: int
+    taken_rows: int
+    """As the server counts them, or if it does not tell, as it acknowledged them."""
+    setpoints_us: list[int]
+    """Times of setpoints, if the server tells."""
     server_cpu_s: float
     generator_busy: float
     """Share of its core that the generator used."""
+    others_busy: float
+    """Cores' worth that neither used, and somebody else did: it should be next to nothing."""
+
+    def doubt(self) -> str | None:
+        """Why these figures are not to be trusted, if they are not."""
+        if self.others_busy > OTHERS_AT_MOST:
+            return f"other programs used {self.others_busy:.0%} of a core meanwhile"
+        if self.generator_busy > GENERATOR_AT_MOST:
+            return f"the generator used {self.generator_busy:.0%} of its core"
+        return None
 
 
 class Agents:
     """Connected agents."""
 
-    def __init__(self, child: Child, budget: Budget, ready: dict[str, Any], wanted: int) -> None:
+    def __init__(
+        self, child: Child, cores: Cores, budget: Budget, ready: dict[str, Any], wanted: int
+    ) -> None:
         self._child = child
+        self._cores = cores
         self._budget = budget
         self.wanted = wanted
         self.welcomed = int(ready["welcomed"])
@@ -48,7 +70,7 @@ class Agents:
             raise Failed(f"only {self.welcomed:,} of {self.wanted:,} agents were let in")
 
     def go(
-        self, server: Child, *, rate: float, rows: int, warmup_s: float, seconds: float
+        self, server: Server, *, rate: float, rows: int, warmup_s: float, seconds: float
     ) -> Window:
         """Sends telemetry: ``rate`` messages a second, or as many as they can for 0.
 
@@ -56,22 +78,30 @@ class Agents:
         """
         self._child.say(f"go {rate:g} {rows} {warmup_s:g} {seconds:g}")
         began = self._child.hear(self._budget.timeout_s(warmup_s + ANSWER_S))
-        cpu_before_s = server.cpu_s()
+        before = server.stats() if server.tells else {}
+        cpu_before_s, busy_before_s = server.child.cpu_s(), busy_s(self._cores.both)
         ended = self._child.hear(self._budget.timeout_s(seconds + ANSWER_S))
-        cpu_after_s = server.cpu_s()
+        after = server.stats() if server.tells else {}
+        server_cpu_s = server.child.cpu_s() - cpu_before_s
+        all_busy_s = busy_s(self._cores.both) - busy_before_s
         lost = ended["closed"] + ended["resets"] + ended["goodbyes"]
         if lost:
-            raise Failed(f"{server.name} ended {lost:,} sessions under load")
+            raise Failed(f"{server.child.name} ended {lost:,} sessions under load")
         if ended["refused_rows"]:
-            raise Failed(f"{server.name} refused {ended['refused_rows']:,} rows")
+            raise Failed(f"{server.child.name} refused {ended['refused_rows']:,} rows")
         counted_s = ended["at_s"] - began["at_s"]
+        generator_cpu_s = ended["cpu_s"] - began["cpu_s"]
+        acked_rows = ended["acked_rows"] - began["acked_rows"]
         return Window(
             seconds=counted_s,
             messages=ended["messages"] - began["messages"],
             rows=ended["rows"] - began["rows"],
-            acked_rows=ended["acked_rows"] - began["acked_rows"],
-            server_cpu_s=cpu_after_s - cpu_before_s,
-            generator_busy=(ended["cpu_s"] - began["cpu_s"]) / counted_s,
+            acked_rows=acked_rows,
+            taken_rows=after["rows"] - before["rows"] if server.tells else acked_rows,
+            setpoints_us=after.get("setpoints_us", []),
+            server_cpu_s=server_cpu_s,
+            generator_busy=generator_cpu_s / counted_s,
+            others_busy=(all_busy_s - server_cpu_s - generator_cpu_s) / counted_s,
         )
 
     def close(self) -> None:
@@ -97,4 +127,5 @@ def connected(
         command.append("--mqtt")
     with running("agents", command, cores=workshop.cores.generator, logs=workshop.logs) as child:
         wanted = len(fleet.read_text().splitlines())
-        yield Agents(child, budget, child.hear(timeout_s + ANSWER_S), wanted)
+        ready = child.hear(timeout_s + ANSWER_S)
+        yield Agents(child, workshop.cores, budget, ready, wanted)

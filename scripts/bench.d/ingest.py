@@ -67,10 +67,8 @@ def _served(
             connected(workshop, budget, fleet, server.port, mqtt=server.mqtt) as agents,
         ):
             agents.require_all()
-            window = agents.go(
-                server.child, rate=0, rows=ROWS, warmup_s=1, seconds=budget.pick(3.0, 8.0)
-            )
-            sheet.put(measure.key, window.acked_rows / window.seconds)
+            window = agents.go(server, rate=0, rows=ROWS, warmup_s=1, seconds=budget.pick(3.0, 8.0))
+            sheet.put(measure.key, window.acked_rows / window.seconds, window.doubt())
 
     return Contestant(name, (measure.key,), run_once)
 

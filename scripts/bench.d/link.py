@@ -1,8 +1,9 @@
 """Subject ``link``: what a message costs, and how fast a setpoint is under load.
 
 The headend's real link, sessions, desk and codec over a store that keeps nothing, against
-servers that keep the newest row in a dict; then with the journal, against grpc.aio with the
-journal's table.
+servers that keep the newest row in a dict: nothing is durable, so nothing is acknowledged. The
+same once more with an acknowledgement of every message, and with the journal, against grpc.aio
+with the journal's table.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from contest import Budget, Contestant, Sheet, compete
 from errors import Failed
 from fleets import write_agents
-from generator import Window, connected
+from generator import Agents, Window, connected
 from measures import OURS, Findings, Measure
 from servers import Server, Servers
 from workshop import Workshop
@@ -29,11 +30,17 @@ FLOODING, BATCH = 50, 50
 ASSETS = 1000
 ORDERS_A_SECOND = 200
 
+AGAIN_S = 0.3
+"""Warm-up of a server that was under the same load a moment ago."""
+
 KEPT_UP = 0.95
 """Share of the rate below which a server has not kept up."""
 
 COST = Measure(
     "cpu_us_per_message", "CPU a message, 20,000/s over 1,000 sessions (us)", lower_is_better=True
+)
+ACKED = Measure(
+    "cpu_us_per_message_acked", "CPU a message, same load, each acknowledged at once (us)", True
 )
 P50 = Measure("setpoint_p50_ms", "setpoint to report under that load, p50 (ms)", True)
 P99 = Measure("setpoint_p99_ms", "setpoint to report under that load, p99 (ms)", True)
@@ -43,7 +50,10 @@ SATURATED = Measure(
 JOURNALED = Measure(
     "cpu_us_per_message_journaled", "CPU a message, same load, journal on (us)", True
 )
-MEASURES = (COST, P50, P99, SATURATED, JOURNALED)
+MEASURES = (COST, ACKED, P50, P99, SATURATED, JOURNALED)
+
+
+Start = Callable[[], AbstractContextManager[Server]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,16 @@ class Load:
     def seconds(self) -> float:
         return self.budget.pick(2.0, 5.0)
 
+    @contextmanager
+    def connected(self, start: Start, fleet: Path) -> Iterator[tuple[Server, Agents]]:
+        """A server with all agents of a fleet let in. Raises: Failed."""
+        with (
+            start() as server,
+            connected(self.workshop, self.budget, fleet, server.port, mqtt=server.mqtt) as agents,
+        ):
+            agents.require_all()
+            yield server, agents
+
 
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:
     servers = Servers(workshop, budget)
@@ -80,64 +100,62 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
         )
         ours = partial(servers.our_link, ASSETS)
         contestants = [
-            *_contestants(load, OURS, ours, setpoints=True),
-            *_contestants(load, "grpc.aio", servers.grpc_aio, setpoints=True),
-            *_contestants(load, "grpc-go", servers.grpc_go, setpoints=True),
-            *_contestants(load, "mosquitto", servers.mosquitto, setpoints=False),
+            *_contestants(load, OURS, ours),
+            *_contestants(load, "grpc.aio", servers.grpc_aio),
+            *_contestants(load, "grpc-go", servers.grpc_go),
+            _broker(load, "mosquitto", servers.mosquitto),
+            _saturated(load, "mosquitto", servers.mosquitto),
             _journaled(load, OURS, lambda journal: servers.our_link(ASSETS, journal)),
             _journaled(load, "grpc.aio", servers.grpc_aio),
         ]
         return compete(MEASURES, contestants, budget, main_peer="grpc.aio", tell=workshop.tell)
 
 
-def _contestants(
-    load: Load,
-    name: str,
-    start: Callable[[], AbstractContextManager[Server]],
-    *,
-    setpoints: bool,
-) -> Iterator[Contestant]:
-    paced_keys = (COST.key, P50.key, P99.key) if setpoints else (COST.key,)
-    yield Contestant(name, paced_keys, partial(_measure_paced, load, start, setpoints))
-    yield Contestant(name, (SATURATED.key,), partial(_measure_saturated, load, start))
+def _contestants(load: Load, name: str, start: Start) -> list[Contestant]:
+    return [_paced(load, name, start), _saturated(load, name, start)]
 
 
-def _measure_paced(
-    load: Load,
-    start: Callable[[], AbstractContextManager[Server]],
-    setpoints: bool,
-    sheet: Sheet,
-) -> None:
-    with (
-        start() as server,
-        connected(load.workshop, load.budget, load.many, server.port, mqtt=server.mqtt) as agents,
-    ):
-        agents.require_all()
-        paced = partial(agents.go, server.child, rate=RATE, rows=1, seconds=load.seconds)
-        _put_cost(sheet, COST.key, paced(warmup_s=load.warmup_s))
-        if setpoints:
-            server.stats()
+def _paced(load: Load, name: str, start: Start) -> Contestant:
+    def measure(sheet: Sheet) -> None:
+        with load.connected(start, load.many) as (server, agents):
+            go = partial(agents.go, server, rate=RATE, rows=1, seconds=load.seconds)
+            _put_cost(sheet, COST.key, go(warmup_s=load.warmup_s))
             server.order(ORDERS_A_SECOND)
-            window = paced(warmup_s=0)
+            _put_times(sheet, go(warmup_s=AGAIN_S))
             server.order(0)
-            _put_times(sheet, server.stats()["setpoints_us"], window)
+            server.acknowledge()
+            _put_cost(sheet, ACKED.key, go(warmup_s=AGAIN_S))
+
+    return Contestant(name, (COST.key, P50.key, P99.key, ACKED.key), measure)
 
 
-def _measure_saturated(
-    load: Load, start: Callable[[], AbstractContextManager[Server]], sheet: Sheet
-) -> None:
-    with (
-        start() as server,
-        connected(load.workshop, load.budget, load.few, server.port, mqtt=server.mqtt) as agents,
-    ):
-        agents.require_all()
-        window = agents.go(
-            server.child, rate=0, rows=BATCH, warmup_s=load.warmup_s, seconds=load.seconds
-        )
-        # Else it was the generator that was measured, or something else on the core.
-        busy = window.server_cpu_s / window.seconds
-        note = None if busy > KEPT_UP else f"its core was only {busy:.0%} busy"
-        sheet.put(SATURATED.key, _per(window.acked_rows, window.server_cpu_s), note)
+def _broker(load: Load, name: str, start: Start) -> Contestant:
+    """A broker acknowledges by its nature, and sends no setpoints of its own."""
+
+    def measure(sheet: Sheet) -> None:
+        with load.connected(start, load.many) as (server, agents):
+            window = agents.go(
+                server, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
+            )
+            _put_cost(sheet, ACKED.key, window)
+
+    return Contestant(name, (ACKED.key,), measure)
+
+
+def _saturated(load: Load, name: str, start: Start) -> Contestant:
+    def measure(sheet: Sheet) -> None:
+        with load.connected(start, load.few) as (server, agents):
+            window = agents.go(
+                server, rate=0, rows=BATCH, warmup_s=load.warmup_s, seconds=load.seconds
+            )
+            # Else it was the generator that was measured, or something else on the core.
+            busy = window.server_cpu_s / window.seconds
+            note = None if busy > KEPT_UP else f"its core was only {busy:.0%} busy"
+            sheet.put(
+                SATURATED.key, _per(window.taken_rows, window.server_cpu_s), note, window.doubt()
+            )
+
+    return Contestant(name, (SATURATED.key,), measure)
 
 
 def _journaled(
@@ -149,13 +167,9 @@ def _journaled(
             yield server
 
     def measure(sheet: Sheet) -> None:
-        with (
-            on_disk() as server,
-            connected(load.workshop, load.budget, load.many, server.port) as agents,
-        ):
-            agents.require_all()
+        with load.connected(on_disk, load.many) as (server, agents):
             window = agents.go(
-                server.child, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
+                server, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
             )
             _put_cost(sheet, JOURNALED.key, window)
 
@@ -163,19 +177,20 @@ def _journaled(
 
 
 def _put_cost(sheet: Sheet, key: str, window: Window) -> None:
-    """CPU a message of those that were acknowledged."""
-    rate = window.acked_rows / window.seconds
+    """CPU a message of those that the server took."""
+    rate = window.taken_rows / window.seconds
     note = None if rate >= RATE * KEPT_UP else f"kept up with only {rate:,.0f} of {RATE:,}/s"
-    sheet.put(key, 1e6 * _per(window.server_cpu_s, window.acked_rows), note)
+    sheet.put(key, 1e6 * _per(window.server_cpu_s, window.taken_rows), note, window.doubt())
 
 
-def _put_times(sheet: Sheet, times_us: list[int], window: Window) -> None:
+def _put_times(sheet: Sheet, window: Window) -> None:
+    times_us = window.setpoints_us
     ordered = ORDERS_A_SECOND * window.seconds
     note = None
     if len(times_us) < ordered / 2:
         note = f"only {len(times_us):,} of {ordered:,.0f} setpoints were reported in time"
-    sheet.put(P50.key, quantile_ms(times_us, 0.50), note)
-    sheet.put(P99.key, quantile_ms(times_us, 0.99), note)
+    sheet.put(P50.key, quantile_ms(times_us, 0.50), note, window.doubt())
+    sheet.put(P99.key, quantile_ms(times_us, 0.99), note, window.doubt())
 
 
 def quantile_ms(times_us: list[int], share: float) -> float | None:
@@ -188,5 +203,5 @@ def quantile_ms(times_us: list[int], share: float) -> float | None:
 
 def _per(what: float, each: float) -> float:
     if not each:
-        raise Failed("nothing was acknowledged while it was counted")
+        raise Failed("nothing was taken while it was counted")
     return what / each

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,17 @@ def pick_cores() -> Cores:
     """One core for the server and one for the generator, of those this process may use."""
     usable = sorted(os.sched_getaffinity(0))
     return Cores(server=frozenset(usable[:1]), generator=frozenset(usable[-1:]))
+
+
+def busy_s(cores: Collection[int]) -> float:
+    """What programs have used of these cores since the machine started, seconds."""
+    total = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, _, counts = line.partition(" ")
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cores:
+            user, nice, system = map(int, counts.split()[:3])
+            total += user + nice + system
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def describe_machine() -> list[str]:

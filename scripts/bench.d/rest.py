@@ -78,7 +78,7 @@ def _headend(
         connected(workshop, budget, files.agents, server.port) as agents,
     ):
         agents.require_all()
-        agents.go(server.child, rate=ASSETS, rows=1, warmup_s=0.5, seconds=1.5)
+        agents.go(server, rate=ASSETS, rows=1, warmup_s=0.5, seconds=1.5)
         assert server.http_port is not None
         spoken = [item for item in get_items(server.http_port, "/telemetry", 10) if item["ts"]]
         if len(spoken) < ASSETS:

@@ -27,13 +27,19 @@ class Server:
     """Of agents; for REST alone, of REST."""
     mqtt: bool = False
     http_port: int | None = None
+    tells: bool = False
+    """Whether it obeys commands: a server of the link alone."""
 
     def order(self, rate: float) -> None:
-        """Dispatches from now on, so many times a second. Only of the link's servers."""
+        """Dispatches from now on, so many times a second. Only if it ``tells``."""
         self.child.say(f"orders {rate:g}")
 
+    def acknowledge(self) -> None:
+        """Acknowledges telemetry at once from now on. Only if it ``tells``."""
+        self.child.say("acks on")
+
     def stats(self) -> dict[str, Any]:
-        """Sessions, rows, setpoints' times since last asked. Only of the link's servers."""
+        """Sessions, rows, setpoints' times since last asked. Only if it ``tells``."""
         return self.child.ask("stats", ANSWER_S)
 
 
@@ -48,7 +54,8 @@ class Servers:
     def _announced(self, name: str, command: Sequence[object]) -> Iterator[Server]:
         """A server that prints its port."""
         with self._running(name, command) as child:
-            yield Server(child, int(child.hear(self.budget.timeout_s(START_S))["port"]))
+            port = int(child.hear(self.budget.timeout_s(START_S))["port"])
+            yield Server(child, port, tells=True)
 
     def _running(
         self,

@@ -1,5 +1,5 @@
 // The headend's contract on grpc-go, as far as the benchmark needs it: the newest row of each
-// asset in a map, every Telemetry acknowledged at once, setpoints at a steady rate.
+// asset in a map, acknowledgements at once where wanted, setpoints at a steady rate.
 //
 // It prints and obeys what server_ours.py does.
 package main
@@ -50,6 +50,7 @@ type headend struct {
 	rows       int
 	orders     int
 	rate       float64
+	acks       bool
 }
 
 func (h *headend) Session(stream pb.Headend_SessionServer) error {
@@ -85,8 +86,10 @@ func (h *headend) Session(stream pb.Headend_SessionServer) error {
 		}
 		switch body := m.Body.(type) {
 		case *pb.AgentMessage_Telemetry:
-			if err := s.send(h.take(register.AssetIds, body.Telemetry)); err != nil {
-				return err
+			if ack := h.take(register.AssetIds, body.Telemetry); ack != nil {
+				if err := s.send(ack); err != nil {
+					return err
+				}
 			}
 		case *pb.AgentMessage_DispatchReport:
 			h.report(body.DispatchReport)
@@ -101,7 +104,7 @@ func at(column []float64, row int) float64 {
 	return column[row]
 }
 
-// Stores the rows; returns their acknowledgement.
+// Stores the rows; returns their acknowledgement, nil if there is to be none.
 func (h *headend) take(assets []string, t *pb.Telemetry) *pb.HeadendMessage {
 	rows := len(t.AssetIndex)
 	h.mu.Lock()
@@ -112,7 +115,11 @@ func (h *headend) take(assets []string, t *pb.Telemetry) *pb.HeadendMessage {
 		}
 	}
 	h.rows += rows
+	acks := h.acks
 	h.mu.Unlock()
+	if !acks {
+		return nil
+	}
 	durable := &pb.SeqRange{First: t.FirstSeq, Last: t.FirstSeq + uint64(rows) - 1}
 	ack := &pb.TelemetryAck{BootId: t.BootId, Durable: []*pb.SeqRange{durable}}
 	return &pb.HeadendMessage{Body: &pb.HeadendMessage_TelemetryAck{TelemetryAck: ack}}
@@ -209,6 +216,10 @@ func main() {
 			}
 			h.mu.Lock()
 			h.rate = rate
+			h.mu.Unlock()
+		} else if len(words) == 2 && words[0] == "acks" {
+			h.mu.Lock()
+			h.acks = words[1] == "on"
 			h.mu.Unlock()
 		} else if len(words) == 1 && words[0] == "stats" {
 			say.Encode(h.stats())
