@@ -154,43 +154,60 @@ class Inbound:
 
     def _deliver_turn(self, on_message: OnMessage) -> bool:
         """Delivers what is whole; True if the handler's task must go on with it."""
+        data = self._bytes
+        at = end = 0
         try:
             for _ in range(MESSAGES_PER_TURN):
-                body = self._cut()
-                if body is None:
-                    self._open_window(0, self._ack_bytes)
-                    return False
-                self._pending = on_message(body)
+                end = self._end_of_message(at)
+                if not end:
+                    break
+                self._pending = on_message(bytes(data[at + PREFIX_BYTES : end]))
+                at = end
                 if self._pending is not None:
                     break
+            else:
+                # The turn is over; it may be that nothing is left.
+                end = self._end_of_message(at)
         except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
             self._fault = error
-        self._open_window(len(self._bytes), self._ack_bytes)
+        del data[:at]
+        if not end and self._pending is None and self._fault is None:
+            self._open_window(0, self._ack_bytes)
+            return False
+        self._open_window(len(data), self._ack_bytes)
         self._on_message = None
         self._changed.set()
         return True
 
     def _cut(self) -> bytes | None:
         """A whole message's body off the front of the bytes, if there is one."""
-        have = len(self._bytes)
-        if have < PREFIX_BYTES:
+        end = self._end_of_message(0)
+        if not end:
             return None
-        if self._bytes[0] == 1:
+        body = bytes(memoryview(self._bytes)[PREFIX_BYTES:end])
+        del self._bytes[:end]
+        return body
+
+    def _end_of_message(self, start: int) -> int:
+        """Where the message that begins at ``start`` ends; 0 if it is not whole.
+
+        Raises: GRPCError for what is no message.
+        """
+        data = self._bytes
+        have = len(data) - start
+        if have < PREFIX_BYTES:
+            return 0
+        if data[start] == 1:
             raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not supported")
-        if self._bytes[0] != 0:
-            raise GRPCError(self._malformed, f"invalid message flag {self._bytes[0]:#04x}")
-        size = int.from_bytes(self._bytes[1:PREFIX_BYTES], "big")
+        if data[start] != 0:
+            raise GRPCError(self._malformed, f"invalid message flag {data[start]:#04x}")
+        size = int.from_bytes(data[start + 1 : start + PREFIX_BYTES], "big")
         if size > self._max_message_bytes:
             raise GRPCError(
                 Status.RESOURCE_EXHAUSTED,
                 f"message of {size} bytes is larger than {self._max_message_bytes}",
             )
-        end = PREFIX_BYTES + size
-        if have < end:
-            return None
-        body = bytes(memoryview(self._bytes)[PREFIX_BYTES:end])
-        del self._bytes[:end]
-        return body
+        return start + PREFIX_BYTES + size if have >= PREFIX_BYTES + size else 0
 
     def _open_window(self, keep: int, at_least: int) -> None:
         """Gives back the window of all but ``keep`` bytes."""

@@ -25,7 +25,7 @@ from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.peer import Peer
 from derproto.triogrpc.processor import Processor
 from derproto.triogrpc.protocol import Connection, Headers, Stream
-from derproto.triogrpc.readers import reader_of
+from derproto.triogrpc.sockets import reader_of
 from derproto.triogrpc.transport import Transport
 from derproto.triogrpc.waits import Flag
 

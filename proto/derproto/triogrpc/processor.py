@@ -86,9 +86,15 @@ class Processor(grpclib.protocol.EventsProcessor):
         super().process_request_received(event)
 
     def process_data_received(self, event: h2.events.DataReceived) -> None:
-        if not event.data and event.stream_ended is None:
+        # grpclib's, less its statistics, which cost a clock read a frame.
+        data = event.data
+        if not data and event.stream_ended is None:
             self._spend(self._control, "empty frames")
-        super().process_data_received(event)
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.buffer.add(data, event.flow_controlled_length)
+        else:
+            self.connection.ack(event.stream_id, event.flow_controlled_length)
 
     def process_remote_settings_changed(self, event: h2.events.RemoteSettingsChanged) -> None:
         self._spend(self._control, "SETTINGS")

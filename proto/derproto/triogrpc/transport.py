@@ -7,6 +7,7 @@ import trio
 from derproto.triogrpc.counters import Counters
 from derproto.triogrpc.errors import PeerStalled
 from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.sockets import sender_of
 from derproto.triogrpc.waits import Flag
 
 SEND_BYTES = 64 * 1024
@@ -46,6 +47,7 @@ class Transport:
         self._paused = False
         self._closing = False
         self._work = Flag()
+        self._send_nowait = sender_of(stream)
 
     def write(self, data: bytes) -> None:
         """Adds to what will be sent next; nothing after ``close()``."""
@@ -86,10 +88,12 @@ class Transport:
                 return
 
     async def _send(self, data: memoryview) -> None:
-        with trio.move_on_after(self._limits.send_timeout_s) as scope:
-            await self._stream.send_all(data)
-        if scope.cancelled_caught:
-            raise PeerStalled
+        sent = self._send_nowait(data)
+        if sent < len(data):
+            with trio.move_on_after(self._limits.send_timeout_s) as scope:
+                await self._stream.send_all(data[sent:])
+            if scope.cancelled_caught:
+                raise PeerStalled
         self._in_flight -= len(data)
         self._counters.bytes_sent += len(data)
         if self._paused and len(self._gathered) + self._in_flight < self._limits.write_buffer_bytes:
