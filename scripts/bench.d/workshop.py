@@ -129,7 +129,7 @@ class Workshop:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Runs a command that makes ``target``. Raises: Failed with its last words."""
-        self.tell(f"building {target.relative_to(ROOT)}")
+        self.tell(f"building {target.name}")
         _made(target.parent)
         words = [str(word) for word in command]
         try:
