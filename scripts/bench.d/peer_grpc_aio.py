@@ -116,9 +116,9 @@ class Headend:
             for i in range(len(asset_ids))
         ]
         welcome = pb.Welcome(session_id=agent_id, telemetry_period_ms=4000, assets=grants)
-        await session.write(pb.HeadendMessage(welcome=welcome))
         self._sessions[agent_id] = session
         try:
+            await session.write(pb.HeadendMessage(welcome=welcome))
             while (message := await context.read()) is not grpc.aio.EOF:
                 kind = message.WhichOneof("body")
                 if kind == "telemetry":

@@ -65,9 +65,6 @@ func (h *headend) Session(stream pb.Headend_SessionServer) error {
 		grants[i] = &pb.AssetGrant{AssetIndex: uint32(i), Result: pb.GrantResult_GRANT_RESULT_GRANTED}
 	}
 	welcome := &pb.Welcome{SessionId: register.AgentId, TelemetryPeriodMs: 4000, Assets: grants}
-	if err := s.send(&pb.HeadendMessage{Body: &pb.HeadendMessage_Welcome{Welcome: welcome}}); err != nil {
-		return err
-	}
 	h.mu.Lock()
 	h.sessions[register.AgentId] = s
 	h.mu.Unlock()
@@ -76,6 +73,9 @@ func (h *headend) Session(stream pb.Headend_SessionServer) error {
 		delete(h.sessions, register.AgentId)
 		h.mu.Unlock()
 	}()
+	if err := s.send(&pb.HeadendMessage{Body: &pb.HeadendMessage_Welcome{Welcome: welcome}}); err != nil {
+		return err
+	}
 	for {
 		m, err := stream.Recv()
 		if err == io.EOF {

