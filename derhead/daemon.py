@@ -31,6 +31,7 @@ from derhead.headend import Headend
 from derhead.history import open_journal
 from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
+from derproto.base.kinds import Address
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.service import SESSION, ColumnCodec
@@ -141,12 +142,11 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     runtime = real_runtime()
     tls = await runtime.run_blocking(lambda: _tls_context(config))
-    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]] = await trio.open_tcp_listeners(
-        config.grpc.port, host=config.grpc.host, backlog=BACKLOG
-    )
+    grpc_sockets = await _listen("grpc", config.grpc)
+    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]] = grpc_sockets
     if tls is not None:
-        grpc = [trio.SSLListener(listener, tls, https_compatible=True) for listener in grpc]
-    http = await trio.open_tcp_listeners(config.http.port, host=config.http.host, backlog=BACKLOG)
+        grpc = [trio.SSLListener(sockets, tls, https_compatible=True) for sockets in grpc_sockets]
+    http = await _listen("http", config.http)
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
@@ -161,9 +161,27 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
                     task_status=task_status,
                 )
             )
-            log.info("gRPC on %s%s", config.grpc, " (TLS)" if tls is not None else "")
-            log.info("REST on http://%s", config.http)
+            log.info("gRPC on %s%s", _bound(grpc_sockets), " (TLS)" if tls is not None else "")
+            log.info("REST on http://%s", _bound(http))
         nursery.cancel_scope.cancel()
+
+
+async def _listen(name: str, address: Address) -> list[trio.SocketListener]:
+    """Listeners on the address that the setting ``name`` gives. Raises: OSError, saying so."""
+    try:
+        return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise OSError(
+            error.errno,
+            f"--{name} {address}: {why}; stop what listens there, or give another address",
+        ) from error
+
+
+def _bound(listeners: Sequence[trio.SocketListener]) -> Address:
+    """Where they really listen: port 0 means any free one."""
+    host, port, *_ = listeners[0].socket.getsockname()
+    return Address(host, port)
 
 
 def _tls_context(config: HeadendConfig) -> ssl.SSLContext | None:

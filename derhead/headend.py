@@ -89,7 +89,8 @@ class Headend:
 
     def setpoint_mw(self, asset_id: str) -> float | None:
         """The dispatch in force, MW; None if there is none."""
-        return self.desk.setpoints_mw.get(asset_id)
+        dispatch = self.desk.in_force(asset_id)
+        return dispatch.mw if dispatch is not None else None
 
     async def order(self, order: Order) -> Dispatch:
         """Takes an order. Raises: JournalError; then there is no dispatch."""

@@ -37,9 +37,10 @@ def find_agent(view: HeadendView, agent_or_asset: str) -> str | None:
 
     Raises: Refused (404) where it is neither.
     """
-    if view.knows_agent(agent_or_asset):
-        return agent_or_asset
+    # The asset first: an agent for one asset has the asset's id, and may have lost it since.
     asset = view.fleet.find_asset(agent_or_asset)
+    if asset is None and view.knows_agent(agent_or_asset):
+        return agent_or_asset
     if asset is None:
         known = "GET /agents and GET /assets list what there is"
         raise Refused(404, f"no agent or asset is called {agent_or_asset[:80]!r}; {known}")

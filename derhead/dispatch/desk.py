@@ -51,6 +51,9 @@ nobody could take for a quarter of an hour is more likely wrong than wanted."""
 ORDER_TIMEOUT_S = 5.0
 """How long a caller waits for the desk to take up an order before it is withdrawn."""
 
+LOOK_AGAIN_S = 60.0
+"""Longest that the desk sleeps on a deadline before it looks at the clock again."""
+
 RETRY_S = 1.0
 """Pause before changes that the journal refused are tried again."""
 
@@ -74,8 +77,15 @@ class SessionLink(Protocol):
     def granted(self) -> Sequence[str]:
         """Ids of the assets it holds."""
 
+    @property
+    def setpoint_room(self) -> int:
+        """How many more setpoints it takes now."""
+
+    def ask_for_room_nowait(self) -> None:
+        """Has it say ``session_has_room_nowait`` as soon as it has; there is more to send."""
+
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
-        """Queues the setpoint for the agent; a session that has no room is ended instead."""
+        """Queues the setpoint for the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +128,25 @@ class _Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class _Room:
+    link: SessionLink
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     asset_id: str
     dispatch_id: str
     reported: Reported
 
 
-_Item = _Ordered | _Opened | _Ended | _Report
+_Item = _Ordered | _Opened | _Ended | _Room | _Report
 
 
 class _Inbox:
     """A FIFO where orders and reports wait for room, and sessions' ends never do.
 
     When full: ``put`` waits. ``put_nowait`` does not, and is bounded by what it is used
-    for: one opening and one end a session.
+    for: one opening, one end and one word of room a session at a time.
     """
 
     def __init__(self) -> None:
@@ -167,6 +182,7 @@ class _Plan:
     changed: dict[str, Dispatch] = field(default_factory=dict)
     pushes: list[tuple[SessionLink, str]] = field(default_factory=list)
     answers: list[tuple[_Ordered, str]] = field(default_factory=list)
+    full: dict[str, SessionLink] = field(default_factory=dict)
     due: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -197,14 +213,17 @@ class DispatchDesk:
         Cancellation: an order that the desk had begun to write stands.
         """
         item = _Ordered(order)
-        with trio.move_on_after(ORDER_TIMEOUT_S):
-            await self._inbox.put(item)
-            await item.answered.wait()
-        if not item.answered.is_set():
-            if not item.claimed:
-                item.withdrawn = True
-                raise JournalError("the journal does not take new records")
-            await item.answered.wait()
+        try:
+            with trio.move_on_after(ORDER_TIMEOUT_S):
+                await self._inbox.put(item)
+                await item.answered.wait()
+            if not item.answered.is_set():
+                if not item.claimed:
+                    raise JournalError("the journal does not take new records")
+                await item.answered.wait()
+        finally:
+            # Whoever no longer waits, for any reason, no longer orders.
+            item.withdrawn = not item.claimed
         if isinstance(item.result, Dispatch):
             return item.result
         raise JournalError(str(item.result)) from item.result
@@ -219,6 +238,10 @@ class DispatchDesk:
         """Its stream is gone: what was sent on it and not reported is pending again."""
         self._inbox.put_nowait(_Ended(session_id))
 
+    def session_has_room_nowait(self, link: SessionLink) -> None:
+        """The session takes setpoints again: what is pending for lack of room is sent."""
+        self._inbox.put_nowait(_Room(link))
+
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None:
         """An agent says what became of a dispatch. When full: waits."""
         await self._inbox.put(_Report(asset_id, dispatch_id, reported))
@@ -228,10 +251,15 @@ class DispatchDesk:
         return self._open.get(dispatch_id)
 
     def in_force(self, asset_id: str) -> Dispatch | None:
-        """The dispatch that the asset's device follows now, as far as the headend knows."""
+        """The dispatch that the asset's device follows now, as far as the headend knows.
+
+        Not one whose window is over: its agent, though it has not said so yet, has ended it.
+        """
+        now_us = self._wall_us()
         for dispatch_id in reversed(self._by_asset.get(asset_id, {})):
             dispatch = self._open[dispatch_id]
-            if dispatch.state is State.STARTED:
+            end_us = dispatch.end_us
+            if dispatch.state is State.STARTED and (end_us is None or now_us < end_us):
                 return dispatch
         return None
 
@@ -274,6 +302,8 @@ class DispatchDesk:
     async def _wait_work(self) -> None:
         due_us = self._next_due_us()
         wait_s = float("inf") if due_us is None else max(0, due_us - self._wall_us()) / 1e6
+        # Deadlines are wall time, which may be set: look again now and then.
+        wait_s = min(wait_s, LOOK_AGAIN_S)
         with trio.move_on_after(wait_s):
             await self._inbox.wait_filled()
 
@@ -309,6 +339,10 @@ class DispatchDesk:
                     self._decide_opened(plan, item, links, holders)
                 case _Ended(session_id):
                     self._decide_ended(plan, session_id, links, holders)
+                case _Room(link):
+                    for asset_id in link.granted:
+                        for dispatch_id in self._of_asset(plan, asset_id):
+                            self._push(plan, dispatch_id, holders)
                 case _Report(asset_id, dispatch_id, reported):
                     self._decide_report(plan, asset_id, dispatch_id, reported)
         self._decide_time(plan)
@@ -347,8 +381,8 @@ class DispatchDesk:
         known = dict(item.reports)
         for asset_id in link.granted:
             holders[asset_id] = link
-            for dispatch_id in list(self._by_asset.get(asset_id, ())):
-                dispatch = plan.changed.get(dispatch_id, self._open[dispatch_id])
+            for dispatch_id in self._of_asset(plan, asset_id):
+                dispatch = self._as_planned(plan, dispatch_id)
                 reported = known.get(dispatch_id)
                 if reported is not None:
                     self._apply(plan, dispatch_id, reported)
@@ -371,8 +405,8 @@ class DispatchDesk:
         for asset_id in link.granted:
             if holders.get(asset_id) is link:
                 del holders[asset_id]
-            for dispatch_id in list(self._by_asset.get(asset_id, ())):
-                dispatch = plan.changed.get(dispatch_id, self._open[dispatch_id])
+            for dispatch_id in self._of_asset(plan, asset_id):
+                dispatch = self._as_planned(plan, dispatch_id)
                 if dispatch.state is State.SENT and dispatch.session_id == session_id:
                     self._apply(plan, dispatch_id, LinkLost())
                     # A newer session of the agent may already be there.
@@ -396,11 +430,30 @@ class DispatchDesk:
             if due[1] in self._open:
                 self._apply(plan, due[1], DeadlinePassed())
 
+    def _of_asset(self, plan: _Plan, asset_id: str) -> list[str]:
+        """The asset's open dispatches, oldest first, those of this very batch too."""
+        kept = self._by_asset.get(asset_id, {})
+        new = [
+            dispatch.id
+            for dispatch in plan.changed.values()
+            if dispatch.asset_id == asset_id and dispatch.id not in kept
+        ]
+        return [*kept, *new]
+
+    def _as_planned(self, plan: _Plan, dispatch_id: str) -> Dispatch:
+        return plan.changed.get(dispatch_id) or self._open[dispatch_id]
+
     def _push(self, plan: _Plan, dispatch_id: str, holders: dict[str, SessionLink]) -> None:
-        """Plans to send a pending dispatch, if its asset is online and it is not too late."""
-        dispatch = plan.changed.get(dispatch_id) or self._open[dispatch_id]
+        """Plans to send a pending dispatch, if its asset is online and it is not too late.
+
+        One for which the session has no room stays pending until it has.
+        """
+        dispatch = self._as_planned(plan, dispatch_id)
         link = holders.get(dispatch.asset_id)
         if link is None or dispatch.state is not State.PENDING:
+            return
+        if sum(1 for planned, _ in plan.pushes if planned is link) >= link.setpoint_room:
+            plan.full[link.session_id] = link
             return
         due = next_deadline(dispatch)
         if due is not None and due <= self._wall_us():
@@ -410,7 +463,7 @@ class DispatchDesk:
         plan.pushes.append((link, dispatch_id))
 
     def _apply(self, plan: _Plan, dispatch_id: str, event: LifecycleEvent) -> None:
-        before = plan.changed.get(dispatch_id) or self._open[dispatch_id]
+        before = self._as_planned(plan, dispatch_id)
         try:
             after = step(before, event, self._wall_us())
         except IllegalTransition as illegal:
@@ -440,6 +493,8 @@ class DispatchDesk:
         self._note_setpoints(plan.changed.values())
         for link, dispatch_id in plan.pushes:
             link.send_setpoint_nowait(dispatch_id)
+        for link in plan.full.values():
+            link.ask_for_room_nowait()
         for ordered, dispatch_id in plan.answers:
             self._orders += 1
             ordered.answer(plan.changed[dispatch_id])

@@ -184,11 +184,10 @@ class Journal(Reader):
     async def _commit(self) -> None:
         began_s = trio.current_time()
         taken = self._waiting.take(began_s)
+        work = self._store.probe if taken.empty else partial(self._store.commit, taken.as_group())
         settled = False
         try:
-            outcome = await self._runtime.run_blocking(
-                partial(self._store.commit, taken.as_group()), limiter=self._writer_limiter
-            )
+            outcome = await self._runtime.run_blocking(work, limiter=self._writer_limiter)
             settled = True
         except sqlite3.Error as error:
             self._failed(error)

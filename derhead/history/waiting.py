@@ -51,6 +51,10 @@ class Taken:
     writes: list[Write]
 
     @property
+    def empty(self) -> bool:
+        return not (self.batches or self.sessions or self.heartbeats or self.writes)
+
+    @property
     def only_writes(self) -> bool:
         return not (self.batches or self.sessions or self.heartbeats)
 
@@ -130,10 +134,11 @@ class WaitingRecords:
         """When the next commit is due: -inf at once, +inf never."""
         if self._writes:
             return -math.inf
+        if self._held_until_s is not None:
+            # Also with nothing to store: somebody has to find out that it works again.
+            return self._held_until_s
         if not self.others:
             return math.inf
-        if self._held_until_s is not None:
-            return self._held_until_s
         if self._waiting_rows >= self._batch_rows:
             return -math.inf
         oldest_s = min(self._batches[0].arrived_s if self._batches else math.inf, self._noted_s)

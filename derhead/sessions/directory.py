@@ -28,6 +28,7 @@ class Entry:
 
     session_id: str
     agent_id: str
+    boot_id: int
     heard_at: float
     """When its last message came; the session keeps it current."""
     grants: tuple[AssetGrant, ...] = ()
@@ -71,13 +72,19 @@ class Directory:
         """Enters a new session: the newest of an agent wins, and takes the agent's assets."""
         agent_id = registration.agent_id
         older = self._by_agent.get(agent_id)
-        if older is not None and self._count_supersession(agent_id, now) >= DUPLICATE_COUNT:
+        # The same process that comes again after a broken link is not another agent.
+        another = older is not None and older.boot_id != registration.boot_id
+        if (
+            older is not None
+            and another
+            and self._count_supersession(agent_id, now) >= (DUPLICATE_COUNT)
+        ):
             self._supersessions.pop(agent_id)
             self._duplicate_until[agent_id] = now + DUPLICATE_SHOWN_S
             return Duplicate(older.session_id)
         if older is not None:
             self.release(older.session_id)
-        entry = Entry(session_id, agent_id, heard_at=now)
+        entry = Entry(session_id, agent_id, registration.boot_id, heard_at=now)
         silenced: dict[str, None] = {}
         entry.grants = tuple(
             self._grant(entry, index, claimed, now, silenced)

@@ -13,7 +13,7 @@ from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import DUPLICATE_BACKOFF_MS, Admitted, Directory, Duplicate
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration, read_register
-from derhead.sessions.session import End, Session, SessionLimits, TelemetryStore
+from derhead.sessions.session import GOODBYE_S, End, Session, SessionLimits, TelemetryStore
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
@@ -40,9 +40,9 @@ DUPLICATE = End(
 )
 SILENCED = End("silent", GoodbyeReason.SILENT, "another agent took over an asset of a silent one")
 
-SILENT_SHARE = 1 / 3
-"""An agent unheard for this share of the silence limit no longer keeps its assets from
-another: long enough for three telemetry periods to be missed, not one."""
+SILENT_PERIODS = 3
+"""An agent from which so many telemetry periods brought nothing no longer keeps its assets
+from another; nor does one past the silence limit, which is about to be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Sessions:
         self._store = store
         self._limits = limits
         self._runtime = runtime
-        self._directory = Directory(fleet, silent_after_s=limits.silence_s * SILENT_SHARE)
+        self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
         self._live: dict[str, Session] = {}
         self._heartbeats: dict[str, HeartbeatRecord] = {}
         self._last_holders: dict[str, str] = {}
@@ -250,6 +250,11 @@ class Sessions:
         return readable
 
 
+def _silent_after_s(limits: SessionLimits) -> float:
+    unheard_s = max(limits.silence_s / 3, limits.telemetry_period_s * SILENT_PERIODS)
+    return min(limits.silence_s, unheard_s)
+
+
 async def _send_away(stream: ServerStream, end: End) -> None:
     """Says Goodbye instead of Welcome."""
     goodbye = Goodbye(
@@ -257,4 +262,5 @@ async def _send_away(stream: ServerStream, end: End) -> None:
         detail=end.detail,
         reconnect_after_ms=end.reconnect_after_ms,
     )
-    await stream.send_message(HeadendMessage(goodbye=goodbye))
+    with trio.move_on_after(GOODBYE_S):
+        await stream.send_message(HeadendMessage(goodbye=goodbye))

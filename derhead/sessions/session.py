@@ -60,8 +60,8 @@ from derproto.triogrpc import Deferred, ServerStream
 log = logging.getLogger(__name__)
 
 SETPOINTS_QUEUED = 64
-"""Setpoints that may wait for one agent's stream. When full the session is ended rather
-than a setpoint dropped: its dispatches are pending again, and sent when it is back."""
+"""Setpoints that may wait for one agent's stream. When full the desk keeps what is more
+pending, until the session says that it has room; one that never has is ended."""
 
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
@@ -109,6 +109,8 @@ class Reports(Protocol):
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
+    def session_has_room_nowait(self, link: "Session") -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -123,7 +125,12 @@ class End:
 
 CLOSED_BY_AGENT = End("closed by agent")
 CONNECTION_LOST = End("connection lost")
+BROKEN_MESSAGE = End("protocol error")
+"""What came was no message; the link has said so with the stream's status."""
 INTERNAL_ERROR = End("internal error")
+SLOW_READER = End(
+    "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
+)
 
 
 def protocol_error(detail: str) -> End:
@@ -175,6 +182,8 @@ class Session:
             SETPOINTS_QUEUED + 2
         )
         self._queued: set[str] = set()
+        self._setpoints = 0
+        self._room_wanted = False
         self._reading = True
         self._welcomed_at = trio.current_time()
         now_us = self._wall_us()
@@ -212,11 +221,25 @@ class Session:
             self._end = end
         self._scope.cancel()
 
+    @property
+    def setpoint_room(self) -> int:
+        """How many more setpoints it takes now."""
+        return SETPOINTS_QUEUED - self._setpoints
+
+    def ask_for_room_nowait(self) -> None:
+        """The desk has more to send: it is told as soon as half of the room is free."""
+        self._room_wanted = True
+        self._tell_of_room()
+
+    def _tell_of_room(self) -> None:
+        if self._room_wanted and self._setpoints <= SETPOINTS_QUEUED // 2:
+            self._room_wanted = False
+            self._desk.session_has_room_nowait(self)
+
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
-        """Queues a setpoint for the stream. When full: ends the session."""
-        if len(self._queued) >= SETPOINTS_QUEUED:
-            self.end(End("slow reader", GoodbyeReason.SLOW_READER, "setpoints were not read"))
-        else:
+        """Queues a setpoint for the stream; the desk has looked at ``setpoint_room``."""
+        if self._end is None and dispatch_id not in self._queued:
+            self._setpoints += 1
             self._queue(dispatch_id)
 
     async def run(self) -> None:
@@ -226,12 +249,12 @@ class Session:
         Cancellation: the stream is gone; the session ends as "connection lost".
         """
         try:
-            await self._welcome()
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch_silence)
+                    await self._welcome()
                     nursery.start_soon(self._send_outgoing)
                     nursery.start_soon(self._keep_alive)
-                    nursery.start_soon(self._watch_silence)
                     await self._stream.deliver(self._take_message)
                     self.end(CLOSED_BY_AGENT)
             end = self._end or INTERNAL_ERROR
@@ -239,9 +262,8 @@ class Session:
         except trio.Cancelled:
             self._end = self._end or CONNECTION_LOST
             raise
-        except BaseExceptionGroup as group:
-            _gone, rest = group.split((StreamTerminatedError, trio.Cancelled))
-            self._end = self._end or (CONNECTION_LOST if rest is None else INTERNAL_ERROR)
+        except (StreamTerminatedError, GRPCError, BaseExceptionGroup) as error:
+            self._end = self._end or _end_of(error)
             raise
         finally:
             self._outgoing_send.close()
@@ -289,16 +311,20 @@ class Session:
 
     async def _send_outgoing(self) -> None:
         async for intent in self._outgoing_receive:
-            self._queued.discard(intent)
             match intent:
                 case "ack":
+                    self._queued.discard(intent)
                     while (ack := self._acks.take()) is not None:
                         await self._stream.send_message(HeadendMessage(telemetry_ack=ack))
                 case "alive":
                     alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
                     await self._stream.send_message(HeadendMessage(alive=alive))
+                    self._queued.discard(intent)
                 case dispatch_id:
                     await self._send_setpoint(dispatch_id)
+                    self._queued.discard(intent)
+                    self._setpoints -= 1
+                    self._tell_of_room()
 
     async def _send_setpoint(self, dispatch_id: str) -> None:
         dispatch = self._desk.get(dispatch_id)
@@ -317,6 +343,9 @@ class Session:
     async def _keep_alive(self) -> None:
         while True:
             await trio.sleep(self._limits.alive_period_s)
+            if "alive" in self._queued:
+                # The last one is still waiting, for a whole period.
+                self.end(SLOW_READER)
             self._queue("alive")
 
     async def _watch_silence(self) -> None:
@@ -422,6 +451,8 @@ class Session:
             asset = self._assets.get(device.asset_index)
             if asset is not None:
                 devices.append((asset.id, _health(device.health)))
+        # The journal learns how far the session is, in case nobody can tell at its end.
+        self._store.note(replace(self.record, messages=self.messages, samples=self.samples))
         self._on_heartbeat(
             HeartbeatRecord(
                 agent_id=self.record.agent_id,
@@ -453,6 +484,17 @@ class Session:
                 f"{where}.asset_index: {index} was never assigned; 0 to {self._claimed - 1} were"
             )
         )
+
+
+def _end_of(error: BaseException) -> End:
+    """Why a session ended with this error: the worst of a group's reasons."""
+    if isinstance(error, BaseExceptionGroup):
+        ends = {_end_of(inner) for inner in error.exceptions}
+        known = (INTERNAL_ERROR, BROKEN_MESSAGE, CONNECTION_LOST)
+        return next(end for end in known if end in ends)
+    if isinstance(error, StreamTerminatedError | trio.Cancelled):
+        return CONNECTION_LOST
+    return BROKEN_MESSAGE if isinstance(error, GRPCError) else INTERNAL_ERROR
 
 
 _HEALTH = {Health.OK: "ok", Health.DEGRADED: "degraded", Health.UNREACHABLE: "unreachable"}

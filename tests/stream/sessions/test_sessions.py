@@ -35,7 +35,7 @@ from derproto.der.v1 import (
     Telemetry,
 )
 from derproto.service import SESSION, ColumnCodec, MessageCodec
-from derproto.triogrpc import ClientStream, Server, connect
+from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
 
 T0 = 1_800_000_000_000_000
@@ -137,8 +137,7 @@ class Bench:
                     register=Register(
                         agent_id=agent_id,
                         asset_ids=list(assets or (A1, A2)),
-                        boot_id=7,
-                        **register,
+                        **{"boot_id": 7, **register},
                     )
                 )
             )
@@ -397,10 +396,14 @@ async def test_a_second_stream_of_an_agent_wins(bench: Bench) -> None:
 async def test_two_agents_with_one_id_are_both_sent_away(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
-    async with bench.agent() as one, bench.agent() as two, bench.agent() as three:
+    async with (
+        bench.agent(boot_id=1) as one,
+        bench.agent(boot_id=2) as two,
+        bench.agent(boot_id=1) as three,
+    ):
         for stream in (one, two, three):
             await receive(stream, "welcome")
-        async with bench.agent() as four:
+        async with bench.agent(boot_id=2) as four:
             for stream in (three, four):
                 goodbye = await receive(stream, "goodbye")
                 assert goodbye.reason is GoodbyeReason.DUPLICATE_ID
@@ -494,23 +497,72 @@ async def test_a_stream_lost_in_sent_makes_it_pending(bench: Bench) -> None:
         assert (await receive(stream, "setpoint")).dispatch_id == dispatch.id
 
 
+async def test_more_dispatches_than_a_session_has_room_for_are_all_sent(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(4 * SETPOINTS_QUEUED)]
+    async with bench.agent("x", A1) as stream:
+        await receive(stream, "welcome")
+        got = [(await receive(stream, "setpoint")).dispatch_id for _ in orders]
+        assert got == [dispatch.id for dispatch in orders]
+        assert len(bench.sessions.live) == 1
+
+
 async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     async with bench.agent("x", A1) as stream:
         await receive(stream, "welcome")
         bench.network.stall("headend", True)
-        orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(8 * SETPOINTS_QUEUED)]
-        with trio.fail_after(60):
-            while bench.sessions.live:
-                orders.append(await bench.desk.order(Order(A1, 0.5)))
-                await trio.sleep(0.001)
+        orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(20 * SETPOINTS_QUEUED)]
+        await trio.sleep(40)
+        assert bench.sessions.live == ()
         bench.network.cut("headend")
         bench.network.stall("headend", False)
     assert bench.store.ends()[0][1] in ("slow reader", "connection lost")
     await wait_all_tasks_blocked()
     states = {dispatch.id: bench.desk.get(dispatch.id) for dispatch in orders}
     assert all(d is not None and d.state is State.PENDING for d in states.values())
+    async with bench.agent("x", A1) as stream:
+        await receive(stream, "welcome")
+        got = [(await receive(stream, "setpoint")).dispatch_id for _ in orders]
+        assert got == [dispatch.id for dispatch in orders]
+
+
+async def test_one_that_takes_nothing_from_the_start_can_be_superseded(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    """It opens so small a window that not even the Welcome can be sent."""
+    limits = LinkLimits(stream_window_bytes=16)
+    memory = await bench.network.connect("headend")
+    async with connect(memory, authority="headend", codec=MessageCodec(), limits=limits) as channel:
+        async with channel.request(SESSION) as stream:
+            register = Register(agent_id="x", asset_ids=[A1], boot_id=1)
+            await stream.send_message(AgentMessage(register=register))
+            await trio.sleep(1)
+            assert len(bench.sessions.live) == 1
+            async with bench.agent("x", A1, boot_id=2) as newer:
+                await receive(newer, "welcome")
+                await trio.sleep(3)
+                assert len(bench.sessions.live) == 1
+            await stream.cancel()
+    assert bench.store.ends()[0] == ("x", "superseded")
+
+
+async def test_one_that_takes_nothing_from_the_start_is_ended_when_silent(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    memory = await bench.network.connect("headend")
+    limits = LinkLimits(stream_window_bytes=16)
+    async with connect(memory, authority="headend", codec=MessageCodec(), limits=limits) as channel:
+        async with channel.request(SESSION) as stream:
+            register = Register(agent_id="x", asset_ids=[A1], boot_id=1)
+            await stream.send_message(AgentMessage(register=register))
+            await trio.sleep(44)
+            assert len(bench.sessions.live) == 1
+            await trio.sleep(5)
+            assert bench.sessions.live == ()
+    assert bench.store.ends() == [("x", "silent")]
 
 
 # --- ends ---------------------------------------------------------------------------------

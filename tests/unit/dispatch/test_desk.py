@@ -22,9 +22,10 @@ class Store:
     kept: dict[str, Dispatch] = field(default_factory=dict)
     refusing: bool = False
     writes: int = 0
+    busy_s: float = 0.0
 
     async def write(self, *records: Dispatch) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.busy_s)
         if self.refusing:
             raise JournalError("disk full")
         self.writes += 1
@@ -43,6 +44,16 @@ class Link:
     granted: tuple[str, ...] = ("a",)
     sent: list[str] = field(default_factory=list)
     store: Store | None = None
+    room: int = 1000
+
+    asked: bool = False
+
+    @property
+    def setpoint_room(self) -> int:
+        return self.room - len(self.sent)
+
+    def ask_for_room_nowait(self) -> None:
+        self.asked = True
 
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
         if self.store is not None:
@@ -268,3 +279,77 @@ async def test_waiting_changes_share_a_commit(
             callers.start_soon(desk.order, Order("a", 1.0))
     assert len(store.kept) == 20
     assert store.writes <= 2
+
+
+async def test_what_a_session_has_no_room_for_stays_pending_until_it_has(
+    desk: DispatchDesk, store: Store
+) -> None:
+    orders = [await desk.order(Order("a", 1.0)) for _ in range(70)]
+    link = Link("s1", room=64)
+    desk.session_opened_nowait(link, ())
+    await wait_all_tasks_blocked()
+    assert link.sent == [dispatch.id for dispatch in orders[:64]]
+    assert store.kept[orders[-1].id].state is State.PENDING
+    assert link.asked
+    link.room = 200
+    desk.session_has_room_nowait(link)
+    await wait_all_tasks_blocked()
+    assert link.sent == [dispatch.id for dispatch in orders]
+    assert {dispatch.state for dispatch in store.kept.values()} == {State.SENT}
+
+
+async def order_while_busy(desk: DispatchDesk, store: Store, nursery: trio.Nursery) -> None:
+    """An order, and whatever is said right after it, come in one batch."""
+    store.busy_s = 1.0
+    nursery.start_soon(desk.report, "a", "nobody", Reported(State.STARTED))
+    nursery.start_soon(desk.order, Order("b", 1.0))
+    await wait_all_tasks_blocked()
+    nursery.start_soon(desk.order, Order("a", 1.0))
+    await wait_all_tasks_blocked()
+
+
+async def test_an_order_and_its_session_in_one_batch(
+    desk: DispatchDesk, store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    await order_while_busy(desk, store, nursery)
+    link = Link("s1")
+    desk.session_opened_nowait(link, ())
+    await trio.sleep(10)
+    (dispatch,) = [dispatch for dispatch in store.kept.values() if dispatch.asset_id == "a"]
+    assert dispatch.state is State.SENT
+    assert link.sent == [dispatch.id]
+
+
+async def test_an_order_and_its_sessions_end_in_one_batch(
+    desk: DispatchDesk, store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    await wait_all_tasks_blocked()
+    await order_while_busy(desk, store, nursery)
+    desk.session_ended_nowait("s1")
+    await trio.sleep(10)
+    (dispatch,) = [dispatch for dispatch in store.kept.values() if dispatch.asset_id == "a"]
+    assert dispatch.state is State.PENDING
+
+
+async def test_a_caller_that_hangs_up_before_the_desk_began_has_not_ordered(
+    desk: DispatchDesk, store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    await order_while_busy(desk, store, nursery)
+    with trio.move_on_after(0.1):
+        await desk.order(Order("c", 1.0))
+    await trio.sleep(10)
+    assert {dispatch.asset_id for dispatch in store.kept.values()} == {"a", "b"}
+
+
+async def test_nothing_is_in_force_past_its_window(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0, duration_us=2_000_000))
+    await desk.report("a", dispatch.id, Reported(State.STARTED))
+    await wait_all_tasks_blocked()
+    assert desk.in_force("a") is not None
+    desk.session_ended_nowait("s1")
+    await trio.sleep(2.1)
+    assert desk.in_force("a") is None

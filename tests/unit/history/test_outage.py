@@ -121,3 +121,18 @@ async def test_closing_with_the_disk_full_ends_and_says_what_was_not_stored(
     assert "closing with 1 rows of telemetry not stored" in caplog.text
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
         assert (await journal.telemetry_history("asset-1", limit=1)).items == ()
+
+
+async def test_with_nothing_to_store_it_still_finds_out_that_it_works_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = tmp_path / "journal.db"
+    async with open_journal(path, virtual_runtime(T0)) as journal:
+        await filled(journal)
+        with full_disk(path):
+            with pytest.raises(JournalError):
+                await journal.write(dispatch("d"))
+            await trio.sleep(60)
+            assert journal.statistics().failing_since_us is not None
+        await trio.sleep(2)
+        assert journal.statistics().failing_since_us is None

@@ -1,5 +1,7 @@
 """Who holds what: the rules of identity, supersession and held assets."""
 
+from itertools import count
+
 import pytest
 
 from derhead.sessions.directory import Admitted, Directory, Duplicate
@@ -35,8 +37,13 @@ def directory() -> Directory:
     return Directory(fleet, silent_after_s=SILENT_AFTER_S)
 
 
-def claims(agent_id: str, *asset_ids: str) -> Registration:
-    return Registration(agent_id, None, asset_ids, "1", 1, 0, (), 0)
+BOOTS = count(1)
+
+
+def claims(agent_id: str, *asset_ids: str, boot_id: int | None = None) -> Registration:
+    """A registration of another process each time, unless ``boot_id`` says otherwise."""
+    boot = next(BOOTS) if boot_id is None else boot_id
+    return Registration(agent_id, None, asset_ids, "1", boot, 0, (), 0)
 
 
 def admit(directory: Directory, agent_id: str, session: str, now: float, *assets: str) -> Admitted:
@@ -107,6 +114,13 @@ def test_three_supersessions_within_a_minute_are_two_agents(directory: Directory
     assert directory.is_duplicate("x", 60)
     assert directory.is_duplicate("x", 600)
     assert not directory.is_duplicate("x", 700)
+
+
+def test_one_process_that_comes_again_and_again_is_one_agent(directory: Directory) -> None:
+    for number in range(10):
+        admitted = directory.admit(claims("x", A1, boot_id=7), f"s{number}", number)
+        assert isinstance(admitted, Admitted)
+    assert not directory.is_duplicate("x", 10)
 
 
 def test_three_supersessions_in_longer_are_not(directory: Directory) -> None:
