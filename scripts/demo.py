@@ -29,14 +29,16 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="stop after the questions")
     options = parser.parse_args()
     # A plain kill stops everything in order, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
-        with running(options):
+        with running(options) as processes:
             show(f"http://{options.http}")
             if not options.once:
                 print("\nIt stays up until Ctrl-C. The headend's log is in", options.data)
-                while True:
-                    time.sleep(3600)
+                while all(process.poll() is None for process in processes):
+                    time.sleep(0.5)
+                raise DemoError(f"the headend or its fleet ended by itself; see {options.data}")
     except KeyboardInterrupt:
         print("\nstopped")
     except DemoError as error:
@@ -50,8 +52,8 @@ class DemoError(Exception):
 
 
 @contextlib.contextmanager
-def running(options: argparse.Namespace) -> Iterator[None]:
-    """A headend and its fleet, while the block runs."""
+def running(options: argparse.Namespace) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The processes of a headend and its fleet, while the block runs."""
     options.data.mkdir(parents=True, exist_ok=True)
     headend_log, fleet_log = options.data / "derhead.log", options.data / "derlaunch.log"
     with contextlib.ExitStack() as stack:
@@ -62,7 +64,8 @@ def running(options: argparse.Namespace) -> Iterator[None]:
             *("derhead", "serve", "--assets", ASSETS, "--http", options.http),
             *("--grpc", options.grpc, "--data", options.data / "derhead"),
         )
-        wait_for(lambda: get(f"http://{options.http}/healthz"), headend, headend_log)
+        # Its own word that it listens: another headend may answer where ours could not.
+        wait_for(lambda: "REST on" in headend_log.read_text(), headend, headend_log)
         print(f"derlaunch run  --assets {ASSETS} --headend {options.grpc}")
         fleet = start(
             stack,
@@ -71,7 +74,7 @@ def running(options: argparse.Namespace) -> Iterator[None]:
             *("--data", options.data / "derlaunch"),
         )
         wait_for(lambda: everything_speaks(f"http://{options.http}"), fleet, fleet_log)
-        yield
+        yield [headend, fleet]
 
 
 def start(stack: contextlib.ExitStack, log: Path, *command: object) -> subprocess.Popen[bytes]:

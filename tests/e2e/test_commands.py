@@ -1,6 +1,7 @@
 """The commands as a new user meets them: the demo, a fresh install, and bad input."""
 
 import os
+import socket
 import subprocess
 import sys
 import venv
@@ -38,6 +39,17 @@ def test_the_demo_shows_a_dispatch_applied(tmp_path: Path) -> None:
     assert f"curl http://127.0.0.1:{http}/telemetry/alamosa-solar-1" in demo.stdout
     assert '"state": "started"' in demo.stdout
     assert "The battery charges, as measured" in demo.stdout
+
+
+def test_the_demo_does_not_take_another_headend_for_its_own(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        demo = run(
+            *(sys.executable, "scripts/demo.py", "--once", "--data", tmp_path),
+            *("--http", f"127.0.0.1:{taken.getsockname()[1]}"),
+            *("--grpc", f"127.0.0.1:{free_port()}"),
+        )
+    assert demo.returncode == 1
+    assert "Address already in use" in demo.stderr
 
 
 def test_a_fresh_environment_with_only_pip_install(tmp_path: Path) -> None:
@@ -93,8 +105,6 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_an_address_in_use_is_one_line(tmp_path: Path) -> None:
-    import socket
-
     assets = tmp_path / "assets.yaml"
     assets.write_text(run(sys.executable, "-m", "launcher", "generate", "1").stdout)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -104,4 +114,6 @@ def test_an_address_in_use_is_one_line(tmp_path: Path) -> None:
             *("--http", address, "--grpc", f"127.0.0.1:{free_port()}", "--data", tmp_path),
         )
     assert served.returncode == 1
-    assert len(served.stderr.splitlines()) == 1, served.stderr
+    (line,) = served.stderr.splitlines()
+    assert f"--http {address}: " in line
+    assert "give another address" in line
