@@ -57,12 +57,12 @@ def test_a_grpc_server_counts_what_the_agents_count(
         assert paced.setpoints_us
         assert all(0 < took_us < 2e6 for took_us in paced.setpoints_us)
         server.order(0)
-        flood = agents.go(server, rate=0, rows=50, warmup_s=0.1, seconds=0.4)
+        sent, acked = wait_acknowledged(agents)
+        assert acked == sent == server.stats()["rows"]
+        flood = agents.go(server, rate=0, rows=50, warmup_s=0.1, seconds=0.3)
         assert flood.rows > paced.rows
         assert flood.taken_rows > paced.taken_rows
         assert flood.server_cpu_s > 0
-        sent, acked = wait_acknowledged(agents)
-        assert acked == sent == server.stats()["rows"]
         agents.close()
 
 
