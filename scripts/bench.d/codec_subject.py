@@ -5,12 +5,15 @@ import sys
 
 from contest import Budget
 from errors import Failed
-from measures import Findings, findings_of_json
+from measures import Findings, Measure, findings_of_json
 from processes import running
 from workshop import HERE, Workshop
 
 FULL_S = 600.0
 """The longest that it may take when it is not to be quick."""
+
+MEASURES = (Measure("codec", "encoding and decoding"),)
+"""What is said to be missing if ``codec.py``, which knows its measures, cannot run."""
 
 _PROGRAM = "import codec, json, sys; print(json.dumps(codec.main(quick='quick' in sys.argv)))"
 

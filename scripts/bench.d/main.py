@@ -7,7 +7,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
@@ -19,18 +20,27 @@ import rest
 from contest import Budget
 from errors import Failed, Unavailable
 from machine import describe_machine, pick_cores
-from measures import OURS, Findings, as_json
+from measures import OURS, Findings, Measure, as_json
 from table import render
 from workshop import Workshop
 
-Subject = Callable[[Workshop, Budget], list[Findings]]
 
-SUBJECTS: dict[str, Subject] = {
-    "link": link.run,
-    "codec": codec_subject.run,
-    "ingest": ingest.run,
-    "connect": connect.run,
-    "rest": rest.run,
+@dataclass(frozen=True)
+class Subject:
+    """What can be asked for."""
+
+    what: str
+    run: Callable[[Workshop, Budget], list[Findings]]
+    measures: Sequence[Measure]
+    """Those that are null if it cannot run at all."""
+
+
+SUBJECTS = {
+    "link": Subject("CPU a message, setpoints under load", link.run, link.MEASURES),
+    "codec": Subject("encoding and decoding", codec_subject.run, codec_subject.MEASURES),
+    "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
+    "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
+    "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }
 
 
@@ -38,6 +48,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Measures the headend beside what people would use instead.",
+        epilog="\n".join(
+            ["subjects:", *(f"  {name:<8}  {subject.what}" for name, subject in SUBJECTS.items())]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("subject", choices=[*SUBJECTS, "all"], metavar="SUBJECT")
@@ -45,6 +59,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one object, a key a measure")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
+    # Also where a shell started it in the background, with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         findings = _measure(
             list(SUBJECTS) if options.subject == "all" else [options.subject], options.quick
@@ -52,9 +68,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("scripts/bench: stopped", file=sys.stderr)
         return 130
-    except (Failed, Unavailable) as error:
-        print(f"scripts/bench: {error}", file=sys.stderr)
-        return 1
     if options.json:
         print(json.dumps(as_json(findings)))
     else:
@@ -77,10 +90,23 @@ def _measure(subjects: list[str], quick: bool) -> list[Findings]:
     try:
         for subject in subjects:
             _tell(f"{subject}:")
-            findings += SUBJECTS[subject](workshop, Budget(quick))
+            findings += _run(SUBJECTS[subject], workshop, Budget(quick))
     finally:
         os.sched_setaffinity(0, usable)
     return findings
+
+
+def _run(subject: Subject, workshop: Workshop, budget: Budget) -> list[Findings]:
+    """Its figures; all null, with the reason, if it cannot run."""
+    try:
+        return subject.run(workshop, budget)
+    except (Failed, Unavailable) as error:
+        _tell(f"  {error}")
+        findings = [Findings(measure) for measure in subject.measures]
+        for found in findings:
+            found.add(OURS, None)
+            found.notes[OURS] = str(error)
+        return findings
 
 
 def _allow_many_files() -> None:

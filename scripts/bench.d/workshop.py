@@ -101,13 +101,19 @@ class Workshop:
         return program
 
     def fastapi_python(self) -> Path:
-        """An interpreter that has FastAPI and uvicorn, in an environment of its own."""
+        """An interpreter that has FastAPI and uvicorn, in an environment of its own.
+
+        Raises: Unavailable if pip cannot get them.
+        """
         venv = self.folder / "venv"
         python, stamp = venv / "bin/python", venv / ".complete"
         if not stamp.exists():
             self._build(python, (sys.executable, "-m", "venv", "--clear", venv))
             pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            self._build(stamp, (*pip, *FASTAPI))
+            try:
+                self._build(stamp, (*pip, *FASTAPI))
+            except Failed as error:
+                raise Unavailable(f"pip cannot install {' and '.join(FASTAPI)}: {error}") from error
             stamp.touch()
         return python
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.bench.parts import contest, errors, measures
+from tests.unit.bench.parts import contest, errors, measures, workshop
 
 SPEED = measures.Measure("speed", "speed")
 OTHER = measures.Measure("other", "other")
@@ -134,3 +134,9 @@ def test_what_was_measured_before_a_failure_counts() -> None:
     assert both[0].notes == {"ours": "slow; noisy"}
     assert both[1].figure("ours") is None
     assert both[1].notes == {"ours": "it died"}
+
+
+def test_a_program_that_is_missing_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(errors.Unavailable, match="apt-get install the-package"):
+        workshop.find_program("no-such-program", "the-package")
