@@ -79,21 +79,22 @@ def varints(draw: st.DrawFn) -> bytes:
 @st.composite
 def wire_bytes(draw: st.DrawFn, cls: type[Message], inner: int = MAX_INNER) -> bytes:
     """Tags and values: of known fields and others, in the right form and in others."""
-    fields = fields_of(cls)
+    # Of a few fields, so that some come twice.
+    fields = draw(st.lists(st.sampled_from(fields_of(cls)), min_size=1, max_size=3))
     out = b""
     for _ in range(draw(st.integers(0, 5))):
         field = draw(st.sampled_from(fields))
         number, form = field.number, field.kind.wire_type
         odd = draw(st.integers(0, 15))
-        if odd == 0:
-            number = draw(st.sampled_from([0, 19, 70_000, 2**29 - 1]))
         if odd in (0, 1):
-            form = draw(st.sampled_from([VARINT, FIXED64, LENGTH, GROUP, FIXED32, 6, 7]))
+            number = draw(st.sampled_from([19, 19, 70_000, 2**29 - 1, 0]))
+        if odd in (1, 2):
+            form = draw(st.sampled_from([VARINT, FIXED64, LENGTH, GROUP, GROUP, FIXED32, 7]))
         if field.repeated and field.packable and draw(st.booleans()):
             form = LENGTH
         tag = write_varint(number << 3 | form)
-        if odd == 2:
-            tag = tag[:-1] + bytes([tag[-1] | 128]) + b"\0"
+        if odd == 3:
+            tag = tag[:-1] + bytes([tag[-1] | 128]) + b"\x80" * draw(st.integers(0, 4)) + b"\0"
         out += tag + draw(_wire_value(form, number, field, cls, inner))
     return out
 
@@ -109,7 +110,8 @@ def _wire_value(
         return draw(st.binary(min_size=size, max_size=size))
     if form == GROUP:
         content = draw(wire_bytes(cls, inner - 1)) if inner > 0 else b""
-        return content + write_varint(number << 3 | 4)
+        ended = number if draw(st.integers(0, 15)) else number + 1
+        return content + write_varint(ended << 3 | 4)
     if form != LENGTH:
         return b""
     parts: st.SearchStrategy[bytes] = st.binary(max_size=4)
@@ -123,7 +125,7 @@ def _wire_value(
         width = field.kind.bytes
         parts = st.lists(st.binary(min_size=width, max_size=width), max_size=3).map(b"".join)
     packed = draw(parts)
-    if draw(st.integers(0, 30)) == 0:
+    if draw(st.integers(0, 15)) == 0:
         packed = packed[:-1]
     return write_varint(len(packed)) + packed
 

@@ -2,17 +2,23 @@
 what ``departures`` names."""
 
 import betterproto2
+import pytest
 from betterproto2 import Message
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from derproto.codec import DecodeError, decoder, encoder
 from derproto.codec.fields import fields_of
+from derproto.der.v1 import AgentMessage, HeadendMessage
 from tests.property.codec.departures import departures
+from tests.property.codec.kinds import Kinds
 from tests.property.codec.models import CLASSES, GoogleError, attempt, google, plain, unknown_fields
 from tests.property.codec.strategies import messages, mutated, wire_bytes
 
-classes = st.sampled_from(CLASSES)
+HARDEST: tuple[type[Message], ...] = (AgentMessage, HeadendMessage, Kinds)
+
+classes = st.sampled_from(HARDEST) | st.sampled_from(CLASSES)
+"""All, and more often those in which most can go wrong."""
 
 
 def written(cls: type[Message]) -> st.SearchStrategy[bytes]:
@@ -22,7 +28,12 @@ def written(cls: type[Message]) -> st.SearchStrategy[bytes]:
 def some_bytes(cls: type[Message]) -> st.SearchStrategy[bytes]:
     """From nearly a message to nothing like one."""
     return st.one_of(
-        wire_bytes(cls), mutated(wire_bytes(cls)), mutated(written(cls)), st.binary(max_size=12)
+        wire_bytes(cls),
+        wire_bytes(cls),
+        wire_bytes(cls),
+        mutated(wire_bytes(cls)),
+        mutated(written(cls)),
+        st.binary(max_size=12),
     )
 
 
@@ -68,7 +79,7 @@ def test_messages_come_back(message: Message) -> None:
     assert encoder(cls)(back) == data
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=900, deadline=None)
 @given(st.data())
 def test_any_bytes_are_read_as_by_google(data: st.DataObject) -> None:
     cls = data.draw(classes)
@@ -86,7 +97,7 @@ def test_any_bytes_are_read_as_by_google(data: st.DataObject) -> None:
     assert encoder(cls)(ours) == theirs.SerializeToString()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_what_is_taken_is_read_as_by_betterproto2(data: st.DataObject) -> None:
     cls = data.draw(classes)
@@ -116,3 +127,12 @@ def test_a_view_is_read_as_its_bytes(data: st.DataObject) -> None:
         assert str(got) == str(expected)
     else:
         assert plain(got, cls) == plain(expected, cls)
+
+
+def test_packed_varints_end_where_their_field_does() -> None:
+    cut = b"\xba\x01\x01\x80"  # int32s, one byte: a varint that would go on
+    following = b"\x68\x01"
+    with pytest.raises(DecodeError, match=r"Kinds\.int32s: a packed varint is cut"):
+        decoder(Kinds)(cut + following)
+    with pytest.raises(GoogleError):
+        google(Kinds).FromString(cut + following)

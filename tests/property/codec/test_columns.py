@@ -22,7 +22,7 @@ wired = wire_bytes(Telemetry).map(lambda data: b"\x12" + write_varint(len(data))
 some_bytes = st.one_of(written, wired, mutated(written), mutated(wired), wire_bytes(AgentMessage))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(some_bytes)
 def test_columns_are_the_message(data: bytes) -> None:
     message = attempt(decoder(AgentMessage), data)
@@ -42,7 +42,7 @@ def test_columns_are_the_message(data: bytes) -> None:
     assert decoded._unknown_fields == message.telemetry._unknown_fields
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(telemetry_alone)
 def test_columns_are_written_as_the_message(message: AgentMessage) -> None:
     assert message.telemetry is not None
