@@ -49,6 +49,11 @@ class LinkLimits:
     """Seconds from the accepted socket to the peer's first HTTP/2 SETTINGS, TLS
     included. A peer that connects and says nothing costs no more than this."""
 
+    max_handshakes: int = 128
+    """Connections of one server whose handshake is under way. Above it, new ones wait in
+    the listener's backlog: a fleet that reconnects at once must not starve those already
+    in, and the turns of the loop between them grow with those on their way."""
+
     keepalive_time_s: float = 30.0
     """Seconds without a byte from the peer after which it is sent a PING."""
 

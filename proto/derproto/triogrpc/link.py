@@ -44,7 +44,7 @@ class Link(grpclib.protocol.AbstractHandler):
     """One connection from its first byte to its last. It owns ``stream``.
 
     ``serve_call`` makes it a server's: it is run for each call and must contain its own
-    errors.
+    errors. ``on_settled`` is called once, when the handshake is over, well or not.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Link(grpclib.protocol.AbstractHandler):
         limits: LinkLimits,
         counters: Counters,
         serve_call: ServeCall | None = None,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = stream
         self._limits = limits
         self._counters = counters
         self._serve_call = serve_call
+        self._on_settled = on_settled
         self._transport = Transport(
             stream,
             limits,
@@ -107,7 +109,7 @@ class Link(grpclib.protocol.AbstractHandler):
         finally:
             self.end("connection closed")
             self._cut_calls()
-            self._ready.set()
+            self._settle()
             self._closed.set()
             with shielded_for(CLOSE_S):
                 await trio.aclose_forcefully(self._stream)
@@ -204,7 +206,13 @@ class Link(grpclib.protocol.AbstractHandler):
         """The first SETTINGS are here: the handshake's deadline is met."""
         if not self._ready.is_set():
             self._reading.deadline = float("inf")
+            self._settle()
+
+    def _settle(self) -> None:
+        """The handshake is over, well or not: once."""
+        if not self._ready.is_set():
             self._ready.set()
+            self._on_settled()
 
     def going_away(self, last_stream_id: int) -> None:
         """No further calls on this connection."""

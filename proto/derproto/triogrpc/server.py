@@ -60,6 +60,7 @@ class Server:
         self._counters = Counters()
         self._links: set[Link] = set()
         self._accepting = trio.CancelScope()
+        self._handshakes = trio.Semaphore(self._limits.max_handshakes)
         self._serving = False
         self._draining = False
         self._idle = Flag(True)
@@ -122,12 +123,15 @@ class Server:
         quiet_until = -math.inf
         async with listener:
             while True:
+                await self._handshakes.acquire()
                 try:
                     stream = await listener.accept()
                 except trio.ClosedResourceError:
+                    self._handshakes.release()
                     log.warning("a listener was closed")
                     return
                 except OSError:
+                    self._handshakes.release()
                     self._counters.errors["accept"] += 1
                     if trio.current_time() >= quiet_until:
                         log.exception("accept failed, trying again every %s s", ACCEPT_RETRY_S)
@@ -135,6 +139,7 @@ class Server:
                     await trio.sleep(ACCEPT_RETRY_S)
                     continue
                 if len(self._links) >= self._limits.max_connections:
+                    self._handshakes.release()
                     self._counters.connections_refused += 1
                     await trio.aclose_forcefully(stream)
                     continue
@@ -143,6 +148,7 @@ class Server:
                     limits=self._limits,
                     counters=self._counters,
                     serve_call=self._serve_call,
+                    on_settled=self._handshakes.release,
                 )
                 # Before the task runs, so that the bound holds.
                 self._links.add(link)

@@ -47,6 +47,26 @@ async def sleep(stream: ServerStream) -> None:
 # -- the handshake -----------------------------------------------------------------------
 
 
+async def test_handshakes_wait_their_turn_and_calls_do_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = LinkLimits(max_handshakes=2, handshake_timeout_s=7)
+    async with serving(ECHO, limits) as pair:
+        early = await pair.network.connect("server")
+        async with connect(early, authority="server", codec=CODEC) as channel:
+            assert await call_unary(channel, b"in") == b"in"
+            began = trio.current_time()
+            for _ in range(2):
+                await pair.network.connect("server")
+            late = await pair.network.connect("server")
+            # Those that are in are served meanwhile.
+            assert await call_unary(channel, b"still") == b"still"
+            assert trio.current_time() == began
+            async with connect(late, authority="server", codec=CODEC) as waiting:
+                assert await call_unary(waiting, b"late") == b"late"
+                assert trio.current_time() - began == pytest.approx(7)
+
+
 @pytest.mark.parametrize(
     "says", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PRI *"], ids=["none", "preface", "part"]
 )
