@@ -1,6 +1,6 @@
 """REST: the headend's HTTP API, and the server that it runs on."""
 
-from derhead.api.app import create_app
+from derhead.api.app import RestApp, create_app
 from derhead.api.limits import HttpLimits
 from derhead.api.server import HttpServer, HttpStatistics, serve_http
 from derhead.api.view import AgentView, HeadendView, HistoryReader
@@ -12,6 +12,7 @@ __all__ = [
     "HttpLimits",
     "HttpServer",
     "HttpStatistics",
+    "RestApp",
     "create_app",
     "serve_http",
 ]

@@ -9,6 +9,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from derhead.api.dispatch import dispatch_routes
 from derhead.api.fleet import fleet_routes
 from derhead.api.heartbeat import heartbeat_routes
+from derhead.api.lane import FastLane
+from derhead.api.latest import LatestTexts
 from derhead.api.limits import HttpLimits
 from derhead.api.replies import RETRY_AFTER_S, Refused, problem
 from derhead.api.telemetry import telemetry_routes
@@ -19,16 +21,25 @@ from derhead.history import BadCursor
 log = logging.getLogger(__name__)
 
 
-def create_app(view: HeadendView) -> QuartTrio:
+class RestApp(QuartTrio):
+    """An app, and the lane that answers some of its requests; None = the app answers all."""
+
+    lane: FastLane | None = None
+
+
+def create_app(view: HeadendView) -> RestApp:
     """The app over a headend. Whatever it answers is JSON; errors are RFC 9457 problems."""
-    app = QuartTrio(__name__, static_folder=None)
+    app = RestApp(__name__, static_folder=None)
     HttpLimits().apply(app)
     # Werkzeug would answer these itself, in HTML.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
-    for routes in (fleet_routes, telemetry_routes, heartbeat_routes, dispatch_routes):
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes):
         app.register_blueprint(routes(view))
+    latest = LatestTexts(view)
+    app.register_blueprint(telemetry_routes(view, latest))
+    app.lane = FastLane(view.fleet, latest)
     _answer_errors(app)
     return app
 

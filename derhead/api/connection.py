@@ -21,6 +21,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from derhead.api.lane import FastLane, find_free
 from derhead.api.limits import HttpLimits
 from derproto.base.runtime import shielded_for
 
@@ -68,8 +69,8 @@ class Counters(Protocol):
 class Connection:
     """Serves one stream until either side ends it.
 
-    ``app`` is any ASGI app; its lifespan is not run. A stream without a socket (in memory)
-    has no client address.
+    ``app`` is any ASGI app; its lifespan is not run. What ``lane`` knows to answer does not
+    reach it. A stream without a socket (in memory) has no client address.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Connection:
         app: ASGIFramework,
         stream: trio.abc.Stream,
         *,
+        lane: FastLane | None,
         config: Config,
         context: WorkerContext,
         limits: HttpLimits,
@@ -85,6 +87,7 @@ class Connection:
     ) -> None:
         self._app = app
         self._stream = stream
+        self._lane = lane
         self._config = config
         self._context = context
         self._limits = limits
@@ -138,8 +141,49 @@ class Connection:
                 data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 break
-            await protocol.handle(RawData(data))
+            rest = await self._answer_fast(protocol, data)
+            if rest or not data:
+                await protocol.handle(RawData(rest))
         await protocol.handle(Closed())
+
+    async def _answer_fast(self, wrapper: ProtocolWrapper, data: bytes) -> bytes:
+        """Answers the requests that the data begins with, as far as the lane takes them.
+
+        Returns what is left, for Hypercorn.
+        """
+        start = 0
+        while (
+            self._lane is not None
+            and (protocol := find_free(wrapper)) is not None
+            and (request := self._lane.find(data, start)) is not None
+        ):
+            self._idle = False
+            self._scope.deadline = trio.current_time() + self._limits.send_s
+            headers = self._config.response_headers("h11")
+            await self._send_fast(await self._lane.answer(request, headers))
+            protocol.keep_alive_requests += 1
+            start = request.end
+            self._set_idle(True)
+        return data[start:]
+
+    async def _send_fast(self, answer: bytes) -> None:
+        """As ``_send``, without a lock and a scope of its own: a fifth of a request's time.
+
+        Between Hypercorn's requests nobody else sends, or needs the connection's deadline.
+        """
+        pieces = memoryview(answer)
+        try:
+            await self._stream.send_all(pieces[:SEND_BYTES])
+            for start in range(SEND_BYTES, len(pieces), SEND_BYTES):
+                self._scope.deadline = trio.current_time() + self._limits.send_s
+                await self._stream.send_all(pieces[start : start + SEND_BYTES])
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._drop()
+        except trio.Cancelled:
+            if trio.current_time() >= self._scope.deadline:
+                self._counters.send_timeouts += 1
+                self._reads = False
+            raise
 
     # --- what the protocol wants ----------------------------------------------------
 
@@ -163,13 +207,13 @@ class Connection:
         async with self._send_lock:
             for start in range(0, len(data), SEND_BYTES):
                 try:
-                    with trio.fail_after(self._limits.send_s):
+                    with trio.move_on_after(self._limits.send_s) as patience:
                         await self._stream.send_all(data[start : start + SEND_BYTES])
-                except trio.TooSlowError:
-                    self._counters.send_timeouts += 1
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._drop()
                     return
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                if patience.cancelled_caught:
+                    self._counters.send_timeouts += 1
                     self._drop()
                     return
                 if not self._idle:

@@ -10,6 +10,15 @@ from quart import Response, has_websocket_context, request, websocket
 
 from derhead.api.shapes import Json
 
+JSON_TYPE = "application/json"
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # Telemetry is stale before a cache would be.
+    "Cache-Control": "no-store",
+}
+"""Of every answer."""
+
 ITEMS_A_TURN = 200
 """Items of a list that are rendered before other tasks get their turn: about 2 ms."""
 
@@ -32,18 +41,27 @@ class Refused(Exception):
 
 def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return _response(_dump(body), status, "application/json", headers)
+    return _response(dump(body), status, JSON_TYPE, headers)
+
+
+def reply_text(text: str) -> Response:
+    """An answer of JSON text."""
+    return _response(text, 200, JSON_TYPE, None)
 
 
 async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
     """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
+    return reply_text(await list_text(map(dump, items), next_cursor))
+
+
+async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
+    """A list of items in JSON. They are consumed with pauses, and must not change meanwhile."""
     rendered = []
     for index, item in enumerate(items):
         if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
             await trio.lowlevel.checkpoint()
-        rendered.append(_dump(item))
-    text = f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
-    return _response(text, 200, "application/json", None)
+        rendered.append(item)
+    return f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
 
 
 def problem(
@@ -62,10 +80,11 @@ def problem(
         "instance": quote(path),
         "errors": [{"pointer": pointer, "detail": text} for pointer, text in errors],
     }
-    return _response(_dump(body), status, "application/problem+json", headers)
+    return _response(dump(body), status, "application/problem+json", headers)
 
 
-def _dump(body: Json) -> str:
+def dump(body: Json) -> str:
+    """JSON text, all of it ASCII."""
     return json.dumps(body, allow_nan=False, separators=(",", ":"))
 
 
@@ -73,9 +92,6 @@ def _response(
     text: str, status: int, content_type: str, headers: Mapping[str, str] | None
 ) -> Response:
     response = Response(text, status=status, content_type=content_type)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    # Telemetry is stale before a cache would be.
-    response.headers["Cache-Control"] = "no-store"
-    for name, value in (headers or {}).items():
+    for name, value in {**HEADERS, **(headers or {})}.items():
         response.headers[name] = value
     return response

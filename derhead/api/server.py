@@ -12,8 +12,8 @@ from functools import partial
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
-from quart import Quart
 
+from derhead.api.app import RestApp
 from derhead.api.connection import Connection, Shields
 from derhead.api.limits import HttpLimits
 
@@ -42,7 +42,7 @@ class HttpStatistics:
 class HttpServer:
     """An app on listeners; see ``serve_http``."""
 
-    def __init__(self, app: Quart, limits: HttpLimits) -> None:
+    def __init__(self, app: RestApp, limits: HttpLimits) -> None:
         limits.apply(app)
         self._app = app
         self._limits = limits
@@ -102,6 +102,7 @@ class HttpServer:
         connection = Connection(
             self._app,
             stream,
+            lane=self._app.lane,
             config=self._config,
             context=self._context,
             limits=self._limits,
@@ -125,7 +126,7 @@ class HttpServer:
 
 
 async def serve_http(
-    app: Quart,
+    app: RestApp,
     listeners: Sequence[Listener],
     *,
     limits: HttpLimits | None = None,

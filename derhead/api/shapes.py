@@ -58,13 +58,18 @@ def telemetry_shape(
     setpoint_mw: float | None,
     now_us: int,
     telemetry_period_ms: int,
-    restored: bool = False,
 ) -> Json:
-    """An asset's sample; all unknown and stale where it never sent one.
-
-    ``restored``: it comes from before the headend's start, and is stale until a newer one.
-    """
+    """An asset's sample; all unknown and stale where it never sent one."""
     age = None if sample is None else age_us(sample, now_us)
+    return {
+        **lasting_shape(asset, sample, setpoint_mw),
+        "age_s": _seconds(age),
+        "stale": age is None or age > stale_after_us(telemetry_period_ms),
+    }
+
+
+def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> Json:
+    """The part of ``telemetry_shape`` that time does not change: all but the last two."""
     return {
         "asset_id": asset.id,
         "asset_name": asset.name,
@@ -80,8 +85,6 @@ def telemetry_shape(
         "status": sample and _STATUS.get(sample.status, "unknown"),
         "quality": [] if sample is None else _quality(sample.quality),
         "setpoint_mw": _number(setpoint_mw),
-        "age_s": _seconds(age),
-        "stale": restored or age is None or age > stale_after_us(telemetry_period_ms),
     }
 
 

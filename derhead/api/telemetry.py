@@ -2,38 +2,28 @@
 
 from quart import Blueprint, Response
 
+from derhead.api.latest import LatestTexts
 from derhead.api.lookups import find_asset, read_query
 from derhead.api.params import PAGE, RANGE
-from derhead.api.replies import reply, reply_items
+from derhead.api.replies import reply_items, reply_text
 from derhead.api.shapes import Json, bucket_shape, telemetry_shape
 from derhead.api.view import HeadendView
 from derhead.telemetry import Sample
-from derproto.base.fleet import Asset
 
 
-def telemetry_routes(view: HeadendView) -> Blueprint:
+def telemetry_routes(view: HeadendView, latest: LatestTexts) -> Blueprint:
     """Endpoints that show telemetry."""
     routes = Blueprint("telemetry", __name__)
-
-    def latest(asset: Asset) -> Json:
-        return telemetry_shape(
-            asset,
-            view.latest.get(asset.id),
-            setpoint_mw=view.setpoint_mw(asset.id),
-            now_us=view.wall_us(),
-            telemetry_period_ms=view.telemetry_period_ms,
-            restored=view.latest.is_restored(asset.id),
-        )
 
     @routes.get("/telemetry")
     async def list_latest() -> Response:
         read_query(())
-        return await reply_items(map(latest, view.fleet.assets.values()))
+        return reply_text(await latest.all())
 
     @routes.get("/telemetry/<asset>")
     async def show_latest(asset: str) -> Response:
         read_query(())
-        return reply(latest(find_asset(view.fleet, asset)))
+        return reply_text(latest.one(find_asset(view.fleet, asset)))
 
     @routes.get("/telemetry/<asset>/history")
     async def list_history(asset: str) -> Response:

@@ -2,7 +2,14 @@
 
 from derhead.telemetry.block import Columns, SampleBlock
 from derhead.telemetry.columns import Broken, RefusedRows, Rows, read_rows
-from derhead.telemetry.latest import LatestTable, Slot, age_us, offer_block, stale_after_us
+from derhead.telemetry.latest import (
+    LatestTable,
+    Slot,
+    age_us,
+    offer_block,
+    since_us,
+    stale_after_us,
+)
 from derhead.telemetry.sample import Bucket, Sample
 
 __all__ = [
@@ -18,5 +25,6 @@ __all__ = [
     "age_us",
     "offer_block",
     "read_rows",
+    "since_us",
     "stale_after_us",
 ]

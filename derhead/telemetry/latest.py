@@ -107,17 +107,19 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False
 
 
-def age_us(sample: Sample, now_us: int) -> int:
-    """How old a sample is, microseconds, 0 or more.
+def since_us(sample: Sample) -> int:
+    """What a sample's age is counted from, microseconds since the epoch.
 
-    Counted from when it was measured; from its arrival where the agent's clock is not to
-    be believed.
+    When it was measured; when it arrived, where the agent's clock is not to be believed.
     """
     if sample.quality & QualityBit.CLOCK_SKEW:
-        since = sample.received_us
-    else:
-        since = min(sample.ts_us, sample.received_us)
-    return max(0, now_us - since)
+        return sample.received_us
+    return min(sample.ts_us, sample.received_us)
+
+
+def age_us(sample: Sample, now_us: int) -> int:
+    """How old a sample is, microseconds, 0 or more."""
+    return max(0, now_us - since_us(sample))
 
 
 def stale_after_us(telemetry_period_ms: int) -> int:

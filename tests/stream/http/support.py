@@ -15,9 +15,8 @@ from typing import Generic, TypeVar
 
 import trio
 from quart import Response, websocket
-from quart_trio import QuartTrio
 
-from derhead.api import HttpLimits, HttpServer, create_app, serve_http
+from derhead.api import HttpLimits, HttpServer, RestApp, create_app, serve_http
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
 from tests.unit.api.fakes import FakeView
 
@@ -29,9 +28,9 @@ ANSWER_S, QUIET_S = 0.15, 0.02
 """How long a malformed request waits for its first answer, and after each piece for more."""
 
 
-def make_app() -> QuartTrio:
+def make_app(view: FakeView | None = None) -> RestApp:
     """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (``SLOW_S``)."""
-    app = create_app(FakeView())
+    app = create_app(view or FakeView())
 
     @app.websocket("/ws")
     async def echo() -> None:
@@ -69,15 +68,14 @@ class Serving(Generic[Conn]):
 @asynccontextmanager
 async def _serving(
     limits: HttpLimits | None,
+    app: RestApp,
     listener: trio.abc.Listener[trio.abc.Stream],
     connect: Callable[[], Awaitable[Conn]],
 ) -> AsyncIterator[Serving[Conn]]:
     stopping = trio.Event()
 
     async def serve(task_status: trio.TaskStatus[HttpServer]) -> None:
-        await serve_http(
-            make_app(), [listener], limits=limits, stopping=stopping, task_status=task_status
-        )
+        await serve_http(app, [listener], limits=limits, stopping=stopping, task_status=task_status)
         running.ended.set()
 
     async with trio.open_nursery() as nursery:
@@ -93,19 +91,19 @@ async def serving(limits: HttpLimits | None = None) -> AsyncIterator[Serving[tri
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listener.socket.getsockname()[1]
     connect = partial(trio.open_tcp_stream, "127.0.0.1", port)
-    async with _serving(limits, listener, connect) as running:
+    async with _serving(limits, make_app(), listener, connect) as running:
         running.port = port
         yield running
 
 
 @asynccontextmanager
 async def serving_in_memory(
-    limits: HttpLimits | None = None,
+    limits: HttpLimits | None = None, app: RestApp | None = None
 ) -> AsyncIterator[Serving[MemoryStream]]:
     """As ``serving``, in memory."""
     network = MemoryNetwork()
     connect = partial(network.connect, "http")
-    async with _serving(limits, network.listen("http"), connect) as running:
+    async with _serving(limits, app or make_app(), network.listen("http"), connect) as running:
         yield running
 
 

@@ -23,6 +23,7 @@ PATIENT = HttpLimits(idle_s=DAY_S, body_s=DAY_S, send_s=DAY_S, response_s=DAY_S)
 CLIENTS = {
     "stalled reader": b"GET /firehose HTTP/1.1\r\nhost: x\r\n\r\n",
     "stalled before a pipelined request": b"GET /firehose HTTP/1.1\r\nhost: x\r\n\r\n" + HEALTH,
+    "stalled in the fast lane": b"GET /telemetry HTTP/1.1\r\nhost: x\r\n\r\n" * 200,
     "slow header": b"GET /healthz HTTP/1.1\r\nx-a:",
     "slow body": b"POST /dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     b"content-length: 100\r\n\r\n{",

@@ -1,0 +1,300 @@
+"""Both lanes answer the same bytes, and close connections at the same time.
+
+Each connection is played twice, to a server with the fast lane and to one without, in
+virtual time and under one wall time.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import hypercorn.config
+import pytest
+import trio
+from hypercorn.config import Config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from derhead.api import HttpLimits, RestApp
+from derhead.api.lane import FastLane, LaneRequest
+from derhead.api.latest import LatestTexts
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from tests.stream.http.malformed import REQUESTS
+from tests.stream.http.support import ask, make_app, receive_all, serving_in_memory
+from tests.unit.api.fakes import BATTERY, SITE, FakeView, make_fleet
+
+ONE = b"GET /telemetry/%b HTTP/1.1\r\nHost: x\r\n\r\n" % BATTERY.encode()
+SILENT = b"GET /telemetry/pump HTTP/1.1\r\nHost: x\r\n\r\n"
+ALL = b"GET /telemetry HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+UNKNOWN = b"GET /telemetry/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def with_fields(*fields: bytes, first: bytes = b"GET /telemetry/pump HTTP/1.1") -> bytes:
+    return b"\r\n".join((first, *fields, b"", b""))
+
+
+FAST = {
+    "one": ONE,
+    "one by name": SILENT,
+    "all": ALL,
+    "HEAD one": ONE.replace(b"GET", b"HEAD"),
+    "HEAD all": ALL.replace(b"GET", b"HEAD"),
+    "id in capitals": ONE.replace(BATTERY.encode(), BATTERY.upper().encode()),
+    "a name of dots": with_fields(b"Host: x", first=b"GET /telemetry/.. HTTP/1.1"),
+    "names of fields in capitals": with_fields(b"HOST: x", b"ACCEPT: */*"),
+    "names of fields in small letters": with_fields(b"host: x", b"accept: */*"),
+    "host with port": with_fields(b"Host: example.org:8080"),
+    "host is an address": with_fields(b"Host: [::1]:8080"),
+    "host without a space": with_fields(b"Host:x"),
+    "host last": with_fields(b"Accept: a, b;q=0.5", b"Host: x"),
+    "kept alive": with_fields(b"Host: x", b"Connection: keep-alive", b"Keep-Alive: timeout=5"),
+    "kept alive in capitals": with_fields(b"CONNECTION: KEEP-ALIVE", b"Host: x"),
+    "fields that mean nothing here": with_fields(
+        b"Host: x",
+        b"Range: bytes=0-1",
+        b"If-None-Match: *",
+        b"Cookie: session=1; a",
+        b"Accept-Encoding: gzip",
+        b"Content-Type: text/plain",
+        b"TE: trailers",
+        b"X-Forwarded-Host: ..",
+        b"X-Empty:",
+        b"X-Tab:\ta\t",
+    ),
+    "pipelined": ONE + ALL + SILENT,
+}
+"""Requests for the lane alone."""
+
+SLOW = {
+    "name with a space": ONE.replace(BATTERY.encode(), b"east%20roof"),
+    "unknown asset": UNKNOWN,
+    "query": ALL.replace(b"/telemetry", b"/telemetry?a=1"),
+    "empty query": ALL.replace(b"/telemetry", b"/telemetry?"),
+    "slash at the end": ALL.replace(b"/telemetry", b"/telemetry/"),
+    "history": ALL.replace(b"/telemetry", b"/telemetry/pump/history"),
+    "absolute target": ALL.replace(b"/telemetry", b"http://x/telemetry"),
+    "another path": ALL.replace(b"/telemetry", b"/telemetry2"),
+    "POST": ALL.replace(b"GET", b"POST"),
+    "OPTIONS": ALL.replace(b"GET", b"OPTIONS"),
+    "method in small letters": ALL.replace(b"GET", b"get"),
+    "no host's name": with_fields(b"Host: "),
+    "host with an empty label": with_fields(b"Host: a..b"),
+    "host with a long label": with_fields(b"Host: " + b"a" * 64),
+    "host with a list": with_fields(b"Host: a, b"),
+    "body": with_fields(b"Host: x", b"Content-Length: 2") + b"{}",
+    "body of nothing": with_fields(b"Host: x", b"content-length: 0"),
+    "body in chunks": with_fields(b"Host: x", b"Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "expect": with_fields(b"Host: x", b"Expect: 100-continue", b"Content-Length: 2") + b"{}",
+    "upgrade to nothing": with_fields(b"Host: x", b"Connection: upgrade", b"Upgrade: x"),
+    "folded field": with_fields(b"Host: x", b"X-A: a", b" b"),
+    "bare line feeds": with_fields(b"Host: x").replace(b"\r\n", b"\n"),
+    "empty line first": b"\r\n" + ALL,
+}
+"""Requests that the lane leaves alone."""
+
+LAST = {
+    "HTTP/1.0 kept alive": with_fields(b"Connection: keep-alive", first=b"GET /telemetry HTTP/1.0"),
+    "HTTP/1.0": ALL.replace(b"1.1", b"1.0"),
+    "no host": with_fields(b"Accept: */*"),
+    "two hosts": with_fields(b"Host: x", b"host: x"),
+    "connection: close": with_fields(b"Host: x", b"Connection: close"),
+    "connection: close later": with_fields(
+        b"Host: x", b"Connection: keep-alive", b"Connection: close"
+    ),
+    "connection: both": with_fields(b"Host: x", b"Connection: keep-alive, close"),
+    "upgrade to HTTP/2": with_fields(
+        b"Host: x", b"Connection: upgrade, http2-settings", b"Upgrade: h2c", b"HTTP2-Settings: "
+    ),
+    "field without a name": with_fields(b"Host: x", b": a"),
+    "space before the colon": with_fields(b"Host: x", b"X-A : a"),
+    "bytes beyond ASCII": with_fields(b"Host: x", "X-A: ä".encode()),
+    "zero byte": with_fields(b"Host: x", b"X-A: a\0"),
+    "two spaces": ALL.replace(b" HTTP", b"  HTTP"),
+    "half a header": ALL[:-2],
+    "nothing": b"",
+}
+"""So are these, and after them the connection ends, or waits for more of them."""
+
+
+class View(FakeView):
+    """With assets of odd names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fleet = make_fleet()
+        odd = [
+            Asset(f"{SITE[:-1]}{n}", name, SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+            for n, name in enumerate(("..", "east roof", 'quote "', "höhe"), 4)
+        ]
+        self.fleet = Fleet({SITE: Site(SITE, "x")}, {**fleet.assets, **{a.id: a for a in odd}})
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a server made of a connection."""
+
+    sent: bytes
+    open_s: float
+    """From the client's last byte to the connection's end."""
+    failed: int
+
+
+class CountedLane(FastLane):
+    """Counts the requests that it takes."""
+
+    def __init__(self, view: FakeView) -> None:
+        super().__init__(view.fleet, LatestTexts(view))
+        self.taken = 0
+
+    def find(self, data: bytes, start: int) -> LaneRequest | None:
+        request = super().find(data, start)
+        self.taken += request is not None
+        return request
+
+
+VIEW = View()
+LANE = CountedLane(VIEW)
+APPS = tuple(make_app(VIEW) for _ in range(2))
+APPS[0].lane, APPS[1].lane = LANE, None
+
+
+async def play(pieces: Sequence[bytes], app: RestApp) -> Played:
+    """Sends the pieces one by one; tells what came."""
+    async with serving_in_memory(app=app) as running:
+        stream = await running.connect()
+        received = b""
+
+        async def collect() -> None:
+            nonlocal received
+            received = await receive_all(stream)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(collect)
+            for piece in pieces:
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await stream.send_all(piece)
+                await wait_all_tasks_blocked()
+            began = trio.current_time()
+        open_s = round(trio.current_time() - began, 3)
+        return Played(received, open_s, running.server.statistics().failed)
+
+
+def play_both(pieces: Sequence[bytes]) -> tuple[Played, int]:
+    """Plays it on both lanes; tells what came, and how many requests the fast one took."""
+    before = LANE.taken
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypercorn.config, "time", lambda: 1_769_860_800.0)
+        fast, slow = (
+            trio.run(play, pieces, app, clock=MockClock(autojump_threshold=0)) for app in APPS
+        )
+    assert fast == slow
+    return fast, LANE.taken - before
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_the_lane_answers_as_the_app_does(name: str) -> None:
+    played, taken = play_both([FAST[name]])
+    assert played.sent.count(b"HTTP/1.1 200 ") == taken > 0
+    assert played.open_s == HttpLimits().idle_s
+
+
+@pytest.mark.parametrize("name", SLOW | LAST)
+def test_the_lane_leaves_the_rest_alone(name: str) -> None:
+    assert play_both([(SLOW | LAST)[name]])[1] == 0
+
+
+def test_a_long_header_is_taken_if_it_comes_at_once() -> None:
+    long = with_fields(b"Host: x", b"X-A: " + b"a" * 20_000)
+    assert play_both([long])[0].sent.startswith(b"HTTP/1.1 200 ")
+    assert play_both([long[:-1], long[-1:]])[0].sent.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_what_is_malformed_meets_the_same_end_after_the_lane(name: str) -> None:
+    play_both([ONE + REQUESTS[name]])
+
+
+def test_lanes_take_turns_on_a_connection() -> None:
+    played, taken = play_both([ONE, HEALTH, ALL, UNKNOWN, SILENT])
+    assert played.sent.count(b"HTTP/1.1 200 ") == 4
+    assert taken == 3
+
+
+def test_lanes_take_turns_in_one_piece() -> None:
+    """Once Hypercorn holds bytes they are its own, in order."""
+    played, taken = play_both([ONE + HEALTH + ALL + UNKNOWN + SILENT])
+    assert played.sent.count(b"HTTP/1.1 ") == 5
+    assert taken == 1
+
+
+def test_a_header_that_comes_in_pieces_is_hypercorns() -> None:
+    played, taken = play_both([ONE + ALL[:9], ALL[9:], SILENT])
+    assert played.sent.count(b"HTTP/1.1 200 ") == 3
+    assert taken == 2
+
+
+def test_a_connection_ends_after_as_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Config, "keep_alive_max_requests", 4)
+    played, taken = play_both([ONE, HEALTH, ONE, ONE, ONE])
+    assert taken == 2
+    assert played.sent.count(b"HTTP/1.1 200 ") == 4
+    assert b"connection: close" in played.sent
+    assert played.open_s == 0
+
+
+# What follows the last request of a connection races with that one's answer, in Hypercorn.
+CONNECTIONS = st.tuples(
+    st.lists(st.sampled_from([*FAST.values(), *SLOW.values(), HEALTH]), max_size=4).map(b"".join),
+    st.sampled_from([b"", *LAST.values()]),
+).map(b"".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_however_the_bytes_are_cut(data: st.DataObject) -> None:
+    sent = data.draw(CONNECTIONS)
+    cuts = data.draw(st.lists(st.integers(0, len(sent)), max_size=5).map(sorted))
+    ends = [*cuts, len(sent)]
+    play_both([sent[start:end] for start, end in zip([0, *cuts], ends, strict=True)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_is_wrong_with_a_byte(data: st.DataObject) -> None:
+    sent = bytearray(data.draw(st.sampled_from(list(FAST.values()))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(sent) - 1))
+        sent[place : place + data.draw(st.integers(0, 1))] = data.draw(
+            st.sampled_from(
+                [b"", b" ", b"\r", b"\n", b"\r\n", b":", b"\0", b"%", b"/", b"a", b"\xff"]
+            )
+        )
+    play_both([bytes(sent) + ONE])
+
+
+async def test_an_answer_is_as_of_now(autojump_clock: MockClock) -> None:
+    view = View()
+    async with serving_in_memory(app=make_app(view)) as running:
+        stream = await running.connect()
+        first = await ask(stream, ONE)
+        assert await ask(stream, ONE) == first
+        sample = view.latest.get(BATTERY)
+        assert sample is not None
+        view.latest.offer(replace(sample, seq=sample.seq + 1, p_mw=0.75))
+        assert b'"p_mw":0.75,' in await ask(stream, ONE)
+        assert b'"p_mw":0.75,' in await ask(stream, ALL)
+
+
+async def test_a_reader_that_stalls_is_cut_off(autojump_clock: MockClock) -> None:
+    limits = HttpLimits()
+    async with serving_in_memory() as running:
+        stalled = await running.connect()
+        await stalled.send_all(ALL * 200)
+        await trio.sleep(limits.send_s - 0.1)
+        assert running.server.statistics().send_timeouts == 0
+        assert (await ask(await running.connect(), ONE)).startswith(b"HTTP/1.1 200 ")
+        await trio.sleep(0.2)
+        assert running.server.statistics().send_timeouts == 1
+        assert running.server.statistics().open == 1

@@ -1,0 +1,122 @@
+"""The text that is kept of an asset always says what rendering it anew would."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derhead.api.latest import LatestTexts
+from derhead.api.replies import dump
+from derhead.api.shapes import telemetry_shape
+from derhead.telemetry import Sample
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from tests.unit.api.fakes import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
+
+NUMBERS = (
+    st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.0])
+)
+TIMES = st.integers(-(10**18), 10**18) | st.integers(NOW - 20_000_000, NOW + 1_000_000)
+SAMPLES = st.builds(
+    Sample,
+    st.just(BATTERY),
+    st.text(max_size=5),
+    st.just(7),
+    st.just(0),
+    TIMES,
+    TIMES,
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    st.integers(0, 9),
+    st.integers(0, 31),
+    NUMBERS,
+)
+
+
+class View(FakeView):
+    """Whose clock and setpoints can be set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_us = NOW
+        self.mw: float | None = None
+
+    def wall_us(self) -> int:
+        return self.now_us
+
+    def setpoint_mw(self, asset_id: str) -> float | None:
+        return self.mw
+
+
+def anew(view: View, asset: Asset) -> str:
+    shape = telemetry_shape(
+        asset,
+        view.latest.get(asset.id),
+        setpoint_mw=view.mw,
+        now_us=view.now_us,
+        telemetry_period_ms=view.telemetry_period_ms,
+    )
+    return dump(shape)
+
+
+@given(
+    st.text(min_size=1, max_size=8),
+    st.lists(st.tuples(st.none() | SAMPLES, NUMBERS, TIMES), max_size=5),
+)
+def test_it_is_what_rendering_anew_would_say(
+    name: str, steps: list[tuple[Sample | None, float | None, int]]
+) -> None:
+    view = View()
+    asset = Asset(BATTERY, name, SITE, AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0))
+    texts = LatestTexts(view)
+    for seq, (sample, view.mw, view.now_us) in enumerate(steps, 2):
+        if sample is not None:
+            view.latest.offer(replace(sample, seq=seq))
+        assert texts.one(asset) == anew(view, asset)
+        assert texts.one(asset) == anew(view, asset)
+
+
+def test_an_asset_that_never_spoke_and_then_does() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    pump = view.fleet.assets[SILENT]
+    assert texts.one(pump) == anew(view, pump)
+    assert texts.one(pump).endswith('"age_s":null,"stale":true}')
+    view.latest.offer(replace(SAMPLE, asset_id=SILENT, quality=0))
+    assert texts.one(pump) == anew(view, pump)
+    assert texts.one(pump).endswith('"age_s":2.5,"stale":false}')
+
+
+def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    pump = view.fleet.assets[SILENT]
+    view.latest.fill([replace(SAMPLE, asset_id=SILENT, quality=0)])
+    assert texts.one(pump).endswith('"age_s":2.5,"stale":true}')
+    view.latest.offer(replace(SAMPLE, asset_id=SILENT, quality=0, seq=2))
+    assert texts.one(pump).endswith('"age_s":2.5,"stale":false}')
+
+
+def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    battery = view.fleet.assets[BATTERY]
+    texts.one(battery)
+    assert json.loads(texts.one(replace(battery, name="new")))["asset_name"] == "new"
+
+
+async def test_the_list_holds_each_assets_text_of_one_moment() -> None:
+    view = View()
+    assets = {
+        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(450)
+    }
+    view.fleet = Fleet(view.fleet.sites, assets)
+    for asset_id in assets:
+        view.latest.offer(replace(SAMPLE, asset_id=asset_id))
+    texts = LatestTexts(view)
+    expected = ",".join(anew(view, asset) for asset in assets.values())
+    assert await texts.all() == f'{{"items":[{expected}],"next_cursor":null}}'
