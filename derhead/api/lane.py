@@ -98,8 +98,7 @@ def find_free(wrapper: ProtocolWrapper) -> H11Protocol | None:
         return None
     connection = protocol.connection
     free = (
-        connection.our_state is h11.IDLE
-        and connection.their_state is h11.IDLE
+        connection.their_state is h11.IDLE
         and not connection.trailing_data[0]
         and protocol.keep_alive_requests + 1 < protocol.config.keep_alive_max_requests
     )

@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.api import HttpLimits, RestApp
+from derhead.api.connection import SEND_BYTES
 from derhead.api.lane import FastLane, LaneRequest
 from derhead.api.latest import LatestTexts
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
-from tests.stream.http.support import ask, make_app, receive_all, serving_in_memory
+from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory
 from tests.unit.api.fakes import BATTERY, SITE, FakeView, make_fleet
 
+LIMITS = HttpLimits()
 ONE = b"GET /telemetry/%b HTTP/1.1\r\nHost: x\r\n\r\n" % BATTERY.encode()
 SILENT = b"GET /telemetry/pump HTTP/1.1\r\nHost: x\r\n\r\n"
 ALL = b"GET /telemetry HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -87,6 +90,8 @@ SLOW = {
     "body of nothing": with_fields(b"Host: x", b"content-length: 0"),
     "body in chunks": with_fields(b"Host: x", b"Transfer-Encoding: chunked") + b"0\r\n\r\n",
     "expect": with_fields(b"Host: x", b"Expect: 100-continue", b"Content-Length: 2") + b"{}",
+    "expect without a body": with_fields(b"Host: x", b"Expect: 100-continue"),
+    "escape in the path": with_fields(b"Host: x", first=b"GET /telemetry/%41 HTTP/1.1"),
     "upgrade to nothing": with_fields(b"Host: x", b"Connection: upgrade", b"Upgrade: x"),
     "folded field": with_fields(b"Host: x", b"X-A: a", b" b"),
     "bare line feeds": with_fields(b"Host: x").replace(b"\r\n", b"\n"),
@@ -107,6 +112,7 @@ LAST = {
     "upgrade to HTTP/2": with_fields(
         b"Host: x", b"Connection: upgrade, http2-settings", b"Upgrade: h2c", b"HTTP2-Settings: "
     ),
+    "upgrade alone": with_fields(b"Host: x", b"Upgrade: h2c"),
     "field without a name": with_fields(b"Host: x", b": a"),
     "space before the colon": with_fields(b"Host: x", b"X-A : a"),
     "bytes beyond ASCII": with_fields(b"Host: x", "X-A: ä".encode()),
@@ -126,7 +132,7 @@ class View(FakeView):
         fleet = make_fleet()
         odd = [
             Asset(f"{SITE[:-1]}{n}", name, SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-            for n, name in enumerate(("..", "east roof", 'quote "', "höhe"), 4)
+            for n, name in enumerate(("..", "east roof", "%41", "höhe"), 4)
         ]
         self.fleet = Fleet({SITE: Site(SITE, "x")}, {**fleet.assets, **{a.id: a for a in odd}})
 
@@ -197,7 +203,7 @@ def play_both(pieces: Sequence[bytes]) -> tuple[Played, int]:
 def test_the_lane_answers_as_the_app_does(name: str) -> None:
     played, taken = play_both([FAST[name]])
     assert played.sent.count(b"HTTP/1.1 200 ") == taken > 0
-    assert played.open_s == HttpLimits().idle_s
+    assert played.open_s == LIMITS.idle_s
 
 
 @pytest.mark.parametrize("name", SLOW | LAST)
@@ -233,6 +239,28 @@ def test_a_header_that_comes_in_pieces_is_hypercorns() -> None:
     played, taken = play_both([ONE + ALL[:9], ALL[9:], SILENT])
     assert played.sent.count(b"HTTP/1.1 200 ") == 3
     assert taken == 2
+
+
+def test_a_request_within_a_header_is_none() -> None:
+    played, taken = play_both([HEALTH[:-2], ONE])
+    assert played.sent.startswith(b"HTTP/1.1 400 ")
+    assert taken == 0
+
+
+def test_a_request_in_a_body_is_none() -> None:
+    fields = (b"Host: x", b"Content-Type: application/json", b"Content-Length: %d" % len(ONE))
+    order = with_fields(*fields, first=b"POST /dispatch HTTP/1.1")
+    played, taken = play_both([order, ONE, ONE])
+    assert played.sent.startswith(b"HTTP/1.1 400 ")
+    assert taken == 1
+    assert played.sent.count(b"HTTP/1.1 ") == 2
+
+
+def test_a_request_waits_for_the_answer_before_it() -> None:
+    thinking = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    played, taken = play_both([thinking, ONE, ONE])
+    assert played.sent.index(b"thought") < played.sent.index(b"battery-1")
+    assert taken == 0
 
 
 def test_a_connection_ends_after_as_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,14 +315,60 @@ async def test_an_answer_is_as_of_now(autojump_clock: MockClock) -> None:
         assert b'"p_mw":0.75,' in await ask(stream, ALL)
 
 
+async def fill(stream: MemoryStream) -> None:
+    """Asks for more than the connection holds, so that an answer is on its way."""
+    await stream.send_all(ALL * 200)
+    await wait_all_tasks_blocked()
+
+
 async def test_a_reader_that_stalls_is_cut_off(autojump_clock: MockClock) -> None:
-    limits = HttpLimits()
     async with serving_in_memory() as running:
-        stalled = await running.connect()
-        await stalled.send_all(ALL * 200)
-        await trio.sleep(limits.send_s - 0.1)
+        await fill(await running.connect())
+        await trio.sleep(LIMITS.send_s - 0.1)
         assert running.server.statistics().send_timeouts == 0
         assert (await ask(await running.connect(), ONE)).startswith(b"HTTP/1.1 200 ")
         await trio.sleep(0.2)
         assert running.server.statistics().send_timeouts == 1
         assert running.server.statistics().open == 1
+
+
+async def test_a_reader_that_is_slow_but_reads_gets_all(autojump_clock: MockClock) -> None:
+    view = FakeView()
+    assets = {
+        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(1200)
+    }
+    view.fleet = Fleet(view.fleet.sites, assets)
+    async with serving_in_memory(app=make_app(view)) as running:
+        slow = await running.connect()
+        await slow.send_all(ALL)
+        data = b""
+        while not data.endswith(b'"next_cursor":null}'):
+            await trio.sleep(LIMITS.send_s * 0.9)
+            data += await receive(slow)
+        assert len(data) > 4 * SEND_BYTES
+        assert running.server.statistics().send_timeouts == 0
+
+
+async def test_a_reader_that_goes_away_is_no_failure(autojump_clock: MockClock) -> None:
+    async with serving_in_memory() as running:
+        gone = await running.connect()
+        await fill(gone)
+        await gone.aclose()
+        await wait_all_tasks_blocked()
+        assert running.server.statistics().open == 0
+        assert running.server.statistics().failed == 0
+
+
+async def test_the_answer_on_its_way_is_whole_when_the_server_stops(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving_in_memory() as running:
+        stream = await running.connect()
+        whole = len(await ask(stream, ALL))
+        await fill(stream)
+        running.stopping.set()
+        await wait_all_tasks_blocked()
+        received = await receive_all(stream)
+        assert len(received) > BUFFER_BYTES
+        assert len(received) % whole == 0

@@ -62,6 +62,14 @@ async def test_a_header_that_drips_is_cut_off(autojump_clock: MockClock) -> None
             assert await until_closed(stream) == (b"", LIMITS.idle_s)
 
 
+async def test_a_header_that_ends_with_the_connection_is_400(autojump_clock: MockClock) -> None:
+    async with serving_in_memory() as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET /healthz HTTP/1.1\r\nhost")
+        await stream.send_eof()
+        assert (await receive_all(stream)).startswith(b"HTTP/1.1 400 ")
+
+
 async def test_a_body_that_drips_is_408(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         stream = await running.connect()

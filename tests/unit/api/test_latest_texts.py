@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from derhead.api.latest import LatestTexts
 from derhead.api.replies import dump
 from derhead.api.shapes import telemetry_shape
-from derhead.telemetry import Sample
+from derhead.telemetry import Sample, stale_after_us
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from tests.unit.api.fakes import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
 
@@ -98,6 +98,23 @@ def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
     assert texts.one(pump).endswith('"age_s":2.5,"stale":true}')
     view.latest.offer(replace(SAMPLE, asset_id=SILENT, quality=0, seq=2))
     assert texts.one(pump).endswith('"age_s":2.5,"stale":false}')
+
+
+def test_it_is_stale_just_when_rendering_anew_says_so() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    battery = view.fleet.assets[BATTERY]
+    stale_us = stale_after_us(view.telemetry_period_ms)
+    for view.now_us in (NOW - 2_400_000 + stale_us, NOW - 2_400_000 + stale_us + 1):
+        assert texts.one(battery) == anew(view, battery)
+
+
+def test_a_setpoint_that_is_equal_but_written_differently() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    battery = view.fleet.assets[BATTERY]
+    for view.mw in (0.0, -0.0):
+        assert texts.one(battery) == anew(view, battery)
 
 
 def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
