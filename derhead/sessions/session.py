@@ -11,8 +11,8 @@ Task tree::
     │                    has to wait, for room in the journal say, is awaited in the nursery's
     │                    own task, and with it, through flow control, the agent
     ├ send_outgoing      takes intents from the session's bounded channel, writes messages
-    ├ keep_alive         Alive, whatever journal and database do
-    └ watch_silence      ends a session that says nothing
+    └ keep_time          Alive, whatever journal and database do; ends a session that says
+                         nothing, or that reads nothing
 
 The channel carries intents rather than messages: what is sent is worked out when the
 stream can take it, so that a setpoint leaves with its true remaining time, or not at all.
@@ -251,10 +251,9 @@ class Session:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch_silence)
+                    nursery.start_soon(self._keep_time)
                     await self._welcome()
                     nursery.start_soon(self._send_outgoing)
-                    nursery.start_soon(self._keep_alive)
                     await self._stream.deliver(self._take_message)
                     self.end(CLOSED_BY_AGENT)
             end = self._end or INTERNAL_ERROR
@@ -340,33 +339,35 @@ class Session:
         else:
             await self._stream.send_message(HeadendMessage(setpoint=setpoint))
 
-    async def _keep_alive(self) -> None:
-        while True:
-            await trio.sleep(self._limits.alive_period_s)
-            if "alive" in self._queued:
-                # The last one is still waiting, for a whole period.
-                self.end(SLOW_READER)
-            self._queue("alive")
+    async def _keep_time(self) -> None:
+        """Alive, whatever journal and database do, and an end to who says nothing.
 
-    async def _watch_silence(self) -> None:
+        One task for both: of what a session weighs, tasks are the most.
+        """
+        alive_at = trio.current_time() + self._limits.alive_period_s
         while True:
-            await trio.sleep_until(self._entry.heard_at + self._limits.silence_s)
+            await trio.sleep_until(min(alive_at, self._entry.heard_at + self._limits.silence_s))
             # If it was the loop that was late, what the agent said is there to be read first.
             await trio.lowlevel.checkpoint()
             await trio.lowlevel.checkpoint()
-            if not self._reading:
-                # Not the agent's silence: the journal holds up its reader.
-                self._entry.heard_at = trio.current_time()
-            elif trio.current_time() >= self._entry.heard_at + self._limits.silence_s:
-                detail = f"nothing heard for {self._limits.silence_s:g} s"
-                self.end(
-                    End(
-                        "silent",
-                        GoodbyeReason.SILENT,
-                        detail,
-                        status=Status.DEADLINE_EXCEEDED,
-                    )
-                )
+            if trio.current_time() >= alive_at:
+                alive_at += self._limits.alive_period_s
+                if "alive" in self._queued:
+                    # The last one is still waiting, for a whole period.
+                    self.end(SLOW_READER)
+                self._queue("alive")
+            self._end_if_silent()
+
+    def _end_if_silent(self) -> None:
+        now, limit_s = trio.current_time(), self._limits.silence_s
+        if now < self._entry.heard_at + limit_s:
+            return
+        if not self._reading:
+            # Not the agent's silence: the journal holds up its reader.
+            self._entry.heard_at = now
+            return
+        detail = f"nothing heard for {limit_s:g} s"
+        self.end(End("silent", GoodbyeReason.SILENT, detail, status=Status.DEADLINE_EXCEEDED))
 
     async def _say_goodbye(self, end: End) -> None:
         if end.goodbye is None:

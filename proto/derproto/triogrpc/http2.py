@@ -4,6 +4,7 @@ The one place where bytes go into h2 is ``receive_data`` of this class.
 """
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import ConnectionInputs, H2Connection
@@ -18,6 +19,16 @@ from derproto.triogrpc.limits import LinkLimits
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_WINDOW = 65535
 ANY_STREAM = 2**31 - 1
+
+
+class _Values(list[int]):
+    """A setting's value, and the one that waits to be acknowledged.
+
+    h2 has a ``deque`` for each, 760 bytes for one number: 10 kB of every connection.
+    """
+
+    def popleft(self) -> int:
+        return self.pop(0)
 
 
 class Http2(H2Connection):
@@ -48,6 +59,10 @@ class Http2(H2Connection):
         else:
             settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.max_streams
         self._open(settings)
+        for known in (self.local_settings, self.remote_settings):
+            queues = cast(dict[int, Any], known._settings)
+            for code, values in queues.items():
+                queues[code] = _Values(values)
         wider = limits.connection_window_bytes - DEFAULT_WINDOW
         if wider:
             self.increment_flow_control_window(wider)
