@@ -13,6 +13,7 @@ Prints ``{"port": P}`` when it listens, and obeys lines on standard input, whose
 """
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -25,7 +26,7 @@ from typing import Any
 import trio
 from fleets import make_fleet
 
-from derhead.daemon import BACKLOG, SWITCH_INTERVAL_S
+from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import Dispatch, DispatchDesk, Order, State
 from derhead.history import Journal, open_journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--journal", type=Path)
     options = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     def opened(stopwatch: Stopwatch) -> AbstractAsyncContextManager[Store]:
         if options.journal is None:
