@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from itertools import islice
 from urllib.parse import quote
 
 import trio
@@ -56,11 +57,11 @@ async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> 
 
 async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
     """A list of items in JSON. They are consumed with pauses, and must not change meanwhile."""
-    rendered = []
-    for index, item in enumerate(items):
-        if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
-            await trio.lowlevel.checkpoint()
-        rendered.append(item)
+    rendered: list[str] = []
+    remaining = iter(items)
+    while turn := list(islice(remaining, ITEMS_A_TURN)):
+        rendered += turn
+        await trio.lowlevel.checkpoint()
     return f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
 
 

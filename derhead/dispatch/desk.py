@@ -255,8 +255,12 @@ class DispatchDesk:
 
         Not one whose window is over: its agent, though it has not said so yet, has ended it.
         """
+        of_asset = self._by_asset.get(asset_id)
+        # Most assets, most of the time; REST asks for a thousand at once.
+        if not of_asset:
+            return None
         now_us = self._wall_us()
-        for dispatch_id in reversed(self._by_asset.get(asset_id, {})):
+        for dispatch_id in reversed(of_asset):
             dispatch = self._open[dispatch_id]
             end_us = dispatch.end_us
             if dispatch.state is State.STARTED and (end_us is None or now_us < end_us):

@@ -29,6 +29,8 @@ class Slot:
         self.held: Sample | None = None
         """The sample, once made."""
         self.restored = False
+        """The sample is what the journal knew at start: nothing newer came since, so it is
+        stale whatever its age."""
 
     def is_older_than(
         self, agent_id: str, boot_id: int, seq: int, ts_us: int, backfilled: bool
@@ -86,12 +88,6 @@ class LatestTable:
     def get(self, asset_id: str) -> Sample | None:
         slot = self._slots.get(asset_id)
         return None if slot is None else slot.sample()
-
-    def is_restored(self, asset_id: str) -> bool:
-        """Whether the sample is what the journal knew at start: nothing newer came since, so
-        it is stale whatever its age."""
-        slot = self._slots.get(asset_id)
-        return slot is not None and slot.restored
 
 
 def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:

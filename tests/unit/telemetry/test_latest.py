@@ -40,18 +40,18 @@ def test_what_came_meanwhile_is_newer_than_the_journal() -> None:
     latest.fill([HELD])
     assert latest.get("a") is newer
     assert latest.get("b") is None
-    assert not latest.is_restored("a")
+    assert not latest.slot("a").restored
 
 
 def test_what_the_journal_knew_is_restored_until_newer_comes() -> None:
     latest = LatestTable()
     latest.fill([HELD])
-    assert latest.is_restored("a")
+    assert latest.slot("a").restored
     latest.offer(replace(HELD, seq=9))
-    assert latest.is_restored("a")
+    assert latest.slot("a").restored
     latest.offer(replace(HELD, seq=11))
-    assert not latest.is_restored("a")
-    assert not latest.is_restored("b")
+    assert not latest.slot("a").restored
+    assert not latest.slot("b").restored
 
 
 @pytest.mark.parametrize(
