@@ -1,6 +1,6 @@
 """The fast lane: the two endpoints asked most, answered without Hypercorn and Quart.
 
-Those two take 400 µs for a request, of which no more than 20 are the answer's: the rest
+Those two take 600 µs for a request, of which no more than 20 are the answer's: the rest
 goes into a nursery, three tasks, channels and contexts. Here a plain request for the newest
 telemetry is recognised in the bytes received and answered in one piece, byte for byte as
 the slow lane does it. What is not entirely plain is left to the slow lane: errors, bodies,

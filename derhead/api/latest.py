@@ -1,6 +1,6 @@
 """``/telemetry``'s answers as text: each asset's is rendered once a sample, its age at each answer.
 
-Rendering an asset's JSON takes 20 µs, and most of it stays the same until the asset speaks
+Rendering an asset's JSON takes 14 µs, and most of it stays the same until the asset speaks
 again or is told another setpoint.
 """
 
