@@ -10,10 +10,12 @@ from grpclib import GRPCError, Status
 
 from derhead.dispatch import DispatchDesk, Reported, read_report
 from derhead.sessions.certificate import check_certificate
-from derhead.sessions.directory import DUPLICATE_BACKOFF_MS, Admitted, Directory, Duplicate
+from derhead.sessions.directory import Admitted, Directory, Duplicate
+from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End
+from derhead.sessions.limits import SessionLimits
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration, read_register
-from derhead.sessions.session import GOODBYE_S, End, Session, SessionLimits, TelemetryStore
+from derhead.sessions.session import GOODBYE_S, Session, TelemetryStore
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
@@ -27,18 +29,6 @@ from derproto.der.v1 import (
 from derproto.triogrpc import ServerStream
 
 log = logging.getLogger(__name__)
-
-DRAINING = End("draining", GoodbyeReason.DRAINING, "the headend is stopping")
-SUPERSEDED = End(
-    "superseded", GoodbyeReason.SUPERSEDED, "a newer session of this agent_id took over"
-)
-DUPLICATE = End(
-    "duplicate id",
-    GoodbyeReason.DUPLICATE_ID,
-    "several agents use this agent_id; give each its own",
-    reconnect_after_ms=DUPLICATE_BACKOFF_MS,
-)
-SILENCED = End("silent", GoodbyeReason.SILENT, "another agent took over an asset of a silent one")
 
 SILENT_PERIODS = 3
 """An agent from which so many telemetry periods brought nothing no longer keeps its assets

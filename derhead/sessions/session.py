@@ -20,7 +20,7 @@ stream can take it, so that a setpoint leaves with its true remaining time, or n
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal, Protocol
 
@@ -31,6 +31,17 @@ from grpclib.exceptions import StreamTerminatedError
 from derhead.dispatch import Dispatch, Reported, State, read_report, write_setpoint
 from derhead.sessions.acks import PendingAcks
 from derhead.sessions.directory import Entry
+from derhead.sessions.ends import (
+    BROKEN_MESSAGE,
+    CLOSED_BY_AGENT,
+    CONNECTION_LOST,
+    INTERNAL_ERROR,
+    SLOW_READER,
+    End,
+    protocol_error,
+    silent,
+)
+from derhead.sessions.limits import SessionLimits
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration
 from derhead.telemetry import (
@@ -49,7 +60,6 @@ from derproto.der.v1 import (
     Alive,
     DispatchReport,
     Goodbye,
-    GoodbyeReason,
     HeadendMessage,
     Health,
     Heartbeat,
@@ -65,24 +75,6 @@ pending, until the session says that it has room; one that never has is ended.""
 
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionLimits:
-    """Periods and bounds of every session."""
-
-    register_timeout_s: float = 10.0
-    """Time from the stream's start to its Register."""
-    telemetry_period_s: float = 4.0
-    heartbeat_period_s: float = 30.0
-    alive_period_s: float = 10.0
-    silence_s: float = 45.0
-    """A session from which nothing came for this long is ended."""
-    max_sessions: int = 5000
-    max_assets: int = 1000
-    """Assets one session may claim."""
-    max_rows: int = 5000
-    """Rows in one Telemetry message."""
 
 
 class TelemetryStore(Protocol):
@@ -110,37 +102,6 @@ class Reports(Protocol):
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
     def session_has_room_nowait(self, link: "Session") -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Why a session ends, for the journal, the agent and its gRPC status."""
-
-    reason: str
-    goodbye: GoodbyeReason | None = None
-    detail: str = ""
-    reconnect_after_ms: int = 0
-    status: Status = Status.OK
-
-
-CLOSED_BY_AGENT = End("closed by agent")
-CONNECTION_LOST = End("connection lost")
-BROKEN_MESSAGE = End("protocol error")
-"""What came was no message; the link has said so with the stream's status."""
-INTERNAL_ERROR = End("internal error")
-SLOW_READER = End(
-    "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
-)
-
-
-def protocol_error(detail: str) -> End:
-    """The agent broke the protocol; ``detail`` names the field."""
-    return End(
-        "protocol error",
-        GoodbyeReason.PROTOCOL_ERROR,
-        detail,
-        status=Status.INVALID_ARGUMENT,
-    )
 
 
 Outgoing = Literal["ack", "alive"] | str
@@ -366,8 +327,7 @@ class Session:
             # Not the agent's silence: the journal holds up its reader.
             self._entry.heard_at = now
             return
-        detail = f"nothing heard for {limit_s:g} s"
-        self.end(End("silent", GoodbyeReason.SILENT, detail, status=Status.DEADLINE_EXCEEDED))
+        self.end(silent(limit_s))
 
     async def _say_goodbye(self, end: End) -> None:
         if end.goodbye is None:

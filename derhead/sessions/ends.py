@@ -1,0 +1,62 @@
+"""Why sessions end: what the journal keeps, the agent hears, and its stream's status says. Pure."""
+
+from dataclasses import dataclass
+
+from grpclib import Status
+
+from derhead.sessions.directory import DUPLICATE_BACKOFF_MS
+from derproto.der.v1 import GoodbyeReason
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a session ends, for the journal, the agent and its gRPC status."""
+
+    reason: str
+    goodbye: GoodbyeReason | None = None
+    detail: str = ""
+    reconnect_after_ms: int = 0
+    status: Status = Status.OK
+
+
+CLOSED_BY_AGENT = End("closed by agent")
+CONNECTION_LOST = End("connection lost")
+BROKEN_MESSAGE = End("protocol error")
+"""What came was no message; the link has said so with the stream's status."""
+INTERNAL_ERROR = End("internal error")
+SLOW_READER = End(
+    "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
+)
+
+
+def protocol_error(detail: str) -> End:
+    """The agent broke the protocol; ``detail`` names the field."""
+    return End(
+        "protocol error",
+        GoodbyeReason.PROTOCOL_ERROR,
+        detail,
+        status=Status.INVALID_ARGUMENT,
+    )
+
+
+def silent(limit_s: float) -> End:
+    """The agent said nothing for the limit, seconds."""
+    return End(
+        "silent",
+        GoodbyeReason.SILENT,
+        f"nothing heard for {limit_s:g} s",
+        status=Status.DEADLINE_EXCEEDED,
+    )
+
+
+DRAINING = End("draining", GoodbyeReason.DRAINING, "the headend is stopping")
+SUPERSEDED = End(
+    "superseded", GoodbyeReason.SUPERSEDED, "a newer session of this agent_id took over"
+)
+DUPLICATE = End(
+    "duplicate id",
+    GoodbyeReason.DUPLICATE_ID,
+    "several agents use this agent_id; give each its own",
+    reconnect_after_ms=DUPLICATE_BACKOFF_MS,
+)
+SILENCED = End("silent", GoodbyeReason.SILENT, "another agent took over an asset of a silent one")
