@@ -26,6 +26,7 @@ __all__ = (
     "Register",
     "SeqRange",
     "Setpoint",
+    "Suspension",
     "Telemetry",
     "TelemetryAck",
     "Welcome",
@@ -521,6 +522,37 @@ class RefusalReason(betterproto2.Enum):
         }
 
 
+class Suspension(betterproto2.Enum):
+    """
+    Why a started dispatch does not steer its device for now. It stays STARTED,
+    and is followed again if the cause ends within its window.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Followed.
+    """
+
+    LINK_SILENT = 1
+    """
+    The headend was silent longer than the asset's failsafe.after_s.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "SUSPENSION_UNSPECIFIED",
+            1: "SUSPENSION_LINK_SILENT",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "SUSPENSION_UNSPECIFIED": 0,
+            "SUSPENSION_LINK_SILENT": 1,
+        }
+
+
 @dataclass(eq=False, repr=False)
 class AgentMessage(betterproto2.Message):
     """
@@ -612,7 +644,9 @@ default_message_pool.register_message("der.v1", "AssetGrant", AssetGrant)
 @dataclass(eq=False, repr=False)
 class Cancel(betterproto2.Message):
     """
-    Withdraws a setpoint; the agent reports what became of it.
+    Withdraws a setpoint; the agent reports what became of it. An agent that does not
+    know the id remembers it as CANCELLED, so that a Setpoint that comes later has no
+    effect, and reports that.
     """
 
     dispatch_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -623,6 +657,11 @@ class Cancel(betterproto2.Message):
     reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
     Why, in words, for people.
+    """
+
+    asset_index: "int" = betterproto2.field(3, betterproto2.TYPE_FIXED32)
+    """
+    Index of the asset, as assigned by Register's asset_ids.
     """
 
 
@@ -694,6 +733,30 @@ class DispatchReport(betterproto2.Message):
     detail: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
     The reason in words, for people; at most 256 characters.
+    """
+
+    superseded_by: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    UUID of the dispatch that it gave way to; empty unless state is SUPERSEDED.
+    """
+
+    suspended: "Suspension" = betterproto2.field(
+        9, betterproto2.TYPE_ENUM, default_factory=lambda: Suspension(0)
+    )
+    """
+    Why the device does not follow a STARTED dispatch now; NONE if it does.
+    """
+
+    interrupted_us: "int" = betterproto2.field(10, betterproto2.TYPE_UINT64)
+    """
+    Time of the window, so far, in which the device did not follow it because it
+    was suspended, microseconds, 0 or more.
+    """
+
+    revision: "int" = betterproto2.field(11, betterproto2.TYPE_UINT32)
+    """
+    How many reports of this dispatch its agent has made, this one included: of
+    two, the higher is the newer; from 1, 0 from an agent that does not count.
     """
 
 
