@@ -111,6 +111,18 @@ class Dispatch:
     """The session it was last sent on."""
     attempts: int = 0
     """How often it was sent."""
+    superseded_by: str | None = None
+    """Id of the dispatch that it gave way to, once ``superseded``."""
+    suspended: str | None = None
+    """Why its device does not follow it although ``started``: ``LINK_SILENT`` or None."""
+    interrupted_us: int = 0
+    """Time of its window, so far, in which it was suspended, microseconds."""
+    cancelling: str | None = None
+    """Why it is being withdrawn, in words; None = it is not."""
+    revision: int = 0
+    """The newest of its agent's reports taken so far, as the agent counts them; 0 = none."""
+    verdict: str | None = None
+    """What telemetry says of it, a JSON object as text."""
     states: tuple[StateChange, ...] = ()
     """Every state it was in, in order, the present one last."""
 

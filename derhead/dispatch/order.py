@@ -36,6 +36,13 @@ class Order:
     """Length of the window, microseconds, above 0; None = until replaced."""
     priority: int = 128
     ramp_mw_per_s: float | None = None
+    start_us: int | None = None
+    """Start of the window, microseconds since the epoch; None = now."""
+    expires_in_us: int | None = None
+    """How long it may wait for its agent, microseconds, above 0, counted from the later of
+    now and its start; None = as long as any."""
+    group_id: str | None = None
+    """The order to a whole site that it is a part of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ DISPATCHES = (
     "applied_mw",
     "session_id",
     "attempts",
+    "superseded_by",
+    "suspended",
+    "interrupted_us",
+    "cancelling",
+    "revision",
+    "verdict",
 )
 DISPATCH_STATES = ("dispatch_id", "n", "state", "at_us", "reason", "detail")
 SESSIONS = (
@@ -147,6 +153,12 @@ def dispatch_row(dispatch: Dispatch) -> Row:
         dispatch.applied_mw,
         dispatch.session_id,
         dispatch.attempts,
+        dispatch.superseded_by,
+        dispatch.suspended,
+        min(dispatch.interrupted_us, MAX_INTEGER),
+        dispatch.cancelling,
+        dispatch.revision,
+        dispatch.verdict,
     )
 
 

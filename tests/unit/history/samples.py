@@ -1,5 +1,7 @@
 """Records to fill journals with."""
 
+from typing import Any
+
 from derhead.dispatch.lifecycle import Dispatch, State, StateChange
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -42,6 +44,7 @@ def dispatch(
     asset: str = "asset-1",
     created_us: int = 10 * S,
     states: tuple[State, ...] = (State.PENDING,),
+    **more: Any,
 ) -> Dispatch:
     changes = tuple(
         StateChange(state, created_us + n, "LOCAL" if n else None, "a word" if n else None)
@@ -65,6 +68,7 @@ def dispatch(
         session_id="session-1",
         attempts=2,
         states=changes,
+        **more,
     )
 
 

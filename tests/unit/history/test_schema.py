@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from derhead.dispatch import Dispatch, State
 from derhead.errors import JournalError
 from derhead.history import queries, schema
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
 
-V1 = Path(__file__).parent / "v1.sql"
-"""A journal as version 1 wrote it. Never changed: it stands for files that are out there."""
+V1, V2 = (Path(__file__).parent / f"v{n}.sql" for n in (1, 2))
+"""Journals as these versions wrote them. Never changed: they stand for files out there."""
 
 
 def test_a_new_file_is_what_durability_and_upkeep_need(path: Path) -> None:
@@ -32,14 +33,32 @@ def test_a_new_file_is_what_durability_and_upkeep_need(path: Path) -> None:
     }
 
 
-def test_what_the_first_version_wrote_is_read(path: Path) -> None:
+LED = dispatch(
+    "led",
+    states=(State.PENDING, State.SENT, State.RECEIVED, State.STARTED, State.SUPERSEDED),
+    superseded_by="d",
+    suspended="LINK_SILENT",
+    interrupted_us=5 * S,
+    cancelling="not wanted",
+    revision=4,
+    verdict='{"result": "achieved"}',
+)
+"""A dispatch of which everything is known."""
+
+
+@pytest.mark.parametrize(("written", "more"), [(V1, []), (V2, [LED])], ids=["v1", "v2"])
+def test_what_earlier_versions_wrote_is_read(
+    path: Path, written: Path, more: list[Dispatch]
+) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as con:
-        con.executescript(V1.read_text(encoding="utf-8"))
+        con.executescript(written.read_text(encoding="utf-8"))
     files = JournalFiles(path, "FULL")
     try:
         assert queries.latest_samples(files.reader) == [sample(2), sample(3, asset="asset-2")]
         assert queries.dispatch(files.reader, "d") == dispatch("d")
+        for each in more:
+            assert queries.dispatch(files.reader, each.id) == each
         assert queries.last_sessions(files.reader) == [session()]
         assert queries.latest_heartbeats(files.reader) == [heartbeat(9 * S)]
         Store(files.writer).commit(Group(batches=([sample(4)],)))
@@ -61,8 +80,11 @@ def test_a_migration_that_fails_changes_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     JournalFiles(path, "FULL").close()
-    first = schema.migrations()[1]
-    broken = {1: first, 2: "CREATE TABLE extra (a); INSERT INTO nowhere VALUES (1);"}
+    known = schema.migrations()
+    broken = {
+        **known,
+        max(known) + 1: "CREATE TABLE extra (a); INSERT INTO nowhere VALUES (1);",
+    }
     with monkeypatch.context() as patched:
         patched.setattr(schema, "migrations", lambda: broken)
         with pytest.raises(JournalError, match="nowhere"):
