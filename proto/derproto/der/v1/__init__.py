@@ -1027,7 +1027,8 @@ class Setpoint(betterproto2.Message):
 
     priority: "int" = betterproto2.field(4, betterproto2.TYPE_UINT32)
     """
-    0..255; the lower number wins over another setpoint of the asset, then the later one.
+    0..255; the lower number wins over another setpoint of the asset whose window
+    overlaps, then the later ordered_us, then the later arrival.
     """
 
     start_delay_us: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
@@ -1048,6 +1049,12 @@ class Setpoint(betterproto2.Message):
     ramp_mw_per_s: "float | None" = betterproto2.field(8, betterproto2.TYPE_DOUBLE, optional=True)
     """
     Greatest rate of change, MW/s, above 0; absent = as fast as the device can.
+    """
+
+    ordered_us: "int" = betterproto2.field(9, betterproto2.TYPE_SFIXED64)
+    """
+    When the headend took the order, microseconds since the epoch, by its own clock;
+    the agent compares it only with that of other setpoints. 0 = not said.
     """
 
 
