@@ -117,14 +117,20 @@ def connected(
     port: int,
     *,
     mqtt: bool = False,
+    superseding: bool = False,
     connect_timeout_s: float = 20.0,
 ) -> Iterator[Agents]:
-    """Agents of a fleet file, connected as far as the server let them in."""
+    """Agents of a fleet file, connected as far as the server let them in.
+
+    With ``superseding`` a new setpoint ends its asset's last one, which they report too.
+    """
     program = workshop.agents()
     timeout_s = budget.timeout_s(connect_timeout_s)
     command = [program, "--port", port, "--fleet", fleet, "--connect-timeout", f"{timeout_s:g}"]
     if mqtt:
         command.append("--mqtt")
+    if superseding:
+        command.append("--superseding")
     with running("agents", command, cores=workshop.cores.generator, logs=workshop.logs) as child:
         wanted = len(fleet.read_text().splitlines())
         ready = child.hear(timeout_s + ANSWER_S)

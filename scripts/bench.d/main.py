@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import codec_subject
 import connect
+import dispatch
 import ingest
 import link
 import rest
@@ -40,6 +41,7 @@ SUBJECTS = {
     "codec": Subject("encoding and decoding", codec_subject.run, codec_subject.MEASURES),
     "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
+    "dispatch": Subject("POST to started, durable, and how many", dispatch.run, dispatch.MEASURES),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }
 

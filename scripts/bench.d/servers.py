@@ -27,6 +27,8 @@ class Server:
     """Of agents; for REST alone, of REST."""
     mqtt: bool = False
     http_port: int | None = None
+    journal: Path | None = None
+    """The file, of the real headend."""
     tells: bool = False
     """Whether it obeys commands: a server of the link alone."""
 
@@ -132,7 +134,7 @@ class Servers:
                 environment["DERHEAD_TLS_KEY"] = str(certificate[1])
             with self._running("derhead", command, cores, environment) as child:
                 wait_listening(child, http_port, self.budget.timeout_s(START_S))
-                yield Server(child, port, http_port=http_port)
+                yield Server(child, port, http_port=http_port, journal=folder / "data/journal.db")
 
     @contextlib.contextmanager
     def fastapi(self, latest: Path) -> Iterator[Server]:

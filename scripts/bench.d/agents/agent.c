@@ -99,18 +99,37 @@ void welcome(struct agent *a) {
     counters.connecting--;
 }
 
-static void answer(struct agent *a, const struct setpoint *setpoint) {
-    struct buffer message = {0};
-    for (enum report_state state = REPORT_RECEIVED; state <= REPORT_STARTED; state++) {
-        put_report(&message, setpoint, state, wall_us());
-        if (!settings.protocol->has_room(a, buffer_size(&message))) {
-            counters.unanswered++;
-            break;
-        }
+static void report(struct agent *a, const struct setpoint *of, enum report_state state,
+                   unsigned revision, const struct setpoint *by) {
+    static struct buffer message;
+    message.start = message.end = 0;
+    put_report(&message, of, state, revision, by, wall_us());
+    if (settings.protocol->has_room(a, buffer_size(&message)))
         settings.protocol->send(a, buffer_front(&message), buffer_size(&message));
-        message.start = message.end = 0;
+    else
+        counters.unanswered++;
+}
+
+// What the asset followed until now gives way.
+static void supersede(struct agent *a, const struct setpoint *by) {
+    if (by->asset_index >= a->who.assets || by->dispatch_id_size != sizeof a->held->id) return;
+    if (a->held == NULL) a->held = calloc(a->who.assets, sizeof *a->held);
+    struct held *held = &a->held[by->asset_index];
+    if (held->id[0] != 0) {
+        struct setpoint last = {.dispatch_id = held->id,
+                                .dispatch_id_size = sizeof held->id,
+                                .asset_index = by->asset_index,
+                                .mw = held->mw};
+        report(a, &last, REPORT_SUPERSEDED, 3, by);
     }
-    buffer_free(&message);
+    memcpy(held->id, by->dispatch_id, sizeof held->id);
+    held->mw = by->mw;
+}
+
+static void answer(struct agent *a, const struct setpoint *setpoint) {
+    if (settings.superseding) supersede(a, setpoint);
+    report(a, setpoint, REPORT_RECEIVED, 1, NULL);
+    report(a, setpoint, REPORT_STARTED, 2, NULL);
 }
 
 void hear(struct agent *a, const uint8_t *message, size_t size) {

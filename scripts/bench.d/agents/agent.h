@@ -28,12 +28,19 @@ struct counters {
     uint64_t skipped;         // paced messages that no agent could take in time
 };
 
+// The dispatch that an asset's device follows.
+struct held {
+    uint8_t id[36];           // all 0 before the first
+    double mw;
+};
+
 struct agent {
     struct identity who;
     int fd;
     bool connecting, welcomed, dead, armed_write;
     struct buffer in, out;
     uint64_t next_seq;
+    struct held *held;        // of each asset, once `superseding`
     // HTTP/2
     struct buffer grpc;       // DATA's bytes until a message is whole
     int64_t connection_window, stream_window, initial_window;
@@ -62,6 +69,7 @@ struct settings {
     uint64_t boot_id;
     unsigned rows_a_message;
     bool saturating;          // agents send whenever they can
+    bool superseding;         // a new setpoint ends its asset's last one, which is reported
 };
 
 extern struct counters counters;

@@ -1,7 +1,7 @@
 // Load for a headend, at almost no cost of its own: N agents, each one session on a TCP
 // connection, from one thread.
 //
-//   agents --port P --fleet FILE [--mqtt] [--opening N] [--connect-timeout S]
+//   agents --port P --fleet FILE [--mqtt] [--superseding] [--opening N] [--connect-timeout S]
 //
 // FILE has a line an agent: its id, then the UUIDs of its assets. All agents connect and
 // register, at most `--opening` of them at a time. Then it takes commands from standard
@@ -13,7 +13,8 @@
 //   close                         closes all connections at once, and ends
 //
 // It answers in JSON, a line each: "ready", "begin" and "end" around what is counted,
-// "closed". Setpoints are answered with received and started, PINGs as they come.
+// "closed". Setpoints are answered with received and started, PINGs as they come. With
+// `--superseding` a setpoint also ends the one before it of its asset, and a third report says so.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -186,6 +187,7 @@ int main(int argc, char **argv) {
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},    {"fleet", required_argument, NULL, 'f'},
         {"mqtt", no_argument, NULL, 'm'},          {"opening", required_argument, NULL, 'o'},
+        {"superseding", no_argument, NULL, 's'},
         {"connect-timeout", required_argument, NULL, 't'}, {0}};
     unsigned opening = 1000;
     double connect_timeout_s = 60;
@@ -194,6 +196,7 @@ int main(int argc, char **argv) {
         case 'p': settings.server.sin_port = htons((uint16_t)atoi(optarg)); break;
         case 'f': read_fleet(optarg); break;
         case 'm': settings.protocol = &mqtt; break;
+        case 's': settings.superseding = true; break;
         case 'o': opening = (unsigned)atoi(optarg); break;
         case 't': connect_timeout_s = atof(optarg); break;
         default: return 2;

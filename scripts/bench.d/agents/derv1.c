@@ -89,13 +89,16 @@ void put_telemetry(struct buffer *out, uint64_t boot_id, uint64_t first_seq, uns
 }
 
 void put_report(struct buffer *out, const struct setpoint *of, enum report_state state,
-                int64_t now_us) {
+                unsigned revision, const struct setpoint *by, int64_t now_us) {
     put_bytes(&body, 1, of->dispatch_id, of->dispatch_id_size);
     put_fixed32(&body, 2, of->asset_index);
     put_tag(&body, 3, VARINT);
     put_varint(&body, state);
-    if (state == REPORT_STARTED) put_fixed64(&body, 5, &of->mw);
+    if (state != REPORT_RECEIVED) put_fixed64(&body, 5, &of->mw);
     put_fixed64(&body, 6, &now_us);
+    if (by != NULL) put_bytes(&body, 8, by->dispatch_id, by->dispatch_id_size);
+    put_tag(&body, 11, VARINT);
+    put_varint(&body, revision);
     put_body(out, 4, &body);
 }
 

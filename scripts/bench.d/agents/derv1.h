@@ -12,7 +12,7 @@ struct identity {
     unsigned assets;
 };
 
-enum report_state { REPORT_RECEIVED = 1, REPORT_STARTED = 2 };
+enum report_state { REPORT_RECEIVED = 1, REPORT_STARTED = 2, REPORT_SUPERSEDED = 7 };
 
 struct setpoint {
     const uint8_t *dispatch_id;
@@ -36,8 +36,9 @@ struct heard {
 void put_register(struct buffer *out, const struct identity *who, uint64_t boot_id, int64_t now_us);
 void put_telemetry(struct buffer *out, uint64_t boot_id, uint64_t first_seq, unsigned rows,
                    unsigned assets, int64_t now_us);
+// `revision` counts a dispatch's reports; `by` is to whom it gave way, or NULL.
 void put_report(struct buffer *out, const struct setpoint *of, enum report_state state,
-                int64_t now_us);
+                unsigned revision, const struct setpoint *by, int64_t now_us);
 
 struct heard read_headend_message(const uint8_t *bytes, size_t size);
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+dispatch: Any = import_module("dispatch")
+orders: Any = import_module("orders")
 measures: Any = import_module("measures")
 table: Any = import_module("table")
 contest: Any = import_module("contest")
