@@ -29,6 +29,7 @@ DECISIONS = {
     "derhead.api.shapes",
     "derhead.dispatch.lifecycle",
     "derhead.dispatch.order",
+    "derhead.dispatch.verdict",
     "derhead.dispatch.wire",
     "derhead.errors",
     "derhead.history.page",

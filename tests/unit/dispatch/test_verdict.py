@@ -1,0 +1,236 @@
+"""What readings make of a dispatch."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derhead.dispatch.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.verdict import (
+    LONGEST_US,
+    Latency,
+    Meter,
+    Outcome,
+    Span,
+    Verdict,
+    judge,
+    latency,
+    measured_span,
+    verdict_text,
+)
+from derproto.base.fleet import Asset, AssetKind, Limits
+
+S = 1_000_000
+T0 = 1_800_000_000 * S
+GAP_US = 10 * S
+ASSET = Asset("a", "battery", "s", AssetKind.BATTERY, 2.0, Limits(-2.0, 2.0))
+"""Its tolerance is 5 % of 2 MW: 0.1 MW."""
+
+
+def lived(*states: tuple[State, float], **changes: object) -> Dispatch:
+    """A dispatch of 1 MW for a minute that came to each state after so many seconds."""
+    lines = tuple(StateChange(state, T0 + round(at_s * S)) for state, at_s in states)
+    dispatch = Dispatch(
+        id="d",
+        asset_id="a",
+        mw=1.0,
+        created_us=T0,
+        start_us=T0,
+        duration_us=60 * S,
+        state=lines[-1].state,
+        states=lines,
+    )
+    return replace(dispatch, **changes)  # type: ignore[arg-type]
+
+
+USUAL = (
+    (State.PENDING, 0.0),
+    (State.SENT, 0.001),
+    (State.RECEIVED, 0.01),
+    (State.STARTED, 0.02),
+    (State.COMPLETED, 60.01),
+)
+
+
+def verdict(*readings: tuple[float, float | None], dispatch: Dispatch | None = None) -> Verdict:
+    """Of readings as (seconds, MW), in any order."""
+    dispatch = lived(*USUAL) if dispatch is None else dispatch
+    span = measured_span(dispatch, T0 + 3600 * S)
+    assert span is not None
+    meter = Meter(span, dispatch.mw, tolerance_mw=0.1, gap_us=GAP_US)
+    for at_s, p_mw in sorted(readings, key=lambda reading: -reading[0]):
+        meter.take(T0 + round(at_s * S), p_mw)
+    meter.close()
+    return judge(dispatch, ASSET, meter)
+
+
+def every_4_s(p_mw: float, from_s: int = 2, to_s: int = 60) -> list[tuple[float, float]]:
+    return [(at_s, p_mw) for at_s in range(from_s, to_s, 4)]
+
+
+# --- latency ------------------------------------------------------------------------------
+
+
+def test_latency_is_from_the_order() -> None:
+    assert latency(lived(*USUAL)) == Latency(1.0, 10.0, 20.0)
+
+
+def test_started_counts_from_the_start_of_a_window_that_lay_ahead() -> None:
+    ahead = lived(*USUAL[:3], (State.STARTED, 30.05), start_us=T0 + 30 * S)
+    assert latency(ahead) == Latency(1.0, 10.0, 50.0)
+
+
+def test_the_first_time_in_a_state_counts() -> None:
+    again = lived(*USUAL[:2], (State.PENDING, 5), (State.SENT, 9), (State.STARTED, 9.5))
+    assert latency(again) == Latency(1.0, None, 9500.0)
+
+
+def test_what_never_was_took_no_time() -> None:
+    assert latency(lived((State.PENDING, 0), (State.EXPIRED, 900))) == Latency()
+
+
+# --- the time that is measured --------------------------------------------------------------
+
+
+def test_it_is_measured_from_started_to_the_end_of_its_window() -> None:
+    assert measured_span(lived(*USUAL), T0) == Span(T0 + 20_000, T0 + 60 * S)
+    early = lived(*USUAL[:4], (State.SUPERSEDED, 12))
+    assert measured_span(early, T0) == Span(T0 + 20_000, T0 + 12 * S)
+
+
+def test_a_running_one_is_measured_up_to_now() -> None:
+    running = lived(*USUAL[:4])
+    assert measured_span(running, T0 + 7 * S) == Span(T0 + 20_000, T0 + 7 * S)
+    assert measured_span(running, T0 + 700 * S) == Span(T0 + 20_000, T0 + 60 * S)
+
+
+def test_one_without_an_end_is_measured_over_its_last_week() -> None:
+    now_us = T0 + 2 * LONGEST_US
+    span = measured_span(lived(*USUAL[:4], duration_us=None), now_us)
+    assert span == Span(now_us - LONGEST_US, now_us, whole=False)
+
+
+@pytest.mark.parametrize("at_s", [0.02, 60, 90])
+def test_what_never_started_or_ended_at_once_is_not_measured(at_s: float) -> None:
+    assert measured_span(lived((State.PENDING, 0), (State.CANCELLED, 1)), T0) is None
+    late = lived((State.PENDING, 0), (State.STARTED, max(at_s, 0.02)), (State.COMPLETED, at_s))
+    assert measured_span(late, T0) is None
+
+
+# --- the verdict ----------------------------------------------------------------------------
+
+
+def test_what_was_held_is_achieved() -> None:
+    found = verdict(*every_4_s(1.02))
+    assert found.outcome is Outcome.ACHIEVED
+    assert found.mean_error_mw == pytest.approx(0.02)
+    assert found.within_tolerance_ms == pytest.approx(1980)
+    assert (found.covered, found.samples) == (1.0, 15)
+    assert found.latency == Latency(1.0, 10.0, 20.0)
+    assert found.tolerance_mw == pytest.approx(0.1)
+
+
+def test_the_way_there_counts_in_the_mean_and_not_against_it() -> None:
+    found = verdict((2, 0.0), (6, 0.4), *every_4_s(1.0, from_s=10))
+    assert found.outcome is Outcome.ACHIEVED
+    assert found.within_tolerance_ms == pytest.approx(9980)
+    # 2 s at 1, then straight to 0.6 and to 0, over nearly a minute.
+    assert found.mean_error_mw == pytest.approx((1.98 + 4 * 0.8 + 4 * 0.3) / 59.98)
+    assert found.held_error_mw == pytest.approx(0.0)
+
+
+def test_what_was_never_reached_deviates() -> None:
+    found = verdict(*every_4_s(0.8))
+    assert found.outcome is Outcome.DEVIATING
+    assert found.within_tolerance_ms is None
+    assert found.held_error_mw is None
+    assert found.mean_error_mw == pytest.approx(0.2)
+
+
+def test_what_was_left_again_deviates() -> None:
+    assert verdict((2, 1.0), *every_4_s(0.0, from_s=6)).outcome is Outcome.DEVIATING
+
+
+def test_what_was_reached_only_at_last_deviates() -> None:
+    found = verdict(*every_4_s(0.0, to_s=54), (54, 1.0), (58, 1.0))
+    assert found.held_error_mw == pytest.approx(0.0)
+    assert found.outcome is Outcome.DEVIATING
+
+
+def test_too_much_does_not_make_up_for_too_little() -> None:
+    swinging = [(at_s, 1.3 if at_s % 8 else 0.7) for at_s in range(0, 60, 4)]
+    found = verdict((1, 1.0), *swinging)
+    assert found.outcome is Outcome.DEVIATING
+    assert found.mean_error_mw == pytest.approx(0.3, abs=0.02)
+
+
+def test_one_reading_tells_of_a_short_window() -> None:
+    short = lived(*USUAL[:4], (State.COMPLETED, 5.01), duration_us=5 * S)
+    found = verdict((4, 1.0), dispatch=short)
+    assert (found.outcome, found.samples, found.covered) == (Outcome.ACHIEVED, 1, 1.0)
+
+
+def test_time_without_readings_does_not_count() -> None:
+    found = verdict(*every_4_s(1.0, to_s=24), *every_4_s(1.0, from_s=46))
+    assert found.outcome is Outcome.ACHIEVED
+    assert found.covered == pytest.approx(1 - 24 / 59.98)
+    assert verdict(*every_4_s(1.0, to_s=24)).outcome is Outcome.UNMEASURED
+
+
+def test_what_is_outside_and_what_is_unknown_is_no_reading() -> None:
+    found = verdict((0.01, 9.0), (60, 9.0), (61, 9.0), (3, None), (4, float("nan")))
+    assert (found.outcome, found.samples, found.mean_error_mw) == (Outcome.UNMEASURED, 0, None)
+
+
+def test_what_never_started_is_unmeasured_and_says_how_far_it_came() -> None:
+    found = judge(lived(*USUAL[:2], (State.REJECTED, 0.5)), ASSET, None)
+    assert (found.outcome, found.latency) == (Outcome.UNMEASURED, Latency(1.0, None, None))
+
+
+def test_the_start_of_a_week_tells_nothing_of_how_soon_it_was_reached() -> None:
+    dispatch = lived(*USUAL[:4], duration_us=None)
+    meter = Meter(Span(T0, T0 + 8 * S, whole=False), 1.0, tolerance_mw=0.1, gap_us=GAP_US)
+    meter.take(T0 + 4 * S, 1.0)
+    meter.close()
+    found = judge(dispatch, ASSET, meter, final=False)
+    assert (found.outcome, found.within_tolerance_ms) == (Outcome.ACHIEVED, None)
+    assert not found.final
+
+
+def test_its_text_is_json() -> None:
+    assert json.loads(verdict_text(verdict(*every_4_s(1.0)))) == {
+        "outcome": "achieved",
+        "sent_ms": 1.0,
+        "received_ms": 10.0,
+        "started_ms": 20.0,
+        "tolerance_mw": 0.1,
+        "within_tolerance_ms": 1980.0,
+        "mean_error_mw": 0.0,
+        "held_error_mw": 0.0,
+        "covered": 1.0,
+        "samples": 15,
+        "final": True,
+    }
+
+
+readings = st.lists(
+    st.tuples(st.floats(-5, 70), st.floats(-3, 3) | st.none() | st.just(float("nan"))),
+    max_size=40,
+)
+
+
+@given(readings)
+def test_whatever_is_read_the_verdict_is_sound(given_readings: list[tuple[float, float]]) -> None:
+    found = verdict(*given_readings)
+    assert 0.0 <= found.covered <= 1.0 + 1e-9
+    errors = [abs(p - 1.0) for at, p in given_readings if p is not None and 0.02 <= at < 60]
+    known = [error for error in errors if error == error]
+    assert found.samples <= len(known) + 1
+    if found.mean_error_mw is not None:
+        assert min(known) - 1e-9 <= found.mean_error_mw <= max(known) + 1e-9
+    if found.outcome is Outcome.ACHIEVED:
+        assert found.covered >= 0.5
+        assert min(known) <= 0.1 + 1e-6
+    json.loads(verdict_text(found), parse_constant=pytest.fail)
