@@ -27,6 +27,7 @@ DECISIONS = {
     "derhead.api.jsonbody",
     "derhead.api.params",
     "derhead.api.shapes",
+    "derhead.dispatch.allocation",
     "derhead.dispatch.lifecycle",
     "derhead.dispatch.order",
     "derhead.dispatch.verdict",

@@ -1,0 +1,251 @@
+"""One power for a site, split over its assets: pure.
+
+The split goes by *headroom*: what an asset could do, by its limits, its newest telemetry and
+its state of charge, beyond what it does already. ``reach`` says how far each asset can be
+told to go; ``allocate`` splits.
+
+Only assets that can go the order's way take part: to generate 3 MW asks nothing of a load.
+Each starts from what it does now, or from the part that it already holds, as far as that is
+the order's way. What is missing is shared in proportion to the headroom above that, what is
+too much in proportion to what each has. So the sun that shines is used before a battery is
+emptied, and twenty equal batteries get equal parts. At 0 MW every asset that can be told 0
+is.
+
+The parts sum up to the order to the milliwatt, in whole milliwatts; the same input gives the
+same parts; no part is beyond its asset's reach.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from derproto.base.fleet import Asset, AssetKind
+
+_UNITS = 1e9
+"""Milliwatts in a megawatt: shares are whole numbers of them, so that they sum up."""
+
+EMPTY, FULL = 0.0, 1.0
+"""States of charge at which a battery gives, or takes, nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An asset of the site as it is now."""
+
+    asset: Asset
+    online: bool
+    """An agent that is connected holds it."""
+    p_mw: float | None = None
+    """What it does, MW; None = not known, or too long ago to be believed."""
+    soc: float | None = None
+    """State of charge, 0..1."""
+    held_mw: float | None = None
+    """The part of this order that it already holds; None = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The range that an asset can be told and hold, MW."""
+
+    low_mw: float
+    high_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One asset's part."""
+
+    asset_id: str
+    mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An asset that takes no part, and why."""
+
+    asset_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A split whose parts sum up to the order."""
+
+    shares: tuple[Share, ...]
+    """In the order of the candidates."""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DoesNotFit:
+    """The site cannot do it; these are the greatest powers that it can, either way."""
+
+    low_mw: float
+    high_mw: float
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
+    """How far the asset can be told to go for so long, or why it takes no part.
+
+    - Nothing is asked of an asset that is offline.
+    - A battery does not discharge when empty nor charge when full. With ``energy_mwh``, its
+      state of charge and the window's length known, it is asked for no more than it can hold
+      to the end; losses are not counted, since nobody knows them here.
+    - Solar gives no more than it gives now; a load or a charger takes no more than it takes
+      now. What they could do is not measured, so without telemetry they take no part.
+    - A generator goes by its limits.
+    """
+    asset = candidate.asset
+    if not candidate.online:
+        return "offline"
+    low_mw, high_mw = asset.limits.min_mw, asset.limits.max_mw
+    match asset.kind:
+        case AssetKind.BATTERY:
+            discharge_mw, charge_mw = _battery_mw(candidate, duration_us)
+            high_mw, low_mw = min(high_mw, discharge_mw), max(low_mw, -charge_mw)
+        case AssetKind.SOLAR:
+            if candidate.p_mw is None:
+                return "its output is not known"
+            high_mw = min(high_mw, max(0.0, candidate.p_mw))
+        case AssetKind.EV_CHARGER | AssetKind.LOAD:
+            if candidate.p_mw is None:
+                return "its demand is not known"
+            low_mw = max(low_mw, min(0.0, candidate.p_mw))
+        case AssetKind.GENERATOR:
+            pass
+    return Reach(low_mw, high_mw) if low_mw <= high_mw else "it can do nothing within its limits"
+
+
+def allocate(
+    mw: float, candidates: Sequence[Candidate], *, duration_us: int | None
+) -> Allocation | DoesNotFit:
+    """Splits ``mw`` over the candidates, whose order decides between equals."""
+    reaches: list[tuple[Candidate, Reach]] = []
+    left_out: list[LeftOut] = []
+    for candidate in candidates:
+        found = reach(candidate, duration_us)
+        if isinstance(found, str):
+            left_out.append(LeftOut(candidate.asset.id, found))
+        else:
+            reaches.append((candidate, found))
+    wanted = round(mw * _UNITS)
+    if wanted == 0:
+        return _all_at_zero(reaches, left_out)
+    # From here on power the other way is negative, whichever way the order goes.
+    sign = 1 if wanted > 0 else -1
+    rooms: list[_Room] = []
+    for candidate, found in reaches:
+        room = _Room.of(candidate, found, sign)
+        if room is None:
+            left_out.append(LeftOut(candidate.asset.id, "it has no headroom this way"))
+        else:
+            rooms.append(room)
+    wanted *= sign
+    _drop_must_runs(rooms, wanted, left_out)
+    if not sum(room.low for room in rooms) <= wanted <= sum(room.high for room in rooms):
+        return DoesNotFit(*site_reach(candidates, duration_us=duration_us), tuple(left_out))
+    shares = _split(wanted, rooms)
+    return Allocation(
+        tuple(
+            Share(room.candidate.asset.id, _mw(sign * share, room.reach))
+            for room, share in zip(rooms, shares, strict=True)
+        ),
+        tuple(left_out),
+    )
+
+
+def site_reach(candidates: Iterable[Candidate], *, duration_us: int | None) -> tuple[float, float]:
+    """The greatest consumption (negative) and generation that the assets can be told."""
+    reaches = [reach(candidate, duration_us) for candidate in candidates]
+    known = [found for found in reaches if isinstance(found, Reach)]
+    low_mw = math.fsum(min(0.0, found.low_mw) for found in known)
+    high_mw = math.fsum(max(0.0, found.high_mw) for found in known)
+    return low_mw, high_mw
+
+
+def _battery_mw(candidate: Candidate, duration_us: int | None) -> tuple[float, float]:
+    """How much it can discharge and charge, MW, both 0 or more."""
+    soc, energy_mwh = candidate.soc, candidate.asset.energy_mwh
+    if soc is None:
+        return math.inf, math.inf
+    left, room = max(0.0, soc - EMPTY), max(0.0, FULL - soc)
+    if energy_mwh is None or duration_us is None:
+        return (math.inf if left else 0.0), (math.inf if room else 0.0)
+    hours = duration_us / 3.6e9
+    return left * energy_mwh / hours, room * energy_mwh / hours
+
+
+@dataclass(slots=True)
+class _Room:
+    """A candidate's room the order's way, in milliwatts of that way."""
+
+    candidate: Candidate
+    reach: Reach
+    low: int
+    """The least that it can be told, 0 or more."""
+    high: int
+    base: int
+    """Where it starts from."""
+
+    @classmethod
+    def of(cls, candidate: Candidate, reach: Reach, sign: int) -> "_Room | None":
+        ends = sorted((sign * _whole(reach.low_mw), sign * _whole(reach.high_mw)))
+        low, high = max(0, ends[0]), ends[1]
+        if high <= 0:
+            return None
+        now_mw = candidate.held_mw if candidate.held_mw is not None else candidate.p_mw
+        base = 0 if now_mw is None else sign * _whole(now_mw)
+        return cls(candidate, reach, low, high, min(max(base, low), high))
+
+
+def _whole(mw: float) -> int:
+    # Nobody's limits are beyond this; a reading may be anything.
+    return round(min(max(mw, -1e9), 1e9) * _UNITS)
+
+
+def _mw(units: int, within: Reach) -> float:
+    return min(max(units / _UNITS, within.low_mw), within.high_mw)
+
+
+def _all_at_zero(reaches: Sequence[tuple[Candidate, Reach]], left_out: list[LeftOut]) -> Allocation:
+    shares = []
+    for candidate, found in reaches:
+        if found.low_mw <= 0 <= found.high_mw:
+            shares.append(Share(candidate.asset.id, 0.0))
+        else:
+            left_out.append(LeftOut(candidate.asset.id, "its limits do not allow 0"))
+    return Allocation(tuple(shares), tuple(left_out))
+
+
+def _drop_must_runs(rooms: list[_Room], wanted: int, left_out: list[LeftOut]) -> None:
+    """Leaves out those that cannot be told so little, greatest first, until the rest can."""
+    while rooms and sum(room.low for room in rooms) > wanted:
+        greatest = max(rooms, key=lambda room: room.low)
+        rooms.remove(greatest)
+        left_out.append(LeftOut(greatest.candidate.asset.id, "it cannot be told so little"))
+
+
+def _split(wanted: int, rooms: Sequence[_Room]) -> list[int]:
+    missing = wanted - sum(room.base for room in rooms)
+    if missing >= 0:
+        more = _in_proportion(missing, [room.high - room.base for room in rooms])
+        return [room.base + part for room, part in zip(rooms, more, strict=True)]
+    less = _in_proportion(-missing, [room.base - room.low for room in rooms])
+    return [room.base - part for room, part in zip(rooms, less, strict=True)]
+
+
+def _in_proportion(amount: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of ``amount``, at most the sum of ``weights``; none beyond its weight.
+
+    The largest remainders get what rounding down leaves; among equals, the first.
+    """
+    total = sum(weights)
+    if total == 0:
+        return [0] * len(weights)
+    parts = [amount * weight // total for weight in weights]
+    remainders = [amount * weight % total for weight in weights]
+    order = sorted(range(len(weights)), key=lambda place: -remainders[place])
+    for place in order[: amount - sum(parts)]:
+        parts[place] += 1
+    return parts
