@@ -30,6 +30,7 @@ DECISIONS = {
     "derhead.dispatch.allocation",
     "derhead.dispatch.lifecycle",
     "derhead.dispatch.order",
+    "derhead.dispatch.preflight",
     "derhead.dispatch.verdict",
     "derhead.dispatch.wire",
     "derhead.errors",

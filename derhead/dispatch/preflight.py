@@ -1,0 +1,207 @@
+"""What would become of an order, without giving it: pure.
+
+The answer is in numbers, and in one sentence for people. It tells what the headend knows
+now; by the time of the order it may be otherwise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from derhead.dispatch.lifecycle import Dispatch
+from derhead.dispatch.order import Order
+from derproto.base.fleet import Asset, AssetKind
+
+
+class Afterwards(StrEnum):
+    """What an asset does at the end of a window."""
+
+    DISPATCH = "dispatch"
+    """It follows the next dispatch."""
+    DEFAULT = "default"
+    """It is told its default."""
+    RELEASE = "release"
+    """It is given back to its own control."""
+    HOLD = "hold"
+    """There is no end: it holds until replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """What comes after a window, and at how many MW if that is known."""
+
+    then: Afterwards
+    mw: float | None = None
+    dispatch_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What would become of an order."""
+
+    order: Order
+    asset: Asset
+    online: bool
+    start_us: int
+    end_us: int | None
+    within_limits: bool
+    p_mw: float | None
+    """What the asset does now."""
+    soc: float | None
+    energy_mwh: float | None
+    """What would flow in the window, signed as power is; None without an end."""
+    available_mwh: float | None
+    """What the battery can give, or take, 0 or more; None for other kinds, or if unknown."""
+    enough_energy: bool | None
+    supersedes: tuple[str, ...]
+    """The dispatches that would give way to it."""
+    gives_way_to: str | None
+    """The dispatch, if any, to which it would give way at once."""
+    follows: Follows
+    sentence: str
+
+
+def preflight(
+    order: Order,
+    asset: Asset,
+    held: Sequence[Dispatch],
+    *,
+    online: bool,
+    p_mw: float | None,
+    soc: float | None,
+    now_us: int,
+) -> Preflight:
+    """What would become of ``order``; ``held`` are the asset's open dispatches."""
+    start_us = now_us if order.start_us is None else max(order.start_us, now_us)
+    end_us = None if order.duration_us is None else _start(order, now_us) + order.duration_us
+    overlapping = [each for each in held if _overlap(each, start_us, end_us)]
+    winner = next((each for each in overlapping if each.priority < order.priority), None)
+    losers = [] if winner is not None else overlapping
+    energy_mwh = None if end_us is None else order.mw * (end_us - start_us) / 3.6e9
+    available_mwh = _available_mwh(order.mw, asset, soc)
+    enough = None
+    if energy_mwh is not None and available_mwh is not None:
+        # Half a watt-hour: what is left over by computing with floats.
+        enough = abs(energy_mwh) <= available_mwh + 5e-7
+    found = Preflight(
+        order=order,
+        asset=asset,
+        online=online,
+        start_us=start_us,
+        end_us=end_us,
+        within_limits=order.mw in asset.limits,
+        p_mw=p_mw,
+        soc=soc,
+        energy_mwh=energy_mwh,
+        available_mwh=available_mwh,
+        enough_energy=enough,
+        supersedes=tuple(each.id for each in losers),
+        gives_way_to=winner.id if winner is not None else None,
+        follows=_follows(asset, held, end_us),
+        sentence="",
+    )
+    return _said(found, now_us)
+
+
+def _start(order: Order, now_us: int) -> int:
+    return now_us if order.start_us is None else order.start_us
+
+
+def _overlap(dispatch: Dispatch, start_us: int, end_us: int | None) -> bool:
+    begins_before = end_us is None or dispatch.start_us < end_us
+    return begins_before and (dispatch.end_us is None or start_us < dispatch.end_us)
+
+
+def _available_mwh(mw: float, asset: Asset, soc: float | None) -> float | None:
+    if asset.kind is not AssetKind.BATTERY or asset.energy_mwh is None or soc is None:
+        return None
+    share = soc if mw > 0 else 1.0 - soc
+    return min(max(share, 0.0), 1.0) * asset.energy_mwh
+
+
+def _follows(asset: Asset, held: Sequence[Dispatch], end_us: int | None) -> Follows:
+    if end_us is None:
+        return Follows(Afterwards.HOLD)
+    # What begins before the end has given way, or is what this one gives way to.
+    next_one = min(
+        (each for each in held if each.start_us == end_us),
+        key=lambda each: (each.priority, -each.created_us),
+        default=None,
+    )
+    if next_one is not None:
+        return Follows(Afterwards.DISPATCH, next_one.mw, next_one.id)
+    if asset.default_mw is None:
+        return Follows(Afterwards.RELEASE)
+    return Follows(Afterwards.DEFAULT, asset.default_mw)
+
+
+def _said(found: Preflight, now_us: int) -> Preflight:
+    """With the sentence that tells it all."""
+    if not found.within_limits:
+        limits = found.asset.limits
+        sentence = (
+            f"{found.asset.name} would not be asked: {found.order.mw:.6g} MW is beyond its "
+            f"limits, {limits.min_mw:.6g} to {limits.max_mw:.6g} MW."
+        )
+    elif found.gives_way_to is not None:
+        sentence = (
+            f"{found.asset.name} would not follow it: dispatch {found.gives_way_to}, of a "
+            "higher priority, overlaps."
+        )
+    else:
+        sentence = (
+            f"{_who(found)} would hold {found.order.mw:.6g} MW {_when(found, now_us)}"
+            f"{_energy(found)}{_superseding(found)}; {_end(found)}."
+        )
+    return replace(found, sentence=sentence)
+
+
+def _who(found: Preflight) -> str:
+    state = "is online and" if found.online else "is offline, and once its agent is back"
+    return f"{found.asset.name} {state}"
+
+
+def _when(found: Preflight, now_us: int) -> str:
+    delay_s = (found.start_us - now_us) / 1e6
+    begins = "from now" if delay_s <= 0 else f"from {_spell(delay_s)} ahead"
+    if found.end_us is None:
+        return f"{begins} without an end"
+    return f"{begins} for {_spell((found.end_us - found.start_us) / 1e6)}"
+
+
+def _energy(found: Preflight) -> str:
+    if found.energy_mwh is None:
+        return ""
+    said = f", {abs(found.energy_mwh):.4g} MWh"
+    if found.available_mwh is None:
+        return said
+    verb = "give" if found.order.mw > 0 else "take"
+    if found.enough_energy:
+        return f"{said} of the {found.available_mwh:.4g} MWh that it can {verb}"
+    return f"{said}, more than the {found.available_mwh:.4g} MWh that it can {verb}"
+
+
+def _superseding(found: Preflight) -> str:
+    number = len(found.supersedes)
+    if not number:
+        return ""
+    return f", superseding {number} {'dispatch' if number == 1 else 'dispatches'}"
+
+
+def _end(found: Preflight) -> str:
+    match found.follows:
+        case Follows(Afterwards.HOLD):
+            return "it ends when it is replaced or cancelled"
+        case Follows(Afterwards.DISPATCH, mw, dispatch_id):
+            return f"then dispatch {dispatch_id} follows, at {mw:.6g} MW"
+        case Follows(Afterwards.DEFAULT, mw):
+            return f"then it returns to its default, {mw:.6g} MW"
+        case _:
+            return "then it is given back to its own control"
+
+
+def _spell(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"

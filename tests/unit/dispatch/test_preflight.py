@@ -1,0 +1,131 @@
+"""What would become of an order."""
+
+from dataclasses import replace
+
+import pytest
+
+from derhead.dispatch.lifecycle import Dispatch, State, created
+from derhead.dispatch.order import Order
+from derhead.dispatch.preflight import Afterwards, Follows, Preflight, preflight
+from derproto.base.fleet import Asset, AssetKind, Limits
+
+S = 1_000_000
+T0 = 1_800_000_000 * S
+HOUR_US = 3600 * S
+BATTERY = Asset("a", "battery-1", "s", AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0), energy_mwh=2.0)
+SOLAR = Asset("a", "roof", "s", AssetKind.SOLAR, 1.0, Limits(0.0, 1.0), default_mw=None)
+
+
+def held(
+    name: str,
+    start_us: int,
+    duration_us: int | None = HOUR_US,
+    priority: int = 128,
+    mw: float = 0.5,
+) -> Dispatch:
+    return created(
+        Dispatch(name, "a", mw, T0 - 9, start_us, duration_us, priority, state=State.PENDING)
+    )
+
+
+def ask(
+    order: Order, *dispatches: Dispatch, asset: Asset = BATTERY, soc: float | None = 0.5
+) -> Preflight:
+    return preflight(order, asset, dispatches, online=True, p_mw=0.0, soc=soc, now_us=T0)
+
+
+ORDER = Order("a", -0.5, HOUR_US)
+
+
+def test_the_usual_order() -> None:
+    found = ask(ORDER)
+    assert (found.start_us, found.end_us) == (T0, T0 + HOUR_US)
+    assert found.within_limits
+    assert (found.energy_mwh, found.available_mwh, found.enough_energy) == (-0.5, 1.0, True)
+    assert (found.supersedes, found.gives_way_to) == ((), None)
+    assert found.follows == Follows(Afterwards.DEFAULT, 0.0)
+    assert found.sentence == (
+        "battery-1 is online and would hold -0.5 MW from now for 1 h, 0.5 MWh of the 1 MWh "
+        "that it can take; then it returns to its default, 0 MW."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mw", "soc", "available_mwh", "enough"),
+    [
+        (0.5, 0.25, 0.5, True),
+        (0.5, 0.2, 0.4, False),
+        (-0.5, 0.75, 0.5, True),
+        (-0.5, 1.0, 0.0, False),
+        (0.5, None, None, None),
+        (0.5, 1.2, 2.0, True),
+    ],
+)
+def test_energy_against_the_battery(
+    mw: float, soc: float | None, available_mwh: float | None, enough: bool | None
+) -> None:
+    found = ask(replace(ORDER, mw=mw), soc=soc)
+    assert found.available_mwh == pytest.approx(available_mwh)
+    assert found.enough_energy is enough
+    assert ("more than" in found.sentence) is (enough is False)
+
+
+def test_other_kinds_have_no_store() -> None:
+    found = ask(replace(ORDER, mw=0.5), asset=SOLAR, soc=None)
+    assert (found.energy_mwh, found.available_mwh, found.enough_energy) == (0.5, None, None)
+    assert found.sentence.endswith("then it is given back to its own control.")
+
+
+def test_without_an_end() -> None:
+    found = ask(Order("a", 0.5), held("later", T0 + 9 * HOUR_US))
+    assert (found.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
+    assert found.supersedes == ("later",)
+    assert found.follows == Follows(Afterwards.HOLD)
+    assert "without an end, superseding 1 dispatch; it ends when" in found.sentence
+
+
+def test_only_what_overlaps_gives_way() -> None:
+    found = ask(
+        replace(ORDER, start_us=T0 + HOUR_US),
+        held("before", T0),
+        held("into", T0 + 1),
+        held("same", T0 + HOUR_US),
+        held("endless", T0 - HOUR_US, None),
+        held("after", T0 + 2 * HOUR_US, mw=0.25),
+    )
+    assert found.supersedes == ("into", "same", "endless")
+    assert found.follows == Follows(Afterwards.DISPATCH, 0.25, "after")
+    assert "from 1 h ahead for 1 h" in found.sentence
+    assert "superseding 3 dispatches; then dispatch after follows, at 0.25 MW." in found.sentence
+
+
+def test_the_lower_number_wins() -> None:
+    found = ask(ORDER, held("mine", T0, priority=129), held("theirs", T0, priority=127))
+    assert (found.supersedes, found.gives_way_to) == ((), "theirs")
+    assert "would not follow it: dispatch theirs" in found.sentence
+    assert ask(ORDER, held("equal", T0)).supersedes == ("equal",)
+
+
+def test_beyond_the_limits() -> None:
+    found = ask(replace(ORDER, mw=9.0))
+    assert not found.within_limits
+    assert "would not be asked: 9 MW is beyond its limits, -1 to 1 MW." in found.sentence
+
+
+def test_offline() -> None:
+    found = preflight(ORDER, BATTERY, (), online=False, p_mw=None, soc=None, now_us=T0)
+    assert not found.online
+    assert found.sentence.startswith("battery-1 is offline, and once its agent is back would hold")
+
+
+def test_a_start_just_past_takes_nothing_off_the_end() -> None:
+    found = ask(replace(ORDER, start_us=T0 - 2 * S, duration_us=90 * S))
+    assert (found.start_us, found.end_us) == (T0, T0 + 88 * S)
+    assert "from now for 1.47 min" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"), [(5, "5 s"), (90, "1.5 min"), (9000, "2.5 h"), (172_800, "2 d")]
+)
+def test_times_are_spelled(seconds: int, says: str) -> None:
+    assert f"for {says}" in ask(replace(ORDER, mw=0.001, duration_us=seconds * S)).sentence
