@@ -386,12 +386,9 @@ class DispatchDesk:
         for asset_id in link.granted:
             holders[asset_id] = link
             for dispatch_id in self._of_asset(plan, asset_id):
-                dispatch = self._as_planned(plan, dispatch_id)
                 reported = known.get(dispatch_id)
                 if reported is not None:
                     self._apply(plan, dispatch_id, reported)
-                elif dispatch.state is State.SENT and dispatch.session_id != link.session_id:
-                    self._apply(plan, dispatch_id, LinkLost())
                 else:
                     self._apply(plan, dispatch_id, Forgotten())
                 self._push(plan, dispatch_id, holders)
@@ -454,7 +451,7 @@ class DispatchDesk:
         """
         dispatch = self._as_planned(plan, dispatch_id)
         link = holders.get(dispatch.asset_id)
-        if link is None or dispatch.state is not State.PENDING:
+        if link is None or not dispatch.certain:
             return
         if sum(1 for planned, _ in plan.pushes if planned is link) >= link.setpoint_room:
             plan.full[link.session_id] = link

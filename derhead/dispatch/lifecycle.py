@@ -1,72 +1,42 @@
 """The life of a dispatch: pure decisions. No I/O, no clock, no Trio.
 
-``TRANSITIONS`` is the whole state machine: what may follow what. ``step`` applies one
-event and returns the dispatch as it then is; an event that does not fit its state raises
-``IllegalTransition`` and changes nothing. The desk (``desk.py``) journals what comes out
-before anything else learns of it.
+``step`` applies one event and returns the dispatch as it then is; an event that does not fit
+its state raises ``IllegalTransition`` and changes nothing. ``transitions.py`` is the table of
+all moves. The desk (``desk.py``) journals what comes out before anything else learns of it.
 
-Where the states come from: IEEE 2030.5-2018 table 27, response types 1 received, 2 started,
-3 completed, 6 cancelled, 7 superseded, 252-254 rejected and expired; ``pending`` and
-``sent`` are the headend's own side of the link. Reasons are DNP3's (IEEE 1815) control
-status codes.
-
-A dispatch whose stream or headend is lost in ``sent`` is ``pending`` again under its own
-id: delivery may repeat, since the agent applies an id once.
+What the headend may decide alone depends on what it knows. Of a dispatch that was never sent,
+or whose agent came back and did not know it, it is *certain* that no device follows it: it
+expires, and is cancelled, at once. Once it was sent, only its agent can tell: it stays open
+until the agent reports, or for a day after its window, and has then ``failed`` for want of a
+report. Delivery may repeat under the same id, since an agent applies an id once.
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from derhead.dispatch.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
 
-class State(StrEnum):
-    """Where a dispatch is."""
+__all__ = [
+    "ENDED",
+    "CancelWanted",
+    "DeadlinePassed",
+    "Dispatch",
+    "Event",
+    "Forgotten",
+    "IllegalTransition",
+    "LinkLost",
+    "Reported",
+    "Sent",
+    "State",
+    "StateChange",
+    "Superseded",
+    "created",
+    "next_deadline",
+    "step",
+]
 
-    PENDING = "pending"
-    """Durable in the journal; the agent is not connected."""
-    SENT = "sent"
-    """Handed to the agent's stream; no word from the agent yet."""
-    RECEIVED = "received"
-    """The agent holds it."""
-    STARTED = "started"
-    """The device took it."""
-    COMPLETED = "completed"
-    """Its window ended."""
-    REJECTED = "rejected"
-    """The agent or the device will not."""
-    FAILED = "failed"
-    """The device should have, and could not."""
-    SUPERSEDED = "superseded"
-    """It gave way to another dispatch of its asset."""
-    CANCELLED = "cancelled"
-    """It was withdrawn."""
-    EXPIRED = "expired"
-    """Its window or its time to live ended before it reached the device."""
-
-
-ENDED = frozenset(
-    {
-        State.COMPLETED,
-        State.REJECTED,
-        State.FAILED,
-        State.SUPERSEDED,
-        State.CANCELLED,
-        State.EXPIRED,
-    }
-)
-"""States that nothing follows."""
-
-_AGENT_SIDE = frozenset({State.RECEIVED, State.STARTED}) | ENDED
-
-TRANSITIONS: dict[State, frozenset[State]] = {
-    # An agent may report on a dispatch that the headend believes pending: it was sent,
-    # the stream broke, and the report of what became of it comes with the next Register.
-    State.PENDING: frozenset({State.SENT}) | _AGENT_SIDE,
-    State.SENT: frozenset({State.PENDING}) | _AGENT_SIDE,
-    State.RECEIVED: frozenset({State.STARTED}) | ENDED,
-    State.STARTED: ENDED - {State.REJECTED, State.EXPIRED},
-    **{state: frozenset() for state in ENDED},
-}
-"""The states that may follow each state."""
+NO_REPORT_US = 86_400_000_000
+"""How long past its window an agent's word on a dispatch is waited for, microseconds: as long
+as agents remember what they ended. Then it is ``failed`` with NO_REPORT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +47,7 @@ class StateChange:
     at_us: int
     """Microseconds since the epoch, by the headend's clock."""
     reason: str | None = None
-    """A name of ``der.v1.DispatchReason``, upper case, or None."""
+    """A name of ``transitions.REASONS``, or None."""
     detail: str | None = None
     """The reason in words."""
 
@@ -108,7 +78,7 @@ class Dispatch:
     applied_mw: float | None = None
     """What the device was told, MW, as the agent reported it."""
     session_id: str | None = None
-    """The session it was last sent on."""
+    """The session it was last sent on, unless its agent has since come without knowing it."""
     attempts: int = 0
     """How often it was sent."""
     superseded_by: str | None = None
@@ -134,6 +104,11 @@ class Dispatch:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is pending and its agent certainly does not hold it."""
+        return self.state is State.PENDING and self.session_id is None
 
 
 class IllegalTransition(Exception):
@@ -163,6 +138,12 @@ class Reported:
     reason: str | None = None
     detail: str | None = None
     applied_mw: float | None = None
+    superseded_by: str | None = None
+    """The dispatch that it gave way to."""
+    suspended: str | None = None
+    interrupted_us: int = 0
+    revision: int = 0
+    """The agent's count of its reports on this dispatch; 0 if it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +153,25 @@ class DeadlinePassed:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Its agent came back and no longer knows a dispatch that it had received."""
+    """The asset's agent registered, and does not know it."""
 
 
-Event = Sent | LinkLost | Reported | DeadlinePassed | Forgotten
+@dataclass(frozen=True, slots=True)
+class CancelWanted:
+    """Someone withdraws it."""
+
+    reason: str
+    """Why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The agent holds a better dispatch of an overlapping window, and never got this one."""
+
+    by: str
+
+
+Event = Sent | LinkLost | Reported | DeadlinePassed | Forgotten | CancelWanted | Superseded
 
 
 def created(dispatch: Dispatch) -> Dispatch:
@@ -190,77 +186,132 @@ def created(dispatch: Dispatch) -> Dispatch:
 def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
     """The dispatch after ``event``; the same object if the event changes nothing.
 
-    A report that repeats the present state, or comes from before it (a resend after a
-    broken stream), changes nothing.
-
     Units: ``now_us`` in microseconds since the epoch, by the headend's clock.
     Raises: IllegalTransition.
     """
     match event:
         case Sent(session_id):
-            sent = _move(dispatch, State.SENT, now_us)
+            if not dispatch.certain:
+                raise IllegalTransition(f"dispatch {dispatch.id}: {dispatch.state} is not sent")
+            sent = _move(dispatch, event, State.SENT, now_us)
             return replace(sent, session_id=session_id, attempts=dispatch.attempts + 1)
         case LinkLost():
             if dispatch.state is not State.SENT:
                 return dispatch
-            return replace(_move(dispatch, State.PENDING, now_us), session_id=None)
+            # It may have arrived: the session that it went with stays noted.
+            return _move(dispatch, event, State.PENDING, now_us)
         case Reported():
             return _reported(dispatch, event, now_us)
         case DeadlinePassed():
-            due = next_deadline(dispatch)
-            if due is None or now_us < due:
-                return dispatch
-            return _move(dispatch, State.EXPIRED, now_us)
+            return _late(dispatch, event, now_us)
         case Forgotten():
-            if dispatch.state not in (State.RECEIVED, State.STARTED):
-                return dispatch
-            return _move(
-                dispatch,
-                State.FAILED,
-                now_us,
-                reason="NO_REPORT",
-                detail="the agent restarted and no longer holds it",
-            )
+            return _forgotten(dispatch, event, now_us)
+        case CancelWanted(reason):
+            if dispatch.certain:
+                return _move(dispatch, event, State.CANCELLED, now_us, detail=reason)
+            if dispatch.ended:
+                raise IllegalTransition(f"dispatch {dispatch.id}: it has ended, {dispatch.state}")
+            # The first reason stands; the agent's report will end it.
+            return dispatch if dispatch.cancelling else replace(dispatch, cancelling=reason)
+        case Superseded(by):
+            if not dispatch.certain:
+                raise IllegalTransition(f"dispatch {dispatch.id}: its agent decides what it holds")
+            return replace(_move(dispatch, event, State.SUPERSEDED, now_us), superseded_by=by)
 
 
 def next_deadline(dispatch: Dispatch) -> int | None:
-    """When ``DeadlinePassed`` will change something, microseconds since the epoch, or None.
+    """When ``DeadlinePassed`` will end it, microseconds since the epoch, or None.
 
-    Only a dispatch not yet sent expires by the headend's clock; one on its way is the
-    agent's to end, who was told the time that remains.
+    What certainly is not at its agent expires with its window or its time to live. All else
+    is its agent's to end, who was told the time that remains; an agent that never says so
+    is waited for a day longer. One without end that its agent holds has no deadline.
     """
-    if dispatch.state is not State.PENDING:
-        return None
     limits = [at for at in (dispatch.end_us, dispatch.expires_us) if at is not None]
-    return min(limits, default=None)
+    if dispatch.ended:
+        return None
+    if dispatch.certain:
+        return min(limits, default=None)
+    if dispatch.end_us is not None:
+        return dispatch.end_us + NO_REPORT_US
+    if dispatch.state in AT_AGENT or not limits:
+        return None
+    return limits[0] + NO_REPORT_US
 
 
-_PROGRESS = {State.PENDING: 0, State.SENT: 1, State.RECEIVED: 2, State.STARTED: 3}
+def _late(dispatch: Dispatch, event: DeadlinePassed, now_us: int) -> Dispatch:
+    due = next_deadline(dispatch)
+    if due is None or now_us < due:
+        return dispatch
+    if dispatch.certain:
+        return _move(dispatch, event, State.EXPIRED, now_us)
+    detail = "its agent did not say what became of it"
+    return _move(dispatch, event, State.FAILED, now_us, "NO_REPORT", detail)
+
+
+def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
+    if dispatch.ended or dispatch.certain:
+        return dispatch
+    if dispatch.state in AT_AGENT:
+        detail = "its agent restarted and no longer holds it"
+        return _move(dispatch, event, State.FAILED, now_us, "NO_REPORT", detail)
+    # Now it is certain, and what waited for that is done at once.
+    free = replace(dispatch, session_id=None)
+    if dispatch.cancelling is not None:
+        return _move(free, event, State.CANCELLED, now_us, detail=dispatch.cancelling)
+    due = next_deadline(replace(free, state=State.PENDING))
+    if due is not None and now_us >= due:
+        return _move(free, event, State.EXPIRED, now_us)
+    return free if free.state is State.PENDING else _move(free, event, State.PENDING, now_us)
 
 
 def _reported(dispatch: Dispatch, report: Reported, now_us: int) -> Dispatch:
+    """An agent's word, in whatever order its reports come.
+
+    An older one than was seen, by its revision, changes nothing; nor does one from before
+    the present state (a resend after a broken stream), or one on an ended dispatch.
+    """
     if report.state in (State.PENDING, State.SENT):
         raise IllegalTransition(f"an agent cannot report {report.state}")
-    if dispatch.ended or report.state is dispatch.state:
+    if dispatch.ended or 0 < report.revision <= dispatch.revision or _behind(dispatch, report):
         return dispatch
-    behind = _PROGRESS.get(report.state, 9) < _PROGRESS[dispatch.state]
-    if behind:
-        return dispatch
-    moved = _move(dispatch, report.state, now_us, report.reason, report.detail)
-    applied = report.applied_mw if report.applied_mw is not None else dispatch.applied_mw
-    return replace(moved, applied_mw=applied)
+    moved = dispatch
+    if report.state is not dispatch.state:
+        moved = _move(dispatch, report, report.state, now_us, report.reason, report.detail)
+    applied_mw = report.applied_mw if report.applied_mw is not None else dispatch.applied_mw
+    after = replace(
+        moved,
+        applied_mw=applied_mw,
+        superseded_by=report.superseded_by if report.state is State.SUPERSEDED else None,
+        suspended=report.suspended if report.state is State.STARTED else None,
+        interrupted_us=max(dispatch.interrupted_us, report.interrupted_us),
+        revision=max(dispatch.revision, report.revision),
+    )
+    return dispatch if after == dispatch else after
+
+
+def _behind(dispatch: Dispatch, report: Reported) -> bool:
+    return report.state in OPEN and OPEN.index(report.state) < OPEN.index(dispatch.state)
 
 
 def _move(
     dispatch: Dispatch,
+    event: Event,
     to: State,
     now_us: int,
     reason: str | None = None,
     detail: str | None = None,
 ) -> Dispatch:
-    if to not in TRANSITIONS[dispatch.state]:
-        raise IllegalTransition(f"dispatch {dispatch.id}: {dispatch.state} cannot become {to}")
+    name = type(event).__name__
+    if not is_transition(dispatch.state, name, to):
+        raise IllegalTransition(
+            f"dispatch {dispatch.id}: {dispatch.state} cannot become {to} by {name}"
+        )
     change = StateChange(to, now_us, reason, detail)
     return replace(
-        dispatch, state=to, reason=reason, detail=detail, states=(*dispatch.states, change)
+        dispatch,
+        state=to,
+        reason=reason,
+        detail=detail,
+        suspended=None,
+        states=(*dispatch.states, change),
     )

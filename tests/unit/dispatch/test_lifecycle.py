@@ -1,12 +1,14 @@
 """The life of a dispatch, as a table."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from derhead.dispatch.lifecycle import (
     ENDED,
-    TRANSITIONS,
+    NO_REPORT_US,
+    CancelWanted,
     DeadlinePassed,
     Dispatch,
     Event,
@@ -16,37 +18,19 @@ from derhead.dispatch.lifecycle import (
     Reported,
     Sent,
     State,
-    created,
+    Superseded,
     next_deadline,
     step,
 )
+from derhead.dispatch.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
+from tests.unit.dispatch.lives import DAY, T0, S, in_state, new
 
-S = 1_000_000
-T0 = 1_800_000_000 * S
-
-
-def new(**changes: object) -> Dispatch:
-    dispatch = Dispatch(
-        id="d", asset_id="a", mw=1.5, created_us=T0, start_us=T0, duration_us=600 * S
-    )
-    return created(replace(dispatch, **changes))  # type: ignore[arg-type]
+REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]
 
 
-def in_state(state: State) -> Dispatch:
-    """A dispatch that went the usual way up to ``state``."""
-    dispatch = new()
-    if state is State.PENDING:
-        return dispatch
-    dispatch = step(dispatch, Sent("s1"), T0)
-    if state is State.SENT:
-        return dispatch
-    dispatch = step(dispatch, Reported(State.RECEIVED), T0 + 1)
-    if state is State.RECEIVED:
-        return dispatch
-    if state in (State.REJECTED, State.EXPIRED):
-        return step(dispatch, Reported(state), T0 + 2)
-    dispatch = step(dispatch, Reported(State.STARTED, applied_mw=1.4), T0 + 2)
-    return dispatch if state is State.STARTED else step(dispatch, Reported(state), T0 + 3)
+def lost(**changes: object) -> Dispatch:
+    """Pending, but it may have reached its agent: the stream it went with broke."""
+    return step(in_state(State.SENT, **changes), LinkLost(), T0 + 1)
 
 
 def test_the_usual_way() -> None:
@@ -64,42 +48,140 @@ def test_the_usual_way() -> None:
     assert done.session_id == "s1"
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_lost_in_sent_is_pending_again_and_nothing_else_is(state: State) -> None:
-    before = in_state(state)
-    after = step(before, LinkLost(), T0 + 9)
-    if state is State.SENT:
-        assert after.state is State.PENDING
-        assert after.id == before.id
-        assert after.session_id is None
-        assert step(after, Sent("s2"), T0 + 10).attempts == 2
-    else:
+# --- every state, every event -------------------------------------------------------------
+
+NEVER = "raises"
+SAME = "same"
+P, T, R, A = State.PENDING, State.SENT, State.RECEIVED, State.STARTED
+
+BECOMES: dict[tuple[str, str], list[State | str]] = {
+    # in:                    certain,         lost,         sent,         received,     started
+    ("Sent", "in time"): [T, NEVER, NEVER, NEVER, NEVER],
+    ("LinkLost", "in time"): [SAME, SAME, P, SAME, SAME],
+    ("Forgotten", "in time"): [SAME, P, P, State.FAILED, State.FAILED],
+    ("Forgotten", "late"): [SAME, State.EXPIRED, State.EXPIRED, State.FAILED, State.FAILED],
+    ("CancelWanted", "in time"): [State.CANCELLED, P, T, R, A],
+    ("Superseded", "in time"): [State.SUPERSEDED, NEVER, NEVER, NEVER, NEVER],
+    ("DeadlinePassed", "in time"): [SAME, SAME, SAME, SAME, SAME],
+    ("DeadlinePassed", "late"): [State.EXPIRED, SAME, SAME, SAME, SAME],
+    ("DeadlinePassed", "a day late"): [State.EXPIRED, *[State.FAILED] * 4],
+}
+EVENTS: dict[str, Event] = {
+    "Sent": Sent("s2"),
+    "LinkLost": LinkLost(),
+    "Forgotten": Forgotten(),
+    "CancelWanted": CancelWanted("not wanted"),
+    "Superseded": Superseded("other"),
+    "DeadlinePassed": DeadlinePassed(),
+}
+STATES: list[Callable[[], Dispatch]] = [
+    new,
+    lost,
+    lambda: in_state(T),
+    lambda: in_state(R),
+    lambda: in_state(A),
+]
+NOW = {"in time": T0 + 9, "late": T0 + 600 * S, "a day late": T0 + 600 * S + DAY}
+
+
+@pytest.mark.parametrize("place", range(5), ids=["certain", "lost", "sent", "received", "started"])
+@pytest.mark.parametrize(("event", "when"), BECOMES)
+def test_every_open_state_and_every_event(event: str, when: str, place: int) -> None:
+    before, expected = STATES[place](), BECOMES[event, when][place]
+    if expected == NEVER:
+        with pytest.raises(IllegalTransition):
+            step(before, EVENTS[event], NOW[when])
+        return
+    after = step(before, EVENTS[event], NOW[when])
+    if expected == SAME:
         assert after is before
+    else:
+        assert after.state is expected
+        assert after is not before
 
 
-@pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("reported", [s for s in State if s not in (State.PENDING, State.SENT)])
+@pytest.mark.parametrize("state", sorted(ENDED))
+@pytest.mark.parametrize(
+    "event", [*EVENTS.values(), *(Reported(s, revision=9) for s in REPORTABLE)]
+)
+def test_nothing_follows_an_end(state: State, event: Event) -> None:
+    ended = in_state(state)
+    if isinstance(event, Sent | CancelWanted | Superseded):
+        with pytest.raises(IllegalTransition):
+            step(ended, event, T0 + 9)
+    else:
+        assert step(ended, event, T0 + 600 * S + DAY) is ended
+    assert next_deadline(ended) is None
+
+
+@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("reported", REPORTABLE)
 def test_reports_move_forward_or_change_nothing(state: State, reported: State) -> None:
     before = in_state(state)
-    try:
-        after = step(before, Reported(reported), T0 + 9)
-    except IllegalTransition:
-        assert state is State.STARTED
-        assert reported in (State.REJECTED, State.EXPIRED)
+    if state is State.STARTED and reported in (State.REJECTED, State.EXPIRED):
+        with pytest.raises(IllegalTransition):
+            step(before, Reported(reported), T0 + 9)
         return
-    if after is before:
-        assert state in ENDED or reported is state or reported is State.RECEIVED
+    after = step(before, Reported(reported), T0 + 9)
+    if reported is state or (state is State.STARTED and reported is State.RECEIVED):
+        assert after is before
     else:
-        assert reported in TRANSITIONS[state]
         assert after.state is reported
         assert after.states[:-1] == before.states
 
 
-def test_a_report_carries_its_reason() -> None:
-    event = Reported(State.FAILED, reason="HARDWARE_ERROR", detail="no answer")
-    after = step(in_state(State.RECEIVED), event, T0 + 5)
-    assert (after.reason, after.detail) == ("HARDWARE_ERROR", "no answer")
-    assert after.states[-1].reason == "HARDWARE_ERROR"
+def test_the_table_is_the_moves_there_are() -> None:
+    """Each row is reached, and the ends have no way out."""
+    assert {row.before for row in TRANSITIONS} == set(OPEN)
+    assert len(set(TRANSITIONS)) == len(TRANSITIONS)
+    assert is_transition(State.SENT, "LinkLost", State.PENDING)
+    assert not is_transition(State.STARTED, "LinkLost", State.PENDING)
+    seen = {
+        (before.state, name, after.state)
+        for before, name, after in moves()
+        if after.state is not before.state
+    }
+    assert seen == {(row.before, row.event, row.after) for row in TRANSITIONS}
+
+
+def moves() -> list[tuple[Dispatch, str, Dispatch]]:
+    """What comes of every event in every open state, withdrawn or not, in time or not."""
+    befores = [make() for make in STATES]
+    befores += [replace(each, cancelling="not wanted") for each in befores[1:]]
+    events = [*EVENTS.items(), *(("Reported", Reported(state)) for state in REPORTABLE)]
+    found = []
+    for before in befores:
+        for name, event in events:
+            for now_us in NOW.values():
+                try:
+                    found.append((before, name, step(before, event, now_us)))
+                except IllegalTransition:
+                    continue
+    return found
+
+
+def test_every_state_that_agents_report_has_its_source_but_failed() -> None:
+    assert set(RESPONSES) == set(REPORTABLE) - {State.FAILED}
+
+
+# --- on its way ---------------------------------------------------------------------------
+
+
+def test_lost_in_sent_is_pending_again_and_nobody_knows_whether_it_arrived() -> None:
+    dispatch = lost()
+    assert dispatch.session_id == "s1"
+    assert not dispatch.certain
+    free = step(dispatch, Forgotten(), T0 + 2)
+    assert free.certain
+    assert free.states == dispatch.states
+    again = step(free, Sent("s2"), T0 + 3)
+    assert (again.id, again.attempts, again.session_id) == (dispatch.id, 2, "s2")
+
+
+def test_what_was_sent_and_never_arrived_is_pending_as_its_agent_comes_back() -> None:
+    free = step(in_state(State.SENT), Forgotten(), T0 + 9)
+    assert free.certain
+    assert [change.state for change in free.states] == [P, T, P]
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.SENT])
@@ -108,10 +190,7 @@ def test_an_agent_cannot_report_the_headends_states(state: State) -> None:
         step(in_state(State.RECEIVED), Reported(state), T0 + 5)
 
 
-@pytest.mark.parametrize("state", [s for s in State if s is not State.PENDING])
-def test_only_a_pending_dispatch_can_be_sent(state: State) -> None:
-    with pytest.raises(IllegalTransition):
-        step(in_state(state), Sent("s2"), T0 + 5)
+# --- deadlines ----------------------------------------------------------------------------
 
 
 def test_pending_expires_at_the_sooner_of_window_and_time_to_live() -> None:
@@ -121,31 +200,100 @@ def test_pending_expires_at_the_sooner_of_window_and_time_to_live() -> None:
     assert next_deadline(new(duration_us=None, expires_us=T0 + 9)) == T0 + 9
     early = step(new(), DeadlinePassed(), T0 + 600 * S - 1)
     assert early.state is State.PENDING
-    assert step(new(), DeadlinePassed(), T0 + 600 * S).state is State.EXPIRED
 
 
-@pytest.mark.parametrize("state", [s for s in State if s is not State.PENDING])
-def test_once_sent_the_headends_clock_ends_nothing(state: State) -> None:
-    dispatch = in_state(state)
-    assert next_deadline(dispatch) is None
-    assert step(dispatch, DeadlinePassed(), T0 + 10**15) is dispatch
+def test_what_may_have_arrived_is_waited_for_a_day_past_its_window() -> None:
+    assert next_deadline(lost(expires_us=T0 + 60 * S)) == T0 + 600 * S + NO_REPORT_US
+    endless = lost(duration_us=None, expires_us=T0 + 60 * S)
+    assert next_deadline(endless) == T0 + 60 * S + NO_REPORT_US
+    assert next_deadline(lost(duration_us=None)) is None
+    for state in (State.SENT, *AT_AGENT):
+        failed = step(in_state(state), DeadlinePassed(), T0 + 600 * S + DAY)
+        assert (failed.state, failed.reason) == (State.FAILED, "NO_REPORT")
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_forgotten_by_its_agent(state: State) -> None:
-    before = in_state(state)
-    after = step(before, Forgotten(), T0 + 9)
-    if state in (State.RECEIVED, State.STARTED):
-        assert (after.state, after.reason) == (State.FAILED, "NO_REPORT")
-    else:
-        assert after is before
+@pytest.mark.parametrize("state", sorted(AT_AGENT))
+def test_what_has_no_end_is_held_for_ever(state: State) -> None:
+    endless = in_state(state, duration_us=None, expires_us=T0 + 60 * S)
+    assert next_deadline(endless) is None
+    assert step(endless, DeadlinePassed(), T0 + 10**15) is endless
 
 
-@pytest.mark.parametrize("state", sorted(ENDED))
-@pytest.mark.parametrize(
-    "event",
-    [LinkLost(), Reported(State.STARTED), Reported(State.FAILED), DeadlinePassed(), Forgotten()],
-)
-def test_nothing_follows_an_end(state: State, event: Event) -> None:
-    ended = in_state(state)
-    assert step(ended, event, T0 + 9) is ended
+# --- what a report says -------------------------------------------------------------------
+
+
+def test_a_report_carries_its_reason() -> None:
+    event = Reported(State.FAILED, reason="HARDWARE_ERROR", detail="no answer")
+    after = step(in_state(State.RECEIVED), event, T0 + 5)
+    assert (after.reason, after.detail) == ("HARDWARE_ERROR", "no answer")
+    assert after.states[-1].reason == "HARDWARE_ERROR"
+
+
+def test_suspended_and_resumed_and_ended() -> None:
+    started = in_state(State.STARTED)
+    suspended = step(
+        started,
+        Reported(State.STARTED, suspended="LINK_SILENT", interrupted_us=5, revision=3),
+        T0 + 9,
+    )
+    assert (suspended.state, suspended.suspended) == (State.STARTED, "LINK_SILENT")
+    assert suspended.states == started.states
+    assert suspended.applied_mw == 1.4
+    resumed = step(suspended, Reported(State.STARTED, interrupted_us=70, revision=4), T0 + 90)
+    assert (resumed.suspended, resumed.interrupted_us) == (None, 70)
+    stale = Reported(State.STARTED, suspended="LINK_SILENT", interrupted_us=5, revision=3)
+    assert step(resumed, stale, T0 + 91) is resumed
+    done = step(suspended, Reported(State.COMPLETED, interrupted_us=100, revision=5), T0 + 99)
+    assert (done.state, done.suspended, done.interrupted_us) == (State.COMPLETED, None, 100)
+
+
+def test_an_older_report_changes_nothing_and_a_repeated_one_neither() -> None:
+    started = in_state(State.STARTED)
+    assert started.revision == 2
+    assert step(started, Reported(State.FAILED, revision=1), T0 + 9) is started
+    assert step(started, Reported(State.STARTED, applied_mw=0.1, revision=2), T0 + 9) is started
+    newer = step(started, Reported(State.STARTED, revision=3), T0 + 9)
+    assert newer == replace(started, revision=3)
+
+
+def test_reports_in_any_order_come_to_the_same() -> None:
+    sent = in_state(State.SENT)
+    late = step(sent, Reported(State.COMPLETED, interrupted_us=7, revision=3), T0 + 9)
+    for revision, state in ((1, State.RECEIVED), (2, State.STARTED)):
+        assert step(late, Reported(state, revision=revision), T0 + 10) is late
+    assert late.revision == 3
+
+
+def test_superseded_names_its_successor() -> None:
+    by_agent = step(
+        in_state(State.STARTED), Reported(State.SUPERSEDED, superseded_by="other"), T0 + 9
+    )
+    assert by_agent.superseded_by == "other"
+    assert step(new(), Superseded("other"), T0 + 9).superseded_by == "other"
+    other = step(in_state(State.STARTED), Reported(State.FAILED, superseded_by="other"), T0 + 9)
+    assert other.superseded_by is None
+
+
+# --- withdrawn ----------------------------------------------------------------------------
+
+
+def test_what_was_never_sent_is_cancelled_at_once() -> None:
+    cancelled = step(new(), CancelWanted("not wanted"), T0 + 9)
+    assert (cancelled.state, cancelled.detail) == (State.CANCELLED, "not wanted")
+
+
+@pytest.mark.parametrize("make", STATES[1:], ids=["lost", "sent", "received", "started"])
+def test_what_may_be_at_the_agent_waits_for_its_word(make: Callable[[], Dispatch]) -> None:
+    before = make()
+    asked = step(before, CancelWanted("first"), T0 + 9)
+    assert (asked.state, asked.cancelling, asked.states) == (before.state, "first", before.states)
+    assert step(asked, CancelWanted("second"), T0 + 10) is asked
+    ended = step(asked, Reported(State.CANCELLED), T0 + 11)
+    assert ended.state is State.CANCELLED
+
+
+@pytest.mark.parametrize("make", STATES[1:3], ids=["lost", "sent"])
+def test_withdrawn_and_then_its_agent_never_had_it(make: Callable[[], Dispatch]) -> None:
+    asked = step(make(), CancelWanted("not wanted"), T0 + 9)
+    ended = step(asked, Forgotten(), T0 + 10)
+    assert (ended.state, ended.detail) == (State.CANCELLED, "not wanted")
