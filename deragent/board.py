@@ -88,13 +88,14 @@ class Board:
         self._refused: dict[int, GrantResult] = {}
         self._wall_us = runtime.wall_us
         self._on_event = on_event
-        self._started_s = trio.current_time()
+        self._started_s = self._heard_s = trio.current_time()
+        self._waiting_for_word: set[Signal] = set()
         self._samples = 0
         self._skipped = 0
         self._dropping = False
 
     def now(self) -> Moment:
-        return Moment(trio.current_time(), self._wall_us())
+        return Moment(trio.current_time(), self._wall_us(), self._heard_s)
 
     @property
     def uptime_ms(self) -> int:
@@ -165,7 +166,19 @@ class Board:
             reason=report.detail,
         )
 
+    def wake_when_heard(self, signal: Signal) -> None:
+        """Sets ``signal`` at the headend's next message."""
+        self._waiting_for_word.add(signal)
+
     # --- for the uplink -----------------------------------------------------------------
+
+    def hear(self) -> None:
+        """A message of the headend arrived: whatever it says, the headend lives."""
+        self._heard_s = trio.current_time()
+        if self._waiting_for_word:
+            waiting, self._waiting_for_word = self._waiting_for_word, set()
+            for signal in waiting:
+                signal.set()
 
     def take_report(self) -> tuple[int, Report] | None:
         """The oldest report not yet taken, with its asset's index."""

@@ -38,7 +38,7 @@ class Controller:
             max(asset.limits.min_mw, device.limits.min_mw),
             min(asset.limits.max_mw, device.limits.max_mw),
         )
-        self._timeline = Timeline(limits, asset.default_mw)
+        self._timeline = Timeline(limits, asset.default_mw, asset.failsafe)
         self._to_tell: Apply | ReturnToDefault | None = None
         self._changed = Signal()
 
@@ -49,11 +49,17 @@ class Controller:
 
     def _step(self, event: orders.Event) -> None:
         self._timeline, effects = setpoints.step(self._timeline, event, self._board.now())
+        if self._timeline.suspended:
+            self._board.wake_when_heard(self._changed)
         for effect in effects:
             if isinstance(effect, Report):
                 self._board.add_report(self._index, effect)
             else:
                 self._to_tell = effect
+
+    def knows(self, dispatch_id: str) -> bool:
+        """Whether the id is one of this asset's, held or ended lately."""
+        return dispatch_id in self._timeline.known
 
     def last_reports(self) -> tuple[Report, ...]:
         """The last report of every dispatch held or ended lately, held ones first."""
@@ -68,7 +74,7 @@ class Controller:
         try:
             while True:
                 if self._to_tell is None:
-                    due = setpoints.next_deadline(self._timeline)
+                    due = setpoints.next_deadline(self._timeline, self._board.now().heard_s)
                     with trio.move_on_at(math.inf if due is None else due):
                         await self._changed.wait()
                     self._step(orders.TimePassed())
@@ -76,7 +82,8 @@ class Controller:
                     command, self._to_tell = self._to_tell, None
                     await self._tell(command)
         finally:
-            if self._timeline.in_force is not None or self._timeline.returning:
+            in_force = self._timeline.in_force
+            if self._timeline.returning or (in_force is not None and in_force.told):
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self._timeline.default_mw)
                 if leaving.cancelled_caught:
@@ -87,8 +94,11 @@ class Controller:
             taken = await self._return_to_default(command.mw)
             self._step(orders.DefaultTaken() if taken else orders.DefaultFailed())
             return
+        deadline_s = trio.current_time() + TELL_TIMEOUT_S
+        if command.end_s is not None:
+            deadline_s = min(deadline_s, command.end_s)
         try:
-            with trio.fail_after(TELL_TIMEOUT_S):
+            with trio.fail_at(deadline_s):
                 told_mw = await self._device.apply(command.mw, command.ramp_mw_per_s)
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"

@@ -5,8 +5,9 @@ generation.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from derproto.der.v1 import DispatchReason, DispatchState
+from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 
 def before(time_s: float, end_s: float | None) -> bool:
@@ -16,12 +17,18 @@ def before(time_s: float, end_s: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, twice."""
+    """Now, twice, and when the headend was last heard."""
 
     mono_s: float
     """Monotonic seconds; what decides."""
     wall_us: int
     """Microseconds since the epoch; what reports say."""
+    heard_s: float
+    """Monotonic seconds of the headend's last message; of the agent's start before one."""
+
+    def wall_us_at(self, mono_s: float) -> int:
+        """The wall time of another monotonic time."""
+        return self.wall_us + round((mono_s - self.mono_s) * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,14 @@ class Order:
     end_s: float | None
     """None: until replaced."""
     ramp_mw_per_s: float | None = None
+    ordered_us: int = 0
+    """When the headend took the order, by its clock; 0 = not known."""
+
+    def outranks(self, newcomer: "Order") -> bool:
+        """Whether it wins over one that arrives after it: priority, then the later order."""
+        if self.priority != newcomer.priority:
+            return self.priority < newcomer.priority
+        return 0 < newcomer.ordered_us < self.ordered_us
 
     def overlaps(self, other: "Order") -> bool:
         """Whether some time belongs to both windows."""
@@ -51,6 +66,54 @@ class Report:
     reason: DispatchReason = DispatchReason.UNSPECIFIED
     applied_mw: float | None = None
     detail: str = ""
+    superseded_by: str = ""
+    """Id of the order that it gave way to."""
+    suspended: Suspension = Suspension.UNSPECIFIED
+    """Why the device does not follow it now, though it is started."""
+    interrupted_us: int = 0
+    """Time of its window, so far, in which the device did not follow it, microseconds."""
+    revision: int = 1
+    """How many reports of this order there were, with this one."""
+
+
+class Phase(StrEnum):
+    """How far the order in force has come with its device."""
+
+    DUE = "due"
+    """Its window has begun, and the device is to be told."""
+    TELLING = "telling"
+    """The device is being told."""
+    PAUSING = "pausing"
+    """The device did not take it, and will be told again."""
+    FOLLOWED = "followed"
+    """The device took it."""
+    SUSPENDED = "suspended"
+    """The headend is silent too long: the device was told its failsafe instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The order whose window it is, and what came of it at the device."""
+
+    dispatch_id: str
+    phase: Phase = Phase.DUE
+    told: bool = False
+    """Whether the device was ever told it; then it may have taken it, answer or not."""
+    attempts: int = 0
+    """How often the device failed to take it, since it was last taken or suspended."""
+    retry_s: float | None = None
+    """When the device is told again, in ``PAUSING``."""
+    complaint: str = ""
+    """What the device last said against it."""
+    away_s: float | None = None
+    """Since when the device does not follow it, for a reason that counts as interruption."""
+    interrupted_s: float = 0.0
+    """How long it did not before that, seconds."""
+
+    def interrupted_us(self, at_s: float) -> int:
+        """All of the interruption up to ``at_s``, microseconds."""
+        away_s = 0.0 if self.away_s is None else max(0.0, at_s - self.away_s)
+        return round((self.interrupted_s + away_s) * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +123,16 @@ class Apply:
     dispatch_id: str
     mw: float
     ramp_mw_per_s: float | None
+    end_s: float | None
+    """When its window ends; the device must not be told it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnToDefault:
-    """Effect: tell the device its default; answer with ``DefaultTaken`` or ``DefaultFailed``."""
+    """Effect: tell the device its default, or its failsafe.
+
+    Answer with ``DefaultTaken`` or ``DefaultFailed``.
+    """
 
     mw: float | None
     """None = release it to its own control."""
@@ -106,17 +174,17 @@ class ApplyFailed:
 
 @dataclass(frozen=True, slots=True)
 class DefaultTaken:
-    """The device took its default."""
+    """The device took its default or failsafe."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultFailed:
-    """The device did not take its default."""
+    """The device did not take its default or failsafe."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """A deadline may be due."""
+    """A deadline may be due, or the headend was heard again."""
 
 
 Event = (

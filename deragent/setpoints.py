@@ -1,17 +1,21 @@
 """The setpoint timeline of one asset: pure decisions. No I/O, no clock, no Trio.
 
-An asset holds orders whose windows do not overlap. At most one is in force: the device was
-told it, or is being told. Where a new order's window overlaps others, the lower priority
-number wins, then the later arrival; a loser ends whole and never resumes. When nothing is
-in force any more, the device is told the asset's default, again and again until it takes
-it. An id is applied once: whatever comes again under it repeats its last report.
+An asset holds orders whose windows do not overlap. At most one is in force: its window has
+begun and not ended. Where a new order's window overlaps others, the lower priority number
+wins, then the later order, then the later arrival; a loser ends whole and never resumes. An
+id is applied once: whatever comes again under it repeats its last report.
+
+The device is told the order in force, again if it does not take it, and at last it has
+failed. When the headend is silent too long, the device is told its failsafe and the order is
+suspended; heard again within the window, it is told the order again. When nothing is in
+force any more, the device is told the asset's default, until it takes it.
 
 ``step`` returns the timeline after an event, and what to do; the reports among the effects
 are already remembered in the timeline. After every event at most one effect speaks to the
 device, and it is the last one. ``next_deadline`` says when ``TimePassed`` is due.
 
 Times are monotonic seconds, as given by whoever runs the timeline; ``Moment`` adds the wall
-time, only to be written into reports.
+time, only to be written into reports, and when the headend was last heard.
 """
 
 import math
@@ -19,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from deragent import failsafe
 from deragent.orders import (
     Applied,
     Apply,
@@ -28,23 +33,30 @@ from deragent.orders import (
     DefaultTaken,
     Effect,
     Event,
+    InForce,
     Moment,
     Order,
+    Phase,
     Report,
     ReturnToDefault,
     SetpointArrived,
     TimePassed,
     before,
 )
-from derproto.base.fleet import Limits
-from derproto.der.v1 import DispatchReason, DispatchState
+from derproto.base.fleet import Failsafe, Limits
+from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 MAX_HELD = 64
 """Orders of one asset that wait or are in force. One more is rejected: TOO_MANY_OPS."""
-MAX_KNOWN = 256
-"""Ids of one asset that are remembered. One more makes it forget the one ended longest ago."""
+MAX_KNOWN = 2048
+"""Ids of one asset that are remembered: a dispatch every 42 s for a day. One more makes it
+forget the one ended longest ago."""
 REMEMBER_S = 24 * 3600.0
 """How long the id of an ended order is remembered, seconds."""
+APPLY_ATTEMPTS = 3
+"""How often a device is told an order that it does not take, before the order has failed."""
+APPLY_RETRY_S = 2.0
+"""Pause before a device is told again an order that it did not take, seconds."""
 DEFAULT_RETRY_S = 5.0
 """Time after which a device that did not take its default is told again, seconds."""
 
@@ -65,16 +77,22 @@ class Timeline:
     limits: Limits
     default_mw: float | None
     """MW; None = the device is released to its own control."""
+    failsafe: Failsafe = field(default_factory=Failsafe)
     held: tuple[Order, ...] = ()
     """Orders that wait or are in force; their windows do not overlap."""
-    in_force: str | None = None
-    """Id of the order that the device was told, or is being told."""
+    in_force: InForce | None = None
+    """The held order whose window it is."""
     returning: bool = False
-    """Whether the device has not yet taken its default after the last order."""
+    """Whether the device has not yet taken its default, or failsafe, after an order."""
     default_due_s: float | None = None
-    """When the device has to be told its default (again); None while it is being told."""
+    """When the device has to be told that (again); None while it is being told."""
     known: Mapping[str, Known] = field(default_factory=lambda: MappingProxyType({}))
-    """By id: of every order held, and of those ended lately."""
+    """By id: of every order held, and of those ended lately, in the order of their end."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether an order waits for the headend to be heard again."""
+        return self.in_force is not None and self.in_force.phase is Phase.SUSPENDED
 
 
 def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple[Effect, ...]]:
@@ -82,8 +100,10 @@ def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple
     turn = _Turn(timeline, now)
     match event:
         case SetpointArrived(order):
+            turn.end_windows()
             turn.take(order)
         case CancelArrived(dispatch_id, reason):
+            turn.end_windows()
             turn.cancel(dispatch_id, reason)
         case Applied(dispatch_id, mw):
             turn.start(dispatch_id, mw)
@@ -96,17 +116,22 @@ def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple
         case TimePassed():
             pass
     turn.end_windows()
-    turn.speak()
+    turn.steer()
     return turn.timeline(), tuple(turn.effects)
 
 
-def next_deadline(timeline: Timeline) -> float | None:
-    """When ``TimePassed`` will change something, monotonic seconds, or None."""
-    due = [order.end_s for order in timeline.held if order.end_s is not None]
-    due += [o.start_s for o in timeline.held if o.dispatch_id != timeline.in_force]
-    if timeline.default_due_s is not None:
-        due.append(timeline.default_due_s)
-    return min(due, default=None)
+def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
+    """When ``TimePassed`` will change something, monotonic seconds, or None.
+
+    ``heard_s`` is when the headend was last heard; it may be later by then.
+    """
+    force = timeline.in_force
+    due = [order.end_s for order in timeline.held]
+    due += [o.start_s for o in timeline.held if force is None or o.dispatch_id != force.dispatch_id]
+    due.append(timeline.default_due_s)
+    if force is not None and force.phase is not Phase.SUSPENDED:
+        due += [force.retry_s, failsafe.due_s(timeline.failsafe, heard_s)]
+    return min((at_s for at_s in due if at_s is not None), default=None)
 
 
 def last_reports(timeline: Timeline, now: Moment) -> tuple[Report, ...]:
@@ -132,7 +157,7 @@ class _Turn:
         self._now = now
         self.effects: list[Effect] = []
         self._held = {order.dispatch_id: order for order in timeline.held}
-        self._in_force = timeline.in_force
+        self._force = timeline.in_force
         self._known = dict(timeline.known)
         self._returning = timeline.returning
         self._default_due_s = timeline.default_due_s
@@ -141,18 +166,19 @@ class _Turn:
         return replace(
             self._was,
             held=tuple(self._held.values()),
-            in_force=self._in_force,
+            in_force=self._force,
             returning=self._returning,
             default_due_s=self._default_due_s,
             known=MappingProxyType(self._known),
         )
 
+    # --- orders -------------------------------------------------------------------------
+
     def take(self, order: Order) -> None:
-        self._forget()
         dispatch_id = order.dispatch_id
-        if dispatch_id in self._known:
-            self.effects.append(self._known[dispatch_id].report)
-        elif not math.isfinite(order.mw) or order.mw not in self._was.limits:
+        if self._repeat(dispatch_id):
+            return
+        if not math.isfinite(order.mw) or order.mw not in self._was.limits:
             limits = self._was.limits
             self._end(
                 dispatch_id,
@@ -167,66 +193,156 @@ class _Turn:
 
     def _contend(self, order: Order) -> None:
         rivals = [held for held in self._held.values() if held.overlaps(order)]
-        stronger = next((r for r in rivals if r.priority < order.priority), None)
+        stronger = next((rival for rival in rivals if rival.outranks(order)), None)
         if stronger is not None:
-            detail = f"gave way to {stronger.dispatch_id}"
-            self._end(order.dispatch_id, _S.SUPERSEDED, detail=detail)
+            self._supersede(order.dispatch_id, stronger.dispatch_id)
         elif len(self._held) - len(rivals) >= MAX_HELD:
             detail = f"{MAX_HELD} orders of this asset are held"
             self._end(order.dispatch_id, _S.REJECTED, _R.TOO_MANY_OPS, detail)
         else:
             for rival in rivals:
-                detail = f"gave way to {order.dispatch_id}"
-                self._end(rival.dispatch_id, _S.SUPERSEDED, detail=detail)
+                self._supersede(rival.dispatch_id, order.dispatch_id)
             self._held[order.dispatch_id] = order
             self._report(Report(order.dispatch_id, _S.RECEIVED, self._now.wall_us))
 
+    def _supersede(self, loser_id: str, winner_id: str) -> None:
+        detail = f"gave way to {winner_id}"
+        self._end(loser_id, _S.SUPERSEDED, detail=detail, superseded_by=winner_id)
+
     def cancel(self, dispatch_id: str, reason: str) -> None:
-        if dispatch_id in self._held:
+        """Also of an id never heard of: its setpoint may come later, and must do nothing."""
+        if dispatch_id in self._held or not self._repeat(dispatch_id):
             self._end(dispatch_id, _S.CANCELLED, detail=reason)
-        elif dispatch_id in self._known:
-            self.effects.append(self._known[dispatch_id].report)
+
+    def _repeat(self, dispatch_id: str) -> bool:
+        """Reports again what is known of an id; tells whether anything is."""
+        self._forget()
+        known = self._known.get(dispatch_id)
+        if known is not None:
+            self.effects.append(known.report)
+        return known is not None
+
+    def end_windows(self) -> None:
+        now_s, force = self._now.mono_s, self._force
+        for order in [o for o in self._held.values() if not before(now_s, o.end_s)]:
+            dispatch_id, at_s = order.dispatch_id, order.end_s
+            if self._known[dispatch_id].report.state is _S.STARTED:
+                self._end(dispatch_id, _S.COMPLETED, at_s=at_s)
+            elif force is not None and force.told and force.dispatch_id == dispatch_id:
+                detail = force.complaint or "the device did not answer within the window"
+                self._end(dispatch_id, _S.FAILED, _R.HARDWARE_ERROR, detail, at_s=at_s)
+            else:
+                self._end(dispatch_id, _S.EXPIRED, detail="its window passed unused", at_s=at_s)
+
+    # --- the device's answers -----------------------------------------------------------
 
     def start(self, dispatch_id: str, mw: float) -> None:
-        if dispatch_id == self._in_force:
-            self._report(Report(dispatch_id, _S.STARTED, self._now.wall_us, applied_mw=mw))
+        force = self._force
+        if force is None or force.dispatch_id != dispatch_id:
+            return
+        was = self._known[dispatch_id].report
+        report = Report(
+            dispatch_id,
+            _S.STARTED,
+            self._now.wall_us,
+            applied_mw=mw,
+            interrupted_us=force.interrupted_us(self._now.mono_s),
+        )
+        if force.phase is not Phase.SUSPENDED:
+            interrupted_s = report.interrupted_us / 1e6
+            self._force = InForce(
+                dispatch_id, Phase.FOLLOWED, told=True, interrupted_s=interrupted_s
+            )
+        elif was.state is _S.STARTED:
+            return
+        else:
+            # It took it just before it is told its failsafe.
+            report = replace(report, suspended=Suspension.LINK_SILENT)
+        if report != replace(was, ts_us=report.ts_us, revision=report.revision):
+            self._report(report)
 
     def fail(self, dispatch_id: str, detail: str) -> None:
-        if dispatch_id == self._in_force:
+        force = self._force
+        if force is None or force.dispatch_id != dispatch_id or force.phase is not Phase.TELLING:
+            return
+        if force.attempts + 1 >= APPLY_ATTEMPTS:
             self._end(dispatch_id, _S.FAILED, _R.HARDWARE_ERROR, detail)
+            return
+        self._force = replace(
+            force,
+            phase=Phase.PAUSING,
+            attempts=force.attempts + 1,
+            retry_s=self._now.mono_s + APPLY_RETRY_S,
+            complaint=detail,
+        )
 
     def settle(self) -> None:
-        if self._in_force is None:
+        if not self._steered():
             self._returning, self._default_due_s = False, None
 
     def retry_default(self) -> None:
-        if self._in_force is None:
-            self._default_due_s = self._now.mono_s + DEFAULT_RETRY_S
+        if not self._steered():
+            self._returning, self._default_due_s = True, self._now.mono_s + DEFAULT_RETRY_S
 
-    def end_windows(self) -> None:
-        now_s = self._now.mono_s
-        for order in [o for o in self._held.values() if not before(now_s, o.end_s)]:
-            if self._known[order.dispatch_id].report.state is _S.STARTED:
-                self._end(order.dispatch_id, _S.COMPLETED)
-            elif order.dispatch_id == self._in_force:
-                detail = "the device did not answer within the window"
-                self._end(order.dispatch_id, _S.FAILED, _R.HARDWARE_ERROR, detail)
-            else:
-                self._end(order.dispatch_id, _S.EXPIRED, detail="its window passed unused")
+    # --- what the device is told --------------------------------------------------------
 
-    def speak(self) -> None:
+    def steer(self) -> None:
         """What the device has to be told now, if anything."""
         now_s = self._now.mono_s
-        if self._in_force is not None:
-            return
-        due = next((o for o in self._held.values() if o.start_s <= now_s), None)
-        if due is not None:
-            self._in_force = due.dispatch_id
-            self._returning, self._default_due_s = False, None
-            self.effects.append(Apply(due.dispatch_id, due.mw, due.ramp_mw_per_s))
-        elif self._default_due_s is not None and self._default_due_s <= now_s:
+        if self._force is None:
+            due = next((o for o in self._held.values() if o.start_s <= now_s), None)
+            self._force = None if due is None else InForce(due.dispatch_id)
+        if self._force is not None:
+            self._pursue(self._force)
+        if self._default_due_s is not None and self._default_due_s <= now_s:
             self._default_due_s = None
-            self.effects.append(ReturnToDefault(self._was.default_mw))
+            self.effects.append(ReturnToDefault(self._resting_mw()))
+
+    def _pursue(self, force: InForce) -> None:
+        silent = failsafe.is_due(self._was.failsafe, self._now.heard_s, self._now.mono_s)
+        match force.phase:
+            case Phase.SUSPENDED if silent:
+                pass
+            case _ if silent:
+                self._suspend(force)
+            case Phase.DUE | Phase.SUSPENDED:
+                self._tell(force)
+            case Phase.PAUSING if force.retry_s is not None and force.retry_s <= self._now.mono_s:
+                self._tell(force)
+
+    def _tell(self, force: InForce) -> None:
+        self._force = replace(force, phase=Phase.TELLING, told=True, retry_s=None)
+        self._returning, self._default_due_s = False, None
+        order = self._held[force.dispatch_id]
+        self.effects.append(Apply(order.dispatch_id, order.mw, order.ramp_mw_per_s, order.end_s))
+
+    def _suspend(self, force: InForce) -> None:
+        now_s = self._now.mono_s
+        force = InForce(
+            force.dispatch_id,
+            Phase.SUSPENDED,
+            force.told,
+            complaint=force.complaint,
+            away_s=now_s if force.away_s is None else force.away_s,
+            interrupted_s=force.interrupted_s,
+        )
+        self._force = force
+        if force.told:
+            self._returning, self._default_due_s = True, now_s
+        was = self._known[force.dispatch_id].report
+        if was.state is _S.STARTED:
+            report = replace(was, ts_us=self._now.wall_us, suspended=Suspension.LINK_SILENT)
+            self._report(replace(report, interrupted_us=force.interrupted_us(now_s)))
+
+    def _steered(self) -> bool:
+        return self._force is not None and self._force.phase is not Phase.SUSPENDED
+
+    def _resting_mw(self) -> float | None:
+        if self._force is None:
+            return self._was.default_mw
+        return failsafe.retreat_mw(self._was.failsafe, self._was.default_mw)
+
+    # --- what is remembered -------------------------------------------------------------
 
     def _end(
         self,
@@ -234,25 +350,56 @@ class _Turn:
         state: DispatchState,
         reason: DispatchReason = _R.UNSPECIFIED,
         detail: str = "",
+        *,
+        superseded_by: str = "",
+        at_s: float | None = None,
     ) -> None:
-        self._held.pop(dispatch_id, None)
-        if dispatch_id == self._in_force:
-            self._in_force = None
-            self._returning, self._default_due_s = True, self._now.mono_s
+        """``at_s`` is when it ended, if that was before now."""
+        at_s = self._now.mono_s if at_s is None else at_s
         known = self._known.pop(dispatch_id, None)
-        applied_mw = None if known is None else known.report.applied_mw
-        report = Report(dispatch_id, state, self._now.wall_us, reason, applied_mw, detail)
+        was = Report(dispatch_id, state, 0, revision=0) if known is None else known.report
+        interrupted_us, force = was.interrupted_us, self._force
+        if force is not None and force.dispatch_id == dispatch_id:
+            interrupted_us = force.interrupted_us(at_s)
+            self._leave(force)
+        self._held.pop(dispatch_id, None)
+        report = Report(
+            dispatch_id,
+            state,
+            self._now.wall_us_at(at_s),
+            reason,
+            was.applied_mw,
+            detail,
+            superseded_by,
+            interrupted_us=interrupted_us,
+            revision=was.revision + 1,
+        )
         self._known[dispatch_id] = Known(report, self._now.mono_s)
         self.effects.append(report)
 
+    def _leave(self, force: InForce) -> None:
+        """No order is in force any more; a device that is elsewhere goes to its default."""
+        retreated_mw, self._force = self._resting_mw(), None
+        if force.phase is Phase.SUSPENDED:
+            elsewhere = self._returning or retreated_mw != self._was.default_mw
+        else:
+            elsewhere = force.told
+        if elsewhere:
+            self._returning, self._default_due_s = True, self._now.mono_s
+
     def _report(self, report: Report) -> None:
-        self._known[report.dispatch_id] = Known(report)
-        self.effects.append(report)
+        known = self._known.get(report.dispatch_id)
+        revision = 1 if known is None else known.report.revision + 1
+        self._known[report.dispatch_id] = Known(replace(report, revision=revision))
+        self.effects.append(self._known[report.dispatch_id].report)
 
     def _forget(self) -> None:
         """Makes room for one more id. Ended ids stand in the order of their end."""
-        ended = [key for key, known in self._known.items() if known.ended_s is not None]
-        stale = [key for key in ended if not _fresh(self._known[key], self._now)]
-        surplus = max(0, len(self._known) + 1 - MAX_KNOWN)
-        for key in ended[: max(len(stale), surplus)]:
+        surplus = len(self._known) + 1 - MAX_KNOWN
+        for key, known in list(self._known.items()):
+            if known.ended_s is None:
+                continue
+            if surplus <= 0 and _fresh(known, self._now):
+                break
             del self._known[key]
+            surplus -= 1

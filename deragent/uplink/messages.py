@@ -63,6 +63,10 @@ def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
         applied_mw=report.applied_mw,
         ts_us=report.ts_us,
         detail=report.detail[:256],
+        superseded_by=report.superseded_by,
+        suspended=report.suspended,
+        interrupted_us=report.interrupted_us,
+        revision=report.revision,
     )
 
 
@@ -78,6 +82,7 @@ def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> Order:
         end_s=None if remaining_us is None else sent_s + remaining_us / 1e6,
         # A rate that is not above 0 is none.
         ramp_mw_per_s=ramp if ramp is not None and ramp > 0 else None,
+        ordered_us=setpoint.ordered_us,
     )
 
 

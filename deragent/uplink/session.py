@@ -140,7 +140,8 @@ class Session:
             raise NoWelcome(self._outcome.reason)
         if message.welcome is None:
             raise NoWelcome("the headend's first message is not Welcome")
-        self._heard_s = self._outcome.welcomed_s = trio.current_time()
+        self._heard()
+        self._outcome.welcomed_s = self._heard_s
         return message.welcome
 
     def _last_reports(self) -> list[v1.DispatchReport]:
@@ -164,13 +165,17 @@ class Session:
 
     # --- in -----------------------------------------------------------------------------
 
+    def _heard(self) -> None:
+        self._heard_s = trio.current_time()
+        self._board.hear()
+
     async def _receive(self) -> v1.HeadendMessage | None:
         message: v1.HeadendMessage | None = await self._stream.recv_message()
         return message
 
     async def _receive_messages(self, clock: SessionClock) -> None:
         while (message := await self._receive()) is not None:
-            self._heard_s = trio.current_time()
+            self._heard()
             if message.setpoint is not None:
                 clock.heard(message.setpoint.sent_at_session_us, self._heard_s)
                 self._take_setpoint(message.setpoint, clock)
@@ -179,10 +184,7 @@ class Session:
             elif message.telemetry_ack is not None:
                 self._take_ack(message.telemetry_ack)
             elif message.cancel is not None:
-                event = CancelArrived(message.cancel.dispatch_id, message.cancel.reason)
-                # A Cancel names no asset; a timeline ignores an id that it does not know.
-                for controller in self._controllers:
-                    controller.handle(event)
+                self._take_cancel(message.cancel)
             elif message.goodbye is not None:
                 self._take_goodbye(message.goodbye)
                 return
@@ -199,6 +201,16 @@ class Session:
             return
         order = read_setpoint(setpoint, clock)
         self._controllers[setpoint.asset_index].handle(SetpointArrived(order))
+
+    def _take_cancel(self, cancel: v1.Cancel) -> None:
+        event = CancelArrived(cancel.dispatch_id, cancel.reason)
+        knowing = [c for c in self._controllers if c.knows(cancel.dispatch_id)]
+        if not knowing and cancel.asset_index < len(self._controllers):
+            knowing = [self._controllers[cancel.asset_index]]
+        for controller in knowing:
+            controller.handle(event)
+        if not knowing:
+            self._board.counts.ignored_messages += 1
 
     def _take_ack(self, ack: v1.TelemetryAck) -> None:
         if ack.boot_id != self._board.boot_id:

@@ -10,9 +10,10 @@ from trio.testing import MockClock
 from deragent.board import AgentStatistics, Board
 from deragent.daemon import run_agent
 from deragent.events import AgentEvent, EventKind
+from derproto.base.fleet import Failsafe
 from derproto.base.runtime import virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.stream.agent.fakes import START_US, FakeDevices, FakeHeadend, plan
+from tests.stream.agent.fakes import AFTER_A_MINUTE, START_US, FakeDevices, FakeHeadend, plan
 
 
 @dataclass
@@ -34,12 +35,13 @@ class Bench:
         outbox_rows: int = 10_000,
         seed: int = 1,
         default_mw: float | None = 0.0,
+        failsafe: Failsafe = AFTER_A_MINUTE,
     ) -> None:
         """Starts an agent with so many batteries."""
 
         async def run(task_status: trio.TaskStatus[Board]) -> None:
             await run_agent(
-                plan(assets, default_mw=default_mw),
+                plan(assets, default_mw=default_mw, failsafe=failsafe),
                 runtime=virtual_runtime(START_US),
                 dial=lambda: self.network.connect("headend"),
                 rng=random.Random(seed),

@@ -8,7 +8,7 @@ import trio
 
 from deragent.config import AgentPlan
 from deragent.devices import DeviceError, Measurement
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
 from derproto.base.runtime import Runtime
 from derproto.der import v1
 from derproto.service import SESSION, MessageCodec
@@ -19,7 +19,15 @@ START_US = 1_767_268_800_000_000
 """2026-01-01T12:00:00Z."""
 
 
-def asset(number: int, *, default_mw: float | None = 0.0) -> Asset:
+AFTER_A_MINUTE = Failsafe()
+"""An asset's failsafe unless its file says otherwise."""
+HOLD = Failsafe(after_s=0.0)
+"""However long the headend is silent."""
+
+
+def asset(
+    number: int, *, default_mw: float | None = 0.0, failsafe: Failsafe = AFTER_A_MINUTE
+) -> Asset:
     """A battery of 2 MW."""
     return Asset(
         id=f"00000000-0000-4000-8000-{number:012d}",
@@ -29,13 +37,16 @@ def asset(number: int, *, default_mw: float | None = 0.0) -> Asset:
         rated_mw=2.0,
         limits=Limits(-2.0, 2.0),
         default_mw=default_mw,
+        failsafe=failsafe,
         energy_mwh=4.0,
     )
 
 
-def plan(assets: int = 1, *, default_mw: float | None = 0.0) -> AgentPlan:
+def plan(
+    assets: int = 1, *, default_mw: float | None = 0.0, failsafe: Failsafe = AFTER_A_MINUTE
+) -> AgentPlan:
     """An agent with that many batteries."""
-    batteries = tuple(asset(n, default_mw=default_mw) for n in range(assets))
+    batteries = tuple(asset(n, default_mw=default_mw, failsafe=failsafe) for n in range(assets))
     return AgentPlan("agent-1", None, batteries)
 
 

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from deragent.events import EventKind
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
+from tests.stream.agent.fakes import HOLD
 
 RECEIVED = v1.DispatchState.RECEIVED
 STARTED = v1.DispatchState.STARTED
@@ -56,7 +57,7 @@ async def test_an_order_without_end_holds_until_cancelled(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.slow_down()
-    await bench.start_agent()
+    await bench.start_agent(failsafe=HOLD)
     session = await bench.headend.wait_session(1)
     await session.order("d1", -1.0)
     await trio.sleep(80_000)
@@ -133,10 +134,11 @@ async def test_a_device_error_fails_the_dispatch_and_the_default_is_retried(
     assert report.reason is v1.DispatchReason.HARDWARE_ERROR
     assert report.detail == "no answer on the bus"
     assert report.applied_mw is None
+    assert trio.current_time() == 4
     await trio.sleep(12)
     bench.devices[0].broken = False
     await trio.sleep(60)
-    assert bench.devices[0].told == [(15, 0.0)]
+    assert bench.devices[0].told == [(19, 0.0)]
 
 
 async def test_a_device_that_hangs_fails_in_time_and_holds_up_no_report(
@@ -187,7 +189,7 @@ async def test_a_window_ends_while_the_headend_is_away(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.slow_down()
-    await bench.start_agent()
+    await bench.start_agent(failsafe=HOLD)
     session = await bench.headend.wait_session(1)
     await session.order("held", 1.0, seconds=1000)
     await bench.headend.wait_states(RECEIVED, STARTED)

@@ -1,5 +1,6 @@
 """The setpoint timeline: scenarios as tables, and what must hold in all of them."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,55 +15,24 @@ from deragent.orders import (
     CancelArrived,
     DefaultFailed,
     DefaultTaken,
-    Effect,
     Event,
-    Moment,
     Order,
     Report,
-    ReturnToDefault,
     SetpointArrived,
     TimePassed,
 )
-from deragent.setpoints import Timeline, last_reports, next_deadline, step
-from derproto.base.fleet import Limits
+from deragent.setpoints import last_reports, next_deadline, step
 from derproto.der.v1 import DispatchReason, DispatchState
-
-IDLE = Timeline(Limits(-2.0, 2.0), default_mw=0.25)
-
-
-def order(
-    dispatch_id: str,
-    mw: float = 1.0,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    priority: int = 128,
-) -> Order:
-    return Order(dispatch_id, mw, priority, start_s, end_s)
-
-
-def words(effect: Effect) -> str:
-    """An effect as the tables write it."""
-    match effect:
-        case Report(dispatch_id, state):
-            assert state.name is not None
-            return f"{dispatch_id} {state.name.lower()}"
-        case Apply(dispatch_id, mw):
-            return f"tell {dispatch_id} {mw:g}"
-        case ReturnToDefault(mw):
-            return f"default {mw:g}"
+from tests.unit.agent.timelines import IDLE, arrive, moment, words
 
 
 def play(*moves: tuple[float, Event]) -> list[list[str]]:
     """The effects of each event, in words."""
     timeline, told = IDLE, []
     for at_s, event in moves:
-        timeline, effects = step(timeline, event, Moment(at_s, round(at_s * 1e6)))
+        timeline, effects = step(timeline, event, moment(at_s))
         told.append([words(effect) for effect in effects])
     return told
-
-
-def arrive(*args: object, **kwargs: object) -> SetpointArrived:
-    return SetpointArrived(order(*args, **kwargs))  # type: ignore[arg-type]
 
 
 SCENARIOS: dict[str, list[tuple[float, Event, list[str]]]] = {
@@ -127,21 +97,61 @@ SCENARIOS: dict[str, list[tuple[float, Event, list[str]]]] = {
     ],
     "out of range": [(0, arrive("a", 2.5), ["a rejected"])],
     "not a number": [(0, arrive("a", float("nan")), ["a rejected"])],
-    "the device fails": [
+    "the device takes it at the second try": [
         (0, arrive("a"), ["a received", "tell a 1"]),
-        (1, ApplyFailed("a", "bus"), ["a failed", "default 0.25"]),
-        (1, DefaultFailed(), []),
-        (5.9, TimePassed(), []),
-        (6, TimePassed(), ["default 0.25"]),
-        (6, DefaultTaken(), []),
+        (1, ApplyFailed("a", "bus"), []),
+        (2.9, TimePassed(), []),
+        (3, TimePassed(), ["tell a 1"]),
+        (3, Applied("a", 1.0), ["a started"]),
         (600, TimePassed(), []),
     ],
-    "a new order ends the retries": [
+    "the device fails three times": [
         (0, arrive("a"), ["a received", "tell a 1"]),
-        (1, ApplyFailed("a", "bus"), ["a failed", "default 0.25"]),
+        (0, ApplyFailed("a", "bus"), []),
+        (2, TimePassed(), ["tell a 1"]),
+        (2, ApplyFailed("a", "bus"), []),
+        (4, TimePassed(), ["tell a 1"]),
+        (4, ApplyFailed("a", "bus"), ["a failed", "default 0.25"]),
+        (4, DefaultFailed(), []),
+        (8.9, TimePassed(), []),
+        (9, TimePassed(), ["default 0.25"]),
+        (9, DefaultTaken(), []),
+        (600, TimePassed(), []),
+    ],
+    "the device fails until the window ends": [
+        (0, arrive("a", end_s=3), ["a received", "tell a 1"]),
+        (2, ApplyFailed("a", "bus"), []),
+        (3, TimePassed(), ["a failed", "default 0.25"]),
+    ],
+    "a new order ends the tries": [
+        (0, arrive("a"), ["a received", "tell a 1"]),
+        (1, ApplyFailed("a", "bus"), []),
+        (2, arrive("b"), ["a superseded", "b received", "tell b 1"]),
+        (2, Applied("b", 1.0), ["b started"]),
+        (10, TimePassed(), []),
+    ],
+    "a new order ends the tries at the default": [
+        (0, arrive("a"), ["a received", "tell a 1"]),
+        (1, CancelArrived("a"), ["a cancelled", "default 0.25"]),
         (1, DefaultFailed(), []),
         (2, arrive("b"), ["b received", "tell b 1"]),
+        (2, Applied("b", 1.0), ["b started"]),
         (10, TimePassed(), []),
+    ],
+    "an older order that comes late gives way": [
+        (0, arrive("a", ordered_us=20), ["a received", "tell a 1"]),
+        (5, arrive("b", ordered_us=10), ["b superseded"]),
+        (5, arrive("c", ordered_us=10, priority=1), ["a superseded", "c received", "tell c 1"]),
+    ],
+    "one that does not say when it was ordered is the later": [
+        (0, arrive("a", ordered_us=20), ["a received", "tell a 1"]),
+        (5, arrive("b"), ["a superseded", "b received", "tell b 1"]),
+        (6, arrive("c", ordered_us=10), ["b superseded", "c received", "tell c 1"]),
+    ],
+    "an order after a window that nobody has ended yet": [
+        (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
+        (0, Applied("a", 1.0), ["a started"]),
+        (61, arrive("b", start_s=59), ["a completed", "b received", "tell b 1"]),
     ],
     "an answer for an order that gave way": [
         (0, arrive("a"), ["a received", "tell a 1"]),
@@ -155,7 +165,17 @@ SCENARIOS: dict[str, list[tuple[float, Event, list[str]]]] = {
         (0, Applied("a", 1.0), ["a started"]),
         (5, CancelArrived("a"), ["a cancelled", "default 0.25"]),
         (6, CancelArrived("a"), ["a cancelled"]),
-        (6, CancelArrived("never heard of"), []),
+    ],
+    "cancelled before it was heard of": [
+        (0, CancelArrived("a"), ["a cancelled"]),
+        (1, CancelArrived("a"), ["a cancelled"]),
+        (2, arrive("a"), ["a cancelled"]),
+        (3, TimePassed(), []),
+    ],
+    "cancelled after its end": [
+        (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
+        (0, Applied("a", 1.0), ["a started"]),
+        (61, CancelArrived("a"), ["a completed", "a completed", "default 0.25"]),
     ],
     "cancelled before its start": [
         (0, arrive("a", start_s=10), ["a received"]),
@@ -180,17 +200,44 @@ def test_scenario(name: str) -> None:
     assert told == [expected for _, _, expected in moves]
 
 
+def test_reports_count_up_and_name_the_winner() -> None:
+    timeline, effects = step(IDLE, arrive("a", end_s=60), moment(0))
+    revisions = [e.revision for e in effects if isinstance(e, Report)]
+    timeline, effects = step(timeline, Applied("a", 1.0), moment(0))
+    revisions += [e.revision for e in effects if isinstance(e, Report)]
+    # A repeated report is the same report.
+    timeline, effects = step(timeline, arrive("a", end_s=60), moment(1))
+    revisions += [e.revision for e in effects if isinstance(e, Report)]
+    _, effects = step(timeline, arrive("b"), moment(2))
+    lost = effects[0]
+    assert isinstance(lost, Report)
+    assert (revisions, lost.revision, lost.superseded_by) == ([1, 2, 2], 3, "b")
+    tombstone = step(IDLE, CancelArrived("c", "as asked"), moment(0))[1][0]
+    assert isinstance(tombstone, Report)
+    assert (tombstone.revision, tombstone.detail) == (1, "as asked")
+
+
+def test_an_end_is_dated_when_the_window_ended() -> None:
+    timeline, _ = step(IDLE, arrive("a", end_s=60), moment(0))
+    timeline, _ = step(timeline, Applied("a", 1.0), moment(0))
+    _, effects = step(timeline, TimePassed(), moment(75))
+    assert isinstance(effects[0], Report)
+    assert effects[0].ts_us == 60_000_000
+
+
 def test_reports_carry_reason_and_what_was_applied() -> None:
-    timeline, _ = step(IDLE, arrive("a", end_s=60), Moment(0, 0))
-    timeline, _ = step(timeline, Applied("a", 0.9), Moment(1, 1_000_000))
-    _, effects = step(timeline, TimePassed(), Moment(60, 60_000_000))
-    assert effects[0] == Report("a", DispatchState.COMPLETED, 60_000_000, applied_mw=0.9)
-    _, effects = step(IDLE, arrive("a", -3.0), Moment(0, 7))
+    timeline, _ = step(IDLE, arrive("a", end_s=60), moment(0))
+    timeline, _ = step(timeline, Applied("a", 0.9), moment(1))
+    _, effects = step(timeline, TimePassed(), moment(60))
+    assert effects[0] == Report(
+        "a", DispatchState.COMPLETED, 60_000_000, applied_mw=0.9, revision=3
+    )
+    _, effects = step(IDLE, arrive("a", -3.0), moment(7))
     assert effects == (
         Report(
             "a",
             DispatchState.REJECTED,
-            7,
+            7_000_000,
             DispatchReason.OUT_OF_RANGE,
             detail="-3 MW is not within -2..2 MW",
         ),
@@ -201,23 +248,23 @@ def test_more_orders_than_can_be_held_are_rejected() -> None:
     timeline = IDLE
     for number in range(setpoints.MAX_HELD):
         event = arrive(f"d{number}", start_s=100 + number, end_s=101 + number)
-        timeline, effects = step(timeline, event, Moment(0, 0))
+        timeline, effects = step(timeline, event, moment(0))
         assert words(effects[0]).endswith("received")
-    after, effects = step(timeline, arrive("more", start_s=500, end_s=501), Moment(0, 0))
+    after, effects = step(timeline, arrive("more", start_s=500, end_s=501), moment(0))
     assert isinstance(effects[0], Report)
     assert effects[0].reason is DispatchReason.TOO_MANY_OPS
     assert len(after.held) == setpoints.MAX_HELD
     # One that replaces a held order needs no room of its own.
-    _, effects = step(after, arrive("instead", start_s=100, end_s=101), Moment(0, 0))
+    _, effects = step(after, arrive("instead", start_s=100, end_s=101), moment(0))
     assert [words(e) for e in effects] == ["d0 superseded", "instead received"]
 
 
 def test_memory_of_ids_is_bounded_and_keeps_what_is_held() -> None:
-    timeline, _ = step(IDLE, arrive("held", start_s=1e6), Moment(0, 0))
+    timeline, _ = step(IDLE, arrive("held", start_s=1e6), moment(0))
     for number in range(3 * setpoints.MAX_KNOWN):
-        timeline, _ = step(timeline, arrive(f"d{number}", 9.0), Moment(1 + number, 0))
+        timeline, _ = step(timeline, arrive(f"d{number}", 9.0), moment(1 + number))
     assert len(timeline.known) == setpoints.MAX_KNOWN
-    reports = last_reports(timeline, Moment(1000, 0))
+    reports = last_reports(timeline, moment(1000))
     assert reports[0].dispatch_id == "held"
     assert reports[-1].dispatch_id == f"d{3 * setpoints.MAX_KNOWN - 1}"
 
@@ -254,7 +301,7 @@ def test_what_holds_in_every_life(moves: list[tuple[float, Event, bool]]) -> Non
         now_s += wait_s
         queue: list[Event] = [event]
         while queue:
-            now = Moment(now_s, round(now_s * 1e6))
+            now = moment(now_s)
             timeline, effects = step(timeline, queue.pop(), now)
             commands = [e for e in effects if not isinstance(e, Report)]
             assert len(commands) <= 1
@@ -279,21 +326,21 @@ def test_what_holds_in_every_life(moves: list[tuple[float, Event, bool]]) -> Non
             assert {o.dispatch_id for o in windows} == {
                 i for i, known in timeline.known.items() if known.ended_s is None
             }
-            due = next_deadline(timeline)
+            due = next_deadline(timeline, math.inf)
             assert due is None or due > now_s or timeline.default_due_s is not None
     # Nothing lasts a day here, so no id may have been applied twice.
-    assert all(count == 1 for count in started.values())
+    assert all(count <= setpoints.APPLY_ATTEMPTS for count in started.values())
 
 
 def test_the_default_is_owed_until_it_is_taken() -> None:
-    timeline, _ = step(IDLE, arrive("a"), Moment(0, 0))
+    timeline, _ = step(IDLE, arrive("a"), moment(0))
     assert not timeline.returning
-    timeline, _ = step(timeline, CancelArrived("a"), Moment(1, 0))
+    timeline, _ = step(timeline, CancelArrived("a"), moment(1))
     assert timeline.returning
-    timeline, _ = step(timeline, DefaultFailed(), Moment(1, 0))
+    timeline, _ = step(timeline, DefaultFailed(), moment(1))
     assert timeline.returning
-    assert next_deadline(timeline) == 1 + setpoints.DEFAULT_RETRY_S
-    timeline, _ = step(timeline, DefaultTaken(), Moment(2, 0))
+    assert next_deadline(timeline, math.inf) == 1 + setpoints.DEFAULT_RETRY_S
+    timeline, _ = step(timeline, DefaultTaken(), moment(2))
     assert not timeline.returning
-    assert next_deadline(timeline) is None
+    assert next_deadline(timeline, math.inf) is None
     assert replace(timeline, known={}) == replace(IDLE, known={})

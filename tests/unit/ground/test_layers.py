@@ -18,6 +18,7 @@ DECISIONS = {
     "deragent.devices.command",
     "deragent.devices.physics",
     "deragent.events",
+    "deragent.failsafe",
     "deragent.orders",
     "deragent.outbox",
     "deragent.setpoints",
