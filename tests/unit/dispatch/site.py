@@ -1,0 +1,52 @@
+"""A site of four equal batteries, and an order for it."""
+
+from dataclasses import replace
+
+from derhead.dispatch.allocation import Candidate
+from derhead.dispatch.groups import DispatchGroup
+from derhead.dispatch.lifecycle import Dispatch, State, StateChange
+from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
+
+S = 1_000_000
+T0 = 1_800_000_000 * S
+NAMES = ("a", "b", "c", "d")
+
+GROUP = DispatchGroup("g", "site", 2.0, T0, T0, 600 * S)
+
+
+def battery(name: str, after_s: float = 10.0) -> Asset:
+    limits = Limits(-1.0, 1.0)
+    failsafe = Failsafe(after_s)
+    return Asset(name, name, "site", AssetKind.BATTERY, 1.0, limits, failsafe=failsafe)
+
+
+ASSETS = {name: battery(name) for name in NAMES}
+
+
+def candidate(name: str, *, online: bool = True) -> Candidate:
+    return Candidate(ASSETS[name], online, p_mw=0.0, soc=0.5)
+
+
+def part(
+    asset: str, *states: State, mw: float = 0.5, at_s: float = 0.0, **changes: object
+) -> Dispatch:
+    """A part of the group that came to each state a tenth of a second after the one before."""
+    lines = tuple(
+        StateChange(state, T0 + round((at_s + n / 10) * S))
+        for n, state in enumerate((State.PENDING, *states))
+    )
+    dispatch = Dispatch(
+        id=f"{asset}@{at_s:g}",
+        asset_id=asset,
+        mw=mw,
+        created_us=T0 + round(at_s * S),
+        start_us=T0 + round(at_s * S),
+        duration_us=600 * S,
+        group_id="g",
+        state=lines[-1].state,
+        states=lines,
+    )
+    return replace(dispatch, **changes)  # type: ignore[arg-type]
+
+
+RUNNING = (State.SENT, State.RECEIVED, State.STARTED)

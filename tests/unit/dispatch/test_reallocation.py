@@ -1,0 +1,171 @@
+"""What the others take over."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from derhead.dispatch.allocation import Candidate
+from derhead.dispatch.groups import DispatchGroup
+from derhead.dispatch.lifecycle import Dispatch, State
+from derhead.dispatch.order import Order
+from derhead.dispatch.reallocation import (
+    Reallocation,
+    grace_us,
+    lost_assets,
+    next_loss_us,
+    reallocate,
+)
+from tests.unit.dispatch.site import (
+    ASSETS,
+    GROUP,
+    NAMES,
+    RUNNING,
+    T0,
+    S,
+    battery,
+    candidate,
+    part,
+)
+
+ALL = [candidate(name) for name in NAMES]
+NOW_US = T0 + 100 * S
+
+
+def again(
+    parts: Sequence[Dispatch],
+    candidates: Sequence[Candidate] = ALL,
+    *,
+    group: DispatchGroup = GROUP,
+    lost: str = "d",
+    busy: str = "",
+    now_us: int = NOW_US,
+) -> Reallocation | None:
+    return reallocate(group, parts, candidates, lost=set(lost), busy=set(busy), now_us=now_us)
+
+
+def ordered(found: Reallocation | None) -> dict[str, float]:
+    assert found is not None
+    return {order.asset_id: order.mw for order in found.orders}
+
+
+def running(*names: str) -> list[Dispatch]:
+    return [part(name, *RUNNING) for name in names]
+
+
+REJECTED = part("d", State.SENT, State.REJECTED)
+
+
+def test_the_others_take_over_for_the_rest_of_the_window() -> None:
+    found = again([*running("a", "b", "c"), REJECTED])
+    assert found is not None
+    assert found.cancels == ()
+    assert ordered(found) == pytest.approx(dict.fromkeys("abc", 2 / 3))
+    assert found.orders[0] == Order(
+        "a", found.orders[0].mw, duration_us=500 * S, priority=128, group_id="g"
+    )
+    assert sum(ordered(found).values()) == pytest.approx(2.0, abs=1e-12)
+
+
+def test_a_part_whose_agent_is_away_is_withdrawn() -> None:
+    away = [*ALL[:3], candidate("d", online=False)]
+    found = again(running(*NAMES), away)
+    assert found is not None
+    assert found.cancels == ("d@0",)
+    assert ordered(found).keys() == set("abc")
+
+
+def test_once_made_up_for_nothing_is_to_be_done() -> None:
+    first = again([*running("a", "b", "c"), REJECTED])
+    newer = [part(name, *RUNNING, mw=mw, at_s=100) for name, mw in ordered(first).items()]
+    older = [part(name, *RUNNING, State.SUPERSEDED) for name in "abc"]
+    assert again([*older, *newer, REJECTED]) is None
+
+
+def test_an_asset_that_came_later_helps() -> None:
+    found = again([*running("a", "b"), REJECTED], lost="d")
+    # Of 2 MW, a and b hold 1; c is new and free.
+    assert ordered(found)["c"] == pytest.approx(0.5, abs=0.01)
+    assert sum(ordered(found).values()) == pytest.approx(2.0)
+
+
+def test_nobody_is_taken_from_another_order() -> None:
+    found = again([*running("a", "b"), REJECTED], busy="c")
+    assert ordered(found) == {"a": 1.0, "b": 1.0}
+
+
+def test_what_somebody_took_or_withdrew_is_not_made_up_for() -> None:
+    taken = part("b", *RUNNING, State.SUPERSEDED)
+    withdrawn = part("c", *RUNNING, cancelling="by hand")
+    found = again([*running("a"), taken, withdrawn, REJECTED])
+    assert ordered(found) == {"a": 1.0}
+
+
+def test_who_is_away_for_a_moment_keeps_its_part_and_gets_no_more() -> None:
+    site = [ALL[0], candidate("b", online=False), *ALL[2:]]
+    found = again([*running("a", "b", "c"), REJECTED], site)
+    assert ordered(found) == {"a": 0.75, "c": 0.75}
+
+
+def test_who_refused_more_gets_no_more() -> None:
+    refused = part("a", State.SENT, State.REJECTED, mw=0.7, at_s=50)
+    found = again([*running("a", "b", "c"), refused, REJECTED])
+    assert ordered(found) == {"b": 0.75, "c": 0.75}
+
+
+def test_what_does_not_fit_is_done_as_far_as_it_goes() -> None:
+    found = again([*running("a"), *[replace(REJECTED, asset_id=n) for n in "bcd"]], lost="bcd")
+    assert ordered(found) == {"a": 1.0}
+
+
+def test_with_no_one_left_the_lost_are_still_withdrawn() -> None:
+    away = [candidate(name, online=False) for name in NAMES]
+    found = again(running(*NAMES), away, lost="abcd")
+    assert found == Reallocation((), ("a@0", "b@0", "c@0", "d@0"))
+
+
+@pytest.mark.parametrize(
+    ("group", "lost", "now_us"),
+    [
+        (GROUP, "", NOW_US),
+        (replace(GROUP, cancelling="by hand"), "d", NOW_US),
+        (GROUP, "d", T0 + 599_500_000),
+    ],
+)
+def test_when_nothing_is_made_up_for(group: DispatchGroup, lost: str, now_us: int) -> None:
+    parts = [*running("a", "b", "c"), REJECTED]
+    assert again(parts, group=group, lost=lost, now_us=now_us) is None
+
+
+def test_before_the_window_the_whole_of_it_is_ordered() -> None:
+    ahead = replace(GROUP, start_us=NOW_US + 60 * S)
+    found = again([*running("a", "b", "c"), REJECTED], group=ahead)
+    assert found is not None
+    assert (found.orders[0].start_us, found.orders[0].duration_us) == (ahead.start_us, 600 * S)
+    endless = replace(GROUP, duration_us=None)
+    found = again([*running("a", "b", "c"), REJECTED], group=endless)
+    assert found is not None
+    assert (found.orders[0].start_us, found.orders[0].duration_us) == (None, None)
+
+
+# --- who is lost ------------------------------------------------------------------------------
+
+
+def test_who_is_lost() -> None:
+    parts = [
+        *running("a"),
+        part("b", State.SENT, State.FAILED),
+        part("c", *RUNNING, State.COMPLETED),
+        *running("d"),
+        part("unknown", *RUNNING),
+    ]
+    away = {"c": T0, "d": T0 + 95 * S}
+    assert lost_assets(parts, ASSETS, away, NOW_US) == {"b", "unknown"}
+    assert lost_assets(parts, ASSETS, away, T0 + 105 * S) == {"b", "d", "unknown"}
+    assert next_loss_us(parts, ASSETS, away) == T0 + 105 * S
+    assert next_loss_us(parts, ASSETS, {}) is None
+
+
+@pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2), (0.0, 60)])
+def test_an_agent_is_given_the_time_that_its_failsafe_waits(after_s: float, grace_s: int) -> None:
+    assert grace_us(battery("a", after_s)) == grace_s * S
