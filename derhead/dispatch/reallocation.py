@@ -23,6 +23,9 @@ from derproto.base.fleet import Asset
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
 """Ends of a part that the other assets make up for."""
 
+AWAY = "its agent was away, and other assets took over"
+"""Why the part of such an asset is withdrawn."""
+
 LEAST_GRACE_S = 2.0
 """Shortest time that an agent is given to come back, whatever the failsafe: it reconnects
 within half a second unless something is wrong."""
@@ -66,7 +69,7 @@ def lost_assets(
     lost = set()
     for part in counting_parts(parts):
         asset = assets.get(part.asset_id)
-        if asset is None or part.state in LOST:
+        if asset is None or part.state in LOST or part.cancelling == AWAY:
             lost.add(part.asset_id)
         elif not part.ended:
             away_us = now_us - away_since_us.get(part.asset_id, now_us)

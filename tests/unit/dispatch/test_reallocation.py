@@ -10,6 +10,7 @@ from derhead.dispatch.groups import DispatchGroup
 from derhead.dispatch.lifecycle import Dispatch, State
 from derhead.dispatch.order import Order
 from derhead.dispatch.reallocation import (
+    AWAY,
     Reallocation,
     grace_us,
     lost_assets,
@@ -164,6 +165,11 @@ def test_who_is_lost() -> None:
     assert lost_assets(parts, ASSETS, away, T0 + 105 * S) == {"b", "d", "unknown"}
     assert next_loss_us(parts, ASSETS, away) == T0 + 105 * S
     assert next_loss_us(parts, ASSETS, {}) is None
+
+
+def test_who_was_away_stays_out_when_it_is_back() -> None:
+    back = part("d", *RUNNING, State.CANCELLED, cancelling=AWAY)
+    assert lost_assets([*running("a", "b", "c"), back], ASSETS, {}, NOW_US) == {"d"}
 
 
 @pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2), (0.0, 60)])
