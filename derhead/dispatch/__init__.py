@@ -1,8 +1,12 @@
 """Dispatches: their life (pure) and the desk that leads them through it."""
 
+from derhead.dispatch.allocation import LeftOut
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
+from derhead.dispatch.groups import DispatchGroup
+from derhead.dispatch.idempotency import ForgetKeys, UsedKey
 from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
 from derhead.dispatch.order import BadOrder, Order, UnknownAsset, parse_order
+from derhead.dispatch.verdict import Judged
 from derhead.dispatch.wire import read_report, write_setpoint
 
 __all__ = [
@@ -10,13 +14,18 @@ __all__ = [
     "BadOrder",
     "DeskStatistics",
     "Dispatch",
+    "DispatchGroup",
     "DispatchDesk",
     "DispatchStore",
+    "ForgetKeys",
+    "Judged",
+    "LeftOut",
     "Order",
     "Reported",
     "State",
     "StateChange",
     "UnknownAsset",
+    "UsedKey",
     "parse_order",
     "read_report",
     "write_setpoint",

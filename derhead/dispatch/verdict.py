@@ -79,6 +79,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict to be kept with its dispatch, which has ended."""
+
+    dispatch_id: str
+    text: str
+    """As ``verdict_text`` writes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of time by the headend's clock, microseconds since the epoch."""
 

@@ -39,6 +39,8 @@ DISPATCHES = Insert("dispatches", rows.DISPATCHES, _replacing(rows.DISPATCHES, "
 DISPATCH_STATES = Insert(
     "dispatch_states", rows.DISPATCH_STATES, _replacing(rows.DISPATCH_STATES, "dispatch_id", "n")
 )
+GROUPS = Insert("dispatch_groups", rows.GROUPS, _replacing(rows.GROUPS, "id"))
+USED_KEYS = Insert("idempotency_keys", rows.USED_KEYS, _replacing(rows.USED_KEYS, "key"))
 # A note may be stored after the write that it preceded: an end, once stored, stays.
 SESSIONS = Insert(
     "sessions",

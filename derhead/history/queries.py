@@ -5,6 +5,7 @@ by offset: a page starts strictly after the last key of the one before, so rows 
 added meanwhile make neither a hole nor a repeat.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -81,14 +82,20 @@ def dispatch_history(
     to_us: int | None,
     limit: int,
     cursor: str | None,
+    asset_ids: Sequence[str] | None = None,
 ) -> Page[Dispatch]:
-    """Newest first by (created_us, id)."""
-    scope: Key = ("dispatch", asset_id or "", state.value if state else "")
+    """Newest first by (created_us, id); ``asset_ids`` are those of a site."""
+    few: Key = () if asset_ids is None else (*sorted(asset_ids)[:1], len(asset_ids))
+    scope: Key = ("dispatch", asset_id or "", state.value if state else "", *few)
     conditions = ["created_us >= ?", "created_us < ?"]
     values: list[object] = list(time_range(from_us, to_us))
     if asset_id is not None:
         conditions.append("asset_id = ?")
         values.append(asset_id)
+    if asset_ids is not None:
+        # The plus keeps to the index by time: a site's newest are soon found among all.
+        conditions.append("+asset_id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(asset_ids)))
     if state is not None:
         conditions.append("state = ?")
         values.append(state.value)
@@ -97,7 +104,7 @@ def dispatch_history(
         values.extend(decode_cursor(cursor, scope, (int, str)))
     order = "ORDER BY created_us DESC, id DESC LIMIT ?"
     where = " AND ".join(conditions)
-    found, states = _with_states(con, f"{where} {order}", (*values, limit + 1))
+    found, states = with_states(con, f"{where} {order}", (*values, limit + 1))
     return cut_page(
         found,
         limit,
@@ -108,7 +115,7 @@ def dispatch_history(
 
 
 def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
-    found, states = _with_states(con, "id = ?", (dispatch_id,))
+    found, states = with_states(con, "id = ?", (dispatch_id,))
     return rows.to_dispatch(found[0], states[dispatch_id]) if found else None
 
 
@@ -116,7 +123,7 @@ def open_dispatches(con: sqlite3.Connection) -> list[Dispatch]:
     """Those that have not ended, oldest first."""
     unended = [state.value for state in State if state not in ENDED]
     marks = ",".join("?" * len(unended))
-    found, states = _with_states(con, f"state IN ({marks}) ORDER BY created_us, id", tuple(unended))
+    found, states = with_states(con, f"state IN ({marks}) ORDER BY created_us, id", tuple(unended))
     return [rows.to_dispatch(row, states[row[0]]) for row in found]
 
 
@@ -199,7 +206,7 @@ def _agents_of(table: str) -> str:
     )
 
 
-def _with_states(
+def with_states(
     con: sqlite3.Connection, where: str, values: tuple[object, ...]
 ) -> tuple[list[rows.Row], dict[str, list[rows.Row]]]:
     """Dispatches, and the lines of each one's history, as of one moment."""

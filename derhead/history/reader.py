@@ -1,15 +1,15 @@
 """The journal's questions as async calls: each runs on the reading connection, one at a time."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 import trio
 
-from derhead.dispatch import Dispatch, State
+from derhead.dispatch import Dispatch, DispatchGroup, State, UsedKey
 from derhead.errors import JournalError
-from derhead.history import queries
+from derhead.history import orders, queries
 from derhead.history.buckets import telemetry_buckets
 from derhead.history.page import Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -53,6 +53,14 @@ class Reader:
     async def open_dispatches(self) -> list[Dispatch]:
         """The dispatches that have not ended, with all their states, oldest first."""
         return await self._read(queries.open_dispatches)
+
+    async def open_groups(self) -> list[DispatchGroup]:
+        """The orders to sites of which a part has not ended, oldest first."""
+        return await self._read(orders.open_groups)
+
+    async def count_keys(self) -> int:
+        """How many idempotency keys are kept."""
+        return await self._read(orders.count_keys)
 
     # --- histories ------------------------------------------------------------------
 
@@ -110,18 +118,21 @@ class Reader:
         self,
         *,
         asset_id: str | None = None,
+        asset_ids: Sequence[str] | None = None,
         state: State | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
         limit: int,
         cursor: str | None = None,
     ) -> Page[Dispatch]:
-        """Dispatches by when they were created, of one asset or all, in one state or any."""
+        """Dispatches by when they were created, of one asset, several or all, in one state or
+        any."""
         _check_positive(limit=limit)
         return await self._read(
             partial(
                 queries.dispatch_history,
                 asset_id=asset_id,
+                asset_ids=asset_ids,
                 state=state,
                 from_us=from_us,
                 to_us=to_us,
@@ -133,6 +144,41 @@ class Reader:
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:
         """The dispatch of that id, with all its states."""
         return await self._read(partial(queries.dispatch, dispatch_id=dispatch_id))
+
+    async def group(self, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
+        """The order to a site of that id, and its parts, oldest first."""
+        return await self._read(partial(orders.group, group_id=group_id))
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        """What that idempotency key led to."""
+        return await self._read(partial(orders.used_key, key=key))
+
+    async def unjudged(self, after: tuple[int, str] | None = None, *, limit: int) -> list[Dispatch]:
+        """Ended dispatches that have no verdict, oldest first by (created_us, id)."""
+        _check_positive(limit=limit)
+        return await self._read(partial(orders.unjudged, after=after, limit=limit))
+
+    async def readings(
+        self,
+        asset_id: str,
+        *,
+        from_us: int,
+        to_us: int,
+        before: orders.ReadingKey | None = None,
+        limit: int,
+    ) -> list[orders.Reading]:
+        """Active power of an asset, newest first; ``before`` is the last reading's key."""
+        _check_positive(limit=limit)
+        return await self._read(
+            partial(
+                orders.readings,
+                asset_id=asset_id,
+                from_us=from_us,
+                to_us=to_us,
+                before=before,
+                limit=limit,
+            )
+        )
 
     async def sessions(
         self, agent_id: str, *, limit: int, cursor: str | None = None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from derhead.dispatch import Dispatch, State, StateChange
+from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
@@ -53,6 +53,19 @@ DISPATCHES = (
     "verdict",
 )
 DISPATCH_STATES = ("dispatch_id", "n", "state", "at_us", "reason", "detail")
+GROUPS = (
+    "id",
+    "site_id",
+    "mw",
+    "created_us",
+    "start_us",
+    "duration_us",
+    "priority",
+    "ramp_mw_per_s",
+    "expires_us",
+    "data",
+)
+USED_KEYS = ("key", "fingerprint", "kind", "target_id", "created_us")
 SESSIONS = (
     "session_id",
     "agent_id",
@@ -178,6 +191,29 @@ def to_dispatch(row: Row, states: Sequence[Row]) -> Dispatch:
         for _, _, state, at_us, reason, detail in sorted(states, key=lambda line: line[1])
     )
     return Dispatch(**fields, states=changes)
+
+
+def group_row(group: DispatchGroup) -> Row:
+    data = {
+        "left_out": [[left.asset_id, left.why] for left in group.left_out],
+        "cancelling": group.cancelling,
+    }
+    return (*(getattr(group, name) for name in GROUPS[:-1]), json.dumps(data))
+
+
+def to_group(row: Row) -> DispatchGroup:
+    fields = dict(zip(GROUPS, row, strict=True))
+    data = json.loads(fields.pop("data"))
+    left_out = tuple(LeftOut(asset_id, why) for asset_id, why in data["left_out"])
+    return DispatchGroup(**fields, left_out=left_out, cancelling=data["cancelling"])
+
+
+def used_key_row(used: UsedKey) -> Row:
+    return (used.key, used.fingerprint, used.kind, used.target_id, used.created_us)
+
+
+def to_used_key(row: Row) -> UsedKey:
+    return UsedKey(**dict(zip(USED_KEYS, row, strict=True)))
 
 
 def session_row(record: SessionRecord) -> Row:

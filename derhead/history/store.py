@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
-from derhead.dispatch import Dispatch
-from derhead.history import inserts, rows
+from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
+from derhead.history import inserts, orders, rows
 from derhead.history.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
-Record = Dispatch | SessionRecord | HeartbeatRecord
+Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | SessionRecord | HeartbeatRecord
 
 UNSTORABLE = (
     OverflowError,
@@ -153,16 +153,28 @@ class Store:
 
     def _insert_records(self, records: Iterable[Record]) -> None:
         dispatches, states, sessions, heartbeats = [], [], [], []
+        groups, used_keys, judged = [], [], []
         for record in records:
             match record:
                 case Dispatch():
                     dispatches.append(rows.dispatch_row(record))
                     states.extend(rows.state_rows(record))
+                case DispatchGroup():
+                    groups.append(rows.group_row(record))
+                case UsedKey():
+                    used_keys.append(rows.used_key_row(record))
+                case ForgetKeys(before_us, at_most):
+                    orders.forget_keys(self._con, before_us, at_most)
+                case Judged(dispatch_id, text):
+                    judged.append((dispatch_id, text))
                 case SessionRecord():
                     sessions.append(rows.session_row(record))
                 case HeartbeatRecord():
                     heartbeats.append(rows.heartbeat_row(record))
         inserts.DISPATCHES.execute(self._con, dispatches)
         inserts.DISPATCH_STATES.execute(self._con, states)
+        inserts.GROUPS.execute(self._con, groups)
+        inserts.USED_KEYS.execute(self._con, used_keys)
+        orders.keep_verdicts(self._con, judged)
         inserts.SESSIONS.execute(self._con, sessions)
         inserts.HEARTBEATS.execute(self._con, heartbeats)

@@ -1,0 +1,120 @@
+"""What the journal answers about orders: sites' groups, callers' keys, dispatches to be judged.
+
+Synchronous, as ``queries.py`` is. Two of them write, inside the store's transaction.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from derhead.dispatch import ENDED, Dispatch, DispatchGroup, State, UsedKey
+from derhead.history import rows
+from derhead.history.inserts import MAX_PARAMETERS
+from derhead.history.queries import END_US, MIN_US, time_range, with_states
+
+GROUPS = f"SELECT {', '.join('g.' + name for name in rows.GROUPS)} FROM dispatch_groups g"
+
+ReadingKey = tuple[int, int, int]
+"""When it was measured, boot and sequence: what readings are sorted by."""
+
+_OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
+_OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The part of a sample that a verdict needs."""
+
+    key: ReadingKey
+    p_mw: float | None
+    quality: int
+    """Bits as in ``der.v1.QualityBit``."""
+
+    @property
+    def ts_us(self) -> int:
+        """By the agent's clock."""
+        return self.key[0]
+
+
+def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
+    """An order to a site and its parts, oldest first."""
+    found = con.execute(f"{GROUPS} WHERE g.id = ?", (group_id,)).fetchone()
+    if found is None:
+        return None
+    parts, states = with_states(con, "group_id = ? ORDER BY created_us, id", (group_id,))
+    return rows.to_group(found), [rows.to_dispatch(row, states[row[0]]) for row in parts]
+
+
+def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
+    """Those of which a part has not ended, oldest first."""
+    found = con.execute(
+        f"{GROUPS} WHERE g.id IN (SELECT group_id FROM dispatches"
+        f" WHERE state IN ({_OPEN}) AND group_id IS NOT NULL) ORDER BY g.created_us, g.id"
+    ).fetchall()
+    return [rows.to_group(row) for row in found]
+
+
+def used_key(con: sqlite3.Connection, key: str) -> UsedKey | None:
+    found = con.execute(
+        f"SELECT {', '.join(rows.USED_KEYS)} FROM idempotency_keys WHERE key = ?", (key,)
+    ).fetchone()
+    return None if found is None else rows.to_used_key(found)
+
+
+def count_keys(con: sqlite3.Connection) -> int:
+    return int(con.execute("SELECT count(*) FROM idempotency_keys").fetchone()[0])
+
+
+def forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
+    """Deletes the oldest keys from before that time."""
+    con.execute(
+        "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys"
+        " WHERE created_us < ? ORDER BY created_us LIMIT ?)",
+        (before_us, at_most),
+    )
+
+
+def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int) -> list[Dispatch]:
+    """Ended dispatches without a verdict, oldest first."""
+    found, states = with_states(
+        con,
+        # The plus keeps to the index of those without a verdict.
+        f"verdict IS NULL AND +state IN ({_OVER}) AND (created_us, id) > (?, ?)"
+        " ORDER BY created_us, id LIMIT ?",
+        (*(after or (MIN_US, "")), limit),
+    )
+    return [rows.to_dispatch(row, states[row[0]]) for row in found]
+
+
+def readings(
+    con: sqlite3.Connection,
+    asset_id: str,
+    from_us: int,
+    to_us: int,
+    before: ReadingKey | None,
+    limit: int,
+) -> list[Reading]:
+    """Newest first, from before that key if one is given."""
+    low_us, high_us = time_range(from_us, to_us)
+    found = con.execute(
+        "SELECT ts_us, boot, seq, p_mw, quality FROM telemetry"
+        " WHERE asset = (SELECT id FROM assets WHERE asset_id = ?)"
+        " AND ts_us >= ? AND ts_us < ? AND (ts_us, boot, seq) < (?, ?, ?)"
+        " ORDER BY ts_us DESC, boot DESC, seq DESC LIMIT ?",
+        (asset_id, low_us, high_us, *(before or (END_US, 0, 0)), limit),
+    ).fetchall()
+    return [Reading((ts, boot, seq), p_mw, quality) for ts, boot, seq, p_mw, quality in found]
+
+
+def keep_verdicts(con: sqlite3.Connection, judged: Sequence[tuple[str, str]]) -> None:
+    """Keeps each (dispatch id, verdict), many in a statement."""
+    remaining = iter(judged)
+    while chunk := list(islice(remaining, MAX_PARAMETERS // 2)):
+        marks = ",".join(["(?,?)"] * len(chunk))
+        con.execute(
+            f"WITH judged(id, verdict) AS (VALUES {marks})"
+            " UPDATE dispatches SET verdict = judged.verdict FROM judged"
+            " WHERE dispatches.id = judged.id",
+            list(chain.from_iterable(chunk)),
+        )

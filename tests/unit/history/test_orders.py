@@ -1,0 +1,149 @@
+"""Groups, keys, and dispatches that want a verdict."""
+
+from dataclasses import replace
+
+import pytest
+
+from derhead.dispatch import DispatchGroup, ForgetKeys, Judged, LeftOut, State, UsedKey
+from derhead.history import BadCursor, orders, queries
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Record, Store
+from tests.unit.history.samples import S, dispatch, sample
+
+GROUP = DispatchGroup(
+    id="group",
+    site_id="site-1",
+    mw=-2.5,
+    created_us=10 * S,
+    start_us=11 * S,
+    duration_us=60 * S,
+    priority=3,
+    ramp_mw_per_s=0.1,
+    expires_us=910 * S,
+    left_out=(LeftOut("asset-9", "offline"),),
+    cancelling="by hand",
+)
+
+
+def write(store: Store, *records: Record) -> None:
+    outcome = store.commit(Group(writes=(records,)))
+    assert not outcome.refused_writes
+
+
+def key(name: str, created_us: int = S, fingerprint: str = "f") -> UsedKey:
+    return UsedKey(name, fingerprint, "dispatch", "d", created_us)
+
+
+def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) -> None:
+    parts = [dispatch("b", created_us=10 * S), dispatch("a", created_us=12 * S)]
+    other = replace(dispatch("c"), group_id="other")
+    write(store, GROUP, *parts, other)
+    assert orders.group(files.reader, "group") == (GROUP, parts)
+    assert orders.group(files.reader, "other") is None
+    bare = DispatchGroup("bare", "site-1", 1.0, S, S, None)
+    write(store, bare)
+    assert orders.group(files.reader, "bare") == (bare, [])
+
+
+def test_a_group_is_written_over(files: JournalFiles, store: Store) -> None:
+    write(store, GROUP)
+    write(store, replace(GROUP, cancelling=None))
+    assert orders.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_group_is_open_while_a_part_is(files: JournalFiles, store: Store, state: State) -> None:
+    ended = dispatch("a", states=(State.PENDING, State.COMPLETED))
+    write(store, GROUP, ended, dispatch("b", states=(State.PENDING, state)))
+    is_open = state in (State.PENDING, State.SENT, State.RECEIVED, State.STARTED)
+    assert orders.open_groups(files.reader) == ([GROUP] if is_open else [])
+
+
+def test_a_key_is_kept_with_what_it_led_to(files: JournalFiles, store: Store) -> None:
+    write(store, dispatch("d"), key("k"))
+    assert orders.used_key(files.reader, "k") == key("k")
+    assert orders.used_key(files.reader, "K") is None
+    write(store, key("k", 9 * S, "g"))
+    assert orders.used_key(files.reader, "k") == key("k", 9 * S, "g")
+    assert orders.count_keys(files.reader) == 1
+
+
+def test_the_oldest_keys_are_forgotten(files: JournalFiles, store: Store) -> None:
+    write(store, *(key(f"k{n}", n * S) for n in range(10)))
+    write(store, ForgetKeys(before_us=5 * S, at_most=3))
+    left = [f"k{n}" for n in range(10) if orders.used_key(files.reader, f"k{n}")]
+    assert left == [f"k{n}" for n in range(3, 10)]
+    write(store, ForgetKeys(before_us=5 * S, at_most=100))
+    assert orders.count_keys(files.reader) == 5
+
+
+def test_ended_ones_want_a_verdict_until_they_have_it(files: JournalFiles, store: Store) -> None:
+    for n, state in enumerate(State):
+        write(store, dispatch(f"d{n}", created_us=n * S, states=(State.PENDING, state)))
+    ended = ["d4", "d5", "d6", "d7", "d8", "d9"]
+    assert [each.id for each in orders.unjudged(files.reader, None, 99)] == ended
+    assert [each.id for each in orders.unjudged(files.reader, None, 2)] == ended[:2]
+    assert [each.id for each in orders.unjudged(files.reader, (5 * S, "d5"), 2)] == ended[2:4]
+    write(store, Judged("d4", '{"outcome":"achieved"}'), Judged("d6", "{}"), Judged("no", "{}"))
+    assert [each.id for each in orders.unjudged(files.reader, None, 99)] == [
+        "d5",
+        *ended[3:],
+    ]
+    kept = queries.dispatch(files.reader, "d4")
+    assert kept is not None
+    assert kept.verdict == '{"outcome":"achieved"}'
+    assert (
+        kept.states == dispatch("d4", created_us=4 * S, states=(State.PENDING, ended_as(4))).states
+    )
+
+
+def ended_as(place: int) -> State:
+    return list(State)[place]
+
+
+def test_the_unjudged_are_found_by_their_index(files: JournalFiles) -> None:
+    asked: list[str] = []
+    files.reader.set_trace_callback(asked.append)
+    orders.unjudged(files.reader, None, 9)
+    files.reader.set_trace_callback(None)
+    (query,) = [each for each in asked if each.startswith("SELECT id")]
+    plan = str(files.reader.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
+    assert "dispatches_unjudged" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_readings_are_newest_first_and_go_on_where_they_ended(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(
+        Group(batches=([sample(n, p_mw=n / 10) for n in range(1, 10)], [sample(5, asset="b")]))
+    )
+    first = orders.readings(files.reader, "asset-1", 2 * S, 8 * S, None, 4)
+    assert [(each.ts_us, each.p_mw, each.quality) for each in first] == [
+        (n * S, n / 10, 8) for n in (7, 6, 5, 4)
+    ]
+    rest = orders.readings(files.reader, "asset-1", 2 * S, 8 * S, first[-1].key, 4)
+    assert [each.ts_us for each in rest] == [3 * S, 2 * S]
+    assert orders.readings(files.reader, "nobody", 0, 8 * S, None, 4) == []
+
+
+def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store) -> None:
+    for n in range(9):
+        write(store, dispatch(f"d{n}", asset=f"asset-{n % 3}", created_us=n * S))
+    seen = []
+    cursor = None
+    while True:
+        page = queries.dispatch_history(
+            files.reader, None, None, None, None, 2, cursor, ["asset-0", "asset-2"]
+        )
+        seen += [each.id for each in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == ["d8", "d6", "d5", "d3", "d2", "d0"]
+    first = queries.dispatch_history(files.reader, None, None, None, None, 2, None, ["asset-0"])
+    assert first.next_cursor is not None
+    with pytest.raises(BadCursor):
+        queries.dispatch_history(files.reader, None, None, None, None, 2, first.next_cursor)
+    nobody = queries.dispatch_history(files.reader, None, None, None, None, 2, None, [])
+    assert nobody.items == ()
