@@ -166,6 +166,10 @@ class Board:
             reason=report.detail,
         )
 
+    def remember_hearing(self, heard_s: float) -> None:
+        """Before the first session: when an earlier life of the agent heard the headend."""
+        self._heard_s = heard_s
+
     def wake_when_heard(self, signal: Signal) -> None:
         """Sets ``signal`` at the headend's next message."""
         self._waiting_for_word.add(signal)

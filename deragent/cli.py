@@ -9,6 +9,7 @@ import trio
 from deragent import __version__
 from deragent.config import AgentConfig, AgentPlan, load
 from deragent.devices import DeviceConfigError, open_device
+from deragent.timeline_store import DataFolderError
 from derproto.base.command import exit_code_of
 from derproto.base.logs import configure_logging
 from derproto.base.problems import ConfigError
@@ -93,5 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     act = {"run": _run, "check": _check}[args.command]
     return exit_code_of(
-        "deragent", lambda: act(args), config_errors=(ConfigError, DeviceConfigError)
+        "deragent",
+        lambda: act(args),
+        config_errors=(ConfigError, DeviceConfigError),
+        failures=(OSError, DataFolderError),
     )

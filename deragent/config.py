@@ -19,7 +19,7 @@ from derproto.base.kinds import (
     choice,
 )
 from derproto.base.problems import ConfigError, Problem, nearest
-from derproto.base.settings import NO_PATH, Settings, data_folder
+from derproto.base.settings import NO_PATH, Settings, state_directory
 
 PREFIX = "DERAGENT"
 
@@ -36,8 +36,9 @@ class AgentConfig:
     """Ids or names of the assets that it serves; else ``site``."""
     agent_id: str | None = None
     headend: Address
-    data: Path = Path("var/deragent")
-    """Folder of what it keeps over a restart."""
+    data: Path | None = None
+    """Folder of what it keeps over a restart, its own; None = one under ``var/deragent`` that
+    has the agent's id."""
     outbox_rows: int = 10_000
     """Samples that may wait for their acknowledgement; above, the oldest are dropped."""
     tls: bool = False
@@ -49,6 +50,10 @@ class AgentConfig:
     log_level: str = "info"
     events: bool = False
     """Print a line of JSON on stdout at each change of state."""
+
+    def data_folder(self, agent_id: str) -> Path:
+        """Where the agent of that id keeps what outlives a restart."""
+        return self.data or Path("var/deragent") / agent_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
         asset_names=asset_names,
         agent_id=settings.optional("agent.id", AGENT),
         headend=settings.read("headend", address(least_port=1), default.headend),
-        data=data_folder(settings, environ, "deragent"),
+        data=settings.read("data", PATH, state_directory(environ)),
         outbox_rows=settings.read("outbox_rows", Whole(1, 10_000_000), default.outbox_rows),
         tls=settings.read("tls", Truth(), any((tls_ca, tls_cert, tls_key))),
         tls_ca=tls_ca,

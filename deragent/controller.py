@@ -2,6 +2,9 @@
 
 import logging
 import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -20,6 +23,17 @@ TELL_TIMEOUT_S = 5.0
 """A device that has not taken a command for this long has failed to."""
 LEAVE_S = 1.0
 """How long a stopping agent tries to give its device the default."""
+REPORTS_UNKEPT = 256
+"""Reports of one asset that wait until its timeline is on disk. When full the oldest is
+dropped: the next Register carries the last report of every dispatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A timeline, and which of its changes it has."""
+
+    version: int
+    timeline: Timeline
 
 
 class Controller:
@@ -27,20 +41,30 @@ class Controller:
 
     Events change the timeline at once, also while the device is slow. Of what the device is
     still to be told only the newest counts, so there is no queue to bound.
+
+    Where timelines are kept on disk, ``on_change`` is called in place at every change; its
+    reports are said, and its order told to the device, once ``take_kept`` has that change.
     """
 
     def __init__(self, asset_index: int, asset: Asset, device: Device, board: Board) -> None:
         self._index = asset_index
         self._name = asset.name
+        self.asset_id = asset.id
         self._device = device
         self._board = board
         limits = Limits(
             max(asset.limits.min_mw, device.limits.min_mw),
             min(asset.limits.max_mw, device.limits.max_mw),
         )
-        self._timeline = Timeline(limits, asset.default_mw, asset.failsafe)
-        self._to_tell: Apply | ReturnToDefault | None = None
+        self.timeline = Timeline(limits, asset.default_mw, asset.failsafe)
+        self.on_change: Callable[[], None] | None = None
+        self._version = 0
+        self._kept = self.snapshot()
+        self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
+        self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
         self._changed = Signal()
+
+    # --- events -------------------------------------------------------------------------
 
     def handle(self, event: orders.Event) -> None:
         """Steps the timeline: reports go to the board, commands to ``control``."""
@@ -48,22 +72,55 @@ class Controller:
         self._changed.set()
 
     def _step(self, event: orders.Event) -> None:
-        self._timeline, effects = setpoints.step(self._timeline, event, self._board.now())
-        if self._timeline.suspended:
+        self.timeline, effects = setpoints.step(self.timeline, event, self._board.now())
+        if self.timeline.suspended:
             self._board.wake_when_heard(self._changed)
+        if not effects:
+            return
+        self._version += 1
         for effect in effects:
             if isinstance(effect, Report):
-                self._board.add_report(self._index, effect)
+                self._unkept.append((self._version, effect))
             else:
-                self._to_tell = effect
+                self._to_tell = self._version, effect
+        if self.on_change is None:
+            self.take_kept(self.snapshot())
+        else:
+            self.on_change()
 
     def knows(self, dispatch_id: str) -> bool:
         """Whether the id is one of this asset's, held or ended lately."""
-        return dispatch_id in self._timeline.known
+        return dispatch_id in self.timeline.known
 
     def last_reports(self) -> tuple[Report, ...]:
-        """The last report of every dispatch held or ended lately, held ones first."""
-        return setpoints.last_reports(self._timeline, self._board.now())
+        """The last kept report of every dispatch held or ended lately, held ones first."""
+        return setpoints.last_reports(self._kept.timeline, self._board.now())
+
+    # --- keeping ------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The timeline as it is, to be kept."""
+        return Snapshot(self._version, self.timeline)
+
+    def take_kept(self, kept: Snapshot) -> None:
+        """A snapshot is on disk: what it says may be said, and what it orders done."""
+        self._kept = kept
+        while self._unkept and self._unkept[0][0] <= kept.version:
+            self._board.add_report(self._index, self._unkept.popleft()[1])
+        if self._to_tell is not None:
+            self._changed.set()
+
+    def resume(self, timeline: Timeline) -> None:
+        """Takes over what an earlier life of the agent left, before ``control`` runs."""
+        self.timeline = timeline
+        self._kept = self.snapshot()
+
+    def begin_at_default(self) -> None:
+        """Whatever the device was told before, it is first told its default."""
+        due_s = self._board.now().mono_s
+        self.resume(replace(self.timeline, returning=True, default_due_s=due_s))
+
+    # --- the device ---------------------------------------------------------------------
 
     async def control(self) -> None:
         """Tells the device what the timeline decides, for ever.
@@ -72,22 +129,33 @@ class Controller:
         nobody would be left to end the order.
         """
         try:
+            self._step(orders.TimePassed())
             while True:
-                if self._to_tell is None:
-                    due = setpoints.next_deadline(self._timeline, self._board.now().heard_s)
+                command = self._take_command()
+                if command is None:
+                    due = setpoints.next_deadline(self.timeline, self._board.now().heard_s)
                     with trio.move_on_at(math.inf if due is None else due):
                         await self._changed.wait()
                     self._step(orders.TimePassed())
                 else:
-                    command, self._to_tell = self._to_tell, None
                     await self._tell(command)
         finally:
-            in_force = self._timeline.in_force
-            if self._timeline.returning or (in_force is not None and in_force.told):
+            in_force = self.timeline.in_force
+            if self.timeline.returning or (in_force is not None and in_force.told):
                 with shielded_for(LEAVE_S) as leaving:
-                    await self._return_to_default(self._timeline.default_mw)
+                    await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
                     log.error("%s was left under its order: it did not answer", self._name)
+
+    def _take_command(self) -> Apply | ReturnToDefault | None:
+        """What the device is to be told now. An order waits until it is kept."""
+        if self._to_tell is None:
+            return None
+        version, command = self._to_tell
+        if isinstance(command, Apply) and version > self._kept.version:
+            return None
+        self._to_tell = None
+        return command
 
     async def _tell(self, command: Apply | ReturnToDefault) -> None:
         if isinstance(command, ReturnToDefault):

@@ -7,6 +7,7 @@ nursery:
     run_agent
     ├ sample_asset   one an asset: measures, never waits for the network
     ├ control        one an asset: carries out its setpoint timeline
+    ├ keep           the timelines' file, where there is a data folder
     └ keep_uplink    the link: a session after another, for ever
 
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
@@ -17,7 +18,9 @@ import random
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -26,6 +29,7 @@ from deragent.config import AgentConfig, AgentPlan
 from deragent.controller import Controller
 from deragent.devices import Device, open_device
 from deragent.events import AgentEvent
+from deragent.keeper import open_keeper
 from deragent.outbox import OUTBOX_ROWS
 from deragent.printer import EventPrinter
 from deragent.sampler import sample_asset
@@ -54,6 +58,7 @@ async def run_agent(
     outbox_rows: int = OUTBOX_ROWS,
     on_event: Callable[[AgentEvent], None] = lambda _event: None,
     open_device: OpenDevice = open_device,
+    data: Path | None = None,
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[Board] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -61,11 +66,12 @@ async def run_agent(
 
     Starts once its devices are open, with its board (``statistics()`` is there). ``on_event``
     is called in place and must not block. ``rng`` decides boot id, phases and jitter; devices
-    are seeded by themselves.
+    are seeded by themselves. ``data`` is the agent's own folder, in which its timelines outlive
+    it; without one they end with it.
 
-    Raises: DeviceConfigError before it has started; afterwards only a fault of the agent's
-    own, in a group: one task's crash ends the agent. Cancellation: cuts the session; devices
-    under an order are told their default, within a second.
+    Raises: DeviceConfigError, DataFolderError or OSError before it has started; afterwards
+    only a fault of the agent's own, in a group: one task's crash ends the agent. Cancellation:
+    cuts the session; devices under an order are told their default, within a second.
     """
     devices = [await open_device(asset, runtime) for asset in plan.assets]
     board = Board(
@@ -75,25 +81,32 @@ async def run_agent(
         outbox_rows=outbox_rows,
         on_event=on_event,
     )
-    controllers: list[Controller] = []
+    controllers = [
+        Controller(index, asset, device, board)
+        for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True))
+    ]
     link = Link(dial, authority, scheme)
     stopping = trio.Event() if stopping is None else stopping
-    async with trio.open_nursery() as nursery:
-        for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True)):
-            controller = Controller(index, asset, device, board)
-            controllers.append(controller)
-            nursery.start_soon(controller.control)
-            nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
-        task_status.started(board)
-        await keep_uplink(link, board, controllers, rng, stopping)
-        nursery.cancel_scope.cancel()
+    async with AsyncExitStack() as kept:
+        keeper = None
+        if data is not None:
+            keeper = await kept.enter_async_context(open_keeper(data, runtime, board, controllers))
+        async with trio.open_nursery() as nursery:
+            for index, device in enumerate(devices):
+                nursery.start_soon(controllers[index].control)
+                nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
+            if keeper is not None:
+                nursery.start_soon(keeper.keep)
+            task_status.started(board)
+            await keep_uplink(link, board, controllers, rng, stopping)
+            nursery.cancel_scope.cancel()
 
 
 async def main(config: AgentConfig, plan: AgentPlan) -> None:
     """The agent's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
 
-    Raises: DeviceConfigError, OSError (certificates), or a fault of the agent's own, so that
-    the process ends with exit code 1 and a traceback.
+    Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a fault of
+    the agent's own, so that the process ends with exit code 1 and a traceback.
     """
     runtime = real_runtime()
     tls = await runtime.run_blocking(lambda: _tls_context(config))
@@ -115,6 +128,7 @@ async def main(config: AgentConfig, plan: AgentPlan) -> None:
                 authority=f"{host}:{port}",
                 scheme="https" if tls is not None else "http",
                 outbox_rows=config.outbox_rows,
+                data=config.data_folder(plan.agent_id),
                 on_event=printer.put if config.events else _log_event,
                 stopping=stopping,
             )

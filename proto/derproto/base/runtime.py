@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import trio
@@ -36,6 +37,10 @@ class Runtime:
     """Now, UTC, in microseconds since the epoch."""
     run_blocking: RunBlocking
     """The one way to do blocking work."""
+    since_boot: Callable[[], tuple[str, int]] = lambda: ("", 0)
+    """What names this boot of the machine, and the time since then, also while it slept, in
+    microseconds: a clock that outlives the process and that nobody can set. An empty name is
+    a machine that does not tell."""
 
 
 async def _in_thread(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:
@@ -52,8 +57,20 @@ async def _inline(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | N
 
 
 def real_runtime() -> Runtime:
-    """The runtime of a daemon: the machine's clock, Trio's worker threads."""
-    return Runtime(wall_us=lambda: time.time_ns() // 1000, run_blocking=_in_thread)
+    """The runtime of a daemon: the machine's clocks, Trio's worker threads."""
+    boot = _boot_id()
+    return Runtime(
+        wall_us=lambda: time.time_ns() // 1000,
+        run_blocking=_in_thread,
+        since_boot=lambda: (boot, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000),
+    )
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def virtual_runtime(start_us: int) -> Runtime:

@@ -191,6 +191,11 @@ def _flag(key: str) -> str:
 
 def data_folder(settings: Settings, environ: Mapping[str, str], command: str) -> Path:
     """Where a daemon keeps its files: ``data``, else what systemd gives it, else ``var``."""
-    # systemd separates several directories with colons; the first is the daemon's own.
+    return settings.read("data", PATH, state_directory(environ) or Path("var") / command)
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """The folder that systemd made for a daemon, or None."""
+    # It separates several with colons; the first is the daemon's own.
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return settings.read("data", PATH, Path(given) if given else Path("var") / command)
+    return Path(given) if given else None

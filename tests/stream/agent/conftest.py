@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from deragent.board import AgentStatistics, Board
 from deragent.daemon import run_agent
 from deragent.events import AgentEvent, EventKind
 from derproto.base.fleet import Failsafe
-from derproto.base.runtime import virtual_runtime
+from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.fakes import AFTER_A_MINUTE, START_US, FakeDevices, FakeHeadend, plan
 
@@ -23,6 +24,7 @@ class Bench:
     network: MemoryNetwork
     headend: FakeHeadend
     nursery: trio.Nursery
+    runtime: Runtime
     devices: FakeDevices = field(default_factory=FakeDevices)
     events: list[AgentEvent] = field(default_factory=list)
     stopping: trio.Event = field(default_factory=trio.Event)
@@ -36,19 +38,21 @@ class Bench:
         seed: int = 1,
         default_mw: float | None = 0.0,
         failsafe: Failsafe = AFTER_A_MINUTE,
+        data: Path | None = None,
     ) -> None:
         """Starts an agent with so many batteries."""
 
         async def run(task_status: trio.TaskStatus[Board]) -> None:
             await run_agent(
                 plan(assets, default_mw=default_mw, failsafe=failsafe),
-                runtime=virtual_runtime(START_US),
+                runtime=self.runtime,
                 dial=lambda: self.network.connect("headend"),
                 rng=random.Random(seed),
                 authority="headend",
                 outbox_rows=outbox_rows,
                 on_event=self.events.append,
                 open_device=self.devices.open,
+                data=data,
                 stopping=self.stopping,
                 task_status=task_status,
             )
@@ -71,7 +75,7 @@ async def open_bench(nursery: trio.Nursery) -> Bench:
     network = MemoryNetwork()
     headend = FakeHeadend(network)
     await nursery.start(headend.serve)
-    return Bench(network, headend, nursery)
+    return Bench(network, headend, nursery, virtual_runtime(START_US))
 
 
 @pytest.fixture

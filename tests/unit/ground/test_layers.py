@@ -21,6 +21,7 @@ DECISIONS = {
     "deragent.failsafe",
     "deragent.orders",
     "deragent.outbox",
+    "deragent.remembered",
     "deragent.setpoints",
     "deragent.uplink.backoff",
     "deragent.uplink.clock",

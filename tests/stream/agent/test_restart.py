@@ -1,0 +1,252 @@
+"""An agent that is stopped or killed, and starts again on the same folder."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from deragent.keeper import MARK_S
+from deragent.timeline_store import FILE, SET_ASIDE, DataFolderError, TimelineStore
+from derproto.base.fleet import Failsafe
+from derproto.der import v1
+from tests.stream.agent.conftest import Bench
+from tests.stream.agent.fakes import HOLD, START_US, FakeSession
+
+T = TypeVar("T")
+
+RECEIVED = v1.DispatchState.RECEIVED
+STARTED = v1.DispatchState.STARTED
+COMPLETED = v1.DispatchState.COMPLETED
+CANCELLED = v1.DispatchState.CANCELLED
+EXPIRED = v1.DispatchState.EXPIRED
+
+
+async def stop(bench: Bench, session: FakeSession) -> None:
+    """As SIGTERM would."""
+    bench.stopping.set()
+    await bench.headend.wait_until(lambda: session.ended_s is not None)
+    await trio.sleep(0.1)
+    bench.stopping = trio.Event()
+
+
+def told(session: FakeSession) -> list[tuple[str, v1.DispatchState, int]]:
+    """What Register said: id, state, revision."""
+    return [
+        (r.dispatch_id, v1.DispatchState(r.state), r.revision) for r in session.register.dispatches
+    ]
+
+
+async def test_a_stopped_agent_resumes_what_is_left_of_a_window(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=600)
+    await session.order("d2", 0.5, delay_s=700, seconds=100)
+    await bench.headend.wait_states(RECEIVED, RECEIVED, STARTED)
+    await trio.sleep(100)
+    stopped_s = trio.current_time()
+    await stop(bench, session)
+    assert bench.devices[0].told[-1] == (round(stopped_s, 1), 0.0)
+    await trio.sleep(50)
+    await bench.start_agent(data=tmp_path, seed=2)
+    back = await bench.headend.wait_session(2)
+    assert set(told(back)) == {("d1", STARTED, 2), ("d2", RECEIVED, 1)}
+    await bench.headend.wait_states(STARTED)
+    report = back.reports[0][1]
+    resumed_s = bench.devices[0].told[-1][0]
+    assert resumed_s > stopped_s + 50
+    assert report.interrupted_us == pytest.approx((resumed_s - stopped_s) * 1e6, abs=2e5)
+    assert report.revision == 3
+    await trio.sleep(1000)
+    assert bench.devices[0].told[-4:] == [
+        (resumed_s, 1.5),
+        (600, 0.0),
+        (700, 0.5),
+        (800, 0.0),
+    ]
+    assert back.states == [STARTED, COMPLETED, STARTED, COMPLETED]
+
+
+async def test_a_window_that_ended_while_the_agent_was_down(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=60)
+    await session.order("d2", 1.5, delay_s=70, seconds=20)
+    await bench.headend.wait_states(RECEIVED, RECEIVED, STARTED)
+    await stop(bench, session)
+    await trio.sleep(1000)
+    await bench.start_agent(data=tmp_path, seed=2)
+    back = await bench.headend.wait_session(2)
+    await trio.sleep(1)
+    last = {r.dispatch_id: r for r in back.register.dispatches}
+    last |= {r.dispatch_id: r for _, r in back.reports}
+    assert {k: r.state for k, r in last.items()} == {"d1": COMPLETED, "d2": EXPIRED}
+    assert last["d1"].interrupted_us == pytest.approx(60e6, abs=1e5)
+    assert last["d1"].ts_us == pytest.approx(START_US + 60_000_000, abs=1e5)
+    assert bench.devices[0].mw == 0.0
+
+
+async def test_an_id_is_applied_once_over_restarts(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=60)
+    cancel = v1.Cancel(dispatch_id="d2", asset_index=0)
+    await session.send(v1.HeadendMessage(cancel=cancel))
+    await trio.sleep(100)
+    await stop(bench, session)
+    bench.devices[0].told.clear()
+    await trio.sleep(23 * 3600)
+    await bench.start_agent(data=tmp_path, seed=2)
+    back = await bench.headend.wait_session(2)
+    assert set(told(back)) == {("d1", COMPLETED, 3), ("d2", CANCELLED, 1)}
+    await back.order("d1", 1.5, seconds=60)
+    await back.order("d2", 1.5, seconds=60)
+    await trio.sleep(10)
+    assert [(r.dispatch_id, r.state) for _, r in back.reports] == [
+        ("d1", COMPLETED),
+        ("d2", CANCELLED),
+    ]
+    assert 1.5 not in [mw for _, mw in bench.devices[0].told]
+
+
+async def test_nothing_is_said_or_done_before_it_is_on_disk(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[str, bool]] = []
+    save = TimelineStore.save
+
+    def note_save(store: TimelineStore, data: bytes) -> None:
+        session = bench.headend.session
+        heard.append(("said", bool(session.reports)))
+        heard.append(("done", bool(bench.devices[0].told)))
+        save(store, data)
+
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(1)
+    monkeypatch.setattr(TimelineStore, "save", note_save)
+    await session.order("d1", 1.5, seconds=600)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    # The first writing came before anything, the second before `started` was said.
+    assert heard[:2] == [("said", False), ("done", False)]
+    assert heard[3] == ("done", True)
+    assert len(heard) == 4
+
+
+async def test_a_disk_that_is_full_holds_orders_and_no_end(
+    autojump_clock: MockClock,
+    bench: Bench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def no_room(_store: TimelineStore, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=100)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    with monkeypatch.context() as full:
+        full.setattr(TimelineStore, "save", no_room)
+        await session.order("d2", 0.5, delay_s=120, seconds=1000)
+        await session.order("d3", 0.5, delay_s=105, seconds=5)
+        await trio.sleep(150)
+        # d3 was never told; that its device is at its default is made sure of.
+        assert bench.devices[0].told == [(0, 1.5), (100, 0.0), (110, 0.0)]
+        assert session.states == [RECEIVED, STARTED]
+    await trio.sleep(5)
+    last = {r.dispatch_id: r.state for _, r in session.reports}
+    assert last == {"d1": COMPLETED, "d2": STARTED, "d3": v1.DispatchState.FAILED}
+    assert caplog.text.count("timelines cannot be written") == 1
+    assert "timelines are written again" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"deragent-timelines 99 0\n{}"])
+async def test_a_file_that_cannot_be_read_is_set_aside(
+    autojump_clock: MockClock,
+    bench: Bench,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: bytes,
+) -> None:
+    (tmp_path / FILE).write_bytes(damage)
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(1)
+    assert (tmp_path / SET_ASIDE).read_bytes() == damage
+    assert "no dispatch is remembered, and devices go to their defaults" in caplog.text
+    assert bench.devices[0].told == [(0, 0.0)]
+    await session.order("d1", 1.5, seconds=600)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+
+
+async def test_two_agents_on_one_folder(
+    autojump_clock: MockClock, bench: Bench, other_bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path)
+    with pytest.raises(DataFolderError):
+        await other_bench.start_agent(data=tmp_path)
+
+
+async def test_an_asset_that_is_not_served_any_more_is_told_of(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.start_agent(assets=2, data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, index=1)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    await stop(bench, session)
+    await bench.start_agent(assets=1, data=tmp_path, seed=2)
+    back = await bench.headend.wait_session(2)
+    assert told(back) == []
+    assert "is not served any more" in caplog.text
+
+
+async def test_a_long_silence_is_remembered(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path, failsafe=Failsafe(300.0))
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=5000)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    bench.network.refuse("headend", True)
+    bench.network.cut("headend")
+    await trio.sleep(200)
+    bench.stopping.set()
+    await trio.sleep(5)
+    bench.stopping = trio.Event()
+    begun_s = trio.current_time()
+    await bench.start_agent(data=tmp_path, failsafe=Failsafe(300.0), seed=2)
+    await trio.sleep(200)
+    # Resumed at once, and given up when the silence was 300 s long in all.
+    assert bench.devices[0].told[-2:] == [(round(begun_s, 1), 1.5), (300, 0.0)]
+
+
+async def test_the_file_is_written_now_and_then_while_an_order_is_in_force(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[float] = []
+    save = TimelineStore.save
+
+    def note_save(store: TimelineStore, data: bytes) -> None:
+        writes.append(trio.current_time())
+        save(store, data)
+
+    monkeypatch.setattr(TimelineStore, "save", note_save)
+    await bench.start_agent(data=tmp_path, failsafe=HOLD)
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(1000)
+    assert writes == []
+    await session.order("d1", 1.5, seconds=100)
+    await trio.sleep(1000)
+    begun = writes[0]
+    assert [round(at - begun) for at in writes[2:5]] == [MARK_S, 2 * MARK_S, 3 * MARK_S]
+    assert len(writes) <= 8
