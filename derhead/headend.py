@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from derhead.api import AgentView
-from derhead.dispatch import Dispatch, DispatchDesk, Order
+from derhead.dispatch import Dispatch, DispatchDesk, Judge, Order
 from derhead.history import Journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.telemetry import LatestTable
@@ -32,6 +32,14 @@ class Headend:
             limits=limits,
             runtime=runtime,
         )
+        self.judge = Judge(
+            journal,
+            fleet,
+            self.latest,
+            self,
+            runtime,
+            telemetry_period_s=limits.telemetry_period_s,
+        )
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
         self._runtime = runtime
 
@@ -45,6 +53,11 @@ class Headend:
         self.sessions.remember(
             await self.history.last_sessions(), await self.history.latest_heartbeats()
         )
+
+    def backlog(self, asset_id: str) -> int | None:
+        """Rows that the asset's agent has yet to deliver; None if none holds it now."""
+        holders = (each for each in self.sessions.live if asset_id in each.granted)
+        return next((session.outbox_rows for session in holders), None)
 
     # --- what REST needs ------------------------------------------------------------
 

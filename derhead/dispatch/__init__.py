@@ -4,9 +4,10 @@ from derhead.dispatch.allocation import LeftOut
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.groups import DispatchGroup
 from derhead.dispatch.idempotency import ForgetKeys, UsedKey
+from derhead.dispatch.judging import Judge
 from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
 from derhead.dispatch.order import BadOrder, Order, UnknownAsset, parse_order
-from derhead.dispatch.verdict import Judged
+from derhead.dispatch.verdict import Judged, Reading, Stretch
 from derhead.dispatch.wire import read_report, write_setpoint
 
 __all__ = [
@@ -18,12 +19,15 @@ __all__ = [
     "DispatchDesk",
     "DispatchStore",
     "ForgetKeys",
+    "Judge",
     "Judged",
     "LeftOut",
     "Order",
+    "Reading",
     "Reported",
     "State",
     "StateChange",
+    "Stretch",
     "UnknownAsset",
     "UsedKey",
     "parse_order",

@@ -87,6 +87,32 @@ class Judged:
     """As ``verdict_text`` writes it."""
 
 
+ReadingKey = tuple[int, int, int]
+"""When it was measured, by the agent's clock, boot and sequence: what readings are sorted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The part of a sample that a verdict needs."""
+
+    key: ReadingKey
+    p_mw: float | None
+    quality: int
+    """Bits as in ``der.v1.QualityBit``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Which readings of an asset are wanted, newest first; times by the agent's clock."""
+
+    asset_id: str
+    from_us: int
+    to_us: int
+    """Exclusive."""
+    before: ReadingKey | None = None
+    """The key of the last that was read; None = from the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of time by the headend's clock, microseconds since the epoch."""

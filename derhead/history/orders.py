@@ -5,36 +5,17 @@ Synchronous, as ``queries.py`` is. Two of them write, inside the store's transac
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 
-from derhead.dispatch import ENDED, Dispatch, DispatchGroup, State, UsedKey
+from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
 from derhead.history import rows
 from derhead.history.inserts import MAX_PARAMETERS
 from derhead.history.queries import END_US, MIN_US, time_range, with_states
 
 GROUPS = f"SELECT {', '.join('g.' + name for name in rows.GROUPS)} FROM dispatch_groups g"
 
-ReadingKey = tuple[int, int, int]
-"""When it was measured, boot and sequence: what readings are sorted by."""
-
 _OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
 _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The part of a sample that a verdict needs."""
-
-    key: ReadingKey
-    p_mw: float | None
-    quality: int
-    """Bits as in ``der.v1.QualityBit``."""
-
-    @property
-    def ts_us(self) -> int:
-        """By the agent's clock."""
-        return self.key[0]
 
 
 def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
@@ -88,21 +69,20 @@ def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int)
 
 
 def readings(
-    con: sqlite3.Connection,
-    asset_id: str,
-    from_us: int,
-    to_us: int,
-    before: ReadingKey | None,
-    limit: int,
-) -> list[Reading]:
-    """Newest first, from before that key if one is given."""
-    low_us, high_us = time_range(from_us, to_us)
+    con: sqlite3.Connection, stretches: Sequence[Stretch], limit: int
+) -> list[list[Reading]]:
+    """Of each stretch its newest, at most ``limit``."""
+    return [_readings(con, stretch, limit) for stretch in stretches]
+
+
+def _readings(con: sqlite3.Connection, stretch: Stretch, limit: int) -> list[Reading]:
+    low_us, high_us = time_range(stretch.from_us, stretch.to_us)
     found = con.execute(
         "SELECT ts_us, boot, seq, p_mw, quality FROM telemetry"
         " WHERE asset = (SELECT id FROM assets WHERE asset_id = ?)"
         " AND ts_us >= ? AND ts_us < ? AND (ts_us, boot, seq) < (?, ?, ?)"
         " ORDER BY ts_us DESC, boot DESC, seq DESC LIMIT ?",
-        (asset_id, low_us, high_us, *(before or (END_US, 0, 0)), limit),
+        (stretch.asset_id, low_us, high_us, *(stretch.before or (END_US, 0, 0)), limit),
     ).fetchall()
     return [Reading((ts, boot, seq), p_mw, quality) for ts, boot, seq, p_mw, quality in found]
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from derhead.dispatch import Dispatch, DispatchGroup, State, UsedKey
+from derhead.dispatch import Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
 from derhead.errors import JournalError
 from derhead.history import orders, queries
 from derhead.history.buckets import telemetry_buckets
@@ -158,27 +158,10 @@ class Reader:
         _check_positive(limit=limit)
         return await self._read(partial(orders.unjudged, after=after, limit=limit))
 
-    async def readings(
-        self,
-        asset_id: str,
-        *,
-        from_us: int,
-        to_us: int,
-        before: orders.ReadingKey | None = None,
-        limit: int,
-    ) -> list[orders.Reading]:
-        """Active power of an asset, newest first; ``before`` is the last reading's key."""
+    async def readings(self, stretches: Sequence[Stretch], *, limit: int) -> list[list[Reading]]:
+        """Active power, newest first: of each stretch at most ``limit``."""
         _check_positive(limit=limit)
-        return await self._read(
-            partial(
-                orders.readings,
-                asset_id=asset_id,
-                from_us=from_us,
-                to_us=to_us,
-                before=before,
-                limit=limit,
-            )
-        )
+        return await self._read(partial(orders.readings, stretches=stretches, limit=limit))
 
     async def sessions(
         self, agent_id: str, *, limit: int, cursor: str | None = None

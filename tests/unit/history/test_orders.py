@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch import DispatchGroup, ForgetKeys, Judged, LeftOut, State, UsedKey
+from derhead.dispatch import (
+    DispatchGroup,
+    ForgetKeys,
+    Judged,
+    LeftOut,
+    Reading,
+    State,
+    Stretch,
+    UsedKey,
+)
 from derhead.history import BadCursor, orders, queries
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
@@ -118,13 +127,13 @@ def test_readings_are_newest_first_and_go_on_where_they_ended(
     store.commit(
         Group(batches=([sample(n, p_mw=n / 10) for n in range(1, 10)], [sample(5, asset="b")]))
     )
-    first = orders.readings(files.reader, "asset-1", 2 * S, 8 * S, None, 4)
-    assert [(each.ts_us, each.p_mw, each.quality) for each in first] == [
-        (n * S, n / 10, 8) for n in (7, 6, 5, 4)
-    ]
-    rest = orders.readings(files.reader, "asset-1", 2 * S, 8 * S, first[-1].key, 4)
-    assert [each.ts_us for each in rest] == [3 * S, 2 * S]
-    assert orders.readings(files.reader, "nobody", 0, 8 * S, None, 4) == []
+    stretch = Stretch("asset-1", 2 * S, 8 * S)
+    nobody = Stretch("nobody", 0, 8 * S)
+    first, none = orders.readings(files.reader, [stretch, nobody], 4)
+    assert first == [Reading((n * S, 1, n), n / 10, 8) for n in (7, 6, 5, 4)]
+    assert none == []
+    (rest,) = orders.readings(files.reader, [replace(stretch, before=first[-1].key)], 4)
+    assert [each.key[0] for each in rest] == [3 * S, 2 * S]
 
 
 def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store) -> None:
