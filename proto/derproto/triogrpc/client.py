@@ -18,6 +18,7 @@ from derproto.triogrpc.deadline import Deadline
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.link import Link
 from derproto.triogrpc.method import Method
+from derproto.triogrpc.shared import Shared
 
 
 class Channel:
@@ -94,8 +95,10 @@ async def connect(
     Cancellation: closes at once.
     """
     limits = limits or LinkLimits()
-    link = Link(stream, limits=limits, counters=Counters())
+    shared = Shared(keepalive_time_s=limits.keepalive_time_s, reads=False)
+    link = Link(stream, limits=limits, counters=Counters(), shared=shared)
     async with background_nursery() as nursery:
+        nursery.start_soon(shared.run)
         nursery.start_soon(link.run)
         try:
             await link.wait_ready()

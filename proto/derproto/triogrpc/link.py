@@ -1,9 +1,10 @@
 """One connection: HTTP/2 over one Trio stream, the same at both ends.
 
-Three tasks: ``_read`` takes bytes in and hands events on, ``_write`` sends what was
-gathered, ``_keep_alive`` asks a silent peer whether it is there. A server's link also
-owns the nursery in which its calls run. Whatever ends the connection goes through
-``end``, which only notes the reason and stops the reading; ``run`` does the rest.
+``run`` is its task and owns the nursery in which its calls run, and what its peer takes
+slowly is sent. Reading, sending and asking a silent peer are done by tasks that all
+connections share (``shared.py``): they call in here, and nothing that happens in these calls
+leaves them. Whatever ends the connection goes through ``end``, which only notes the reason
+and wakes ``run``, which does the rest.
 """
 
 import logging
@@ -25,7 +26,8 @@ from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.peer import Peer
 from derproto.triogrpc.processor import Processor
 from derproto.triogrpc.protocol import Connection, Headers, Stream
-from derproto.triogrpc.sockets import reader_of
+from derproto.triogrpc.reading import read_alone
+from derproto.triogrpc.shared import Attended, Shared
 from derproto.triogrpc.transport import Transport
 from derproto.triogrpc.waits import Flag
 
@@ -53,21 +55,25 @@ class Link(grpclib.protocol.AbstractHandler):
         *,
         limits: LinkLimits,
         counters: Counters,
+        shared: Shared,
         serve_call: ServeCall | None = None,
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = stream
         self._limits = limits
         self._counters = counters
+        self._shared = shared
         self._serve_call = serve_call
         self._on_settled = on_settled
         self._transport = Transport(
             stream,
             limits,
             counters,
+            shared.writer,
             pause=self._pause_senders,
             resume=self._resume_senders,
             overflow=self._overflow,
+            broken=self._cannot_send,
         )
         self._http2 = FastHttp2(limits, client_side=serve_call is None)
         self.peer = Peer(stream)
@@ -75,10 +81,11 @@ class Link(grpclib.protocol.AbstractHandler):
         self.processor = Processor(self, self.connection, self)
         self._calls: trio.Nursery | None = None
         self._reading = trio.CancelScope()
-        self._heard_at = trio.current_time()
-        self._reads = 0
-        # Up while there is no writer to wait for.
-        self._written = Flag(True)
+        self._attended = Attended(
+            trio.current_time(),
+            keepalive_s=limits.keepalive_time_s,
+            timeout_s=limits.keepalive_timeout_s,
+        )
         self._ready = Flag()
         self._closed = Flag()
         self._goodbye = ErrorCodes.NO_ERROR
@@ -96,19 +103,24 @@ class Link(grpclib.protocol.AbstractHandler):
         try:
             async with trio.open_nursery() as nursery:
                 self._calls = nursery
-                self._reading.deadline = trio.current_time() + self._limits.handshake_timeout_s
-                with self._reading:
-                    await self._read(nursery)
-                if self.reason is None:
-                    self.end("no HTTP/2 settings in time", "handshake")
-                self._say_goodbye()
-                self._cut_calls()
-                with trio.move_on_after(FLUSH_S):
-                    await self._written.wait()
+                try:
+                    self._reading.deadline = trio.current_time() + self._limits.handshake_timeout_s
+                    with self._reading:
+                        await self._carry(nursery)
+                    if self.reason is None:
+                        self.end("no HTTP/2 settings in time", "handshake")
+                    self._say_goodbye()
+                    self._cut_calls()
+                    with trio.move_on_after(FLUSH_S):
+                        await self._transport.wait_sent()
+                finally:
+                    # Before the nursery closes: it takes no task after that.
+                    self._transport.abandon()
                 nursery.cancel_scope.cancel()
         finally:
             self.end("connection closed")
             self._cut_calls()
+            self._shared.leave(self._attended)
             self._settle()
             self._closed.set()
             with shielded_for(CLOSE_S):
@@ -153,27 +165,35 @@ class Link(grpclib.protocol.AbstractHandler):
 
     # -- reading ------------------------------------------------------------------------
 
-    async def _read(self, nursery: trio.Nursery) -> None:
+    async def _carry(self, nursery: trio.Nursery) -> None:
+        """Reads until cancelled, which ``end`` does."""
         try:
             if not await self._agree_on_tls():
                 return
             self.connection.flush()
-            self._written.clear()
-            nursery.start_soon(self._write)
-            nursery.start_soon(self._keep_alive)
-            receive = reader_of(self._stream)
-            while self.reason is None:
-                data = await receive()
-                if not data:
-                    self.end("closed by the peer")
-                    return
-                self._heard_at = trio.current_time()
-                self._reads += 1
-                self._counters.bytes_received += len(data)
-                self._receive_bytes(data)
+            self._transport.open(nursery)
+            self._attended.heard_at = trio.current_time()
+            self._shared.attend(self._attended, self._look)
+            reader = self._shared.reader
+            if reader is not None and isinstance(self._stream, trio.SocketStream):
+                with reader.reading(self._stream.socket._sock, self._take_bytes):  # type: ignore[attr-defined]
+                    await trio.sleep_forever()
+            await read_alone(self._stream, self._take_bytes)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.end("connection lost")
-        except Exception as exc:  # the border: nothing a peer sends goes further
+
+    def _take_bytes(self, data: bytes | None, now: float) -> None:
+        """What came, in the reader's task: the border, nothing a peer sends goes further."""
+        if self.reason is not None:
+            return
+        if not data:
+            self.end("connection lost" if data is None else "closed by the peer")
+            return
+        self._attended.heard_at = now
+        self._counters.bytes_received += len(data)
+        try:
+            self._receive_bytes(data)
+        except Exception as exc:  # noqa: BLE001 - logged with its traceback
             log.exception("connection with %s failed", self.peer)
             self.end(f"internal error: {type(exc).__name__}", "connection")
 
@@ -225,16 +245,11 @@ class Link(grpclib.protocol.AbstractHandler):
 
     # -- writing ------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        try:
-            await self._transport.send_gathered()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.end("connection lost")
-        except PeerStalled:
+    def _cannot_send(self, error: Exception) -> None:
+        if isinstance(error, PeerStalled):
             self.end("the peer does not read", "send_timeout")
-        finally:
-            self._transport.close()
-            self._written.set()
+        else:
+            self.end("connection lost")
 
     def _pause_senders(self) -> None:
         self.connection.write_ready.clear()
@@ -248,22 +263,20 @@ class Link(grpclib.protocol.AbstractHandler):
         self._goodbye = ErrorCodes.ENHANCE_YOUR_CALM
         self.end("flood: the peer makes us answer and does not read", "flood")
 
-    async def _keep_alive(self) -> None:
-        limits = self._limits
-        while True:
-            await trio.sleep_until(self._heard_at + limits.keepalive_time_s)
-            if trio.current_time() < self._heard_at + limits.keepalive_time_s:
-                continue
-            received = self._reads
+    def _look(self, now: float) -> None:
+        """Asks a silent peer whether it is there, and ends what gives no answer."""
+        if self.reason is not None:
+            return
+        if self._attended.is_gone(now):
+            self.end("no answer to a PING", "keepalive")
+        elif self._attended.is_silent(now):
+            self._attended.ask(now)
             self._http2.ping(b"triogrpc")
             self.connection.flush()
-            await trio.sleep(limits.keepalive_timeout_s)
-            # If it was the loop that was late, the answer is there to be read first.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
-            if self._reads == received:
-                self.end("no answer to a PING", "keepalive")
-                return
+
+    async def caught_up(self) -> None:
+        """Until all that had come before this call has been taken."""
+        await self._shared.caught_up()
 
     # -- calls (a server's link) --------------------------------------------------------
 

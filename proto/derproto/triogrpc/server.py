@@ -21,6 +21,7 @@ from derproto.triogrpc.method import Method
 from derproto.triogrpc.protocol import Headers, Stream
 from derproto.triogrpc.request import Refusal, read_request
 from derproto.triogrpc.server_stream import ServerStream
+from derproto.triogrpc.shared import Shared
 from derproto.triogrpc.waits import Flag
 
 log = logging.getLogger(__name__)
@@ -81,12 +82,18 @@ class Server:
         if self._serving:
             raise RuntimeError("a Server serves once")
         self._serving = True
-        async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as acceptors:
-                    for listener in listeners:
-                        acceptors.start_soon(self._accept_connections, listener, connections)
-                    task_status.started()
+        shared = Shared(keepalive_time_s=self._limits.keepalive_time_s, reads=True)
+        async with trio.open_nursery() as sharing:
+            sharing.start_soon(shared.run)
+            async with trio.open_nursery() as connections:
+                with self._accepting:
+                    async with trio.open_nursery() as acceptors:
+                        for listener in listeners:
+                            acceptors.start_soon(
+                                self._accept_connections, listener, connections, shared
+                            )
+                        task_status.started()
+            sharing.cancel_scope.cancel()
 
     async def drain(self, grace_s: float) -> None:
         """Ends the service in good order; ``serve`` returns after it.
@@ -118,7 +125,10 @@ class Server:
     # -- connections --------------------------------------------------------------------
 
     async def _accept_connections(
-        self, listener: trio.abc.Listener[trio.abc.Stream], connections: trio.Nursery
+        self,
+        listener: trio.abc.Listener[trio.abc.Stream],
+        connections: trio.Nursery,
+        shared: Shared,
     ) -> None:
         quiet_until = -math.inf
         async with listener:
@@ -147,6 +157,7 @@ class Server:
                     stream,
                     limits=self._limits,
                     counters=self._counters,
+                    shared=shared,
                     serve_call=self._serve_call,
                     on_settled=self._handshakes.release,
                 )

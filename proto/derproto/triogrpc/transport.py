@@ -1,4 +1,10 @@
-"""The sending half of a connection: many small writes, few large sends."""
+"""The sending half of a connection: many small writes, few large sends.
+
+What is written in one turn of the loop goes out together, in one send, by a task that all
+connections share (``SharedWriter``). Most sends fit into the socket's buffer, and need no
+task of their own, no deadline and no cancel scope; what does not fit is sent by a task that
+lives until it is sent.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +13,6 @@ import trio
 from derproto.triogrpc.counters import Counters
 from derproto.triogrpc.errors import PeerStalled
 from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.sockets import sender_of
 from derproto.triogrpc.waits import Flag
 
 SEND_BYTES = 64 * 1024
@@ -18,12 +23,39 @@ CONTROL_BYTES = 64 * 1024
 which holds senders only. A peer that makes us answer and does not read exceeds it."""
 
 
+class SharedWriter:
+    """One task that sends for all connections what they gathered.
+
+    Bound: each connection stands in it once.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[Transport] = []
+        self._filled = Flag()
+
+    def add(self, transport: "Transport") -> None:
+        """Has it ``send_nowait``, once what runs now has had its turn."""
+        self._due.append(transport)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            due, self._due = self._due, []
+            for transport in due:
+                transport.send_nowait()
+            await trio.lowlevel.checkpoint()
+
+
 class Transport:
-    """Gathers what is written, for one task to send.
+    """Gathers what is written until it is sent.
 
     Has of ``asyncio.Transport`` the methods that grpclib calls. ``pause`` and ``resume``
     are called as the buffer passes its bound, ``overflow`` when it exceeds it by more
     than ``CONTROL_BYTES``; all three from within a write, so they must only take note.
+    ``broken`` is told, once, why nothing more can be sent.
     """
 
     def __init__(
@@ -31,30 +63,42 @@ class Transport:
         stream: trio.abc.Stream,
         limits: LinkLimits,
         counters: Counters,
+        writer: SharedWriter,
         *,
         pause: Callable[[], None],
         resume: Callable[[], None],
         overflow: Callable[[], None],
+        broken: Callable[[Exception], None],
     ) -> None:
         self._stream = stream
         self._limits = limits
         self._counters = counters
+        self._writer = writer
         self._pause = pause
         self._resume = resume
         self._overflow = overflow
+        self._broken = broken
         self._gathered = bytearray()
         self._in_flight = 0
         self._paused = False
         self._closing = False
-        self._work = Flag()
-        self._send_nowait = sender_of(stream)
+        self._sending = False
+        self._tasks: trio.Nursery | None = None
+        # Up while nobody is about to send.
+        self._idle = Flag(True)
+        self._send = _sender_of(stream)
+
+    def open(self, tasks: trio.Nursery) -> None:
+        """The stream takes bytes from now on; ``tasks`` is for what it takes slowly."""
+        self._tasks = tasks
+        self._send_soon()
 
     def write(self, data: bytes) -> None:
         """Adds to what will be sent next; nothing after ``close()``."""
         if self._closing or not data:
             return
         self._gathered += data
-        self._work.set()
+        self._send_soon()
         waiting = len(self._gathered) + self._in_flight
         if waiting >= self._limits.write_buffer_bytes:
             if not self._paused:
@@ -67,35 +111,96 @@ class Transport:
         return self._closing
 
     def close(self) -> None:
-        """No further writes; what was written is still sent, then ``send_gathered`` ends."""
+        """No further writes; what was written is still sent."""
         self._closing = True
-        self._work.set()
 
-    async def send_gathered(self) -> None:
-        """Sends what is written, until closed and empty.
+    def abandon(self) -> None:
+        """Nothing is sent any more."""
+        self._closing = True
+        self._gathered.clear()
+        self._tasks = None
 
-        Raises: PeerStalled, and what ``send_all`` raises.
-        """
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            gathered, self._gathered = self._gathered, bytearray()
-            self._in_flight = len(gathered)
-            with memoryview(gathered) as view:
-                for start in range(0, len(view), SEND_BYTES):
-                    await self._send(view[start : start + SEND_BYTES])
-            if self._closing and not self._gathered:
-                return
+    async def wait_sent(self) -> None:
+        """Until all that was written is sent, or cannot be."""
+        await self._idle.wait()
 
-    async def _send(self, data: memoryview) -> None:
-        sent = self._send_nowait(data)
-        if sent < len(data):
-            with trio.move_on_after(self._limits.send_timeout_s) as scope:
-                await self._stream.send_all(data[sent:])
-            if scope.cancelled_caught:
-                raise PeerStalled
+    def _send_soon(self) -> None:
+        if not self._sending and self._gathered and self._tasks is not None:
+            self._sending = True
+            self._idle.clear()
+            self._writer.add(self)
+
+    def send_nowait(self) -> None:
+        """For the writer: sends what the stream takes at once, the rest in a task."""
+        if self._tasks is None:
+            self._stop_sending()
+            return
+        gathered = self._gathered
+        try:
+            sent = self._send(gathered)
+        except OSError:
+            self._fail(trio.BrokenResourceError("sending failed"))
+            return
+        self._counters.bytes_sent += sent
+        if sent == len(gathered):
+            gathered.clear()
+            self._stop_sending()
+            self._resume_if_room()
+        else:
+            del gathered[:sent]
+            self._tasks.start_soon(self._send_slowly)
+
+    async def _send_slowly(self) -> None:
+        """Sends until nothing is left. Cancellation: what is left is lost."""
+        try:
+            while self._gathered:
+                gathered, self._gathered = self._gathered, bytearray()
+                self._in_flight = len(gathered)
+                with memoryview(gathered) as view:
+                    for start in range(0, len(view), SEND_BYTES):
+                        await self._send_piece(view[start : start + SEND_BYTES])
+            self._stop_sending()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, PeerStalled) as error:
+            self._fail(error)
+        finally:
+            self._idle.set()
+
+    async def _send_piece(self, data: memoryview) -> None:
+        with trio.move_on_after(self._limits.send_timeout_s) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            raise PeerStalled
         self._in_flight -= len(data)
         self._counters.bytes_sent += len(data)
+        self._resume_if_room()
+
+    def _resume_if_room(self) -> None:
         if self._paused and len(self._gathered) + self._in_flight < self._limits.write_buffer_bytes:
             self._paused = False
             self._resume()
+
+    def _stop_sending(self) -> None:
+        self._sending = False
+        self._idle.set()
+
+    def _fail(self, error: Exception) -> None:
+        self.abandon()
+        self._stop_sending()
+        self._broken(error)
+
+
+def _sender_of(stream: trio.abc.Stream) -> Callable[[bytearray], int]:
+    """What sends as much as ``stream`` takes at once; how many bytes, 0 from one that cannot
+    tell. Raises (when called): OSError."""
+    if not isinstance(stream, trio.SocketStream):
+        return lambda _data: 0
+    send = stream.socket._sock.send  # type: ignore[attr-defined]
+
+    def send_nowait(data: bytearray) -> int:
+        try:
+            sent: int = send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        return sent
+
+    return send_nowait

@@ -1,0 +1,107 @@
+"""The tasks that all connections of one server share, or that one client's has alone.
+
+One reads sockets, one sends, one looks for peers that fell silent. Whatever one connection
+does in them is contained by that connection (``Link``).
+"""
+
+import math
+import select
+from collections.abc import Callable
+
+import trio
+
+from derproto.triogrpc.reading import SharedReader
+from derproto.triogrpc.transport import SharedWriter
+
+LOOK_S = 0.25
+"""Least time between two looks for silent peers, seconds."""
+
+Look = Callable[[float], None]
+
+
+class Attended:
+    """A connection as the one that looks for silent peers sees it: pure.
+
+    ``heard_at`` is set whenever bytes come.
+    """
+
+    __slots__ = ("asked_at", "heard_at", "keepalive_s", "timeout_s")
+
+    def __init__(self, now: float, *, keepalive_s: float, timeout_s: float) -> None:
+        self.heard_at = now
+        self.asked_at = -math.inf
+        self.keepalive_s = keepalive_s
+        self.timeout_s = timeout_s
+
+    @property
+    def due_at(self) -> float:
+        """When something is to be done if nothing is heard until then."""
+        if self.asked_at > self.heard_at:
+            return self.asked_at + self.timeout_s
+        return self.heard_at + self.keepalive_s
+
+    def ask(self, now: float) -> None:
+        """The peer is being asked whether it is there."""
+        self.asked_at = now
+
+    def is_gone(self, now: float) -> bool:
+        """Whether it was asked, and gave no sign in time."""
+        return self.asked_at > self.heard_at and now >= self.due_at
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it should be asked."""
+        return self.asked_at <= self.heard_at and now >= self.due_at
+
+
+class Shared:
+    """Reader, writer and keepalive for any number of connections.
+
+    ``reads``: with a shared reader of sockets, where the system has one; else each
+    connection reads for itself.
+    """
+
+    def __init__(self, *, keepalive_time_s: float, reads: bool) -> None:
+        self._keepalive_time_s = keepalive_time_s
+        self.writer = SharedWriter()
+        self.reader = SharedReader() if reads and hasattr(select, "epoll") else None
+        self._attended: dict[Attended, Look] = {}
+
+    async def run(self) -> None:
+        """Serves its connections until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.writer.run)
+            if self.reader is not None:
+                nursery.start_soon(self.reader.run)
+            nursery.start_soon(self._keep_alive)
+
+    def attend(self, attended: Attended, look: Look) -> None:
+        """Calls ``look`` with the time whenever ``attended`` is due."""
+        self._attended[attended] = look
+
+    def leave(self, attended: Attended) -> None:
+        """The connection is over."""
+        self._attended.pop(attended, None)
+
+    async def caught_up(self) -> None:
+        """Until all that had come before this call has been taken.
+
+        For whoever is about to judge a peer's silence: it may be the loop that was late.
+        """
+        if self.reader is not None:
+            await self.reader.caught_up()
+        # Tasks that read for themselves have had a turn.
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+
+    async def _keep_alive(self) -> None:
+        looked_at = -math.inf
+        while True:
+            # Nobody who comes meanwhile is due earlier than this.
+            latest = trio.current_time() + self._keepalive_time_s
+            due_at = min((attended.due_at for attended in self._attended), default=latest)
+            await trio.sleep_until(max(min(due_at, latest), looked_at + LOOK_S))
+            await self.caught_up()
+            looked_at = trio.current_time()
+            for attended, look in tuple(self._attended.items()):
+                if looked_at >= attended.due_at:
+                    look(looked_at)
