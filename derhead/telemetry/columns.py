@@ -7,6 +7,7 @@ whose rows are taken, is checked column by column, without a look at each row.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from derhead.telemetry.block import Columns, SampleBlock
 from derproto.base.fleet import Asset
@@ -36,9 +37,8 @@ class RefusedRows:
     reason: RefusalReason
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What a message holds."""
+class Rows(NamedTuple):
+    """What a message holds. A tuple, as one is made for every message."""
 
     samples: SampleBlock
     taken: Sequence[tuple[int, int]]
@@ -63,10 +63,11 @@ def read_rows(
 
     Units: ``received_us`` microseconds since the epoch.
     """
-    broken = _check_shape(telemetry, claimed, max_rows)
-    if broken is not None:
-        return Broken(broken)
     count, first_seq = len(telemetry.asset_index), telemetry.first_seq
+    if not _is_whole(telemetry, count, claimed, max_rows):
+        broken = _find_fault(telemetry, claimed, max_rows)
+        if broken is not None:
+            return Broken(broken)
     rows: Sequence[int] = range(count)
     taken: Sequence[tuple[int, int]] = ((first_seq, first_seq + count - 1),) if count else ()
     refused: Sequence[RefusedRows] = ()
@@ -83,7 +84,27 @@ def read_rows(
     return Rows(block, taken, refused)
 
 
-def _check_shape(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
+def _is_whole(telemetry: Columns, count: int, claimed: int, max_rows: int) -> bool:
+    """Whether nothing is wrong with the message, which has rows: what the usual one costs."""
+    whole = (0, count)
+    return (
+        0 < count <= max_rows
+        and 1 <= telemetry.first_seq <= MAX_SEQ - count
+        and telemetry.boot_id != 0
+        and len(telemetry.ts_us) == count
+        and len(telemetry.p_mw) == count
+        and len(telemetry.q_mvar) in whole
+        and len(telemetry.soc) in whole
+        and len(telemetry.voltage_v) in whole
+        and len(telemetry.frequency_hz) in whole
+        and len(telemetry.status) in whole
+        and len(telemetry.quality) in whole
+        and max(telemetry.asset_index) < claimed
+    )
+
+
+def _find_fault(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
+    """What is wrong, by its name; None if nothing is, as with a message without rows."""
     count = len(telemetry.asset_index)
     if telemetry.boot_id == 0:
         return "telemetry.boot_id: 0; send the boot that measured the rows"

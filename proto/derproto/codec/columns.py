@@ -1,7 +1,7 @@
 """Telemetry as arrays: what the headend makes of a message without an object a number."""
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from derproto.codec import wire
@@ -23,8 +23,9 @@ from derproto.der.v1 import Telemetry
 class TelemetryColumns:
     """``der.v1.Telemetry`` with an array for each repeated field; else the same attributes.
 
-    A column that was left out is an empty array. Whether columns have the same length is
-    for the receiver to check, as with the message itself.
+    A decoded column of one value is a tuple, and one that was left out an empty array.
+    Whether columns have the same length is for the receiver to check, as with the message
+    itself.
 
     Units, signs: as in headend.proto.
     """
@@ -67,15 +68,15 @@ class TelemetryColumns:
         """
         self.boot_id = boot_id
         self.first_seq = first_seq
-        self.asset_index = array("I", asset_index)
-        self.ts_us = array("q", ts_us)
-        self.p_mw = array("d", p_mw)
-        self.q_mvar = array("d", q_mvar)
-        self.soc = array("d", soc)
-        self.voltage_v = array("d", voltage_v)
-        self.frequency_hz = array("d", frequency_hz)
-        self.status = array("I", status)
-        self.quality = array("I", quality)
+        self.asset_index: Sequence[int] = array("I", asset_index)
+        self.ts_us: Sequence[int] = array("q", ts_us)
+        self.p_mw: Sequence[float] = array("d", p_mw)
+        self.q_mvar: Sequence[float] = array("d", q_mvar)
+        self.soc: Sequence[float] = array("d", soc)
+        self.voltage_v: Sequence[float] = array("d", voltage_v)
+        self.frequency_hz: Sequence[float] = array("d", frequency_hz)
+        self.status: Sequence[int] = array("I", status)
+        self.quality: Sequence[int] = array("I", quality)
         self.backfill = backfill
         self._unknown_fields = b""
 
@@ -114,9 +115,8 @@ def compile_columns_reader() -> Callable[[Buffer, int, int, int], TelemetryColum
             raise UnsupportedField(f"Telemetry.{field.name} does not fit in columns")
     source = Source()
     source.add(0, "def decode_columns(data, pos, end, depth):")
-    source.add(1, "view = memoryview(data)")
     source.add(1, *(f"{field.name} = {_default(field)}" for field in FIELDS))
-    add_loop(source, "Telemetry", FIELDS, _add_usual, _add_value)
+    add_loop(source, "Telemetry", FIELDS, _add_usual, _add_value, in_order=True)
     source.add(1, "columns = new(TelemetryColumns)")
     for field in FIELDS:
         value = field.name
@@ -147,12 +147,25 @@ def _add_usual(source: Source, indent: int, field: Field) -> None:
         return
     add_size(source, indent)
     add_width_check(source, indent, field)
-    source.add(indent, f"column = {_empty(field)}", "column.frombytes(view[pos:stop])")
+    # A tuple of one is made in a third of the time of an array.
+    source.add(indent, f"if size == {field.kind.bytes}:")
+    source.add(indent, f"    column = unpack_{field.kind.typecode}(data, pos)")
+    source.add(indent, "else:")
+    source.add(indent, f"    column = {_empty(field)}")
+    source.add(indent, "    column.frombytes(memoryview(data)[pos:stop])")
     if wire.SWAP:
-        source.add(indent, "column.byteswap()")
+        source.add(indent, "    column.byteswap()")
     source.add(indent, f"if {name} is None:", f"    {name} = column")
-    source.add(indent, "else:", f"    {name} += column")
+    source.add(indent, "else:")
+    _add_as_array(source, indent + 1, field)
+    source.add(indent, f"    {name}.extend(column)")
     source.add(indent, "pos = stop")
+
+
+def _add_as_array(source: Source, indent: int, field: Field) -> None:
+    """A column that grows is an array, and stays one."""
+    source.add(indent, f"if {field.name}.__class__ is tuple:")
+    source.add(indent, f"    {field.name} = array({field.kind.typecode!r}, {field.name})")
 
 
 def _add_value(source: Source, indent: int, field: Field) -> None:
@@ -162,4 +175,5 @@ def _add_value(source: Source, indent: int, field: Field) -> None:
         source.add(indent, f"{name} = {value}")
         return
     source.add(indent, f"if {name} is None:", f"    {name} = {_empty(field)}")
+    _add_as_array(source, indent, field)
     source.add(indent, f"{name}.append({value})")

@@ -133,14 +133,28 @@ AddField = Callable[[Source, int, Field], None]
 
 
 def add_loop(
-    source: Source, name: str, fields: tuple[Field, ...], add_usual: AddField, add_value: AddField
+    source: Source,
+    name: str,
+    fields: tuple[Field, ...],
+    add_usual: AddField,
+    add_value: AddField,
+    *,
+    in_order: bool = False,
 ) -> None:
     """Walks ``data[pos:end]``, tag by tag; ``unknown`` is what it does not know, or None.
 
     ``add_usual`` adds what reads a field as writers write it, ``add_value`` what reads one
-    value of a repeated field that writers pack, and need not.
+    value of a repeated field that writers pack, and need not. ``in_order``: looks first
+    whether the fields, of numbers up to 15, stand in the order of their numbers, each once.
     """
     source.add(1, "unknown = None", "tag = 0", "try:")
+    if in_order:
+        # Writers write fields in the order of their numbers: one look at each finds them.
+        for field in fields:
+            tag = _usual_tag(field)
+            source.add(2, f"if pos < end and data[pos] == {tag}:  # {field.name}")
+            source.add(3, f"tag = {tag}", "pos += 1")
+            add_usual(source, 3, field)
     source.add(2, "while pos < end:")
     source.add(3, "start = pos", "tag = data[pos]", "pos += 1")
     source.add(3, "if tag > 127:", "    tag, pos = read_short_varint(data, start)")

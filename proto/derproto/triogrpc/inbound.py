@@ -18,8 +18,21 @@ ACK_BYTES = 16 * 1024
 """Consumed bytes after which the window is opened again although nobody waits."""
 
 MESSAGES_PER_TURN = 64
-"""Messages delivered before other connections have their turn: one that floods waits for
-the handler's task, and its sender for the window."""
+"""Messages delivered of what one read brought, before other connections have their turn:
+one that floods waits for the handler's task, and its sender for the window."""
+
+
+class Turn:
+    """How many messages may still be delivered of what a connection's last read brought."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MESSAGES_PER_TURN
+
+    def begin(self) -> None:
+        """Another read."""
+        self.left = MESSAGES_PER_TURN
 
 Deferred = Callable[[], Awaitable[None]]
 """The rest of taking a message, when it cannot be done in place."""
@@ -40,12 +53,14 @@ class Inbound:
     def __init__(
         self,
         ack: Callable[[int], None],
+        turn: Turn,
         *,
         max_message_bytes: int,
         window_bytes: int,
         malformed: Status,
     ) -> None:
         self._ack = ack
+        self._turn = turn
         self._max_message_bytes = max_message_bytes
         self._malformed = malformed
         # A window must open again before it is all used.
@@ -62,12 +77,14 @@ class Inbound:
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Takes in a DATA frame; ``ack_size`` is what it used of the window."""
-        self._bytes += data
         self._unacked += ack_size
-        if self._on_message is None:
+        on_message = self._on_message
+        if on_message is None:
+            self._bytes += data
             self._changed.set()
-        else:
-            self._deliver_turn(self._on_message)
+        elif self._bytes or not self._deliver_whole(data, on_message):
+            self._bytes += data
+            self._deliver_turn(on_message)
 
     def eof(self) -> None:
         """The peer has ended its half."""
@@ -137,6 +154,7 @@ class Inbound:
                 if self._deliver_turn(on_message):
                     # Others first: this connection has had its turn.
                     await trio.lowlevel.checkpoint()
+                    self._turn.begin()
                     continue
                 if self._eof:
                     if self._bytes:
@@ -152,15 +170,39 @@ class Inbound:
             self._on_message = None
             self._receiving = False
 
+    def _deliver_whole(self, data: bytes, on_message: OnMessage) -> bool:
+        """Delivers a frame that is one message, as most are; False if it is not."""
+        size = len(data)
+        if (
+            size < PREFIX_BYTES
+            or data[0]
+            or int.from_bytes(data[1:PREFIX_BYTES], "big") != size - PREFIX_BYTES
+            or size - PREFIX_BYTES > self._max_message_bytes
+            or self._turn.left <= 0
+        ):
+            return False
+        self._turn.left -= 1
+        try:
+            self._pending = on_message(data[PREFIX_BYTES:])
+        except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
+            self._fault = error
+        if self._pending is not None or self._fault is not None:
+            self._on_message = None
+            self._changed.set()
+        if self._unacked >= self._ack_bytes:
+            self._open_window(0, self._ack_bytes)
+        return True
+
     def _deliver_turn(self, on_message: OnMessage) -> bool:
         """Delivers what is whole; True if the handler's task must go on with it."""
         data = self._bytes
         at = end = 0
         try:
-            for _ in range(MESSAGES_PER_TURN):
+            while self._turn.left > 0:
                 end = self._end_of_message(at)
                 if not end:
                     break
+                self._turn.left -= 1
                 self._pending = on_message(bytes(data[at + PREFIX_BYTES : end]))
                 at = end
                 if self._pending is not None:

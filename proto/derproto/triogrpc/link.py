@@ -15,6 +15,7 @@ import grpclib.protocol
 import trio
 from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
+from h2.events import DataReceived
 from h2.exceptions import ProtocolError
 
 from derproto.base.runtime import shielded_for
@@ -191,9 +192,10 @@ class Link(grpclib.protocol.AbstractHandler):
             return
         self._attended.heard_at = now
         self._counters.bytes_received += len(data)
+        self.connection.turn.begin()
         try:
             self._receive_bytes(data)
-        except Exception as exc:  # noqa: BLE001 - logged with its traceback
+        except Exception as exc:
             log.exception("connection with %s failed", self.peer)
             self.end(f"internal error: {type(exc).__name__}", "connection")
 
@@ -213,7 +215,10 @@ class Link(grpclib.protocol.AbstractHandler):
     def _receive_bytes(self, data: bytes | bytearray) -> None:
         try:
             for event in self._http2.receive_data(data):
-                self.processor.process(event)
+                if event.__class__ is DataReceived:
+                    self.processor.process_data_received(event)
+                else:
+                    self.processor.process(event)
         except ProtocolError as exc:
             # h2 has its GOAWAY ready by now.
             self.end(f"protocol error: {exc}", "protocol")

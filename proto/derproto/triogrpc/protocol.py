@@ -18,7 +18,7 @@ from derproto.triogrpc.call_scopes import CallScopes
 from derproto.triogrpc.counters import Counters
 from derproto.triogrpc.errors import ConnectionLost
 from derproto.triogrpc.http2 import Http2
-from derproto.triogrpc.inbound import Inbound
+from derproto.triogrpc.inbound import Inbound, Turn
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.peer import Peer
 from derproto.triogrpc.transport import Transport
@@ -48,6 +48,7 @@ class Connection(grpclib.protocol.Connection):
         self.counters = counters
         self.peer = peer
         self.client_side = http2.config.client_side
+        self.turn = Turn()
         self.lost: ConnectionLost | None = None
         self.write_ready = Flag(True)
         self.stream_close_waiter = Flag()
@@ -62,6 +63,11 @@ class Connection(grpclib.protocol.Connection):
         if size and not self.is_closing():
             self._connection.acknowledge_received_data(size, stream_id)
             self.flush()
+
+    def flush(self) -> None:
+        # Most frames leave nothing to be said.
+        if self._connection._data_to_send:
+            super().flush()
 
     def get_peer(self) -> Peer:
         return self.peer
@@ -116,6 +122,7 @@ class Stream(grpclib.protocol.Stream):
         self.id = stream_id
         self.buffer = Inbound(
             partial(connection.ack, stream_id),
+            self.connection.turn,
             max_message_bytes=self.connection.limits.max_message_bytes,
             window_bytes=self.connection.limits.stream_window_bytes,
             malformed=Status.INTERNAL if self.connection.client_side else Status.INVALID_ARGUMENT,

@@ -116,9 +116,11 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         Cancellation: messages not delivered yet are kept.
         """
 
+        codec, message_type, counters = self._codec, self._recv_type, self._counters
+
         def take(body: bytes) -> Deferred | None:
-            message = decode_message(self._codec, body, self._recv_type, Status.INVALID_ARGUMENT)
-            self._counters.messages_received += 1
+            message = decode_message(codec, body, message_type, Status.INVALID_ARGUMENT)
+            counters.messages_received += 1
             return on_message(message)
 
         try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derproto.triogrpc import Deferred, GRPCError, LinkLimits, ServerStream
-from derproto.triogrpc.inbound import MESSAGES_PER_TURN, Inbound
+from derproto.triogrpc.inbound import MESSAGES_PER_TURN, Inbound, Turn
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import BOTH, CODEC, framed
 
@@ -49,8 +49,9 @@ def test_all_come_in_order_however_they_are_cut(
         return None
 
     async def main() -> None:
+        turn = Turn()
         inbound = Inbound(
-            ack, max_message_bytes=1000, window_bytes=65535, malformed=Status.INTERNAL
+            ack, turn, max_message_bytes=1000, window_bytes=65535, malformed=Status.INTERNAL
         )
 
         async def feed() -> None:
@@ -59,6 +60,8 @@ def test_all_come_in_order_however_they_are_cut(
                 chunk = data[start : start + cuts[index % len(cuts)]]
                 start, index = start + len(chunk), index + 1
                 inbound.add(chunk, len(chunk))
+                if index % 3 == 0:
+                    turn.begin()
                 if index % 2:
                     await trio.lowlevel.checkpoint()
             inbound.eof()

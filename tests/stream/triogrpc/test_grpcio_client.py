@@ -250,7 +250,8 @@ async def test_deadlines(echo: EchoSchema) -> None:
         assert code == "DEADLINE_EXCEEDED"
         with trio.fail_after(WAIT_S):
             await ended.wait()
-        assert 0 < remaining[0] <= 0.3
+        # grpcio rounds up to the next millisecond.
+    assert 0 < remaining[0] <= 0.302
 
 
 async def test_a_client_that_does_not_read_holds_back_the_handler(echo: EchoSchema) -> None:

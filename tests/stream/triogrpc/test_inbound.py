@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from derproto.triogrpc import GRPCError
 from derproto.triogrpc.budget import Budget
 from derproto.triogrpc.deadline import decode_timeout
-from derproto.triogrpc.inbound import ACK_BYTES, Inbound
+from derproto.triogrpc.inbound import ACK_BYTES, Inbound, Turn
 from tests.stream.triogrpc.support import framed
 
 
@@ -23,6 +23,7 @@ class Window:
         self.acked = 0
         self.inbound = Inbound(
             self._ack,
+            Turn(),
             window_bytes=65535,
             max_message_bytes=max_message_bytes,
             malformed=Status.INVALID_ARGUMENT,

@@ -141,7 +141,7 @@ def test_columns_come_in_parts_and_one_by_one() -> None:
     columns = decode_agent(b"\x12" + bytes([len(telemetry)]) + telemetry)
     assert isinstance(columns, TelemetryColumns)
     assert columns.ts_us == array("q", [3, 1, 2, 3])
-    assert columns.status == array("I", [7])
+    assert list(columns.status) == [7]
     assert columns.quality == array("I")
 
 
