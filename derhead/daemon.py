@@ -5,7 +5,7 @@ so that it runs whole under virtual time. Its nursery tree, from the outside in:
 
     run_headend
     └ journal                       opened first, closed last
-      └ services                    the dispatch desk, the judge
+      └ services                    the dispatch desk, the judge, acknowledgements
         └ links                     gRPC server: a task group a connection, a session in each
           └ http                    REST: a task group a connection
 
@@ -85,6 +85,7 @@ async def run_headend(
         async with trio.open_nursery() as services:
             await services.start(headend.desk.run)
             await services.start(headend.judge.run)
+            services.start_soon(headend.sessions.run)
             async with trio.open_nursery() as links:
                 server = Server(
                     {SESSION: headend.sessions.serve},

@@ -9,23 +9,34 @@ from derhead.history import rows
 MAX_PARAMETERS = 32_766
 """SQLite's default bound on the parameters of one statement."""
 
+ROWS_A_STATEMENT = (500, 100, 20, 4, 1)
+"""Rows of the statements that a batch is cut into. A few sizes, so that each statement is
+compiled once and found again in the connection's cache (a tenth of what a row costs), and
+large ones, as the interpreter is handed over at each."""
+
 
 class Insert:
     """One table's multi-row INSERT."""
 
     def __init__(self, table: str, columns: tuple[str, ...], on_conflict: str) -> None:
-        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-        self._row = f"({','.join('?' * len(columns))})"
-        self._tail = f" ON CONFLICT {on_conflict}"
-        self._rows_at_most = MAX_PARAMETERS // len(columns)
+        row = f"({','.join('?' * len(columns))})"
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        self._statements = [
+            (size, f"{head}{','.join([row] * size)} ON CONFLICT {on_conflict}")
+            for size in ROWS_A_STATEMENT
+        ]
 
     def execute(self, con: sqlite3.Connection, values: Iterable[rows.Row]) -> int:
         """How many rows it inserted or changed."""
         changed = 0
         remaining = iter(values)
-        while chunk := list(islice(remaining, self._rows_at_most)):
-            sql = self._head + ",".join([self._row] * len(chunk)) + self._tail
-            changed += con.execute(sql, list(chain.from_iterable(chunk))).rowcount
+        while chunk := list(islice(remaining, ROWS_A_STATEMENT[0])):
+            start = 0
+            for size, statement in self._statements:
+                while len(chunk) - start >= size:
+                    piece = chunk[start : start + size]
+                    changed += con.execute(statement, list(chain.from_iterable(piece))).rowcount
+                    start += size
         return changed
 
 

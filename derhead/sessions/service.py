@@ -9,6 +9,7 @@ import trio
 from grpclib import GRPCError, Status
 
 from derhead.dispatch import DispatchDesk, Reported, read_report
+from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate
 from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End
@@ -64,6 +65,7 @@ class Sessions:
         self._store = store
         self._limits = limits
         self._runtime = runtime
+        self._acknowledger = Acknowledger()
         self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
         self._live: dict[str, Session] = {}
         self._heartbeats: dict[str, HeartbeatRecord] = {}
@@ -113,6 +115,10 @@ class Sessions:
 
     def statistics(self) -> SessionStatistics:
         return SessionStatistics(open=len(self._live), opened=self._opened, refused=self._refused)
+
+    async def run(self) -> None:
+        """What sessions share: their acknowledgements. Until cancelled."""
+        await self._acknowledger.run()
 
     # --- a stream's life ------------------------------------------------------------
 
@@ -213,6 +219,7 @@ class Sessions:
             latest=self._latest,
             store=self._store,
             limits=self._limits,
+            acknowledger=self._acknowledger,
             runtime=self._runtime,
             on_heartbeat=self._take_heartbeat,
         )

@@ -29,6 +29,7 @@ from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
 from derhead.dispatch import Dispatch, Reported, State, read_report, write_setpoint
+from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.acks import PendingAcks
 from derhead.sessions.directory import Entry
 from derhead.sessions.ends import (
@@ -63,6 +64,7 @@ from derproto.der.v1 import (
     HeadendMessage,
     Health,
     Heartbeat,
+    TelemetryAck,
     Welcome,
 )
 from derproto.triogrpc import Deferred, ServerStream
@@ -122,6 +124,7 @@ class Session:
         latest: LatestTable,
         store: TelemetryStore,
         limits: SessionLimits,
+        acknowledger: Acknowledger,
         runtime: Runtime,
         on_heartbeat: Callable[[HeartbeatRecord], None],
     ) -> None:
@@ -138,6 +141,8 @@ class Session:
         self._scope = trio.CancelScope()
         self._end: End | None = None
         self._acks = PendingAcks()
+        self._acknowledger = acknowledger
+        self._unsent_ack: TelemetryAck | None = None
         # Room for every setpoint, and for one intent each to acknowledge and to be alive.
         self._outgoing_send, self._outgoing_receive = trio.open_memory_channel[Outgoing](
             SETPOINTS_QUEUED + 2
@@ -274,7 +279,7 @@ class Session:
             match intent:
                 case "ack":
                     self._queued.discard(intent)
-                    while (ack := self._acks.take()) is not None:
+                    while (ack := self._next_ack()) is not None:
                         await self._stream.send_message(HeadendMessage(telemetry_ack=ack))
                 case "alive":
                     alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
@@ -285,6 +290,23 @@ class Session:
                     self._queued.discard(intent)
                     self._setpoints -= 1
                     self._tell_of_room()
+
+    def _next_ack(self) -> TelemetryAck | None:
+        ack, self._unsent_ack = self._unsent_ack, None
+        return ack or self._acks.take()
+
+    def acknowledge_nowait(self) -> None:
+        """Says what is to be acknowledged now; what cannot be sent at once waits its turn.
+
+        Raises: StreamTerminatedError.
+        """
+        if self._end is not None or "ack" in self._queued:
+            return
+        while (ack := self._acks.take()) is not None:
+            if not self._stream.send_message_nowait(HeadendMessage(telemetry_ack=ack)):
+                self._unsent_ack = ack
+                self._queue("ack")
+                return
 
     async def _send_setpoint(self, dispatch_id: str) -> None:
         dispatch = self._desk.get(dispatch_id)
@@ -309,8 +331,7 @@ class Session:
         while True:
             await trio.sleep_until(min(alive_at, self._entry.heard_at + self._limits.silence_s))
             # If it was the loop that was late, what the agent said is there to be read first.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
+            await self._stream.wait_read()
             if trio.current_time() >= alive_at:
                 alive_at += self._limits.alive_period_s
                 if "alive" in self._queued:
@@ -382,7 +403,7 @@ class Session:
         boot_id = telemetry.boot_id
         if rows.refused:
             self._acks.add(boot_id, (), rows.refused)
-            self._queue("ack")
+            self._acknowledger.add(self)
         if not rows.samples:
             return None
         on_durable = partial(self._acknowledge, boot_id, rows.taken)
@@ -398,7 +419,7 @@ class Session:
 
     def _acknowledge(self, boot_id: int, taken: Sequence[tuple[int, int]]) -> None:
         self._acks.add(boot_id, taken)
-        self._queue("ack")
+        self._acknowledger.add(self)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         outbox = heartbeat.outbox

@@ -163,6 +163,7 @@ async def serve(
         sessions = Sessions(
             fleet, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
         )
+        nursery.start_soon(sessions.run)
         server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=LinkLimits())
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=BACKLOG)
         nursery.start_soon(server.serve, listeners)

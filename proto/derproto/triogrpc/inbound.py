@@ -34,6 +34,7 @@ class Turn:
         """Another read."""
         self.left = MESSAGES_PER_TURN
 
+
 Deferred = Callable[[], Awaitable[None]]
 """The rest of taking a message, when it cannot be done in place."""
 

@@ -78,7 +78,9 @@ class Link(grpclib.protocol.AbstractHandler):
         )
         self._http2 = FastHttp2(limits, client_side=serve_call is None)
         self.peer = Peer(stream)
-        self.connection = Connection(self._http2, self._transport, limits, counters, self.peer)
+        self.connection = Connection(
+            self._http2, self._transport, limits, counters, self.peer, shared
+        )
         self.processor = Processor(self, self.connection, self)
         self._calls: trio.Nursery | None = None
         self._reading = trio.CancelScope()
@@ -278,10 +280,6 @@ class Link(grpclib.protocol.AbstractHandler):
             self._attended.ask(now)
             self._http2.ping(b"triogrpc")
             self.connection.flush()
-
-    async def caught_up(self) -> None:
-        """Until all that had come before this call has been taken."""
-        await self._shared.caught_up()
 
     # -- calls (a server's link) --------------------------------------------------------
 

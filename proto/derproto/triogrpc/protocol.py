@@ -21,6 +21,7 @@ from derproto.triogrpc.http2 import Http2
 from derproto.triogrpc.inbound import Inbound, Turn
 from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.peer import Peer
+from derproto.triogrpc.shared import Shared
 from derproto.triogrpc.transport import Transport
 from derproto.triogrpc.waits import Flag
 
@@ -40,13 +41,20 @@ class Connection(grpclib.protocol.Connection):
     _transport: Transport  # type: ignore[assignment]
 
     def __init__(
-        self, http2: Http2, transport: Transport, limits: LinkLimits, counters: Counters, peer: Peer
+        self,
+        http2: Http2,
+        transport: Transport,
+        limits: LinkLimits,
+        counters: Counters,
+        peer: Peer,
+        shared: Shared,
     ) -> None:
         self._connection = http2
         self._transport = transport
         self.limits = limits
         self.counters = counters
         self.peer = peer
+        self.shared = shared
         self.client_side = http2.config.client_side
         self.turn = Turn()
         self.lost: ConnectionLost | None = None
@@ -237,6 +245,22 @@ class Stream(grpclib.protocol.Stream):
                 self.torn = True
                 if self.closable:
                     self.reset_nowait(ErrorCodes.CANCEL)
+
+    def send_data_nowait(self, data: bytes) -> bool:
+        """Sends all of ``data`` if windows and write buffer allow it now, else nothing."""
+        assert self.id is not None
+        self.check_sendable()
+        connection, http2 = self.connection, self._h2_connection
+        if not connection.write_ready.is_set() or len(data) > FRAME_BYTES:
+            return False
+        try:
+            if len(data) > http2.local_flow_control_window(self.id):
+                return False
+            http2.send_data(self.id, data)
+        except ProtocolError as exc:
+            raise StreamTerminatedError("the stream is closed") from exc
+        connection.flush()
+        return True
 
     async def end(self) -> None:
         assert self.id is not None

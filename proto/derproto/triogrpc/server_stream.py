@@ -81,6 +81,13 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         it; None if there is none."""
         return self._link_peer.cert()
 
+    async def wait_read(self) -> None:
+        """Until all that had come from the client before this call is read.
+
+        For whoever is about to judge its silence: it may be the loop that was late.
+        """
+        await self._h2.connection.shared.caught_up()
+
     async def recv_message(self) -> Any | None:
         """The next message, None when the client has ended its half.
 
@@ -157,6 +164,26 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
             self._send_message_done = True
         self._messages_sent += 1
         self._counters.messages_sent += 1
+
+    def send_message_nowait(self, message: Any) -> bool:
+        """Sends one message if that needs no waiting; False if nothing was sent.
+
+        For whoever has a message for each of a thousand calls: no task wakes for it. The
+        first message of a call is never sent so.
+
+        Raises: as ``send_message``.
+        """
+        if self._sending.locked() or not self._send_message_done:
+            return False
+        if self._send_trailing_metadata_done or not self._cardinality.server_streaming:
+            raise ProtocolError("Message or trailing metadata was already sent")
+        if not self._h2.send_data_nowait(
+            frame_message(self._codec, message, self._send_type, self._limits)
+        ):
+            return False
+        self._messages_sent += 1
+        self._counters.messages_sent += 1
+        return True
 
     async def send_trailing_metadata(
         self,

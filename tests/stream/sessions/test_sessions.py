@@ -153,6 +153,7 @@ async def bench(nursery: trio.Nursery) -> Bench:
     sessions = Sessions(
         FLEET, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
     )
+    nursery.start_soon(sessions.run)
     server = Server({SESSION: sessions.serve}, codec=ColumnCodec())
     await nursery.start(server.serve, [network.listen("headend")])
     return Bench(network, store, desk, latest, sessions, server, runtime)

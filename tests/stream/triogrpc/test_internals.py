@@ -138,7 +138,7 @@ def test_what_is_overridden_exists(ours: type, theirs: type) -> None:
     """A method of ours that replaces nothing any more would never be called."""
     own = {
         Connection: set(),
-        Stream: {"fail", "_wake", "check_sendable"},
+        Stream: {"fail", "_wake", "check_sendable", "send_data_nowait"},
         Processor: {"_release", "_spend"},
         Http2: {"_open", "announce_goaway"},
     }[ours]
