@@ -106,8 +106,12 @@ class Headend:
         return dispatch.mw if dispatch is not None else None
 
     async def order(self, order: Order) -> Dispatch:
-        """Takes an order. Raises: JournalError; then there is no dispatch."""
+        """Takes an order. Raises: JournalError, TooManyOpen; then there is no dispatch."""
         return await self.desk.order(order)
+
+    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then it goes on."""
+        return await self.desk.cancel(dispatch_id, reason)
 
     def failing(self) -> str | None:
         """Why the journal takes no records now; None if it does."""

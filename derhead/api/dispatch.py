@@ -8,8 +8,19 @@ from derhead.api.params import PAGE, RANGE
 from derhead.api.replies import Refused, reply, reply_items
 from derhead.api.shapes import dispatch_shape
 from derhead.api.view import HeadendView
-from derhead.dispatch import BadOrder, Order, UnknownAsset, parse_order
+from derhead.dispatch import (
+    BadOrder,
+    Dispatch,
+    NotOpen,
+    Order,
+    TooManyOpen,
+    UnknownAsset,
+    parse_order,
+)
 from derhead.errors import JournalError
+
+WITHDRAWN = "withdrawn by its caller"
+"""Why a dispatch ends that was deleted."""
 
 
 def dispatch_routes(view: HeadendView) -> Blueprint:
@@ -24,7 +35,7 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
         body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
         if isinstance(body, BadJson):
             raise Refused(400, body.detail)
-        order = parse_order(body, view.fleet)
+        order = parse_order(body, view.fleet, view.wall_us())
         match order:
             case UnknownAsset(asset):
                 detail = f"no asset has the id or name {asset[:80]!r}; GET /assets lists them"
@@ -34,6 +45,12 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
             case Order():
                 return order
 
+    async def find_dispatch(dispatch_id: str) -> Dispatch:
+        dispatch = await view.history.dispatch(dispatch_id.lower())
+        if dispatch is None:
+            raise Refused(404, f"no dispatch has the id {dispatch_id[:80]!r}")
+        return dispatch
+
     @routes.post("/dispatch")
     async def take_order() -> Response:
         read_query(())
@@ -41,7 +58,10 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
         failing = view.failing()
         if failing is not None:
             raise JournalError(failing)
-        dispatch = await view.order(order)
+        try:
+            dispatch = await view.order(order)
+        except TooManyOpen as full:
+            raise Refused(409, str(full)) from full
         return reply(
             dispatch_shape(dispatch), 201, headers={"Location": f"/dispatch/{dispatch.id}"}
         )
@@ -63,9 +83,19 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
     @routes.get("/dispatch/<dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:
         read_query(())
-        dispatch = await view.history.dispatch(dispatch_id.lower())
-        if dispatch is None:
-            raise Refused(404, f"no dispatch has the id {dispatch_id[:80]!r}")
-        return reply(dispatch_shape(dispatch))
+        return reply(dispatch_shape(await find_dispatch(dispatch_id)))
+
+    @routes.delete("/dispatch/<dispatch_id>")
+    async def withdraw_dispatch(dispatch_id: str) -> Response:
+        read_query(())
+        failing = view.failing()
+        if failing is not None:
+            raise JournalError(failing)
+        try:
+            dispatch = await view.cancel(dispatch_id.lower(), WITHDRAWN)
+        except NotOpen:
+            ended = await find_dispatch(dispatch_id)
+            raise Refused(409, f"the dispatch has ended, it is {ended.state}") from None
+        return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
 
     return routes

@@ -143,7 +143,13 @@ def dispatch_shape(dispatch: Dispatch) -> Json:
         "created_at": _time(dispatch.created_us),
         "start_at": _time(dispatch.start_us),
         "end_at": _time(dispatch.end_us),
+        "expires_at": _time(dispatch.expires_us),
         "applied_mw": _number(dispatch.applied_mw),
+        "superseded_by": dispatch.superseded_by,
+        "suspended": dispatch.suspended,
+        "interrupted_s": dispatch.interrupted_us / 1e6,
+        "cancelling": dispatch.cancelling,
+        "attempts": dispatch.attempts,
         "states": [
             {"state": change.state.value, "at": _time(change.at_us), "reason": change.reason}
             for change in dispatch.states

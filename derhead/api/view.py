@@ -123,7 +123,16 @@ class HeadendView(Protocol):
         """The dispatch in force, MW."""
 
     async def order(self, order: Order) -> Dispatch:
-        """Takes an order; its dispatch is durable. Raises: JournalError; then there is none."""
+        """Takes an order; its dispatch is durable.
+
+        Raises: JournalError, TooManyOpen; then there is none.
+        """
+
+    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+        """Withdraws a dispatch: it has ended, or is ``cancelling`` until its agent says so.
+
+        Raises: NotOpen if it has ended or never was; JournalError, and then it goes on.
+        """
 
     def failing(self) -> str | None:
         """Why the journal takes no records now; None if it does."""

@@ -7,11 +7,13 @@ from derhead.dispatch.idempotency import ForgetKeys, UsedKey
 from derhead.dispatch.judging import Judge
 from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
 from derhead.dispatch.order import BadOrder, Order, UnknownAsset, parse_order
+from derhead.dispatch.plan import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.verdict import Judged, Reading, Stretch
-from derhead.dispatch.wire import read_report, write_setpoint
+from derhead.dispatch.wire import read_report, write_cancel, write_setpoint
 
 __all__ = [
     "ENDED",
+    "AgentReport",
     "BadOrder",
     "DeskStatistics",
     "Dispatch",
@@ -22,15 +24,18 @@ __all__ = [
     "Judge",
     "Judged",
     "LeftOut",
+    "NotOpen",
     "Order",
     "Reading",
     "Reported",
     "State",
     "StateChange",
     "Stretch",
+    "TooManyOpen",
     "UnknownAsset",
     "UsedKey",
     "parse_order",
     "read_report",
+    "write_cancel",
     "write_setpoint",
 ]

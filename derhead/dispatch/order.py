@@ -7,21 +7,39 @@ from typing import TypeVar
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.kinds import Kind, Number, Whole, describe
 from derproto.base.problems import nearest
+from derproto.base.timefmt import format_us, parse_us
 
 T = TypeVar("T")
 
-MAX_DURATION_S = 315_576_000.0
-"""Ten years: a longer window is a mistake of unit."""
+MAX_DURATION_S = 604_800.0
+"""Seven days: a longer window is a mistake of unit, or a plan that will not hold."""
 
-MEMBERS = ("asset_id", "mw", "duration_s", "priority", "ramp_mw_per_s")
+MAX_LATE_S = 5.0
+"""How far in the past a window may start, seconds: what an order spends on its way, and what
+two clocks differ."""
+
+MEMBERS = (
+    "asset_id",
+    "mw",
+    "start_at",
+    "duration_s",
+    "expires_in_s",
+    "priority",
+    "ramp_mw_per_s",
+)
 """What an order may say."""
 
-_LATER = ("site_id", "start_at", "expires_in_s", "dry_run")
+_LATER = ("site_id", "dry_run")
 
 _MW = Number(unit="MW")
 _DURATION = Number(above=0, most=MAX_DURATION_S, unit="seconds")
 _PRIORITY = Whole(0, 255)
+_EXPIRES = Number(above=0, most=MAX_DURATION_S, unit="seconds")
 _RAMP = Number(above=0, unit="MW per second")
+
+
+_LONGEST_TIME = 64
+"""Characters of a time that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +77,13 @@ class BadOrder:
     problems: tuple[tuple[str, str], ...]
 
 
-def parse_order(body: object, fleet: Fleet) -> Order | UnknownAsset | BadOrder:
+def parse_order(body: object, fleet: Fleet, now_us: int) -> Order | UnknownAsset | BadOrder:
     """The order that a parsed JSON document holds, or why it holds none.
 
     A member that is null counts as left out. Numbers may be NaN or infinite here, and are
     refused by name.
+
+    Units: ``now_us`` in microseconds since the epoch.
     """
     if not isinstance(body, Mapping):
         advice = 'write an object such as {"asset_id": "battery-1", "mw": -0.5}'
@@ -73,7 +93,9 @@ def parse_order(body: object, fleet: Fleet) -> Order | UnknownAsset | BadOrder:
     named = members.asset_name()
     asset = fleet.find_asset(named) if named is not None else None
     mw = members.mw(asset)
-    duration_us = members.duration_us()
+    start_us = members.start_us(now_us)
+    duration_us = members.span_us("duration_s", _DURATION)
+    expires_in_us = members.span_us("expires_in_s", _EXPIRES)
     priority = members.optional("priority", _PRIORITY)
     ramp_mw_per_s = members.optional("ramp_mw_per_s", _RAMP)
     if named is not None and asset is None:
@@ -86,6 +108,8 @@ def parse_order(body: object, fleet: Fleet) -> Order | UnknownAsset | BadOrder:
         asset_id=asset.id,
         mw=mw,
         duration_us=duration_us,
+        start_us=start_us,
+        expires_in_us=expires_in_us,
         priority=128 if priority is None else priority,
         ramp_mw_per_s=ramp_mw_per_s,
     )
@@ -133,14 +157,35 @@ class _Members:
             )
         return mw
 
-    def duration_us(self) -> int | None:
-        duration_s = self.optional("duration_s", _DURATION)
-        if duration_s is None:
+    def start_us(self, now_us: int) -> int | None:
+        raw = self._body.get("start_at")
+        if raw is None:
             return None
-        duration_us = round(duration_s * 1e6)
-        if duration_us == 0:
-            self.complain("duration_s", f"{duration_s:g} is shorter than a microsecond")
-        return duration_us
+        if not isinstance(raw, str):
+            advice = "write an RFC 3339 time such as 2026-01-31T12:00:00Z"
+            self.complain("start_at", f"{describe(raw)} is not a time; {advice}")
+            return None
+        try:
+            start_us = parse_us(raw[:_LONGEST_TIME])
+        except ValueError as wrong:
+            self.complain("start_at", str(wrong))
+            return None
+        if start_us < now_us - MAX_LATE_S * 1e6:
+            self.complain(
+                "start_at",
+                f"{format_us(start_us)} is more than {MAX_LATE_S:g} s in the past; write a time "
+                f"after {format_us(now_us)}, or leave it out to start now",
+            )
+        return start_us
+
+    def span_us(self, name: str, kind: Number) -> int | None:
+        span_s = self.optional(name, kind)
+        if span_s is None:
+            return None
+        span_us = round(span_s * 1e6)
+        if span_us == 0:
+            self.complain(name, f"{span_s:g} is shorter than a microsecond")
+        return span_us
 
     def optional(self, name: str, kind: Kind[T]) -> T | None:
         raw = self._body.get(name)

@@ -4,7 +4,14 @@ import math
 from uuid import UUID
 
 from derhead.dispatch.lifecycle import Dispatch, Reported, State
-from derproto.der.v1 import DispatchReason, DispatchReport, DispatchState, Setpoint
+from derproto.der.v1 import (
+    Cancel,
+    DispatchReason,
+    DispatchReport,
+    DispatchState,
+    Setpoint,
+    Suspension,
+)
 
 _STATES = {
     DispatchState.RECEIVED: State.RECEIVED,
@@ -17,14 +24,16 @@ _STATES = {
     DispatchState.EXPIRED: State.EXPIRED,
 }
 _REASONS = {reason.value: reason.name for reason in DispatchReason if reason.value != 0}
+_SUSPENSIONS = {Suspension.LINK_SILENT: "LINK_SILENT"}
 _MAX_DETAIL = 256
+_MAX_INTERRUPTED_US = 10**16
+"""Three centuries: what is longer is a mistake."""
 
 
 def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
     """The dispatch's id and what its agent says of it, or what is wrong with the message."""
-    try:
-        dispatch_id = str(UUID(report.dispatch_id))
-    except ValueError:
+    dispatch_id = _uuid(report.dispatch_id)
+    if dispatch_id is None:
         return f"dispatch_report.dispatch_id: {report.dispatch_id[:64]!r} is not a UUID"
     state = _STATES.get(report.state)
     if state is None:
@@ -35,6 +44,10 @@ def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
         reason=_REASONS.get(int(report.reason)),
         detail=report.detail[:_MAX_DETAIL] or None,
         applied_mw=applied if applied is not None and math.isfinite(applied) else None,
+        superseded_by=_uuid(report.superseded_by),
+        suspended=_SUSPENSIONS.get(report.suspended),
+        interrupted_us=min(report.interrupted_us, _MAX_INTERRUPTED_US),
+        revision=report.revision,
     )
 
 
@@ -60,4 +73,17 @@ def write_setpoint(
         remaining_us=None if end_us is None else end_us - now_us,
         sent_at_session_us=session_us,
         ramp_mw_per_s=dispatch.ramp_mw_per_s,
+        ordered_us=dispatch.created_us,
     )
+
+
+def write_cancel(dispatch_id: str, asset_index: int, reason: str) -> Cancel:
+    """The message that withdraws a dispatch from its agent."""
+    return Cancel(dispatch_id=dispatch_id, asset_index=asset_index, reason=reason[:_MAX_DETAIL])
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

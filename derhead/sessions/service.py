@@ -8,7 +8,7 @@ from uuid import uuid4
 import trio
 from grpclib import GRPCError, Status
 
-from derhead.dispatch import DispatchDesk, Reported, read_report
+from derhead.dispatch import AgentReport, DispatchDesk, read_report
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate
@@ -233,17 +233,21 @@ class Sessions:
         if session is not None:
             session.end(end)
 
-    def _read_reports(
-        self, session: Session, registration: Registration
-    ) -> list[tuple[str, Reported]]:
+    def _read_reports(self, session: Session, registration: Registration) -> list[AgentReport]:
         """What Register says of dispatches; what cannot be read is logged and left out."""
         readable = []
         for report in registration.reports:
             read = read_report(report)
             if isinstance(read, str):
                 log.warning("%s: register: %s", session.record.agent_id, read)
+            elif report.asset_index >= len(registration.asset_ids):
+                log.warning(
+                    "%s: register: asset_index %d was never assigned",
+                    session.record.agent_id,
+                    report.asset_index,
+                )
             else:
-                readable.append(read)
+                readable.append(AgentReport(registration.asset_ids[report.asset_index], *read))
         return readable
 
 

@@ -28,7 +28,14 @@ import trio
 from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
-from derhead.dispatch import Dispatch, Reported, State, read_report, write_setpoint
+from derhead.dispatch import (
+    Dispatch,
+    Reported,
+    State,
+    read_report,
+    write_cancel,
+    write_setpoint,
+)
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.acks import PendingAcks
 from derhead.sessions.directory import Entry
@@ -59,6 +66,7 @@ from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
     AgentMessage,
     Alive,
+    Cancel,
     DispatchReport,
     Goodbye,
     HeadendMessage,
@@ -72,8 +80,8 @@ from derproto.triogrpc import Deferred, ServerStream
 log = logging.getLogger(__name__)
 
 SETPOINTS_QUEUED = 64
-"""Setpoints that may wait for one agent's stream. When full the desk keeps what is more
-pending, until the session says that it has room; one that never has is ended."""
+"""Setpoints and cancels that may wait for one agent's stream. When full the desk keeps what is
+more, until the session says that it has room; one that never has is ended."""
 
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
@@ -106,8 +114,8 @@ class Reports(Protocol):
     def session_has_room_nowait(self, link: "Session") -> None: ...
 
 
-Outgoing = Literal["ack", "alive"] | str
-"""An intent: the id of a dispatch whose setpoint is due, or one of the two words."""
+Outgoing = Literal["ack", "alive"] | str | Cancel
+"""An intent: the id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""
 
 
 class Session:
@@ -131,6 +139,7 @@ class Session:
         self._stream = stream
         self._entry = entry
         self._assets = assets
+        self._claims = registration.asset_ids
         self._claimed = len(registration.asset_ids)
         self._desk = desk
         self._slots = {index: latest.slot(asset.id) for index, asset in assets.items()}
@@ -143,7 +152,7 @@ class Session:
         self._acks = PendingAcks()
         self._acknowledger = acknowledger
         self._unsent_ack: TelemetryAck | None = None
-        # Room for every setpoint, and for one intent each to acknowledge and to be alive.
+        # Room for setpoints and cancels, and for one intent each to acknowledge and to be alive.
         self._outgoing_send, self._outgoing_receive = trio.open_memory_channel[Outgoing](
             SETPOINTS_QUEUED + 2
         )
@@ -189,7 +198,7 @@ class Session:
 
     @property
     def setpoint_room(self) -> int:
-        """How many more setpoints it takes now."""
+        """How many more setpoints and cancels it takes now."""
         return SETPOINTS_QUEUED - self._setpoints
 
     def ask_for_room_nowait(self) -> None:
@@ -207,6 +216,13 @@ class Session:
         if self._end is None and dispatch_id not in self._queued:
             self._setpoints += 1
             self._queue(dispatch_id)
+
+    def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None:
+        """Queues a Cancel for the stream; of an asset that was claimed, if perhaps refused."""
+        if self._end is None:
+            self._setpoints += 1
+            cancel = write_cancel(dispatch_id, self._claims.index(asset_id), reason)
+            self._outgoing_send.send_nowait(cancel)
 
     async def run(self) -> None:
         """Welcomes the agent and serves it until the session's end.
@@ -268,7 +284,7 @@ class Session:
     def _session_us(self) -> int:
         return round((trio.current_time() - self._welcomed_at) * 1e6)
 
-    def _queue(self, intent: Outgoing) -> None:
+    def _queue(self, intent: str) -> None:
         """Puts an intent into the channel, once; an ended session takes none."""
         if self._end is None and intent not in self._queued:
             self._queued.add(intent)
@@ -285,6 +301,10 @@ class Session:
                     alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
                     await self._stream.send_message(HeadendMessage(alive=alive))
                     self._queued.discard(intent)
+                case Cancel() as cancel:
+                    await self._stream.send_message(HeadendMessage(cancel=cancel))
+                    self._setpoints -= 1
+                    self._tell_of_room()
                 case dispatch_id:
                     await self._send_setpoint(dispatch_id)
                     self._queued.discard(intent)
@@ -311,6 +331,9 @@ class Session:
     async def _send_setpoint(self, dispatch_id: str) -> None:
         dispatch = self._desk.get(dispatch_id)
         if dispatch is None or dispatch.session_id != self.session_id:
+            return
+        if dispatch.cancelling is not None:
+            # Its Cancel comes right after, and would undo it.
             return
         index = next(i for i, a in self._entry.granted.items() if a == dispatch.asset_id)
         setpoint = write_setpoint(

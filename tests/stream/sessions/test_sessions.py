@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 import trio
@@ -498,10 +499,75 @@ async def test_a_stream_lost_in_sent_makes_it_pending(bench: Bench) -> None:
         assert (await receive(stream, "setpoint")).dispatch_id == dispatch.id
 
 
+def in_a_row(count: int) -> list[Order]:
+    """Orders that do not touch each other, beginning a minute from now."""
+    minute = 60_000_000
+    return [Order(A1, 0.5, minute, start_us=T0 + (place + 1) * minute) for place in range(count)]
+
+
+async def test_a_dispatch_is_withdrawn_from_its_agent(bench: Bench) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        dispatch = await bench.desk.order(Order(A2, -1.5))
+        await receive(stream, "setpoint")
+        await bench.desk.cancel(dispatch.id, "not wanted")
+        cancel = await receive(stream, "cancel")
+        assert (cancel.dispatch_id, cancel.asset_index) == (dispatch.id, 1)
+        assert cancel.reason == "not wanted"
+        report = DispatchReport(
+            dispatch_id=dispatch.id, asset_index=1, state=DispatchState.CANCELLED, revision=1
+        )
+        await stream.send_message(AgentMessage(dispatch_report=report))
+        await stream.send_message(telemetry(1, 1))
+        await receive(stream, "telemetry_ack")
+        assert bench.desk.get(dispatch.id) is None
+
+
+async def test_a_setpoint_that_waits_for_the_stream_does_not_leave_once_withdrawn(
+    bench: Bench,
+) -> None:
+    memory = await bench.network.connect("headend")
+    limits = LinkLimits(stream_window_bytes=512)
+    async with connect(memory, authority="headend", codec=MessageCodec(), limits=limits) as channel:
+        async with channel.request(SESSION) as stream:
+            register = Register(agent_id="x", asset_ids=[A1], boot_id=1)
+            await stream.send_message(AgentMessage(register=register))
+            await receive(stream, "welcome")
+            orders = [await bench.desk.order(order) for order in in_a_row(20)]
+            assert {dispatch.state for dispatch in orders} == {State.SENT}
+            withdrawn = await bench.desk.cancel(orders[-1].id, "not wanted")
+            assert (withdrawn.state, withdrawn.cancelling) == (State.SENT, "not wanted")
+            got = [(await receive(stream, "setpoint")).dispatch_id for _ in orders[:-1]]
+            assert got == [dispatch.id for dispatch in orders[:-1]]
+            assert (await receive(stream, "cancel")).dispatch_id == withdrawn.id
+            await stream.cancel()
+
+
+async def test_what_the_headend_does_not_lead_is_withdrawn_also_of_a_refused_asset(
+    bench: Bench,
+) -> None:
+    held = [
+        DispatchReport(dispatch_id=str(UUID(int=n)), asset_index=index, state=state)
+        for n, index, state in (
+            (1, 0, DispatchState.STARTED),
+            (2, 1, DispatchState.RECEIVED),
+            (3, 1, DispatchState.COMPLETED),
+            (4, 7, DispatchState.STARTED),
+        )
+    ]
+    async with bench.agent("x", A1), bench.agent("y", A1, A2, dispatches=held) as stream:
+        await receive(stream, "welcome")
+        cancels = [await receive(stream, "cancel") for _ in range(2)]
+        assert [(UUID(cancel.dispatch_id).int, cancel.asset_index) for cancel in cancels] == [
+            (1, 0),
+            (2, 1),
+        ]
+
+
 async def test_more_dispatches_than_a_session_has_room_for_are_all_sent(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
-    orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(4 * SETPOINTS_QUEUED)]
+    orders = [await bench.desk.order(order) for order in in_a_row(4 * SETPOINTS_QUEUED)]
     async with bench.agent("x", A1) as stream:
         await receive(stream, "welcome")
         got = [(await receive(stream, "setpoint")).dispatch_id for _ in orders]
@@ -512,21 +578,24 @@ async def test_more_dispatches_than_a_session_has_room_for_are_all_sent(
 async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
-    async with bench.agent("x", A1) as stream:
-        await receive(stream, "welcome")
-        bench.network.stall("headend", True)
-        orders = [await bench.desk.order(Order(A1, 0.5)) for _ in range(20 * SETPOINTS_QUEUED)]
-        await trio.sleep(40)
-        assert bench.sessions.live == ()
-        bench.network.cut("headend")
-        bench.network.stall("headend", False)
-    assert bench.store.ends()[0][1] in ("slow reader", "connection lost")
+    memory = await bench.network.connect("headend")
+    limits = LinkLimits(stream_window_bytes=512)
+    async with connect(memory, authority="headend", codec=MessageCodec(), limits=limits) as channel:
+        async with channel.request(SESSION) as stream:
+            register = Register(agent_id="x", asset_ids=[A1], boot_id=1)
+            await stream.send_message(AgentMessage(register=register))
+            await receive(stream, "welcome")
+            orders = [await bench.desk.order(order) for order in in_a_row(4 * SETPOINTS_QUEUED)]
+            assert {dispatch.state for dispatch in orders} == {State.SENT, State.PENDING}
+            await trio.sleep(40)
+            assert bench.sessions.live == ()
+    assert bench.store.ends() == [("x", "slow reader")]
     await wait_all_tasks_blocked()
     states = {dispatch.id: bench.desk.get(dispatch.id) for dispatch in orders}
     assert all(d is not None and d.state is State.PENDING for d in states.values())
-    async with bench.agent("x", A1) as stream:
-        await receive(stream, "welcome")
-        got = [(await receive(stream, "setpoint")).dispatch_id for _ in orders]
+    async with bench.agent("x", A1) as again:
+        await receive(again, "welcome")
+        got = [(await receive(again, "setpoint")).dispatch_id for _ in orders]
         assert got == [dispatch.id for dispatch in orders]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from derhead.api import AgentView
-from derhead.dispatch import Dispatch, Order, State, StateChange
+from derhead.dispatch import Dispatch, NotOpen, Order, State, StateChange, TooManyOpen
 from derhead.errors import JournalError
 from derhead.history import BadCursor, Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -179,6 +179,10 @@ class FakeView:
         self.orders: list[Order] = []
         self.why_failing: str | None = None
         self.refuses_orders = False
+        self.full = False
+        self.cancels: list[tuple[str, str]] = []
+        self.cancelled: Dispatch | None = None
+        """What a withdrawal makes of the one dispatch; None if it has ended."""
         self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
 
     def wall_us(self) -> int:
@@ -205,8 +209,16 @@ class FakeView:
     async def order(self, order: Order) -> Dispatch:
         if self.refuses_orders:
             raise JournalError("the disk is full")
+        if self.full:
+            raise TooManyOpen("withdraw some")
         self.orders.append(order)
         return replace(DISPATCHED, asset_id=order.asset_id, mw=order.mw)
+
+    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+        self.cancels.append((dispatch_id, reason))
+        if self.cancelled is None:
+            raise NotOpen(dispatch_id)
+        return self.cancelled
 
     def failing(self) -> str | None:
         return self.why_failing

@@ -59,7 +59,7 @@ async def test_a_query_that_cannot_be_used_is_422(path: str, pointers: list[str]
     ("method", "path", "allowed"),
     [
         ("POST", "/assets", "GET, HEAD"),
-        ("DELETE", "/dispatch/x", "GET, HEAD"),
+        ("PUT", "/dispatch/x", "DELETE, GET, HEAD"),
         ("OPTIONS", "/telemetry", "GET, HEAD"),
         ("PUT", "/dispatch", "POST"),
         ("BREW", "/healthz", "GET, HEAD"),

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from derhead.api.jsonbody import BadJson, parse_json
 from derhead.dispatch import BadOrder, Order, UnknownAsset, parse_order
-from tests.unit.api.fakes import BATTERY, make_fleet
+from derhead.dispatch.order import MEMBERS
+from tests.unit.api.fakes import BATTERY, NOW, make_fleet
 
 FLEET = make_fleet()
+HOUR = 3_600_000_000
 WHOLE = {"asset_id": "battery-1", "mw": -0.5}
 
 
@@ -21,14 +23,21 @@ WHOLE = {"asset_id": "battery-1", "mw": -0.5}
         (WHOLE, Order(BATTERY, -0.5)),
         ({"asset_id": BATTERY.upper(), "mw": 1}, Order(BATTERY, 1.0)),
         (WHOLE | {"duration_s": 0.25}, Order(BATTERY, -0.5, duration_us=250_000)),
-        (WHOLE | {"duration_s": 315_576_000}, Order(BATTERY, -0.5, 315_576_000_000_000)),
+        (WHOLE | {"duration_s": 604_800}, Order(BATTERY, -0.5, 604_800_000_000)),
+        (WHOLE | {"expires_in_s": 0.5}, Order(BATTERY, -0.5, expires_in_us=500_000)),
+        (WHOLE | {"start_at": "2026-01-31T13:00:00Z"}, Order(BATTERY, -0.5, start_us=NOW + HOUR)),
+        (WHOLE | {"start_at": "2026-01-31T13:00:00+01:00"}, Order(BATTERY, -0.5, start_us=NOW)),
+        (
+            WHOLE | {"start_at": "2026-01-31T11:59:55Z"},
+            Order(BATTERY, -0.5, start_us=NOW - 5_000_000),
+        ),
         (WHOLE | {"priority": 0}, Order(BATTERY, -0.5, priority=0)),
         (WHOLE | {"ramp_mw_per_s": 0.1}, Order(BATTERY, -0.5, ramp_mw_per_s=0.1)),
         (WHOLE | dict.fromkeys(("duration_s", "priority", "ramp_mw_per_s")), Order(BATTERY, -0.5)),
     ],
 )
 def test_orders(body: object, order: Order) -> None:
-    assert parse_order(body, FLEET) == order
+    assert parse_order(body, FLEET, NOW) == order
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def test_orders(body: object, order: Order) -> None:
         ({"duration_s": 0}, "/duration_s", "0 is out of range"),
         ({"duration_s": -60}, "/duration_s", "-60 is out of range"),
         ({"duration_s": 1e-9}, "/duration_s", "shorter than a microsecond"),
-        ({"duration_s": 315_576_001}, "/duration_s", "up to 315576000, in seconds"),
+        ({"duration_s": 604_801}, "/duration_s", "up to 604800, in seconds"),
         ({"duration_s": math.inf}, "/duration_s", "not a finite number"),
         ({"duration_s": "PT1M"}, "/duration_s", "not a number"),
         ({"priority": 256}, "/priority", "write a whole number from 0 to 255"),
@@ -59,13 +68,24 @@ def test_orders(body: object, order: Order) -> None:
         ({"durations": 1}, "/durations", "did you mean duration_s?"),
         ({"a/b~c": 1}, "/a~1b~0c", "unknown member"),
         ({"site_id": "x"}, "/site_id", "not available in this version"),
-        ({"start_at": "x"}, "/start_at", "not available in this version"),
-        ({"expires_in_s": 1}, "/expires_in_s", "not available in this version"),
+        ({"start_at": "x"}, "/start_at", "'x' is not an RFC 3339 time"),
+        ({"start_at": 7}, "/start_at", "the number 7 is not a time; write an RFC 3339 time"),
+        ({"start_at": "2026-01-31T13:00:00"}, "/start_at", "has no time zone; write"),
+        ({"start_at": "9" * 5_000}, "/start_at", "is not an RFC 3339 time"),
+        (
+            {"start_at": "2026-01-31T11:59:54.9Z"},
+            "/start_at",
+            "is more than 5 s in the past; write a time after 2026-01-31T12:00:00Z",
+        ),
+        ({"expires_in_s": 0}, "/expires_in_s", "0 is out of range"),
+        ({"expires_in_s": 1e-9}, "/expires_in_s", "shorter than a microsecond"),
+        ({"expires_in_s": 604_801}, "/expires_in_s", "up to 604800, in seconds"),
+        ({"ramp_mw_per_s": -1}, "/ramp_mw_per_s", "above 0, in MW per second"),
         ({"dry_run": True}, "/dry_run", "not available in this version"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: str) -> None:
-    refused = parse_order(WHOLE | changes, FLEET)
+    refused = parse_order(WHOLE | changes, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     ((at, detail),) = refused.problems
     assert at == pointer
@@ -74,7 +94,7 @@ def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: 
 
 def test_all_problems_at_once() -> None:
     body = {"asset_id": "nobody", "mw": "x", "duration_s": -1, "priority": 300, "what": 1}
-    refused = parse_order(body, FLEET)
+    refused = parse_order(body, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     pointers = [pointer for pointer, _ in refused.problems]
     assert pointers == ["/what", "/mw", "/duration_s", "/priority", "/asset_id"]
@@ -82,13 +102,13 @@ def test_all_problems_at_once() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "text", 7, math.nan, True])
 def test_what_is_no_object_is_no_order(body: object) -> None:
-    refused = parse_order(body, FLEET)
+    refused = parse_order(body, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     assert [pointer for pointer, _ in refused.problems] == [""]
 
 
 def test_an_unknown_asset_is_told_from_a_bad_order() -> None:
-    assert parse_order({"asset_id": "nobody", "mw": 99}, FLEET) == UnknownAsset("nobody")
+    assert parse_order({"asset_id": "nobody", "mw": 99}, FLEET, NOW) == UnknownAsset("nobody")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +135,7 @@ def test_what_is_not_json(data: bytes, says: str) -> None:
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 60_000])
 def test_numbers_that_no_order_takes_are_refused_by_name(text: str) -> None:
     body = parse_json(b'{"asset_id":"battery-1","mw":%s}' % text.encode())
-    refused = parse_order(body, FLEET)
+    refused = parse_order(body, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     assert [pointer for pointer, _ in refused.problems] == ["/mw"]
 
@@ -124,19 +144,21 @@ _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 _JSON = st.recursive(
     _SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
 )
-_NAMES = st.sampled_from(["asset_id", "mw", "duration_s", "priority", "ramp_mw_per_s", "dry_run"])
+_NAMES = st.sampled_from([*MEMBERS, "dry_run"])
 _BODIES = st.dictionaries(_NAMES | st.text(), _JSON | st.just("battery-1")) | _JSON
 
 
 @given(_BODIES)
 def test_every_body_is_an_order_within_bounds_or_refused_with_reasons(body: object) -> None:
-    match parse_order(body, FLEET):
+    match parse_order(body, FLEET, NOW):
         case Order() as order:
             asset = FLEET.assets[order.asset_id]
             assert order.mw in asset.limits
             assert order.duration_us is None or order.duration_us > 0
             assert 0 <= order.priority <= 255
             assert order.ramp_mw_per_s is None or order.ramp_mw_per_s > 0
+            assert order.start_us is None or order.start_us >= NOW - 5_000_000
+            assert order.expires_in_us is None or order.expires_in_us > 0
         case BadOrder(problems):
             assert problems
         case UnknownAsset(asset_id):

@@ -1,10 +1,13 @@
 """Orders: taken, refused, and looked up."""
 
+from dataclasses import replace
+
 import pytest
 
-from derhead.dispatch import Order, State
+from derhead.api.dispatch import WITHDRAWN
+from derhead.dispatch import Dispatch, Order, State
 from tests.unit.api.asking import ask, order
-from tests.unit.api.fakes import BATTERY, DISPATCH, FakeView
+from tests.unit.api.fakes import BATTERY, DISPATCH, DISPATCHED, FakeView
 
 
 async def test_an_order_is_taken() -> None:
@@ -72,6 +75,38 @@ async def test_an_order_that_the_journal_refuses_is_503() -> None:
     view.refuses_orders = True
     answer = await order(view, {"asset_id": "battery-1", "mw": 0})
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_an_order_beyond_what_an_asset_may_have_open_is_409() -> None:
+    view = FakeView()
+    view.full = True
+    answer = await order(view, {"asset_id": "battery-1", "mw": 0})
+    assert (answer.status, answer.body["detail"]) == (409, "withdraw some")
+
+
+@pytest.mark.parametrize(
+    ("left", "status"),
+    [
+        (replace(DISPATCHED, cancelling="x"), 202),
+        (replace(DISPATCHED, state=State.CANCELLED), 200),
+    ],
+)
+async def test_a_dispatch_is_withdrawn(left: Dispatch, status: int) -> None:
+    view = FakeView()
+    view.cancelled = left
+    answer = await ask(view, f"/dispatch/{DISPATCH.upper()}", "DELETE")
+    assert answer.status == status
+    assert (answer.body["state"], answer.body["cancelling"]) == (left.state, left.cancelling)
+    assert view.cancels == [(DISPATCH, WITHDRAWN)]
+
+
+async def test_what_cannot_be_withdrawn() -> None:
+    view = FakeView()
+    ended = await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
+    assert (ended.status, ended.body["detail"]) == (409, "the dispatch has ended, it is started")
+    assert (await ask(view, "/dispatch/nobody", "DELETE")).status == 404
+    view.why_failing = "the disk is full"
+    assert (await ask(view, f"/dispatch/{DISPATCH}", "DELETE")).status == 503
 
 
 async def test_dispatch_history() -> None:

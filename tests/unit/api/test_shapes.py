@@ -213,12 +213,32 @@ def test_dispatch() -> None:
         "created_at": "2026-01-31T12:00:00Z",
         "start_at": "2026-01-31T12:00:00Z",
         "end_at": "2026-01-31T12:01:00Z",
+        "expires_at": None,
         "applied_mw": -0.45,
+        "superseded_by": None,
+        "suspended": None,
+        "interrupted_s": 0.0,
+        "cancelling": None,
+        "attempts": 0,
         "states": [
             {"state": "pending", "at": "2026-01-31T12:00:00Z", "reason": None},
             {"state": "started", "at": "2026-01-31T12:00:00.25Z", "reason": None},
         ],
         "verdict": None,
     }
+    led = dispatch_shape(
+        replace(
+            DISPATCHED,
+            expires_us=NOW + 1_000_000,
+            superseded_by=BATTERY,
+            suspended="LINK_SILENT",
+            interrupted_us=2_500_000,
+            cancelling="not wanted",
+            attempts=2,
+        )
+    )
+    assert led["expires_at"] == "2026-01-31T12:00:01Z"
+    assert (led["superseded_by"], led["suspended"]) == (BATTERY, "LINK_SILENT")
+    assert (led["interrupted_s"], led["cancelling"], led["attempts"]) == (2.5, "not wanted", 2)
     endless = dispatch_shape(replace(DISPATCHED, duration_us=None))
     assert (endless["duration_s"], endless["end_at"]) == (None, None)

@@ -1,65 +1,17 @@
-"""The desk against a store in memory: order, push, reconcile, refuse."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+"""The desk against a store in memory: order, push, withdraw, reconcile, refuse."""
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from derhead.dispatch import Dispatch, DispatchDesk, Order, Reported, State
-from derhead.dispatch.desk import INBOX_EVENTS, ORDER_TIMEOUT_S, PENDING_TTL_US
+from derhead.dispatch import AgentReport, DispatchDesk, NotOpen, Order, Reported, State, TooManyOpen
+from derhead.dispatch.desk import ASK_TIMEOUT_S
+from derhead.dispatch.inbox import INBOX_EVENTS
+from derhead.dispatch.plan import MAX_OPEN, PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
-
-T0 = 1_800_000_000_000_000
-
-
-@dataclass
-class Store:
-    """Keeps dispatches in a dict, and refuses when told to."""
-
-    kept: dict[str, Dispatch] = field(default_factory=dict)
-    refusing: bool = False
-    writes: int = 0
-    busy_s: float = 0.0
-
-    async def write(self, *records: Dispatch) -> None:
-        await trio.sleep(self.busy_s)
-        if self.refusing:
-            raise JournalError("disk full")
-        self.writes += 1
-        self.kept.update({record.id: record for record in records})
-
-    async def open_dispatches(self) -> Sequence[Dispatch]:
-        await trio.lowlevel.checkpoint()
-        return [dispatch for dispatch in self.kept.values() if not dispatch.ended]
-
-
-@dataclass
-class Link:
-    """A session that notes what it is told to send."""
-
-    session_id: str
-    granted: tuple[str, ...] = ("a",)
-    sent: list[str] = field(default_factory=list)
-    store: Store | None = None
-    room: int = 1000
-
-    asked: bool = False
-
-    @property
-    def setpoint_room(self) -> int:
-        return self.room - len(self.sent)
-
-    def ask_for_room_nowait(self) -> None:
-        self.asked = True
-
-    def send_setpoint_nowait(self, dispatch_id: str) -> None:
-        if self.store is not None:
-            # Effects come second: the journal has it by now.
-            assert self.store.kept[dispatch_id].state is State.SENT
-        self.sent.append(dispatch_id)
+from tests.unit.dispatch.fakes import Link, Store
+from tests.unit.dispatch.lives import DAY, T0, S
 
 
 @pytest.fixture
@@ -138,7 +90,7 @@ async def test_what_the_agent_did_offline_is_believed(
     desk.session_ended_nowait("s1")
     second = Link("s2")
     reported = Reported(State.STARTED, applied_mw=1.0)
-    desk.session_opened_nowait(second, [(dispatch.id, reported)])
+    desk.session_opened_nowait(second, [AgentReport("a", dispatch.id, reported)])
     await wait_all_tasks_blocked()
     assert second.sent == []
     assert store.kept[dispatch.id].state is State.STARTED
@@ -248,7 +200,7 @@ async def test_reports_outlive_a_full_disk_and_orders_meanwhile_time_out(
     started = trio.current_time()
     with pytest.raises(JournalError):
         await desk.order(Order("a", 2.0))
-    assert trio.current_time() - started == pytest.approx(ORDER_TIMEOUT_S)
+    assert trio.current_time() - started == pytest.approx(ASK_TIMEOUT_S)
     store.refusing = False
     await trio.sleep(2)
     assert store.kept[dispatch.id].state is State.STARTED
@@ -284,7 +236,7 @@ async def test_waiting_changes_share_a_commit(
 async def test_what_a_session_has_no_room_for_stays_pending_until_it_has(
     desk: DispatchDesk, store: Store
 ) -> None:
-    orders = [await desk.order(Order("a", 1.0)) for _ in range(70)]
+    orders = [await desk.order(Order("a", 1.0, S, start_us=T0 + n * S)) for n in range(1, 71)]
     link = Link("s1", room=64)
     desk.session_opened_nowait(link, ())
     await wait_all_tasks_blocked()
@@ -353,3 +305,201 @@ async def test_nothing_is_in_force_past_its_window(
     desk.session_ended_nowait("s1")
     await trio.sleep(2.1)
     assert desk.in_force("a") is None
+
+
+# --- starts, windows, ends ----------------------------------------------------------------
+
+
+async def test_an_order_for_later_is_sent_ahead(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    link = Link("s1", store=store)
+    desk.session_opened_nowait(link, ())
+    later = await desk.order(Order("a", 1.0, 60 * S, start_us=T0 + 3600 * S))
+    assert (later.state, later.start_us, later.end_us) == (
+        State.SENT,
+        T0 + 3600 * S,
+        T0 + 3660 * S,
+    )
+    assert later.expires_us == later.end_us
+
+
+async def test_how_long_an_order_waits_counts_from_its_start(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    now = await desk.order(Order("a", 1.0, expires_in_us=10 * S))
+    later = await desk.order(Order("b", 1.0, start_us=T0 + 60 * S, expires_in_us=10 * S))
+    short = await desk.order(Order("c", 1.0, 5 * S, expires_in_us=10 * S))
+    assert [each.expires_us for each in (now, later, short)] == [
+        T0 + 10 * S,
+        T0 + 70 * S,
+        T0 + 5 * S,
+    ]
+    await trio.sleep(65)
+    states = [store.kept[each.id].state for each in (now, later, short)]
+    assert states == [State.EXPIRED, State.PENDING, State.EXPIRED]
+    await trio.sleep(6)
+    assert store.kept[later.id].state is State.EXPIRED
+
+
+async def test_an_order_whose_window_is_over_has_expired(desk: DispatchDesk) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0, 2 * S, start_us=T0 - 3 * S))
+    assert dispatch.state is State.EXPIRED
+
+
+async def test_what_was_sent_is_waited_for_past_its_time_to_live(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0, 60 * S, expires_in_us=10 * S))
+    desk.session_ended_nowait("s1")
+    await trio.sleep(3600)
+    assert store.kept[dispatch.id].state is State.PENDING
+    link = Link("s2")
+    desk.session_opened_nowait(link, ())
+    await wait_all_tasks_blocked()
+    assert store.kept[dispatch.id].state is State.EXPIRED
+    assert link.sent == []
+
+
+async def test_an_agent_that_never_comes_back_is_waited_for_a_day(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
+    lost = await desk.order(Order("a", 1.0, 60 * S))
+    started = await desk.order(Order("b", 1.0, 60 * S))
+    await desk.report("b", started.id, Reported(State.STARTED))
+    desk.session_ended_nowait("s1")
+    await trio.sleep(60 + DAY / S - 1)
+    assert [store.kept[each.id].ended for each in (lost, started)] == [False, False]
+    await trio.sleep(2)
+    for each in (lost, started):
+        assert (store.kept[each.id].state, store.kept[each.id].reason) == (
+            State.FAILED,
+            "NO_REPORT",
+        )
+    assert desk.statistics().open == 0
+
+
+async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0))
+    await desk.report("a", dispatch.id, Reported(State.STARTED, revision=2))
+    await wait_all_tasks_blocked()
+    assert desk.setpoints_mw == {"a": 1.0}
+    suspended = Reported(State.STARTED, suspended="LINK_SILENT", revision=3)
+    await desk.report("a", dispatch.id, suspended)
+    await wait_all_tasks_blocked()
+    assert desk.in_force("a") is None
+    assert desk.setpoints_mw == {}
+
+
+async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, store: Store) -> None:
+    await desk.order_all([Order("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)])
+    with pytest.raises(TooManyOpen, match="withdraw some"):
+        await desk.order_all([Order("b", 1.0), Order("a", 1.0), Order("a", 2.0)])
+    assert {dispatch.asset_id for dispatch in store.kept.values()} == {"a"}
+    await desk.order(Order("a", 1.0))
+    with pytest.raises(TooManyOpen):
+        await desk.order(Order("a", 1.0))
+    assert len(store.kept) == MAX_OPEN
+
+
+# --- withdrawn ----------------------------------------------------------------------------
+
+
+async def test_what_waits_is_cancelled_at_once(desk: DispatchDesk, store: Store) -> None:
+    dispatch = await desk.order(Order("a", 1.0))
+    cancelled = await desk.cancel(dispatch.id, "not wanted")
+    assert cancelled.state is State.CANCELLED
+    assert store.kept[dispatch.id] == cancelled
+    for dispatch_id in (dispatch.id, "nobody"):
+        with pytest.raises(NotOpen):
+            await desk.cancel(dispatch_id, "again")
+
+
+async def test_what_is_at_the_agent_is_withdrawn_until_it_says_so(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    first, second = Link("s1", store=store), Link("s2", store=store)
+    desk.session_opened_nowait(first, ())
+    dispatch = await desk.order(Order("a", 1.0))
+    await desk.report("a", dispatch.id, Reported(State.STARTED, revision=2))
+    withdrawn = await desk.cancel(dispatch.id, "not wanted")
+    assert (withdrawn.state, withdrawn.cancelling) == (State.STARTED, "not wanted")
+    assert await desk.cancel(dispatch.id, "again") == withdrawn
+    desk.session_has_room_nowait(first)
+    await wait_all_tasks_blocked()
+    assert first.cancelled == [dispatch.id]
+    desk.session_ended_nowait("s1")
+    started = AgentReport("a", dispatch.id, Reported(State.STARTED, revision=2))
+    desk.session_opened_nowait(second, [started])
+    await wait_all_tasks_blocked()
+    assert second.cancelled == [dispatch.id]
+    await desk.report("a", dispatch.id, Reported(State.CANCELLED, revision=3))
+    await wait_all_tasks_blocked()
+    assert store.kept[dispatch.id].state is State.CANCELLED
+
+
+async def test_withdrawn_while_the_agent_is_away(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
+    arrived = await desk.order(Order("a", 1.0))
+    lost = await desk.order(Order("b", 1.0))
+    desk.session_ended_nowait("s1")
+    for dispatch in (arrived, lost):
+        withdrawn = await desk.cancel(dispatch.id, "not wanted")
+        assert (withdrawn.state, withdrawn.cancelling) == (State.PENDING, "not wanted")
+    link = Link("s2", granted=("a", "b"))
+    desk.session_opened_nowait(
+        link, [AgentReport("a", arrived.id, Reported(State.RECEIVED, revision=1))]
+    )
+    await wait_all_tasks_blocked()
+    assert (link.sent, link.cancelled) == ([], [arrived.id])
+    assert store.kept[lost.id].state is State.CANCELLED
+
+
+async def test_a_withdrawal_outlives_the_headend(
+    store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    runtime = virtual_runtime(T0)
+    async with trio.open_nursery() as before:
+        first = DispatchDesk(store, runtime)
+        await before.start(first.run)
+        first.session_opened_nowait(Link("s1"), ())
+        dispatch = await first.order(Order("a", 1.0))
+        await first.cancel(dispatch.id, "not wanted")
+        before.cancel_scope.cancel()
+    second = DispatchDesk(store, runtime)
+    await nursery.start(second.run)
+    link = Link("s2")
+    report = AgentReport("a", dispatch.id, Reported(State.RECEIVED, revision=1))
+    second.session_opened_nowait(link, [report])
+    await wait_all_tasks_blocked()
+    assert link.cancelled == [dispatch.id]
+
+
+async def test_a_withdrawal_that_the_journal_refuses_never_was(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    dispatch = await desk.order(Order("a", 1.0))
+    store.refusing = True
+    with pytest.raises(JournalError, match="disk full"):
+        await desk.cancel(dispatch.id, "not wanted")
+    store.refusing = False
+    await trio.sleep(10)
+    assert desk.get(dispatch.id) == dispatch
+
+
+async def test_a_deadline_outlives_a_full_disk(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    dispatch = await desk.order(Order("a", 1.0, 10 * S))
+    store.refusing = True
+    await trio.sleep(60)
+    assert desk.get(dispatch.id) == dispatch
+    store.refusing = False
+    await trio.sleep(2)
+    assert store.kept[dispatch.id].state is State.EXPIRED

@@ -1,0 +1,175 @@
+"""What the desk holds in memory: open dispatches, who holds which asset, and when what is due.
+
+Pure: it changes only by ``take``, which is told what was journaled.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from derhead.dispatch.lifecycle import Dispatch, next_deadline
+from derhead.dispatch.transitions import State
+
+
+class SessionLink(Protocol):
+    """What the desk needs of a live session."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def granted(self) -> Sequence[str]:
+        """Ids of the assets it holds."""
+
+    @property
+    def setpoint_room(self) -> int:
+        """How many more setpoints and cancels it takes now."""
+
+    def ask_for_room_nowait(self) -> None:
+        """Has it say ``session_has_room_nowait`` as soon as it has; there is more to send."""
+
+    def send_setpoint_nowait(self, dispatch_id: str) -> None:
+        """Queues the setpoint for the agent."""
+
+    def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None:
+        """Queues a Cancel for the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A dispatch that an agent holds and that is not open here: it must be withdrawn."""
+
+    dispatch_id: str
+    asset_id: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a plan changes in the book, once the journal has it."""
+
+    dispatches: dict[str, Dispatch] = field(default_factory=dict)
+    links: dict[str, SessionLink | None] = field(default_factory=dict)
+    """By session; None for one that ended."""
+    holders: dict[str, SessionLink | None] = field(default_factory=dict)
+    """By asset."""
+    cancels: dict[str, str] = field(default_factory=dict)
+    """By dispatch, the session that is told Cancel."""
+    strays: dict[str, tuple[Stray, ...]] = field(default_factory=dict)
+    """By session, those that it is still to be told Cancel of."""
+
+
+class Book:
+    """The state that plans are made on."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Dispatch] = {}
+        self.links: dict[str, SessionLink] = {}
+        self.holders: dict[str, SessionLink] = {}
+        self.cancels: dict[str, str] = {}
+        """The session that was told Cancel, by dispatch."""
+        self.strays: dict[str, tuple[Stray, ...]] = {}
+        self._by_asset: dict[str, dict[str, None]] = {}
+        self._deadlines: list[tuple[int, str]] = []
+        self._setpoints_mw: Mapping[str, float] = {}
+
+    @property
+    def setpoints_mw(self) -> Mapping[str, float]:
+        """MW of every dispatch in force, by asset id. A new mapping at each change."""
+        return self._setpoints_mw
+
+    def of_asset(self, asset_id: str) -> list[Dispatch]:
+        """The asset's open dispatches, in the order in which they came."""
+        return [self.open[dispatch_id] for dispatch_id in self._by_asset.get(asset_id, ())]
+
+    def in_force(self, asset_id: str, now_us: int) -> Dispatch | None:
+        """The dispatch that the asset's device follows now, as far as the headend knows."""
+        of_asset = self._by_asset.get(asset_id)
+        # Most assets, most of the time; REST asks for a thousand at once.
+        if not of_asset:
+            return None
+        for dispatch_id in reversed(of_asset):
+            dispatch = self.open[dispatch_id]
+            if dispatch.state is State.STARTED and dispatch.suspended is None:
+                end_us = dispatch.end_us
+                if end_us is None or now_us < end_us:
+                    return dispatch
+        return None
+
+    # --- time -----------------------------------------------------------------------
+
+    def next_due_us(self) -> int | None:
+        """The earliest deadline that still means something; forgets the others."""
+        while self._deadlines:
+            at, dispatch_id = self._deadlines[0]
+            dispatch = self.open.get(dispatch_id)
+            if dispatch is not None and next_deadline(dispatch) == at:
+                return at
+            heapq.heappop(self._deadlines)
+        return None
+
+    def pop_due(self, now_us: int, at_most: int) -> list[str]:
+        """The dispatches whose deadline has passed; each is told of once."""
+        due: list[str] = []
+        while len(due) < at_most and (at := self.next_due_us()) is not None and at <= now_us:
+            due.append(heapq.heappop(self._deadlines)[1])
+        return due
+
+    def watch(self, dispatch_id: str) -> None:
+        """Notes the dispatch's deadline, if it is open and has one."""
+        dispatch = self.open.get(dispatch_id)
+        due = None if dispatch is None else next_deadline(dispatch)
+        if due is not None:
+            heapq.heappush(self._deadlines, (due, dispatch_id))
+
+    # --- change ---------------------------------------------------------------------
+
+    def take(self, changes: Changes, now_us: int) -> None:
+        """Makes the changes."""
+        for session_id, link in changes.links.items():
+            if link is not None:
+                self.links[session_id] = link
+            else:
+                self.links.pop(session_id, None)
+                self.strays.pop(session_id, None)
+        for asset_id, holder in changes.holders.items():
+            if holder is not None:
+                self.holders[asset_id] = holder
+            else:
+                self.holders.pop(asset_id, None)
+        for session_id, strays in changes.strays.items():
+            if strays and session_id in self.links:
+                self.strays[session_id] = strays
+            else:
+                self.strays.pop(session_id, None)
+        self.cancels.update(changes.cancels)
+        for dispatch in changes.dispatches.values():
+            self._keep(dispatch)
+        self._note_setpoints(changes.dispatches.values(), now_us)
+
+    def _keep(self, dispatch: Dispatch) -> None:
+        of_asset = self._by_asset.setdefault(dispatch.asset_id, {})
+        if dispatch.ended:
+            self.open.pop(dispatch.id, None)
+            self.cancels.pop(dispatch.id, None)
+            of_asset.pop(dispatch.id, None)
+            if not of_asset:
+                del self._by_asset[dispatch.asset_id]
+            return
+        before = self.open.get(dispatch.id)
+        self.open[dispatch.id] = dispatch
+        of_asset[dispatch.id] = None
+        if before is None or next_deadline(before) != next_deadline(dispatch):
+            self.watch(dispatch.id)
+
+    def _note_setpoints(self, changed: Iterable[Dispatch], now_us: int) -> None:
+        noted = self._setpoints_mw
+        news: dict[str, float | None] = {}
+        for asset_id in {dispatch.asset_id for dispatch in changed}:
+            dispatch = self.in_force(asset_id, now_us)
+            mw = None if dispatch is None else dispatch.mw
+            if noted.get(asset_id) != mw:
+                news[asset_id] = mw
+        if news:
+            both = {**noted, **news}
+            self._setpoints_mw = {asset: mw for asset, mw in both.items() if mw is not None}

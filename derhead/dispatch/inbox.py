@@ -1,0 +1,69 @@
+"""What waits for the desk: a queue where orders and reports wait for room."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import trio
+
+from derhead.dispatch.lifecycle import Dispatch
+from derhead.dispatch.plan import Ask, Happening
+
+INBOX_EVENTS = 1024
+"""Orders and reports that may wait for the desk. When full, whoever has one more waits:
+an HTTP request, or a session's reader and thereby, through flow control, its agent."""
+
+BATCH_EVENTS = 256
+"""Most events decided in one go, and so written in one commit."""
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """An ask with someone who waits for its answer."""
+
+    ask: Ask
+    claimed: bool = False
+    """The desk has begun: it can no longer be taken back."""
+    withdrawn: bool = False
+    """Nobody waits any more, and the desk has not begun."""
+    answered: trio.Event = field(default_factory=trio.Event)
+    result: tuple[Dispatch, ...] | Exception = ()
+
+    def answer(self, result: tuple[Dispatch, ...] | Exception) -> None:
+        self.result = result
+        self.answered.set()
+
+
+Item = Request | Happening
+
+
+class Inbox:
+    """A FIFO where orders and reports wait for room, and sessions' ends never do.
+
+    When full: ``put`` waits. ``put_nowait`` does not, and is bounded by what it is used
+    for: one opening, one end and one word of room a session at a time.
+    """
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self._room = trio.lowlevel.ParkingLot()
+        self._filled = trio.Event()
+
+    async def put(self, item: Item) -> None:
+        while len(self._items) >= INBOX_EVENTS:
+            await self._room.park()
+        self.put_nowait(item)
+        await trio.lowlevel.checkpoint()
+
+    def put_nowait(self, item: Item) -> None:
+        self._items.append(item)
+        self._filled.set()
+
+    async def wait_filled(self) -> None:
+        await self._filled.wait()
+
+    def take_nowait(self) -> list[Item]:
+        taken = [self._items.popleft() for _ in range(min(len(self._items), BATCH_EVENTS))]
+        if not self._items:
+            self._filled = trio.Event()
+        self._room.unpark(count=len(taken))
+        return taken

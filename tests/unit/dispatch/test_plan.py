@@ -1,0 +1,286 @@
+"""What becomes of a batch: who is sent, who waits, who gives way. Scenarios as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from derhead.dispatch.book import Book
+from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.order import Order
+from derhead.dispatch.plan import (
+    MAX_STRAYS,
+    AgentReport,
+    CancelAsked,
+    Effect,
+    Happening,
+    Ordered,
+    SendCancel,
+    SendSetpoint,
+    SessionEnded,
+    SessionHasRoom,
+    SessionOpened,
+    make_plan,
+)
+from tests.unit.dispatch.fakes import Link
+from tests.unit.dispatch.lives import T0, S
+
+
+@dataclass
+class World:
+    """A book that every plan is taken into, and what was sent by it."""
+
+    book: Book = field(default_factory=Book)
+    effects: list[Effect] = field(default_factory=list)
+    kept: dict[str, Dispatch] = field(default_factory=dict)
+    now_us: int = T0
+
+    def happen(self, *happenings: Happening) -> None:
+        plan = make_plan(self.book, happenings, self.now_us)
+        assert plan.illegal == 0
+        self.book.take(plan.changes, self.now_us)
+        self.kept.update(plan.changes.dispatches)
+        self.effects.extend(plan.effects)
+
+    def order(self, name: str, start_s: int, duration_s: int | None, priority: int = 128) -> None:
+        order = Order(
+            "a",
+            1.0,
+            start_us=T0 + start_s * S,
+            duration_us=None if duration_s is None else duration_s * S,
+            priority=priority,
+        )
+        self.happen(Ordered(((name, order),)))
+
+    def report(self, name: str, state: State, **more: str) -> None:
+        self.happen(AgentReport("a", name, Reported(state, **more)))  # type: ignore[arg-type]
+
+    def states(self) -> dict[str, str]:
+        return {name: dispatch.state.value for name, dispatch in self.kept.items()}
+
+    @property
+    def sent(self) -> list[str]:
+        return [each.dispatch_id for each in self.effects if isinstance(each, SendSetpoint)]
+
+    @property
+    def withdrawn(self) -> list[str]:
+        return [each.dispatch_id for each in self.effects if isinstance(each, SendCancel)]
+
+
+ONLINE = SessionOpened(Link("s1"), ())
+
+
+@pytest.mark.parametrize(
+    ("orders", "sent"),
+    [
+        # name, start, duration, priority
+        ([("first", 0, 60, 128), ("second", 0, 60, 128)], ["second"]),
+        ([("first", 0, 60, 10), ("second", 0, 60, 128)], ["first"]),
+        ([("first", 0, None, 128), ("second", 3600, 60, 128)], ["second"]),
+        ([("first", 0, 60, 128), ("second", 60, 60, 128)], ["first", "second"]),
+        ([("later", 60, 60, 128), ("sooner", 0, 60, 128)], ["sooner", "later"]),
+        ([("ends", 0, 61, 128), ("begins", 60, 60, 128)], ["begins"]),
+        # The third overlaps with one that waits, and waits with it.
+        ([("low", 50, 60, 3), ("mid", 25, 50, 2), ("high", 0, 30, 1)], ["high"]),
+    ],
+)
+def test_of_those_that_overlap_only_the_best_is_sent(
+    orders: Sequence[tuple[str, int, int, int]], sent: list[str]
+) -> None:
+    world = World()
+    for order in orders:
+        world.order(*order)
+    assert world.sent == []
+    world.happen(ONLINE)
+    assert world.sent == sent
+    assert set(world.states().values()) <= {"sent", "pending"}
+
+
+def test_the_losers_give_way_once_the_winner_is_received() -> None:
+    world = World()
+    for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
+        world.order(name, 0, 60, priority)
+    world.happen(ONLINE)
+    assert world.states() == {"low": "pending", "high": "sent", "mid": "pending"}
+    world.report("high", State.RECEIVED)
+    assert world.states() == {"low": "superseded", "high": "received", "mid": "superseded"}
+    assert {world.kept[name].superseded_by for name in ("low", "mid")} == {"high"}
+    assert world.sent == ["high"]
+
+
+@pytest.mark.parametrize("end", [State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED])
+def test_the_next_goes_on_if_the_winner_ends_before(end: State) -> None:
+    world = World()
+    for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
+        world.order(name, 0, 60, priority)
+    world.happen(ONLINE)
+    world.report("high", end)
+    assert world.states() == {"low": "pending", "high": end.value, "mid": "sent"}
+    world.report("mid", State.STARTED)
+    assert world.states() == {"low": "superseded", "high": end.value, "mid": "started"}
+
+
+def test_an_order_that_loses_to_what_the_agent_holds_is_not_sent() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("high", 10, 60, 1)
+    world.report("high", State.RECEIVED)
+    world.order("low", 0, 60)
+    world.order("before", 0, 10)
+    assert world.states() == {"high": "received", "low": "superseded", "before": "sent"}
+    assert world.kept["low"].superseded_by == "high"
+
+
+def test_an_order_that_wins_over_what_the_agent_holds_is_the_agents_to_decide() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("old", 0, None)
+    world.report("old", State.STARTED)
+    world.order("new", 0, None)
+    world.report("new", State.RECEIVED)
+    assert world.states() == {"old": "started", "new": "received"}
+    world.report("old", State.SUPERSEDED, superseded_by="new")
+    assert world.kept["old"].superseded_by == "new"
+
+
+def test_what_is_being_withdrawn_wins_over_none() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("high", 0, None, 1)
+    world.report("high", State.STARTED)
+    world.happen(CancelAsked("high", "not wanted"))
+    world.order("low", 0, None)
+    assert world.states() == {"high": "started", "low": "sent"}
+    # The agent hears of the withdrawal first.
+    assert [each.dispatch_id for each in world.effects] == ["high", "high", "low"]
+
+
+def test_a_window_that_is_over_is_in_nobodys_way() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("over", 0, 60, 1)
+    world.report("over", State.STARTED)
+    world.order("long", 59, 600)
+    assert world.states()["long"] == "superseded"
+    world.now_us += 61 * S
+    world.order("after", 59, 600)
+    assert world.states() == {"over": "started", "long": "superseded", "after": "sent"}
+
+
+def test_of_two_orders_of_one_moment_the_second_is_the_later_also_if_the_clock_was_set_back() -> (
+    None
+):
+    world = World()
+    pair = tuple((name, Order("a", 1.0)) for name in ("first", "second"))
+    world.happen(Ordered(pair))
+    world.now_us -= 3600 * S
+    world.order("third", -3600, None)
+    times = [world.kept[name].created_us for name in ("first", "second", "third")]
+    assert times == [T0, T0 + 1, T0 + 2]
+    world.happen(ONLINE)
+    assert world.sent == ["third"]
+
+
+def test_nobody_waits_for_room_that_another_could_use() -> None:
+    world = World()
+    link = Link("s1", room=1)
+    for name, start_s in (("later", 60), ("sooner", 0)):
+        world.order(name, start_s, 60)
+    world.happen(SessionOpened(link, ()))
+    assert world.sent == ["sooner"]
+    link.room = 10
+    world.happen(SessionHasRoom(link))
+    assert world.sent == ["sooner", "later"]
+
+
+# --- reconciled ---------------------------------------------------------------------------
+
+
+def held(name: str, state: State = State.STARTED, asset: str = "a") -> AgentReport:
+    return AgentReport(asset, name, Reported(state))
+
+
+def test_both_sides_are_compared_when_an_agent_comes_back() -> None:
+    world = World()
+    world.happen(ONLINE)
+    for place, name in enumerate(("arrived", "lost", "ended", "forgotten")):
+        world.order(name, place * 60, 60)
+    world.report("forgotten", State.RECEIVED)
+    world.happen(SessionEnded("s1"))
+    link = Link("s2")
+    reports = (held("arrived"), held("ended", State.COMPLETED), held("unknown"))
+    world.happen(SessionOpened(link, reports))
+    assert world.states() == {
+        "arrived": "started",
+        "lost": "sent",
+        "ended": "completed",
+        "forgotten": "failed",
+    }
+    assert world.sent == ["arrived", "lost", "ended", "forgotten", "lost"]
+    assert world.withdrawn == ["unknown"]
+
+
+def test_what_has_ended_here_and_is_held_there_is_withdrawn() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("d", 0, 60)
+    world.report("d", State.COMPLETED)
+    world.report("d", State.STARTED)
+    assert world.withdrawn == ["d"]
+    world.report("d", State.CANCELLED)
+    assert world.withdrawn == ["d"]
+    assert world.states() == {"d": "completed"}
+
+
+def test_an_agent_that_was_refused_the_asset_does_not_speak_for_it() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("d", 0, 60)
+    world.happen(SessionOpened(Link("s2", granted=("b",)), (held("d"),)))
+    assert world.states() == {"d": "sent"}
+    assert world.withdrawn == []
+
+
+def test_withdrawals_wait_for_room_too_and_are_bounded() -> None:
+    world = World()
+    link = Link("s1", room=2)
+    strays = tuple(held(f"stray {n}") for n in range(MAX_STRAYS + 5))
+    world.happen(SessionOpened(link, strays))
+    assert len(world.withdrawn) == 2
+    link.room = 10_000
+    world.happen(SessionHasRoom(link))
+    assert world.withdrawn == [f"stray {n}" for n in range(MAX_STRAYS)]
+    world.happen(SessionHasRoom(link))
+    assert len(world.withdrawn) == MAX_STRAYS
+    world.happen(SessionEnded("s1"))
+    assert world.book.strays == {}
+
+
+def test_a_plan_that_is_dropped_has_changed_nothing() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("d", 0, 60)
+    before = dict(world.book.open)
+    happenings: list[Happening] = [
+        held("d", State.STARTED),
+        held("stray"),
+        CancelAsked("d", "not wanted"),
+        SessionEnded("s1"),
+        Ordered((("new", Order("a", 1.0)),)),
+    ]
+    plans = [make_plan(world.book, happenings, T0) for _ in range(2)]
+    assert plans[0] == plans[1]
+    assert world.book.open == before
+    assert world.book.strays == {}
+    assert set(world.book.links) == {"s1"}
+
+
+def test_a_setpoint_in_force_is_noted_and_forgotten() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("d", 0, 60)
+    world.report("d", State.STARTED)
+    noted = world.book.setpoints_mw
+    assert noted == {"a": 1.0}
+    world.report("d", State.COMPLETED)
+    assert (world.book.setpoints_mw, noted) == ({}, {"a": 1.0})
