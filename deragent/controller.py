@@ -63,6 +63,7 @@ class Controller:
         self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
         self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
         self._changed = Signal()
+        self._newly_kept = trio.Event()
 
     # --- events -------------------------------------------------------------------------
 
@@ -93,8 +94,8 @@ class Controller:
         return dispatch_id in self.timeline.known
 
     def last_reports(self) -> tuple[Report, ...]:
-        """The last kept report of every dispatch held or ended lately, held ones first."""
-        return setpoints.last_reports(self._kept.timeline, self._board.now())
+        """The last report of every dispatch held or ended lately, held ones first."""
+        return setpoints.last_reports(self.timeline, self._board.now())
 
     # --- keeping ------------------------------------------------------------------------
 
@@ -109,6 +110,14 @@ class Controller:
             self._board.add_report(self._index, self._unkept.popleft()[1])
         if self._to_tell is not None:
             self._changed.set()
+        self._newly_kept.set()
+        self._newly_kept = trio.Event()
+
+    async def wait_kept(self) -> None:
+        """Waits until all that happened so far is on disk."""
+        version = self._version
+        while self._kept.version < version:
+            await self._newly_kept.wait()
 
     def resume(self, timeline: Timeline) -> None:
         """Takes over what an earlier life of the agent left, before ``control`` runs."""

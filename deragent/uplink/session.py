@@ -40,6 +40,8 @@ headend's journal have room."""
 REGISTER_REPORTS = 4096
 """Most reports in a Register. When there are more, those of the oldest ended dispatches are
 left out; held ones come first."""
+KEEP_TIMEOUT_S = 1.0
+"""How long a Register waits for the timelines to be on disk."""
 SILENCE_LIMIT_S = 30.0
 """Silence of the headend that ends a session, where Welcome names none."""
 LEAST_PERIOD_S = 0.1
@@ -115,6 +117,11 @@ class Session:
     async def _register(self) -> v1.Welcome:
         board, plan = self._board, self._board.plan
         await self._stream.send_request()
+        # What the headend does not find in Register it may take for never arrived. Where the
+        # disk is full, it is told of what is held and not yet kept.
+        with trio.move_on_after(KEEP_TIMEOUT_S):
+            for controller in self._controllers:
+                await controller.wait_kept()
         # From here to the composed message nothing awaits: no report is lost in between.
         board.begin_session()
         register = v1.Register(
