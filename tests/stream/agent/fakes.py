@@ -58,9 +58,16 @@ class FakeDevice:
         self.mw = 0.0
         self.told: list[tuple[float, float | None]] = []
         """(Trio's time to 0.1 s, MW) of each apply that succeeded; None for a release."""
+        self.ramps: list[float | None] = []
+        """MW/s of each of these that was no release."""
         self.reads = 0
         self.broken = False
         self.hung = False
+        self.slow_s = 0.0
+        """How long it takes to be told something."""
+        self.most_at_once = 0
+        """Most commands that were under way at the same time."""
+        self._under_way = 0
 
     async def read(self) -> Measurement:
         await self._answer()
@@ -68,14 +75,24 @@ class FakeDevice:
         return Measurement(p_mw=self.mw, status=v1.OperatingState.RUNNING)
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
-        await self._answer()
+        await self._be_told()
         self.mw = mw
+        self.ramps.append(ramp_mw_per_s)
         self.told.append((round(trio.current_time(), 1), mw))
         return mw
 
     async def release(self) -> None:
-        await self._answer()
+        await self._be_told()
         self.told.append((round(trio.current_time(), 1), None))
+
+    async def _be_told(self) -> None:
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            await self._answer()
+            await trio.sleep(self.slow_s)
+        finally:
+            self._under_way -= 1
 
     async def _answer(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -150,6 +167,7 @@ class FakeSession:
         sent_s: float | None = None,
         index: int = 0,
         priority: int = 128,
+        ramp_mw_per_s: float | None = None,
     ) -> None:
         """Sends a setpoint, as if it had been written ``sent_s`` after Welcome (now)."""
         since_s = trio.current_time() - self.welcomed_s if sent_s is None else sent_s
@@ -161,6 +179,7 @@ class FakeSession:
             start_delay_us=round(delay_s * 1e6),
             remaining_us=None if seconds is None else round((delay_s + seconds) * 1e6),
             sent_at_session_us=round(since_s * 1e6),
+            ramp_mw_per_s=ramp_mw_per_s,
         )
         await self.send(v1.HeadendMessage(setpoint=setpoint))
 

@@ -1,5 +1,7 @@
 """Setpoints on their way to the device: applied once, ended in time, always reported."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -7,7 +9,7 @@ from trio.testing import MockClock
 from deragent.events import EventKind
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import HOLD
+from tests.stream.agent.fakes import HOLD, START_US
 
 RECEIVED = v1.DispatchState.RECEIVED
 STARTED = v1.DispatchState.STARTED
@@ -183,6 +185,72 @@ async def test_a_stalled_link_shortens_what_is_left_of_a_window(
         (80, 1.0),
         (90, 0.0),
     ]
+
+
+async def test_a_stalled_link_moves_no_start(autojump_clock: MockClock, bench: Bench) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await trio.sleep(60)
+    bench.network.stall("headend", True)
+    await session.order("ahead", 1.0, delay_s=30, seconds=20)
+    await session.order("begun", 0.5, delay_s=5, seconds=20)
+    await trio.sleep(15)
+    bench.network.stall("headend", False)
+    await trio.sleep(60)
+    assert bench.devices[0].told == [(75, 0.5), (85, 0.0), (90, 1.0), (110, 0.0)]
+
+
+@pytest.mark.parametrize("off_s", [-5 * 3600, 7 * 3600])
+async def test_windows_do_not_depend_on_the_agents_clock(
+    autojump_clock: MockClock, bench: Bench, off_s: int
+) -> None:
+    started_s = trio.current_time()
+
+    def wall_us() -> int:
+        # Wrong by hours, and set right in the midst of the windows.
+        wrong_s = off_s if trio.current_time() < started_s + 50 else 0
+        return START_US + round((trio.current_time() - started_s + wrong_s) * 1e6)
+
+    bench.runtime = replace(bench.runtime, wall_us=wall_us)
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0, delay_s=20, seconds=60)
+    await session.order("d2", 0.5, delay_s=100, seconds=60)
+    await trio.sleep(200)
+    assert bench.devices[0].told == [(20, 1.0), (80, 0.0), (100, 0.5), (160, 0.0)]
+    assert session.register.clock_us == START_US + off_s * 1_000_000
+    assert session.states == [RECEIVED, RECEIVED, STARTED, COMPLETED, STARTED, COMPLETED]
+
+
+async def test_a_ramp_is_the_devices_to_hold_and_the_default_comes_without(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.0, seconds=60, ramp_mw_per_s=0.1)
+    await trio.sleep(100)
+    assert bench.devices[0].ramps == [0.1, None]
+
+
+async def test_what_gave_way_while_the_device_was_told_is_not_its_last_word(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_agent()
+    session = await bench.headend.wait_session(1)
+    device = bench.devices[0]
+    device.slow_s = 3.0
+    await session.order("d1", 1.0)
+    await trio.sleep(1)
+    await session.order("d2", 1.5)
+    await session.order("d3", 0.5)
+    await trio.sleep(10)
+    assert device.told == [(3, 1.0), (6, 0.5)]
+    assert device.most_at_once == 1
+    device.slow_s = 4.0
+    await session.order("d4", 2.0, seconds=2)
+    await trio.sleep(10)
+    # Its window ended while the device was being told: it is not told any longer.
+    assert device.told[2:] == [(trio.current_time() - 4, 0.0)]
 
 
 async def test_a_window_ends_while_the_headend_is_away(
