@@ -12,6 +12,7 @@ report. Delivery may repeat under the same id, since an agent applies an id once
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from derhead.dispatch.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
 
@@ -193,8 +194,10 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
         case Sent(session_id):
             if not dispatch.certain:
                 raise IllegalTransition(f"dispatch {dispatch.id}: {dispatch.state} is not sent")
-            sent = _move(dispatch, event, State.SENT, now_us)
-            return replace(sent, session_id=session_id, attempts=dispatch.attempts + 1)
+            attempts = dispatch.attempts + 1
+            return _move(
+                dispatch, event, State.SENT, now_us, session_id=session_id, attempts=attempts
+            )
         case LinkLost():
             if dispatch.state is not State.SENT:
                 return dispatch
@@ -216,7 +219,7 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
         case Superseded(by):
             if not dispatch.certain:
                 raise IllegalTransition(f"dispatch {dispatch.id}: its agent decides what it holds")
-            return replace(_move(dispatch, event, State.SUPERSEDED, now_us), superseded_by=by)
+            return _move(dispatch, event, State.SUPERSEDED, now_us, superseded_by=by)
 
 
 def next_deadline(dispatch: Dispatch) -> int | None:
@@ -274,18 +277,17 @@ def _reported(dispatch: Dispatch, report: Reported, now_us: int) -> Dispatch:
         raise IllegalTransition(f"an agent cannot report {report.state}")
     if dispatch.ended or 0 < report.revision <= dispatch.revision or _behind(dispatch, report):
         return dispatch
-    moved = dispatch
+    said: dict[str, Any] = {
+        "applied_mw": dispatch.applied_mw if report.applied_mw is None else report.applied_mw,
+        "superseded_by": report.superseded_by if report.state is State.SUPERSEDED else None,
+        "suspended": report.suspended if report.state is State.STARTED else None,
+        "interrupted_us": max(dispatch.interrupted_us, report.interrupted_us),
+        "revision": max(dispatch.revision, report.revision),
+    }
     if report.state is not dispatch.state:
-        moved = _move(dispatch, report, report.state, now_us, report.reason, report.detail)
-    applied_mw = report.applied_mw if report.applied_mw is not None else dispatch.applied_mw
-    after = replace(
-        moved,
-        applied_mw=applied_mw,
-        superseded_by=report.superseded_by if report.state is State.SUPERSEDED else None,
-        suspended=report.suspended if report.state is State.STARTED else None,
-        interrupted_us=max(dispatch.interrupted_us, report.interrupted_us),
-        revision=max(dispatch.revision, report.revision),
-    )
+        reason, detail = report.reason, report.detail
+        return _move(dispatch, report, report.state, now_us, reason, detail, **said)
+    after = replace(dispatch, **said)
     return dispatch if after == dispatch else after
 
 
@@ -300,7 +302,9 @@ def _move(
     now_us: int,
     reason: str | None = None,
     detail: str | None = None,
+    **more: Any,
 ) -> Dispatch:
+    """The dispatch in its next state, with a line of history and ``more`` of its fields."""
     name = type(event).__name__
     if not is_transition(dispatch.state, name, to):
         raise IllegalTransition(
@@ -312,6 +316,6 @@ def _move(
         state=to,
         reason=reason,
         detail=detail,
-        suspended=None,
         states=(*dispatch.states, change),
+        **{"suspended": None, **more},
     )

@@ -1,0 +1,96 @@
+"""A dispatch's whole life with real processes: for later, withdrawn, given way, waited for."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from derproto.base.timefmt import format_us, parse_us
+from tests.e2e.fleets import BATTERY, fleet
+from tests.e2e.processes import World, eventually, running
+
+pytestmark = pytest.mark.e2e
+
+FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+
+
+def withdraw(world: World, dispatch_id: str) -> httpx.Response:
+    return httpx.delete(f"{world.base}/dispatch/{dispatch_id}", timeout=10)
+
+
+def power_is(world: World, mw: float) -> bool:
+    return bool(world.get("/telemetry/battery")["p_mw"] == pytest.approx(mw))
+
+
+def test_one_for_later_starts_although_the_headend_is_gone_by_then(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        headend = world.start_headend()
+        agent = world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        now_us = parse_us(world.order(BATTERY, 0.1, duration_s=0.5)["created_at"])
+        later = world.order(BATTERY, 0.75, start_at=format_us(now_us + 3_000_000), duration_s=120)
+        world.wait_state(later["id"], "received")
+        headend.kill()
+        eventually(
+            "it starts alone",
+            lambda: any(
+                later["id"] in line and "state=started" in line
+                for line in agent.text().splitlines()
+            ),
+        )
+        world.start_headend()
+        done = world.wait_state(later["id"], "started")
+        assert done["applied_mw"] == 0.75
+        assert done["attempts"] == 1
+
+
+def test_one_that_is_withdrawn_ends_at_the_device_too(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        dispatch = world.order(BATTERY, 1.0)
+        world.wait_state(dispatch["id"], "started")
+        eventually("the battery delivers", lambda: power_is(world, 1.0))
+        answer = withdraw(world, dispatch["id"])
+        assert answer.status_code == 202
+        assert answer.json()["cancelling"]
+        world.wait_state(dispatch["id"], "cancelled")
+        eventually("the default", lambda: power_is(world, 0.0))
+        assert withdraw(world, dispatch["id"]).status_code == 409
+        assert withdraw(world, "nobody").status_code == 404
+
+
+def test_withdrawn_while_the_headend_is_away_from_its_agent(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        headend = world.start_headend()
+        agent = world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        dispatch = world.order(BATTERY, 1.0)
+        world.wait_state(dispatch["id"], "started")
+        agent.send(signal.SIGSTOP)
+        headend.kill()
+        headend = world.start_headend()
+        withdrawn = withdraw(world, dispatch["id"])
+        assert (withdrawn.status_code, withdrawn.json()["state"]) == (202, "started")
+        headend.kill()
+        world.start_headend()
+        agent.send(signal.SIGCONT)
+        world.wait_state(dispatch["id"], "cancelled")
+        eventually("the default", lambda: power_is(world, 0.0))
+
+
+def test_of_those_that_wait_only_the_best_is_sent(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        world.start_headend()
+        low = world.order(BATTERY, 0.1, priority=200)
+        high = world.order(BATTERY, 0.2, priority=1)
+        dropped = world.order(BATTERY, 0.3, priority=0)
+        assert withdraw(world, dropped["id"]).status_code == 200
+        agent = world.start_agent(BATTERY)
+        assert world.wait_state(high["id"], "started")["applied_mw"] == 0.2
+        gave_way = world.wait_state(low["id"], "superseded")
+        assert (gave_way["superseded_by"], gave_way["attempts"]) == (high["id"], 0)
+        assert world.get(f"/dispatch/{dropped['id']}")["state"] == "cancelled"
+        assert low["id"] not in agent.text()
