@@ -5,7 +5,7 @@ so that it runs whole under virtual time. Its nursery tree, from the outside in:
 
     run_headend
     └ journal                       opened first, closed last
-      └ services                    the dispatch desk, the judge, acknowledgements
+      └ services                    dispatch desk, sites, judge, keys, acknowledgements
         └ links                     gRPC server: a task group a connection, a session in each
           └ http                    REST: a task group a connection
 
@@ -84,7 +84,9 @@ async def run_headend(
         await headend.load()
         async with trio.open_nursery() as services:
             await services.start(headend.desk.run)
+            await services.start(headend.sites.run)
             await services.start(headend.judge.run)
+            await services.start(headend.keys.run)
             services.start_soon(headend.sessions.run)
             async with trio.open_nursery() as links:
                 server = Server(

@@ -1,9 +1,24 @@
 """The headend's parts, wired: what REST reads and orders through."""
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 from derhead.api import AgentView
-from derhead.dispatch import Dispatch, DispatchDesk, Judge, Order
+from derhead.dispatch import (
+    Dispatch,
+    DispatchDesk,
+    DoesNotFit,
+    FoundGroup,
+    Judge,
+    KeyClaim,
+    KeyKeeper,
+    Order,
+    Preflight,
+    SiteDesk,
+    SiteOrder,
+    SitePreflight,
+    Verdict,
+)
 from derhead.history import Journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.telemetry import LatestTable
@@ -40,7 +55,17 @@ class Headend:
             runtime,
             telemetry_period_s=limits.telemetry_period_s,
         )
+        self.keys = KeyKeeper(journal, runtime)
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
+        self.sites = SiteDesk(
+            self.desk,
+            journal,
+            fleet,
+            self.latest,
+            self.sessions.holder,
+            runtime,
+            telemetry_period_ms=self.telemetry_period_ms,
+        )
         self._runtime = runtime
 
     async def load(self) -> None:
@@ -105,9 +130,49 @@ class Headend:
         dispatch = self.desk.in_force(asset_id)
         return dispatch.mw if dispatch is not None else None
 
-    async def order(self, order: Order) -> Dispatch:
-        """Takes an order. Raises: JournalError, TooManyOpen; then there is no dispatch."""
-        return await self.desk.order(order)
+    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+        """Takes an order, and remembers the key that it bears.
+
+        Raises: JournalError, TooManyOpen; then there is no dispatch.
+        """
+        dispatch_id = str(uuid4())
+        now_us = self._runtime.wall_us()
+        used = [] if claim is None else [claim.used("dispatch", dispatch_id, now_us)]
+        (dispatch,) = await self.desk.order_all([(dispatch_id, order)], *used)
+        if used:
+            self.keys.count_one()
+        return dispatch
+
+    async def order_site(
+        self, order: SiteOrder, claim: KeyClaim | None = None
+    ) -> FoundGroup | DoesNotFit:
+        """Splits an order over a site, and remembers the key that it bears.
+
+        Raises: JournalError, TooManyOpen; then nothing was ordered.
+        """
+        found = await self.sites.order(order, claim)
+        if claim is not None and not isinstance(found, DoesNotFit):
+            self.keys.count_one()
+        return found
+
+    def preflight(self, order: Order) -> Preflight:
+        """What would become of an order to an asset."""
+        return self.sites.preflight(order)
+
+    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+        """What would become of an order to a site."""
+        return self.sites.preflight_site(order)
+
+    async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
+        """By the newest telemetry. Raises: JournalError."""
+        return await self.judge.provisional(dispatch)
+
+    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+        """Withdraws what is open of a group; None if there is no such group.
+
+        Raises: NotOpen; JournalError, and then it can be tried again.
+        """
+        return await self.sites.cancel(group_id, reason)
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         """Withdraws a dispatch. Raises: NotOpen; JournalError, and then it goes on."""

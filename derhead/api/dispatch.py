@@ -1,22 +1,14 @@
 """``/dispatch``: the one thing that callers can ask for, and what became of it."""
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
-from derhead.api.jsonbody import BadJson, parse_json
-from derhead.api.lookups import find_asset, read_query
+from derhead.api.dispatch_shapes import dispatch_shape, group_shape
+from derhead.api.lookups import find_asset, find_site, read_query
+from derhead.api.ordering import take_order
 from derhead.api.params import PAGE, RANGE
 from derhead.api.replies import Refused, reply, reply_items
-from derhead.api.shapes import dispatch_shape
 from derhead.api.view import HeadendView
-from derhead.dispatch import (
-    BadOrder,
-    Dispatch,
-    NotOpen,
-    Order,
-    TooManyOpen,
-    UnknownAsset,
-    parse_order,
-)
+from derhead.dispatch import NotOpen, State, group_state
 from derhead.errors import JournalError
 
 WITHDRAWN = "withdrawn by its caller"
@@ -27,51 +19,20 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
     """Endpoints that take orders and show dispatches."""
     routes = Blueprint("dispatch", __name__)
 
-    async def read_order() -> Order:
-        kind = request.mimetype
-        if kind != "application/json" and not kind.endswith("+json"):
-            sent = f"{kind[:80]!r} is" if kind else "a body without Content-Type is"
-            raise Refused(415, f"{sent} not understood; send Content-Type: application/json")
-        body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
-        if isinstance(body, BadJson):
-            raise Refused(400, body.detail)
-        order = parse_order(body, view.fleet, view.wall_us())
-        match order:
-            case UnknownAsset(asset):
-                detail = f"no asset has the id or name {asset[:80]!r}; GET /assets lists them"
-                raise Refused(404, detail, [("/asset_id", detail)])
-            case BadOrder(problems):
-                raise Refused(422, "the order cannot be used; nothing was dispatched", problems)
-            case Order():
-                return order
-
-    async def find_dispatch(dispatch_id: str) -> Dispatch:
-        dispatch = await view.history.dispatch(dispatch_id.lower())
-        if dispatch is None:
-            raise Refused(404, f"no dispatch has the id {dispatch_id[:80]!r}")
-        return dispatch
-
     @routes.post("/dispatch")
-    async def take_order() -> Response:
+    async def order() -> Response:
         read_query(())
-        order = await read_order()
-        failing = view.failing()
-        if failing is not None:
-            raise JournalError(failing)
-        try:
-            dispatch = await view.order(order)
-        except TooManyOpen as full:
-            raise Refused(409, str(full)) from full
-        return reply(
-            dispatch_shape(dispatch), 201, headers={"Location": f"/dispatch/{dispatch.id}"}
-        )
+        return await take_order(view)
 
     @routes.get("/dispatch/history")
     async def list_dispatches() -> Response:
-        query = read_query((*RANGE, *PAGE, "asset_id", "state"))
+        query = read_query((*RANGE, *PAGE, "asset_id", "site_id", "state"))
         asset = None if query.asset is None else find_asset(view.fleet, query.asset)
+        site = None if query.site is None else find_site(view.fleet, query.site)
+        of_site = None if site is None else [each.id for each in view.fleet.assets_of(site.id)]
         page = await view.history.dispatch_history(
             asset_id=None if asset is None else asset.id,
+            asset_ids=of_site,
             state=query.state,
             from_us=query.from_us,
             to_us=query.to_us,
@@ -83,7 +44,17 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
     @routes.get("/dispatch/<dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:
         read_query(())
-        return reply(dispatch_shape(await find_dispatch(dispatch_id)))
+        dispatch = await view.history.dispatch(dispatch_id.lower())
+        if dispatch is not None:
+            measurable = dispatch.verdict is None and (
+                dispatch.ended or dispatch.state is State.STARTED
+            )
+            so_far = await view.verdict_so_far(dispatch) if measurable else None
+            return reply(dispatch_shape(dispatch, so_far))
+        found = await view.history.group(dispatch_id.lower())
+        if found is not None:
+            return reply(group_shape(*found))
+        raise _unknown(dispatch_id)
 
     @routes.delete("/dispatch/<dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
@@ -94,8 +65,24 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
         try:
             dispatch = await view.cancel(dispatch_id.lower(), WITHDRAWN)
         except NotOpen:
-            ended = await find_dispatch(dispatch_id)
-            raise Refused(409, f"the dispatch has ended, it is {ended.state}") from None
+            return await withdraw_ended_or_group(dispatch_id)
         return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
 
+    async def withdraw_ended_or_group(dispatch_id: str) -> Response:
+        ended = await view.history.dispatch(dispatch_id.lower())
+        if ended is not None:
+            raise Refused(409, f"the dispatch has ended, it is {ended.state}")
+        try:
+            found = await view.cancel_group(dispatch_id.lower(), WITHDRAWN)
+        except NotOpen:
+            raise Refused(409, "the dispatch has ended, all its parts have") from None
+        if found is None:
+            raise _unknown(dispatch_id)
+        ended_now = group_state(*found).ended
+        return reply(group_shape(*found), 200 if ended_now else 202)
+
     return routes
+
+
+def _unknown(dispatch_id: str) -> Refused:
+    return Refused(404, f"no dispatch has the id {dispatch_id[:80]!r}")

@@ -7,7 +7,7 @@ from quart import request
 from derhead.api.params import BadQuery, Query, parse_query
 from derhead.api.replies import Refused
 from derhead.api.view import HeadendView
-from derproto.base.fleet import Asset, Fleet
+from derproto.base.fleet import Asset, Fleet, Site
 
 
 def read_query(known: Collection[str]) -> Query:
@@ -30,6 +30,15 @@ def find_asset(fleet: Fleet, id_or_name: str) -> Asset:
             404, f"no asset has the id or name {id_or_name[:80]!r}; GET /assets lists them"
         )
     return asset
+
+
+def find_site(fleet: Fleet, id_or_name: str) -> Site:
+    """The site of that id or name. Raises: Refused (404)."""
+    site = fleet.find_site(id_or_name)
+    if site is None:
+        known = "GET /assets names the site of each"
+        raise Refused(404, f"no site has the id or name {id_or_name[:80]!r}; {known}")
+    return site
 
 
 def find_agent(view: HeadendView, agent_or_asset: str) -> str | None:

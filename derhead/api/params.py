@@ -42,6 +42,8 @@ class Query:
     state: State | None = None
     asset: str | None = None
     """Id or name of an asset, not looked up yet."""
+    site: str | None = None
+    """Id or name of a site, not looked up yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +126,5 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "step": ("step_us", _step),
     "state": ("state", _state),
     "asset_id": ("asset", str),
+    "site_id": ("site", str),
 }

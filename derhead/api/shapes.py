@@ -7,7 +7,6 @@ import math
 from typing import TypeAlias
 
 from derhead.api.view import AgentView
-from derhead.dispatch import Dispatch
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample, age_us, stale_after_us
 from derproto.base.fleet import Asset, Site
@@ -41,11 +40,11 @@ def agent_shape(agent: AgentView) -> Json:
         "site_id": agent.site_id or None,
         "asset_ids": list(agent.asset_ids),
         "session_id": agent.session_id,
-        "connected_at": _time(agent.connected_us),
-        "last_seen_at": _time(agent.last_seen_us),
+        "connected_at": time_of(agent.connected_us),
+        "last_seen_at": time_of(agent.last_seen_us),
         "peer": agent.peer,
         "software_version": agent.software_version,
-        "clock_offset_s": _seconds(agent.clock_offset_us),
+        "clock_offset_s": seconds_of(agent.clock_offset_us),
         "outbox_rows": agent.outbox_rows,
         "duplicate_id": agent.duplicate_id,
     }
@@ -63,7 +62,7 @@ def telemetry_shape(
     age = None if sample is None else age_us(sample, now_us)
     return {
         **lasting_shape(asset, sample, setpoint_mw),
-        "age_s": _seconds(age),
+        "age_s": seconds_of(age),
         "stale": age is None or age > stale_after_us(telemetry_period_ms),
     }
 
@@ -75,27 +74,27 @@ def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None
         "asset_name": asset.name,
         "site_id": asset.site_id,
         "agent_id": sample and sample.agent_id,
-        "ts": sample and _time(sample.ts_us),
-        "received_at": sample and _time(sample.received_us),
-        "p_mw": sample and _number(sample.p_mw),
-        "q_mvar": sample and _number(sample.q_mvar),
-        "soc": sample and _number(sample.soc),
-        "voltage_v": sample and _number(sample.voltage_v),
-        "frequency_hz": sample and _number(sample.frequency_hz),
+        "ts": sample and time_of(sample.ts_us),
+        "received_at": sample and time_of(sample.received_us),
+        "p_mw": sample and number_of(sample.p_mw),
+        "q_mvar": sample and number_of(sample.q_mvar),
+        "soc": sample and number_of(sample.soc),
+        "voltage_v": sample and number_of(sample.voltage_v),
+        "frequency_hz": sample and number_of(sample.frequency_hz),
         "status": sample and _STATUS.get(sample.status, "unknown"),
         "quality": [] if sample is None else _quality(sample.quality),
-        "setpoint_mw": _number(setpoint_mw),
+        "setpoint_mw": number_of(setpoint_mw),
     }
 
 
 def bucket_shape(bucket: Bucket) -> Json:
     """All in MW; ``ts`` is the start of the step."""
     return {
-        "ts": _time(bucket.start_us),
-        "mean": _number(bucket.mean_mw),
-        "min": _number(bucket.min_mw),
-        "max": _number(bucket.max_mw),
-        "last": _number(bucket.last_mw),
+        "ts": time_of(bucket.start_us),
+        "mean": number_of(bucket.mean_mw),
+        "min": number_of(bucket.min_mw),
+        "max": number_of(bucket.max_mw),
+        "last": number_of(bucket.last_mw),
         "count": bucket.count,
     }
 
@@ -107,12 +106,12 @@ def heartbeat_shape(
     devices = () if heartbeat is None else heartbeat.devices
     return {
         "agent_id": agent_id,
-        "ts": heartbeat and _time(heartbeat.ts_us),
-        "received_at": heartbeat and _time(heartbeat.received_us),
+        "ts": heartbeat and time_of(heartbeat.ts_us),
+        "received_at": heartbeat and time_of(heartbeat.received_us),
         "uptime_s": heartbeat and heartbeat.uptime_ms / 1e3,
         "outbox_rows": heartbeat and heartbeat.outbox_rows,
         "devices": [{"asset_id": asset, "health": health} for asset, health in devices],
-        "age_s": heartbeat and _seconds(max(0, now_us - heartbeat.received_us)),
+        "age_s": heartbeat and seconds_of(max(0, now_us - heartbeat.received_us)),
     }
 
 
@@ -120,8 +119,8 @@ def session_shape(session: SessionRecord) -> Json:
     return {
         "session_id": session.session_id,
         "agent_id": session.agent_id,
-        "connected_at": _time(session.connected_us),
-        "ended_at": _time(session.ended_us),
+        "connected_at": time_of(session.connected_us),
+        "ended_at": time_of(session.ended_us),
         "end_reason": session.end_reason,
         "peer": session.peer,
         "software_version": session.software_version,
@@ -130,35 +129,7 @@ def session_shape(session: SessionRecord) -> Json:
     }
 
 
-def dispatch_shape(dispatch: Dispatch) -> Json:
-    return {
-        "id": dispatch.id,
-        "group_id": dispatch.group_id,
-        "asset_id": dispatch.asset_id,
-        "mw": dispatch.mw,
-        "duration_s": _seconds(dispatch.duration_us),
-        "priority": dispatch.priority,
-        "state": dispatch.state.value,
-        "reason": dispatch.reason,
-        "created_at": _time(dispatch.created_us),
-        "start_at": _time(dispatch.start_us),
-        "end_at": _time(dispatch.end_us),
-        "expires_at": _time(dispatch.expires_us),
-        "applied_mw": _number(dispatch.applied_mw),
-        "superseded_by": dispatch.superseded_by,
-        "suspended": dispatch.suspended,
-        "interrupted_s": dispatch.interrupted_us / 1e6,
-        "cancelling": dispatch.cancelling,
-        "attempts": dispatch.attempts,
-        "states": [
-            {"state": change.state.value, "at": _time(change.at_us), "reason": change.reason}
-            for change in dispatch.states
-        ],
-        "verdict": None,
-    }
-
-
-def _time(us: int | None) -> str | None:
+def time_of(us: int | None) -> str | None:
     # An agent's clock may be anywhere.
     try:
         return None if us is None else format_us(us)
@@ -166,11 +137,11 @@ def _time(us: int | None) -> str | None:
         return None
 
 
-def _seconds(us: int | None) -> float | None:
+def seconds_of(us: int | None) -> float | None:
     return None if us is None else us / 1e6
 
 
-def _number(value: float | None) -> float | None:
+def number_of(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 

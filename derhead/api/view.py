@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from derhead.dispatch import Dispatch, Order, State
+from derhead.dispatch import (
+    Dispatch,
+    DoesNotFit,
+    FoundGroup,
+    KeyClaim,
+    KeyKeeper,
+    Order,
+    Preflight,
+    SiteOrder,
+    SitePreflight,
+    State,
+    Verdict,
+)
 from derhead.history import Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
@@ -62,6 +74,7 @@ class HistoryReader(Protocol):
         self,
         *,
         asset_id: str | None = None,
+        asset_ids: Sequence[str] | None = None,
         state: State | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
@@ -70,6 +83,8 @@ class HistoryReader(Protocol):
     ) -> Page[Dispatch]: ...
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
+
+    async def group(self, group_id: str) -> FoundGroup | None: ...
 
     async def sessions(
         self, agent_id: str, *, limit: int, cursor: str | None = None
@@ -122,10 +137,33 @@ class HeadendView(Protocol):
     def setpoint_mw(self, asset_id: str) -> float | None:
         """The dispatch in force, MW."""
 
-    async def order(self, order: Order) -> Dispatch:
-        """Takes an order; its dispatch is durable.
+    @property
+    def keys(self) -> KeyKeeper: ...
+
+    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+        """Takes an order; its dispatch, and the key that it bears, are durable.
 
         Raises: JournalError, TooManyOpen; then there is none.
+        """
+
+    async def order_site(
+        self, order: SiteOrder, claim: KeyClaim | None = None
+    ) -> FoundGroup | DoesNotFit:
+        """As ``order``, for a whole site."""
+
+    def preflight(self, order: Order) -> Preflight:
+        """What would become of an order to an asset."""
+
+    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+        """What would become of an order to a site."""
+
+    async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
+        """By the newest telemetry. Raises: JournalError."""
+
+    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+        """Withdraws what is open of a group; None if there is no such group.
+
+        Raises: NotOpen if all of it has ended; JournalError, and then it can be tried again.
         """
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:

@@ -28,6 +28,7 @@ from derhead.dispatch.plan import (
     HeadendStarted,
     NotOpen,
     Ordered,
+    OrderRecord,
     Plan,
     SendCancel,
     SendSetpoint,
@@ -56,7 +57,7 @@ RETRY_S = 1.0
 class DispatchStore(Protocol):
     """What the desk needs of the journal."""
 
-    async def write(self, *records: Dispatch) -> None:
+    async def write(self, *records: Dispatch | OrderRecord) -> None:
         """Stores all of them, on disk. Raises: JournalError; then it has stored none."""
 
     async def open_dispatches(self) -> Sequence[Dispatch]: ...
@@ -95,12 +96,15 @@ class DispatchDesk:
         Raises: JournalError, TooManyOpen; then there is no dispatch.
         Cancellation: an order that the desk had begun to write stands.
         """
-        (dispatch,) = await self.order_all([order])
+        (dispatch,) = await self.order_all([(str(uuid4()), order)])
         return dispatch
 
-    async def order_all(self, orders: Sequence[Order]) -> tuple[Dispatch, ...]:
-        """As ``order``, for several: all of them in one commit, or none."""
-        return await self._ask(Ordered(tuple((str(uuid4()), order) for order in orders)))
+    async def order_all(
+        self, orders: Sequence[tuple[str, Order]], *records: OrderRecord
+    ) -> tuple[Dispatch, ...]:
+        """As ``order``, for several, each with the id of its dispatch: all of them, and the
+        records, in one commit, or none."""
+        return await self._ask(Ordered(tuple(orders), records))
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         """Withdraws a dispatch, and returns it as it then is: cancelled, or ``cancelling``
@@ -237,7 +241,7 @@ class DispatchDesk:
     async def _carry_out(self, plan: Plan, now_us: int) -> None:
         """Journal first, effects second. Raises: JournalError; then nothing changed."""
         if plan.changes.dispatches:
-            await self._store.write(*plan.changes.dispatches.values())
+            await self._store.write(*plan.changes.dispatches.values(), *plan.records)
         self._book.take(plan.changes, now_us)
         self._orders += plan.orders
         self._reports += plan.reports

@@ -35,6 +35,18 @@ class UsedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """A key that an order bears."""
+
+    key: str
+    fingerprint: str
+
+    def used(self, kind: Literal["dispatch", "group"], target_id: str, now_us: int) -> UsedKey:
+        """What is to be remembered once the order is taken."""
+        return UsedKey(self.key, self.fingerprint, kind, target_id, now_us)
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetKeys:
     """Keys older than this may be forgotten, at most so many at a time."""
 

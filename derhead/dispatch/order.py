@@ -1,11 +1,11 @@
-"""An order for one asset, as a caller gives it: pure."""
+"""An order for an asset or a site, as a caller gives it: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from derproto.base.fleet import Asset, Fleet
-from derproto.base.kinds import Kind, Number, Whole, describe
+from derproto.base.kinds import Kind, Number, Truth, Whole, describe
 from derproto.base.problems import nearest
 from derproto.base.timefmt import format_us, parse_us
 
@@ -20,23 +20,23 @@ two clocks differ."""
 
 MEMBERS = (
     "asset_id",
+    "site_id",
     "mw",
     "start_at",
     "duration_s",
     "expires_in_s",
     "priority",
     "ramp_mw_per_s",
+    "dry_run",
 )
 """What an order may say."""
-
-_LATER = ("site_id", "dry_run")
 
 _MW = Number(unit="MW")
 _DURATION = Number(above=0, most=MAX_DURATION_S, unit="seconds")
 _PRIORITY = Whole(0, 255)
 _EXPIRES = Number(above=0, most=MAX_DURATION_S, unit="seconds")
 _RAMP = Number(above=0, unit="MW per second")
-
+_DRY_RUN = Truth()
 
 _LONGEST_TIME = 64
 """Characters of a time that are looked at."""
@@ -61,6 +61,32 @@ class Order:
     now and its start; None = as long as any."""
     group_id: str | None = None
     """The order to a whole site that it is a part of."""
+    dry_run: bool = False
+    """Only what would become of it is asked; it may be beyond the asset's limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOrder:
+    """What a caller wants of a whole site; its members mean what those of ``Order`` do."""
+
+    site_id: str
+    """UUID of a site of the fleet."""
+    mw: float
+    """What its assets together are told, MW."""
+    duration_us: int | None = None
+    priority: int = 128
+    ramp_mw_per_s: float | None = None
+    """Of each asset."""
+    start_us: int | None = None
+    expires_in_us: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSite:
+    """All is well but that no site has this id or name."""
+
+    site: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +103,10 @@ class BadOrder:
     problems: tuple[tuple[str, str], ...]
 
 
-def parse_order(body: object, fleet: Fleet, now_us: int) -> Order | UnknownAsset | BadOrder:
+Parsed = Order | SiteOrder | UnknownAsset | UnknownSite | BadOrder
+
+
+def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
     """The order that a parsed JSON document holds, or why it holds none.
 
     A member that is null counts as left out. Numbers may be NaN or infinite here, and are
@@ -90,29 +119,50 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Order | UnknownAsset
         return BadOrder((("", f"{describe(body)} is not an order; {advice}"),))
     members = _Members(body)
     members.refuse_unknown()
-    named = members.asset_name()
-    asset = fleet.find_asset(named) if named is not None else None
-    mw = members.mw(asset)
+    whole_site = body.get("site_id") is not None
+    named = members.name("site_id" if whole_site else "asset_id")
+    dry_run = members.optional("dry_run", _DRY_RUN) is True
+    asset = site = None
+    if named is not None and whole_site:
+        site = fleet.find_site(named)
+    elif named is not None:
+        asset = fleet.find_asset(named)
+    mw = members.mw(None if dry_run else asset)
     start_us = members.start_us(now_us)
     duration_us = members.span_us("duration_s", _DURATION)
     expires_in_us = members.span_us("expires_in_s", _EXPIRES)
     priority = members.optional("priority", _PRIORITY)
     ramp_mw_per_s = members.optional("ramp_mw_per_s", _RAMP)
-    if named is not None and asset is None:
+    if named is not None and asset is None and site is None:
         if not members.problems:
-            return UnknownAsset(named)
-        members.complain("asset_id", f"no asset has the id or name {named[:80]!r}")
-    if members.problems or asset is None or mw is None:
+            return UnknownSite(named) if whole_site else UnknownAsset(named)
+        what = "site" if whole_site else "asset"
+        members.complain(f"{what}_id", f"no {what} has the id or name {named[:80]!r}")
+    if members.problems or mw is None:
         return BadOrder(tuple(members.problems))
-    return Order(
-        asset_id=asset.id,
-        mw=mw,
-        duration_us=duration_us,
-        start_us=start_us,
-        expires_in_us=expires_in_us,
-        priority=128 if priority is None else priority,
-        ramp_mw_per_s=ramp_mw_per_s,
-    )
+    if asset is not None:
+        return Order(
+            asset_id=asset.id,
+            mw=mw,
+            duration_us=duration_us,
+            start_us=start_us,
+            expires_in_us=expires_in_us,
+            priority=128 if priority is None else priority,
+            ramp_mw_per_s=ramp_mw_per_s,
+            dry_run=dry_run,
+        )
+    if site is not None:
+        return SiteOrder(
+            site_id=site.id,
+            mw=mw,
+            duration_us=duration_us,
+            start_us=start_us,
+            expires_in_us=expires_in_us,
+            priority=128 if priority is None else priority,
+            ramp_mw_per_s=ramp_mw_per_s,
+            dry_run=dry_run,
+        )
+    return BadOrder(tuple(members.problems))
 
 
 class _Members:
@@ -127,18 +177,22 @@ class _Members:
 
     def refuse_unknown(self) -> None:
         for name in map(str, self._body):
-            if name in _LATER:
-                self.complain(name, "not available in this version; leave it out")
-            elif name not in MEMBERS:
+            if name not in MEMBERS:
                 self.complain(name, f"unknown member; {nearest(name, MEMBERS)}")
 
-    def asset_name(self) -> str | None:
-        raw = self._body.get("asset_id")
-        if raw is None:
-            self.complain("asset_id", "missing; write the asset's UUID or its name")
-        elif not isinstance(raw, str):
+    def name(self, member: str) -> str | None:
+        """What names the order's asset, or its site."""
+        raw = self._body.get(member)
+        if member == "site_id" and self._body.get("asset_id") is not None:
+            self.complain("site_id", "an order is for an asset or for a site; leave one out")
+        elif raw is None:
             self.complain(
-                "asset_id", f"{describe(raw)} is not text; write the asset's UUID or its name"
+                "asset_id", "missing; write the asset's UUID or its name, or a whole site's site_id"
+            )
+        elif not isinstance(raw, str):
+            what = member.removesuffix("_id")
+            self.complain(
+                member, f"{describe(raw)} is not text; write the {what}'s UUID or its name"
             )
         else:
             return raw

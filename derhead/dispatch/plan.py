@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from derhead.dispatch.book import Book, Changes, SessionLink, Stray
+from derhead.dispatch.groups import DispatchGroup
+from derhead.dispatch.idempotency import UsedKey
 from derhead.dispatch.lifecycle import (
     CancelWanted,
     DeadlinePassed,
@@ -66,12 +68,17 @@ class TooManyOpen(Exception):
 # --- happenings ------------------------------------------------------------------------
 
 
+OrderRecord = DispatchGroup | UsedKey
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ordered:
     """Someone orders dispatches, all of them or none."""
 
     orders: tuple[tuple[str, Order], ...]
     """Each with the id that its dispatch shall have."""
+    records: tuple[OrderRecord, ...] = ()
+    """What is journaled with them, in the same commit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +169,8 @@ class Plan:
     """After the changes are journaled, in this order."""
     full: dict[str, SessionLink] = field(default_factory=dict)
     """Sessions that had no room for all; each is to say when it has."""
+    records: list[OrderRecord] = field(default_factory=list)
+    """To be journaled with the changes."""
     answers: dict[Ask, tuple[Dispatch, ...] | NotOpen | TooManyOpen] = field(default_factory=dict)
     orders: int = 0
     reports: int = 0
@@ -289,6 +298,7 @@ class _Planning:
             self._new.setdefault(order.asset_id, {})[dispatch_id] = None
             self._touched[order.asset_id] = None
             self.plan.orders += 1
+        self.plan.records += ordered.records
 
     def _create(self, dispatch_id: str, order: Order) -> Dispatch:
         start_us = self._now_us if order.start_us is None else order.start_us

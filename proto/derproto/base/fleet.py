@@ -114,6 +114,13 @@ class Fleet:
             return found
         return next((a for a in self.assets.values() if a.name == id_or_name), None)
 
+    def find_site(self, id_or_name: str) -> Site | None:
+        """The site of that UUID (any case) or of that unique name."""
+        found = self.sites.get(id_or_name.lower())
+        if found is not None:
+            return found
+        return next((s for s in self.sites.values() if s.name == id_or_name), None)
+
     def assets_of(self, site_id: str) -> tuple[Asset, ...]:
         """The site's assets, in the file's order."""
         return tuple(a for a in self.assets.values() if a.site_id == site_id)

@@ -14,7 +14,15 @@ import trio
 from grpclib import GRPCError, Status
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import Dispatch, DispatchDesk, Order, Reported, State
+from derhead.dispatch import (
+    Dispatch,
+    DispatchDesk,
+    DispatchGroup,
+    Order,
+    Reported,
+    State,
+    UsedKey,
+)
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.sessions.session import SETPOINTS_QUEUED
 from derhead.telemetry import LatestTable, Sample
@@ -91,7 +99,7 @@ class Store:
     def note(self, record: SessionRecord | HeartbeatRecord) -> None:
         self.notes.append(record)
 
-    async def write(self, *records: Dispatch) -> None:
+    async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
         await trio.lowlevel.checkpoint()
 
     async def open_dispatches(self) -> Sequence[Dispatch]:

@@ -2,14 +2,40 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import trio
 
 from derhead.api import AgentView
-from derhead.dispatch import Dispatch, NotOpen, Order, State, StateChange, TooManyOpen
+from derhead.dispatch import (
+    Allocation,
+    Dispatch,
+    DispatchGroup,
+    DoesNotFit,
+    ForgetKeys,
+    FoundGroup,
+    KeyClaim,
+    KeyKeeper,
+    LeftOut,
+    NotOpen,
+    Order,
+    Preflight,
+    SiteOrder,
+    SitePreflight,
+    State,
+    StateChange,
+    TooManyOpen,
+    UsedKey,
+    Verdict,
+)
+from derhead.dispatch.preflight import preflight
+from derhead.dispatch.verdict import judge
 from derhead.errors import JournalError
 from derhead.history import BadCursor, Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import parse_us
 
 NOW = parse_us("2026-01-31T12:00:00Z")
@@ -85,6 +111,21 @@ DISPATCHED = Dispatch(
     applied_mw=-0.45,
     states=(StateChange(State.PENDING, NOW), StateChange(State.STARTED, NOW + 250_000)),
 )
+GROUP = "d0d0d0d0-0000-4000-8000-00000000000f"
+GROUPED = DispatchGroup(
+    id=GROUP,
+    site_id=SITE,
+    mw=1.5,
+    created_us=NOW,
+    start_us=NOW,
+    duration_us=60_000_000,
+    expires_us=NOW + 900_000_000,
+    left_out=(LeftOut(SILENT, "offline"),),
+)
+PARTS = tuple(
+    replace(DISPATCHED, id=f"part-{mw}", asset_id=asset_id, mw=mw, group_id=GROUP)
+    for asset_id, mw in ((SOLAR, 1.0), (BATTERY, 0.5))
+)
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 
@@ -93,6 +134,7 @@ class FakeHistory:
     """Answers each query with one record, and keeps what it was asked."""
 
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    dispatches: dict[str, Dispatch] = field(default_factory=lambda: {DISPATCH: DISPATCHED})
     error: Exception | None = None
 
     def _ask(self, query: str, **arguments: object) -> None:
@@ -133,6 +175,7 @@ class FakeHistory:
         self,
         *,
         asset_id: str | None = None,
+        asset_ids: Sequence[str] | None = None,
         state: State | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
@@ -140,12 +183,16 @@ class FakeHistory:
         cursor: str | None = None,
     ) -> Page[Dispatch]:
         span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("dispatch_history", asset_id=asset_id, state=state, **span)
+        self._ask("dispatch_history", asset_id=asset_id, asset_ids=asset_ids, state=state, **span)
         return Page((DISPATCHED,), NEXT)
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:
         self._ask("dispatch", dispatch_id=dispatch_id)
-        return DISPATCHED if dispatch_id == DISPATCH else None
+        return self.dispatches.get(dispatch_id)
+
+    async def group(self, group_id: str) -> FoundGroup | None:
+        self._ask("group", group_id=group_id)
+        return (GROUPED, PARTS) if group_id == GROUP else None
 
     async def sessions(
         self, agent_id: str, *, limit: int, cursor: str | None = None
@@ -167,6 +214,28 @@ class FakeHistory:
         return Page((HEARTBEAT,), None)
 
 
+@dataclass
+class FakeKeys:
+    """Idempotency keys in memory."""
+
+    used: dict[str, UsedKey] = field(default_factory=dict)
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        await trio.lowlevel.checkpoint()
+        return self.used.get(key)
+
+    async def count_keys(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(self.used)
+
+    async def write(self, *records: ForgetKeys) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def note(self, claim: KeyClaim | None, kind: Literal["dispatch", "group"], to: str) -> None:
+        if claim is not None:
+            self.used[claim.key] = claim.used(kind, to, NOW)
+
+
 class FakeView:
     """``agent-1`` is connected and holds roof and battery; ``agent-2`` held the pump once."""
 
@@ -176,7 +245,15 @@ class FakeView:
         self.latest.offer(SAMPLE)
         self.telemetry_period_ms = 4000
         self.history = FakeHistory()
-        self.orders: list[Order] = []
+        self.orders: list[Order | SiteOrder] = []
+        self.stored_keys = FakeKeys()
+        self.keys = KeyKeeper(self.stored_keys, replace(real_runtime(), wall_us=self.wall_us))
+        self.slow_s = 0.0
+        """How long the desk takes for an order."""
+        self.verdicts_asked: list[str] = []
+        self.group_cancels: list[tuple[str, str]] = []
+        self.group_left: FoundGroup | None = None
+        """What a withdrawal makes of the one group; None if it has ended."""
         self.why_failing: str | None = None
         self.refuses_orders = False
         self.full = False
@@ -206,13 +283,45 @@ class FakeView:
     def setpoint_mw(self, asset_id: str) -> float | None:
         return -0.5 if asset_id == BATTERY else None
 
-    async def order(self, order: Order) -> Dispatch:
+    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+        await trio.sleep(self.slow_s)
         if self.refuses_orders:
             raise JournalError("the disk is full")
         if self.full:
             raise TooManyOpen("withdraw some")
         self.orders.append(order)
+        self.stored_keys.note(claim, "dispatch", DISPATCH)
         return replace(DISPATCHED, asset_id=order.asset_id, mw=order.mw)
+
+    async def order_site(
+        self, order: SiteOrder, claim: KeyClaim | None = None
+    ) -> FoundGroup | DoesNotFit:
+        if order.mw > 3:
+            return DoesNotFit(-1.0, 3.0)
+        self.orders.append(order)
+        self.stored_keys.note(claim, "group", GROUP)
+        return GROUPED, PARTS
+
+    def preflight(self, order: Order) -> Preflight:
+        asset = self.fleet.assets[order.asset_id]
+        return preflight(order, asset, (), online=True, p_mw=0.25, soc=0.5, now_us=NOW)
+
+    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+        if order.mw > 3:
+            return SitePreflight(order, DoesNotFit(-1.0, 3.0), (), "Alamosa cannot do it.")
+        parts = (self.preflight(Order(BATTERY, order.mw)),)
+        split = Allocation((), (LeftOut(SILENT, "offline"),))
+        return SitePreflight(order, split, parts, "Alamosa would hold it.")
+
+    async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
+        self.verdicts_asked.append(dispatch.id)
+        return judge(dispatch, self.fleet.assets[dispatch.asset_id], None, final=False)
+
+    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+        self.group_cancels.append((group_id, reason))
+        if group_id == GROUP and self.group_left is None:
+            raise NotOpen(group_id)
+        return self.group_left if group_id == GROUP else None
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         self.cancels.append((dispatch_id, reason))

@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derhead.api.jsonbody import BadJson, parse_json
-from derhead.dispatch import BadOrder, Order, UnknownAsset, parse_order
+from derhead.dispatch import (
+    BadOrder,
+    Order,
+    SiteOrder,
+    UnknownAsset,
+    UnknownSite,
+    parse_order,
+)
 from derhead.dispatch.order import MEMBERS
-from tests.unit.api.fakes import BATTERY, NOW, make_fleet
+from tests.unit.api.fakes import BATTERY, NOW, SITE, make_fleet
 
 FLEET = make_fleet()
 HOUR = 3_600_000_000
@@ -67,7 +74,7 @@ def test_orders(body: object, order: Order) -> None:
         ({"ramp_mw_per_s": math.nan}, "/ramp_mw_per_s", "not a finite number"),
         ({"durations": 1}, "/durations", "did you mean duration_s?"),
         ({"a/b~c": 1}, "/a~1b~0c", "unknown member"),
-        ({"site_id": "x"}, "/site_id", "not available in this version"),
+        ({"site_id": "x"}, "/site_id", "for an asset or for a site; leave one out"),
         ({"start_at": "x"}, "/start_at", "'x' is not an RFC 3339 time"),
         ({"start_at": 7}, "/start_at", "the number 7 is not a time; write an RFC 3339 time"),
         ({"start_at": "2026-01-31T13:00:00"}, "/start_at", "has no time zone; write"),
@@ -81,7 +88,7 @@ def test_orders(body: object, order: Order) -> None:
         ({"expires_in_s": 1e-9}, "/expires_in_s", "shorter than a microsecond"),
         ({"expires_in_s": 604_801}, "/expires_in_s", "up to 604800, in seconds"),
         ({"ramp_mw_per_s": -1}, "/ramp_mw_per_s", "above 0, in MW per second"),
-        ({"dry_run": True}, "/dry_run", "not available in this version"),
+        ({"dry_run": "yes"}, "/dry_run", "is neither; write true or false"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: str) -> None:
@@ -90,6 +97,38 @@ def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: 
     ((at, detail),) = refused.problems
     assert at == pointer
     assert says in detail
+
+
+def test_an_order_for_a_site() -> None:
+    body = {"site_id": "Alamosa", "mw": -9, "duration_s": 60, "priority": 3, "ramp_mw_per_s": 1}
+    assert parse_order(body, FLEET, NOW) == SiteOrder(SITE, -9.0, 60_000_000, 3, 1.0)
+    assert parse_order({"site_id": SITE.upper(), "mw": 1}, FLEET, NOW) == SiteOrder(SITE, 1.0)
+    assert parse_order({"site_id": "nowhere", "mw": 1}, FLEET, NOW) == UnknownSite("nowhere")
+    assert parse_order(body | {"dry_run": True}, FLEET, NOW) == SiteOrder(
+        SITE, -9.0, 60_000_000, 3, 1.0, dry_run=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        ({"mw": 1}, "/asset_id", "its name, or a whole site's site_id"),
+        ({"site_id": 7, "mw": 1}, "/site_id", "the number 7 is not text; write the site's UUID"),
+        ({"site_id": SITE, "mw": None}, "/mw", "missing"),
+    ],
+)
+def test_what_is_no_order_for_a_site(body: object, pointer: str, says: str) -> None:
+    refused = parse_order(body, FLEET, NOW)
+    assert isinstance(refused, BadOrder)
+    ((at, detail),) = refused.problems
+    assert at == pointer
+    assert says in detail
+
+
+def test_what_is_only_asked_may_be_beyond_the_limits() -> None:
+    asked = parse_order(WHOLE | {"mw": 99, "dry_run": True}, FLEET, NOW)
+    assert asked == Order(BATTERY, 99.0, dry_run=True)
+    assert parse_order(WHOLE | {"dry_run": False}, FLEET, NOW) == Order(BATTERY, -0.5)
 
 
 def test_all_problems_at_once() -> None:

@@ -1,13 +1,27 @@
 """Orders: taken, refused, and looked up."""
 
+import json
 from dataclasses import replace
 
 import pytest
+import trio
 
 from derhead.api.dispatch import WITHDRAWN
-from derhead.dispatch import Dispatch, Order, State
-from tests.unit.api.asking import ask, order
-from tests.unit.api.fakes import BATTERY, DISPATCH, DISPATCHED, FakeView
+from derhead.dispatch import Dispatch, Order, SiteOrder, State
+from tests.unit.api.asking import JSON, Answer, ask, order
+from tests.unit.api.fakes import (
+    BATTERY,
+    DISPATCH,
+    DISPATCHED,
+    GROUP,
+    GROUPED,
+    NOW,
+    PARTS,
+    SILENT,
+    SITE,
+    SOLAR,
+    FakeView,
+)
 
 
 async def test_an_order_is_taken() -> None:
@@ -107,6 +121,170 @@ async def test_what_cannot_be_withdrawn() -> None:
     assert (await ask(view, "/dispatch/nobody", "DELETE")).status == 404
     view.why_failing = "the disk is full"
     assert (await ask(view, f"/dispatch/{DISPATCH}", "DELETE")).status == 503
+
+
+async def test_an_order_for_a_site_is_taken() -> None:
+    view = FakeView()
+    answer = await order(view, {"site_id": "Alamosa", "mw": 1.5, "duration_s": 60})
+    assert answer.status == 201
+    assert answer.headers["Location"] == f"/dispatch/{GROUP}"
+    assert answer.body["summary"] == "2 of 2 started in 0.25 s"
+    assert view.orders == [SiteOrder(SITE, 1.5, 60_000_000)]
+
+
+async def test_an_order_that_the_site_cannot_do_says_what_it_can() -> None:
+    view = FakeView()
+    answer = await order(view, {"site_id": SITE, "mw": 3.5})
+    assert (answer.status, answer.pointers) == (422, ["/mw"])
+    assert "write a number from -1 to 3, in MW" in answer.text
+    nowhere = await order(view, {"site_id": "nowhere", "mw": 1})
+    assert (nowhere.status, nowhere.pointers) == (404, ["/site_id"])
+    assert view.orders == []
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"asset_id": "battery-1", "mw": 0.5}, "battery-1 is online and would hold 0.5 MW"),
+        ({"asset_id": "battery-1", "mw": 9}, "battery-1 would not be asked: 9 MW is beyond"),
+        ({"site_id": "Alamosa", "mw": 0.5}, "Alamosa would hold it."),
+        ({"site_id": "Alamosa", "mw": 9}, "Alamosa cannot do it."),
+    ],
+)
+async def test_a_dry_run_orders_nothing(body: dict[str, object], sentence: str) -> None:
+    view = FakeView()
+    view.why_failing = "the disk is full"
+    answer = await order(view, body | {"dry_run": True})
+    assert (answer.status, answer.body["dry_run"]) == (200, True)
+    assert str(answer.body["sentence"]).startswith(sentence)
+    assert view.orders == []
+
+
+# --- sent again -----------------------------------------------------------------------------
+
+ORDER = {"asset_id": "battery-1", "mw": 0.5, "start_at": "2026-01-31T12:00:00Z"}
+
+
+async def keyed(view: FakeView, body: object, key: str = '"k"') -> Answer:
+    data = json.dumps(body).encode()
+    headers = {**JSON, "Idempotency-Key": key}
+    return await ask(view, "/dispatch", "POST", data=data, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "target"), [(ORDER, DISPATCH), ({"site_id": "Alamosa", "mw": 1}, GROUP)]
+)
+async def test_an_order_sent_again_is_the_same(body: dict[str, object], target: str) -> None:
+    view = FakeView()
+    first = await keyed(view, body)
+    again = await keyed(view, dict(reversed(body.items())))
+    assert (first.status, again.status) == (201, 201)
+    assert first.headers["Location"] == again.headers["Location"] == f"/dispatch/{target}"
+    assert again.body["id"] == first.body["id"] == target
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(view.orders) == 1
+
+
+async def test_an_order_is_the_same_though_its_start_has_gone_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view = FakeView()
+    await keyed(view, ORDER)
+    monkeypatch.setattr(view, "wall_us", lambda: NOW + 60_000_000)
+    assert (await order(view, ORDER)).status == 422
+    assert (await keyed(view, ORDER)).status == 201
+
+
+async def test_another_order_needs_another_key() -> None:
+    view = FakeView()
+    await keyed(view, ORDER)
+    other = await keyed(view, ORDER | {"mw": 0.75})
+    assert (other.status, other.pointers) == (422, ["/header/Idempotency-Key"])
+    assert (await keyed(view, ORDER | {"mw": 0.75}, "k2")).status == 201
+    assert len(view.orders) == 2
+
+
+async def test_what_was_refused_is_not_remembered() -> None:
+    view = FakeView()
+    assert (await keyed(view, ORDER | {"mw": 99})).status == 422
+    assert (await keyed(view, ORDER)).status == 201
+    assert (await keyed(view, ORDER | {"dry_run": True}, "k2")).status == 200
+    assert (await keyed(view, ORDER, "k2")).status == 201
+
+
+async def test_a_second_while_the_first_is_at_work_is_409(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    view = FakeView()
+    view.slow_s = 1.0
+    nursery.start_soon(keyed, view, ORDER)
+    await trio.sleep(0.5)
+    assert (await keyed(view, ORDER)).status == 409
+    assert (await keyed(view, ORDER, "other")).status == 201
+    assert (await keyed(view, ORDER)).status == 201
+    assert len(view.orders) == 2
+
+
+@pytest.mark.parametrize("key", ["", '""', "two words", "k" * 256])
+async def test_what_is_no_key_is_400(key: str) -> None:
+    view = FakeView()
+    answer = await keyed(view, ORDER, key)
+    assert (answer.status, answer.pointers) == (400, ["/header/Idempotency-Key"])
+    assert view.orders == []
+
+
+async def test_with_too_many_keys_only_orders_without_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view = FakeView()
+    monkeypatch.setattr("derhead.dispatch.keys.MAX_KEYS", 1)
+    assert (await keyed(view, ORDER)).status == 201
+    view.keys.count_one()
+    assert (await keyed(view, ORDER, "k2")).status == 503
+    assert (await keyed(view, ORDER)).status == 201
+    assert (await order(view, ORDER)).status == 201
+
+
+# --- looked up ------------------------------------------------------------------------------
+
+
+async def test_a_group_is_shown_and_withdrawn() -> None:
+    view = FakeView()
+    answer = await ask(view, f"/dispatch/{GROUP.upper()}")
+    assert (answer.body["id"], answer.body["state"]) == (GROUP, "started")
+    ended = await ask(view, f"/dispatch/{GROUP}", "DELETE")
+    assert (ended.status, ended.body["detail"]) == (
+        409,
+        "the dispatch has ended, all its parts have",
+    )
+    view.group_left = (replace(GROUPED, cancelling="x"), PARTS)
+    answer = await ask(view, f"/dispatch/{GROUP}", "DELETE")
+    assert (answer.status, answer.body["cancelling"]) == (202, "x")
+    view.group_left = (GROUPED, [replace(part, state=State.CANCELLED) for part in PARTS])
+    assert (await ask(view, f"/dispatch/{GROUP}", "DELETE")).status == 200
+    assert view.group_cancels == [(GROUP, WITHDRAWN)] * 3
+
+
+async def test_a_verdict_so_far_is_measured_where_there_is_none_yet() -> None:
+    view = FakeView()
+    answer = await ask(view, f"/dispatch/{DISPATCH}")
+    verdict = answer.body["verdict"]
+    assert isinstance(verdict, dict)
+    assert (verdict["outcome"], verdict["final"]) == ("unmeasured", False)
+    view.history.dispatches[DISPATCH] = replace(DISPATCHED, verdict='{"outcome":"achieved"}')
+    assert (await ask(view, f"/dispatch/{DISPATCH}")).body["verdict"] == {"outcome": "achieved"}
+    view.history.dispatches[DISPATCH] = replace(DISPATCHED, state=State.SENT)
+    assert (await ask(view, f"/dispatch/{DISPATCH}")).body["verdict"] is None
+    assert view.verdicts_asked == [DISPATCH]
+
+
+async def test_dispatch_history_of_a_site() -> None:
+    view = FakeView()
+    await ask(view, "/dispatch/history?site_id=Alamosa")
+    ((_, arguments),) = view.history.asked
+    assert arguments["asset_ids"] == [SOLAR, BATTERY, SILENT]
+    assert (await ask(view, "/dispatch/history?site_id=nowhere")).status == 404
 
 
 async def test_dispatch_history() -> None:

@@ -6,15 +6,21 @@ from dataclasses import replace
 
 import pytest
 
+from derhead.api.dispatch_shapes import (
+    dispatch_shape,
+    group_shape,
+    preflight_shape,
+    site_preflight_shape,
+)
 from derhead.api.shapes import (
     agent_shape,
     asset_shape,
     bucket_shape,
-    dispatch_shape,
     heartbeat_shape,
     session_shape,
     telemetry_shape,
 )
+from derhead.dispatch import Order, SiteOrder
 from derproto.der.v1 import OperatingState
 from tests.unit.api.fakes import (
     AGENT,
@@ -22,12 +28,17 @@ from tests.unit.api.fakes import (
     BUCKET,
     DISPATCH,
     DISPATCHED,
+    GROUP,
+    GROUPED,
     HEARTBEAT,
     NOW,
+    PARTS,
     SAMPLE,
     SESSION,
+    SILENT,
     SITE,
     SOLAR,
+    FakeView,
     make_fleet,
 )
 
@@ -220,6 +231,7 @@ def test_dispatch() -> None:
         "interrupted_s": 0.0,
         "cancelling": None,
         "attempts": 0,
+        "latency_ms": {"sent": None, "received": None, "started": 250.0},
         "states": [
             {"state": "pending", "at": "2026-01-31T12:00:00Z", "reason": None},
             {"state": "started", "at": "2026-01-31T12:00:00.25Z", "reason": None},
@@ -242,3 +254,72 @@ def test_dispatch() -> None:
     assert (led["interrupted_s"], led["cancelling"], led["attempts"]) == (2.5, "not wanted", 2)
     endless = dispatch_shape(replace(DISPATCHED, duration_us=None))
     assert (endless["duration_s"], endless["end_at"]) == (None, None)
+
+
+def test_a_verdict_is_shown_as_json() -> None:
+    judged = replace(DISPATCHED, verdict='{"outcome":"achieved","samples":3}')
+    assert dispatch_shape(judged)["verdict"] == {"outcome": "achieved", "samples": 3}
+    assert dispatch_shape(replace(DISPATCHED, verdict="{}"))["verdict"] is None
+
+
+def test_group() -> None:
+    shape = group_shape(GROUPED, PARTS)
+    assert shape.pop("parts") == [dispatch_shape(part) for part in PARTS]
+    assert shape == {
+        "id": GROUP,
+        "site_id": SITE,
+        "mw": 1.5,
+        "allocated_mw": 1.5,
+        "shortfall_mw": 0.0,
+        "duration_s": 60.0,
+        "priority": 128,
+        "state": "started",
+        "summary": "2 of 2 started in 0.25 s",
+        "counts": {"started": 2},
+        "started": {
+            "count": 2,
+            "of": 2,
+            "first_at": "2026-01-31T12:00:00.25Z",
+            "last_at": "2026-01-31T12:00:00.25Z",
+            "in_s": 0.25,
+        },
+        "created_at": "2026-01-31T12:00:00Z",
+        "start_at": "2026-01-31T12:00:00Z",
+        "end_at": "2026-01-31T12:01:00Z",
+        "expires_at": "2026-01-31T12:15:00Z",
+        "cancelling": None,
+        "left_out": [{"asset_id": SILENT, "why": "offline"}],
+    }
+
+
+def test_what_would_become_of_an_order() -> None:
+    shape = preflight_shape(FakeView().preflight(Order(BATTERY, -0.5, 3_600_000_000)))
+    assert str(shape.pop("sentence")).startswith("battery-1 is online and would hold -0.5 MW")
+    assert shape == {
+        "dry_run": True,
+        "asset_id": BATTERY,
+        "mw": -0.5,
+        "priority": 128,
+        "start_at": "2026-01-31T12:00:00Z",
+        "end_at": "2026-01-31T13:00:00Z",
+        "online": True,
+        "within_limits": True,
+        "limits": {"min_mw": -1.0, "max_mw": 1.0},
+        "p_mw": 0.25,
+        "soc": 0.5,
+        "energy_mwh": -0.5,
+        "available_mwh": None,
+        "enough_energy": None,
+        "supersedes": [],
+        "gives_way_to": None,
+        "then": {"action": "default", "mw": 0.0, "dispatch_id": None},
+    }
+
+
+def test_what_would_become_of_an_order_to_a_site() -> None:
+    fits = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 0.5)))
+    assert (fits["fits"], fits["feasible"]) == (True, None)
+    assert fits["left_out"] == [{"asset_id": SILENT, "why": "offline"}]
+    misfit = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 9.0)))
+    assert (misfit["fits"], misfit["feasible"]) == (False, {"min_mw": -1.0, "max_mw": 3.0})
+    assert misfit["sentence"] == "Alamosa cannot do it."

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch import Dispatch, State
+from derhead.dispatch import Dispatch, DispatchGroup, State, UsedKey
 from derhead.errors import JournalError
 
 
@@ -14,16 +14,21 @@ class Store:
     """Keeps dispatches in a dict, and refuses when told to."""
 
     kept: dict[str, Dispatch] = field(default_factory=dict)
+    others: list[DispatchGroup | UsedKey] = field(default_factory=list)
     refusing: bool = False
     writes: int = 0
     busy_s: float = 0.0
 
-    async def write(self, *records: Dispatch) -> None:
+    async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
         await trio.sleep(self.busy_s)
         if self.refusing:
             raise JournalError("disk full")
         self.writes += 1
-        self.kept.update({record.id: record for record in records})
+        for record in records:
+            if isinstance(record, Dispatch):
+                self.kept[record.id] = record
+            else:
+                self.others.append(record)
 
     async def open_dispatches(self) -> Sequence[Dispatch]:
         await trio.lowlevel.checkpoint()

@@ -4,7 +4,16 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from derhead.dispatch import AgentReport, DispatchDesk, NotOpen, Order, Reported, State, TooManyOpen
+from derhead.dispatch import (
+    AgentReport,
+    DispatchDesk,
+    NotOpen,
+    Order,
+    Reported,
+    State,
+    TooManyOpen,
+    UsedKey,
+)
 from derhead.dispatch.desk import ASK_TIMEOUT_S
 from derhead.dispatch.inbox import INBOX_EVENTS
 from derhead.dispatch.plan import MAX_OPEN, PENDING_TTL_US
@@ -396,9 +405,14 @@ async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> 
 
 
 async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, store: Store) -> None:
-    await desk.order_all([Order("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)])
+    used = UsedKey("k", "f", "dispatch", "x", T0)
+    many = [Order("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)]
+    await desk.order_all([(f"n{n}", order) for n, order in enumerate(many)])
     with pytest.raises(TooManyOpen, match="withdraw some"):
-        await desk.order_all([Order("b", 1.0), Order("a", 1.0), Order("a", 2.0)])
+        await desk.order_all(
+            [("x", Order("b", 1.0)), ("y", Order("a", 1.0)), ("z", Order("a", 2.0))], used
+        )
+    assert store.others == []
     assert {dispatch.asset_id for dispatch in store.kept.values()} == {"a"}
     await desk.order(Order("a", 1.0))
     with pytest.raises(TooManyOpen):

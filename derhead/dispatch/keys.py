@@ -1,0 +1,108 @@
+"""The keeper of idempotency keys: who bears one now, which were used, and when they go.
+
+Keys are in the journal, written with what they led to. Here is only who is at work with one,
+and how many there are.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import trio
+
+from derhead.dispatch.idempotency import KEPT_US, ForgetKeys, UsedKey
+from derhead.errors import JournalError
+from derproto.base.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+MAX_KEYS = 1_000_000
+"""Keys that are kept. When full, an order with a new one is refused, 503, until the oldest
+are a day old: an order without a key is still taken."""
+
+FORGOTTEN_AT_ONCE = 5_000
+"""Keys that are deleted in one transaction: a few milliseconds."""
+
+LOOK_S = 60.0
+"""Pause between two looks for keys that are too old."""
+
+
+class InFlight(Exception):
+    """The key's first order has not been answered yet."""
+
+
+class TooManyKeys(JournalError):
+    """No more keys can be remembered now."""
+
+
+class KeyStore(Protocol):
+    """What the keeper needs of the journal. Raises: JournalError."""
+
+    async def used_key(self, key: str) -> UsedKey | None: ...
+
+    async def count_keys(self) -> int: ...
+
+    async def write(self, *records: ForgetKeys) -> None: ...
+
+
+class KeyKeeper:
+    """Keeps two orders of one key apart, and keys for a day.
+
+    Resource handling: ``run`` is its one task; ``claim`` and ``find`` need none.
+    """
+
+    def __init__(self, store: KeyStore, runtime: Runtime) -> None:
+        self._store = store
+        self._wall_us = runtime.wall_us
+        self._in_flight: set[str] = set()
+        self._count = 0
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[None]:
+        """While an order of this key is at work no other is. Raises: InFlight."""
+        if key in self._in_flight:
+            raise InFlight(key)
+        # As many as there are requests, whom the HTTP server bounds.
+        self._in_flight.add(key)
+        try:
+            yield
+        finally:
+            self._in_flight.discard(key)
+
+    async def find(self, key: str) -> UsedKey | None:
+        """What the key led to within the last day; None = it is new.
+
+        Raises: TooManyKeys if it is new and cannot be remembered; JournalError.
+        """
+        used = await self._store.used_key(key)
+        if used is not None and used.created_us > self._wall_us() - KEPT_US:
+            return used
+        if self._count >= MAX_KEYS:
+            raise TooManyKeys(f"{MAX_KEYS} idempotency keys are kept for a day, and no more")
+        return None
+
+    def count_one(self) -> None:
+        """One more was journaled."""
+        self._count += 1
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Forgets keys that are too old, until cancelled. Raises: JournalError at the start."""
+        self._count = await self._store.count_keys()
+        task_status.started()
+        while True:
+            await trio.sleep(LOOK_S)
+            try:
+                await self._forget()
+            except JournalError as error:
+                log.warning("old keys wait for the journal: %s", error)
+
+    async def _forget(self) -> None:
+        before = await self._store.count_keys()
+        while before:
+            forget = ForgetKeys(self._wall_us() - KEPT_US, FORGOTTEN_AT_ONCE)
+            await self._store.write(forget)
+            self._count = await self._store.count_keys()
+            if self._count > before - FORGOTTEN_AT_ONCE:
+                return
+            before = self._count
