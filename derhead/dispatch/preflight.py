@@ -151,7 +151,7 @@ def _said(found: Preflight, now_us: int) -> Preflight:
     else:
         sentence = (
             f"{_who(found)} would hold {found.order.mw:.6g} MW {_when(found, now_us)}"
-            f"{_energy(found)}{_superseding(found)}; {_end(found)}."
+            f"{_energy(found)}{superseding(len(found.supersedes))}; {_end(found)}."
         )
     return replace(found, sentence=sentence)
 
@@ -181,8 +181,8 @@ def _energy(found: Preflight) -> str:
     return f"{said}, more than the {found.available_mwh:.4g} MWh that it can {verb}"
 
 
-def _superseding(found: Preflight) -> str:
-    number = len(found.supersedes)
+def superseding(number: int) -> str:
+    """The end of a clause that tells how many give way; empty if none does."""
     if not number:
         return ""
     return f", superseding {number} {'dispatch' if number == 1 else 'dispatches'}"

@@ -22,7 +22,7 @@ from derhead.dispatch.idempotency import KeyClaim
 from derhead.dispatch.lifecycle import Dispatch
 from derhead.dispatch.order import Order, SiteOrder
 from derhead.dispatch.plan import PENDING_TTL_US, NotOpen, TooManyOpen
-from derhead.dispatch.preflight import Preflight, preflight
+from derhead.dispatch.preflight import Preflight, preflight, superseding
 from derhead.dispatch.reallocation import AWAY, LOST, lost_assets, reallocate
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, age_us, stale_after_us
@@ -181,10 +181,10 @@ class SiteDesk:
         parts = tuple(
             self.preflight(_part(order, group, share.asset_id, share.mw)) for share in split.shares
         )
-        supersedes = sum(len(part.supersedes) for part in parts)
+        others = superseding(sum(len(part.supersedes) for part in parts))
         said = (
             f"{site} would hold {order.mw:.6g} MW with {len(parts)} of its "
-            f"{len(parts) + len(split.left_out)} assets, superseding {supersedes} dispatches."
+            f"{len(parts) + len(split.left_out)} assets{others}."
         )
         return SitePreflight(order, split, parts, said)
 

@@ -1,0 +1,108 @@
+"""The keeper of keys: kept apart, kept for a day, and no longer."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from derhead.dispatch.idempotency import KEPT_US, ForgetKeys, UsedKey
+from derhead.dispatch.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
+from derhead.errors import JournalError
+from derproto.base.runtime import virtual_runtime
+
+T0 = 1_800_000_000_000_000
+
+
+@dataclass
+class Store:
+    used: dict[str, UsedKey] = field(default_factory=dict)
+    refusing: bool = False
+
+    def put(self, key: str, at_us: int = T0) -> UsedKey:
+        self.used[key] = UsedKey(key, "f", "dispatch", "d", at_us)
+        return self.used[key]
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        await trio.lowlevel.checkpoint()
+        return self.used.get(key)
+
+    async def count_keys(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(self.used)
+
+    async def write(self, *records: ForgetKeys) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.refusing:
+            raise JournalError("disk full")
+        for record in records:
+            old = [key for key, used in self.used.items() if used.created_us < record.before_us]
+            for key in old[: record.at_most]:
+                del self.used[key]
+
+
+@pytest.fixture
+async def keeper(store: Store) -> KeyKeeper:
+    return KeyKeeper(store, virtual_runtime(T0))
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+async def test_a_key_is_found_for_a_day(
+    keeper: KeyKeeper, store: Store, autojump_clock: MockClock
+) -> None:
+    assert await keeper.find("k") is None
+    used = store.put("k")
+    await trio.sleep(KEPT_US / 1e6 - 1)
+    assert await keeper.find("k") == used
+    await trio.sleep(2)
+    assert await keeper.find("k") is None
+
+
+async def test_two_orders_of_one_key_are_kept_apart(keeper: KeyKeeper) -> None:
+    with keeper.claim("k"), keeper.claim("other"):
+        with pytest.raises(InFlight), keeper.claim("k"):
+            pass
+        with pytest.raises(InFlight), keeper.claim("k"):
+            pass
+    with keeper.claim("k"):
+        pass
+
+
+async def test_the_old_are_forgotten(
+    keeper: KeyKeeper, store: Store, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    for n in range(2 * FORGOTTEN_AT_ONCE + 5):
+        store.put(f"old{n}", T0 - KEPT_US)
+    store.put("young")
+    await nursery.start(keeper.run)
+    store.refusing = True
+    await trio.sleep(120)
+    assert len(store.used) == 2 * FORGOTTEN_AT_ONCE + 6
+    store.refusing = False
+    await trio.sleep(60)
+    assert list(store.used) == ["young"]
+
+
+async def test_there_is_a_bound(
+    keeper: KeyKeeper,
+    store: Store,
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("derhead.dispatch.keys.MAX_KEYS", 3)
+    store.put("a", T0 - KEPT_US + 1)
+    store.put("b")
+    await nursery.start(keeper.run)
+    assert await keeper.find("c") is None
+    store.put("c")
+    keeper.count_one()
+    with pytest.raises(TooManyKeys):
+        await keeper.find("d")
+    assert await keeper.find("c") is not None
+    await trio.sleep(61)
+    assert await keeper.find("d") is None
