@@ -11,6 +11,10 @@ from typing import Protocol
 from derhead.dispatch.lifecycle import Dispatch, next_deadline
 from derhead.dispatch.transitions import State
 
+STALE_DEADLINES = 1000
+"""Deadlines kept that mean nothing any more, beside one for each open dispatch. When full, they
+are cleared away."""
+
 
 class SessionLink(Protocol):
     """What the desk needs of a live session."""
@@ -121,6 +125,11 @@ class Book:
         due = None if dispatch is None else next_deadline(dispatch)
         if due is not None:
             heapq.heappush(self._deadlines, (due, dispatch_id))
+            if len(self._deadlines) > 2 * len(self.open) + STALE_DEADLINES:
+                # Those of what has ended lie a day ahead; they would pile up until then.
+                waiting = ((next_deadline(each), each.id) for each in self.open.values())
+                self._deadlines = [(at, name) for at, name in waiting if at is not None]
+                heapq.heapify(self._deadlines)
 
     # --- change ---------------------------------------------------------------------
 

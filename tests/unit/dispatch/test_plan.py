@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from derhead.dispatch.book import Book
-from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.book import STALE_DEADLINES, Book
+from derhead.dispatch.lifecycle import NO_REPORT_US, Dispatch, Reported, State
 from derhead.dispatch.order import Order
 from derhead.dispatch.plan import (
     MAX_STRAYS,
@@ -284,3 +284,15 @@ def test_a_setpoint_in_force_is_noted_and_forgotten() -> None:
     assert noted == {"a": 1.0}
     world.report("d", State.COMPLETED)
     assert (world.book.setpoints_mw, noted) == ({}, {"a": 1.0})
+
+
+def test_deadlines_of_what_has_ended_do_not_pile_up() -> None:
+    world = World()
+    world.happen(ONLINE)
+    for place in range(3 * STALE_DEADLINES):
+        world.order(f"d{place}", 0, 60)
+        world.report(f"d{place}", State.RECEIVED)
+        world.report(f"d{place}", State.COMPLETED)
+        assert len(world.book._deadlines) <= STALE_DEADLINES + 2
+    world.order("last", 0, 60)
+    assert world.book.next_due_us() == T0 + 60 * S + NO_REPORT_US

@@ -1,0 +1,208 @@
+"""Any sequence of happenings: what a plan must leave behind, whatever came before.
+
+- The book holds what has not ended, and nothing else; a plan alone changes nothing in it.
+- Nobody waits in vain: what is certainly at no agent, and whose agent is there and has room,
+  waits only for a better one of an overlapping window.
+- Nothing is sent against a better one of an overlapping window.
+- What is on its way has a session that it goes with.
+- Who is there was told of every withdrawal that concerns it.
+- Every ask has its answer.
+"""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from derhead.dispatch.book import Book
+from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.order import Order
+from derhead.dispatch.plan import (
+    AgentReport,
+    CancelAsked,
+    Due,
+    Happening,
+    HeadendStarted,
+    NotOpen,
+    Ordered,
+    Plan,
+    SendCancel,
+    SendSetpoint,
+    SessionEnded,
+    SessionHasRoom,
+    SessionOpened,
+    make_plan,
+    overlap,
+    rank,
+)
+from derhead.dispatch.transitions import AT_AGENT
+from tests.unit.dispatch.fakes import Link
+from tests.unit.dispatch.lives import DAY, T0, S
+
+ASSETS = ("a", "b")
+NAMES = tuple(f"d{n}" for n in range(5))
+REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]
+
+orders = st.builds(
+    Order,
+    asset_id=st.sampled_from(ASSETS),
+    mw=st.just(1.0),
+    duration_us=st.none() | st.integers(1, 60).map(lambda s: s * S),
+    start_us=st.none() | st.integers(0, 120).map(lambda s: T0 + s * S),
+    priority=st.sampled_from([1, 2, 2, 3]),
+)
+reports = st.builds(
+    AgentReport,
+    st.sampled_from(ASSETS),
+    st.sampled_from((*NAMES[:3], *NAMES, "unknown")),
+    st.builds(Reported, st.sampled_from(REPORTABLE), revision=st.integers(0, 4)),
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("order"), orders),
+        st.tuples(st.just("order"), orders),
+        st.tuples(st.just("cancel"), st.sampled_from(NAMES)),
+        st.tuples(st.just("report"), reports),
+        st.tuples(st.just("report"), reports),
+        st.tuples(
+            st.just("open"),
+            st.tuples(
+                st.sampled_from([("a",), ("a", "b")]),
+                st.lists(reports, max_size=3),
+                st.sampled_from([64, 64, 1, 0]),
+            ),
+        ),
+        st.tuples(st.just("close"), st.none()),
+        st.tuples(st.just("room"), st.none()),
+        st.tuples(st.just("restart"), st.none()),
+        st.tuples(st.just("wait"), st.sampled_from([S, 30 * S, 900 * S, DAY])),
+    ),
+    min_size=6,
+    max_size=40,
+)
+
+
+class Runs:
+    """Batches of happenings, each planned and taken, and what holds after it."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.now_us = T0
+        self.links: list[Link] = []
+        self.names = iter(NAMES)
+
+    def happenings(self, step: tuple[str, Any]) -> list[Happening]:
+        match step:
+            case ("order", Order() as order):
+                name = next(self.names, None)
+                return [] if name is None else [Ordered(((name, order),))]
+            case ("cancel", str() as name):
+                return [CancelAsked(name, "not wanted")]
+            case ("report", AgentReport() as report):
+                return [self.own(report)]
+            case ("open", (granted, reports, room)):
+                self.links.append(Link(f"s{len(self.links)}", granted=granted, room=room))
+                return [SessionOpened(self.links[-1], tuple(map(self.own, reports)))]
+            case ("close", _) if self.links:
+                return [SessionEnded(self.links[0].session_id)]
+            case ("room", _) if self.links:
+                self.links[-1].room = 64
+                return [SessionHasRoom(self.links[-1])]
+            case ("restart", _):
+                self.book.links.clear()
+                self.book.holders.clear()
+                self.book.cancels.clear()
+                self.book.strays.clear()
+                return [HeadendStarted()]
+            case ("wait", int() as us):
+                self.now_us += us
+        return []
+
+    def own(self, report: AgentReport) -> AgentReport:
+        """Of most reports, what their agent would say: the dispatch's own asset."""
+        dispatch = self.book.open.get(report.dispatch_id)
+        if dispatch is None or report.asset_id == "b":
+            return report
+        return replace(report, asset_id=dispatch.asset_id)
+
+    def run(self, happenings: list[Happening]) -> None:
+        due = [Due(name) for name in self.book.pop_due(self.now_us, 100)]
+        before = copy.deepcopy((self.book.open, self.book.cancels, self.book.strays))
+        plan = make_plan(self.book, [*happenings, *due], self.now_us)
+        assert (self.book.open, self.book.cancels, self.book.strays) == before
+        for ask, answer in plan.answers.items():
+            assert isinstance(answer, tuple) or (
+                isinstance(ask, CancelAsked) and isinstance(answer, NotOpen)
+            )
+        self.check_effects(plan)
+        self.book.take(plan.changes, self.now_us)
+        for dispatch in self.book.open.values():
+            assert not dispatch.ended
+            self.check(dispatch)
+
+    def check_effects(self, plan: Plan) -> None:
+        for effect in plan.effects:
+            match effect:
+                case SendSetpoint(link, dispatch_id):
+                    dispatch = plan.changes.dispatches[dispatch_id]
+                    assert (dispatch.state, dispatch.session_id) == (State.SENT, link.session_id)
+                    assert dispatch.cancelling is None
+                    assert self.rivals(dispatch, plan) == []
+                    link.send_setpoint_nowait(dispatch_id)
+                case SendCancel(link, dispatch_id, asset_id, reason):
+                    link.send_cancel_nowait(dispatch_id, asset_id, reason)
+            assert link.setpoint_room >= 0
+
+    def check(self, dispatch: Dispatch) -> None:
+        if dispatch.state is State.SENT:
+            assert dispatch.session_id in self.book.links
+        holder = self.book.holders.get(dispatch.asset_id)
+        if holder is None:
+            return
+        # An agent that is there has been asked about everything.
+        assert dispatch.certain or dispatch.state is not State.PENDING
+        if holder.setpoint_room <= 0:
+            return
+        if dispatch.cancelling is not None:
+            assert self.book.cancels[dispatch.id] == holder.session_id
+        if dispatch.certain:
+            rivals = self.rivals(dispatch, Plan())
+            assert rivals
+            assert not any(each.state in AT_AGENT for each in rivals)
+
+    def rivals(self, dispatch: Dispatch, plan: Plan) -> list[Dispatch]:
+        """Those that win over it, as planned."""
+        every = {**self.book.open, **plan.changes.dispatches}
+        return [
+            each
+            for each in every.values()
+            if each.asset_id == dispatch.asset_id
+            and not each.ended
+            and rank(each) < rank(dispatch)
+            and each.cancelling is None
+            and overlap(each, dispatch, self.now_us)
+        ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(steps)
+def test_what_every_plan_leaves_behind(steps: list[tuple[str, Any]]) -> None:
+    runs = Runs()
+    for step in steps:
+        runs.run(runs.happenings(step))
+
+
+@settings(max_examples=400, deadline=None)
+@given(steps)
+def test_the_same_in_one_batch(steps: list[tuple[str, Any]]) -> None:
+    """As many happenings as come before the desk looks again."""
+    runs = Runs()
+    happenings: list[Happening] = []
+    for step in steps:
+        if step[0] in ("wait", "restart"):
+            runs.run(happenings)
+            happenings = []
+        happenings += runs.happenings(step)
+    runs.run(happenings)
