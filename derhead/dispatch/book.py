@@ -61,6 +61,8 @@ class Changes:
     """By dispatch, the session that is told Cancel."""
     strays: dict[str, tuple[Stray, ...]] = field(default_factory=dict)
     """By session, those that it is still to be told Cancel of."""
+    looks: dict[str, int | None] = field(default_factory=dict)
+    """By asset, when a window that others wait for is over; None if none is waited for."""
 
 
 class Book:
@@ -73,6 +75,8 @@ class Book:
         self.cancels: dict[str, str] = {}
         """The session that was told Cancel, by dispatch."""
         self.strays: dict[str, tuple[Stray, ...]] = {}
+        self.looks: dict[str, int] = {}
+        """When to look at an asset again, since a window that others wait for is over."""
         self._by_asset: dict[str, dict[str, None]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._setpoints_mw: Mapping[str, float] = {}
@@ -103,6 +107,18 @@ class Book:
     # --- time -----------------------------------------------------------------------
 
     def next_due_us(self) -> int | None:
+        """When time alone will next change something."""
+        times = [*self.looks.values()]
+        deadline = self._next_deadline_us()
+        if deadline is not None:
+            times.append(deadline)
+        return min(times, default=None)
+
+    def due_looks(self, now_us: int) -> list[str]:
+        """The assets to look at again; a plan that settles them says when the next time is."""
+        return [asset_id for asset_id, at in self.looks.items() if at <= now_us]
+
+    def _next_deadline_us(self) -> int | None:
         """The earliest deadline that still means something; forgets the others."""
         while self._deadlines:
             at, dispatch_id = self._deadlines[0]
@@ -115,7 +131,10 @@ class Book:
     def pop_due(self, now_us: int, at_most: int) -> list[str]:
         """The dispatches whose deadline has passed; each is told of once."""
         due: list[str] = []
-        while len(due) < at_most and (at := self.next_due_us()) is not None and at <= now_us:
+        while len(due) < at_most:
+            at = self._next_deadline_us()
+            if at is None or at > now_us:
+                break
             due.append(heapq.heappop(self._deadlines)[1])
         return due
 
@@ -151,6 +170,11 @@ class Book:
                 self.strays[session_id] = strays
             else:
                 self.strays.pop(session_id, None)
+        for asset_id, look in changes.looks.items():
+            if look is not None:
+                self.looks[asset_id] = look
+            else:
+                self.looks.pop(asset_id, None)
         self.cancels.update(changes.cancels)
         for dispatch in changes.dispatches.values():
             self._keep(dispatch)

@@ -26,6 +26,7 @@ from derhead.dispatch.plan import (
     Due,
     Happening,
     HeadendStarted,
+    LookAgain,
     NotOpen,
     Ordered,
     OrderRecord,
@@ -200,8 +201,10 @@ class DispatchDesk:
         while True:
             await self._wait_work()
             items = self._inbox.take_nowait()
-            due = self._book.pop_due(self._wall_us(), BATCH_EVENTS)
-            await self._work([*items, *map(Due, due)])
+            now_us = self._wall_us()
+            due = map(Due, self._book.pop_due(now_us, BATCH_EVENTS))
+            looks = map(LookAgain, self._book.due_looks(now_us))
+            await self._work([*items, *due, *looks])
 
     async def _wait_work(self) -> None:
         due_us = self._book.next_due_us()

@@ -10,7 +10,7 @@ asset that was touched is settled, if an agent holds it:
 2. What certainly is not at the agent is looked at, the best first: lower priority number,
    then the later order. If a better one whose window overlaps is at the agent, it is
    superseded by that one. If a better one is on its way there, it waits: should the agent
-   refuse the better one, it goes on. Else it is sent.
+   refuse the better one, or its window pass, it goes on. Else it is sent.
 
 So of several that overlap only the best is sent. What the agent holds, it decides itself.
 """
@@ -128,12 +128,28 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAgain:
+    """A window is over that others of the asset waited for."""
+
+    asset_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeadendStarted:
     """All sessions that there were are gone."""
 
 
 Ask = Ordered | CancelAsked
-Happening = Ask | AgentReport | SessionOpened | SessionEnded | SessionHasRoom | Due | HeadendStarted
+Happening = (
+    Ask
+    | AgentReport
+    | SessionOpened
+    | SessionEnded
+    | SessionHasRoom
+    | Due
+    | LookAgain
+    | HeadendStarted
+)
 
 
 # --- the plan --------------------------------------------------------------------------
@@ -277,6 +293,8 @@ class _Planning:
                 dispatch = self._get(dispatch_id)
                 if dispatch is not None:
                     self._apply(dispatch, DeadlinePassed())
+            case LookAgain(asset_id):
+                self._touched[asset_id] = None
             case HeadendStarted():
                 for dispatch in self._book.open.values():
                     self._apply(dispatch, LinkLost())
@@ -389,8 +407,11 @@ class _Planning:
             self._tell_strays(link)
         for asset_id in list(self._touched):
             holder = self._holder(asset_id)
+            look = None
             if holder is not None:
-                self._settle_asset(holder, self._of_asset(asset_id))
+                look = self._settle_asset(holder, self._of_asset(asset_id))
+            if self._book.looks.get(asset_id) != look:
+                self._changes.looks[asset_id] = look
 
     def answer(self, happenings: Iterable[Happening]) -> None:
         """Gives every ask its dispatches as they are now."""
@@ -417,12 +438,14 @@ class _Planning:
                 waiting.append(stray)
         self._changes.strays[link.session_id] = tuple(waiting)
 
-    def _settle_asset(self, link: SessionLink, dispatches: list[Dispatch]) -> None:
+    def _settle_asset(self, link: SessionLink, dispatches: list[Dispatch]) -> int | None:
+        """Sends what is due; returns when the first window ends that another waits for."""
         for dispatch in dispatches:
             if dispatch.cancelling is not None and dispatch.state is not State.PENDING:
                 self._tell_cancel(link, dispatch, dispatch.cancelling)
         if not any(dispatch.certain for dispatch in dispatches):
-            return
+            return None
+        waited_for: list[int] = []
         better: list[Dispatch] = []
         best: list[Dispatch] = []
         for dispatch in sorted(dispatches, key=rank):
@@ -435,12 +458,14 @@ class _Planning:
                     continue
                 if not rivals:
                     best.append(dispatch)
+                waited_for += [each.end_us for each in rivals if each.end_us is not None]
             better.append(dispatch)
         # Where room is scarce, what starts first goes first.
         for dispatch in sorted(best, key=_start):
             if self._takes(link):
                 self.plan.effects.append(SendSetpoint(link, dispatch.id))
                 self._apply(dispatch, Sent(link.session_id))
+        return min(waited_for, default=None)
 
     def _ends_pending(self, dispatch: Dispatch, rivals: list[Dispatch]) -> bool:
         for rival in rivals:

@@ -6,7 +6,7 @@
 - Nothing is sent against a better one of an overlapping window.
 - What is on its way has a session that it goes with.
 - Who is there was told of every withdrawal that concerns it.
-- Every ask has its answer.
+- Every ask has its answer, and time has nothing left to do now.
 """
 
 import copy
@@ -25,6 +25,7 @@ from derhead.dispatch.plan import (
     Due,
     Happening,
     HeadendStarted,
+    LookAgain,
     NotOpen,
     Ordered,
     Plan,
@@ -130,7 +131,8 @@ class Runs:
     def run(self, happenings: list[Happening]) -> None:
         due = [Due(name) for name in self.book.pop_due(self.now_us, 100)]
         before = copy.deepcopy((self.book.open, self.book.cancels, self.book.strays))
-        plan = make_plan(self.book, [*happenings, *due], self.now_us)
+        looks = [LookAgain(asset_id) for asset_id in self.book.due_looks(self.now_us)]
+        plan = make_plan(self.book, [*happenings, *due, *looks], self.now_us)
         assert (self.book.open, self.book.cancels, self.book.strays) == before
         for ask, answer in plan.answers.items():
             assert isinstance(answer, tuple) or (
@@ -138,6 +140,8 @@ class Runs:
             )
         self.check_effects(plan)
         self.book.take(plan.changes, self.now_us)
+        next_us = self.book.next_due_us()
+        assert next_us is None or next_us > self.now_us
         for dispatch in self.book.open.values():
             assert not dispatch.ended
             self.check(dispatch)

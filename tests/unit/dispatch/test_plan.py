@@ -14,6 +14,7 @@ from derhead.dispatch.plan import (
     CancelAsked,
     Effect,
     Happening,
+    LookAgain,
     Ordered,
     SendCancel,
     SendSetpoint,
@@ -296,3 +297,17 @@ def test_deadlines_of_what_has_ended_do_not_pile_up() -> None:
         assert len(world.book._deadlines) <= STALE_DEADLINES + 2
     world.order("last", 0, 60)
     assert world.book.next_due_us() == T0 + 60 * S + NO_REPORT_US
+
+
+def test_one_that_waits_goes_on_when_the_others_window_is_over_and_no_word_came() -> None:
+    world = World()
+    world.happen(ONLINE)
+    world.order("mute", 0, 60, 1)
+    world.order("waits", 0, None)
+    assert world.states() == {"mute": "sent", "waits": "pending"}
+    assert world.book.next_due_us() == T0 + 60 * S
+    world.now_us += 60 * S
+    assert world.book.due_looks(world.now_us) == ["a"]
+    world.happen(LookAgain("a"))
+    assert world.states() == {"mute": "sent", "waits": "sent"}
+    assert world.book.looks == {}
