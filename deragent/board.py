@@ -14,6 +14,7 @@ from deragent.devices import Measurement
 from deragent.events import AgentEvent, EventKind
 from deragent.orders import Moment, Report
 from deragent.outbox import Outbox
+from deragent.remembered import Absence
 from deragent.signals import Setting, Signal
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import AssetGrant, DispatchState, GrantResult, Health
@@ -90,6 +91,9 @@ class Board:
         self._on_event = on_event
         self._started_s = self._heard_s = trio.current_time()
         self._waiting_for_word: set[Signal] = set()
+        self._absence: Absence | None = None
+        self._headend_us: int | None = None
+        self._headend_s = 0.0
         self._samples = 0
         self._skipped = 0
         self._dropping = False
@@ -166,15 +170,28 @@ class Board:
             reason=report.detail,
         )
 
-    def remember_hearing(self, heard_s: float) -> None:
-        """Before the first session: when an earlier life of the agent heard the headend."""
-        self._heard_s = heard_s
+    def remember(self, heard_s: float, absence: Absence | None) -> None:
+        """What an earlier life of the agent knew of the headend, before the first session."""
+        self._heard_s, self._absence = heard_s, absence
 
     def wake_when_heard(self, signal: Signal) -> None:
         """Sets ``signal`` at the headend's next message."""
         self._waiting_for_word.add(signal)
 
     # --- for the uplink -----------------------------------------------------------------
+
+    def headend_us(self) -> int:
+        """The headend's clock, carried on from its last Welcome; 0 before one."""
+        if self._headend_us is None:
+            return 0
+        return self._headend_us + round((trio.current_time() - self._headend_s) * 1e6)
+
+    def take_headend_clock(self, clock_us: int) -> float:
+        """Takes over a Welcome's clock; returns by how much the agent's absence was longer
+        than it thought, seconds, the first time; else 0."""
+        self._headend_us, self._headend_s = clock_us, trio.current_time()
+        absence, self._absence = self._absence, None
+        return 0.0 if absence is None else absence.underrated_s(clock_us, self._headend_s)
 
     def hear(self) -> None:
         """A message of the headend arrived: whatever it says, the headend lives."""

@@ -88,7 +88,7 @@ class Keeper:
         timelines = [
             recalled.timeline(c.asset_id, c.timeline, now, stamp) for c in self._controllers
         ]
-        self._board.remember_hearing(recalled.heard_s(now, stamp))
+        self._board.remember(recalled.heard_s(now, stamp), recalled.absence(now, stamp))
         for controller, timeline in zip(self._controllers, timelines, strict=True):
             controller.resume(timeline)
         strange = set(recalled.assets) - {c.asset_id for c in self._controllers}
@@ -132,7 +132,8 @@ class Keeper:
         return True
 
     def _stamp(self) -> Stamp:
-        return Stamp(self._runtime.wall_us(), *self._runtime.since_boot())
+        boot, up_us = self._runtime.since_boot()
+        return Stamp(self._runtime.wall_us(), boot, up_us, self._board.headend_us())
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ Times are monotonic seconds unless their names say otherwise; power is MW, posit
 generation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
@@ -44,6 +44,11 @@ class Order:
     ramp_mw_per_s: float | None = None
     ordered_us: int = 0
     """When the headend took the order, by its clock; 0 = not known."""
+
+    def moved(self, seconds: float) -> "Order":
+        """The same with its window so much later."""
+        end_s = None if self.end_s is None else self.end_s + seconds
+        return replace(self, start_s=self.start_s + seconds, end_s=end_s)
 
     def outranks(self, newcomer: "Order") -> bool:
         """Whether it wins over one that arrives after it: priority, then the later order."""
@@ -183,6 +188,13 @@ class DefaultFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreTimePassed:
+    """The agent was away for longer than it thought when it took over its timeline."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A deadline may be due, or the headend was heard again."""
 
@@ -194,5 +206,6 @@ Event = (
     | ApplyFailed
     | DefaultTaken
     | DefaultFailed
+    | MoreTimePassed
     | TimePassed
 )

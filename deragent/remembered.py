@@ -7,6 +7,10 @@ time since boot if it is still the same boot, which no one can set; else the wal
 that was set back nobody knows what passed, and every window that has an end is over: a
 window may be shortened by a restart, and never lengthened.
 
+After another boot the wall clock is not believed when it says that little passed: machines
+without a battery for it go on from where it stood. So the headend counts as unheard, which
+holds orders back, and its clock in the next Welcome corrects what passed (``Absence``).
+
 The order in force comes back as one that the device is to be told. Until it takes it again,
 from the last writing on, it counts as interrupted.
 """
@@ -25,6 +29,8 @@ from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 VERSION = 1
 """Of the format. One that is newer is not read."""
+TOLERATED_S = 1.0
+"""By how much two clocks may differ over an absence before it counts, seconds."""
 _MARK = "deragent-timelines"
 
 
@@ -42,6 +48,8 @@ class Stamp:
     """Names this boot of the machine; empty if it is not known."""
     up_us: int = 0
     """Time since then, also while it slept, microseconds."""
+    headend_us: int = 0
+    """The headend's clock, as far as it is known; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,28 @@ class Image:
 
 def passed_s(then: Stamp, now: Stamp) -> float | None:
     """How long ago ``then`` was, seconds; None if nobody knows."""
-    same_boot = then.boot == now.boot != ""
+    same_boot = _same_boot(then, now)
     passed_us = now.up_us - then.up_us if same_boot else now.wall_us - then.wall_us
     return passed_us / 1e6 if passed_us >= 0 else None
+
+
+def _same_boot(then: Stamp, now: Stamp) -> bool:
+    return then.boot == now.boot != ""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """How long the agent thinks that it was away, for the headend's clock to correct."""
+
+    left_us: int
+    """The headend's clock when the agent's earlier life wrote its last word."""
+    left_s: float
+    """When that was, as this life counts, monotonic seconds."""
+
+    def underrated_s(self, headend_us: int, now_s: float) -> float:
+        """How much longer it was, seconds, now that the headend's clock is known; or 0."""
+        more_s = (headend_us - self.left_us) / 1e6 - (now_s - self.left_s)
+        return more_s if more_s >= TOLERATED_S else 0.0
 
 
 # --- to bytes -------------------------------------------------------------------------------
@@ -74,6 +101,7 @@ def write_image(image: Image) -> bytes:
             "wall_us": image.stamp.wall_us,
             "boot": image.stamp.boot,
             "up_us": image.stamp.up_us,
+            "headend_us": image.stamp.headend_us,
             "silent_us": silent_us,
             "assets": {key: _write(line, now.mono_s) for key, line in image.timelines.items()},
         }
@@ -156,9 +184,16 @@ class Recalled:
     def heard_s(self, now: Moment, stamp: Stamp) -> float:
         """When the headend was last heard, monotonic seconds; -inf if nobody knows."""
         gone_s = passed_s(self.stamp, stamp)
-        if gone_s is None or self.silent_s is None:
+        if gone_s is None or self.silent_s is None or not _same_boot(self.stamp, stamp):
             return -math.inf
         return now.mono_s - gone_s - self.silent_s
+
+    def absence(self, now: Moment, stamp: Stamp) -> Absence | None:
+        """What the headend's clock has to correct; None if there is no doubt, or no way."""
+        gone_s = passed_s(self.stamp, stamp)
+        if gone_s is None or self.stamp.headend_us == 0 or _same_boot(self.stamp, stamp):
+            return None
+        return Absence(self.stamp.headend_us, now.mono_s - gone_s)
 
     def timeline(self, asset_id: str, blank: Timeline, now: Moment, stamp: Stamp) -> Timeline:
         """An asset's timeline as of now; ``blank`` if nothing is remembered of it.
@@ -191,7 +226,9 @@ def read_image(data: bytes) -> Recalled:
         raise Unreadable("its checksum is wrong: it is damaged")
     try:
         said = json.loads(body)
-        stamp = Stamp(int(said["wall_us"]), str(said["boot"]), int(said["up_us"]))
+        stamp = Stamp(
+            int(said["wall_us"]), str(said["boot"]), int(said["up_us"]), int(said["headend_us"])
+        )
         silent_us = said["silent_us"]
         silent_s = None if silent_us is None else silent_us / 1e6
         return Recalled(stamp, silent_s, dict(said["assets"]))
@@ -206,12 +243,13 @@ def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Time
         held = [o if o.end_s is None else replace(o, end_s=now.mono_s) for o in held]
     known = {k.report.dispatch_id: k for k in (_read_known(k, then_s) for k in said["known"])}
     force = None if said["force"] is None else _read_force(said["force"], known, then_s)
-    returning = bool(said["returning"])
+    # Where an order was in force, the device may be anywhere.
+    returning = bool(said["returning"]) or force is not None
     # The asset's limits may have been narrowed meanwhile.
     for order in [order for order in held if order.mw not in blank.limits]:
         held.remove(order)
         if force is not None and force.dispatch_id == order.dispatch_id:
-            force, returning = None, True
+            force = None
         # Put last: ended ids stand in the order of their end.
         was = known.pop(order.dispatch_id).report
         known[order.dispatch_id] = Known(_refused(was, now), now.mono_s)

@@ -35,6 +35,7 @@ from deragent.orders import (
     Event,
     InForce,
     Moment,
+    MoreTimePassed,
     Order,
     Phase,
     Report,
@@ -113,6 +114,8 @@ def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple
             turn.settle()
         case DefaultFailed():
             turn.retry_default()
+        case MoreTimePassed(seconds):
+            turn.move_windows(-seconds)
         case TimePassed():
             pass
     turn.end_windows()
@@ -221,6 +224,11 @@ class _Turn:
         if known is not None:
             self.effects.append(known.report)
         return known is not None
+
+    def move_windows(self, seconds: float) -> None:
+        self._held = {key: order.moved(seconds) for key, order in self._held.items()}
+        if self._force is not None and self._force.away_s is not None:
+            self._force = replace(self._force, away_s=self._force.away_s + seconds)
 
     def end_windows(self) -> None:
         now_s, force = self._now.mono_s, self._force
@@ -381,10 +389,10 @@ class _Turn:
         """No order is in force any more; a device that is elsewhere goes to its default."""
         retreated_mw, self._force = self._resting_mw(), None
         if force.phase is Phase.SUSPENDED:
-            elsewhere = self._returning or retreated_mw != self._was.default_mw
+            elsewhere = retreated_mw != self._was.default_mw
         else:
             elsewhere = force.told
-        if elsewhere:
+        if elsewhere or self._returning:
             self._returning, self._default_due_s = True, self._now.mono_s
 
     def _report(self, report: Report) -> None:

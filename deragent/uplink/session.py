@@ -16,7 +16,7 @@ from deragent import __version__
 from deragent.board import Board
 from deragent.controller import Controller
 from deragent.events import EventKind
-from deragent.orders import CancelArrived, Report, SetpointArrived
+from deragent.orders import CancelArrived, MoreTimePassed, Report, SetpointArrived
 from deragent.uplink.clock import SessionClock
 from deragent.uplink.messages import (
     ranges,
@@ -169,6 +169,12 @@ class Session:
         board.telemetry_period_s.set(period_s)
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
+        # Before any task gets to resume an order because the headend was heard.
+        underrated_s = board.take_headend_clock(welcome.clock_us)
+        if underrated_s > 0:
+            log.warning("this machine's clock stood still for %.0f s", underrated_s)
+            for controller in self._controllers:
+                controller.handle(MoreTimePassed(underrated_s))
 
     # --- in -----------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """One agent and one fake headend, in memory, under virtual time."""
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,13 @@ async def open_bench(nursery: trio.Nursery) -> Bench:
     network = MemoryNetwork()
     headend = FakeHeadend(network)
     await nursery.start(headend.serve)
-    return Bench(network, headend, nursery, virtual_runtime(START_US))
+    runtime = replace(virtual_runtime(START_US), since_boot=up("boot-1"))
+    return Bench(network, headend, nursery, runtime)
+
+
+def up(boot: str) -> Callable[[], tuple[str, int]]:
+    """A machine that booted under that name when Trio's time was 0."""
+    return lambda: (boot, round(trio.current_time() * 1e6))
 
 
 @pytest.fixture

@@ -304,4 +304,9 @@ class FakeHeadend:
                 "max_rows_per_message",
             )
         }
-        return v1.Welcome(session_id=f"session-{len(self.sessions)}", assets=grants, **fields)
+        return v1.Welcome(
+            session_id=f"session-{len(self.sessions)}",
+            assets=grants,
+            clock_us=START_US + round(trio.current_time() * 1e6),
+            **fields,
+        )

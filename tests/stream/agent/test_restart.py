@@ -1,5 +1,6 @@
 """An agent that is stopped or killed, and starts again on the same folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from deragent.keeper import MARK_S
 from deragent.timeline_store import FILE, SET_ASIDE, DataFolderError, TimelineStore
 from derproto.base.fleet import Failsafe
 from derproto.der import v1
-from tests.stream.agent.conftest import Bench
+from tests.stream.agent.conftest import Bench, up
 from tests.stream.agent.fakes import HOLD, START_US, FakeSession
 
 T = TypeVar("T")
@@ -230,6 +231,58 @@ async def test_a_long_silence_is_remembered(
     await trio.sleep(200)
     # Resumed at once, and given up when the silence was 300 s long in all.
     assert bench.devices[0].told[-2:] == [(round(begun_s, 1), 1.5), (300, 0.0)]
+
+
+@pytest.mark.parametrize("stood_still_s", [0, 40, 90])
+async def test_a_reboot_waits_for_the_headend_and_its_clock(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, stood_still_s: int
+) -> None:
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=150)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    await stop(bench, session)
+    bench.network.refuse("headend", True)
+    await trio.sleep(100)
+    true_us = bench.runtime.wall_us
+    bench.runtime = replace(
+        bench.runtime,
+        wall_us=lambda: true_us() - stood_still_s * 1_000_000,
+        since_boot=up("boot-2"),
+    )
+    bench.devices[0].told.clear()
+    await bench.start_agent(data=tmp_path, seed=2)
+    await trio.sleep(20)
+    # How long the headend was silent is not known: the device is at its default.
+    assert {mw for _, mw in bench.devices[0].told} == {0.0}
+    bench.devices[0].told.clear()
+    bench.network.refuse("headend", False)
+    await bench.headend.wait_session(2)
+    back_s = round(trio.current_time(), 1)
+    await trio.sleep(200)
+    assert bench.devices[0].told == [(back_s, 1.5), (150, 0.0)]
+
+
+async def test_a_window_that_is_over_by_the_headends_clock_is_not_resumed(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    await bench.start_agent(data=tmp_path, failsafe=HOLD)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=150)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    await stop(bench, session)
+    await trio.sleep(1000)
+    true_us = bench.runtime.wall_us
+    bench.runtime = replace(
+        bench.runtime, wall_us=lambda: true_us() - 990_000_000, since_boot=up("boot-2")
+    )
+    await bench.start_agent(data=tmp_path, seed=2, failsafe=HOLD)
+    await trio.sleep(10)
+    back = await bench.headend.wait_session(2)
+    last = {r.dispatch_id: r for _, r in back.reports}["d1"]
+    assert last.state is COMPLETED
+    assert last.interrupted_us == pytest.approx(150e6, abs=1e6)
+    assert bench.devices[0].mw == 0.0
 
 
 async def test_the_file_is_written_now_and_then_while_an_order_is_in_force(

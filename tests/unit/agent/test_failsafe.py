@@ -1,5 +1,6 @@
 """Silence of the headend: when an asset acts alone, and how it comes back."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -160,3 +161,4 @@ def test_when_and_to_what() -> None:
     holding = Failsafe(0.0)
     assert failsafe.due_s(holding, 100.0) is None
     assert not failsafe.is_due(holding, 100.0, 1e9)
+    assert failsafe.is_due(holding, -math.inf, 0.0)

@@ -13,6 +13,7 @@ from deragent.orders import (
     Effect,
     Event,
     Moment,
+    MoreTimePassed,
     Phase,
     Report,
     TimePassed,
@@ -139,6 +140,34 @@ def test_silence_goes_on_over_a_restart() -> None:
     assert recalled.heard_s(moment(9000), later(20)) == 9000 - 20 - 30
     never = read_image(remembered.write_image(replace(image, now=moment(100, -math.inf))))
     assert never.heard_s(moment(9000), later(20)) == -math.inf
+
+
+def test_after_another_boot_the_headends_clock_decides() -> None:
+    stamp = replace(NOON, headend_us=5_000_000_000)
+    image = Image(stamp, moment(100), {})
+    recalled = read_image(remembered.write_image(image))
+    rebooted = later(20, boot="b2")
+    assert recalled.heard_s(moment(9000), rebooted) == -math.inf
+    absence = recalled.absence(moment(9000), rebooted)
+    assert absence is not None
+    # At 9010 it thinks that 30 s have passed.
+    assert absence.underrated_s(5_030_000_000, 9010) == 0
+    assert absence.underrated_s(5_030_900_000, 9010) == 0
+    assert absence.underrated_s(5_090_000_000, 9010) == 60
+    # A headend's clock that was set back lengthens nothing.
+    assert absence.underrated_s(1, 9010) == 0
+    assert recalled.absence(moment(9000), later(20)) is None
+    silent = read_image(remembered.write_image(replace(image, stamp=NOON)))
+    assert silent.absence(moment(9000), rebooted) is None
+
+
+def test_windows_move_when_more_time_had_passed() -> None:
+    held = live(STARTED, (1, arrive("b", start_s=700, end_s=800)))
+    after, _, _ = over_a_restart(held, 100, later(20), now=moment(0))
+    after, _ = step(after, Applied("a", 1.0), moment(0))
+    after, effects = step(after, MoreTimePassed(490), moment(0))
+    assert [words(e) for e in effects] == ["a completed -20", "default 0.25"]
+    assert [(o.start_s, o.end_s) for o in after.held] == [(90, 190)]
 
 
 def test_one_suspended_stays_so_until_the_headend_is_heard() -> None:

@@ -157,7 +157,7 @@ class Lives(RuleBasedStateMachine):
     )
     def restart(self, down_s: float, told: bool, mono_s: float) -> None:
         """A kill; the device stays as it was, and what it was just being told is lost."""
-        stamp = Stamp(round(self.wall_s * 1e6))
+        stamp = self.stamp()
         image = write_image(Image(stamp, self.moment(), {"asset": self.timeline}))
         shift_s = mono_s - self.now_s
         self.windows = {
@@ -167,11 +167,10 @@ class Lives(RuleBasedStateMachine):
         before = self.timeline
         self.now_s, self.command = mono_s, None
         self.wall_s += down_s
-        # A clock that was set back: how long it was is not known.
-        after = Stamp(round(self.wall_s * 1e6) if told else stamp.wall_us - 1)
+        # After a reboot with a clock that was set back, how long it was is not known.
+        after = self.stamp() if told else Stamp(stamp.wall_us - 1, "another boot")
         recalled = read_image(image)
-        heard_s = recalled.heard_s(self.moment(), after)
-        self.heard_s = max(heard_s, mono_s - 1e6)
+        self.heard_s = recalled.heard_s(self.moment(), after)
         blank = replace(before, held=(), in_force=None, known={}, returning=False)
         self.timeline = recalled.timeline("asset", blank, self.moment(), after)
         if told and down_s == 0:
@@ -184,6 +183,9 @@ class Lives(RuleBasedStateMachine):
         assert told or all(order.end_s is None for order in self.timeline.held)
 
     # --- how it goes on -----------------------------------------------------------------
+
+    def stamp(self) -> Stamp:
+        return Stamp(round(self.wall_s * 1e6), "boot", round(self.wall_s * 1e6))
 
     def moment(self) -> Moment:
         return Moment(self.now_s, round(self.wall_s * 1e6), self.heard_s)
