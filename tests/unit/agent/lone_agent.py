@@ -1,0 +1,30 @@
+"""An agent's parts without its uplink, in real time."""
+
+from collections.abc import Callable
+
+from deragent.board import Board
+from deragent.config import AgentPlan
+from deragent.controller import Controller
+from deragent.devices import open_device
+from deragent.events import AgentEvent
+from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.runtime import Runtime, real_runtime
+
+BATTERY = Asset(
+    id="00000000-0000-4000-8000-000000000001",
+    name="battery",
+    site_id="00000000-0000-4000-8000-000000000000",
+    kind=AssetKind.BATTERY,
+    rated_mw=2.0,
+    limits=Limits(-2.0, 2.0),
+    energy_mwh=4.0,
+)
+
+
+async def lone_agent(on_event: Callable[[AgentEvent], None]) -> tuple[Runtime, Board, Controller]:
+    """The runtime, the board and the controller of one simulated battery."""
+    runtime = real_runtime()
+    plan = AgentPlan("agent-1", None, (BATTERY,))
+    board = Board(plan, runtime=runtime, boot_id=1, outbox_rows=10, on_event=on_event)
+    device = await open_device(BATTERY, runtime)
+    return runtime, board, Controller(0, BATTERY, device, board)
