@@ -150,6 +150,7 @@ def _fresh(known: Known, now: Moment) -> bool:
 
 _S = DispatchState
 _R = DispatchReason
+_SILENT = "suspended: the headend is silent"
 
 
 class _Turn:
@@ -265,7 +266,7 @@ class _Turn:
             return
         else:
             # It took it just before it is told its failsafe.
-            report = replace(report, suspended=Suspension.LINK_SILENT)
+            report = replace(report, detail=_SILENT, suspended=Suspension.LINK_SILENT)
         if report != replace(was, ts_us=report.ts_us, revision=report.revision):
             self._report(report)
 
@@ -339,8 +340,11 @@ class _Turn:
             self._returning, self._default_due_s = True, now_s
         was = self._known[force.dispatch_id].report
         if was.state is _S.STARTED:
-            report = replace(was, ts_us=self._now.wall_us, suspended=Suspension.LINK_SILENT)
-            self._report(replace(report, interrupted_us=force.interrupted_us(now_s)))
+            report = replace(was, ts_us=self._now.wall_us, detail=_SILENT)
+            interrupted_us = force.interrupted_us(now_s)
+            self._report(
+                replace(report, suspended=Suspension.LINK_SILENT, interrupted_us=interrupted_us)
+            )
 
     def _steered(self) -> bool:
         return self._force is not None and self._force.phase is not Phase.SUSPENDED

@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from deragent.events import EventKind
 from derproto.base.fleet import Failsafe, FailsafeAction
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
@@ -45,6 +46,11 @@ async def test_an_order_is_suspended_in_silence_and_resumed(
     back = await bench.headend.wait_session(2)
     returned_s = trio.current_time()
     assert told(back) == [(STARTED, SILENT, 0)]
+    assert [d["reason"] for d in bench.details(EventKind.DISPATCH)] == [
+        "",
+        "",
+        "suspended: the headend is silent",
+    ]
     await bench.headend.wait_states(STARTED)
     resumed = back.reports[0][1]
     assert (resumed.suspended, resumed.applied_mw) == (v1.Suspension.UNSPECIFIED, 1.5)
