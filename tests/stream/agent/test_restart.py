@@ -172,6 +172,25 @@ async def test_a_disk_that_is_full_holds_orders_and_no_end(
     assert "timelines are written again" in caplog.text
 
 
+async def test_what_waits_for_the_disk_is_no_secret_at_register(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else the headend would take it for never arrived, and withdraw it without a word.
+    def no_room(_store: TimelineStore, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TimelineStore, "save", no_room)
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=100)
+    await trio.sleep(5)
+    assert session.reports == []
+    bench.network.cut("headend")
+    back = await bench.headend.wait_session(2)
+    assert told(back) == [("d1", RECEIVED, 1)]
+    assert bench.devices[0].told == []
+
+
 @pytest.mark.parametrize("damage", [b"", b"deragent-timelines 99 0\n{}"])
 async def test_a_file_that_cannot_be_read_is_set_aside(
     autojump_clock: MockClock,
