@@ -3,6 +3,7 @@
 from derhead.dispatch.allocation import Allocation, DoesNotFit, LeftOut
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.groups import DispatchGroup, group_state
+from derhead.dispatch.happenings import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.idempotency import (
     ForgetKeys,
     KeyClaim,
@@ -21,7 +22,6 @@ from derhead.dispatch.order import (
     UnknownSite,
     parse_order,
 )
-from derhead.dispatch.plan import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.preflight import Preflight
 from derhead.dispatch.sites import FoundGroup, SiteDesk, SitePreflight
 from derhead.dispatch.verdict import Judged, Reading, Stretch, Verdict, latency, verdict_text

@@ -16,10 +16,7 @@ from uuid import uuid4
 import trio
 
 from derhead.dispatch.book import Book, Changes, SessionLink
-from derhead.dispatch.inbox import BATCH_EVENTS, Inbox, Item, Request
-from derhead.dispatch.lifecycle import Dispatch, Reported
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import (
+from derhead.dispatch.happenings import (
     AgentReport,
     Ask,
     CancelAsked,
@@ -30,15 +27,17 @@ from derhead.dispatch.plan import (
     NotOpen,
     Ordered,
     OrderRecord,
-    Plan,
     SendCancel,
     SendSetpoint,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
     TooManyOpen,
-    make_plan,
 )
+from derhead.dispatch.inbox import BATCH_EVENTS, Inbox, Item, Request
+from derhead.dispatch.lifecycle import Dispatch, Reported
+from derhead.dispatch.order import Order
+from derhead.dispatch.plan import Plan, make_plan
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import trio
 
+from derhead.dispatch.happenings import Ask, Happening
 from derhead.dispatch.lifecycle import Dispatch
-from derhead.dispatch.plan import Ask, Happening
 
 INBOX_EVENTS = 1024
 """Orders and reports that may wait for the desk. When full, whoever has one more waits:

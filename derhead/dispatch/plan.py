@@ -20,8 +20,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from derhead.dispatch.book import Book, Changes, SessionLink, Stray
-from derhead.dispatch.groups import DispatchGroup
-from derhead.dispatch.idempotency import UsedKey
+from derhead.dispatch.happenings import (
+    AgentReport,
+    Ask,
+    CancelAsked,
+    Due,
+    Effect,
+    Happening,
+    HeadendStarted,
+    LookAgain,
+    NotOpen,
+    Ordered,
+    OrderRecord,
+    SendCancel,
+    SendSetpoint,
+    SessionEnded,
+    SessionHasRoom,
+    SessionOpened,
+    TooManyOpen,
+)
 from derhead.dispatch.lifecycle import (
     CancelWanted,
     DeadlinePassed,
@@ -30,7 +47,6 @@ from derhead.dispatch.lifecycle import (
     Forgotten,
     IllegalTransition,
     LinkLost,
-    Reported,
     Sent,
     Superseded,
     created,
@@ -55,125 +71,6 @@ MAX_STRAYS = 1024
 is not noted: its agent says again at its next Register that it holds it."""
 
 _ENDLESS_US = 2**62
-
-
-class NotOpen(Exception):
-    """No dispatch of that id is open: it has ended, or never was."""
-
-
-class TooManyOpen(Exception):
-    """The asset has as many open dispatches as it may: nothing was ordered."""
-
-
-# --- happenings ------------------------------------------------------------------------
-
-
-OrderRecord = DispatchGroup | UsedKey
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ordered:
-    """Someone orders dispatches, all of them or none."""
-
-    orders: tuple[tuple[str, Order], ...]
-    """Each with the id that its dispatch shall have."""
-    records: tuple[OrderRecord, ...] = ()
-    """What is journaled with them, in the same commit."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CancelAsked:
-    """Someone withdraws a dispatch."""
-
-    dispatch_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AgentReport:
-    """What an agent says of a dispatch of an asset."""
-
-    asset_id: str
-    dispatch_id: str
-    reported: Reported
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOpened:
-    """An agent registered, and this is all that it knows of its dispatches."""
-
-    link: SessionLink
-    reports: tuple[AgentReport, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
-    """A session's stream is gone."""
-
-    session_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionHasRoom:
-    """A session takes setpoints and cancels again."""
-
-    link: SessionLink
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A dispatch's deadline has passed."""
-
-    dispatch_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """A window is over that others of the asset waited for."""
-
-    asset_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeadendStarted:
-    """All sessions that there were are gone."""
-
-
-Ask = Ordered | CancelAsked
-Happening = (
-    Ask
-    | AgentReport
-    | SessionOpened
-    | SessionEnded
-    | SessionHasRoom
-    | Due
-    | LookAgain
-    | HeadendStarted
-)
-
-
-# --- the plan --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SendSetpoint:
-    """Hand the dispatch to the session's channel."""
-
-    link: SessionLink
-    dispatch_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendCancel:
-    """Hand the withdrawal to the session's channel."""
-
-    link: SessionLink
-    dispatch_id: str
-    asset_id: str
-    reason: str
-
-
-Effect = SendSetpoint | SendCancel
 
 
 @dataclass(slots=True)

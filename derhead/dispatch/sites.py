@@ -18,10 +18,11 @@ import trio
 from derhead.dispatch.allocation import Allocation, Candidate, DoesNotFit, allocate
 from derhead.dispatch.desk import DispatchDesk
 from derhead.dispatch.groups import DispatchGroup
+from derhead.dispatch.happenings import NotOpen, TooManyOpen
 from derhead.dispatch.idempotency import KeyClaim
 from derhead.dispatch.lifecycle import Dispatch
 from derhead.dispatch.order import Order, SiteOrder
-from derhead.dispatch.plan import PENDING_TTL_US, NotOpen, TooManyOpen
+from derhead.dispatch.plan import PENDING_TTL_US
 from derhead.dispatch.preflight import Preflight, preflight, superseding
 from derhead.dispatch.reallocation import AWAY, LOST, lost_assets, reallocate
 from derhead.errors import JournalError

@@ -17,9 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.dispatch.book import Book
-from derhead.dispatch.lifecycle import Dispatch, Reported, State
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import (
+from derhead.dispatch.happenings import (
     AgentReport,
     CancelAsked,
     Due,
@@ -28,16 +26,15 @@ from derhead.dispatch.plan import (
     LookAgain,
     NotOpen,
     Ordered,
-    Plan,
     SendCancel,
     SendSetpoint,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
-    make_plan,
-    overlap,
-    rank,
 )
+from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.order import Order
+from derhead.dispatch.plan import Plan, make_plan, overlap, rank
 from derhead.dispatch.transitions import AT_AGENT
 from tests.unit.dispatch.fakes import Link
 from tests.unit.dispatch.lives import DAY, T0, S

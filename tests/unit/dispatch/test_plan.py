@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from derhead.dispatch.book import STALE_DEADLINES, Book
-from derhead.dispatch.lifecycle import NO_REPORT_US, Dispatch, Reported, State
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import (
-    MAX_STRAYS,
+from derhead.dispatch.happenings import (
     AgentReport,
     CancelAsked,
     Effect,
@@ -21,8 +18,10 @@ from derhead.dispatch.plan import (
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
-    make_plan,
 )
+from derhead.dispatch.lifecycle import NO_REPORT_US, Dispatch, Reported, State
+from derhead.dispatch.order import Order
+from derhead.dispatch.plan import MAX_STRAYS, make_plan
 from tests.unit.dispatch.fakes import Link
 from tests.unit.dispatch.lives import T0, S
 

@@ -32,6 +32,7 @@ DECISIONS = {
     "derhead.dispatch.allocation",
     "derhead.dispatch.book",
     "derhead.dispatch.groups",
+    "derhead.dispatch.happenings",
     "derhead.dispatch.idempotency",
     "derhead.dispatch.lifecycle",
     "derhead.dispatch.order",
