@@ -132,6 +132,13 @@ class DispatchDesk:
         """An agent says what became of a dispatch. When full: waits."""
         await self._inbox.put(AgentReport(asset_id, dispatch_id, reported))
 
+    def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool:
+        """The same if there is room for it; False if there is not."""
+        if not self._inbox.has_room:
+            return False
+        self._inbox.put_nowait(AgentReport(asset_id, dispatch_id, reported))
+        return True
+
     def get(self, dispatch_id: str) -> Dispatch | None:
         """An open dispatch; ended ones are in the journal."""
         return self._book.open.get(dispatch_id)

@@ -40,7 +40,8 @@ class Inbox:
     """A FIFO where orders and reports wait for room, and sessions' ends never do.
 
     When full: ``put`` waits. ``put_nowait`` does not, and is bounded by what it is used
-    for: one opening, one end and one word of room a session at a time.
+    for: one opening, one end and one word of room a session at a time, and what
+    ``has_room`` has let in.
     """
 
     def __init__(self) -> None:
@@ -48,8 +49,13 @@ class Inbox:
         self._room = trio.lowlevel.ParkingLot()
         self._filled = trio.Event()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether ``put`` would not wait."""
+        return len(self._items) < INBOX_EVENTS
+
     async def put(self, item: Item) -> None:
-        while len(self._items) >= INBOX_EVENTS:
+        while not self.has_room:
             await self._room.park()
         self.put_nowait(item)
         await trio.lowlevel.checkpoint()

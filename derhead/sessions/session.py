@@ -111,6 +111,8 @@ class Reports(Protocol):
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
+    def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool: ...
+
     def session_has_room_nowait(self, link: "Session") -> None: ...
 
 
@@ -481,6 +483,8 @@ class Session:
             log.warning("%s: %s", self.record.agent_id, read if asset else "report on no asset")
             return None
         dispatch_id, reported = read
+        if self._desk.report_nowait(asset.id, dispatch_id, reported):
+            return None
         return partial(self._hold_up, self._desk.report, asset.id, dispatch_id, reported)
 
     def _end_unassigned(self, where: str, index: int) -> None:

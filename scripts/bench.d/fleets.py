@@ -4,6 +4,7 @@ Everything follows from the numbers, so that every process of a run names the sa
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -58,9 +59,13 @@ def agents(count: int, assets_each: int) -> Iterator[tuple[str, tuple[str, ...]]
         yield f"agent-{number:05}", tuple(map(asset_id, range(first, first + assets_each)))
 
 
-def write_agents(path: Path, count: int, assets_each: int) -> Path:
-    """The agents as the load generator reads them, a line each."""
-    path.write_text(
-        "".join(f"{name} {' '.join(ids)}\n" for name, ids in agents(count, assets_each))
-    )
+def agent_number(agent_id: str) -> int:
+    """The number of an agent of ``agents``."""
+    return int(agent_id.removeprefix("agent-"))
+
+
+def write_agents(path: Path, count: int, assets_each: int, first: int = 0) -> Path:
+    """The agents from ``first`` on as the load generator reads them, a line each."""
+    chosen = islice(agents(first + count, assets_each), first, None)
+    path.write_text("".join(f"{name} {' '.join(ids)}\n" for name, ids in chosen))
     return path

@@ -33,6 +33,8 @@ class Window:
     """As the server counts them, or if it does not tell, as it acknowledged them."""
     setpoints_us: list[int]
     """Times of setpoints, if the server tells."""
+    ways_us: list[int]
+    """How long messages were on their way to the latest table, if the server tells."""
     server_cpu_s: float
     generator_busy: float
     """Share of its core that the generator used."""
@@ -99,10 +101,25 @@ class Agents:
             acked_rows=acked_rows,
             taken_rows=after["rows"] - before["rows"] if server.tells else acked_rows,
             setpoints_us=after.get("setpoints_us", []),
+            ways_us=after.get("ways_us", []),
             server_cpu_s=server_cpu_s,
             generator_busy=generator_cpu_s / counted_s,
             others_busy=(all_busy_s - server_cpu_s - generator_cpu_s) / counted_s,
         )
+
+    def flood(self, rows: int, seconds: float) -> None:
+        """Sends as many messages as the server takes, while others do something else."""
+        self._child.say(f"go 0 {rows} 0 {seconds:g}")
+
+    def end_flood(self, seconds: float) -> float:
+        """Waits for the end of ``flood``; messages sent a second. Raises: Failed."""
+        began = self._child.hear(self._budget.timeout_s(ANSWER_S))
+        ended = self._child.hear(self._budget.timeout_s(seconds + ANSWER_S))
+        lost = ended["closed"] + ended["resets"] + ended["goodbyes"]
+        if lost:
+            raise Failed(f"{lost:,} of the sessions that flood were ended")
+        messages: float = ended["messages"] - began["messages"]
+        return messages / (ended["at_s"] - began["at_s"])
 
     def close(self) -> None:
         """All connections at once."""

@@ -15,6 +15,7 @@ from typing import NoReturn
 import codec_subject
 import connect
 import dispatch
+import fairness
 import ingest
 import link
 import rest
@@ -38,6 +39,7 @@ class Subject:
 
 SUBJECTS = {
     "link": Subject("CPU a message, setpoints under load", link.run, link.MEASURES),
+    "fairness": Subject("950 sessions beside 50 that flood", fairness.run, fairness.MEASURES),
     "codec": Subject("encoding and decoding", codec_subject.run, codec_subject.MEASURES),
     "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),

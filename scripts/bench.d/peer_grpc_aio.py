@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import grpc
 from bare_sqlite import BareTable, Row
+from fleets import agent_number
 
 from derhead.history.journal import BATCH_ROWS, GROUP_MS
 
@@ -97,6 +98,7 @@ class Headend:
         self._ordered_at: dict[str, float] = {}
         self._setpoints_us: list[int] = []
         self.rate = 0.0
+        self.ordered_agents = sys.maxsize
         self.acks = False
 
     def stats(self) -> dict[str, Any]:
@@ -183,7 +185,11 @@ class Headend:
         """Setpoints at a steady rate, agent by agent."""
         while True:
             if self.rate and not self._turn:
-                self._turn.extend(self._sessions)
+                self._turn.extend(
+                    agent_id
+                    for agent_id in self._sessions
+                    if agent_number(agent_id) < self.ordered_agents
+                )
             if not self.rate or not self._turn:
                 await asyncio.sleep(0.01)
                 continue
@@ -224,6 +230,7 @@ async def serve(pb: Any, table: BareTable | None) -> None:
         command, *arguments = line.decode().split()
         if command == "orders":
             headend.rate = float(arguments[0])
+            headend.ordered_agents = int(arguments[1]) if arguments[1:] else sys.maxsize
         elif command == "acks":
             headend.acks = arguments[0] == "on"
         elif command == "stats":

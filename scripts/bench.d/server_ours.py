@@ -5,9 +5,12 @@ everything goes through the real journal first, and is acknowledged when it is t
 
 Prints ``{"port": P}`` when it listens, and obeys lines on standard input, whose end ends it:
 
-    stats     prints a line: sessions, rows taken, and setpoints' times, from the order to the
-              report that the device started, since last asked
+    stats     prints a line: sessions, rows taken, and since last asked setpoints' times, from
+              the order to the report that the device started, and messages' times, from the
+              agent to the latest table
     orders R  from now on dispatches R times a second, asset by asset
+    orders R N  the same to the first N agents, of one asset each; and times how long their
+              messages were on their way
     acks A    on: from now on acknowledges telemetry at once, although no journal has it;
               off, as at the start: does not
 """
@@ -17,20 +20,21 @@ import gc
 import json
 import os
 import sys
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence, Sized
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import trio
-from fleets import make_fleet
+from fleets import agent_number, make_fleet
 
 from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import Dispatch, DispatchDesk, Order, State
 from derhead.history import Journal, open_journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
-from derhead.telemetry import LatestTable
+from derhead.telemetry import LatestTable, SampleBlock
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import real_runtime
 from derproto.service import SESSION, ColumnCodec
@@ -72,15 +76,24 @@ class NullJournal:
         self._stopwatch = stopwatch
         self.acks = False
         self.rows = 0
+        self.timed_agents = 0
+        self.ways_us: deque[int] = deque(maxlen=MAX_TIMES)
 
-    def append_telemetry_nowait(self, samples: Sized, on_durable: Callable[[], None]) -> bool:
+    def append_telemetry_nowait(self, samples: SampleBlock, on_durable: Callable[[], None]) -> bool:
         self.rows += len(samples)
+        if self.timed_agents and agent_number(samples.agent_id) < self.timed_agents:
+            self.ways_us.append(time.time_ns() // 1000 - samples.columns.ts_us[-1])
         if self.acks:
             on_durable()
         return True
 
-    async def append_telemetry(self, samples: Sized, on_durable: Callable[[], None]) -> None:
+    async def append_telemetry(self, samples: SampleBlock, on_durable: Callable[[], None]) -> None:
         self.append_telemetry_nowait(samples, on_durable)
+
+    def take_ways_us(self) -> list[int]:
+        """How long messages of the timed agents were on their way, since last asked."""
+        ways_us, self.ways_us = list(self.ways_us), deque(maxlen=MAX_TIMES)
+        return ways_us
 
     def note(self, record: SessionRecord | HeartbeatRecord) -> None:
         pass
@@ -135,6 +148,7 @@ class Orders:
         self._stopwatch = stopwatch
         self._next = 0
         self.rate = 0.0
+        self.agents: int | None = None
 
     async def keep_ordering(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -143,7 +157,7 @@ class Orders:
                     await trio.sleep(0.01)
                     continue
                 nursery.start_soon(self._order, self._asset_ids[self._next])
-                self._next = (self._next + 1) % len(self._asset_ids)
+                self._next = (self._next + 1) % (self.agents or len(self._asset_ids))
                 await trio.sleep(1 / self.rate)
 
     async def _order(self, asset_id: str) -> None:
@@ -174,6 +188,9 @@ async def serve(
             command, *arguments = line.split()
             if command == "orders":
                 orders.rate = float(arguments[0])
+                orders.agents = int(arguments[1]) if arguments[1:] else None
+                if isinstance(store, NullJournal):
+                    store.timed_agents = orders.agents or 0
             elif command == "acks" and isinstance(store, NullJournal):
                 store.acks = arguments[0] == "on"
             elif command == "stats":
@@ -182,6 +199,7 @@ async def serve(
                     "sessions": sessions.statistics().open,
                     "rows": store.rows,
                     "setpoints_us": list(times_us),
+                    "ways_us": store.take_ways_us() if isinstance(store, NullJournal) else [],
                 }
                 print(json.dumps(stats), flush=True)
         nursery.cancel_scope.cancel()

@@ -32,9 +32,12 @@ class Server:
     tells: bool = False
     """Whether it obeys commands: a server of the link alone."""
 
-    def order(self, rate: float) -> None:
-        """Dispatches from now on, so many times a second. Only if it ``tells``."""
-        self.child.say(f"orders {rate:g}")
+    def order(self, rate: float, agents: int | None = None) -> None:
+        """Dispatches from now on, so many times a second, to all or to the first ``agents``.
+
+        Only if it ``tells``.
+        """
+        self.child.say(f"orders {rate:g}" if agents is None else f"orders {rate:g} {agents}")
 
     def acknowledge(self) -> None:
         """Acknowledges telemetry at once from now on. Only if it ``tells``."""

@@ -23,16 +23,27 @@ one that floods waits for the handler's task, and its sender for the window."""
 
 
 class Turn:
-    """How many messages may still be delivered of what a connection's last read brought."""
+    """How many messages may still be delivered of what a connection's last read brought.
 
-    __slots__ = ("left",)
+    ``further`` is shared by all connections: those with more than that queue for it, and one
+    of them goes on in each turn of the loop. Fifty that flood would else fill each turn.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_further", "left")
+
+    def __init__(self, further: trio.Lock) -> None:
+        self._further = further
         self.left = MESSAGES_PER_TURN
 
     def begin(self) -> None:
         """Another read."""
         self.left = MESSAGES_PER_TURN
+
+    async def begin_further(self) -> None:
+        """Another turn without a read, when it is this connection's. A checkpoint."""
+        async with self._further:
+            # Whoever is next is woken now, and runs when others had their turn.
+            self.left = MESSAGES_PER_TURN
 
 
 Deferred = Callable[[], Awaitable[None]]
@@ -154,8 +165,7 @@ class Inbound:
                     raise self._fault
                 if self._deliver_turn(on_message):
                     # Others first: this connection has had its turn.
-                    await trio.lowlevel.checkpoint()
-                    self._turn.begin()
+                    await self._turn.begin_further()
                     continue
                 if self._eof:
                     if self._bytes:

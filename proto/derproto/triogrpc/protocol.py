@@ -56,7 +56,7 @@ class Connection(grpclib.protocol.Connection):
         self.peer = peer
         self.shared = shared
         self.client_side = http2.config.client_side
-        self.turn = Turn()
+        self.turn = Turn(shared.further_turns)
         self.lost: ConnectionLost | None = None
         self.write_ready = Flag(True)
         self.stream_close_waiter = Flag()

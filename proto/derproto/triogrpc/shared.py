@@ -63,6 +63,7 @@ class Shared:
     def __init__(self, *, keepalive_time_s: float, reads: bool) -> None:
         self._keepalive_time_s = keepalive_time_s
         self.writer = SharedWriter()
+        self.further_turns = trio.Lock()
         self.reader = SharedReader() if reads and hasattr(select, "epoll") else None
         self._attended: dict[Attended, Look] = {}
 

@@ -46,7 +46,9 @@ class SharedWriter:
             due, self._due = self._due, []
             for transport in due:
                 transport.send_nowait()
-            await trio.lowlevel.checkpoint()
+            if self._filled.is_set():
+                # The wait would not let others run.
+                await trio.lowlevel.checkpoint()
 
 
 class Transport:

@@ -50,6 +50,7 @@ type headend struct {
 	rows       int
 	orders     int
 	rate       float64
+	below      string // only agents before this one are ordered; empty: all
 	acks       bool
 }
 
@@ -143,7 +144,9 @@ func (h *headend) next() (*session, string) {
 	defer h.mu.Unlock()
 	if len(h.order) == 0 {
 		for agent := range h.sessions {
-			h.order = append(h.order, agent)
+			if h.below == "" || agent < h.below {
+				h.order = append(h.order, agent)
+			}
 		}
 	}
 	if len(h.order) == 0 {
@@ -209,13 +212,21 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if len(words) == 2 && words[0] == "orders" {
+		if len(words) > 1 && words[0] == "orders" {
 			rate, err := strconv.ParseFloat(words[1], 64)
 			if err != nil {
 				log.Fatal(err)
 			}
+			below := ""
+			if len(words) == 3 {
+				agents, err := strconv.Atoi(words[2])
+				if err != nil {
+					log.Fatal(err)
+				}
+				below = fmt.Sprintf("agent-%05d", agents)
+			}
 			h.mu.Lock()
-			h.rate = rate
+			h.rate, h.below = rate, below
 			h.mu.Unlock()
 		} else if len(words) == 2 && words[0] == "acks" {
 			h.mu.Lock()

@@ -711,3 +711,55 @@ async def test_a_busy_handler_lets_others_run() -> None:
                 assert len([message async for message in stream]) == 2000
             nursery.cancel_scope.cancel()
     assert turns > 60
+
+
+async def test_a_message_is_sent_at_once_or_not_at_all() -> None:
+    said: list[bool] = []
+    filled = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        # The first message brings the headers, which only a task may send.
+        said.append(stream.send_message_nowait(b"too early"))
+        await stream.send_message(b"first")
+        said.append(stream.send_message_nowait(b"second"))
+        while stream.send_message_nowait(bytes(10_000)):
+            said.append(True)
+        filled.set()
+        await stream.recv_message()
+        await stream.send_message(b"last")
+        said.append(stream.send_message_nowait(b"after it"))
+
+    async with serving({BOTH: handler}) as pair, pair.channel() as channel:
+        async with channel.request(BOTH) as call:
+            await call.send_request()
+            assert await call.recv_message() == b"first"
+            assert await call.recv_message() == b"second"
+            await filled.wait()
+            await call.send_message(b"go on")
+            await call.end()
+            rest = [message async for message in call]
+    assert said[:2] == [False, True]
+    # As many as the window took, whole.
+    assert rest == [bytes(10_000)] * (len(said) - 3) + [b"last", b"after it"]
+    assert len(said) > 10
+
+
+async def test_sending_at_once_on_a_call_that_is_over_says_so() -> None:
+    outcome: list[str] = []
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.send_message(b"first")
+        try:
+            await stream.recv_message()
+        finally:
+            try:
+                stream.send_message_nowait(b"too late")
+            except StreamTerminatedError:
+                outcome.append("terminated")
+
+    async with serving({BOTH: handler}) as pair, pair.channel() as channel:
+        async with channel.request(BOTH) as call:
+            await call.send_request()
+            assert await call.recv_message() == b"first"
+            await call.cancel()
+    assert outcome == ["terminated"]

@@ -49,7 +49,7 @@ def test_all_come_in_order_however_they_are_cut(
         return None
 
     async def main() -> None:
-        turn = Turn()
+        turn = Turn(trio.Lock())
         inbound = Inbound(
             ack, turn, max_message_bytes=1000, window_bytes=65535, malformed=Status.INTERNAL
         )

@@ -23,7 +23,7 @@ class Window:
         self.acked = 0
         self.inbound = Inbound(
             self._ack,
-            Turn(),
+            Turn(trio.Lock()),
             window_bytes=65535,
             max_message_bytes=max_message_bytes,
             malformed=Status.INVALID_ARGUMENT,
