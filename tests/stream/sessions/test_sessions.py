@@ -674,17 +674,27 @@ async def test_an_agent_that_leaves_is_remembered(bench: Bench) -> None:
     assert not bench.sessions.knows_agent("y")
 
 
+@pytest.mark.parametrize("desk_has_room", [True, False])
 async def test_a_crashing_desk_report_ends_that_session_only(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    desk_has_room: bool,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def crash(*_args: object) -> None:
         raise RuntimeError("a fault of our own")
+
+    def report_nowait(*_args: object) -> bool:
+        if desk_has_room:
+            raise RuntimeError("a fault of our own")
+        return False
 
     async with bench.agent("x", A1) as one, bench.agent("y", A2) as two:
         for stream in (one, two):
             await receive(stream, "welcome")
         with monkeypatch.context() as patched:
             patched.setattr(bench.desk, "report", crash)
+            patched.setattr(bench.desk, "report_nowait", report_nowait)
             await one.send_message(
                 AgentMessage(
                     dispatch_report=DispatchReport(

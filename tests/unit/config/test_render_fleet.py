@@ -98,7 +98,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
         kind = draw(st.sampled_from(AssetKind))
         rated_mw = draw(st.floats(1e-9, 1e5))
         low, high = sorted(draw(st.tuples(st.floats(-1, 1), st.floats(-1, 1))))
-        limits = Limits(low * rated_mw, high * rated_mw)
+        # No -0.0, which no float range may end with.
+        limits = Limits(low * rated_mw + 0.0, high * rated_mw + 0.0)
         assets[asset_id] = Asset(
             id=asset_id,
             name=name,
