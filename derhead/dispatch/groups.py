@@ -6,6 +6,7 @@ may have had several, when what others could not do was given to it; the one tha
 its newest that is open, else its newest.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def group_state(group: DispatchGroup, parts: Sequence[Dispatch]) -> GroupState:
     last_us = max(starts.values(), default=None)
     began_us = max(group.created_us, group.start_us)
     started_in_us = None if last_us is None else max(0, last_us - began_us)
-    allocated_mw = sum(part.mw for part in counting if holds(part))
+    allocated_mw = math.fsum(part.mw for part in counting if holds(part))
     shortfall_mw = 0.0 if group.cancelling is not None else _missing(group.mw, allocated_mw)
     return GroupState(
         state=_state(counts),

@@ -312,6 +312,9 @@ class SiteDesk:
 def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:
     start_us = now_us if order.start_us is None else order.start_us
     ttl_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
+    expires_us = max(now_us, start_us) + ttl_us
+    if order.duration_us is not None:
+        expires_us = min(expires_us, start_us + order.duration_us)
     return DispatchGroup(
         id=str(uuid4()),
         site_id=order.site_id,
@@ -321,7 +324,7 @@ def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:
         duration_us=order.duration_us,
         priority=order.priority,
         ramp_mw_per_s=order.ramp_mw_per_s,
-        expires_us=max(now_us, start_us) + ttl_us,
+        expires_us=expires_us,
         left_out=split.left_out,
     )
 
