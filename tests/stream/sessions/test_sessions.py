@@ -51,6 +51,8 @@ T0 = 1_800_000_000_000_000
 SITE = "00000000-0000-4000-8000-00000000000a"
 A1 = "00000000-0000-4000-8000-000000000001"
 A2 = "00000000-0000-4000-8000-000000000002"
+OWNED = "00000000-0000-4000-8000-000000000003"
+"""An asset that only the agent ``owner`` may claim."""
 UNKNOWN = "00000000-0000-4000-8000-0000000000ff"
 
 FLEET = Fleet(
@@ -63,8 +65,9 @@ FLEET = Fleet(
             kind=AssetKind.BATTERY,
             rated_mw=2.0,
             limits=Limits(-2.0, 2.0),
+            agent="owner" if asset_id == OWNED else None,
         )
-        for asset_id in (A1, A2)
+        for asset_id in (A1, A2, OWNED)
     },
 )
 
@@ -570,6 +573,21 @@ async def test_what_the_headend_does_not_lead_is_withdrawn_also_of_a_refused_ass
             (1, 0),
             (2, 1),
         ]
+
+
+async def test_a_dispatch_to_an_asset_that_its_agent_was_refused_waits_for_one_that_is_granted_it(
+    bench: Bench,
+) -> None:
+    async with bench.agent("other", OWNED, A1) as other, bench.agent("owner", A1) as owner:
+        assert (await receive(other, "welcome")).assets[0].result is GrantResult.NOT_AUTHORIZED
+        assert (await receive(owner, "welcome")).assets[0].result is GrantResult.ASSET_HELD
+        dispatch = await bench.desk.order(Order(OWNED, 1.0))
+        assert dispatch.state is State.PENDING
+        await bench.desk.order(Order(A1, 0.5))
+        assert (await receive(other, "setpoint")).mw == 0.5
+    async with bench.agent("owner", OWNED) as owner:
+        await receive(owner, "welcome")
+        assert (await receive(owner, "setpoint")).dispatch_id == dispatch.id
 
 
 async def test_more_dispatches_than_a_session_has_room_for_are_all_sent(
