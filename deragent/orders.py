@@ -44,6 +44,10 @@ class Order:
     ramp_mw_per_s: float | None = None
     ordered_us: int = 0
     """When the headend took the order, by its clock; 0 = not known."""
+    from_us: int = 0
+    """The window's start by the headend's clock; 0 = not known."""
+    until_us: int | None = None
+    """Its end by that clock; None: until replaced."""
 
     def moved(self, seconds: float) -> "Order":
         """The same with its window so much later."""
@@ -57,8 +61,22 @@ class Order:
         return 0 < newcomer.ordered_us < self.ordered_us
 
     def overlaps(self, other: "Order") -> bool:
-        """Whether some time belongs to both windows."""
+        """Whether some time belongs to both windows.
+
+        By the headend's clock, if it is known of both: by ours, windows that only meet may
+        overlap by what their messages were on their way.
+        """
+        if self.from_us and other.from_us:
+            return before(self.from_us, other.until_us) and before(other.from_us, self.until_us)
         return before(self.start_s, other.end_s) and before(other.start_s, self.end_s)
+
+    def making_way(self, other: "Order") -> "Order":
+        """The order, ended where ``other`` begins if that is later by the headend's clock:
+        of windows that meet, the one ends before the other begins."""
+        later = 0 < self.from_us < other.from_us
+        if later and self.end_s is not None and self.end_s > other.start_s:
+            return replace(self, end_s=other.start_s)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,8 @@ def _write_order(order: Order, now_s: float) -> list[Any]:
         end_us,
         order.ramp_mw_per_s,
         order.ordered_us,
+        order.from_us,
+        order.until_us,
     ]
 
 
@@ -292,10 +294,10 @@ def _read_force(said: Any, known: Mapping[str, Known], then_s: float) -> InForce
 
 
 def _read_order(said: Any, then_s: float) -> Order:
-    dispatch_id, mw, priority, start_us, end_us, ramp_mw_per_s, ordered_us = said
+    dispatch_id, mw, priority, start_us, end_us, *rest = said
     end_s = None if end_us is None else then_s + end_us / 1e6
     start_s = then_s + start_us / 1e6
-    return Order(dispatch_id, mw, priority, start_s, end_s, ramp_mw_per_s, ordered_us)
+    return Order(dispatch_id, mw, priority, start_s, end_s, *rest)
 
 
 def _read_known(said: Any, then_s: float) -> Known:

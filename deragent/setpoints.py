@@ -206,6 +206,9 @@ class _Turn:
         else:
             for rival in rivals:
                 self._supersede(rival.dispatch_id, order.dispatch_id)
+            for held in self._held.values():
+                order = order.making_way(held)
+            self._held = {key: held.making_way(order) for key, held in self._held.items()}
             self._held[order.dispatch_id] = order
             self._report(Report(order.dispatch_id, _S.RECEIVED, self._now.wall_us))
 

@@ -83,6 +83,8 @@ def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> Order:
         # A rate that is not above 0 is none.
         ramp_mw_per_s=ramp if ramp is not None and ramp > 0 else None,
         ordered_us=setpoint.ordered_us,
+        from_us=setpoint.start_us,
+        until_us=None if remaining_us is None else setpoint.end_us,
     )
 
 

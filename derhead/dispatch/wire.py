@@ -74,6 +74,8 @@ def write_setpoint(
         sent_at_session_us=session_us,
         ramp_mw_per_s=dispatch.ramp_mw_per_s,
         ordered_us=dispatch.created_us,
+        start_us=dispatch.start_us,
+        end_us=end_us or 0,
     )
 
 

@@ -23,7 +23,7 @@ from deragent.orders import (
 )
 from deragent.setpoints import last_reports, next_deadline, step
 from derproto.der.v1 import DispatchReason, DispatchState
-from tests.unit.agent.timelines import IDLE, arrive, moment, words
+from tests.unit.agent.timelines import IDLE, arrive, moment, order, words
 
 
 def play(*moves: tuple[float, Event]) -> list[list[str]]:
@@ -344,3 +344,31 @@ def test_the_default_is_owed_until_it_is_taken() -> None:
     assert not timeline.returning
     assert next_deadline(timeline, math.inf) is None
     assert replace(timeline, known={}) == replace(IDLE, known={})
+
+
+def test_windows_that_meet_by_the_headends_clock_do_not_overlap() -> None:
+    """Their messages' ways differed: by the agent's clock the first ends 0.2 s too late."""
+    first = replace(order("a", 1.0, 10.2, 20.2), from_us=10, until_us=20)
+    second = replace(order("b", 0.5, 20.0, 30.0), from_us=20, until_us=30)
+    for one, other in ((first, second), (second, first)):
+        told = play(
+            (0, SetpointArrived(one)),
+            (0, SetpointArrived(other)),
+            (10.2, TimePassed()),
+            (10.2, Applied("a", 1.0)),
+            (20.0, TimePassed()),
+        )
+        assert told == [
+            [f"{one.dispatch_id} received"],
+            [f"{other.dispatch_id} received"],
+            ["tell a 1"],
+            ["a started"],
+            ["a completed", "tell b 0.5"],
+        ]
+
+
+def test_windows_that_overlap_by_the_headends_clock_do_although_they_seem_to_meet() -> None:
+    first = replace(order("a", 1.0, 10.0, 20.0), from_us=10, until_us=20)
+    second = replace(order("b", 0.5, 20.0, 29.0), from_us=19, until_us=28)
+    told = play((0, SetpointArrived(first)), (0, SetpointArrived(second)))
+    assert told == [["a received"], ["a superseded", "b received"]]

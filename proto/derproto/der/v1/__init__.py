@@ -1057,6 +1057,19 @@ class Setpoint(betterproto2.Message):
     the agent compares it only with that of other setpoints. 0 = not said.
     """
 
+    start_us: "int" = betterproto2.field(10, betterproto2.TYPE_SFIXED64)
+    """
+    The window's start by the headend's clock, microseconds since the epoch; 0 = not known.
+    Only compared with start_us and end_us of others, never with the agent's clock: by it
+    windows overlap or not, however long their messages were on their way.
+    """
+
+    end_us: "int" = betterproto2.field(11, betterproto2.TYPE_SFIXED64)
+    """
+    The window's end by the headend's clock, microseconds since the epoch; 0 if remaining_us
+    or start_us is absent.
+    """
+
 
 default_message_pool.register_message("der.v1", "Setpoint", Setpoint)
 
