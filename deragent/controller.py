@@ -62,6 +62,8 @@ class Controller:
         self._kept = self.snapshot()
         self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
         self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
+        self._leave_s: float | None = None
+        """When the window ends of the last order that the device was told."""
         self._changed = Signal()
         self._newly_kept = trio.Event()
 
@@ -123,6 +125,10 @@ class Controller:
         """Takes over what an earlier life of the agent left, before ``control`` runs."""
         self.timeline = timeline
         self._kept = self.snapshot()
+        force = timeline.in_force
+        for order in timeline.held:
+            if force is not None and force.told and order.dispatch_id == force.dispatch_id:
+                self._leave_s = order.end_s
 
     def begin_at_default(self) -> None:
         """Whatever the device was told before, it is first told its default."""
@@ -143,8 +149,12 @@ class Controller:
                 command = self._take_command()
                 if command is None:
                     due = setpoints.next_deadline(self.timeline, self._board.now().heard_s)
-                    with trio.move_on_at(math.inf if due is None else due):
+                    with trio.move_on_at(
+                        min(math.inf if due is None else due, self._overstays_s())
+                    ):
                         await self._changed.wait()
+                    if self._overstays_s() <= trio.current_time():
+                        await self._leave_last_order()
                     self._step(orders.TimePassed())
                 else:
                     await self._tell(command)
@@ -166,11 +176,22 @@ class Controller:
         self._to_tell = None
         return command
 
+    def _overstays_s(self) -> float:
+        """When the device has to leave the last order, while the next one waits for the disk."""
+        waits = self._to_tell is not None and isinstance(self._to_tell[1], Apply)
+        return math.inf if self._leave_s is None or not waits else self._leave_s
+
+    async def _leave_last_order(self) -> None:
+        """The timeline need not know: it has the device told the next order, or its default."""
+        if not await self._return_to_default(self.timeline.default_mw):
+            self._leave_s = trio.current_time() + setpoints.DEFAULT_RETRY_S
+
     async def _tell(self, command: Apply | ReturnToDefault) -> None:
         if isinstance(command, ReturnToDefault):
             taken = await self._return_to_default(command.mw)
             self._step(orders.DefaultTaken() if taken else orders.DefaultFailed())
             return
+        self._leave_s = command.end_s
         deadline_s = trio.current_time() + TELL_TIMEOUT_S
         if command.end_s is not None:
             deadline_s = min(deadline_s, command.end_s)
@@ -196,4 +217,5 @@ class Controller:
             default = "own control" if mw is None else f"{mw:g} MW"
             log.error("%s did not take its default, %s: %s", self._name, default, detail)
             return False
+        self._leave_s = None
         return True

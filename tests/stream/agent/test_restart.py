@@ -191,6 +191,27 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
     assert bench.devices[0].told == []
 
 
+async def test_a_full_disk_does_not_keep_a_device_beyond_its_last_window(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_store: TimelineStore, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=100)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    with monkeypatch.context() as full:
+        full.setattr(TimelineStore, "save", no_room)
+        await trio.sleep(10)
+        # It takes the place of d1 and cannot be told: its device stays with d1, to d1's end.
+        await session.order("d2", 0.5, seconds=1000)
+        await trio.sleep(200)
+        assert bench.devices[0].told == [(0, 1.5), (100, 0.0)]
+    await trio.sleep(5)
+    assert [mw for _, mw in bench.devices[0].told] == [1.5, 0.0, 0.5]
+
+
 @pytest.mark.parametrize("damage", [b"", b"deragent-timelines 99 0\n{}"])
 async def test_a_file_that_cannot_be_read_is_set_aside(
     autojump_clock: MockClock,
