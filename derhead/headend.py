@@ -55,7 +55,7 @@ class Headend:
             runtime,
             telemetry_period_s=limits.telemetry_period_s,
         )
-        self.keys = KeyKeeper(journal, runtime)
+        self.keys = KeyKeeper(journal, self.desk.settle, runtime)
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
         self.sites = SiteDesk(
             self.desk,

@@ -106,6 +106,13 @@ class DispatchDesk:
         records, in one commit, or none."""
         return await self._ask(Ordered(tuple(orders), records))
 
+    async def settle(self) -> None:
+        """Returns once all that was ordered before is journaled, or refused.
+
+        Also what was ordered by a caller who has hung up since. Raises: JournalError.
+        """
+        await self._ask(Ordered(()))
+
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         """Withdraws a dispatch, and returns it as it then is: cancelled, or ``cancelling``
         until its agent has said what became of it.

@@ -5,7 +5,7 @@ and how many there are.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -52,8 +52,11 @@ class KeyKeeper:
     Resource handling: ``run`` is its one task; ``claim`` and ``find`` need none.
     """
 
-    def __init__(self, store: KeyStore, runtime: Runtime) -> None:
+    def __init__(
+        self, store: KeyStore, settle: Callable[[], Awaitable[None]], runtime: Runtime
+    ) -> None:
         self._store = store
+        self._settle = settle
         self._wall_us = runtime.wall_us
         self._in_flight: set[str] = set()
         self._count = 0
@@ -73,8 +76,12 @@ class KeyKeeper:
     async def find(self, key: str) -> UsedKey | None:
         """What the key led to within the last day; None = it is new.
 
+        Call it under ``claim``. An earlier order of the key whose caller hung up may be on its
+        way to the disk: once the desk has settled, the journal tells.
+
         Raises: TooManyKeys if it is new and cannot be remembered; JournalError.
         """
+        await self._settle()
         used = await self._store.used_key(key)
         if used is not None and used.created_us > self._wall_us() - KEPT_US:
             return used

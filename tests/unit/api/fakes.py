@@ -247,7 +247,8 @@ class FakeView:
         self.history = FakeHistory()
         self.orders: list[Order | SiteOrder] = []
         self.stored_keys = FakeKeys()
-        self.keys = KeyKeeper(self.stored_keys, replace(real_runtime(), wall_us=self.wall_us))
+        runtime = replace(real_runtime(), wall_us=self.wall_us)
+        self.keys = KeyKeeper(self.stored_keys, trio.lowlevel.checkpoint, runtime)
         self.slow_s = 0.0
         """How long the desk takes for an order."""
         self.verdicts_asked: list[str] = []

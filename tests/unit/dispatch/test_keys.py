@@ -6,10 +6,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from derhead.dispatch import Dispatch, DispatchDesk, DispatchGroup, Order
 from derhead.dispatch.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.dispatch.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
+from tests.unit.dispatch import fakes
 
 T0 = 1_800_000_000_000_000
 
@@ -43,7 +45,7 @@ class Store:
 
 @pytest.fixture
 async def keeper(store: Store) -> KeyKeeper:
-    return KeyKeeper(store, virtual_runtime(T0))
+    return KeyKeeper(store, trio.lowlevel.checkpoint, virtual_runtime(T0))
 
 
 @pytest.fixture
@@ -70,6 +72,40 @@ async def test_two_orders_of_one_key_are_kept_apart(keeper: KeyKeeper) -> None:
             pass
     with keeper.claim("k"):
         pass
+
+
+class Journal(fakes.Store):
+    """The desk's store, that is also asked for keys."""
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        await trio.lowlevel.checkpoint()
+        kept = [each for each in self.others if isinstance(each, UsedKey) and each.key == key]
+        return kept[-1] if kept else None
+
+    async def count_keys(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(self.others)
+
+    async def write(self, *records: Dispatch | DispatchGroup | UsedKey | ForgetKeys) -> None:
+        await super().write(*(each for each in records if not isinstance(each, ForgetKeys)))
+
+
+async def test_an_order_whose_caller_hung_up_is_found_once_it_is_written(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    journal, runtime = Journal(), virtual_runtime(T0)
+    desk = DispatchDesk(journal, runtime)
+    await nursery.start(desk.run)
+    keeper = KeyKeeper(journal, desk.settle, runtime)
+    journal.busy_s = 2.0
+    used = UsedKey("k", "f", "dispatch", "d", T0)
+    with trio.move_on_after(1), keeper.claim("k"):
+        assert await keeper.find("k") is None
+        await desk.order_all([("d", Order("a", 1.0))], used)
+    assert journal.others == []
+    with keeper.claim("k"):
+        assert await keeper.find("k") == used
+    assert list(journal.kept) == ["d"]
 
 
 async def test_the_old_are_forgotten(
