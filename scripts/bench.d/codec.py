@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fleets import asset_id, make_fleet
 from google.protobuf import (  # type: ignore[import-untyped]
     descriptor_pb2,
     descriptor_pool,
@@ -25,6 +26,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
 )
 from grpc_tools import protoc
 
+from derhead.telemetry import LatestTable, Rows, offer_block, read_rows
 from derproto.codec import TelemetryColumns, decode_agent, decoder, encode_agent, encoder
 from derproto.der.v1 import AgentMessage, Telemetry
 
@@ -61,7 +63,49 @@ def main(quick: bool) -> dict[str, Any]:
                 f"{verb} telemetry of all columns, µs a sample, {rows} a message",
                 {name: us / rows for name, us in figures.items()},
             )
+    figures = measure(storing(50, peer), rounds, seconds)
+    found["codec_store_us_per_sample_50_a_message"] = shape(
+        "decode telemetry and put it into the latest table, µs a sample, 50 a message",
+        {name: us / 50 for name, us in figures.items()},
+    )
     return found
+
+
+def storing(rows: int, peer: Any) -> Contestants:
+    """What a saturated headend does with a message, less the link.
+
+    The peers have a dict in the place of the table, of what they decoded, as in ``link``.
+    """
+    data = encode_agent(AgentMessage(telemetry=telemetry(rows)))
+    ids = [asset_id(number) for number in range(rows)]
+    fleet, table = make_fleet(rows), LatestTable()
+    granted = dict(enumerate(fleet.assets.values()))
+    slots = {index: table.slot(asset.id) for index, asset in granted.items()}
+    seen: dict[str, tuple[Any, ...]] = {}
+
+    def store_ours() -> None:
+        columns = decode_agent(data)
+        assert isinstance(columns, TelemetryColumns)
+        taken = read_rows(
+            columns,
+            agent_id="agent",
+            granted=granted,
+            claimed=rows,
+            max_rows=5000,
+            received_us=FIRST_TS_US,
+        )
+        assert isinstance(taken, Rows)
+        offer_block(slots, taken.samples)
+
+    def store(read: Any) -> None:
+        for row in zip(*(getattr(read, name) for name in COLUMNS), strict=True):
+            seen[ids[row[0]]] = row
+
+    return {
+        "ours": store_ours,
+        "betterproto2": lambda: store(AgentMessage.parse(data).telemetry),
+        "google.protobuf": lambda: store(peer.FromString(data).telemetry),
+    }
 
 
 def decoding(rows: int, peer: Any) -> Contestants:

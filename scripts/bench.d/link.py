@@ -119,12 +119,12 @@ def _paced(load: Load, name: str, start: Start) -> Contestant:
     def measure(sheet: Sheet) -> None:
         with load.connected(start, load.many) as (server, agents):
             go = partial(agents.go, server, rate=RATE, rows=1, seconds=load.seconds)
-            _put_cost(sheet, COST.key, go(warmup_s=load.warmup_s))
+            put_cost(sheet, COST.key, go(warmup_s=load.warmup_s))
             server.order(ORDERS_A_SECOND)
             _put_times(sheet, go(warmup_s=AGAIN_S))
             server.order(0)
             server.acknowledge()
-            _put_cost(sheet, ACKED.key, go(warmup_s=AGAIN_S))
+            put_cost(sheet, ACKED.key, go(warmup_s=AGAIN_S))
 
     return Contestant(name, (COST.key, P50.key, P99.key, ACKED.key), measure)
 
@@ -137,7 +137,7 @@ def _broker(load: Load, name: str, start: Start) -> Contestant:
             window = agents.go(
                 server, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
             )
-            _put_cost(sheet, ACKED.key, window)
+            put_cost(sheet, ACKED.key, window)
 
     return Contestant(name, (ACKED.key,), measure)
 
@@ -171,12 +171,12 @@ def _journaled(
             window = agents.go(
                 server, rate=RATE, rows=1, warmup_s=load.warmup_s, seconds=load.seconds
             )
-            _put_cost(sheet, JOURNALED.key, window)
+            put_cost(sheet, JOURNALED.key, window)
 
     return Contestant(name, (JOURNALED.key,), measure)
 
 
-def _put_cost(sheet: Sheet, key: str, window: Window) -> None:
+def put_cost(sheet: Sheet, key: str, window: Window) -> None:
     """CPU a message of those that the server took."""
     rate = window.taken_rows / window.seconds
     note = None if rate >= RATE * KEPT_UP else f"kept up with only {rate:,.0f} of {RATE:,}/s"

@@ -18,6 +18,8 @@ import dispatch
 import fairness
 import ingest
 import link
+import memory
+import pieces
 import rest
 from contest import Budget
 from errors import Failed, Unavailable
@@ -39,11 +41,13 @@ class Subject:
 
 SUBJECTS = {
     "link": Subject("CPU a message, setpoints under load", link.run, link.MEASURES),
+    "pieces": Subject("what the link's pieces are worth", pieces.run, pieces.MEASURES),
     "fairness": Subject("950 sessions beside 50 that flood", fairness.run, fairness.MEASURES),
     "codec": Subject("encoding and decoding", codec_subject.run, codec_subject.MEASURES),
     "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
     "dispatch": Subject("POST to started, durable, and how many", dispatch.run, dispatch.MEASURES),
+    "memory": Subject("who holds what a session weighs", memory.run, memory.MEASURES),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }
 

@@ -11,6 +11,7 @@ Prints ``{"port": P}`` when it listens, and obeys lines on standard input, whose
     orders R  from now on dispatches R times a second, asset by asset
     orders R N  the same to the first N agents, of one asset each; and times how long their
               messages were on their way
+    memory    prints a line: bytes held by each package, if started with --trace
     acks A    on: from now on acknowledges telemetry at once, although no journal has it;
               off, as at the start: does not
 """
@@ -21,7 +22,8 @@ import json
 import os
 import sys
 import time
-from collections import deque
+import tracemalloc
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ from typing import Any
 
 import trio
 from fleets import agent_number, make_fleet
+from without import PIECES
 
 from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import Dispatch, DispatchDesk, Order, State
@@ -39,6 +42,9 @@ from derproto.base.fleet import Fleet
 from derproto.base.runtime import real_runtime
 from derproto.service import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
+
+OURS = ("triogrpc", "codec", "der", "sessions", "telemetry", "dispatch")
+"""Packages of ours that hold something of a session."""
 
 WINDOW_US = 60_000_000
 """Length of each order's window: none ends while it is measured."""
@@ -202,7 +208,23 @@ async def serve(
                     "ways_us": store.take_ways_us() if isinstance(store, NullJournal) else [],
                 }
                 print(json.dumps(stats), flush=True)
+            elif command == "memory":
+                print(json.dumps(held_by()), flush=True)
         nursery.cancel_scope.cancel()
+
+
+def held_by() -> dict[str, int]:
+    """Bytes held, by the package whose code allocated them. Only with ``--trace``."""
+    gc.collect()
+    held: Counter[str] = Counter()
+    for statistic in tracemalloc.take_snapshot().statistics("filename"):
+        parts = Path(statistic.traceback[0].filename).parts
+        if "site-packages" in parts:
+            owner = parts[parts.index("site-packages") + 1].removesuffix(".py")
+        else:
+            owner = next((part for part in parts if part in OURS), "Python")
+        held[owner] += statistic.size
+    return held
 
 
 async def _lines() -> AsyncIterator[str]:
@@ -218,9 +240,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--assets", type=int, required=True)
     parser.add_argument("--journal", type=Path)
+    parser.add_argument("--without", choices=list(PIECES))
+    parser.add_argument("--trace", action="store_true", help="know who holds memory; slow")
     options = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
+    if options.trace:
+        tracemalloc.start()
+    if options.without is not None:
+        PIECES[options.without]()
 
     def opened(stopwatch: Stopwatch) -> AbstractAsyncContextManager[Store]:
         if options.journal is None:

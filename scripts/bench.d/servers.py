@@ -43,6 +43,10 @@ class Server:
         """Acknowledges telemetry at once from now on. Only if it ``tells``."""
         self.child.say("acks on")
 
+    def memory(self) -> dict[str, int]:
+        """Bytes held, by package. Only of our link, traced."""
+        return self.child.ask("memory", ANSWER_S)
+
     def stats(self) -> dict[str, Any]:
         """Sessions, rows, setpoints' times since last asked. Only if it ``tells``."""
         return self.child.ask("stats", ANSWER_S)
@@ -78,12 +82,24 @@ class Servers:
         )
 
     def our_link(
-        self, assets: int, journal: Path | None = None
+        self,
+        assets: int,
+        journal: Path | None = None,
+        without: str | None = None,
+        trace: bool = False,
     ) -> contextlib.AbstractContextManager[Server]:
-        """The headend's link over an empty store, or over its journal in that folder."""
+        """The headend's link over an empty store, or over its journal in that folder.
+
+        ``without`` names a piece of ``without.PIECES`` that is taken out; with ``trace`` it
+        knows what holds its memory.
+        """
         command: list[object] = [sys.executable, HERE / "server_ours.py", "--assets", assets]
         if journal is not None:
             command += ["--journal", journal]
+        if without is not None:
+            command += ["--without", without]
+        if trace:
+            command.append("--trace")
         return self._announced("our-link", command)
 
     def grpc_aio(self, journal: Path | None = None) -> contextlib.AbstractContextManager[Server]:
