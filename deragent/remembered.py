@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from deragent.known import Known
 from deragent.orders import InForce, Moment, Order, Report
-from deragent.setpoints import Known, Timeline
+from deragent.setpoints import Timeline
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 VERSION = 1

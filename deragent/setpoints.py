@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from deragent import failsafe
+from deragent.known import Known, make_room
 from deragent.orders import (
     Applied,
     Apply,
@@ -49,26 +50,12 @@ from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 MAX_HELD = 64
 """Orders of one asset that wait or are in force. One more is rejected: TOO_MANY_OPS."""
-MAX_KNOWN = 2048
-"""Ids of one asset that are remembered: a dispatch every 42 s for a day. One more makes it
-forget the one ended longest ago."""
-REMEMBER_S = 24 * 3600.0
-"""How long the id of an ended order is remembered, seconds."""
 APPLY_ATTEMPTS = 3
 """How often a device is told an order that it does not take, before the order has failed."""
 APPLY_RETRY_S = 2.0
 """Pause before a device is told again an order that it did not take, seconds."""
 DEFAULT_RETRY_S = 5.0
 """Time after which a device that did not take its default is told again, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of an id."""
-
-    report: Report
-    ended_s: float | None = None
-    """When it ended; None while it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +125,11 @@ def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
 
 
 def last_reports(timeline: Timeline, now: Moment) -> tuple[Report, ...]:
-    """The last report of every id held or ended within ``REMEMBER_S``, held ones first."""
-    held = [known.report for known in timeline.known.values() if known.ended_s is None]
-    ended = [known.report for known in timeline.known.values() if _fresh(known, now)]
+    """The last report of every id held or ended within a day, held ones first."""
+    known = timeline.known.values()
+    held = [each.report for each in known if each.ended_s is None]
+    ended = [each.report for each in known if each.ended_lately(now.mono_s)]
     return (*held, *ended)
-
-
-def _fresh(known: Known, now: Moment) -> bool:
-    return known.ended_s is not None and now.mono_s - known.ended_s < REMEMBER_S
 
 
 _S = DispatchState
@@ -223,7 +207,7 @@ class _Turn:
 
     def _repeat(self, dispatch_id: str) -> bool:
         """Reports again what is known of an id; tells whether anything is."""
-        self._forget()
+        make_room(self._known, self._now.mono_s)
         known = self._known.get(dispatch_id)
         if known is not None:
             self.effects.append(known.report)
@@ -407,14 +391,3 @@ class _Turn:
         revision = 1 if known is None else known.report.revision + 1
         self._known[report.dispatch_id] = Known(replace(report, revision=revision))
         self.effects.append(self._known[report.dispatch_id].report)
-
-    def _forget(self) -> None:
-        """Makes room for one more id. Ended ids stand in the order of their end."""
-        surplus = len(self._known) + 1 - MAX_KNOWN
-        for key, known in list(self._known.items()):
-            if known.ended_s is None:
-                continue
-            if surplus <= 0 and _fresh(known, self._now):
-                break
-            del self._known[key]
-            surplus -= 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deragent import setpoints
+from deragent import known, setpoints
 from deragent.orders import (
     Applied,
     Apply,
@@ -261,12 +261,12 @@ def test_more_orders_than_can_be_held_are_rejected() -> None:
 
 def test_memory_of_ids_is_bounded_and_keeps_what_is_held() -> None:
     timeline, _ = step(IDLE, arrive("held", start_s=1e6), moment(0))
-    for number in range(3 * setpoints.MAX_KNOWN):
+    for number in range(3 * known.MAX_KNOWN):
         timeline, _ = step(timeline, arrive(f"d{number}", 9.0), moment(1 + number))
-    assert len(timeline.known) == setpoints.MAX_KNOWN
+    assert len(timeline.known) == known.MAX_KNOWN
     reports = last_reports(timeline, moment(1000))
     assert reports[0].dispatch_id == "held"
-    assert reports[-1].dispatch_id == f"d{3 * setpoints.MAX_KNOWN - 1}"
+    assert reports[-1].dispatch_id == f"d{3 * known.MAX_KNOWN - 1}"
 
 
 IDS = st.sampled_from("abcdef")

@@ -19,6 +19,7 @@ DECISIONS = {
     "deragent.devices.physics",
     "deragent.events",
     "deragent.failsafe",
+    "deragent.known",
     "deragent.orders",
     "deragent.outbox",
     "deragent.remembered",
