@@ -10,34 +10,23 @@ Task tree::
     ├ take_message       called as messages come, by the task that reads the connection; what
     │                    has to wait, for room in the journal say, is awaited in the nursery's
     │                    own task, and with it, through flow control, the agent
-    ├ send_outgoing      takes intents from the session's bounded channel, writes messages
+    ├ send_queued        takes intents from the session's bounded channel (``outgoing.py``)
     └ keep_time          Alive, whatever journal and database do; ends a session that says
                          nothing, or that reads nothing
-
-The channel carries intents rather than messages: what is sent is worked out when the
-stream can take it, so that a setpoint leaves with its true remaining time, or not at all.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import trio
 from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
-from derhead.dispatch import (
-    Dispatch,
-    Reported,
-    State,
-    read_report,
-    write_cancel,
-    write_setpoint,
-)
+from derhead.dispatch import Reported, read_report
 from derhead.sessions.acknowledger import Acknowledger
-from derhead.sessions.acks import PendingAcks
 from derhead.sessions.directory import Entry
 from derhead.sessions.ends import (
     BROKEN_MESSAGE,
@@ -50,6 +39,7 @@ from derhead.sessions.ends import (
     silent,
 )
 from derhead.sessions.limits import SessionLimits
+from derhead.sessions.outgoing import Orders, Outgoing
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration
 from derhead.telemetry import (
@@ -65,23 +55,16 @@ from derproto.base.runtime import Runtime, shielded_for
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
     AgentMessage,
-    Alive,
-    Cancel,
     DispatchReport,
     Goodbye,
     HeadendMessage,
     Health,
     Heartbeat,
-    TelemetryAck,
     Welcome,
 )
 from derproto.triogrpc import Deferred, ServerStream
 
 log = logging.getLogger(__name__)
-
-SETPOINTS_QUEUED = 64
-"""Setpoints and cancels that may wait for one agent's stream. When full the desk keeps what is
-more, until the session says that it has room; one that never has is ended."""
 
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
@@ -101,23 +84,13 @@ class TelemetryStore(Protocol):
     def note(self, record: SessionRecord | HeartbeatRecord) -> None: ...
 
 
-class Reports(Protocol):
+class Reports(Orders, Protocol):
     """What a session needs of the dispatch desk."""
-
-    def get(self, dispatch_id: str) -> Dispatch | None: ...
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]: ...
 
-    async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
-
     def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool: ...
-
-    def session_has_room_nowait(self, link: "Session") -> None: ...
-
-
-Outgoing = Literal["ack", "alive"] | str | Cancel
-"""An intent: the id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""
 
 
 class Session:
@@ -151,18 +124,9 @@ class Session:
         self._on_heartbeat = on_heartbeat
         self._scope = trio.CancelScope()
         self._end: End | None = None
-        self._acks = PendingAcks()
         self._acknowledger = acknowledger
-        self._unsent_ack: TelemetryAck | None = None
-        # Room for setpoints and cancels, and for one intent each to acknowledge and to be alive.
-        self._outgoing_send, self._outgoing_receive = trio.open_memory_channel[Outgoing](
-            SETPOINTS_QUEUED + 2
-        )
-        self._queued: set[str] = set()
-        self._setpoints = 0
-        self._room_wanted = False
+        self.outgoing = Outgoing(stream, entry, self, registration.asset_ids, desk, runtime)
         self._reading = True
-        self._welcomed_at = trio.current_time()
         now_us = self._wall_us()
         self.record = SessionRecord(
             session_id=entry.session_id,
@@ -196,35 +160,31 @@ class Session:
         """Ends the session; the first reason given stands."""
         if self._end is None:
             self._end = end
+            self.outgoing.stop()
         self._scope.cancel()
+
+    def acknowledge_nowait(self) -> None:
+        """Says what is to be acknowledged. Raises: StreamTerminatedError."""
+        self.outgoing.acknowledge_nowait()
+
+    # --- what the desk sees of it ---------------------------------------------------
 
     @property
     def setpoint_room(self) -> int:
         """How many more setpoints and cancels it takes now."""
-        return SETPOINTS_QUEUED - self._setpoints
+        return self.outgoing.room
 
     def ask_for_room_nowait(self) -> None:
         """The desk has more to send: it is told as soon as half of the room is free."""
-        self._room_wanted = True
-        self._tell_of_room()
-
-    def _tell_of_room(self) -> None:
-        if self._room_wanted and self._setpoints <= SETPOINTS_QUEUED // 2:
-            self._room_wanted = False
-            self._desk.session_has_room_nowait(self)
+        self.outgoing.ask_for_room_nowait()
 
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
         """Queues a setpoint for the stream; the desk has looked at ``setpoint_room``."""
-        if self._end is None and dispatch_id not in self._queued:
-            self._setpoints += 1
-            self._queue(dispatch_id)
+        self.outgoing.queue_setpoint(dispatch_id)
 
     def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None:
         """Queues a Cancel for the stream; of an asset that was claimed, if perhaps refused."""
-        if self._end is None:
-            self._setpoints += 1
-            cancel = write_cancel(dispatch_id, self._claims.index(asset_id), reason)
-            self._outgoing_send.send_nowait(cancel)
+        self.outgoing.queue_cancel(dispatch_id, asset_id, reason)
 
     async def run(self) -> None:
         """Welcomes the agent and serves it until the session's end.
@@ -237,7 +197,7 @@ class Session:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._keep_time)
                     await self._welcome()
-                    nursery.start_soon(self._send_outgoing)
+                    nursery.start_soon(self.outgoing.send_queued)
                     await self._stream.deliver(self._take_message)
                     self.end(CLOSED_BY_AGENT)
             end = self._end or INTERNAL_ERROR
@@ -249,8 +209,7 @@ class Session:
             self._end = self._end or _end_of(error)
             raise
         finally:
-            self._outgoing_send.close()
-            self._outgoing_receive.close()
+            self.outgoing.close()
             self.record = self.ended_record()
         if end.status is not Status.OK:
             raise GRPCError(end.status, end.detail)
@@ -268,7 +227,7 @@ class Session:
     # --- out ------------------------------------------------------------------------
 
     async def _welcome(self) -> None:
-        self._welcomed_at = trio.current_time()
+        self.outgoing.begin()
         limits = self._limits
         welcome = Welcome(
             session_id=self.session_id,
@@ -283,70 +242,6 @@ class Session:
         )
         await self._stream.send_message(HeadendMessage(welcome=welcome))
 
-    def _session_us(self) -> int:
-        return round((trio.current_time() - self._welcomed_at) * 1e6)
-
-    def _queue(self, intent: str) -> None:
-        """Puts an intent into the channel, once; an ended session takes none."""
-        if self._end is None and intent not in self._queued:
-            self._queued.add(intent)
-            self._outgoing_send.send_nowait(intent)
-
-    async def _send_outgoing(self) -> None:
-        async for intent in self._outgoing_receive:
-            match intent:
-                case "ack":
-                    self._queued.discard(intent)
-                    while (ack := self._next_ack()) is not None:
-                        await self._stream.send_message(HeadendMessage(telemetry_ack=ack))
-                case "alive":
-                    alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
-                    await self._stream.send_message(HeadendMessage(alive=alive))
-                    self._queued.discard(intent)
-                case Cancel() as cancel:
-                    await self._stream.send_message(HeadendMessage(cancel=cancel))
-                    self._setpoints -= 1
-                    self._tell_of_room()
-                case dispatch_id:
-                    await self._send_setpoint(dispatch_id)
-                    self._queued.discard(intent)
-                    self._setpoints -= 1
-                    self._tell_of_room()
-
-    def _next_ack(self) -> TelemetryAck | None:
-        ack, self._unsent_ack = self._unsent_ack, None
-        return ack or self._acks.take()
-
-    def acknowledge_nowait(self) -> None:
-        """Says what is to be acknowledged now; what cannot be sent at once waits its turn.
-
-        Raises: StreamTerminatedError.
-        """
-        if self._end is not None or "ack" in self._queued:
-            return
-        while (ack := self._acks.take()) is not None:
-            if not self._stream.send_message_nowait(HeadendMessage(telemetry_ack=ack)):
-                self._unsent_ack = ack
-                self._queue("ack")
-                return
-
-    async def _send_setpoint(self, dispatch_id: str) -> None:
-        dispatch = self._desk.get(dispatch_id)
-        if dispatch is None or dispatch.session_id != self.session_id:
-            return
-        if dispatch.cancelling is not None:
-            # Its Cancel comes right after, and would undo it.
-            return
-        index = next(i for i, a in self._entry.granted.items() if a == dispatch.asset_id)
-        setpoint = write_setpoint(
-            dispatch, index, now_us=self._wall_us(), session_us=self._session_us()
-        )
-        if setpoint is None:
-            late = Reported(State.EXPIRED, detail="its window ended before it could be sent")
-            await self._desk.report(dispatch.asset_id, dispatch_id, late)
-        else:
-            await self._stream.send_message(HeadendMessage(setpoint=setpoint))
-
     async def _keep_time(self) -> None:
         """Alive, whatever journal and database do, and an end to who says nothing.
 
@@ -359,10 +254,9 @@ class Session:
             await self._stream.wait_read()
             if trio.current_time() >= alive_at:
                 alive_at += self._limits.alive_period_s
-                if "alive" in self._queued:
+                if not self.outgoing.say_alive_nowait():
                     # The last one is still waiting, for a whole period.
                     self.end(SLOW_READER)
-                self._queue("alive")
             self._end_if_silent()
 
     def _end_if_silent(self) -> None:
@@ -427,7 +321,7 @@ class Session:
         self.samples += len(rows.samples)
         boot_id = telemetry.boot_id
         if rows.refused:
-            self._acks.add(boot_id, (), rows.refused)
+            self.outgoing.acks.add(boot_id, (), rows.refused)
             self._acknowledger.add(self)
         if not rows.samples:
             return None
@@ -443,7 +337,7 @@ class Session:
         self._reading = True
 
     def _acknowledge(self, boot_id: int, taken: Sequence[tuple[int, int]]) -> None:
-        self._acks.add(boot_id, taken)
+        self.outgoing.acks.add(boot_id, taken)
         self._acknowledger.add(self)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:

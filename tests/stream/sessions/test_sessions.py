@@ -24,7 +24,7 @@ from derhead.dispatch import (
     UsedKey,
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
-from derhead.sessions.session import SETPOINTS_QUEUED
+from derhead.sessions.outgoing import SETPOINTS_QUEUED
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime

@@ -1,0 +1,201 @@
+"""What a session says to its agent after Welcome: a bounded channel, and the task that empties it.
+
+The channel carries intents rather than messages: what is sent is worked out when the stream
+can take it, so that a setpoint leaves with its true remaining time, or not at all.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import trio
+
+from derhead.dispatch import Dispatch, Reported, State, write_cancel, write_setpoint
+from derhead.sessions.acks import PendingAcks
+from derhead.sessions.directory import Entry
+from derproto.base.runtime import Runtime
+from derproto.der.v1 import Alive, Cancel, HeadendMessage, TelemetryAck
+from derproto.triogrpc import ServerStream
+
+SETPOINTS_QUEUED = 64
+"""Setpoints and cancels that may wait for one agent's stream. When full the desk keeps what is
+more, until the session says that it has room; one that never has is ended."""
+
+Intent = Literal["ack", "alive"] | str | Cancel
+"""The id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""
+
+
+class Link(Protocol):
+    """The session, as the desk knows it."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def granted(self) -> Sequence[str]: ...
+
+    @property
+    def setpoint_room(self) -> int: ...
+
+    def ask_for_room_nowait(self) -> None: ...
+
+    def send_setpoint_nowait(self, dispatch_id: str) -> None: ...
+
+    def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None: ...
+
+
+class Orders(Protocol):
+    """What is needed of the dispatch desk."""
+
+    def get(self, dispatch_id: str) -> Dispatch | None: ...
+
+    async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
+
+    def session_has_room_nowait(self, link: Link) -> None: ...
+
+
+class Outgoing:
+    """The sending half of one session. Once stopped it takes nothing more."""
+
+    def __init__(
+        self,
+        stream: ServerStream,
+        entry: Entry,
+        link: Link,
+        claims: Sequence[str],
+        desk: Orders,
+        runtime: Runtime,
+    ) -> None:
+        self._stream = stream
+        self._entry = entry
+        self._link = link
+        self._claims = claims
+        self._desk = desk
+        self._wall_us = runtime.wall_us
+        self.acks = PendingAcks()
+        self._unsent_ack: TelemetryAck | None = None
+        # Room for setpoints and cancels, and for one intent each to acknowledge and to be alive.
+        self._send, self._receive = trio.open_memory_channel[Intent](SETPOINTS_QUEUED + 2)
+        self._queued: set[str] = set()
+        self._setpoints = 0
+        self._room_wanted = False
+        self._stopped = False
+        self._began_at = trio.current_time()
+
+    def begin(self) -> None:
+        """Session time starts: Welcome is being written."""
+        self._began_at = trio.current_time()
+
+    def stop(self) -> None:
+        """The session ends: nothing more is taken."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """The session is over."""
+        self._stopped = True
+        self._send.close()
+        self._receive.close()
+
+    # --- intents come in ------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many more setpoints and cancels it takes now."""
+        return SETPOINTS_QUEUED - self._setpoints
+
+    def ask_for_room_nowait(self) -> None:
+        """The desk is told as soon as half of the room is free."""
+        self._room_wanted = True
+        self._tell_of_room()
+
+    def _tell_of_room(self) -> None:
+        if self._room_wanted and self._setpoints <= SETPOINTS_QUEUED // 2:
+            self._room_wanted = False
+            self._desk.session_has_room_nowait(self._link)
+
+    def queue_setpoint(self, dispatch_id: str) -> None:
+        """A dispatch's setpoint is due; there is room for it."""
+        if not self._stopped and dispatch_id not in self._queued:
+            self._setpoints += 1
+            self._queue(dispatch_id)
+
+    def queue_cancel(self, dispatch_id: str, asset_id: str, reason: str) -> None:
+        """A dispatch is withdrawn, of an asset that was claimed; there is room for it."""
+        if not self._stopped:
+            self._setpoints += 1
+            cancel = write_cancel(dispatch_id, self._claims.index(asset_id), reason)
+            self._send.send_nowait(cancel)
+
+    def say_alive_nowait(self) -> bool:
+        """A sign of life is due; False if the last one still waits."""
+        waits = "alive" in self._queued
+        self._queue("alive")
+        return not waits
+
+    def acknowledge_nowait(self) -> None:
+        """Says what is to be acknowledged now; what cannot be sent at once waits its turn.
+
+        Raises: StreamTerminatedError.
+        """
+        if self._stopped or "ack" in self._queued:
+            return
+        while (ack := self.acks.take()) is not None:
+            if not self._stream.send_message_nowait(HeadendMessage(telemetry_ack=ack)):
+                self._unsent_ack = ack
+                self._queue("ack")
+                return
+
+    def _queue(self, intent: str) -> None:
+        """Puts an intent into the channel, once."""
+        if not self._stopped and intent not in self._queued:
+            self._queued.add(intent)
+            self._send.send_nowait(intent)
+
+    # --- messages go out ------------------------------------------------------------
+
+    async def send_queued(self) -> None:
+        """Sends what is queued, for ever. Raises: StreamTerminatedError."""
+        async for intent in self._receive:
+            match intent:
+                case "ack":
+                    self._queued.discard(intent)
+                    while (ack := self._next_ack()) is not None:
+                        await self._stream.send_message(HeadendMessage(telemetry_ack=ack))
+                case "alive":
+                    alive = Alive(clock_us=self._wall_us(), session_us=self._session_us())
+                    await self._stream.send_message(HeadendMessage(alive=alive))
+                    self._queued.discard(intent)
+                case Cancel() as cancel:
+                    await self._stream.send_message(HeadendMessage(cancel=cancel))
+                    self._free_room()
+                case dispatch_id:
+                    await self._send_setpoint(dispatch_id)
+                    self._queued.discard(intent)
+                    self._free_room()
+
+    def _free_room(self) -> None:
+        self._setpoints -= 1
+        self._tell_of_room()
+
+    def _session_us(self) -> int:
+        return round((trio.current_time() - self._began_at) * 1e6)
+
+    def _next_ack(self) -> TelemetryAck | None:
+        ack, self._unsent_ack = self._unsent_ack, None
+        return ack or self.acks.take()
+
+    async def _send_setpoint(self, dispatch_id: str) -> None:
+        dispatch = self._desk.get(dispatch_id)
+        if dispatch is None or dispatch.session_id != self._entry.session_id:
+            return
+        if dispatch.cancelling is not None:
+            # Its Cancel comes right after, and would undo it.
+            return
+        index = next(i for i, a in self._entry.granted.items() if a == dispatch.asset_id)
+        setpoint = write_setpoint(
+            dispatch, index, now_us=self._wall_us(), session_us=self._session_us()
+        )
+        if setpoint is None:
+            late = Reported(State.EXPIRED, detail="its window ended before it could be sent")
+            await self._desk.report(dispatch.asset_id, dispatch_id, late)
+        else:
+            await self._stream.send_message(HeadendMessage(setpoint=setpoint))
