@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from derhead.dispatch.allocation import Candidate
 from derhead.dispatch.groups import DispatchGroup
@@ -175,3 +177,61 @@ def test_who_was_away_stays_out_when_it_is_back() -> None:
 @pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2), (0.0, 60)])
 def test_an_agent_is_given_the_time_that_its_failsafe_waits(after_s: float, grace_s: int) -> None:
     assert grace_us(battery("a", after_s)) == grace_s * S
+
+
+# --- whatever drops out -----------------------------------------------------------------------
+
+FATES = ("running", "rejected", "away", "taken", "withdrawn", "idle", "busy", "offline")
+
+
+@given(
+    st.lists(st.sampled_from(FATES), min_size=1, max_size=8),
+    st.integers(-4_000_000, 4_000_000).map(lambda watts: watts / 1e6),
+)
+def test_whatever_drops_out(fates: list[str], mw: float) -> None:
+    assets = {f"n{n}": battery(f"n{n}") for n in range(len(fates))}
+    fate = dict(zip(assets, fates, strict=True))
+    had = [name for name in assets if fate[name] not in ("idle", "busy", "offline")]
+    part_mw = min(max(mw / max(1, len(had)), -1.0), 1.0)
+    ends = {
+        "rejected": (State.SENT, State.REJECTED),
+        "taken": (*RUNNING, State.SUPERSEDED),
+    }
+    parts = [
+        part(
+            name,
+            *ends.get(fate[name], RUNNING),
+            mw=part_mw,
+            cancelling="by hand" if fate[name] == "withdrawn" else None,
+        )
+        for name in had
+    ]
+    group = replace(GROUP, mw=part_mw * len(had))
+    away = {name for name in assets if fate[name] in ("away", "offline")}
+    site = [Candidate(assets[name], name not in away, 0.0, 0.5) for name in assets]
+    busy = {name for name in assets if fate[name] == "busy"}
+    lost = lost_assets(parts, assets, dict.fromkeys(away, T0), NOW_US)
+    assert lost == {name for name in had if fate[name] in ("rejected", "away")}
+    found = reallocate(group, parts, site, lost=lost, busy=busy, now_us=NOW_US)
+    if found is None:
+        return
+    ordered_mw = {order.asset_id: order.mw for order in found.orders}
+    assert set(found.cancels) == {each.id for each in parts if fate[each.asset_id] == "away"}
+    for asset_id, its_mw in ordered_mw.items():
+        assert fate[asset_id] in ("running", "idle")
+        assert its_mw in assets[asset_id].limits
+        assert its_mw * group.mw >= 0
+        assert abs(its_mw) >= (abs(part_mw) if fate[asset_id] == "running" else 0.0) - 1e-9
+    # What was lost is all that is made up for, and all of it if the others have the headroom.
+    running = [name for name in had if fate[name] == "running"]
+    before_mw = part_mw * len(running)
+    after_mw = sum({**dict.fromkeys(running, part_mw), **ordered_mw}.values())
+    room_mw = sum(1.0 for name in assets if fate[name] in ("running", "idle"))
+    wanted_mw = before_mw + part_mw * len(lost)
+    assert abs(after_mw) == pytest.approx(min(abs(wanted_mw), room_mw), abs=1e-6 * len(assets))
+    newer = [part(name, *RUNNING, mw=its_mw, at_s=100) for name, its_mw in ordered_mw.items()]
+    gone = [
+        replace(each, cancelling=AWAY) if fate[each.asset_id] == "away" else each for each in parts
+    ]
+    again = reallocate(group, [*gone, *newer], site, lost=lost, busy=busy, now_us=NOW_US)
+    assert again is None, "done once, there is nothing left to do"
