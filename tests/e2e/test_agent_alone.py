@@ -53,6 +53,7 @@ def test_an_agent_killed_under_an_order_resumes_it_and_ends_it(tmp_path: Path) -
         assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
         done = world.wait_state(dispatch["id"], "completed")
         assert [change["state"] for change in done["states"]].count("completed") == 1
+        assert 0 < done["interrupted_s"] < 8
         end_us = parse_us(dispatch["end_at"])
         late = eventually(
             "its window is over",
@@ -76,16 +77,21 @@ def test_an_agent_alone_goes_to_its_default_and_resumes(tmp_path: Path) -> None:
         world.start_headend()
         world.wait_online(BATTERY)
         eventually("the battery discharges again", lambda: power_is(world, 1.5))
-        assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
+        resumed = world.get(f"/dispatch/{dispatch['id']}")
+        assert (resumed["state"], resumed["suspended"]) == ("started", None)
+        assert resumed["interrupted_s"] > 1
+
         # What it did meanwhile comes as backfill.
-        alone = eventually(
-            "the time alone is told",
-            lambda: {
-                round((parse_us(sample["ts"]) - killed_us) / 1e6, 1): sample["p_mw"]
+        def told() -> dict[float, float] | None:
+            """Power by seconds since the kill, once all of it is there."""
+            powers = {
+                (parse_us(sample["ts"]) - killed_us) / 1e6: sample["p_mw"]
                 for sample in world.history(BATTERY)
                 if killed_us + 400_000 < parse_us(sample["ts"]) < killed_us + 3_800_000
-            },
-        )
+            }
+            return powers if len(powers) >= 14 else None
+
+        alone = eventually("the time alone is told", told)
         assert {mw for at_s, mw in alone.items() if at_s < 1.5} == {1.5}
         assert {mw for at_s, mw in alone.items() if at_s > 2.5} == {0.0}
 
