@@ -28,6 +28,7 @@ from derhead.dispatch import (
     fingerprint,
     parse_order,
     read_key,
+    why_left_out,
 )
 from derhead.errors import JournalError
 
@@ -121,10 +122,15 @@ async def _answer(view: HeadendView, order: Order | SiteOrder, claim: KeyClaim |
     except TooManyOpen as full:
         raise Refused(409, str(full)) from full
     if isinstance(found, DoesNotFit):
-        detail = (
-            f"{order.mw:.12g} is more than the site can do now; write a number from "
-            f"{found.low_mw:.12g} to {found.high_mw:.12g}, in MW"
-        )
+        if found.low_mw < found.high_mw:
+            detail = (
+                f"{order.mw:.12g} is not what the site can do now; write a number from "
+                f"{found.low_mw:.12g} to {found.high_mw:.12g}, in MW"
+            )
+        else:
+            detail = "the site can do nothing now; order again when its assets are online"
+        if found.left_out:
+            detail += f" (of its assets take no part: {why_left_out(found.left_out)})"
         raise Refused(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
     group, parts = found
     return reply(group_shape(group, parts), 201, headers=_location(group.id))

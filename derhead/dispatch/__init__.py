@@ -1,6 +1,6 @@
 """Dispatches: their life (pure) and the desk that leads them through it."""
 
-from derhead.dispatch.allocation import Allocation, DoesNotFit, LeftOut
+from derhead.dispatch.allocation import Allocation, DoesNotFit, LeftOut, why_left_out
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.groups import DispatchGroup, group_state
 from derhead.dispatch.happenings import AgentReport, NotOpen, TooManyOpen
@@ -69,6 +69,7 @@ __all__ = [
     "read_key",
     "read_report",
     "verdict_text",
+    "why_left_out",
     "write_cancel",
     "write_setpoint",
 ]

@@ -16,6 +16,7 @@ same parts; no part is beyond its asset's reach.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -83,6 +84,12 @@ class DoesNotFit:
     low_mw: float
     high_mw: float
     left_out: tuple[LeftOut, ...] = ()
+
+
+def why_left_out(left_out: Sequence[LeftOut]) -> str:
+    """In words: how many for each reason."""
+    counts = Counter(left.why for left in left_out)
+    return ", ".join(f"{count} {why}" for why, count in counts.items())
 
 
 def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:

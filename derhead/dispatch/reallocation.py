@@ -2,9 +2,10 @@
 
 A part is *lost* when its asset rejected it, failed, or let it expire, and when its agent has
 been away for longer than the asset's failsafe waits: by then the device has gone to its
-default. What the lost parts should have done is split over the others by their headroom,
-for what is left of the window. An asset that takes over more gets a new part of the same
-group, which supersedes the one that it held.
+default. Where there is no failsafe the device is trusted to hold its part to the end, and
+is not lost by absence: two would do the same work. What the lost parts should have done is
+split over the others by their headroom, for what is left of the window. An asset that takes
+over more gets a new part of the same group, which supersedes the one that it held.
 
 A part that somebody cancelled by itself, or that gave way to somebody's order to its asset,
 is not made up for: the group would fight whoever knew better. Nor is an asset used that
@@ -30,9 +31,6 @@ LEAST_GRACE_S = 2.0
 """Shortest time that an agent is given to come back, whatever the failsafe: it reconnects
 within half a second unless something is wrong."""
 
-NO_FAILSAFE_GRACE_S = 60.0
-"""The time that an agent is given whose asset has no failsafe."""
-
 LEAST_LEFT_US = 1_000_000
 """With less than a second of its window left nothing is split anew."""
 
@@ -50,10 +48,10 @@ class Reallocation:
     """Ids of parts whose agents are away."""
 
 
-def grace_us(asset: Asset) -> int:
-    """How long an asset's agent may be away before its part is lost."""
-    after_s = asset.failsafe.after_s or NO_FAILSAFE_GRACE_S
-    return round(max(after_s, LEAST_GRACE_S) * 1e6)
+def grace_us(asset: Asset) -> int | None:
+    """How long an asset's agent may be away before its part is lost; None = for ever."""
+    after_s = asset.failsafe.after_s
+    return round(max(after_s, LEAST_GRACE_S) * 1e6) if after_s else None
 
 
 def lost_assets(
@@ -73,23 +71,10 @@ def lost_assets(
             lost.add(part.asset_id)
         elif not part.ended:
             away_us = now_us - away_since_us.get(part.asset_id, now_us)
-            if away_us >= grace_us(asset):
+            grace = grace_us(asset)
+            if grace is not None and away_us >= grace:
                 lost.add(part.asset_id)
     return frozenset(lost)
-
-
-def next_loss_us(
-    parts: Sequence[Dispatch], assets: Mapping[str, Asset], away_since_us: Mapping[str, int]
-) -> int | None:
-    """When, if nothing else happens, the next asset will have dropped out."""
-    return min(
-        (
-            away_since_us[part.asset_id] + grace_us(assets[part.asset_id])
-            for part in counting_parts(parts)
-            if not part.ended and part.asset_id in away_since_us and part.asset_id in assets
-        ),
-        default=None,
-    )
 
 
 def reallocate(

@@ -71,6 +71,8 @@ class _Kept:
 
     group: DispatchGroup
     parts: dict[str, Dispatch]
+    settled: bool = False
+    """Nothing is left to be done unless something changes."""
     handled: frozenset[str] = frozenset()
     """Assets and parts that had dropped out when it was last split anew."""
     reallocations: int = 0
@@ -210,7 +212,7 @@ class SiteDesk:
                     log.warning("group %s waits for the journal: %s", kept.group.id, error)
 
     async def _look_after(self, kept: _Kept) -> None:
-        await self._refresh(kept)
+        changed = await self._refresh(kept)
         group, parts = kept.group, list(kept.parts.values())
         now_us = self._wall_us()
         if not parts and now_us < group.created_us + UNANSWERED_US:
@@ -224,13 +226,17 @@ class SiteDesk:
             await self._withdraw(left, group.cancelling)
             return
         self._note_absences(kept, now_us)
+        if kept.settled and not changed and not kept.away_since_us:
+            # Most groups, most of the time.
+            return
+        kept.settled = False
         lost = lost_assets(parts, self._fleet.assets, kept.away_since_us, now_us)
         dropped = lost | {part.id for part in parts if part.state in LOST}
-        if dropped == kept.handled:
-            return
-        if kept.reallocations < MAX_REALLOCATIONS:
-            await self._reallocate(kept, lost, now_us)
-        kept.handled = frozenset(dropped)
+        if dropped != kept.handled:
+            if kept.reallocations < MAX_REALLOCATIONS:
+                await self._reallocate(kept, lost, now_us)
+            kept.handled = dropped
+        kept.settled = True
 
     async def _reallocate(self, kept: _Kept, lost: frozenset[str], now_us: int) -> None:
         group = kept.group
@@ -255,18 +261,24 @@ class SiteDesk:
             else:
                 kept.parts.update({part.id: part for part in new})
 
-    async def _refresh(self, kept: _Kept) -> None:
-        """Brings the parts up to date; those that ended are the journal's to tell."""
+    async def _refresh(self, kept: _Kept) -> bool:
+        """Brings the parts up to date; those that ended are the journal's to tell.
+
+        Tells whether anything is new.
+        """
         ended = not kept.parts
+        changed = False
         for part in kept.parts.values():
             if not part.ended:
                 now = self._desk.get(part.id)
                 ended |= now is None
+                changed |= now is not part
                 kept.parts[part.id] = now or part
         if ended:
             found = await self._store.group(kept.group.id)
             if found is not None:
                 kept.parts = {part.id: part for part in found[1]}
+        return changed or ended
 
     def _note_absences(self, kept: _Kept, now_us: int) -> None:
         for part in kept.parts.values():

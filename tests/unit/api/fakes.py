@@ -297,6 +297,8 @@ class FakeView:
     async def order_site(
         self, order: SiteOrder, claim: KeyClaim | None = None
     ) -> FoundGroup | DoesNotFit:
+        if order.mw > 30:
+            return DoesNotFit(0.0, 0.0, (LeftOut(SOLAR, "offline"), LeftOut(SILENT, "offline")))
         if order.mw > 3:
             return DoesNotFit(-1.0, 3.0)
         self.orders.append(order)

@@ -137,6 +137,9 @@ async def test_an_order_that_the_site_cannot_do_says_what_it_can() -> None:
     answer = await order(view, {"site_id": SITE, "mw": 3.5})
     assert (answer.status, answer.pointers) == (422, ["/mw"])
     assert "write a number from -1 to 3, in MW" in answer.text
+    nothing = await order(view, {"site_id": SITE, "mw": 31})
+    assert "the site can do nothing now" in nothing.text
+    assert "of its assets take no part: 2 offline" in nothing.text
     nowhere = await order(view, {"site_id": "nowhere", "mw": 1})
     assert (nowhere.status, nowhere.pointers) == (404, ["/site_id"])
     assert view.orders == []

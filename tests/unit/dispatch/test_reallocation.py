@@ -16,7 +16,6 @@ from derhead.dispatch.reallocation import (
     Reallocation,
     grace_us,
     lost_assets,
-    next_loss_us,
     reallocate,
 )
 from tests.unit.dispatch.site import (
@@ -165,8 +164,6 @@ def test_who_is_lost() -> None:
     away = {"c": T0, "d": T0 + 95 * S}
     assert lost_assets(parts, ASSETS, away, NOW_US) == {"b", "unknown"}
     assert lost_assets(parts, ASSETS, away, T0 + 105 * S) == {"b", "d", "unknown"}
-    assert next_loss_us(parts, ASSETS, away) == T0 + 105 * S
-    assert next_loss_us(parts, ASSETS, {}) is None
 
 
 def test_who_was_away_stays_out_when_it_is_back() -> None:
@@ -174,9 +171,14 @@ def test_who_was_away_stays_out_when_it_is_back() -> None:
     assert lost_assets([*running("a", "b", "c"), back], ASSETS, {}, NOW_US) == {"d"}
 
 
-@pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2), (0.0, 60)])
+@pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2)])
 def test_an_agent_is_given_the_time_that_its_failsafe_waits(after_s: float, grace_s: int) -> None:
     assert grace_us(battery("a", after_s)) == grace_s * S
+
+
+def test_without_a_failsafe_a_device_is_trusted_to_hold_on() -> None:
+    assets = {"d": battery("d", after_s=0.0)}
+    assert lost_assets(running("d"), assets, {"d": T0 - 9 * 10**12}, NOW_US) == frozenset()
 
 
 # --- whatever drops out -----------------------------------------------------------------------

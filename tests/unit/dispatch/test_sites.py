@@ -311,6 +311,30 @@ async def test_while_the_journal_fails_it_is_tried_again(
     assert len(world.open(group.id)) == 3
 
 
+async def test_what_takes_over_is_ordered_once_the_journal_takes_it(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.come(*NAMES)
+    group = await started(world)
+    refused = 0
+
+    async def refuse(*orders: object) -> tuple[Dispatch, ...]:
+        nonlocal refused
+        refused += 1
+        await trio.lowlevel.checkpoint()
+        raise JournalError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.desk, "order_all", refuse)
+        await world.report(world.store.parts(group.id)[0], State.FAILED)
+        await trio.sleep(5)
+        assert refused > 5
+        assert len(world.store.parts(group.id)) == 4
+    await trio.sleep(1)
+    assert len(world.open(group.id)) == 3
+    assert group_state(group, world.store.parts(group.id)).shortfall_mw == 0.0
+
+
 # --- what would become of it ------------------------------------------------------------------
 
 
