@@ -24,6 +24,13 @@ def watched(after_s: float) -> dict[str, Any]:
     return fleet_
 
 
+def resumed(world: World, dispatch_id: str) -> bool:
+    """Whether the dispatch was interrupted, and is followed again."""
+    dispatch = world.get(f"/dispatch/{dispatch_id}")
+    followed = (dispatch["state"], dispatch["suspended"]) == ("started", None)
+    return bool(followed and dispatch["interrupted_s"] > 1)
+
+
 def power_is(world: World, mw: float) -> bool:
     sample = world.get(f"/telemetry/{BATTERY}")
     return bool(sample["p_mw"] == mw and not sample["stale"])
@@ -77,9 +84,7 @@ def test_an_agent_alone_goes_to_its_default_and_resumes(tmp_path: Path) -> None:
         world.start_headend()
         world.wait_online(BATTERY)
         eventually("the battery discharges again", lambda: power_is(world, 1.5))
-        resumed = world.get(f"/dispatch/{dispatch['id']}")
-        assert (resumed["state"], resumed["suspended"]) == ("started", None)
-        assert resumed["interrupted_s"] > 1
+        eventually("it is followed again", lambda: resumed(world, dispatch["id"]))
 
         # What it did meanwhile comes as backfill.
         def told() -> dict[float, float] | None:
