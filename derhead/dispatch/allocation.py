@@ -40,6 +40,8 @@ class Candidate:
     """What it does, MW; None = not known, or too long ago to be believed."""
     soc: float | None = None
     """State of charge, 0..1."""
+    outranked: bool = False
+    """It follows, or will in the order's window, a dispatch of a higher priority."""
     held_mw: float | None = None
     """The part of this order that it already holds; None = none."""
 
@@ -95,7 +97,7 @@ def why_left_out(left_out: Sequence[LeftOut]) -> str:
 def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
     """How far the asset can be told to go for so long, or why it takes no part.
 
-    - Nothing is asked of an asset that is offline.
+    - Nothing is asked of an asset that is offline, or follows an order of a higher priority.
     - A battery does not discharge when empty nor charge when full. With ``energy_mwh``, its
       state of charge and the window's length known, it is asked for no more than it can hold
       to the end; losses are not counted, since nobody knows them here.
@@ -106,6 +108,8 @@ def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
     asset = candidate.asset
     if not candidate.online:
         return "offline"
+    if candidate.outranked:
+        return "follows an order of a higher priority"
     low_mw, high_mw = asset.limits.min_mw, asset.limits.max_mw
     match asset.kind:
         case AssetKind.BATTERY:

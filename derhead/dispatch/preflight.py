@@ -72,6 +72,8 @@ def preflight(
     now_us: int,
 ) -> Preflight:
     """What would become of ``order``; ``held`` are the asset's open dispatches."""
+    # What is being withdrawn wins over none, and is gone by then.
+    held = [each for each in held if each.cancelling is None]
     start_us = now_us if order.start_us is None else max(order.start_us, now_us)
     end_us = None if order.duration_us is None else _start(order, now_us) + order.duration_us
     overlapping = [each for each in held if _overlap(each, start_us, end_us)]

@@ -116,7 +116,7 @@ class SiteDesk:
         Cancellation: an order that the desk had begun to write stands.
         """
         now_us = self._wall_us()
-        split = allocate(order.mw, self._candidates(order.site_id), duration_us=order.duration_us)
+        split = self._split(order, now_us)
         if isinstance(split, DoesNotFit):
             return split
         if not split.shares:
@@ -174,13 +174,14 @@ class SiteDesk:
 
     def preflight_site(self, order: SiteOrder) -> SitePreflight:
         """What would become of an order to a site."""
-        split = allocate(order.mw, self._candidates(order.site_id), duration_us=order.duration_us)
+        now_us = self._wall_us()
+        split = self._split(order, now_us)
         site = self._fleet.sites[order.site_id].name
         if isinstance(split, DoesNotFit) or not split.shares:
             low_mw, high_mw = (0.0, 0.0) if isinstance(split, Allocation) else _ends(split)
             said = f"{site} cannot do it: from {low_mw:.6g} to {high_mw:.6g} MW is what it can now."
             return SitePreflight(order, split, (), said)
-        group = _group(order, split, self._wall_us())
+        group = _group(order, split, now_us)
         parts = tuple(
             self.preflight(_part(order, group, share.asset_id, share.mw)) for share in split.shares
         )
@@ -301,6 +302,21 @@ class SiteDesk:
 
     # --- what the assets can do -----------------------------------------------------
 
+    def _split(self, order: SiteOrder, now_us: int) -> Allocation | DoesNotFit:
+        start_us = now_us if order.start_us is None else order.start_us
+        end_us = None if order.duration_us is None else start_us + order.duration_us
+        candidates = [
+            replace(
+                candidate,
+                outranked=any(
+                    each.priority < order.priority and _overlap(each, start_us, end_us)
+                    for each in self._desk.of_asset(candidate.asset.id)
+                ),
+            )
+            for candidate in self._candidates(order.site_id)
+        ]
+        return allocate(order.mw, candidates, duration_us=order.duration_us)
+
     def _candidates(self, site_id: str) -> list[Candidate]:
         return [self._candidate(asset) for asset in self._fleet.assets_of(site_id)]
 
@@ -317,7 +333,7 @@ class SiteDesk:
             asset.id
             for asset in self._fleet.assets_of(group.site_id)
             for dispatch in self._desk.of_asset(asset.id)
-            if dispatch.group_id != group.id and _overlap(dispatch, group)
+            if dispatch.group_id != group.id and _overlap(dispatch, group.start_us, group.end_us)
         )
 
 
@@ -355,9 +371,11 @@ def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> O
     )
 
 
-def _overlap(dispatch: Dispatch, group: DispatchGroup) -> bool:
-    begins_before = group.end_us is None or dispatch.start_us < group.end_us
-    return begins_before and (dispatch.end_us is None or group.start_us < dispatch.end_us)
+def _overlap(dispatch: Dispatch, start_us: int, end_us: int | None) -> bool:
+    if dispatch.cancelling is not None:
+        return False
+    begins_before = end_us is None or dispatch.start_us < end_us
+    return begins_before and (dispatch.end_us is None or start_us < dispatch.end_us)
 
 
 def _ends(split: DoesNotFit) -> tuple[float, float]:

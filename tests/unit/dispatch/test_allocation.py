@@ -85,6 +85,7 @@ def test_how_far_an_asset_can_go(candidate: Candidate, low_mw: float, high_mw: f
     ("candidate", "why"),
     [
         (replace(battery(), online=False), "offline"),
+        (replace(battery(), outranked=True), "follows an order of a higher priority"),
         (solar(None), "its output is not known"),
         (load(None), "its demand is not known"),
     ],

@@ -106,6 +106,14 @@ def test_the_lower_number_wins() -> None:
     assert ask(ORDER, held("equal", T0)).supersedes == ("equal",)
 
 
+def test_what_is_being_withdrawn_is_as_good_as_gone() -> None:
+    gone = replace(held("gone", T0, priority=0), cancelling="by hand")
+    next_one = replace(held("next", T0 + HOUR_US), cancelling="by hand")
+    found = ask(ORDER, gone, next_one)
+    assert (found.supersedes, found.gives_way_to) == ((), None)
+    assert found.follows.then is Afterwards.DEFAULT
+
+
 def test_beyond_the_limits() -> None:
     found = ask(replace(ORDER, mw=9.0))
     assert not found.within_limits

@@ -163,6 +163,22 @@ async def test_what_does_not_fit_is_not_ordered(
     assert world.store.kept == {}
 
 
+async def test_who_follows_an_order_of_a_higher_priority_takes_no_part(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.come("a", "b", "c")
+    await world.desk.order(Order("a", 0.1, 60 * S, priority=1))
+    await world.desk.order(Order("b", 0.1, 60 * S, priority=200))
+    later = await world.desk.order(Order("c", 0.1, 60 * S, priority=1, start_us=T0 + 300 * S))
+    found = await world.sites.order(SiteOrder("site", 1.0, 299 * S))
+    assert not isinstance(found, DoesNotFit)
+    assert {part.asset_id for part in found[1]} == {"b", "c"}
+    assert found[0].left_out[0].why == "follows an order of a higher priority"
+    await world.desk.cancel(later.id, "by hand")
+    assert isinstance(await world.sites.order(SiteOrder("site", 2.5, 600 * S)), DoesNotFit)
+    assert not isinstance(await world.sites.order(SiteOrder("site", 2.0, 600 * S)), DoesNotFit)
+
+
 async def test_what_the_journal_refuses_never_was(world: World, autojump_clock: MockClock) -> None:
     world.come(*NAMES)
     await trio.sleep(1)
