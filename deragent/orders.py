@@ -50,8 +50,9 @@ class Order:
     """Its end by that clock; None: until replaced."""
 
     def moved(self, seconds: float) -> "Order":
-        """The same with its window so much later."""
-        end_s = None if self.end_s is None else self.end_s + seconds
+        """The same with its window so much earlier, if negative; else its start alone is later:
+        what is not sure shortens a window, and never lengthens it."""
+        end_s = None if self.end_s is None else self.end_s + min(0.0, seconds)
         return replace(self, start_s=self.start_s + seconds, end_s=end_s)
 
     def outranks(self, newcomer: "Order") -> bool:
@@ -210,6 +211,7 @@ class MoreTimePassed:
     """The agent was away for longer than it thought when it took over its timeline."""
 
     seconds: float
+    """Negative if it was shorter."""
 
 
 @dataclass(frozen=True, slots=True)

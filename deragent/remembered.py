@@ -85,9 +85,11 @@ class Absence:
     """When that was, as this life counts, monotonic seconds."""
 
     def underrated_s(self, headend_us: int, now_s: float) -> float:
-        """How much longer it was, seconds, now that the headend's clock is known; or 0."""
+        """How much longer it was, seconds, now that the headend's clock is known; negative if
+        it was shorter, since the agent's clock had been set forward; or 0."""
         more_s = (headend_us - self.left_us) / 1e6 - (now_s - self.left_s)
-        return more_s if more_s >= TOLERATED_S else 0.0
+        known = headend_us >= self.left_us and abs(more_s) >= TOLERATED_S
+        return more_s if known else 0.0
 
 
 # --- to bytes -------------------------------------------------------------------------------

@@ -217,6 +217,12 @@ class _Turn:
         self._held = {key: order.moved(seconds) for key, order in self._held.items()}
         if self._force is not None and self._force.away_s is not None:
             self._force = replace(self._force, away_s=self._force.away_s + seconds)
+        force = self._force
+        if force is not None and not force.told:
+            order = self._held[force.dispatch_id]
+            if order.start_s > self._now.mono_s:
+                # It has not begun after all.
+                self._force = None
 
     def end_windows(self) -> None:
         now_s, force = self._now.mono_s, self._force

@@ -171,8 +171,9 @@ class Session:
         board.take_grants(welcome.assets)
         # Before any task gets to resume an order because the headend was heard.
         underrated_s = board.take_headend_clock(welcome.clock_us)
-        if underrated_s > 0:
-            log.warning("this machine's clock stood still for %.0f s", underrated_s)
+        if underrated_s != 0:
+            how = "stood still for" if underrated_s > 0 else "was set forward by"
+            log.warning("this machine's clock %s %.0f s", how, abs(underrated_s))
             for controller in self._controllers:
                 controller.handle(MoreTimePassed(underrated_s))
 

@@ -154,6 +154,7 @@ def test_after_another_boot_the_headends_clock_decides() -> None:
     assert absence.underrated_s(5_030_000_000, 9010) == 0
     assert absence.underrated_s(5_030_900_000, 9010) == 0
     assert absence.underrated_s(5_090_000_000, 9010) == 60
+    assert absence.underrated_s(5_010_000_000, 9010) == -20
     # A headend's clock that was set back lengthens nothing.
     assert absence.underrated_s(1, 9010) == 0
     assert recalled.absence(moment(9000), later(20)) is None
@@ -168,6 +169,19 @@ def test_windows_move_when_more_time_had_passed() -> None:
     after, effects = step(after, MoreTimePassed(490), moment(0))
     assert [words(e) for e in effects] == ["a completed -20", "default 0.25"]
     assert [(o.start_s, o.end_s) for o in after.held] == [(90, 190)]
+
+
+def test_starts_alone_move_when_less_time_had_passed() -> None:
+    """The machine's clock had been set forward: no order begins early, none lasts longer."""
+    held = live(HELD, (1, arrive("a", start_s=100, end_s=800)), (1, arrive("b", start_s=900)))
+    # It thinks that 150 s have passed, and that the window of `a` has begun.
+    unheard = moment(0, -math.inf)
+    after, _, _ = over_a_restart(held, 50, later(0, clock_s=150, boot="b2"), now=unheard)
+    assert after.suspended
+    after, effects = step(after, MoreTimePassed(-140), moment(0))
+    assert after.in_force is None
+    assert effects == ()
+    assert [(o.start_s, o.end_s) for o in after.held] == [(40, 600), (840, None)]
 
 
 def test_one_suspended_stays_so_until_the_headend_is_heard() -> None:
