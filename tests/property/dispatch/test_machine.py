@@ -1,0 +1,155 @@
+"""Headend and agent together, as a state machine: the proof of what a dispatch promises.
+
+Both sides' pure code, all of it, under virtual time: the headend's plans and book, lifecycle
+and wire, the agent's session clock, timeline, failsafe and the image on its disk. Between them
+a link that loses, doubles, reorders, stalls and breaks at either end; around them a headend
+and an agent that are killed at any moment, also between a commit and its effects, a device
+that is slow, refuses, or takes a command and does not say so, a disk that takes nothing, and
+clocks that are hours apart and are set. The device keeps a record of what it was told, and
+when. At the end all is well for a while, and then these invariants are held against it:
+
+1. Every dispatch ends, in exactly one state, by steps that the lifecycle allows.
+2. That state is what the device did. What started was taken by it; what expired or was
+   rejected was not; what failed did on an unwilling device; what completed was followed to
+   the end of its window, but for the time that it says it was interrupted.
+3. No device runs a setpoint outside its window by more than the time that the Welcome of its
+   session was on its way, and 100 ppm of the time since. A device that nobody can tell
+   anything leaves it as soon as somebody can.
+4. Once a dispatch has ended, its device does not follow it any more.
+5. No effect happens twice: the device is told a dispatch once, again only after a failsafe, a
+   restart of its agent or a command that it did not answer, and never once another has taken
+   its place.
+6. Who is superseded names by whom: one that is stronger and whose window overlaps.
+7. No device follows a dispatch while the headend is silent beyond ``failsafe.after_s``.
+
+They are written in ``invariants.py``, and the worlds in ``together.py`` and ``daemons.py``,
+which has the real daemons (``test_daemons.py``).
+
+The examples are always the same, so that nobody's change is blamed for what was there before;
+``DERHEAD_PROOF=N`` in the environment runs N times as many, new ones each time.
+
+"""
+
+import os
+import random
+from typing import Literal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from derproto.base.fleet import Failsafe
+from tests.property.dispatch.invariants import broken
+from tests.property.dispatch.together import Together
+
+LONGER = os.environ.get("DERHEAD_PROOF")
+EXAMPLES = 700 * int(LONGER or 1)
+STEPS = 40
+"""Most things that happen in one of them."""
+
+pauses_s = st.sampled_from([0.0, 0.05, 0.3, 2.0, 9.0, 31.0, 70.0, 140.0])
+
+
+class Machine(RuleBasedStateMachine):
+    """Everything that can happen, in any order."""
+
+    @initialize(
+        failsafe_s=st.sampled_from([0.0, 20.0, 60.0]),
+        clock_s=st.sampled_from([0.0, -7200.0, 36_000.0]),
+        seed=st.integers(0, 2**16),
+    )
+    def begin(self, failsafe_s: float, clock_s: float, seed: int) -> None:
+        self.world = Together(Failsafe(failsafe_s), clock_s, random.Random(seed))
+
+    @rule(for_s=pauses_s)
+    def wait(self, for_s: float) -> None:
+        self.world.run(for_s)
+
+    @rule(
+        start_in_s=st.sampled_from([None, None, 0.5, 8.0, 40.0]),
+        duration_s=st.sampled_from([1.0, 12.0, 45.0, 150.0, None]),
+        priority=st.sampled_from([100, 128, 128, 200]),
+        expires_in_s=st.sampled_from([None, None, 5.0, 60.0]),
+        beyond=st.sampled_from([False, False, False, True]),
+        then_s=pauses_s,
+    )
+    def order(
+        self,
+        start_in_s: float | None,
+        duration_s: float | None,
+        priority: int,
+        expires_in_s: float | None,
+        beyond: bool,
+        then_s: float,
+    ) -> None:
+        self.world.order(start_in_s, duration_s, priority, expires_in_s, beyond)
+        self.world.run(then_s)
+
+    @rule(ago=st.integers(0, 2))
+    def cancel(self, ago: int) -> None:
+        self.world.cancel(ago)
+
+    @rule(transit_s=st.sampled_from([0.0, 0.05, 2.0]))
+    def slow_down(self, transit_s: float) -> None:
+        self.world.transit_s = transit_s
+
+    @rule(who=st.sampled_from(["both", "agent", "headend"]))
+    def cut(self, who: str) -> None:
+        self.world.cut(who)
+
+    @rule(on=st.booleans())
+    def refuse(self, on: bool) -> None:
+        self.world.refused = on
+
+    @rule(on=st.booleans())
+    def stall(self, on: bool) -> None:
+        self.world.stalled = on
+
+    @rule(on=st.booleans())
+    def choke(self, on: bool) -> None:
+        self.world.choked = on
+
+    @rule(how=st.sampled_from(["lose", "double", "shuffle"]))
+    def disturb(self, how: str) -> None:
+        self.world.disturb(how)
+
+    @rule(mood=st.sampled_from(["well", "slow", "refusing", "mute"]))
+    def upset(self, mood: str) -> None:
+        self.world.upset(mood)
+
+    @rule(at=st.sampled_from(["now", "before", "after"]))
+    def kill_headend(self, at: Literal["now", "before", "after"]) -> None:
+        self.world.kill_headend(at)
+
+    @rule()
+    def start_headend(self) -> None:
+        self.world.start_headend()
+
+    @rule()
+    def kill_agent(self) -> None:
+        self.world.kill_agent()
+
+    @rule(moves_s=st.sampled_from([0.0, 0.0, -7200.0, 7200.0]), new_boot=st.booleans())
+    def start_agent(self, moves_s: float, new_boot: bool) -> None:
+        self.world.start_agent(moves_s, new_boot)
+
+    @rule(works=st.booleans())
+    def disk(self, works: bool) -> None:
+        self.world.set_disk(works)
+
+    def teardown(self) -> None:
+        world = getattr(self, "world", None)
+        if world is None:
+            return
+        record = world.finish()
+        wrong = broken(record)
+        assert not wrong, "\n".join([*record.story(), *wrong])
+
+
+def test_every_dispatch_ends_as_its_device_says() -> None:
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=not LONGER
+        ),
+    )
