@@ -9,13 +9,15 @@ import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.waits import Flag
 
 PREFIX_BYTES = 5
 """Before each body: a flag of one byte (compressed), and the body's length in four."""
 
 ACK_BYTES = 16 * 1024
-"""Consumed bytes after which the window is opened again although nobody waits."""
+"""Consumed bytes after which the window is opened again although nobody waits. Less, if so
+many of each of a connection's streams would use up what they share (``ack_bytes``)."""
 
 MESSAGES_PER_TURN = 64
 """Messages delivered of what one read brought, before other connections have their turn:
@@ -46,6 +48,18 @@ class Turn:
             self.left = MESSAGES_PER_TURN
 
 
+def ack_bytes(limits: LinkLimits) -> int:
+    """Consumed bytes that a stream may keep to itself, so that windows are opened seldom.
+
+    h2 opens a window when half of it is consumed and given back. What is kept must fit into
+    the other half: a stream's own, and of the connection's that of all streams together,
+    else all wait for a window that nobody opens.
+    """
+    of_stream = limits.stream_window_bytes // 4
+    of_connection = limits.connection_window_bytes // 2 // limits.max_streams
+    return min(ACK_BYTES, of_stream, of_connection)
+
+
 Deferred = Callable[[], Awaitable[None]]
 """The rest of taking a message, when it cannot be done in place."""
 
@@ -67,16 +81,14 @@ class Inbound:
         ack: Callable[[int], None],
         turn: Turn,
         *,
-        max_message_bytes: int,
-        window_bytes: int,
+        limits: LinkLimits,
         malformed: Status,
     ) -> None:
         self._ack = ack
         self._turn = turn
-        self._max_message_bytes = max_message_bytes
+        self._max_message_bytes = limits.max_message_bytes
         self._malformed = malformed
-        # A window must open again before it is all used.
-        self._ack_bytes = min(ACK_BYTES, window_bytes // 4)
+        self._ack_bytes = ack_bytes(limits)
         self._bytes = bytearray()
         self._unacked = 0
         self._eof = False
@@ -128,7 +140,7 @@ class Inbound:
             while True:
                 body = self._cut()
                 if body is not None:
-                    self._open_window(len(self._bytes), ACK_BYTES)
+                    self._open_window(len(self._bytes), self._ack_bytes)
                     return body
                 if self._eof:
                     if self._bytes:

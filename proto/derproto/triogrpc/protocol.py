@@ -131,8 +131,7 @@ class Stream(grpclib.protocol.Stream):
         self.buffer = Inbound(
             partial(connection.ack, stream_id),
             self.connection.turn,
-            max_message_bytes=self.connection.limits.max_message_bytes,
-            window_bytes=self.connection.limits.stream_window_bytes,
+            limits=self.connection.limits,
             malformed=Status.INTERNAL if self.connection.client_side else Status.INVALID_ARGUMENT,
         )
         self.connection.streams_started += 1

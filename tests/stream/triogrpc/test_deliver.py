@@ -1,5 +1,6 @@
 """Messages handed to a callback in the reading task: all of them, in order, bounded."""
 
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
@@ -50,9 +51,8 @@ def test_all_come_in_order_however_they_are_cut(
 
     async def main() -> None:
         turn = Turn(trio.Lock())
-        inbound = Inbound(
-            ack, turn, max_message_bytes=1000, window_bytes=65535, malformed=Status.INTERNAL
-        )
+        limits = LinkLimits(max_message_bytes=1000)
+        inbound = Inbound(ack, turn, limits=limits, malformed=Status.INTERNAL)
 
         async def feed() -> None:
             start = index = 0
@@ -175,6 +175,37 @@ async def test_what_is_awaited_holds_the_sender_back_by_the_window(
                 assert sent < 40
                 go_on.set()
                 assert await call.recv_message() == b"1000"
+
+
+async def test_what_quiet_calls_keep_of_the_window_stops_no_other(
+    autojump_clock: MockClock,
+) -> None:
+    """What calls have taken and not given back yet must not add up to the connection's window."""
+    got = 0
+
+    async def serve(stream: ServerStream) -> None:
+        def take(message: bytes) -> None:
+            nonlocal got
+            got += 1
+
+        await stream.deliver(take)
+
+    async with memory_channel({BOTH: serve}, codec=CODEC) as channel, AsyncExitStack() as calls:
+        for _ in range(LinkLimits().max_streams - 1):
+            quiet = await calls.enter_async_context(channel.request(BOTH))
+            await quiet.send_request()
+            # Its handler waits: what comes is delivered, and the window given back lazily.
+            await wait_all_tasks_blocked()
+            for _ in range(12):
+                await quiet.send_message(bytes(1000))
+        await wait_all_tasks_blocked()
+        busy = await calls.enter_async_context(channel.request(BOTH))
+        before = got
+        with trio.fail_after(60):
+            for _ in range(1000):
+                await busy.send_message(bytes(1000))
+        await wait_all_tasks_blocked()
+        assert got == before + 1000
 
 
 @pytest.mark.parametrize("error", [GRPCError(Status.NOT_FOUND, "no"), ValueError("a bug")])

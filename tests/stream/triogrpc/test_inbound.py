@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from derproto.triogrpc import GRPCError
 from derproto.triogrpc.budget import Budget
 from derproto.triogrpc.deadline import decode_timeout
-from derproto.triogrpc.inbound import ACK_BYTES, Inbound, Turn
+from derproto.triogrpc.inbound import ACK_BYTES, Inbound, Turn, ack_bytes
+from derproto.triogrpc.limits import LinkLimits
 from tests.stream.triogrpc.support import framed
 
 
@@ -24,8 +25,7 @@ class Window:
         self.inbound = Inbound(
             self._ack,
             Turn(trio.Lock()),
-            window_bytes=65535,
-            max_message_bytes=max_message_bytes,
+            limits=LinkLimits(max_message_bytes=max_message_bytes),
             malformed=Status.INVALID_ARGUMENT,
         )
 
@@ -78,7 +78,7 @@ async def messages(inbound: Inbound) -> AsyncIterator[bytes]:
 
 async def test_the_window_opens_as_messages_are_taken() -> None:
     window = Window()
-    one = framed(bytes(ACK_BYTES // 2))
+    one = framed(bytes(ack_bytes(LinkLimits()) // 2))
     for _ in range(4):
         window.inbound.add(one, len(one))
     assert window.acked == 0
@@ -138,3 +138,22 @@ def test_timeouts(value: str, seconds: float) -> None:
 def test_timeouts_that_are_none(value: str) -> None:
     with pytest.raises(ValueError, match="invalid grpc-timeout"):
         decode_timeout(value)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        LinkLimits(),
+        LinkLimits(max_streams=1),
+        LinkLimits(max_streams=1000),
+        LinkLimits(stream_window_bytes=1000, connection_window_bytes=65_535),
+        LinkLimits(stream_window_bytes=2**31 - 1, connection_window_bytes=65_535),
+    ],
+)
+def test_what_is_kept_and_what_h2_keeps_leave_something_of_each_window(limits: LinkLimits) -> None:
+    kept = max(ack_bytes(limits) - 1, 0)
+    h2_keeps = limits.stream_window_bytes // 2
+    assert kept + h2_keeps < limits.stream_window_bytes
+    h2_keeps = limits.connection_window_bytes // 2 - 1
+    assert kept * limits.max_streams + h2_keeps < limits.connection_window_bytes
+    assert ack_bytes(limits) <= ACK_BYTES
