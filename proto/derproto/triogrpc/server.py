@@ -148,6 +148,11 @@ class Server:
                         quiet_until = trio.current_time() + ACCEPT_QUIET_S
                     await trio.sleep(ACCEPT_RETRY_S)
                     continue
+                if self._draining:
+                    # It was there when the acceptors were told to stop.
+                    self._handshakes.release()
+                    await trio.aclose_forcefully(stream)
+                    return
                 if len(self._links) >= self._limits.max_connections:
                     self._handshakes.release()
                     self._counters.connections_refused += 1

@@ -574,6 +574,33 @@ async def test_serve_returns_after_drain() -> None:
     network.listen("a")
 
 
+class LateListener(MemoryListener):
+    """Whose accept has a connection, and so returns it, although it is cancelled."""
+
+    async def accept(self) -> MemoryStream:
+        with trio.CancelScope(shield=True):
+            return await super().accept()
+        raise AssertionError("a shield lets nothing through")
+
+
+async def test_a_connection_accepted_as_the_drain_begins_does_not_hold_it_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork()
+    listener = network._listeners["late"] = LateListener(network, "late")
+    server = Server(ECHO, codec=CODEC)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.serve, [listener])
+            await trio.testing.wait_all_tasks_blocked()
+            await server.drain(10)
+            stream = await network.connect("late")
+            with pytest.raises(ConnectionLost):
+                async with connect(stream, authority="late", codec=CODEC) as channel:
+                    await channel.wait_closed()
+    assert server.statistics().connections_open == 0
+
+
 async def test_cancelling_serve_ends_everything_at_once() -> None:
     cancelled = 0
 
