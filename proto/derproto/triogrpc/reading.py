@@ -47,9 +47,11 @@ class SharedReader:
         """Hands to ``take`` what comes from ``sock``, while the block runs.
 
         After an end or a break it goes on to say so: whoever is told leaves the block.
+        Nothing comes any more once ``run`` has ended.
         """
         fd = sock.fileno()
-        self._epoll.register(fd, select.EPOLLIN)
+        if not self._epoll.closed:
+            self._epoll.register(fd, select.EPOLLIN)
         self._entries[fd] = sock.recv, take
         try:
             yield

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 import trio
+import trio.testing
 
 from derproto.triogrpc.reading import READ_BYTES, SharedReader
 
@@ -152,4 +153,18 @@ async def test_when_the_reader_ends_nobody_waits_for_it() -> None:
             with trio.CancelScope(shield=True):
                 await reader.caught_up()
     await reader.caught_up()
+    peer.close()
+
+
+async def test_one_that_comes_when_the_reader_has_ended_waits_for_nothing() -> None:
+    """A connection whose task begins as all of them are cancelled."""
+    reader, peer = SharedReader(), Peer()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    peer.theirs.send(b"x")
+    with reader.reading(peer.ours, peer.take):
+        await reader.caught_up()
+    assert peer.taken == []
     peer.close()
