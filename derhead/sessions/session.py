@@ -295,6 +295,8 @@ class Session:
         self.seen_us = self._wall_us()
         self.messages += 1
         if isinstance(message, TelemetryColumns):
+            # Table and journal hold on to the columns, and their bounds count rows.
+            message.drop_unknown()
             return self._take_telemetry(message)
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)

@@ -97,6 +97,10 @@ class TelemetryColumns:
         message._unknown_fields = self._unknown_fields
         return message
 
+    def drop_unknown(self) -> None:
+        """Lets go of unknown fields: for who keeps columns, and counts what they weigh by rows."""
+        self._unknown_fields = b""
+
     def __repr__(self) -> str:
         rows = len(self.asset_index)
         return f"TelemetryColumns(boot_id={self.boot_id}, first_seq={self.first_seq}, {rows} rows)"

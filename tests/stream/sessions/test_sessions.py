@@ -25,9 +25,10 @@ from derhead.dispatch import (
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.sessions.outgoing import SETPOINTS_QUEUED
-from derhead.telemetry import LatestTable, Sample
+from derhead.telemetry import LatestTable, Sample, SampleBlock
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
     AgentMessage,
     DeviceHealth,
@@ -266,6 +267,31 @@ async def test_telemetry_is_seen_at_once_and_acknowledged_when_durable(bench: Be
         ack = await receive(stream, "telemetry_ack")
         assert ack.boot_id == 7
         assert [(r.first, r.last) for r in ack.durable] == [(1, 3)]
+
+
+async def test_what_is_kept_of_telemetry_is_its_rows_and_nothing_unknown(bench: Bench) -> None:
+    """A row that brings a megabyte of unknown fields weighs no more than another."""
+    blocks: list[SampleBlock] = []
+
+    def append(samples: Sequence[Sample], on_durable: Callable[[], None]) -> bool:
+        assert isinstance(samples, SampleBlock)
+        blocks.append(samples)
+        return True
+
+    bench.store.append_telemetry_nowait = append  # type: ignore[method-assign]
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        heavy = telemetry(1, 0)
+        assert heavy.telemetry is not None
+        # Field 15, and a length.
+        heavy.telemetry._unknown_fields = b"\x7a\x80\x89\x7a" + bytes(2_000_000)
+        await stream.send_message(heavy)
+        await wait_all_tasks_blocked()
+        sample = bench.latest.get(A1)
+    assert sample is not None
+    (block,) = blocks
+    assert isinstance(block.columns, TelemetryColumns)
+    assert block.columns.to_message()._unknown_fields == b""
 
 
 async def test_rows_of_a_refused_asset_are_refused_in_the_ack(bench: Bench) -> None:
