@@ -1,11 +1,12 @@
 """The sending half of a connection: many small writes, few large sends.
 
-What is written in one turn of the loop goes out together, in one send, by a task that all
-connections share (``SharedWriter``). Most sends fit into the socket's buffer, and need no
-task of their own, no deadline and no cancel scope; what does not fit is sent by a task that
-lives until it is sent.
+What is written after a pause is sent at once; what follows soon after is gathered, and sent
+together in the loop's next turn, by a task that all connections share (``SharedWriter``). Most
+sends fit into the socket's buffer, and need no task of their own, no deadline and no cancel
+scope; what does not fit is sent by a task that lives until it is sent.
 """
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -17,6 +18,10 @@ from derproto.triogrpc.waits import Flag
 
 SEND_BYTES = 64 * 1024
 """What one send hands to the stream, and so what a peer must take in ``send_timeout_s``."""
+
+PAUSE_S = 0.001
+"""Least time between two writes that are both sent at once, seconds. A setpoint need not wait
+for the loop's next turn, and many in a row still go out together."""
 
 CONTROL_BYTES = 64 * 1024
 """How far answers (PING, SETTINGS, resets, window updates) may exceed the write buffer,
@@ -85,6 +90,7 @@ class Transport:
         self._paused = False
         self._closing = False
         self._sending = False
+        self._sent_at = -math.inf
         self._tasks: trio.Nursery | None = None
         # Up while nobody is about to send.
         self._idle = Flag(True)
@@ -100,7 +106,8 @@ class Transport:
         if self._closing or not data:
             return
         self._gathered += data
-        self._send_soon()
+        if not self._sending:
+            self._send_soon()
         waiting = len(self._gathered) + self._in_flight
         if waiting >= self._limits.write_buffer_bytes:
             if not self._paused:
@@ -127,13 +134,19 @@ class Transport:
         await self._idle.wait()
 
     def _send_soon(self) -> None:
-        if not self._sending and self._gathered and self._tasks is not None:
-            self._sending = True
-            self._idle.clear()
+        if self._tasks is None or not self._gathered:
+            return
+        self._sending = True
+        self._idle.clear()
+        now = trio.current_time()
+        if now - self._sent_at >= PAUSE_S:
+            self._sent_at = now
+            self.send_nowait()
+        else:
             self._writer.add(self)
 
     def send_nowait(self) -> None:
-        """For the writer: sends what the stream takes at once, the rest in a task."""
+        """Sends what the stream takes at once, the rest in a task."""
         if self._tasks is None:
             self._stop_sending()
             return
