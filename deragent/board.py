@@ -180,11 +180,18 @@ class Board:
 
     # --- for the uplink -----------------------------------------------------------------
 
-    def headend_us(self) -> int:
-        """The headend's clock, carried on from its last Welcome; 0 before one."""
-        if self._headend_us is None:
-            return 0
-        return self._headend_us + round((trio.current_time() - self._headend_s) * 1e6)
+    def headend_clock(self) -> tuple[int, int | None]:
+        """The headend's clock, carried on from its last Welcome, as a ``Stamp`` has it.
+
+        Before one it is what an earlier life knew, and how long ago that was, as far as can be
+        said; 0 if none knew.
+        """
+        now_s = trio.current_time()
+        if self._headend_us is not None:
+            return self._headend_us + round((now_s - self._headend_s) * 1e6), None
+        if self._absence is not None:
+            return self._absence.left_us, round((now_s - self._absence.left_s) * 1e6)
+        return 0, None
 
     def take_headend_clock(self, clock_us: int) -> float:
         """Takes over a Welcome's clock; returns by how much the agent's absence was longer

@@ -133,7 +133,7 @@ class Keeper:
 
     def _stamp(self) -> Stamp:
         boot, up_us = self._runtime.since_boot()
-        return Stamp(self._runtime.wall_us(), boot, up_us, self._board.headend_us())
+        return Stamp(self._runtime.wall_us(), boot, up_us, *self._board.headend_clock())
 
 
 @asynccontextmanager

@@ -51,6 +51,9 @@ class Stamp:
     """Time since then, also while it slept, microseconds."""
     headend_us: int = 0
     """The headend's clock, as far as it is known; 0 if it is not."""
+    doubtful_us: int | None = None
+    """How long ago that was, microseconds, if the agent had been away and its count was not yet
+    corrected; None if it is of this very moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ def write_image(image: Image) -> bytes:
             "boot": image.stamp.boot,
             "up_us": image.stamp.up_us,
             "headend_us": image.stamp.headend_us,
+            "doubtful_us": image.stamp.doubtful_us,
             "silent_us": silent_us,
             "assets": {key: _write(line, now.mono_s) for key, line in image.timelines.items()},
         }
@@ -196,9 +200,13 @@ class Recalled:
     def absence(self, now: Moment, stamp: Stamp) -> Absence | None:
         """What the headend's clock has to correct; None if there is no doubt, or no way."""
         gone_s = passed_s(self.stamp, stamp)
-        if gone_s is None or self.stamp.headend_us == 0 or _same_boot(self.stamp, stamp):
+        doubtful_us = self.stamp.doubtful_us
+        certain = doubtful_us is None and _same_boot(self.stamp, stamp)
+        if gone_s is None or self.stamp.headend_us == 0 or certain:
             return None
-        return Absence(self.stamp.headend_us, now.mono_s - gone_s)
+        # Of several absences in a row, with no word of the headend in between, the whole.
+        left_s = now.mono_s - gone_s - (doubtful_us or 0) / 1e6
+        return Absence(self.stamp.headend_us, left_s)
 
     def timeline(self, asset_id: str, blank: Timeline, now: Moment, stamp: Stamp) -> Timeline:
         """An asset's timeline as of now; ``blank`` if nothing is remembered of it.
@@ -231,8 +239,13 @@ def read_image(data: bytes) -> Recalled:
         raise Unreadable("its checksum is wrong: it is damaged")
     try:
         said = json.loads(body)
+        doubtful_us = said["doubtful_us"]
         stamp = Stamp(
-            int(said["wall_us"]), str(said["boot"]), int(said["up_us"]), int(said["headend_us"])
+            int(said["wall_us"]),
+            str(said["boot"]),
+            int(said["up_us"]),
+            int(said["headend_us"]),
+            None if doubtful_us is None else int(doubtful_us),
         )
         silent_us = said["silent_us"]
         silent_s = None if silent_us is None else silent_us / 1e6

@@ -171,6 +171,23 @@ def test_windows_move_when_more_time_had_passed() -> None:
     assert [(o.start_s, o.end_s) for o in after.held] == [(90, 190)]
 
 
+def test_absences_in_a_row_are_corrected_as_one() -> None:
+    """Two reboots, each with a clock that stood still, and no headend in between."""
+    image = Image(replace(NOON, headend_us=5_000_000_000), moment(100), {})
+    recalled = read_image(remembered.write_image(image))
+    second = replace(later(0, clock_s=0, boot="b2"), headend_us=0)
+    first_absence = recalled.absence(moment(0), second)
+    assert first_absence is not None
+    # 7 s into its second life it writes what it knows, and is gone again.
+    doubtful = replace(second, headend_us=first_absence.left_us, doubtful_us=7_000_000)
+    again = read_image(remembered.write_image(Image(doubtful, moment(7), {})))
+    for boot in ("b2", "b3"):
+        absence = again.absence(moment(0), replace(second, boot=boot))
+        assert absence is not None
+        # It thinks that 7 s have passed in all; it was an hour.
+        assert absence.underrated_s(8_600_000_000, 0.0) == 3593
+
+
 def test_starts_alone_move_when_less_time_had_passed() -> None:
     """The machine's clock had been set forward: no order begins early, none lasts longer."""
     held = live(HELD, (1, arrive("a", start_s=100, end_s=800)), (1, arrive("b", start_s=900)))
