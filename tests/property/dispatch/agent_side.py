@@ -106,8 +106,14 @@ class AgentSide:
 
     def _stamp(self, now_s: float) -> Stamp:
         wall_us = START_US + round((now_s + self.clock_s) * 1e6)
-        zero_us, up_us = self._headend_zero_us, round(now_s * 1e6)
-        return Stamp(wall_us, self.boot, up_us, 0 if zero_us is None else zero_us + up_us)
+        up_us = round(now_s * 1e6)
+        headend_us, doubtful_us = 0, None
+        if self._headend_zero_us is not None:
+            headend_us = self._headend_zero_us + up_us
+        elif self._absence is not None:
+            headend_us = self._absence.left_us
+            doubtful_us = round((now_s - self._absence.left_s) * 1e6)
+        return Stamp(wall_us, self.boot, up_us, headend_us, doubtful_us)
 
     def _take_headend_clock(self, clock_us: int, now_s: float) -> None:
         self._headend_zero_us = clock_us - round(now_s * 1e6)

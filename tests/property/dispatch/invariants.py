@@ -173,6 +173,41 @@ def obeys_its_failsafe(record: Record, dispatch: Dispatch) -> Iterator[str]:
                 yield f"was followed for {late_s:.3f} s of a silence beyond {after_s:g} s"
 
 
+def resumes_when_heard(record: Record, dispatch: Dispatch) -> Iterator[str]:
+    """What the device left before its end for a silence, it follows again when that is over."""
+    # Of others nobody but the agent knows when they ended.
+    end_us = dispatch.end_us if dispatch.state is State.COMPLETED else None
+    if _misled(record, dispatch, _ended_s(dispatch)):
+        return
+    everything = record.stretches()
+    for stretch in record.followed(dispatch.id):
+        later = everything[everything.index(stretch) + 1 :]
+        again = next((s for s in later if s.dispatch_id is not None), None)
+        if again is not None and again.dispatch_id == dispatch.id:
+            back_s = again.from_s
+        elif end_us is not None:
+            back_s = seconds(end_us)
+        else:
+            continue
+        if back_s - stretch.to_s > TINY_S and not _covered(record, stretch.to_s, back_s):
+            yield f"was left at {stretch.to_s:.3f} s, and not followed again until {back_s:.3f} s"
+
+
+def _covered(record: Record, from_s: float, to_s: float) -> bool:
+    """Whether at any time in between there was a reason not to follow anything."""
+    reasons = [Span(s.from_s, s.to_s + AGAIN_S) for s in record.unwilling + record.diskless]
+    reasons += [Span(s.from_s, s.to_s + TINY_S) for s in record.silent]
+    for down in record.down:
+        # An agent that does not know how long it was away waits for the headend.
+        back = [at_s for at_s, _ in record.welcomes if at_s >= down.to_s]
+        reasons.append(Span(down.from_s, min(back, default=to_s) + TINY_S))
+    at_s = from_s
+    for span in sorted(reasons, key=lambda span: span.from_s):
+        if span.from_s <= at_s + TINY_S:
+            at_s = max(at_s, span.to_s)
+    return at_s >= to_s - TINY_S
+
+
 def _ended_s(dispatch: Dispatch) -> float:
     return seconds(dispatch.states[-1].at_us)
 
@@ -211,6 +246,7 @@ CHECKS: tuple[Callable[[Record, Dispatch], Iterator[str]], ...] = (
     has_no_effect_twice,
     gives_way_to_the_stronger,
     obeys_its_failsafe,
+    resumes_when_heard,
 )
 
 

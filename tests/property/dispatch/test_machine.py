@@ -20,7 +20,8 @@ when. At the end all is well for a while, and then these invariants are held aga
    restart of its agent or a command that it did not answer, and never once another has taken
    its place.
 6. Who is superseded names by whom: one that is stronger and whose window overlaps.
-7. No device follows a dispatch while the headend is silent beyond ``failsafe.after_s``.
+7. No device follows a dispatch while the headend is silent beyond ``failsafe.after_s``; heard
+   again before its end, the device follows it again.
 
 They are written in ``invariants.py``, and the worlds in ``together.py`` and ``daemons.py``,
 which has the real daemons (``test_daemons.py``).
@@ -43,7 +44,7 @@ from tests.property.dispatch.invariants import broken
 from tests.property.dispatch.together import Together
 
 LONGER = os.environ.get("DERHEAD_PROOF")
-EXAMPLES = 700 * int(LONGER or 1)
+EXAMPLES = 1500 * int(LONGER or 1)
 STEPS = 40
 """Most things that happen in one of them."""
 
@@ -66,7 +67,7 @@ class Machine(RuleBasedStateMachine):
         self.world.run(for_s)
 
     @rule(
-        start_in_s=st.sampled_from([None, None, 0.5, 8.0, 40.0]),
+        start_in_s=st.sampled_from([None, None, -1.0, 0.5, 8.0, 40.0]),
         duration_s=st.sampled_from([1.0, 12.0, 45.0, 150.0, None]),
         priority=st.sampled_from([100, 128, 128, 200]),
         expires_in_s=st.sampled_from([None, None, 5.0, 60.0]),
@@ -109,9 +110,14 @@ class Machine(RuleBasedStateMachine):
     def choke(self, on: bool) -> None:
         self.world.choked = on
 
-    @rule(how=st.sampled_from(["lose", "double", "shuffle"]))
-    def disturb(self, how: str) -> None:
-        self.world.disturb(how)
+    @rule(
+        losing=st.sampled_from([0.0, 0.0, 0.3]),
+        doubling=st.sampled_from([0.0, 0.5]),
+        jitter_s=st.sampled_from([0.0, 0.1, 4.0]),
+    )
+    def worsen(self, losing: float, doubling: float, jitter_s: float) -> None:
+        self.world.losing, self.world.doubling = losing, doubling
+        self.world.jitter_s = jitter_s
 
     @rule(mood=st.sampled_from(["well", "slow", "refusing", "mute"]))
     def upset(self, mood: str) -> None:
@@ -132,6 +138,29 @@ class Machine(RuleBasedStateMachine):
     @rule(moves_s=st.sampled_from([0.0, 0.0, -7200.0, 7200.0]), new_boot=st.booleans())
     def start_agent(self, moves_s: float, new_boot: bool) -> None:
         self.world.start_agent(moves_s, new_boot)
+
+    # What takes several things in a row, and is seldom hit on by chance.
+
+    @rule(for_s=st.sampled_from([25.0, 65.0]))
+    def be_silent(self, for_s: float) -> None:
+        self.world.stalled = True
+        self.world.run(for_s)
+        self.world.stalled = False
+        self.world.run(2.0)
+
+    @rule(for_s=pauses_s, moves_s=st.sampled_from([0.0, -7200.0, 7200.0]), new_boot=st.booleans())
+    def start_agent_anew(self, for_s: float, moves_s: float, new_boot: bool) -> None:
+        self.world.kill_agent()
+        self.world.run(for_s)
+        self.world.start_agent(moves_s, new_boot)
+
+    @rule(first_s=st.sampled_from([0.0, 2.0]), second_s=st.sampled_from([0.0, 0.05]))
+    def order_two_that_meet(self, first_s: float, second_s: float) -> None:
+        self.world.transit_s = first_s
+        self.world.order(8.0, 12.0, 128, None, False)
+        self.world.run(2.0)
+        self.world.transit_s = second_s
+        self.world.order(-1.0, 45.0, 128, None, False)
 
     @rule(works=st.booleans())
     def disk(self, works: bool) -> None:

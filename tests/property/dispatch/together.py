@@ -68,6 +68,10 @@ class Together:
         self.now_s = 0.0
         self.record = Record(failsafe)
         self.transit_s = 0.0
+        self.losing = self.doubling = 0.0
+        """Shares of the messages that are lost, and that come twice."""
+        self.jitter_s = 0.0
+        """By up to how much some are later than others, and so change places."""
         self.stalled = False
         self.choked = False
         """The streams of the headend take nothing: its messages are not even worked out."""
@@ -102,25 +106,35 @@ class Together:
         expires_in_s: float | None,
         beyond: bool,
     ) -> None:
-        """``beyond`` is more than the agent lets its device do."""
+        """``beyond`` is more than the agent lets its device do; a start before now is when the
+        window of the order before ends, if that is to come."""
         if not self._headend_runs:
             return
         self._count += 1
         mw = round(self._count * STEP_MW + (5.0 if beyond else 0.0), 6)
         dispatch_id = str(UUID(int=self._count))
-        now_us = round(self.now_s * 1e6)
         order = Order(
             ASSET_ID,
             mw,
             duration_us=None if duration_s is None else round(duration_s * 1e6),
             priority=priority,
-            start_us=None if start_in_s is None else START_US + now_us + round(start_in_s * 1e6),
+            start_us=self._start_us(start_in_s),
             expires_in_us=None if expires_in_s is None else round(expires_in_s * 1e6),
         )
         with self._mortal_headend():
             self.headend.order(self.now_s, dispatch_id, order)
         # One that was never written was never answered: nobody counts on it.
         self.ids[mw] = dispatch_id
+
+    def _start_us(self, start_in_s: float | None) -> int | None:
+        if start_in_s is None:
+            return None
+        now_us = START_US + round(self.now_s * 1e6)
+        if start_in_s >= 0:
+            return now_us + round(start_in_s * 1e6)
+        last = self.headend.journal.get(str(UUID(int=self._count - 1)))
+        end_us = None if last is None else last.end_us
+        return end_us if end_us is not None and end_us > now_us else None
 
     def cancel(self, ago: int) -> None:
         ids = list(self.ids.values())
@@ -148,25 +162,6 @@ class Together:
             self.record.unwilling.append(Span(self._upset_s, self.now_s + TELL_TIMEOUT_S))
         self.device.mood = mood
         self._upset_s = None if mood == "well" else self.now_s
-
-    def disturb(self, how: str) -> None:
-        """Of what is on its way one message is lost or doubled, or all change places."""
-        for flights in (flights for s in self._sessions for flights in (s.out, s.back)):
-            free = [f for f in flights if not _opens(f)]
-            if not free:
-                continue
-            flight = self._dice.choice(free)
-            match how:
-                case "lose":
-                    flights.remove(flight)
-                case "double":
-                    again_s = flight.due_s + self._dice.choice([0.0, 0.1, 3.0])
-                    flights.append(_Flight(again_s, flight.body))
-                case "shuffle":
-                    bodies = [f.body for f in free]
-                    self._dice.shuffle(bodies)
-                    for each, body in zip(free, bodies, strict=True):
-                        each.body = body
 
     def set_disk(self, works: bool) -> None:
         """Whether the agent's disk takes anything."""
@@ -310,13 +305,29 @@ class Together:
             self.agent.reports.clear()
 
     def _out(self, session: _Session, message: v1.AgentMessage) -> None:
-        session.out.append(_Flight(self.now_s + self.transit_s, message))
+        self._fly(session.out, message)
 
     def _back(self, session: _Session, message: v1.HeadendMessage) -> None:
         # Nothing overtakes Welcome.
         welcome_s = max((f.due_s for f in session.back if _opens(f)), default=0.0)
-        due_s = max(self.now_s + self.transit_s, welcome_s)
-        session.back.append(_Flight(due_s, message))
+        self._fly(session.back, message, welcome_s)
+
+    def _fly(
+        self,
+        flights: list[_Flight],
+        message: v1.HeadendMessage | v1.AgentMessage,
+        earliest_s: float = 0.0,
+    ) -> None:
+        whole = isinstance(message, v1.HeadendMessage) and message.welcome is not None
+        copies = 1
+        if not whole and self._dice.random() < self.losing:
+            copies = 0
+        elif not whole and self._dice.random() < self.doubling:
+            copies = 2
+        for _ in range(copies):
+            jitter_s = 0.0 if whole else self._dice.choice([0.0, 0.5, 1.0]) * self.jitter_s
+            due_s = max(self.now_s + self.transit_s + jitter_s, earliest_s)
+            flights.append(_Flight(due_s, message))
 
     def _deliver(self, session: _Session) -> None:
         for flight in _due(session.out, self.now_s) if self._headend_runs else ():
@@ -377,7 +388,7 @@ class Together:
         """All is well from now on; waits until every dispatch has ended, or could have."""
         self.upset("well")
         self.stalled = self.choked = self.refused = False
-        self.transit_s = 0.0
+        self.transit_s = self.jitter_s = self.losing = self.doubling = 0.0
         self.headend.doom = None
         self.start_headend()
         self.start_agent(0.0, new_boot=False)
