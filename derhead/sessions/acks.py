@@ -1,7 +1,8 @@
 """What of an agent's telemetry is durable or refused and not yet said: pure.
 
 Acknowledgements conflate: ranges that touch merge, so that however slowly an agent reads,
-what waits for it stays small.
+what waits for it stays small. Of one whose rows are taken and refused by turns nothing merges:
+what may wait for it has a bound.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,11 @@ T = TypeVar("T")
 MAX_RANGES = 1024
 """Ranges in one message; more wait for the next."""
 
+RANGES_WAITING = 65_536
+"""Ranges that may wait for one agent. When more do, it does not read: its session ends, and the
+rows that it was not told of come again. A range weighs 130 bytes, and a message of a millisecond
+or so can bring 5,000."""
+
 
 class PendingAcks:
     """Ranges by boot, merged as they come."""
@@ -22,6 +28,12 @@ class PendingAcks:
     def __init__(self) -> None:
         self._durable: dict[int, list[tuple[int, int]]] = {}
         self._refused: dict[int, list[RefusedRows]] = {}
+        self._ranges = 0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more waits than may."""
+        return self._ranges > RANGES_WAITING
 
     def __bool__(self) -> bool:
         return bool(self._durable or self._refused)
@@ -36,8 +48,10 @@ class PendingAcks:
                 ranges[-1] = (ranges[-1][0], last)
             else:
                 ranges.append((first, last))
+                self._ranges += 1
         for rows in refused:
             self._refused.setdefault(boot_id, []).append(rows)
+            self._ranges += 1
 
     def take(self) -> TelemetryAck | None:
         """The next message, or None when all is said. One boot a message."""
@@ -46,6 +60,7 @@ class PendingAcks:
             return None
         durable = _take(self._durable, boot_id)
         refused = _take(self._refused, boot_id)
+        self._ranges -= len(durable) + len(refused)
         return TelemetryAck(
             boot_id=boot_id,
             durable=[SeqRange(first=first, last=last) for first, last in durable],

@@ -28,6 +28,10 @@ SLOW_READER = End(
     "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
 )
 
+UNREAD_ACKS = End(
+    "slow reader", GoodbyeReason.SLOW_READER, "too many acknowledgements wait to be read"
+)
+
 
 def protocol_error(detail: str) -> End:
     """The agent broke the protocol; ``detail`` names the field."""

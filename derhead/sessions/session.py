@@ -34,6 +34,7 @@ from derhead.sessions.ends import (
     CONNECTION_LOST,
     INTERNAL_ERROR,
     SLOW_READER,
+    UNREAD_ACKS,
     End,
     protocol_error,
     silent,
@@ -46,6 +47,7 @@ from derhead.telemetry import (
     Broken,
     Columns,
     LatestTable,
+    RefusedRows,
     SampleBlock,
     offer_block,
     read_rows,
@@ -323,8 +325,7 @@ class Session:
         self.samples += len(rows.samples)
         boot_id = telemetry.boot_id
         if rows.refused:
-            self.outgoing.acks.add(boot_id, (), rows.refused)
-            self._acknowledger.add(self)
+            self._acknowledge(boot_id, (), rows.refused)
         if not rows.samples:
             return None
         on_durable = partial(self._acknowledge, boot_id, rows.taken)
@@ -338,8 +339,15 @@ class Session:
         await work(*arguments)
         self._reading = True
 
-    def _acknowledge(self, boot_id: int, taken: Sequence[tuple[int, int]]) -> None:
-        self.outgoing.acks.add(boot_id, taken)
+    def _acknowledge(
+        self,
+        boot_id: int,
+        taken: Sequence[tuple[int, int]],
+        refused: Sequence[RefusedRows] = (),
+    ) -> None:
+        self.outgoing.acks.add(boot_id, taken, refused)
+        if self.outgoing.acks.too_many:
+            self.end(UNREAD_ACKS)
         self._acknowledger.add(self)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:

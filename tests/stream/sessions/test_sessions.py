@@ -4,7 +4,7 @@ Time is Trio's mock clock, so ten seconds of silence take none.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from derhead.dispatch import (
     UsedKey,
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
+from derhead.sessions.acks import RANGES_WAITING
 from derhead.sessions.outgoing import SETPOINTS_QUEUED
 from derhead.telemetry import LatestTable, Sample, SampleBlock
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
@@ -649,6 +650,34 @@ async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
         await receive(again, "welcome")
         got = [(await receive(again, "setpoint")).dispatch_id for _ in orders]
         assert got == [dispatch.id for dispatch in orders]
+
+
+async def test_one_that_does_not_read_and_has_every_row_refused_is_ended_in_time(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    """Refusals wait for nothing else than its reading, and none touches the next."""
+    rows = 4000
+    memory = await bench.network.connect("headend")
+    limits = LinkLimits(stream_window_bytes=512)
+    async with connect(memory, authority="headend", codec=MessageCodec(), limits=limits) as channel:
+        async with channel.request(SESSION) as stream:
+            register = Register(agent_id="x", asset_ids=[UNKNOWN, A1], boot_id=1)
+            await stream.send_message(AgentMessage(register=register))
+            await receive(stream, "welcome")
+            began = trio.current_time()
+            with suppress(GRPCError):
+                for number in range(RANGES_WAITING // rows + 10):
+                    by_turns = telemetry(1 + number * rows, *(row % 2 for row in range(rows)))
+                    assert by_turns.telemetry is not None
+                    by_turns.telemetry.ts_us = [-1] * rows
+                    await stream.send_message(by_turns)
+                while True:
+                    await stream.recv_message()
+            # Long before its Alive has waited for a period.
+            assert trio.current_time() - began < 5
+            await wait_all_tasks_blocked()
+            assert bench.sessions.live == ()
+    assert bench.store.ends() == [("x", "slow reader")]
 
 
 async def test_one_that_takes_nothing_from_the_start_can_be_superseded(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.sessions.acks import MAX_RANGES, PendingAcks
+from derhead.sessions.acks import MAX_RANGES, RANGES_WAITING, PendingAcks
 from derhead.telemetry import RefusedRows
 from derproto.der.v1 import RefusalReason
 
@@ -56,3 +56,22 @@ def test_many_ranges_take_several_messages() -> None:
     assert first is not None
     assert second is not None
     assert (len(first.durable), len(second.durable)) == (MAX_RANGES, 1)
+
+
+def test_what_waits_is_counted_as_it_comes_and_goes() -> None:
+    acks = PendingAcks()
+    # Merges: however many, one range.
+    acks.add(7, [(seq, seq) for seq in range(1, 2 * RANGES_WAITING)])
+    assert not acks.too_many
+    acks.add(7, [(10 * seq, 10 * seq) for seq in range(RANGES_WAITING, 2 * RANGES_WAITING)])
+    assert acks.too_many
+    assert acks.take() is not None
+    assert not acks.too_many
+    refused = [RefusedRows(seq, seq, RefusalReason.ASSET_REFUSED) for seq in range(MAX_RANGES)]
+    acks.add(8, (), refused)
+    acks.add(8, (), refused[:2])
+    assert acks.too_many
+    while acks.take() is not None:
+        pass
+    acks.add(7, [(1, 1)])
+    assert not acks.too_many
