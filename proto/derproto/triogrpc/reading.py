@@ -37,8 +37,11 @@ class SharedReader:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._entries: dict[int, tuple[Callable[[int], bytes], Take]] = {}
-        self._flooding: dict[int, None] = {}
-        """Sockets whose last read was full, that read longest ago first."""
+        self._flooding: dict[int, int] = {}
+        """Sockets whose last read was full, that read longest ago first, and in which sweep."""
+        self._sweeps = 0
+        self._passed_over: tuple[int, list[int]] = 0, []
+        """The last sweep, and those that flood, were readable, and had no turn in it."""
         self._sweeping = False
         self._swept = trio.lowlevel.ParkingLot()
 
@@ -70,11 +73,14 @@ class SharedReader:
                 await self._sweep()
                 self._sweep_is_over()
         finally:
+            self._flooding.clear()
             self._sweep_is_over()
             self._epoll.close()
 
     async def _sweep(self) -> None:
         """Reads from what is readable now."""
+        self._sweeps += 1
+        passed_over: list[int] = []
         ready = self._epoll.poll(0, max(1, len(self._entries)))
         flooding = self._flooding
         turn_ends = trio.current_time() + TURN_S
@@ -84,9 +90,12 @@ class SharedReader:
                 turn_ends = trio.current_time() + TURN_S
         if flooding:
             readable = {fd for fd, _ in ready}
-            for fd in [fd for fd in flooding if fd in readable]:
+            due = [fd for fd in flooding if fd in readable]
+            for place, fd in enumerate(due, 1):
                 if self._read(fd) >= turn_ends:
+                    passed_over = due[place:]
                     break
+        self._passed_over = self._sweeps, passed_over
 
     def _read(self, fd: int) -> float:
         """Reads once, if the socket is still there. The time afterwards."""
@@ -99,6 +108,7 @@ class SharedReader:
         try:
             data = receive(READ_BYTES)
         except (BlockingIOError, InterruptedError):
+            self._flooding.pop(fd, None)
             return now
         except OSError:
             data = None
@@ -106,7 +116,7 @@ class SharedReader:
         if data is not None and len(data) == READ_BYTES:
             # Behind the others that do.
             self._flooding.pop(fd, None)
-            self._flooding[fd] = None
+            self._flooding[fd] = self._sweeps
             return trio.current_time()
         if self._flooding:
             self._flooding.pop(fd, None)
@@ -125,6 +135,10 @@ class SharedReader:
         await self._end_of_sweep()
         await _others_first()
         await self._end_of_sweep()
+        # Those that flood may have their turn in the sweeps after it.
+        last, behind = self._passed_over
+        while behind := [fd for fd in behind if self._flooding.get(fd, last) < last]:
+            await trio.lowlevel.checkpoint()
 
     async def _end_of_sweep(self) -> None:
         if self._sweeping:

@@ -168,3 +168,54 @@ async def test_one_that_comes_when_the_reader_has_ended_waits_for_nothing() -> N
         await reader.caught_up()
     assert peer.taken == []
     peer.close()
+
+
+async def test_caught_up_waits_for_the_turns_of_those_that_flood(reader: SharedReader) -> None:
+    floods = [Peer() for _ in range(30)]
+
+    def slow() -> None:
+        # Two or three of them fill a turn.
+        until = trio.current_time() + 0.0002
+        while trio.current_time() < until:
+            pass
+
+    with ExitStack() as reading:
+        for flood in floods:
+            reading.enter_context(reader.reading(flood.ours, flood.take))
+            flood.theirs.setblocking(False)
+            flood.theirs.send(bytes(READ_BYTES))
+        await reader.caught_up()
+        for flood in floods:
+            assert flood.taken == [bytes(READ_BYTES)]
+            flood.taken.clear()
+            flood.on_take = slow
+            flood.theirs.send(bytes(2 * READ_BYTES))
+        await reader.caught_up()
+        assert all(flood.taken for flood in floods)
+    for flood in floods:
+        flood.close()
+
+
+async def test_caught_up_waits_for_none_that_has_left(reader: SharedReader) -> None:
+    floods = [Peer() for _ in range(10)]
+    with ExitStack() as reading:
+
+        def leave_all() -> None:
+            until = trio.current_time() + 0.001
+            while trio.current_time() < until:
+                pass
+            reading.close()
+
+        for flood in floods:
+            reading.enter_context(reader.reading(flood.ours, flood.take))
+            flood.theirs.setblocking(False)
+            flood.theirs.send(bytes(READ_BYTES))
+        await reader.caught_up()
+        for flood in floods:
+            flood.on_take = leave_all
+            flood.theirs.send(bytes(READ_BYTES))
+        with trio.fail_after(5):
+            await reader.caught_up()
+        assert sum(len(flood.taken) for flood in floods) == len(floods) + 1
+    for flood in floods:
+        flood.close()
