@@ -29,6 +29,16 @@ which has the real daemons (``test_daemons.py``).
 The examples are always the same, so that nobody's change is blamed for what was there before;
 ``DERHEAD_PROOF=N`` in the environment runs N times as many, new ones each time.
 
+Noticed, tried by breaking the code by hand: an id that is taken twice; a message's way not taken
+off, or the whole duration sent instead of what remains; a start that is ignored; a loser that is
+kept, or superseded before the winner is received, or by a window that it only meets; a priority
+that is ignored; a failsafe that never trips, or is never left; an interruption that is not told;
+a device left under an order at its end; on Register, what the agent does not know left as it is;
+ids forgotten, or time not counted, over a restart; a headend that ends on its own guess what its
+agent may hold; a Cancel not said again on the next session; a late report that revives. With
+``DERHEAD_PROOF=5`` or so also: a Cancel before its setpoint that is not remembered, an older report
+that overtakes a newer one, and what was on a lost link taken for sent.
+
 """
 
 import os
