@@ -239,7 +239,8 @@ def read_image(data: bytes) -> Recalled:
         raise Unreadable("its checksum is wrong: it is damaged")
     try:
         said = json.loads(body)
-        doubtful_us = said["doubtful_us"]
+        # The first writers of this format had no such doubt.
+        doubtful_us = said.get("doubtful_us")
         stamp = Stamp(
             int(said["wall_us"]),
             str(said["boot"]),
@@ -250,7 +251,7 @@ def read_image(data: bytes) -> Recalled:
         silent_us = said["silent_us"]
         silent_s = None if silent_us is None else silent_us / 1e6
         return Recalled(stamp, silent_s, dict(said["assets"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"it does not hold what it should: {error!r}") from error
 
 

@@ -301,6 +301,14 @@ def test_what_is_whole_and_still_nonsense_is_not_read(body: bytes) -> None:
         read_image(head + body)
 
 
+def test_what_the_first_writers_of_this_format_left_is_read() -> None:
+    said = json.loads(IMAGE.partition(b"\n")[2])
+    del said["doubtful_us"]
+    body = json.dumps(said).encode()
+    head = f"deragent-timelines 1 {remembered._checksum(body)}\n".encode()
+    assert read_image(head + body) == read_image(IMAGE)
+
+
 def test_an_assets_nonsense_is_not_read() -> None:
     said = json.loads(IMAGE.partition(b"\n")[2])
     said["assets"]["asset"]["held"] = [["a"]]
