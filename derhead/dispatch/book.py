@@ -1,6 +1,6 @@
 """What the desk holds in memory: open dispatches, who holds which asset, and when what is due.
 
-Pure: it changes only by ``take``, which is told what was journaled.
+Pure: it changes by ``take``, which is told what was journaled; ``note_left`` alone knows more.
 """
 
 import heapq
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from derhead.dispatch.lifecycle import Dispatch, next_deadline
+from derhead.dispatch.lifecycle import Dispatch, left_at, next_deadline
 from derhead.dispatch.transitions import State
 
 STALE_DEADLINES = 1000
@@ -179,6 +179,16 @@ class Book:
         for dispatch in changes.dispatches.values():
             self._keep(dispatch)
         self._note_setpoints(changes.dispatches.values(), now_us)
+
+    def note_left(self, dispatch_id: str, at_us: int) -> None:
+        """The setpoint was written to its session's stream.
+
+        Journaled with the dispatch's next change, its agent's word as a rule: a commit of its
+        own for a time alone would cost what the order's did.
+        """
+        dispatch = self.open.get(dispatch_id)
+        if dispatch is not None:
+            self.open[dispatch_id] = left_at(dispatch, at_us)
 
     def _keep(self, dispatch: Dispatch) -> None:
         of_asset = self._by_asset.setdefault(dispatch.asset_id, {})

@@ -135,6 +135,10 @@ class DispatchDesk:
         """The session takes setpoints again: what waits for lack of room is sent."""
         self._inbox.put_nowait(SessionHasRoom(link))
 
+    def setpoint_left_nowait(self, dispatch_id: str) -> None:
+        """The setpoint is on its session's stream: that is when it was ``sent``."""
+        self._book.note_left(dispatch_id, self._wall_us())
+
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None:
         """An agent says what became of a dispatch. When full: waits."""
         await self._inbox.put(AgentReport(asset_id, dispatch_id, reported))

@@ -31,6 +31,7 @@ __all__ = [
     "StateChange",
     "Superseded",
     "created",
+    "left_at",
     "next_deadline",
     "step",
 ]
@@ -220,6 +221,19 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
             if not dispatch.certain:
                 raise IllegalTransition(f"dispatch {dispatch.id}: its agent decides what it holds")
             return _move(dispatch, event, State.SUPERSEDED, now_us, superseded_by=by)
+
+
+def left_at(dispatch: Dispatch, at_us: int) -> Dispatch:
+    """The dispatch with its ``sent`` dated when its setpoint was written to the stream.
+
+    ``Sent`` is decided before the setpoint is queued, so that no setpoint can be on its way
+    that the journal does not know; when it left is known after that. Not earlier than was
+    decided, also if the clock was set back; nothing changes if it is no longer ``sent``.
+    """
+    *before, last = dispatch.states
+    if last.state is not State.SENT or at_us <= last.at_us:
+        return dispatch
+    return replace(dispatch, states=(*before, replace(last, at_us=at_us)))
 
 
 def next_deadline(dispatch: Dispatch) -> int | None:

@@ -15,7 +15,7 @@ now does not make up for too little before. It is ``deviating`` where it was not
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from derhead.dispatch.lifecycle import Dispatch, State
@@ -50,7 +50,7 @@ class Latency:
     """How long a dispatch took to come to each state, milliseconds; None = it never did."""
 
     sent_ms: float | None = None
-    """From the order."""
+    """From the order; None also until something follows ``sent``, which is dated by then."""
     received_ms: float | None = None
     """From the order."""
     started_ms: float | None = None
@@ -127,10 +127,17 @@ class Span:
 def latency(dispatch: Dispatch) -> Latency:
     """How long it took, by the headend's clock: first time in each state."""
     return Latency(
-        sent_ms=_after_ms(dispatch, State.SENT, dispatch.created_us),
+        sent_ms=_after_ms(_dated(dispatch), State.SENT, dispatch.created_us),
         received_ms=_after_ms(dispatch, State.RECEIVED, dispatch.created_us),
         started_ms=_after_ms(dispatch, State.STARTED, max(dispatch.created_us, dispatch.start_us)),
     )
+
+
+def _dated(dispatch: Dispatch) -> Dispatch:
+    """Without a ``sent`` of which only the decision is known; see ``lifecycle.left_at``."""
+    if dispatch.state is not State.SENT:
+        return dispatch
+    return replace(dispatch, states=dispatch.states[:-1])
 
 
 def measured_span(dispatch: Dispatch, now_us: int) -> Span | None:

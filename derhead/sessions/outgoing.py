@@ -48,6 +48,8 @@ class Orders(Protocol):
 
     def get(self, dispatch_id: str) -> Dispatch | None: ...
 
+    def setpoint_left_nowait(self, dispatch_id: str) -> None: ...
+
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
     def session_has_room_nowait(self, link: Link) -> None: ...
@@ -199,3 +201,4 @@ class Outgoing:
             await self._desk.report(dispatch.asset_id, dispatch_id, late)
         else:
             await self._stream.send_message(HeadendMessage(setpoint=setpoint))
+            self._desk.setpoint_left_nowait(dispatch_id)

@@ -70,6 +70,8 @@ def test_a_dispatch_is_applied_and_ends(tmp_path: Path) -> None:
             done = world.wait_state(dispatch["id"], "started")
             took_ms.append((time.perf_counter() - posted) * 1000)
             assert done["applied_mw"] == pytest.approx(-1.0 + number / 10)
+            latency_ms = done["latency_ms"]
+            assert 0 < latency_ms["sent"] < latency_ms["received"] <= latency_ms["started"]
         took_ms.sort()
         print(f"POST to started: median {median(took_ms):.0f} ms, slowest {took_ms[-1]:.0f} ms")
         assert took_ms[-1] < 2000

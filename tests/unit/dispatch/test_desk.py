@@ -60,6 +60,23 @@ async def test_an_order_for_an_online_asset_is_sent_at_once(
     assert link.sent == [dispatch.id]
 
 
+async def test_when_a_setpoint_left_is_journaled_with_what_follows(
+    desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0))
+    await trio.sleep(0.002)
+    desk.setpoint_left_nowait(dispatch.id)
+    desk.setpoint_left_nowait("of-nobody")
+    assert store.kept[dispatch.id] == dispatch
+    await trio.sleep(0.003)
+    await desk.report("a", dispatch.id, Reported(State.RECEIVED))
+    await wait_all_tasks_blocked()
+    assert store.writes == 2
+    times_us = [change.at_us - dispatch.created_us for change in store.kept[dispatch.id].states]
+    assert times_us == [0, 2000, 5000]
+
+
 async def test_lost_in_sent_goes_to_the_next_session_under_its_id(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:

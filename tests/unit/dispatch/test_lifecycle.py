@@ -19,6 +19,7 @@ from derhead.dispatch.lifecycle import (
     Sent,
     State,
     Superseded,
+    left_at,
     next_deadline,
     step,
 )
@@ -46,6 +47,18 @@ def test_the_usual_way() -> None:
     assert done.applied_mw == 1.4
     assert done.attempts == 1
     assert done.session_id == "s1"
+
+
+def test_sent_is_dated_when_it_left_and_nothing_else_is() -> None:
+    sent = in_state(State.SENT)
+    left = left_at(sent, T0 + 7)
+    assert [change.at_us - T0 for change in left.states] == [0, 7]
+    assert replace(left, states=sent.states) == sent
+    assert left_at(left, T0 + 3) is left
+    for state in State:
+        if state is not State.SENT:
+            other = in_state(state)
+            assert left_at(other, T0 + 9) is other
 
 
 # --- every state, every event -------------------------------------------------------------

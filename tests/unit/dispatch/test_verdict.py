@@ -77,6 +77,12 @@ def test_latency_is_from_the_order() -> None:
     assert latency(lived(*USUAL)) == Latency(1.0, 10.0, 20.0)
 
 
+def test_sent_is_not_dated_before_something_follows() -> None:
+    assert latency(lived(*USUAL[:2])) == Latency()
+    again = lived(*USUAL[:2], (State.PENDING, 5), (State.SENT, 9))
+    assert latency(again) == Latency(1.0)
+
+
 def test_started_counts_from_the_start_of_a_window_that_lay_ahead() -> None:
     ahead = lived(*USUAL[:3], (State.STARTED, 30.05), start_us=T0 + 30 * S)
     assert latency(ahead) == Latency(1.0, 10.0, 50.0)
