@@ -48,8 +48,9 @@ from deragent.orders import (
 from derproto.base.fleet import Failsafe, Limits
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
-MAX_HELD = 64
-"""Orders of one asset that wait or are in force. One more is rejected: TOO_MANY_OPS."""
+MAX_HELD = 256
+"""Orders of one asset that wait or are in force: as many as the headend leads, and two days of
+quarter hours. One more is rejected: TOO_MANY_OPS."""
 APPLY_ATTEMPTS = 3
 """How often a device is told an order that it does not take, before the order has failed."""
 APPLY_RETRY_S = 2.0

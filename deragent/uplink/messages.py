@@ -8,6 +8,16 @@ from deragent.outbox import Outbox, Row
 from deragent.uplink.clock import SessionClock
 from derproto.der import v1
 
+REGISTER_REPORTS = 4096
+"""Most reports in a Register, held dispatches apart. When there are more, those of the oldest
+ended dispatches are left out: they were told long ago."""
+HELD_REPORTS = 32_768
+"""Most reports of held dispatches in a Register, 128 assets with as many as there can be: 3.4 MB
+of the 4 MiB that a message may have. When there are more, the headend takes those left out for
+forgotten, and has them cancelled when they begin."""
+
+_HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
+
 
 def write_telemetry(boot_id: int, rows: Sequence[Row], *, backfill: bool) -> v1.AgentMessage:
     """Rows of consecutive sequence numbers, at least one, by columns.
@@ -68,6 +78,18 @@ def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
         interrupted_us=report.interrupted_us,
         revision=report.revision,
     )
+
+
+def register_reports(reports: Iterable[tuple[int, Report]]) -> list[tuple[int, Report]]:
+    """Those that a Register carries, each with its asset's index: what is held, as the headend
+    takes for forgotten what it does not find, and what ended last."""
+    held: list[tuple[int, Report]] = []
+    ended: list[tuple[int, Report]] = []
+    for pair in reports:
+        (held if pair[1].state in _HELD else ended).append(pair)
+    ended.sort(key=lambda pair: pair[1].ts_us, reverse=True)
+    room = max(0, REGISTER_REPORTS - len(held))
+    return held[:HELD_REPORTS] + ended[:room]
 
 
 def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> Order:

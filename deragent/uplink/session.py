@@ -16,11 +16,12 @@ from deragent import __version__
 from deragent.board import Board
 from deragent.controller import Controller
 from deragent.events import EventKind
-from deragent.orders import CancelArrived, MoreTimePassed, Report, SetpointArrived
+from deragent.orders import CancelArrived, MoreTimePassed, SetpointArrived
 from deragent.uplink.clock import SessionClock
 from deragent.uplink.messages import (
     ranges,
     read_setpoint,
+    register_reports,
     write_outbox,
     write_report,
     write_telemetry,
@@ -37,9 +38,6 @@ BACKFILL_ROWS = 1000
 BACKFILL_PAUSE_S = 0.2
 """Pause after each message of backfill: at most 5 messages/s, so that live samples and the
 headend's journal have room."""
-REGISTER_REPORTS = 4096
-"""Most reports in a Register. When there are more, those of the oldest ended dispatches are
-left out; held ones come first."""
 KEEP_TIMEOUT_S = 1.0
 """How long a Register waits for the timelines to be on disk."""
 SILENCE_LIMIT_S = 30.0
@@ -152,15 +150,12 @@ class Session:
         return message.welcome
 
     def _last_reports(self) -> list[v1.DispatchReport]:
-        reports: list[tuple[int, Report]] = [
+        reports = (
             (index, report)
             for index, controller in enumerate(self._controllers)
             for report in controller.last_reports()
-        ]
-        ended = [pair for pair in reports if pair[1].state not in _HELD]
-        held = [pair for pair in reports if pair[1].state in _HELD]
-        ended.sort(key=lambda pair: pair[1].ts_us, reverse=True)
-        return [write_report(*pair) for pair in (held + ended)[:REGISTER_REPORTS]]
+        )
+        return [write_report(*pair) for pair in register_reports(reports)]
 
     def _take_welcome(self, welcome: v1.Welcome) -> None:
         board = self._board
@@ -308,6 +303,3 @@ class Session:
             await self._stream.end()
             while await self._receive() is not None:
                 continue
-
-
-_HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})

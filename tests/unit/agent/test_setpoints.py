@@ -22,6 +22,7 @@ from deragent.orders import (
     TimePassed,
 )
 from deragent.setpoints import last_reports, next_deadline, step
+from derhead.dispatch.plan import MAX_OPEN
 from derproto.der.v1 import DispatchReason, DispatchState
 from tests.unit.agent.timelines import IDLE, arrive, moment, order, words
 
@@ -242,6 +243,10 @@ def test_reports_carry_reason_and_what_was_applied() -> None:
             detail="-3 MW is not within -2..2 MW",
         ),
     )
+
+
+def test_an_asset_holds_as_many_orders_as_the_headend_leads() -> None:
+    assert setpoints.MAX_HELD >= MAX_OPEN
 
 
 def test_more_orders_than_can_be_held_are_rejected() -> None:

@@ -2,12 +2,15 @@
 
 import math
 import random
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from deragent.devices import Measurement
 from deragent.orders import Report
 from deragent.outbox import Outbox, Row
+from deragent.uplink import messages
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.clock import DRIFT, SessionClock
 from deragent.uplink.messages import (
@@ -18,6 +21,7 @@ from deragent.uplink.messages import (
     write_telemetry,
 )
 from derproto.der import v1
+from derproto.der.v1 import DispatchState, Suspension
 
 
 def test_the_ceiling_doubles_up_to_half_a_minute() -> None:
@@ -142,3 +146,56 @@ def test_a_reports_words_are_bounded() -> None:
 
 def test_ranges_skip_what_is_absent() -> None:
     assert ranges([v1.SeqRange(first=1, last=2), None]) == [(1, 2)]
+
+
+# --- what a Register carries -----------------------------------------------------------------
+
+
+def report(number: int, state: DispatchState, **more: Any) -> tuple[int, Report]:
+    return 9999, Report(str(UUID(int=number)), state, 1_800_000_000_000_000 + number, **more)
+
+
+def test_a_register_carries_all_that_is_held_and_what_ended_last() -> None:
+    ended = [report(n, DispatchState.COMPLETED) for n in range(messages.REGISTER_REPORTS)]
+    held = [report(n, DispatchState.RECEIVED) for n in range(10_000, 10_003)]
+    assert messages.register_reports([*ended, *held]) == [*held, *reversed(ended[3:])]
+    many = [report(n, DispatchState.STARTED) for n in range(messages.REGISTER_REPORTS + 1)]
+    assert messages.register_reports([*ended, *many]) == many
+    most = [many[0]] * (messages.HELD_REPORTS + 1)
+    assert len(messages.register_reports(most)) == messages.HELD_REPORTS
+
+
+@pytest.mark.parametrize(
+    ("count", "longest"),
+    [
+        (
+            messages.HELD_REPORTS,
+            report(
+                1,
+                DispatchState.STARTED,
+                applied_mw=-1.25,
+                detail="suspended: the headend is silent",
+                suspended=Suspension.LINK_SILENT,
+                interrupted_us=7 * 86_400_000_000,
+                revision=1000,
+            ),
+        ),
+        (
+            messages.REGISTER_REPORTS,
+            report(
+                1,
+                DispatchState.SUPERSEDED,
+                applied_mw=-1.25,
+                detail="x" * 300,
+                superseded_by=str(UUID(int=2)),
+                interrupted_us=7 * 86_400_000_000,
+                revision=1000,
+            ),
+        ),
+    ],
+)
+def test_the_longest_register_is_a_message_that_the_headend_takes(
+    count: int, longest: tuple[int, Report]
+) -> None:
+    one = v1.Register(dispatches=[messages.write_report(*longest)])
+    assert len(bytes(one)) * count < 4 * 2**20 - 2**17
