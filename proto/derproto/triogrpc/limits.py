@@ -54,6 +54,10 @@ class LinkLimits:
     the listener's backlog: a fleet that reconnects at once must not starve those already
     in, and the turns of the loop between them grow with those on their way."""
 
+    handshake_patience_s: float = 2.0
+    """Seconds that a handshake may take while ``max_handshakes`` are under way and another
+    connection waits: the oldest is closed then."""
+
     keepalive_time_s: float = 30.0
     """Seconds without a byte from the peer after which it is sent a PING."""
 

@@ -58,7 +58,7 @@ class Link(grpclib.protocol.AbstractHandler):
         counters: Counters,
         shared: Shared,
         serve_call: ServeCall | None = None,
-        on_settled: Callable[[], None] = lambda: None,
+        on_settled: Callable[["Link"], None] = lambda _link: None,
     ) -> None:
         self._stream = stream
         self._limits = limits
@@ -84,8 +84,9 @@ class Link(grpclib.protocol.AbstractHandler):
         self.processor = Processor(self, self.connection, self)
         self._calls: trio.Nursery | None = None
         self._reading = trio.CancelScope()
+        self.began_at = trio.current_time()
         self._attended = Attended(
-            trio.current_time(),
+            self.began_at,
             keepalive_s=limits.keepalive_time_s,
             timeout_s=limits.keepalive_timeout_s,
         )
@@ -239,7 +240,7 @@ class Link(grpclib.protocol.AbstractHandler):
         """The handshake is over, well or not: once."""
         if not self._ready.is_set():
             self._ready.set()
-            self._on_settled()
+            self._on_settled(self)
 
     def going_away(self, last_stream_id: int) -> None:
         """No further calls on this connection."""
@@ -274,6 +275,13 @@ class Link(grpclib.protocol.AbstractHandler):
         """Asks a silent peer whether it is there, and ends what gives no answer."""
         if self.reason is not None:
             return
+        try:
+            self._judge_silence(now)
+        except Exception as exc:
+            log.exception("connection with %s failed", self.peer)
+            self.end(f"internal error: {type(exc).__name__}", "connection")
+
+    def _judge_silence(self, now: float) -> None:
         if self._attended.is_gone(now):
             self.end("no answer to a PING", "keepalive")
         elif self._attended.is_silent(now):

@@ -61,7 +61,9 @@ class Server:
         self._counters = Counters()
         self._links: set[Link] = set()
         self._accepting = trio.CancelScope()
-        self._handshakes = trio.Semaphore(self._limits.max_handshakes)
+        # Connections whose handshake is under way, the oldest first.
+        self._arriving: dict[Link, None] = {}
+        self._arrived = Flag()
         self._serving = False
         self._draining = False
         self._idle = Flag(True)
@@ -133,28 +135,28 @@ class Server:
         quiet_until = -math.inf
         async with listener:
             while True:
-                await self._handshakes.acquire()
                 try:
                     stream = await listener.accept()
                 except trio.ClosedResourceError:
-                    self._handshakes.release()
                     log.warning("a listener was closed")
                     return
                 except OSError:
-                    self._handshakes.release()
                     self._counters.errors["accept"] += 1
                     if trio.current_time() >= quiet_until:
                         log.exception("accept failed, trying again every %s s", ACCEPT_RETRY_S)
                         quiet_until = trio.current_time() + ACCEPT_QUIET_S
                     await trio.sleep(ACCEPT_RETRY_S)
                     continue
+                try:
+                    await self._make_room()
+                except trio.Cancelled:
+                    await trio.aclose_forcefully(stream)
+                    raise
                 if self._draining:
                     # It was there when the acceptors were told to stop.
-                    self._handshakes.release()
                     await trio.aclose_forcefully(stream)
                     return
                 if len(self._links) >= self._limits.max_connections:
-                    self._handshakes.release()
                     self._counters.connections_refused += 1
                     await trio.aclose_forcefully(stream)
                     continue
@@ -164,14 +166,35 @@ class Server:
                     counters=self._counters,
                     shared=shared,
                     serve_call=self._serve_call,
-                    on_settled=self._handshakes.release,
+                    on_settled=self._note_arrived,
                 )
+                self._arriving[link] = None
                 # Before the task runs, so that the bound holds.
                 self._links.add(link)
                 self._idle.clear()
                 self._counters.connections_total += 1
                 self._counters.connections_open += 1
                 connections.start_soon(self._serve_connection, link)
+
+    async def _make_room(self) -> None:
+        """Until one more handshake may begin. No checkpoint if it may at once.
+
+        Who is silent in a full house makes room after ``handshake_patience_s``: else a few
+        sockets that say nothing would keep a fleet out.
+        """
+        while len(self._arriving) >= self._limits.max_handshakes:
+            oldest = next(iter(self._arriving))
+            self._arrived.clear()
+            with trio.move_on_at(oldest.began_at + self._limits.handshake_patience_s):
+                await self._arrived.wait()
+                continue
+            oldest.end("others wait to come in", "handshake")
+            self._note_arrived(oldest)
+
+    def _note_arrived(self, link: Link) -> None:
+        """Its handshake is over, well or not."""
+        self._arriving.pop(link, None)
+        self._arrived.set()
 
     async def _serve_connection(self, link: Link) -> None:
         try:

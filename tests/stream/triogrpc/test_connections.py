@@ -1,5 +1,6 @@
 """Connections: their borders, bounds, timeouts and ends."""
 
+import contextlib
 import errno
 import logging
 from collections.abc import Awaitable, Callable
@@ -64,7 +65,56 @@ async def test_handshakes_wait_their_turn_and_calls_do_not(
             assert trio.current_time() == began
             async with connect(late, authority="server", codec=CODEC) as waiting:
                 assert await call_unary(waiting, b"late") == b"late"
-                assert trio.current_time() - began == pytest.approx(7)
+                # The oldest of those that say nothing made room, long before its own time.
+                assert trio.current_time() - began == pytest.approx(limits.handshake_patience_s)
+        errors = pair.server.statistics().errors
+    assert errors == {"handshake": 1}
+
+
+async def test_a_few_that_say_nothing_keep_nobody_out(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(ECHO, LinkLimits(max_handshakes=2)) as pair:
+        for _ in range(8):
+            await pair.network.connect("server")
+        async with pair.channel() as channel:
+            assert await call_unary(channel, b"in") == b"in"
+            assert trio.current_time() == pytest.approx(8, abs=0.1)
+
+
+async def test_a_listener_nobody_comes_to_takes_nobodys_place() -> None:
+    network, server = (
+        MemoryNetwork(),
+        Server(ECHO, codec=CODEC, limits=LinkLimits(max_handshakes=1)),
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [network.listen("quiet"), network.listen("busy")])
+        for name in ("busy", "quiet", "busy"):
+            stream = await network.connect(name)
+            async with connect(stream, authority=name, codec=CODEC) as channel:
+                assert await call_unary(channel, b"in") == b"in"
+        await server.drain(0)
+
+
+async def test_who_waits_to_come_in_is_closed_when_the_server_is_cancelled() -> None:
+    network, server = (
+        MemoryNetwork(),
+        Server(ECHO, codec=CODEC, limits=LinkLimits(max_handshakes=1)),
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [network.listen("server")])
+        silent, waiting = await network.connect("server"), await network.connect("server")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(1):
+        for stream in (silent, waiting):
+            await read_to_the_end(stream)
+
+
+async def read_to_the_end(stream: trio.abc.ReceiveStream) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):
+        while await stream.receive_some(1000):
+            pass
 
 
 @pytest.mark.parametrize(
