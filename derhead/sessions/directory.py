@@ -31,6 +31,8 @@ class Entry:
     boot_id: int
     heard_at: float
     """When its last message came; the session keeps it current."""
+    held_up: bool = False
+    """Whether it is we who do not read, while the journal has no room: no silence of its agent."""
     grants: tuple[AssetGrant, ...] = ()
     granted: dict[int, str] = field(default_factory=dict)
     """Asset id of each granted index."""
@@ -139,7 +141,7 @@ class Directory:
             )
         held = self._by_asset.get(asset.id)
         if held is not None:
-            if now - held.heard_at < self._silent_after_s:
+            if held.held_up or now - held.heard_at < self._silent_after_s:
                 return _refusal(index, GrantResult.ASSET_HELD, f"held by {held.agent_id}")
             silenced[held.session_id] = None
         entry.granted[index] = asset.id

@@ -128,7 +128,6 @@ class Session:
         self._end: End | None = None
         self._acknowledger = acknowledger
         self.outgoing = Outgoing(stream, entry, self, registration.asset_ids, desk, runtime)
-        self._reading = True
         now_us = self._wall_us()
         self.record = SessionRecord(
             session_id=entry.session_id,
@@ -265,7 +264,7 @@ class Session:
         now, limit_s = trio.current_time(), self._limits.silence_s
         if now < self._entry.heard_at + limit_s:
             return
-        if not self._reading:
+        if self._entry.held_up:
             # Not the agent's silence: the journal holds up its reader.
             self._entry.heard_at = now
             return
@@ -335,9 +334,9 @@ class Session:
 
     async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Awaits what holds up the agent: that is not the agent's silence."""
-        self._reading = False
+        self._entry.held_up = True
         await work(*arguments)
-        self._reading = True
+        self._entry.heard_at, self._entry.held_up = trio.current_time(), False
 
     def _acknowledge(
         self,

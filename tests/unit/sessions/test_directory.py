@@ -106,6 +106,13 @@ def test_a_silent_agent_loses_its_asset(directory: Directory) -> None:
     assert directory.holder(A2) is None
 
 
+def test_an_agent_that_is_held_up_keeps_its_asset(directory: Directory) -> None:
+    first = admit(directory, "x", "s1", 0, A1)
+    first.entry.held_up = True
+    other = admit(directory, "y", "s2", 10 * SILENT_AFTER_S, A1)
+    assert results(other) == [GrantResult.ASSET_HELD]
+
+
 def test_three_supersessions_within_a_minute_are_two_agents(directory: Directory) -> None:
     for number, now in enumerate((0.0, 10.0, 20.0)):
         admit(directory, "x", f"s{number}", now, A1)
