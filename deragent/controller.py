@@ -62,6 +62,8 @@ class Controller:
         self._kept = self.snapshot()
         self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
         self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
+        self._told_id: str | None = None
+        """The last order that the device was told."""
         self._leave_s: float | None = None
         """When the window ends of the last order that the device was told."""
         self._changed = Signal()
@@ -75,6 +77,13 @@ class Controller:
         self._changed.set()
 
     def _step(self, event: orders.Event) -> None:
+        order = self._waiting_order()
+        over = order is not None and not orders.before(trio.current_time(), order.end_s)
+        if order is not None and over and order.dispatch_id != self._told_id:
+            self._take_step(orders.NeverTold(order.dispatch_id))
+        self._take_step(event)
+
+    def _take_step(self, event: orders.Event) -> None:
         self.timeline, effects = setpoints.step(self.timeline, event, self._board.now())
         if self.timeline.suspended:
             self._board.wake_when_heard(self._changed)
@@ -128,7 +137,7 @@ class Controller:
         force = timeline.in_force
         for order in timeline.held:
             if force is not None and force.told and order.dispatch_id == force.dispatch_id:
-                self._leave_s = order.end_s
+                self._told_id, self._leave_s = order.dispatch_id, order.end_s
 
     def begin_at_default(self) -> None:
         """Whatever the device was told before, it is first told its default."""
@@ -168,17 +177,21 @@ class Controller:
 
     def _take_command(self) -> Apply | ReturnToDefault | None:
         """What the device is to be told now. An order waits until it is kept."""
+        if self._to_tell is None or self._waiting_order() is not None:
+            return None
+        command, self._to_tell = self._to_tell[1], None
+        return command
+
+    def _waiting_order(self) -> Apply | None:
+        """The order that waits for the disk, if one does."""
         if self._to_tell is None:
             return None
         version, command = self._to_tell
-        if isinstance(command, Apply) and version > self._kept.version:
-            return None
-        self._to_tell = None
-        return command
+        return command if isinstance(command, Apply) and version > self._kept.version else None
 
     def _overstays_s(self) -> float:
         """When the device has to leave the last order, while the next one waits for the disk."""
-        waits = self._to_tell is not None and isinstance(self._to_tell[1], Apply)
+        waits = self._waiting_order() is not None
         return math.inf if self._leave_s is None or not waits else self._leave_s
 
     async def _leave_last_order(self) -> None:
@@ -191,7 +204,7 @@ class Controller:
             taken = await self._return_to_default(command.mw)
             self._step(orders.DefaultTaken() if taken else orders.DefaultFailed())
             return
-        self._leave_s = command.end_s
+        self._told_id, self._leave_s = command.dispatch_id, command.end_s
         deadline_s = trio.current_time() + TELL_TIMEOUT_S
         if command.end_s is not None:
             deadline_s = min(deadline_s, command.end_s)

@@ -197,6 +197,13 @@ class ApplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NeverTold:
+    """The order was kept from the device for all of its window."""
+
+    dispatch_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DefaultTaken:
     """The device took its default or failsafe."""
 
@@ -224,6 +231,7 @@ Event = (
     | CancelArrived
     | Applied
     | ApplyFailed
+    | NeverTold
     | DefaultTaken
     | DefaultFailed
     | MoreTimePassed

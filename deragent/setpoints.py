@@ -37,6 +37,7 @@ from deragent.orders import (
     InForce,
     Moment,
     MoreTimePassed,
+    NeverTold,
     Order,
     Phase,
     Report,
@@ -98,6 +99,8 @@ def step(timeline: Timeline, event: Event, now: Moment) -> tuple[Timeline, tuple
             turn.start(dispatch_id, mw)
         case ApplyFailed(dispatch_id, detail):
             turn.fail(dispatch_id, detail)
+        case NeverTold(dispatch_id):
+            turn.take_back(dispatch_id)
         case DefaultTaken():
             turn.settle()
         case DefaultFailed():
@@ -278,6 +281,13 @@ class _Turn:
             retry_s=self._now.mono_s + APPLY_RETRY_S,
             complaint=detail,
         )
+
+    def take_back(self, dispatch_id: str) -> None:
+        """The device is where it was before, perhaps under an order that has given way."""
+        force = self._force
+        if force is not None and force.dispatch_id == dispatch_id and force.phase is Phase.TELLING:
+            self._force = replace(force, phase=Phase.DUE, told=False)
+            self._returning = True
 
     def settle(self) -> None:
         if not self._steered():

@@ -167,7 +167,7 @@ async def test_a_disk_that_is_full_holds_orders_and_no_end(
         assert session.states == [RECEIVED, STARTED]
     await trio.sleep(5)
     last = {r.dispatch_id: r.state for _, r in session.reports}
-    assert last == {"d1": COMPLETED, "d2": STARTED, "d3": v1.DispatchState.FAILED}
+    assert last == {"d1": COMPLETED, "d2": STARTED, "d3": EXPIRED}
     assert caplog.text.count("timelines cannot be written") == 1
     assert "timelines are written again" in caplog.text
 
@@ -189,6 +189,29 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
     back = await bench.headend.wait_session(2)
     assert told(back) == [("d1", RECEIVED, 1)]
     assert bench.devices[0].told == []
+
+
+async def test_what_a_full_disk_kept_from_the_device_leaves_it_at_its_default(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_store: TimelineStore, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    await bench.start_agent(data=tmp_path)
+    session = await bench.headend.wait_session(1)
+    await session.order("d1", 1.5, seconds=1000)
+    await bench.headend.wait_states(RECEIVED, STARTED)
+    with monkeypatch.context() as full:
+        full.setattr(TimelineStore, "save", no_room)
+        # It takes the place of d1, whose window is longer, and ends unused.
+        await session.order("d2", 0.5, seconds=50)
+        await trio.sleep(60)
+        assert bench.devices[0].told == [(0, 1.5), (50, 0.0)]
+    await trio.sleep(5)
+    last = {r.dispatch_id: r for _, r in session.reports}
+    assert last["d1"].state == v1.DispatchState.SUPERSEDED
+    assert (last["d2"].state, last["d2"].reason) == (EXPIRED, v1.DispatchReason.UNSPECIFIED)
+    assert bench.devices[0].told == [(0, 1.5), (50, 0.0)]
 
 
 async def test_a_full_disk_does_not_keep_a_device_beyond_its_last_window(

@@ -16,6 +16,7 @@ from deragent.orders import (
     DefaultFailed,
     DefaultTaken,
     Event,
+    NeverTold,
     Order,
     Report,
     SetpointArrived,
@@ -37,6 +38,15 @@ def play(*moves: tuple[float, Event]) -> list[list[str]]:
 
 
 SCENARIOS: dict[str, list[tuple[float, Event, list[str]]]] = {
+    "an order that the device was never told in its window": [
+        (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
+        (60, NeverTold("a"), ["a expired", "default 0.25"]),
+    ],
+    "an order that the device took has been told": [
+        (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
+        (0, Applied("a", 1.0), ["a started"]),
+        (60, NeverTold("a"), ["a completed", "default 0.25"]),
+    ],
     "a window from arrival to end": [
         (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
         (0, Applied("a", 1.0), ["a started"]),
