@@ -139,8 +139,9 @@ class SiteDesk:
     async def cancel(self, group_id: str, reason: str) -> FoundGroup | None:
         """Withdraws all that is open of a group; None if there is none of that id.
 
-        Raises: NotOpen if all its parts have ended; JournalError, and then it can be tried
-        again.
+        Raises: NotOpen if all its parts have ended; JournalError, and then nothing was changed.
+        Once the group's withdrawal is noted, that of its parts follows, whatever the journal
+        does now.
         """
         found = await self._store.group(group_id)
         if found is None:
@@ -155,8 +156,12 @@ class SiteDesk:
         kept = self._kept.get(group_id)
         if kept is not None:
             kept.group = group
-        await self._withdraw([part.id for part in parts if not part.ended], reason)
-        return await self._store.group(group_id)
+        try:
+            await self._withdraw([part.id for part in parts if not part.ended], reason)
+            return await self._store.group(group_id)
+        except JournalError as error:
+            log.warning("group %s is withdrawn once the journal takes it: %s", group_id, error)
+            return group, parts
 
     def preflight(self, order: Order) -> Preflight:
         """What would become of an order to an asset."""

@@ -290,6 +290,38 @@ async def test_a_group_is_withdrawn_whole(world: World, autojump_clock: MockCloc
     assert await world.sites.cancel("nobody", "x") is None
 
 
+async def test_a_withdrawal_is_noted_though_the_disk_is_full_by_then(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.come(*NAMES)
+    group = await started(world)
+
+    async def no_room(dispatch_id: str, reason: str) -> Dispatch:
+        raise JournalError("disk full")
+
+    with monkeypatch.context() as full:
+        full.setattr(world.desk, "cancel", no_room)
+        found = await world.sites.cancel(group.id, "not wanted")
+        assert found is not None
+        assert found[0].cancelling == world.store.groups[group.id].cancelling == "not wanted"
+        assert {part.cancelling for part in found[1]} == {None}
+    await trio.sleep(1)
+    assert {part.cancelling for part in world.store.parts(group.id)} == {"not wanted"}
+
+
+async def test_a_withdrawal_that_is_not_noted_changes_nothing(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.come(*NAMES)
+    group = await started(world)
+    world.store.refusing = True
+    with pytest.raises(JournalError):
+        await world.sites.cancel(group.id, "not wanted")
+    world.store.refusing = False
+    await trio.sleep(1)
+    assert {part.cancelling for part in world.store.parts(group.id)} == {None}
+
+
 async def test_a_withdrawal_that_a_crash_cut_short_is_finished(
     world: World, autojump_clock: MockClock
 ) -> None:
