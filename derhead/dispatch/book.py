@@ -1,6 +1,7 @@
 """What the desk holds in memory: open dispatches, who holds which asset, and when what is due.
 
-Pure: it changes by ``take``, which is told what was journaled; ``note_left`` alone knows more.
+Pure: it changes by ``take``, which is told what was journaled; ``note_left`` and time alone tell it
+more.
 """
 
 import heapq
@@ -80,6 +81,10 @@ class Book:
         self._by_asset: dict[str, dict[str, None]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._setpoints_mw: Mapping[str, float] = {}
+        self._force_ends: dict[str, int] = {}
+        """When the windows of those end, by asset."""
+        self._first_end_us: int | None = None
+        """No window of them ends before."""
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]:
@@ -108,11 +113,8 @@ class Book:
 
     def next_due_us(self) -> int | None:
         """When time alone will next change something."""
-        times = [*self.looks.values()]
-        deadline = self._next_deadline_us()
-        if deadline is not None:
-            times.append(deadline)
-        return min(times, default=None)
+        times = [*self.looks.values(), self._next_deadline_us(), self._first_end_us]
+        return min((at for at in times if at is not None), default=None)
 
     def due_looks(self, now_us: int) -> list[str]:
         """The assets to look at again; a plan that settles them says when the next time is."""
@@ -178,7 +180,15 @@ class Book:
         self.cancels.update(changes.cancels)
         for dispatch in changes.dispatches.values():
             self._keep(dispatch)
-        self._note_setpoints(changes.dispatches.values(), now_us)
+        self._note_setpoints({each.asset_id for each in changes.dispatches.values()}, now_us)
+
+    def end_windows(self, now_us: int) -> None:
+        """Nothing is in force any more whose window is over, whether or not its agent says so."""
+        if self._first_end_us is None or now_us < self._first_end_us:
+            return
+        over = {asset_id for asset_id, end_us in self._force_ends.items() if end_us <= now_us}
+        self._note_setpoints(over, now_us)
+        self._first_end_us = min(self._force_ends.values(), default=None)
 
     def note_left(self, dispatch_id: str, at_us: int) -> None:
         """The setpoint was written to its session's stream.
@@ -205,12 +215,19 @@ class Book:
         if before is None or next_deadline(before) != next_deadline(dispatch):
             self.watch(dispatch.id)
 
-    def _note_setpoints(self, changed: Iterable[Dispatch], now_us: int) -> None:
+    def _note_setpoints(self, asset_ids: Iterable[str], now_us: int) -> None:
         noted = self._setpoints_mw
         news: dict[str, float | None] = {}
-        for asset_id in {dispatch.asset_id for dispatch in changed}:
+        for asset_id in asset_ids:
             dispatch = self.in_force(asset_id, now_us)
             mw = None if dispatch is None else dispatch.mw
+            end_us = None if dispatch is None else dispatch.end_us
+            if end_us is None:
+                self._force_ends.pop(asset_id, None)
+            else:
+                self._force_ends[asset_id] = end_us
+                if self._first_end_us is None or end_us < self._first_end_us:
+                    self._first_end_us = end_us
             if noted.get(asset_id) != mw:
                 news[asset_id] = mw
         if news:

@@ -168,8 +168,8 @@ class DispatchDesk:
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]:
-        """MW of every dispatch in force, by asset id. A new mapping at each change: whoever
-        holds one holds a moment."""
+        """MW of every dispatch in force, by asset id. A new mapping at each change, and at each
+        end of a window: whoever holds one holds a moment."""
         return self._book.setpoints_mw
 
     def statistics(self) -> DeskStatistics:
@@ -219,6 +219,7 @@ class DispatchDesk:
             await self._wait_work()
             items = self._inbox.take_nowait()
             now_us = self._wall_us()
+            self._book.end_windows(now_us)
             due = map(Due, self._book.pop_due(now_us, BATCH_EVENTS))
             looks = map(LookAgain, self._book.due_looks(now_us))
             await self._work([*items, *due, *looks])

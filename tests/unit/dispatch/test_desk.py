@@ -421,6 +421,22 @@ async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> 
     assert desk.setpoints_mw == {}
 
 
+async def test_nothing_is_in_force_after_its_window_though_no_agent_says_so(
+    desk: DispatchDesk, autojump_clock: trio.testing.MockClock
+) -> None:
+    began_s = trio.current_time()
+    desk.session_opened_nowait(Link("s1", ("a", "b")), ())
+    for asset_id, window_us in (("a", 60 * S), ("b", 90 * S)):
+        dispatch = await desk.order(Order(asset_id, 1.0, window_us))
+        await desk.report(asset_id, dispatch.id, Reported(State.STARTED))
+    longer = await desk.order(Order("b", 2.0, 100 * S))
+    await desk.report("b", longer.id, Reported(State.STARTED))
+    for at_s, in_force in ((59.9, {"a": 1.0, "b": 2.0}), (60.1, {"b": 2.0}), (100.1, {})):
+        await trio.sleep_until(began_s + at_s)
+        assert desk.setpoints_mw == in_force
+    assert desk.statistics().open == 3
+
+
 async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, store: Store) -> None:
     used = UsedKey("k", "f", "dispatch", "x", T0)
     many = [Order("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)]
