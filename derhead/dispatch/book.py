@@ -131,7 +131,11 @@ class Book:
         return None
 
     def pop_due(self, now_us: int, at_most: int) -> list[str]:
-        """The dispatches whose deadline has passed; each is told of once."""
+        """The dispatches whose deadline has passed; each is told of once.
+
+        What was in force until now is noted no more.
+        """
+        self._end_windows(now_us)
         due: list[str] = []
         while len(due) < at_most:
             at = self._next_deadline_us()
@@ -182,7 +186,7 @@ class Book:
             self._keep(dispatch)
         self._note_setpoints({each.asset_id for each in changes.dispatches.values()}, now_us)
 
-    def end_windows(self, now_us: int) -> None:
+    def _end_windows(self, now_us: int) -> None:
         """Nothing is in force any more whose window is over, whether or not its agent says so."""
         if self._first_end_us is None or now_us < self._first_end_us:
             return

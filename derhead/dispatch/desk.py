@@ -219,7 +219,6 @@ class DispatchDesk:
             await self._wait_work()
             items = self._inbox.take_nowait()
             now_us = self._wall_us()
-            self._book.end_windows(now_us)
             due = map(Due, self._book.pop_due(now_us, BATCH_EVENTS))
             looks = map(LookAgain, self._book.due_looks(now_us))
             await self._work([*items, *due, *looks])
