@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from derproto.base.timefmt import format_us, parse_us
-from tests.e2e.fleets import BATTERY, fleet
+from tests.e2e.fleets import BATTERY, SOLAR, fleet
 from tests.e2e.processes import World, eventually, running
 
 pytestmark = pytest.mark.e2e
@@ -94,3 +94,32 @@ def test_of_those_that_wait_only_the_best_is_sent(tmp_path: Path) -> None:
         assert (gave_way["superseded_by"], gave_way["attempts"]) == (high["id"], 0)
         assert world.get(f"/dispatch/{dropped['id']}")["state"] == "cancelled"
         assert low["id"] not in agent.text()
+
+
+def test_one_to_an_asset_that_its_agent_was_refused_waits_for_one_that_is_granted_it(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        world.start_headend()
+        holder = world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        world.start_agent(SOLAR, "--agent-id", "thief", "--asset", BATTERY)
+        world.wait_online(SOLAR)
+        assert [a["asset_ids"] for a in world.get("/agents")["items"] if a["id"] == "thief"] == [
+            [SOLAR]
+        ]
+        holder.kill()
+        eventually("the holder is gone", lambda: not world.online(BATTERY))
+        short = world.order(BATTERY, 0.2, expires_in_s=0.5, priority=200)
+        waiting = world.order(BATTERY, 0.5)
+        assert (short["state"], waiting["state"]) == ("pending", "pending")
+        dry = httpx.post(
+            f"{world.base}/dispatch",
+            json={"asset_id": BATTERY, "mw": 0.5, "dry_run": True},
+            timeout=10,
+        ).json()
+        assert (dry["online"], dry["within_limits"]) == (False, True)
+        world.wait_state(short["id"], "expired")
+        assert world.get(f"/dispatch/{waiting['id']}")["state"] == "pending"
+        world.start_agent(BATTERY)
+        assert world.wait_state(waiting["id"], "started")["attempts"] == 1
