@@ -387,6 +387,7 @@ class Session:
             return None
         dispatch_id, reported = read
         if self._desk.report_nowait(asset.id, dispatch_id, reported):
+            self._stream.give_way()
             return None
         return partial(self._hold_up, self._desk.report, asset.id, dispatch_id, reported)
 

@@ -12,6 +12,7 @@ waits longer for them than that.
 """
 
 import contextlib
+import math
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class SharedReader:
         self._sweeps = 0
         self._passed_over: tuple[int, list[int]] = 0, []
         """The last sweep, and those that flood, were readable, and had no turn in it."""
+        self._turn_ends = 0.0
         self._sweeping = False
         self._swept = trio.lowlevel.ParkingLot()
 
@@ -83,16 +85,16 @@ class SharedReader:
         passed_over: list[int] = []
         ready = self._epoll.poll(0, max(1, len(self._entries)))
         flooding = self._flooding
-        turn_ends = trio.current_time() + TURN_S
+        self._turn_ends = trio.current_time() + TURN_S
         for fd, _ in ready:
-            if fd not in flooding and self._read(fd) >= turn_ends:
+            if fd not in flooding and self._read(fd) >= self._turn_ends:
                 await trio.lowlevel.checkpoint()
-                turn_ends = trio.current_time() + TURN_S
+                self._turn_ends = trio.current_time() + TURN_S
         if flooding:
             readable = {fd for fd, _ in ready}
             due = [fd for fd in flooding if fd in readable]
             for place, fd in enumerate(due, 1):
-                if self._read(fd) >= turn_ends:
+                if self._read(fd) >= self._turn_ends:
                     passed_over = due[place:]
                     break
         self._passed_over = self._sweeps, passed_over
@@ -121,6 +123,10 @@ class SharedReader:
         if self._flooding:
             self._flooding.pop(fd, None)
         return now
+
+    def give_way(self) -> None:
+        """What is being taken woke somebody who should not wait: the turn ends after it."""
+        self._turn_ends = -math.inf
 
     def _sweep_is_over(self) -> None:
         self._sweeping = False

@@ -81,6 +81,13 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         it; None if there is none."""
         return self._link_peer.cert()
 
+    def give_way(self) -> None:
+        """For a callback of ``deliver`` that woke somebody who should not wait for what else
+        is there to be read: others have their turn after it."""
+        reader = self._h2.connection.shared.reader
+        if reader is not None:
+            reader.give_way()
+
     async def wait_read(self) -> None:
         """Until all that had come from the client before this call is read.
 

@@ -143,6 +143,36 @@ async def test_those_that_flood_share_a_turn_and_come_last(reader: SharedReader)
         peer.close()
 
 
+async def test_whoever_was_woken_by_what_came_need_not_wait_for_the_rest(
+    reader: SharedReader, nursery: trio.Nursery
+) -> None:
+    peers = [Peer() for _ in range(50)]
+    order: list[str] = []
+    woken = trio.Event()
+
+    async def somebody() -> None:
+        await woken.wait()
+        order.append("somebody")
+
+    def wake() -> None:
+        order.append("read")
+        woken.set()
+        reader.give_way()
+
+    nursery.start_soon(somebody)
+    with ExitStack() as reading:
+        for peer in peers:
+            peer.on_take = wake
+            reading.enter_context(reader.reading(peer.ours, peer.take))
+            peer.theirs.send(b"x")
+        await reader.caught_up()
+    assert order.count("read") == 50
+    # In the next turn the two of them may come in either order.
+    assert order.index("somebody") in (1, 2)
+    for peer in peers:
+        peer.close()
+
+
 async def test_when_the_reader_ends_nobody_waits_for_it() -> None:
     reader, peer = SharedReader(), Peer()
     async with trio.open_nursery() as nursery:
