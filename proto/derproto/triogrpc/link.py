@@ -198,9 +198,13 @@ class Link(grpclib.protocol.AbstractHandler):
         self.connection.turn.begin()
         try:
             self._receive_bytes(data)
-        except Exception as exc:
-            log.exception("connection with %s failed", self.peer)
-            self.end(f"internal error: {type(exc).__name__}", "connection")
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+
+    def _fail(self, fault: Exception) -> None:
+        """A fault of ours in a shared task: it ends this connection alone."""
+        log.error("connection with %s failed", self.peer, exc_info=fault)
+        self.end(f"internal error: {type(fault).__name__}", "connection")
 
     async def _agree_on_tls(self) -> bool:
         if not isinstance(self._stream, trio.SSLStream):
@@ -277,9 +281,8 @@ class Link(grpclib.protocol.AbstractHandler):
             return
         try:
             self._judge_silence(now)
-        except Exception as exc:
-            log.exception("connection with %s failed", self.peer)
-            self.end(f"internal error: {type(exc).__name__}", "connection")
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
 
     def _judge_silence(self, now: float) -> None:
         if self._attended.is_gone(now):

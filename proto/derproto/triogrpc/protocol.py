@@ -62,7 +62,7 @@ class Connection(grpclib.protocol.Connection):
         self.stream_close_waiter = Flag()
 
     def initialize(self) -> None:
-        """Nothing: grpclib would start its keepalive timer; ours is a task of the link."""
+        """Nothing: grpclib would start its keepalive timer; ours is shared."""
 
     def create_stream(self, *, stream_id: int | None = None, wrapper: Any = None) -> "Stream":
         return Stream(self, self._connection, self._transport, stream_id=stream_id, wrapper=wrapper)

@@ -25,7 +25,7 @@ before it knows what came."""
 
 TURN_S = 0.0005
 """After so long, seconds, a sweep lets other tasks run, in its midst. A setpoint and its
-report pass through some eight tasks, each of which waits for such a turn."""
+report pass through four tasks that wait for such a turn."""
 
 Take = Callable[[bytes | None, float], None]
 """Takes what came, and the time: some bytes, none at the end, None from a broken socket. It
@@ -139,7 +139,7 @@ class SharedReader:
         """
         # A sweep that has begun, then one that looked after this call.
         await self._end_of_sweep()
-        await _others_first()
+        await others_first()
         await self._end_of_sweep()
         # Those that flood may have their turn in the sweeps after it.
         last, behind = self._passed_over
@@ -167,7 +167,7 @@ async def read_alone(stream: trio.abc.Stream, take: Take) -> None:
             await trio.sleep_forever()
 
 
-async def _others_first() -> None:
-    """Tasks whose sockets are readable have had a turn."""
+async def others_first() -> None:
+    """Until tasks whose sockets are readable have had a turn."""
     await trio.lowlevel.checkpoint()
     await trio.lowlevel.checkpoint()

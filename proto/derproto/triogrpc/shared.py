@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import trio
 
-from derproto.triogrpc.reading import SharedReader
+from derproto.triogrpc.reading import SharedReader, others_first
 from derproto.triogrpc.transport import SharedWriter
 
 LOOK_S = 0.25
@@ -90,9 +90,8 @@ class Shared:
         """
         if self.reader is not None:
             await self.reader.caught_up()
-        # Tasks that read for themselves have had a turn.
-        await trio.lowlevel.checkpoint()
-        await trio.lowlevel.checkpoint()
+        # For those that read in tasks of their own.
+        await others_first()
 
     async def _keep_alive(self) -> None:
         looked_at = -math.inf

@@ -32,6 +32,11 @@ async def stop(bench: Bench, session: FakeSession) -> None:
     bench.stopping = trio.Event()
 
 
+def no_room(_store: TimelineStore, _data: bytes) -> None:
+    """A full disk, in the place of ``TimelineStore.save``."""
+    raise OSError(28, "No space left on device")
+
+
 def told(session: FakeSession) -> list[tuple[str, v1.DispatchState, int]]:
     """What Register said: id, state, revision."""
     return [
@@ -150,9 +155,6 @@ async def test_a_disk_that_is_full_holds_orders_and_no_end(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def no_room(_store: TimelineStore, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
     await session.order("d1", 1.5, seconds=100)
@@ -176,9 +178,6 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the headend would take it for never arrived, and withdraw it without a word.
-    def no_room(_store: TimelineStore, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(TimelineStore, "save", no_room)
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
@@ -194,9 +193,6 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
 async def test_what_a_full_disk_kept_from_the_device_leaves_it_at_its_default(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_room(_store: TimelineStore, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
     await session.order("d1", 1.5, seconds=1000)
@@ -217,9 +213,6 @@ async def test_what_a_full_disk_kept_from_the_device_leaves_it_at_its_default(
 async def test_a_full_disk_does_not_keep_a_device_beyond_its_last_window(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_room(_store: TimelineStore, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
     await session.order("d1", 1.5, seconds=100)
