@@ -12,6 +12,9 @@ __all__ = (
     "DispatchReason",
     "DispatchReport",
     "DispatchState",
+    "GapAck",
+    "GapCause",
+    "GapReport",
     "Goodbye",
     "GoodbyeReason",
     "GrantResult",
@@ -199,6 +202,57 @@ class DispatchState(betterproto2.Enum):
             "DISPATCH_STATE_CANCELLED": 6,
             "DISPATCH_STATE_SUPERSEDED": 7,
             "DISPATCH_STATE_EXPIRED": 8,
+        }
+
+
+class GapCause(betterproto2.Enum):
+    """
+    Why a stretch of history is missing.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Not a cause; never sent.
+    """
+
+    OVERFLOW = 1
+    """
+    The outbox was full and gave up its oldest samples.
+    """
+
+    DEVICE = 2
+    """
+    The device did not answer.
+    """
+
+    REFUSED = 3
+    """
+    The headend refused the samples.
+    """
+
+    AGENT_RESTART = 4
+    """
+    The agent was not running; what it held only in memory went with it.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "GAP_CAUSE_UNSPECIFIED",
+            1: "GAP_CAUSE_OVERFLOW",
+            2: "GAP_CAUSE_DEVICE",
+            3: "GAP_CAUSE_REFUSED",
+            4: "GAP_CAUSE_AGENT_RESTART",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "GAP_CAUSE_UNSPECIFIED": 0,
+            "GAP_CAUSE_OVERFLOW": 1,
+            "GAP_CAUSE_DEVICE": 2,
+            "GAP_CAUSE_REFUSED": 3,
+            "GAP_CAUSE_AGENT_RESTART": 4,
         }
 
 
@@ -590,6 +644,13 @@ class AgentMessage(betterproto2.Message):
     What became of a setpoint.
     """
 
+    gap_report: "GapReport | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, optional=True, group="body"
+    )
+    """
+    A stretch of an asset's history that will never be sent.
+    """
+
 
 default_message_pool.register_message("der.v1", "AgentMessage", AgentMessage)
 
@@ -761,6 +822,82 @@ class DispatchReport(betterproto2.Message):
 
 
 default_message_pool.register_message("der.v1", "DispatchReport", DispatchReport)
+
+
+@dataclass(eq=False, repr=False)
+class GapAck(betterproto2.Message):
+    """
+    A gap report that is durable and need not be repeated.
+    """
+
+    number: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    The gap's number within its boot, from 1.
+    """
+
+    revision: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    The newest revision that is durable, from 1.
+    """
+
+
+default_message_pool.register_message("der.v1", "GapAck", GapAck)
+
+
+@dataclass(eq=False, repr=False)
+class GapReport(betterproto2.Message):
+    """
+    A stretch of one asset's history that its agent does not have and will never send, or, of
+    a device that does not answer, will not have until it does. An agent repeats a report, also
+    in later sessions and after a restart, until its newest revision has been acknowledged.
+    """
+
+    boot_id: "int" = betterproto2.field(1, betterproto2.TYPE_FIXED64)
+    """
+    The boot in which it was noticed: the session's own, or an earlier one.
+    """
+
+    number: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    Number of the gap within that boot, from 1. A report replaces an earlier one of its gap.
+    """
+
+    revision: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    Which of its agent's reports of this gap this is, from 1: the higher is the newer.
+    """
+
+    asset_index: "int" = betterproto2.field(4, betterproto2.TYPE_FIXED32)
+    """
+    Index of the asset, as assigned by Register's asset_ids.
+    """
+
+    cause: "GapCause" = betterproto2.field(
+        5, betterproto2.TYPE_ENUM, default_factory=lambda: GapCause(0)
+    )
+    """
+    Why there is nothing.
+    """
+
+    start_us: "int" = betterproto2.field(6, betterproto2.TYPE_SFIXED64)
+    """
+    Time of the first sample that is missing, or from which the device did not answer,
+    microseconds since the epoch, by the agent's clock.
+    """
+
+    end_us: "int" = betterproto2.field(7, betterproto2.TYPE_SFIXED64)
+    """
+    Time of the last sample that is missing, or at which the device answered again,
+    microseconds since the epoch, by the agent's clock; 0 while it goes on.
+    """
+
+    rows: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
+    """
+    Number of samples that are missing, 0 or more; 0 = not known, as none were taken.
+    """
+
+
+default_message_pool.register_message("der.v1", "GapReport", GapReport)
 
 
 @dataclass(eq=False, repr=False)
@@ -1167,6 +1304,11 @@ class TelemetryAck(betterproto2.Message):
     refused: "list[RefusedRange]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     Rows that will never be taken; the agent drops them and records a gap.
+    """
+
+    gaps: "list[GapAck]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Gap reports of this boot that are in the headend's journal, on disk.
     """
 
 
