@@ -102,8 +102,12 @@ async def run_agent(
             nursery.cancel_scope.cancel()
 
 
-async def main(config: AgentConfig, plan: AgentPlan) -> None:
+async def main(
+    config: AgentConfig, plan: AgentPlan, *, open_device: OpenDevice = open_device
+) -> None:
     """The agent's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
+
+    ``open_device`` may bring drivers that are not the agent's own.
 
     Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a fault of
     the agent's own, so that the process ends with exit code 1 and a traceback.
@@ -130,6 +134,7 @@ async def main(config: AgentConfig, plan: AgentPlan) -> None:
                 outbox_rows=config.outbox_rows,
                 data=config.data_folder(plan.agent_id),
                 on_event=printer.put if config.events else _log_event,
+                open_device=open_device,
                 stopping=stopping,
             )
             nursery.cancel_scope.cancel()
