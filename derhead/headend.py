@@ -20,6 +20,7 @@ from derhead.dispatch import (
     Verdict,
 )
 from derhead.history import Journal
+from derhead.observability import Metrics, Readiness, journal_check, journal_metrics
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
@@ -66,6 +67,10 @@ class Headend:
             runtime,
             telemetry_period_ms=self.telemetry_period_ms,
         )
+        self.readiness = Readiness()
+        self.readiness.add(lambda: journal_check(journal.statistics()))
+        self.metrics = Metrics()
+        self.metrics.add(lambda: journal_metrics(journal.statistics()))
         self._runtime = runtime
 
     async def load(self) -> None:
@@ -180,5 +185,5 @@ class Headend:
 
     def failing(self) -> str | None:
         """Why the journal takes no records now; None if it does."""
-        since_us = self.history.statistics().failing_since_us
-        return None if since_us is None else "the journal cannot write to its disk"
+        statistics = self.history.statistics()
+        return None if statistics.failing_since_us is None else statistics.failing_reason

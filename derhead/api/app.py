@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from derhead.api.dispatch import dispatch_routes
 from derhead.api.fleet import fleet_routes
+from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
 from derhead.api.lane import FastLane
 from derhead.api.latest import LatestTexts
@@ -28,14 +29,14 @@ class RestApp(QuartTrio):
 
 
 def create_app(view: HeadendView) -> RestApp:
-    """The app over a headend. Whatever it answers is JSON; errors are RFC 9457 problems."""
+    """The app over a headend. Answers are JSON, but for figures; errors are RFC 9457 problems."""
     app = RestApp(__name__, static_folder=None)
     HttpLimits().apply(app)
     # Werkzeug would answer these itself, in HTML.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
-    for routes in (fleet_routes, heartbeat_routes, dispatch_routes):
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, health_routes):
         app.register_blueprint(routes(view))
     latest = LatestTexts(view)
     app.register_blueprint(telemetry_routes(view, latest))

@@ -1,10 +1,10 @@
-"""``/assets``, ``/agents`` and ``/healthz``: what there is, and who is there."""
+"""``/assets`` and ``/agents``: what there is, and who is there."""
 
 from quart import Blueprint, Response
 
 from derhead.api.lookups import read_query
 from derhead.api.params import PAGE
-from derhead.api.replies import Refused, reply, reply_items
+from derhead.api.replies import Refused, reply_items
 from derhead.api.shapes import agent_shape, asset_shape, session_shape
 from derhead.api.view import HeadendView
 
@@ -38,12 +38,5 @@ def fleet_routes(view: HeadendView) -> Blueprint:
             raise Refused(404, f"no agent {agent_id[:80]!r} ever connected")
         page = await view.history.sessions(agent_id, limit=query.limit, cursor=query.cursor)
         return await reply_items(map(session_shape, page.items), page.next_cursor)
-
-    @routes.get("/healthz")
-    async def tell_health() -> Response:
-        failing = view.failing()
-        if failing is not None:
-            return reply({"status": "failing", "journal": failing}, 503)
-        return reply({"status": "ok"})
 
     return routes

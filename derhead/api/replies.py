@@ -50,6 +50,11 @@ def reply_text(text: str) -> Response:
     return _response(text, 200, JSON_TYPE, None)
 
 
+def reply_bytes(text: bytes, content_type: str) -> Response:
+    """An answer of some other type."""
+    return _response(text, 200, content_type, None)
+
+
 async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
     """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
     return reply_text(await list_text(map(dump, items), next_cursor))
@@ -90,7 +95,7 @@ def dump(body: Json) -> str:
 
 
 def _response(
-    text: str, status: int, content_type: str, headers: Mapping[str, str] | None
+    text: str | bytes, status: int, content_type: str, headers: Mapping[str, str] | None
 ) -> Response:
     response = Response(text, status=status, content_type=content_type)
     for name, value in {**HEADERS, **(headers or {})}.items():

@@ -18,6 +18,7 @@ from derhead.dispatch import (
     Verdict,
 )
 from derhead.history import Page
+from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.fleet import Fleet
@@ -115,6 +116,12 @@ class HeadendView(Protocol):
 
     @property
     def history(self) -> HistoryReader: ...
+
+    @property
+    def readiness(self) -> Readiness: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
 
     def wall_us(self) -> int:
         """Now, microseconds since the epoch, UTC."""

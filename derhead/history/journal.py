@@ -65,6 +65,7 @@ class Journal(Reader):
         self._sleeps_until_s = float("-inf")
         self._closed = False
         self._failing_since_us: int | None = None
+        self._failing_reason = ""
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
@@ -163,6 +164,7 @@ class Journal(Reader):
             dropped_sessions=self._waiting.dropped_sessions,
             last_commit_s=self._last_commit_s,
             failing_since_us=self._failing_since_us,
+            failing_reason=self._failing_reason,
         )
 
     # --- groups go out --------------------------------------------------------------
@@ -226,6 +228,7 @@ class Journal(Reader):
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._failed_commits += 1
+        self._failing_reason = f"the journal cannot write to its disk: {error}"
         self._waiting.hold_until(trio.current_time() + RETRY_S)
         if self._failing_since_us is None:
             self._failing_since_us = self._runtime.wall_us()
@@ -238,6 +241,7 @@ class Journal(Reader):
 
     def _recovered(self, since_us: int) -> None:
         self._failing_since_us = None
+        self._failing_reason = ""
         self._waiting.hold_until(None)
         failed_s = (self._runtime.wall_us() - since_us) / 1e6
         log.warning("commits work again after %.1f s", failed_s)

@@ -24,3 +24,5 @@ class JournalStatistics:
     """How long the last commit took, its wait for a thread included."""
     failing_since_us: int | None
     """When commits began to fail, microseconds since the epoch; None = all is well."""
+    failing_reason: str
+    """Why, for people; empty = all is well."""

@@ -11,6 +11,8 @@ from derhead.api import create_app
 from tests.unit.api.fakes import FakeView
 
 JSON = {"Content-Type": "application/json"}
+HEALTH = [("/healthz", 503), ("/readyz", 503)]
+"""What monitors are told is no problem of theirs."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ async def ask(
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cache-Control"] == "no-store"
     answer = Answer(response.status_code, response.headers, text)
-    if response.status_code >= 400 and "failing" not in text:
+    if response.status_code >= 400 and (path, response.status_code) not in HEALTH:
         assert response.content_type == "application/problem+json"
         members = ["type", "title", "status", "detail", "instance", "errors"]
         assert list(answer.body) == members

@@ -32,6 +32,7 @@ from derhead.dispatch.preflight import preflight
 from derhead.dispatch.verdict import judge
 from derhead.errors import JournalError
 from derhead.history import BadCursor, Page
+from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
@@ -245,6 +246,8 @@ class FakeView:
         self.latest.offer(SAMPLE)
         self.telemetry_period_ms = 4000
         self.history = FakeHistory()
+        self.readiness = Readiness()
+        self.metrics = Metrics()
         self.orders: list[Order | SiteOrder] = []
         self.stored_keys = FakeKeys()
         runtime = replace(real_runtime(), wall_us=self.wall_us)

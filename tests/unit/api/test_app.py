@@ -6,6 +6,7 @@ import pytest
 
 from derhead.api import create_app
 from derhead.api.replies import ITEMS_A_TURN
+from derhead.observability import Check, Health, gauge_by
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.base.timefmt import parse_us
 from tests.unit.api.asking import ask
@@ -158,6 +159,39 @@ async def test_health() -> None:
     assert answer.body == {"status": "failing", "journal": "the disk is full"}
 
 
+async def test_readiness_is_that_of_the_worst_check() -> None:
+    view = FakeView()
+    assert (await ask(view, "/readyz")).body == {"status": "ready", "checks": []}
+    found = {"journal": Check("journal", Health.READY, "takes records")}
+    view.readiness.add(lambda: found["journal"])
+    view.readiness.add(lambda: Check("feed", Health.DEGRADED, "9 rows behind"))
+    answer = await ask(view, "/readyz")
+    assert answer.status == 200
+    assert answer.body == {
+        "status": "degraded",
+        "checks": [
+            {"name": "journal", "status": "ready", "detail": "takes records"},
+            {"name": "feed", "status": "degraded", "detail": "9 rows behind"},
+        ],
+    }
+    found["journal"] = Check("journal", Health.UNREADY, "the disk is full")
+    answer = await ask(view, "/readyz")
+    assert (answer.status, answer.body["status"]) == (503, "unready")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [("*/*", "text/plain; version=0.0.4"), ("application/openmetrics-text", "application/openmet")],
+)
+async def test_metrics(accept: str, content_type: str) -> None:
+    view = FakeView()
+    view.metrics.add(lambda: [gauge_by("derhead_things", "Of each kind.", "kind", {"odd": 3})])
+    client = create_app(view).test_client()
+    answer = await client.get("/metrics", headers={"Accept": accept})
+    assert answer.content_type.startswith(content_type)
+    assert 'derhead_things{kind="odd"} 3.0' in await answer.get_data(as_text=True)
+
+
 async def test_head() -> None:
     answer = await ask(FakeView(), "/telemetry/battery-1", "HEAD")
     assert answer.status == 200
@@ -167,7 +201,7 @@ async def test_head() -> None:
 def test_every_route_is_documented() -> None:
     docs = DOCS.read_text()
     rules = list(create_app(FakeView()).url_map.iter_rules())
-    assert len(rules) == 13
+    assert len(rules) == 15
     for rule in rules:
         (method,) = (rule.methods or set()) - {"HEAD"}
         path = rule.rule.replace("<", "{").replace(">", "}")

@@ -1,0 +1,18 @@
+"""Observability: whether the headend can do its work, and the figures that tell how it does."""
+
+from derhead.observability.journal import journal_check, journal_metrics
+from derhead.observability.metrics import Metrics, counter, gauge, gauge_by
+from derhead.observability.readiness import Check, Health, Readiness, worst
+
+__all__ = [
+    "Check",
+    "Health",
+    "Metrics",
+    "Readiness",
+    "counter",
+    "gauge",
+    "gauge_by",
+    "journal_check",
+    "journal_metrics",
+    "worst",
+]
