@@ -69,6 +69,8 @@ class Journal(Reader):
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
+        self._newest_event = 0
+        self._event_stored = trio.lowlevel.ParkingLot()
 
     # --- records come in ------------------------------------------------------------
 
@@ -151,6 +153,11 @@ class Journal(Reader):
         except sqlite3.Error as error:
             raise JournalError(f"the journal could not close lost sessions: {error}") from error
 
+    async def wait_event(self, after: int) -> None:
+        """Returns once an event with a greater number was stored since the journal was opened."""
+        while self._newest_event <= after:
+            await self._event_stored.park()
+
     def statistics(self) -> JournalStatistics:
         return JournalStatistics(
             commits=self._commits,
@@ -186,7 +193,8 @@ class Journal(Reader):
     async def _commit(self) -> None:
         began_s = trio.current_time()
         taken = self._waiting.take(began_s)
-        work = self._store.probe if taken.empty else partial(self._store.commit, taken.as_group())
+        group = taken.as_group(self._runtime.wall_us())
+        work = self._store.probe if taken.empty else partial(self._store.commit, group)
         settled = False
         try:
             outcome = await self._runtime.run_blocking(work, limiter=self._writer_limiter)
@@ -211,6 +219,9 @@ class Journal(Reader):
         self._duplicate_rows += outcome.duplicate_rows
         self._waiting.settle(taken)
         self._room.set()
+        if outcome.newest_event is not None:
+            self._newest_event = outcome.newest_event
+            self._event_stored.unpark_all()
         if self._failing_since_us is not None and not (taken.only_writes and self._waiting.others):
             self._recovered(self._failing_since_us)
         for place, batch in enumerate(taken.batches):

@@ -9,7 +9,8 @@ import trio
 
 from derhead.dispatch import Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
 from derhead.errors import JournalError
-from derhead.history import orders, queries
+from derhead.events import LoggedEvent, LogSpan
+from derhead.history import eventlog, orders, queries
 from derhead.history.buckets import telemetry_buckets
 from derhead.history.page import Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -193,6 +194,15 @@ class Reader:
                 cursor=cursor,
             )
         )
+
+    async def event_span(self) -> LogSpan:
+        """Which events the journal holds."""
+        return await self._read(eventlog.span)
+
+    async def events_after(self, after: int, *, limit: int) -> list[LoggedEvent] | None:
+        """Events with greater numbers, oldest first; None if some of them are gone."""
+        _check_positive(limit=limit)
+        return await self._read(partial(eventlog.events_after, after=after, limit=limit))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:

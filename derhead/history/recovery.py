@@ -3,6 +3,7 @@
 import json
 import sqlite3
 
+from derhead.history import eventlog
 from derhead.history.store import Store
 
 # The newest sample of an asset, if this boot of this agent measured it.
@@ -46,6 +47,7 @@ def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
                 "UPDATE sessions SET ended_us = ?, end_reason = ? WHERE session_id = ?",
                 (max(within, default=max(limit_us, connected_us)), reason, session_id),
             )
+        eventlog.log_ended(con, [session_id for session_id, *_ in open_sessions])
     return len(open_sessions)
 
 

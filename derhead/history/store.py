@@ -10,14 +10,14 @@ careful way, each unit behind a savepoint, so that only the guilty unit is refus
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
-from derhead.history import inserts, orders, rows
+from derhead.history import eventlog, inserts, orders, rows
 from derhead.history.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -44,6 +44,8 @@ class Group:
     notes: tuple[SessionRecord | HeartbeatRecord, ...] = ()
     writes: tuple[tuple[Record, ...], ...] = ()
     """Each stored whole or refused whole."""
+    now_us: int = 0
+    """When it is committed, microseconds since the epoch."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class Outcome:
     """By place in the group."""
     refused_notes: dict[int, Exception] = field(default_factory=dict)
     refused_writes: dict[int, Exception] = field(default_factory=dict)
+    newest_event: int | None = None
+    """The number of the newest event that it wrote; None = it wrote none."""
 
 
 class Store:
@@ -108,7 +112,7 @@ class Store:
         with self.transaction():
             outcome = Outcome()
             self._insert_telemetry(group.batches, outcome)
-            self._insert_records(chain(group.notes, *group.writes))
+            self._insert_records((*group.notes, *chain(*group.writes)), group.now_us, outcome)
         return outcome
 
     def _commit_carefully(self, group: Group) -> Outcome:
@@ -119,11 +123,13 @@ class Store:
                 if refusal is not None:
                     outcome.refused_batches[place] = refusal
             for place, note in enumerate(group.notes):
-                refusal = self._attempt(partial(self._insert_records, [note]))
+                work = partial(self._insert_records, (note,), group.now_us, outcome)
+                refusal = self._attempt(work)
                 if refusal is not None:
                     outcome.refused_notes[place] = refusal
             for place, records in enumerate(group.writes):
-                refusal = self._attempt(partial(self._insert_records, records))
+                work = partial(self._insert_records, records, group.now_us, outcome)
+                refusal = self._attempt(work)
                 if refusal is not None:
                     outcome.refused_writes[place] = refusal
         return outcome
@@ -151,7 +157,8 @@ class Store:
         outcome.inserted_rows += inserted
         outcome.duplicate_rows += sum(map(len, batches)) - inserted
 
-    def _insert_records(self, records: Iterable[Record]) -> None:
+    def _insert_records(self, records: Sequence[Record], now_us: int, outcome: Outcome) -> None:
+        before = eventlog.open_before(self._con, records)
         dispatches, states, sessions, heartbeats = [], [], [], []
         groups, used_keys, judged = [], [], []
         for record in records:
@@ -178,3 +185,5 @@ class Store:
         orders.keep_verdicts(self._con, judged)
         inserts.SESSIONS.execute(self._con, sessions)
         inserts.HEARTBEATS.execute(self._con, heartbeats)
+        newest = eventlog.log(self._con, records, before, now_us)
+        outcome.newest_event = newest or outcome.newest_event

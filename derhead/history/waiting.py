@@ -58,11 +58,12 @@ class Taken:
     def only_writes(self) -> bool:
         return not (self.batches or self.sessions or self.heartbeats)
 
-    def as_group(self) -> Group:
+    def as_group(self, now_us: int) -> Group:
         return Group(
             batches=tuple(batch.samples for batch in self.batches),
             notes=(*self.sessions.values(), *self.heartbeats),
             writes=tuple(write.records for write in self.writes),
+            now_us=now_us,
         )
 
 

@@ -16,7 +16,7 @@ from derproto.base.runtime import virtual_runtime
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
 
 T0 = 1_800_000_000 * S
-ROOM_BYTES = 30_000
+ROOM_BYTES = 60_000
 """What the disk still takes when it is nearly full: some pages, but no batch."""
 
 

@@ -53,7 +53,7 @@ def test_a_write_is_due_at_once_and_takes_all_along(waiting: WaitingRecords) -> 
     taken = waiting.take(5.01)
     assert taken.writes == [write]
     assert len(taken.batches) == 1
-    assert taken.as_group().notes == (heartbeat(1),)
+    assert taken.as_group(0).notes == (heartbeat(1),)
     assert waiting.due_s() == math.inf
 
 
@@ -107,7 +107,7 @@ def test_what_was_not_committed_comes_first_again(waiting: WaitingRecords) -> No
     again = waiting.take(0.0)
     assert again.batches == batches[:2]
     assert again.writes == [old, new]
-    assert set(again.as_group().notes) == {
+    assert set(again.as_group(0).notes) == {
         session(messages=2),
         session("other"),
         heartbeat(1),
