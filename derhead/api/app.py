@@ -7,6 +7,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from derhead.api.dispatch import dispatch_routes
+from derhead.api.documents import document_routes
 from derhead.api.fleet import fleet_routes
 from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
@@ -40,6 +41,7 @@ def create_app(view: HeadendView) -> RestApp:
         app.register_blueprint(routes(view))
     latest = LatestTexts(view)
     app.register_blueprint(telemetry_routes(view, latest))
+    app.register_blueprint(document_routes())
     app.lane = FastLane(view.fleet, latest)
     _answer_errors(app)
     return app

@@ -3,7 +3,14 @@
 import json
 from collections.abc import Sequence
 
-from derhead.api.shapes import Json, number_of, seconds_of, time_of
+from derhead.api.answers import (
+    DispatchJson,
+    GroupJson,
+    PreflightJson,
+    SitePreflightJson,
+    VerdictJson,
+)
+from derhead.api.shapes import number_of, seconds_of, time_of
 from derhead.dispatch import (
     Dispatch,
     DispatchGroup,
@@ -17,7 +24,7 @@ from derhead.dispatch import (
 )
 
 
-def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Json:
+def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> DispatchJson:
     """``so_far`` is the verdict of one that has none yet."""
     taken = latency(dispatch)
     return {
@@ -52,7 +59,7 @@ def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Json:
     }
 
 
-def group_shape(group: DispatchGroup, parts: Sequence[Dispatch]) -> Json:
+def group_shape(group: DispatchGroup, parts: Sequence[Dispatch]) -> GroupJson:
     """An order to a site, what it has come to, and its parts."""
     found = group_state(group, parts)
     return {
@@ -83,7 +90,7 @@ def group_shape(group: DispatchGroup, parts: Sequence[Dispatch]) -> Json:
     }
 
 
-def preflight_shape(found: Preflight) -> Json:
+def preflight_shape(found: Preflight) -> PreflightJson:
     """What would become of an order to an asset."""
     limits, follows = found.asset.limits, found.follows
     return {
@@ -112,7 +119,7 @@ def preflight_shape(found: Preflight) -> Json:
     }
 
 
-def site_preflight_shape(found: SitePreflight) -> Json:
+def site_preflight_shape(found: SitePreflight) -> SitePreflightJson:
     """What would become of an order to a site."""
     split = found.split
     return {
@@ -131,7 +138,7 @@ def site_preflight_shape(found: SitePreflight) -> Json:
     }
 
 
-def _verdict(dispatch: Dispatch, so_far: Verdict | None) -> object:
+def _verdict(dispatch: Dispatch, so_far: Verdict | None) -> VerdictJson | None:
     # Of an asset that the fleet has no more there is an empty one.
     text = dispatch.verdict
     if text is None and so_far is not None:

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from itertools import islice
 from urllib.parse import quote
 
 import trio
 from quart import Response, has_websocket_context, request, websocket
 
+from derhead.api.problems import kind_of
 from derhead.api.shapes import Json
 
 JSON_TYPE = "application/json"
@@ -19,6 +19,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer."""
+
+PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+"""What a page without scripts may do: look as its style sheet says."""
 
 ITEMS_A_TURN = 200
 """Items of a list that are rendered before other tasks get their turn: about 2 ms."""
@@ -55,6 +58,11 @@ def reply_bytes(text: bytes, content_type: str) -> Response:
     return _response(text, 200, content_type, None)
 
 
+def reply_page(text: str, content_type: str) -> Response:
+    """A page for a browser, or a part of one. It may load from the headend alone."""
+    return _response(text, 200, content_type, {"Content-Security-Policy": PAGE_POLICY})
+
+
 async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
     """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
     return reply_text(await list_text(map(dump, items), next_cursor))
@@ -78,9 +86,10 @@ def problem(
 ) -> Response:
     """An ``application/problem+json`` answer to the request at hand."""
     path = websocket.path if has_websocket_context() else request.path
+    kind = kind_of(status)
     body: Json = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "type": kind.type,
+        "title": kind.title,
         "status": status,
         "detail": detail,
         "instance": quote(path),

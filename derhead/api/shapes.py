@@ -4,8 +4,20 @@ Unknown is null. No number is NaN, and no time is one that RFC 3339 cannot write
 """
 
 import math
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
 
+from derhead.api.answers import (
+    AgentJson,
+    AssetJson,
+    BucketJson,
+    HeartbeatJson,
+    OperatingStatus,
+    Quality,
+    SampleJson,
+    SessionJson,
+    TelemetryJson,
+)
 from derhead.api.view import AgentView
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample, age_us, stale_after_us
@@ -13,13 +25,20 @@ from derproto.base.fleet import Asset, Site
 from derproto.base.timefmt import format_us
 from derproto.der.v1 import OperatingState, QualityBit
 
-Json: TypeAlias = dict[str, object]
+Json: TypeAlias = Mapping[str, object]
+"""Any of the answers' types."""
 
-_STATUS = {state.value: state.name.lower() for state in OperatingState if state.value != 0}
-_QUALITY = [(bit.value, bit.name.lower()) for bit in QualityBit if bit.value != 0]
+_STATUS: Mapping[int, OperatingStatus] = {
+    state.value: cast("OperatingStatus", state.name.lower())
+    for state in OperatingState
+    if state.value != 0
+}
+_QUALITY: Sequence[tuple[int, Quality]] = [
+    (bit.value, cast("Quality", bit.name.lower())) for bit in QualityBit if bit.value != 0
+]
 
 
-def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool) -> Json:
+def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool) -> AssetJson:
     """``agent_id`` holds the asset now, if ``online``, or did so last."""
     return {
         "id": asset.id,
@@ -34,7 +53,7 @@ def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool)
     }
 
 
-def agent_shape(agent: AgentView) -> Json:
+def agent_shape(agent: AgentView) -> AgentJson:
     return {
         "id": agent.id,
         "site_id": agent.site_id or None,
@@ -57,7 +76,7 @@ def telemetry_shape(
     setpoint_mw: float | None,
     now_us: int,
     telemetry_period_ms: int,
-) -> Json:
+) -> TelemetryJson:
     """An asset's sample; all unknown and stale where it never sent one."""
     age = None if sample is None else age_us(sample, now_us)
     return {
@@ -67,27 +86,27 @@ def telemetry_shape(
     }
 
 
-def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> Json:
+def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> SampleJson:
     """The part of ``telemetry_shape`` that time does not change: all but the last two."""
     return {
         "asset_id": asset.id,
         "asset_name": asset.name,
         "site_id": asset.site_id,
-        "agent_id": sample and sample.agent_id,
-        "ts": sample and time_of(sample.ts_us),
-        "received_at": sample and time_of(sample.received_us),
-        "p_mw": sample and number_of(sample.p_mw),
-        "q_mvar": sample and number_of(sample.q_mvar),
-        "soc": sample and number_of(sample.soc),
-        "voltage_v": sample and number_of(sample.voltage_v),
-        "frequency_hz": sample and number_of(sample.frequency_hz),
-        "status": sample and _STATUS.get(sample.status, "unknown"),
+        "agent_id": None if sample is None else sample.agent_id,
+        "ts": None if sample is None else time_of(sample.ts_us),
+        "received_at": None if sample is None else time_of(sample.received_us),
+        "p_mw": None if sample is None else number_of(sample.p_mw),
+        "q_mvar": None if sample is None else number_of(sample.q_mvar),
+        "soc": None if sample is None else number_of(sample.soc),
+        "voltage_v": None if sample is None else number_of(sample.voltage_v),
+        "frequency_hz": None if sample is None else number_of(sample.frequency_hz),
+        "status": None if sample is None else _STATUS.get(sample.status, "unknown"),
         "quality": [] if sample is None else _quality(sample.quality),
         "setpoint_mw": number_of(setpoint_mw),
     }
 
 
-def bucket_shape(bucket: Bucket) -> Json:
+def bucket_shape(bucket: Bucket) -> BucketJson:
     """All in MW; ``ts`` is the start of the step."""
     return {
         "ts": time_of(bucket.start_us),
@@ -101,21 +120,21 @@ def bucket_shape(bucket: Bucket) -> Json:
 
 def heartbeat_shape(
     agent_id: str | None, heartbeat: HeartbeatRecord | None, *, now_us: int
-) -> Json:
+) -> HeartbeatJson:
     """An agent's heartbeat; all unknown where it never sent one."""
     devices = () if heartbeat is None else heartbeat.devices
     return {
         "agent_id": agent_id,
-        "ts": heartbeat and time_of(heartbeat.ts_us),
-        "received_at": heartbeat and time_of(heartbeat.received_us),
-        "uptime_s": heartbeat and heartbeat.uptime_ms / 1e3,
-        "outbox_rows": heartbeat and heartbeat.outbox_rows,
+        "ts": None if heartbeat is None else time_of(heartbeat.ts_us),
+        "received_at": None if heartbeat is None else time_of(heartbeat.received_us),
+        "uptime_s": None if heartbeat is None else heartbeat.uptime_ms / 1e3,
+        "outbox_rows": None if heartbeat is None else heartbeat.outbox_rows,
         "devices": [{"asset_id": asset, "health": health} for asset, health in devices],
-        "age_s": heartbeat and seconds_of(max(0, now_us - heartbeat.received_us)),
+        "age_s": None if heartbeat is None else seconds_of(max(0, now_us - heartbeat.received_us)),
     }
 
 
-def session_shape(session: SessionRecord) -> Json:
+def session_shape(session: SessionRecord) -> SessionJson:
     return {
         "session_id": session.session_id,
         "agent_id": session.agent_id,
@@ -145,5 +164,5 @@ def number_of(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _quality(bits: int) -> list[str]:
+def _quality(bits: int) -> list[Quality]:
     return [name for bit, name in _QUALITY if bits & bit]

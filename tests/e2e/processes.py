@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
+from tests.openapi import hold_response
+
 T = TypeVar("T")
 
 PATIENCE_S = 30.0
@@ -145,16 +147,20 @@ class World:
         except httpx.TransportError:
             return False
 
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request; what is answered must be what the API's description says."""
+        answer = httpx.request(method, f"{self.base}{path}", timeout=10, **more)
+        hold_response(answer)
+        return answer
+
     def get(self, path: str, **params: str | int) -> Any:
-        answer = httpx.get(f"{self.base}{path}", params=params, timeout=10)
+        answer = self.ask("GET", path, params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def order(self, asset_id: str, mw: float, **more: Any) -> dict[str, Any]:
         """POST /dispatch."""
-        answer = httpx.post(
-            f"{self.base}/dispatch", json={"asset_id": asset_id, "mw": mw, **more}, timeout=10
-        )
+        answer = self.ask("POST", "/dispatch", json={"asset_id": asset_id, "mw": mw, **more})
         assert answer.status_code == 201, answer.text
         dispatch: dict[str, Any] = answer.json()
         assert answer.headers["location"] == f"/dispatch/{dispatch['id']}"

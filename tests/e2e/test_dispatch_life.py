@@ -16,7 +16,7 @@ FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 
 
 def withdraw(world: World, dispatch_id: str) -> httpx.Response:
-    return httpx.delete(f"{world.base}/dispatch/{dispatch_id}", timeout=10)
+    return world.ask("DELETE", f"/dispatch/{dispatch_id}")
 
 
 def power_is(world: World, mw: float) -> bool:

@@ -28,7 +28,7 @@ def site() -> dict[str, Any]:
 
 def post(world: World, body: dict[str, Any], key: str | None = None) -> httpx.Response:
     headers = {} if key is None else {"Idempotency-Key": key}
-    return httpx.post(f"{world.base}/dispatch", json=body, headers=headers, timeout=10)
+    return world.ask("POST", "/dispatch", json=body, headers=headers)
 
 
 def all_started(world: World, group_id: str, count: int) -> dict[str, Any] | None:
@@ -86,7 +86,7 @@ def test_a_site_holds_its_power_though_an_agent_is_killed(tmp_path: Path) -> Non
         eventually("they hold all of it", partial(holds, world, 2.0, *IDS[:3]))
         eventually("and say so", partial(shares, world, group_id))
 
-        withdrawn = httpx.delete(f"{world.base}/dispatch/{group_id}", timeout=10)
+        withdrawn = world.ask("DELETE", f"/dispatch/{group_id}")
         assert withdrawn.status_code == 202
         eventually("they are released", partial(holds, world, 0.0, *IDS[:3]))
 

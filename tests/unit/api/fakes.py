@@ -124,7 +124,13 @@ GROUPED = DispatchGroup(
     left_out=(LeftOut(SILENT, "offline"),),
 )
 PARTS = tuple(
-    replace(DISPATCHED, id=f"part-{mw}", asset_id=asset_id, mw=mw, group_id=GROUP)
+    replace(
+        DISPATCHED,
+        id=f"d0d0d0d0-0000-4000-8000-0000000000{round(mw * 10):02d}",
+        asset_id=asset_id,
+        mw=mw,
+        group_id=GROUP,
+    )
     for asset_id, mw in ((SOLAR, 1.0), (BATTERY, 0.5))
 )
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)

@@ -200,9 +200,7 @@ async def test_head() -> None:
 
 def test_every_route_is_documented() -> None:
     docs = DOCS.read_text()
-    rules = list(create_app(FakeView()).url_map.iter_rules())
-    assert len(rules) == 15
-    for rule in rules:
+    for rule in create_app(FakeView()).url_map.iter_rules():
         (method,) = (rule.methods or set()) - {"HEAD"}
         path = rule.rule.replace("<", "{").replace(">", "}")
         assert f"`{method} {path}`" in docs

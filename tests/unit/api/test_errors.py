@@ -77,7 +77,10 @@ async def test_get_dispatch_is_405() -> None:
 async def test_a_problem_says_where_it_was() -> None:
     answer = await ask(FakeView(), "/telemetry/no%20body%3F")
     assert answer.body["instance"] == "/telemetry/no%20body%3F"
-    assert (answer.body["type"], answer.body["title"]) == ("about:blank", "Not Found")
+    assert (answer.body["type"], answer.body["title"]) == (
+        "/docs/problems#unknown",
+        "There is no such thing",
+    )
 
 
 @pytest.mark.parametrize(

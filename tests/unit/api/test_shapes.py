@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from derhead.api.answers import TelemetryJson
 from derhead.api.dispatch_shapes import (
     dispatch_shape,
     group_shape,
@@ -46,7 +47,7 @@ FLEET = make_fleet()
 PUMP = list(FLEET.assets.values())[2]
 
 
-def telemetry(**changes: object) -> dict[str, object]:
+def telemetry(**changes: object) -> TelemetryJson:
     sample = replace(SAMPLE, **changes)  # type: ignore[arg-type]
     return telemetry_shape(
         FLEET.assets[BATTERY], sample, setpoint_mw=-0.5, now_us=NOW, telemetry_period_ms=4000
@@ -263,7 +264,7 @@ def test_a_verdict_is_shown_as_json() -> None:
 
 
 def test_group() -> None:
-    shape = group_shape(GROUPED, PARTS)
+    shape: dict[str, object] = {**group_shape(GROUPED, PARTS)}
     assert shape.pop("parts") == [dispatch_shape(part) for part in PARTS]
     assert shape == {
         "id": GROUP,
@@ -293,7 +294,9 @@ def test_group() -> None:
 
 
 def test_what_would_become_of_an_order() -> None:
-    shape = preflight_shape(FakeView().preflight(Order(BATTERY, -0.5, 3_600_000_000)))
+    shape: dict[str, object] = {
+        **preflight_shape(FakeView().preflight(Order(BATTERY, -0.5, 3_600_000_000)))
+    }
     assert str(shape.pop("sentence")).startswith("battery-1 is online and would hold -0.5 MW")
     assert shape == {
         "dry_run": True,

@@ -1,0 +1,329 @@
+"""Every operation of the API. A test holds this list against the routes, and each answer of
+the tests against what is said here.
+"""
+
+from typing import get_args
+
+from derhead.api.answers import (
+    AgentJson,
+    AssetJson,
+    BucketJson,
+    DispatchJson,
+    GroupJson,
+    HealthJson,
+    HeartbeatJson,
+    OrderJson,
+    PreflightJson,
+    ReadinessJson,
+    SessionJson,
+    SitePreflightJson,
+    StateName,
+    TelemetryJson,
+)
+from derhead.api.openapi.operations import (
+    Answer,
+    Content,
+    ListOf,
+    Operation,
+    Parameter,
+    Schema,
+    Text,
+)
+from derhead.api.params import DEFAULT_LIMIT, MAX_LIMIT
+
+JSON_TYPE = "application/json"
+
+TAGS = {
+    "fleet": "Assets, sites and agents.",
+    "telemetry": "What assets measure, now and before.",
+    "dispatch": "Orders, and what became of them.",
+    "heartbeat": "How agents are, now and before.",
+    "service": "How the headend itself is.",
+}
+
+
+def _path(name: str, description: str) -> Parameter:
+    schema: Schema = {"type": "string", "minLength": 1}
+    return Parameter(name=name, place="path", schema=schema, description=description, required=True)
+
+
+def _query(name: str, schema: Schema, description: str) -> Parameter:
+    return Parameter(name=name, place="query", schema=schema, description=description)
+
+
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXT: Schema = {"type": "string"}
+
+ASSET = _path("asset", "The asset's UUID, or its unique name.")
+AGENT = _path("agent_id", "The agent's id.")
+AGENT_OR_ASSET = _path(
+    "agent_or_asset",
+    "An agent's id; or an asset's UUID or name, which stands for the agent that holds it or held"
+    " it last.",
+)
+DISPATCH = _path("dispatch_id", "UUID of a dispatch, or of an order to a site.")
+
+RANGE = (
+    _query("from", _TIME, "The earliest time, inclusive; left out: the beginning."),
+    _query("to", _TIME, "The latest time, exclusive; left out: now."),
+)
+PAGE = (
+    _query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        "Items of a page.",
+    ),
+    _query("cursor", _TEXT, "The `next_cursor` of the page before; the rest stays as it was."),
+)
+STEP = _query(
+    "step",
+    {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["15m"]},
+    "Tells of `p_mw` in steps of this length, up to 31d, rather than of each sample.",
+)
+STATE = _query(
+    "state",
+    {"type": "string", "enum": list(get_args(StateName))},
+    "Only dispatches in this state.",
+)
+KEY = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    description="Names the order: the same key and order again give the same dispatch.",
+)
+
+
+def _ok(description: str, content: Content) -> dict[int, Answer]:
+    return {200: Answer(description=description, content={JSON_TYPE: content})}
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="get",
+        path="/assets",
+        id="listAssets",
+        tag="fleet",
+        summary="Every asset of the fleet",
+        answers=_ok("All assets.", ListOf(AssetJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/agents",
+        id="listAgents",
+        tag="fleet",
+        summary="The agents connected now",
+        answers=_ok("All agents with a live session.", ListOf(AgentJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/agents/{agent_id}/sessions",
+        id="listSessions",
+        tag="fleet",
+        summary="An agent's sessions, newest first",
+        parameters=(AGENT, *PAGE),
+        answers=_ok("A page of sessions.", ListOf(SessionJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/telemetry",
+        id="listTelemetry",
+        tag="telemetry",
+        summary="The newest telemetry of every asset, in one call",
+        answers=_ok("Every asset's newest sample.", ListOf(TelemetryJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/telemetry/{asset}",
+        id="showTelemetry",
+        tag="telemetry",
+        summary="The newest telemetry of one asset",
+        parameters=(ASSET,),
+        answers=_ok("Its newest sample; nulls if it never sent one.", TelemetryJson),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/telemetry/{asset}/history",
+        id="listHistory",
+        tag="telemetry",
+        summary="An asset's samples, or what they come to in steps of time; newest first",
+        parameters=(ASSET, *RANGE, *PAGE, STEP),
+        answers=_ok(
+            "A page of samples, or with `step` of buckets.",
+            (ListOf(TelemetryJson), ListOf(BucketJson)),
+        ),
+        problems=(422,),
+    ),
+    Operation(
+        method="post",
+        path="/dispatch",
+        id="orderDispatch",
+        tag="dispatch",
+        summary="Orders an asset, or a whole site, to hold a power",
+        description="With `dry_run` nothing is ordered, and the answer is what would become of it.",
+        parameters=(KEY,),
+        body=OrderJson,
+        answers={
+            200: Answer(
+                description="What would become of it; nothing was ordered.",
+                content={JSON_TYPE: (PreflightJson, SitePreflightJson)},
+            ),
+            201: Answer(
+                description="It is on the headend's disk, and on its way.",
+                content={JSON_TYPE: (DispatchJson, GroupJson)},
+                headers={
+                    "Location": "Where it is shown.",
+                    "Idempotency-Replayed": "`true` if the key came with this order before.",
+                },
+            ),
+        },
+        problems=(408, 409, 415, 422),
+    ),
+    Operation(
+        method="get",
+        path="/dispatch/history",
+        id="listDispatches",
+        tag="dispatch",
+        summary="All dispatches, newest first",
+        parameters=(
+            *RANGE,
+            *PAGE,
+            _query("asset_id", _TEXT, "Only of this asset, by UUID or name."),
+            _query("site_id", _TEXT, "Only of this site's assets, by UUID or name."),
+            STATE,
+        ),
+        answers=_ok("A page of dispatches.", ListOf(DispatchJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/dispatch/{dispatch_id}",
+        id="showDispatch",
+        tag="dispatch",
+        summary="What became of an order, and of its parts",
+        parameters=(DISPATCH,),
+        answers=_ok("The dispatch, or the order to a site.", (DispatchJson, GroupJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="delete",
+        path="/dispatch/{dispatch_id}",
+        id="withdrawDispatch",
+        tag="dispatch",
+        summary="Withdraws an order",
+        parameters=(DISPATCH,),
+        answers={
+            200: Answer(
+                description="It has ended.", content={JSON_TYPE: (DispatchJson, GroupJson)}
+            ),
+            202: Answer(
+                description="It is being withdrawn; its agent has to say so.",
+                content={JSON_TYPE: (DispatchJson, GroupJson)},
+            ),
+        },
+        problems=(409, 422),
+    ),
+    Operation(
+        method="get",
+        path="/heartbeat/{agent_or_asset}",
+        id="showHeartbeat",
+        tag="heartbeat",
+        summary="How an agent is",
+        parameters=(AGENT_OR_ASSET,),
+        answers=_ok("Its newest heartbeat; nulls if it never sent one.", HeartbeatJson),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/heartbeat/{agent_or_asset}/history",
+        id="listHeartbeats",
+        tag="heartbeat",
+        summary="How an agent was, newest first",
+        parameters=(AGENT_OR_ASSET, *RANGE, *PAGE),
+        answers=_ok("A page of heartbeats.", ListOf(HeartbeatJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/healthz",
+        id="tellHealth",
+        tag="service",
+        summary="Whether the headend can do its work",
+        answers={
+            200: Answer(description="It can.", content={JSON_TYPE: HealthJson}),
+            503: Answer(description="It cannot.", content={JSON_TYPE: HealthJson}),
+        },
+    ),
+    Operation(
+        method="get",
+        path="/readyz",
+        id="tellReadiness",
+        tag="service",
+        summary="Whether the headend takes records and orders, check by check",
+        answers={
+            200: Answer(
+                description="It does; `degraded` asks somebody to look.",
+                content={JSON_TYPE: ReadinessJson},
+            ),
+            503: Answer(description="It does not.", content={JSON_TYPE: ReadinessJson}),
+        },
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/metrics",
+        id="tellMetrics",
+        tag="service",
+        summary="The headend's figures, for Prometheus",
+        answers={
+            200: Answer(
+                description="Families named `derhead_…`, in the format that `Accept` asks for.",
+                content={
+                    "text/plain": Text(),
+                    "application/openmetrics-text": Text(),
+                },
+            )
+        },
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/openapi.json",
+        id="showOpenapi",
+        tag="service",
+        summary="This description",
+        answers={200: Answer(description="OpenAPI 3.1.", content={JSON_TYPE: Text()})},
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/docs",
+        id="showDocs",
+        tag="service",
+        summary="This description, for people",
+        answers={200: Answer(description="A page.", content={"text/html": Text()})},
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/docs/problems",
+        id="showProblems",
+        tag="service",
+        summary="What each kind of problem means",
+        answers={200: Answer(description="A page.", content={"text/html": Text()})},
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/docs/style.css",
+        id="showDocsStyle",
+        tag="service",
+        summary="How those pages look",
+        answers={200: Answer(description="A style sheet.", content={"text/css": Text()})},
+        problems=(422,),
+    ),
+)

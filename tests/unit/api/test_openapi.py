@@ -1,0 +1,112 @@
+"""The description is whole: every route, every member, every kind of problem."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from derhead.api import create_app
+from derhead.api.openapi import OPERATIONS, build, docs_page, problems_page
+from derhead.api.params import _PARAMETERS as QUERY_PARAMETERS
+from derhead.api.problems import Problem
+from derhead.dispatch import State
+from derhead.dispatch.order import MEMBERS
+from derproto.base.fleet import AssetKind
+from tests.openapi import hold
+from tests.unit.api.asking import ask
+from tests.unit.api.fakes import FakeView
+
+SPEC = json.loads(json.dumps(build("1.2.3")))
+SCHEMAS = SPEC["components"]["schemas"]
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_every_route_is_described_and_every_description_has_a_route() -> None:
+    routes = {
+        (method.lower(), re.sub(r"<(\w+:)?(\w+)>", r"{\2}", str(rule.rule)))
+        for rule in create_app(FakeView()).url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in ("HEAD", "OPTIONS")
+    }
+    assert routes == {(operation.method, operation.path) for operation in OPERATIONS}
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    for operation in OPERATIONS:
+        named = [each.name for each in operation.parameters if each.place == "path"]
+        assert named == re.findall(r"\{(\w+)\}", operation.path), operation.id
+
+
+def test_every_parameter_of_a_query_is_one_that_is_read() -> None:
+    named = {
+        each.name
+        for operation in OPERATIONS
+        for each in operation.parameters
+        if each.place == "query"
+    }
+    assert named <= set(QUERY_PARAMETERS)
+
+
+def test_operations_have_names_of_their_own() -> None:
+    assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
+    assert {operation.tag for operation in OPERATIONS} == {tag["name"] for tag in SPEC["tags"]}
+
+
+def test_words_are_those_of_the_code() -> None:
+    state = SCHEMAS["State"]["properties"]["state"]["enum"]
+    assert sorted(state) == sorted(each.value for each in State)
+    kind = SCHEMAS["Asset"]["properties"]["kind"]["enum"]
+    assert sorted(kind) == sorted(each.value for each in AssetKind)
+
+
+def test_an_order_has_the_members_that_are_read() -> None:
+    order = SCHEMAS["Order"]
+    assert sorted(order["properties"]) == sorted(MEMBERS)
+    assert order["required"] == ["mw"]
+
+
+def test_all_that_is_referred_to_is_there() -> None:
+    text = json.dumps(SPEC)
+    for kind, name in re.findall(r'"#/components/(\w+)/([\w-]+)"', text):
+        assert name in SPEC["components"][kind]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/problems", "/docs/style.css"])
+async def test_the_description_is_served(path: str) -> None:
+    answer = await ask(FakeView(), path)
+    assert answer.status == 200
+    assert len(answer.text) > 1000
+
+
+async def test_pages_load_nothing_from_outside() -> None:
+    for page in (docs_page("1"), problems_page()):
+        assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
+        assert "<script" not in page
+    answer = await ask(FakeView(), "/docs")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    page = docs_page("1")
+    for target in re.findall(r"href='#([\w-]+)'", page):
+        assert f"id='{target}'" in page
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_every_type_of_problem_is_a_heading_that_is_served_and_kept(problem: Problem) -> None:
+    kind = problem.value
+    assert kind.type == f"/docs/problems#{kind.slug}"
+    assert f'<section id="{kind.slug}">' in problems_page()
+    text = (DOCS / "problems.md").read_text(encoding="utf-8")
+    assert f"## {kind.slug}\n" in text
+    assert kind.meaning in text
+    assert kind.remedy in text
+
+
+def test_a_member_that_is_not_described_is_noticed() -> None:
+    asset = {"status": "ok", "extra": 1}
+    with pytest.raises(Exception, match="extra"):
+        hold("GET", "/healthz", 200, "application/json", json.dumps(asset))
+    with pytest.raises(AssertionError, match="not described"):
+        hold("GET", "/healthz", 418, "application/json", "{}")
