@@ -342,7 +342,9 @@ class ProblemJson(TypedDict):
     title: str
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: str
-    instance: Annotated[str, Meta(description="The path that was asked for.")]
+    instance: NotRequired[
+        Annotated[str, Meta(description="The path that was asked for, where one can be read.")]
+    ]
     errors: list[ProblemErrorJson]
 
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import trio
-from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.task_group import TaskGroup
@@ -23,6 +22,7 @@ from hypercorn.utils import parse_socket_addr
 
 from derhead.api.lane import FastLane, find_free
 from derhead.api.limits import HttpLimits
+from derhead.api.protocol import Protocols, ServerConfig
 from derproto.base.runtime import shielded_for
 
 RECEIVE_BYTES = 64 * 1024
@@ -79,7 +79,7 @@ class Connection:
         stream: trio.abc.Stream,
         *,
         lane: FastLane | None,
-        config: Config,
+        config: ServerConfig,
         context: WorkerContext,
         limits: HttpLimits,
         shields: Shields,
@@ -122,7 +122,7 @@ class Connection:
 
     async def _serve(self, tasks: TaskGroup) -> None:
         client, server = _addresses(self._stream)
-        protocol = ProtocolWrapper(
+        protocol = Protocols(
             self._run_app,
             self._config,
             self._context,
@@ -252,6 +252,7 @@ class Connection:
                 self._counters.send_timeouts += 1
                 self._drop()
 
+        self._config.request_ids.enter(scope.get("headers", ()))
         await self._app(scope, receive, send_whole)
 
     # --- the end --------------------------------------------------------------------

@@ -22,7 +22,7 @@ from derhead.api.replies import HEADERS, JSON_TYPE
 from derproto.base.fleet import Asset, Fleet
 
 _FIELD = rb"""(?:
-    (?! (?:host|connection|content-length|transfer-encoding|expect|upgrade) : )
+    (?! (?:host|connection|content-length|transfer-encoding|expect|upgrade|x-request-id) : )
     [0-9a-z!\#$%&'*+.^_`|~-]+ : [\t\x20-\x7e]* \r\n
     | connection: [ ]? keep-alive \r\n
 )"""

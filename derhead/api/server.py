@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import trio
-from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from derhead.api.app import RestApp
 from derhead.api.connection import Connection, Shields
 from derhead.api.limits import HttpLimits
+from derhead.api.protocol import ServerConfig
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +151,8 @@ async def serve_http(
     )
 
 
-def _hypercorn_config() -> Config:
-    config = Config()
+def _hypercorn_config() -> ServerConfig:
+    config = ServerConfig()
     config.accesslog = None
     config.errorlog = log
     config.include_server_header = False

@@ -2,8 +2,12 @@
 
 import logging
 import sys
+from contextvars import ContextVar
 
 from derproto.base.timefmt import format_us
+
+log_context: ContextVar[str | None] = ContextVar("log_context", default=None)
+"""What the task at hand works for, such as a request; stands in brackets in its log lines."""
 
 
 class LineFormatter(logging.Formatter):
@@ -16,6 +20,11 @@ class LineFormatter(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         whole = format_us(int(record.created) * 1_000_000)[:-1]
         return f"{whole}.{int(record.created * 1000) % 1000:03d}Z"
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        context = log_context.get()
+        line = super().formatMessage(record)
+        return line if context is None else f"{line} [{context}]"
 
     def format(self, record: logging.LogRecord) -> str:
         return " | ".join(super().format(record).splitlines())

@@ -1,0 +1,38 @@
+"""A name for every request: in its answer, and in each line that it leaves in the log."""
+
+import re
+from collections.abc import Iterable
+from contextvars import ContextVar
+from itertools import count
+from uuid import uuid4
+
+from derproto.base.logs import log_context
+
+HEADER = b"x-request-id"
+
+_GIVEN = re.compile(rb"[0-9A-Za-z._-]{1,64}")
+
+_current: ContextVar[bytes | None] = ContextVar("request_id", default=None)
+
+
+class RequestIds:
+    """Names requests: as the caller does, else by a number of this server's."""
+
+    def __init__(self) -> None:
+        self._prefix = uuid4().hex[:8]
+        self._numbers = count(1)
+
+    def new(self) -> bytes:
+        """One that no other request has, always as long."""
+        return b"%s-%08x" % (self._prefix.encode("ascii"), next(self._numbers))
+
+    def enter(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The task at hand serves a request with these headers, from here to its end."""
+        given = next((value for name, value in headers if name == HEADER), b"")
+        name = given if _GIVEN.fullmatch(given) else self.new()
+        _current.set(name)
+        log_context.set(name.decode("ascii"))
+
+    def header(self) -> tuple[bytes, bytes]:
+        """What the answer says; a new name where the request was too broken to have one."""
+        return HEADER, _current.get() or self.new()
