@@ -10,9 +10,16 @@ from itertools import chain, islice
 from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
 from derhead.history import rows
 from derhead.history.inserts import MAX_PARAMETERS
-from derhead.history.queries import END_US, MIN_US, time_range, with_states
-
-GROUPS = f"SELECT {', '.join('g.' + name for name in rows.GROUPS)} FROM dispatch_groups g"
+from derhead.history.listings import (
+    DISPATCHES,
+    END_US,
+    GROUP,
+    GROUPS,
+    MIN_US,
+    PARTS,
+    named,
+    time_range,
+)
 
 _OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
 _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
@@ -20,11 +27,11 @@ _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
 
 def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
     """An order to a site and its parts, oldest first."""
-    found = con.execute(f"{GROUPS} WHERE g.id = ?", (group_id,)).fetchone()
-    if found is None:
-        return None
-    parts, states = with_states(con, "group_id = ? ORDER BY created_us, id", (group_id,))
-    return rows.to_group(found), [rows.to_dispatch(row, states[row[0]]) for row in parts]
+    with con:
+        con.execute("BEGIN")
+        found = con.execute(GROUP, named((group_id,))).fetchone()
+        parts = con.execute(PARTS, named((group_id,))).fetchall()
+    return None if found is None else (rows.to_group(found), list(map(rows.to_dispatch, parts)))
 
 
 def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
@@ -58,14 +65,13 @@ def forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
 
 def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int) -> list[Dispatch]:
     """Ended dispatches without a verdict, oldest first."""
-    found, states = with_states(
-        con,
+    found = con.execute(
         # The plus keeps to the index of those without a verdict.
-        f"verdict IS NULL AND +state IN ({_OVER}) AND (created_us, id) > (?, ?)"
-        " ORDER BY created_us, id LIMIT ?",
+        f"{DISPATCHES} WHERE d.verdict IS NULL AND +d.state IN ({_OVER})"
+        " AND (d.created_us, d.id) > (?, ?) ORDER BY d.created_us, d.id LIMIT ?",
         (*(after or (MIN_US, "")), limit),
-    )
-    return [rows.to_dispatch(row, states[row[0]]) for row in found]
+    ).fetchall()
+    return list(map(rows.to_dispatch, found))
 
 
 def readings(

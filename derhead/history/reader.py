@@ -7,33 +7,34 @@ from typing import TypeVar
 
 import trio
 
-from derhead.dispatch import Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
+from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
-from derhead.history import eventlog, orders, queries
-from derhead.history.buckets import telemetry_buckets
+from derhead.history import buckets, eventlog, orders, queries
+from derhead.history.histories import Histories
+from derhead.history.listings import Listing, check_positive
 from derhead.history.page import Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
-from derhead.telemetry import Bucket, Sample
+from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime
 
 T = TypeVar("T")
 
-MAX_STEP_OR_LIMIT = 10**16
-"""Beyond it (as microseconds, 300 years) a sum would leave the store's integers."""
+STEPS_A_LOOK = 200_000
+"""Steps of SQLite's machine between two looks at how many a question has taken: some 4 ms."""
+
+LOOKS = 500
+"""Looks after which a question is broken off, with an error: some 2 s, in which no other is
+answered. Those that only read what they tell of stay far below."""
 
 
-class Reader:
-    """All histories newest first, in pages that have no hole and no repeat while rows are added.
-
-    Units: ``from_us`` (inclusive) and ``to_us`` (exclusive) are microseconds since the
-    epoch; None = open. Cancellation: a query that has begun is waited for.
-    Raises: BadCursor for a ``cursor`` that the same query did not give out; ValueError for
-    a ``limit`` or ``step_us`` out of range; JournalError if the file cannot be read.
-    """
+class Reader(Histories):
+    """The journal's past, and what a headend needs of it at its start."""
 
     def __init__(self, con: sqlite3.Connection, runtime: Runtime) -> None:
         self._reader = con
+        self._looks = 0
+        con.set_progress_handler(self._look, STEPS_A_LOOK)
         self._runtime = runtime
         self._reader_limiter = trio.CapacityLimiter(1)
 
@@ -63,84 +64,7 @@ class Reader:
         """How many idempotency keys are kept."""
         return await self._read(orders.count_keys)
 
-    # --- histories ------------------------------------------------------------------
-
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Sample]:
-        """Samples of an asset by when they were measured."""
-        _check_positive(limit=limit)
-        return await self._read(
-            partial(
-                queries.telemetry_history,
-                asset_id=asset_id,
-                from_us=from_us,
-                to_us=to_us,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-
-    async def telemetry_buckets(
-        self,
-        asset_id: str,
-        *,
-        step_us: int,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Bucket]:
-        """Samples of an asset gathered by steps of time; steps without any are left out.
-
-        A bucket cut by ``from_us`` or ``to_us`` tells of its samples in the range only.
-        ``last_mw`` is the known power with the greatest (time, boot, sequence).
-        """
-        _check_positive(limit=limit, step_us=step_us)
-        return await self._read(
-            partial(
-                telemetry_buckets,
-                asset_id=asset_id,
-                step_us=step_us,
-                from_us=from_us,
-                to_us=to_us,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-
-    async def dispatch_history(
-        self,
-        *,
-        asset_id: str | None = None,
-        asset_ids: Sequence[str] | None = None,
-        state: State | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Dispatch]:
-        """Dispatches by when they were created, of one asset, several or all, in one state or
-        any."""
-        _check_positive(limit=limit)
-        return await self._read(
-            partial(
-                queries.dispatch_history,
-                asset_id=asset_id,
-                asset_ids=asset_ids,
-                state=state,
-                from_us=from_us,
-                to_us=to_us,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
+    # --- one thing ------------------------------------------------------------------
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:
         """The dispatch of that id, with all its states."""
@@ -156,44 +80,13 @@ class Reader:
 
     async def unjudged(self, after: tuple[int, str] | None = None, *, limit: int) -> list[Dispatch]:
         """Ended dispatches that have no verdict, oldest first by (created_us, id)."""
-        _check_positive(limit=limit)
+        check_positive(limit=limit)
         return await self._read(partial(orders.unjudged, after=after, limit=limit))
 
     async def readings(self, stretches: Sequence[Stretch], *, limit: int) -> list[list[Reading]]:
         """Active power, newest first: of each stretch at most ``limit``."""
-        _check_positive(limit=limit)
+        check_positive(limit=limit)
         return await self._read(partial(orders.readings, stretches=stretches, limit=limit))
-
-    async def sessions(
-        self, agent_id: str, *, limit: int, cursor: str | None = None
-    ) -> Page[SessionRecord]:
-        """Sessions of an agent by when they began."""
-        _check_positive(limit=limit)
-        return await self._read(
-            partial(queries.sessions, agent_id=agent_id, limit=limit, cursor=cursor)
-        )
-
-    async def heartbeats(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[HeartbeatRecord]:
-        """Heartbeats of an agent by when they were received."""
-        _check_positive(limit=limit)
-        return await self._read(
-            partial(
-                queries.heartbeats,
-                agent_id=agent_id,
-                from_us=from_us,
-                to_us=to_us,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
 
     async def event_span(self) -> LogSpan:
         """Which events the journal holds."""
@@ -201,19 +94,32 @@ class Reader:
 
     async def events_after(self, after: int, *, limit: int) -> list[LoggedEvent] | None:
         """Events with greater numbers, oldest first; None if some of them are gone."""
-        _check_positive(limit=limit)
+        check_positive(limit=limit)
         return await self._read(partial(eventlog.events_after, after=after, limit=limit))
 
+    # --- pages ----------------------------------------------------------------------
+
+    async def _page(self, listing: Listing[T]) -> Page[T]:
+        return listing.page(await self._read(partial(queries.find, listing=listing)))
+
+    async def _gather(self, asked: buckets.Steps) -> Sequence[buckets.Part]:
+        gathering = buckets.Gathering(asked, queries.PIECE_ROWS)
+        piece = partial(queries.gather_piece, gathering=gathering, low_us=asked.low_us)
+        while not gathering.done:
+            # Others have their turn between two pieces.
+            await self._read(piece)
+        return gathering.parts
+
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        def ask() -> T:
+            self._looks = 0
+            return query(self._reader)
+
         try:
-            return await self._runtime.run_blocking(
-                partial(query, self._reader), limiter=self._reader_limiter
-            )
+            return await self._runtime.run_blocking(ask, limiter=self._reader_limiter)
         except sqlite3.Error as error:
             raise JournalError(f"the journal cannot be read: {error}") from error
 
-
-def _check_positive(**values: int) -> None:
-    for name, value in values.items():
-        if not 1 <= value <= MAX_STEP_OR_LIMIT:
-            raise ValueError(f"{name} is {value}; it must be 1..{MAX_STEP_OR_LIMIT}")
+    def _look(self) -> bool:
+        self._looks += 1
+        return self._looks > LOOKS

@@ -182,13 +182,17 @@ def state_rows(dispatch: Dispatch) -> list[Row]:
     ]
 
 
-def to_dispatch(row: Row, states: Sequence[Row]) -> Dispatch:
-    """From a row of ``DISPATCHES`` and its ``DISPATCH_STATES``, in any order."""
-    fields = dict(zip(DISPATCHES, row, strict=True))
+def to_dispatch(row: Row) -> Dispatch:
+    """From a row of ``DISPATCHES`` and, as JSON, its ``DISPATCH_STATES`` in any order.
+
+    Of a state all columns but the first, which is the dispatch's id.
+    """
+    *values, states = row
+    fields = dict(zip(DISPATCHES, values, strict=True))
     fields["state"] = State(fields["state"])
     changes = tuple(
         StateChange(State(state), at_us, reason, detail)
-        for _, _, state, at_us, reason, detail in sorted(states, key=lambda line: line[1])
+        for _, state, at_us, reason, detail in sorted(json.loads(states or "[]"))
     )
     return Dispatch(**fields, states=changes)
 

@@ -45,6 +45,8 @@ DECISIONS = {
     "derhead.dispatch.verdict",
     "derhead.dispatch.wire",
     "derhead.errors",
+    "derhead.history.buckets",
+    "derhead.history.listings",
     "derhead.history.page",
     "derhead.history.rows",
     "derhead.history.waiting",

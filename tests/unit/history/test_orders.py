@@ -115,7 +115,7 @@ def test_the_unjudged_are_found_by_their_index(files: JournalFiles) -> None:
     files.reader.set_trace_callback(asked.append)
     orders.unjudged(files.reader, None, 9)
     files.reader.set_trace_callback(None)
-    (query,) = [each for each in asked if each.startswith("SELECT id")]
+    (query,) = [each for each in asked if each.startswith("SELECT d.id")]
     plan = str(files.reader.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
     assert "dispatches_unjudged" in plan
     assert "TEMP B-TREE" not in plan
