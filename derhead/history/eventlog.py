@@ -14,7 +14,7 @@ from typing import Any
 from derhead.dispatch import Dispatch, Judged, State, StateChange
 from derhead.events import AgentEvent, DispatchEvent, LoggedEvent, LogSpan
 from derhead.history import inserts, rows
-from derhead.history.queries import DISPATCHES, SESSIONS
+from derhead.history.listings import DISPATCHES, SESSIONS
 from derhead.sessions import SessionRecord
 
 EVENTS_KEPT = 100_000
@@ -93,17 +93,10 @@ def _append(con: sqlite3.Connection, found: Sequence[rows.Row]) -> int | None:
 def _dispatches(con: sqlite3.Connection, ids: Sequence[str]) -> list[Dispatch]:
     if not ids:
         return []
-    chosen = (json.dumps(ids),)
-    found = con.execute(f"{DISPATCHES} WHERE id IN (SELECT value FROM json_each(?))", chosen)
-    dispatches = found.fetchall()
-    states: dict[str, list[rows.Row]] = {row[0]: [] for row in dispatches}
-    for line in con.execute(
-        f"SELECT {', '.join(rows.DISPATCH_STATES)} FROM dispatch_states"
-        " WHERE dispatch_id IN (SELECT value FROM json_each(?))",
-        chosen,
-    ):
-        states[line[0]].append(line)
-    return [rows.to_dispatch(row, states[row[0]]) for row in dispatches]
+    found = con.execute(
+        f"{DISPATCHES} WHERE d.id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
+    )
+    return list(map(rows.to_dispatch, found.fetchall()))
 
 
 def _sessions(con: sqlite3.Connection, ids: Sequence[str]) -> list[SessionRecord]:
