@@ -1,0 +1,192 @@
+"""What must be true once everything is mended: pure, over what devices, stores and ledger say.
+
+Each function returns what is wrong, in words; an empty list is what is hoped for.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from derproto.der.v1 import QualityBit
+from tests.torture.meters import Account, Reading, number_of
+from tests.torture.plan import Harm
+
+MEMORY_US = 10_000_000
+"""What an agent may hold in memory only, and lose with its life."""
+
+LATE_US = 2_000_000
+"""How long after its reading a sample may be dated, on a machine that is busy."""
+
+NEAR_US = 6_000_000
+"""How far from a blow its consequences may begin: what it takes to notice silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One sample as a store has it."""
+
+    ts_us: int
+    agent_id: str
+    boot_id: str
+    seq: int
+    p_mw: float | None
+    frequency_hz: float | None
+    quality: int
+
+    @property
+    def fresh(self) -> bool:
+        """It was measured; else it repeats the last answer of a device that did not answer."""
+        return not self.quality & QualityBit.STALE_DEVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One entry of the ledger."""
+
+    start_us: int
+    end_us: int | None
+    cause: str
+    backfilled: bool
+
+    def __str__(self) -> str:
+        length = "open" if self.end_us is None else f"{(self.end_us - self.start_us) / 1e6:.2f} s"
+        return f"{self.cause} at {self.start_us} ({length}, backfilled: {self.backfilled})"
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A time in which something was done to an asset, or to what it depends on."""
+
+    harm: Harm
+    from_us: int
+    to_us: int
+
+
+CAUSES: Mapping[str, frozenset[Harm]] = {
+    "link": frozenset(
+        {Harm.CUT, Harm.STALL, Harm.HALF_OPEN, Harm.FREEZE_HEADEND, Harm.KILL_HEADEND}
+    ),
+    "headend_restart": frozenset({Harm.KILL_HEADEND}),
+    "agent_restart": frozenset({Harm.KILL_AGENT}),
+    "device": frozenset({Harm.BREAK_DEVICE}),
+}
+"""What may lead to a gap of each cause; any other cause is none that was given."""
+
+
+def wrong_samples(account: Account, stored: Iterable[Stored]) -> list[str]:
+    """A sample that is there twice, or that its device never gave, or not so."""
+    readings = {reading.number: reading for reading in account.readings}
+    fresh = [each for each in stored if each.fresh]
+    numbers = Counter(_number(each) for each in fresh)
+    wrong = [f"reading {n} is stored {count} times" for n, count in numbers.items() if count > 1]
+    for each in fresh:
+        reading = readings.get(_number(each))
+        if reading is None:
+            wrong.append(f"no device ever gave {each}")
+        elif reading.p_mw != each.p_mw or not 0 <= each.ts_us - reading.at_us < LATE_US:
+            wrong.append(f"{reading} is stored as {each}")
+    return wrong
+
+
+def missing(account: Account, stored: Iterable[Stored], until_us: int) -> list[Reading]:
+    """Readings up to a time that are not there."""
+    there = {_number(each) for each in stored if each.fresh}
+    return [r for r in account.readings if r.at_us <= until_us and r.number not in there]
+
+
+def unforgivable(missed: Iterable[Reading], kills: Sequence[Struck]) -> list[Reading]:
+    """Those that no kill of their agent explains: at most ten seconds go with its memory."""
+    return [
+        reading
+        for reading in missed
+        if not any(kill.from_us - MEMORY_US <= reading.at_us <= kill.to_us for kill in kills)
+    ]
+
+
+def holes(stored: Iterable[Stored], limit_us: int) -> Iterator[tuple[int, int]]:
+    """Times between two samples further apart than the limit."""
+    times = sorted(each.ts_us for each in stored if each.fresh)
+    return ((before, after) for before, after in pairwise(times) if after - before > limit_us)
+
+
+def unexplained_holes(
+    found: Iterable[tuple[int, int]],
+    gaps: Sequence[Gap],
+    missed: Sequence[Reading],
+    strokes: Sequence[Struck],
+) -> list[str]:
+    """Holes that the ledger does not tell of whole, or under a cause that is not theirs.
+
+    A hole in which nothing was measured, though agent and device were well, is none: until its
+    first Welcome an agent measures at a period of its own.
+    """
+    wrong = []
+    for start_us, end_us in found:
+        due = _causes(start_us, end_us, missed, strokes)
+        if not due:
+            continue
+        inside = [gap for gap in gaps if not gap.backfilled and _overlap(gap, start_us, end_us)]
+        words = f"the hole at {start_us} of {(end_us - start_us) / 1e6:.2f} s"
+        if _uncovered_us(inside, start_us, end_us) > 0:
+            wrong.append(f"{words} is not in the ledger whole: {', '.join(map(str, inside))}")
+        named = {gap.cause for gap in inside}
+        if not named <= due:
+            wrong.append(f"{words} has the causes {named}, and should have {due}")
+    return wrong
+
+
+def wrong_gaps(
+    gaps: Iterable[Gap], stored: Iterable[Stored], strokes: Sequence[Struck]
+) -> list[str]:
+    """Entries that are no gap, never end, or have a cause that was never given."""
+    times = sorted(each.ts_us for each in stored if each.fresh)
+    wrong = []
+    for gap in gaps:
+        if gap.end_us is None:
+            wrong.append(f"{gap} has not ended")
+            continue
+        if not gap.backfilled and any(gap.start_us < t < gap.end_us for t in times):
+            wrong.append(f"there are samples in {gap}")
+        fitting = CAUSES.get(gap.cause, frozenset())
+        if not any(
+            stroke.harm in fitting
+            and stroke.from_us - NEAR_US < gap.end_us
+            and gap.start_us < stroke.to_us + NEAR_US
+            for stroke in strokes
+        ):
+            wrong.append(f"nothing was done that explains {gap}")
+    return wrong
+
+
+def _number(stored: Stored) -> int:
+    return -1 if stored.frequency_hz is None else number_of(stored.frequency_hz)
+
+
+def _overlap(gap: Gap, start_us: int, end_us: int) -> bool:
+    return gap.start_us < end_us and (gap.end_us is None or gap.end_us > start_us)
+
+
+def _uncovered_us(gaps: Iterable[Gap], start_us: int, end_us: int) -> int:
+    """How much of a time is in none of the gaps."""
+    reached_us, uncovered_us = start_us, 0
+    for gap in sorted(gaps, key=lambda each: each.start_us):
+        uncovered_us += max(0, gap.start_us - reached_us)
+        reached_us = max(reached_us, end_us if gap.end_us is None else gap.end_us)
+    return uncovered_us + max(0, end_us - reached_us)
+
+
+def _causes(
+    start_us: int, end_us: int, missed: Sequence[Reading], strokes: Sequence[Struck]
+) -> set[str]:
+    """What the hole may be put down to; nothing if its device was just not asked."""
+    due = set()
+    for stroke in strokes:
+        if stroke.from_us < end_us and start_us < stroke.to_us:
+            if stroke.harm is Harm.KILL_AGENT:
+                due.add("agent_restart")
+            elif stroke.harm is Harm.BREAK_DEVICE:
+                due.add("device")
+    if any(start_us < reading.at_us < end_us for reading in missed):
+        due.add("agent_restart")
+    return due

@@ -1,0 +1,70 @@
+"""A disk that can be full: a small file system of its own, or, where none may be mounted, a
+limit that the kernel keeps for one process. Nothing is patched either way."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SIZE_MB = 96
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """What ``folder`` lies on."""
+
+    folder: Path
+    mounted: bool
+
+    @property
+    def _ballast(self) -> Path:
+        return self.folder / "ballast"
+
+    def fill(self, pid: int) -> None:
+        """From now on nothing more fits in, for the process ``pid`` at least."""
+        if not self.mounted:
+            _limit_files(pid, max(map(_size, self.folder.iterdir()), default=0))
+            return
+        with self._ballast.open("ab", buffering=0) as ballast:
+            for size in (CHUNK, 4096, 1):
+                with suppress(OSError):
+                    while True:
+                        ballast.write(bytes(size))
+
+    def empty(self, pid: int) -> None:
+        """There is room again."""
+        if self.mounted:
+            self._ballast.unlink()
+        else:
+            _limit_files(pid, None)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _limit_files(pid: int, most: int | None) -> None:
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[SmallDisk]:
+    """An empty folder on a disk of ``SIZE_MB`` for the block, where that may be mounted."""
+    folder.mkdir()
+    mounted = os.getuid() == 0 and _ran(
+        "mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", folder
+    )
+    try:
+        yield SmallDisk(folder, mounted)
+    finally:
+        if mounted:
+            _ran("umount", "--lazy", folder)
+
+
+def _ran(*command: str | Path) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,125 @@
+"""Devices that keep an account of their own: what each was asked for, and what it answered.
+
+A meter stands between the agent and a device of its usual drivers. It writes every reading to
+a file before the agent gets it, and puts the reading's number into it: into the last digits of
+the frequency, where a store that keeps numbers whole keeps it. So what a device produced is
+known without asking the agent, and a reading is recognised wherever it turns up.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from deragent.devices import Device, DeviceError, Measurement, open_device
+from derproto.base.fleet import Asset, Limits
+from derproto.base.runtime import Runtime
+
+NOMINAL_HZ = 60.0
+STEP_HZ = 1e-9
+"""What one reading's number adds to the frequency: far below what a meter shows, far above
+what a double rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer of a device, as its meter wrote it down."""
+
+    number: int
+    """Of the asset's readings, from 1, over all lives of its agent."""
+    at_us: int
+    """When, microseconds since the epoch, just before the agent got it."""
+    p_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a meter wrote down, in order."""
+
+    readings: tuple[Reading, ...]
+    applied_mw: tuple[float, ...]
+    """Every power that the device was told."""
+    failures: tuple[int, ...]
+    """Times at which it did not answer, microseconds since the epoch."""
+
+
+def frequency_of(number: int) -> float:
+    return NOMINAL_HZ + number * STEP_HZ
+
+
+def number_of(frequency_hz: float) -> int:
+    """Which reading a frequency belongs to."""
+    return round((frequency_hz - NOMINAL_HZ) / STEP_HZ)
+
+
+def account_path(folder: Path, asset_id: str) -> Path:
+    return folder / f"{asset_id}.account"
+
+
+def broken_path(folder: Path, asset_id: str) -> Path:
+    """While this file is there, the asset's device does not answer when it is read."""
+    return folder / f"{asset_id}.broken"
+
+
+def read_account(folder: Path, asset_id: str) -> Account:
+    """The account so far; a meter that never was has written nothing."""
+    path = account_path(folder, asset_id)
+    text = path.read_text() if path.exists() else ""
+    # The last line may be half written: its reading has not been handed out.
+    words = [line.split() for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return Account(
+        readings=tuple(
+            Reading(int(rest[0]), int(rest[1]), float(rest[2]))
+            for kind, *rest in words
+            if kind == "read"
+        ),
+        applied_mw=tuple(float(rest[0]) for kind, *rest in words if kind == "apply"),
+        failures=tuple(int(rest[0]) for kind, *rest in words if kind == "failed"),
+    )
+
+
+class Meter:
+    """A device with an account of it."""
+
+    def __init__(self, device: Device, folder: Path, asset_id: str) -> None:
+        self._device = device
+        self._broken = broken_path(folder, asset_id)
+        readings = read_account(folder, asset_id).readings
+        self._number = readings[-1].number if readings else 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._account = os.open(account_path(folder, asset_id), flags, 0o644)
+
+    @property
+    def limits(self) -> Limits:
+        return self._device.limits
+
+    async def read(self) -> Measurement:
+        measurement = await self._device.read()
+        if self._broken.exists():
+            self._write("failed", time.time_ns() // 1000)
+            raise DeviceError("it is broken")
+        # From here on nothing awaits: what is written down is handed out, or dies with the agent.
+        self._number += 1
+        numbered = replace(measurement, frequency_hz=frequency_of(self._number))
+        self._write("read", self._number, time.time_ns() // 1000, repr(numbered.p_mw))
+        return numbered
+
+    async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
+        await trio.lowlevel.checkpoint()
+        self._write("apply", repr(mw))
+        return await self._device.apply(mw, ramp_mw_per_s)
+
+    async def release(self) -> None:
+        await self._device.release()
+
+    def _write(self, *words: object) -> None:
+        """One line, in one call: a kill leaves it whole, or leaves it out."""
+        line = " ".join(map(str, words)) + "\n"
+        assert os.write(self._account, line.encode()) == len(line)
+
+
+async def open_metered(folder: Path, asset: Asset, runtime: Runtime) -> Device:
+    """The asset's own device behind a meter. Raises: DeviceConfigError."""
+    return Meter(await open_device(asset, runtime), folder, asset.id)

@@ -1,0 +1,340 @@
+"""The real processes under torture, and what is done to them.
+
+The headend with PostgreSQL behind it, agents whose devices have meters, a proxy between. All
+of them are started as a user would, killed with SIGKILL, and started again.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import httpx
+import trio
+import yaml
+
+from tests.e2e.processes import free_port
+from tests.postgres import Database
+from tests.torture.agent import METERS
+from tests.torture.audit import Struck
+from tests.torture.disk import SmallDisk, small_disk
+from tests.torture.meters import broken_path
+from tests.torture.plan import Blow, Harm
+from tests.torture.proxy import Proxy
+
+PERIOD_S = 0.5
+"""Telemetry's period: fleets have 4 s; here a minute shows as much as eight of theirs."""
+
+ALIVE_S = 1.0
+"""Agents give up a headend that is silent for three times this."""
+
+SILENCE_S = 4.0
+"""The headend gives up an agent that is silent for so long."""
+
+HEARTBEAT_S = 1.0
+
+START_S = 60.0
+"""For a process to come up on a machine that is busy with other tests."""
+
+NAMESPACE = UUID("5c1f0000-0000-4000-8000-0000000000ff")
+
+
+@dataclass(frozen=True, slots=True)
+class Suffered:
+    """A blow that was dealt, by the wall's clock."""
+
+    harm: Harm
+    target: int
+    from_us: int
+    to_us: int
+    """When it was over: a process listening again, a link open."""
+
+
+@dataclass
+class AgentSpec:
+    """One agent of the rig and what it serves."""
+
+    agent_id: str
+    asset_ids: tuple[str, ...]
+
+
+class Rig:
+    """Processes in one folder."""
+
+    def __init__(
+        self, folder: Path, disk: SmallDisk, postgres: Database, agents: int, assets_each: int
+    ) -> None:
+        self.folder = folder
+        self._disk = disk
+        self.postgres = postgres
+        self.http_port, self.grpc_port = free_port(), free_port()
+        self.proxy = Proxy(self.grpc_port)
+        self.meters = folder / "meters"
+        self.agents = [
+            AgentSpec(
+                f"agent-{number}",
+                tuple(_id(f"asset {number} {place}") for place in range(assets_each)),
+            )
+            for number in range(agents)
+        ]
+        self.asset_ids = [asset for spec in self.agents for asset in spec.asset_ids]
+        self.suffered: list[Suffered] = []
+        self._headend: subprocess.Popen[bytes] | None = None
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._one_at_a_time: dict[tuple[Harm, int], trio.Lock] = {}
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def data(self) -> Path:
+        """The headend's folder."""
+        return self._disk.folder
+
+    @property
+    def journal(self) -> Path:
+        return self.data / "journal.db"
+
+    # --- processes --------------------------------------------------------------------
+
+    def write_files(self) -> None:
+        self.meters.mkdir()
+        site = _id("site")
+        fleet = {
+            "sites": [{"id": site, "name": "torture"}],
+            "assets": [
+                {
+                    "id": asset,
+                    "name": f"battery-{number}",
+                    "site": "torture",
+                    "kind": "battery",
+                    "rated_mw": 2.0,
+                    "energy_mwh": 400.0,
+                    "device": {"driver": "simulated", "seed": number, "soc": 0.5},
+                }
+                for number, asset in enumerate(self.asset_ids)
+            ],
+        }
+        (self.folder / "assets.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
+        settings: dict[str, Any] = {
+            "telemetry_period_s": PERIOD_S,
+            "heartbeat_period_s": HEARTBEAT_S,
+            "alive_period_s": ALIVE_S,
+            "agent_silence_s": SILENCE_S,
+            "postgres": {"dsn": self.postgres.dsn},
+        }
+        (self.folder / "derhead.yaml").write_text(yaml.safe_dump(settings))
+
+    async def start_headend(self) -> None:
+        """Starts it and waits until it answers."""
+        self._headend = self._start(
+            "derhead",
+            {},
+            *("derhead", "serve", "--assets", self.folder / "assets.yaml", "--data", self.data),
+            *("--config", self.folder / "derhead.yaml"),
+            *("--http", f"127.0.0.1:{self.http_port}", "--grpc", f"127.0.0.1:{self.grpc_port}"),
+        )
+        async with httpx.AsyncClient(base_url=self.base) as client:
+            await eventually("the headend answers", lambda: self._answers(client), START_S)
+
+    def start_agent(self, number: int) -> None:
+        spec = self.agents[number]
+        self._running[number] = self._start(
+            spec.agent_id,
+            {
+                "DERAGENT_ASSETS": str(self.folder / "assets.yaml"),
+                "DERAGENT_ASSET": ",".join(spec.asset_ids),
+                "DERAGENT_AGENT_ID": spec.agent_id,
+                "DERAGENT_HEADEND": f"127.0.0.1:{self.proxy.port}",
+                "DERAGENT_DATA": str(self.folder / spec.agent_id),
+                METERS: str(self.meters),
+            },
+            "tests.torture.agent",
+        )
+
+    def _start(
+        self, name: str, environment: dict[str, str], module: str, *arguments: object
+    ) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+            )
+
+    async def _answers(self, client: httpx.AsyncClient) -> bool:
+        assert self._headend is not None
+        assert self._headend.poll() is None, self.log("derhead")
+        try:
+            return (await client.get("/agents", timeout=2)).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def stop_agents(self) -> None:
+        """SIGTERM, and none is left."""
+        for process in self._running.values():
+            process.terminate()
+        for number, process in self._running.items():
+            await _gone(process)
+            assert process.returncode == 0, self.log(self.agents[number].agent_id)
+
+    async def stop_headend(self) -> None:
+        assert self._headend is not None
+        self._headend.terminate()
+        await _gone(self._headend)
+        assert self._headend.returncode == 0, self.log("derhead")
+
+    def close(self) -> None:
+        """Whatever state they are in, they are gone afterwards."""
+        for process in (self._headend, *self._running.values()):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+    def check(self) -> None:
+        """Nobody died by himself."""
+        for name, process in (("derhead", self._headend), *self._named_agents()):
+            assert process is not None
+            assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
+
+    def _named_agents(self) -> list[tuple[str, subprocess.Popen[bytes]]]:
+        return [(self.agents[n].agent_id, process) for n, process in self._running.items()]
+
+    def log(self, name: str, characters: int = 4000) -> str:
+        return (self.folder / f"{name}.log").read_text()[-characters:]
+
+    # --- what was done ----------------------------------------------------------------
+
+    def strokes(self, asset_id: str) -> list[Struck]:
+        """What was done to an asset, its agent, or what all depend on."""
+        agent = next(n for n, spec in enumerate(self.agents) if asset_id in spec.asset_ids)
+        targets = {
+            Harm.KILL_AGENT: agent,
+            Harm.BREAK_DEVICE: self.asset_ids.index(asset_id),
+        }
+        return [
+            Struck(each.harm, each.from_us, each.to_us)
+            for each in self.suffered
+            if each.target == targets.get(each.harm, each.target)
+        ]
+
+    def kills(self, asset_id: str) -> list[Struck]:
+        """When its agent was killed."""
+        return [each for each in self.strokes(asset_id) if each.harm is Harm.KILL_AGENT]
+
+    # --- blows ------------------------------------------------------------------------
+
+    async def suffer(self, blow: Blow, rng: random.Random) -> None:
+        """Deals one blow and mends it again; one that strikes what is down already waits."""
+        lock = self._one_at_a_time.setdefault(self._struck(blow), trio.Lock())
+        async with lock:
+            from_us = wall_us()
+            await self._deal(blow, rng)
+            self.suffered.append(Suffered(blow.harm, blow.target, from_us, wall_us()))
+
+    def _struck(self, blow: Blow) -> tuple[Harm, int]:
+        match blow.harm:
+            case Harm.FREEZE_HEADEND | Harm.FILL_DISK:
+                return Harm.KILL_HEADEND, 0
+            case Harm.KILL_AGENT | Harm.BREAK_DEVICE:
+                return blow.harm, blow.target
+            case harm:
+                return harm, 0
+
+    async def _deal(self, blow: Blow, rng: random.Random) -> None:
+        match blow.harm:
+            case Harm.KILL_HEADEND:
+                assert self._headend is not None
+                self._headend.kill()
+                await _gone(self._headend)
+                await trio.sleep(blow.for_s)
+                await self.start_headend()
+            case Harm.KILL_AGENT:
+                process = self._running[blow.target]
+                process.kill()
+                await _gone(process)
+                await trio.sleep(blow.for_s)
+                self.start_agent(blow.target)
+            case Harm.KILL_POSTGRES:
+                await trio.to_thread.run_sync(self.postgres.server.kill)
+                await trio.sleep(blow.for_s)
+                await trio.to_thread.run_sync(self.postgres.server.start)
+            case Harm.CUT:
+                await self.proxy.cut(blow.for_s)
+            case Harm.STALL:
+                await self.proxy.stall(blow.for_s)
+            case Harm.HALF_OPEN:
+                await self.proxy.half_open(rng)
+            case Harm.FREEZE_HEADEND:
+                assert self._headend is not None
+                self._headend.send_signal(signal.SIGSTOP)
+                await trio.sleep(blow.for_s)
+                self._headend.send_signal(signal.SIGCONT)
+            case Harm.BREAK_DEVICE:
+                broken = broken_path(self.meters, self.asset_ids[blow.target])
+                broken.touch()
+                await trio.sleep(blow.for_s)
+                broken.unlink()
+            case Harm.FILL_DISK:
+                assert self._headend is not None
+                pid = self._headend.pid
+                await trio.to_thread.run_sync(self._disk.fill, pid)
+                await trio.sleep(blow.for_s)
+                self._disk.empty(pid)
+
+
+async def _gone(process: subprocess.Popen[bytes]) -> None:
+    """Waits for its end."""
+    with trio.fail_after(START_S):
+        await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+
+
+def wall_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _id(name: str) -> str:
+    return str(uuid5(NAMESPACE, name))
+
+
+async def eventually(what: str, look: Callable[[], Any], within_s: float) -> Any:
+    """The first result of ``look`` that is true; fails with ``what`` if none comes."""
+    with trio.move_on_after(within_s):
+        while True:
+            found = await look()
+            if found:
+                return found
+            await trio.sleep(0.1)
+    raise AssertionError(f"not within {within_s:g} s: {what}")
+
+
+@asynccontextmanager
+async def rigged(
+    folder: Path, postgres: Database, agents: int, assets_each: int
+) -> AsyncIterator[Rig]:
+    """A rig whose processes run; whatever became of them, they are gone afterwards."""
+    with small_disk(folder / "derhead") as disk:
+        rig = Rig(folder, disk, postgres, agents, assets_each)
+        rig.write_files()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(rig.proxy.run)
+                await rig.start_headend()
+                for number in range(agents):
+                    rig.start_agent(number)
+                yield rig
+                nursery.cancel_scope.cancel()
+        finally:
+            rig.close()

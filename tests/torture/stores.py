@@ -1,0 +1,92 @@
+"""What the stores hold, read past the headend: SQLite by its file, PostgreSQL by ``psql``."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tests.postgres import Database
+from tests.torture.audit import Gap, Stored
+
+TELEMETRY = (
+    "SELECT a.asset_id, t.ts_us, b.agent_id, b.boot_id, t.seq, t.received_us, t.p_mw, t.q_mvar,"
+    " t.soc, t.voltage_v, t.frequency_hz, t.status, t.quality, t.setpoint_mw"
+    " FROM telemetry t JOIN assets a ON a.id = t.asset JOIN boots b ON b.id = t.boot"
+)
+"""Without the small integers, which each engine draws for itself."""
+
+RECORDS = {
+    "telemetry": TELEMETRY,
+    "dispatches": "SELECT * FROM dispatches",
+    "dispatch_states": "SELECT * FROM dispatch_states",
+    "idempotency_keys": "SELECT * FROM idempotency_keys",
+    "sessions": "SELECT * FROM sessions",
+    "heartbeats": "SELECT * FROM heartbeats",
+    "gaps": "SELECT * FROM gaps",
+}
+"""All that both stores must agree about."""
+
+Row = dict[str, Any]
+
+
+def in_postgres(database: Database, query: str) -> list[Row]:
+    """A query's rows. JSON on the way carries doubles whole, and tells NULL from empty text."""
+    text = database.sql(f"SELECT row_to_json(r) FROM ({query}) r")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def in_journal(path: Path, query: str) -> list[Row]:
+    con = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        con.row_factory = sqlite3.Row
+        return [dict(row) for row in con.execute(query)]
+    finally:
+        con.close()
+
+
+def differences(name: str, ours: list[Row], theirs: list[Row]) -> list[str]:
+    """What the journal has and PostgreSQL has not, and the other way round; the first few."""
+    here, there = (
+        {json.dumps(_plain(row), sort_keys=True) for row in rows} for rows in (ours, theirs)
+    )
+    wrong = [f"{name}: only in the journal: {row}" for row in sorted(here - there)[:5]]
+    wrong += [f"{name}: only in PostgreSQL: {row}" for row in sorted(there - here)[:5]]
+    if len(ours) != len(theirs):
+        wrong.append(f"{name}: {len(ours)} rows in the journal, {len(theirs)} in PostgreSQL")
+    return wrong
+
+
+def samples(rows: list[Row]) -> dict[str, list[Stored]]:
+    """Rows of ``TELEMETRY``, by asset."""
+    found: dict[str, list[Stored]] = defaultdict(list)
+    for row in rows:
+        found[row["asset_id"]].append(
+            Stored(
+                ts_us=row["ts_us"],
+                agent_id=row["agent_id"],
+                boot_id=row["boot_id"],
+                seq=row["seq"],
+                p_mw=row["p_mw"],
+                frequency_hz=row["frequency_hz"],
+                quality=row["quality"],
+            )
+        )
+    return found
+
+
+def gaps(rows: list[Row]) -> dict[str, list[Gap]]:
+    """Rows of the ledger, by asset."""
+    found: dict[str, list[Gap]] = defaultdict(list)
+    for row in rows:
+        gap = Gap(row["start_us"], row["end_us"], row["cause"], bool(row["backfilled"]))
+        found[row["asset_id"]].append(gap)
+    return found
+
+
+def _plain(row: Row) -> Row:
+    """The engines agree about numbers, not about how JSON writes a whole one."""
+    return {
+        key: float(value) if isinstance(value, int | float) and abs(value) < 2**53 else value
+        for key, value in row.items()
+    }

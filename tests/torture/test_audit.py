@@ -1,0 +1,135 @@
+"""The audit finds what it is there to find: each fault planted, one at a time."""
+
+from dataclasses import replace
+
+import pytest
+
+from derproto.der.v1 import QualityBit
+from tests.torture import stores
+from tests.torture.audit import (
+    Gap,
+    Stored,
+    Struck,
+    holes,
+    missing,
+    unexplained_holes,
+    unforgivable,
+    wrong_gaps,
+    wrong_samples,
+)
+from tests.torture.meters import Account, Reading, frequency_of
+from tests.torture.plan import Harm
+
+BEGAN_US = 1_800_000_000_000_000
+STEP_US = 500_000
+LIMIT_US = 1_250_000
+READINGS = tuple(Reading(n, BEGAN_US + n * STEP_US, n / 7) for n in range(1, 41))
+ACCOUNT = Account(READINGS, applied_mw=(), failures=())
+
+
+def stored(reading: Reading) -> Stored:
+    return Stored(
+        ts_us=reading.at_us + 900,
+        agent_id="agent",
+        boot_id="1",
+        seq=reading.number,
+        p_mw=reading.p_mw,
+        frequency_hz=frequency_of(reading.number),
+        quality=0,
+    )
+
+
+ALL = [stored(reading) for reading in READINGS]
+HOLED = ALL[:10] + ALL[20:]
+"""Readings 11 to 20 are missing: a hole from the 10th to the 21st."""
+
+HOLE = (ALL[9].ts_us, ALL[20].ts_us)
+KILLED = Struck(Harm.KILL_AGENT, READINGS[19].at_us + 1, READINGS[19].at_us + 2)
+
+
+def test_what_is_whole_is_found_so() -> None:
+    assert wrong_samples(ACCOUNT, ALL) == []
+    assert missing(ACCOUNT, ALL, READINGS[-1].at_us) == []
+    assert list(holes(ALL, LIMIT_US)) == []
+    assert wrong_gaps([], ALL, []) == []
+
+
+def test_a_repeat_of_a_device_that_does_not_answer_is_no_sample() -> None:
+    repeat = replace(ALL[3], seq=99, quality=int(QualityBit.STALE_DEVICE))
+    assert wrong_samples(ACCOUNT, [*ALL, repeat]) == []
+    assert missing(ACCOUNT, [repeat], READINGS[-1].at_us) == list(READINGS)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ALL[5],
+        replace(ALL[5], seq=99),
+        replace(ALL[5], frequency_hz=frequency_of(77)),
+        replace(ALL[5], frequency_hz=None),
+    ],
+)
+def test_a_sample_too_many_is_found(fault: Stored) -> None:
+    assert len(wrong_samples(ACCOUNT, [*ALL, fault])) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"p_mw": 0.5}, {"p_mw": None}, {"ts_us": BEGAN_US}, {"ts_us": BEGAN_US + 10**9}]
+)
+def test_a_sample_that_is_not_as_it_was_is_found(change: dict[str, float | None]) -> None:
+    wrong = replace(ALL[5], **change)  # type: ignore[arg-type]
+    assert len(wrong_samples(ACCOUNT, [*ALL[:5], wrong, *ALL[6:]])) == 1
+
+
+def test_what_is_missing_is_found_unless_a_kill_took_it() -> None:
+    missed = missing(ACCOUNT, HOLED, READINGS[-1].at_us)
+    assert missed == list(READINGS[10:20])
+    assert unforgivable(missed, []) == missed
+    assert unforgivable(missed, [KILLED]) == []
+    # A kill before, and one more than ten seconds after.
+    before = replace(KILLED, from_us=BEGAN_US, to_us=BEGAN_US + 1)
+    late = replace(KILLED, from_us=READINGS[10].at_us + 10_000_001, to_us=READINGS[-1].at_us)
+    assert unforgivable(missed, [before]) == missed
+    assert unforgivable(missed, [late]) == missed[:1]
+
+
+def hole_faults(*gaps: Gap) -> list[str]:
+    return unexplained_holes(list(holes(HOLED, LIMIT_US)), gaps, READINGS[10:20], [KILLED])
+
+
+def test_a_hole_must_be_in_the_ledger_whole_and_under_its_cause() -> None:
+    entry = Gap(*HOLE, "agent_restart", backfilled=False)
+    assert hole_faults(entry) == []
+    assert hole_faults(replace(entry, start_us=HOLE[0] - 5, end_us=HOLE[1] + 5)) == []
+    half_us = HOLE[0] + STEP_US
+    assert hole_faults(replace(entry, end_us=half_us), replace(entry, start_us=half_us)) == []
+    assert len(hole_faults()) == 1
+    assert len(hole_faults(replace(entry, backfilled=True))) == 1
+    assert len(hole_faults(replace(entry, end_us=half_us))) == 1
+    assert len(hole_faults(replace(entry, cause="link"))) == 1
+
+
+def test_a_hole_in_which_nobody_measured_is_none() -> None:
+    assert unexplained_holes(list(holes(HOLED, LIMIT_US)), [], [], []) == []
+
+
+def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
+    entry = Gap(*HOLE, "agent_restart", backfilled=False)
+    assert wrong_gaps([entry], HOLED, [KILLED]) == []
+    assert wrong_gaps([replace(entry, backfilled=True)], ALL, [KILLED]) == []
+    assert len(wrong_gaps([entry], ALL, [KILLED])) == 1
+    assert len(wrong_gaps([replace(entry, end_us=None)], HOLED, [KILLED])) == 1
+    assert len(wrong_gaps([entry], HOLED, [])) == 1
+    assert len(wrong_gaps([replace(entry, cause="link")], HOLED, [KILLED])) == 1
+    assert len(wrong_gaps([replace(entry, cause="overflow")], HOLED, [KILLED])) == 1
+    long_ago = replace(KILLED, from_us=BEGAN_US - 10**8, to_us=BEGAN_US - 10**8)
+    assert len(wrong_gaps([entry], HOLED, [long_ago])) == 1
+
+
+def test_stores_that_differ_are_found() -> None:
+    rows = [{"id": "a", "n": 1, "x": 0.1}, {"id": "b", "n": 2, "x": None}]
+    assert stores.differences("t", rows, [dict(row) for row in reversed(rows)]) == []
+    assert stores.differences("t", rows, [{**rows[0], "n": 1.0}, rows[1]]) == []
+    assert len(stores.differences("t", rows, [{**rows[0], "x": 0.2}, rows[1]])) == 2
+    assert len(stores.differences("t", rows, rows[:1])) == 2
+    assert len(stores.differences("t", rows, [*rows, rows[1]])) == 1
