@@ -15,6 +15,7 @@ from derhead.dispatch import (
     Order,
     Preflight,
     SiteDesk,
+    SiteNow,
     SiteOrder,
     SitePreflight,
     Verdict,
@@ -129,6 +130,10 @@ class Headend:
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
         """The agent's newest heartbeat."""
         return self.sessions.heartbeat(agent_id)
+
+    def site_now(self, site_id: str) -> SiteNow:
+        """What a site's assets do, and what more they could."""
+        return self.sites.now(site_id)
 
     def setpoint_mw(self, asset_id: str) -> float | None:
         """The dispatch in force, MW; None if there is none."""

@@ -55,6 +55,42 @@ class AssetJson(TypedDict):
     online: Annotated[bool, Meta(description="An agent holds it now.")]
 
 
+class SiteAssetsJson(TypedDict):
+    """How many assets a site has; each is online, stale or offline."""
+
+    total: int
+    online: Annotated[
+        int, Meta(description="A connected agent holds it, and its newest sample is fresh.")
+    ]
+    stale: Annotated[
+        int, Meta(description="A connected agent holds it; its newest sample is not fresh.")
+    ]
+    offline: int
+    measured: Annotated[int, Meta(description="Those whose power is part of `p_mw`.")]
+
+
+class SiteJson(TypedDict):
+    """A place with assets behind one grid connection, as it is now."""
+
+    id: Uuid
+    name: Annotated[str, Meta(description="Unique among sites; may stand for the id.")]
+    timezone: Annotated[str | None, Meta(description="IANA name, for people.")]
+    assets: SiteAssetsJson
+    rated_mw: Annotated[float, Meta(description="Nameplate power of all its assets, MW.")]
+    p_mw: Annotated[
+        float | None,
+        Meta(description="Sum of what its assets do, MW, of those with a fresh sample."),
+    ]
+    available_up_mw: Annotated[
+        float,
+        Meta(ge=0, description="By how much more it could generate, or less consume, MW."),
+    ]
+    available_down_mw: Annotated[
+        float,
+        Meta(ge=0, description="By how much less it could generate, or more consume, MW."),
+    ]
+
+
 class AgentJson(TypedDict):
     """An agent that is connected now."""
 

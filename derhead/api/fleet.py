@@ -2,10 +2,10 @@
 
 from quart import Blueprint, Response
 
-from derhead.api.lookups import read_query
+from derhead.api.lookups import find_site, read_query
 from derhead.api.params import PAGE
-from derhead.api.replies import Refused, reply_items
-from derhead.api.shapes import agent_shape, asset_shape, session_shape
+from derhead.api.replies import Refused, reply, reply_items
+from derhead.api.shapes import agent_shape, asset_shape, session_shape, site_shape
 from derhead.api.view import HeadendView
 
 
@@ -25,6 +25,19 @@ def fleet_routes(view: HeadendView) -> Blueprint:
             )
             for asset in view.fleet.assets.values()
         )
+
+    @routes.get("/sites")
+    async def list_sites() -> Response:
+        read_query(())
+        return await reply_items(
+            site_shape(site, view.site_now(site.id)) for site in view.fleet.sites.values()
+        )
+
+    @routes.get("/sites/<site>")
+    async def show_site(site: str) -> Response:
+        read_query(())
+        found = find_site(view.fleet, site)
+        return reply(site_shape(found, view.site_now(found.id)))
 
     @routes.get("/agents")
     async def list_agents() -> Response:

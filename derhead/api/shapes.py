@@ -16,9 +16,11 @@ from derhead.api.answers import (
     Quality,
     SampleJson,
     SessionJson,
+    SiteJson,
     TelemetryJson,
 )
 from derhead.api.view import AgentView
+from derhead.dispatch import SiteNow
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample, age_us, stale_after_us
 from derproto.base.fleet import Asset, Site
@@ -50,6 +52,25 @@ def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool)
         "limits": {"min_mw": asset.limits.min_mw, "max_mw": asset.limits.max_mw},
         "agent_id": agent_id,
         "online": online,
+    }
+
+
+def site_shape(site: Site, now: SiteNow) -> SiteJson:
+    return {
+        "id": site.id,
+        "name": site.name,
+        "timezone": site.timezone,
+        "assets": {
+            "total": now.total,
+            "online": now.online,
+            "stale": now.stale,
+            "offline": now.offline,
+            "measured": now.measured,
+        },
+        "rated_mw": now.rated_mw,
+        "p_mw": number_of(now.p_mw),
+        "available_up_mw": now.available_up_mw,
+        "available_down_mw": now.available_down_mw,
     }
 
 

@@ -12,6 +12,7 @@ from derhead.dispatch import (
     KeyKeeper,
     Order,
     Preflight,
+    SiteNow,
     SiteOrder,
     SitePreflight,
     State,
@@ -140,6 +141,9 @@ class HeadendView(Protocol):
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
         """The agent's newest heartbeat."""
+
+    def site_now(self, site_id: str) -> SiteNow:
+        """What a site's assets do, and what more they could."""
 
     def setpoint_mw(self, asset_id: str) -> float | None:
         """The dispatch in force, MW."""

@@ -1,6 +1,7 @@
 """Dispatches: their life (pure) and the desk that leads them through it."""
 
 from derhead.dispatch.allocation import Allocation, DoesNotFit, LeftOut, why_left_out
+from derhead.dispatch.availability import SiteNow
 from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.groups import DispatchGroup, group_state
 from derhead.dispatch.happenings import AgentReport, NotOpen, TooManyOpen
@@ -52,6 +53,7 @@ __all__ = [
     "Reading",
     "Reported",
     "SiteDesk",
+    "SiteNow",
     "SiteOrder",
     "SitePreflight",
     "State",

@@ -40,6 +40,8 @@ class Candidate:
     """What it does, MW; None = not known, or too long ago to be believed."""
     soc: float | None = None
     """State of charge, 0..1."""
+    fresh: bool = True
+    """Its newest sample is not stale."""
     outranked: bool = False
     """It follows, or will in the order's window, a dispatch of a higher priority."""
     held_mw: float | None = None

@@ -16,6 +16,7 @@ from uuid import uuid4
 import trio
 
 from derhead.dispatch.allocation import Allocation, Candidate, DoesNotFit, allocate
+from derhead.dispatch.availability import SiteNow, site_now
 from derhead.dispatch.desk import DispatchDesk
 from derhead.dispatch.groups import DispatchGroup
 from derhead.dispatch.happenings import NotOpen, TooManyOpen
@@ -197,6 +198,10 @@ class SiteDesk:
         )
         return SitePreflight(order, split, parts, said)
 
+    def now(self, site_id: str) -> SiteNow:
+        """What the site's assets do, and what more they could."""
+        return site_now(self._candidates(site_id))
+
     # --- the task -------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -329,7 +334,7 @@ class SiteDesk:
         online = self._holder(asset.id) is not None
         sample = self._latest.get(asset.id)
         if sample is None or age_us(sample, self._wall_us()) > self._stale_us:
-            return Candidate(asset, online)
+            return Candidate(asset, online, fresh=False)
         return Candidate(asset, online, p_mw=sample.p_mw, soc=sample.soc)
 
     def _busy(self, group: DispatchGroup) -> frozenset[str]:

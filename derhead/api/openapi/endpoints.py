@@ -16,6 +16,7 @@ from derhead.api.answers import (
     PreflightJson,
     ReadinessJson,
     SessionJson,
+    SiteJson,
     SitePreflightJson,
     StateName,
     TelemetryJson,
@@ -55,6 +56,7 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _TEXT: Schema = {"type": "string"}
 
 ASSET = _path("asset", "The asset's UUID, or its unique name.")
+SITE = _path("site", "The site's UUID, or its unique name.")
 AGENT = _path("agent_id", "The agent's id.")
 AGENT_OR_ASSET = _path(
     "agent_or_asset",
@@ -105,6 +107,25 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="fleet",
         summary="Every asset of the fleet",
         answers=_ok("All assets.", ListOf(AssetJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/sites",
+        id="listSites",
+        tag="fleet",
+        summary="Every site, what its assets do together, and what more they could",
+        answers=_ok("All sites.", ListOf(SiteJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/sites/{site}",
+        id="showSite",
+        tag="fleet",
+        summary="One site, what its assets do together, and what more they could",
+        parameters=(SITE,),
+        answers=_ok("The site.", SiteJson),
         problems=(422,),
     ),
     Operation(

@@ -20,6 +20,7 @@ from derhead.dispatch import (
     NotOpen,
     Order,
     Preflight,
+    SiteNow,
     SiteOrder,
     SitePreflight,
     State,
@@ -132,6 +133,17 @@ PARTS = tuple(
         group_id=GROUP,
     )
     for asset_id, mw in ((SOLAR, 1.0), (BATTERY, 0.5))
+)
+SITE_NOW = SiteNow(
+    total=3,
+    online=1,
+    stale=1,
+    offline=1,
+    measured=1,
+    p_mw=-0.25,
+    rated_mw=3.5,
+    available_up_mw=1.25,
+    available_down_mw=0.75,
 )
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
@@ -317,6 +329,10 @@ class FakeView:
     def preflight(self, order: Order) -> Preflight:
         asset = self.fleet.assets[order.asset_id]
         return preflight(order, asset, (), online=True, p_mw=0.25, soc=0.5, now_us=NOW)
+
+    def site_now(self, site_id: str) -> SiteNow:
+        assert site_id == SITE
+        return SITE_NOW
 
     def preflight_site(self, order: SiteOrder) -> SitePreflight:
         if order.mw > 3:

@@ -204,3 +204,16 @@ def test_every_route_is_documented() -> None:
         (method,) = (rule.methods or set()) - {"HEAD"}
         path = rule.rule.replace("<", "{").replace(">", "}")
         assert f"`{method} {path}`" in docs
+
+
+@pytest.mark.parametrize("path", ["/sites/Alamosa", f"/sites/{SITE}", f"/sites/{SITE.upper()}"])
+async def test_a_site_tells_what_its_assets_do_together(path: str) -> None:
+    site = (await ask(FakeView(), path)).body
+    assert (site["id"], site["name"], site["p_mw"]) == (SITE, "Alamosa", -0.25)
+    assert site["assets"] == {"total": 3, "online": 1, "stale": 1, "offline": 1, "measured": 1}
+    assert (site["available_up_mw"], site["available_down_mw"]) == (1.25, 0.75)
+    assert (await ask(FakeView(), "/sites")).items == [site]
+
+
+async def test_an_unknown_site_is_404() -> None:
+    assert (await ask(FakeView(), "/sites/nowhere")).status == 404
