@@ -13,6 +13,7 @@ PREFIX = "DERHEAD"
 HTTP = Address("127.0.0.1", 8080)
 GRPC = Address("127.0.0.1", 50051)
 _PERIOD = Number(least=0.1, most=3600, unit="seconds")
+_DAYS = Number(least=1, most=36_500, unit="days")
 _COUNT = Whole(1, 100_000)
 
 
@@ -41,6 +42,10 @@ class HeadendConfig:
     """What sessions get to end at shutdown."""
     max_sessions: int = 5000
     max_http_connections: int = 2000
+    retention_days: float | None = None
+    """How long the journal keeps what is over; None = 30 days, or 7 beside a PostgreSQL."""
+    retention_max_gb: float = 10.0
+    """How large the journal may get, in 10^9 bytes."""
     tls_cert: Path | None = None
     """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
     tls_key: Path | None = None
@@ -66,6 +71,12 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig
         max_sessions=settings.read("max_sessions", _COUNT, default.max_sessions),
         max_http_connections=settings.read(
             "max_http_connections", _COUNT, default.max_http_connections
+        ),
+        retention_days=settings.optional("retention.days", _DAYS),
+        retention_max_gb=settings.read(
+            "retention.max_gb",
+            Number(least=0.01, most=100_000, unit="GB"),
+            default.retention_max_gb,
         ),
         tls_cert=settings.optional("tls_cert", PATH),
         tls_key=settings.optional("tls_key", PATH),

@@ -5,7 +5,7 @@ so that it runs whole under virtual time. Its nursery tree, from the outside in:
 
     run_headend
     └ journal                       opened first, closed last
-      └ services                    dispatch desk, sites, judge, keys, acknowledgements
+      └ services                    dispatch desk, sites, judge, keys, acknowledgements, retention
         └ links                     gRPC server: a task group a connection, a session in each
           └ http                    REST: a task group a connection
 
@@ -28,7 +28,7 @@ import trio
 from derhead.api import HttpLimits, create_app, serve_http
 from derhead.config import HeadendConfig
 from derhead.headend import Headend
-from derhead.history import open_journal
+from derhead.history import DAY_US, GB, KEPT_DAYS, RetentionLimits, open_journal
 from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address
@@ -81,7 +81,9 @@ async def run_headend(
     """
     limits = session_limits(config)
     async with open_journal(config.data / "journal.db", runtime) as journal:
-        headend = Headend(fleet, journal, limits=limits, runtime=runtime)
+        headend = Headend(
+            fleet, journal, limits=limits, retention=retention_limits(config), runtime=runtime
+        )
         await headend.load()
         async with trio.open_nursery() as services:
             await services.start(headend.desk.run)
@@ -89,6 +91,7 @@ async def run_headend(
             await services.start(headend.judge.run)
             await services.start(headend.keys.run)
             services.start_soon(headend.sessions.run)
+            services.start_soon(headend.retention.run)
             async with trio.open_nursery() as links:
                 server = Server(
                     {SESSION: headend.sessions.serve},
@@ -123,6 +126,14 @@ def session_limits(config: HeadendConfig) -> SessionLimits:
         alive_period_s=config.alive_period_s,
         silence_s=config.agent_silence_s,
         max_sessions=config.max_sessions,
+    )
+
+
+def retention_limits(config: HeadendConfig) -> RetentionLimits:
+    """The part of the configuration that the journal's retention goes by."""
+    days = KEPT_DAYS if config.retention_days is None else config.retention_days
+    return RetentionLimits(
+        keep_us=round(days * DAY_US), max_bytes=round(config.retention_max_gb * GB)
     )
 
 

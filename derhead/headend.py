@@ -20,8 +20,14 @@ from derhead.dispatch import (
     SitePreflight,
     Verdict,
 )
-from derhead.history import Journal
-from derhead.observability import Metrics, Readiness, journal_check, journal_metrics
+from derhead.history import Journal, Retention, RetentionLimits
+from derhead.observability import (
+    Metrics,
+    Readiness,
+    journal_check,
+    journal_metrics,
+    retention_metrics,
+)
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
@@ -35,7 +41,13 @@ class Headend:
     """
 
     def __init__(
-        self, fleet: Fleet, journal: Journal, *, limits: SessionLimits, runtime: Runtime
+        self,
+        fleet: Fleet,
+        journal: Journal,
+        *,
+        limits: SessionLimits,
+        retention: RetentionLimits,
+        runtime: Runtime,
     ) -> None:
         self.fleet = fleet
         self.history = journal
@@ -72,6 +84,8 @@ class Headend:
         self.readiness.add(lambda: journal_check(journal.statistics()))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
+        self.retention = Retention(journal, retention, runtime)
+        self.metrics.add(lambda: retention_metrics(self.retention.statistics()))
         self._runtime = runtime
 
     async def load(self) -> None:
@@ -191,4 +205,4 @@ class Headend:
     def failing(self) -> str | None:
         """Why the journal takes no records now; None if it does."""
         statistics = self.history.statistics()
-        return None if statistics.failing_since_us is None else statistics.failing_reason
+        return statistics.failing_reason or statistics.held_reason

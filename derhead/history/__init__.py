@@ -3,6 +3,29 @@
 from derhead.errors import JournalError
 from derhead.history.journal import Journal, open_journal
 from derhead.history.page import BadCursor, Page
+from derhead.history.retention import (
+    DAY_US,
+    FED_KEPT_DAYS,
+    GB,
+    KEPT_DAYS,
+    Retention,
+    RetentionLimits,
+    RetentionStatistics,
+)
 from derhead.history.statistics import JournalStatistics
 
-__all__ = ["Journal", "JournalError", "JournalStatistics", "open_journal", "BadCursor", "Page"]
+__all__ = [
+    "Journal",
+    "JournalError",
+    "JournalStatistics",
+    "open_journal",
+    "BadCursor",
+    "Page",
+    "DAY_US",
+    "FED_KEPT_DAYS",
+    "GB",
+    "KEPT_DAYS",
+    "Retention",
+    "RetentionLimits",
+    "RetentionStatistics",
+]

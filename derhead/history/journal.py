@@ -11,11 +11,13 @@ telemetry stays and is tried again every second, until the bound is reached and
 """
 
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -31,6 +33,8 @@ from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, shielded_for
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GROUP_MS = 100
 """Longest that telemetry and notes wait for company before they are committed."""
@@ -52,11 +56,10 @@ FLUSH_S = 4.0
 class Journal(Reader):
     """The open journal; see ``open_journal``."""
 
-    def __init__(
-        self, store: Store, reader: sqlite3.Connection, runtime: Runtime, waiting: WaitingRecords
-    ) -> None:
-        super().__init__(reader, runtime)
-        self._store = store
+    def __init__(self, files: JournalFiles, runtime: Runtime, waiting: WaitingRecords) -> None:
+        super().__init__(files.reader, runtime)
+        self._writer = files.writer
+        self._store = Store(files.writer)
         self._writer_limiter = trio.CapacityLimiter(1)
         self._waiting = waiting
         self._turn = trio.Lock()
@@ -66,6 +69,7 @@ class Journal(Reader):
         self._closed = False
         self._failing_since_us: int | None = None
         self._failing_reason = ""
+        self._held_reason: str | None = None
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
@@ -158,6 +162,41 @@ class Journal(Reader):
         while self._newest_event <= after:
             await self._event_stored.park()
 
+    # --- upkeep ---------------------------------------------------------------------
+
+    async def tend(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
+        """Runs upkeep on the writing connection, in turn with the commits, which wait for it.
+
+        ``alone``: and while none of the headend's own queries runs.
+        Cancellation: work that has begun is waited for. Raises: JournalError.
+        """
+        call = partial(work, self._writer)
+        try:
+            if not alone:
+                return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
+            async with self._reader_limiter:
+                return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal cannot be tended: {error}") from error
+
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs upkeep that changes nothing, in turn with the queries. Raises: JournalError."""
+        return await self._read(work)
+
+    def hold_telemetry(self, reason: str | None) -> None:
+        """Keeps telemetry and notes from being stored, for that reason, until told None.
+
+        Meanwhile they wait in memory as they do while the disk is full; writes are stored.
+        """
+        if reason is not None and self._held_reason is None:
+            log.error("telemetry is not acknowledged: %s", reason)
+        if reason is None and self._held_reason is not None:
+            log.warning("telemetry is taken again")
+        self._held_reason = reason
+        if self._failing_since_us is None:
+            self._let_go()
+            self._poke()
+
     def statistics(self) -> JournalStatistics:
         return JournalStatistics(
             commits=self._commits,
@@ -172,6 +211,7 @@ class Journal(Reader):
             last_commit_s=self._last_commit_s,
             failing_since_us=self._failing_since_us,
             failing_reason=self._failing_reason,
+            held_reason=self._held_reason,
         )
 
     # --- groups go out --------------------------------------------------------------
@@ -192,6 +232,9 @@ class Journal(Reader):
 
     async def _commit(self) -> None:
         began_s = trio.current_time()
+        if self._held_reason is not None:
+            # Only a probe then, when a failure's pause is over.
+            self._waiting.hold_until(math.inf)
         taken = self._waiting.take(began_s)
         group = taken.as_group(self._runtime.wall_us())
         work = self._store.probe if taken.empty else partial(self._store.commit, group)
@@ -222,7 +265,9 @@ class Journal(Reader):
         if outcome.newest_event is not None:
             self._newest_event = outcome.newest_event
             self._event_stored.unpark_all()
-        if self._failing_since_us is not None and not (taken.only_writes and self._waiting.others):
+        # A write may fit where telemetry does not: it proves nothing, unless nothing else is due.
+        proven = not taken.only_writes or not self._waiting.others or self._held_reason is not None
+        if self._failing_since_us is not None and proven:
             self._recovered(self._failing_since_us)
         for place, batch in enumerate(taken.batches):
             refusal = outcome.refused_batches.get(place)
@@ -253,9 +298,13 @@ class Journal(Reader):
     def _recovered(self, since_us: int) -> None:
         self._failing_since_us = None
         self._failing_reason = ""
-        self._waiting.hold_until(None)
+        self._let_go()
         failed_s = (self._runtime.wall_us() - since_us) / 1e6
         log.warning("commits work again after %.1f s", failed_s)
+
+    def _let_go(self) -> None:
+        """Ends the pause after a failure, but not what retention asked for."""
+        self._waiting.hold_until(None if self._held_reason is None else math.inf)
 
     # --- the end --------------------------------------------------------------------
 
@@ -317,7 +366,7 @@ async def open_journal(
         waiting = WaitingRecords(
             group_s=group_ms / 1000, batch_rows=batch_rows, buffer_rows=buffer_rows
         )
-        journal = Journal(Store(files.writer), files.reader, runtime, waiting)
+        journal = Journal(files, runtime, waiting)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(journal._keep_committing)

@@ -50,6 +50,8 @@ class JournalFiles:
                 # Before the first page is written; later it changes nothing.
                 self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 self.writer.execute("PRAGMA journal_mode = WAL")
+                # Overwriting what retention deletes would double what it writes.
+                self.writer.execute("PRAGMA secure_delete = OFF")
                 self.writer.execute(f"PRAGMA synchronous = {synchronous}")
                 self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
                 self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")

@@ -26,3 +26,5 @@ class JournalStatistics:
     """When commits began to fail, microseconds since the epoch; None = all is well."""
     failing_reason: str
     """Why, for people; empty = all is well."""
+    held_reason: str | None
+    """Why telemetry is not stored though it could be: the journal is as large as it may be."""

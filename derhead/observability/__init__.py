@@ -1,7 +1,7 @@
 """Observability: whether the headend can do its work, and the figures that tell how it does."""
 
-from derhead.observability.journal import journal_check, journal_metrics
-from derhead.observability.metrics import Metrics, counter, gauge, gauge_by
+from derhead.observability.journal import journal_check, journal_metrics, retention_metrics
+from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst
 
 __all__ = [
@@ -10,9 +10,11 @@ __all__ = [
     "Metrics",
     "Readiness",
     "counter",
+    "counter_by",
     "gauge",
     "gauge_by",
     "journal_check",
     "journal_metrics",
+    "retention_metrics",
     "worst",
 ]

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from derhead.history import JournalStatistics
-from derhead.observability.metrics import counter, gauge
+from derhead.history import JournalStatistics, RetentionStatistics
+from derhead.observability.metrics import counter, counter_by, gauge
 from derhead.observability.readiness import Check, Health
 
 
 def journal_check(journal: JournalStatistics) -> Check:
     """Whether it takes records."""
-    if journal.failing_since_us is None:
-        return Check("journal", Health.READY, "takes records")
-    return Check("journal", Health.UNREADY, journal.failing_reason)
+    if journal.failing_since_us is not None:
+        return Check("journal", Health.UNREADY, journal.failing_reason)
+    if journal.held_reason is not None:
+        return Check("journal", Health.UNREADY, journal.held_reason)
+    return Check("journal", Health.READY, "takes records")
 
 
 def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
@@ -38,6 +40,28 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
     )
     yield gauge(
         name + "failing",
-        "1 while nothing can be stored, else 0.",
-        journal.failing_since_us is not None,
+        "1 while no telemetry can be stored, else 0.",
+        journal.failing_since_us is not None or journal.held_reason is not None,
+    )
+
+
+def retention_metrics(retention: RetentionStatistics) -> Iterator[Metric]:
+    """How large the journal is, and what it forgot since the start."""
+    name = "derhead_journal_"
+    if retention.sizes is not None:
+        sizes = retention.sizes
+        yield gauge(name + "file_bytes", "Length of the journal's file.", sizes.file_bytes)
+        yield gauge(name + "used_bytes", "Of it, what is in use.", sizes.used_bytes)
+        yield gauge(name + "wal_bytes", "Length of its write-ahead log.", sizes.wal_bytes)
+    yield gauge(name + "max_bytes", "What may be in use (retention.max_gb).", retention.max_bytes)
+    if retention.telemetry_from_us is not None:
+        yield gauge(
+            name + "telemetry_from_seconds",
+            "Since the epoch: samples from before it may have been dropped, none from after.",
+            retention.telemetry_from_us / 1e6,
+        )
+    yield counter_by(name + "deleted_rows", "Rows dropped as too old.", "table", retention.deleted)
+    yield counter(name + "wal_truncations", "Times the log was cut.", retention.truncated_wals)
+    yield counter(
+        name + "failed_looks", "Times retention could not do its work.", retention.failed_looks
     )

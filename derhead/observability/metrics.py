@@ -5,7 +5,7 @@ count apart. Nothing is counted here. A part counts for itself, in the statistic
 shows anyway, and adds a function that turns them into metric families at each scrape.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -47,12 +47,20 @@ def counter(name: str, meaning: str, value: float) -> Metric:
     return CounterMetricFamily(name, meaning, value=value)
 
 
+def counter_by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    """Numbers that only grow, one for each value of a label."""
+    family = CounterMetricFamily(name, meaning, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
+
+
 def gauge(name: str, meaning: str, value: float) -> Metric:
     """A number as it is now."""
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-def gauge_by(name: str, meaning: str, label: str, values: dict[str, float]) -> Metric:
+def gauge_by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
     """Numbers as they are now, one for each value of a label."""
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for each, value in values.items():

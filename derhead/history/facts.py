@@ -1,0 +1,45 @@
+"""What the journal knows of itself: the keys of its table ``facts``, and how they are kept.
+
+Synchronous; what changes them is called inside a transaction of the writer.
+"""
+
+import sqlite3
+
+TELEMETRY_FROM_US = "telemetry_from_us"
+"""Every sample from this time on that was ever stored here still is; none = every sample.
+Samples from before it may be gone. It only grows."""
+
+TELEMETRY_WHOLE = "telemetry_whole"
+"""``0`` = PostgreSQL may have samples of any time that this file has not: it was made anew,
+or mended."""
+
+FED_WHOLE = "fed_whole"
+"""There while PostgreSQL has been fed all that this file held before it was configured; what
+came since and is not fed yet is in ``unfed``."""
+
+DAMAGE = "damage"
+"""What was salvaged, as JSON; see ``salvage``. None = the file was never damaged."""
+
+
+def get(con: sqlite3.Connection, key: str) -> str | None:
+    """The fact's value; None if there is none."""
+    found = con.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def get_int(con: sqlite3.Connection, key: str) -> int | None:
+    """The value of a fact that is a whole number."""
+    value = get(con, key)
+    return None if value is None else int(value)
+
+
+def put(con: sqlite3.Connection, key: str, value: str | int | None) -> None:
+    """Keeps the value in place of the one there; None = there is none any more."""
+    if value is None:
+        con.execute("DELETE FROM facts WHERE key = ?", (key,))
+        return
+    con.execute(
+        "INSERT INTO facts (key, value) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, str(value)),
+    )

@@ -1,0 +1,295 @@
+"""Retention's statements: what the file holds, and deleting in small steps.
+
+Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short
+transaction that goes on where the one before it ended, along a table's key, so that the rows
+it takes lie on the same pages. What PostgreSQL has not been fed is looked up in that same
+transaction: no commit can come between.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from derhead.dispatch import ENDED, State
+from derhead.history import facts
+from derhead.history.retention.policy import NOTHING_FED, Cut, Sizes, Spared
+
+KEYS_A_STEP = 500
+"""Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
+
+VACUUM_PAGES = 256
+"""Pages given back in one step: 1 MiB, some milliseconds."""
+
+TRUNCATE_WAIT_MS = 50
+"""How long cutting the WAL waits for whoever still reads it."""
+
+Position = tuple[int | str, ...]
+"""Of the last key that was done with; empty = the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction deleted."""
+
+    rows: int
+    position: Position
+    """Where the next one goes on."""
+    done: bool
+
+
+class Delete(Protocol):
+    """Deletes about ``at_most`` rows from before the cut, of those after the position."""
+
+    def __call__(
+        self, con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    ) -> Step: ...
+
+
+@contextmanager
+def transaction(con: sqlite3.Connection) -> Iterator[None]:
+    """Commits at the end, takes everything back on any error."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        con.execute("COMMIT")
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+
+
+def read_sizes(con: sqlite3.Connection) -> Sizes:
+    """The file as it is now."""
+    page_bytes, pages, free_pages = (
+        int(con.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    path = con.execute("PRAGMA database_list").fetchone()[2]
+    try:
+        wal_bytes = os.stat(f"{path}-wal").st_size
+    except FileNotFoundError:
+        wal_bytes = 0
+    return Sizes(page_bytes, pages, free_pages, wal_bytes)
+
+
+def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
+    """What PostgreSQL has not been fed, if it is configured."""
+    if not fed:
+        return Spared()
+    if facts.get(con, facts.FED_WHOLE) is None:
+        return NOTHING_FED
+    samples_us, records_us = con.execute(
+        "SELECT (SELECT min(oldest_ts_us) FROM unfed), (SELECT committed_us FROM unfed"
+        " ORDER BY id LIMIT 1)"
+    ).fetchone()
+    return Spared(samples_us, records_us)
+
+
+def read_oldest(con: sqlite3.Connection) -> int | None:
+    """When the oldest sample was measured; None if there is none."""
+    (oldest_us,) = con.execute(
+        "SELECT min((SELECT min(ts_us) FROM telemetry WHERE asset = assets.id)) FROM assets"
+    ).fetchone()
+    return None if oldest_us is None else int(oldest_us)
+
+
+def delete_telemetry(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Samples asset by asset, together with the fact that says from when on all are there."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).samples_us
+
+        def delete(asset: int | str, at_most: int) -> int:
+            return _delete_oldest(
+                con, "telemetry", ("asset", "ts_us", "boot", "seq"), asset, before_us, at_most
+            )
+
+        step = _step("assets", "id", con, position, at_most, delete)
+        known_us = facts.get_int(con, facts.TELEMETRY_FROM_US)
+        if step.rows > 0 and (known_us is None or known_us < before_us):
+            facts.put(con, facts.TELEMETRY_FROM_US, before_us)
+        return step
+
+
+def delete_heartbeats(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Heartbeats agent by agent."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).heartbeats_us
+
+        def delete(agent: int | str, at_most: int) -> int:
+            return _delete_oldest(
+                con, "heartbeats", ("agent_id", "received_us", "ts_us"), agent, before_us, at_most
+            )
+
+        return _step("heartbeats", "agent_id", con, position, at_most, delete)
+
+
+def delete_sessions(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Ended sessions agent by agent, but for the newest of each, by which it is known."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).records_us
+
+        def delete(agent: int | str, at_most: int) -> int:
+            return con.execute(
+                "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions"
+                " WHERE agent_id = :agent AND ended_us < :before"
+                " AND connected_us < (SELECT max(connected_us) FROM sessions"
+                " WHERE agent_id = :agent) ORDER BY connected_us LIMIT :at_most)",
+                {"agent": agent, "before": before_us, "at_most": at_most},
+            ).rowcount
+
+        return _step("sessions", "agent_id", con, position, at_most, delete)
+
+
+def delete_gaps(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Closed gaps asset by asset."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).records_us
+
+        def delete(asset: int | str, at_most: int) -> int:
+            return con.execute(
+                "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE asset_id = ?"
+                " AND start_us < ? AND end_us < ? ORDER BY start_us LIMIT ?)",
+                (asset, before_us, before_us, at_most),
+            ).rowcount
+
+        return _step("gaps", "asset_id", con, position, at_most, delete)
+
+
+def delete_dispatches(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Dispatches that ended, and when they last changed was before the cut."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).records_us
+        page = con.execute(
+            "SELECT created_us, id, state FROM dispatches WHERE created_us < ?"
+            " AND (created_us, id) > (?, ?) ORDER BY created_us, id LIMIT ?",
+            (before_us, *(position or (-(2**63), "")), min(at_most, KEYS_A_STEP)),
+        ).fetchall()
+        rows = 0
+        for _, dispatch_id, state in page:
+            if State(state) not in ENDED:
+                continue
+            (changed_us,) = con.execute(
+                "SELECT max(at_us) FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,)
+            ).fetchone()
+            if changed_us is None or changed_us < before_us:
+                con.execute("DELETE FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,))
+                rows += con.execute("DELETE FROM dispatches WHERE id = ?", (dispatch_id,)).rowcount
+        last = page[-1][:2] if page else position
+        return Step(rows, last, done=not page)
+
+
+def delete_groups(
+    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+) -> Step:
+    """Orders to sites of which no part is left."""
+    with transaction(con):
+        before_us = cut.sparing(read_spared(con, fed)).records_us
+        page = con.execute(
+            "SELECT created_us, id FROM dispatch_groups WHERE created_us < ?"
+            " AND (created_us, id) > (?, ?) ORDER BY created_us, id LIMIT ?",
+            (before_us, *(position or (-(2**63), "")), min(at_most, KEYS_A_STEP)),
+        ).fetchall()
+        rows = sum(
+            con.execute(
+                "DELETE FROM dispatch_groups WHERE id = ?"
+                " AND NOT EXISTS (SELECT 1 FROM dispatches WHERE group_id = ?)",
+                (group_id, group_id),
+            ).rowcount
+            for _, group_id in page
+        )
+        return Step(rows, page[-1] if page else position, done=not page)
+
+
+DELETES: dict[str, Delete] = {
+    "telemetry": delete_telemetry,
+    "heartbeats": delete_heartbeats,
+    "sessions": delete_sessions,
+    "dispatches": delete_dispatches,
+    "dispatch_groups": delete_groups,
+    "gaps": delete_gaps,
+}
+"""By table, in the order in which a sweep goes through them: parts before their groups."""
+
+
+def vacuum(con: sqlite3.Connection, pages: int) -> None:
+    """Gives back so many free pages, at the end of the file."""
+    # It frees a page a step, and answers nothing: ``execute`` would stop after the first.
+    con.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+def truncate_wal(con: sqlite3.Connection) -> bool:
+    """Writes all of the WAL back and cuts it to nothing; False if somebody reads it meanwhile."""
+    (patience_ms,) = con.execute("PRAGMA busy_timeout").fetchone()
+    con.execute(f"PRAGMA busy_timeout = {TRUNCATE_WAIT_MS}")
+    try:
+        (busy, _, _) = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        con.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    return not busy
+
+
+def _step(
+    table: str,
+    column: str,
+    con: sqlite3.Connection,
+    position: Position,
+    at_most: int,
+    delete: Callable[[int | str, int], int],
+) -> Step:
+    """Goes on through the values of a column that begins a key, and deletes of each."""
+    rows = 0
+    for _ in range(KEYS_A_STEP):
+        # One look-up a value, however many rows it has.
+        (key,) = con.execute(
+            f"SELECT min({column}) FROM {table} WHERE {column} > ?", position or (_BEFORE[column],)
+        ).fetchone()
+        if key is None:
+            return Step(rows, position, done=True)
+        rows += delete(key, at_most - rows)
+        if rows >= at_most:
+            # It may have more: the next step begins with it again.
+            return Step(rows, position, done=False)
+        position = (key,)
+    return Step(rows, position, done=False)
+
+
+_BEFORE = {"id": -1, "agent_id": "", "asset_id": ""}
+"""What comes before every value of the columns walked along."""
+
+
+def _delete_oldest(
+    con: sqlite3.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    value: int | str,
+    before_us: int,
+    at_most: int,
+) -> int:
+    """Deletes, of the rows whose key begins with the value, the first by the rest of the key."""
+    first, time, *_ = columns
+    rest = ", ".join(columns[1:])
+    beyond = con.execute(
+        f"SELECT {rest} FROM {table} WHERE {first} = ? AND {time} < ?"
+        f" ORDER BY {rest} LIMIT 1 OFFSET ?",
+        (value, before_us, at_most),
+    ).fetchone()
+    if beyond is None:
+        return con.execute(
+            f"DELETE FROM {table} WHERE {first} = ? AND {time} < ?", (value, before_us)
+        ).rowcount
+    marks = ", ".join("?" * len(beyond))
+    return con.execute(
+        f"DELETE FROM {table} WHERE {first} = ? AND ({rest}) < ({marks})", (value, *beyond)
+    ).rowcount

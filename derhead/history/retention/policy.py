@@ -1,0 +1,174 @@
+"""What the journal may forget, and when it must not grow any more. Pure: time is passed in.
+
+A row goes when it is older than ``keep_us``. If the file is still above ``max_bytes``, the
+oldest samples and heartbeats go before their time, some percent of their stretch at a look,
+as long as they are older than an hour. Nothing goes that PostgreSQL, where it is configured,
+has not been fed. If all that leaves nothing to drop, telemetry is held: not acknowledged,
+as with a full disk, so that its agents keep it.
+"""
+
+from dataclasses import dataclass, field
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+GB = 1_000_000_000
+
+KEPT_DAYS = 30
+"""What the journal keeps by itself."""
+
+FED_KEPT_DAYS = 7
+"""What it keeps beside a PostgreSQL, which has the longer memory."""
+
+SPARED_US = HOUR_US
+"""Samples younger than this are never dropped for want of room."""
+
+GRACE = 1.1
+"""So many times ``max_bytes`` at most, while what is too much is being dropped."""
+
+FREE_KEPT_BYTES = 64 * 1024 * 1024
+"""Free pages left in the file for what comes next; more is given back to the disk."""
+
+WAL_BYTES = 128 * 1024 * 1024
+"""Length of the WAL from which it is cut at the next look."""
+
+DELETE_S = 0.025
+"""What one transaction that deletes should take: a dispatch may have to wait for it."""
+
+DELETED_ROWS = (200, 20_000)
+"""Fewest and most rows of one such transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionLimits:
+    """How much the journal keeps."""
+
+    keep_us: int = KEPT_DAYS * DAY_US
+    max_bytes: int = 10 * GB
+    fed: bool = False
+    """PostgreSQL is configured: what it has not been fed is spared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The file at one look."""
+
+    page_bytes: int
+    pages: int
+    free_pages: int
+    wal_bytes: int
+
+    @property
+    def file_bytes(self) -> int:
+        return self.pages * self.page_bytes
+
+    @property
+    def free_bytes(self) -> int:
+        return self.free_pages * self.page_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        return self.file_bytes - self.free_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """From when on rows must stay, since PostgreSQL has not been fed; None = none must."""
+
+    samples_us: int | None = None
+    records_us: int | None = None
+
+
+NOTHING_FED = Spared(-(2**62), -(2**62))
+"""Every row must stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Rows from before these times may go; microseconds since the epoch."""
+
+    samples_us: int
+    heartbeats_us: int
+    records_us: int
+    """Ended sessions, ended dispatches with their states and groups, closed gaps."""
+
+    def sparing(self, spared: Spared) -> "Cut":
+        """The same, less what must stay."""
+        return Cut(
+            _earlier(self.samples_us, spared.samples_us),
+            _earlier(self.heartbeats_us, spared.records_us),
+            _earlier(self.records_us, spared.records_us),
+        )
+
+
+def by_age(limits: RetentionLimits, now_us: int) -> Cut:
+    """What is too old, by whole hours, so that a sweep is worth its while."""
+    before_us = (now_us - limits.keep_us) // HOUR_US * HOUR_US
+    return Cut(before_us, before_us, before_us)
+
+
+def by_size(limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cut, now_us: int) -> Cut:
+    """The cut moved on by twice the share that is too much, since more comes meanwhile: at
+    least a hundredth, at most a fifth of the stretch, whose rows may lie unevenly."""
+    too_much = (sizes.used_bytes - limits.max_bytes) / sizes.used_bytes
+    share = min(max(2 * too_much, 0.01), 0.2)
+    before_us = oldest_us + round((now_us - oldest_us) * share)
+    before_us = min(before_us, now_us - SPARED_US)
+    return Cut(max(cut.samples_us, before_us), max(cut.heartbeats_us, before_us), cut.records_us)
+
+
+def is_above(limits: RetentionLimits, sizes: Sizes) -> bool:
+    """Whether there is more than may be."""
+    return sizes.used_bytes > limits.max_bytes
+
+
+def why_hold(
+    limits: RetentionLimits, sizes: Sizes, spared: Spared, *, droppable: bool
+) -> str | None:
+    """Why telemetry must not be taken now, for people; None = it may be.
+
+    ``droppable``: there are samples that the next sweep deletes.
+    """
+    if not is_above(limits, sizes):
+        return None
+    if droppable and sizes.used_bytes <= GRACE * limits.max_bytes:
+        return None
+    size = f"the journal has reached its bound of {limits.max_bytes / GB:g} GB (retention.max_gb)"
+    if droppable:
+        return f"{size}, and more comes in than can be dropped"
+    if spared != Spared():
+        return (
+            f"{size}, and PostgreSQL has not been fed what could be dropped; "
+            "bring it back, or give the journal more room"
+        )
+    return f"{size}, and none of it is old enough to be dropped; give it more room"
+
+
+def pages_to_give_back(sizes: Sizes) -> int:
+    """Free pages that the disk should have again."""
+    return max(sizes.free_pages - FREE_KEPT_BYTES // sizes.page_bytes, 0)
+
+
+def next_rows(rows: int, took_s: float) -> int:
+    """How many rows to delete in the next transaction, by how long ``rows`` took."""
+    least, most = DELETED_ROWS
+    wanted = 2 * rows if took_s <= 0 else round(rows * DELETE_S / took_s)
+    return min(max(min(wanted, 2 * rows), least), most)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionStatistics:
+    """The journal's size, and what was dropped of it since the start."""
+
+    sizes: Sizes | None = None
+    """None before the first look."""
+    max_bytes: int = 0
+    telemetry_from_us: int | None = None
+    """Everything from this time on is still there; None = everything is."""
+    deleted: dict[str, int] = field(default_factory=dict)
+    """Rows by table."""
+    truncated_wals: int = 0
+    failed_looks: int = 0
+
+
+def _earlier(us: int, spared_us: int | None) -> int:
+    return us if spared_us is None else min(us, spared_us)

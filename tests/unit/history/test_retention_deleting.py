@@ -1,0 +1,211 @@
+"""Retention's statements, on a real file."""
+
+import sqlite3
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derhead.dispatch import DispatchGroup, State
+from derhead.history import facts
+from derhead.history.retention import deleting
+from derhead.history.retention.policy import Cut
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from derhead.telemetry import Sample
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+
+def sweep(
+    con: sqlite3.Connection, cut: Cut, *, at_most: int = 1000, fed: bool = False
+) -> Counter[str]:
+    """Everything that the cut takes, step by step."""
+    deleted = Counter[str]()
+    for table, delete in deleting.DELETES.items():
+        position: deleting.Position = ()
+        for _ in range(10_000):
+            step = delete(con, cut, fed, position, at_most)
+            deleted[table] += step.rows
+            position = step.position
+            if step.done:
+                break
+        else:
+            pytest.fail(f"{table} is never done")
+    return +deleted
+
+
+def at(us: int) -> Cut:
+    return Cut(us, us, us)
+
+
+def keys(con: sqlite3.Connection, table: str, column: str) -> list[object]:
+    return [row[0] for row in con.execute(f"SELECT {column} FROM {table} ORDER BY 1")]
+
+
+@given(
+    seconds=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 20)), max_size=60),
+    cut=st.integers(-1, 21),
+    at_most=st.integers(1, 7),
+)
+def test_samples_from_before_the_cut_go_and_all_others_stay(
+    tmp_path_factory: pytest.TempPathFactory,
+    seconds: list[tuple[str, int]],
+    cut: int,
+    at_most: int,
+) -> None:
+    files = JournalFiles(tmp_path_factory.mktemp("journal") / "journal.db", "OFF")
+    try:
+        rows: list[Sample] = [
+            sample(seq, asset=asset, ts_us=second) for seq, (asset, second) in enumerate(seconds)
+        ]
+        Store(files.writer).commit(Group(batches=(rows,)))
+        deleted = sweep(files.writer, at(cut), at_most=at_most)
+        assert keys(files.writer, "telemetry", "seq") == [
+            seq for seq, (_, second) in enumerate(seconds) if second >= cut
+        ]
+        gone = sum(second < cut for _, second in seconds)
+        assert deleted["telemetry"] == gone
+        known = facts.get_int(files.writer, facts.TELEMETRY_FROM_US)
+        assert known == (cut if gone else None)
+    finally:
+        files.close()
+
+
+def test_the_fact_never_goes_back(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(batches=([sample(1), sample(5)],)))
+    sweep(files.writer, at(9 * S))
+    store.commit(Group(batches=([sample(2)],)))
+    assert sweep(files.writer, at(3 * S)) == {"telemetry": 1}
+    assert facts.get_int(files.writer, facts.TELEMETRY_FROM_US) == 9 * S
+
+
+def test_heartbeats_go_by_when_they_were_received(files: JournalFiles, store: Store) -> None:
+    notes = [heartbeat(n * S, agent=agent) for n in range(9) for agent in ("a", "b")]
+    store.commit(Group(notes=tuple(notes)))
+    assert sweep(files.writer, at(5 * S), at_most=2) == {"heartbeats": 10}
+    assert keys(files.writer, "heartbeats", "received_us") == [
+        n * S for n in (5, 5, 6, 6, 7, 7, 8, 8)
+    ]
+
+
+def test_of_sessions_the_open_and_the_newest_stay(files: JournalFiles, store: Store) -> None:
+    store.commit(
+        Group(
+            notes=(
+                session("over", connected_us=1 * S, ended_us=2 * S),
+                session("ended late", connected_us=2 * S, ended_us=50 * S),
+                session("open", connected_us=3 * S),
+                session("newest", connected_us=4 * S, ended_us=5 * S),
+                session("of another", agent="b", connected_us=1 * S, ended_us=2 * S),
+            )
+        )
+    )
+    assert sweep(files.writer, at(10 * S)) == {"sessions": 1}
+    left = ["ended late", "newest", "of another", "open"]
+    assert keys(files.writer, "sessions", "session_id") == left
+
+
+def test_of_dispatches_the_open_and_those_that_ended_lately_stay(
+    files: JournalFiles, store: Store
+) -> None:
+    done = (State.PENDING, State.SENT, State.CANCELLED)
+    store.commit(
+        Group(
+            writes=(
+                (dispatch("over", created_us=1 * S, states=done),),
+                (dispatch("open", created_us=1 * S),),
+                (dispatch("late", created_us=10 * S - 1, states=done),),
+                (dispatch("newer", created_us=20 * S, states=done),),
+            )
+        )
+    )
+    assert sweep(files.writer, at(10 * S), at_most=1) == {"dispatches": 1}
+    left = ["late", "newer", "open"]
+    assert keys(files.writer, "dispatches", "id") == left
+    assert sorted(set(map(str, keys(files.writer, "dispatch_states", "dispatch_id")))) == left
+
+
+def test_a_group_goes_with_the_last_of_its_parts(files: JournalFiles, store: Store) -> None:
+    def group(name: str) -> DispatchGroup:
+        return DispatchGroup(name, "site", 1.0, S, S, None, expires_us=None)
+
+    ended = (State.PENDING, State.CANCELLED)
+    store.commit(
+        Group(
+            writes=(
+                (group("group"), dispatch("part", created_us=S, states=ended)),
+                (dispatch("other part", created_us=S),),
+                (group("without parts"),),
+            )
+        )
+    )
+    assert sweep(files.writer, at(10 * S)) == {"dispatches": 1, "dispatch_groups": 1}
+    assert keys(files.writer, "dispatch_groups", "id") == ["group"]
+    store.commit(Group(writes=((dispatch("other part", created_us=S, states=ended),),)))
+    assert sweep(files.writer, at(10 * S), at_most=1) == {"dispatches": 1, "dispatch_groups": 1}
+
+
+def test_closed_gaps_go(files: JournalFiles) -> None:
+    for name, end_us in (("closed", 2 * S), ("late", 20 * S), ("open", None)):
+        files.writer.execute(
+            "INSERT INTO gaps VALUES (?, 'asset', NULL, 1, ?, 'link', NULL, 0, NULL, 0, 1)",
+            (name, end_us),
+        )
+    assert sweep(files.writer, at(10 * S)) == {"gaps": 1}
+    assert keys(files.writer, "gaps", "id") == ["late", "open"]
+
+
+def spool(con: sqlite3.Connection, committed_us: int, oldest_ts_us: int | None) -> None:
+    con.execute(
+        "INSERT INTO unfed (committed_us, rows, oldest_ts_us, payload) VALUES (?, 1, ?, '')",
+        (committed_us, oldest_ts_us),
+    )
+
+
+def test_what_postgresql_was_not_fed_stays(files: JournalFiles, store: Store) -> None:
+    store.commit(
+        Group(
+            batches=([sample(n) for n in range(10)],),
+            notes=tuple(heartbeat(n * S) for n in range(10)),
+        )
+    )
+    # Before the walk has fed what was there, nothing goes.
+    assert sweep(files.writer, at(9 * S), fed=True) == {}
+    assert facts.get(files.writer, facts.TELEMETRY_FROM_US) is None
+    facts.put(files.writer, facts.FED_WHOLE, 1)
+    spool(files.writer, 4 * S, None)
+    spool(files.writer, 7 * S, 6 * S)
+    spool(files.writer, 8 * S, 7 * S)
+    assert sweep(files.writer, at(9 * S), fed=True) == {"telemetry": 6, "heartbeats": 4}
+    assert facts.get_int(files.writer, facts.TELEMETRY_FROM_US) == 6 * S
+    files.writer.execute("DELETE FROM unfed")
+    assert sweep(files.writer, at(9 * S), fed=True) == {"telemetry": 3, "heartbeats": 5}
+
+
+def test_room_goes_back_to_the_disk(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(batches=([sample(n) for n in range(20_000)],)))
+    full = deleting.read_sizes(files.writer)
+    assert full.file_bytes > 1_000_000
+    assert deleting.truncate_wal(files.writer)
+    assert deleting.read_sizes(files.writer).wal_bytes == 0
+    sweep(files.writer, at(2**60))
+    swept = deleting.read_sizes(files.writer)
+    assert swept.free_pages > 200
+    assert swept.used_bytes < full.used_bytes / 2
+    deleting.vacuum(files.writer, 100)
+    given_back = deleting.read_sizes(files.writer)
+    assert (given_back.pages, given_back.free_pages) == (swept.pages - 100, swept.free_pages - 100)
+
+
+def test_a_long_reader_keeps_the_wal_and_is_not_waited_for(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(Group(batches=([sample(1)],)))
+    files.reader.execute("BEGIN")
+    files.reader.execute("SELECT * FROM telemetry").fetchone()
+    store.commit(Group(batches=([sample(2)],)))
+    assert not deleting.truncate_wal(files.writer)
+    assert files.writer.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+    files.reader.execute("COMMIT")
+    assert deleting.truncate_wal(files.writer)

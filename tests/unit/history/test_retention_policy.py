@@ -1,0 +1,102 @@
+"""What the journal may forget, and when it must not grow any more."""
+
+from dataclasses import replace
+
+import pytest
+
+from derhead.history.retention import policy
+from derhead.history.retention.policy import (
+    DAY_US,
+    HOUR_US,
+    NOTHING_FED,
+    Cut,
+    RetentionLimits,
+    Sizes,
+    Spared,
+)
+
+NOW = 1_800_000_000_000_000
+LIMITS = RetentionLimits(keep_us=30 * DAY_US, max_bytes=1_000_000)
+SMALL = Sizes(page_bytes=1000, pages=900, free_pages=0, wal_bytes=0)
+LARGE = replace(SMALL, pages=1050)
+HUGE = replace(SMALL, pages=2000)
+
+
+def test_by_age_whole_hours_are_kept_a_little_longer() -> None:
+    cut = policy.by_age(LIMITS, NOW)
+    assert cut == Cut(cut.samples_us, cut.samples_us, cut.samples_us)
+    assert cut.samples_us % HOUR_US == 0
+    assert NOW - 30 * DAY_US - HOUR_US < cut.samples_us <= NOW - 30 * DAY_US
+
+
+@pytest.mark.parametrize(("sizes", "share"), [(LARGE, 100 / 1050), (HUGE, 0.2)])
+def test_by_size_the_oldest_go_before_their_time(sizes: Sizes, share: float) -> None:
+    oldest = NOW - 10 * DAY_US
+    cut = policy.by_size(LIMITS, sizes, oldest, policy.by_age(LIMITS, NOW), NOW)
+    assert cut.samples_us == cut.heartbeats_us
+    assert cut.samples_us - oldest == pytest.approx(10 * DAY_US * share, abs=1)
+    # Who ordered what is kept as long as was promised.
+    assert cut.records_us == policy.by_age(LIMITS, NOW).records_us
+
+
+def test_by_size_the_last_hour_stays() -> None:
+    cut = policy.by_size(LIMITS, HUGE, NOW - HOUR_US - 1, policy.by_age(LIMITS, NOW), NOW)
+    assert cut.samples_us <= NOW - HOUR_US
+
+
+def test_by_size_nothing_stays_that_is_too_old() -> None:
+    aged = policy.by_age(LIMITS, NOW)
+    assert policy.by_size(LIMITS, LARGE, NOW - 1000 * DAY_US, aged, NOW) == aged
+
+
+@pytest.mark.parametrize(
+    ("spared", "left"),
+    [
+        (Spared(), Cut(7, 8, 9)),
+        (Spared(5, 20), Cut(5, 8, 9)),
+        (Spared(None, 6), Cut(7, 6, 6)),
+    ],
+)
+def test_what_is_not_fed_stays(spared: Spared, left: Cut) -> None:
+    assert Cut(7, 8, 9).sparing(spared) == left
+
+
+def test_nothing_goes_before_the_walk_has_fed_it() -> None:
+    assert Cut(7, 8, 9).sparing(NOTHING_FED).samples_us < -(2**61)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spared", "droppable", "why"),
+    [
+        (SMALL, Spared(), False, None),
+        (LARGE, Spared(), True, None),
+        (HUGE, Spared(), True, "more comes in than can be dropped"),
+        (LARGE, Spared(), False, "give it more room"),
+        (LARGE, Spared(3, 4), False, "PostgreSQL has not been fed"),
+        (LARGE, NOTHING_FED, False, "PostgreSQL has not been fed"),
+    ],
+)
+def test_telemetry_is_held_when_nothing_can_be_dropped(
+    sizes: Sizes, spared: Spared, droppable: bool, why: str | None
+) -> None:
+    found = policy.why_hold(LIMITS, sizes, spared, droppable=droppable)
+    if why is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert why in found
+        assert "0.001 GB (retention.max_gb)" in found
+
+
+def test_free_pages_beyond_what_is_needed_soon_are_given_back() -> None:
+    assert policy.pages_to_give_back(Sizes(4096, 100_000, 16_384, 0)) == 0
+    assert policy.pages_to_give_back(Sizes(4096, 100_000, 16_484, 0)) == 100
+
+
+@pytest.mark.parametrize(
+    ("rows", "took_s", "then"),
+    [(2000, 0.0, 4000), (2000, 0.05, 1000), (2000, 0.005, 4000), (200, 1.0, 200)],
+)
+def test_a_transaction_that_deletes_takes_about_25_ms(rows: int, took_s: float, then: int) -> None:
+    assert policy.next_rows(rows, took_s) == then
+    assert policy.next_rows(20_000, 0.0) == 20_000
