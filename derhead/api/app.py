@@ -19,6 +19,7 @@ from derhead.api.telemetry import telemetry_routes
 from derhead.api.view import HeadendView
 from derhead.errors import JournalError
 from derhead.history import BadCursor
+from derhead.page import page_routes
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class RestApp(QuartTrio):
 
 
 def create_app(view: HeadendView) -> RestApp:
-    """The app over a headend. Answers are JSON, but for figures; errors are RFC 9457 problems."""
+    """The app over a headend. Answers are JSON, but for figures and pages; errors are problems."""
     app = RestApp(__name__, static_folder=None)
     HttpLimits().apply(app)
     # Werkzeug would answer these itself, in HTML.
@@ -42,6 +43,7 @@ def create_app(view: HeadendView) -> RestApp:
     latest = LatestTexts(view)
     app.register_blueprint(telemetry_routes(view, latest))
     app.register_blueprint(document_routes())
+    app.register_blueprint(page_routes())
     app.lane = FastLane(view.fleet, latest)
     _answer_errors(app)
     return app

@@ -1,0 +1,104 @@
+/**
+ * What an asset's agent went through, and what is missing of the asset's telemetry.
+ */
+
+import { Refused, ask } from "./api.js";
+import { h, setAttribute, setText } from "./dom.js";
+import { span, utc, when } from "./format.js";
+import { gapRow, sessionRow } from "./logrows.js";
+
+const SHOWN = 20;
+/** An agent that comes and goes is not asked about at each of it. */
+const SETTLE_MS = 1000;
+
+export class AssetLog {
+  #timer = 0;
+
+  constructor(store, asset) {
+    this.store = store;
+    this.asset = asset;
+    this.gaps = new LogTable(store, "Missing telemetry", "gaps", ["From", "Until", "Why"]);
+    this.agent = new LogTable(store, "Its agent", "agent", ["Since", "For", "Until"]);
+    this.element = h("div", { class: "logs" }, this.gaps.element, this.agent.element);
+    this.#load();
+  }
+
+  update() {}
+
+  /** Something happened to an agent. */
+  reload() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#load(), SETTLE_MS);
+  }
+
+  async #load() {
+    const asset = this.store.fleet.assets.get(this.asset.id) ?? this.asset;
+    await Promise.all([
+      this.gaps.load(`/telemetry/${asset.id}/gaps?limit=${SHOWN}`, gapRow, "Nothing is missing."),
+      asset.agent_id
+        ? this.agent.load(
+            `/agents/${encodeURIComponent(asset.agent_id)}/sessions?limit=${SHOWN}`,
+            sessionRow,
+            "It never connected.",
+          )
+        : this.agent.say("No agent ever connected for it."),
+    ]);
+  }
+}
+
+/** A table of three columns, each row `{from, to, lengthS, text, tone}`. */
+class LogTable {
+  constructor(store, title, name, columns) {
+    this.store = store;
+    this.columns = columns;
+    this.body = h("tbody");
+    this.note = h("p", { class: "hint" }, "Loading");
+    this.table = h(
+      "table",
+      { class: "log-table", hidden: true },
+      h("caption", { class: "unseen" }, title),
+      h("thead", {}, h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, column)))),
+      this.body,
+    );
+    this.element = h(
+      "section",
+      { class: "card", "aria-labelledby": `${name}-title` },
+      h("h2", { id: `${name}-title` }, title),
+      this.table,
+      this.note,
+    );
+  }
+
+  say(text) {
+    setText(this.note, text);
+  }
+
+  async load(path, rowOf, empty) {
+    try {
+      const { items } = await ask(path);
+      this.#show(items.map((item) => rowOf(item, this.store.nowMs())));
+      this.say(items.length ? "" : empty);
+    } catch (error) {
+      const missing = error instanceof Refused && error.status === 404;
+      this.say(missing ? "Not known here." : `It cannot be read: ${error.message}.`);
+    }
+  }
+
+  #show(rows) {
+    setAttribute(this.table, "hidden", rows.length === 0);
+    const now = new Date(this.store.nowMs());
+    this.body.replaceChildren(
+      ...rows.map(({ from, to, lengthS, text, tone }) => {
+        const middle = this.columns[1] === "For" ? h("td", {}, span(lengthS)) : time("td", to, now);
+        return h("tr", {}, time("th", from, now), middle, h("td", { "data-tone": tone }, text));
+      }),
+    );
+  }
+}
+
+function time(tag, ms, now) {
+  const scope = tag === "th" ? { scope: "row" } : {};
+  if (ms === null) return h(tag, scope, "now");
+  const date = new Date(ms);
+  return h(tag, { ...scope, title: utc(date) }, when(date, now));
+}

@@ -1,0 +1,161 @@
+/**
+ * Dispatches in words, and which of them are shown: pure.
+ */
+
+import { amount, signed, span } from "./format.js";
+
+/** States from which a dispatch goes on. */
+export const OPEN = new Set(["pending", "sent", "received", "started"]);
+
+/** How long one that has ended stays among the open ones, so that its end is seen. */
+export const LINGER_MS = 120_000;
+
+const WORDS = {
+  pending: "Waiting",
+  sent: "On its way",
+  received: "Accepted",
+  started: "Running",
+  completed: "Done",
+  rejected: "Refused",
+  superseded: "Replaced",
+  cancelled: "Withdrawn",
+  expired: "Expired",
+  failed: "Failed",
+};
+
+const REASONS = {
+  OUT_OF_RANGE: "the value is out of its range",
+  LOCAL: "it is under local control",
+  NOT_SUPPORTED: "it cannot do this",
+  NOT_AUTHORIZED: "it may not do this",
+  HARDWARE_ERROR: "the device did not take it",
+  BLOCKED: "it is blocked",
+  TOO_MANY_OPS: "it holds too many dispatches",
+  NO_REPORT: "its agent never said what became of it",
+};
+
+/** Whether it goes on. */
+export function isOpen(dispatch) {
+  return OPEN.has(dispatch.state);
+}
+
+/** A state in a word or two. */
+export function stateWord(dispatch) {
+  if (isOpen(dispatch) && dispatch.cancelling) return "Being withdrawn";
+  return WORDS[dispatch.state] ?? dispatch.state;
+}
+
+/** How a state is to be looked at: `active`, `waiting`, `good`, `bad` or `over`. */
+export function stateTone(dispatch) {
+  if (dispatch.state === "started") return dispatch.suspended ? "bad" : "active";
+  if (isOpen(dispatch)) return "waiting";
+  if (["rejected", "failed", "expired"].includes(dispatch.state)) return "bad";
+  return dispatch.state === "completed" ? "good" : "over";
+}
+
+/** What an order asks for: `−1.50 MW, out of the grid`. */
+export function asked(mw, digits = 2) {
+  const text = `${signed(mw, digits)} MW`;
+  if (Number(mw) === 0) return text;
+  return mw > 0 ? `${text}, into the grid` : `${text}, out of the grid`;
+}
+
+/** What there is to know about how it stands, as a sentence; "" if the state says it all. */
+export function situation(dispatch, nowMs) {
+  const startMs = Date.parse(dispatch.start_at);
+  if (dispatch.suspended) return "Its agent cannot hear the headend, and keeps its default.";
+  switch (dispatch.state) {
+    case "pending":
+      return dispatch.attempts
+        ? "Sent before; its agent is away. It is sent again when the agent is back."
+        : "Its agent is not connected. It is sent when the agent is back.";
+    case "received":
+      return startMs > nowMs ? `Starts in ${span((startMs - nowMs) / 1000)}.` : "";
+    case "started":
+      return remaining(dispatch, nowMs);
+    case "completed":
+      return verdictSentence(dispatch.verdict) || "Its window has ended.";
+    case "rejected":
+    case "failed":
+      return because(dispatch.reason);
+    case "expired":
+      return "It did not reach its device in time.";
+    case "superseded":
+      return "Another dispatch took its place.";
+    default:
+      return "";
+  }
+}
+
+function remaining(dispatch, nowMs) {
+  if (dispatch.end_at === null) return "Until it is replaced or withdrawn.";
+  const left = Date.parse(dispatch.end_at) - nowMs;
+  return left > 0 ? `Ends in ${span(left / 1000)}.` : "Its window has ended.";
+}
+
+/** A reason in words. */
+export function because(reason) {
+  if (!reason) return "";
+  const word = REASONS[reason];
+  return word ? `${word[0].toUpperCase()}${word.slice(1)} (${reason}).` : reason;
+}
+
+/** The share of its window that has passed, 0 to 1; null if it has no end or has not started. */
+export function progress(dispatch, nowMs) {
+  if (dispatch.end_at === null || dispatch.state !== "started") return null;
+  const start = Date.parse(dispatch.start_at);
+  const end = Date.parse(dispatch.end_at);
+  return Math.min(1, Math.max(0, (nowMs - start) / (end - start)));
+}
+
+/** What telemetry says of how it was obeyed; "" if that is not known. */
+export function verdictSentence(verdict) {
+  if (!verdict || !verdict.outcome) return "";
+  const error = verdict.held_error_mw ?? verdict.mean_error_mw;
+  const off = error === null || error === undefined ? "" : `, ${amount(error)} off on average`;
+  switch (verdict.outcome) {
+    case "achieved":
+      return `Held within ${amount(verdict.tolerance_mw)}${off}.`;
+    case "deviating":
+      return `Not held within ${amount(verdict.tolerance_mw)}${off}.`;
+    default:
+      return "Not enough measurements to say whether it was held.";
+  }
+}
+
+/** The outcome in a word; "" if there is none. */
+export function outcomeWord(verdict) {
+  const words = { achieved: "Achieved", deviating: "Deviated", unmeasured: "Not measured" };
+  return (verdict && words[verdict.outcome]) || "";
+}
+
+/** When it ended, in milliseconds; null if it has not. */
+export function endedMs(dispatch) {
+  if (isOpen(dispatch)) return null;
+  const last = dispatch.states.at(-1);
+  return last ? Date.parse(last.at) : Date.parse(dispatch.created_at);
+}
+
+/**
+ * What the list of open dispatches shows, newest first: entries `{id, single}` or
+ * `{id, parts}` for an order to a site. Those that have just ended linger.
+ */
+export function openEntries(dispatches, nowMs) {
+  const entries = new Map();
+  for (const dispatch of dispatches) {
+    const ended = endedMs(dispatch);
+    const shown = ended === null || nowMs - ended < LINGER_MS;
+    const id = dispatch.group_id ?? dispatch.id;
+    const entry = entries.get(id) ?? { id, parts: [], shown: false, created: Infinity };
+    entry.parts.push(dispatch);
+    entry.shown ||= shown;
+    entry.created = Math.min(entry.created, Date.parse(dispatch.created_at));
+    entries.set(id, entry);
+  }
+  return [...entries.values()]
+    .filter((entry) => entry.shown)
+    .sort((a, b) => b.created - a.created || (a.id < b.id ? -1 : 1))
+    .map(({ id, parts }) =>
+      parts[0].group_id === null ? { id, single: parts[0] } : { id, parts },
+    );
+}

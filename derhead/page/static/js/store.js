@@ -1,0 +1,169 @@
+/**
+ * What the page knows, in one place: kept up to date by the event stream, read by the views.
+ *
+ * Views are told once a frame that something changed, however much did.
+ */
+
+import * as api from "./api.js";
+import { LINGER_MS, endedMs } from "./dispatches.js";
+import { emptyFleet, takeAgent, takeTelemetry, withAssets } from "./fleet.js";
+import { startLive } from "./live.js";
+
+/** Least time between two looks at the list of assets. */
+const ASSETS_MS = 3000;
+const GROUP_MS = 400;
+/** Most dispatches that are kept; those that ended longest ago go first. */
+const DISPATCHES_KEPT = 5000;
+
+export class Store {
+  fleet = emptyFleet();
+  dispatches = new Map();
+  groups = new Map();
+  link = { phase: "connecting", heardMs: null, lostMs: null };
+  ready = false;
+  #offsetMs = 0;
+  #watchers = new Set();
+  #listeners = new Set();
+  #scheduled = false;
+  #loading = null;
+  #assetsTimer = 0;
+  #assetsMs = 0;
+  #groupTimers = new Map();
+
+  /** Begins to listen to the headend. */
+  start() {
+    startLive({
+      hello: (hello) => this.#greet(hello),
+      telemetry: ({ items }) => {
+        if (takeTelemetry(this.fleet, items, Date.now())) this.#reloadAssets();
+        this.changed();
+      },
+      agent: (event) => {
+        takeAgent(this.fleet, event.agent_id, event.change === "connected");
+        this.#reloadAssets();
+        this.#tell("agent", event);
+      },
+      dispatch: ({ dispatch }) => this.takeDispatch(dispatch),
+      link: (link) => {
+        this.link = link;
+        this.changed();
+      },
+    });
+    setInterval(() => this.changed(), 1000);
+  }
+
+  /** The headend's time now, in milliseconds. */
+  nowMs() {
+    return Date.now() + this.#offsetMs;
+  }
+
+  /** Calls `watcher` once a frame while things change; returns how to stop that. */
+  watch(watcher) {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Calls `listener(kind, data)` for each `agent` and `dispatch` event and each `reload`. */
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Has the views look again at the next frame. */
+  changed() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      for (const watcher of this.#watchers) watcher();
+    });
+  }
+
+  /** A dispatch as it is now, from an event or an answer. */
+  takeDispatch(dispatch) {
+    this.dispatches.set(dispatch.id, dispatch);
+    this.#loading?.push(dispatch);
+    if (dispatch.group_id !== null) this.#lookAtGroup(dispatch.group_id);
+    if (this.dispatches.size > DISPATCHES_KEPT) this.#forget();
+    this.#tell("dispatch", dispatch);
+  }
+
+  /** An order to a site as it is now. */
+  takeGroup(group) {
+    this.groups.set(group.id, group);
+    for (const part of group.parts) this.dispatches.set(part.id, part);
+    this.changed();
+  }
+
+  /** The asset of that name or id, if the fleet has one. */
+  findAsset(name) {
+    const byId = this.fleet.assets.get(name);
+    if (byId) return byId;
+    return [...this.fleet.assets.values()].find((asset) => asset.name === name);
+  }
+
+  #greet(hello) {
+    this.#offsetMs = Date.parse(hello.now) - Date.now();
+    if (!hello.resumed || !this.ready) this.#reload();
+  }
+
+  async #reload() {
+    // What happens while the lists are on their way is newer than they are.
+    const meanwhile = (this.#loading = []);
+    try {
+      const [assets, dispatches] = await Promise.all([api.assets(), api.dispatchesNow()]);
+      if (this.#loading !== meanwhile) return;
+      this.#loading = null;
+      this.fleet = withAssets(this.fleet, assets);
+      this.dispatches = new Map([...dispatches, ...meanwhile].map((each) => [each.id, each]));
+      this.ready = true;
+      const groups = new Set(dispatches.map((each) => each.group_id).filter(Boolean));
+      for (const id of groups) this.#lookAtGroup(id);
+      this.#tell("reload", null);
+    } catch {
+      if (this.#loading !== meanwhile) return;
+      setTimeout(() => this.#loading === meanwhile && this.#reload(), ASSETS_MS);
+    }
+  }
+
+  #reloadAssets() {
+    if (this.#assetsTimer) return;
+    const wait = Math.max(300, this.#assetsMs + ASSETS_MS - Date.now());
+    this.#assetsTimer = setTimeout(async () => {
+      this.#assetsMs = Date.now();
+      this.#assetsTimer = 0;
+      try {
+        this.fleet = withAssets(this.fleet, await api.assets());
+        this.changed();
+      } catch {
+        // The next event, or the next hello, asks again.
+      }
+    }, wait);
+  }
+
+  #lookAtGroup(id) {
+    if (this.#groupTimers.has(id)) return;
+    const timer = setTimeout(async () => {
+      this.#groupTimers.delete(id);
+      try {
+        this.takeGroup(await api.ask(`/dispatch/${id}`));
+      } catch {
+        // Its parts are shown without what only the group knows.
+      }
+    }, GROUP_MS);
+    this.#groupTimers.set(id, timer);
+  }
+
+  #forget() {
+    const now = this.nowMs();
+    for (const [id, dispatch] of this.dispatches) {
+      const ended = endedMs(dispatch);
+      if (ended !== null && now - ended > LINGER_MS) this.dispatches.delete(id);
+    }
+  }
+
+  #tell(kind, data) {
+    for (const listener of this.#listeners) listener(kind, data);
+    this.changed();
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Light or dark: the system's choice, until the viewer makes another, which this browser keeps.
+ *
+ * Not a module, and first in the page: modules run after the first paint.
+ */
+
+(function () {
+  const KEY = "derhead.theme";
+  const NEXT = { auto: "light", light: "dark", dark: "auto" };
+  const WORDS = { auto: "Auto", light: "Light", dark: "Dark" };
+
+  function chosen() {
+    try {
+      return localStorage.getItem(KEY) in WORDS ? localStorage.getItem(KEY) : "auto";
+    } catch {
+      return "auto";
+    }
+  }
+
+  function show(theme) {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+  }
+
+  function choose(theme) {
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // Without storage the choice holds until the page is closed.
+    }
+    show(theme);
+  }
+
+  let theme = chosen();
+  show(theme);
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    const label = () => {
+      button.textContent = WORDS[theme];
+      button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
+      button.title = "Light, dark, or as the system says";
+    };
+    label();
+    button.addEventListener("click", () => {
+      theme = NEXT[theme];
+      choose(theme);
+      label();
+    });
+  });
+})();
