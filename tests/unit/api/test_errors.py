@@ -12,8 +12,8 @@ from tests.unit.api.fakes import FakeView
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nowhere",
+        "/page/nowhere.js",
         "/assets/",
         "/static/x",
         "/telemetry/nobody",
