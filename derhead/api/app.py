@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from derhead.api.dispatch import dispatch_routes
 from derhead.api.documents import document_routes
+from derhead.api.events import event_routes, make_hub
 from derhead.api.fleet import fleet_routes
 from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
@@ -18,6 +19,7 @@ from derhead.api.replies import RETRY_AFTER_S, Refused, problem
 from derhead.api.telemetry import telemetry_routes
 from derhead.api.view import HeadendView
 from derhead.errors import JournalError
+from derhead.events import EventHub
 from derhead.history import BadCursor
 from derhead.page import page_routes
 
@@ -25,9 +27,12 @@ log = logging.getLogger(__name__)
 
 
 class RestApp(QuartTrio):
-    """An app, and the lane that answers some of its requests; None = the app answers all."""
+    """An app, and what else serves its callers."""
 
     lane: FastLane | None = None
+    """It answers some of the requests; None = the app answers all."""
+    events: EventHub
+    """What readers of ``/events`` are told; they learn nothing while it does not run."""
 
 
 def create_app(view: HeadendView) -> RestApp:
@@ -45,6 +50,8 @@ def create_app(view: HeadendView) -> RestApp:
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
     app.lane = FastLane(view.fleet, latest)
+    app.events = make_hub(view, latest)
+    app.register_blueprint(event_routes(view, app.events))
     _answer_errors(app)
     return app
 
@@ -52,7 +59,7 @@ def create_app(view: HeadendView) -> RestApp:
 def _answer_errors(app: QuartTrio) -> None:
     @app.errorhandler(Refused)
     async def answer_refused(refused: Refused) -> Response:
-        return problem(refused.status, refused.detail, refused.errors)
+        return problem(refused.status, refused.detail, refused.errors, refused.headers)
 
     @app.errorhandler(BadCursor)
     async def answer_cursor(wrong: BadCursor) -> Response:

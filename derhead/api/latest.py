@@ -4,12 +4,13 @@ Rendering an asset's JSON takes 14 µs, and most of it stays the same until the 
 again or is told another setpoint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from derhead.api.replies import dump, list_text
 from derhead.api.shapes import lasting_shape
 from derhead.api.view import HeadendView
+from derhead.events import Look
 from derhead.telemetry import Sample, Slot, since_us, stale_after_us
 from derproto.base.fleet import Asset
 
@@ -49,22 +50,27 @@ class LatestTexts:
         """The list of every asset's. Ages are of the time when it was asked for."""
         return await list_text(map(self._writer(), self._view.fleet.assets.values()))
 
+    def written(self, assets: Iterable[Asset]) -> Iterator[str]:
+        """Each one's, as of now."""
+        return map(self._writer(), assets)
+
+    def looks(self, assets: Iterable[Asset]) -> Iterator[tuple[str, Look]]:
+        """By id, how each looks now: what of its text lasts, and whether it is stale."""
+        current = self._finder()
+        now_us, stale_us = self._view.wall_us(), stale_after_us(self._view.telemetry_period_ms)
+        for asset in assets:
+            text = current(asset)
+            since_us = text.since_us
+            stale = since_us is None or now_us - since_us > stale_us or text.restored
+            yield asset.id, (text, stale)
+
     def _writer(self) -> Callable[[Asset], str]:
         """What writes an asset's telemetry, with its age of this moment."""
-        texts, setpoint_of = self._texts, self._view.setpoint_mw
+        current = self._finder()
         now_us, stale_us = self._view.wall_us(), stale_after_us(self._view.telemetry_period_ms)
 
         def write(asset: Asset) -> str:
-            text = texts.get(asset.id)
-            # Identity, not equality: 0.0 and -0.0 are equal, and written differently. A sample
-            # that is another one is another object, and whether it was restored goes with it.
-            if (
-                text is None
-                or (text.slot.held or text.slot.sample()) is not text.sample
-                or setpoint_of(asset.id) is not text.setpoint_mw
-                or asset is not text.asset
-            ):
-                text = texts[asset.id] = self._render(asset)
+            text = current(asset)
             if text.since_us is None:
                 return f'{text.lasting},"age_s":null,"stale":true}}'
             age_us = now_us - text.since_us
@@ -75,6 +81,25 @@ class LatestTexts:
             return f'{text.lasting},"age_s":{age_us / 1e6!r},"stale":false}}'
 
         return write
+
+    def _finder(self) -> Callable[[Asset], _Text]:
+        """What finds an asset's text, rendered anew if it is no longer true."""
+        texts, setpoint_of = self._texts, self._view.setpoint_mw
+
+        def current(asset: Asset) -> _Text:
+            text = texts.get(asset.id)
+            # Identity, not equality: 0.0 and -0.0 are equal, and written differently. A sample
+            # that is another one is another object, and whether it was restored goes with it.
+            if (
+                text is None
+                or (text.slot.held or text.slot.sample()) is not text.sample
+                or setpoint_of(asset.id) is not text.setpoint_mw
+                or asset is not text.asset
+            ):
+                text = texts[asset.id] = self._render(asset)
+            return text
+
+        return current
 
     def _render(self, asset: Asset) -> _Text:
         slot = self._view.latest.slot(asset.id)

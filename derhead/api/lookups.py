@@ -14,12 +14,17 @@ def read_query(known: Collection[str]) -> Query:
     """The request's query. Raises: Refused (422) naming every parameter that is wrong."""
     query = parse_query(request.args.to_dict(flat=False), known)
     if isinstance(query, BadQuery):
-        errors = [
-            ("/query/" + name.replace("~", "~0").replace("/", "~1"), detail)
-            for name, detail in query.problems
-        ]
-        raise Refused(422, "the query cannot be used", errors)
+        raise refuse_query(query)
     return query
+
+
+def refuse_query(wrong: BadQuery) -> Refused:
+    """What ends a request with such a query."""
+    errors = [
+        ("/query/" + name.replace("~", "~0").replace("/", "~1"), detail)
+        for name, detail in wrong.problems
+    ]
+    return Refused(422, "the query cannot be used", errors)
 
 
 def find_asset(fleet: Fleet, id_or_name: str) -> Asset:

@@ -36,11 +36,18 @@ FieldErrors = Iterable[tuple[str, str]]
 class Refused(Exception):
     """Ends a request with a problem."""
 
-    def __init__(self, status: int, detail: str, errors: FieldErrors = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: FieldErrors = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = tuple(errors)
+        self.headers = headers
 
 
 def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

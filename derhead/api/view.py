@@ -18,6 +18,7 @@ from derhead.dispatch import (
     State,
     Verdict,
 )
+from derhead.events import LoggedEvent, LogSpan
 from derhead.history import Page
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -101,6 +102,12 @@ class HistoryReader(Protocol):
         limit: int,
         cursor: str | None = None,
     ) -> Page[HeartbeatRecord]: ...
+
+    async def event_span(self) -> LogSpan: ...
+
+    async def events_after(self, after: int, *, limit: int) -> Sequence[LoggedEvent] | None: ...
+
+    async def wait_event(self, after: int) -> None: ...
 
 
 class HeadendView(Protocol):

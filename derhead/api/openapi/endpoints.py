@@ -31,6 +31,7 @@ from derhead.api.openapi.operations import (
     Text,
 )
 from derhead.api.params import DEFAULT_LIMIT, MAX_LIMIT
+from derhead.events import KINDS
 
 JSON_TYPE = "application/json"
 
@@ -38,6 +39,7 @@ TAGS = {
     "fleet": "Assets, sites and agents.",
     "telemetry": "What assets measure, now and before.",
     "dispatch": "Orders, and what became of them.",
+    "events": "What changes, as it happens.",
     "heartbeat": "How agents are, now and before.",
     "service": "How the headend itself is.",
 }
@@ -54,6 +56,7 @@ def _query(name: str, schema: Schema, description: str) -> Parameter:
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _TEXT: Schema = {"type": "string"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
 
 ASSET = _path("asset", "The asset's UUID, or its unique name.")
 SITE = _path("site", "The site's UUID, or its unique name.")
@@ -86,6 +89,21 @@ STATE = _query(
     "state",
     {"type": "string", "enum": list(get_args(StateName))},
     "Only dispatches in this state.",
+)
+KIND = _query(
+    "kind",
+    {"type": "array", "items": {"type": "string", "enum": list(KINDS)}},
+    "Only events of these kinds; given several times, or a list with commas.",
+)
+LISTENED = (
+    _query("site_id", _TEXTS, "Only what is of these sites, by UUID or name."),
+    _query("asset_id", _TEXTS, "Only what is of these assets, by UUID or name."),
+)
+LAST_EVENT_ID = Parameter(
+    name="Last-Event-ID",
+    place="header",
+    schema={"type": "string"},
+    description="The id of the last event that the reader had: it goes on after that one.",
 )
 KEY = Parameter(
     name="Idempotency-Key",
@@ -266,6 +284,22 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="How an agent was, newest first",
         parameters=(AGENT_OR_ASSET, *RANGE, *PAGE),
         answers=_ok("A page of heartbeats.", ListOf(HeartbeatJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/events",
+        id="tellEvents",
+        tag="events",
+        summary="What changes, as it happens",
+        description="Server-sent events: `hello`, `telemetry`, `agent`, `dispatch` and `alive`.",
+        parameters=(KIND, *LISTENED, LAST_EVENT_ID),
+        answers={
+            200: Answer(
+                description="An event stream that lasts as long as its reader.",
+                content={"text/event-stream": Text()},
+            )
+        },
         problems=(422,),
     ),
     Operation(

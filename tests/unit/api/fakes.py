@@ -32,6 +32,7 @@ from derhead.dispatch import (
 from derhead.dispatch.preflight import preflight
 from derhead.dispatch.verdict import judge
 from derhead.errors import JournalError
+from derhead.events import LoggedEvent, LogSpan
 from derhead.history import BadCursor, Page
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -155,6 +156,8 @@ class FakeHistory:
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     dispatches: dict[str, Dispatch] = field(default_factory=lambda: {DISPATCH: DISPATCHED})
     error: Exception | None = None
+    events: list[LoggedEvent] = field(default_factory=list)
+    happened: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 
     def _ask(self, query: str, **arguments: object) -> None:
         self.asked.append((query, arguments))
@@ -231,6 +234,23 @@ class FakeHistory:
         span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
         self._ask("heartbeats", agent_id=agent_id, **span)
         return Page((HEARTBEAT,), None)
+
+    async def event_span(self) -> LogSpan:
+        self._ask("event_span")
+        return LogSpan(self.events[0].id - 1, self.events[-1].id) if self.events else LogSpan(9, 9)
+
+    async def events_after(self, after: int, *, limit: int) -> Sequence[LoggedEvent] | None:
+        self._ask("events_after", after=after, limit=limit)
+        return [event for event in self.events if event.id > after][:limit]
+
+    async def wait_event(self, after: int) -> None:
+        while not self.events or self.events[-1].id <= after:
+            await self.happened.park()
+
+    def happen(self, *events: LoggedEvent) -> None:
+        """Logs them."""
+        self.events.extend(events)
+        self.happened.unpark_all()
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from derhead.api import create_app
+from derhead.api.listening import PARAMETERS as LISTENING_PARAMETERS
 from derhead.api.openapi import OPERATIONS, build, docs_page, problems_page
 from derhead.api.params import _PARAMETERS as QUERY_PARAMETERS
 from derhead.api.problems import Problem
@@ -47,7 +48,7 @@ def test_every_parameter_of_a_query_is_one_that_is_read() -> None:
         for each in operation.parameters
         if each.place == "query"
     }
-    assert named <= set(QUERY_PARAMETERS)
+    assert named <= {*QUERY_PARAMETERS, *LISTENING_PARAMETERS}
 
 
 def test_operations_have_names_of_their_own() -> None:

@@ -1,0 +1,70 @@
+"""The readers that asked the same, and the frames that are made for them, once each."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import trio
+
+from derhead.events.board import Board
+from derhead.events.filters import Filter
+from derhead.events.frames import telemetry_frame
+from derproto.base.fleet import Asset
+
+ITEMS_A_TURN = 200
+"""Assets that are written before other tasks get their turn."""
+
+
+class _Frame:
+    """A frame that is being made, or is made."""
+
+    def __init__(self) -> None:
+        self.data: bytes | None = None
+        self.settled = trio.Event()
+
+
+class Audience:
+    """Readers with one filter. Keeps the frames of one look: one for the readers that keep up,
+    one for each distance at which others are behind."""
+
+    def __init__(self, wanted: Filter, assets: Sequence[Asset]) -> None:
+        self.wanted = wanted
+        self.readers = 0
+        self._assets = assets
+        self._frames: dict[int, _Frame] = {}
+        self._look = 0
+
+    async def frame(
+        self, board: Board, after: int, write: Callable[[Iterable[Asset]], Iterable[str]]
+    ) -> tuple[bytes, bool]:
+        """What changed after that look, and whether it was made just now.
+
+        Empty where nothing of interest did; of look 0, it tells of all assets.
+        """
+        if self._look != board.look:
+            self._frames.clear()
+            self._look = board.look
+        while (frame := self._frames.get(after)) is not None:
+            await frame.settled.wait()
+            if frame.data is not None:
+                return frame.data, False
+        frame = self._frames[after] = _Frame()
+        try:
+            frame.data = await self._make(board, after, write)
+        finally:
+            frame.settled.set()
+            if frame.data is None and self._frames.get(after) is frame:
+                del self._frames[after]
+        return frame.data, True
+
+    async def _make(
+        self, board: Board, after: int, write: Callable[[Iterable[Asset]], Iterable[str]]
+    ) -> bytes:
+        changed = [asset for asset in self._assets if board.changed_since(asset.id, after)]
+        if not changed and after:
+            return b""
+        items: list[str] = []
+        remaining = iter(changed)
+        while turn := list(islice(remaining, ITEMS_A_TURN)):
+            items.extend(write(turn))
+            await trio.lowlevel.checkpoint()
+        return telemetry_frame(items)

@@ -1,0 +1,53 @@
+"""The newest events of the log, in memory, for the readers that keep up: pure."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from derhead.events.records import LoggedEvent
+
+EVENTS_IN_MEMORY = 1_000
+"""Events, about 2 MB. When full, the oldest goes; a reader further behind reads the journal."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """An event, and its bytes once a reader wanted them."""
+
+    event: LoggedEvent
+    rendered: bytes | None = None
+
+    def text(self, render: Callable[[LoggedEvent], bytes]) -> bytes:
+        if self.rendered is None:
+            self.rendered = render(self.event)
+        return self.rendered
+
+
+class Ring:
+    """Events in the order of their ids, without a hole from ``after`` to ``newest``."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        """All events with greater ids, up to ``newest``, are here."""
+        self.newest = after
+        self._entries: deque[Entry] = deque()
+
+    def extend(self, events: Sequence[LoggedEvent]) -> None:
+        """Takes the events that follow ``newest``."""
+        for event in events:
+            self._entries.append(Entry(event))
+            self.newest = event.id
+            if len(self._entries) > EVENTS_IN_MEMORY:
+                self.after = self._entries.popleft().event.id
+
+    def since(self, event_id: int) -> Sequence[Entry] | None:
+        """Those with greater ids; None if some of them are no longer here."""
+        if event_id < self.after:
+            return None
+        found: list[Entry] = []
+        for entry in reversed(self._entries):
+            if entry.event.id <= event_id:
+                break
+            found.append(entry)
+        found.reverse()
+        return found

@@ -1,0 +1,169 @@
+"""The stream of events over the real server: what it begins with, what follows, how it ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from derhead.api import create_app
+from derhead.errors import JournalError
+from derhead.events import AgentEvent, DispatchEvent, hub
+from derproto.triogrpc.testing import MemoryStream
+from tests.stream.events.reading import Reader
+from tests.stream.http.support import Serving, receive_all, serving_in_memory
+from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR, FakeView
+
+OTHER = replace(DISPATCHED, id="other", asset_id=SOLAR)
+ENDED = AgentEvent(12, NOW, "disconnected", SESSION)
+
+
+@dataclass
+class World:
+    """A headend that tells events, and readers of it."""
+
+    view: FakeView
+    running: Serving[MemoryStream]
+
+    async def reader(self, query: str = "", last_id: int | None = None) -> Reader:
+        reader = Reader(await self.running.connect())
+        assert await reader.ask(query, last_id) == 200
+        return reader
+
+
+@asynccontextmanager
+async def world(view: FakeView | None = None) -> AsyncIterator[World]:
+    view = view or FakeView()
+    app = create_app(view)
+    async with serving_in_memory(app=app) as running, trio.open_nursery() as nursery:
+        await nursery.start(
+            lambda task_status: app.events.run(stopping=running.stopping, task_status=task_status)
+        )
+        yield World(view, running)
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader()
+        assert b"content-type: text/event-stream" in reader.head.lower()
+        hello = await reader.next()
+        assert (hello.kind, hello.id) == ("hello", 9)
+        assert hello.data == {
+            "now": "2026-01-31T12:00:00Z",
+            "resumed": False,
+            "telemetry_period_s": 4.0,
+            "stale_after_s": 10.0,
+        }
+        first = await reader.next()
+        assert (first.kind, first.id) == ("telemetry", None)
+        assert [item["asset_id"] for item in first.data["items"]] == [SOLAR, BATTERY, SILENT]
+        assert first.data["items"][1]["p_mw"] == -0.25
+
+
+async def test_then_only_what_changed(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader("?kind=telemetry")
+        await reader.next("telemetry")
+        began_s = trio.current_time()
+        await trio.sleep(3)
+        for n in range(5):
+            here.view.latest.offer(replace(SAMPLE, seq=2 + n, p_mw=float(n)))
+        told = await reader.next("telemetry")
+        assert [(item["asset_id"], item["p_mw"]) for item in told.data["items"]] == [(BATTERY, 4.0)]
+        assert trio.current_time() - began_s <= 4
+
+
+async def test_events_of_the_log_come_at_once_with_their_ids(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader("?kind=agent,dispatch")
+        await reader.next("hello")
+        await trio.sleep(2)
+        began_s = trio.current_time()
+        here.view.history.happen(DispatchEvent(11, NOW, DISPATCHED), ENDED)
+        dispatch, agent = await reader.next(), await reader.next()
+        assert trio.current_time() - began_s < 0.1
+        assert (dispatch.kind, dispatch.id, dispatch.data["at"]) == (
+            "dispatch",
+            11,
+            "2026-01-31T12:00:00Z",
+        )
+        assert dispatch.data["dispatch"]["state"] == "started"
+        assert (agent.kind, agent.id) == ("agent", 12)
+        assert agent.data["agent_id"] == "agent-1"
+        assert (agent.data["change"], agent.data["reason"]) == ("disconnected", "silent")
+        assert agent.data["session"]["samples"] == 30
+
+
+async def test_who_comes_back_is_told_what_it_missed(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        events = [DispatchEvent(n, NOW, replace(DISPATCHED, id=str(n))) for n in range(10, 500)]
+        here.view.history.happen(*events)
+        reader = await here.reader("?kind=dispatch", last_id=20)
+        assert (await reader.next("hello")).data["resumed"] is True
+        told = [await reader.next("dispatch") for _ in range(479)]
+        assert [each.id for each in told] == list(range(21, 500))
+        here.view.history.happen(DispatchEvent(500, NOW, DISPATCHED))
+        assert (await reader.next("dispatch")).id == 500
+
+
+@pytest.mark.parametrize("last_id", [3, 99], ids=["too old", "unknown"])
+async def test_who_may_have_missed_something_is_told_so(
+    last_id: int, autojump_clock: MockClock
+) -> None:
+    async with world() as here:
+        here.view.history.happen(*(DispatchEvent(n, NOW, DISPATCHED) for n in range(10, 20)))
+        reader = await here.reader("?kind=dispatch", last_id=last_id)
+        hello = await reader.next("hello")
+        assert (hello.data["resumed"], hello.id) == (False, 19)
+        here.view.history.happen(DispatchEvent(20, NOW, DISPATCHED))
+        assert (await reader.next("dispatch")).id == 20
+
+
+async def test_it_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader(f"?kind=dispatch&asset_id={BATTERY}")
+        await reader.next("hello")
+        here.view.history.happen(DispatchEvent(11, NOW, OTHER))
+        began_s = trio.current_time()
+        alive = await reader.next()
+        assert (alive.kind, alive.id) == ("alive", 11)
+        assert trio.current_time() - began_s == 10
+        assert (await reader.next()).kind == "alive"
+
+
+async def test_readers_beyond_the_bound_are_refused(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MAX_READERS", 2)
+    async with world() as here:
+        first, _second = [await here.reader() for _ in range(2)]
+        third = Reader(await here.running.connect())
+        assert await third.ask() == 503
+        assert b"retry-after" in third.head.lower()
+        await first.stream.aclose()
+        await trio.sleep(1)
+        await here.reader()
+
+
+async def test_when_the_headend_stops_the_stream_ends_in_order(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader()
+        await reader.next("telemetry")
+        began_s = trio.current_time()
+        here.running.stopping.set()
+        assert await reader.next_if_any() is None
+        assert reader.ended
+        await receive_all(reader.stream)
+        assert trio.current_time() - began_s < 1
+
+
+async def test_when_the_journal_cannot_be_read_the_stream_is_refused(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as here:
+        here.view.history.error = JournalError("the disk is gone")
+        reader = Reader(await here.running.connect())
+        assert await reader.ask() == 503
