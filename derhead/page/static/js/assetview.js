@@ -91,7 +91,7 @@ export class AssetView {
       this.facts.element,
       this.chart.element,
       section("Open dispatches", "open", this.open.element),
-      section("Dispatches before", "before", this.history.element, this.none),
+      section("Dispatches so far", "before", this.history.element, this.none),
       this.log.element,
     );
     this.#load();

@@ -12,7 +12,7 @@ import { clock, day, hourMinute, percent, power, signed } from "./format.js";
 
 const LEFT = 52;
 const RIGHT = 14;
-const POWER_TOP = 12;
+const POWER_TOP = 22;
 const POWER_HEIGHT = 220;
 const CHARGE_GAP = 30;
 const CHARGE_HEIGHT = 84;
@@ -134,7 +134,7 @@ export class Chart {
     const digits = decimalsOf(marks);
     this.grid.replaceChildren(
       ...marks.flatMap((value) => this.#gridLine(y(value), signed(value, digits), value === 0)),
-      svg("text", { class: "unit", x: LEFT - 8, y: POWER_TOP - 2, "text-anchor": "end" }, "MW"),
+      svg("text", { class: "unit", x: LEFT, y: POWER_TOP - 9 }, "MW"),
     );
     const lines = segments(this.points, (p) => p.p, this.gap);
     setAttribute(this.line, "d", linePath(lines, this.x, y));

@@ -108,7 +108,8 @@ class Card {
     const shown = group ?? { ...lead, mw: newest.reduce((sum, part) => sum + part.mw, 0) };
     const missing = group?.shortfall_mw ? ` ${power(group.shortfall_mw)} is missing.` : "";
     const running = newest.filter((part) => part.state === "started").length;
-    const summary = open ? `${running} of ${count(newest.length, "asset")} running.` : "";
+    const ahead = lead.state === "received" ? situation(lead, this.store.nowMs()) : "";
+    const summary = open ? ahead || `${running} of ${count(newest.length, "asset")} running.` : "";
     this.#showRest(shown, (summary || capital(group?.summary ?? "")) + missing, null);
     const share = progress({ ...lead, end_at: shown.end_at }, this.store.nowMs());
     this.bar.hidden = share === null;

@@ -7,7 +7,8 @@
 (function () {
   const KEY = "derhead.theme";
   const NEXT = { auto: "light", light: "dark", dark: "auto" };
-  const WORDS = { auto: "Auto", light: "Light", dark: "Dark" };
+  const WORDS = { auto: "as the system says", light: "light", dark: "dark" };
+  const SIGNS = { auto: "\u25d0", light: "\u25cb", dark: "\u25cf" };
 
   function chosen() {
     try {
@@ -36,9 +37,9 @@
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     const label = () => {
-      button.textContent = WORDS[theme];
+      button.textContent = SIGNS[theme];
       button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
-      button.title = "Light, dark, or as the system says";
+      button.title = `Colours: ${WORDS[theme]}`;
     };
     label();
     button.addEventListener("click", () => {
