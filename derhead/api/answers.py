@@ -8,9 +8,15 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from derhead.dispatch import MAX_DURATION_S
+
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, UTC."""
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+Span = Annotated[float, Meta(gt=0, le=MAX_DURATION_S)]
+"""Seconds."""
+Priority = Annotated[int, Meta(ge=0, le=255)]
 
 Kind = Literal["solar", "battery", "ev_charger", "load", "generator"]
 OperatingStatus = Literal["off", "standby", "starting", "running", "curtailed", "fault", "unknown"]
@@ -405,26 +411,24 @@ class OrderJson(TypedDict):
     ]
     duration_s: NotRequired[
         Annotated[
-            float | None,
-            Meta(description="Its length, above 0, up to seven days; left out: until replaced."),
+            Span | None,
+            Meta(description="Its length, up to seven days; left out: until replaced."),
         ]
     ]
     expires_in_s: NotRequired[
         Annotated[
-            float | None,
+            Span | None,
             Meta(
-                description="How long it may wait for its agent, above 0, from the later of now"
+                description="How long it may wait for its agent, from the later of now"
                 " and `start_at`; left out: 900."
             ),
         ]
     ]
-    priority: NotRequired[
-        Annotated[int | None, Meta(description="0 (wins) to 255; left out: 128.")]
-    ]
+    priority: NotRequired[Annotated[Priority | None, Meta(description="0 wins; left out: 128.")]]
     ramp_mw_per_s: NotRequired[
         Annotated[
-            float | None,
-            Meta(description="Greatest rate of change, above 0; left out: as fast as it can."),
+            Annotated[float, Meta(gt=0)] | None,
+            Meta(description="Greatest rate of change; left out: as fast as it can."),
         ]
     ]
     dry_run: NotRequired[

@@ -6,7 +6,7 @@ from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from derhead.api.dispatch import dispatch_routes
+from derhead.api.dispatch import DispatchId, dispatch_routes
 from derhead.api.documents import document_routes
 from derhead.api.events import event_routes, make_hub
 from derhead.api.fleet import fleet_routes
@@ -43,6 +43,7 @@ def create_app(view: HeadendView) -> RestApp:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
+    app.url_map.converters["dispatch"] = DispatchId
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, health_routes):
         app.register_blueprint(routes(view))
     latest = LatestTexts(view)

@@ -97,6 +97,7 @@ class Connection:
         self._ending: set[trio.CancelScope] = set()
         self._send_lock = trio.Lock()
         self._idle = True
+        self._answered = trio.Event()
         self._reads = True
 
     async def run(self) -> None:
@@ -144,6 +145,9 @@ class Connection:
             rest = await self._answer_fast(protocol, data)
             if rest or not data:
                 await protocol.handle(RawData(rest))
+        if self._reads and not data:
+            # Who has said all may still listen: `nc -N` does. One that is gone resets us.
+            await self._answered.wait()
         await protocol.handle(Closed())
 
     async def _answer_fast(self, wrapper: ProtocolWrapper, data: bytes) -> bytes:
@@ -198,6 +202,10 @@ class Connection:
 
     def _set_idle(self, idle: bool) -> None:
         self._idle = idle
+        if idle:
+            self._answered.set()
+        elif self._answered.is_set():
+            self._answered = trio.Event()
         wait_s = self._limits.idle_s if idle else self._limits.response_s
         self._scope.deadline = trio.current_time() + wait_s
         if idle and self._context.terminated.is_set():

@@ -1,6 +1,7 @@
 """``/dispatch``: the one thing that callers can ask for, and what became of it."""
 
 from quart import Blueprint, Response
+from werkzeug.routing import BaseConverter
 
 from derhead.api.dispatch_shapes import dispatch_shape, group_shape
 from derhead.api.lookups import find_asset, find_site, read_query
@@ -13,6 +14,12 @@ from derhead.errors import JournalError
 
 WITHDRAWN = "withdrawn by its caller"
 """Why a dispatch ends that was deleted."""
+
+
+class DispatchId(BaseConverter):
+    """The last part of a dispatch's path; ``history`` is a path of its own, for all methods."""
+
+    regex = "(?!history$)[^/]+"
 
 
 def dispatch_routes(view: HeadendView) -> Blueprint:
@@ -41,7 +48,7 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
         )
         return await reply_items(map(dispatch_shape, page.items), page.next_cursor)
 
-    @routes.get("/dispatch/<dispatch_id>")
+    @routes.get("/dispatch/<dispatch:dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:
         read_query(())
         dispatch = await view.history.dispatch(dispatch_id.lower())
@@ -56,7 +63,7 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
             return reply(group_shape(*found))
         raise _unknown(dispatch_id)
 
-    @routes.delete("/dispatch/<dispatch_id>")
+    @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
         read_query(())
         failing = view.failing()

@@ -9,6 +9,7 @@ from typing import Any
 
 import h11
 from hypercorn.config import Config
+from hypercorn.events import RawData
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h11 import H11Protocol
 
@@ -29,11 +30,28 @@ class ServerConfig(Config):
 
 
 class Http1(H11Protocol):
-    """HTTP/1.1 whose own refusals are problems (RFC 9457)."""
+    """HTTP/1.1 whose own refusals are problems (RFC 9457), and that knows no WebSockets.
+
+    There are none here. A request for one is answered as if it had not asked for more than
+    HTTP, as RFC 9110 (7.8) allows: with a 404.
+    """
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        fields = [field for field in request.headers if field[0] != b"upgrade"]
+        await super()._create_stream(
+            h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=fields,
+                http_version=request.http_version,
+            )
+        )
 
     async def _send_error_response(self, status_code: int) -> None:
         # Called where h11's error is being handled, without it.
         error = sys.exc_info()[1]
+        # h11 would have a transfer coding that nobody knows be the server's fault.
+        status_code = 400 if status_code >= 500 else status_code
         kind = kind_of(status_code)
         body = json.dumps(
             {
@@ -51,9 +69,18 @@ class Http1(H11Protocol):
             (b"connection", b"close"),
             *self.config.response_headers("h11"),
         ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
+        answer: list[Any] = [
+            h11.Response(status_code=status_code, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ]
+        try:
+            # All at once: between two pieces the app may try to answer, too.
+            data = b"".join(self.connection.send(event) or b"" for event in answer)
+        except h11.LocalProtocolError:
+            # An answer has begun already; the connection ends with it.
+            return
+        await self.send(RawData(data=data))
 
 
 class Protocols(ProtocolWrapper):

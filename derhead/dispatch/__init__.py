@@ -16,6 +16,7 @@ from derhead.dispatch.judging import Judge
 from derhead.dispatch.keys import InFlight, KeyKeeper
 from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
 from derhead.dispatch.order import (
+    MAX_DURATION_S,
     BadOrder,
     Order,
     SiteOrder,
@@ -30,6 +31,7 @@ from derhead.dispatch.wire import read_report, write_cancel, write_setpoint
 
 __all__ = [
     "ENDED",
+    "MAX_DURATION_S",
     "AgentReport",
     "Allocation",
     "BadOrder",

@@ -37,6 +37,20 @@ consumption; times are UTC, RFC 3339; unknown is null. Lists come in pages: foll
 """
 
 
+_ORDER_RULES: Schema = {
+    "additionalProperties": False,
+    # For an asset or for a site; null counts as left out.
+    "oneOf": [
+        {
+            "required": [named],
+            "properties": {named: {"type": "string"}, other: {"type": "null"}},
+        }
+        for named, other in (("asset_id", "site_id"), ("site_id", "asset_id"))
+    ],
+}
+"""What the types cannot say."""
+
+
 @cache
 def document(version: str) -> str:
     """The whole document as JSON text. ``version`` is the software's."""
@@ -46,6 +60,7 @@ def document(version: str) -> str:
 def build(version: str) -> Schema:
     """The document as an object."""
     schemas = _schemas()
+    schemas["Order"] |= _ORDER_RULES
     schemas |= {
         f"{_name(item)}List": _list_schema(item)
         for item in sorted(_listed(), key=lambda item: item.__name__)

@@ -160,3 +160,13 @@ async def test_connections_beyond_the_bound_are_refused_until_one_ends(
         await wait_all_tasks_blocked()
         assert (await ask(await running.connect(), HEALTH)).startswith(b"HTTP/1.1 200 ")
         assert running.server.statistics().accepted == 3
+
+
+async def test_who_has_said_all_may_still_listen(autojump_clock: MockClock) -> None:
+    async with serving_in_memory() as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        await stream.send_eof()
+        answer = await receive_all(stream)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\nthought")

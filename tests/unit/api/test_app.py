@@ -1,5 +1,6 @@
 """What there is to see, and that all of it is documented."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ def test_every_route_is_documented() -> None:
     docs = DOCS.read_text()
     for rule in create_app(FakeView()).url_map.iter_rules():
         (method,) = (rule.methods or set()) - {"HEAD"}
-        path = rule.rule.replace("<", "{").replace(">", "}")
+        path = re.sub(r"<(dispatch:)?([\w:]+)>", r"{\2}", rule.rule)
         assert f"`{method} {path}`" in docs
 
 

@@ -62,6 +62,7 @@ async def test_a_query_that_cannot_be_used_is_422(path: str, pointers: list[str]
         ("PUT", "/dispatch/x", "DELETE, GET, HEAD"),
         ("OPTIONS", "/telemetry", "GET, HEAD"),
         ("PUT", "/dispatch", "POST"),
+        ("DELETE", "/dispatch/history", "GET, HEAD"),
         ("BREW", "/healthz", "GET, HEAD"),
     ],
 )
