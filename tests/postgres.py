@@ -36,6 +36,14 @@ HBA = (
     f"local all +{NEEDS_PASSWORD} scram-sha-256\nlocal all all trust\nlocal replication all trust\n"
 )
 
+GUARD = """
+read -r _
+grep -q "$2" "/proc/$1/cmdline" || exit 0
+kill -9 $(cat "/proc/$1/task/$1/children") "$1"
+rm -rf "$2"
+"""
+"""Waits until its input is closed, as it is when whoever holds it dies; then kills the server."""
+
 
 def find_binaries() -> Path | None:
     """The folder of ``initdb`` and ``postgres``; None if this machine has none."""
@@ -72,6 +80,7 @@ class PostgresServer:
     uid: int | None
     fsync: bool
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _watcher: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def data(self) -> Path:
@@ -108,19 +117,25 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Kills every process of it with SIGKILL, at once."""
-        if self._process is None:
-            return
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        try:
-            pids = [int(pid) for pid in children.read_text().split()]
-        except OSError:
-            pids = []
+        pids = self._pids()
         self._end(signal.SIGKILL)
-        for pid in pids:
+        for pid in pids[1:]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No process of it runs for the block: connections stay, and nothing answers."""
+        pids = self._pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def restart(self) -> None:
         self.stop()
@@ -153,6 +168,7 @@ class PostgresServer:
                 cwd="/",
                 start_new_session=True,
             )
+        self._guard(self._process.pid)
         # The status file says "ready" once recovery is over; until then it refuses.
         while self._process.poll() is None:
             if self._status() == (self._process.pid, "ready"):
@@ -166,6 +182,21 @@ class PostgresServer:
         # What a kill left of it may still hold the shared memory for a moment.
         time.sleep(0.1)
 
+    def _guard(self, pid: int) -> None:
+        """Has the server killed when this process is gone, however it went."""
+        self._unguard()
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(pid), self.folder],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def _unguard(self) -> None:
+        if self._watcher is not None:
+            self._watcher.kill()
+            self._watcher.communicate()
+            self._watcher = None
+
     def _status(self) -> tuple[int, str]:
         try:
             lines = (self.data / "postmaster.pid").read_text().split("\n")
@@ -173,9 +204,18 @@ class PostgresServer:
         except (OSError, ValueError, IndexError):
             return 0, ""
 
+    def _pids(self) -> list[int]:
+        """All its processes, the first one first."""
+        if not self.running or self._process is None:
+            return []
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, children)]
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
+        self._unguard()
         self._process.send_signal(how)
         try:
             self._process.wait(timeout=START_S)

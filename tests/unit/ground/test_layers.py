@@ -44,10 +44,12 @@ DECISIONS = {
     "derhead.dispatch.transitions",
     "derhead.dispatch.verdict",
     "derhead.dispatch.wire",
+    "derhead.dsn",
     "derhead.errors",
     "derhead.history.buckets",
     "derhead.history.listings",
     "derhead.history.page",
+    "derhead.history.postgres.causes",
     "derhead.history.rows",
     "derhead.history.waiting",
     "derhead.sessions.acks",
@@ -86,6 +88,7 @@ ACTING = {
     "threading",
     "time",
     "trio",
+    "trio_asyncio",
 }
 """What a pure module must not import: I/O, clocks, stores, threads, entropy."""
 
@@ -192,13 +195,19 @@ def test_randomness_is_injected() -> None:
     assert faults({name: bare_random(tree) for name, tree in modules().items()}) == []
 
 
-def test_nothing_imports_asyncio() -> None:
-    assert [
-        f"{name}:{line}: {module}"
+POSTGRES = "derhead.history.postgres"
+"""The one folder that knows PostgreSQL's driver and the asyncio loop that it needs."""
+
+
+def test_asyncio_stays_in_its_folder() -> None:
+    using = {
+        name
         for name, tree in modules().items()
-        for module, _imported, line in imports(tree)
-        if module.split(".")[0] in ("asyncio", "trio_asyncio", "anyio")
-    ] == []
+        for module, _imported, _line in imports(tree)
+        if module.split(".")[0] in ("asyncio", "asyncpg", "trio_asyncio", "anyio")
+    }
+    assert {name for name in using if not name.startswith(f"{POSTGRES}.")} == set()
+    assert using
 
 
 def test_every_shield_has_a_deadline() -> None:

@@ -1,0 +1,115 @@
+"""asyncpg, as far as the project uses it: connections, and what their errors mean.
+
+Everything here runs on the asyncio loop that ``port.py`` confines: nothing outside this folder
+awaits any of it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol, TypeVar, cast
+
+import asyncpg
+import trio
+
+from derhead.dsn import Dsn
+from derhead.history.postgres.causes import Cause, Trouble, cause_of
+
+CONNECT_S = 10.0
+"""For a connection to be made, name look-up and TLS included."""
+
+CLOSE_S = 2.0
+"""For a connection to be closed in order; then it is cut."""
+
+SETTINGS = {
+    "application_name": "derhead",
+    # Short statements only; compiling one costs more than running it.
+    "jit": "off",
+    "timezone": "UTC",
+    # What a killed headend left open must not hold locks, nor hold up vacuum.
+    "idle_in_transaction_session_timeout": "60000",
+    "client_min_messages": "warning",
+}
+"""Of every session."""
+
+Row = tuple[Any, ...]
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Connection(Protocol):
+    """What the project uses of ``asyncpg.Connection``. Call it from the asyncio loop only."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
+    async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
+    async def fetch(
+        self, query: str, *args: object, timeout: float | None = None
+    ) -> Sequence[Sequence[Any]]: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Row], columns: Sequence[str]
+    ) -> str: ...
+    def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
+    def terminate(self) -> None: ...
+    async def close(self, *, timeout: float | None = None) -> None: ...
+
+
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    trio.TooSlowError,
+)
+"""What comes out of the driver when PostgreSQL, or the way to it, is not well."""
+
+
+@asynccontextmanager
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """Commits at the end, rolls back on any error.
+
+    Cancellation: does neither, and does not ask a server that may stand still; the connection
+    is then to be given up, as its lane does. (The driver's own would wait for the server.)
+    """
+    await connection.execute("BEGIN")
+    try:
+        yield
+    except Exception:
+        with suppress(*DRIVER_ERRORS):
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+
+
+async def connect(dsn: Dsn, password: str | None) -> Connection:
+    """A new connection. ``password`` counts only where the DSN has none."""
+    given = dsn.arguments()
+    if given["password"] is None:
+        given["password"] = password
+    connection = await asyncpg.connect(
+        **given, timeout=CONNECT_S, server_settings=SETTINGS, command_timeout=None
+    )
+    return cast(Connection, connection)
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What one of ``DRIVER_ERRORS`` means."""
+    match error:
+        case asyncpg.PostgresError():
+            return Trouble(cause_of(getattr(error, "sqlstate", None)), _said(error))
+        case asyncpg.TargetServerAttributeNotMatched():
+            return Trouble(Cause.READ_ONLY, "no server that takes writes was found")
+        case asyncpg.DataError():
+            return Trouble(Cause.VALUE, _said(error))
+        case TimeoutError() | trio.TooSlowError():
+            return Trouble(Cause.UNREACHABLE, "no answer in time")
+        case OSError():
+            return Trouble(Cause.UNREACHABLE, error.strerror or _said(error))
+        case _:
+            return Trouble(Cause.UNREACHABLE, _said(error))
+
+
+def _said(error: Exception) -> str:
+    text = str(error).strip()
+    # The first line; some errors go on with advice to users of the driver.
+    return text.splitlines()[0] if text else type(error).__name__

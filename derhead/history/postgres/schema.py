@@ -1,0 +1,134 @@
+"""The tables in PostgreSQL: made, brought up to date, and known again.
+
+Runs on the asyncio loop, at each new connection.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+from uuid import uuid4
+
+from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble
+from derhead.history.postgres.driver import Connection, transaction
+
+MIGRATION_LOCK = 0x44455248
+"""The advisory lock under which tables are changed: two headends that start at once do it
+one after the other."""
+
+APPLICATION = "derhead"
+
+TABLES = (
+    "assets",
+    "boots",
+    "telemetry",
+    "dispatches",
+    "dispatch_states",
+    "dispatch_groups",
+    "idempotency_keys",
+    "sessions",
+    "heartbeats",
+    "gaps",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A database with tables of this version."""
+
+    identity: str
+    """Made with the tables: tells this database from any other, and from one made anew."""
+    fed: dict[str, int]
+    """By journal, the number of the newest batch that is committed."""
+
+
+def migrations() -> dict[int, str]:
+    """The numbered files, by number: SQL that leads from one version to the next."""
+    folder = resources.files("derhead.history.postgres") / "migrations"
+    scripts = {
+        int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    }
+    return dict(sorted(scripts.items()))
+
+
+async def prepare_schema(connection: Connection) -> Prepared:
+    """Makes the tables or brings them up to date, in one transaction; needs no rights to make
+    tables where that is done already.
+
+    Raises: StoreUnreachable if they are newer than this software, or another program's;
+    errors of the driver.
+    """
+    scripts = migrations()
+    async with transaction(connection):
+        await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        version = await _version(connection)
+        _refuse_newer(version, max(scripts))
+        for number, script in scripts.items():
+            if number > version:
+                await connection.execute(script)
+        if version == 0:
+            for key, value in (("application", APPLICATION), ("identity", str(uuid4()))):
+                await _put(connection, key, value)
+        if version < max(scripts):
+            await _put(connection, "schema_version", str(max(scripts)))
+        found = await connection.fetch(
+            "SELECT key, value FROM facts WHERE key = 'identity' OR key LIKE 'fed:%'"
+        )
+    facts: dict[str, str] = {key: value for key, value in found}  # noqa: C416
+    identity = facts.pop("identity")
+    return Prepared(
+        identity, {key.removeprefix("fed:"): int(value) for key, value in facts.items()}
+    )
+
+
+async def check_schema(connection: Connection) -> None:
+    """Raises: StoreUnreachable if the tables are not there, or not of this version."""
+    version = await _version(connection)
+    newest = max(migrations())
+    _refuse_newer(version, newest)
+    if version < newest:
+        raise StoreUnreachable(Trouble(Cause.STARTING, "its tables are not yet brought up to date"))
+
+
+async def _version(connection: Connection) -> int:
+    if await connection.fetchval("SELECT to_regclass('facts') IS NULL"):
+        others = await connection.fetch(
+            "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
+            TABLES,
+        )
+        if others:
+            raise _not_ours(", ".join(name for (name,) in others))
+        return 0
+    columns = await connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('facts') AND attnum > 0"
+        " AND NOT attisdropped ORDER BY attnum"
+    )
+    if [name for (name,) in columns] != ["key", "value"]:
+        raise _not_ours("facts")
+    found = await connection.fetch(
+        "SELECT key, value FROM facts WHERE key IN ('application', 'schema_version')"
+    )
+    facts: dict[str, str] = {key: value for key, value in found}  # noqa: C416
+    if facts.get("application") != APPLICATION:
+        raise _not_ours("facts")
+    return int(facts["schema_version"])
+
+
+def _refuse_newer(version: int, newest: int) -> None:
+    if version > newest:
+        said = f"its tables have version {version}, this software knows up to {newest}"
+        raise StoreUnreachable(Trouble(Cause.SCHEMA, said))
+
+
+def _not_ours(tables: str) -> StoreUnreachable:
+    said = f"the database has tables of another program: {tables}"
+    return StoreUnreachable(Trouble(Cause.SCHEMA, said))
+
+
+async def _put(connection: Connection, key: str, value: str) -> None:
+    await connection.execute(
+        "INSERT INTO facts (key, value) VALUES ($1, $2)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        key,
+        value,
+    )

@@ -1,0 +1,57 @@
+"""An open port to a test's database."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from derhead.dsn import read_dsn
+from derhead.history.postgres import Postgres, StoreUnreachable
+from derhead.history.postgres.loader import Loader
+from derproto.base.runtime import real_runtime
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_port(dsn: str, *, password_file: Path | None = None) -> AsyncIterator[Postgres]:
+    port = Postgres(read_dsn(dsn), real_runtime(), random.Random(1), password_file=password_file)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(port.run)
+        yield port
+        nursery.cancel_scope.cancel()
+
+
+async def connect_feed(port: Postgres) -> str:
+    """Has the feed's connection made, and so the tables; the database's identity."""
+
+    async def identity(loader: Loader) -> str:
+        return loader.prepared.identity
+
+    return await port.load(identity, within_s=20)
+
+
+SOON_S = 30
+"""For what must happen, on a busy machine."""
+
+
+async def at_last(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What ``attempt`` answers, once PostgreSQL lets it."""
+    with trio.fail_after(SOON_S):
+        while True:
+            try:
+                return await attempt()
+            except StoreUnreachable:
+                await trio.sleep(0.02)
+
+
+async def until(check: Callable[[], Awaitable[object]]) -> None:
+    """Returns once ``check`` answers with anything true."""
+    with trio.fail_after(SOON_S):
+        while True:
+            if await check():
+                return
+            await trio.sleep(0.02)
