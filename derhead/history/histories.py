@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from derhead.dispatch import Dispatch, FoundGroup, State
+from derhead.gaps import GapRecord
 from derhead.history import buckets, listings
 from derhead.history.listings import Listing
 from derhead.history.page import Page
@@ -96,6 +97,18 @@ class Histories(ABC):
     ) -> Page[HeartbeatRecord]:
         """Heartbeats of an agent by when they were received."""
         return await self._page(listings.heartbeats(agent_id, from_us, to_us, limit, cursor))
+
+    async def gaps(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[GapRecord]:
+        """Gaps of an asset by when they began: those that reach into the range."""
+        return await self._page(listings.gaps(asset_id, from_us, to_us, limit, cursor))
 
     @abstractmethod
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:

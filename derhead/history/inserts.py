@@ -63,5 +63,11 @@ SESSIONS = Insert(
     " samples = max(excluded.samples, sessions.samples)",
 )
 HEARTBEATS = Insert("heartbeats", rows.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
+# Of two records of one gap the newer stays, in whatever order they are stored.
+GAPS = Insert(
+    "gaps",
+    rows.GAPS,
+    _replacing(rows.GAPS, "id") + " WHERE excluded.revision >= gaps.revision",
+)
 ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
 BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -22,13 +22,13 @@ from typing import TypeVar
 import trio
 
 from derhead.errors import JournalError
+from derhead.gaps import GapRecord
 from derhead.history.reader import Reader
 from derhead.history.recovery import close_lost_sessions
 from derhead.history.schema import JournalFiles, Synchronous
 from derhead.history.statistics import JournalStatistics
-from derhead.history.store import Outcome, Record, Store
+from derhead.history.store import Note, Outcome, Record, Store
 from derhead.history.waiting import Batch, Taken, WaitingRecords, Write
-from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, shielded_for
 
@@ -79,37 +79,44 @@ class Journal(Reader):
     # --- records come in ------------------------------------------------------------
 
     async def append_telemetry(
-        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
     ) -> None:
         """Takes the samples; calls ``on_durable()`` once they are on disk.
 
         Returns as soon as they wait in memory, where they stay at most 100 ms unless
         commits fail. A sample that is there already, by asset, time, boot and sequence, is
-        not stored again, and is not an error. ``on_durable`` runs in the journal's task: it
+        not stored again, and is not an error. ``gaps`` are stored in the very commit of the
+        samples, which may be none. ``on_durable`` runs in the journal's task: it
         must not block. It is never called if the journal is closed first.
 
         When full: waits, first come, first served. Cancellation: then nothing was taken.
         Raises: JournalError if the journal is closed.
         """
         async with self._turn:
-            while not self._closed and not self._waiting.has_room(len(samples)):
+            while not self._closed and not self._waiting.has_room(len(samples) + len(gaps)):
                 self._room = trio.Event()
                 await self._room.wait()
             self._check_open()
-            self._waiting.add_batch(Batch(samples, on_durable, trio.current_time()))
+            self._waiting.add_batch(Batch(samples, on_durable, trio.current_time(), gaps))
             self._poke()
 
     def append_telemetry_nowait(
-        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
     ) -> bool:
         """As ``append_telemetry`` if there is room and nobody waits for it; else False.
 
         Raises: JournalError if the journal is closed.
         """
         self._check_open()
-        if self._turn.locked() or not self._waiting.has_room(len(samples)):
+        if self._turn.locked() or not self._waiting.has_room(len(samples) + len(gaps)):
             return False
-        self._waiting.add_batch(Batch(samples, on_durable, trio.current_time()))
+        self._waiting.add_batch(Batch(samples, on_durable, trio.current_time(), gaps))
         self._poke()
         return True
 
@@ -132,11 +139,12 @@ class Journal(Reader):
         if write.error is not None:
             raise JournalError(f"the journal could not store it: {write.error}") from write.error
 
-    def note(self, record: SessionRecord | HeartbeatRecord) -> None:
+    def note(self, record: Note) -> None:
         """Stores the record with the next group commit; nobody waits for it.
 
-        When full: of a session only the newest record waits; beyond 10,000 the oldest
-        heartbeat, and apart from them the oldest session, is dropped and counted.
+        When full: of a session or gap only the newest record waits; beyond 10,000 the oldest
+        heartbeat, and apart from them the oldest session and the oldest gap, is dropped and
+        counted.
         Raises: JournalError if the journal is closed.
         """
         self._check_open()
@@ -208,6 +216,7 @@ class Journal(Reader):
             buffered_rows=self._waiting.rows,
             dropped_heartbeats=self._waiting.dropped_heartbeats,
             dropped_sessions=self._waiting.dropped_sessions,
+            dropped_gaps=self._waiting.dropped_gaps,
             last_commit_s=self._last_commit_s,
             failing_since_us=self._failing_since_us,
             failing_reason=self._failing_reason,
@@ -278,7 +287,7 @@ class Journal(Reader):
                 log.error("%d rows cannot be stored: %s", len(batch.samples), refusal)
         for refusal in outcome.refused_notes.values():
             self._refused_notes += 1
-            log.error("a session's or heartbeat's record cannot be stored: %s", refusal)
+            log.error("a session's, heartbeat's or gap's record cannot be stored: %s", refusal)
         for place, write in enumerate(taken.writes):
             write.settle(outcome.refused_writes.get(place))
 

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from derhead.dispatch import Dispatch, State
+from derhead.gaps import GapRecord
 from derhead.history import rows
 from derhead.history.page import Key, Page, decode_cursor, encode_cursor
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -37,6 +38,7 @@ class Kept(Enum):
     DISPATCHES = "dispatches"
     SESSIONS = "sessions"
     HEARTBEATS = "heartbeats"
+    GAPS = "gaps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ DISPATCHES = (
 
 GROUPS = f"SELECT {', '.join('g.' + name for name in rows.GROUPS)} FROM dispatch_groups g"
 SESSIONS = f"SELECT {', '.join('s.' + name for name in rows.SESSIONS)} FROM sessions s"
+GAPS = f"SELECT {', '.join('g.' + name for name in rows.GAPS)} FROM gaps g"
 HEARTBEATS = f"SELECT {', '.join('h.' + name for name in rows.HEARTBEATS)} FROM heartbeats h"
 
 DISPATCH = f"{DISPATCHES} WHERE d.id = $1"
@@ -235,4 +238,28 @@ def heartbeats(
         scope,
         lambda row: (row[1], row[2]),
         rows.to_heartbeat,
+    )
+
+
+def gaps(
+    asset_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
+) -> Listing[GapRecord]:
+    """By (start_us, id): those that reach into the range."""
+    check_positive(limit=limit)
+    scope: Key = ("gaps", asset_id)
+    low_us, high_us = time_range(from_us, to_us)
+    after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
+    return Listing(
+        Kept.GAPS,
+        f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
+        " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
+        " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
+        (asset_id, low_us, high_us, *after, limit + 1),
+        # One that began long before may reach into it.
+        MIN_US,
+        limit,
+        scope,
+        lambda row: (row[3], row[0]),
+        rows.to_gap,
+        passing="end_us",
     )

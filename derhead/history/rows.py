@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
+from derhead.gaps import Cause, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
@@ -88,6 +89,19 @@ HEARTBEATS = (
     "outbox_rows",
     "dropped_rows",
     "devices",
+)
+GAPS = (
+    "id",
+    "asset_id",
+    "agent_id",
+    "start_us",
+    "end_us",
+    "cause",
+    "rows",
+    "backfilled",
+    "filled_us",
+    "revision",
+    "noticed_us",
 )
 
 
@@ -260,3 +274,26 @@ def to_heartbeat(row: Row) -> HeartbeatRecord:
     fields = dict(zip(HEARTBEATS, row, strict=True))
     fields["devices"] = tuple((asset, health) for asset, health in json.loads(fields["devices"]))
     return HeartbeatRecord(**fields)
+
+
+def gap_row(record: GapRecord) -> Row:
+    return (
+        record.id,
+        record.asset_id,
+        record.agent_id,
+        record.start_us,
+        record.end_us,
+        record.cause.value,
+        None if record.rows is None else min(record.rows, MAX_INTEGER),
+        int(record.backfilled),
+        record.filled_us,
+        record.revision,
+        record.noticed_us,
+    )
+
+
+def to_gap(row: Row) -> GapRecord:
+    fields = dict(zip(GAPS, row, strict=True))
+    fields["cause"] = Cause(fields["cause"])
+    fields["backfilled"] = bool(fields["backfilled"])
+    return GapRecord(**fields)

@@ -20,6 +20,7 @@ class JournalStatistics:
     """Telemetry rows in memory, not yet durable."""
     dropped_heartbeats: int
     dropped_sessions: int
+    dropped_gaps: int
     last_commit_s: float
     """How long the last commit took, its wait for a thread included."""
     failing_since_us: int | None

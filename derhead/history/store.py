@@ -17,12 +17,16 @@ from functools import partial
 from itertools import chain
 
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
+from derhead.gaps import GapRecord
 from derhead.history import eventlog, inserts, orders, rows
 from derhead.history.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
-Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | SessionRecord | HeartbeatRecord
+Note = SessionRecord | HeartbeatRecord | GapRecord
+"""What nobody waits for."""
+
+Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
 
 UNSTORABLE = (
     OverflowError,
@@ -41,7 +45,7 @@ class Group:
 
     batches: tuple[Sequence[Sample], ...] = ()
     """Telemetry; a batch is stored whole or refused whole."""
-    notes: tuple[SessionRecord | HeartbeatRecord, ...] = ()
+    notes: tuple[Note, ...] = ()
     writes: tuple[tuple[Record, ...], ...] = ()
     """Each stored whole or refused whole."""
     now_us: int = 0
@@ -160,7 +164,7 @@ class Store:
     def _insert_records(self, records: Sequence[Record], now_us: int, outcome: Outcome) -> None:
         before = eventlog.open_before(self._con, records)
         dispatches, states, sessions, heartbeats = [], [], [], []
-        groups, used_keys, judged = [], [], []
+        groups, used_keys, judged, gaps = [], [], [], []
         for record in records:
             match record:
                 case Dispatch():
@@ -178,6 +182,8 @@ class Store:
                     sessions.append(rows.session_row(record))
                 case HeartbeatRecord():
                     heartbeats.append(rows.heartbeat_row(record))
+                case GapRecord():
+                    gaps.append(rows.gap_row(record))
         inserts.DISPATCHES.execute(self._con, dispatches)
         inserts.DISPATCH_STATES.execute(self._con, states)
         inserts.GROUPS.execute(self._con, groups)
@@ -185,5 +191,6 @@ class Store:
         orders.keep_verdicts(self._con, judged)
         inserts.SESSIONS.execute(self._con, sessions)
         inserts.HEARTBEATS.execute(self._con, heartbeats)
+        inserts.GAPS.execute(self._con, gaps)
         newest = eventlog.log(self._con, records, before, now_us)
         outcome.newest_event = newest or outcome.newest_event

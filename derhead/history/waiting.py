@@ -4,8 +4,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from derhead.history.store import Group, Record
+from derhead.gaps import GapRecord
+from derhead.history.store import Group, Note, Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -17,6 +19,13 @@ NOTED_SESSIONS = 10_000
 """Sessions with news that may wait; of one session only the newest record does. When full,
 the oldest is dropped and counted: a session so left open is closed at the next start."""
 
+NOTED_GAPS = 10_000
+"""Gaps with news that may wait, of one gap only the newest record. When full, the oldest is
+dropped and counted: what ends the gap is stored with the sample that does."""
+
+GAPS_A_COMMIT = 1_000
+"""Noted gaps in one commit; the others are in the next. A fleet falls silent as one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -25,6 +34,13 @@ class Batch:
     samples: Sequence[Sample]
     on_durable: Callable[[], None]
     arrived_s: float
+    gaps: Sequence[GapRecord] = ()
+    """What these samples change in the ledger of gaps: in their commit, or in none."""
+
+    @property
+    def weight(self) -> int:
+        """What it counts for, in rows."""
+        return len(self.samples) + len(self.gaps)
 
 
 @dataclass(eq=False, slots=True)
@@ -48,20 +64,26 @@ class Taken:
     batches: list[Batch]
     sessions: dict[str, SessionRecord]
     heartbeats: list[HeartbeatRecord]
+    gaps: dict[str, GapRecord]
     writes: list[Write]
 
     @property
     def empty(self) -> bool:
-        return not (self.batches or self.sessions or self.heartbeats or self.writes)
+        return self.only_writes and not self.writes
 
     @property
     def only_writes(self) -> bool:
-        return not (self.batches or self.sessions or self.heartbeats)
+        return not (self.batches or self.sessions or self.heartbeats or self.gaps)
 
     def as_group(self, now_us: int) -> Group:
         return Group(
             batches=tuple(batch.samples for batch in self.batches),
-            notes=(*self.sessions.values(), *self.heartbeats),
+            notes=(
+                *self.sessions.values(),
+                *self.heartbeats,
+                *self.gaps.values(),
+                *(gap for batch in self.batches for gap in batch.gaps),
+            ),
             writes=tuple(write.records for write in self.writes),
             now_us=now_us,
         )
@@ -83,6 +105,7 @@ class WaitingRecords:
         self._batches: deque[Batch] = deque()
         self._sessions: dict[str, SessionRecord] = {}
         self._heartbeats: deque[HeartbeatRecord] = deque()
+        self._gaps: dict[str, GapRecord] = {}
         self._noted_s = math.inf
         self._writes: list[Write] = []
         self._held_until_s: float | None = None
@@ -91,6 +114,7 @@ class WaitingRecords:
         """Rows of telemetry that wait or are being committed."""
         self.dropped_heartbeats = 0
         self.dropped_sessions = 0
+        self.dropped_gaps = 0
 
     @property
     def writes(self) -> bool:
@@ -99,7 +123,7 @@ class WaitingRecords:
     @property
     def others(self) -> bool:
         """Whether telemetry or notes wait."""
-        return bool(self._batches or self._sessions or self._heartbeats)
+        return bool(self._batches or self._sessions or self._heartbeats or self._gaps)
 
     @property
     def held(self) -> bool:
@@ -111,19 +135,26 @@ class WaitingRecords:
 
     def add_batch(self, batch: Batch) -> None:
         self._batches.append(batch)
-        self.rows += len(batch.samples)
-        self._waiting_rows += len(batch.samples)
+        self.rows += batch.weight
+        self._waiting_rows += batch.weight
 
     def add_write(self, write: Write) -> None:
         self._writes.append(write)
 
-    def add_note(self, record: SessionRecord | HeartbeatRecord, now_s: float) -> None:
+    def add_note(self, record: Note, now_s: float) -> None:
         self._noted_s = min(self._noted_s, now_s)
         if isinstance(record, HeartbeatRecord):
             self._heartbeats.append(record)
             if len(self._heartbeats) > NOTED_HEARTBEATS:
                 self._heartbeats.popleft()
                 self.dropped_heartbeats += 1
+            return
+        if isinstance(record, GapRecord):
+            self._gaps.pop(record.id, None)
+            self._gaps[record.id] = record
+            if len(self._gaps) > NOTED_GAPS:
+                del self._gaps[next(iter(self._gaps))]
+                self.dropped_gaps += 1
             return
         self._sessions.pop(record.session_id, None)
         self._sessions[record.session_id] = record
@@ -154,17 +185,20 @@ class WaitingRecords:
         of arrival, as many batches as make up ``batch_rows``."""
         writes, self._writes = self._writes, []
         if self._held_until_s is not None and now_s < self._held_until_s:
-            return Taken([], {}, [], writes)
+            return Taken([], {}, [], {}, writes)
         batches: list[Batch] = []
         rows = 0
         while self._batches and rows < self._batch_rows:
             batches.append(self._batches.popleft())
-            rows += len(batches[-1].samples)
+            rows += batches[-1].weight
         self._waiting_rows -= rows
         sessions, self._sessions = self._sessions, {}
         heartbeats, self._heartbeats = list(self._heartbeats), deque()
-        self._noted_s = math.inf
-        return Taken(batches, sessions, heartbeats, writes)
+        gaps = dict(islice(self._gaps.items(), GAPS_A_COMMIT))
+        for gap_id in gaps:
+            del self._gaps[gap_id]
+        self._noted_s = now_s if self._gaps else math.inf
+        return Taken(batches, sessions, heartbeats, gaps, writes)
 
     def take_writes(self) -> list[Write]:
         """All writes, for an end without a commit."""
@@ -173,16 +207,19 @@ class WaitingRecords:
 
     def settle(self, taken: Taken) -> None:
         """It was committed: its rows no longer take room."""
-        self.rows -= sum(len(batch.samples) for batch in taken.batches)
+        self.rows -= sum(batch.weight for batch in taken.batches)
 
     def put_back(self, taken: Taken, now_s: float) -> None:
         """It was not committed: it waits again, before whatever came meanwhile."""
         self._writes = taken.writes + self._writes
         self._batches.extendleft(reversed(taken.batches))
-        self._waiting_rows += sum(len(batch.samples) for batch in taken.batches)
+        self._waiting_rows += sum(batch.weight for batch in taken.batches)
         newer_sessions, self._sessions = self._sessions, {}
         newer_heartbeats, self._heartbeats = self._heartbeats, deque()
+        newer_gaps, self._gaps = self._gaps, {}
         for session in (*taken.sessions.values(), *newer_sessions.values()):
             self.add_note(session, now_s)
         for heartbeat in (*taken.heartbeats, *newer_heartbeats):
             self.add_note(heartbeat, now_s)
+        for gap in (*taken.gaps.values(), *newer_gaps.values()):
+            self.add_note(gap, now_s)

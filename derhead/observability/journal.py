@@ -32,6 +32,7 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
     yield counter(
         name + "dropped_sessions", "Records of sessions dropped unstored.", journal.dropped_sessions
     )
+    yield counter(name + "dropped_gaps", "Records of gaps dropped unstored.", journal.dropped_gaps)
     yield gauge(
         name + "buffered_rows", "Samples in memory that are not stored yet.", journal.buffered_rows
     )

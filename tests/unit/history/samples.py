@@ -3,6 +3,7 @@
 from typing import Any
 
 from derhead.dispatch.lifecycle import Dispatch, State, StateChange
+from derhead.gaps import Cause, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -107,4 +108,30 @@ def heartbeat(received_us: int, *, agent: str = "agent-1", outbox_rows: int = 3)
         outbox_rows=outbox_rows,
         dropped_rows=0,
         devices=(("asset-1", "ok"), ("asset-2", "degraded")),
+    )
+
+
+def gap(
+    name: str = "gap-1",
+    *,
+    asset: str = "asset-1",
+    start_us: int = S,
+    end_us: int | None = 60 * S,
+    cause: Cause = Cause.LINK,
+    revision: int = 1,
+    filled_us: int | None = None,
+    backfilled: bool = False,
+) -> GapRecord:
+    return GapRecord(
+        id=name,
+        asset_id=asset,
+        agent_id="agent-1",
+        start_us=start_us,
+        end_us=end_us,
+        cause=cause,
+        rows=None,
+        backfilled=backfilled,
+        filled_us=filled_us,
+        revision=revision,
+        noticed_us=start_us + 7,
     )

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from derhead.dispatch import State
-from derhead.history import ids, queries
+from derhead.gaps import Cause
+from derhead.history import ids, listings, queries
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.unit.history.samples import S, dispatch, gap, heartbeat, sample, session
 
 
 def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:
@@ -140,3 +141,27 @@ def test_known_ids_are_bounded(
         batch = [sample(n, asset=f"asset-{(n + k) % 10}", boot=n + k + 1) for k in range(3)]
         assert store.commit(Group(batches=(batch,))).inserted_rows == 3
     assert seqs(files, "asset-4") == [4, 3, 2]
+
+
+def test_of_a_gap_the_newest_record_stays_in_whatever_order_it_comes(
+    files: JournalFiles, store: Store
+) -> None:
+    newer = gap(revision=3, filled_us=60 * S, backfilled=True)
+    store.commit(Group(notes=(gap(revision=2), newer)))
+    store.commit(Group(notes=(gap(revision=1),)))
+    no_more = gap("nothing", cause=Cause.NONE)
+    lasting = replace(gap("later", start_us=50 * S, end_us=None), rows=2**64)
+    store.commit(Group(notes=(lasting, no_more, gap("other", asset="asset-2"))))
+
+    def asked(from_us: int | None, to_us: int | None) -> list[str]:
+        listing = listings.gaps("asset-1", from_us, to_us, 10, None)
+        found = files.reader.execute(listing.sql, listings.named(listing.args)).fetchall()
+        return [each.id for each in listing.page(found).items]
+
+    assert asked(None, None) == ["later", "gap-1"]
+    assert asked(61 * S, 70 * S) == ["later"]
+    assert asked(60 * S, 61 * S) == ["later", "gap-1"]
+    assert asked(None, 50 * S) == ["gap-1"]
+    listing = listings.gaps("asset-1", None, 50 * S, 10, None)
+    found = files.reader.execute(listing.sql, listings.named(listing.args)).fetchall()
+    assert listing.page(found).items == (newer,)

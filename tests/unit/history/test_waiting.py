@@ -6,7 +6,7 @@ import pytest
 
 from derhead.history import waiting as waiting_module
 from derhead.history.waiting import Batch, WaitingRecords, Write
-from tests.unit.history.samples import dispatch, heartbeat, sample, session
+from tests.unit.history.samples import dispatch, gap, heartbeat, sample, session
 
 
 def nothing() -> None:
@@ -145,3 +145,33 @@ def test_a_write_tells_its_caller_once_settled() -> None:
     write.settle(error)
     assert told == ["settled"]
     assert write.error is error
+
+
+def test_of_a_gap_only_the_newest_record_waits_and_a_fleet_of_them_takes_several_commits(
+    waiting: WaitingRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_module, "NOTED_GAPS", 3)
+    monkeypatch.setattr(waiting_module, "GAPS_A_COMMIT", 2)
+    waiting.add_note(gap("dropped"), 0.0)
+    for revision in range(1, 5):
+        waiting.add_note(gap("a", revision=revision), 0.0)
+    waiting.add_note(gap("b"), 0.0)
+    waiting.add_note(gap("c"), 0.0)
+    assert waiting.dropped_gaps == 1
+    first = waiting.take(1.0)
+    assert list(first.gaps.values()) == [gap("a", revision=4), gap("b")]
+    assert waiting.due_s() < math.inf
+    waiting.add_note(gap("b", revision=2), 1.0)
+    waiting.put_back(first, 1.0)
+    taken = [*waiting.take(2.0).gaps.values(), *waiting.take(2.0).gaps.values()]
+    assert {(each.id, each.revision) for each in taken} == {("a", 4), ("b", 2), ("c", 1)}
+    assert waiting.due_s() == math.inf
+
+
+def test_gaps_of_a_batch_share_its_commit(waiting: WaitingRecords) -> None:
+    waiting.add_batch(Batch([sample(1)], lambda: None, 0.0, [gap()]))
+    assert waiting.rows == 2
+    taken = waiting.take(0.0)
+    assert taken.as_group(0).notes == (gap(),)
+    waiting.settle(taken)
+    assert waiting.rows == 0
