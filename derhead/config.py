@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from derproto.base.fleet import Fleet
-from derproto.base.kinds import LOG_LEVELS, PATH, Address, Number, Whole, address, choice
+from derproto.base.kinds import LOG_LEVELS, PATH, Address, Number, Origins, Whole, address, choice
 from derproto.base.settings import NO_PATH, Rank, Settings, data_folder
 
 PREFIX = "DERHEAD"
@@ -42,6 +42,8 @@ class HeadendConfig:
     """What sessions get to end at shutdown."""
     max_sessions: int = 5000
     max_http_connections: int = 2000
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may use REST from a browser; ``*`` = any."""
     retention_days: float | None = None
     """How long the journal keeps what is over; None = 30 days, or 7 beside a PostgreSQL."""
     retention_max_gb: float = 10.0
@@ -72,6 +74,7 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig
         max_http_connections=settings.read(
             "max_http_connections", _COUNT, default.max_http_connections
         ),
+        cors_origins=settings.read("cors_origins", Origins(), default.cors_origins),
         retention_days=settings.optional("retention.days", _DAYS),
         retention_max_gb=settings.read(
             "retention.max_gb",

@@ -100,7 +100,7 @@ async def run_headend(
                 )
                 await links.start(server.serve, listeners.grpc)
                 async with trio.open_nursery() as http:
-                    app = create_app(headend)
+                    app = create_app(headend, origins=config.cors_origins)
                     await http.start(partial(app.events.run, stopping=stopping))
                     http_limits = HttpLimits(max_connections=config.max_http_connections)
                     await http.start(

@@ -1,6 +1,7 @@
 """The REST app: its routes, and what becomes of a request that has none or fails."""
 
 import logging
+from collections.abc import Collection
 
 from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
@@ -9,6 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from derhead.api.dispatch import DispatchId, dispatch_routes
 from derhead.api.documents import document_routes
 from derhead.api.events import event_routes, make_hub
+from derhead.api.finishing import finish_answers
 from derhead.api.fleet import fleet_routes
 from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
@@ -35,8 +37,11 @@ class RestApp(QuartTrio):
     """What readers of ``/events`` are told; they learn nothing while it does not run."""
 
 
-def create_app(view: HeadendView) -> RestApp:
-    """The app over a headend. Answers are JSON, but for figures and pages; errors are problems."""
+def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
+    """The app over a headend. Answers are JSON, but for figures and pages; errors are problems.
+
+    ``origins`` are those whose pages may read answers; ``*`` = any, empty = none but its own.
+    """
     app = RestApp(__name__, static_folder=None)
     HttpLimits().apply(app)
     # Werkzeug would answer these itself, in HTML.
@@ -54,6 +59,7 @@ def create_app(view: HeadendView) -> RestApp:
     app.events = make_hub(view, latest)
     app.register_blueprint(event_routes(view, app.events))
     _answer_errors(app)
+    finish_answers(app, origins)
     return app
 
 

@@ -17,12 +17,15 @@ import h11
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h11 import H11Protocol
 
+from derhead.api.finishing import VARY
 from derhead.api.latest import LatestTexts
 from derhead.api.replies import HEADERS, JSON_TYPE
 from derproto.base.fleet import Asset, Fleet
 
 _FIELD = rb"""(?:
-    (?! (?:host|connection|content-length|transfer-encoding|expect|upgrade|x-request-id) : )
+    (?! (?:host|connection|content-length|transfer-encoding|expect|upgrade) : )
+    (?! (?:if-none-match|origin|x-request-id) : )
+    (?! accept-encoding : [^\r]*? (?:gzip|\*) )
     [0-9a-z!\#$%&'*+.^_`|~-]+ : [\t\x20-\x7e]* \r\n
     | connection: [ ]? keep-alive \r\n
 )"""
@@ -42,7 +45,13 @@ _REQUEST = re.compile(
 )
 """A whole request. Its path has only characters that stand for themselves."""
 
-_FIELDS = {"content-type": JSON_TYPE, "content-length": "%d"} | HEADERS
+_FIELDS = {
+    "content-type": JSON_TYPE,
+    "content-length": "%d",
+    **HEADERS,
+    "etag": "%s",
+    "vary": VARY,
+}
 _HEAD = "HTTP/1.1 200 \r\n" + "".join(f"{name.lower()}: {_FIELDS[name]}\r\n" for name in _FIELDS)
 
 
@@ -81,9 +90,9 @@ class FastLane:
     ) -> bytes:
         """The whole answer. ``server_headers`` are those that the server adds to any."""
         asset = request.asset
-        text = await self._latest.all() if asset is None else self._latest.one(asset)
+        text, tag = await self._latest.all() if asset is None else self._latest.one(asset)
         added = b"".join(b"%b: %b\r\n" % header for header in server_headers)
-        head = (_HEAD % len(text)).encode("ascii") + added + b"\r\n"
+        head = (_HEAD % (len(text), tag)).encode("ascii") + added + b"\r\n"
         return head if request.bodiless else head + text.encode("ascii")
 
 

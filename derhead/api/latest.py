@@ -6,6 +6,8 @@ again or is told another setpoint.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import uuid4
 
 from derhead.api.replies import dump, list_text
 from derhead.api.shapes import lasting_shape
@@ -15,7 +17,18 @@ from derhead.telemetry import Sample, Slot, since_us, stale_after_us
 from derproto.base.fleet import Asset
 
 
-@dataclass(frozen=True, slots=True)
+class Tagged(NamedTuple):
+    """A text, and a tag (RFC 9110, 8.8.3) that differs once it says anything else.
+
+    The age goes on by itself, and is not counted: whoever still has an older text with that tag
+    knows all there is, and can reckon the age from ``ts``.
+    """
+
+    text: str
+    tag: str
+
+
+@dataclass(slots=True)
 class _Text:
     """What is kept of an asset, and what it was made of."""
 
@@ -30,6 +43,10 @@ class _Text:
     """What its age is counted from."""
     restored: bool
     """The sample is what the journal knew at start, and stale whatever its age."""
+    stale: bool | None = None
+    """Whether it was when it was written last; None = it was not yet."""
+    version: int = 0
+    """That of the table when the text, or ``stale``, changed last."""
 
 
 class LatestTexts:
@@ -41,14 +58,32 @@ class LatestTexts:
     def __init__(self, view: HeadendView) -> None:
         self._view = view
         self._texts: dict[str, _Text] = {}
+        # Tags of another run of the headend must not match.
+        self._run = uuid4().hex[:8]
+        self._version = 0
 
-    def one(self, asset: Asset) -> str:
+    def one(self, asset: Asset) -> Tagged:
         """The asset's newest telemetry, as of now."""
-        return self._writer()(asset)
+        text = self._writer()(asset)
+        return Tagged(text, self._tag(self._texts[asset.id].version))
 
-    async def all(self) -> str:
+    async def all(self) -> Tagged:
         """The list of every asset's. Ages are of the time when it was asked for."""
-        return await list_text(map(self._writer(), self._view.fleet.assets.values()))
+        write, changes, began = self._writer(), 0, self._version
+
+        def count(asset: Asset) -> str:
+            nonlocal changes
+            before = self._version
+            text = write(asset)
+            changes += self._version - before
+            return text
+
+        text = await list_text(map(count, self._view.fleet.assets.values()))
+        if self._version != began + changes:
+            # Others found news in the pauses, perhaps of what was written already.
+            self._version += 1
+            return Tagged(text, self._tag(-self._version))
+        return Tagged(text, self._tag(self._version))
 
     def written(self, assets: Iterable[Asset]) -> Iterator[str]:
         """Each one's, as of now."""
@@ -71,12 +106,17 @@ class LatestTexts:
 
         def write(asset: Asset) -> str:
             text = current(asset)
-            if text.since_us is None:
+            since_us = text.since_us
+            age_us = 0 if since_us is None else now_us - since_us
+            stale = since_us is None or age_us > stale_us or text.restored
+            if stale is not text.stale:
+                self._version += 1
+                text.stale, text.version = stale, self._version
+            if since_us is None:
                 return f'{text.lasting},"age_s":null,"stale":true}}'
-            age_us = now_us - text.since_us
             if age_us < 0:
                 age_us = 0
-            if age_us > stale_us or text.restored:
+            if stale:
                 return f'{text.lasting},"age_s":{age_us / 1e6!r},"stale":true}}'
             return f'{text.lasting},"age_s":{age_us / 1e6!r},"stale":false}}'
 
@@ -100,6 +140,9 @@ class LatestTexts:
             return text
 
         return current
+
+    def _tag(self, version: int) -> str:
+        return f'W/"{self._run}-{version:x}"'
 
     def _render(self, asset: Asset) -> _Text:
         slot = self._view.latest.slot(asset.id)

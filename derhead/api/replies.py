@@ -15,8 +15,8 @@ JSON_TYPE = "application/json"
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # Telemetry is stale before a cache would be.
-    "Cache-Control": "no-store",
+    # Kept at most to be asked for anew, by its tag: what is old here must never pass for new.
+    "Cache-Control": "no-cache",
 }
 """Of every answer."""
 
@@ -55,9 +55,9 @@ def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = Non
     return _response(dump(body), status, JSON_TYPE, headers)
 
 
-def reply_text(text: str) -> Response:
-    """An answer of JSON text."""
-    return _response(text, 200, JSON_TYPE, None)
+def reply_text(text: str, tag: str | None = None) -> Response:
+    """An answer of JSON text; ``tag`` is its ETag, if it has one other than that of its text."""
+    return _response(text, 200, JSON_TYPE, None if tag is None else {"ETag": tag})
 
 
 def reply_bytes(text: bytes, content_type: str) -> Response:

@@ -18,12 +18,12 @@ def telemetry_routes(view: HeadendView, latest: LatestTexts) -> Blueprint:
     @routes.get("/telemetry")
     async def list_latest() -> Response:
         read_query(())
-        return reply_text(await latest.all())
+        return reply_text(*await latest.all())
 
     @routes.get("/telemetry/<asset>")
     async def show_latest(asset: str) -> Response:
         read_query(())
-        return reply_text(latest.one(find_asset(view.fleet, asset)))
+        return reply_text(*latest.one(find_asset(view.fleet, asset)))
 
     @routes.get("/telemetry/<asset>/history")
     async def list_history(asset: str) -> Response:

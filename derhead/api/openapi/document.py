@@ -30,6 +30,10 @@ ANY_PROBLEMS = (400, 404, 405, 413, 414, 431, 500, 503)
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
 
+NOT_MODIFIED = Answer(
+    description="There is nothing new since the answer whose `ETag` is in `If-None-Match`."
+)
+
 _DESCRIPTION = """\
 See and steer distributed energy resources. Power is MW, positive = generation, negative =
 consumption; times are UTC, RFC 3339; unknown is null. Lists come in pages: follow
@@ -113,6 +117,8 @@ def _operation(operation: Operation) -> Schema:
         str(status): _answer(operation.id, status, answer)
         for status, answer in operation.answers.items()
     }
+    if operation.method == "get" and 200 in operation.answers:
+        answers["304"] = _answer(operation.id, 304, NOT_MODIFIED)
     problems = sorted({*ANY_PROBLEMS, *operation.problems})
     found["responses"] = answers | {
         str(status): {"$ref": f"#/components/responses/{_problem_name(status)}"}

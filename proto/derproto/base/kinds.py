@@ -183,6 +183,27 @@ class Texts:
         return self.read([part.strip() for part in text.split(",") if part.strip()])
 
 
+_ORIGIN = re.compile(r"https?://[^/?#\s\[\]:]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Origins of web pages, as ``Texts``; or ``*`` for any."""
+
+    def read(self, raw: object) -> tuple[str, ...]:
+        return self._checked(Texts().read(raw))
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self._checked(Texts().parse(text))
+
+    def _checked(self, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                advice = "write scheme, host and port alone, such as https://control.example"
+                raise ValueError(f"{origin[:80]!r} is not an origin; {advice}, or *")
+        return origins
+
+
 class Address(NamedTuple):
     """A host, which may be a name, and a TCP port."""
 

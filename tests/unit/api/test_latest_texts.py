@@ -1,6 +1,7 @@
 """The text that is kept of an asset always says what rendering it anew would."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 from hypothesis import given
@@ -75,19 +76,19 @@ def test_it_is_what_rendering_anew_would_say(
     for seq, (sample, view.mw, view.now_us) in enumerate(steps, 2):
         if sample is not None:
             view.latest.offer(replace(sample, seq=seq))
-        assert texts.one(asset) == anew(view, asset)
-        assert texts.one(asset) == anew(view, asset)
+        assert texts.one(asset).text == anew(view, asset)
+        assert texts.one(asset).text == anew(view, asset)
 
 
 def test_an_asset_that_never_spoke_and_then_does() -> None:
     view = View()
     texts = LatestTexts(view)
     pump = view.fleet.assets[SILENT]
-    assert texts.one(pump) == anew(view, pump)
-    assert texts.one(pump).endswith('"age_s":null,"stale":true}')
+    assert texts.one(pump).text == anew(view, pump)
+    assert texts.one(pump).text.endswith('"age_s":null,"stale":true}')
     view.latest.offer(replace(SAMPLE, asset_id=SILENT, quality=0))
-    assert texts.one(pump) == anew(view, pump)
-    assert texts.one(pump).endswith('"age_s":2.5,"stale":false}')
+    assert texts.one(pump).text == anew(view, pump)
+    assert texts.one(pump).text.endswith('"age_s":2.5,"stale":false}')
 
 
 def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
@@ -95,9 +96,9 @@ def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
     texts = LatestTexts(view)
     pump = view.fleet.assets[SILENT]
     view.latest.fill([replace(SAMPLE, asset_id=SILENT, quality=0)])
-    assert texts.one(pump).endswith('"age_s":2.5,"stale":true}')
+    assert texts.one(pump).text.endswith('"age_s":2.5,"stale":true}')
     view.latest.offer(replace(SAMPLE, asset_id=SILENT, quality=0, seq=2))
-    assert texts.one(pump).endswith('"age_s":2.5,"stale":false}')
+    assert texts.one(pump).text.endswith('"age_s":2.5,"stale":false}')
 
 
 def test_it_is_stale_just_when_rendering_anew_says_so() -> None:
@@ -106,7 +107,7 @@ def test_it_is_stale_just_when_rendering_anew_says_so() -> None:
     battery = view.fleet.assets[BATTERY]
     stale_us = stale_after_us(view.telemetry_period_ms)
     for view.now_us in (NOW - 2_400_000 + stale_us, NOW - 2_400_000 + stale_us + 1):
-        assert texts.one(battery) == anew(view, battery)
+        assert texts.one(battery).text == anew(view, battery)
 
 
 def test_a_setpoint_that_is_equal_but_written_differently() -> None:
@@ -114,7 +115,7 @@ def test_a_setpoint_that_is_equal_but_written_differently() -> None:
     texts = LatestTexts(view)
     battery = view.fleet.assets[BATTERY]
     for view.mw in (0.0, -0.0):
-        assert texts.one(battery) == anew(view, battery)
+        assert texts.one(battery).text == anew(view, battery)
 
 
 def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
@@ -122,7 +123,7 @@ def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
     texts = LatestTexts(view)
     battery = view.fleet.assets[BATTERY]
     texts.one(battery)
-    assert json.loads(texts.one(replace(battery, name="new")))["asset_name"] == "new"
+    assert json.loads(texts.one(replace(battery, name="new")).text)["asset_name"] == "new"
 
 
 async def test_the_list_holds_each_assets_text_of_one_moment() -> None:
@@ -136,4 +137,57 @@ async def test_the_list_holds_each_assets_text_of_one_moment() -> None:
         view.latest.offer(replace(SAMPLE, asset_id=asset_id))
     texts = LatestTexts(view)
     expected = ",".join(anew(view, asset) for asset in assets.values())
-    assert await texts.all() == f'{{"items":[{expected}],"next_cursor":null}}'
+    assert (await texts.all()).text == f'{{"items":[{expected}],"next_cursor":null}}'
+
+
+async def test_a_tag_stands_for_what_is_said_whatever_its_age() -> None:
+    view = View()
+    texts = LatestTexts(view)
+    pump, battery = view.fleet.assets[SILENT], view.fleet.assets[BATTERY]
+    one, other, every = texts.one(battery), texts.one(pump), await texts.all()
+    view.now_us += 1_000_000
+    assert texts.one(battery).text != one.text
+    assert texts.one(battery).tag == one.tag
+    assert (await texts.all()).tag == every.tag
+    for change in ("sample", "setpoint", "stale"):
+        match change:
+            case "sample":
+                view.latest.offer(replace(SAMPLE, seq=2))
+            case "setpoint":
+                view.mw = 0.125
+            case _:
+                view.now_us += 60_000_000
+        newer, newest = texts.one(battery), await texts.all()
+        assert len({one.tag, newer.tag}) == len({every.tag, newest.tag}) == 2
+        one, every = newer, newest
+    assert texts.one(pump).tag != other.tag, "its setpoint is another one, too"
+    assert LatestTexts(view).one(battery).tag != one.tag, "another run of the headend"
+
+
+async def test_a_list_that_others_renewed_meanwhile_matches_none() -> None:
+    view = View()
+    assets = {
+        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(9)
+    }
+
+    class Renewed(dict[str, Asset]):
+        """Has news of the first asset while it is walked through."""
+
+        def values(self) -> Iterator[Asset]:  # type: ignore[override]
+            for n, asset in enumerate(assets.values()):
+                if n == 5:
+                    view.latest.offer(replace(SAMPLE, asset_id="0"))
+                    texts.one(assets["0"])
+                yield asset
+
+    view.fleet = Fleet(view.fleet.sites, assets)
+    texts = LatestTexts(view)
+    first = await texts.all()
+    view.fleet = Fleet(view.fleet.sites, Renewed())
+    second = await texts.all()
+    view.fleet = Fleet(view.fleet.sites, assets)
+    third = await texts.all()
+    assert second.text == first.text != third.text
+    assert len({first.tag, second.tag, third.tag}) == 3
+    assert third.tag == (await texts.all()).tag

@@ -117,6 +117,18 @@ tls_cert: [a]
     ]
 
 
+def test_origins_are_scheme_host_and_port() -> None:
+    for good in ("https://a.example", "http://10.0.0.1:8080", "http://[::1]:3000", "*"):
+        environ = {"DERHEAD_CORS_ORIGINS": good}
+        assert load_config(Namespace(assets="a"), environ).cors_origins == (good,)
+    both = {"DERHEAD_CORS_ORIGINS": "https://a.example, https://b.example:444"}
+    origins = load_config(Namespace(assets="a"), both).cors_origins
+    assert origins == ("https://a.example", "https://b.example:444")
+    for bad in ("a.example", "https://a.example/", "https://a.example/x", "null", "ftp://a"):
+        (problem,) = problems_of(Namespace(assets="a"), {"DERHEAD_CORS_ORIGINS": bad})
+        assert problem.startswith(f"DERHEAD_CORS_ORIGINS: '{bad}' is not an origin; write scheme")
+
+
 def test_a_config_file_that_is_not_there(tmp_path: Path) -> None:
     assert problems_of(Namespace(config=str(tmp_path / "no"), assets="a"), NO_ENV) == [
         f"{tmp_path}/no: there is no such file; correct its path or create it"

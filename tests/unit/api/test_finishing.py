@@ -1,0 +1,120 @@
+"""Tags, compression, and pages of other origins."""
+
+import gzip
+import json
+from dataclasses import replace
+
+import pytest
+
+from derhead.api import create_app
+from derhead.api.finishing import GZIP_BYTES
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from tests.unit.api.asking import ask
+from tests.unit.api.fakes import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
+
+LISTS = ["/assets", "/agents", "/sites", f"/sites/{SITE}", "/dispatch/history", "/openapi.json"]
+
+
+def many() -> FakeView:
+    view = FakeView()
+    assets = {
+        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(100)
+    }
+    view.fleet = Fleet(view.fleet.sites, assets)
+    return view
+
+
+async def status(view: FakeView, path: str, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await create_app(view).test_client().get(path, headers=named)
+    return response.status_code
+
+
+@pytest.mark.parametrize("path", [*LISTS, f"/dispatch/{DISPATCH}", "/docs"])
+async def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
+    view = FakeView()
+    answer = await ask(view, path)
+    tag = answer.headers["ETag"]
+    assert tag.startswith('W/"')
+    again = await create_app(view).test_client().get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, await again.get_data(as_text=False)) == (304, b"")
+    assert again.headers["ETag"] == tag
+    for other in ('W/"0"', '"x", W/"y"', "nonsense"):
+        assert await status(view, path, If_None_Match=other) == 200
+    assert await status(view, path, If_None_Match=f'W/"a", {tag}, "b"') == 304
+    assert await status(view, path, If_None_Match="*") == 304
+
+
+@pytest.mark.parametrize("path", ["/telemetry", f"/telemetry/{BATTERY}"])
+async def test_telemetry_that_only_grew_older_is_not_sent_again(path: str) -> None:
+    view = FakeView()
+    client = create_app(view).test_client()
+    tag = (await client.get(path)).headers["ETag"]
+    assert (await client.get(path, headers={"If-None-Match": tag})).status_code == 304
+    view.latest.offer(replace(SAMPLE, seq=2, ts_us=NOW))
+    newer = await client.get(path, headers={"If-None-Match": tag})
+    assert newer.status_code == 200
+    assert newer.headers["ETag"] != tag
+
+
+async def test_a_problem_has_no_tag() -> None:
+    assert "ETag" not in (await ask(FakeView(), "/nothing")).headers
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.5", "*"])
+async def test_a_long_text_is_compressed_for_who_takes_it(accepted: str) -> None:
+    client = create_app(many()).test_client()
+    plain = await (await client.get("/telemetry")).get_data(as_text=False)
+    assert len(plain) > GZIP_BYTES
+    packed = await client.get("/telemetry", headers={"Accept-Encoding": accepted})
+    body = await packed.get_data(as_text=False)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) == len(body) < len(plain) / 4
+    assert json.loads(gzip.decompress(body)) == json.loads(plain)
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "identity"])
+async def test_and_for_nobody_else(accepted: str) -> None:
+    client = create_app(many()).test_client()
+    answer = await client.get("/telemetry", headers={"Accept-Encoding": accepted})
+    assert "Content-Encoding" not in answer.headers
+
+
+async def test_a_short_text_is_not() -> None:
+    answer = await ask(FakeView(), "/assets", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in answer.headers
+
+
+PAGE = "https://control.example"
+PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+
+
+async def test_pages_of_other_origins_may_not_read() -> None:
+    client = create_app(FakeView()).test_client()
+    answer = await client.get("/assets", headers={"Origin": PAGE})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert (await client.options("/dispatch", headers=PREFLIGHT)).status_code == 405
+
+
+@pytest.mark.parametrize("origins", [[PAGE], ["https://other.example", PAGE], ["*"]])
+async def test_unless_the_configuration_names_them(origins: list[str]) -> None:
+    client = create_app(FakeView(), origins=origins).test_client()
+    for path in ("/assets", "/nothing", "/telemetry"):
+        answer = await client.get(path, headers={"Origin": PAGE})
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert "X-Request-Id" in answer.headers["Access-Control-Expose-Headers"]
+        assert "Origin" in answer.headers["Vary"]
+    allowed = await client.options("/dispatch", headers=PREFLIGHT)
+    assert allowed.status_code == 204
+    assert "POST" in allowed.headers["Access-Control-Allow-Methods"]
+    assert "Idempotency-Key" in allowed.headers["Access-Control-Allow-Headers"]
+    assert (await client.options("/dispatch", headers={"Origin": PAGE})).status_code == 405
+
+
+async def test_and_no_others() -> None:
+    client = create_app(FakeView(), origins=[PAGE]).test_client()
+    answer = await client.get("/assets", headers={"Origin": PAGE + ".evil"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    strange = {**PREFLIGHT, "Origin": "null"}
+    assert (await client.options("/dispatch", headers=strange)).status_code == 405
