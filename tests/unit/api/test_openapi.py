@@ -9,6 +9,7 @@ import pytest
 from derhead.api import create_app
 from derhead.api.listening import PARAMETERS as LISTENING_PARAMETERS
 from derhead.api.openapi import OPERATIONS, build, docs_page, problems_page
+from derhead.api.openapi.kept import EXAMPLES
 from derhead.api.params import _PARAMETERS as QUERY_PARAMETERS
 from derhead.api.problems import Problem
 from derhead.dispatch import State
@@ -113,3 +114,49 @@ def test_a_member_that_is_not_described_is_noticed() -> None:
         hold("GET", "/healthz", 200, "application/json", json.dumps(asset))
     with pytest.raises(AssertionError, match="not described"):
         hold("GET", "/healthz", 418, "application/json", "{}")
+
+
+WITHOUT_EXAMPLE = {
+    "showOpenapi 200",
+    "showDocs 200 text/html",
+    "showProblems 200 text/html",
+    "showDocsStyle 200 text/css",
+    "tellHealth 503",
+    "tellReadiness 503",
+    "withdrawDispatch 200",
+    "tellMetrics 200 application/openmetrics-text",
+}
+"""What is long, or is not met when all is well."""
+
+
+def described() -> dict[str, tuple[str, str, int, str]]:
+    """What examples may be of, by key: method, path, status and media type."""
+    found = {}
+    for operation in OPERATIONS:
+        for status, answer in operation.answers.items():
+            for media in answer.content:
+                key = f"{operation.id} {status}"
+                key += "" if media == "application/json" else f" {media}"
+                path = re.sub(r"\{\w+\}", "x", operation.path)
+                found[key] = (operation.method, path, status, media)
+    return found
+
+
+def test_every_answer_has_an_example_that_a_headend_gave() -> None:
+    assert set(described()) - set(EXAMPLES) <= WITHOUT_EXAMPLE | NEWER
+    for key, examples in EXAMPLES.items():
+        operation_id, status, *_ = key.split()
+        assert examples
+        for example in examples.values():
+            assert isinstance(example, dict)
+            value = example["value"]
+            text = value if isinstance(value, str) else json.dumps(value)
+            if operation_id == "problem":
+                hold("get", "/nothing", 404, "application/problem+json", text)
+            elif status != "request":
+                method, path, code, media = described()[key]
+                hold(method, path, code, media, text)
+
+
+NEWER = {key for key in described() if key.startswith(("tellEvents",)) or key.endswith("text/csv")}
+"""Those that the next run of ``scripts/examples`` will have to add."""
