@@ -17,6 +17,7 @@ Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
 
 import gc
 import logging
+import os
 import ssl
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
+from derproto.base.systemd import NOBODY, Notifier
 from derproto.service import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
 
@@ -72,6 +74,7 @@ async def run_headend(
     *,
     runtime: Runtime,
     stopping: trio.Event,
+    notifier: Notifier = NOBODY,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs a headend until ``stopping`` is set; ready, and started, when it listens.
@@ -80,7 +83,7 @@ async def run_headend(
     headend's own. Cancellation: ends everything at once; what was acknowledged stays.
     """
     limits = session_limits(config)
-    async with open_journal(config.data / "journal.db", runtime) as journal:
+    async with open_journal(config.data / "journal.db", runtime, notifier=notifier) as journal:
         headend = Headend(
             fleet, journal, limits=limits, retention=retention_limits(config), runtime=runtime
         )
@@ -165,6 +168,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         grpc = [trio.SSLListener(sockets, tls, https_compatible=True) for sockets in grpc_sockets]
     http = await _listen("http", config.http)
     stopping = trio.Event()
+    notifier = Notifier.from_environment(os.environ)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
         async with trio.open_nursery() as serving:
@@ -175,11 +179,15 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
                     Listeners(grpc, http),
                     runtime=runtime,
                     stopping=stopping,
+                    notifier=notifier,
                     task_status=task_status,
                 )
             )
             log.info("gRPC on %s%s", _bound(grpc_sockets), " (TLS)" if tls is not None else "")
             log.info("REST on http://%s", _bound(http))
+            notifier.ready()
+            await stopping.wait()
+            notifier.stopping()
         nursery.cancel_scope.cancel()
 
 

@@ -24,6 +24,7 @@ from derhead.history import Journal, Retention, RetentionLimits
 from derhead.observability import (
     Metrics,
     Readiness,
+    damage_check,
     journal_check,
     journal_metrics,
     retention_metrics,
@@ -82,6 +83,7 @@ class Headend:
         )
         self.readiness = Readiness()
         self.readiness.add(lambda: journal_check(journal.statistics()))
+        self.readiness.add(lambda: damage_check(journal.salvaged))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
         self.retention = Retention(journal, retention, runtime)

@@ -1,7 +1,8 @@
 """History: the embedded journal, always there, and the queries over it."""
 
 from derhead.errors import JournalError
-from derhead.history.journal import Journal, open_journal
+from derhead.history.journal import Journal
+from derhead.history.opening import open_journal
 from derhead.history.page import BadCursor, Page
 from derhead.history.retention import (
     DAY_US,
@@ -12,6 +13,7 @@ from derhead.history.retention import (
     RetentionLimits,
     RetentionStatistics,
 )
+from derhead.history.salvage import Salvaged
 from derhead.history.statistics import JournalStatistics
 
 __all__ = [
@@ -28,4 +30,5 @@ __all__ = [
     "Retention",
     "RetentionLimits",
     "RetentionStatistics",
+    "Salvaged",
 ]

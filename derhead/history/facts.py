@@ -18,7 +18,10 @@ FED_WHOLE = "fed_whole"
 came since and is not fed yet is in ``unfed``."""
 
 DAMAGE = "damage"
-"""What was salvaged, as JSON; see ``salvage``. None = the file was never damaged."""
+"""What was salvaged, as JSON (``salvage``), until the headend was closed in order once."""
+
+PAST_DAMAGE = "past_damage"
+"""The same after that: what was salvaged last."""
 
 
 def get(con: sqlite3.Connection, key: str) -> str | None:

@@ -13,19 +13,19 @@ telemetry stays and is tried again every second, until the bound is reached and
 import logging
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from derhead.errors import JournalError
 from derhead.gaps import GapRecord
+from derhead.history.damage import is_damage
 from derhead.history.reader import Reader
 from derhead.history.recovery import close_lost_sessions
-from derhead.history.schema import JournalFiles, Synchronous
+from derhead.history.salvage import Salvaged
+from derhead.history.schema import JournalFiles
 from derhead.history.statistics import JournalStatistics
 from derhead.history.store import Note, Outcome, Record, Store
 from derhead.history.waiting import Batch, Taken, WaitingRecords, Write
@@ -54,10 +54,11 @@ FLUSH_S = 4.0
 
 
 class Journal(Reader):
-    """The open journal; see ``open_journal``."""
+    """The open journal; see ``opening.open_journal``."""
 
     def __init__(self, files: JournalFiles, runtime: Runtime, waiting: WaitingRecords) -> None:
         super().__init__(files.reader, runtime)
+        self._files = files
         self._writer = files.writer
         self._store = Store(files.writer)
         self._writer_limiter = trio.CapacityLimiter(1)
@@ -70,6 +71,7 @@ class Journal(Reader):
         self._failing_since_us: int | None = None
         self._failing_reason = ""
         self._held_reason: str | None = None
+        self._is_damaged = False
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
@@ -185,6 +187,8 @@ class Journal(Reader):
             async with self._reader_limiter:
                 return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._met_damage(error)
             raise JournalError(f"the journal cannot be tended: {error}") from error
 
     async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -201,9 +205,15 @@ class Journal(Reader):
         if reason is None and self._held_reason is not None:
             log.warning("telemetry is taken again")
         self._held_reason = reason
-        if self._failing_since_us is None:
+        if self._failing_since_us is None and not self._is_damaged:
             self._let_go()
             self._poke()
+
+    @property
+    def salvaged(self) -> Salvaged | None:
+        """What was lost and kept when the file was found damaged, before this start or at it;
+        None once a headend that could tell of it was stopped in order."""
+        return self._files.salvaged
 
     def statistics(self) -> JournalStatistics:
         return JournalStatistics(
@@ -225,7 +235,7 @@ class Journal(Reader):
 
     # --- groups go out --------------------------------------------------------------
 
-    async def _keep_committing(self) -> None:
+    async def keep_committing(self) -> None:
         while True:
             self._wake = trio.Event()
             self._sleeps_until_s = self._waiting.due_s()
@@ -240,6 +250,10 @@ class Journal(Reader):
             self._wake.set()
 
     async def _commit(self) -> None:
+        if self._is_damaged:
+            for write in self._waiting.take_writes():
+                write.settle(JournalError(self._failing_reason))
+            return
         began_s = trio.current_time()
         if self._held_reason is not None:
             # Only a probe then, when a failure's pause is over.
@@ -293,6 +307,9 @@ class Journal(Reader):
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._failed_commits += 1
+        if is_damage(error):
+            self._met_damage(error)
+            return
         self._failing_reason = f"the journal cannot write to its disk: {error}"
         self._waiting.hold_until(trio.current_time() + RETRY_S)
         if self._failing_since_us is None:
@@ -303,6 +320,21 @@ class Journal(Reader):
                 error,
                 RETRY_S,
             )
+
+    def _met_damage(self, error: sqlite3.Error) -> None:
+        """The file is damaged: what would be written to it now might be lost with it."""
+        if self._is_damaged:
+            return
+        self._is_damaged = True
+        self._waiting.hold_until(math.inf)
+        self._failing_since_us = self._failing_since_us or self._runtime.wall_us()
+        self._failing_reason = (
+            f"the journal's file is damaged ({error}); nothing more is stored. Restart the "
+            "headend: it moves the file aside and salvages what can be read of it"
+        )
+        log.critical("%s", self._failing_reason)
+        self._files.mark_damaged()
+        self._wake.set()
 
     def _recovered(self, since_us: int) -> None:
         self._failing_since_us = None
@@ -323,11 +355,14 @@ class Journal(Reader):
 
     async def _flush(self) -> None:
         """Commits what still waits; gives up on telemetry at the first failure."""
+        if self._is_damaged:
+            return
         self._waiting.hold_until(None)
         while self._waiting.writes or (self._waiting.others and not self._waiting.held):
             await self._commit()
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Commits what waits, for a while, and takes no more."""
         self._closed = True
         self._room.set()
         with shielded_for(FLUSH_S):
@@ -348,43 +383,3 @@ def _call(on_durable: Callable[[], None]) -> None:
     except Exception:
         # One session's fault is not the journal's end.
         log.exception("an acknowledgement failed; its rows are stored")
-
-
-@asynccontextmanager
-async def open_journal(
-    path: Path,
-    runtime: Runtime,
-    *,
-    synchronous: Synchronous = "FULL",
-    group_ms: int = GROUP_MS,
-    batch_rows: int = BATCH_ROWS,
-    buffer_rows: int = BUFFER_ROWS,
-) -> AsyncIterator[Journal]:
-    """The journal in the file ``path``, made or brought up to date; open for the block.
-
-    Its folder is made if need be and locked: two headends on one folder would tear each
-    other's history apart. At the end of the block, however it ends, what is still in memory
-    is committed, within 4 s unless the disk hangs in a call.
-
-    Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
-    be written, another process has it, or the file is newer than this software or is no
-    journal.
-    """
-    files = await runtime.run_blocking(partial(JournalFiles, path, synchronous))
-    try:
-        waiting = WaitingRecords(
-            group_s=group_ms / 1000, batch_rows=batch_rows, buffer_rows=buffer_rows
-        )
-        journal = Journal(files, runtime, waiting)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(journal._keep_committing)
-                try:
-                    yield journal
-                finally:
-                    nursery.cancel_scope.cancel()
-        finally:
-            await journal._close()
-    finally:
-        with shielded_for(FLUSH_S):
-            await runtime.run_blocking(files.close, limiter=trio.CapacityLimiter(1))

@@ -11,6 +11,7 @@ from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.history import buckets, eventlog, orders, queries
+from derhead.history.damage import is_damage
 from derhead.history.histories import Histories
 from derhead.history.listings import Listing, check_positive
 from derhead.history.page import Page
@@ -118,7 +119,12 @@ class Reader(Histories):
         try:
             return await self._runtime.run_blocking(ask, limiter=self._reader_limiter)
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._met_damage(error)
             raise JournalError(f"the journal cannot be read: {error}") from error
+
+    def _met_damage(self, error: sqlite3.Error) -> None:
+        """A question found the file damaged."""
 
     def _look(self) -> bool:
         self._looks += 1

@@ -3,8 +3,6 @@
 Synchronous; called through ``Runtime.run_blocking``.
 """
 
-import fcntl
-import os
 import sqlite3
 from contextlib import ExitStack, closing
 from importlib import resources
@@ -12,6 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from derhead.errors import JournalError
+from derhead.history import facts
+from derhead.history.damage import find_damage, is_damage
+from derhead.history.lock import FolderLock, Left
+from derhead.history.progress import Progress
+from derhead.history.salvage import Salvaged, finish_salvage, salvage
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -39,33 +42,96 @@ CACHED_STATEMENTS = 48
 class JournalFiles:
     """The lock on the data folder and two connections: one that writes, one for queries.
 
-    Queries never wait for the writer. Raises: JournalError, and then nothing stays open.
+    Queries never wait for the writer. After an unclean stop the file is checked first; one
+    that is damaged is moved aside, and what can be read of it goes into a new one
+    (``salvage``). ``progress`` is told what takes long; ``opened_us`` names what is moved.
+
+    Raises: JournalError, and then nothing stays open.
     """
 
-    def __init__(self, path: Path, synchronous: Synchronous) -> None:
-        with ExitStack() as opened:
-            opened.callback(os.close, _lock(path))
+    def __init__(
+        self,
+        path: Path,
+        synchronous: Synchronous,
+        *,
+        progress: Progress | None = None,
+        opened_us: int = 0,
+    ) -> None:
+        progress = progress or Progress()
+        self.salvaged: Salvaged | None = None
+        """What was lost and kept when the file was found damaged, until a headend after that
+        is closed in order."""
+        self._opened = ExitStack()
+        self._lock = FolderLock(path)
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
+            undo.callback(self._opened.close)
             try:
-                self.writer = opened.enter_context(closing(_connect(path)))
-                # Before the first page is written; later it changes nothing.
-                self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                self.writer.execute("PRAGMA journal_mode = WAL")
-                # Overwriting what retention deletes would double what it writes.
-                self.writer.execute("PRAGMA secure_delete = OFF")
-                self.writer.execute(f"PRAGMA synchronous = {synchronous}")
-                self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-                self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-                self.writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
-                _migrate(self.writer, path)
-                self.reader = opened.enter_context(closing(_connect(path)))
-                self.reader.execute("PRAGMA query_only = ON")
-            except sqlite3.Error as error:
+                finish_salvage(path)
+                why = self._open(path, synchronous, progress)
+                if why is not None:
+                    salvage(path, why, make=_make, progress=progress, now_us=opened_us)
+                    self._connect(path, synchronous)
+                self._keep_in_mind(acknowledged=why is None and self._lock.left is Left.CLEAN)
+            except (sqlite3.Error, OSError) as error:
                 raise JournalError(f"{path}: cannot open the journal: {error}") from error
-            self._opened = opened.pop_all()
+            undo.pop_all()
+
+    def _open(self, path: Path, synchronous: Synchronous, progress: Progress) -> str | None:
+        """Opens the file, or says what is wrong with it."""
+        why = find_damage(path, self._lock.left, progress)
+        if why is not None:
+            return why
+        try:
+            self._connect(path, synchronous)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return str(error)
+        return None
+
+    def _connect(self, path: Path, synchronous: Synchronous) -> None:
+        with ExitStack() as opened:
+            self.writer = opened.enter_context(closing(_connect(path)))
+            # Before the first page is written; later it changes nothing.
+            self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self.writer.execute("PRAGMA journal_mode = WAL")
+            # Overwriting what retention deletes would double what it writes.
+            self.writer.execute("PRAGMA secure_delete = OFF")
+            self.writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+            self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self.writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            _migrate(self.writer, path)
+            self.reader = opened.enter_context(closing(_connect(path)))
+            self.reader.execute("PRAGMA query_only = ON")
+            self._opened.push(opened.pop_all())
+
+    def _keep_in_mind(self, *, acknowledged: bool) -> None:
+        """Remembers damage until a headend that told of it was closed in order."""
+        text = facts.get(self.reader, facts.DAMAGE)
+        if text is None:
+            return
+        if not acknowledged:
+            self.salvaged = Salvaged.parse(text)
+            return
+        with closing(self.writer.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            facts.put(self.writer, facts.PAST_DAMAGE, text)
+            facts.put(self.writer, facts.DAMAGE, None)
+            cursor.execute("COMMIT")
+
+    def mark_damaged(self) -> None:
+        """SQLite met damage: the next start looks at the whole file."""
+        self._lock.mark(Left.DAMAGED)
 
     def close(self) -> None:
         """Closes both, which empties the WAL, and gives the folder free."""
-        self._opened.close()
+        try:
+            self._opened.close()
+            self._lock.mark_clean()
+        finally:
+            self._lock.release()
 
 
 def migrations() -> dict[int, str]:
@@ -79,25 +145,12 @@ def migrations() -> dict[int, str]:
     return dict(sorted(scripts.items()))
 
 
-def _lock(path: Path) -> int:
-    """A locked file beside the journal; the kernel unlocks it however the process ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise JournalError(
-            f"{path.parent}: cannot keep a journal here ({error.strerror}); "
-            "name a data folder that this user may write"
-        ) from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise JournalError(
-            f"{path.parent}: another headend keeps its journal in this folder; "
-            "stop it, or name another data folder"
-        ) from error
-    return fd
+def _make(path: Path) -> sqlite3.Connection:
+    """A new journal, in one file, for one connection."""
+    con = _connect(path)
+    con.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _migrate(con, path)
+    return con
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,6 +1,11 @@
 """Observability: whether the headend can do its work, and the figures that tell how it does."""
 
-from derhead.observability.journal import journal_check, journal_metrics, retention_metrics
+from derhead.observability.journal import (
+    damage_check,
+    journal_check,
+    journal_metrics,
+    retention_metrics,
+)
 from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst
 
@@ -11,6 +16,7 @@ __all__ = [
     "Readiness",
     "counter",
     "counter_by",
+    "damage_check",
     "gauge",
     "gauge_by",
     "journal_check",

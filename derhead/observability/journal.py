@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from derhead.history import JournalStatistics, RetentionStatistics
+from derhead.history import JournalStatistics, RetentionStatistics, Salvaged
 from derhead.observability.metrics import counter, counter_by, gauge
 from derhead.observability.readiness import Check, Health
 
@@ -16,6 +16,13 @@ def journal_check(journal: JournalStatistics) -> Check:
     if journal.held_reason is not None:
         return Check("journal", Health.UNREADY, journal.held_reason)
     return Check("journal", Health.READY, "takes records")
+
+
+def damage_check(salvaged: Salvaged | None) -> Check:
+    """Whether history was lost with a damaged file, and nobody can have read of it yet."""
+    if salvaged is None:
+        return Check("journal_file", Health.READY, "no damage was found")
+    return Check("journal_file", Health.DEGRADED, salvaged.summary())
 
 
 def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:

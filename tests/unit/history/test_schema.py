@@ -1,5 +1,7 @@
 """The file: made, brought up to date, refused, locked."""
 
+import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -103,17 +105,25 @@ def test_a_file_of_someone_else_is_refused(path: Path) -> None:
         JournalFiles(path, "FULL")
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text("not a database, but long enough to be looked at " * 50)
-    with pytest.raises(JournalError, match=r"journal\.sqlite: cannot open the journal"):
-        JournalFiles(path, "FULL")
+    text = "not a database, but long enough to be looked at " * 50
+    path.write_text(text)
+    files = JournalFiles(path, "FULL", opened_us=S)
+    files.close()
+    assert files.salvaged is not None
+    assert files.salvaged.moved_to == "journal.sqlite.damaged-19700101T000001Z"
+    aside = path.with_name(files.salvaged.moved_to)
+    # All but the page without which SQLite reads nothing is as it was; and that is kept.
+    assert Path(f"{aside}.page1").read_text() == text
 
 
 def test_a_second_headend_on_the_folder_is_refused(path: Path) -> None:
     first = JournalFiles(path, "FULL")
-    with pytest.raises(JournalError, match=f"{path.parent}: another headend"):
-        JournalFiles(path, "FULL")
+    who = re.escape(f"{path.parent}: another headend (pid {os.getpid()}) keeps its journal")
+    for _ in range(2):
+        with pytest.raises(JournalError, match=who):
+            JournalFiles(path, "FULL")
     first.close()
     JournalFiles(path, "FULL").close()
 

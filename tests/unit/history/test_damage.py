@@ -1,0 +1,114 @@
+"""Damage that is met while the journal is open, and what is said while a start takes long."""
+
+import logging
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from derhead.errors import JournalError
+from derhead.history import Journal, open_journal, opening
+from derhead.history.progress import Progress
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from derproto.base.runtime import virtual_runtime
+from derproto.base.systemd import Notifier
+from tests.unit.history.samples import S, dispatch, sample
+
+T0 = 1_800_000_000 * S
+PAGE = 4096
+
+
+@pytest.fixture
+def hurt(tmp_path: Path) -> Path:
+    """A journal, closed in order, of which a page of telemetry was then overwritten."""
+    path = tmp_path / "journal.db"
+    files = JournalFiles(path, "OFF")
+    store = Store(files.writer)
+    store.commit(Group(batches=([sample(n) for n in range(5000)],), writes=((dispatch("d"),),)))
+    files.close()
+    with closing(sqlite3.connect(path)) as con:
+        leaves = con.execute(
+            "SELECT pageno FROM dbstat WHERE name = 'telemetry' AND pagetype = 'leaf' ORDER BY path"
+        ).fetchall()
+    with path.open("r+b") as file:
+        file.seek((leaves[len(leaves) // 2][0] - 1) * PAGE)
+        file.write(random.Random(1).randbytes(PAGE))
+    return path
+
+
+async def by_query(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="cannot be read"):
+        await journal.telemetry_history("asset-1", limit=5000)
+
+
+async def by_commit(journal: Journal) -> None:
+    again = [sample(n) for n in range(2000, 3000)]
+    await journal.append_telemetry(again, lambda: pytest.fail("acknowledged"))
+    await trio.sleep(1)
+
+
+@pytest.mark.parametrize("met", [by_query, by_commit])
+async def test_damage_that_is_met_ends_all_storing_until_a_restart_salvages(
+    hurt: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, met: object
+) -> None:
+    assert callable(met)
+    runtime = virtual_runtime(T0)
+    async with open_journal(hurt, runtime, synchronous="OFF") as journal:
+        assert journal.salvaged is None
+        await met(journal)
+        statistics = journal.statistics()
+        assert statistics.failing_since_us is not None
+        assert "Restart the headend" in statistics.failing_reason
+        with pytest.raises(JournalError, match="damaged"):
+            await journal.write(dispatch("later"))
+        acknowledged: list[int] = []
+        await journal.append_telemetry([sample(9000)], lambda: acknowledged.append(1))
+        await trio.sleep(3600)
+        assert acknowledged == []
+        # What can be read is read.
+        assert await journal.dispatch("d") == dispatch("d")
+        failed = journal.statistics().failed_commits
+    told = [r.message for r in caplog.records if r.levelno == logging.CRITICAL]
+    assert len(told) == 1
+    assert failed <= 1
+    async with open_journal(hurt, runtime, synchronous="OFF") as journal:
+        assert journal.salvaged is not None
+        await journal.write(dispatch("later"))
+        left = (await journal.telemetry_history("asset-1", limit=5000)).items
+        assert 4900 < len(left) < 5000
+        assert await journal.dispatch("d") == dispatch("d")
+
+
+class Told(Notifier):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def busy(self, status: str, within_s: float) -> None:
+        assert within_s > 2 * opening.TELL_S
+        self.lines.append(status)
+
+
+async def test_a_start_that_takes_long_says_what_it_does(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    progress, told = Progress(), Told()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(opening.tell, progress, told)
+        await trio.sleep(7)
+        progress.doing = "checking the journal"
+        await trio.sleep(15)
+        nursery.cancel_scope.cancel()
+    assert told.lines == [
+        "opening the journal, 5 s so far",
+        "checking the journal, 10 s so far",
+        "checking the journal, 15 s so far",
+        "checking the journal, 20 s so far",
+    ]
+    assert [r.message for r in caplog.records] == [told.lines[1], told.lines[3]]

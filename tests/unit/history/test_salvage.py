@@ -1,0 +1,359 @@
+"""Damaged journals: real files with real damage, and what is left of them."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from derhead.dispatch import State
+from derhead.history import facts
+from derhead.history.damage import read_only
+from derhead.history.salvage import Salvaged
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+PAGE = 4096
+ASSETS = [f"asset-{n}" for n in range(12)]
+KEYS = {
+    "telemetry": "asset, ts_us, boot, seq",
+    "assets": "id",
+    "boots": "id",
+    "dispatches": "id",
+    "dispatch_states": "dispatch_id, n",
+    "sessions": "session_id",
+    "heartbeats": "agent_id, received_us, ts_us",
+}
+
+
+def fill(store: Store, first: int, count: int) -> None:
+    store.commit(
+        Group(
+            batches=([sample(n, asset=a) for n in range(first, first + count) for a in ASSETS],),
+            notes=(
+                *(heartbeat(n * S, agent=a) for n in range(first, first + count) for a in "ab"),
+                *(session(f"session-{n:05}") for n in range(first, first + count)),
+            ),
+            writes=tuple(
+                (dispatch(f"d-{n:05}", states=(State.PENDING, State.SENT)),)
+                for n in range(first, first + count)
+            ),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal that was closed in order: about 200 pages."""
+    path = tmp_path_factory.mktemp("sound") / "journal.db"
+    files = JournalFiles(path, "OFF")
+    fill(Store(files.writer), 0, 400)
+    files.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose newest half is in its WAL, as after kill -9."""
+    folder = tmp_path_factory.mktemp("killed")
+    files = JournalFiles(folder / "live" / "journal.db", "OFF")
+    fill(Store(files.writer), 0, 200)
+    files.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    fill(Store(files.writer), 200, 200)
+    shutil.copytree(folder / "live", folder / "left")
+    files.close()
+    return folder / "left" / "journal.db"
+
+
+def copy(path: Path, to: Path) -> Path:
+    """The journal, and whatever lies beside it, in a folder of its own."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(path.parent, to)
+    return to / path.name
+
+
+Rows = dict[str, set[tuple[object, ...]]]
+
+
+def all_rows(con: sqlite3.Connection) -> Rows:
+    return {name: set(con.execute(f"SELECT * FROM {name}")) for name in KEYS}
+
+
+def rows_of(path: Path, to: Path) -> Rows:
+    """What a sound file holds."""
+    with closing(sqlite3.connect(copy(path, to))) as con:
+        return all_rows(con)
+
+
+def readable(path: Path) -> Rows:
+    """What plain SQL reads of a damaged file from either end of each table."""
+    found: Rows = {}
+    for name, key in KEYS.items():
+        found[name] = set()
+        for order in ("ASC", "DESC"):
+            by = ", ".join(f"{column} {order}" for column in key.split(", "))
+            try:
+                with closing(read_only(path)) as con:
+                    for row in con.execute(f"SELECT * FROM {name} NOT INDEXED ORDER BY {by}"):
+                        found[name].add(row)
+            except sqlite3.Error:
+                continue
+    return found
+
+
+def opened(path: Path) -> tuple[Rows, Salvaged | None]:
+    """What a headend finds when it starts on the file."""
+    files = JournalFiles(path, "OFF")
+    try:
+        assert files.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert files.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert files.writer.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        rows = all_rows(files.reader)
+        # It takes what comes.
+        Store(files.writer).commit(Group(batches=([sample(10**6)],), writes=((dispatch("new"),),)))
+    finally:
+        files.close()
+    return rows, files.salvaged
+
+
+def hurt(path: Path, start: int, junk: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(junk)
+
+
+def mark_unclean(path: Path) -> None:
+    path.with_suffix(".lock").write_text("running pid 1".ljust(63) + "\n")
+
+
+def check_survivors(before: Rows, could: Rows, after: Rows) -> None:
+    """All that could be read is there, but for samples that lost the names of what they are of."""
+    assets = {row[0] for row in after["assets"]}
+    boots = {row[0] for row in after["boots"]}
+    could["telemetry"] = {row for row in could["telemetry"] if row[0] in assets and row[2] in boots}
+    # What a state is of is lost with its dispatch.
+    there = {row[0] for row in after["dispatches"]}
+    could["dispatch_states"] = {row for row in could["dispatch_states"] if row[0] in there}
+    for name in KEYS:
+        assert could[name] & before[name] <= after[name], name
+
+
+# --- one page ------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    which=st.sampled_from(["sound", "killed"]),
+    place=st.floats(0, 1, exclude_max=True),
+    pages=st.integers(1, 4),
+    filler=st.sampled_from(["random", "zero", "ones", "another page"]),
+    seed=st.integers(0, 999),
+)
+def test_all_that_can_be_read_from_either_end_survives_any_page(
+    sound: Path,
+    killed: Path,
+    tmp_path: Path,
+    which: str,
+    place: float,
+    pages: int,
+    filler: str,
+    seed: int,
+) -> None:
+    original = {"sound": sound, "killed": killed}[which]
+    before = rows_of(original, tmp_path / "before")
+    path = copy(original, tmp_path / "hurt")
+    rng = random.Random(seed)
+    page = 1 + int(place * (path.stat().st_size // PAGE - 1))
+    junk = {
+        "random": rng.randbytes(PAGE * pages),
+        "zero": bytes(PAGE * pages),
+        "ones": b"\xff" * PAGE * pages,
+        "another page": path.read_bytes()[-PAGE:] * pages,
+    }[filler]
+    hurt(path, page * PAGE, junk)
+    mark_unclean(path)
+    could = readable(copy(path, tmp_path / "asked"))
+    after, salvaged = opened(path)
+    check_survivors(before, could, after)
+    if salvaged is not None:
+        aside = path.with_name(salvaged.moved_to)
+        assert aside.read_bytes()[page * PAGE :].startswith(junk[: PAGE - 1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("which", ["sound", "killed"])
+def test_what_is_before_the_cut_of_a_truncated_file_survives(
+    sound: Path, killed: Path, tmp_path: Path, which: str, share: float
+) -> None:
+    original = {"sound": sound, "killed": killed}[which]
+    before = rows_of(original, tmp_path / "before")
+    path = copy(original, tmp_path / "hurt")
+    with open(path, "r+b") as file:
+        file.truncate(int(path.stat().st_size * share))
+    could = readable(copy(path, tmp_path / "asked"))
+    after, salvaged = opened(path)
+    check_survivors(before, could, after)
+    if salvaged is not None:
+        assert path.with_name(salvaged.moved_to).exists()
+    else:
+        # Only what the WAL holds too was cut off.
+        assert all(rows <= after[name] for name, rows in before.items())
+
+
+def test_rows_between_two_hurt_pages_survive_but_for_the_two_assets(
+    sound: Path, tmp_path: Path
+) -> None:
+    before = rows_of(sound, tmp_path / "before")
+    path = copy(sound, tmp_path / "hurt")
+    with closing(sqlite3.connect(path)) as con:
+        leaves = [
+            number
+            for (number,) in con.execute(
+                "SELECT pageno FROM dbstat WHERE name = 'telemetry' AND pagetype = 'leaf'"
+                " ORDER BY path"
+            )
+        ]
+    for leaf in (leaves[len(leaves) // 4], leaves[3 * len(leaves) // 4]):
+        hurt(path, (leaf - 1) * PAGE, random.Random(1).randbytes(PAGE))
+    mark_unclean(path)
+    after, salvaged = opened(path)
+    assert salvaged is not None
+    lost = before["telemetry"] - after["telemetry"]
+    assert 0 < len(lost) < 2 * 100
+    assert salvaged.tables["telemetry"].whole is False
+    assert salvaged.tables["dispatches"].whole is True
+
+
+# --- the first page ------------------------------------------------------------------------
+
+FIRST_PAGES: dict[str, Callable[[bytes], bytes]] = {
+    "no magic": lambda page: bytes(16) + page[16:],
+    "no header": lambda page: bytes(100) + page[100:],
+    "half a header": lambda page: page[:20] + b"\xff" * 80 + page[100:],
+    "no page": lambda page: bytes(PAGE),
+    "a junk page": lambda page: random.Random(2).randbytes(PAGE),
+    "half a page": lambda page: page[:2048] + b"\xff" * 2048,
+}
+
+
+@pytest.mark.parametrize("how", FIRST_PAGES)
+@pytest.mark.parametrize("which", ["sound", "killed"])
+def test_all_rows_survive_a_torn_first_page(
+    sound: Path, killed: Path, tmp_path: Path, which: str, how: str
+) -> None:
+    original = {"sound": sound, "killed": killed}[which]
+    before = rows_of(original, tmp_path / "before")
+    path = copy(original, tmp_path / "hurt")
+    torn = FIRST_PAGES[how](path.read_bytes()[:PAGE])
+    hurt(path, 0, torn)
+    mark_unclean(path)
+    after, salvaged = opened(path)
+    for name, rows in before.items():
+        assert rows <= after[name], name
+    if salvaged is not None:
+        assert all(copied.whole for copied in salvaged.tables.values())
+
+
+# --- the WAL -------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), length=st.integers(1, 3 * PAGE))
+def test_a_hurt_wal_costs_no_more_than_what_only_it_held(
+    killed: Path, tmp_path: Path, place: float, length: int
+) -> None:
+    path = copy(killed, tmp_path / "hurt")
+    wal = path.with_name(path.name + "-wal")
+    start = int(place * wal.stat().st_size)
+    hurt(wal, start, random.Random(3).randbytes(min(length, wal.stat().st_size - start)))
+    mark_unclean(path)
+    after, _ = opened(path)
+    checkpointed = {row[1] for row in after["telemetry"]}
+    assert {n * S for n in range(200)} <= checkpointed
+
+
+def test_without_its_wal_what_was_checkpointed_is_there(killed: Path, tmp_path: Path) -> None:
+    path = copy(killed, tmp_path / "hurt")
+    path.with_name(path.name + "-wal").unlink()
+    mark_unclean(path)
+    after, _ = opened(path)
+    assert len(after["telemetry"]) >= 200 * len(ASSETS)
+
+
+# --- what is said of it --------------------------------------------------------------------
+
+
+def test_damage_is_told_of_until_a_headend_was_closed_in_order(
+    sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = copy(sound, tmp_path / "hurt")
+    hurt(path, 50 * PAGE, random.Random(4).randbytes(20 * PAGE))
+    mark_unclean(path)
+    _, salvaged = opened(path)
+    assert salvaged is not None
+    assert salvaged.moved_to in caplog.text
+    assert "rows salvaged" in caplog.text
+    assert "is lost of" in salvaged.summary()
+    # That one was killed before anybody could look: the next one tells again.
+    mark_unclean(path)
+    files = JournalFiles(path, "OFF")
+    assert files.salvaged == salvaged
+    files.close()
+    files = JournalFiles(path, "OFF")
+    try:
+        assert files.salvaged is None
+        assert facts.get(files.reader, facts.PAST_DAMAGE) == salvaged.text()
+        assert facts.get(files.reader, facts.TELEMETRY_WHOLE) == "0"
+        assert facts.get(files.reader, facts.FED_WHOLE) is None
+    finally:
+        files.close()
+
+
+def test_a_file_left_in_order_is_not_looked_through(sound: Path, tmp_path: Path) -> None:
+    path = copy(sound, tmp_path / "hurt")
+    hurt(path, 50 * PAGE, random.Random(4).randbytes(PAGE))
+    files = JournalFiles(path, "OFF")
+    assert files.salvaged is None
+    # Whoever meets the damage marks it.
+    files.mark_damaged()
+    files.close()
+    _, salvaged = opened(path)
+    assert salvaged is not None
+
+
+def test_a_crash_in_between_loses_nothing(sound: Path, tmp_path: Path) -> None:
+    path = copy(sound, tmp_path / "hurt")
+    before = rows_of(sound, tmp_path / "before")
+    # The new journal was whole, and the damaged one not moved yet.
+    shutil.copy(path, f"{path}.salvaged")
+    path.write_bytes(b"junk" * 5000)
+    Path(f"{path}-wal").write_bytes(b"its own")
+    after, salvaged = opened(path)
+    assert salvaged is None
+    assert before["telemetry"] <= after["telemetry"]
+    (aside,) = path.parent.glob("journal.db.damaged-*Z")
+    assert aside.read_bytes() == b"junk" * 5000
+    assert Path(f"{aside}-wal").read_bytes() == b"its own"
+
+
+def test_an_unfinished_copy_is_begun_again(sound: Path, tmp_path: Path) -> None:
+    path = copy(sound, tmp_path / "hurt")
+    Path(f"{path}.salvaging").write_bytes(b"half a copy")
+    hurt(path, 0, bytes(100))
+    before = rows_of(sound, tmp_path / "before")
+    after, _ = opened(path)
+    assert before["telemetry"] <= after["telemetry"]
+    assert list(path.parent.glob("*.salvaging*")) == []
