@@ -8,7 +8,7 @@ what the connection does, and whoever wants it closed cancels it.
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -30,6 +30,12 @@ RECEIVE_BYTES = 64 * 1024
 
 SEND_BYTES = 64 * 1024
 """Piece of an answer that ``send_s`` is for."""
+
+UNSENT_BYTES = 64 * 1024
+"""Of an event stream that the kernel may keep, not sent yet: what it keeps is no longer news
+when a slow client gets it, and without a bound that is megabytes."""
+
+NOT_SENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 LINGER_S = 1.0
 """How long a closing connection reads away what still comes: closed over unread data, TCP
@@ -96,6 +102,7 @@ class Connection:
         self._scope = trio.CancelScope()
         self._ending: set[trio.CancelScope] = set()
         self._send_lock = trio.Lock()
+        self._send_s = limits.send_s
         self._idle = True
         self._answered = trio.Event()
         self._reads = True
@@ -215,7 +222,7 @@ class Connection:
         async with self._send_lock:
             for start in range(0, len(data), SEND_BYTES):
                 try:
-                    with trio.move_on_after(self._limits.send_s) as patience:
+                    with trio.move_on_after(self._send_s) as patience:
                         await self._stream.send_all(data[start : start + SEND_BYTES])
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._drop()
@@ -241,11 +248,21 @@ class Connection:
     async def _run_app(
         self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any
     ) -> None:
+        streams = False
+        multiplexed = scope.get("http_version") == "2"
+
         async def send_whole(message: Any) -> None:
+            nonlocal streams
             # Nothing more for a client that is gone: buffering it would be no checkpoint.
             await trio.lowlevel.checkpoint_if_cancelled()
+            if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
+                streams = True
+                self._begin_stream()
             if message.get("more_body", False):
-                await send(message)
+                if streams and multiplexed:
+                    await self._send_windowed(send, message)
+                else:
+                    await send(message)
                 return
             # With an answer's last message Hypercorn readies the connection for the next
             # request, and tells the app that the client is gone: quart-trio then cancels
@@ -263,6 +280,28 @@ class Connection:
         self._config.request_ids.enter(scope.get("headers", ()))
         await self._app(scope, receive, send_whole)
 
+    def _begin_stream(self) -> None:
+        """What is sent from now on is events: there may be none for long, and the newest count."""
+        self._send_s = self._limits.stream_s
+        # It has no end to be waited for: who closes the connection, or half of it, is gone.
+        self._answered.set()
+        if isinstance(self._stream, trio.SocketStream) and NOT_SENT is not None:
+            self._stream.setsockopt(socket.IPPROTO_TCP, NOT_SENT, UNSENT_BYTES)
+
+    async def _send_windowed(self, send: Any, message: Any) -> None:
+        """Sends a part of an HTTP/2 answer within the window that its client gives.
+
+        Where that is closed no byte waits in ``_send``, which would end it.
+        """
+        body = message["body"]
+        for start in range(0, len(body), SEND_BYTES):
+            with trio.move_on_after(self._send_s) as patience:
+                await send({**message, "body": body[start : start + SEND_BYTES]})
+            if patience.cancelled_caught:
+                self._counters.send_timeouts += 1
+                self._drop()
+                return
+
     # --- the end --------------------------------------------------------------------
 
     async def _close(self) -> None:
@@ -275,6 +314,13 @@ class Connection:
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._reads = False
         await trio.aclose_forcefully(self._stream)
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in headers
+    )
 
 
 Address = tuple[str, int] | None

@@ -23,6 +23,8 @@ class HttpLimits:
     response_s: float = 60.0
     """For an answer: to its first byte, from piece to piece, and in all. Then the connection is
     closed."""
+    stream_s: float = 30.0
+    """For a reader of an event stream to take 64 KiB of it. Then the connection is closed."""
     grace_s: float = 2.0
     """For answers that are on their way when the server stops."""
 

@@ -1,6 +1,7 @@
-"""Hypercorn's HTTP/1.1, with an answer that says what is wrong where a request breaks HTTP.
+"""Hypercorn's HTTP/1.1 and HTTP/2, with what they lack.
 
-Hypercorn answers those with a status and no body. Everything else is its own code.
+Its HTTP/1.1 answers a request that breaks HTTP with a status and no body; its HTTP/2 lets an
+answer's parts pile up while the client takes none. Everything else is its own code.
 """
 
 import json
@@ -9,9 +10,16 @@ from typing import Any
 
 import h11
 from hypercorn.config import Config
+from hypercorn.events import Event as IOEvent
 from hypercorn.events import RawData
 from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import Body, Event
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, H2Protocol
+from hypercorn.protocol.h11 import (
+    H2CProtocolRequiredError,
+    H2ProtocolAssumedError,
+    H11Protocol,
+)
 
 from derhead.api.problems import kind_of
 from derhead.api.request_ids import RequestIds
@@ -83,10 +91,40 @@ class Http1(H11Protocol):
         await self.send(RawData(data=data))
 
 
+class Http2(H2Protocol):
+    """HTTP/2 whose answers wait for the window that their client gives.
+
+    Hypercorn's own do not once the window is closed: what an answer goes on to say piles up.
+    """
+
+    async def stream_send(self, event: Event) -> None:
+        await super().stream_send(event)
+        if isinstance(event, Body):
+            buffer = self.stream_buffers.get(event.stream_id)
+            while buffer is not None and len(buffer.buffer) >= BUFFER_HIGH_WATER:
+                # Set whenever less than a frame was taken, nothing included.
+                await buffer._paused.wait()
+                await buffer._paused.clear()
+
+
 class Protocols(ProtocolWrapper):
-    """Begins as ``Http1``; becomes HTTP/2 where the client's first bytes say so."""
+    """Begins as ``Http1``; becomes ``Http2`` where the client's first bytes say so."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        *common, _ = arguments
-        self.protocol = Http1(*common)
+        *self._common, _ = arguments
+        self.protocol = Http1(*self._common)
+
+    async def handle(self, event: IOEvent) -> None:
+        try:
+            await self.protocol.handle(event)
+        except H2ProtocolAssumedError as begun:
+            await self._become_http2(begun.data)
+        except H2CProtocolRequiredError as asked:
+            await self._become_http2(asked.data, asked.headers, asked.settings)
+
+    async def _become_http2(self, data: bytes, *upgrade: Any) -> None:
+        self.protocol = protocol = Http2(*self._common)
+        await protocol.initiate(*upgrade)
+        if data:
+            await protocol.handle(RawData(data))

@@ -15,6 +15,7 @@ from typing import NoReturn
 import codec_subject
 import connect
 import dispatch
+import events
 import fairness
 import ingest
 import link
@@ -47,6 +48,7 @@ SUBJECTS = {
     "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
     "dispatch": Subject("POST to started, durable, and how many", dispatch.run, dispatch.MEASURES),
+    "events": Subject("what readers of /events cost", events.run, events.MEASURES),
     "memory": Subject("who holds what a session weighs", memory.run, memory.MEASURES),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }

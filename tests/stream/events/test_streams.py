@@ -1,48 +1,20 @@
 """The stream of events over the real server: what it begins with, what follows, how it ends."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.api import create_app
 from derhead.errors import JournalError
 from derhead.events import AgentEvent, DispatchEvent, hub
-from derproto.triogrpc.testing import MemoryStream
 from tests.stream.events.reading import Reader
-from tests.stream.http.support import Serving, receive_all, serving_in_memory
-from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR, FakeView
+from tests.stream.events.world import world
+from tests.stream.http.support import receive_all
+from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR
 
 OTHER = replace(DISPATCHED, id="other", asset_id=SOLAR)
 ENDED = AgentEvent(12, NOW, "disconnected", SESSION)
-
-
-@dataclass
-class World:
-    """A headend that tells events, and readers of it."""
-
-    view: FakeView
-    running: Serving[MemoryStream]
-
-    async def reader(self, query: str = "", last_id: int | None = None) -> Reader:
-        reader = Reader(await self.running.connect())
-        assert await reader.ask(query, last_id) == 200
-        return reader
-
-
-@asynccontextmanager
-async def world(view: FakeView | None = None) -> AsyncIterator[World]:
-    view = view or FakeView()
-    app = create_app(view)
-    async with serving_in_memory(app=app) as running, trio.open_nursery() as nursery:
-        await nursery.start(
-            lambda task_status: app.events.run(stopping=running.stopping, task_status=task_status)
-        )
-        yield World(view, running)
-        nursery.cancel_scope.cancel()
 
 
 async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) -> None:

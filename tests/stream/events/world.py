@@ -1,0 +1,58 @@
+"""A server that tells events of a small headend, in memory and in virtual time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import trio
+
+from derhead.api import RestApp, create_app
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.triogrpc.testing import MemoryStream
+from tests.stream.events.reading import Reader
+from tests.stream.http.support import Serving, serving_in_memory
+from tests.unit.api.fakes import SAMPLE, FakeView, make_fleet
+
+
+@dataclass
+class World:
+    """A headend that tells events, and readers of it."""
+
+    view: FakeView
+    app: RestApp
+    running: Serving[MemoryStream]
+
+    async def reader(self, query: str = "", last_id: int | None = None) -> Reader:
+        """One that is let in."""
+        reader = Reader(await self.running.connect())
+        assert await reader.ask(query, last_id) == 200
+        return reader
+
+    def offer_all(self, number: int) -> None:
+        """A new sample of every asset, its power and sequence the number."""
+        for asset_id in self.view.fleet.assets:
+            sample = replace(SAMPLE, asset_id=asset_id, seq=number, p_mw=float(number))
+            assert self.view.latest.offer(sample)
+
+
+@asynccontextmanager
+async def world(view: FakeView | None = None) -> AsyncIterator[World]:
+    view = view or FakeView()
+    app = create_app(view)
+    async with serving_in_memory(app=app) as running, trio.open_nursery() as nursery:
+        await nursery.start(partial(app.events.run, stopping=running.stopping))
+        yield World(view, app, running)
+        nursery.cancel_scope.cancel()
+
+
+def large_view(assets: int) -> FakeView:
+    """A view of so many assets: 250 of them make a frame that no buffer takes whole."""
+    view = FakeView()
+    (site,) = make_fleet().sites.values()
+    many = [
+        Asset(f"asset-{n}", f"name {n}", site.id, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(assets)
+    ]
+    view.fleet = Fleet({site.id: site}, {asset.id: asset for asset in many})
+    return view
