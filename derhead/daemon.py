@@ -5,7 +5,8 @@ so that it runs whole under virtual time. Its nursery tree, from the outside in:
 
     run_headend
     └ journal                       opened first, closed last
-      └ services                    dispatch desk, sites, judge, keys, acknowledgements, retention
+      └ services                    dispatch desk, sites, judge, keys, acknowledgements,
+      │                            gaps, retention
         └ links                     gRPC server: a task group a connection, a session in each
           └ http                    REST: a task group a connection
 
@@ -94,6 +95,7 @@ async def run_headend(
             await services.start(headend.judge.run)
             await services.start(headend.keys.run)
             services.start_soon(headend.sessions.run)
+            services.start_soon(headend.gaps.run)
             services.start_soon(headend.retention.run)
             async with trio.open_nursery() as links:
                 server = Server(

@@ -20,6 +20,7 @@ from derhead.dispatch import (
     SitePreflight,
     Verdict,
 )
+from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
 from derhead.history import Journal, Retention, RetentionLimits
 from derhead.observability import (
     Metrics,
@@ -30,7 +31,7 @@ from derhead.observability import (
     retention_metrics,
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
-from derhead.telemetry import LatestTable
+from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
 
@@ -53,11 +54,20 @@ class Headend:
         self.fleet = fleet
         self.history = journal
         self.latest = LatestTable()
+        self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
+        self.gaps = GapLedger(
+            fleet.assets,
+            self.latest,
+            journal,
+            GapLimits.of_period(self.telemetry_period_ms, stale_after_us(self.telemetry_period_ms)),
+            runtime,
+        )
         self.desk = DispatchDesk(journal, runtime)
         self.sessions = Sessions(
             fleet,
             desk=self.desk,
             latest=self.latest,
+            gaps=self.gaps,
             store=journal,
             limits=limits,
             runtime=runtime,
@@ -71,7 +81,6 @@ class Headend:
             telemetry_period_s=limits.telemetry_period_s,
         )
         self.keys = KeyKeeper(journal, self.desk.settle, runtime)
-        self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
         self.sites = SiteDesk(
             self.desk,
             journal,
@@ -97,6 +106,7 @@ class Headend:
         """
         await self.history.close_lost_sessions(self._runtime.wall_us(), "headend ended")
         self.latest.fill(await self.history.latest_samples())
+        self.gaps.restore(await self.history.unfinished_gaps(HOLES_KEPT))
         self.sessions.remember(
             await self.history.last_sessions(), await self.history.latest_heartbeats()
         )

@@ -34,6 +34,15 @@ StateName = Literal[
     "cancelled",
     "expired",
 ]
+GapCauseName = Literal[
+    "link",
+    "agent_restart",
+    "headend_restart",
+    "overflow",
+    "device",
+    "refused",
+    "clock",
+]
 OutcomeName = Literal["achieved", "deviating", "unmeasured"]
 
 
@@ -168,6 +177,31 @@ class BucketJson(TypedDict):
     max: float | None
     last: float | None
     count: Annotated[int, Meta(description="Samples in the step, at least 1.")]
+
+
+class GapJson(TypedDict):
+    """A stretch of an asset's history without samples, or one that was filled since."""
+
+    id: str
+    asset_id: Uuid
+    start: Annotated[
+        Time | None,
+        Meta(description="The last sample before; if reported, the first that is missing."),
+    ]
+    end: Annotated[
+        Time | None,
+        Meta(
+            description="The first sample after; if reported, the last that is missing."
+            " Null while it lasts."
+        ),
+    ]
+    cause: GapCauseName
+    rows: Annotated[
+        int | None, Meta(description="Samples that are missing, where the agent counted them.")
+    ]
+    backfilled: Annotated[bool, Meta(description="Samples that came later have closed it.")]
+    filled_until: Annotated[Time | None, Meta(description="Up to where they have closed it.")]
+    agent_id: str | None
 
 
 class DeviceJson(TypedDict):

@@ -12,6 +12,7 @@ from derhead.api.documents import document_routes
 from derhead.api.events import event_routes, make_hub
 from derhead.api.finishing import finish_answers
 from derhead.api.fleet import fleet_routes
+from derhead.api.gaps import gap_routes
 from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
 from derhead.api.lane import FastLane
@@ -49,7 +50,7 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
-    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, health_routes):
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, gap_routes, health_routes):
         app.register_blueprint(routes(view))
     latest = LatestTexts(view)
     app.register_blueprint(telemetry_routes(view, latest))

@@ -11,6 +11,8 @@ from derhead.api.answers import (
     AgentJson,
     AssetJson,
     BucketJson,
+    GapCauseName,
+    GapJson,
     HeartbeatJson,
     OperatingStatus,
     Quality,
@@ -21,6 +23,7 @@ from derhead.api.answers import (
 )
 from derhead.api.view import AgentView
 from derhead.dispatch import SiteNow
+from derhead.gaps import GapRecord
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample, age_us, stale_after_us
 from derproto.base.fleet import Asset, Site
@@ -152,6 +155,21 @@ def heartbeat_shape(
         "outbox_rows": None if heartbeat is None else heartbeat.outbox_rows,
         "devices": [{"asset_id": asset, "health": health} for asset, health in devices],
         "age_s": None if heartbeat is None else seconds_of(max(0, now_us - heartbeat.received_us)),
+    }
+
+
+def gap_shape(gap: GapRecord) -> GapJson:
+    """``end`` is null while nothing came after it, ``rows`` where nobody counted them."""
+    return {
+        "id": gap.id,
+        "asset_id": gap.asset_id,
+        "start": time_of(gap.start_us),
+        "end": time_of(gap.end_us),
+        "cause": cast("GapCauseName", gap.cause.value),
+        "rows": gap.rows,
+        "backfilled": gap.backfilled,
+        "filled_until": time_of(gap.filled_us),
+        "agent_id": gap.agent_id,
     }
 
 

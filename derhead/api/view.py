@@ -19,6 +19,7 @@ from derhead.dispatch import (
     Verdict,
 )
 from derhead.events import LoggedEvent, LogSpan
+from derhead.gaps import GapRecord
 from derhead.history import Page
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -72,6 +73,16 @@ class HistoryReader(Protocol):
         limit: int,
         cursor: str | None = None,
     ) -> Page[Bucket]: ...
+
+    async def gaps(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[GapRecord]: ...
 
     async def dispatch_history(
         self,

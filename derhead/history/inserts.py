@@ -67,7 +67,7 @@ HEARTBEATS = Insert("heartbeats", rows.HEARTBEATS, "(agent_id, received_us, ts_u
 GAPS = Insert(
     "gaps",
     rows.GAPS,
-    _replacing(rows.GAPS, "id") + " WHERE excluded.revision >= gaps.revision",
+    _replacing(rows.GAPS[:-1], "id") + " WHERE excluded.revision >= gaps.revision",
 )
 ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
 BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -10,11 +10,13 @@ import trio
 from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
+from derhead.gaps import Unfinished
 from derhead.history import buckets, eventlog, orders, queries
 from derhead.history.damage import is_damage
 from derhead.history.histories import Histories
 from derhead.history.listings import Listing, check_positive
 from derhead.history.page import Page
+from derhead.history.unfinished import unfinished_gaps
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime
@@ -52,6 +54,10 @@ class Reader(Histories):
     async def last_sessions(self) -> list[SessionRecord]:
         """The newest session of each agent."""
         return await self._read(queries.last_sessions)
+
+    async def unfinished_gaps(self, at_most: int) -> list[Unfinished]:
+        """Of each asset the newest gaps that samples may still fill, at most so many."""
+        return await self._read(partial(unfinished_gaps, at_most=at_most))
 
     async def open_dispatches(self) -> list[Dispatch]:
         """The dispatches that have not ended, with all their states, oldest first."""

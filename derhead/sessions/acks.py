@@ -6,15 +6,16 @@ what may wait for it has a bound.
 """
 
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import TypeVar
 
 from derhead.telemetry import RefusedRows
-from derproto.der.v1 import RefusedRange, SeqRange, TelemetryAck
+from derproto.der.v1 import GapAck, RefusedRange, SeqRange, TelemetryAck
 
 T = TypeVar("T")
 
 MAX_RANGES = 1024
-"""Ranges in one message; more wait for the next."""
+"""Ranges, and reports of gaps, in one message; more wait for the next."""
 
 RANGES_WAITING = 65_536
 """Ranges that may wait for one agent. When more do, it does not read: its session ends, and the
@@ -28,6 +29,7 @@ class PendingAcks:
     def __init__(self) -> None:
         self._durable: dict[int, list[tuple[int, int]]] = {}
         self._refused: dict[int, list[RefusedRows]] = {}
+        self._gaps: dict[int, dict[int, int]] = {}
         self._ranges = 0
 
     @property
@@ -36,7 +38,7 @@ class PendingAcks:
         return self._ranges > RANGES_WAITING
 
     def __bool__(self) -> bool:
-        return bool(self._durable or self._refused)
+        return bool(self._durable or self._refused or self._gaps)
 
     def add(
         self, boot_id: int, durable: Iterable[tuple[int, int]], refused: Iterable[RefusedRows] = ()
@@ -53,14 +55,22 @@ class PendingAcks:
             self._refused.setdefault(boot_id, []).append(rows)
             self._ranges += 1
 
+    def add_gap(self, boot_id: int, number: int, revision: int) -> None:
+        """Notes that a report of a gap is durable; of one gap the newest revision counts."""
+        gaps = self._gaps.setdefault(boot_id, {})
+        if number not in gaps:
+            self._ranges += 1
+        gaps[number] = max(revision, gaps.get(number, 0))
+
     def take(self) -> TelemetryAck | None:
         """The next message, or None when all is said. One boot a message."""
-        boot_id = next(iter(self._durable), None) or next(iter(self._refused), None)
+        boot_id = next(chain(self._durable, self._refused, self._gaps), None)
         if boot_id is None:
             return None
         durable = _take(self._durable, boot_id)
         refused = _take(self._refused, boot_id)
-        self._ranges -= len(durable) + len(refused)
+        gaps = self._take_gaps(boot_id)
+        self._ranges -= len(durable) + len(refused) + len(gaps)
         return TelemetryAck(
             boot_id=boot_id,
             durable=[SeqRange(first=first, last=last) for first, last in durable],
@@ -68,7 +78,15 @@ class PendingAcks:
                 RefusedRange(rows=SeqRange(first=rows.first, last=rows.last), reason=rows.reason)
                 for rows in refused
             ],
+            gaps=[GapAck(number=number, revision=revision) for number, revision in gaps],
         )
+
+    def _take_gaps(self, boot_id: int) -> list[tuple[int, int]]:
+        pending = self._gaps.pop(boot_id, {})
+        taken = list(islice(pending.items(), MAX_RANGES))
+        if len(taken) < len(pending):
+            self._gaps[boot_id] = dict(islice(pending.items(), MAX_RANGES, None))
+        return taken
 
 
 def _take(pending: dict[int, list[T]], boot_id: int) -> list[T]:

@@ -9,14 +9,16 @@ import trio
 from grpclib import GRPCError, Status
 
 from derhead.dispatch import AgentReport, DispatchDesk, read_report
+from derhead.gaps import GapLedger
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate
 from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End
 from derhead.sessions.limits import SessionLimits
+from derhead.sessions.needs import TelemetryStore
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.sessions.register import Registration, read_register
-from derhead.sessions.session import GOODBYE_S, Session, TelemetryStore
+from derhead.sessions.session import GOODBYE_S, Session
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
@@ -55,6 +57,7 @@ class Sessions:
         *,
         desk: DispatchDesk,
         latest: LatestTable,
+        gaps: GapLedger,
         store: TelemetryStore,
         limits: SessionLimits,
         runtime: Runtime,
@@ -62,6 +65,7 @@ class Sessions:
         self._fleet = fleet
         self._desk = desk
         self._latest = latest
+        self._gaps = gaps
         self._store = store
         self._limits = limits
         self._runtime = runtime
@@ -140,6 +144,9 @@ class Sessions:
         self._opened += 1
         self._store.note(session.record)
         self._desk.session_opened_nowait(session, self._read_reports(session, registration))
+        self._gaps.session_began(
+            session, session.granted, registration.agent_id, registration.boot_id
+        )
         log.info("%s connected from %s", registration.agent_id, session.record.peer)
         try:
             await session.run()
@@ -148,6 +155,7 @@ class Sessions:
             self._directory.release(session.session_id)
             self._desk.session_ended_nowait(session.session_id)
             self._store.note(session.record)
+            self._gaps.session_ended(session, session.granted, session.silence)
             log.info("%s disconnected: %s", registration.agent_id, session.record.end_reason)
 
     def drain(self) -> None:
@@ -217,6 +225,7 @@ class Sessions:
             {index: self._fleet.assets[asset] for index, asset in entry.granted.items()},
             desk=self._desk,
             latest=self._latest,
+            gaps=self._gaps,
             store=self._store,
             limits=self._limits,
             acknowledger=self._acknowledger,

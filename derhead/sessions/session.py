@@ -16,16 +16,16 @@ Task tree::
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 import trio
 from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
-from derhead.dispatch import Reported, read_report
+from derhead.dispatch import read_report
+from derhead.gaps import Cause, GapRecord, read_gap_report
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.directory import Entry
 from derhead.sessions.ends import (
@@ -40,15 +40,16 @@ from derhead.sessions.ends import (
     silent,
 )
 from derhead.sessions.limits import SessionLimits
-from derhead.sessions.outgoing import Orders, Outgoing
+from derhead.sessions.needs import Gaps, Reports, TelemetryStore
+from derhead.sessions.outgoing import Outgoing
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
-from derhead.sessions.register import Registration
+from derhead.sessions.register import Registration, canonical_uuid
 from derhead.telemetry import (
     Broken,
     Columns,
     LatestTable,
     RefusedRows,
-    SampleBlock,
+    Sample,
     offer_block,
     read_rows,
 )
@@ -58,7 +59,9 @@ from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
     AgentMessage,
     DispatchReport,
+    GapReport,
     Goodbye,
+    GrantResult,
     HeadendMessage,
     Health,
     Heartbeat,
@@ -70,29 +73,6 @@ log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
-
-
-class TelemetryStore(Protocol):
-    """What a session needs of the journal."""
-
-    def append_telemetry_nowait(
-        self, samples: SampleBlock, on_durable: Callable[[], None]
-    ) -> bool: ...
-
-    async def append_telemetry(
-        self, samples: SampleBlock, on_durable: Callable[[], None]
-    ) -> None: ...
-
-    def note(self, record: SessionRecord | HeartbeatRecord) -> None: ...
-
-
-class Reports(Orders, Protocol):
-    """What a session needs of the dispatch desk."""
-
-    @property
-    def setpoints_mw(self) -> Mapping[str, float]: ...
-
-    def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool: ...
 
 
 class Session:
@@ -107,6 +87,7 @@ class Session:
         *,
         desk: Reports,
         latest: LatestTable,
+        gaps: Gaps,
         store: TelemetryStore,
         limits: SessionLimits,
         acknowledger: Acknowledger,
@@ -120,6 +101,7 @@ class Session:
         self._claimed = len(registration.asset_ids)
         self._desk = desk
         self._slots = {index: latest.slot(asset.id) for index, asset in assets.items()}
+        self._gaps = gaps
         self._store = store
         self._limits = limits
         self._wall_us = runtime.wall_us
@@ -215,6 +197,11 @@ class Session:
         if end.status is not Status.OK:
             raise GRPCError(end.status, end.detail)
 
+    @property
+    def silence(self) -> Cause:
+        """What keeps its assets from being heard, once it has ended."""
+        return (self._end or INTERNAL_ERROR).silence
+
     def ended_record(self) -> SessionRecord:
         """The session's record as of now, with its end if it has one."""
         return replace(
@@ -303,6 +290,8 @@ class Session:
             self._take_heartbeat(message.heartbeat)
         elif message.dispatch_report is not None:
             return self._take_report(message.dispatch_report)
+        elif message.gap_report is not None:
+            return self._take_gap(message.gap_report)
         else:
             self.ignored += 1
         return None
@@ -321,6 +310,7 @@ class Session:
             self.end(protocol_error(rows.detail))
             return None
         offer_block(self._slots, rows.samples)
+        gaps = self._gaps.take() if self._gaps.changed else ()
         self.samples += len(rows.samples)
         boot_id = telemetry.boot_id
         if rows.refused:
@@ -328,9 +318,17 @@ class Session:
         if not rows.samples:
             return None
         on_durable = partial(self._acknowledge, boot_id, rows.taken)
-        if self._store.append_telemetry_nowait(rows.samples, on_durable):
+        return self._append(rows.samples, on_durable, gaps)
+
+    def _append(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord],
+    ) -> Deferred | None:
+        if self._store.append_telemetry_nowait(samples, on_durable, gaps):
             return None
-        return partial(self._hold_up, self._store.append_telemetry, rows.samples, on_durable)
+        return partial(self._hold_up, self._store.append_telemetry, samples, on_durable, gaps)
 
     async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Awaits what holds up the agent: that is not the agent's silence."""
@@ -347,6 +345,34 @@ class Session:
         self.outgoing.acks.add(boot_id, taken, refused)
         if self.outgoing.acks.too_many:
             self.end(UNREAD_ACKS)
+        self._acknowledger.add(self)
+
+    def _take_gap(self, report: GapReport) -> Deferred | None:
+        """Keeps what the agent tells of a gap, and says so once it is durable.
+
+        One that is of no use is acknowledged too: it would come again for ever.
+        """
+        if report.asset_index >= self._claimed:
+            self._end_unassigned("gap_report", report.asset_index)
+            return None
+        on_durable = partial(self._acknowledge_gap, report.boot_id, report.number, report.revision)
+        asset_id = self._asset_told_of(report.asset_index)
+        told = read_gap_report(report, self.record.agent_id)
+        if asset_id is None or isinstance(told, str):
+            self.ignored += 1
+            log.warning("%s: %s", self.record.agent_id, told if asset_id else "gap of no asset")
+            on_durable()
+            return None
+        return self._append((), on_durable, self._gaps.tell(asset_id, told))
+
+    def _asset_told_of(self, index: int) -> str | None:
+        """The asset, if this agent may tell of its past: its own, or held by another by now."""
+        if self._entry.grants[index].result is GrantResult.ASSET_HELD:
+            return canonical_uuid(self._claims[index])
+        return self._entry.granted.get(index)
+
+    def _acknowledge_gap(self, boot_id: int, number: int, revision: int) -> None:
+        self.outgoing.acks.add_gap(boot_id, number, revision)
         self._acknowledger.add(self)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:

@@ -5,7 +5,8 @@ waits. A slot points at a row of the message that brought it; the sample is made
 somebody looks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from derhead.telemetry.block import SampleBlock
 from derhead.telemetry.sample import Sample
@@ -14,10 +15,36 @@ from derproto.der.v1 import QualityBit
 _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
+class Watch(Protocol):
+    """Who is told of samples that do not come one period after another."""
+
+    @property
+    def holes(self) -> Sequence[object]: ...
+
+    def news(
+        self, ts_us: int, agent_id: str, boot_id: int, received_us: int, backfill: bool
+    ) -> None:
+        """A newer sample is about to be taken."""
+
+    def late(self, ts_us: int, agent_id: str, boot_id: int) -> None:
+        """A sample that is no news, while there are ``holes``."""
+
+
 class Slot:
     """One asset's place in the table."""
 
-    __slots__ = ("agent_id", "block", "boot_id", "held", "restored", "row", "seq", "ts_us")
+    __slots__ = (
+        "agent_id",
+        "block",
+        "boot_id",
+        "held",
+        "quiet_us",
+        "restored",
+        "row",
+        "seq",
+        "ts_us",
+        "watch",
+    )
 
     def __init__(self) -> None:
         self.agent_id = ""
@@ -31,6 +58,16 @@ class Slot:
         self.restored = False
         """The sample is what the journal knew at start: nothing newer came since, so it is
         stale whatever its age."""
+        self.watch: Watch | None = None
+        self.quiet_us = -1
+        """A sample that was measured at most so much later than the one before, and not before
+        it, is none of the watch's business."""
+
+    @property
+    def received_us(self) -> int:
+        """When the sample came; 0 if there is none."""
+        came = self.held if self.block is None else self.block
+        return 0 if came is None else came.received_us
 
     def is_older_than(
         self, agent_id: str, boot_id: int, seq: int, ts_us: int, backfilled: bool
@@ -96,11 +133,15 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
     indices, times = columns.asset_index, columns.ts_us
     boot_id, first_seq, backfill = columns.boot_id, columns.first_seq, columns.backfill
     for row in block.rows:
-        slot = slots[indices[row]]
-        if slot.is_older_than(agent_id, boot_id, first_seq + row, times[row], backfill):
+        slot, ts_us = slots[indices[row]], times[row]
+        if slot.is_older_than(agent_id, boot_id, first_seq + row, ts_us, backfill):
+            if not 0 <= ts_us - slot.ts_us <= slot.quiet_us and slot.watch is not None:
+                slot.watch.news(ts_us, agent_id, boot_id, block.received_us, backfill)
             slot.agent_id, slot.boot_id = agent_id, boot_id
-            slot.seq, slot.ts_us = first_seq + row, times[row]
+            slot.seq, slot.ts_us = first_seq + row, ts_us
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False
+        elif slot.watch is not None and slot.watch.holes:
+            slot.watch.late(ts_us, agent_id, boot_id)
 
 
 def since_us(sample: Sample) -> int:

@@ -35,9 +35,10 @@ from without import PIECES
 
 from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import Dispatch, DispatchDesk, Order, State
+from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.history import Journal, open_journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
-from derhead.telemetry import LatestTable, SampleBlock
+from derhead.telemetry import LatestTable, Sample, SampleBlock, stale_after_us
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import real_runtime
 from derproto.service import SESSION, ColumnCodec
@@ -85,23 +86,36 @@ class NullJournal:
         self.timed_agents = 0
         self.ways_us: deque[int] = deque(maxlen=MAX_TIMES)
 
-    def append_telemetry_nowait(self, samples: SampleBlock, on_durable: Callable[[], None]) -> bool:
+    def append_telemetry_nowait(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> bool:
         self.rows += len(samples)
-        if self.timed_agents and agent_number(samples.agent_id) < self.timed_agents:
+        if self.timed_agents and isinstance(samples, SampleBlock) and self._is_timed(samples):
             self.ways_us.append(time.time_ns() // 1000 - samples.columns.ts_us[-1])
         if self.acks:
             on_durable()
         return True
 
-    async def append_telemetry(self, samples: SampleBlock, on_durable: Callable[[], None]) -> None:
-        self.append_telemetry_nowait(samples, on_durable)
+    def _is_timed(self, samples: SampleBlock) -> bool:
+        return agent_number(samples.agent_id) < self.timed_agents
+
+    async def append_telemetry(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> None:
+        self.append_telemetry_nowait(samples, on_durable, gaps)
 
     def take_ways_us(self) -> list[int]:
         """How long messages of the timed agents were on their way, since last asked."""
         ways_us, self.ways_us = list(self.ways_us), deque(maxlen=MAX_TIMES)
         return ways_us
 
-    def note(self, record: SessionRecord | HeartbeatRecord) -> None:
+    def note(self, record: SessionRecord | HeartbeatRecord | GapRecord) -> None:
         pass
 
     async def write(self, *records: Dispatch) -> None:
@@ -180,10 +194,20 @@ async def serve(
     async with opened(stopwatch) as store, trio.open_nursery() as nursery:
         desk = DispatchDesk(store, runtime)
         await nursery.start(desk.run)
+        limits = SessionLimits()
+        period_ms = round(limits.telemetry_period_s * 1000)
+        gaps = GapLedger(
+            fleet.assets,
+            latest,
+            store,
+            GapLimits.of_period(period_ms, stale_after_us(period_ms)),
+            runtime,
+        )
         sessions = Sessions(
-            fleet, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
+            fleet, desk=desk, latest=latest, gaps=gaps, store=store, limits=limits, runtime=runtime
         )
         nursery.start_soon(sessions.run)
+        nursery.start_soon(gaps.run)
         server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=LinkLimits())
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=BACKLOG)
         nursery.start_soon(server.serve, listeners)

@@ -23,6 +23,7 @@ from derhead.dispatch import (
     State,
     UsedKey,
 )
+from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.sessions.acks import RANGES_WAITING
 from derhead.sessions.outgoing import SETPOINTS_QUEUED
@@ -80,16 +81,22 @@ class Store:
 
     samples: list[Sample] = field(default_factory=list)
     waiting: list[Callable[[], None]] = field(default_factory=list)
-    notes: list[SessionRecord | HeartbeatRecord] = field(default_factory=list)
+    notes: list[SessionRecord | HeartbeatRecord | GapRecord] = field(default_factory=list)
+    gaps: list[GapRecord] = field(default_factory=list)
+    """What was appended with samples."""
     held_up: bool = False
     hold_acks: bool = False
 
     def append_telemetry_nowait(
-        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
     ) -> bool:
         if self.held_up:
             return False
         self.samples += samples
+        self.gaps += gaps
         if self.hold_acks:
             self.waiting.append(on_durable)
         else:
@@ -97,11 +104,14 @@ class Store:
         return True
 
     async def append_telemetry(
-        self, samples: Sequence[Sample], on_durable: Callable[[], None]
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
     ) -> None:
         await trio.sleep_forever()
 
-    def note(self, record: SessionRecord | HeartbeatRecord) -> None:
+    def note(self, record: SessionRecord | HeartbeatRecord | GapRecord) -> None:
         self.notes.append(record)
 
     async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
@@ -164,10 +174,18 @@ async def bench(nursery: trio.Nursery) -> Bench:
     store, latest, network = Store(), LatestTable(), MemoryNetwork()
     desk = DispatchDesk(store, runtime)
     await nursery.start(desk.run)
+    gaps = GapLedger(FLEET.assets, latest, store, GapLimits.of_period(4000, 10_000_000), runtime)
     sessions = Sessions(
-        FLEET, desk=desk, latest=latest, store=store, limits=SessionLimits(), runtime=runtime
+        FLEET,
+        desk=desk,
+        latest=latest,
+        gaps=gaps,
+        store=store,
+        limits=SessionLimits(),
+        runtime=runtime,
     )
     nursery.start_soon(sessions.run)
+    nursery.start_soon(gaps.run)
     server = Server({SESSION: sessions.serve}, codec=ColumnCodec())
     await nursery.start(server.serve, [network.listen("headend")])
     return Bench(network, store, desk, latest, sessions, server, runtime)
@@ -274,7 +292,11 @@ async def test_what_is_kept_of_telemetry_is_its_rows_and_nothing_unknown(bench: 
     """A row that brings a megabyte of unknown fields weighs no more than another."""
     blocks: list[SampleBlock] = []
 
-    def append(samples: Sequence[Sample], on_durable: Callable[[], None]) -> bool:
+    def append(
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> bool:
         assert isinstance(samples, SampleBlock)
         blocks.append(samples)
         return True

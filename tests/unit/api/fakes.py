@@ -33,6 +33,7 @@ from derhead.dispatch.preflight import preflight
 from derhead.dispatch.verdict import judge
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
+from derhead.gaps import Cause, GapRecord
 from derhead.history import BadCursor, Page
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -146,6 +147,20 @@ SITE_NOW = SiteNow(
     available_up_mw=1.25,
     available_down_mw=0.75,
 )
+GAP = GapRecord(
+    id="9a900000-0000-5000-8000-000000000000",
+    asset_id=BATTERY,
+    agent_id="agent-1",
+    start_us=NOW - 90_000_000,
+    end_us=NOW - 30_000_000,
+    cause=Cause.LINK,
+    rows=None,
+    backfilled=False,
+    filled_us=NOW - 60_000_000,
+    revision=3,
+    noticed_us=NOW - 30_000_000,
+)
+LASTING_GAP = replace(GAP, end_us=None, cause=Cause.DEVICE, rows=7, filled_us=None)
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 
@@ -192,6 +207,19 @@ class FakeHistory:
         span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
         self._ask("telemetry_buckets", asset_id=asset_id, step_us=step_us, **span)
         return Page((BUCKET,), None)
+
+    async def gaps(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[GapRecord]:
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("gaps", asset_id=asset_id, **span)
+        return Page((LASTING_GAP, GAP), NEXT)
 
     async def dispatch_history(
         self,

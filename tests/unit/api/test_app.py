@@ -13,6 +13,7 @@ from derproto.base.timefmt import parse_us
 from tests.unit.api.asking import ask
 from tests.unit.api.fakes import (
     BATTERY,
+    GAP,
     HEARTBEAT,
     NEXT,
     NOW,
@@ -113,6 +114,30 @@ async def test_telemetry_history_by_steps() -> None:
     ((query, arguments),) = view.history.asked
     assert query == "telemetry_buckets"
     assert (arguments["step_us"], arguments["limit"]) == (900_000_000, 100)
+
+
+async def test_gaps() -> None:
+    view = FakeView()
+    span = "from=2026-01-31T11:00:00Z&to=2026-01-31T12:00:00Z"
+    answer = await ask(view, f"/telemetry/battery-1/gaps?{span}&limit=7&cursor={NEXT}")
+    assert answer.body["next_cursor"] == NEXT
+    lasting, partly = answer.items
+    assert (lasting["end"], lasting["cause"], lasting["rows"]) == (None, "device", 7)
+    assert partly == {
+        "id": GAP.id,
+        "asset_id": BATTERY,
+        "start": "2026-01-31T11:58:30Z",
+        "end": "2026-01-31T11:59:30Z",
+        "cause": "link",
+        "rows": None,
+        "backfilled": False,
+        "filled_until": "2026-01-31T11:59:00Z",
+        "agent_id": "agent-1",
+    }
+    ((query, arguments),) = view.history.asked
+    assert query == "gaps"
+    assert (arguments["from_us"], arguments["to_us"]) == (parse_us("2026-01-31T11:00:00Z"), NOW)
+    assert (arguments["limit"], arguments["cursor"]) == (7, NEXT)
 
 
 # --- heartbeats ------------------------------------------------------------------------

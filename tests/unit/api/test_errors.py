@@ -18,7 +18,7 @@ from tests.unit.api.fakes import FakeView
         "/static/x",
         "/telemetry/nobody",
         "/telemetry/nobody/history",
-        "/telemetry/battery-1/gaps",
+        "/telemetry/nobody/gaps",
         "/dispatch/nothing",
         "/dispatch/history?asset_id=nobody",
         "/heartbeat/nobody",

@@ -1,0 +1,41 @@
+"""What agents say of gaps, read and checked: pure."""
+
+from derhead.gaps.holes import Origin, Told
+from derhead.gaps.record import Cause, report_id
+from derproto.der.v1 import GapCause, GapReport
+
+LATEST_US = 253_402_300_800_000_000
+"""Times that RFC 3339 can write are from 1970 up to, not including, this."""
+
+_CAUSES = {
+    GapCause.OVERFLOW: Cause.OVERFLOW,
+    GapCause.DEVICE: Cause.DEVICE,
+    GapCause.REFUSED: Cause.REFUSED,
+    GapCause.AGENT_RESTART: Cause.AGENT_RESTART,
+}
+
+MAX_NUMBER = 2**63 - 1
+
+
+def read_gap_report(report: GapReport, agent_id: str) -> Told | str:
+    """What an agent told, or what is wrong with it, naming the field."""
+    cause = _CAUSES.get(report.cause)
+    if cause is None:
+        return f"gap_report.cause: {int(report.cause)} is not known"
+    if report.boot_id == 0:
+        return "gap_report.boot_id: 0; send the boot that noticed it"
+    if not 1 <= report.number <= MAX_NUMBER:
+        return f"gap_report.number: {report.number} is not a number from 1"
+    if not 0 <= report.start_us < LATEST_US:
+        return f"gap_report.start_us: {report.start_us} is no time from 1970 to 9999"
+    if report.end_us and not report.start_us <= report.end_us < LATEST_US:
+        return f"gap_report.end_us: {report.end_us} is before its start, or beyond 9999"
+    return Told(
+        report_id(agent_id, report.boot_id, report.number),
+        Origin(agent_id, report.boot_id),
+        cause,
+        report.start_us,
+        report.end_us or None,
+        report.rows,
+        report.revision,
+    )
