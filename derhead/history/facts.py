@@ -17,6 +17,21 @@ FED_WHOLE = "fed_whole"
 """There while PostgreSQL has been fed all that this file held before it was configured; what
 came since and is not fed yet is in ``unfed``."""
 
+FEED_JOURNAL = "feed_journal"
+"""This journal's name in PostgreSQL, made when PostgreSQL was first configured."""
+
+FEED_DATABASE = "feed_database"
+"""The identity of the database that is fed; none = it was not reached yet."""
+
+FEED_BATCH = "feed_batch"
+"""The number of the newest batch that the database has committed."""
+
+FEED_WALK = "feed_walk"
+"""Up to where the tables were walked along to feed what was there before; see ``feed/walk``."""
+
+FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
+"""All that is true only as long as everything stored also goes through ``unfed``."""
+
 DAMAGE = "damage"
 """What was salvaged, as JSON (``salvage``), until the headend was closed in order once."""
 

@@ -22,6 +22,7 @@ import trio
 from derhead.errors import JournalError
 from derhead.gaps import GapRecord
 from derhead.history.damage import is_damage
+from derhead.history.feed.spool import Spooling
 from derhead.history.reader import Reader
 from derhead.history.recovery import close_lost_sessions
 from derhead.history.salvage import Salvaged
@@ -56,11 +57,20 @@ FLUSH_S = 4.0
 class Journal(Reader):
     """The open journal; see ``opening.open_journal``."""
 
-    def __init__(self, files: JournalFiles, runtime: Runtime, waiting: WaitingRecords) -> None:
+    def __init__(
+        self,
+        files: JournalFiles,
+        runtime: Runtime,
+        waiting: WaitingRecords,
+        spooling: Spooling | None = None,
+    ) -> None:
         super().__init__(files.reader, runtime)
         self._files = files
         self._writer = files.writer
-        self._store = Store(files.writer)
+        self.spooling = spooling
+        """What was spooled for PostgreSQL; None = it is not configured."""
+        self._spooled = trio.lowlevel.ParkingLot()
+        self._store = Store(files.writer, spooling)
         self._writer_limiter = trio.CapacityLimiter(1)
         self._waiting = waiting
         self._turn = trio.Lock()
@@ -171,6 +181,12 @@ class Journal(Reader):
         """Returns once an event with a greater number was stored since the journal was opened."""
         while self._newest_event <= after:
             await self._event_stored.park()
+
+    async def wait_spooled(self, after: int) -> None:
+        """Returns once the spool was given a row of a greater number, since the journal was
+        opened with one."""
+        while self.spooling is None or self.spooling.newest_id <= after:
+            await self._spooled.park()
 
     # --- upkeep ---------------------------------------------------------------------
 
@@ -285,6 +301,7 @@ class Journal(Reader):
         self._duplicate_rows += outcome.duplicate_rows
         self._waiting.settle(taken)
         self._room.set()
+        self._spooled.unpark_all()
         if outcome.newest_event is not None:
             self._newest_event = outcome.newest_event
             self._event_stored.unpark_all()

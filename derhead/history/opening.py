@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from derhead.errors import JournalError
+from derhead.history.feed.spool import Spooling
 from derhead.history.journal import BATCH_ROWS, BUFFER_ROWS, FLUSH_S, GROUP_MS, Journal
 from derhead.history.progress import Progress
 from derhead.history.schema import JournalFiles, Synchronous
@@ -35,6 +36,7 @@ async def open_journal(
     batch_rows: int = BATCH_ROWS,
     buffer_rows: int = BUFFER_ROWS,
     notifier: Notifier = NOBODY,
+    spooling: bool = False,
 ) -> AsyncIterator[Journal]:
     """The journal in the file ``path``, made or brought up to date; open for the block.
 
@@ -45,6 +47,9 @@ async def open_journal(
     After an unclean stop the file is checked, and a damaged one salvaged, which may take
     minutes: meanwhile a line is logged every 10 s, and ``notifier`` has systemd wait.
 
+    With ``spooling`` whatever is stored also waits in the spool, until the feed has brought it
+    to PostgreSQL.
+
     Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
     be written, another process has it, or the file is newer than this software or is some
     other program's.
@@ -54,7 +59,7 @@ async def open_journal(
         waiting = WaitingRecords(
             group_s=group_ms / 1000, batch_rows=batch_rows, buffer_rows=buffer_rows
         )
-        journal = Journal(files, runtime, waiting)
+        journal = Journal(files, runtime, waiting, Spooling() if spooling else None)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(journal.keep_committing)

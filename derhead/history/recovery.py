@@ -3,7 +3,8 @@
 import json
 import sqlite3
 
-from derhead.history import eventlog
+from derhead.history import eventlog, rows
+from derhead.history.listings import SESSIONS
 from derhead.history.store import Store
 
 # The newest sample of an asset, if this boot of this agent measured it.
@@ -30,11 +31,12 @@ def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
     Where heartbeats and samples tell nothing, ``ended_us`` it is; never later than that, nor
     than the agent's next session began. All in one transaction.
     """
-    with store.transaction() as con:
+    with store.transaction(ended_us) as con:
         open_sessions = con.execute(
             "SELECT session_id, agent_id, boot_id, connected_us, asset_ids FROM sessions"
             " WHERE ended_us IS NULL"
         ).fetchall()
+        closed: list[rows.Row] = []
         for session_id, agent_id, boot_id, connected_us, asset_ids in open_sessions:
             names = {"agent_id": agent_id, "boot_id": boot_id, "connected_us": connected_us}
             limit_us = min(_one(con, _NEXT_SESSION, **names) or ended_us, ended_us)
@@ -47,6 +49,8 @@ def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
                 "UPDATE sessions SET ended_us = ?, end_reason = ? WHERE session_id = ?",
                 (max(within, default=max(limit_us, connected_us)), reason, session_id),
             )
+            closed += con.execute(f"{SESSIONS} WHERE s.session_id = ?", (session_id,)).fetchall()
+        store.spool("sessions", closed)
         eventlog.log_ended(con, [session_id for session_id, *_ in open_sessions])
     return len(open_sessions)
 

@@ -372,7 +372,8 @@ def _note(target: sqlite3.Connection, salvaged: Salvaged) -> None:
         _mend_dispatches(target)
         # What was lost here PostgreSQL may have, and what it lacks may be salvaged here.
         facts.put(target, facts.TELEMETRY_WHOLE, 0)
-        facts.put(target, facts.FED_WHOLE, None)
+        for key in facts.FEED:
+            facts.put(target, key, None)
         facts.put(target, facts.DAMAGE, salvaged.text())
     except sqlite3.Error as error:
         salvaged.stopped = salvaged.stopped or f"facts: {error}"

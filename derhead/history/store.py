@@ -10,7 +10,7 @@ careful way, each unit behind a savepoint, so that only the guilty unit is refus
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,8 @@ from itertools import chain
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
 from derhead.gaps import GapRecord
 from derhead.history import eventlog, inserts, orders, rows
+from derhead.history.feed.payload import FORGOTTEN_KEYS, VERDICTS
+from derhead.history.feed.spool import Spooling
 from derhead.history.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -67,11 +69,15 @@ class Outcome:
 
 
 class Store:
-    """Writes to one connection, which nobody else writes to."""
+    """Writes to one connection, which nobody else writes to.
 
-    def __init__(self, con: sqlite3.Connection) -> None:
+    With ``spooling``, whatever a transaction changes is in the spool for PostgreSQL as well.
+    """
+
+    def __init__(self, con: sqlite3.Connection, spooling: Spooling | None = None) -> None:
         self._con = con
         self._ids = Ids(con)
+        self._spooling = spooling
 
     def commit(self, group: Group) -> Outcome:
         """Stores the group in one transaction; durable when it returns.
@@ -94,33 +100,42 @@ class Store:
         return Outcome()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, now_us: int = 0) -> Iterator[sqlite3.Connection]:
         """Commits at the end, takes everything back on any error."""
         self._con.execute("BEGIN IMMEDIATE")
         committed = False
         try:
             yield self._con
+            if self._spooling is not None:
+                self._spooling.write(self._con, now_us)
             self._con.execute("COMMIT")
             committed = True
         finally:
             if not committed:
                 self._ids.forget()
+            if self._spooling is not None:
+                self._spooling.settle(committed)
             # Some errors, such as a full disk, have rolled back already.
             if self._con.in_transaction:
                 self._con.execute("ROLLBACK")
+
+    def spool(self, table: str, lines: Sequence[rows.Row]) -> None:
+        """Within a transaction: these rows of a table were changed."""
+        if self._spooling is not None:
+            self._spooling.add(table, lines)
 
     def close(self) -> None:
         self._con.close()
 
     def _commit_quickly(self, group: Group) -> Outcome:
-        with self.transaction():
+        with self.transaction(group.now_us):
             outcome = Outcome()
             self._insert_telemetry(group.batches, outcome)
             self._insert_records((*group.notes, *chain(*group.writes)), group.now_us, outcome)
         return outcome
 
     def _commit_carefully(self, group: Group) -> Outcome:
-        with self.transaction():
+        with self.transaction(group.now_us):
             outcome = Outcome()
             for place, batch in enumerate(group.batches):
                 refusal = self._attempt(partial(self._insert_telemetry, (batch,), outcome))
@@ -152,19 +167,28 @@ class Store:
         return refusal
 
     def _insert_telemetry(self, batches: Sequence[Sequence[Sample]], outcome: Outcome) -> None:
-        assets = self._ids.assets(chain.from_iterable(map(rows.asset_ids, batches)))
-        boots = self._ids.boots(chain.from_iterable(map(rows.boots, batches)))
-        inserted = inserts.TELEMETRY.execute(
-            self._con,
-            chain.from_iterable(rows.telemetry_rows(batch, assets, boots) for batch in batches),
+        asset_ids = dict.fromkeys(chain.from_iterable(map(rows.asset_ids, batches)))
+        boot_keys = dict.fromkeys(chain.from_iterable(map(rows.boots, batches)))
+        assets, boots = self._ids.assets(asset_ids), self._ids.boots(boot_keys)
+        telemetry: Iterable[rows.Row] = chain.from_iterable(
+            rows.telemetry_rows(batch, assets, boots) for batch in batches
         )
+        if self._spooling is not None:
+            telemetry = list(telemetry)
+        inserted = inserts.TELEMETRY.execute(self._con, telemetry)
+        if isinstance(telemetry, list) and self._spooling is not None:
+            self._spooling.add_telemetry(
+                telemetry,
+                ((assets[asset_id], asset_id) for asset_id in asset_ids),
+                ((boots[key], key) for key in boot_keys),
+            )
         outcome.inserted_rows += inserted
         outcome.duplicate_rows += sum(map(len, batches)) - inserted
 
     def _insert_records(self, records: Sequence[Record], now_us: int, outcome: Outcome) -> None:
         before = eventlog.open_before(self._con, records)
         dispatches, states, sessions, heartbeats = [], [], [], []
-        groups, used_keys, judged, gaps = [], [], [], []
+        groups, used_keys, judged, gaps, forgotten = [], [], [], [], []
         for record in records:
             match record:
                 case Dispatch():
@@ -176,6 +200,7 @@ class Store:
                     used_keys.append(rows.used_key_row(record))
                 case ForgetKeys(before_us, at_most):
                     orders.forget_keys(self._con, before_us, at_most)
+                    forgotten.append((before_us,))
                 case Judged(dispatch_id, text):
                     judged.append((dispatch_id, text))
                 case SessionRecord():
@@ -184,13 +209,22 @@ class Store:
                     heartbeats.append(rows.heartbeat_row(record))
                 case GapRecord():
                     gaps.append(rows.gap_row(record))
-        inserts.DISPATCHES.execute(self._con, dispatches)
-        inserts.DISPATCH_STATES.execute(self._con, states)
-        inserts.GROUPS.execute(self._con, groups)
-        inserts.USED_KEYS.execute(self._con, used_keys)
+        stored = (
+            (inserts.DISPATCHES, dispatches),
+            (inserts.DISPATCH_STATES, states),
+            (inserts.GROUPS, groups),
+            (inserts.USED_KEYS, used_keys),
+            (inserts.SESSIONS, sessions),
+            (inserts.HEARTBEATS, heartbeats),
+            (inserts.GAPS, gaps),
+        )
+        for insert, lines in stored:
+            insert.execute(self._con, lines)
         orders.keep_verdicts(self._con, judged)
-        inserts.SESSIONS.execute(self._con, sessions)
-        inserts.HEARTBEATS.execute(self._con, heartbeats)
-        inserts.GAPS.execute(self._con, gaps)
         newest = eventlog.log(self._con, records, before, now_us)
         outcome.newest_event = newest or outcome.newest_event
+        # Last: a unit that is refused leaves nothing in the spool.
+        for insert, lines in stored:
+            self.spool(insert.table, lines)
+        self.spool(VERDICTS, judged)
+        self.spool(FORGOTTEN_KEYS, forgotten)

@@ -38,6 +38,8 @@ class Prepared:
     """Made with the tables: tells this database from any other, and from one made anew."""
     fed: dict[str, int]
     """By journal, the number of the newest batch that is committed."""
+    may_copy: bool = True
+    """The role may make temporary tables."""
 
 
 def migrations() -> dict[int, str]:
@@ -68,17 +70,19 @@ async def prepare_schema(connection: Connection) -> Prepared:
                 await connection.execute(script)
         if version == 0:
             for key, value in (("application", APPLICATION), ("identity", str(uuid4()))):
-                await _put(connection, key, value)
+                await put_fact(connection, key, value)
         if version < max(scripts):
-            await _put(connection, "schema_version", str(max(scripts)))
+            await put_fact(connection, "schema_version", str(max(scripts)))
         found = await connection.fetch(
             "SELECT key, value FROM facts WHERE key = 'identity' OR key LIKE 'fed:%'"
         )
+        may_copy = await connection.fetchval(
+            "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+        )
     facts: dict[str, str] = {key: value for key, value in found}  # noqa: C416
     identity = facts.pop("identity")
-    return Prepared(
-        identity, {key.removeprefix("fed:"): int(value) for key, value in facts.items()}
-    )
+    fed = {key.removeprefix("fed:"): int(value) for key, value in facts.items()}
+    return Prepared(identity, fed, may_copy)
 
 
 async def check_schema(connection: Connection) -> None:
@@ -125,7 +129,8 @@ def _not_ours(tables: str) -> StoreUnreachable:
     return StoreUnreachable(Trouble(Cause.SCHEMA, said))
 
 
-async def _put(connection: Connection, key: str, value: str) -> None:
+async def put_fact(connection: Connection, key: str, value: str) -> None:
+    """Keeps what the database knows of itself."""
     await connection.execute(
         "INSERT INTO facts (key, value) VALUES ($1, $2)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",

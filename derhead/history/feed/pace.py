@@ -1,0 +1,51 @@
+"""How fast a backlog is fed, and when what is new goes before it. Pure: time is passed in."""
+
+from dataclasses import dataclass
+
+CATCH_UP_ROWS = 50_000
+"""Rows in the spool from which on what is new goes first and the rest follows at a bounded
+rate; fewer are fed in order within a second or two."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """At most ``rows_s`` rows a second, in batches, over any stretch of time."""
+
+    rows_s: float
+    _free_at_s: float = float("-inf")
+
+    def wait_s(self, now_s: float) -> float:
+        """How long the next batch must wait; 0 = it may go."""
+        return max(0.0, self._free_at_s - now_s)
+
+    def spent(self, rows: int, now_s: float) -> None:
+        """A batch of so many rows went."""
+        self._free_at_s = max(self._free_at_s, now_s) + rows / self.rows_s
+
+
+@dataclass(slots=True)
+class Course:
+    """Whether the spool is fed in order, or from both ends.
+
+    From both ends, rows above ``live_after`` are fed as they come, and those below in their
+    order at the pace. Changes of which the order matters stay with those below until it is
+    their turn.
+    """
+
+    backlog_before: int | None = None
+    """Ids below it are the backlog; None = all is fed in order."""
+    live_after: int = 0
+    """Ids up to it have been fed, as far as they may come in any order."""
+
+    @property
+    def in_order(self) -> bool:
+        return self.backlog_before is None
+
+    def look(self, waiting_rows: int, newest_id: int) -> None:
+        """Sets out to catch up if much waits, ``newest_id`` being the last of it."""
+        if self.in_order and waiting_rows > CATCH_UP_ROWS:
+            self.backlog_before, self.live_after = newest_id + 1, newest_id
+
+    def caught_up(self) -> None:
+        """Nothing of the backlog is left: from now on in order, from the first that waits."""
+        self.backlog_before = None

@@ -1,0 +1,171 @@
+"""The spool: what PostgreSQL has not been fed yet, one row of the table ``unfed`` a commit.
+
+Synchronous. ``Spooling`` is the store's half and writes in the commit's own transaction: what is
+in the journal and not in PostgreSQL is in the spool, whatever crashes when. The functions are
+the feed's.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from derhead.history import facts
+from derhead.history.feed.payload import Changes, pack
+from derhead.history.rows import Row
+
+READ_BYTES = 4 * 1024 * 1024
+"""About the most that one look at the spool brings into memory; a single row may be more."""
+
+TS_US = 1
+"""The place of ``ts_us`` in a row of telemetry."""
+
+
+class Spooling:
+    """Gathers what a transaction changes, and adds it to the spool at the transaction's end."""
+
+    def __init__(self) -> None:
+        self._changes = Changes()
+        self._written: tuple[int, int] | None = None
+        self.newest_id = 0
+        """Of the rows that the spool was given since the journal was opened."""
+        self.added_rows = 0
+        """Rows of any table that went into it since then."""
+
+    def add_telemetry(
+        self,
+        telemetry: Sequence[Row],
+        assets: Iterable[tuple[int, str]],
+        boots: Iterable[tuple[int, tuple[str, int]]],
+    ) -> None:
+        """Rows of telemetry, and what their numbers stand for."""
+        self._changes.telemetry.extend(telemetry)
+        self._changes.assets.update(assets)
+        self._changes.boots.update(boots)
+
+    def add(self, table: str, lines: Sequence[Row]) -> None:
+        """Rows of another table, or changes of another kind."""
+        if lines:
+            self._changes.records.append((table, list(lines)))
+
+    def write(self, con: sqlite3.Connection, now_us: int) -> None:
+        """One row of the spool for all that was added, within the transaction."""
+        changes, self._changes = self._changes, Changes()
+        if not changes.rows:
+            return
+        times = [row[TS_US] for row in changes.telemetry]
+        done = con.execute(
+            "INSERT INTO unfed (committed_us, rows, oldest_ts_us, newest_ts_us, payload)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                now_us,
+                changes.rows,
+                min(times, default=None),
+                max(times, default=None),
+                pack(changes),
+            ),
+        )
+        self._written = (done.lastrowid or 0, changes.rows)
+
+    def settle(self, committed: bool) -> None:
+        """The transaction is on disk, or was taken back."""
+        if committed and self._written is not None:
+            self.newest_id, rows = self._written
+            self.added_rows += rows
+        self._changes, self._written = Changes(), None
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One commit's changes, as they lie in the spool."""
+
+    id: int
+    committed_us: int
+    rows: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSize:
+    """How much waits."""
+
+    rows: int
+    """Of any table."""
+    newest_id: int
+    """The greatest that the spool ever gave out."""
+    oldest_us: int | None
+    """When the oldest was committed; None if nothing waits."""
+
+
+def measure(con: sqlite3.Connection) -> SpoolSize:
+    """How much there is, by looking at all of it: once, at the start."""
+    rows, newest_id = con.execute(
+        "SELECT coalesce(sum(rows), 0),"
+        " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'unfed'), 0) FROM unfed"
+    ).fetchone()
+    return SpoolSize(rows, newest_id, oldest_us(con))
+
+
+def oldest_us(con: sqlite3.Connection) -> int | None:
+    """When the oldest of it was committed; None if there is nothing."""
+    found = con.execute("SELECT committed_us FROM unfed ORDER BY id LIMIT 1").fetchone()
+    return None if found is None else int(found[0])
+
+
+def read(
+    con: sqlite3.Connection, after_id: int, before_id: int, at_most_rows: int
+) -> list[Spooled]:
+    """The next, in order, between the two ids: about so many rows, at least one commit's."""
+    found: list[Spooled] = []
+    rows = size = 0
+    statement = (
+        "SELECT id, committed_us, rows, payload FROM unfed WHERE id > ? AND id < ? ORDER BY id"
+    )
+    with closing(con.execute(statement, (after_id, before_id))) as cursor:
+        for line in cursor:
+            spooled = Spooled(*line)
+            if found and (rows + spooled.rows > at_most_rows or size > READ_BYTES):
+                break
+            found.append(spooled)
+            rows += spooled.rows
+            size += len(spooled.payload)
+    return found
+
+
+def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
+    """PostgreSQL has them, as its batch of that number."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        con.execute(
+            "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        facts.put(con, facts.FEED_BATCH, number)
+        con.execute("COMMIT")
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+
+
+def holds_older(con: sqlite3.Connection, than_us: int) -> bool:
+    """Whether samples measured before that time still wait."""
+    found = con.execute("SELECT 1 FROM unfed WHERE oldest_ts_us < ? LIMIT 1", (than_us,))
+    return found.fetchone() is not None
+
+
+def clear(con: sqlite3.Connection, at_most: int) -> bool:
+    """PostgreSQL is not configured any more: drops some of the spool, and what is known of the
+    feed; True once nothing is left."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        for key in facts.FEED:
+            facts.put(con, key, None)
+        deleted = con.execute(
+            "DELETE FROM unfed WHERE id IN (SELECT id FROM unfed ORDER BY id LIMIT ?)", (at_most,)
+        ).rowcount
+        con.execute("COMMIT")
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+    return deleted < at_most

@@ -1,0 +1,397 @@
+"""The feed: brings what the journal stored to PostgreSQL, at least once and idempotently.
+
+One task takes commits from the spool, merges several into one transaction of PostgreSQL, and
+drops them from the spool once that is committed. Whatever goes wrong, they are still there and
+are fed again: nothing that the feed does needs to be done once only.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+from functools import partial
+
+import trio
+
+from derhead.errors import JournalError
+from derhead.history.feed import spool, standing, walk
+from derhead.history.feed.batch import Batch, has_ordered, merged
+from derhead.history.feed.pace import Course, Pace
+from derhead.history.feed.payload import BrokenPayload, Payload, unpack
+from derhead.history.feed.spool import Spooled
+from derhead.history.feed.standing import Standing
+from derhead.history.feed.statistics import FeedStatistics
+from derhead.history.journal import Journal
+from derhead.history.postgres import Cause, Postgres, StoreUnreachable, Trouble
+from derhead.history.postgres.loader import Loader, Stranger, Target
+from derproto.base.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+COMPANY_S = 0.2
+"""How long a commit waits for others before both are fed in one transaction."""
+
+BATCH_ROWS = 5_000
+"""About the most rows in one transaction of PostgreSQL; a single commit may have more."""
+
+LOAD_S = 60.0
+"""For PostgreSQL to commit a batch; then it is cancelled and fed again."""
+
+EXPIRE_S = 600.0
+"""Between two looks at what PostgreSQL has kept for long enough."""
+
+RETRY_LEAST_S = 0.5
+RETRY_MOST_S = 15.0
+"""The greatest pauses after the first batch that failed, and after many in a row; each is
+drawn from half of it up to it."""
+
+HELD_BACK = 100
+"""Commits with a value that PostgreSQL does not take, left in the spool while others go on.
+When full, the feed stands still: something is wrong with more than a value."""
+
+FOREVER = 2**63 - 1
+
+
+class Feed:
+    """Feeds the database behind ``postgres`` from the journal, until cancelled.
+
+    ``keep_days``: how long the database keeps what it is given. ``catch_up_rows_s``: how fast
+    a backlog is fed, so that it delays nothing that is new. Resource handling: reads the
+    journal in short looks, in turn with the queries.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        postgres: Postgres,
+        runtime: Runtime,
+        rng: random.Random,
+        *,
+        keep_days: int,
+        catch_up_rows_s: float,
+    ) -> None:
+        self._journal = journal
+        self._postgres = postgres
+        self._runtime = runtime
+        self._rng = rng
+        self._keep_days = keep_days
+        self._pace = Pace(catch_up_rows_s)
+        self._course = Course()
+        self._standing: Standing | None = None
+        self._held_back: set[int] = set()
+        self._alone = False
+        self._rows_at_start = self._dropped_rows = self._seen_rows = 0
+        self._newest_at_start = 0
+        self._oldest_us: int | None = None
+        self._fed_rows = self._batches = self._failed = self._failures = 0
+        self._trouble: Trouble | None = Trouble(Cause.STARTING, "PostgreSQL was not reached yet")
+        self._failing_since_us: int | None = None
+        self._expire_at_s = float("-inf")
+        self._moved = trio.lowlevel.ParkingLot()
+
+    # --- what others ask --------------------------------------------------------------
+
+    def statistics(self) -> FeedStatistics:
+        lag_us = self._runtime.wall_us() - self._oldest_us if self._oldest_us is not None else 0
+        return FeedStatistics(
+            lag_rows=self._waiting_rows(),
+            lag_s=max(0.0, lag_us / 1e6),
+            fed_rows=self._fed_rows,
+            fed_batches=self._batches,
+            failed_batches=self._failed,
+            held_back=len(self._held_back),
+            catching_up=not self._course.in_order,
+            walking=self._standing is None or not self._standing.whole,
+            trouble=None if self._trouble is None else str(self._trouble),
+            failing_since_us=self._failing_since_us,
+        )
+
+    async def wait_passed(self, before_us: int, within_s: float) -> bool:
+        """Whether PostgreSQL has all samples from before that time that the journal was ever
+        given; waits for it so long. Raises: JournalError."""
+        with trio.move_on_after(within_s):
+            while not await self._passed(before_us):
+                await self._moved.park()
+            return True
+        return False
+
+    async def _passed(self, before_us: int) -> bool:
+        if self._standing is None or not self._standing.whole:
+            return False
+        return not await self._journal.look(partial(spool.holds_older, than_us=before_us))
+
+    # --- the task -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Feeds until cancelled.
+
+        Cancellation: a batch that was on its way may have been committed, and is fed again.
+        """
+        while True:
+            try:
+                await self._begin()
+                while True:
+                    await self._turn()
+            except StoreUnreachable as error:
+                self._went_wrong(error.trouble)
+            except JournalError as error:
+                log.warning("the feed waits for the journal: %s", error)
+                self._failures += 1
+            await self._pause()
+
+    async def _begin(self) -> None:
+        if self._standing is not None:
+            return
+        assert self._journal.spooling is not None
+        added_rows = self._journal.spooling.added_rows
+        size = await self._journal.look(spool.measure)
+        # What is committed meanwhile is counted twice; it is set right once nothing waits.
+        self._rows_at_start = size.rows - added_rows
+        self._newest_at_start, self._oldest_us = size.newest_id, size.oldest_us
+        self._standing = await self._journal.tend(standing.begin)
+
+    async def _turn(self) -> None:
+        """Feeds one batch, or waits until there is something to feed."""
+        assert self._journal.spooling is not None
+        seen_id = self._journal.spooling.newest_id
+        self._seen_rows = self._journal.spooling.added_rows
+        await self._expire()
+        self._course.look(self._waiting_rows(), self._newest_id())
+        fed = await (self._feed_in_order() if self._course.in_order else self._catch_up())
+        if not fed:
+            await self._wait(seen_id)
+
+    async def _feed_in_order(self) -> bool:
+        """Whether there may be more at once."""
+        found = await self._read(0, FOREVER, BATCH_ROWS)
+        if found:
+            await self._feed_spooled(found)
+            return sum(spooled.rows for spooled in found) >= BATCH_ROWS // 2
+        self._nothing_waits()
+        if self._standing is None or self._standing.whole or self._must_wait():
+            return False
+        await self._feed_page(self._standing)
+        return True
+
+    async def _catch_up(self) -> bool:
+        assert self._course.backlog_before is not None
+        live = await self._read(self._course.live_after, FOREVER, BATCH_ROWS)
+        if live:
+            await self._feed_spooled(live, ordered=False)
+            self._course.live_after = live[-1].id
+        if self._must_wait():
+            return bool(live)
+        backlog = await self._read(0, self._course.backlog_before, BATCH_ROWS)
+        if not backlog:
+            self._course.caught_up()
+            log.info("PostgreSQL has caught up with the journal")
+            return True
+        await self._feed_spooled(backlog)
+        self._pace.spent(sum(spooled.rows for spooled in backlog), trio.current_time())
+        return True
+
+    def _must_wait(self) -> bool:
+        return self._pace.wait_s(trio.current_time()) > 0
+
+    async def _wait(self, seen_id: int) -> None:
+        """Until more was spooled than was seen and has found company, or a backlog's next
+        batch may go."""
+        busy = not self._course.in_order or (self._standing and not self._standing.whole)
+        pause_s = self._pace.wait_s(trio.current_time()) if busy else EXPIRE_S
+        with trio.move_on_after(pause_s):
+            await self._journal.wait_spooled(seen_id)
+            await trio.sleep(COMPANY_S)
+
+    # --- batches ------------------------------------------------------------------------
+
+    async def _read(self, after_id: int, before_id: int, at_most_rows: int) -> list[Spooled]:
+        most = 1 if self._alone else at_most_rows
+        while True:
+            found = await self._journal.look(
+                partial(spool.read, after_id=after_id, before_id=before_id, at_most_rows=most)
+            )
+            kept = [spooled for spooled in found if spooled.id not in self._held_back]
+            if kept or not found:
+                return kept
+            after_id = found[-1].id
+
+    async def _feed_spooled(self, found: Sequence[Spooled], *, ordered: bool = True) -> None:
+        """Feeds these commits and drops them; without ``ordered``, those of which something
+        must wait for its turn stay in the spool, to be fed whole then."""
+        self._oldest_us = min(self._oldest_us or FOREVER, found[0].committed_us)
+        payloads = await self._runtime.run_blocking(partial(_unpacked, found))
+        batch = await self._runtime.run_blocking(partial(_merged, payloads, ordered))
+        broken = [spooled.id for spooled, payload in payloads if payload is None]
+        for spool_id in broken:
+            self._hold_back(spool_id, "it cannot be read")
+        number = await self._load(batch, found)
+        done = [
+            spooled
+            for spooled, payload in payloads
+            if payload is not None and (ordered or not has_ordered(payload))
+        ]
+        ids = [spooled.id for spooled in done]
+        await self._journal.tend(partial(spool.drop, ids=ids, number=number))
+        self._moved_on(number)
+        self._dropped_rows += sum(spooled.rows for spooled in done)
+        self._oldest_us = await self._journal.look(spool.oldest_us)
+        self._fed_rows += batch.rows
+        self._batches += 1
+        self._alone = False
+
+    async def _feed_page(self, stands: Standing) -> None:
+        """Feeds the next page of the walk."""
+        page = await self._journal.look(
+            partial(walk.read_page, position=stands.walk, at_most=BATCH_ROWS)
+        )
+        number = stands.number
+        if page.payload is not None:
+            number = await self._load(merged([page.payload]), ())
+            if self._standing is None or self._standing.database != stands.database:
+                # It was another database, for which the walk begins anew.
+                return
+            self._pace.spent(page.rows, trio.current_time())
+            self._fed_rows += page.rows
+        else:
+            log.info("PostgreSQL has all that the journal held before")
+        await self._journal.tend(partial(standing.put_walk, position=page.next, number=number))
+        self._standing = Standing(
+            stands.journal, stands.database, number, page.next, whole=page.next is None
+        )
+        self._moved.unpark_all()
+
+    async def _load(self, batch: Batch, found: Sequence[Spooled]) -> int:
+        """Has PostgreSQL commit the batch; the batch's number.
+
+        Raises: StoreUnreachable.
+        """
+        while True:
+            stands = self._standing
+            assert stands is not None
+            target = Target(stands.database or "", stands.journal, stands.number + 1)
+            work = partial(_load, batch, target, self._runtime.wall_us(), self._keep_days)
+            try:
+                stranger = await self._postgres.load(work, within_s=LOAD_S)
+            except StoreUnreachable as error:
+                self._suspect(error.trouble, found)
+                raise
+            self._went_well()
+            if stranger is None:
+                return target.number
+            await self._adopt(stranger)
+
+    async def _adopt(self, stranger: Stranger) -> None:
+        prepared = stranger.prepared
+        assert self._standing is not None
+        if self._standing.database is not None:
+            log.warning(
+                "PostgreSQL is another database than the one fed so far, or has lost some of "
+                "what it was fed: all that the journal holds is fed again"
+            )
+        self._standing = await self._journal.tend(
+            partial(standing.adopt, database=prepared.identity, fed=dict(prepared.fed))
+        )
+
+    def _suspect(self, trouble: Trouble, found: Sequence[Spooled]) -> None:
+        """A value of some commit is not to PostgreSQL's taste: each is tried by itself, and
+        the one with the value is held back."""
+        if trouble.cause is not Cause.VALUE or not found:
+            return
+        if len(found) > 1:
+            self._alone = True
+        elif len(self._held_back) < HELD_BACK:
+            self._hold_back(found[0].id, trouble.said)
+
+    def _hold_back(self, spool_id: int, why: str) -> None:
+        log.error(
+            "what commit %d of the spool changed cannot be fed (%s); it stays in the journal, and "
+            "is tried again at the next start",
+            spool_id,
+            why,
+        )
+        self._held_back.add(spool_id)
+
+    async def _expire(self) -> None:
+        """Has PostgreSQL drop what it has kept for long enough, from time to time."""
+        if self._standing is None or trio.current_time() < self._expire_at_s:
+            return
+        cut_us = self._runtime.wall_us() - self._keep_days * 86_400_000_000
+        more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
+        self._went_well()
+        self._expire_at_s = trio.current_time() + (COMPANY_S if more else EXPIRE_S)
+
+    # --- how it goes --------------------------------------------------------------------
+
+    def _waiting_rows(self) -> int:
+        assert self._journal.spooling is not None
+        return self._rows_at_start + self._journal.spooling.added_rows - self._dropped_rows
+
+    def _newest_id(self) -> int:
+        assert self._journal.spooling is not None
+        return max(self._newest_at_start, self._journal.spooling.newest_id)
+
+    def _nothing_waits(self) -> None:
+        """All that was there when the turn began is fed."""
+        if not self._held_back:
+            self._oldest_us = None
+            self._rows_at_start = self._dropped_rows - self._seen_rows
+
+    def _moved_on(self, number: int) -> None:
+        stands = self._standing
+        assert stands is not None
+        self._standing = Standing(
+            stands.journal, stands.database, number, stands.walk, stands.whole
+        )
+        self._moved.unpark_all()
+
+    def _went_well(self) -> None:
+        self._failures = 0
+        if self._trouble is None:
+            return
+        self._trouble = None
+        if self._failing_since_us is not None:
+            failed_s = (self._runtime.wall_us() - self._failing_since_us) / 1e6
+            log.warning("PostgreSQL is fed again after %.1f s", failed_s)
+            self._failing_since_us = None
+
+    def _went_wrong(self, trouble: Trouble) -> None:
+        self._failed += 1
+        self._failures += 1
+        if self._trouble is None or self._trouble.cause is not trouble.cause:
+            log.error(
+                "PostgreSQL at %s cannot be fed: %s. Everything stays in the journal meanwhile",
+                self._postgres.dsn,
+                trouble,
+            )
+        self._trouble = trouble
+        if self._failing_since_us is None:
+            self._failing_since_us = self._runtime.wall_us()
+
+    async def _pause(self) -> None:
+        most_s = min(RETRY_LEAST_S * 2.0 ** min(self._failures - 1, 10), RETRY_MOST_S)
+        if self._alone:
+            most_s = RETRY_LEAST_S
+        await trio.sleep(self._rng.uniform(most_s / 2, most_s))
+
+
+async def _load(
+    batch: Batch, target: Target, now_us: int, keep_days: int, loader: Loader
+) -> Stranger | None:
+    return await loader.load(batch, target, now_us, keep_days)
+
+
+async def _expire(cut_us: int, loader: Loader) -> bool:
+    return await loader.expire(cut_us)
+
+
+def _unpacked(found: Sequence[Spooled]) -> list[tuple[Spooled, Payload | None]]:
+    unpacked: list[tuple[Spooled, Payload | None]] = []
+    for spooled in found:
+        try:
+            unpacked.append((spooled, unpack(spooled.payload)))
+        except BrokenPayload:
+            unpacked.append((spooled, None))
+    return unpacked
+
+
+def _merged(payloads: Sequence[tuple[Spooled, Payload | None]], ordered: bool) -> Batch:
+    return merged((each for _, each in payloads if each is not None), ordered=ordered)

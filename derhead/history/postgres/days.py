@@ -1,0 +1,53 @@
+"""Which days of UTC have partitions of their own. Pure."""
+
+import datetime
+import re
+from collections.abc import Iterable
+
+DAY_US = 86_400_000_000
+
+AHEAD_DAYS = 2
+"""Days after today whose partitions are made before anything needs them."""
+
+MOST_DAYS = 4_000
+"""Days back that may have a partition each, whatever ``postgres.days`` says: planning a query
+takes longer with each."""
+
+_BOUND = re.compile(r"FROM \('?(-?\d+)'?\) TO \('?(-?\d+)'?\)")
+
+
+def day_of(us: int) -> int:
+    """The day of a time in microseconds since the epoch, counted from 1970-01-01."""
+    return us // DAY_US
+
+
+def wanted(days: Iterable[int], now_us: int, keep_days: int) -> set[int]:
+    """Of the days of some rows those that get a partition, and those ahead; rows of any other
+    time, long gone or far off, lie in the default partition."""
+    today = day_of(now_us)
+    oldest, newest = today - min(keep_days, MOST_DAYS), today + AHEAD_DAYS
+    ahead = range(today, newest + 1)
+    return {day for day in days if oldest <= day <= newest}.union(ahead)
+
+
+def partition_name(day: int) -> str:
+    """The day's partition."""
+    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    return f"telemetry_{date:%Y%m%d}"
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """The name, or one made from it that no table has yet: a partition that somebody detached
+    keeps its own."""
+    names, free, n = set(taken), name, 1
+    while free in names:
+        n += 1
+        free = f"{name}_{n}"
+    return free
+
+
+def read_bound(text: str) -> tuple[int, int] | None:
+    """From and to of a partition, microseconds, as PostgreSQL shows them; None for the default
+    partition, or one bound in another way."""
+    found = _BOUND.search(text)
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -1,0 +1,116 @@
+"""A journal that spools, a port and a feed, and what both stores then hold."""
+
+import json
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from derhead.dsn import read_dsn
+from derhead.history import Journal, open_journal
+from derhead.history.feed.task import Feed
+from derhead.history.postgres import Postgres
+from derhead.telemetry import Sample
+from derproto.base.runtime import Runtime, real_runtime
+from tests.postgres import Database
+from tests.stream.postgres.opened import SOON_S
+
+Rows = list[tuple[Any, ...]]
+
+TELEMETRY = (
+    "SELECT a.asset_id, t.ts_us, b.agent_id, b.boot_id, t.seq, t.received_us, t.p_mw, t.q_mvar,"
+    " t.soc, t.voltage_v, t.frequency_hz, t.status, t.quality, t.setpoint_mw FROM telemetry t"
+    " JOIN assets a ON a.id = t.asset JOIN boots b ON b.id = t.boot ORDER BY 1, 2, 3, 4, 5"
+)
+RECORDS = (
+    "dispatches",
+    "dispatch_states",
+    "dispatch_groups",
+    "idempotency_keys",
+    "sessions",
+    "heartbeats",
+    "gaps",
+)
+
+
+@dataclass
+class World:
+    """A headend's history, open."""
+
+    journal: Journal
+    postgres: Postgres
+    feed: Feed
+
+    async def telemetry(self, samples: list[Sample]) -> None:
+        """Returns once the journal has them."""
+        durable = trio.Event()
+        await self.journal.append_telemetry(samples, durable.set)
+        await durable.wait()
+
+    async def settled(self) -> None:
+        """Returns once nothing waits in the spool, and nothing is left to walk."""
+        await self.until(lambda feed: not feed.lag_rows and not feed.walking)
+
+    async def until(self, check: Callable[[Any], object]) -> None:
+        """Returns once the feed's statistics are so."""
+        with trio.fail_after(SOON_S):
+            while True:
+                if check(self.feed.statistics()):
+                    return
+                await trio.sleep(0.02)
+
+
+@asynccontextmanager
+async def open_world(
+    folder: Path,
+    dsn: str,
+    *,
+    runtime: Runtime | None = None,
+    keep_days: int = 400,
+    catch_up_rows_s: float = 1e9,
+    password_file: Path | None = None,
+) -> AsyncIterator[World]:
+    runtime = runtime or real_runtime()
+    rng = random.Random(1)
+    async with open_journal(
+        folder / "journal.db", runtime, synchronous="OFF", group_ms=10, spooling=True
+    ) as journal:
+        postgres = Postgres(read_dsn(dsn), runtime, rng, password_file=password_file)
+        feed = Feed(
+            journal, postgres, runtime, rng, keep_days=keep_days, catch_up_rows_s=catch_up_rows_s
+        )
+        async with trio.open_nursery() as services:
+            await services.start(postgres.run)
+            services.start_soon(feed.run)
+            yield World(journal, postgres, feed)
+            services.cancel_scope.cancel()
+
+
+def in_journal(folder: Path, query: str) -> Rows:
+    con = sqlite3.connect(folder / "journal.db")
+    try:
+        return con.execute(query).fetchall()
+    finally:
+        con.close()
+
+
+def in_postgres(database: Database, query: str) -> Rows:
+    """Through the server's own client, so as JSON: whole numbers, floats and text as they are."""
+    found = database.sql(f"SELECT json_agg(row_to_json(found)) FROM ({query}) AS found")
+    return [tuple(row.values()) for row in json.loads(found)] if found else []
+
+
+def assert_equal(folder: Path, database: Database) -> None:
+    """Both stores hold the same."""
+    assert in_postgres(database, TELEMETRY) == in_journal(folder, TELEMETRY)
+    for table in RECORDS:
+        columns = ", ".join(
+            row[1] for row in in_journal(folder, f"SELECT * FROM pragma_table_info('{table}')")
+        )
+        query = f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3"
+        assert in_postgres(database, query) == in_journal(folder, query), table
