@@ -136,6 +136,14 @@ class World:
             *more,
         )
 
+    def start_agent_of_site(self, site: str) -> Process:
+        """Starts ``deragent run`` for all assets of a site."""
+        return self._start(
+            f"agent-{site}",
+            *("deragent", "run", "--assets", self.assets, "--site", site),
+            *("--headend", self.headend_address, "--data", self.folder / f"agent-{site}"),
+        )
+
     def _start(self, name: str, module: str, *arguments: object) -> Process:
         process = Process(self.folder / f"{name}.log", module, *arguments)
         self.processes.append(process)

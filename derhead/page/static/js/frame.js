@@ -44,6 +44,11 @@ export function startFrame(store, titleOf) {
     );
   }
 
+  // Hidden, a window is not kept up to date: its title must not look as if it were.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) document.title = "derhead";
+    else update();
+  });
   store.watch(update);
   update();
 }

@@ -58,6 +58,7 @@ function show() {
   for (const link of document.querySelectorAll("nav a")) {
     setAttribute(link, "aria-current", link.dataset.view === route.view ? "page" : null);
   }
+  shown.update();
   if (!first) {
     scrollTo(0, 0);
     // A new view is read from its heading on.
@@ -65,7 +66,6 @@ function show() {
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });
   }
-  shown.update();
 }
 
 addEventListener("hashchange", show);

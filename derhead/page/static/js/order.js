@@ -85,7 +85,6 @@ export function placeErrors(problem) {
 export function warningsOf(preflight) {
   const warnings = [];
   const parts = preflight.parts ?? [preflight];
-  if (preflight.fits === false) warnings.push("The site cannot do this now.");
   const offline = parts.filter((part) => part.online === false).length;
   if (offline) {
     warnings.push(
@@ -109,9 +108,11 @@ export function warningsOf(preflight) {
   return warnings;
 }
 
-/** Whether what was checked may be confirmed at all. */
-export function mayConfirm(preflight) {
-  return preflight.fits !== false && preflight.within_limits !== false;
+/** Why what was checked cannot be ordered at that power; "" if it can. */
+export function tooMuch(preflight) {
+  return preflight.fits === false || preflight.within_limits === false
+    ? sentenceOf(preflight.sentence)
+    : "";
 }
 
 function sentenceOf(detail) {

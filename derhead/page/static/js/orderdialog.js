@@ -8,7 +8,7 @@
 import { Refused, newKey, placeOrder, preview } from "./api.js";
 import { DispatchList } from "./dispatchlist.js";
 import { h, setAttribute, setText } from "./dom.js";
-import { makeOrder, mayConfirm, newFields, placeErrors, warningsOf } from "./order.js";
+import { makeOrder, newFields, placeErrors, tooMuch, warningsOf } from "./order.js";
 import { OrderFields } from "./orderfields.js";
 
 export class OrderDialog {
@@ -95,13 +95,17 @@ export class OrderDialog {
     if (made.errors) return;
     const found = await this.#ask("Checking", () => preview(made.body));
     if (found === null) return;
+    if (tooMuch(found)) {
+      this.#show("fill");
+      this.fields.showErrors({ mw: tooMuch(found) });
+      return;
+    }
     this.body = made.body;
     // One key for one checked order, however often it is sent.
     this.key = newKey();
     this.#show("check");
     setText(this.sentence, found.sentence);
     this.warnings.replaceChildren(...warningsOf(found).map((text) => h("li", {}, text)));
-    this.go.disabled = !mayConfirm(found);
     this.check.focus();
   }
 

@@ -7,6 +7,7 @@
 import * as api from "./api.js";
 import { LINGER_MS, endedMs } from "./dispatches.js";
 import { emptyFleet, takeAgent, takeTelemetry, withAssets } from "./fleet.js";
+import { newLink } from "./link.js";
 import { startLive } from "./live.js";
 
 /** Least time between two looks at the list of assets. */
@@ -19,7 +20,7 @@ export class Store {
   fleet = emptyFleet();
   dispatches = new Map();
   groups = new Map();
-  link = { phase: "connecting", heardMs: null, lostMs: null };
+  link = newLink(Date.now());
   ready = false;
   #offsetMs = 0;
   #watchers = new Set();
@@ -34,6 +35,7 @@ export class Store {
   start() {
     startLive({
       hello: (hello) => this.#greet(hello),
+      alive: ({ now }) => this.#setClock(now),
       telemetry: ({ items }) => {
         if (takeTelemetry(this.fleet, items, Date.now())) this.#reloadAssets();
         this.changed();
@@ -103,8 +105,12 @@ export class Store {
   }
 
   #greet(hello) {
-    this.#offsetMs = Date.parse(hello.now) - Date.now();
+    this.#setClock(hello.now);
     if (!hello.resumed || !this.ready) this.#reload();
+  }
+
+  #setClock(now) {
+    this.#offsetMs = Date.parse(now) - Date.now();
   }
 
   async #reload() {

@@ -1,0 +1,151 @@
+"""Dispatches through the page's form, down to a real device and back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.chromium import Browser
+from tests.browser.relay import Relay
+from tests.e2e.fleets import BATTERY, LOAD, fleet
+from tests.e2e.processes import World, running
+
+pytestmark = pytest.mark.e2e
+
+FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with running(tmp_path, fleet(), FAST) as world:
+        world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        yield world
+
+
+@pytest.fixture
+def page(world: World, browser: Browser) -> Iterator[Browser]:
+    browser.open(world.base)
+    browser.wait_text("tr:has(a[href='#/assets/battery']) .state", "online")
+    yield browser
+    # Before its headend ends.
+    browser.leave()
+
+
+def fill(page: Browser, *, mw: str, minutes: str, name: str = "battery") -> None:
+    page.click("#order")
+    page.type("#order-name", name)
+    page.type("#order-mw", mw)
+    page.type("#order-duration", minutes)
+
+
+def test_a_dispatch_is_checked_confirmed_seen_started_and_seen_ended(
+    page: Browser, world: World
+) -> None:
+    fill(page, mw="1.5", minutes="0.05")
+    page.click("dialog label", "Out of the grid")
+    page.click("dialog button", "Check")
+    page.wait_text(".sentence", "battery is online and would hold -1.5 MW from now for 3 s")
+    assert world.get("/dispatch/history")["items"] == []
+    page.click("dialog button", "Confirm dispatch")
+    page.wait_text("dialog .dispatch", "Running")
+    page.wait_text("dialog .dispatch", "\u22121.50 MW, out of the grid")
+    page.wait_text("dialog .dispatch .badge", "Done")
+    page.wait_text("dialog .dispatch", "Held within 0.1 MW")
+    page.click("dialog button", "Close")
+    page.wait_text(".overview .open .dispatch .badge", "Done")
+    page.wait("said", lambda: "Dispatch of battery: Done." in page.announced())
+    (dispatch,) = world.get("/dispatch/history")["items"]
+    assert (dispatch["mw"], dispatch["state"]) == (-1.5, "completed")
+
+
+def test_a_dispatch_by_the_keyboard_alone(page: Browser, world: World) -> None:
+    page.press_tab_to("#order")
+    page.press(Keys.ENTER)
+    page.press(*"battery", Keys.TAB)
+    page.press_tab_to("#order-direction-in")
+    # Two radio buttons are one stop; arrows choose.
+    page.press(Keys.ARROW_RIGHT)
+    page.press_tab_to("#order-mw")
+    page.press(*"0.25")
+    page.press_tab_to("#order-duration")
+    page.press(Keys.ENTER)
+    page.wait_text(".sentence", "would hold -0.25 MW from now for 15 min")
+    page.press_tab_to("dialog footer .primary")
+    page.press(Keys.ENTER)
+    page.wait_text("dialog .dispatch .badge", "Running")
+    page.press(Keys.ESCAPE)
+    page.wait("the form is closed", lambda: page.look("dialog") is None)
+    page.press_tab_to(".overview .open .dispatch footer button")
+    page.press(Keys.ENTER)
+    page.wait_text(".overview .open .dispatch footer", "Yes, withdraw it")
+    page.press(Keys.ENTER)
+    page.wait_text(".overview .open .dispatch .badge", "Withdrawn")
+    (dispatch,) = world.get("/dispatch/history")["items"]
+    assert dispatch["state"] == "cancelled"
+
+
+def test_what_is_wrong_stands_at_its_field(page: Browser, world: World) -> None:
+    page.click("#order")
+    page.click("dialog button", "Check")
+    page.wait_text("#order-name-error", "Choose an asset.")
+    assert page.run("return document.activeElement.id") == "order-name"
+    page.type("#order-name", "nobody")
+    page.type("#order-mw", "99")
+    page.type("#order-duration", "15")
+    page.click("dialog button", "Check")
+    page.wait_text("#order-name-error", "No asset has the id or name 'nobody'")
+    page.type("#order-name", "battery")
+    page.click("dialog button", "Check")
+    page.wait_text("#order-mw-error", "99 MW is beyond its limits, -2 to 2 MW.")
+    assert page.run("return document.activeElement.getAttribute('aria-invalid')") == "true"
+    # The refusal of the headend is no fault of the page's.
+    assert all("status of 4" in text for text in page.complaints())
+    page.type("#order-mw", "-0.5")
+    assert page.run("return document.getElementById('order-direction-out').checked")
+    page.click("dialog button", "Check")
+    page.wait_text(".sentence", "would hold -0.5 MW")
+    assert page.faults() == []
+    page.press(Keys.ESCAPE)
+    assert world.get("/dispatch/history")["items"] == []
+
+
+def test_a_site_is_dispatched_as_one(page: Browser, world: World) -> None:
+    world.start_agent(LOAD)
+    world.wait_online(LOAD)
+    page.click(".tiles .order")
+    assert page.run("return document.getElementById('order-name').value") == "mesa"
+    page.type("#order-mw", "0.5")
+    page.click("dialog button", "Check")
+    page.wait_text(".sentence", "mesa")
+    page.click("dialog button", "Confirm dispatch")
+    page.wait_text("dialog .dispatch", "Site mesa")
+    page.wait_text("dialog .dispatch .badge", "Running")
+    page.click("dialog button", "Close")
+    page.wait_text(".overview .open .dispatch", "1 of 1 asset running.")
+    page.click(".overview .open .dispatch button", "Withdraw")
+    page.click(".overview .open .dispatch button", "Yes, withdraw it")
+    page.wait_text(".overview .open .dispatch .badge", "Withdrawn")
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_dispatched_once(
+    world: World, browser: Browser
+) -> None:
+    with Relay(world.http_port) as relay:
+        browser.open(relay.base)
+        browser.wait_text("tr:has(a[href='#/assets/battery']) .state", "online")
+        fill(browser, mw="0.5", minutes="10")
+        browser.click("dialog button", "Check")
+        browser.wait_text(".sentence", "would hold 0.5 MW")
+        relay.lose_answers = True
+        browser.click("dialog button", "Confirm dispatch")
+        browser.wait_text("dialog .refusal", "Confirming again is safe")
+        relay.lose_answers = False
+        browser.click("dialog button", "Confirm dispatch")
+        browser.wait_text("dialog .dispatch .badge", "Running")
+        assert len(world.get("/dispatch/history")["items"]) == 1
+        # What was lost is all that the console tells.
+        assert all("net::ERR" in text for text in browser.complaints())
+        browser.leave()

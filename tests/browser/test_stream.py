@@ -1,0 +1,81 @@
+"""The page when its stream is lost: it says so, and since when, and comes back by itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import Browser
+from tests.browser.relay import Relay
+from tests.e2e.fleets import BATTERY, SOLAR, fleet
+from tests.e2e.processes import World, running
+
+pytestmark = pytest.mark.e2e
+
+FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+BATTERY_ROW = "tr:has(a[href='#/assets/battery'])"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with running(tmp_path, fleet(), FAST) as world:
+        world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        yield world
+
+
+@pytest.fixture
+def page(world: World, browser: Browser) -> Iterator[Browser]:
+    yield browser
+    # What is lost is told by the console, too, and by nothing else.
+    assert all("net::ERR" in text for text in browser.complaints())
+    browser.leave()
+
+
+def test_a_cut_is_told_at_once_and_mended_by_itself(world: World, page: Browser) -> None:
+    with Relay(world.http_port) as relay:
+        page.open(relay.base)
+        page.wait_text(f"{BATTERY_ROW} .state", "online")
+        live = page.run("return getComputedStyle(document.querySelector('.total .value')).color")
+        assert page.look(".banner") is None
+        relay.cut()
+        page.wait_text(".banner", "No live data since ")
+        page.wait("the seconds go on", lambda: "(2 s)" in page.text(".banner"))
+        greyed = page.run("return getComputedStyle(document.querySelector('.total .value')).color")
+        assert greyed != live
+        assert "No live data" in page.run("return document.title")
+        page.wait("said", lambda: "No live data." in page.announced())
+        assert page.faults() == []
+        # What happens meanwhile is not missed.
+        dispatch = world.order("battery", 0.5, duration_s=3600)
+        world.wait_state(dispatch["id"], "started")
+        relay.mend()
+        page.wait("no banner", lambda: page.look(".banner") is None)
+        page.wait_text(".overview .open .dispatch", "Running")
+        page.wait("said", lambda: "Data is live again." in page.announced())
+        page.leave()
+
+
+def test_a_way_that_falls_silent_is_noticed(world: World, page: Browser) -> None:
+    with Relay(world.http_port) as relay:
+        page.open(relay.base)
+        page.wait_text(f"{BATTERY_ROW} .state", "online")
+        relay.silent = True
+        page.wait_text(".banner", "No live data since ", within_s=25)
+        relay.mend()
+        # Connections that were silenced say nothing ever again: it takes new ones.
+        page.wait("no banner", lambda: page.look(".banner") is None, within_s=25)
+        page.leave()
+
+
+def test_a_headend_that_comes_back_knows_more(world: World, page: Browser) -> None:
+    (headend,) = (each for each in world.processes if each.log.stem == "derhead")
+    page.open(world.base)
+    page.wait_text(f"{BATTERY_ROW} .state", "online")
+    headend.kill()
+    page.wait_text(".banner", "No live data since ")
+    world.start_headend()
+    world.start_agent(SOLAR)
+    page.wait("no banner", lambda: page.look(".banner") is None)
+    page.wait("both online", lambda: page.text(".chip.online strong") == "2")
