@@ -65,10 +65,13 @@ class Struck:
 
 CAUSES: Mapping[str, frozenset[Harm]] = {
     "link": frozenset(
-        {Harm.CUT, Harm.STALL, Harm.HALF_OPEN, Harm.FREEZE_HEADEND, Harm.KILL_HEADEND}
+        {
+            *(Harm.CUT, Harm.STALL, Harm.HALF_OPEN, Harm.FREEZE_HEADEND),
+            *(Harm.KILL_HEADEND, Harm.RESTART_HEADEND),
+        }
     ),
-    "headend_restart": frozenset({Harm.KILL_HEADEND}),
-    "agent_restart": frozenset({Harm.KILL_AGENT}),
+    "headend_restart": frozenset({Harm.KILL_HEADEND, Harm.RESTART_HEADEND}),
+    "agent_restart": frozenset({Harm.KILL_AGENT, Harm.RESTART_AGENT}),
     "device": frozenset({Harm.BREAK_DEVICE}),
 }
 """What may lead to a gap of each cause; any other cause is none that was given."""
@@ -180,13 +183,12 @@ def _causes(
     start_us: int, end_us: int, missed: Sequence[Reading], strokes: Sequence[Struck]
 ) -> set[str]:
     """What the hole may be put down to; nothing if its device was just not asked."""
-    due = set()
-    for stroke in strokes:
-        if stroke.from_us < end_us and start_us < stroke.to_us:
-            if stroke.harm is Harm.KILL_AGENT:
-                due.add("agent_restart")
-            elif stroke.harm is Harm.BREAK_DEVICE:
-                due.add("device")
+    due = {
+        cause
+        for cause in ("agent_restart", "device")
+        for stroke in strokes
+        if stroke.harm in CAUSES[cause] and stroke.from_us < end_us and start_us < stroke.to_us
+    }
     if any(start_us < reading.at_us < end_us for reading in missed):
         due.add("agent_restart")
     return due

@@ -13,6 +13,9 @@ class Harm(StrEnum):
     """SIGKILL; started again afterwards. The same for the next two."""
     KILL_AGENT = "kill agent"
     KILL_POSTGRES = "kill postgres"
+    RESTART_HEADEND = "restart headend"
+    """SIGTERM; started again afterwards."""
+    RESTART_AGENT = "restart agent"
     CUT = "cut"
     """Every connection is cut, and none let in."""
     STALL = "stall"
@@ -31,6 +34,8 @@ LASTING_S = {
     Harm.KILL_HEADEND: (0.0, 4.0),
     Harm.KILL_AGENT: (0.0, 4.0),
     Harm.KILL_POSTGRES: (0.0, 6.0),
+    Harm.RESTART_HEADEND: (0.0, 2.0),
+    Harm.RESTART_AGENT: (0.0, 2.0),
     Harm.CUT: (0.0, 5.0),
     Harm.STALL: (0.5, 6.0),
     Harm.HALF_OPEN: (0.0, 0.0),

@@ -183,17 +183,21 @@ class Rig:
 
     async def stop_agents(self) -> None:
         """SIGTERM, and none is left."""
-        for process in self._running.values():
-            process.terminate()
-        for number, process in self._running.items():
-            await _gone(process)
-            assert process.returncode == 0, self.log(self.agents[number].agent_id)
+        async with trio.open_nursery() as nursery:
+            for process in self._running.values():
+                nursery.start_soon(self._end, process, False)
 
     async def stop_headend(self) -> None:
-        assert self._headend is not None
-        self._headend.terminate()
-        await _gone(self._headend)
-        assert self._headend.returncode == 0, self.log("derhead")
+        await self._end(self._headend, False)
+
+    async def _end(self, process: subprocess.Popen[bytes] | None, kill: bool) -> None:
+        """SIGKILL or SIGTERM, and waits for its end; told to end, it must end well."""
+        assert process is not None
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        with trio.fail_after(START_S):
+            await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+        expected = -signal.SIGKILL if kill else 0
+        assert process.returncode == expected, f"{process.args!r} ended with {process.returncode}"
 
     def close(self) -> None:
         """Whatever state they are in, they are gone afterwards."""
@@ -222,6 +226,7 @@ class Rig:
         agent = next(n for n, spec in enumerate(self.agents) if asset_id in spec.asset_ids)
         targets = {
             Harm.KILL_AGENT: agent,
+            Harm.RESTART_AGENT: agent,
             Harm.BREAK_DEVICE: self.asset_ids.index(asset_id),
         }
         return [
@@ -246,25 +251,23 @@ class Rig:
 
     def _struck(self, blow: Blow) -> tuple[Harm, int]:
         match blow.harm:
-            case Harm.FREEZE_HEADEND | Harm.FILL_DISK:
+            case Harm.RESTART_HEADEND | Harm.FREEZE_HEADEND | Harm.FILL_DISK:
                 return Harm.KILL_HEADEND, 0
-            case Harm.KILL_AGENT | Harm.BREAK_DEVICE:
+            case Harm.KILL_AGENT | Harm.RESTART_AGENT:
+                return Harm.KILL_AGENT, blow.target
+            case Harm.BREAK_DEVICE:
                 return blow.harm, blow.target
             case harm:
                 return harm, 0
 
     async def _deal(self, blow: Blow, rng: random.Random) -> None:
         match blow.harm:
-            case Harm.KILL_HEADEND:
-                assert self._headend is not None
-                self._headend.kill()
-                await _gone(self._headend)
+            case Harm.KILL_HEADEND | Harm.RESTART_HEADEND:
+                await self._end(self._headend, blow.harm is Harm.KILL_HEADEND)
                 await trio.sleep(blow.for_s)
                 await self.start_headend()
-            case Harm.KILL_AGENT:
-                process = self._running[blow.target]
-                process.kill()
-                await _gone(process)
+            case Harm.KILL_AGENT | Harm.RESTART_AGENT:
+                await self._end(self._running[blow.target], blow.harm is Harm.KILL_AGENT)
                 await trio.sleep(blow.for_s)
                 self.start_agent(blow.target)
             case Harm.KILL_POSTGRES:
@@ -293,12 +296,6 @@ class Rig:
                 await trio.to_thread.run_sync(self._disk.fill, pid)
                 await trio.sleep(blow.for_s)
                 self._disk.empty(pid)
-
-
-async def _gone(process: subprocess.Popen[bytes]) -> None:
-    """Waits for its end."""
-    with trio.fail_after(START_S):
-        await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
 
 
 def wall_us() -> int:
