@@ -89,6 +89,8 @@ class Keeper:
             recalled.timeline(c.asset_id, c.timeline, now, stamp) for c in self._controllers
         ]
         self._board.remember(recalled.heard_s(now, stamp), recalled.absence(now, stamp))
+        if recalled.period_s is not None:
+            self._board.telemetry_period_s.set(recalled.period_s)
         for controller, timeline in zip(self._controllers, timelines, strict=True):
             controller.resume(timeline)
         strange = set(recalled.assets) - {c.asset_id for c in self._controllers}
@@ -97,6 +99,16 @@ class Keeper:
 
     async def keep(self) -> None:
         """Writes the file at every change, for ever. Cancellation: a writing is waited for."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_period)
+            await self._keep()
+
+    async def _follow_period(self) -> None:
+        while True:
+            await self._board.telemetry_period_s.wait_change()
+            self._changed.set()
+
+    async def _keep(self) -> None:
         while True:
             in_force = any(c.timeline.in_force is not None for c in self._controllers)
             with trio.move_on_after(MARK_S if in_force else math.inf):
@@ -116,6 +128,7 @@ class Keeper:
             self._stamp(),
             self._board.now(),
             {c.asset_id: s.timeline for c, s in zip(self._controllers, snapshots, strict=True)},
+            self._board.telemetry_period_s.value,
         )
         try:
             await self._blocking(lambda: self._store.save(write_image(image)))

@@ -65,6 +65,8 @@ class Image:
     """The same moment as ``stamp``."""
     timelines: Mapping[str, Timeline]
     """By asset id."""
+    period_s: float | None = None
+    """How often each asset was measured, seconds; None if that is not known."""
 
 
 def passed_s(then: Stamp, now: Stamp) -> float | None:
@@ -110,6 +112,7 @@ def write_image(image: Image) -> bytes:
             "headend_us": image.stamp.headend_us,
             "doubtful_us": image.stamp.doubtful_us,
             "silent_us": silent_us,
+            "period_us": None if image.period_s is None else _us(image.period_s),
             "assets": {key: _write(line, now.mono_s) for key, line in image.timelines.items()},
         }
     ).encode()
@@ -189,6 +192,8 @@ class Recalled:
     """How long the headend had been silent; None if it was never heard."""
     assets: Mapping[str, Any]
     """By asset id, as written."""
+    period_s: float | None = None
+    """As in ``Image``."""
 
     def heard_s(self, now: Moment, stamp: Stamp) -> float:
         """When the headend was last heard, monotonic seconds; -inf if nobody knows."""
@@ -239,7 +244,7 @@ def read_image(data: bytes) -> Recalled:
         raise Unreadable("its checksum is wrong: it is damaged")
     try:
         said = json.loads(body)
-        # The first writers of this format had no such doubt.
+        # The first writers of this format had no such doubt, and remembered no period.
         doubtful_us = said.get("doubtful_us")
         stamp = Stamp(
             int(said["wall_us"]),
@@ -250,7 +255,9 @@ def read_image(data: bytes) -> Recalled:
         )
         silent_us = said["silent_us"]
         silent_s = None if silent_us is None else silent_us / 1e6
-        return Recalled(stamp, silent_s, dict(said["assets"]))
+        period_us = said.get("period_us")
+        period_s = None if period_us is None else period_us / 1e6
+        return Recalled(stamp, silent_s, dict(said["assets"]), period_s)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"it does not hold what it should: {error!r}") from error
 

@@ -44,6 +44,33 @@ def told(session: FakeSession) -> list[tuple[str, v1.DispatchState, int]]:
     ]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+async def test_an_agent_measures_as_it_was_told_although_the_headend_is_away(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, killed: bool
+) -> None:
+    bench.headend.welcome.telemetry_period_ms = 500
+    with trio.CancelScope() as life:
+        async with trio.open_nursery() as bench.nursery:
+            await bench.start_agent(data=tmp_path)
+            session = await bench.headend.wait_session(1)
+            await trio.sleep(3)
+            bench.network.refuse("headend", True)
+            if killed:
+                left = (tmp_path / FILE).read_bytes()
+                life.cancel()
+            else:
+                await stop(bench, session)
+    if killed:
+        # What it wrote as it was cancelled a kill would have kept it from.
+        (tmp_path / FILE).write_bytes(left)
+    async with trio.open_nursery() as bench.nursery:
+        await bench.start_agent(data=tmp_path, seed=2)
+        reads = bench.devices[0].reads
+        await trio.sleep(10)
+        assert bench.devices[0].reads - reads == 20
+        bench.nursery.cancel_scope.cancel()
+
+
 async def test_a_stopped_agent_resumes_what_is_left_of_a_window(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:

@@ -142,6 +142,18 @@ def test_silence_goes_on_over_a_restart() -> None:
     assert never.heard_s(moment(9000), later(20)) == -math.inf
 
 
+def test_the_period_is_remembered() -> None:
+    image = Image(NOON, moment(100), {}, period_s=0.5)
+    assert read_image(remembered.write_image(image)).period_s == 0.5
+    assert read_image(remembered.write_image(replace(image, period_s=None))).period_s is None
+    # The first writers of the format did not.
+    _head, body = remembered.write_image(image).split(b"\n")
+    old = body.replace(b'"period_us": 500000, ', b"")
+    head = f"deragent-timelines 1 {remembered._checksum(old)}\n".encode()
+    assert old != body
+    assert read_image(head + old).period_s is None
+
+
 def test_after_another_boot_the_headends_clock_decides() -> None:
     stamp = replace(NOON, headend_us=5_000_000_000)
     image = Image(stamp, moment(100), {})
