@@ -20,7 +20,6 @@ def browser(chromium: Chrome) -> Iterator[Browser]:
     browser = Browser(chromium)
     browser.complaints()
     yield browser
-    # Not there yet.
-    complaints = [text for text in browser.complaints() if "/gaps?" not in text]
+    complaints = browser.complaints()
     browser.leave()
     assert complaints == []

@@ -292,3 +292,26 @@ def test_what_is_ordered_is_listed_once_and_lingers_when_it_has_ended(page: Brow
     just_after, later = NOON_MS + 100_000, NOON_MS + 400_000
     assert page.module("dispatches.js", run, dispatches, just_after) == ["g", "d", "over"]
     assert page.module("dispatches.js", run, dispatches, later) == ["g", "d"]
+
+
+@pytest.mark.parametrize(
+    ("gap", "text", "tone"),
+    [
+        (
+            {"end": None, "cause": "link", "rows": None, "backfilled": False},
+            *("The agent and the headend did not reach each other. It goes on.", "warn"),
+        ),
+        (
+            {"end": "2026-01-31T12:01:00Z", "cause": "overflow", "rows": 15, "backfilled": False},
+            *("The agent's memory was full. 15 values missing.", "warn"),
+        ),
+        (
+            {"end": "2026-01-31T12:01:00Z", "cause": "link", "rows": None, "backfilled": True},
+            *("The agent and the headend did not reach each other. Filled in later.", "good"),
+        ),
+    ],
+)
+def test_a_gap_in_words(page: Browser, gap: dict[str, object], text: str, tone: str) -> None:
+    given = {"start": "2026-01-31T12:00:00Z", **gap}
+    row = page.module("logrows.js", "return m.gapRow(a[0], a[1])", given, NOON_MS + 60_000)
+    assert (row["text"], row["tone"], row["lengthS"]) == (text, tone, 60)

@@ -104,6 +104,7 @@ def test_an_asset_is_shown_with_its_last_hour(browser: Browser, world: World) ->
     browser.wait("it grows", lambda: browser.run(line) > drawn)
     browser.wait_text(".before", "Replaced")
     browser.wait_text(".logs", "connected")
+    browser.wait_text(".logs", "Nothing is missing.")
     label = browser.run("return document.querySelector('.chart').getAttribute('aria-label')")
     assert "last \u22120.75 MW" in label
 

@@ -89,6 +89,10 @@ def test_every_script_is_used_and_every_import_is_there() -> None:
     imported = {name for script in SCRIPTS for name in imports(script)}
     assert imported <= names
     assert names - imported == {"main.js", "theme.js"}
+    early = re.findall(
+        r'"modulepreload" href="/page/js/(.*?)"', (STATIC / "index.html").read_text()
+    )
+    assert sorted(early) == sorted(imported)
 
 
 @pytest.mark.parametrize("path", sorted(read_files()))

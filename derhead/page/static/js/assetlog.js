@@ -2,7 +2,7 @@
  * What an asset's agent went through, and what is missing of the asset's telemetry.
  */
 
-import { Refused, ask } from "./api.js";
+import { ask } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { span, utc, when } from "./format.js";
 import { gapRow, sessionRow } from "./logrows.js";
@@ -17,13 +17,18 @@ export class AssetLog {
   constructor(store, asset) {
     this.store = store;
     this.asset = asset;
-    this.gaps = new LogTable(store, "Missing telemetry", "gaps", ["From", "Until", "Why"]);
-    this.agent = new LogTable(store, "Its agent", "agent", ["Since", "For", "Until"]);
+    this.gaps = new LogTable(store, "Gaps in its telemetry", "gaps", ["From", "For", "Why"]);
+    this.agent = new LogTable(store, "Its agent", "agent", ["From", "For", "Ended by"]);
     this.element = h("div", { class: "logs" }, this.gaps.element, this.agent.element);
     this.#load();
   }
 
-  update() {}
+  /** Looks again if the asset came or went: that begins and ends gaps. */
+  update(state) {
+    if (state === this.state) return;
+    if (this.state !== undefined) this.reload();
+    this.state = state;
+  }
 
   /** Something happened to an agent. */
   reload() {
@@ -46,11 +51,10 @@ export class AssetLog {
   }
 }
 
-/** A table of three columns, each row `{from, to, lengthS, text, tone}`. */
+/** A table of three columns, of rows as `logrows.js` makes them. */
 class LogTable {
   constructor(store, title, name, columns) {
     this.store = store;
-    this.columns = columns;
     this.body = h("tbody");
     this.note = h("p", { class: "hint" }, "Loading");
     this.table = h(
@@ -79,8 +83,7 @@ class LogTable {
       this.#show(items.map((item) => rowOf(item, this.store.nowMs())));
       this.say(items.length ? "" : empty);
     } catch (error) {
-      const missing = error instanceof Refused && error.status === 404;
-      this.say(missing ? "Not known here." : `It cannot be read: ${error.message}.`);
+      this.say(`It cannot be read: ${error.message}.`);
     }
   }
 
@@ -89,16 +92,16 @@ class LogTable {
     const now = new Date(this.store.nowMs());
     this.body.replaceChildren(
       ...rows.map(({ from, to, lengthS, text, tone }) => {
-        const middle = this.columns[1] === "For" ? h("td", {}, span(lengthS)) : time("td", to, now);
-        return h("tr", {}, time("th", from, now), middle, h("td", { "data-tone": tone }, text));
+        const began = new Date(from);
+        const ended = to === null ? "until now" : `to ${utc(new Date(to))}`;
+        return h(
+          "tr",
+          {},
+          h("th", { scope: "row", title: `${utc(began)} ${ended}` }, when(began, now)),
+          h("td", { class: "length" }, span(lengthS)),
+          h("td", { "data-tone": tone }, text),
+        );
       }),
     );
   }
-}
-
-function time(tag, ms, now) {
-  const scope = tag === "th" ? { scope: "row" } : {};
-  if (ms === null) return h(tag, scope, "now");
-  const date = new Date(ms);
-  return h(tag, { ...scope, title: utc(date) }, when(date, now));
 }

@@ -51,7 +51,7 @@ export class AssetView {
     const mine = [...this.store.dispatches.values()].filter((each) => each.asset_id === now.id);
     this.open.update(openEntries(mine, this.store.nowMs()).map(alone));
     this.history.update();
-    this.log.update();
+    this.log.update(state);
   }
 
   #showUnknown() {

@@ -4,12 +4,16 @@
  * A row is `{from, to, lengthS, text, tone}`, times in milliseconds, null = still going on.
  */
 
+import { count } from "./format.js";
+
 const CAUSES = {
-  outbox_full: "the agent's memory was full during an outage",
-  agent_restart: "the agent restarted",
-  refused: "the headend refused it",
-  device: "the device did not answer",
-  unexplained: "nobody knows why",
+  link: "The agent and the headend did not reach each other",
+  agent_restart: "The agent was not running",
+  headend_restart: "The headend was not running",
+  overflow: "The agent's memory was full",
+  device: "The device did not answer",
+  refused: "The headend refused it: another agent held the asset",
+  clock: "The agent's clock was set forward",
 };
 
 /** An agent's session. */
@@ -27,14 +31,20 @@ export function sessionRow(session, nowMs) {
 
 /** A hole in an asset's telemetry. */
 export function gapRow(gap, nowMs) {
-  const from = Date.parse(gap.from ?? gap.from_ts ?? gap.started_at);
-  const end = gap.to ?? gap.to_ts ?? gap.ended_at ?? null;
-  const to = end === null ? null : Date.parse(end);
+  const from = Date.parse(gap.start);
+  const to = gap.end === null ? null : Date.parse(gap.end);
+  const cause = CAUSES[gap.cause] ?? gap.cause;
   return {
     from,
     to,
     lengthS: ((to ?? nowMs) - from) / 1000,
-    text: CAUSES[gap.cause] ?? String(gap.cause ?? "").replaceAll("_", " "),
-    tone: null,
+    text: `${cause}. ${outcome(gap, to)}`.trim(),
+    tone: gap.backfilled ? "good" : "warn",
   };
+}
+
+function outcome(gap, to) {
+  if (gap.backfilled) return "Filled in later.";
+  const missing = gap.rows === null ? "" : `${count(gap.rows, "value")} missing.`;
+  return to === null ? `It goes on. ${missing}`.trim() : missing;
 }
