@@ -3,8 +3,9 @@
 Nothing here waits for the network. Every method but those named ``wait_…`` is synchronous.
 """
 
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -13,11 +14,11 @@ from deragent.config import AgentPlan
 from deragent.devices import Measurement
 from deragent.events import AgentEvent, EventKind
 from deragent.orders import Moment, Report
-from deragent.outbox import Outbox
+from deragent.outbox import Outbox, OutboxLimits, Read, Row
 from deragent.remembered import Absence
 from deragent.signals import Setting, Signal
 from derproto.base.runtime import Runtime
-from derproto.der.v1 import AssetGrant, DispatchState, GrantResult, Health
+from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Health, QualityBit
 
 TELEMETRY_PERIOD_S = 4.0
 """Measuring period until a first Welcome sets it, seconds."""
@@ -38,6 +39,7 @@ class AgentStatistics:
     skipped_samples: int
     """Measurements not kept, because the headend refuses their asset."""
     outbox_rows: int
+    """Rows in memory and in the file."""
     sent_rows: int
     """Rows sent, each as often as it was."""
     acked_rows: int
@@ -45,6 +47,8 @@ class AgentStatistics:
     """Rows forced out of the full outbox."""
     refused_rows: int
     """Rows that the headend refused."""
+    gaps: int
+    """Gaps of which the headend is still to be told, or that may grow, as of now."""
     dispatches: int
     """Setpoints received, repeated ones too."""
     reports_sent: int
@@ -58,7 +62,6 @@ class Counts:
 
     sessions: int = 0
     sent_rows: int = 0
-    acked_rows: int = 0
     dispatches: int = 0
     reports_sent: int = 0
     ignored_messages: int = 0
@@ -73,15 +76,23 @@ class Board:
         *,
         runtime: Runtime,
         boot_id: int,
-        outbox_rows: int,
+        outbox: OutboxLimits,
+        backfill_rows_s: int,
         on_event: Callable[[AgentEvent], None],
     ) -> None:
         self.plan = plan
         self.boot_id = boot_id
-        self.outbox = Outbox(outbox_rows)
+        self.outbox = Outbox(boot_id, outbox)
+        self.backfill_rows_s = backfill_rows_s
+        """Most rows of backfill a second."""
         self.counts = Counts()
         self.telemetry_period_s = Setting(TELEMETRY_PERIOD_S)
         self.rows_waiting = Signal()
+        self.backfill_waiting = Signal()
+        """Rows have become backfill within a session."""
+        self.gaps_waiting = Signal()
+        self.wait_rows: Callable[[Read], Awaitable[Sequence[Row]]] | None = None
+        """Looks up rows in the outbox's file, where there is one."""
         self.reports_waiting = Signal()
         self.health = [Health.UNSPECIFIED] * len(plan.assets)
         """Of each asset's device, in the plan's order."""
@@ -97,6 +108,9 @@ class Board:
         self._samples = 0
         self._skipped = 0
         self._dropping = False
+        self._outbox_due = Signal()
+        self._outbox_awaited_s = -math.inf
+        """Until when somebody sleeps who has the outbox's file."""
 
     def now(self) -> Moment:
         return Moment(trio.current_time(), self._wall_us(), self._heard_s)
@@ -117,9 +131,10 @@ class Board:
             skipped_samples=self._skipped,
             outbox_rows=len(self.outbox),
             sent_rows=self.counts.sent_rows,
-            acked_rows=self.counts.acked_rows,
+            acked_rows=self.outbox.acked_rows,
             dropped_rows=self.outbox.dropped_rows,
             refused_rows=self.outbox.refused_rows,
+            gaps=len(self.outbox.gaps),
             dispatches=self.counts.dispatches,
             reports_sent=self.counts.reports_sent,
             ignored_messages=self.counts.ignored_messages,
@@ -133,14 +148,23 @@ class Board:
         A refused asset's is not kept. When full: the oldest is forced out.
         """
         self._samples += 1
+        ts_us = self._wall_us()
+        answers = not quality & QualityBit.STALE_DEVICE
+        self.outbox.gaps.note_device(asset_index, ts_us, answers=answers)
         if asset_index in self._refused:
             self._skipped += 1
-            return
-        fitted = self.outbox.append(asset_index, self._wall_us(), measurement, quality)
+        else:
+            now_s = trio.current_time()
+            fitted = self.outbox.append(asset_index, ts_us, measurement, quality, now_s=now_s)
+            self.note_dropping(fitted=fitted)
+            self.rows_waiting.set()
+        self._note_outbox()
+
+    def note_dropping(self, *, fitted: bool) -> None:
+        """Tells once for each outage that the outbox forces out rows."""
         if not fitted and not self._dropping:
             self._dropping = True
             self.emit(EventKind.OUTBOX_DROPPING, dropped_rows=self.outbox.dropped_rows)
-        self.rows_waiting.set()
 
     def set_health(self, asset_index: int, health: Health, reason: str = "") -> None:
         """Takes over how a device is, and tells if it went or came back."""
@@ -235,11 +259,36 @@ class Board:
                 self.emit(EventKind.ASSET_GRANTED, asset_id=asset.id, asset=asset.name)
         self._refused = {index: grant.result for index, grant in refused.items()}
 
-    def acked(self, ranges: list[tuple[int, int]], refused: list[tuple[int, int]]) -> None:
+    def acked(
+        self, boot_id: int, ranges: list[tuple[int, int]], refused: list[tuple[int, int]]
+    ) -> None:
         """Drops rows that the headend has, or will never take."""
-        self.counts.acked_rows += self.outbox.ack(ranges)
-        self.outbox.refuse(refused)
-        self._dropping = self._dropping and len(self.outbox) >= self.outbox.max_rows
+        self.outbox.ack(boot_id, ranges, trio.current_time())
+        self.outbox.refuse(boot_id, refused)
+        self._dropping = self._dropping and self.outbox.is_full
+        self._note_outbox()
+
+    def gaps_acked(self, boot_id: int, gaps: list[GapAck]) -> None:
+        """The headend has these reports of gaps."""
+        for gap in gaps:
+            self.outbox.gaps.ack(boot_id, gap.number, gap.revision)
+        self._note_outbox()
+
+    # --- for the outbox's file -----------------------------------------------------------
+
+    async def wait_outbox_due(self) -> None:
+        """Waits until the outbox has work for its file. By one task."""
+        while (due_s := self.outbox.due_s()) > trio.current_time():
+            self._outbox_awaited_s = due_s
+            with trio.move_on_at(due_s):
+                await self._outbox_due.wait()
+        self._outbox_awaited_s = -math.inf
+
+    def _note_outbox(self) -> None:
+        if self.outbox.gaps.has_due:
+            self.gaps_waiting.set()
+        if self.outbox.due_s() < self._outbox_awaited_s:
+            self._outbox_due.set()
 
 
 def state_name(state: DispatchState) -> str:

@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from deragent.outbox import OutboxLimits
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.kinds import (
     AGENT,
@@ -39,8 +40,10 @@ class AgentConfig:
     data: Path | None = None
     """Folder of what it keeps over a restart, its own; None = one under ``var/deragent`` that
     has the agent's id."""
-    outbox_rows: int = 10_000
-    """Samples that may wait for their acknowledgement; above, the oldest are dropped."""
+    outbox: OutboxLimits = field(default_factory=OutboxLimits)
+    """What may wait for its acknowledgement; above, the oldest samples are dropped."""
+    backfill_rows_s: int = 5000
+    """Samples of earlier that are sent a second, at the most."""
     tls: bool = False
     tls_ca: Path | None = None
     """PEM authorities that the headend's certificate must come from; None = the system's."""
@@ -90,7 +93,16 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
         agent_id=settings.optional("agent.id", AGENT),
         headend=settings.read("headend", address(least_port=1), default.headend),
         data=settings.read("data", PATH, state_directory(environ)),
-        outbox_rows=settings.read("outbox_rows", Whole(1, 10_000_000), default.outbox_rows),
+        outbox=OutboxLimits(
+            memory_rows=settings.read(
+                "outbox.memory_rows", Whole(100, 1_000_000), default.outbox.memory_rows
+            ),
+            file_rows=settings.read("outbox.rows", Whole(1, 100_000_000), default.outbox.file_rows),
+            file_mb=settings.read("outbox.mb", Whole(1, 100_000), default.outbox.file_mb),
+        ),
+        backfill_rows_s=settings.read(
+            "outbox.backfill_rows_s", Whole(1, 1_000_000), default.backfill_rows_s
+        ),
         tls=settings.read("tls", Truth(), any((tls_ca, tls_cert, tls_key))),
         tls_ca=tls_ca,
         tls_cert=tls_cert,

@@ -8,6 +8,7 @@ nursery:
     ├ sample_asset   one an asset: measures, never waits for the network
     ├ control        one an asset: carries out its setpoint timeline
     ├ keep           the timelines' file, where there is a data folder
+    ├ keep           the outbox's file, likewise
     └ keep_uplink    the link: a session after another, for ever
 
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
@@ -30,10 +31,11 @@ from deragent.controller import Controller
 from deragent.devices import Device, open_device
 from deragent.events import AgentEvent
 from deragent.keeper import open_keeper
-from deragent.outbox import OUTBOX_ROWS
+from deragent.outbox import OutboxLimits
+from deragent.outbox.spill import open_spill
 from deragent.printer import EventPrinter
 from deragent.sampler import sample_asset
-from deragent.uplink import Link, keep_uplink
+from deragent.uplink import BACKFILL_ROWS_S, Link, keep_uplink
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
@@ -55,7 +57,8 @@ async def run_agent(
     rng: random.Random,
     authority: str,
     scheme: str = "http",
-    outbox_rows: int = OUTBOX_ROWS,
+    outbox: OutboxLimits | None = None,
+    backfill_rows_s: int = BACKFILL_ROWS_S,
     on_event: Callable[[AgentEvent], None] = lambda _event: None,
     open_device: OpenDevice = open_device,
     data: Path | None = None,
@@ -66,8 +69,8 @@ async def run_agent(
 
     Starts once its devices are open, with its board (``statistics()`` is there). ``on_event``
     is called in place and must not block. ``rng`` decides boot id, phases and jitter; devices
-    are seeded by themselves. ``data`` is the agent's own folder, in which its timelines outlive
-    it; without one they end with it.
+    are seeded by themselves. ``data`` is the agent's own folder, in which its timelines and the
+    samples that it could not send outlive it; without one they end with it.
 
     Raises: DeviceConfigError, DataFolderError or OSError before it has started; afterwards
     only a fault of the agent's own, in a group: one task's crash ends the agent. Cancellation:
@@ -78,7 +81,8 @@ async def run_agent(
         plan,
         runtime=runtime,
         boot_id=rng.getrandbits(64) or 1,
-        outbox_rows=outbox_rows,
+        outbox=OutboxLimits() if outbox is None else outbox,
+        backfill_rows_s=backfill_rows_s,
         on_event=on_event,
     )
     controllers = [
@@ -88,15 +92,18 @@ async def run_agent(
     link = Link(dial, authority, scheme)
     stopping = trio.Event() if stopping is None else stopping
     async with AsyncExitStack() as kept:
-        keeper = None
+        keeper = spill = None
         if data is not None:
             keeper = await kept.enter_async_context(open_keeper(data, runtime, board, controllers))
+            spill = await kept.enter_async_context(open_spill(data, runtime, board))
         async with trio.open_nursery() as nursery:
             for index, device in enumerate(devices):
                 nursery.start_soon(controllers[index].control)
                 nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
             if keeper is not None:
                 nursery.start_soon(keeper.keep)
+            if spill is not None:
+                nursery.start_soon(spill.keep)
             task_status.started(board)
             await keep_uplink(link, board, controllers, rng, stopping)
             nursery.cancel_scope.cancel()
@@ -131,7 +138,8 @@ async def main(
                 rng=random.Random(secrets.randbits(128)),
                 authority=f"{host}:{port}",
                 scheme="https" if tls is not None else "http",
-                outbox_rows=config.outbox_rows,
+                outbox=config.outbox,
+                backfill_rows_s=config.backfill_rows_s,
                 data=config.data_folder(plan.agent_id),
                 on_event=printer.put if config.events else _log_event,
                 open_device=open_device,

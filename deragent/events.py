@@ -34,6 +34,10 @@ class EventKind(StrEnum):
     OUTBOX_DROPPING = "outbox_dropping"
     """The outbox is full and began to force out rows, once for each outage:
     ``dropped_rows``."""
+    OUTBOX_DISK_FAILING = "outbox_disk_failing"
+    """The outbox's file cannot be used, and samples stay in memory: ``reason``."""
+    OUTBOX_DISK_BACK = "outbox_disk_back"
+    """It can be used again."""
 
 
 @dataclass(frozen=True, slots=True)

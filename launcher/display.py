@@ -136,6 +136,10 @@ def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str:
             return "device back"
         case EventKind.OUTBOX_DROPPING:
             return "outbox full: oldest samples are dropped"
+        case EventKind.OUTBOX_DISK_FAILING:
+            return f"outbox cannot be written{reason}"
+        case EventKind.OUTBOX_DISK_BACK:
+            return "outbox is written again"
 
 
 def _span(seconds: float) -> str:

@@ -8,14 +8,14 @@ run_in_process
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
-from deragent.outbox import OUTBOX_ROWS
+from deragent.outbox import OutboxLimits
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
 from launcher.happenings import AgentStarted, Happening
@@ -43,8 +43,8 @@ class Home:
     rng: random.Random
     on_happening: Callable[[Happening], None]
     """Called in place; must not block."""
-    outbox_rows: int = OUTBOX_ROWS
-    """Samples that each agent keeps unacknowledged; above, its oldest are dropped."""
+    outbox: OutboxLimits = field(default_factory=OutboxLimits)
+    """What each agent keeps unacknowledged, in memory only; above, its oldest are dropped."""
 
 
 async def run_in_process(jobs: Iterable[AgentJob], home: Home, stopping: trio.Event) -> None:
@@ -80,7 +80,7 @@ async def _live(job: AgentJob, home: Home, stopping: trio.Event) -> str:
             dial=home.dial,
             rng=random.Random(home.rng.getrandbits(128)),
             authority=home.authority,
-            outbox_rows=home.outbox_rows,
+            outbox=home.outbox,
             on_event=home.on_happening,
             stopping=stopping,
         )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from deragent.orders import Order, Report
-from deragent.outbox import Outbox, Row
+from deragent.outbox import Gap, Outbox, Row
 from deragent.uplink.clock import SessionClock
 from derproto.der import v1
 
@@ -53,13 +53,26 @@ def _column(values: Iterable[float | None]) -> list[float]:
 
 
 def write_outbox(outbox: Outbox) -> v1.Outbox:
-    """What waits in the outbox."""
-    oldest, newest = outbox.oldest, outbox.newest
+    """What waits in the outbox, in memory and on disk."""
     return v1.Outbox(
         rows=len(outbox),
-        oldest_ts_us=oldest.ts_us if oldest is not None else 0,
-        newest_ts_us=newest.ts_us if newest is not None else 0,
+        oldest_ts_us=outbox.oldest_ts_us,
+        newest_ts_us=outbox.newest_ts_us,
         dropped_rows=outbox.dropped_rows,
+    )
+
+
+def write_gap(gap: Gap) -> v1.GapReport:
+    """A stretch that will never be sent."""
+    return v1.GapReport(
+        boot_id=gap.boot_id,
+        number=gap.number,
+        revision=gap.revision,
+        asset_index=gap.asset_index,
+        cause=gap.cause,
+        start_us=gap.start_us,
+        end_us=gap.end_us,
+        rows=gap.rows,
     )
 
 

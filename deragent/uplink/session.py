@@ -1,9 +1,10 @@
 """One session with the headend, from Register to its end.
 
 A session has one nursery: a task that receives, one that sends live samples, one for those
-from before, one for reports, one for heartbeats, one that watches the headend's silence and
-one that waits for the agent to stop. Whichever first finds that it is over says why, and
-all end together. Errors of the link are not caught here; ``keep_uplink`` is their border.
+from before, one for gaps, one for reports, one for heartbeats, one that watches the
+headend's silence and one that waits for the agent to stop. Whichever first finds that it is
+over says why, and all end together. Errors of the link are not caught here; ``keep_uplink``
+is their border.
 """
 
 import logging
@@ -17,11 +18,13 @@ from deragent.board import Board
 from deragent.controller import Controller
 from deragent.events import EventKind
 from deragent.orders import CancelArrived, MoreTimePassed, SetpointArrived
+from deragent.outbox import Batch, Read
 from deragent.uplink.clock import SessionClock
 from deragent.uplink.messages import (
     ranges,
     read_setpoint,
     register_reports,
+    write_gap,
     write_outbox,
     write_report,
     write_telemetry,
@@ -35,9 +38,14 @@ WELCOME_TIMEOUT_S = 10.0
 """Time from Register to Welcome."""
 BACKFILL_ROWS = 1000
 """Most rows of one message of backfill; fewer where Welcome says so."""
-BACKFILL_PAUSE_S = 0.2
-"""Pause after each message of backfill: at most 5 messages/s, so that live samples and the
-headend's journal have room."""
+BACKFILL_ROWS_S = 5000
+"""Default rate of backfill, rows/s, so that live samples and the headend's journal have room."""
+BACKFILL_PAUSE_S = 0.02
+"""Least pause after a message of backfill, however few its rows: at most 50 messages/s."""
+GAPS_A_TURN = 100
+"""Reports of gaps that are sent at once; the others follow a second later."""
+GAPS_PAUSE_S = 1.0
+"""Pause after that, in which a gap that grows does so without a report for each row."""
 KEEP_TIMEOUT_S = 1.0
 """How long a Register waits for the timelines to be on disk."""
 SILENCE_LIMIT_S = 30.0
@@ -100,6 +108,7 @@ class Session:
                 nursery.start_soon(self._receive_messages, clock)
                 nursery.start_soon(self._send_live, most_rows)
                 nursery.start_soon(self._send_backfill, min(most_rows, BACKFILL_ROWS))
+                nursery.start_soon(self._send_gaps)
                 nursery.start_soon(self._send_reports)
                 nursery.start_soon(self._send_heartbeats, welcome.heartbeat_period_ms / 1000)
                 nursery.start_soon(self._watch_silence, silence_s)
@@ -222,10 +231,9 @@ class Session:
             self._board.counts.ignored_messages += 1
 
     def _take_ack(self, ack: v1.TelemetryAck) -> None:
-        if ack.boot_id != self._board.boot_id:
-            self._board.counts.ignored_messages += 1
-            return
-        self._board.acked(ranges(ack.durable), ranges(r.rows for r in ack.refused))
+        board = self._board
+        board.acked(ack.boot_id, ranges(ack.durable), ranges(r.rows for r in ack.refused))
+        board.gaps_acked(ack.boot_id, ack.gaps)
 
     def _take_goodbye(self, goodbye: v1.Goodbye) -> None:
         self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
@@ -254,10 +262,35 @@ class Session:
 
     async def _send_backfill(self, most_rows: int) -> None:
         board = self._board
-        while rows := board.outbox.take_backfill(most_rows):
-            board.counts.sent_rows += len(rows)
-            await self._send(write_telemetry(board.boot_id, rows, backfill=True))
-            await trio.sleep(BACKFILL_PAUSE_S)
+        while True:
+            batch = await self._next_backfill(most_rows)
+            if batch is None:
+                await board.backfill_waiting.wait()
+                continue
+            board.counts.sent_rows += len(batch.rows)
+            await self._send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
+            await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
+
+    async def _next_backfill(self, most_rows: int) -> Batch | None:
+        board = self._board
+        while isinstance(step := board.outbox.next_backfill(most_rows), Read):
+            assert board.wait_rows is not None
+            batch = board.outbox.take_found(step, await board.wait_rows(step))
+            if batch is not None:
+                return batch
+        return step
+
+    async def _send_gaps(self) -> None:
+        board = self._board
+        while True:
+            for _ in range(GAPS_A_TURN):
+                gap = board.outbox.gaps.take()
+                if gap is None:
+                    break
+                await self._send(v1.AgentMessage(gap_report=write_gap(gap)))
+            await trio.sleep(GAPS_PAUSE_S)
+            if not board.outbox.gaps.has_due:
+                await board.gaps_waiting.wait()
 
     async def _send_reports(self) -> None:
         board = self._board

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from deragent.board import AgentStatistics, Board
 from deragent.daemon import run_agent
 from deragent.events import AgentEvent, EventKind
+from deragent.outbox import OutboxLimits
 from derproto.base.fleet import Failsafe
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
@@ -35,7 +36,8 @@ class Bench:
         self,
         *,
         assets: int = 1,
-        outbox_rows: int = 10_000,
+        outbox: OutboxLimits | None = None,
+        backfill_rows_s: int = 5000,
         seed: int = 1,
         default_mw: float | None = 0.0,
         failsafe: Failsafe = AFTER_A_MINUTE,
@@ -50,7 +52,8 @@ class Bench:
                 dial=lambda: self.network.connect("headend"),
                 rng=random.Random(seed),
                 authority="headend",
-                outbox_rows=outbox_rows,
+                outbox=outbox,
+                backfill_rows_s=backfill_rows_s,
                 on_event=self.events.append,
                 open_device=self.devices.open,
                 data=data,

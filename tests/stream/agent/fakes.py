@@ -183,9 +183,21 @@ class FakeSession:
         )
         await self.send(v1.HeadendMessage(setpoint=setpoint))
 
-    async def ack(self, first: int, last: int) -> None:
+    @property
+    def gaps(self) -> list[v1.GapReport]:
+        return [m.gap_report for _, m in self.messages if m.gap_report is not None]
+
+    async def ack_gaps(self) -> None:
+        """Acknowledges every report of a gap so far."""
+        for report in self.gaps:
+            gap = v1.GapAck(number=report.number, revision=report.revision)
+            ack = v1.TelemetryAck(boot_id=report.boot_id, gaps=[gap])
+            await self.send(v1.HeadendMessage(telemetry_ack=ack))
+
+    async def ack(self, first: int, last: int, *, boot_id: int | None = None) -> None:
         ack = v1.TelemetryAck(
-            boot_id=self.register.boot_id, durable=[v1.SeqRange(first=first, last=last)]
+            boot_id=self.register.boot_id if boot_id is None else boot_id,
+            durable=[v1.SeqRange(first=first, last=last)],
         )
         await self.send(v1.HeadendMessage(telemetry_ack=ack))
 
@@ -269,7 +281,7 @@ class FakeHeadend:
                     telemetry = message.telemetry
                     if telemetry is not None and self.acks:
                         last = telemetry.first_seq + len(telemetry.ts_us) - 1
-                        await session.ack(telemetry.first_seq, last)
+                        await session.ack(telemetry.first_seq, last, boot_id=telemetry.boot_id)
                     self._notify()
                 session.half_closed = True
                 nursery.cancel_scope.cancel()

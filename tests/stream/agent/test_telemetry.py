@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from deragent.events import EventKind
+from deragent.outbox import OutboxLimits
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
 
@@ -158,14 +159,14 @@ async def test_live_samples_do_not_wait_for_backfill(
 ) -> None:
     bench.headend.welcome.max_rows_per_message = 2
     bench.network.refuse("headend", True)
-    await bench.start_agent(assets=5)
+    await bench.start_agent(assets=5, backfill_rows_s=10)
     await trio.sleep(400)
     bench.network.refuse("headend", False)
     session = await bench.headend.wait_session(1)
     await trio.sleep(8)
     backfill = [(at, t) for at, t in session.telemetry if t.backfill]
     live = [(at, t) for at, t in session.telemetry if not t.backfill]
-    # 5 messages a second, of two rows each, oldest first.
+    # Ten rows a second, two a message, oldest first.
     assert len(backfill) == pytest.approx(40, abs=2)
     assert session.seqs(backfill=True) == list(range(1, 2 * len(backfill) + 1))
     assert len(live) == 10
@@ -177,7 +178,7 @@ async def test_the_outbox_is_bounded_and_says_what_it_lost(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.network.refuse("headend", True)
-    await bench.start_agent(outbox_rows=10)
+    await bench.start_agent(outbox=OutboxLimits(memory_rows=10))
     await trio.sleep(100)
     bench.network.refuse("headend", False)
     session = await bench.headend.wait_session(1)
@@ -232,4 +233,4 @@ async def test_rows_that_the_headend_refuses_are_dropped_and_counted(
     await trio.sleep(0.1)
     assert bench.statistics.refused_rows == 3
     assert bench.statistics.outbox_rows == 2
-    assert bench.statistics.ignored_messages == 1
+    assert bench.statistics.gaps == 1

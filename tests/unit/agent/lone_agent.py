@@ -7,6 +7,7 @@ from deragent.config import AgentPlan
 from deragent.controller import Controller
 from deragent.devices import open_device
 from deragent.events import AgentEvent
+from deragent.outbox import OutboxLimits
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import Runtime, real_runtime
 
@@ -25,6 +26,13 @@ async def lone_agent(on_event: Callable[[AgentEvent], None]) -> tuple[Runtime, B
     """The runtime, the board and the controller of one simulated battery."""
     runtime = real_runtime()
     plan = AgentPlan("agent-1", None, (BATTERY,))
-    board = Board(plan, runtime=runtime, boot_id=1, outbox_rows=10, on_event=on_event)
+    board = Board(
+        plan,
+        runtime=runtime,
+        boot_id=1,
+        outbox=OutboxLimits(memory_rows=10),
+        backfill_rows_s=1000,
+        on_event=on_event,
+    )
     device = await open_device(BATTERY, runtime)
     return runtime, board, Controller(0, BATTERY, device, board)

@@ -1,4 +1,10 @@
-"""The outbox against a naive model: whatever happens, in whatever order."""
+"""The outbox, its file and its gaps against a naive model: whatever happens, in any order."""
+
+import math
+import tempfile
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -6,38 +12,148 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deragent.devices import Measurement
-from deragent.outbox import Outbox, Row
+from deragent.outbox import Outbox, OutboxLimits, Read
+from deragent.outbox.outbox import Done, Work
+from deragent.outbox.store import OutboxStore
+from derproto.der.v1 import GapCause
 
-KEPT = 20
+LIMITS = OutboxLimits(memory_rows=12, file_rows=20)
+ASSETS = ["00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001"]
 RANGES = st.lists(
     st.tuples(st.integers(0, 80), st.integers(0, 15)).map(lambda t: (t[0], t[0] + t[1])),
     max_size=3,
 )
 
+Sample = tuple[int, int]
+"""The boot and the sequence number."""
+
 
 class OutboxAgainstModel(RuleBasedStateMachine):
-    """The model: a plain list of sequence numbers, and the set of those handed out."""
+    """The model: where each sample that was ever taken went.
+
+    A sample is held until it is acknowledged, refused, forced out (which a gap tells), or went
+    with a killed process that had it in memory only.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = Outbox(KEPT)
-        self.here: list[int] = []
-        self.taken: set[int] = set()
-        self.made = 0
-        self.live_from = 1
-        self.dropped = 0
-        self.refused = 0
+        self.folder = tempfile.TemporaryDirectory()
+        self.boot = 0
+        self.clock_us = 10**15
+        self.now_s = 0.0
+        self.times: dict[Sample, int] = {}
+        self.held: set[Sample] = set()
+        self.dropped: Counter[int] = Counter()
+        self.refused: Counter[int] = Counter()
+        self.told: dict[tuple[int, int], int] = {}
+        """The rows of each gap, as far as this or an earlier life told."""
+        self.start()
 
-    @rule(count=st.integers(1, 8))
-    def measure(self, count: int) -> None:
+    def start(self) -> None:
+        self.boot += 1
+        self.made = 0
+        self.taken: list[Sample] = []
+        self.live_from = 1
+        self.store = OutboxStore(Path(self.folder.name), self.boot, ASSETS)
+        self.outbox = Outbox(self.boot, LIMITS)
+        found = self.store.found
+        self.outbox.attach(found.state, found.earlier)
+        self.outbox.gaps.restore(found.gaps)
+        for missing in found.missing:
+            self.outbox.gaps.note_missing(missing)
+        self.outbox.begin_session()
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+    @property
+    def in_file(self) -> set[Sample]:
+        rows = self.store._db.execute(
+            "SELECT boot_id, seq FROM rows JOIN boots ON n = boot"
+        ).fetchall()
+        return {(int(boot), seq) for boot, seq in rows}
+
+    @rule(count=st.integers(1, 6), jump_us=st.sampled_from([0, 0, 3600 * 10**6, -7200 * 10**6]))
+    def measure(self, count: int, jump_us: int) -> None:
+        self.clock_us += jump_us
         for _ in range(count):
             self.made += 1
-            self.here.append(self.made)
-            fitted = self.outbox.append(self.made % 3, 1000 * self.made, Measurement(p_mw=1.0))
-            assert fitted is (len(self.here) <= KEPT)
+            self.clock_us += 1000
+            self.times[self.boot, self.made] = self.clock_us
+            self.held.add((self.boot, self.made))
+            fitted = self.outbox.append(
+                self.made % 2, self.clock_us, Measurement(p_mw=1.0), now_s=self.now_s
+            )
             if not fitted:
-                del self.here[0]
-                self.dropped += 1
+                oldest = min(s for s in self.held - self.in_file if s[0] == self.boot)
+                self.held.remove(oldest)
+                self.dropped[oldest[1] % 2] += 1
+
+    @rule(seconds=st.sampled_from([0.5, 1.0, 5.0, 10.0]))
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @rule(everything=st.booleans())
+    def spill(self, everything: bool) -> None:
+        work = self.outbox.begin_work(self.now_s, everything=everything)
+        if work is not None:
+            self.finish(work)
+
+    @rule(count=st.integers(1, 4), ranges=RANGES)
+    def spill_slowly(self, count: int, ranges: list[tuple[int, int]]) -> None:
+        """While the file is written, rows are measured and acknowledged."""
+        work = self.outbox.begin_work(self.now_s, everything=True)
+        if work is None:
+            return
+        writing = {(self.boot, row.seq) for row in work.rows}
+        free = [s for s in sorted(self.held - self.in_file - writing) if s[0] == self.boot]
+        room = LIMITS.memory_rows - self.outbox.memory_rows
+        for _ in range(count):
+            self.made += 1
+            self.clock_us += 1000
+            self.times[self.boot, self.made] = self.clock_us
+            self.held.add((self.boot, self.made))
+            free.append((self.boot, self.made))
+            self.outbox.append(
+                self.made % 2, self.clock_us, Measurement(p_mw=1.0), now_s=self.now_s
+            )
+            room -= 1
+            if room < 0:
+                # What is being written is not given up.
+                gone = free.pop(0)
+                self.held.remove(gone)
+                self.dropped[gone[1] % 2] += 1
+        self.ack(ranges)
+        self.finish(work)
+
+    @rule()
+    def fail(self) -> None:
+        """The disk is full."""
+        work = self.outbox.begin_work(self.now_s, everything=True)
+        if work is not None:
+            self.outbox.fail_work(work)
+
+    def finish(self, work: Work) -> Done:
+        done = self.store.apply(work, LIMITS)
+        self.outbox.finish_work(work, done)
+        for missing in done.missing:
+            if missing.cause is GapCause.OVERFLOW:
+                self.dropped[missing.asset_index] += missing.rows
+        # What the file gave up is the oldest of what it had.
+        pending = {
+            (span.boot_id, seq)
+            for spans in (self.outbox._acked, self.outbox._refused)
+            for span in spans
+            for seq in range(span.first, span.last + 1)
+        }
+        kept = self.in_file - pending
+        in_memory = {s for s in self.held if s[0] == self.boot and s[1] > self.outbox._spilled_to}
+        gone = self.held - kept - in_memory
+        assert len(gone) <= done.dropped
+        assert not gone or not kept or max(gone) < min(kept)
+        self.held -= gone
+        return done
 
     @rule()
     def connect(self) -> None:
@@ -45,76 +161,128 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         self.live_from = self.made + 1
         self.taken.clear()
 
-    @rule(most=st.integers(1, 6), backfill=st.booleans())
-    def take(self, most: int, backfill: bool) -> None:
-        take = self.outbox.take_backfill if backfill else self.outbox.take_live
-        rows = take(most)
-        waiting = [
-            seq for seq in self.here if seq not in self.taken and (seq < self.live_from) is backfill
-        ]
-        expected = waiting[:1]
-        for seq in waiting[1:most]:
-            if seq != expected[-1] + 1:
+    @rule(most=st.integers(1, 6))
+    def take_live(self, most: int) -> None:
+        rows = self.outbox.take_live(most)
+        self.take([(self.boot, row.seq) for row in rows])
+        assert all(row.seq >= self.live_from for row in rows)
+
+    @rule(most=st.integers(1, 6))
+    def take_backfill(self, most: int) -> None:
+        while isinstance(step := self.outbox.next_backfill(most), Read):
+            rows = self.store.read(step)
+            batch = self.outbox.take_found(step, rows)
+            if batch is not None:
                 break
-            expected.append(seq)
-        assert [row.seq for row in rows] == expected
-        assert all(row.ts_us == 1000 * row.seq for row in rows)
-        self.taken.update(expected)
+        else:
+            batch = step
+        if batch is None:
+            # All that is held, and is not live in memory, was handed out.
+            untold = self.held - set(self.taken)
+            assert {s for s in untold if s[0] < self.boot or s[1] < self.live_from} == set()
+            return
+        assert len(batch.rows) <= most
+        assert all(row.ts_us == self.times[batch.boot_id, row.seq] for row in batch.rows)
+        self.take([(batch.boot_id, row.seq) for row in batch.rows])
+
+    def take(self, samples: list[Sample]) -> None:
+        assert not set(samples) & set(self.taken), "handed out twice"
+        assert all(b == (a[0], a[1] + 1) for a, b in pairwise(samples))
+        self.taken += samples
 
     @rule(ranges=RANGES)
     def ack(self, ranges: list[tuple[int, int]]) -> None:
-        assert self.outbox.ack(ranges) == self.forget(ranges)
+        self.outbox.ack(self.boot, ranges, self.now_s)
+        self.held -= self.named(self.boot, ranges)
+
+    @precondition(lambda self: self.boot > 1)
+    @rule(ranges=RANGES)
+    def ack_earlier(self, ranges: list[tuple[int, int]]) -> None:
+        self.outbox.ack(self.boot - 1, ranges, self.now_s)
+        self.held -= self.named(self.boot - 1, ranges)
 
     @rule(ranges=RANGES)
     def refuse(self, ranges: list[tuple[int, int]]) -> None:
-        gone = self.forget(ranges)
-        assert self.outbox.refuse(ranges) == gone
-        self.refused += gone
+        self.outbox.refuse(self.boot, ranges)
+        gone = self.held & self.named(self.boot, ranges)
+        self.refused.update(seq % 2 for _boot, seq in gone)
+        self.held -= gone
 
-    @precondition(lambda self: len(self.here) > 2)
+    def named(self, boot: int, ranges: list[tuple[int, int]]) -> set[Sample]:
+        return {(boot, seq) for first, last in ranges for seq in range(first, last + 1)}
+
     @rule()
-    def ack_oldest(self) -> None:
-        first = self.here[0]
-        assert self.outbox.ack([(first, first + 1)]) == self.forget([(first, first + 1)])
+    def stop(self) -> None:
+        """In order: what is in memory goes to the file, and all is accounted for."""
+        while (work := self.outbox.begin_work(self.now_s, everything=True)) is not None:
+            self.finish(work)
+        assert self.in_file == self.held
+        rows: dict[GapCause, Counter[int]] = {
+            GapCause.OVERFLOW: Counter(),
+            GapCause.REFUSED: Counter(),
+        }
+        for gap in self.outbox.gaps._gaps.values():
+            rows[gap.cause][gap.asset_index] += gap.rows
+        assert rows[GapCause.OVERFLOW] == +self.dropped
+        assert rows[GapCause.REFUSED] == +self.refused
+        self.store.close()
+        self.start()
 
-    def forget(self, ranges: list[tuple[int, int]]) -> int:
-        before = len(self.here)
-        self.here = [s for s in self.here if not any(a <= s <= b for a, b in ranges)]
-        return before - len(self.here)
+    @rule()
+    def kill(self) -> None:
+        """What was in memory only is gone, and what was to be taken out comes again."""
+        self.store._db.close()
+        kept = {gap.key: gap for gap in self.outbox.gaps._gaps.values()}
+        self.start()
+        for key, gap in kept.items():
+            if key not in self.outbox.gaps:
+                counter = self.dropped if gap.cause is GapCause.OVERFLOW else self.refused
+                counter[gap.asset_index] -= gap.rows
+        self.resync()
+
+    def resync(self) -> None:
+        """After a kill only the file counts."""
+        self.held = self.in_file
+        self.dropped, self.refused = Counter(), Counter()
+        for gap in self.outbox.gaps._gaps.values():
+            counter = self.dropped if gap.cause is GapCause.OVERFLOW else self.refused
+            counter[gap.asset_index] += gap.rows
 
     @invariant()
     def agrees(self) -> None:
         outbox = self.outbox
-        assert len(outbox) == len(self.here) <= KEPT
-        assert seq_of(outbox.oldest) == (self.here[0] if self.here else None)
-        assert seq_of(outbox.newest) == (self.here[-1] if self.here else None)
-        assert (outbox.dropped_rows, outbox.refused_rows) == (self.dropped, self.refused)
-
-
-def seq_of(row: Row | None) -> int | None:
-    return None if row is None else row.seq
+        assert outbox.memory_rows <= LIMITS.memory_rows
+        assert outbox.file is not None
+        assert outbox.file.rows == len(self.in_file) <= LIMITS.file_rows
+        assert self.held <= self.in_file | {
+            (self.boot, row.seq) for row in outbox._rows.front(math.inf, 100)
+        }
+        assert outbox.newest_ts_us in (*self.times.values(), 0)
 
 
 OutboxAgainstModel.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+    max_examples=60, stateful_step_count=40, deadline=None
 )
 TestOutboxAgainstModel = OutboxAgainstModel.TestCase
 
 
-def test_an_outbox_that_holds_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="holds nothing"):
-        Outbox(0)
+def test_an_outbox_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave no room"):
+        Outbox(1, OutboxLimits(memory_rows=1))
 
 
 def test_backfill_never_reaches_into_live_rows() -> None:
-    outbox = Outbox()
+    outbox = Outbox(1)
     for number in range(5):
-        outbox.append(0, number, Measurement())
+        outbox.append(0, number, Measurement(), now_s=0.0)
     outbox.begin_session()
     for number in range(5):
-        outbox.append(0, number, Measurement())
-    assert [row.seq for row in outbox.take_backfill(100)] == [1, 2, 3, 4, 5]
-    assert outbox.take_backfill(100) == ()
+        outbox.append(0, number, Measurement(), now_s=0.0)
+    batch = outbox.next_backfill(100)
+    assert batch is not None
+    assert not isinstance(batch, Read)
+    assert [row.seq for row in batch.rows] == [1, 2, 3, 4, 5]
+    assert outbox.next_backfill(100) is None
     assert [row.seq for row in outbox.take_live(3)] == [6, 7, 8]
     assert [row.seq for row in outbox.take_live(3)] == [9, 10]
-    assert outbox.take_live(3) == ()
+    assert not outbox.take_live(3)

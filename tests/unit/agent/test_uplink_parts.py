@@ -9,7 +9,7 @@ import pytest
 
 from deragent.devices import Measurement
 from deragent.orders import Report
-from deragent.outbox import Outbox, Row
+from deragent.outbox import Outbox, OutboxLimits, Row
 from deragent.uplink import messages
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.clock import DRIFT, SessionClock
@@ -130,10 +130,10 @@ def test_columns_leave_out_what_nobody_knows() -> None:
 
 
 def test_an_outbox_tells_its_range() -> None:
-    outbox = Outbox(2)
+    outbox = Outbox(1, OutboxLimits(memory_rows=2))
     assert write_outbox(outbox) == v1.Outbox()
     for ts_us in (10, 20, 30):
-        outbox.append(0, ts_us, Measurement())
+        outbox.append(0, ts_us, Measurement(), now_s=0.0)
     assert write_outbox(outbox) == v1.Outbox(
         rows=2, oldest_ts_us=20, newest_ts_us=30, dropped_rows=1
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deragent.config import AgentConfig, AgentPlan, choose_assets, load, load_config
+from deragent.outbox import OutboxLimits
 from derproto.base.assets_file import load_fleet
 from derproto.base.kinds import Address
 from derproto.base.problems import ConfigError
@@ -132,7 +133,7 @@ asset: [Roof, Battery]
 agent: {id: a-1}
 headend: headend.example:50051
 data: state
-outbox_rows: 100
+outbox: {memory_rows: 100, rows: 1000, mb: 2, backfill_rows_s: 50}
 tls: true
 tls_ca: ca.pem
 tls_cert: cert.pem
@@ -148,7 +149,8 @@ events: true
         agent_id="a-1",
         headend=Address("headend.example", 50051),
         data=tmp_path / "state",
-        outbox_rows=100,
+        outbox=OutboxLimits(100, 1000, 2),
+        backfill_rows_s=50,
         tls=True,
         tls_ca=tmp_path / "ca.pem",
         tls_cert=tmp_path / "cert.pem",
@@ -230,7 +232,7 @@ def test_a_choice_that_fails_is_told_under_its_source(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(flags, {"DERAGENT_OUTBOX_ROWS": "0"})
     assert str(caught.value).splitlines() == [
-        "DERAGENT_OUTBOX_ROWS: 0 is out of range; write a whole number from 1 to 10000000",
+        "DERAGENT_OUTBOX_ROWS: 0 is out of range; write a whole number from 1 to 100000000",
         f"{file}:3: site: there is no site 'Nrth' in {assets}; did you mean North?",
     ]
     config, plan = load(flags, {"DERAGENT_SITE": "North"})

@@ -68,6 +68,11 @@ def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> AgentEvent:
             event(EventKind.OUTBOX_DROPPING, dropped_rows=1),
             "outbox full: oldest samples are dropped",
         ),
+        (
+            event(EventKind.OUTBOX_DISK_FAILING, reason="disk full"),
+            "outbox cannot be written: disk full",
+        ),
+        (event(EventKind.OUTBOX_DISK_BACK), "outbox is written again"),
     ],
 )
 def test_a_line_says_when_who_and_what(happening: Happening, text: str) -> None:

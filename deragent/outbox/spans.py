@@ -1,0 +1,52 @@
+"""Runs of sequence numbers by boot, merged as they come. Pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+SPANS_WAITING = 10_000
+"""Runs that may wait to be taken out of the file. When full, what is more is forgotten: those
+rows are sent again in the next session, and acknowledged again."""
+
+
+class Span(NamedTuple):
+    """Rows of one boot, both ends included."""
+
+    boot_id: int
+    first: int
+    last: int
+
+
+class Spans:
+    """A bounded bag of spans. When full: see SPANS_WAITING."""
+
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def __iter__(self) -> Iterator[Span]:
+        return iter(self._spans)
+
+    def add(self, span: Span) -> None:
+        """Notes a run; one that continues the last one lengthens it."""
+        if span.first > span.last:
+            return
+        if self._spans:
+            boot_id, first, last = self._spans[-1]
+            if boot_id == span.boot_id and first <= span.first <= last + 1:
+                self._spans[-1] = Span(boot_id, first, max(last, span.last))
+                return
+        if len(self._spans) < SPANS_WAITING:
+            self._spans.append(span)
+
+    def take(self) -> tuple[Span, ...]:
+        """All of them, which then are no more here."""
+        spans, self._spans = tuple(self._spans), []
+        return spans
+
+    def put_back(self, spans: Iterable[Span]) -> None:
+        """Those that were taken, and not dealt with."""
+        later = self.take()
+        for span in (*spans, *later):
+            self.add(span)
