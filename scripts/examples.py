@@ -104,6 +104,8 @@ def ask_all(asked: Asked) -> None:
     ask("listHistory 200", "samples", "Samples", f"{history}?limit=2")
     ask("listHistory 200", "steps", "Steps of 10 s", f"{history}?step=10s&limit=2")
     ask("listSessions 200", "sessions", "Newest first", f"/agents/{agent}/sessions")
+    ask("showTimeline 200", "timeline", "Newest first", f"/agents/{agent}/timeline")
+    ask("listGaps 200", "gaps", "None, as all is well", f"/telemetry/{BATTERY}/gaps")
     ask("showHeartbeat 200", "heartbeat", "Of an asset's agent", f"/heartbeat/{BATTERY}")
     ask("listHeartbeats 200", "heartbeats", "Newest first", f"/heartbeat/{BATTERY}/history")
     ask("tellHealth 200", "ok", "All is well", "/healthz")

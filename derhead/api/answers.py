@@ -231,6 +231,10 @@ class SessionJson(TypedDict):
     connected_at: Time | None
     ended_at: Annotated[Time | None, Meta(description="null while it lives.")]
     end_reason: str | None
+    clock_offset_s: Annotated[
+        float | None,
+        Meta(description="The agent's clock minus the headend's, when it registered, seconds."),
+    ]
     peer: str
     software_version: str
     messages: int
@@ -345,6 +349,20 @@ class GroupJson(TypedDict):
     cancelling: str | None
     left_out: list[LeftOutJson]
     parts: list[DispatchJson]
+
+
+EntryKind = Literal["connected", "disconnected", "superseded", "gap", "dispatch"]
+
+
+class EntryJson(TypedDict):
+    """Something that befell an agent; the one of the last three that it is about is not null."""
+
+    at: Time | None
+    kind: EntryKind
+    summary: Annotated[str, Meta(description="What happened, in words.")]
+    session: SessionJson | None
+    gap: GapJson | None
+    dispatch: DispatchJson | None
 
 
 class FollowsJson(TypedDict):

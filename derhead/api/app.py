@@ -20,6 +20,7 @@ from derhead.api.latest import LatestTexts
 from derhead.api.limits import HttpLimits
 from derhead.api.replies import RETRY_AFTER_S, Refused, problem
 from derhead.api.telemetry import telemetry_routes
+from derhead.api.timeline import timeline_routes
 from derhead.api.view import HeadendView
 from derhead.errors import JournalError
 from derhead.events import EventHub
@@ -50,7 +51,14 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
-    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, gap_routes, health_routes):
+    for routes in (
+        fleet_routes,
+        heartbeat_routes,
+        dispatch_routes,
+        gap_routes,
+        timeline_routes,
+        health_routes,
+    ):
         app.register_blueprint(routes(view))
     latest = LatestTexts(view)
     app.register_blueprint(telemetry_routes(view, latest))

@@ -180,6 +180,7 @@ def session_shape(session: SessionRecord) -> SessionJson:
         "connected_at": time_of(session.connected_us),
         "ended_at": time_of(session.ended_us),
         "end_reason": session.end_reason,
+        "clock_offset_s": seconds_of(session.clock_offset_us),
         "peer": session.peer,
         "software_version": session.software_version,
         "messages": session.messages,

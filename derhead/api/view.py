@@ -101,7 +101,13 @@ class HistoryReader(Protocol):
     async def group(self, group_id: str) -> FoundGroup | None: ...
 
     async def sessions(
-        self, agent_id: str, *, limit: int, cursor: str | None = None
+        self,
+        agent_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
     ) -> Page[SessionRecord]: ...
 
     async def heartbeats(

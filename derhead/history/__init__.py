@@ -3,7 +3,7 @@
 from derhead.errors import JournalError
 from derhead.history.journal import Journal
 from derhead.history.opening import open_journal
-from derhead.history.page import BadCursor, Page
+from derhead.history.page import BadCursor, Page, decode_cursor, encode_cursor
 from derhead.history.retention import (
     DAY_US,
     FED_KEPT_DAYS,
@@ -23,6 +23,8 @@ __all__ = [
     "open_journal",
     "BadCursor",
     "Page",
+    "decode_cursor",
+    "encode_cursor",
     "DAY_US",
     "FED_KEPT_DAYS",
     "GB",

@@ -80,6 +80,7 @@ SESSIONS = (
     "end_reason",
     "messages",
     "samples",
+    "clock_offset_us",
 )
 HEARTBEATS = (
     "agent_id",
@@ -248,7 +249,12 @@ def session_row(record: SessionRecord) -> Row:
         record.end_reason,
         record.messages,
         record.samples,
+        _bounded(record.clock_offset_us),
     )
+
+
+def _bounded(value: int | None) -> int | None:
+    return None if value is None else max(-MAX_INTEGER, min(value, MAX_INTEGER))
 
 
 def to_session(row: Row) -> SessionRecord:

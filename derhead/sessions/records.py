@@ -25,6 +25,8 @@ class SessionRecord:
     """One word or two, e.g. ``superseded``, ``silent``, ``closed by agent``."""
     messages: int = 0
     samples: int = 0
+    clock_offset_us: int | None = None
+    """The agent's clock minus the headend's, when it registered."""
 
 
 @dataclass(frozen=True, slots=True)

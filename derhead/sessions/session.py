@@ -120,6 +120,7 @@ class Session:
             peer=stream.peer,
             software_version=registration.software_version,
             boot_id=registration.boot_id,
+            clock_offset_us=registration.clock_us - now_us,
         )
         self.seen_us = now_us
         """When its last message came, microseconds since the epoch."""

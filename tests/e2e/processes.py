@@ -144,6 +144,14 @@ class World:
             *("--headend", self.headend_address, "--data", self.folder / f"agent-{site}"),
         )
 
+    def start_fleet(self) -> Process:
+        """Starts ``derlaunch run`` for all assets, in one process."""
+        return self._start(
+            "fleet",
+            *("launcher", "run", "--assets", self.assets, "--headend", self.headend_address),
+            "--in-process",
+        )
+
     def _start(self, name: str, module: str, *arguments: object) -> Process:
         process = Process(self.folder / f"{name}.log", module, *arguments)
         self.processes.append(process)

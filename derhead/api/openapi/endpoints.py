@@ -9,6 +9,7 @@ from derhead.api.answers import (
     AssetJson,
     BucketJson,
     DispatchJson,
+    EntryJson,
     GapJson,
     GroupJson,
     HealthJson,
@@ -164,6 +165,18 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="An agent's sessions, newest first",
         parameters=(AGENT, *PAGE),
         answers=_ok("A page of sessions.", ListOf(SessionJson)),
+        problems=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/agents/{agent_id}/timeline",
+        id="showTimeline",
+        tag="fleet",
+        summary="What befell an agent, newest first: sessions, gaps and dispatches in one list",
+        description="A gap stands at its start, a dispatch when it was ordered. Assets are those"
+        " of the agent's newest session.",
+        parameters=(AGENT, *RANGE, *PAGE),
+        answers=_ok("A page of entries.", ListOf(EntryJson)),
         problems=(422,),
     ),
     Operation(

@@ -12,3 +12,6 @@ CREATE TABLE events (
 -- thousand events a second: a reader's last id is never taken for one of another journal.
 INSERT INTO sqlite_sequence (name, seq)
 VALUES ('events', CAST(strftime('%s', 'now') AS INTEGER) * 1000);
+
+-- The agent's clock minus the headend's, when it registered.
+ALTER TABLE sessions ADD COLUMN clock_offset_us INTEGER;

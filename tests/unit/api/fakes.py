@@ -102,6 +102,7 @@ SESSION = SessionRecord(
     end_reason="silent",
     messages=20,
     samples=30,
+    clock_offset_us=2500,
 )
 DISPATCHED = Dispatch(
     id=DISPATCH,
@@ -245,9 +246,16 @@ class FakeHistory:
         return (GROUPED, PARTS) if group_id == GROUP else None
 
     async def sessions(
-        self, agent_id: str, *, limit: int, cursor: str | None = None
+        self,
+        agent_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
     ) -> Page[SessionRecord]:
-        self._ask("sessions", agent_id=agent_id, limit=limit, cursor=cursor)
+        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
+        self._ask("sessions", agent_id=agent_id, **span)
         return Page((SESSION,), None)
 
     async def heartbeats(

@@ -204,6 +204,7 @@ def test_session() -> None:
         "connected_at": "2026-01-31T11:59:00Z",
         "ended_at": "2026-01-31T11:59:59Z",
         "end_reason": "silent",
+        "clock_offset_s": 0.0025,
         "peer": "127.0.0.1:40000",
         "software_version": "0.1.0",
         "messages": 20,

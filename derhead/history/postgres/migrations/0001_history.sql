@@ -116,7 +116,8 @@ CREATE TABLE sessions (
     ended_us         bigint,
     end_reason       text COLLATE "C",
     messages         bigint NOT NULL,
-    samples          bigint NOT NULL
+    samples          bigint NOT NULL,
+    clock_offset_us  bigint
 );
 
 CREATE INDEX sessions_by_agent ON sessions (agent_id, connected_us, session_id);
