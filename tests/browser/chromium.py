@@ -50,13 +50,13 @@ def find_programs() -> tuple[str, str] | None:
 
 
 @contextmanager
-def running_chromium(folder: Path) -> Iterator[webdriver.Chrome]:
+def running_chromium(folder: Path, *more_flags: str) -> Iterator[webdriver.Chrome]:
     """A Chromium that has nothing but an empty profile in the folder; gone afterwards."""
     found = find_programs()
     assert found is not None, "Chromium is not here: apt-get install chromium chromium-driver"
     options = webdriver.ChromeOptions()
     options.binary_location = found[0]
-    for flag in (*FLAGS, f"--user-data-dir={folder}"):
+    for flag in (*FLAGS, *more_flags, f"--user-data-dir={folder}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(found[1]))

@@ -39,7 +39,9 @@ export class AssetChart {
     this.lengths = LENGTHS.map(([text, length]) =>
       button(text, () => this.#move(latest(length, this.store.nowMs()))),
     );
-    this.now = button("Now", () => this.#move(latest(this.window.to - this.window.from, this.store.nowMs())));
+    this.now = button("Now", () =>
+      this.#move(latest(this.window.to - this.window.from, this.store.nowMs())),
+    );
     const zoomBy = (factor) => () => this.#move(zoom(this.window, factor, 0.5, this.store.nowMs()));
     this.element = h(
       "section",
@@ -47,7 +49,11 @@ export class AssetChart {
       h(
         "header",
         {},
-        h("h2", { id: "chart-title" }, asset.kind === "battery" ? "Power and state of charge" : "Power"),
+        h(
+          "h2",
+          { id: "chart-title" },
+          asset.kind === "battery" ? "Power and state of charge" : "Power",
+        ),
         this.range,
         h(
           "div",
@@ -104,7 +110,9 @@ export class AssetChart {
     if (this.samples.points.length === 0) return "There are no measurements of this time.";
     if (this.samples.step === null) return "";
     const means = `Means of ${this.samples.step.text}, with the least and the most as a band.`;
-    return this.asset.kind === "battery" ? `${means} The state of charge is drawn for up to an hour.` : means;
+    return this.asset.kind === "battery"
+      ? `${means} The state of charge is drawn for up to an hour.`
+      : means;
   }
 
   #draw() {
@@ -124,13 +132,16 @@ export class AssetChart {
 
 /** The longest pause that is no gap: some periods of these samples, 10 s at least. */
 function gapOf(points) {
-  const pauses = points.slice(-60).map((point, index, all) => (index ? point.t - all[index - 1].t : 0));
+  const pauses = points
+    .slice(-60)
+    .map((point, index, all) => (index ? point.t - all[index - 1].t : 0));
   const usual = pauses.slice(1).sort((a, b) => a - b)[Math.floor(pauses.length / 2)] ?? 0;
   return Math.max(10_000, usual * 2.5);
 }
 
 function legend(asset) {
-  const entry = (name, text) => h("li", {}, h("span", { class: `key ${name}`, "aria-hidden": "true" }), text);
+  const entry = (name, text) =>
+    h("li", {}, h("span", { class: `key ${name}`, "aria-hidden": "true" }), text);
   return h(
     "ul",
     { class: "legend" },

@@ -37,7 +37,14 @@ export class AssetFacts {
     this.element = h(
       "section",
       { class: "card now", "aria-label": "Now" },
-      h("dl", { class: "figures" }, box("Power", this.power), box("Setpoint", this.setpoint), this.chargeBox, this.stateBox),
+      h(
+        "dl",
+        { class: "figures" },
+        box("Power", this.power),
+        box("Setpoint", this.setpoint),
+        this.chargeBox,
+        this.stateBox,
+      ),
       this.doubts,
       this.list,
     );
@@ -47,7 +54,12 @@ export class AssetFacts {
     const digits = digitsFor(asset.rated_mw);
     show(this.power, signed(item?.p_mw, digits), doing(item?.p_mw, asset.kind, digits), "MW");
     const told = item?.setpoint_mw ?? null;
-    show(this.setpoint, told === null ? "none" : signed(told, digits), "", told === null ? "" : "MW");
+    show(
+      this.setpoint,
+      told === null ? "none" : signed(told, digits),
+      "",
+      told === null ? "" : "MW",
+    );
     this.chargeBox.hidden = asset.kind !== "battery";
     show(this.charge, percent(item?.soc), "", "");
     setText(this.state, STATES[state]);
@@ -67,8 +79,14 @@ export class AssetFacts {
     this.#fact("Rated", amount(asset.rated_mw));
     this.#fact("Device", item?.status ?? null);
     this.#fact("Reactive", item && item.q_mvar !== null ? `${signed(item.q_mvar)} Mvar` : null);
-    this.#fact("Voltage", item && item.voltage_v !== null ? `${item.voltage_v.toFixed(1)} V` : null);
-    this.#fact("Frequency", item && item.frequency_hz !== null ? `${item.frequency_hz.toFixed(3)} Hz` : null);
+    this.#fact(
+      "Voltage",
+      item && item.voltage_v !== null ? `${item.voltage_v.toFixed(1)} V` : null,
+    );
+    this.#fact(
+      "Frequency",
+      item && item.frequency_hz !== null ? `${item.frequency_hz.toFixed(3)} Hz` : null,
+    );
     this.#fact("Agent", asset.agent_id);
     this.#fact("Measured", ts && when(ts, now), ts && utc(ts));
   }
@@ -86,7 +104,11 @@ export class AssetFacts {
 }
 
 function figure() {
-  return { value: h("span", { class: "value" }), unit: h("span", { class: "unit" }), word: h("span", { class: "word" }) };
+  return {
+    value: h("span", { class: "value" }),
+    unit: h("span", { class: "unit" }),
+    word: h("span", { class: "word" }),
+  };
 }
 
 function box(name, { value, unit, word }) {

@@ -23,7 +23,13 @@ export class AssetRow {
     this.charge = h("span", {});
     this.word = h("span", {});
     this.age = h("span", { class: "age" });
-    this.state = h("td", { class: "state" }, h("span", { class: "mark", "aria-hidden": "true" }), this.word, this.age);
+    this.state = h(
+      "td",
+      { class: "state" },
+      h("span", { class: "mark", "aria-hidden": "true" }),
+      this.word,
+      this.age,
+    );
     this.element = h(
       "tr",
       { "data-id": asset.id, onclick: (event) => this.#follow(event) },
@@ -56,7 +62,10 @@ export class AssetRow {
     this.#showCharge(item?.soc);
     setText(this.word, state);
     const age = state === "online" ? null : ageS(item, nowMs);
-    setText(this.age, age === null ? (item?.ts || state === "online" ? "" : "never heard") : span(age));
+    setText(
+      this.age,
+      age === null ? (item?.ts || state === "online" ? "" : "never heard") : span(age),
+    );
   }
 
   #showCharge(soc) {

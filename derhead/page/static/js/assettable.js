@@ -52,7 +52,8 @@ export class AssetTable {
       h(
         "caption",
         {},
-        "Power: + into the grid (generating, discharging), \u2212 out of the grid (consuming, charging).",
+        "Power: + into the grid (generating, discharging), ",
+        "\u2212 out of the grid (consuming, charging).",
       ),
       h("thead", {}, h("tr", {}, ...COLUMNS.map((column) => this.#header(column)))),
       this.above,
@@ -145,9 +146,14 @@ export class AssetTable {
     const page = Math.max(1, Math.floor(innerHeight / this.#rowPx) - 3);
     const last = this.#rows.length - 1;
     const at = this.#rows.findIndex(({ asset }) => asset.id === this.#current);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: last }[
-      event.key
-    ];
+    const to = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: last,
+    }[event.key];
     if (to === undefined || at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.#focus(Math.min(last, Math.max(0, to)));
@@ -166,7 +172,8 @@ export class AssetTable {
   // --- sorting ------------------------------------------------------------------------
 
   #header([key, label, kind]) {
-    if (key === "doing") return h("th", { scope: "col", class: kind }, h("span", { class: "unseen" }, "What it does"));
+    if (key === "doing")
+      return h("th", { scope: "col", class: kind }, h("span", { class: "unseen" }, "What it does"));
     const button = h("button", { type: "button", onclick: () => this.#sortBy(key) }, label);
     const header = h("th", { scope: "col", class: kind, "aria-sort": "none" }, button);
     this.headers.set(key, header);

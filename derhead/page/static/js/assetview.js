@@ -24,7 +24,11 @@ export class AssetView {
     this.name = route.name;
     this.title = `${route.name} \u00b7 derhead`;
     this.target = { target: "asset", name: route.name };
-    this.element = h("div", { class: "asset" }, h("p", { class: "hint", role: "status" }, "Loading"));
+    this.element = h(
+      "div",
+      { class: "asset" },
+      h("p", { class: "hint", role: "status" }, "Loading"),
+    );
     this.asset = null;
     this.unlisten = store.listen((kind, data) => this.#hear(kind, data));
   }
@@ -57,7 +61,12 @@ export class AssetView {
   #showUnknown() {
     this.element.replaceChildren(
       h("h1", {}, "No such asset"),
-      h("p", {}, `The fleet has no asset called ${this.name}. `, h("a", { href: "#/" }, "All assets")),
+      h(
+        "p",
+        {},
+        `The fleet has no asset called ${this.name}. `,
+        h("a", { href: "#/" }, "All assets"),
+      ),
     );
   }
 
@@ -86,7 +95,11 @@ export class AssetView {
           h("h1", {}, asset.name),
           h("p", { class: "hint" }, kindName(asset.kind)),
         ),
-        h("button", { type: "button", class: "primary", onclick: () => this.orders.open(this.target) }, "Dispatch it"),
+        h(
+          "button",
+          { type: "button", class: "primary", onclick: () => this.orders.open(this.target) },
+          "Dispatch it",
+        ),
       ),
       this.facts.element,
       this.chart.element,

@@ -5,7 +5,17 @@
  * buttons; what it shows is told in words, too.
  */
 
-import { areaPath, bandPath, extent, linePath, nearest, segments, stairs, ticks, timeTicks } from "./chartmath.js";
+import {
+  areaPath,
+  bandPath,
+  extent,
+  linePath,
+  nearest,
+  segments,
+  stairs,
+  ticks,
+  timeTicks,
+} from "./chartmath.js";
 import { ChartMoves } from "./chartmoves.js";
 import { setAttribute, setText, svg, h } from "./dom.js";
 import { clock, day, hourMinute, percent, power, signed } from "./format.js";
@@ -100,8 +110,8 @@ export class Chart {
       this.times,
       this.band,
       this.area,
-      this.setpoint,
       this.line,
+      this.setpoint,
       this.socArea,
       this.socLine,
       this.mark,
@@ -130,7 +140,7 @@ export class Chart {
   #drawPower() {
     const { low, high } = extent(this.points.flatMap((p) => [p.p, p.setpoint, p.low, p.high]));
     const y = (this.y = (v) => round(POWER_TOP + ((high - v) / (high - low)) * POWER_HEIGHT));
-    const marks = ticks(low, high, 5);
+    const marks = ticks(low, high, 6);
     const digits = decimalsOf(marks);
     this.grid.replaceChildren(
       ...marks.flatMap((value) => this.#gridLine(y(value), signed(value, digits), value === 0)),
@@ -160,7 +170,13 @@ export class Chart {
 
   #gridLine(y, text, zero) {
     return [
-      svg("line", { x1: LEFT, x2: LEFT + this.#plotWidth(), y1: y, y2: y, class: zero ? "zero" : null }),
+      svg("line", {
+        x1: LEFT,
+        x2: LEFT + this.#plotWidth(),
+        y1: y,
+        y2: y,
+        class: zero ? "zero" : null,
+      }),
       svg("text", { x: LEFT - 8, y: y + 4, "text-anchor": "end" }, text),
     ];
   }
@@ -175,7 +191,8 @@ export class Chart {
   #drawCursor() {
     const { from, to } = this.window;
     const at = this.cursor === null ? null : from + (to - from) * this.cursor;
-    const point = at === null ? null : nearest(this.points, at, Math.max(this.gap, (to - from) / 50));
+    const point =
+      at === null ? null : nearest(this.points, at, Math.max(this.gap, (to - from) / 50));
     if (point === null || this.y === undefined) {
       this.mark.replaceChildren();
       setText(this.readout, "");
@@ -193,7 +210,9 @@ export class Chart {
   #describe(point) {
     const parts = [`${clock(new Date(point.t))}: ${power(point.p, this.digits)}`];
     if (point.low !== undefined && point.low !== point.high) {
-      parts.push(`between ${signed(point.low, this.digits)} and ${signed(point.high, this.digits)}`);
+      parts.push(
+        `between ${signed(point.low, this.digits)} and ${signed(point.high, this.digits)}`,
+      );
     }
     if (point.setpoint !== null) parts.push(`setpoint ${power(point.setpoint, this.digits)}`);
     if (point.soc !== null) parts.push(`charge ${percent(point.soc)}`);
@@ -201,13 +220,19 @@ export class Chart {
   }
 
   #words() {
-    const seen = this.points.filter(({ t, p }) => p !== null && t >= this.window.from && t <= this.window.to);
+    const seen = this.points.filter(
+      ({ t, p }) => p !== null && t >= this.window.from && t <= this.window.to,
+    );
     const range = `from ${clock(new Date(this.window.from))} to ${clock(new Date(this.window.to))}`;
     if (seen.length === 0) return `Power ${range}: no measurements. ${KEYS}`;
     const values = seen.map(({ p }) => p);
-    const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+    const [low, high] = [
+      values.reduce((a, b) => Math.min(a, b)),
+      values.reduce((a, b) => Math.max(a, b)),
+    ];
     const last = power(values.at(-1), this.digits);
-    return `Power ${range}: between ${power(low, this.digits)} and ${power(high, this.digits)}, last ${last}. ${KEYS}`;
+    const between = `between ${power(low, this.digits)} and ${power(high, this.digits)}`;
+    return `Power ${range}: ${between}, last ${last}. ${KEYS}`;
   }
 }
 

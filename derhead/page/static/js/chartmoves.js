@@ -70,7 +70,9 @@ export class ChartMoves {
     if (!event.ctrlKey) return;
     event.preventDefault();
     const factor = Math.exp(event.deltaY * WHEEL * (event.deltaMode ? 20 : 1));
-    this.chart.onmove(zoom(this.chart.window(), factor, this.#share(event.clientX), this.chart.nowMs()));
+    this.chart.onmove(
+      zoom(this.chart.window(), factor, this.#share(event.clientX), this.chart.nowMs()),
+    );
   }
 
   #down(event) {

@@ -14,13 +14,23 @@ export class DispatchesView {
     this.store = store;
     this.table = new DispatchTable(store, { named: true });
     this.note = h("p", { class: "hint", role: "status" }, "Loading");
-    this.more = h("button", { type: "button", class: "quiet", onclick: () => this.#load() }, "Show earlier");
+    this.more = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.#load() },
+      "Show earlier",
+    );
     this.more.hidden = true;
     this.element = h(
       "div",
       { class: "dispatches" },
       h("h1", {}, "Dispatches"),
-      h("section", { class: "card", "aria-label": "Dispatches" }, this.table.element, this.note, this.more),
+      h(
+        "section",
+        { class: "card", "aria-label": "Dispatches" },
+        this.table.element,
+        this.note,
+        this.more,
+      ),
     );
     this.cursor = "";
     this.unlisten = store.listen((kind, dispatch) => {

@@ -53,8 +53,16 @@ class Card {
     this.bar = h("div", { class: "progress", "aria-hidden": "true" }, this.fill);
     this.parts = h("ul", { class: "parts" });
     this.details = h("details", {}, h("summary", {}, "Its assets"), this.parts);
-    this.button = h("button", { type: "button", class: "quiet", onclick: () => this.#press() }, "Withdraw");
-    this.keep = h("button", { type: "button", class: "quiet", onclick: () => this.#calm() }, "Keep it");
+    this.button = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.#press() },
+      "Withdraw",
+    );
+    this.keep = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.#calm() },
+      "Keep it",
+    );
     this.refusal = h("p", { class: "refusal", role: "alert" });
     this.showParts = keyed(
       this.parts,

@@ -2,9 +2,17 @@
  * Dispatches as rows: what was asked, when, and what became of it.
  */
 
-import { asked, because, isOpen, outcomeWord, stateTone, stateWord, verdictSentence } from "./dispatches.js";
+import {
+  because,
+  isOpen,
+  outcomeWord,
+  situation,
+  stateTone,
+  stateWord,
+  verdictSentence,
+} from "./dispatches.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
-import { digitsFor, span, utc, when } from "./format.js";
+import { digitsFor, power, span, utc, when } from "./format.js";
 import { assetHref } from "./route.js";
 
 export class DispatchTable {
@@ -15,7 +23,14 @@ export class DispatchTable {
     this.store = store;
     this.named = named;
     this.body = h("tbody");
-    const columns = ["Ordered", ...(named ? ["Asset"] : []), "Power", "For", "State", "Outcome"];
+    const columns = [
+      "Ordered",
+      ...(named ? ["Asset"] : []),
+      "Power, + into the grid",
+      "For",
+      "State",
+      "Outcome",
+    ];
     this.element = h(
       "table",
       { class: "dispatch-table", hidden: true },
@@ -49,7 +64,8 @@ export class DispatchTable {
   }
 
   #make() {
-    const cell = (name, tag = "td") => h(tag, { class: name, ...(tag === "th" && { scope: "row" }) });
+    const cell = (name, tag = "td") =>
+      h(tag, { class: name, ...(tag === "th" && { scope: "row" }) });
     const row = h("tr");
     row.parts = {
       at: cell("at", "th"),
@@ -76,7 +92,7 @@ export class DispatchTable {
         known ? h("a", { href: assetHref(known.name) }, known.name) : dispatch.asset_id,
       );
     }
-    setText(mw, asked(dispatch.mw, digitsFor(known?.rated_mw ?? 1)));
+    setText(mw, power(dispatch.mw, digitsFor(known?.rated_mw ?? 1)));
     setText(length, dispatch.duration_s === null ? "until replaced" : span(dispatch.duration_s));
     setText(row.badge, stateWord(dispatch));
     setAttribute(row.badge, "data-tone", stateTone(dispatch));
@@ -89,5 +105,5 @@ function outcomeOf(dispatch) {
   const word = outcomeWord(dispatch.verdict);
   if (word) return `${word}. ${verdictSentence(dispatch.verdict)}`;
   if (dispatch.reason) return because(dispatch.reason);
-  return isOpen(dispatch) ? "" : "\u2013";
+  return isOpen(dispatch) ? "" : situation(dispatch, 0);
 }

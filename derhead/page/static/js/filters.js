@@ -49,7 +49,8 @@ export class Filters {
   /** Shows a filter that was chosen elsewhere. */
   show(filter) {
     this.filter = filter;
-    for (const name of NAMES) if (this[name].value !== filter[name]) this[name].value = filter[name];
+    for (const name of NAMES)
+      if (this[name].value !== filter[name]) this[name].value = filter[name];
     this.clear.hidden = NAMES.every((name) => !filter[name]);
   }
 

@@ -53,7 +53,17 @@ export function ageS(item, nowMs) {
 
 /** A sum that is added to an asset at a time. */
 export function emptyTotals() {
-  return { mw: 0, up: 0, down: 0, rated: 0, assets: 0, counted: 0, online: 0, stale: 0, offline: 0 };
+  return {
+    mw: 0,
+    up: 0,
+    down: 0,
+    rated: 0,
+    assets: 0,
+    counted: 0,
+    online: 0,
+    stale: 0,
+    offline: 0,
+  };
 }
 
 function add(totals, asset, item, state) {
@@ -146,9 +156,7 @@ export function sorted(rows, key, descending) {
     .map((row) => [valueOf(row), row])
     .sort(([a, rowA], [b, rowB]) => {
       const unknown = Number(a === null || a === undefined) - Number(b === null || b === undefined);
-      return (
-        unknown || sign * compareValues(a, b) || compareText(rowA.asset.name, rowB.asset.name)
-      );
+      return unknown || sign * compareValues(a, b) || compareText(rowA.asset.name, rowB.asset.name);
     })
     .map(([, row]) => row);
 }

@@ -27,7 +27,7 @@ export function signed(value, digits = 2) {
 /** As `signed`, for a column: padded so that decimal points align. */
 export function inColumn(value, digits = 2) {
   const text = signed(value, digits);
-  return text === UNKNOWN ? text : text + FIGURE_SPACE.repeat(MOST_DIGITS - digits);
+  return text + FIGURE_SPACE.repeat(text === UNKNOWN ? MOST_DIGITS : MOST_DIGITS - digits);
 }
 
 /** `+1.20 MW`, or a dash. */

@@ -16,6 +16,19 @@ const CAUSES = {
   clock: "The agent's clock was set forward",
 };
 
+const ENDS = {
+  "closed by agent": "it was stopped",
+  "connection lost": "the connection was lost",
+  silent: "it fell silent",
+  draining: "the headend was stopped",
+  "headend ended": "the headend ended",
+  superseded: "a newer connection of it took over",
+  "duplicate id": "several agents use its name",
+  "slow reader": "it did not read what it was sent",
+  "protocol error": "it broke the protocol",
+  "internal error": "a fault of the headend's",
+};
+
 /** An agent's session. */
 export function sessionRow(session, nowMs) {
   const from = Date.parse(session.connected_at);
@@ -24,7 +37,8 @@ export function sessionRow(session, nowMs) {
     from,
     to,
     lengthS: ((to ?? nowMs) - from) / 1000,
-    text: to === null ? "connected" : (session.end_reason ?? "ended"),
+    text:
+      to === null ? "connected" : (ENDS[session.end_reason] ?? session.end_reason ?? "it ended"),
     tone: to === null ? "good" : null,
   };
 }

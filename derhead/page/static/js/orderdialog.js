@@ -18,11 +18,24 @@ export class OrderDialog {
     this.fields = new OrderFields(store, () => this.#refill());
     this.sentence = h("p", { class: "sentence" });
     this.warnings = h("ul", { class: "warnings" });
-    this.check = h("div", { class: "check", tabindex: "-1", role: "group", "aria-label": "What would happen" }, this.sentence, this.warnings);
+    this.check = h(
+      "div",
+      { class: "check", tabindex: "-1", role: "group", "aria-label": "What would happen" },
+      this.sentence,
+      this.warnings,
+    );
     this.trouble = h("p", { class: "refusal", role: "alert" });
     this.list = new DispatchList(store, "");
-    this.follow = h("div", { class: "follow", tabindex: "-1", role: "group", "aria-label": "What becomes of it" }, this.list.element);
-    this.back = h("button", { type: "button", class: "quiet", onclick: () => this.#back() }, "Change");
+    this.follow = h(
+      "div",
+      { class: "follow", tabindex: "-1", role: "group", "aria-label": "What becomes of it" },
+      this.list.element,
+    );
+    this.back = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.#back() },
+      "Change",
+    );
     this.go = h("button", { type: "submit", class: "primary" });
     this.title = h("h2", { id: "order-title" }, "New dispatch");
     this.form = h(
@@ -41,7 +54,16 @@ export class OrderDialog {
         "header",
         {},
         this.title,
-        h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.dialog.close() }, "\u2715"),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            "aria-label": "Close",
+            onclick: () => this.dialog.close(),
+          },
+          "\u2715",
+        ),
       ),
       this.form,
     );
@@ -147,7 +169,7 @@ export class OrderDialog {
       setText(
         this.trouble,
         stage === "check"
-          ? "The headend did not answer: it may or may not have taken it. Confirming again is safe, it is dispatched once."
+          ? "No answer came: the headend may have taken it. Confirming again is safe, it is dispatched once."
           : "The headend does not answer. Try again.",
       );
     }

@@ -9,17 +9,32 @@ import { readNumber, splitSign } from "./order.js";
 export class OrderFields {
   constructor(store, onchange) {
     this.store = store;
-    const input = (name, attributes) => h("input", { id: `order-${name}`, name, autocomplete: "off", ...attributes });
+    const input = (name, attributes) =>
+      h("input", { id: `order-${name}`, name, autocomplete: "off", ...attributes });
     this.name = input("name", { list: "order-names", required: true });
     this.names = h("datalist", { id: "order-names" });
     this.mw = input("mw", { inputmode: "decimal", required: true, oninput: () => this.#sign() });
     this.duration = input("duration", { inputmode: "decimal" });
-    this.unit = h("select", { id: "order-unit", "aria-label": "Unit of the time" }, h("option", { value: "min" }, "minutes"), h("option", { value: "h" }, "hours"));
+    this.unit = h(
+      "select",
+      { id: "order-unit", "aria-label": "Unit of the time" },
+      h("option", { value: "min" }, "minutes"),
+      h("option", { value: "h" }, "hours"),
+    );
     this.forever = input("forever", { type: "checkbox" });
     this.start = input("start", { type: "datetime-local", step: "1" });
-    this.target = choice("target", "Dispatch", [["asset", "One asset"], ["site", "A whole site"]]);
-    this.direction = choice("direction", "Direction", [["in", "Into the grid (+)"], ["out", "Out of the grid (\u2212)"]]);
-    this.starts = choice("starts", "Starts", [["now", "Now"], ["at", "At a time"]]);
+    this.target = choice("target", "Dispatch", [
+      ["asset", "One asset"],
+      ["site", "A whole site"],
+    ]);
+    this.direction = choice("direction", "Direction", [
+      ["in", "Into the grid (+)"],
+      ["out", "Out of the grid (\u2212)"],
+    ]);
+    this.starts = choice("starts", "Starts", [
+      ["now", "Now"],
+      ["at", "At a time"],
+    ]);
     this.hint = h("p", { class: "hint", id: "order-name-hint" });
     this.echo = h("p", { class: "hint", id: "order-mw-hint" });
     this.errors = new Map();
@@ -28,12 +43,21 @@ export class OrderFields {
     const length = h("div", { class: "row" }, this.duration, this.unit);
     this.element = h(
       "div",
-      { class: "fields", oninput: () => { this.#adapt(); onchange(); } },
+      {
+        class: "fields",
+        oninput: () => {
+          this.#adapt();
+          onchange();
+        },
+      },
       this.target,
       this.nameField,
       this.direction,
       this.#field("mw", "Power, MW", [this.mw, this.echo]),
-      this.#field("duration", "For", [length, h("label", { class: "check-box" }, this.forever, "Until it is replaced")]),
+      this.#field("duration", "For", [
+        length,
+        h("label", { class: "check-box" }, this.forever, "Until it is replaced"),
+      ]),
       this.starts,
       this.startField,
     );
@@ -143,7 +167,10 @@ export class OrderFields {
 
   #field(name, text, controls) {
     const error = h("p", { class: "field-error", id: `order-${name}-error` });
-    const described = [...controls.map((each) => each.id).filter((id) => id.endsWith("-hint")), error.id];
+    const described = [
+      ...controls.map((each) => each.id).filter((id) => id.endsWith("-hint")),
+      error.id,
+    ];
     setAttribute(this[name], "aria-describedby", described.join(" "));
     this.errors.set(name, error);
     const label = h("label", { for: `order-${name}` }, text);
@@ -155,12 +182,18 @@ export class OrderFields {
 
 /** Two or three radio buttons that look like one switch. */
 function choice(name, legend, options) {
-  const radios = options.map(([value]) => h("input", { type: "radio", name, value, id: `order-${name}-${value}` }));
+  const radios = options.map(([value]) =>
+    h("input", { type: "radio", name, value, id: `order-${name}-${value}` }),
+  );
   const element = h(
     "fieldset",
     { class: "choice" },
     h("legend", {}, legend),
-    h("div", { class: "switch" }, ...options.map(([, text], index) => h("label", {}, radios[index], h("span", {}, text)))),
+    h(
+      "div",
+      { class: "switch" },
+      ...options.map(([, text], index) => h("label", {}, radios[index], h("span", {}, text))),
+    ),
   );
   element.choose = (value) => radios.forEach((radio) => (radio.checked = radio.value === value));
   element.chosen = () => radios.find((radio) => radio.checked)?.value ?? options[0][0];

@@ -91,7 +91,11 @@ export class OverviewView {
           h("div", { class: "down" }, h("dt", {}, "Out of the grid"), h("dd", {}, this.down)),
         ),
         this.missing,
-        h("div", { class: "chips", role: "group", "aria-label": "Assets by state" }, ...this.chips.values()),
+        h(
+          "div",
+          { class: "chips", role: "group", "aria-label": "Assets by state" },
+          ...this.chips.values(),
+        ),
       ),
       h(
         "section",

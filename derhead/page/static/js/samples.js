@@ -32,7 +32,13 @@ export class Samples {
     const same = step?.text === this.step?.text;
     const loaded = this.#loaded;
     // The newest end comes live.
-    if (same && loaded && loaded.from <= window.from && loaded.to >= Math.min(window.to, now) - 1500) return;
+    if (
+      same &&
+      loaded &&
+      loaded.from <= window.from &&
+      loaded.to >= Math.min(window.to, now) - 1500
+    )
+      return;
     this.#wanted = { window, step, now };
     if (!this.#busy) this.#load();
   }

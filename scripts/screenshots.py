@@ -1,0 +1,196 @@
+"""What ``scripts/screenshots`` does once the environment is there."""
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+import yaml
+from selenium.webdriver import Chrome
+from trio.testing import MockClock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deragent.config import AgentPlan
+from deragent.daemon import run_agent
+from derhead.config import HeadendConfig
+from derhead.daemon import Listeners, run_headend
+from derhead.dispatch import Order
+from derproto.base.assets_file import load_fleet
+from derproto.base.runtime import virtual_runtime
+from derproto.triogrpc.testing import MemoryNetwork
+from tests.browser.chromium import Browser, running_chromium
+from tests.e2e.processes import World, running
+
+DEMO = Path("scripts/demo.yaml")
+PICTURES = Path("docs/screenshots")
+PAST_S = 3600.0
+OFFLINE = "depot-genset"
+"""Its agent is not there in the pictures: what is wrong must be seen, too."""
+CUT_S = (1500.0, 1860.0)
+"""When one agent cannot reach the headend, in seconds of the hour."""
+ORDERS = [
+    (420.0, "alamosa-battery", -1.5, 900.0),
+    (600.0, "depot-genset", 0.4, 1200.0),
+    (2000.0, "alamosa-battery", 0.8, 600.0),
+    (2100.0, "depot-battery", 0.75, 900.0),
+    (2900.0, "alamosa-battery", 1.6, 480.0),
+]
+"""(second of the hour, asset, MW, seconds)."""
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        with running(folder, sunny(yaml.safe_load(DEMO.read_text()))) as world:
+            began_us = round((time.time() - PAST_S - 20) * 1e6)
+            trio.run(
+                play,
+                world.assets,
+                folder / "derhead",
+                began_us,
+                clock=MockClock(0, autojump_threshold=0),
+            )
+            start(world)
+            PICTURES.mkdir(exist_ok=True)
+            with running_chromium(folder / "chromium", "--hide-scrollbars") as driver:
+                take(driver, world)
+    return 0
+
+
+def sunny(fleet: dict[str, Any]) -> dict[str, Any]:
+    """The fleet where it is about noon, whatever the time is here."""
+    for asset in fleet["assets"]:
+        if asset["kind"] == "solar":
+            asset["device"] = {"driver": "simulated", "noon_utc_h": time.gmtime().tm_hour}
+    return fleet
+
+
+# --- the hour before ----------------------------------------------------------------------
+
+
+async def play(assets: Path, data: Path, began_us: int) -> None:
+    """An hour of a headend and its agents, under virtual time: what charts and tables show."""
+    runtime, network, fleet = virtual_runtime(began_us), MemoryNetwork(), load_fleet(assets)
+    config = HeadendConfig(assets=assets, data=data)
+    stopping, agents_stopping = trio.Event(), trio.Event()
+    async with trio.open_nursery() as world:
+        listeners = Listeners(
+            grpc=[network.listen("headend"), network.listen("far")], http=[network.listen("rest")]
+        )
+        headend = await world.start(
+            lambda task_status: run_headend(
+                config,
+                fleet,
+                listeners,
+                runtime=runtime,
+                stopping=stopping,
+                task_status=task_status,
+            )
+        )
+        async with trio.open_nursery() as sites:
+            for seed, asset in enumerate(fleet.assets.values()):
+                host = "far" if asset.name == "alamosa-battery" else "headend"
+                await sites.start(
+                    lambda task_status, asset=asset, seed=seed, host=host: run_agent(
+                        AgentPlan(asset.id, asset.site_id, (asset,)),
+                        runtime=runtime,
+                        dial=lambda: network.connect(host),
+                        rng=random.Random(seed),
+                        authority="headend",
+                        # So small that the outage costs some samples.
+                        outbox_rows=60,
+                        stopping=agents_stopping,
+                        task_status=task_status,
+                    )
+                )
+            await carry_out(
+                [
+                    *(
+                        (at, order_of(headend, fleet.find_asset(name), mw, s))
+                        for at, name, mw, s in ORDERS
+                    ),
+                    (CUT_S[0], lambda: cut(network)),
+                    (CUT_S[1], lambda: mend(network)),
+                ]
+            )
+            agents_stopping.set()
+        stopping.set()
+
+
+async def carry_out(steps: list[tuple[float, Callable[[], Any]]]) -> None:
+    for at, step in sorted(steps, key=lambda each: each[0]):
+        await trio.sleep_until(at)
+        await step()
+    await trio.sleep_until(PAST_S)
+
+
+def order_of(headend: Any, asset: Any, mw: float, duration_s: float) -> Callable[[], Any]:
+    return lambda: headend.order(Order(asset.id, mw, round(duration_s * 1e6)))
+
+
+async def cut(network: MemoryNetwork) -> None:
+    network.refuse("far", True)
+    network.cut("far")
+
+
+async def mend(network: MemoryNetwork) -> None:
+    network.refuse("far", False)
+
+
+# --- now ----------------------------------------------------------------------------------
+
+
+def start(world: World) -> None:
+    """The headend goes on, with all agents but one, and a few dispatches."""
+    world.start_headend()
+    there = [asset["id"] for asset in world.fleet["assets"] if asset["name"] != OFFLINE]
+    for asset_id in there:
+        world.start_agent(asset_id)
+    world.wait_online(*there)
+    world.order("alamosa-battery", -1.5, duration_s=1500)
+    later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1260))
+    world.order("depot-battery", 0.6, duration_s=1800, start_at=later)
+
+
+def take(driver: Chrome, world: World) -> None:
+    """Takes the pictures."""
+    browser = Browser(driver)
+    browser.open(world.base, height=840)
+    browser.wait_text("tr:has(a[href='#/assets/alamosa-battery']) .doing", "charging")
+    browser.wait_text(".overview .open", "Running")
+    picture(driver, "overview")
+    browser.open(f"{world.base}/#/assets/alamosa-battery", height=1000)
+    browser.wait_text(".logs", "Gaps")
+    browser.wait("a line", lambda: browser.run("return document.querySelector('.chart .line')"))
+    browser.wait("loaded", lambda: "Loading" not in browser.text("main"))
+    picture(driver, "asset")
+    browser.open(world.base, width=900, height=640)
+    browser.click("#order")
+    browser.type("#order-name", "alamosa-battery")
+    browser.type("#order-mw", "-1.2")
+    browser.press("\ue007")
+    browser.wait_text(".sentence", "would hold")
+    picture(driver, "dispatch")
+    browser.open(f"{world.base}/#/", width=360, height=740)
+    driver.refresh()
+    browser.wait_text(".overview .open", "Running")
+    picture(driver, "phone")
+    browser.open("about:blank")
+    browser.open(world.base, width=1600, height=860, dark=True)
+    browser.wait_text(".overview .open", "Running")
+    picture(driver, "wide-dark")
+
+
+def picture(driver: Chrome, name: str) -> None:
+    path = PICTURES / f"{name}.png"
+    driver.save_screenshot(str(path))
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
