@@ -138,7 +138,7 @@ class Gathering:
 
     def __init__(self, asked: Steps, piece_rows: int) -> None:
         self._asked = asked
-        self._piece_rows = piece_rows
+        self.piece_rows = piece_rows
         self._parts: list[Part] = []
         self.high_us = asked.high_us
         """All that is not older was gathered."""
@@ -154,7 +154,7 @@ class Gathering:
 
     def ask_edges(self, low_us: int) -> tuple[object, ...]:
         """Parameters of ``EDGES``; the piece begins at ``low_us`` or later."""
-        return (self._asked.asset_id, low_us, self.high_us, self._piece_rows, self._wanted)
+        return (self._asked.asset_id, low_us, self.high_us, self.piece_rows, self._wanted)
 
     def find_low(self, low_us: int, edges: Row) -> int | None:
         """Where the piece is to begin, by what ``EDGES`` told; None if there are no rows."""

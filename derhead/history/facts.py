@@ -9,9 +9,15 @@ TELEMETRY_FROM_US = "telemetry_from_us"
 """Every sample from this time on that was ever stored here still is; none = every sample.
 Samples from before it may be gone. It only grows."""
 
+HEARTBEATS_FROM_US = "heartbeats_from_us"
+"""The same of heartbeats, by when they were received."""
+
+RECORDS_FROM_US = "records_from_us"
+"""The same of dispatches, sessions and gaps, by when they began."""
+
 TELEMETRY_WHOLE = "telemetry_whole"
-"""``0`` = PostgreSQL may have samples of any time that this file has not: it was made anew,
-or mended."""
+"""``0`` = PostgreSQL may have samples, and other rows, of any time that this file has not: it
+was made anew, or mended."""
 
 FED_WHOLE = "fed_whole"
 """There while PostgreSQL has been fed all that this file held before it was configured; what

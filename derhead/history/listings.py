@@ -12,12 +12,12 @@ in both stores: no small integer of an engine's own is part of it.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Generic, TypeVar
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
 
 from derhead.dispatch import Dispatch, State
 from derhead.gaps import GapRecord
-from derhead.history import rows
+from derhead.history import facts, rows
 from derhead.history.page import Key, Page, decode_cursor, encode_cursor
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -31,14 +31,16 @@ MAX_STEP_OR_LIMIT = 10**16
 """Beyond it (as microseconds, 300 years) a sum would leave the stores' integers."""
 
 
-class Kept(Enum):
-    """Whose oldest rows the journal may have let go, each by the time that its key begins with."""
+class Kept(StrEnum):
+    """From when on the journal still has everything: the facts that say so, by kind of row.
 
-    TELEMETRY = "telemetry"
-    DISPATCHES = "dispatches"
-    SESSIONS = "sessions"
-    HEARTBEATS = "heartbeats"
-    GAPS = "gaps"
+    A row's time is what its key begins with.
+    """
+
+    TELEMETRY = facts.TELEMETRY_FROM_US
+    HEARTBEATS = facts.HEARTBEATS_FROM_US
+    RECORDS = facts.RECORDS_FROM_US
+    """Dispatches, sessions and gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Listing(Generic[T]):
     """One page of a history, newest first."""
 
     kept: Kept
+    """What the journal let go of such rows."""
     sql: str
     """Asks for one row more than the page takes: is there a next one?"""
     args: tuple[object, ...]
@@ -56,15 +59,15 @@ class Listing(Generic[T]):
     key: Callable[[rows.Row], Key]
     """Of a row, in the order of the page; it begins with a time."""
     read: Callable[[rows.Row], T]
-    passing: str | None = None
-    """The column that changes and by which rows are chosen, if there is one: a row chosen by
-    what it was once is none of the page's."""
+    passing: Literal["dispatches", "gaps"] | None = None
+    """Their table, if rows are chosen by something that changes, and their key ends with an id:
+    what such a row was once says nothing."""
 
-    def page(self, found: Sequence[rows.Row], more: bool | None = None) -> Page[T]:
-        """The page of what was found. ``more``: whether others follow, if not as they show."""
+    def page(self, found: Sequence[rows.Row], resume: Key | None = None) -> Page[T]:
+        """The page of what was found. ``resume``: where the next one begins if no row tells."""
         kept = found[: self.limit]
-        follows = len(found) > self.limit if more is None else more or len(found) > self.limit
-        cursor = encode_cursor(self.scope, self.key(kept[-1])) if kept and follows else None
+        after = self.key(kept[-1]) if len(found) > self.limit else resume
+        cursor = None if after is None else encode_cursor(self.scope, after)
         return Page(tuple(map(self.read, kept)), cursor)
 
 
@@ -185,7 +188,7 @@ def dispatches(
         take("(d.created_us, d.id) < ({}, {})", *decode_cursor(cursor, scope, (int, str)))
     where = " AND ".join(conditions)
     return Listing(
-        Kept.DISPATCHES,
+        Kept.RECORDS,
         f"{DISPATCHES} WHERE {where} ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args) + 1}",
         (*args, limit + 1),
         low_us,
@@ -193,7 +196,7 @@ def dispatches(
         scope,
         lambda row: (row[3], row[0]),
         rows.to_dispatch,
-        passing=None if state is None else "state",
+        passing=None if state is None else "dispatches",
     )
 
 
@@ -206,7 +209,7 @@ def sessions(
     low_us, high_us = time_range(from_us, to_us)
     after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
     return Listing(
-        Kept.SESSIONS,
+        Kept.RECORDS,
         f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3"
         " AND (s.connected_us, s.session_id) < ($4, $5)"
         " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT $6",
@@ -250,7 +253,7 @@ def gaps(
     low_us, high_us = time_range(from_us, to_us)
     after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
     return Listing(
-        Kept.GAPS,
+        Kept.RECORDS,
         f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
         " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
         " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
@@ -261,5 +264,5 @@ def gaps(
         scope,
         lambda row: (row[3], row[0]),
         rows.to_gap,
-        passing="end_us",
+        passing="gaps",
     )

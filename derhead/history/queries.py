@@ -4,13 +4,25 @@ Synchronous; each is one short read transaction. What a page is and how it is as
 ``listings.py``, steps of time are in ``buckets.py``.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
-from derhead.history import buckets, listings, rows
-from derhead.history.listings import DISPATCH, DISPATCHES, HEARTBEATS, SAMPLES, SESSIONS, Listing
+from derhead.history import buckets, facts, listings, rows
+from derhead.history.listings import (
+    DISPATCH,
+    DISPATCHES,
+    END_US,
+    GROUP,
+    HEARTBEATS,
+    PARTS,
+    SAMPLES,
+    SESSIONS,
+    Kept,
+    Listing,
+)
 from derhead.history.page import Page
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample
@@ -36,6 +48,55 @@ def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: 
     if start_us is not None:
         asked = gathering.ask_sums(start_us)
         gathering.take(start_us, con.execute(buckets.SUMS, listings.named(asked)).fetchall())
+
+
+def horizon(con: sqlite3.Connection, kept: Kept) -> int | None:
+    """From when on the journal has all rows that there are; None = it has them all."""
+    if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
+        # Of no time does it know that it has everything.
+        return END_US
+    return facts.get_int(con, kept)
+
+
+def find_with_horizon(
+    con: sqlite3.Connection, listing: Listing[T]
+) -> tuple[list[rows.Row], int | None]:
+    """The rows of a page, and the horizon as of the same moment."""
+    with con:
+        con.execute("BEGIN")
+        return find(con, listing), horizon(con, listing.kept)
+
+
+def gather_with_horizon(
+    con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int
+) -> int | None:
+    """As ``gather_piece``, of what is not older than the horizon, which it tells."""
+    with con:
+        con.execute("BEGIN")
+        horizon_us = horizon(con, Kept.TELEMETRY)
+        whole_us = low_us if horizon_us is None else max(low_us, horizon_us)
+        if whole_us < gathering.high_us:
+            gather_piece(con, gathering, whole_us)
+        return horizon_us
+
+
+def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the journal has in that table, in whatever state."""
+    found = con.execute(
+        f"SELECT id FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
+    )
+    return {known_id for (known_id,) in found}
+
+
+def group_with_horizon(
+    con: sqlite3.Connection, group_id: str
+) -> tuple[rows.Row | None, list[rows.Row], int | None]:
+    """An order to a site, its parts, and the horizon of both."""
+    with con:
+        con.execute("BEGIN")
+        found = con.execute(GROUP, listings.named((group_id,))).fetchone()
+        parts = con.execute(PARTS, listings.named((group_id,))).fetchall()
+        return found, parts, horizon(con, Kept.RECORDS)
 
 
 def telemetry_history(

@@ -14,8 +14,9 @@ from derhead.gaps import Unfinished
 from derhead.history import buckets, eventlog, orders, queries
 from derhead.history.damage import is_damage
 from derhead.history.histories import Histories
-from derhead.history.listings import Listing, check_positive
+from derhead.history.listings import Kept, Listing, check_positive
 from derhead.history.page import Page
+from derhead.history.rows import Row
 from derhead.history.unfinished import unfinished_gaps
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -116,6 +117,30 @@ class Reader(Histories):
             # Others have their turn between two pieces.
             await self._read(piece)
         return gathering.parts
+
+    # --- for who asks another store, too --------------------------------------------
+
+    async def horizon(self, kept: Kept) -> int | None:
+        """From when on the journal has all rows of that kind; None = it has them all."""
+        return await self._read(partial(queries.horizon, kept=kept))
+
+    async def find(self, listing: Listing[T]) -> tuple[Sequence[Row], int | None]:
+        """The rows of a page and one more if there is one, and the horizon at that moment."""
+        return await self._read(partial(queries.find_with_horizon, listing=listing))
+
+    async def gather(self, gathering: buckets.Gathering, low_us: int) -> int | None:
+        """The next piece of a page by steps, as far as the horizon, which it tells."""
+        return await self._read(
+            partial(queries.gather_with_horizon, gathering=gathering, low_us=low_us)
+        )
+
+    async def known(self, table: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that the journal has in that table, in whatever state."""
+        return await self._read(partial(queries.known, table=table, ids=ids))
+
+    async def find_group(self, group_id: str) -> tuple[Row | None, Sequence[Row], int | None]:
+        """An order to a site, its parts, and the horizon of both."""
+        return await self._read(partial(queries.group_with_horizon, group_id=group_id))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         def ask() -> T:

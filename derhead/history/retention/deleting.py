@@ -108,9 +108,7 @@ def delete_telemetry(
             )
 
         step = _step("assets", "id", con, position, at_most, delete)
-        known_us = facts.get_int(con, facts.TELEMETRY_FROM_US)
-        if step.rows > 0 and (known_us is None or known_us < before_us):
-            facts.put(con, facts.TELEMETRY_FROM_US, before_us)
+        _note(con, facts.TELEMETRY_FROM_US, before_us, step.rows)
         return step
 
 
@@ -126,7 +124,9 @@ def delete_heartbeats(
                 con, "heartbeats", ("agent_id", "received_us", "ts_us"), agent, before_us, at_most
             )
 
-        return _step("heartbeats", "agent_id", con, position, at_most, delete)
+        step = _step("heartbeats", "agent_id", con, position, at_most, delete)
+        _note(con, facts.HEARTBEATS_FROM_US, before_us, step.rows)
+        return step
 
 
 def delete_sessions(
@@ -139,13 +139,15 @@ def delete_sessions(
         def delete(agent: int | str, at_most: int) -> int:
             return con.execute(
                 "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions"
-                " WHERE agent_id = :agent AND ended_us < :before"
+                " WHERE agent_id = :agent AND connected_us < :before AND ended_us < :before"
                 " AND connected_us < (SELECT max(connected_us) FROM sessions"
                 " WHERE agent_id = :agent) ORDER BY connected_us LIMIT :at_most)",
                 {"agent": agent, "before": before_us, "at_most": at_most},
             ).rowcount
 
-        return _step("sessions", "agent_id", con, position, at_most, delete)
+        step = _step("sessions", "agent_id", con, position, at_most, delete)
+        _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
+        return step
 
 
 def delete_gaps(
@@ -162,7 +164,9 @@ def delete_gaps(
                 (asset, before_us, before_us, at_most),
             ).rowcount
 
-        return _step("gaps", "asset_id", con, position, at_most, delete)
+        step = _step("gaps", "asset_id", con, position, at_most, delete)
+        _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
+        return step
 
 
 def delete_dispatches(
@@ -186,6 +190,7 @@ def delete_dispatches(
             if changed_us is None or changed_us < before_us:
                 con.execute("DELETE FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,))
                 rows += con.execute("DELETE FROM dispatches WHERE id = ?", (dispatch_id,)).rowcount
+        _note(con, facts.RECORDS_FROM_US, before_us, rows)
         last = page[-1][:2] if page else position
         return Step(rows, last, done=not page)
 
@@ -238,6 +243,13 @@ def truncate_wal(con: sqlite3.Connection) -> bool:
     finally:
         con.execute(f"PRAGMA busy_timeout = {patience_ms}")
     return not busy
+
+
+def _note(con: sqlite3.Connection, fact: str, before_us: int, rows: int) -> None:
+    """Keeps from when on everything is still there, if something from before was deleted."""
+    known_us = facts.get_int(con, fact)
+    if rows > 0 and (known_us is None or known_us < before_us):
+        facts.put(con, fact, before_us)
 
 
 def _step(

@@ -1,0 +1,113 @@
+"""The same records in a journal, in PostgreSQL, and parted between the two at any time."""
+
+import json
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from derhead.dispatch import Dispatch, DispatchGroup
+from derhead.gaps import GapRecord
+from derhead.history import facts, rows
+from derhead.history.archive import Archive
+from derhead.history.histories import Histories
+from derhead.history.history import History
+from derhead.history.postgres import Postgres
+from derhead.history.reader import Reader
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Record, Store
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+from derproto.base.runtime import real_runtime
+
+TABLES = (
+    "telemetry, boots, assets, dispatches, dispatch_states, dispatch_groups, sessions, heartbeats,"
+    " gaps"
+)
+
+
+@dataclass
+class Records:
+    """What a store is to hold."""
+
+    samples: Sequence[Sample] = ()
+    records: Sequence[Record] = ()
+
+
+@contextmanager
+def journal_of(
+    kept: Records, horizon_us: int | None = None, whole: str | None = None
+) -> Iterator[Reader]:
+    """A journal with these records, and what it says of how whole they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = JournalFiles(Path(folder) / "journal.db", "OFF")
+        try:
+            Store(files.writer).commit(
+                Group(batches=(list(kept.samples),), writes=(tuple(kept.records),))
+            )
+            if horizon_us is not None:
+                for fact in (
+                    facts.TELEMETRY_FROM_US,
+                    facts.HEARTBEATS_FROM_US,
+                    facts.RECORDS_FROM_US,
+                ):
+                    facts.put(files.writer, fact, horizon_us)
+            facts.put(files.writer, facts.TELEMETRY_WHOLE, whole)
+            yield Reader(files.reader, real_runtime())
+        finally:
+            files.close()
+
+
+async def fill(port: Postgres, kept: Records) -> None:
+    """PostgreSQL with these records, and no others."""
+    await port.fetch(f"TRUNCATE {TABLES} RESTART IDENTITY")
+    # The other way round, so that its small integers are not the journal's.
+    samples = list(kept.samples)[::-1]
+    await _insert(port, "assets", ("asset_id",), {(s.asset_id,) for s in samples})
+    boots = {(s.agent_id, str(s.boot_id)) for s in samples}
+    await _insert(port, "boots", ("agent_id", "boot_id"), boots)
+    assets: dict[str, int] = dict(await port.fetch("SELECT asset_id, id FROM assets"))
+    numbers = {
+        (agent_id, int(boot_id)): number
+        for agent_id, boot_id, number in await port.fetch("SELECT agent_id, boot_id, id FROM boots")
+    }
+    await _insert(port, "telemetry", rows.TELEMETRY, rows.telemetry_rows(samples, assets, numbers))
+    for record in kept.records:
+        match record:
+            case Dispatch():
+                await _insert(port, "dispatches", rows.DISPATCHES, [rows.dispatch_row(record)])
+                states = rows.state_rows(record)
+                await _insert(port, "dispatch_states", rows.DISPATCH_STATES, states)
+            case DispatchGroup():
+                await _insert(port, "dispatch_groups", rows.GROUPS, [rows.group_row(record)])
+            case SessionRecord():
+                await _insert(port, "sessions", rows.SESSIONS, [rows.session_row(record)])
+            case HeartbeatRecord():
+                await _insert(port, "heartbeats", rows.HEARTBEATS, [rows.heartbeat_row(record)])
+            case GapRecord():
+                await _insert(port, "gaps", rows.GAPS, [rows.gap_row(record)])
+            case _:
+                raise AssertionError(record)
+
+
+async def _insert(
+    port: Postgres, table: str, columns: Sequence[str], values: Iterable[rows.Row]
+) -> None:
+    items = [dict(zip(columns, row, strict=True)) for row in values]
+    names = ", ".join(columns)
+    await port.fetch(
+        f"INSERT INTO {table} ({names}) SELECT {names}"
+        f" FROM json_populate_recordset(null::{table}, $1)",
+        json.dumps(items).replace("Infinity", '"Infinity"').replace('-"Inf', '"-Inf'),
+    )
+
+
+@asynccontextmanager
+async def union_of(
+    port: Postgres, journal: Records, archive: Records, horizon_us: int | None
+) -> AsyncIterator[Histories]:
+    """Both stores as one."""
+    await fill(port, archive)
+    with journal_of(journal, horizon_us) as reader:
+        yield History(reader, Archive(port))

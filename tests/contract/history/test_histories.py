@@ -1,0 +1,265 @@
+"""One contract, three stores: the journal, PostgreSQL, and both as one, parted at any time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+
+from derhead.dispatch import Dispatch, DispatchGroup, State
+from derhead.gaps import Cause, GapRecord
+from derhead.history import BadCursor, Page
+from derhead.history.archive import Archive
+from derhead.history.histories import Histories
+from derhead.history.store import Record
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+from tests.contract.history.stores import Records, fill, journal_of, union_of
+from tests.postgres import Database
+from tests.stream.postgres.opened import connect_feed, open_port
+from tests.unit.history.samples import S, dispatch, gap, heartbeat, sample, session
+
+T = TypeVar("T")
+
+END = 40
+"""All times here lie between 0 and so many seconds."""
+
+GROUP = DispatchGroup("group", "site-1", 2.0, 5 * S, 5 * S, None, 128, None, None, (), None)
+
+
+def some_samples(rng: Random) -> list[Sample]:
+    """Several agents and boots at the same times; boots that sort otherwise as text."""
+    found = {}
+    for n in range(120):
+        one = sample(
+            rng.randrange(1, 5),
+            asset=rng.choice(("asset-1", "asset-1", "asset-2")),
+            agent=rng.choice(("agent-1", "agent-2", "Agent-1")),
+            boot=rng.choice((9, 10, 2**64 - 1)),
+            ts_us=rng.randrange(END) * S,
+            p_mw=rng.choice((None, float(n))),
+        )
+        found[one.asset_id, one.ts_us, one.agent_id, one.boot_id, one.seq] = one
+    return list(found.values())
+
+
+def order(one: Sample) -> tuple[int, str, str, int]:
+    return one.ts_us, one.agent_id, str(one.boot_id), one.seq
+
+
+@dataclass(frozen=True)
+class Made:
+    """Records of every kind."""
+
+    dispatches: list[Dispatch]
+    sessions: list[SessionRecord]
+    heartbeats: list[HeartbeatRecord]
+    gaps: list[GapRecord]
+
+    def all(self) -> list[Record]:
+        return [GROUP, *self.dispatches, *self.sessions, *self.heartbeats, *self.gaps]
+
+
+def make_records() -> Made:
+    states = (State.PENDING, State.STARTED, State.COMPLETED)
+    return Made(
+        [
+            dispatch(
+                f"d-{n:02}",
+                asset=f"asset-{n % 3}",
+                created_us=n // 2 * S,
+                states=states[: n % 3 + 1],
+            )
+            for n in range(END)
+        ],
+        [session(f"s-{n:02}", agent=f"agent-{n % 2}", connected_us=n // 3 * S) for n in range(END)],
+        [heartbeat(n * S, agent=f"agent-{n % 2}") for n in range(END)],
+        [
+            gap(f"g-{n:02}", asset=f"asset-{n % 2}", start_us=n * S, end_us=n * S + 5)
+            for n in range(END)
+        ],
+    )
+
+
+def when(one: object) -> int:
+    """The time that its key begins with."""
+    match one:
+        case Sample():
+            return one.ts_us
+        case Dispatch() | DispatchGroup():
+            return one.created_us
+        case SessionRecord():
+            return one.connected_us
+        case HeartbeatRecord():
+            return one.received_us
+        case GapRecord():
+            return one.start_us
+        case _:
+            raise AssertionError(one)
+
+
+def part(all_of_them: Sequence[T], horizon_us: int | None, rng: Random) -> tuple[list[T], list[T]]:
+    """What the journal has of them and what PostgreSQL has.
+
+    Older rows are in PostgreSQL, and some of them still in the journal; what is not older is in
+    the journal, and some of it already in PostgreSQL.
+    """
+    journal, archive = [], []
+    for one in all_of_them:
+        older = horizon_us is not None and when(one) < horizon_us
+        if not older or rng.random() < 0.5:
+            journal.append(one)
+        if older or rng.random() < 0.5:
+            archive.append(one)
+    return journal, archive
+
+
+@asynccontextmanager
+async def opened(
+    store: str, postgres: Database, kept: Records, rng: Random
+) -> AsyncIterator[Histories]:
+    """The store with these records."""
+    if store == "journal":
+        with journal_of(kept) as reader:
+            yield reader
+        return
+    async with open_port(postgres.dsn) as port:
+        await connect_feed(port)
+        if store == "postgres":
+            await fill(port, kept)
+            yield Archive(port)
+            return
+        horizon_us = None if store == "whole" else int(store) * S
+        samples = part(kept.samples, horizon_us, rng)
+        records = part(kept.records, horizon_us, rng)
+        journal, archive = map(Records, samples, records)
+        async with union_of(port, journal, archive, horizon_us) as union:
+            yield union
+
+
+STORES = ("journal", "postgres", "whole", "0", "7", "20", "33", "50")
+"""A number is the second at which journal and PostgreSQL part."""
+
+
+async def all_of(ask: Callable[..., Awaitable[Page[T]]], limit: int) -> list[T]:
+    """Page by page until the end."""
+    items: list[T] = []
+    cursor: str | None = None
+    while True:
+        page = await ask(limit=limit, cursor=cursor)
+        assert len(page.items) <= limit
+        items.extend(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_every_page_of_every_history(store: str, postgres: Database) -> None:
+    rng = Random(store)
+    samples, made = some_samples(rng), make_records()
+    newest_first = sorted(samples, key=order, reverse=True)
+    async with opened(store, postgres, Records(samples, made.all()), rng) as past:
+        for low, high in ((None, None), (5 * S, 30 * S), (None, 10 * S), (33 * S, None)):
+            span: dict[str, Any] = {"from_us": low, "to_us": high}
+            for limit in (1, 7, 200):
+                for asset in ("asset-1", "asset-2", "asset-9"):
+                    assert await all_of(
+                        partial(past.telemetry_history, asset, **span), limit
+                    ) == within(low, high, [one for one in newest_first if one.asset_id == asset])
+                assert await all_of(partial(past.sessions, "agent-1", **span), limit) == within(
+                    low, high, [one for one in made.sessions[::-1] if one.agent_id == "agent-1"]
+                )
+                assert await all_of(partial(past.heartbeats, "agent-1", **span), limit) == within(
+                    low, high, [one for one in made.heartbeats[::-1] if one.agent_id == "agent-1"]
+                )
+                assert await all_of(partial(past.gaps, "asset-1", **span), limit) == within(
+                    low, high, [one for one in made.gaps[::-1] if one.asset_id == "asset-1"]
+                )
+
+
+def within(low: int | None, high: int | None, items: Sequence[T]) -> list[T]:
+    return [
+        one
+        for one in items
+        if (low is None or when(one) >= low) and (high is None or when(one) < high)
+    ]
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_dispatches_by_state_and_asset(store: str, postgres: Database) -> None:
+    rng = Random(store)
+    made = make_records()
+    async with opened(store, postgres, Records((), made.all()), rng) as past:
+        for state, assets in product(
+            (None, State.STARTED, State.COMPLETED, State.FAILED),
+            (None, ["asset-1"], ["asset-0", "asset-2"], []),
+        ):
+            ask = partial(past.dispatch_history, asset_ids=assets, state=state)
+            assert await all_of(ask, 4) == [
+                one
+                for one in made.dispatches[::-1]
+                if state in (None, one.state) and (assets is None or one.asset_id in assets)
+            ]
+        for n in (0, 13, 39):
+            assert await past.dispatch(f"d-{n:02}") == made.dispatches[n]
+        assert await past.dispatch("d-99") is None
+        assert await past.group("group") == (GROUP, made.dispatches)
+        assert await past.group("other") is None
+
+
+@pytest.mark.parametrize("store", ["journal", "postgres", "20"])
+async def test_a_cursor_is_of_its_own_query(store: str, postgres: Database) -> None:
+    kept = Records([sample(n) for n in range(1, 9)], ())
+    async with opened(store, postgres, kept, Random(1)) as past:
+        page = await past.telemetry_history("asset-1", limit=1)
+        with pytest.raises(BadCursor, match="another query"):
+            await past.telemetry_history("asset-2", limit=1, cursor=page.next_cursor)
+        with pytest.raises(ValueError, match="limit is 0"):
+            await past.telemetry_history("asset-1", limit=0)
+
+
+async def test_a_cursor_of_one_store_is_good_in_the_other(postgres: Database) -> None:
+    samples = some_samples(Random(3))
+    newest_first = [one for one in sorted(samples, key=order, reverse=True) if "1" in one.asset_id]
+    async with open_port(postgres.dsn) as port:
+        await connect_feed(port)
+        await fill(port, Records(samples))
+        with journal_of(Records(samples)) as journal:
+            stores: Sequence[Histories] = (journal, Archive(port))
+            found: list[Sample] = []
+            cursor: str | None = None
+            turn = 0
+            while turn == 0 or cursor is not None:
+                page = await stores[turn % 2].telemetry_history("asset-1", limit=3, cursor=cursor)
+                found.extend(page.items)
+                cursor, turn = page.next_cursor, turn + 1
+    assert found == newest_first
+
+
+async def test_of_a_record_in_both_the_journal_knows_better(postgres: Database) -> None:
+    """PostgreSQL lags behind: what it has as started has ended since."""
+    old = [dispatch(f"d-{n}", created_us=n * S, states=(State.PENDING,)) for n in range(20)]
+    new = [
+        dispatch(f"d-{n}", created_us=n * S, states=(State.PENDING, State.COMPLETED))
+        for n in range(10, 20)
+    ]
+    async with open_port(postgres.dsn) as port:
+        await connect_feed(port)
+        async with union_of(port, Records((), new), Records((), old), 10 * S) as past:
+            for state, expected in ((State.PENDING, old[9::-1]), (State.COMPLETED, new[::-1])):
+                assert await all_of(partial(past.dispatch_history, state=state), 3) == expected
+            assert await all_of(past.dispatch_history, 3) == new[::-1] + old[9::-1]
+
+
+async def test_gaps_that_closed_since_are_not_shown_open(postgres: Database) -> None:
+    open_ones = [gap(f"g-{n}", start_us=n * S, end_us=None) for n in range(9)]
+    closed = [gap(f"g-{n}", start_us=n * S, end_us=n * S, cause=Cause.NONE) for n in range(9)]
+    async with open_port(postgres.dsn) as port:
+        await connect_feed(port)
+        async with union_of(port, Records((), closed), Records((), open_ones), 5 * S) as past:
+            assert await all_of(partial(past.gaps, "asset-1"), 2) == []
