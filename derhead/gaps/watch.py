@@ -94,7 +94,7 @@ class AssetWatch:
             origin = Origin(agent_id, boot_id)
             if ts_us < edge_us:
                 self._ahead = (edge_us, edge)
-                self.late(ts_us, agent_id, boot_id)
+                self._fill(ts_us, origin)
                 if not backfill:
                     self._end_lasting(edge_us)
             else:
@@ -105,13 +105,25 @@ class AssetWatch:
         watched = self.lasting is not None or self._ahead is not None or self._because is not None
         self._slot.quiet_us = _LOOK_AT_ALL if watched else self._limits.hole_us
 
-    def late(self, ts_us: int, agent_id: str, boot_id: int) -> None:
-        """A sample from before the newest: it may lie in a hole."""
+    def late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
+        """A sample that is no news: it may lie in a hole."""
+        edge_us, edge = self._edge()
+        origin = Origin(agent_id, boot_id)
+        if ts_us <= edge_us:
+            self._fill(ts_us, origin)
+        else:
+            # From before its agent's clock was set back.
+            self._advance(ts_us, origin, received_us, True, edge_us, edge)
+            self._ahead = (ts_us, origin)
+            self._slot.quiet_us = _LOOK_AT_ALL
+
+    def _fill(self, ts_us: int, origin: Origin) -> None:
+        """A sample from before the newest."""
         place = bisect_left(self.holes, ts_us, key=_low_us) - 1
         if place < 0 or self.holes[place].until_us <= ts_us:
             return
         hole = self.holes[place]
-        remaining, closed = cut(hole, ts_us, Origin(agent_id, boot_id), self._limits)
+        remaining, closed = cut(hole, ts_us, origin, self._limits)
         self._closed += closed
         if len(remaining) == 1 and remaining[0] is hole:
             self._redraw(hole)

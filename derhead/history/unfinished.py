@@ -10,18 +10,19 @@ from derhead.gaps import Origin, Unfinished
 from derhead.history import rows
 
 
-def _origin(edge: str) -> str:
-    # Who measured the sample at that edge; nobody, where a report says what is missing there.
+def _origin(within: str) -> str:
+    # Who measured the sample at an edge, or the next one beyond what an agent reported there.
     return (
         "(SELECT json_array(b.agent_id, b.boot_id) FROM telemetry t JOIN boots b ON b.id = t.boot"
         " WHERE t.asset = (SELECT id FROM assets WHERE asset_id = g.asset_id)"
-        f" AND t.ts_us = {edge} ORDER BY t.received_us DESC LIMIT 1)"
+        f" AND t.ts_us {within} LIMIT 1)"
     )
 
 
 _UNFINISHED = (
     f"SELECT {', '.join('g.' + name for name in rows.GAPS)},"
-    f" {_origin('coalesce(g.filled_us, g.start_us)')}, {_origin('g.end_us')}"
+    f" {_origin('<= coalesce(g.filled_us, g.start_us) ORDER BY t.ts_us DESC')},"
+    f" {_origin('>= g.end_us ORDER BY t.ts_us')}"
     " FROM (SELECT *, row_number()"
     " OVER (PARTITION BY asset_id ORDER BY start_us DESC, id DESC) AS place"
     " FROM gaps WHERE end_us IS NULL OR backfilled = 0) g"

@@ -26,8 +26,8 @@ class Watch(Protocol):
     ) -> None:
         """A newer sample is about to be taken."""
 
-    def late(self, ts_us: int, agent_id: str, boot_id: int) -> None:
-        """A sample that is no news, while there are ``holes``."""
+    def late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
+        """A sample that is no news, while there are ``holes``, or measured later than the news."""
 
 
 class Slot:
@@ -140,8 +140,8 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
             slot.agent_id, slot.boot_id = agent_id, boot_id
             slot.seq, slot.ts_us = first_seq + row, ts_us
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False
-        elif slot.watch is not None and slot.watch.holes:
-            slot.watch.late(ts_us, agent_id, boot_id)
+        elif slot.watch is not None and (slot.watch.holes or ts_us > slot.ts_us):
+            slot.watch.late(ts_us, agent_id, boot_id, block.received_us)
 
 
 def since_us(sample: Sample) -> int:

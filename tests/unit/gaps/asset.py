@@ -57,12 +57,9 @@ class Headend:
             ts_us, origin, received_us = max(self.samples, key=lambda each: each[0])
             newest = Sample(ASSET.id, *origin, self._next_seq(origin) - 1, ts_us, received_us)
             self.latest.fill([newest])
-        origins = {ts_us: origin for ts_us, origin, _ in self.samples}
         unfinished = [
             Unfinished(
-                each,
-                origins.get(each.filled_us or each.start_us),
-                origins.get(each.end_us or -1),
+                each, self._before(each.filled_us or each.start_us), self._after(each.end_us)
             )
             for each in sorted(self.records.values(), key=lambda each: each.start_us)
             if each.end_us is None or not each.backfilled
@@ -70,6 +67,14 @@ class Headend:
         self.tracker.restore(unfinished)
         self.session = None
         self.trusted_us = self._now_us()
+
+    def _before(self, us: int) -> Origin | None:
+        before = [(ts_us, origin) for ts_us, origin, _ in self.samples if ts_us <= us]
+        return max(before)[1] if before else None
+
+    def _after(self, us: int | None) -> Origin | None:
+        after = [(ts, origin) for ts, origin, _ in self.samples if us is not None and ts >= us]
+        return min(after)[1] if after else None
 
     def _next_seq(self, origin: Origin) -> int:
         return 1 + sum(1 for _, measured_by, _ in self.samples if measured_by == origin)
