@@ -87,7 +87,8 @@ class Hole:
     """None while no sample came after it."""
     high: Origin | None
     because: Cause
-    """What broke it off, as far as the edges do not tell."""
+    """What broke off the samples: the cause, as far as the edges do not tell, and in any case
+    of what was filled."""
     noticed_us: int
     shown: dict[str, GapRecord] = field(default_factory=dict)
     """What was last drawn of it, by id."""
@@ -99,12 +100,7 @@ class Hole:
     @property
     def cause(self) -> Cause:
         """Why there is nothing between its edges."""
-        if restarted(self.low, self.high):
-            return Cause.AGENT_RESTART
-        if self.because is Cause.AGENT_RESTART and self.low and self.high:
-            # Whatever its agent said when it left: it has not been started anew.
-            return Cause.LINK
-        return self.because
+        return Cause.AGENT_RESTART if restarted(self.low, self.high) else self.because
 
     @property
     def id(self) -> str:
@@ -180,7 +176,7 @@ def cut(hole: Hole, ts_us: int, origin: Origin, limits: GapLimits) -> Cut:
     leaves_low = ts_us - hole.low_us > limits.between(hole.low, origin)
     leaves_high = high_us - ts_us > limits.between(origin, hole.high)
     if not leaves_low and not leaves_high:
-        filled = hole.record(hole.start_us, high_us, hole.cause, high_us)
+        filled = hole.record(hole.start_us, high_us, hole.because, high_us)
         return Cut((), (filled,))
     if not leaves_low:
         hole.low_us, hole.low = ts_us, origin

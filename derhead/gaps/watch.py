@@ -179,7 +179,7 @@ class AssetWatch:
         if hole is not None:
             self._replace(hole, ())
             if hole.low_us > hole.start_us:
-                filled = hole.record(hole.start_us, end_us, hole.cause, end_us)
+                filled = hole.record(hole.start_us, end_us, hole.because, end_us)
                 self._closed.append(filled)
 
     def _why(self, apart_us: int, received_us: int) -> Cause:
@@ -203,7 +203,9 @@ class AssetWatch:
         self.session = session
         if not self.spoke:
             return []
-        if self._because is None:
+        is_same = self._edge()[1] == origin
+        if self._because is None or (self._because is Cause.AGENT_RESTART and is_same):
+            # Whatever its agent said when it left: it has not been started anew.
             self._because = Cause.LINK
         self._slot.quiet_us = _LOOK_AT_ALL
         if self.lasting is not None:
