@@ -23,7 +23,7 @@ from derhead.dispatch import (
     State,
     UsedKey,
 )
-from derhead.gaps import GapLedger, GapLimits, GapRecord
+from derhead.gaps import Cause, GapLedger, GapLimits, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.sessions.acks import RANGES_WAITING
 from derhead.sessions.outgoing import SETPOINTS_QUEUED
@@ -36,6 +36,8 @@ from derproto.der.v1 import (
     DeviceHealth,
     DispatchReport,
     DispatchState,
+    GapCause,
+    GapReport,
     GoodbyeReason,
     GrantResult,
     HeadendMessage,
@@ -348,6 +350,7 @@ async def test_an_index_never_assigned_ends_the_session(bench: Bench) -> None:
     [
         AgentMessage(heartbeat=Heartbeat(devices=[DeviceHealth(asset_index=9)])),
         AgentMessage(dispatch_report=DispatchReport(dispatch_id=A1, asset_index=9)),
+        AgentMessage(gap_report=GapReport(boot_id=7, number=1, asset_index=9)),
     ],
 )
 async def test_so_does_one_in_any_other_message(bench: Bench, message: AgentMessage) -> None:
@@ -369,6 +372,66 @@ async def test_unknown_kinds_and_a_second_register_are_counted_and_ignored(bench
         await receive(stream, "telemetry_ack")
         (session,) = bench.sessions.live
         assert session.ignored == 2
+
+
+# --- gaps ---------------------------------------------------------------------------------
+
+
+def gap_report(number: int, index: int, cause: GapCause = GapCause.OVERFLOW) -> AgentMessage:
+    return AgentMessage(
+        gap_report=GapReport(
+            boot_id=5,
+            number=number,
+            revision=2,
+            asset_index=index,
+            cause=cause,
+            start_us=T0,
+            end_us=T0 + 1,
+            rows=3,
+        )
+    )
+
+
+async def test_a_gap_is_acknowledged_once_it_is_durable(bench: Bench) -> None:
+    bench.store.hold_acks = True
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(gap_report(1, 1))
+        await wait_all_tasks_blocked()
+        ((asset_id, start_us, cause),) = (
+            (gap.asset_id, gap.start_us, gap.cause) for gap in bench.store.gaps
+        )
+        assert (asset_id, start_us, cause) == (A2, T0, Cause.OVERFLOW)
+        (on_durable,) = bench.store.waiting
+        on_durable()
+        ack = await receive(stream, "telemetry_ack")
+        assert (ack.boot_id, [(gap.number, gap.revision) for gap in ack.gaps]) == (5, [(1, 2)])
+
+
+async def test_a_gap_of_no_use_is_acknowledged_too_and_not_kept(bench: Bench) -> None:
+    async with bench.agent("x", A1, UNKNOWN) as stream:
+        await receive(stream, "welcome")
+        for number, report in enumerate(
+            (gap_report(1, 1), gap_report(2, 0, GapCause.UNSPECIFIED)), 1
+        ):
+            await stream.send_message(report)
+            ack = await receive(stream, "telemetry_ack")
+            assert [gap.number for gap in ack.gaps] == [number]
+        (session,) = bench.sessions.live
+        assert session.ignored == 2
+    assert bench.store.gaps == []
+
+
+async def test_an_agent_may_tell_of_an_asset_that_another_holds_by_now(bench: Bench) -> None:
+    async with bench.agent("x", A1) as holder, bench.agent("y", OWNED, A1) as stream:
+        await receive(holder, "welcome")
+        await receive(stream, "welcome")
+        await stream.send_message(gap_report(1, 0))
+        await receive(stream, "telemetry_ack")
+        assert bench.store.gaps == []
+        await stream.send_message(gap_report(2, 1, GapCause.REFUSED))
+        await receive(stream, "telemetry_ack")
+        assert [(gap.asset_id, gap.agent_id) for gap in bench.store.gaps] == [(A1, "y")]
 
 
 # --- heartbeats and silence ---------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Acknowledgements conflate, and none is lost."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derhead.sessions import acks as acks_module
 from derhead.sessions.acks import MAX_RANGES, RANGES_WAITING, PendingAcks
 from derhead.telemetry import RefusedRows
 from derproto.der.v1 import RefusalReason
@@ -75,3 +77,21 @@ def test_what_waits_is_counted_as_it_comes_and_goes() -> None:
         pass
     acks.add(7, [(1, 1)])
     assert not acks.too_many
+
+
+def test_reports_of_gaps_are_acknowledged_by_boot_and_by_their_newest_revision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(acks_module, "MAX_RANGES", 2)
+    acks = PendingAcks()
+    acks.add(1, [(1, 5)])
+    acks.add_gap(1, 7, 2)
+    acks.add_gap(1, 7, 1)
+    for number in (1, 2, 3):
+        acks.add_gap(2, number, 1)
+    assert acks
+    found = []
+    while (ack := acks.take()) is not None:
+        found.append((ack.boot_id, [(gap.number, gap.revision) for gap in ack.gaps]))
+    assert found == [(1, [(7, 2)]), (2, [(1, 1), (2, 1)]), (2, [(3, 1)])]
+    assert not acks

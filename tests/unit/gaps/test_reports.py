@@ -1,0 +1,47 @@
+"""What agents say of gaps is checked before it is believed."""
+
+from dataclasses import replace
+
+import pytest
+
+from derhead.gaps import Cause, Origin, Told, read_gap_report
+from derproto.der.v1 import GapCause, GapReport
+
+REPORT = GapReport(
+    boot_id=2**64 - 1,
+    number=3,
+    revision=2,
+    asset_index=0,
+    cause=GapCause.OVERFLOW,
+    start_us=5,
+    end_us=9,
+    rows=2,
+)
+
+
+def test_a_report_is_read() -> None:
+    told = Told(
+        "x/18446744073709551615/3", Origin("x", 2**64 - 1), Cause.OVERFLOW, 5, 9, 2, revision=2
+    )
+    assert read_gap_report(REPORT, "x") == told
+    assert read_gap_report(replace(REPORT, end_us=0), "x") == replace(told, end_us=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"cause": GapCause.UNSPECIFIED}, "cause"),
+        ({"cause": 99}, "cause"),
+        ({"boot_id": 0}, "boot_id"),
+        ({"number": 0}, "number"),
+        ({"number": 2**63}, "number"),
+        ({"start_us": -1}, "start_us"),
+        ({"start_us": 253_402_300_800_000_000, "end_us": 0}, "start_us"),
+        ({"end_us": 4}, "end_us"),
+        ({"end_us": 2**62}, "end_us"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, int], field: str) -> None:
+    found = read_gap_report(replace(REPORT, **changes), "x")  # type: ignore[arg-type]
+    assert isinstance(found, str)
+    assert found.startswith(f"gap_report.{field}: ")

@@ -1,0 +1,44 @@
+"""What a headend takes over at its start of gaps that are not closed."""
+
+from dataclasses import replace
+
+from derhead.gaps import Cause, Origin
+from derhead.history.schema import JournalFiles
+from derhead.history.store import Group, Store
+from derhead.history.unfinished import unfinished_gaps
+from tests.unit.history.samples import S, gap, sample
+
+
+def test_gaps_come_with_who_measured_at_their_edges(files: JournalFiles, store: Store) -> None:
+    samples = [
+        sample(10, boot=1),
+        sample(20, boot=2),
+        sample(60, boot=3, agent="agent-2"),
+        sample(1, asset="asset-2"),
+    ]
+    missing = gap("missing", start_us=10 * S, end_us=60 * S)
+    partly = replace(missing, id="partly", filled_us=20 * S)
+    told = gap("agent-1/1/1", start_us=12 * S, end_us=58 * S, cause=Cause.OVERFLOW)
+    lasting = gap("lasting", start_us=60 * S, end_us=None)
+    closed = gap("closed", start_us=2 * S, end_us=8 * S, backfilled=True, filled_us=8 * S)
+    nothing = gap("nothing", start_us=70 * S, end_us=70 * S, cause=Cause.NONE, backfilled=True)
+    notes = (missing, partly, told, lasting, closed, nothing, gap("other", asset="asset-3"))
+    store.commit(Group(batches=(samples,), notes=notes))
+    found = {each.record.id: each for each in unfinished_gaps(files.reader, 64)}
+    assert set(found) == {"missing", "partly", "agent-1/1/1", "lasting", "other"}
+    first, second = Origin("agent-1", 1), Origin("agent-1", 2)
+    last = Origin("agent-2", 3)
+    assert found["missing"] == (missing, first, last)
+    assert found["partly"] == (partly, second, last)
+    assert found["agent-1/1/1"] == (told, first, last)
+    assert found["lasting"] == (lasting, last, None)
+    assert found["other"][1:] == (None, None)
+
+
+def test_of_each_asset_the_newest_come_oldest_first(files: JournalFiles, store: Store) -> None:
+    notes = tuple(
+        gap(f"{asset}-{n}", asset=asset, start_us=n * S) for asset in ("a", "b") for n in range(9)
+    )
+    store.commit(Group(notes=notes))
+    found = [each.record.id for each in unfinished_gaps(files.reader, 2)]
+    assert found == ["a-7", "a-8", "b-7", "b-8"]
