@@ -18,6 +18,7 @@ from derhead.api.heartbeat import heartbeat_routes
 from derhead.api.lane import FastLane
 from derhead.api.latest import LatestTexts
 from derhead.api.limits import HttpLimits
+from derhead.api.past import LongAnswers
 from derhead.api.replies import RETRY_AFTER_S, Refused, problem
 from derhead.api.telemetry import telemetry_routes
 from derhead.api.timeline import timeline_routes
@@ -51,17 +52,13 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
-    for routes in (
-        fleet_routes,
-        heartbeat_routes,
-        dispatch_routes,
-        gap_routes,
-        timeline_routes,
-        health_routes,
-    ):
-        app.register_blueprint(routes(view))
+    long = LongAnswers()
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, gap_routes):
+        app.register_blueprint(routes(view, long))
+    app.register_blueprint(timeline_routes(view))
+    app.register_blueprint(health_routes(view))
     latest = LatestTexts(view)
-    app.register_blueprint(telemetry_routes(view, latest))
+    app.register_blueprint(telemetry_routes(view, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
     app.lane = FastLane(view.fleet, latest)

@@ -8,6 +8,7 @@ what the connection does, and whoever wants it closed cancels it.
 """
 
 import socket
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from hypercorn.utils import parse_socket_addr
 
 from derhead.api.lane import FastLane, find_free
 from derhead.api.limits import HttpLimits
+from derhead.api.past import AnswerCut
 from derhead.api.protocol import Protocols, ServerConfig
 from derproto.base.runtime import shielded_for
 
@@ -106,6 +108,7 @@ class Connection:
         self._idle = True
         self._answered = trio.Event()
         self._reads = True
+        self._cut = False
 
     async def run(self) -> None:
         """Serves requests until the connection's end, and closes the stream.
@@ -239,6 +242,12 @@ class Connection:
         self._reads = False
         self._end()
 
+    def _cut_off(self) -> None:
+        """Closes the connection so that its client sees an answer without an end for what it is:
+        one whose length was not known would end with the stream, whole by its looks."""
+        self._cut = True
+        self._drop()
+
     def _end(self) -> None:
         """Cancels all that the connection does; an answer's end that nobody waits for, too."""
         self._scope.cancel()
@@ -248,22 +257,31 @@ class Connection:
     async def _run_app(
         self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any
     ) -> None:
-        streams = False
+        begun = ended = streams = False
         multiplexed = scope.get("http_version") == "2"
 
+        async def receive_noting() -> Any:
+            nonlocal ended
+            message = await receive()
+            # What the client gave up need not be ended.
+            ended = ended or message["type"] == "http.disconnect"
+            return message
+
         async def send_whole(message: Any) -> None:
-            nonlocal streams
+            nonlocal begun, ended, streams
             # Nothing more for a client that is gone: buffering it would be no checkpoint.
             await trio.lowlevel.checkpoint_if_cancelled()
+            begun = True
             if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
                 streams = True
                 self._begin_stream()
-            if message.get("more_body", False):
-                if streams and multiplexed:
+            if message["type"] != "http.response.body" or message.get("more_body", False):
+                if streams and multiplexed and message["type"] == "http.response.body":
                     await self._send_windowed(send, message)
                 else:
                     await send(message)
                 return
+            ended = True
             # With an answer's last message Hypercorn readies the connection for the next
             # request, and tells the app that the client is gone: quart-trio then cancels
             # this very task, and half done the connection would wait for ever.
@@ -278,7 +296,13 @@ class Connection:
                 self._drop()
 
         self._config.request_ids.enter(scope.get("headers", ()))
-        await self._app(scope, receive, send_whole)
+        try:
+            await self._app(scope, receive_noting, send_whole)
+        except* AnswerCut:
+            pass
+        finally:
+            if begun and not ended and scope["type"] == "http":
+                self._cut_off()
 
     def _begin_stream(self) -> None:
         """What is sent from now on is events: there may be none for long, and the newest count."""
@@ -313,6 +337,9 @@ class Connection:
                         pass
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._reads = False
+        if self._cut and isinstance(self._stream, trio.SocketStream):
+            # Closed so, TCP resets the connection.
+            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self._stream)
 
 

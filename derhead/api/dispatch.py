@@ -3,14 +3,18 @@
 from quart import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
+from derhead.api.answers import DispatchJson
 from derhead.api.dispatch_shapes import dispatch_shape, group_shape
 from derhead.api.lookups import find_asset, find_site, read_query
 from derhead.api.ordering import take_order
 from derhead.api.params import PAGE, RANGE
-from derhead.api.replies import Refused, reply, reply_items
+from derhead.api.past import LongAnswers, Past, reply_past
+from derhead.api.replies import Refused, reply
+from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.dispatch import NotOpen, State, group_state
+from derhead.dispatch import Dispatch, NotOpen, State, group_state
 from derhead.errors import JournalError
+from derhead.history import Page
 
 WITHDRAWN = "withdrawn by its caller"
 """Why a dispatch ends that was deleted."""
@@ -22,7 +26,7 @@ class DispatchId(BaseConverter):
     regex = "(?!history$)[^/]+"
 
 
-def dispatch_routes(view: HeadendView) -> Blueprint:
+def dispatch_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     """Endpoints that take orders and show dispatches."""
     routes = Blueprint("dispatch", __name__)
 
@@ -37,16 +41,19 @@ def dispatch_routes(view: HeadendView) -> Blueprint:
         asset = None if query.asset is None else find_asset(view.fleet, query.asset)
         site = None if query.site is None else find_site(view.fleet, query.site)
         of_site = None if site is None else [each.id for each in view.fleet.assets_of(site.id)]
-        page = await view.history.dispatch_history(
-            asset_id=None if asset is None else asset.id,
-            asset_ids=of_site,
-            state=query.state,
-            from_us=query.from_us,
-            to_us=query.to_us,
-            limit=query.limit,
-            cursor=query.cursor,
-        )
-        return await reply_items(map(dispatch_shape, page.items), page.next_cursor)
+
+        async def ask(limit: int, cursor: str | None) -> Page[Dispatch]:
+            return await view.history.dispatch_history(
+                asset_id=None if asset is None else asset.id,
+                asset_ids=of_site,
+                state=query.state,
+                from_us=query.from_us,
+                to_us=query.to_us,
+                limit=limit,
+                cursor=cursor,
+            )
+
+        return await reply_past(Past(ask, dispatch_shape, columns_of(DispatchJson)), query, long)
 
     @routes.get("/dispatch/<dispatch:dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:

@@ -10,8 +10,9 @@ from derhead.api.latest import LatestTexts
 from derhead.api.listening import NotThere, read_filter, read_last_id
 from derhead.api.lookups import refuse_query
 from derhead.api.params import BadQuery
-from derhead.api.replies import HEADERS, RETRY_AFTER_S, Refused, dump
+from derhead.api.replies import HEADERS, RETRY_AFTER_S, Refused
 from derhead.api.shapes import seconds_of, session_shape, time_of
+from derhead.api.tables import dump
 from derhead.api.view import HeadendView
 from derhead.events import (
     AgentEvent,

@@ -2,14 +2,19 @@
 
 from quart import Blueprint, Response
 
+from derhead.api.answers import SessionJson
 from derhead.api.lookups import find_site, read_query
-from derhead.api.params import PAGE
+from derhead.api.params import PAGE, RANGE
+from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.replies import Refused, reply, reply_items
 from derhead.api.shapes import agent_shape, asset_shape, session_shape, site_shape
+from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
+from derhead.history import Page
+from derhead.sessions import SessionRecord
 
 
-def fleet_routes(view: HeadendView) -> Blueprint:
+def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     """Endpoints that show fleet and agents."""
     routes = Blueprint("fleet", __name__)
 
@@ -46,10 +51,15 @@ def fleet_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/agents/<agent_id>/sessions")
     async def list_sessions(agent_id: str) -> Response:
-        query = read_query(PAGE)
+        query = read_query((*RANGE, *PAGE))
         if not view.knows_agent(agent_id):
             raise Refused(404, f"no agent {agent_id[:80]!r} ever connected")
-        page = await view.history.sessions(agent_id, limit=query.limit, cursor=query.cursor)
-        return await reply_items(map(session_shape, page.items), page.next_cursor)
+
+        async def ask(limit: int, cursor: str | None) -> Page[SessionRecord]:
+            return await view.history.sessions(
+                agent_id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
+            )
+
+        return await reply_past(Past(ask, session_shape, columns_of(SessionJson)), query, long)
 
     return routes

@@ -2,14 +2,18 @@
 
 from quart import Blueprint, Response
 
+from derhead.api.answers import GapJson
 from derhead.api.lookups import find_asset, read_query
 from derhead.api.params import PAGE, RANGE
-from derhead.api.replies import reply_items
+from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.shapes import gap_shape
+from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
+from derhead.gaps import GapRecord
+from derhead.history import Page
 
 
-def gap_routes(view: HeadendView) -> Blueprint:
+def gap_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     """The endpoint that shows gaps."""
     routes = Blueprint("gaps", __name__)
 
@@ -17,13 +21,12 @@ def gap_routes(view: HeadendView) -> Blueprint:
     async def list_gaps(asset: str) -> Response:
         found = find_asset(view.fleet, asset)
         query = read_query((*RANGE, *PAGE))
-        page = await view.history.gaps(
-            found.id,
-            from_us=query.from_us,
-            to_us=query.to_us,
-            limit=query.limit,
-            cursor=query.cursor,
-        )
-        return await reply_items(map(gap_shape, page.items), page.next_cursor)
+
+        async def ask(limit: int, cursor: str | None) -> Page[GapRecord]:
+            return await view.history.gaps(
+                found.id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
+            )
+
+        return await reply_past(Past(ask, gap_shape, columns_of(GapJson)), query, long)
 
     return routes

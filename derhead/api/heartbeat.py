@@ -2,14 +2,19 @@
 
 from quart import Blueprint, Response
 
+from derhead.api.answers import HeartbeatJson
 from derhead.api.lookups import find_agent, read_query
 from derhead.api.params import PAGE, RANGE
-from derhead.api.replies import reply, reply_items
+from derhead.api.past import LongAnswers, Past, reply_past
+from derhead.api.replies import reply
 from derhead.api.shapes import heartbeat_shape
+from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
+from derhead.history import Page
+from derhead.sessions import HeartbeatRecord
 
 
-def heartbeat_routes(view: HeadendView) -> Blueprint:
+def heartbeat_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     """Endpoints that show heartbeats, found by agent or by asset."""
     routes = Blueprint("heartbeat", __name__)
 
@@ -24,19 +29,20 @@ def heartbeat_routes(view: HeadendView) -> Blueprint:
     async def list_heartbeats(agent_or_asset: str) -> Response:
         agent_id = find_agent(view, agent_or_asset)
         query = read_query((*RANGE, *PAGE))
-        if agent_id is None:
-            return await reply_items(())
-        page = await view.history.heartbeats(
-            agent_id,
-            from_us=query.from_us,
-            to_us=query.to_us,
-            limit=query.limit,
-            cursor=query.cursor,
-        )
         now_us = view.wall_us()
-        return await reply_items(
-            (heartbeat_shape(agent_id, heartbeat, now_us=now_us) for heartbeat in page.items),
-            page.next_cursor,
+
+        async def ask(limit: int, cursor: str | None) -> Page[HeartbeatRecord]:
+            if agent_id is None:
+                return Page((), None)
+            return await view.history.heartbeats(
+                agent_id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
+            )
+
+        past = Past(
+            ask,
+            lambda heartbeat: heartbeat_shape(agent_id, heartbeat, now_us=now_us),
+            [name for name in columns_of(HeartbeatJson) if name != "age_s"],
         )
+        return await reply_past(past, query, long)
 
     return routes

@@ -19,7 +19,8 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from derhead.api.finishing import VARY
 from derhead.api.latest import LatestTexts
-from derhead.api.replies import HEADERS, JSON_TYPE
+from derhead.api.replies import HEADERS
+from derhead.api.tables import JSON_TYPE
 from derproto.base.fleet import Asset, Fleet
 
 _FIELD = rb"""(?:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
 
-from derhead.api.replies import dump, list_text
+from derhead.api.replies import list_text
 from derhead.api.shapes import lasting_shape
+from derhead.api.tables import dump
 from derhead.api.view import HeadendView
 from derhead.events import Look
 from derhead.telemetry import Sample, Slot, since_us, stale_after_us

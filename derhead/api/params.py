@@ -12,8 +12,8 @@ from derproto.base.problems import nearest
 from derproto.base.timefmt import parse_us
 
 DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
-"""Items of one page."""
+MAX_LIMIT = 1_000_000
+"""Items of one answer. When full: the next is asked for with a cursor."""
 
 MAX_STEP_US = 31 * 86_400_000_000
 """Longest step of a bucketed history: 31 days."""
@@ -35,7 +35,8 @@ class Query:
     """Inclusive; None = from the beginning."""
     to_us: int | None = None
     """Exclusive; None = up to now."""
-    limit: int = DEFAULT_LIMIT
+    limit: int | None = None
+    """None = as many as the answer's form has by itself."""
     cursor: str | None = None
     step_us: int | None = None
     """Length of the buckets; None = the samples themselves."""

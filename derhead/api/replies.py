@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import trio
 from quart import Response, has_websocket_context, request, websocket
+from quart.wrappers.response import ResponseBody
 
 from derhead.api.problems import kind_of
 from derhead.api.shapes import Json
-
-JSON_TYPE = "application/json"
+from derhead.api.tables import JSON_TYPE, dump
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -105,13 +105,18 @@ def problem(
     return _response(dump(body), status, "application/problem+json", headers)
 
 
-def dump(body: Json) -> str:
-    """JSON text, all of it ASCII."""
-    return json.dumps(body, allow_nan=False, separators=(",", ":"))
+def reply_body(
+    body: str | ResponseBody, content_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer whose body may come piece by piece."""
+    return _response(body, 200, content_type, headers)
 
 
 def _response(
-    text: str | bytes, status: int, content_type: str, headers: Mapping[str, str] | None
+    text: str | bytes | ResponseBody,
+    status: int,
+    content_type: str,
+    headers: Mapping[str, str] | None,
 ) -> Response:
     response = Response(text, status=status, content_type=content_type)
     for name, value in {**HEADERS, **(headers or {})}.items():

@@ -2,16 +2,21 @@
 
 from quart import Blueprint, Response
 
+from derhead.api.answers import BucketJson, SampleJson
 from derhead.api.latest import LatestTexts
 from derhead.api.lookups import find_asset, read_query
-from derhead.api.params import PAGE, RANGE
-from derhead.api.replies import reply_items, reply_text
-from derhead.api.shapes import Json, bucket_shape, telemetry_shape
+from derhead.api.params import PAGE, RANGE, Query
+from derhead.api.past import LongAnswers, Past, reply_past
+from derhead.api.replies import reply_text
+from derhead.api.shapes import bucket_shape, telemetry_shape
+from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.telemetry import Sample
+from derhead.history import Page
+from derhead.telemetry import Bucket, Sample
+from derproto.base.fleet import Asset
 
 
-def telemetry_routes(view: HeadendView, latest: LatestTexts) -> Blueprint:
+def telemetry_routes(view: HeadendView, latest: LatestTexts, long: LongAnswers) -> Blueprint:
     """Endpoints that show telemetry."""
     routes = Blueprint("telemetry", __name__)
 
@@ -30,32 +35,43 @@ def telemetry_routes(view: HeadendView, latest: LatestTexts) -> Blueprint:
         found = find_asset(view.fleet, asset)
         query = read_query((*RANGE, *PAGE, "step"))
         if query.step_us is not None:
-            buckets = await view.history.telemetry_buckets(
-                found.id,
-                step_us=query.step_us,
-                from_us=query.from_us,
-                to_us=query.to_us,
-                limit=query.limit,
-                cursor=query.cursor,
-            )
-            return await reply_items(map(bucket_shape, buckets.items), buckets.next_cursor)
-        page = await view.history.telemetry_history(
-            found.id,
-            from_us=query.from_us,
-            to_us=query.to_us,
-            limit=query.limit,
-            cursor=query.cursor,
-        )
-
-        def past(sample: Sample) -> Json:
-            return telemetry_shape(
-                found,
-                sample,
-                setpoint_mw=sample.setpoint_mw,
-                now_us=view.wall_us(),
-                telemetry_period_ms=view.telemetry_period_ms,
-            )
-
-        return await reply_items(map(past, page.items), page.next_cursor)
+            return await reply_past(_buckets(view, found, query, query.step_us), query, long)
+        return await reply_past(_samples(view, found, query), query, long)
 
     return routes
+
+
+def _samples(view: HeadendView, asset: Asset, query: Query) -> Past[Sample]:
+    now_us = view.wall_us()
+
+    async def ask(limit: int, cursor: str | None) -> Page[Sample]:
+        return await view.history.telemetry_history(
+            asset.id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
+        )
+
+    return Past(
+        ask,
+        lambda sample: telemetry_shape(
+            asset,
+            sample,
+            setpoint_mw=sample.setpoint_mw,
+            now_us=now_us,
+            telemetry_period_ms=view.telemetry_period_ms,
+        ),
+        # How old a sample is by now is no part of a table of what was.
+        columns_of(SampleJson),
+    )
+
+
+def _buckets(view: HeadendView, asset: Asset, query: Query, step_us: int) -> Past[Bucket]:
+    async def ask(limit: int, cursor: str | None) -> Page[Bucket]:
+        return await view.history.telemetry_buckets(
+            asset.id,
+            step_us=step_us,
+            from_us=query.from_us,
+            to_us=query.to_us,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    return Past(ask, bucket_shape, columns_of(BucketJson))

@@ -221,7 +221,8 @@ class Source(Generic[T]):
             self._records.extend(page.items)
             self._cursor = page.next_cursor
             if not self._records:
-                self._at_end = True
+                # A page may be empty and not the last.
+                self._at_end = self._cursor is None
                 return
         entries = self._make(self._records.popleft())
         self._newest_of_last = max(map(_place, entries))

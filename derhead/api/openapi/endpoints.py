@@ -36,6 +36,7 @@ from derhead.api.params import DEFAULT_LIMIT, MAX_LIMIT
 from derhead.events import KINDS
 
 JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
 
 TAGS = {
     "fleet": "Assets, sites and agents.",
@@ -78,7 +79,8 @@ PAGE = (
     _query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        "Items of a page.",
+        "Items of the answer. CSV without a limit has all that there are; more than 1,000 are"
+        " sent while they are read.",
     ),
     _query("cursor", _TEXT, "The `next_cursor` of the page before; the rest stays as it was."),
 )
@@ -117,6 +119,21 @@ KEY = Parameter(
 
 def _ok(description: str, content: Content) -> dict[int, Answer]:
     return {200: Answer(description=description, content={JSON_TYPE: content})}
+
+
+def _past(description: str, content: Content) -> dict[int, Answer]:
+    return {
+        200: Answer(
+            description=description,
+            content={
+                JSON_TYPE: content,
+                CSV_TYPE: Text("RFC 4180, with a header: a row for each item. Unknown is empty."),
+            },
+            headers={
+                "Link": 'The next page, `rel="next"`, if it is known before the answer begins.'
+            },
+        )
+    }
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -163,8 +180,8 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listSessions",
         tag="fleet",
         summary="An agent's sessions, newest first",
-        parameters=(AGENT, *PAGE),
-        answers=_ok("A page of sessions.", ListOf(SessionJson)),
+        parameters=(AGENT, *RANGE, *PAGE),
+        answers=_past("Sessions.", ListOf(SessionJson)),
         problems=(422,),
     ),
     Operation(
@@ -205,8 +222,8 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="telemetry",
         summary="An asset's samples, or what they come to in steps of time; newest first",
         parameters=(ASSET, *RANGE, *PAGE, STEP),
-        answers=_ok(
-            "A page of samples, or with `step` of buckets.",
+        answers=_past(
+            "Samples, or with `step` buckets.",
             (ListOf(TelemetryJson), ListOf(BucketJson)),
         ),
         problems=(422,),
@@ -218,7 +235,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="telemetry",
         summary="Where an asset's history has holes, and why; newest first",
         parameters=(ASSET, *RANGE, *PAGE),
-        answers=_ok("A page of gaps that reach into the range.", ListOf(GapJson)),
+        answers=_past("Gaps.", ListOf(GapJson)),
         problems=(422,),
     ),
     Operation(
@@ -259,7 +276,7 @@ OPERATIONS: tuple[Operation, ...] = (
             _query("site_id", _TEXT, "Only of this site's assets, by UUID or name."),
             STATE,
         ),
-        answers=_ok("A page of dispatches.", ListOf(DispatchJson)),
+        answers=_past("Dispatches.", ListOf(DispatchJson)),
         problems=(422,),
     ),
     Operation(
@@ -307,7 +324,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="heartbeat",
         summary="How an agent was, newest first",
         parameters=(AGENT_OR_ASSET, *RANGE, *PAGE),
-        answers=_ok("A page of heartbeats.", ListOf(HeartbeatJson)),
+        answers=_past("Heartbeats.", ListOf(HeartbeatJson)),
         problems=(422,),
     ),
     Operation(

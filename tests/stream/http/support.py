@@ -86,12 +86,14 @@ async def _serving(
 
 
 @asynccontextmanager
-async def serving(limits: HttpLimits | None = None) -> AsyncIterator[Serving[trio.SocketStream]]:
+async def serving(
+    limits: HttpLimits | None = None, app: RestApp | None = None
+) -> AsyncIterator[Serving[trio.SocketStream]]:
     """A server on a socket, for the block; whatever it raises fails the test."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listener.socket.getsockname()[1]
     connect = partial(trio.open_tcp_stream, "127.0.0.1", port)
-    async with _serving(limits, make_app(), listener, connect) as running:
+    async with _serving(limits, app or make_app(), listener, connect) as running:
         running.port = port
         yield running
 

@@ -39,7 +39,7 @@ async def test_what_is_not_there_is_404(path: str) -> None:
         ("/telemetry/battery-1?x=1", ["/query/x"]),
         ("/heartbeat/agent-1?x=1", ["/query/x"]),
         ("/agents?x=1", ["/query/x"]),
-        ("/agents/agent-1/sessions?from=2026-01-31T00:00:00Z", ["/query/from"]),
+        ("/agents/agent-1/sessions?step=1m", ["/query/step"]),
         (
             "/telemetry/battery-1/history?limit=0&step=1&to=x",
             ["/query/limit", "/query/step", "/query/to"],

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derhead.api.latest import LatestTexts
-from derhead.api.replies import dump
 from derhead.api.shapes import telemetry_shape
+from derhead.api.tables import dump
 from derhead.telemetry import Sample, stale_after_us
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from tests.unit.api.fakes import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView

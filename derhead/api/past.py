@@ -1,0 +1,188 @@
+"""Histories of any length as answers: read, rendered and sent page by page.
+
+What fits one page is an answer like any other. A longer one is sent as it is read, so that a
+million rows cost no more memory than a thousand: the next page is read once the client's
+connection has taken the one before. It begins when the first page has been read, so what is
+wrong with the query is told as a problem. What fails later can only be told by cutting the
+answer off: the connection is reset, and no client can take the part for the whole.
+"""
+
+import logging
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+import trio
+from quart import Response, request
+from quart.wrappers.response import IterableBody
+
+from derhead.api.params import DEFAULT_LIMIT, Query
+from derhead.api.replies import ITEMS_A_TURN, RETRY_AFTER_S, Refused, reply_body
+from derhead.api.shapes import Json
+from derhead.api.tables import CSV_TYPE, JSON_TYPE, CsvList, JsonList, ListText
+from derhead.errors import JournalError
+from derhead.history import Page
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAGE_ITEMS = 1_000
+"""Items that are read at once; as many as an answer in one piece has."""
+
+LONG_ANSWERS = 16
+"""Answers of several pages on their way at once. When full: 503, try again."""
+
+
+class AnswerCut(Exception):
+    """An answer that had begun cannot be brought to its end. The log has said why."""
+
+
+class LongAnswers:
+    """Those that are on their way."""
+
+    def __init__(self, most: int = LONG_ANSWERS) -> None:
+        self._most = most
+        self.taken = 0
+
+    def take(self, holder: object) -> Callable[[], object]:
+        """A slot until the returned function is called, or nobody has the holder any more.
+
+        Raises: Refused (503).
+        """
+        if self.taken >= self._most:
+            raise Refused(
+                503,
+                f"{self._most} long answers are on their way; try again, or ask for at most "
+                f"{PAGE_ITEMS} items",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        self.taken += 1
+        return weakref.finalize(holder, self._free)
+
+    def _free(self) -> None:
+        self.taken -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Past(Generic[T]):
+    """A history: how a page of it is asked for, and what its items look like."""
+
+    ask: Callable[[int, str | None], Awaitable[Page[T]]]
+    """(limit, cursor)."""
+    shape: Callable[[T], Json]
+    columns: Sequence[str]
+    """Those of CSV."""
+
+    def text(self) -> ListText:
+        """How the request at hand wants it: CSV if it accepts that, and JSON not rather."""
+        wanted = request.accept_mimetypes.best_match((JSON_TYPE, CSV_TYPE), JSON_TYPE)
+        return CsvList(self.columns) if wanted == CSV_TYPE else JsonList()
+
+
+async def reply_past(past: Past[T], query: Query, long: LongAnswers) -> Response:
+    """The history from the query's cursor on, as JSON or CSV.
+
+    At most ``limit`` items; without one 100 in JSON, all there are in CSV.
+    """
+    text = past.text()
+    whole = query.limit is None and isinstance(text, CsvList)
+    limit = None if whole else query.limit or DEFAULT_LIMIT
+    walk = Walk(past, limit, query.cursor)
+    await walk.read()
+    if walk.at_end or (limit is not None and limit <= PAGE_ITEMS):
+        return await _reply_whole(walk, text)
+    body = LongBody(walk, text)
+    body.free = long.take(body)
+    response = reply_body(body, text.content_type)
+    if request.method == "HEAD":
+        response.set_data("")
+        # It would be that of nothing.
+        del response.headers["Content-Length"]
+    # What bounds it is the client: each piece has to be taken in time.
+    response.timeout = None
+    return response
+
+
+async def _reply_whole(walk: "Walk[T]", text: ListText) -> Response:
+    pieces = [text.head()]
+    while (items := walk.take()) is not None:
+        pieces.append(text.piece(items))
+        await trio.lowlevel.checkpoint()
+    pieces.append(text.tail(walk.cursor))
+    headers = {}
+    if walk.cursor is not None:
+        headers["Link"] = f'<{_with_cursor(walk.cursor)}>; rel="next"'
+    return reply_body("".join(pieces), text.content_type, headers)
+
+
+def _with_cursor(cursor: str) -> str:
+    given = [(name, value) for name, value in request.args.items(True) if name != "cursor"]
+    return f"{request.path}?{urlencode([*given, ('cursor', cursor)])}"
+
+
+class Walk(Generic[T]):
+    """Goes through a history, a page in memory at a time."""
+
+    def __init__(self, past: Past[T], limit: int | None, cursor: str | None) -> None:
+        self.cursor = cursor
+        """Where what was not read goes on."""
+        self._past = past
+        self._left = limit
+        self._read: deque[T] = deque()
+        self._begun = False
+
+    @property
+    def at_end(self) -> bool:
+        """No page is to be read any more."""
+        return self._begun and (self.cursor is None or self._left == 0)
+
+    async def read(self) -> None:
+        """Reads the next page; there may be nothing on it. Raises: BadCursor, JournalError."""
+        left = self._left
+        page = await self._past.ask(
+            PAGE_ITEMS if left is None else min(left, PAGE_ITEMS), self.cursor
+        )
+        self._begun = True
+        self._read.extend(page.items)
+        self.cursor = page.next_cursor
+        if left is not None:
+            self._left = left - len(page.items)
+
+    def take(self) -> list[Json] | None:
+        """The next few items of what was read; None if there are none left."""
+        if not self._read:
+            return None
+        few = min(ITEMS_A_TURN, len(self._read))
+        return [self._past.shape(self._read.popleft()) for _ in range(few)]
+
+
+class LongBody(IterableBody):
+    """The body of an answer that is read and rendered while it is sent."""
+
+    def __init__(self, walk: Walk[T], text: ListText) -> None:
+        super().__init__(_pieces(walk, text, request.path))
+        self.free: Callable[[], object] = lambda: None
+        """Called when it was sent, or will not be."""
+
+    async def __aexit__(self, *raised: Any) -> None:
+        self.free()
+        await super().__aexit__(*raised)
+
+
+async def _pieces(walk: Walk[T], text: ListText, path: str) -> AsyncIterator[str]:
+    yield text.head()
+    while True:
+        while (items := walk.take()) is not None:
+            yield text.piece(items)
+        if walk.at_end:
+            break
+        try:
+            await walk.read()
+        except JournalError as error:
+            log.error("GET %r was cut off: %s", path, error)
+            raise AnswerCut from error
+    yield text.tail(walk.cursor)

@@ -1,0 +1,93 @@
+"""Lists as text, whole or piece by piece: JSON, and CSV (RFC 4180). Pure.
+
+CSV has a row for each item and a column for each of its members, named in a header. Unknown is
+empty; a time is RFC 3339; words of a list are parted by spaces; what else is nested is JSON.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
+
+Items = Iterable[Mapping[str, object]]
+
+
+class ListText(Protocol):
+    """The text of one list: its head, its items, as many times as there are pieces, its tail."""
+
+    content_type: str
+
+    def head(self) -> str: ...
+    def piece(self, items: Items) -> str: ...
+    def tail(self, next_cursor: str | None) -> str: ...
+
+
+class JsonList:
+    """``{"items": [...], "next_cursor": null}``."""
+
+    content_type = JSON_TYPE
+
+    def __init__(self) -> None:
+        self._comma = ""
+
+    def head(self) -> str:
+        return '{"items":['
+
+    def piece(self, items: Items) -> str:
+        text = ",".join(map(dump, items))
+        comma, self._comma = (self._comma, ",") if text else ("", self._comma)
+        return comma + text
+
+    def tail(self, next_cursor: str | None) -> str:
+        return f'],"next_cursor":{json.dumps(next_cursor)}}}'
+
+
+class CsvList:
+    """A header, and a line for each item. Members that are no column are left out."""
+
+    content_type = f"{CSV_TYPE}; charset=utf-8"
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+
+    def head(self) -> str:
+        return _lines([self._columns])
+
+    def piece(self, items: Items) -> str:
+        columns = self._columns
+        return _lines([_cell(item[name]) for name in columns] for item in items)
+
+    def tail(self, next_cursor: str | None) -> str:
+        return ""
+
+
+def columns_of(kind: type) -> Sequence[str]:
+    """The members of an answer's type, in their order."""
+    return tuple(kind.__annotations__)
+
+
+def dump(body: Mapping[str, object]) -> str:
+    """JSON text, all of it ASCII."""
+    return json.dumps(body, allow_nan=False, separators=(",", ":"))
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if value is None or isinstance(value, str | float):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return value
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return " ".join(value)
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,58 @@
+"""A history of any length, made as it is asked for."""
+
+from dataclasses import dataclass, replace
+
+from derhead.errors import JournalError
+from derhead.history import BadCursor, Page
+from derhead.telemetry import Bucket, Sample
+from tests.unit.api.fakes import NOW, SAMPLE, FakeHistory
+
+S = 1_000_000
+
+
+@dataclass
+class LongHistory(FakeHistory):
+    """``count`` samples, one a second, newest first; a bucket for each."""
+
+    count: int = 0
+    fails_after: int | None = None
+    """Samples after which the journal cannot be read any more."""
+
+    def _few(self, limit: int, cursor: str | None) -> tuple[range, str | None]:
+        start = 0 if cursor is None else _number(cursor)
+        if self.fails_after is not None and start >= self.fails_after:
+            raise JournalError("the journal cannot be read")
+        end = min(start + limit, self.count)
+        return range(start, end), str(end) if end < self.count else None
+
+    async def telemetry_history(
+        self,
+        asset_id: str,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[Sample]:
+        self.asked.append(("telemetry_history", {"limit": limit, "cursor": cursor}))
+        few, more = self._few(limit, cursor)
+        return Page(tuple(replace(SAMPLE, seq=n + 1, ts_us=NOW - n * S) for n in few), more)
+
+    async def telemetry_buckets(
+        self,
+        asset_id: str,
+        *,
+        step_us: int,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page[Bucket]:
+        few, more = self._few(limit, cursor)
+        return Page(tuple(Bucket(NOW - n * step_us, 1, 1.0, 1.0, 1.0, 1.0) for n in few), more)
+
+
+def _number(cursor: str) -> int:
+    if not cursor.isdigit():
+        raise BadCursor("the cursor is not one that this server gave out")
+    return int(cursor)
