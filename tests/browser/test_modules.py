@@ -315,3 +315,34 @@ def test_a_gap_in_words(page: Browser, gap: dict[str, object], text: str, tone: 
     given = {"start": "2026-01-31T12:00:00Z", **gap}
     row = page.module("logrows.js", "return m.gapRow(a[0], a[1])", given, NOON_MS + 60_000)
     assert (row["text"], row["tone"], row["lengthS"]) == (text, tone, 60)
+
+
+def test_an_agents_timeline_in_words(page: Browser) -> None:
+    session = {
+        "connected_at": "2026-01-31T11:00:00Z",
+        "ended_at": "2026-01-31T12:00:00Z",
+        "end_reason": "draining",
+        "peer": "10.0.0.7:40312",
+        "software_version": "0.1.0",
+    }
+    gap = {
+        **{"asset_id": "a", "start": "2026-01-31T12:00:00Z", "end": "2026-01-31T12:01:00Z"},
+        **{"cause": "headend_restart", "rows": None, "backfilled": True},
+    }
+    entries = [
+        {"kind": "connected", "session": session},
+        {"kind": "disconnected", "session": session},
+        {"kind": "gap", "gap": gap},
+        {"kind": "dispatch", "dispatch": DISPATCH},
+        {"kind": "comet", "summary": "something new"},
+    ]
+    run = (
+        "return a[0].map((e) => m.timelineRow({at: '2026-01-31T12:00:00Z', ...e}, () => 'b').text)"
+    )
+    assert page.module("logrows.js", run, entries) == [
+        "Connected from 10.0.0.7:40312, version 0.1.0.",
+        "Disconnected after 1 h: the headend was stopped.",
+        "b: The headend was not running. Filled in later.",
+        "b ordered to hold \u22121.50 MW: running.",
+        "something new",
+    ]

@@ -5,7 +5,7 @@
 import { ask } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { span, utc, when } from "./format.js";
-import { gapRow, sessionRow } from "./logrows.js";
+import { gapRow, timelineRow } from "./logrows.js";
 
 const SHOWN = 20;
 /** An agent that comes and goes is not asked about at each of it. */
@@ -18,7 +18,7 @@ export class AssetLog {
     this.store = store;
     this.asset = asset;
     this.gaps = new LogTable(store, "Gaps in its telemetry", "gaps", ["From", "For", "Why"]);
-    this.agent = new LogTable(store, "Its agent", "agent", ["From", "For", "Ended by"]);
+    this.agent = new LogTable(store, "Its agent", "agent", ["When", "What"]);
     this.element = h("div", { class: "logs" }, this.gaps.element, this.agent.element);
     this.#load();
   }
@@ -42,8 +42,8 @@ export class AssetLog {
       this.gaps.load(`/telemetry/${asset.id}/gaps?limit=${SHOWN}`, gapRow, "Nothing is missing."),
       asset.agent_id
         ? this.agent.load(
-            `/agents/${encodeURIComponent(asset.agent_id)}/sessions?limit=${SHOWN}`,
-            sessionRow,
+            `/agents/${encodeURIComponent(asset.agent_id)}/timeline?limit=${SHOWN}`,
+            (entry) => timelineRow(entry, (id) => this.store.fleet.assets.get(id)?.name ?? id),
             "It never connected.",
           )
         : this.agent.say("No agent ever connected for it."),
@@ -51,10 +51,11 @@ export class AssetLog {
   }
 }
 
-/** A table of three columns, of rows as `logrows.js` makes them. */
+/** A table of rows as `logrows.js` makes them; with two columns, of points in time. */
 class LogTable {
   constructor(store, title, name, columns) {
     this.store = store;
+    this.points = columns.length === 2;
     this.body = h("tbody");
     this.note = h("p", { class: "hint" }, "Loading");
     this.table = h(
@@ -97,8 +98,12 @@ class LogTable {
         return h(
           "tr",
           {},
-          h("th", { scope: "row", title: `${utc(began)} ${ended}` }, when(began, now)),
-          h("td", { class: "length" }, span(lengthS)),
+          h(
+            "th",
+            { scope: "row", title: this.points ? utc(began) : `${utc(began)} ${ended}` },
+            when(began, now),
+          ),
+          this.points ? null : h("td", { class: "length" }, span(lengthS)),
           h("td", { "data-tone": tone }, text),
         );
       }),

@@ -1,10 +1,11 @@
 /**
- * Sessions and gaps as rows of a log: pure.
+ * What befell an agent, and gaps in telemetry, as rows of a log: pure.
  *
- * A row is `{from, to, lengthS, text, tone}`, times in milliseconds, null = still going on.
+ * A row is `{from, to, lengthS, text, tone}`, times in milliseconds, `to` null = still going on.
  */
 
-import { count } from "./format.js";
+import { stateWord } from "./dispatches.js";
+import { count, power, span } from "./format.js";
 
 const CAUSES = {
   link: "The agent and the headend did not reach each other",
@@ -29,18 +30,32 @@ const ENDS = {
   "internal error": "a fault of the headend's",
 };
 
-/** An agent's session. */
-export function sessionRow(session, nowMs) {
-  const from = Date.parse(session.connected_at);
-  const to = session.ended_at ? Date.parse(session.ended_at) : null;
-  return {
-    from,
-    to,
-    lengthS: ((to ?? nowMs) - from) / 1000,
-    text:
-      to === null ? "connected" : (ENDS[session.end_reason] ?? session.end_reason ?? "it ended"),
-    tone: to === null ? "good" : null,
-  };
+/** An entry of an agent's timeline. `nameOf(assetId)` is an asset's name. */
+export function timelineRow(entry, nameOf) {
+  const at = Date.parse(entry.at);
+  const [text, tone] = told(entry, nameOf);
+  return { from: at, to: at, lengthS: 0, text, tone };
+}
+
+function told({ kind, summary, session, gap, dispatch }, nameOf) {
+  switch (kind) {
+    case "connected":
+      return [`Connected from ${session.peer}, version ${session.software_version}.`, "good"];
+    case "disconnected":
+    case "superseded": {
+      const seconds = (Date.parse(session.ended_at) - Date.parse(session.connected_at)) / 1000;
+      const why = ENDS[session.end_reason] ?? session.end_reason;
+      return [`Disconnected after ${span(seconds)}: ${why}.`, "warn"];
+    }
+    case "gap":
+      return [`${nameOf(gap.asset_id)}: ${gapRow(gap, 0).text}`, gap.backfilled ? null : "warn"];
+    case "dispatch": {
+      const what = `${nameOf(dispatch.asset_id)} ordered to hold ${power(dispatch.mw)}`;
+      return [`${what}: ${stateWord(dispatch).toLowerCase()}.`, null];
+    }
+    default:
+      return [summary, null];
+  }
 }
 
 /** A hole in an asset's telemetry. */
