@@ -46,6 +46,10 @@ def summarize(config: HeadendConfig, fleet: Fleet) -> str:
     security = "cleartext" if config.tls_cert is None else "TLS"
     lines.append(f"REST at {config.http}, agents at {config.grpc} ({security})")
     lines.append(f"journal in {config.data}")
+    if config.postgres_dsn is not None:
+        lines.append(
+            f"fed to PostgreSQL at {config.postgres_dsn}, kept {config.postgres_days} days"
+        )
     return "\n".join(lines)
 
 

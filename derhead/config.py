@@ -5,8 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from derhead.dsn import Dsn, read_dsn
 from derproto.base.fleet import Fleet
-from derproto.base.kinds import LOG_LEVELS, PATH, Address, Number, Origins, Whole, address, choice
+from derproto.base.kinds import (
+    LOG_LEVELS,
+    PATH,
+    Address,
+    FromText,
+    Number,
+    Origins,
+    Whole,
+    address,
+    choice,
+)
 from derproto.base.settings import NO_PATH, Rank, Settings, data_folder
 
 PREFIX = "DERHEAD"
@@ -15,6 +26,7 @@ GRPC = Address("127.0.0.1", 50051)
 _PERIOD = Number(least=0.1, most=3600, unit="seconds")
 _DAYS = Number(least=1, most=36_500, unit="days")
 _COUNT = Whole(1, 100_000)
+_DSN = FromText(read_dsn, "a DSN such as postgresql://derhead@db.example/derhead")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +60,16 @@ class HeadendConfig:
     """How long the journal keeps what is over; None = 30 days, or 7 beside a PostgreSQL."""
     retention_max_gb: float = 10.0
     """How large the journal may get, in 10^9 bytes."""
+    postgres_dsn: Dsn | None = None
+    """Where history goes from the journal; None = nowhere."""
+    postgres_password_file: Path | None = None
+    """The password of its role, read at each connection."""
+    postgres_days: int = 400
+    """How long it keeps what it is given."""
+    postgres_catch_up_rows_s: float = 20_000.0
+    """How fast a backlog is fed, rows a second."""
+    postgres_start_wait_s: float = 30.0
+    """How long a headend without a journal waits for PostgreSQL at its start."""
     tls_cert: Path | None = None
     """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
     tls_key: Path | None = None
@@ -81,6 +103,19 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig
             Number(least=0.01, most=100_000, unit="GB"),
             default.retention_max_gb,
         ),
+        postgres_dsn=settings.optional("postgres.dsn", _DSN),
+        postgres_password_file=settings.optional("postgres.password_file", PATH),
+        postgres_days=settings.read("postgres.days", Whole(1, 4_000), default.postgres_days),
+        postgres_catch_up_rows_s=settings.read(
+            "postgres.catch_up_rows_s",
+            Number(least=100, most=1_000_000, unit="rows a second"),
+            default.postgres_catch_up_rows_s,
+        ),
+        postgres_start_wait_s=settings.read(
+            "postgres.start_wait_s",
+            Number(least=0, most=3600, unit="seconds"),
+            default.postgres_start_wait_s,
+        ),
         tls_cert=settings.optional("tls_cert", PATH),
         tls_key=settings.optional("tls_key", PATH),
         tls_client_ca=settings.optional("tls_client_ca", PATH),
@@ -100,6 +135,16 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
             f"be longer than their heartbeat_period_s of {config.heartbeat_period_s:g} s; "
             "change one of them",
         )
+    dsn = config.postgres_dsn
+    if dsn is not None and dsn.password and settings.rank("postgres.dsn") is Rank.FILE:
+        settings.complain(
+            "postgres.dsn",
+            "it holds a password, which does not belong in this file; write it into a file of "
+            "its own and name that as postgres.password_file, or set PGPASSWORD",
+        )
+    settings.require_file(
+        "postgres.password_file", config.postgres_password_file, needs="postgres.dsn"
+    )
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")
     settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")

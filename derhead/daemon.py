@@ -5,6 +5,7 @@ so that it runs whole under virtual time. Its nursery tree, from the outside in:
 
     run_headend
     └ journal                       opened first, closed last
+      └ outside                     PostgreSQL's connections and its feed, if it is configured
       └ services                    dispatch desk, sites, judge, keys, acknowledgements,
       │                            gaps, retention
         └ links                     gRPC server: a task group a connection, a session in each
@@ -19,6 +20,7 @@ Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
 import gc
 import logging
 import os
+import random
 import ssl
 import sys
 from collections.abc import Sequence
@@ -30,7 +32,19 @@ import trio
 from derhead.api import HttpLimits, create_app, serve_http
 from derhead.config import HeadendConfig
 from derhead.headend import Headend
-from derhead.history import DAY_US, GB, KEPT_DAYS, RetentionLimits, open_journal
+from derhead.history import (
+    DAY_US,
+    FED_KEPT_DAYS,
+    GB,
+    KEPT_DAYS,
+    Feed,
+    Journal,
+    Postgres,
+    RetentionLimits,
+    clear_spool,
+    open_journal,
+    restore,
+)
 from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address
@@ -83,44 +97,82 @@ async def run_headend(
     Raises: JournalError if the journal cannot be opened; afterwards only a fault of the
     headend's own. Cancellation: ends everything at once; what was acknowledged stays.
     """
-    limits = session_limits(config)
-    async with open_journal(config.data / "journal.db", runtime, notifier=notifier) as journal:
-        headend = Headend(
-            fleet, journal, limits=limits, retention=retention_limits(config), runtime=runtime
-        )
-        await headend.load()
-        async with trio.open_nursery() as services:
-            await services.start(headend.desk.run)
-            await services.start(headend.sites.run)
-            await services.start(headend.judge.run)
-            await services.start(headend.keys.run)
-            services.start_soon(headend.sessions.run)
-            services.start_soon(headend.gaps.run)
-            services.start_soon(headend.retention.run)
-            async with trio.open_nursery() as links:
-                server = Server(
-                    {SESSION: headend.sessions.serve},
-                    codec=ColumnCodec(),
-                    limits=link_limits(config),
-                )
-                await links.start(server.serve, listeners.grpc)
-                async with trio.open_nursery() as http:
-                    app = create_app(headend, origins=config.cors_origins)
-                    await http.start(partial(app.events.run, stopping=stopping))
-                    http_limits = HttpLimits(max_connections=config.max_http_connections)
-                    await http.start(
-                        lambda task_status: serve_http(
-                            app,
-                            listeners.http,
-                            limits=http_limits,
-                            stopping=stopping,
-                            task_status=task_status,
-                        )
+    spooling = config.postgres_dsn is not None
+    async with open_journal(
+        config.data / "journal.db", runtime, notifier=notifier, spooling=spooling
+    ) as journal:
+        async with trio.open_nursery() as outside:
+            feed = await open_feed(config, journal, runtime, outside)
+            headend = Headend(
+                fleet,
+                journal,
+                limits=session_limits(config),
+                retention=retention_limits(config),
+                runtime=runtime,
+                feed=feed,
+            )
+            await headend.load()
+            async with trio.open_nursery() as services:
+                await services.start(headend.desk.run)
+                await services.start(headend.sites.run)
+                await services.start(headend.judge.run)
+                await services.start(headend.keys.run)
+                services.start_soon(headend.sessions.run)
+                services.start_soon(headend.gaps.run)
+                services.start_soon(headend.retention.run)
+                async with trio.open_nursery() as links:
+                    server = Server(
+                        {SESSION: headend.sessions.serve},
+                        codec=ColumnCodec(),
+                        limits=link_limits(config),
                     )
-                    task_status.started(headend)
-                headend.sessions.drain()
-                await server.drain(config.drain_s)
-            services.cancel_scope.cancel()
+                    await links.start(server.serve, listeners.grpc)
+                    async with trio.open_nursery() as http:
+                        app = create_app(headend, origins=config.cors_origins)
+                        await http.start(partial(app.events.run, stopping=stopping))
+                        http_limits = HttpLimits(max_connections=config.max_http_connections)
+                        await http.start(
+                            lambda task_status: serve_http(
+                                app,
+                                listeners.http,
+                                limits=http_limits,
+                                stopping=stopping,
+                                task_status=task_status,
+                            )
+                        )
+                        task_status.started(headend)
+                    headend.sessions.drain()
+                    await server.drain(config.drain_s)
+                services.cancel_scope.cancel()
+            outside.cancel_scope.cancel()
+
+
+async def open_feed(
+    config: HeadendConfig, journal: Journal, runtime: Runtime, outside: trio.Nursery
+) -> Feed | None:
+    """The feed to PostgreSQL, started in ``outside``, if it is configured.
+
+    A journal that is empty gets what PostgreSQL knows first. Raises: JournalError.
+    """
+    if config.postgres_dsn is None:
+        outside.start_soon(clear_spool, journal)
+        return None
+    rng = random.Random()
+    postgres = Postgres(
+        config.postgres_dsn, runtime, rng, password_file=config.postgres_password_file
+    )
+    await outside.start(postgres.run)
+    await restore(journal, postgres, runtime, wait_s=config.postgres_start_wait_s)
+    feed = Feed(
+        journal,
+        postgres,
+        runtime,
+        rng,
+        keep_days=config.postgres_days,
+        catch_up_rows_s=config.postgres_catch_up_rows_s,
+    )
+    outside.start_soon(feed.run)
+    return feed
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:
@@ -137,9 +189,13 @@ def session_limits(config: HeadendConfig) -> SessionLimits:
 
 def retention_limits(config: HeadendConfig) -> RetentionLimits:
     """The part of the configuration that the journal's retention goes by."""
-    days = KEPT_DAYS if config.retention_days is None else config.retention_days
+    days = config.retention_days
+    if days is None:
+        days = KEPT_DAYS if config.postgres_dsn is None else FED_KEPT_DAYS
     return RetentionLimits(
-        keep_us=round(days * DAY_US), max_bytes=round(config.retention_max_gb * GB)
+        keep_us=round(days * DAY_US),
+        max_bytes=round(config.retention_max_gb * GB),
+        fed=config.postgres_dsn is not None,
     )
 
 

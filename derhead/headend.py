@@ -21,11 +21,13 @@ from derhead.dispatch import (
     Verdict,
 )
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
-from derhead.history import Journal, Retention, RetentionLimits
+from derhead.history import Feed, Journal, Retention, RetentionLimits
 from derhead.observability import (
     Metrics,
     Readiness,
     damage_check,
+    feed_check,
+    feed_metrics,
     journal_check,
     journal_metrics,
     retention_metrics,
@@ -50,6 +52,7 @@ class Headend:
         limits: SessionLimits,
         retention: RetentionLimits,
         runtime: Runtime,
+        feed: Feed | None = None,
     ) -> None:
         self.fleet = fleet
         self.history = journal
@@ -97,6 +100,9 @@ class Headend:
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
         self.retention = Retention(journal, retention, runtime)
         self.metrics.add(lambda: retention_metrics(self.retention.statistics()))
+        if feed is not None:
+            self.readiness.add(lambda: feed_check(feed.statistics()))
+            self.metrics.add(lambda: feed_metrics(feed.statistics()))
         self._runtime = runtime
 
     async def load(self) -> None:

@@ -1,9 +1,13 @@
 """History: the embedded journal, always there, and the queries over it."""
 
 from derhead.errors import JournalError
+from derhead.history.feed.restoring import restore
+from derhead.history.feed.statistics import FeedStatistics
+from derhead.history.feed.task import Feed, clear_spool
 from derhead.history.journal import Journal
 from derhead.history.opening import open_journal
 from derhead.history.page import BadCursor, Page, decode_cursor, encode_cursor
+from derhead.history.postgres import Postgres, StoreUnreachable
 from derhead.history.retention import (
     DAY_US,
     FED_KEPT_DAYS,
@@ -17,10 +21,16 @@ from derhead.history.salvage import Salvaged
 from derhead.history.statistics import JournalStatistics
 
 __all__ = [
+    "Feed",
+    "FeedStatistics",
     "Journal",
     "JournalError",
     "JournalStatistics",
     "open_journal",
+    "Postgres",
+    "StoreUnreachable",
+    "restore",
+    "clear_spool",
     "BadCursor",
     "Page",
     "decode_cursor",

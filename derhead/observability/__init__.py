@@ -1,5 +1,6 @@
 """Observability: whether the headend can do its work, and the figures that tell how it does."""
 
+from derhead.observability.feed import feed_check, feed_metrics
 from derhead.observability.journal import (
     damage_check,
     journal_check,
@@ -17,6 +18,8 @@ __all__ = [
     "counter",
     "counter_by",
     "damage_check",
+    "feed_check",
+    "feed_metrics",
     "gauge",
     "gauge_by",
     "journal_check",

@@ -48,6 +48,9 @@ HELD_BACK = 100
 """Commits with a value that PostgreSQL does not take, left in the spool while others go on.
 When full, the feed stands still: something is wrong with more than a value."""
 
+CLEARED_COMMITS = 200
+"""Commits dropped in one transaction from a spool that nobody feeds: some 25 ms at most."""
+
 FOREVER = 2**63 - 1
 
 
@@ -371,6 +374,18 @@ class Feed:
         if self._alone:
             most_s = RETRY_LEAST_S
         await trio.sleep(self._rng.uniform(most_s / 2, most_s))
+
+
+async def clear_spool(journal: Journal) -> None:
+    """Drops what is left of a spool that nobody feeds any more, in small steps; ends with it."""
+    while True:
+        try:
+            if await journal.tend(partial(spool.clear, at_most=CLEARED_COMMITS)):
+                return
+        except JournalError as error:
+            log.warning("the spool for PostgreSQL is not cleared yet: %s", error)
+            await trio.sleep(RETRY_MOST_S)
+        await trio.sleep(COMPANY_S)
 
 
 async def _load(

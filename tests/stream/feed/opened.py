@@ -19,6 +19,7 @@ from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, real_runtime
 from tests.postgres import Database
 from tests.stream.postgres.opened import SOON_S
+from tests.unit.history.samples import S, sample
 
 Rows = list[tuple[Any, ...]]
 
@@ -36,6 +37,14 @@ RECORDS = (
     "heartbeats",
     "gaps",
 )
+
+
+NOW_US = 1_795_000_000 * S
+
+
+def some(first: int, count: int, asset: str = "asset-1") -> list[Sample]:
+    """So many samples, a second apart, numbered from the first on."""
+    return [sample(n, asset=asset, ts_us=NOW_US + n * S) for n in range(first, first + count)]
 
 
 @dataclass
@@ -74,6 +83,7 @@ async def open_world(
     keep_days: int = 400,
     catch_up_rows_s: float = 1e9,
     password_file: Path | None = None,
+    feeding: bool = True,
 ) -> AsyncIterator[World]:
     runtime = runtime or real_runtime()
     rng = random.Random(1)
@@ -86,7 +96,8 @@ async def open_world(
         )
         async with trio.open_nursery() as services:
             await services.start(postgres.run)
-            services.start_soon(feed.run)
+            if feeding:
+                services.start_soon(feed.run)
             yield World(journal, postgres, feed)
             services.cancel_scope.cancel()
 

@@ -11,16 +11,17 @@ import trio
 
 from derhead.dispatch import ForgetKeys, Judged, State, UsedKey
 from derhead.history.feed.pace import CATCH_UP_ROWS
-from derhead.telemetry import Sample
 from tests.postgres import Database
-from tests.stream.feed.opened import World, assert_equal, in_journal, in_postgres, open_world
+from tests.stream.feed.opened import (
+    NOW_US,
+    World,
+    assert_equal,
+    in_journal,
+    in_postgres,
+    open_world,
+    some,
+)
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
-
-NOW_US = 1_795_000_000 * S
-
-
-def some(first: int, count: int, asset: str = "asset-1") -> list[Sample]:
-    return [sample(n, asset=asset, ts_us=NOW_US + n * S) for n in range(first, first + count)]
 
 
 async def test_everything_that_is_stored_is_fed(tmp_path: Path, postgres: Database) -> None:

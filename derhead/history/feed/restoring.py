@@ -1,0 +1,130 @@
+"""A journal that was lost begins with what PostgreSQL knows.
+
+Without it the headend would lead no dispatch, and have agents let go of what they hold.
+Fetched before anything is loaded from the journal: dispatches that have not ended, their groups,
+the keys of callers, the last session and heartbeat of each agent, holes that are not closed, and
+the newest sample of each asset.
+"""
+
+import logging
+import sqlite3
+from functools import partial
+
+import trio
+
+from derhead.history import rows
+from derhead.history.feed import standing
+from derhead.history.ids import Ids
+from derhead.history.inserts import Insert
+from derhead.history.journal import Journal
+from derhead.history.postgres import Cause, Postgres, StoreUnreachable
+from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.remembered import Remembered, remembered
+from derproto.base.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 0.5
+"""Between two attempts to reach PostgreSQL."""
+
+FETCH_S = 30.0
+"""For what it knows to be fetched."""
+
+WORTH_WAITING = frozenset(
+    {Cause.STARTING, Cause.UNREACHABLE, Cause.READ_ONLY, Cause.INTERRUPTED, Cause.OTHER}
+)
+"""What may pass by itself; a wrong password does not."""
+
+_KEEPING = {
+    name: Insert(name, columns, "DO NOTHING")
+    for name, columns in (
+        ("dispatches", rows.DISPATCHES),
+        ("dispatch_states", rows.DISPATCH_STATES),
+        ("dispatch_groups", rows.GROUPS),
+        ("idempotency_keys", rows.USED_KEYS),
+        ("sessions", rows.SESSIONS),
+        ("heartbeats", rows.HEARTBEATS),
+        ("gaps", rows.GAPS),
+        ("telemetry", rows.TELEMETRY),
+    )
+}
+"""What the journal holds already stays as it is."""
+
+
+async def restore(journal: Journal, postgres: Postgres, runtime: Runtime, *, wait_s: float) -> None:
+    """Gives a journal that is empty, or was salvaged, what PostgreSQL knows.
+
+    Waits at most ``wait_s`` for PostgreSQL to be reached; then the headend starts without, and
+    says so. A journal that PostgreSQL was fed from needs nothing. Raises: JournalError.
+    """
+    stands = await journal.tend(standing.begin)
+    if stands.database is not None:
+        return
+    if journal.salvaged is None and not await journal.look(_is_empty):
+        return
+    try:
+        known = await _ask(postgres, runtime.wall_us(), wait_s)
+    except StoreUnreachable as error:
+        log.error(
+            "the journal is %s, and PostgreSQL at %s cannot be asked for what it knows: %s. "
+            "Starting without: orders that agents hold from before are withdrawn",
+            "empty" if journal.salvaged is None else "damaged",
+            postgres.dsn,
+            error,
+        )
+        return
+    prepared = known.prepared
+    await journal.tend(partial(_keep, known=known))
+    await journal.tend(partial(standing.adopt, database=prepared.identity, fed=dict(prepared.fed)))
+    if known.tables["sessions"] or known.tables["dispatches"]:
+        log.warning(
+            "the journal was %s: %d open dispatches and what else is known of %d agents came from "
+            "PostgreSQL",
+            "empty" if journal.salvaged is None else "damaged",
+            len(known.tables["dispatches"]),
+            len(known.tables["sessions"]),
+        )
+
+
+async def _ask(postgres: Postgres, now_us: int, wait_s: float) -> Remembered:
+    async def ask(loader: Loader) -> Remembered:
+        return await remembered(loader.connection, loader.prepared, now_us)
+
+    deadline_s = trio.current_time() + wait_s
+    while True:
+        try:
+            return await postgres.load(ask, within_s=FETCH_S)
+        except StoreUnreachable as error:
+            waits = error.trouble.cause in WORTH_WAITING
+            if not waits or trio.current_time() + AGAIN_S > deadline_s:
+                raise
+        await trio.sleep(AGAIN_S)
+
+
+def _is_empty(con: sqlite3.Connection) -> bool:
+    (empty,) = con.execute(
+        "SELECT NOT EXISTS (SELECT 1 FROM sessions) AND NOT EXISTS (SELECT 1 FROM dispatches)"
+        " AND NOT EXISTS (SELECT 1 FROM telemetry)"
+    ).fetchone()
+    return bool(empty)
+
+
+def _keep(con: sqlite3.Connection, known: Remembered) -> None:
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        for table, lines in known.tables.items():
+            _KEEPING[table].execute(con, lines)
+        ids = Ids(con)
+        assets = ids.assets(asset_id for asset_id, *_ in known.samples)
+        boots = ids.boots((agent_id, int(boot_id)) for _, agent_id, boot_id, *_ in known.samples)
+        _KEEPING["telemetry"].execute(
+            con,
+            (
+                (assets[asset_id], ts_us, boots[agent_id, int(boot_id)], *rest)
+                for asset_id, agent_id, boot_id, ts_us, *rest in known.samples
+            ),
+        )
+        con.execute("COMMIT")
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")

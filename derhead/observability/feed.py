@@ -1,0 +1,48 @@
+"""The PostgreSQL feed's check and figures. Pure."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from derhead.history import FeedStatistics
+from derhead.observability.metrics import counter, gauge
+from derhead.observability.readiness import Check, Health
+
+LATE_S = 60.0
+"""How far behind the feed may be before somebody should look."""
+
+
+def feed_check(feed: FeedStatistics) -> Check:
+    """Whether PostgreSQL gets what the journal stores. It is never needed to take records."""
+    waits = f"{feed.lag_rows} rows wait, the oldest for {feed.lag_s:.0f} s"
+    if feed.trouble is not None:
+        return Check("postgres", Health.DEGRADED, f"{feed.trouble}; {waits}")
+    if feed.held_back:
+        said = f"it does not take what {feed.held_back} commits hold, see the log; {waits}"
+        return Check("postgres", Health.DEGRADED, said)
+    if feed.catching_up or feed.lag_s > LATE_S:
+        return Check("postgres", Health.DEGRADED, f"it is catching up; {waits}")
+    if feed.walking:
+        return Check("postgres", Health.READY, f"it is being fed what was there before; {waits}")
+    return Check("postgres", Health.READY, f"is fed; {waits}" if feed.lag_rows else "is fed")
+
+
+def feed_metrics(feed: FeedStatistics) -> Iterator[Metric]:
+    """What it did since the start, and how far it is behind."""
+    name = "derhead_postgres_"
+    yield gauge(name + "lag_rows", "Rows that wait to be fed.", feed.lag_rows)
+    yield gauge(name + "lag_seconds", "Since the oldest of them was stored.", feed.lag_s)
+    yield counter(name + "fed_rows", "Rows that were fed, of any table.", feed.fed_rows)
+    yield counter(name + "fed_batches", "Transactions that fed them.", feed.fed_batches)
+    yield counter(name + "failures", "Times that it could not be fed.", feed.failed_batches)
+    yield gauge(
+        name + "held_back_commits",
+        "Commits with a value that PostgreSQL does not take.",
+        feed.held_back,
+    )
+    yield gauge(name + "failing", "1 while it cannot be fed, else 0.", feed.trouble is not None)
+    yield gauge(
+        name + "catching_up",
+        "1 while a backlog is fed at a bounded rate, else 0.",
+        feed.catching_up,
+    )
