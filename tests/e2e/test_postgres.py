@@ -1,0 +1,107 @@
+"""derhead beside a PostgreSQL: fed, away and back, and a journal that was lost."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.fleets import BATTERY, fleet
+from tests.e2e.processes import World, eventually, running
+from tests.postgres import Database
+
+pytestmark = pytest.mark.e2e
+
+FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+
+
+def beside(dsn: str) -> dict[str, Any]:
+    return {**FAST, "postgres": {"dsn": dsn, "start_wait_s": 5}}
+
+
+def check(world: World) -> dict[str, Any]:
+    """What /readyz says of PostgreSQL."""
+    answer = httpx.get(f"{world.base}/readyz", timeout=10)
+    assert answer.status_code == 200
+    (found,) = [each for each in answer.json()["checks"] if each["name"] == "postgres"]
+    return dict(found)
+
+
+def count(database: Database, table: str) -> int:
+    return int(database.sql(f"SELECT count(*) FROM {table}"))
+
+
+def test_history_comes_to_postgresql_also_after_it_was_away(
+    tmp_path: Path, postgres: Database
+) -> None:
+    with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
+        postgres.server.stop()
+        headend = world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        dispatch = world.order("battery", 1.0, duration_s=60)
+        world.wait_state(dispatch["id"], "started")
+        found = check(world)
+        assert found["status"] == "degraded"
+        assert "see that it runs and can be reached" in found["detail"]
+        postgres.server.start()
+        eventually("it is fed", lambda: check(world)["status"] == "ready")
+        eventually("samples are there", lambda: count(postgres, "telemetry") >= 3)
+        state = f"SELECT state FROM dispatches WHERE id = '{dispatch['id']}'"
+        eventually("the dispatch is there", lambda: postgres.sql(state) == "started")
+        assert "derhead_postgres_lag_rows" in httpx.get(f"{world.base}/metrics").text
+        assert headend.stop() == 0
+        text = headend.text()
+        assert text.count("cannot be fed") == 1
+        assert "PostgreSQL is fed again" in text
+
+
+def test_a_lost_journal_does_not_end_what_its_agents_hold(
+    tmp_path: Path, postgres: Database
+) -> None:
+    with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
+        headend = world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        dispatch = world.order("battery", 1.0, duration_s=600)
+        world.wait_state(dispatch["id"], "started")
+        state = f"SELECT state FROM dispatches WHERE id = '{dispatch['id']}'"
+        eventually("the dispatch is there", lambda: postgres.sql(state) == "started")
+        headend.kill()
+        shutil.rmtree(tmp_path / "derhead")
+        headend = world.start_headend()
+        world.wait_online(BATTERY)
+        assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
+        eventually(
+            "its setpoint is in force",
+            lambda: world.get(f"/telemetry/{BATTERY}")["setpoint_mw"] == 1.0,
+        )
+        assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
+        assert "1 open dispatches" in headend.text()
+
+
+def test_a_stopping_headend_waits_for_no_postgresql(tmp_path: Path, postgres: Database) -> None:
+    with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
+        headend = world.start_headend()
+        world.start_agent(BATTERY)
+        eventually("samples are there", lambda: check(world)["detail"].startswith("is fed"))
+        with postgres.server.standing_still():
+            assert headend.stop(within_s=10) == 0
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql://h:x/d", "postgres.dsn: 'x' is no port"),
+        ("postgresql://u:secret@h/d", "postgres.dsn: it holds a password"),
+        ("mysql://h/d", "postgres.dsn: it begins with mysql://; write postgresql://"),
+    ],
+)
+def test_a_dsn_that_cannot_be_used_ends_the_start(tmp_path: Path, dsn: str, said: str) -> None:
+    with running(tmp_path, fleet(), beside(dsn)) as world:
+        arguments = ("--assets", world.assets, "--config", tmp_path / "derhead.yaml")
+        command = world._start("derhead", "derhead", "serve", *arguments)
+        assert command.popen.wait(30) == 2
+        assert said in command.text()
+        assert "secret" not in command.text()
