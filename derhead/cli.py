@@ -1,11 +1,11 @@
-"""The command ``derhead``: ``serve`` and ``check``."""
+"""The command ``derhead``: ``serve`` and ``check``, and those that ask a running one."""
 
 import argparse
 import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import __version__
+from derhead import __version__, client
 from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError
 from derproto.base.command import exit_code_of
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--grpc", metavar="H:P", help="agents (default 127.0.0.1:50051)")
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+    client.add_commands(commands, os.environ.get(client.URL_VARIABLE))
     return parser
 
 
@@ -79,7 +80,12 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
+    """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed.
+
+    Those that ask a headend have some more, see ``docs/commands.md``.
+    """
     args = _parser().parse_args(argv)
+    if args.command in client.COMMANDS:
+        return client.run(args)
     act = {"serve": _serve, "check": _check}[args.command]
     return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError))

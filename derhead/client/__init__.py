@@ -1,0 +1,15 @@
+"""The commands that ask a running headend, over REST as anyone would."""
+
+import argparse
+
+from derhead.client.options import COMMANDS, URL_VARIABLE, add_commands
+
+__all__ = ["COMMANDS", "URL_VARIABLE", "add_commands", "run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs one of ``COMMANDS``; its exit code."""
+    # Imported late: the headend's own commands need none of it.
+    from derhead.client.commands import run as run_command
+
+    return run_command(args)

@@ -1,0 +1,227 @@
+"""``derhead status``, ``telemetry`` and ``dispatch``: thin clients of the REST API."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import trio
+
+from derhead.client import tables
+from derhead.client.exits import Exit
+from derhead.client.following import Following
+from derhead.client.http import HttpClient, Refused, Unreachable, take
+from derproto.base.command import leaves
+
+OPEN_STATES = ("pending", "sent", "received", "started")
+
+ENDED_WELL = "completed"
+
+LISTED = 100
+"""Dispatches of each open state that ``status`` shows."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; its exit code. What went wrong goes to stderr."""
+    act: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+        "status": show_status,
+        "telemetry": show_telemetry,
+        "dispatch": order_dispatch,
+    }
+    code: int = Exit.DONE
+    try:
+        code = trio.run(act[args.command], args)
+    except* BrokenPipeError:
+        # Whoever read us, such as `head`, had enough. What is buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except* (Refused, Unreachable) as group:
+        for error in leaves(group):
+            code = Exit.REFUSED if isinstance(error, Refused) else Exit.UNREACHABLE
+            tell(str(error))
+    except* KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    return code
+
+
+def tell(line: str) -> None:
+    """Something for people, beside what was asked for."""
+    print(f"derhead: {line}", file=sys.stderr, flush=True)
+
+
+def show(lines: Sequence[str]) -> None:
+    print("\n".join(lines), flush=True)
+
+
+def show_json(shape: object) -> None:
+    print(json.dumps(shape, ensure_ascii=False), flush=True)
+
+
+# --- status -----------------------------------------------------------------------------
+
+
+async def show_status(args: argparse.Namespace) -> int:
+    """How headend and sites are, and which dispatches are open."""
+    client = HttpClient(args.headend)
+    ready = (await client.ask("GET", ("readyz",))).body
+    if not isinstance(ready, dict) or "checks" not in ready:
+        raise Unreachable(f"{args.headend.url} is no headend")
+    found = {
+        "headend": args.headend.url,
+        "ready": ready,
+        "sites": (await client.get("sites"))["items"],
+        "agents": (await client.get("agents"))["items"],
+        "dispatches": [
+            dispatch
+            for state in OPEN_STATES
+            for dispatch in (
+                await client.get("dispatch", "history", state=state, limit=str(LISTED))
+            )["items"]
+        ],
+    }
+    if args.json:
+        show_json(found)
+    else:
+        assets = (await client.get("assets"))["items"] if found["dispatches"] else []
+        names = {asset["id"]: asset["name"] for asset in assets}
+        show(tables.status_lines({**found, "names": names}))
+    return Exit.REFUSED if ready["status"] == "unready" else Exit.DONE
+
+
+# --- telemetry --------------------------------------------------------------------------
+
+
+async def show_telemetry(args: argparse.Namespace) -> int:
+    """What an asset measures now, and with ``--follow`` from now on."""
+    client = HttpClient(args.headend)
+    item = await client.get("telemetry", args.asset)
+    if not args.follow:
+        if args.json:
+            show_json(item)
+        else:
+            show(tables.telemetry_lines(item))
+        return Exit.DONE
+    if not args.json:
+        show([tables.TELEMETRY_HEADING])
+    query = {"kind": "telemetry", "asset_id": item["asset_id"]}
+    async with Following(client, query, tell) as following:
+        while True:
+            event = await following.next()
+            if event.kind == "telemetry":
+                for each in json.loads(event.data)["items"]:
+                    if args.json:
+                        show_json(each)
+                    else:
+                        show([tables.telemetry_row(each)])
+
+
+# --- dispatch ---------------------------------------------------------------------------
+
+
+async def order_dispatch(args: argparse.Namespace) -> int:
+    """Orders, or says what an order would lead to; with ``--watch`` follows it to its end."""
+    client = HttpClient(args.headend)
+    asset = await client.get("telemetry", args.asset)
+    chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
+    order = {
+        "asset_id": asset["asset_id"],
+        "mw": args.mw,
+        **{name: value for name, value in chosen.items() if value is not None},
+    }
+    if args.dry_run:
+        found = take(await client.ask("POST", ("dispatch",), body={**order, "dry_run": True})).body
+        if args.json:
+            show_json(found)
+        else:
+            show([found["sentence"]])
+        return Exit.DONE if found["within_limits"] else Exit.REFUSED
+    if not args.watch:
+        dispatch = await _place(client, order)
+        if args.json:
+            show_json(dispatch)
+        else:
+            show(
+                [tables.ordered_line(dispatch, asset["asset_name"]), tables.dispatch_line(dispatch)]
+            )
+        return Exit.DONE
+    query = {"kind": "dispatch", "asset_id": asset["asset_id"]}
+    async with Following(client, query, tell) as following:
+        # Its first event is there before the order is: nothing that becomes of it is missed.
+        await following.next()
+        dispatch = await _place(client, order)
+        if not args.json:
+            show([tables.ordered_line(dispatch, asset["asset_name"])])
+        try:
+            return await _watch(client, following, dispatch, as_json=args.json)
+        except KeyboardInterrupt:
+            tell(f"dispatch {dispatch['id']} goes on")
+            raise
+
+
+async def _place(client: HttpClient, order: dict[str, Any]) -> dict[str, Any]:
+    """The order's dispatch.
+
+    Asked for once more if the answer is lost: by its key it is the same order.
+    """
+    headers = {"Idempotency-Key": str(uuid4())}
+    try:
+        answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
+    except Unreachable as lost:
+        tell(f"{lost}; asking once more")
+        answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
+    dispatch: dict[str, Any] = take(answer).body
+    return dispatch
+
+
+async def _watch(
+    client: HttpClient, following: Following, dispatch: dict[str, Any], *, as_json: bool
+) -> int:
+    shown: object = None
+    while True:
+        line = tables.dispatch_line(dispatch)
+        if as_json and dispatch != shown:
+            show_json(dispatch)
+            shown = dispatch
+        elif not as_json and line != shown:
+            show([line])
+            shown = line
+        code = _end_of(dispatch)
+        if code is not None:
+            if not as_json and dispatch["verdict"] is not None:
+                show([tables.verdict_line(dispatch["verdict"])])
+            return code
+        dispatch = await _next(client, following, dispatch)
+
+
+async def _next(
+    client: HttpClient, following: Following, dispatch: dict[str, Any]
+) -> dict[str, Any]:
+    """The dispatch as it is after its next change."""
+    while True:
+        event = await following.next()
+        data = json.loads(event.data)
+        if event.kind == "dispatch" and data["dispatch"]["id"] == dispatch["id"]:
+            changed: dict[str, Any] = data["dispatch"]
+            return changed
+        if event.kind == "hello" and not data["resumed"]:
+            try:
+                found: dict[str, Any] = await client.get("dispatch", dispatch["id"])
+            except Unreachable:
+                # Then the stream is lost as well, and begins anew.
+                continue
+            return found
+
+
+def _end_of(dispatch: dict[str, Any]) -> int | None:
+    """The exit code; None while it goes on, or its verdict is still to come."""
+    if dispatch["state"] in OPEN_STATES:
+        return None
+    if dispatch["state"] != ENDED_WELL:
+        return Exit.REFUSED
+    verdict = dispatch["verdict"]
+    if verdict is None or not verdict.get("final", True):
+        return None
+    outcomes = {"achieved": Exit.DONE, "deviating": Exit.REFUSED}
+    return outcomes.get(verdict["outcome"], Exit.UNMEASURED)

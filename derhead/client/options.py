@@ -1,0 +1,97 @@
+"""The commands that ask a headend, and what they can be told."""
+
+import argparse
+import math
+import re
+
+from derhead.client.address import DEFAULT_URL, Address, parse_address
+
+URL_VARIABLE = "DERHEAD_URL"
+
+COMMANDS = ("status", "telemetry", "dispatch")
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_PART = re.compile(r"([0-9]+(?:[.][0-9]+)?)([smhd])")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90s``, ``15m``, ``1h30m``. Raises: ArgumentTypeError."""
+    if not text or not re.fullmatch(f"(?:{_PART.pattern})+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no duration; write one such as 90s, 15m or 1h30m"
+        )
+    return math.fsum(float(many) * _UNITS_S[unit] for many, unit in _PART.findall(text))
+
+
+def parse_mw(text: str) -> float:
+    """MW. Raises: ArgumentTypeError."""
+    try:
+        mw = float(text)
+    except ValueError:
+        mw = math.nan
+    if not math.isfinite(mw):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no power; write MW, positive into the grid, such as 1.5 or -0.5"
+        )
+    return mw
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", url: str | None
+) -> None:
+    """Adds them to derhead's; ``url`` is what the environment says."""
+    show = _add(commands, "status", url, "show how a running headend and its sites are")
+    show.set_defaults(asset=None)
+    telemetry = _add(commands, "telemetry", url, "show what an asset measures")
+    telemetry.add_argument("asset", metavar="ASSET", help="its name or UUID")
+    telemetry.add_argument(
+        "--follow", action="store_true", help="go on with what comes, a line each"
+    )
+    order = _add(commands, "dispatch", url, "order an asset to hold a power")
+    order.add_argument("asset", metavar="ASSET", help="its name or UUID")
+    order.add_argument(
+        "mw",
+        metavar="MW",
+        type=parse_mw,
+        help="positive into the grid, negative consumes or charges",
+    )
+    order.add_argument(
+        "--for",
+        dest="duration_s",
+        metavar="T",
+        type=parse_duration,
+        help="how long, such as 90s, 15m or 1h30m; left out: until it is replaced",
+    )
+    order.add_argument("--at", metavar="TIME", help="when it begins, RFC 3339; left out: now")
+    order.add_argument("--priority", metavar="N", type=int, help="0 wins, to 255; left out: 128")
+    either = order.add_mutually_exclusive_group()
+    either.add_argument(
+        "--dry-run", action="store_true", help="order nothing, and say what would become of it"
+    )
+    either.add_argument("--watch", action="store_true", help="follow it to its end and its verdict")
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    url: str | None,
+    does: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+    command.add_argument(
+        "--headend",
+        metavar="URL",
+        type=_address,
+        # A text, so that a wrong one in the environment is told as a wrong flag is.
+        default=url or DEFAULT_URL,
+        help=f"its REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command

@@ -1,0 +1,169 @@
+"""``derhead status``, ``telemetry`` and ``dispatch`` as processes, against a real headend."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.fleets import BATTERY, LOAD, fleet
+from tests.e2e.processes import World, eventually, free_port, running
+
+pytestmark = pytest.mark.e2e
+
+
+class Command:
+    """A running ``derhead`` command, its output in files."""
+
+    def __init__(self, world: World, *arguments: object) -> None:
+        number = len(list(world.folder.glob("command-*.out")))
+        self.out, self.err = (world.folder / f"command-{number}.{end}" for end in ("out", "err"))
+        words = [sys.executable, "-m", "derhead", *map(str, arguments)]
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                words, stdout=out, stderr=err, env={**os.environ, "DERHEAD_URL": world.base}
+            )
+
+    def wait(self) -> int:
+        return self.process.wait(30)
+
+    def lines(self) -> list[str]:
+        return self.out.read_text().splitlines()
+
+    def records(self) -> list[Any]:
+        """Lines of JSON; one that is being written is left."""
+        text, _, _rest = self.out.read_text().rpartition("\n")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A headend with a battery's agent; the load's is away."""
+    folder: Path = tmp_path_factory.mktemp("client") / "world"
+    with running(folder, fleet(), {"telemetry_period_s": 0.5}) as made:
+        made.start_headend()
+        made.start_agent(BATTERY)
+        made.wait_online(BATTERY)
+        eventually("it speaks", lambda: made.get("/telemetry/battery")["ts"])
+        yield made
+
+
+def test_status(world: World) -> None:
+    command = Command(world, "status")
+    assert command.wait() == 0
+    assert command.lines()[0] == f"{world.base} is ready"
+    assert any(line.startswith("mesa") for line in command.lines())
+    shown = Command(world, "status", "--json")
+    assert shown.wait() == 0
+    (found,) = shown.records()
+    assert found["ready"]["status"] == "ready"
+    assert [site["name"] for site in found["sites"]] == ["mesa"]
+
+
+def test_telemetry(world: World) -> None:
+    command = Command(world, "telemetry", "battery")
+    assert command.wait() == 0
+    assert command.lines()[0].startswith("battery, ")
+    shown = Command(world, "telemetry", BATTERY, "--json")
+    assert shown.wait() == 0
+    assert shown.records()[0]["asset_name"] == "battery"
+
+
+def test_telemetry_is_followed_until_ctrl_c(world: World) -> None:
+    command = Command(world, "telemetry", "battery", "--follow", "--json")
+    eventually("three come", lambda: len(command.records()) >= 3)
+    command.process.send_signal(signal.SIGINT)
+    assert command.wait() == 130
+    times = [record["ts"] for record in command.records()]
+    assert times == sorted(set(times))
+    assert command.err.read_text() == ""
+
+
+def test_a_pipe_that_is_closed_ends_it(world: World) -> None:
+    follow = f"{sys.executable} -m derhead telemetry battery --follow"
+    shell = f"({follow}; echo $? >&2) | head -n 2"
+    done = subprocess.run(
+        ["bash", "-c", shell],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "DERHEAD_URL": world.base},
+    )
+    assert done.stdout.startswith("TIME ")
+    assert done.stderr == "0\n"
+
+
+def test_a_dry_run_orders_nothing(world: World) -> None:
+    before = world.get("/dispatch/history")["items"]
+    command = Command(world, "dispatch", "battery", -0.5, "--for", "1h", "--dry-run")
+    assert command.wait() == 0
+    assert command.lines()[0].startswith("battery is online and would hold -0.5 MW")
+    assert Command(world, "dispatch", "battery", 99, "--dry-run").wait() == 1
+    assert world.get("/dispatch/history")["items"] == before
+
+
+def test_a_dispatch_is_watched_to_its_verdict(world: World) -> None:
+    command = Command(world, "dispatch", "battery", 1, "--for", "3s", "--watch")
+    assert command.wait() == 0
+    assert command.lines()[-1].startswith("verdict: achieved")
+    states = [line.split()[1] for line in command.lines()[1:-1]]
+    assert states[-2:] == ["started", "completed"]
+
+
+def test_a_dispatch_that_is_withdrawn_is_1_over_a_restart(world: World) -> None:
+    command = Command(world, "dispatch", "battery", -1, "--watch", "--json")
+    eventually("it runs", lambda: "started" in _states(command))
+    world.processes[0].stop()
+    world.start_headend()
+    world.wait_online(BATTERY)
+    dispatch_id = command.records()[0]["id"]
+    assert world.ask("DELETE", f"/dispatch/{dispatch_id}").status_code in (200, 202)
+    assert command.wait() == 1
+    assert _states(command)[-1] == "cancelled"
+    assert "trying again" in command.err.read_text()
+
+
+def test_ctrl_c_leaves_a_dispatch_as_it_is(world: World) -> None:
+    command = Command(world, "dispatch", "load", -0.5, "--for", "1h", "--watch")
+    # Its agent is away.
+    eventually("it is ordered", lambda: len(command.lines()) >= 2)
+    command.process.send_signal(signal.SIGINT)
+    assert command.wait() == 130
+    dispatch_id = command.lines()[0].partition(":")[0]
+    assert f"dispatch {dispatch_id} goes on" in command.err.read_text()
+    assert world.get(f"/dispatch/{dispatch_id}")["state"] == "pending"
+    assert world.get(f"/dispatch/{dispatch_id}")["asset_id"] == LOAD
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("telemetry", "nobody"), "no asset has the id or name 'nobody'"),
+        (("dispatch", "battery", 99), "/mw: 99 is beyond the limits of battery"),
+        (("dispatch", "battery", 1, "--at", "noon"), "/start_at: "),
+    ],
+)
+def test_what_is_refused_is_1_and_says_why(
+    world: World, arguments: tuple[object, ...], words: str
+) -> None:
+    command = Command(world, *arguments)
+    assert command.wait() == 1
+    assert words in command.err.read_text()
+    assert command.lines() == []
+
+
+def test_no_headend_is_3(world: World) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for arguments in (["status"], ["telemetry", "b", "--follow"], ["dispatch", "b", "1"]):
+        command = Command(world, *arguments, "--headend", nobody)
+        assert command.wait() == 3
+        assert f"{nobody} cannot be asked" in command.err.read_text()
+
+
+def _states(command: Command) -> list[str]:
+    return [record["state"] for record in command.records()]

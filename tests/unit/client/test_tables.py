@@ -1,0 +1,113 @@
+"""What is shown of answers: made of what the API really answers with."""
+
+import pytest
+
+from derhead.api.dispatch_shapes import dispatch_shape
+from derhead.api.shapes import telemetry_shape
+from derhead.client import tables
+from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
+
+FLEET = make_fleet()
+TELEMETRY = telemetry_shape(
+    FLEET.assets[BATTERY], SAMPLE, setpoint_mw=-0.3, now_us=NOW, telemetry_period_ms=4000
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.0, "0.000"),
+        (-0.0, "0.000"),
+        (-0.0004, "0.000"),
+        (1.5, "+1.500"),
+        (-2, "-2.000"),
+    ],
+)
+def test_power_has_its_sign(value: float | None, text: str) -> None:
+    assert tables.power(value) == text
+
+
+def test_columns_end_alike() -> None:
+    assert tables.table(("NAME", "MW"), [("a", "+1.0"), ("long name", "-20.5")]) == [
+        "NAME          MW",
+        "a           +1.0",
+        "long name  -20.5",
+    ]
+    assert tables.table(("NAME",), []) == ["NAME"]
+
+
+def test_telemetry() -> None:
+    assert tables.telemetry_lines(TELEMETRY) == [
+        "battery-1, 2.4 s ago",
+        "  active power        -0.250 MW",
+        "  setpoint            -0.300 MW",
+        "  state of charge       50.0 %",
+        "  frequency           59.980 Hz",
+        f"  status          {TELEMETRY['status']:>10}",
+        f"  quality: {', '.join(TELEMETRY['quality'])}",
+    ]
+    row = tables.telemetry_row(TELEMETRY)
+    assert row.startswith("11:59:57     -0.250     -0.300    50.0        -   59.980  ")
+    assert tables.TELEMETRY_HEADING.index("STATUS") == row.index(TELEMETRY["status"])
+
+
+def test_an_asset_that_never_spoke() -> None:
+    silent = telemetry_shape(
+        FLEET.assets[SILENT], None, setpoint_mw=None, now_us=NOW, telemetry_period_ms=4000
+    )
+    assert tables.telemetry_lines(silent) == ["pump has never said anything"]
+    assert "stale" in tables.telemetry_row(silent)
+
+
+def test_a_dispatch() -> None:
+    shape = dispatch_shape(DISPATCHED)
+    assert tables.dispatch_line(shape) == "12:00:00  started at -0.450 MW"
+    assert tables.ordered_line(shape, "battery-1").endswith(
+        ": battery-1 at -0.500 MW from 12:00:00 until 12:01:00 (UTC)"
+    )
+    for member, words in (
+        ({"reason": "LOCAL"}, "(LOCAL)"),
+        ({"suspended": "LINK_SILENT"}, "suspended (LINK_SILENT)"),
+        ({"cancelling": "withdrawn"}, "being withdrawn (withdrawn)"),
+    ):
+        assert words in tables.dispatch_line({**shape, **member})
+    assert "until it is replaced" in tables.ordered_line({**shape, "end_at": None}, "b")
+
+
+SITE = {
+    "name": "North",
+    "assets": {"total": 3, "online": 2, "stale": 0, "offline": 1},
+    "p_mw": -1.25,
+    "available_up_mw": 2.0,
+    "available_down_mw": 0.5,
+}
+
+
+def test_a_headend_at_a_glance() -> None:
+    checks = [
+        {"name": "journal", "status": "ready", "detail": "takes records"},
+        {"name": "feed", "status": "degraded", "detail": "PostgreSQL is away"},
+    ]
+    found = {
+        "headend": "http://h",
+        "ready": {"status": "degraded", "checks": checks},
+        "sites": [SITE, {**SITE, "name": "South", "p_mw": None}],
+        "agents": [{}],
+        "dispatches": [dispatch_shape(DISPATCHED)],
+        "names": {BATTERY: "battery-1"},
+    }
+    assert tables.status_lines(found) == [
+        "http://h is degraded",
+        "  feed: PostgreSQL is away",
+        "",
+        "SITE   ASSETS  ONLINE  STALE  OFFLINE    P MW  UP MW  DOWN MW",
+        "North       3       2      0        1  -1.250  2.000    0.500",
+        "South       3       2      0        1       -  2.000    0.500",
+        "all         6       4      0        2  -1.250  4.000    1.000",
+        "",
+        "1 agent is connected",
+        "",
+        "ASSET      STATE    DISPATCH                                  MW      FROM     UNTIL",
+        "battery-1  started  d0d0d0d0-0000-4000-8000-000000000000  -0.500  12:00:00  12:01:00",
+    ]
