@@ -49,7 +49,7 @@ def test_telemetry() -> None:
     ]
     row = tables.telemetry_row(TELEMETRY)
     assert row.startswith("11:59:57     -0.250     -0.300    50.0        -   59.980  ")
-    assert tables.TELEMETRY_HEADING.index("STATUS") == row.index(TELEMETRY["status"])
+    assert tables.TELEMETRY_HEADING.index("STATUS") == row.index(str(TELEMETRY["status"]))
 
 
 def test_an_asset_that_never_spoke() -> None:
