@@ -165,7 +165,7 @@ def take(driver: Chrome, world: World) -> None:
     browser.wait_text(".overview .open", "Running")
     picture(driver, "overview")
     browser.open(f"{world.base}/#/assets/alamosa-battery", height=1000)
-    browser.wait_text(".logs", "Gaps")
+    browser.wait_text(".gaps", "Filled in later")
     browser.wait("a line", lambda: browser.run("return document.querySelector('.chart .line')"))
     browser.wait("loaded", lambda: "Loading" not in browser.text("main"))
     picture(driver, "asset")

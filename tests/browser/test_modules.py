@@ -326,8 +326,12 @@ def test_an_agents_timeline_in_words(page: Browser) -> None:
         "software_version": "0.1.0",
     }
     gap = {
-        **{"asset_id": "a", "start": "2026-01-31T12:00:00Z", "end": "2026-01-31T12:01:00Z"},
-        **{"cause": "headend_restart", "rows": None, "backfilled": True},
+        "asset_id": "a",
+        "start": "2026-01-31T12:00:00Z",
+        "end": "2026-01-31T12:01:00Z",
+        "cause": "headend_restart",
+        "rows": None,
+        "backfilled": True,
     }
     entries = [
         {"kind": "connected", "session": session},

@@ -103,8 +103,8 @@ def test_an_asset_is_shown_with_its_last_hour(browser: Browser, world: World) ->
     drawn = browser.wait("a line", lambda: browser.run(line))
     browser.wait("it grows", lambda: browser.run(line) > drawn)
     browser.wait_text(".before", "Replaced")
-    browser.wait_text(".logs", "Connected from 127.0.0.1")
-    browser.wait_text(".logs", "Nothing is missing.")
+    browser.wait_text(".agent", "Connected from 127.0.0.1")
+    browser.wait_text(".gaps", "Nothing is missing.")
     label = browser.run("return document.querySelector('.chart').getAttribute('aria-label')")
     assert "last \u22120.75 MW" in label
 

@@ -19,7 +19,6 @@ export class AssetLog {
     this.asset = asset;
     this.gaps = new LogTable(store, "Gaps in its telemetry", "gaps", ["From", "For", "Why"]);
     this.agent = new LogTable(store, "Its agent", "agent", ["When", "What"]);
-    this.element = h("div", { class: "logs" }, this.gaps.element, this.agent.element);
     this.#load();
   }
 
@@ -67,7 +66,7 @@ class LogTable {
     );
     this.element = h(
       "section",
-      { class: "card", "aria-labelledby": `${name}-title` },
+      { class: `card ${name}`, "aria-labelledby": `${name}-title` },
       h("h2", { id: `${name}-title` }, title),
       this.table,
       this.note,

@@ -103,9 +103,18 @@ export class AssetView {
       ),
       this.facts.element,
       this.chart.element,
-      section("Open dispatches", "open", this.open.element),
-      section("Dispatches so far", "before", this.history.element, this.none),
-      this.log.element,
+      h(
+        "div",
+        { class: "aside" },
+        section("Open dispatches", "open", this.open.element),
+        this.log.gaps.element,
+      ),
+      h(
+        "div",
+        { class: "past" },
+        section("Dispatches so far", "before", this.history.element, this.none),
+        this.log.agent.element,
+      ),
     );
     this.#load();
   }

@@ -102,6 +102,7 @@ export class DispatchTable {
 }
 
 function outcomeOf(dispatch) {
+  if (stateTone(dispatch) === "bad") return situation(dispatch, 0);
   const word = outcomeWord(dispatch.verdict);
   if (word) return `${word}. ${verdictSentence(dispatch.verdict)}`;
   if (dispatch.reason) return because(dispatch.reason);

@@ -40,7 +40,7 @@ export function timelineRow(entry, nameOf) {
 function told({ kind, summary, session, gap, dispatch }, nameOf) {
   switch (kind) {
     case "connected":
-      return [`Connected from ${session.peer}, version ${session.software_version}.`, "good"];
+      return [`Connected from ${session.peer}, version ${session.software_version}.`, null];
     case "disconnected":
     case "superseded": {
       const seconds = (Date.parse(session.ended_at) - Date.parse(session.connected_at)) / 1000;
@@ -48,7 +48,7 @@ function told({ kind, summary, session, gap, dispatch }, nameOf) {
       return [`Disconnected after ${span(seconds)}: ${why}.`, "warn"];
     }
     case "gap":
-      return [`${nameOf(gap.asset_id)}: ${gapRow(gap, 0).text}`, gap.backfilled ? null : "warn"];
+      return [`${nameOf(gap.asset_id)}: ${gapRow(gap, 0).text}`, null];
     case "dispatch": {
       const what = `${nameOf(dispatch.asset_id)} ordered to hold ${power(dispatch.mw)}`;
       return [`${what}: ${stateWord(dispatch).toLowerCase()}.`, null];
