@@ -15,6 +15,7 @@ import trio
 from derhead.errors import JournalError
 from derhead.history.feed import spool, standing, walk
 from derhead.history.feed.batch import Batch, has_ordered, merged
+from derhead.history.feed.health import RETRY_MOST_S, FeedHealth, retry_s
 from derhead.history.feed.pace import Course, Pace
 from derhead.history.feed.payload import BrokenPayload, Payload, unpack
 from derhead.history.feed.spool import Spooled
@@ -39,17 +40,15 @@ LOAD_S = 60.0
 EXPIRE_S = 600.0
 """Between two looks at what PostgreSQL has kept for long enough."""
 
-RETRY_LEAST_S = 0.5
-RETRY_MOST_S = 15.0
-"""The greatest pauses after the first batch that failed, and after many in a row; each is
-drawn from half of it up to it."""
-
 HELD_BACK = 100
 """Commits with a value that PostgreSQL does not take, left in the spool while others go on.
 When full, the feed stands still: something is wrong with more than a value."""
 
 CLEARED_COMMITS = 200
 """Commits dropped in one transaction from a spool that nobody feeds: some 25 ms at most."""
+
+IN_THE_WAY = frozenset({Cause.INTERRUPTED, Cause.RIGHTS, Cause.OTHER})
+"""What may keep old rows from being dropped, and yet not new ones from being fed."""
 
 FOREVER = 2**63 - 1
 
@@ -81,13 +80,13 @@ class Feed:
         self._course = Course()
         self._standing: Standing | None = None
         self._held_back: set[int] = set()
-        self._alone = False
+        self._most_rows = BATCH_ROWS
         self._rows_at_start = self._dropped_rows = self._seen_rows = 0
         self._newest_at_start = 0
         self._oldest_us: int | None = None
-        self._fed_rows = self._batches = self._failed = self._failures = 0
-        self._trouble: Trouble | None = Trouble(Cause.STARTING, "PostgreSQL was not reached yet")
-        self._failing_since_us: int | None = None
+        self._fed_rows = self._batches = 0
+        self._health = FeedHealth(str(postgres.dsn))
+        self._expiry_fails = False
         self._expire_at_s = float("-inf")
         self._moved = trio.lowlevel.ParkingLot()
 
@@ -100,12 +99,12 @@ class Feed:
             lag_s=max(0.0, lag_us / 1e6),
             fed_rows=self._fed_rows,
             fed_batches=self._batches,
-            failed_batches=self._failed,
+            failed_batches=self._health.failed,
             held_back=len(self._held_back),
             catching_up=not self._course.in_order,
             walking=self._standing is None or not self._standing.whole,
-            trouble=None if self._trouble is None else str(self._trouble),
-            failing_since_us=self._failing_since_us,
+            trouble=None if self._health.trouble is None else str(self._health.trouble),
+            failing_since_us=self._health.failing_since_us,
         )
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
@@ -135,11 +134,13 @@ class Feed:
                 while True:
                     await self._turn()
             except StoreUnreachable as error:
-                self._went_wrong(error.trouble)
+                self._health.went_wrong(error.trouble, self._runtime.wall_us())
             except JournalError as error:
                 log.warning("the feed waits for the journal: %s", error)
-                self._failures += 1
-            await self._pause()
+                self._health.failures += 1
+            # While a value is looked for that is not taken, the server is well.
+            failures = 1 if self._most_rows < BATCH_ROWS else self._health.failures
+            await trio.sleep(retry_s(failures, self._rng.random()))
 
     async def _begin(self) -> None:
         if self._standing is not None:
@@ -165,7 +166,7 @@ class Feed:
 
     async def _feed_in_order(self) -> bool:
         """Whether there may be more at once."""
-        found = await self._read(0, FOREVER, BATCH_ROWS)
+        found = await self._read(0, FOREVER)
         if found:
             await self._feed_spooled(found)
             return sum(spooled.rows for spooled in found) >= BATCH_ROWS // 2
@@ -177,13 +178,13 @@ class Feed:
 
     async def _catch_up(self) -> bool:
         assert self._course.backlog_before is not None
-        live = await self._read(self._course.live_after, FOREVER, BATCH_ROWS)
+        live = await self._read(self._course.live_after, FOREVER)
         if live:
             await self._feed_spooled(live, ordered=False)
             self._course.live_after = live[-1].id
         if self._must_wait():
             return bool(live)
-        backlog = await self._read(0, self._course.backlog_before, BATCH_ROWS)
+        backlog = await self._read(0, self._course.backlog_before)
         if not backlog:
             self._course.caught_up()
             log.info("PostgreSQL has caught up with the journal")
@@ -199,18 +200,23 @@ class Feed:
         """Until more was spooled than was seen and has found company, or a backlog's next
         batch may go."""
         busy = not self._course.in_order or (self._standing and not self._standing.whole)
-        pause_s = self._pace.wait_s(trio.current_time()) if busy else EXPIRE_S
-        with trio.move_on_after(pause_s):
+        now_s = trio.current_time()
+        pause_s = self._pace.wait_s(now_s) if busy else EXPIRE_S
+        with trio.move_on_after(min(pause_s, max(self._expire_at_s - now_s, 0))):
             await self._journal.wait_spooled(seen_id)
             await trio.sleep(COMPANY_S)
 
     # --- batches ------------------------------------------------------------------------
 
-    async def _read(self, after_id: int, before_id: int, at_most_rows: int) -> list[Spooled]:
-        most = 1 if self._alone else at_most_rows
+    async def _read(self, after_id: int, before_id: int) -> list[Spooled]:
         while True:
             found = await self._journal.look(
-                partial(spool.read, after_id=after_id, before_id=before_id, at_most_rows=most)
+                partial(
+                    spool.read,
+                    after_id=after_id,
+                    before_id=before_id,
+                    at_most_rows=self._most_rows,
+                )
             )
             kept = [spooled for spooled in found if spooled.id not in self._held_back]
             if kept or not found:
@@ -226,7 +232,14 @@ class Feed:
         broken = [spooled.id for spooled, payload in payloads if payload is None]
         for spool_id in broken:
             self._hold_back(spool_id, "it cannot be read")
-        number = await self._load(batch, found)
+        try:
+            number = await self._load(batch)
+        except StoreUnreachable as error:
+            guilty = self._is_guilty(error.trouble, batch, alone=len(found) == 1)
+            if not guilty or len(self._held_back) >= HELD_BACK:
+                raise
+            self._hold_back(found[0].id, error.trouble.said)
+            return
         done = [
             spooled
             for spooled, payload in payloads
@@ -239,46 +252,45 @@ class Feed:
         self._oldest_us = await self._journal.look(spool.oldest_us)
         self._fed_rows += batch.rows
         self._batches += 1
-        self._alone = False
 
     async def _feed_page(self, stands: Standing) -> None:
         """Feeds the next page of the walk."""
         page = await self._journal.look(
-            partial(walk.read_page, position=stands.walk, at_most=BATCH_ROWS)
+            partial(walk.read_page, position=stands.walk, at_most=self._most_rows)
         )
         number = stands.number
-        if page.payload is not None:
-            number = await self._load(merged([page.payload]), ())
+        if page.payload is None:
+            log.info("PostgreSQL has all that the journal held before")
+        else:
+            batch = merged([page.payload])
+            try:
+                number = await self._load(batch)
+            except StoreUnreachable as error:
+                if not self._is_guilty(error.trouble, batch, alone=page.rows == 1):
+                    raise
+                log.error("a row stays in the journal alone: %s", error.trouble.said)
             if self._standing is None or self._standing.database != stands.database:
                 # It was another database, for which the walk begins anew.
                 return
             self._pace.spent(page.rows, trio.current_time())
             self._fed_rows += page.rows
-        else:
-            log.info("PostgreSQL has all that the journal held before")
         await self._journal.tend(partial(standing.put_walk, position=page.next, number=number))
         self._standing = Standing(
             stands.journal, stands.database, number, page.next, whole=page.next is None
         )
         self._moved.unpark_all()
 
-    async def _load(self, batch: Batch, found: Sequence[Spooled]) -> int:
-        """Has PostgreSQL commit the batch; the batch's number.
-
-        Raises: StoreUnreachable.
-        """
+    async def _load(self, batch: Batch) -> int:
+        """Has PostgreSQL commit the batch; the batch's number. Raises: StoreUnreachable."""
         while True:
             stands = self._standing
             assert stands is not None
             target = Target(stands.database or "", stands.journal, stands.number + 1)
             work = partial(_load, batch, target, self._runtime.wall_us(), self._keep_days)
-            try:
-                stranger = await self._postgres.load(work, within_s=LOAD_S)
-            except StoreUnreachable as error:
-                self._suspect(error.trouble, found)
-                raise
-            self._went_well()
+            stranger = await self._postgres.load(work, within_s=LOAD_S)
+            self._health.went_well(self._runtime.wall_us())
             if stranger is None:
+                self._most_rows = min(self._most_rows * 2, BATCH_ROWS)
                 return target.number
             await self._adopt(stranger)
 
@@ -294,15 +306,13 @@ class Feed:
             partial(standing.adopt, database=prepared.identity, fed=dict(prepared.fed))
         )
 
-    def _suspect(self, trouble: Trouble, found: Sequence[Spooled]) -> None:
-        """A value of some commit is not to PostgreSQL's taste: each is tried by itself, and
-        the one with the value is held back."""
-        if trouble.cause is not Cause.VALUE or not found:
-            return
-        if len(found) > 1:
-            self._alone = True
-        elif len(self._held_back) < HELD_BACK:
-            self._hold_back(found[0].id, trouble.said)
+    def _is_guilty(self, trouble: Trouble, batch: Batch, *, alone: bool) -> bool:
+        """Whether this, by itself, is what PostgreSQL will not take. If it is not by itself,
+        smaller batches are tried, until the value is found that nobody can store."""
+        if trouble.cause is not Cause.VALUE:
+            return False
+        self._most_rows = BATCH_ROWS if alone else max(1, batch.rows // 2)
+        return alone
 
     def _hold_back(self, spool_id: int, why: str) -> None:
         log.error(
@@ -318,9 +328,20 @@ class Feed:
         if self._standing is None or trio.current_time() < self._expire_at_s:
             return
         cut_us = self._runtime.wall_us() - self._keep_days * 86_400_000_000
-        more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
-        self._went_well()
+        try:
+            more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
+        except StoreUnreachable as error:
+            if error.trouble.cause not in IN_THE_WAY:
+                raise
+            # Somebody who reads an old partition for long must not hold up the feed.
+            if not self._expiry_fails:
+                log.warning("PostgreSQL does not drop what is old: %s", error)
+            self._expiry_fails = True
+            self._expire_at_s = trio.current_time() + RETRY_MOST_S
+            return
+        self._expiry_fails = False
         self._expire_at_s = trio.current_time() + (COMPANY_S if more else EXPIRE_S)
+        self._health.went_well(self._runtime.wall_us())
 
     # --- how it goes --------------------------------------------------------------------
 
@@ -345,35 +366,6 @@ class Feed:
             stands.journal, stands.database, number, stands.walk, stands.whole
         )
         self._moved.unpark_all()
-
-    def _went_well(self) -> None:
-        self._failures = 0
-        if self._trouble is None:
-            return
-        self._trouble = None
-        if self._failing_since_us is not None:
-            failed_s = (self._runtime.wall_us() - self._failing_since_us) / 1e6
-            log.warning("PostgreSQL is fed again after %.1f s", failed_s)
-            self._failing_since_us = None
-
-    def _went_wrong(self, trouble: Trouble) -> None:
-        self._failed += 1
-        self._failures += 1
-        if self._trouble is None or self._trouble.cause is not trouble.cause:
-            log.error(
-                "PostgreSQL at %s cannot be fed: %s. Everything stays in the journal meanwhile",
-                self._postgres.dsn,
-                trouble,
-            )
-        self._trouble = trouble
-        if self._failing_since_us is None:
-            self._failing_since_us = self._runtime.wall_us()
-
-    async def _pause(self) -> None:
-        most_s = min(RETRY_LEAST_S * 2.0 ** min(self._failures - 1, 10), RETRY_MOST_S)
-        if self._alone:
-            most_s = RETRY_LEAST_S
-        await trio.sleep(self._rng.uniform(most_s / 2, most_s))
 
 
 async def clear_spool(journal: Journal) -> None:

@@ -8,6 +8,8 @@ the moment of attaching.
 import logging
 from collections.abc import Iterable
 
+import asyncpg
+
 from derhead.history.postgres.days import (
     DAY_US,
     day_of,
@@ -42,20 +44,33 @@ class Partitions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._days: set[int] | None = None
-        self._looked_us = 0
+        self._looked_us = self._again_us = 0
 
     def forget(self) -> None:
         """Something is not as it was: the next ``ensure`` looks again."""
         self._days = None
 
     async def ensure(self, days: Iterable[int], now_us: int, keep_days: int) -> None:
-        """Makes what is missing for rows of these days, and for the days ahead."""
+        """Makes what is missing for rows of these days, and for the days ahead.
+
+        While somebody holds the table it is left for a minute: the default partition takes all.
+        """
         if self._days is None or not 0 <= now_us - self._looked_us < LOOK_US:
             await self._look()
             self._looked_us = now_us
         assert self._days is not None
+        if now_us < self._again_us:
+            return
         for day in sorted(wanted(days, now_us, keep_days) - self._days):
-            await self._make(day)
+            try:
+                await self._make(day)
+            except asyncpg.LockNotAvailableError:
+                log.warning(
+                    "somebody, a backup perhaps, holds telemetry in PostgreSQL: the partition of a "
+                    "day is made later, and its rows lie in the default partition until then"
+                )
+                self._again_us = now_us + LOOK_US
+                return
             self._days.add(day)
 
     async def drop_before(self, cut_us: int) -> list[str]:

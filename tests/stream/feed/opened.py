@@ -54,6 +54,7 @@ class World:
     journal: Journal
     postgres: Postgres
     feed: Feed
+    wall_us: Callable[[], int]
 
     async def telemetry(self, samples: list[Sample]) -> None:
         """Returns once the journal has them."""
@@ -98,7 +99,7 @@ async def open_world(
             await services.start(postgres.run)
             if feeding:
                 services.start_soon(feed.run)
-            yield World(journal, postgres, feed)
+            yield World(journal, postgres, feed, runtime.wall_us)
             services.cancel_scope.cancel()
 
 
