@@ -138,6 +138,11 @@ class Feed:
             except JournalError as error:
                 log.warning("the feed waits for the journal: %s", error)
                 self._health.failures += 1
+            except Exception:
+                # The border: what a driver or a server comes up with ends no headend.
+                log.exception("the feed failed; it is tried again")
+                fault = Trouble(Cause.OTHER, "the feed failed, see the log")
+                self._health.went_wrong(fault, self._runtime.wall_us())
             # While a value is looked for that is not taken, the server is well.
             failures = 1 if self._most_rows < BATCH_ROWS else self._health.failures
             await trio.sleep(retry_s(failures, self._rng.random()))

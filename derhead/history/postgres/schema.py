@@ -16,6 +16,9 @@ one after the other."""
 
 APPLICATION = "derhead"
 
+OLDEST_SERVER = 14
+"""The oldest PostgreSQL that the statements are for."""
+
 TABLES = (
     "assets",
     "boots",
@@ -61,6 +64,10 @@ async def prepare_schema(connection: Connection) -> Prepared:
     errors of the driver.
     """
     scripts = migrations()
+    server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
+    if server < OLDEST_SERVER:
+        said = f"it is PostgreSQL {server}, and {OLDEST_SERVER} or newer is needed"
+        raise StoreUnreachable(Trouble(Cause.SCHEMA, said))
     async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         version = await _version(connection)

@@ -1,0 +1,189 @@
+"""The feed and the port broken off at any step: nothing is lost, and nothing is left behind."""
+
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import trio
+from trio.testing import MockClock
+
+from derhead.dispatch import State
+from derhead.history import open_journal
+from derhead.history.feed.batch import Batch
+from derhead.history.feed.task import Feed
+from derhead.history.postgres import Postgres, StoreUnreachable
+from derhead.history.postgres.loader import Loader, Stranger, Target
+from derhead.history.postgres.schema import Prepared
+from derproto.base.runtime import virtual_runtime
+from tests.postgres import Database
+from tests.stream.feed.opened import NOW_US, some
+from tests.stream.postgres.opened import open_port
+from tests.unit.history.samples import dispatch, session
+
+MAX_STEPS = 600
+
+
+class CancelAfter(trio.abc.Instrument):
+    """Cancels ``scope`` when all tasks together have taken so many steps."""
+
+    def __init__(self, steps: int, scope: trio.CancelScope) -> None:
+        self.left = steps
+        self.scope = scope
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.scope.cancel()
+
+
+class MemoryDatabase:
+    """A database that commits, and may be broken off before and after it did."""
+
+    dsn = "memory"
+
+    def __init__(self) -> None:
+        self.telemetry: dict[tuple[Any, ...], Any] = {}
+        self.dispatches: dict[str, Any] = {}
+        self.sessions: set[str] = set()
+        self.prepared = Prepared("identity", {})
+
+    async def load(self, work: Callable[[Any], Awaitable[Any]], *, within_s: float) -> Any:
+        await trio.lowlevel.checkpoint()
+        return await work(MemoryLoader(self))
+
+
+class MemoryLoader:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+
+    async def expire(self, cut_us: int) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    async def load(
+        self, batch: Batch, target: Target, now_us: int, keep_days: int
+    ) -> Stranger | None:
+        database = self._database
+        fed = database.prepared.fed.get(target.journal, 0)
+        if target.identity != "identity" or not target.number - 1 <= fed <= target.number:
+            return Stranger(database.prepared)
+        await trio.lowlevel.checkpoint()
+        for row in zip(*batch.columns, strict=True):
+            database.telemetry[batch.assets[row[0]], row[1], *batch.boots[row[2]], row[3]] = row[5]
+        for table, lines in batch.ordered:
+            if table == "dispatches":
+                database.dispatches.update((line[0], line) for line in lines)
+        database.sessions.update(line[0] for line in batch.others.get("sessions", ()))
+        database.prepared.fed[target.journal] = target.number
+        await trio.lowlevel.checkpoint()
+        return None
+
+
+def journal_of(path: Path) -> tuple[dict[Any, Any], dict[str, Any], set[str]]:
+    con = sqlite3.connect(path)
+    try:
+        telemetry = {
+            row[:-1]: row[-1]
+            for row in con.execute(
+                "SELECT asset_id, ts_us, agent_id, boot_id, seq, p_mw FROM telemetry t"
+                " JOIN assets a ON a.id = t.asset JOIN boots b ON b.id = t.boot"
+            )
+        }
+        dispatches = {row[0]: row for row in con.execute("SELECT * FROM dispatches")}
+        sessions = {row[0] for row in con.execute("SELECT session_id FROM sessions")}
+        return telemetry, dispatches, sessions
+    finally:
+        con.close()
+
+
+async def fill(path: Path, *, spooling: bool) -> None:
+    first = 100 if spooling else 1
+    async with open_journal(
+        path, virtual_runtime(NOW_US), synchronous="OFF", spooling=spooling
+    ) as journal:
+        durable = trio.Event()
+        await journal.append_telemetry(some(first, 3), durable.set)
+        await durable.wait()
+        await journal.write(dispatch("d", states=(State.PENDING,)), session("s"))
+        if spooling:
+            await journal.write(dispatch("d", states=(State.PENDING, State.SENT)))
+            await journal.write(session("later"))
+
+
+async def feed_for(path: Path, database: MemoryDatabase, steps: int) -> bool:
+    """Feeds until all is fed, or broken off after so many steps; whether it was."""
+    async with open_journal(
+        path, virtual_runtime(NOW_US), synchronous="OFF", spooling=True
+    ) as journal:
+        feed = Feed(
+            journal,
+            cast(Postgres, database),
+            virtual_runtime(NOW_US),
+            random.Random(1),
+            keep_days=400,
+            catch_up_rows_s=1e6,
+        )
+        with trio.CancelScope() as scope:
+            instrument = CancelAfter(steps, scope)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(feed.run)
+                    await feed.wait_passed(2**62, 3600)
+                    nursery.cancel_scope.cancel()
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+        return scope.cancelled_caught
+
+
+async def test_a_feed_broken_off_anywhere_loses_nothing(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    steps, broken_off = 1, True
+    while broken_off:
+        assert steps < MAX_STEPS
+        path, database = tmp_path / str(steps) / "journal.db", MemoryDatabase()
+        await fill(path, spooling=False)
+        await fill(path, spooling=True)
+        broken_off = await feed_for(path, database, steps)
+        await feed_for(path, database, 100_000)
+        telemetry, dispatches, sessions = journal_of(path)
+        assert len(telemetry) == 6
+        assert database.telemetry == telemetry
+        assert {key: tuple(line) for key, line in database.dispatches.items()} == dispatches
+        assert database.sessions == sessions
+        steps += 3
+    assert steps > 30
+
+
+async def ask(dsn: str, steps: int) -> bool:
+    async def answer(loader: Loader) -> Any:
+        return await loader.connection.fetchval("SELECT 1")
+
+    with trio.CancelScope() as scope:
+        instrument = CancelAfter(steps, scope)
+        trio.lowlevel.add_instrument(instrument)
+        try:
+            async with open_port(dsn) as port:
+                assert await port.load(answer, within_s=30) == 1
+                assert await port.fetch("SELECT 2") == [(2,)]
+        except StoreUnreachable:
+            # What was asked is given up when its connection is.
+            assert scope.cancel_called
+        finally:
+            trio.lowlevel.remove_instrument(instrument)
+    return scope.cancel_called
+
+
+async def test_a_port_broken_off_anywhere_leaves_nothing_behind(postgres: Database) -> None:
+    await ask(postgres.dsn, 100_000)
+    before = trio.lowlevel.current_statistics().tasks_living
+    steps, broken_off = 1, True
+    while broken_off:
+        with trio.fail_after(30):
+            broken_off = await ask(postgres.dsn, steps)
+        assert trio.lowlevel.current_statistics().tasks_living == before
+        steps += 5
+    assert steps > 40
