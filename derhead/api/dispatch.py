@@ -7,7 +7,7 @@ from derhead.api.answers import DispatchJson
 from derhead.api.dispatch_shapes import dispatch_shape, group_shape
 from derhead.api.lookups import find_asset, find_site, read_query
 from derhead.api.ordering import take_order
-from derhead.api.params import PAGE, RANGE
+from derhead.api.params import FIELDS, PAGE, RANGE
 from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.replies import Refused, reply
 from derhead.api.tables import columns_of
@@ -37,7 +37,7 @@ def dispatch_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
 
     @routes.get("/dispatch/history")
     async def list_dispatches() -> Response:
-        query = read_query((*RANGE, *PAGE, "asset_id", "site_id", "state"))
+        query = read_query((*RANGE, *PAGE, *FIELDS, "asset_id", "site_id", "state"))
         asset = None if query.asset is None else find_asset(view.fleet, query.asset)
         site = None if query.site is None else find_site(view.fleet, query.site)
         of_site = None if site is None else [each.id for each in view.fleet.assets_of(site.id)]

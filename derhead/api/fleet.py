@@ -2,11 +2,12 @@
 
 from quart import Blueprint, Response
 
-from derhead.api.answers import SessionJson
+from derhead.api.answers import AgentJson, AssetJson, SessionJson, SiteJson
 from derhead.api.lookups import find_site, read_query
-from derhead.api.params import PAGE, RANGE
+from derhead.api.params import FIELDS, PAGE, RANGE
 from derhead.api.past import LongAnswers, Past, reply_past
-from derhead.api.replies import Refused, reply, reply_items
+from derhead.api.present import reply_now
+from derhead.api.replies import Refused, reply
 from derhead.api.shapes import agent_shape, asset_shape, session_shape, site_shape
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
@@ -20,8 +21,8 @@ def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
 
     @routes.get("/assets")
     async def list_assets() -> Response:
-        read_query(())
-        return await reply_items(
+        query = read_query(FIELDS)
+        shapes = (
             asset_shape(
                 asset,
                 view.fleet.sites[asset.site_id],
@@ -30,13 +31,13 @@ def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
             )
             for asset in view.fleet.assets.values()
         )
+        return await reply_now(shapes, columns_of(AssetJson), query.fields)
 
     @routes.get("/sites")
     async def list_sites() -> Response:
-        read_query(())
-        return await reply_items(
-            site_shape(site, view.site_now(site.id)) for site in view.fleet.sites.values()
-        )
+        query = read_query(FIELDS)
+        shapes = (site_shape(site, view.site_now(site.id)) for site in view.fleet.sites.values())
+        return await reply_now(shapes, columns_of(SiteJson), query.fields)
 
     @routes.get("/sites/<site>")
     async def show_site(site: str) -> Response:
@@ -46,12 +47,13 @@ def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
 
     @routes.get("/agents")
     async def list_agents() -> Response:
-        read_query(())
-        return await reply_items(agent_shape(agent) for agent in view.agents())
+        query = read_query(FIELDS)
+        shapes = map(agent_shape, view.agents())
+        return await reply_now(shapes, columns_of(AgentJson), query.fields)
 
     @routes.get("/agents/<agent_id>/sessions")
     async def list_sessions(agent_id: str) -> Response:
-        query = read_query((*RANGE, *PAGE))
+        query = read_query((*RANGE, *PAGE, *FIELDS))
         if not view.knows_agent(agent_id):
             raise Refused(404, f"no agent {agent_id[:80]!r} ever connected")
 

@@ -4,7 +4,7 @@ from quart import Blueprint, Response
 
 from derhead.api.answers import GapJson
 from derhead.api.lookups import find_asset, read_query
-from derhead.api.params import PAGE, RANGE
+from derhead.api.params import FIELDS, PAGE, RANGE
 from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.shapes import gap_shape
 from derhead.api.tables import columns_of
@@ -20,7 +20,7 @@ def gap_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     @routes.get("/telemetry/<asset>/gaps")
     async def list_gaps(asset: str) -> Response:
         found = find_asset(view.fleet, asset)
-        query = read_query((*RANGE, *PAGE))
+        query = read_query((*RANGE, *PAGE, *FIELDS))
 
         async def ask(limit: int, cursor: str | None) -> Page[GapRecord]:
             return await view.history.gaps(

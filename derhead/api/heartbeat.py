@@ -4,7 +4,7 @@ from quart import Blueprint, Response
 
 from derhead.api.answers import HeartbeatJson
 from derhead.api.lookups import find_agent, read_query
-from derhead.api.params import PAGE, RANGE
+from derhead.api.params import FIELDS, PAGE, RANGE
 from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.replies import reply
 from derhead.api.shapes import heartbeat_shape
@@ -28,7 +28,7 @@ def heartbeat_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     @routes.get("/heartbeat/<agent_or_asset>/history")
     async def list_heartbeats(agent_or_asset: str) -> Response:
         agent_id = find_agent(view, agent_or_asset)
-        query = read_query((*RANGE, *PAGE))
+        query = read_query((*RANGE, *PAGE, *FIELDS))
         now_us = view.wall_us()
 
         async def ask(limit: int, cursor: str | None) -> Page[HeartbeatRecord]:

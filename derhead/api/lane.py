@@ -26,6 +26,7 @@ from derproto.base.fleet import Asset, Fleet
 _FIELD = rb"""(?:
     (?! (?:host|connection|content-length|transfer-encoding|expect|upgrade) : )
     (?! (?:if-none-match|origin|x-request-id) : )
+    (?! accept : [^\r]*? (?: text/ | (?:json|\*) [^\r]*? ; ) )
     (?! accept-encoding : [^\r]*? (?:gzip|\*) )
     [0-9a-z!\#$%&'*+.^_`|~-]+ : [\t\x20-\x7e]* \r\n
     | connection: [ ]? keep-alive \r\n

@@ -20,10 +20,12 @@ MAX_STEP_US = 31 * 86_400_000_000
 
 RANGE = ("from", "to")
 PAGE = ("limit", "cursor")
+FIELDS = ("fields",)
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _STEP = re.compile(r"([0-9]{1,9})([smhd])")
 _LIMIT = re.compile(r"[0-9]{1,9}")
+_FIELD = re.compile(r"[a-z_0-9]{1,40}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -45,6 +47,8 @@ class Query:
     """Id or name of an asset, not looked up yet."""
     site: str | None = None
     """Id or name of a site, not looked up yet."""
+    fields: tuple[str, ...] | None = None
+    """Members that items are to have, not looked up yet; None = all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,13 @@ def _state(text: str) -> State:
         raise ValueError(f"there is no state {text[:40]!r}; {nearest(text, known)}") from None
 
 
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(_FIELD.fullmatch(name) for name in names):
+        raise ValueError(f"{text[:40]!r} are no members; write names with commas between")
+    return tuple(dict.fromkeys(names))
+
+
 _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "from": ("from_us", _time),
     "to": ("to_us", _time),
@@ -128,4 +139,5 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "state": ("state", _state),
     "asset_id": ("asset", str),
     "site_id": ("site", str),
+    "fields": ("fields", _fields),
 }

@@ -11,7 +11,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -20,9 +20,10 @@ from quart import Response, request
 from quart.wrappers.response import IterableBody
 
 from derhead.api.params import DEFAULT_LIMIT, Query
+from derhead.api.present import choose, list_text
 from derhead.api.replies import ITEMS_A_TURN, RETRY_AFTER_S, Refused, reply_body
 from derhead.api.shapes import Json
-from derhead.api.tables import CSV_TYPE, JSON_TYPE, CsvList, JsonList, ListText
+from derhead.api.tables import CsvList, ListText
 from derhead.errors import JournalError
 from derhead.history import Page
 
@@ -75,12 +76,14 @@ class Past(Generic[T]):
     """(limit, cursor)."""
     shape: Callable[[T], Json]
     columns: Sequence[str]
-    """Those of CSV."""
+    """Those of CSV, and the members that can be asked for."""
 
-    def text(self) -> ListText:
-        """How the request at hand wants it: CSV if it accepts that, and JSON not rather."""
-        wanted = request.accept_mimetypes.best_match((JSON_TYPE, CSV_TYPE), JSON_TYPE)
-        return CsvList(self.columns) if wanted == CSV_TYPE else JsonList()
+    def only(self, fields: Sequence[str] | None) -> "Past[T]":
+        """The same with those members alone; None = all. Raises: Refused (422)."""
+        if fields is None:
+            return self
+        leave, shape = choose(fields, self.columns), self.shape
+        return replace(self, shape=lambda item: leave(shape(item)), columns=fields)
 
 
 async def reply_past(past: Past[T], query: Query, long: LongAnswers) -> Response:
@@ -88,7 +91,8 @@ async def reply_past(past: Past[T], query: Query, long: LongAnswers) -> Response
 
     At most ``limit`` items; without one 100 in JSON, all there are in CSV.
     """
-    text = past.text()
+    past = past.only(query.fields)
+    text = list_text(past.columns)
     whole = query.limit is None and isinstance(text, CsvList)
     limit = None if whole else query.limit or DEFAULT_LIMIT
     walk = Walk(past, limit, query.cursor)

@@ -100,13 +100,17 @@ def telemetry_shape(
     setpoint_mw: float | None,
     now_us: int,
     telemetry_period_ms: int,
+    restored: bool = False,
 ) -> TelemetryJson:
-    """An asset's sample; all unknown and stale where it never sent one."""
+    """An asset's sample; all unknown and stale where it never sent one.
+
+    ``restored``: it is what the journal knew at start, and stale whatever its age.
+    """
     age = None if sample is None else age_us(sample, now_us)
     return {
         **lasting_shape(asset, sample, setpoint_mw),
         "age_s": seconds_of(age),
-        "stale": age is None or age > stale_after_us(telemetry_period_ms),
+        "stale": restored or age is None or age > stale_after_us(telemetry_period_ms),
     }
 
 

@@ -2,11 +2,12 @@
 
 from quart import Blueprint, Response
 
-from derhead.api.answers import BucketJson, SampleJson
+from derhead.api.answers import BucketJson, SampleJson, TelemetryJson
 from derhead.api.latest import LatestTexts
 from derhead.api.lookups import find_asset, read_query
-from derhead.api.params import PAGE, RANGE, Query
+from derhead.api.params import FIELDS, PAGE, RANGE, Query
 from derhead.api.past import LongAnswers, Past, reply_past
+from derhead.api.present import reply_now, wants_csv
 from derhead.api.replies import reply_text
 from derhead.api.shapes import bucket_shape, telemetry_shape
 from derhead.api.tables import columns_of
@@ -22,8 +23,22 @@ def telemetry_routes(view: HeadendView, latest: LatestTexts, long: LongAnswers) 
 
     @routes.get("/telemetry")
     async def list_latest() -> Response:
-        read_query(())
-        return reply_text(*await latest.all())
+        query = read_query(FIELDS)
+        if query.fields is None and not wants_csv():
+            return reply_text(*await latest.all())
+        shapes = (
+            telemetry_shape(
+                asset,
+                view.latest.get(asset.id),
+                setpoint_mw=view.setpoint_mw(asset.id),
+                now_us=now_us,
+                telemetry_period_ms=view.telemetry_period_ms,
+                restored=view.latest.slot(asset.id).restored,
+            )
+            for now_us in (view.wall_us(),)
+            for asset in view.fleet.assets.values()
+        )
+        return await reply_now(shapes, columns_of(TelemetryJson), query.fields)
 
     @routes.get("/telemetry/<asset>")
     async def show_latest(asset: str) -> Response:
@@ -33,7 +48,7 @@ def telemetry_routes(view: HeadendView, latest: LatestTexts, long: LongAnswers) 
     @routes.get("/telemetry/<asset>/history")
     async def list_history(asset: str) -> Response:
         found = find_asset(view.fleet, asset)
-        query = read_query((*RANGE, *PAGE, "step"))
+        query = read_query((*RANGE, *PAGE, *FIELDS, "step"))
         if query.step_us is not None:
             return await reply_past(_buckets(view, found, query, query.step_us), query, long)
         return await reply_past(_samples(view, found, query), query, long)

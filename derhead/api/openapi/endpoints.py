@@ -84,6 +84,11 @@ PAGE = (
     ),
     _query("cursor", _TEXT, "The `next_cursor` of the page before; the rest stays as it was."),
 )
+FIELDS = _query(
+    "fields",
+    {"type": "string", "pattern": "^[a-z_0-9]{1,40}( *, *[a-z_0-9]{1,40})*$"},
+    "Members that items are to have, with commas between; left out: all.",
+)
 STEP = _query(
     "step",
     {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["15m"]},
@@ -143,7 +148,8 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listAssets",
         tag="fleet",
         summary="Every asset of the fleet",
-        answers=_ok("All assets.", ListOf(AssetJson)),
+        parameters=(FIELDS,),
+        answers=_past("All assets.", ListOf(AssetJson)),
         problems=(422,),
     ),
     Operation(
@@ -152,7 +158,8 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listSites",
         tag="fleet",
         summary="Every site, what its assets do together, and what more they could",
-        answers=_ok("All sites.", ListOf(SiteJson)),
+        parameters=(FIELDS,),
+        answers=_past("All sites.", ListOf(SiteJson)),
         problems=(422,),
     ),
     Operation(
@@ -171,7 +178,8 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listAgents",
         tag="fleet",
         summary="The agents connected now",
-        answers=_ok("All agents with a live session.", ListOf(AgentJson)),
+        parameters=(FIELDS,),
+        answers=_past("All agents with a live session.", ListOf(AgentJson)),
         problems=(422,),
     ),
     Operation(
@@ -180,7 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listSessions",
         tag="fleet",
         summary="An agent's sessions, newest first",
-        parameters=(AGENT, *RANGE, *PAGE),
+        parameters=(AGENT, *RANGE, *PAGE, FIELDS),
         answers=_past("Sessions.", ListOf(SessionJson)),
         problems=(422,),
     ),
@@ -202,7 +210,8 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listTelemetry",
         tag="telemetry",
         summary="The newest telemetry of every asset, in one call",
-        answers=_ok("Every asset's newest sample.", ListOf(TelemetryJson)),
+        parameters=(FIELDS,),
+        answers=_past("Every asset's newest sample.", ListOf(TelemetryJson)),
         problems=(422,),
     ),
     Operation(
@@ -221,7 +230,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listHistory",
         tag="telemetry",
         summary="An asset's samples, or what they come to in steps of time; newest first",
-        parameters=(ASSET, *RANGE, *PAGE, STEP),
+        parameters=(ASSET, *RANGE, *PAGE, FIELDS, STEP),
         answers=_past(
             "Samples, or with `step` buckets.",
             (ListOf(TelemetryJson), ListOf(BucketJson)),
@@ -234,7 +243,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listGaps",
         tag="telemetry",
         summary="Where an asset's history has holes, and why; newest first",
-        parameters=(ASSET, *RANGE, *PAGE),
+        parameters=(ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Gaps.", ListOf(GapJson)),
         problems=(422,),
     ),
@@ -272,6 +281,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             *RANGE,
             *PAGE,
+            FIELDS,
             _query("asset_id", _TEXT, "Only of this asset, by UUID or name."),
             _query("site_id", _TEXT, "Only of this site's assets, by UUID or name."),
             STATE,
@@ -323,7 +333,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="listHeartbeats",
         tag="heartbeat",
         summary="How an agent was, newest first",
-        parameters=(AGENT_OR_ASSET, *RANGE, *PAGE),
+        parameters=(AGENT_OR_ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Heartbeats.", ListOf(HeartbeatJson)),
         problems=(422,),
     ),

@@ -98,6 +98,8 @@ SLOW = {
     "if it has changed": with_fields(b"Host: x", b'If-None-Match: W/"1"'),
     "compressed": with_fields(b"Host: x", b"Accept-Encoding: br, gzip;q=0.5"),
     "compressed in any way": with_fields(b"Host: x", b"accept-encoding:*"),
+    "as a table": with_fields(b"Host: x", b"Accept: text/csv"),
+    "rather not JSON": with_fields(b"Host: x", b"Accept: application/json;q=0.1, */*;q=0.5"),
     "from a page": with_fields(b"Host: x", b"Origin: https://control.example"),
     "request with a name": with_fields(b"Host: x", b"X-Request-Id: mine"),
     "empty line first": b"\r\n" + ALL,
