@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
+from deragent.outbox import OutboxLimits
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import Order
@@ -103,7 +104,7 @@ async def play(assets: Path, data: Path, began_us: int) -> None:
                         rng=random.Random(seed),
                         authority="headend",
                         # So small that the outage costs some samples.
-                        outbox_rows=60,
+                        outbox=OutboxLimits(memory_rows=60),
                         stopping=agents_stopping,
                         task_status=task_status,
                     )

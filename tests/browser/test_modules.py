@@ -350,3 +350,21 @@ def test_an_agents_timeline_in_words(page: Browser) -> None:
         "b ordered to hold \u22121.50 MW: running.",
         "something new",
     ]
+
+
+def test_dispatches_that_cannot_all_be_read_are_read_in_part(page: Browser) -> None:
+    run = """
+        const asked = [];
+        globalThis.fetch = async (path) => {
+            asked.push(path);
+            const whole = !path.includes("from=");
+            const page = {items: [{id: "d"}], next_cursor: null};
+            const body = whole ? {detail: "PostgreSQL is away"} : page;
+            return {ok: !whole, status: whole ? 503 : 200, json: async () => body};
+        };
+        return m.dispatchesNow(0).then((found) => [found.trouble, found.dispatches.length, asked]);
+    """
+    trouble, count, asked = page.module("api.js", run)
+    assert trouble == "Older ones cannot be read now: PostgreSQL is away."
+    assert count == 5
+    assert "/dispatch/history?from=1970-01-01T00%3A00%3A00.000Z&limit=50" in asked

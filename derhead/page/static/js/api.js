@@ -57,12 +57,27 @@ export async function assets() {
   return (await ask("/assets")).items;
 }
 
-/** Open dispatches, and the newest others. */
-export async function dispatchesNow() {
+/**
+ * Open dispatches, and the newest others: `{dispatches, trouble}`.
+ *
+ * Old ones may be where the headend cannot look now; then those since `recentMs` are told, and
+ * `trouble` says so. "" is none.
+ */
+export async function dispatchesNow(recentMs) {
+  try {
+    return { dispatches: await openAndNewest({}), trouble: "" };
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 503) throw error;
+    const dispatches = await openAndNewest({ from: new Date(recentMs).toISOString() });
+    return { dispatches, trouble: `Older ones cannot be read now: ${error.message}.` };
+  }
+}
+
+async function openAndNewest(range) {
   const states = ["pending", "sent", "received", "started"];
   const pages = await Promise.all([
-    list("/dispatch/history", {}, 50),
-    ...states.map((state) => list("/dispatch/history", { state })),
+    list("/dispatch/history", range, 50),
+    ...states.map((state) => list("/dispatch/history", { ...range, state })),
   ]);
   return pages.flat();
 }

@@ -88,6 +88,11 @@ export class AssetChart {
     this.#draw();
   }
 
+  /** Marks gaps, rows as `logrows.js` makes them. */
+  showGaps(rows) {
+    this.chart.showGaps(rows.map((row) => ({ ...row, to: row.to ?? Infinity })));
+  }
+
   /** After an outage: there may be more to know. */
   reload() {
     this.samples.forget();
@@ -147,6 +152,7 @@ function legend(asset) {
     { class: "legend" },
     entry("line", "Power"),
     entry("setpoint", "Setpoint"),
+    entry("missing", "Nothing measured"),
     ...(asset.kind === "battery" ? [entry("soc-line", "State of charge")] : []),
   );
 }

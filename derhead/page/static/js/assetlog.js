@@ -14,9 +14,11 @@ const SETTLE_MS = 1000;
 export class AssetLog {
   #timer = 0;
 
-  constructor(store, asset) {
+  /** `ongaps(rows)` is called with what is missing of the telemetry. */
+  constructor(store, asset, ongaps) {
     this.store = store;
     this.asset = asset;
+    this.ongaps = ongaps;
     this.gaps = new LogTable(store, "Gaps in its telemetry", "gaps", ["From", "For", "Why"]);
     this.agent = new LogTable(store, "Its agent", "agent", ["When", "What"]);
     this.#load();
@@ -38,7 +40,9 @@ export class AssetLog {
   async #load() {
     const asset = this.store.fleet.assets.get(this.asset.id) ?? this.asset;
     await Promise.all([
-      this.gaps.load(`/telemetry/${asset.id}/gaps?limit=${SHOWN}`, gapRow, "Nothing is missing."),
+      this.gaps
+        .load(`/telemetry/${asset.id}/gaps?limit=${SHOWN}`, gapRow, "Nothing is missing.")
+        .then((rows) => this.ongaps(rows.filter((row) => row.missing))),
       asset.agent_id
         ? this.agent.load(
             `/agents/${encodeURIComponent(asset.agent_id)}/timeline?limit=${SHOWN}`,
@@ -77,13 +81,17 @@ class LogTable {
     setText(this.note, text);
   }
 
+  /** Reads a list and shows it; its rows, none if it cannot be read. */
   async load(path, rowOf, empty) {
     try {
       const { items } = await ask(path);
-      this.#show(items.map((item) => rowOf(item, this.store.nowMs())));
-      this.say(items.length ? "" : empty);
+      const rows = items.map((item) => rowOf(item, this.store.nowMs()));
+      this.#show(rows);
+      this.say(rows.length ? "" : empty);
+      return rows;
     } catch (error) {
       this.say(`It cannot be read: ${error.message}.`);
+      return [];
     }
   }
 

@@ -76,7 +76,7 @@ export class AssetView {
     this.chart = new AssetChart(this.store, asset);
     this.open = new DispatchList(this.store, "Nothing is ordered now.", { named: false });
     this.history = new DispatchTable(this.store, { named: false });
-    this.log = new AssetLog(this.store, asset);
+    this.log = new AssetLog(this.store, asset, (gaps) => this.chart.showGaps(gaps));
     this.none = h("p", { class: "hint" }, "Loading");
     this.element.replaceChildren(
       h(

@@ -36,6 +36,7 @@ export class Chart {
     this.cursor = null;
     this.window = { from: 0, to: 1 };
     this.points = [];
+    this.gaps = [];
     this.gap = 10_000;
     this.height = POWER_TOP + POWER_HEIGHT + (charge ? CHARGE_GAP + CHARGE_HEIGHT : 0) + FOOT;
     this.readout = h("p", { class: "readout", "data-live": true });
@@ -71,6 +72,12 @@ export class Chart {
     this.draw();
   }
 
+  /** Marks windows of which measurements are missing. */
+  showGaps(gaps) {
+    this.gaps = gaps;
+    this.draw();
+  }
+
   draw() {
     const width = this.element.clientWidth;
     if (!width) return;
@@ -80,6 +87,7 @@ export class Chart {
     const { from, to } = this.window;
     this.x = (t) => round(LEFT + ((t - from) / (to - from)) * this.#plotWidth());
     this.#drawTimes();
+    this.#drawGaps();
     this.#drawPower();
     if (this.charge) this.#drawCharge();
     this.#drawCursor();
@@ -95,6 +103,7 @@ export class Chart {
     this.clip = svg("rect", { x: LEFT, y: 0, height: this.height, width: 0 });
     this.grid = svg("g", { class: "grid" });
     this.times = svg("g", { class: "times" });
+    this.missing = svg("g", { class: "missing", "clip-path": "url(#chart-clip)" });
     this.band = path("band");
     this.area = path("area");
     this.setpoint = path("setpoint");
@@ -105,6 +114,7 @@ export class Chart {
     this.mark = svg("g", { class: "cursor", "clip-path": "url(#chart-clip)" });
     this.svg.append(
       svg("defs", {}, svg("clipPath", { id: "chart-clip" }, this.clip)),
+      this.missing,
       this.grid,
       this.socGrid,
       this.times,
@@ -133,6 +143,19 @@ export class Chart {
           svg("line", { x1: x, x2: x, y1: POWER_TOP, y2: foot }),
           svg("text", { x, y: foot + 18, "text-anchor": "middle" }, text),
         ];
+      }),
+    );
+  }
+
+  #drawGaps() {
+    const { from, to } = this.window;
+    const seen = this.gaps.filter((gap) => gap.to > from && gap.from < to);
+    const height = this.height - FOOT - POWER_TOP;
+    this.missing.replaceChildren(
+      ...seen.map((gap) => {
+        const [left, right] = [this.x(Math.max(gap.from, from)), this.x(Math.min(gap.to, to))];
+        const place = { x: left, width: right - left, y: POWER_TOP, height };
+        return svg("rect", place, svg("title", {}, gap.text));
       }),
     );
   }

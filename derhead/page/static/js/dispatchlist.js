@@ -24,7 +24,8 @@ export class DispatchList {
     this.named = named;
     this.empty = h("p", { class: "hint" }, empty);
     this.cards = h("ul", { class: "cards" });
-    this.element = h("div", { class: "dispatch-list" }, this.empty, this.cards);
+    this.trouble = h("p", { class: "hint" });
+    this.element = h("div", { class: "dispatch-list" }, this.empty, this.trouble, this.cards);
     this.show = keyed(
       this.cards,
       (entry) => entry.id,
@@ -36,6 +37,7 @@ export class DispatchList {
   /** Brings the list up to date. */
   update(entries) {
     this.empty.hidden = entries.length > 0;
+    setText(this.trouble, this.store.trouble);
     this.show(entries);
   }
 }

@@ -69,6 +69,7 @@ export function gapRow(gap, nowMs) {
     lengthS: ((to ?? nowMs) - from) / 1000,
     text: `${cause}. ${outcome(gap, to)}`.trim(),
     tone: gap.backfilled ? "good" : "warn",
+    missing: !gap.backfilled,
   };
 }
 

@@ -13,6 +13,8 @@ import { startLive } from "./live.js";
 /** Least time between two looks at the list of assets. */
 const ASSETS_MS = 3000;
 const GROUP_MS = 400;
+/** Dispatches that are asked for where the headend cannot tell of all. */
+const RECENT_MS = 24 * 3_600_000;
 /** Most dispatches that are kept; those that ended longest ago go first. */
 const DISPATCHES_KEPT = 5000;
 
@@ -21,6 +23,8 @@ export class Store {
   dispatches = new Map();
   groups = new Map();
   link = newLink(Date.now());
+  /** Why not every dispatch is known; "" if it is. */
+  trouble = "";
   ready = false;
   #offsetMs = 0;
   #watchers = new Set();
@@ -117,11 +121,16 @@ export class Store {
     // What happens while the lists are on their way is newer than they are.
     const meanwhile = (this.#loading = []);
     try {
-      const [assets, dispatches] = await Promise.all([api.assets(), api.dispatchesNow()]);
+      const recentMs = this.nowMs() - RECENT_MS;
+      const [assets, { dispatches, trouble }] = await Promise.all([
+        api.assets(),
+        api.dispatchesNow(recentMs),
+      ]);
       if (this.#loading !== meanwhile) return;
       this.#loading = null;
       this.fleet = withAssets(this.fleet, assets);
       this.dispatches = new Map([...dispatches, ...meanwhile].map((each) => [each.id, each]));
+      this.trouble = trouble;
       this.ready = true;
       const groups = new Set(dispatches.map((each) => each.group_id).filter(Boolean));
       for (const id of groups) this.#lookAtGroup(id);
