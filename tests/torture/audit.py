@@ -18,6 +18,10 @@ MEMORY_US = 10_000_000
 LATE_US = 2_000_000
 """How long after its reading a sample may be dated, on a machine that is busy."""
 
+EDGE_US = 750_000
+"""One and a half periods: a gap that an agent reports begins with the first sample that is
+missing, and ends with the last."""
+
 NEAR_US = 6_000_000
 """How far from a blow its consequences may begin: what it takes to notice silence."""
 
@@ -48,6 +52,13 @@ class Gap:
     end_us: int | None
     cause: str
     backfilled: bool
+    filled_us: int | None = None
+    """Up to where samples that came later have closed it."""
+
+    @property
+    def missing_us(self) -> int:
+        """From where on there is nothing."""
+        return self.start_us if self.filled_us is None else self.filled_us
 
     def __str__(self) -> str:
         length = "open" if self.end_us is None else f"{(self.end_us - self.start_us) / 1e6:.2f} s"
@@ -131,7 +142,7 @@ def unexplained_holes(
             continue
         inside = [gap for gap in gaps if not gap.backfilled and _overlap(gap, start_us, end_us)]
         words = f"the hole at {start_us} of {(end_us - start_us) / 1e6:.2f} s"
-        if _uncovered_us(inside, start_us, end_us) > 0:
+        if any(length_us > EDGE_US for length_us in _uncovered(inside, start_us, end_us)):
             wrong.append(f"{words} is not in the ledger whole: {', '.join(map(str, inside))}")
         named = {gap.cause for gap in inside}
         if not named <= due:
@@ -149,7 +160,7 @@ def wrong_gaps(
         if gap.end_us is None:
             wrong.append(f"{gap} has not ended")
             continue
-        if not gap.backfilled and any(gap.start_us < t < gap.end_us for t in times):
+        if not gap.backfilled and any(gap.missing_us < t < gap.end_us for t in times):
             wrong.append(f"there are samples in {gap}")
         fitting = CAUSES.get(gap.cause, frozenset())
         if not any(
@@ -167,16 +178,16 @@ def _number(stored: Stored) -> int:
 
 
 def _overlap(gap: Gap, start_us: int, end_us: int) -> bool:
-    return gap.start_us < end_us and (gap.end_us is None or gap.end_us > start_us)
+    return gap.missing_us < end_us and (gap.end_us is None or gap.end_us > start_us)
 
 
-def _uncovered_us(gaps: Iterable[Gap], start_us: int, end_us: int) -> int:
-    """How much of a time is in none of the gaps."""
-    reached_us, uncovered_us = start_us, 0
-    for gap in sorted(gaps, key=lambda each: each.start_us):
-        uncovered_us += max(0, gap.start_us - reached_us)
+def _uncovered(gaps: Iterable[Gap], start_us: int, end_us: int) -> Iterator[int]:
+    """The lengths of what is in none of the gaps."""
+    reached_us = start_us
+    for gap in sorted(gaps, key=lambda each: each.missing_us):
+        yield gap.missing_us - reached_us
         reached_us = max(reached_us, end_us if gap.end_us is None else gap.end_us)
-    return uncovered_us + max(0, end_us - reached_us)
+    yield end_us - reached_us
 
 
 def _causes(

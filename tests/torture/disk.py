@@ -3,6 +3,7 @@ limit that the kernel keeps for one process. Nothing is patched either way."""
 
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,7 +55,10 @@ def _limit_files(pid: int, most: int | None) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """An empty folder on a disk of ``SIZE_MB`` for the block, where that may be mounted."""
+    """An empty folder on a disk of ``SIZE_MB`` for the block, where that may be mounted.
+
+    What is in it afterwards stays, to be looked at.
+    """
     folder.mkdir()
     mounted = os.getuid() == 0 and _ran(
         "mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", folder
@@ -63,7 +67,11 @@ def small_disk(folder: Path) -> Iterator[SmallDisk]:
         yield SmallDisk(folder, mounted)
     finally:
         if mounted:
+            left = folder.with_name(f"{folder.name}-left")
+            shutil.copytree(folder, left, ignore=shutil.ignore_patterns("ballast"))
             _ran("umount", "--lazy", folder)
+            folder.rmdir()
+            left.rename(folder)
 
 
 def _ran(*command: str | Path) -> bool:

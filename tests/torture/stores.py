@@ -75,11 +75,21 @@ def samples(rows: list[Row]) -> dict[str, list[Stored]]:
     return found
 
 
+GAPS = "SELECT * FROM gaps WHERE cause <> 'none'"
+"""Without those that the ledger took back."""
+
+
 def gaps(rows: list[Row]) -> dict[str, list[Gap]]:
     """Rows of the ledger, by asset."""
     found: dict[str, list[Gap]] = defaultdict(list)
     for row in rows:
-        gap = Gap(row["start_us"], row["end_us"], row["cause"], bool(row["backfilled"]))
+        gap = Gap(
+            start_us=row["start_us"],
+            end_us=row["end_us"],
+            cause=row["cause"],
+            backfilled=bool(row["backfilled"]),
+            filled_us=row["filled_us"],
+        )
         found[row["asset_id"]].append(gap)
     return found
 

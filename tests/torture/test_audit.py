@@ -101,9 +101,13 @@ def test_a_hole_must_be_in_the_ledger_whole_and_under_its_cause() -> None:
     entry = Gap(*HOLE, "agent_restart", backfilled=False)
     assert hole_faults(entry) == []
     assert hole_faults(replace(entry, start_us=HOLE[0] - 5, end_us=HOLE[1] + 5)) == []
-    half_us = HOLE[0] + STEP_US
+    half_us = HOLE[0] + 2 * STEP_US
     assert hole_faults(replace(entry, end_us=half_us), replace(entry, start_us=half_us)) == []
+    reported = replace(entry, start_us=HOLE[0] + STEP_US, end_us=HOLE[1] - STEP_US)
+    assert hole_faults(reported) == []
+    assert hole_faults(replace(entry, start_us=ALL[4].ts_us, filled_us=HOLE[0])) == []
     assert len(hole_faults()) == 1
+    assert len(hole_faults(replace(entry, filled_us=half_us))) == 1
     assert len(hole_faults(replace(entry, backfilled=True))) == 1
     assert len(hole_faults(replace(entry, end_us=half_us))) == 1
     assert len(hole_faults(replace(entry, cause="link"))) == 1
@@ -117,6 +121,9 @@ def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
     entry = Gap(*HOLE, "agent_restart", backfilled=False)
     assert wrong_gaps([entry], HOLED, [KILLED]) == []
     assert wrong_gaps([replace(entry, backfilled=True)], ALL, [KILLED]) == []
+    longer = replace(entry, start_us=ALL[4].ts_us)
+    assert len(wrong_gaps([longer], HOLED, [KILLED])) == 1
+    assert wrong_gaps([replace(longer, filled_us=HOLE[0])], HOLED, [KILLED]) == []
     assert len(wrong_gaps([entry], ALL, [KILLED])) == 1
     assert len(wrong_gaps([replace(entry, end_us=None)], HOLED, [KILLED])) == 1
     assert len(wrong_gaps([entry], HOLED, [])) == 1

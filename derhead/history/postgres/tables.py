@@ -57,7 +57,9 @@ STATEMENTS = {
     "gaps": _insert(
         "gaps",
         rows.GAPS,
-        _replacing(rows.GAPS, "id") + " WHERE excluded.revision >= gaps.revision",
+        _replacing(rows.GAPS[:-1], "id")
+        + ", noticed_us = least(excluded.noticed_us, gaps.noticed_us)"
+        " WHERE excluded.revision >= gaps.revision",
     ),
     VERDICTS: "UPDATE dispatches SET verdict = $2 WHERE id = $1",
     FORGOTTEN_KEYS: "DELETE FROM idempotency_keys WHERE created_us < $1",
