@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from derhead.dsn import read_dsn
+from derhead.gaps import Cause, GapRecord
 from derhead.history import Journal, open_journal
 from derhead.history.feed.task import Feed
 from derhead.history.postgres import Postgres
@@ -45,6 +46,23 @@ NOW_US = 1_795_000_000 * S
 def some(first: int, count: int, asset: str = "asset-1") -> list[Sample]:
     """So many samples, a second apart, numbered from the first on."""
     return [sample(n, asset=asset, ts_us=NOW_US + n * S) for n in range(first, first + count)]
+
+
+def gap(name: str, start_us: int, end_us: int | None, revision: int = 1) -> GapRecord:
+    """A hole in the history of asset-1."""
+    return GapRecord(
+        id=name,
+        asset_id="asset-1",
+        agent_id="agent-1",
+        start_us=start_us,
+        end_us=end_us,
+        cause=Cause.LINK,
+        rows=None,
+        backfilled=False,
+        filled_us=None,
+        revision=revision,
+        noticed_us=start_us,
+    )
 
 
 @dataclass

@@ -9,19 +9,24 @@ from pathlib import Path
 import pytest
 import trio
 
-from derhead.dispatch import ForgetKeys, Judged, State, UsedKey
+from derhead.dispatch import DispatchGroup, ForgetKeys, Judged, LeftOut, State, UsedKey
 from derhead.history.feed.pace import CATCH_UP_ROWS
 from tests.postgres import Database
 from tests.stream.feed.opened import (
     NOW_US,
     World,
     assert_equal,
+    gap,
     in_journal,
     in_postgres,
     open_world,
     some,
 )
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+
+GROUP = DispatchGroup(
+    "g", "site", 1.5, NOW_US, NOW_US + S, 60 * S, left_out=(LeftOut("asset-9", "offline"),)
+)
 
 
 async def test_everything_that_is_stored_is_fed(tmp_path: Path, postgres: Database) -> None:
@@ -37,7 +42,11 @@ async def test_everything_that_is_stored_is_fed(tmp_path: Path, postgres: Databa
         )
         world.journal.note(session())
         world.journal.note(heartbeat(5 * S))
-        await world.journal.write(dispatch("d"), session("other", agent="agent-2"))
+        await world.journal.write(
+            dispatch("d"), GROUP, UsedKey("k", "f", "group", "g", 5 * S), session("other")
+        )
+        world.journal.note(gap("hole", NOW_US, None))
+        world.journal.note(gap("hole", NOW_US, NOW_US + 9 * S, revision=2))
         await world.journal.write(
             dispatch("d", states=(State.PENDING, State.SENT, State.COMPLETED)),
             dispatch("late", created_us=NOW_US),

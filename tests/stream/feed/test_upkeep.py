@@ -12,7 +12,6 @@ import trio
 import trio.lowlevel
 
 from derhead.dispatch import State
-from derhead.gaps import Cause, GapRecord
 from derhead.history.postgres import Postgres, StoreUnreachable
 from derhead.history.postgres.days import DAY_US
 from derhead.history.postgres.loader import Loader
@@ -20,28 +19,13 @@ from tests.postgres import Database
 from tests.stream.feed.opened import (
     NOW_US,
     assert_equal,
+    gap,
     in_postgres,
     open_world,
     some,
 )
 from tests.stream.postgres.opened import connect_feed, open_port
 from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
-
-
-def gap(name: str, start_us: int, end_us: int | None) -> GapRecord:
-    return GapRecord(
-        id=name,
-        asset_id="asset-1",
-        agent_id="agent-1",
-        start_us=start_us,
-        end_us=end_us,
-        cause=Cause.LINK,
-        rows=None,
-        backfilled=False,
-        filled_us=None,
-        revision=1,
-        noticed_us=start_us,
-    )
 
 
 async def expire(port: Postgres, cut_us: int) -> None:
