@@ -90,12 +90,16 @@ class PostgresServer:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def database(self, name: str) -> "Database":
+        """One that is there."""
+        return Database(self, name)
+
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def make(self) -> None:
         """Makes the cluster."""
-        self._run("initdb", "-D", self.data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-N")
+        self.run("initdb", "-D", self.data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-N")
         (self.data / "pg_hba.conf").write_text(HBA)
         with (self.data / "postgresql.conf").open("a") as settings:
             settings.write(
@@ -223,7 +227,8 @@ class PostgresServer:
             self._process.kill()
             self._process.wait()
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Runs one of the server's programs as its user."""
         done = subprocess.run(
             [self.binaries / program, *arguments],
             user=self.uid,

@@ -101,6 +101,20 @@ async def test_a_database_that_lost_what_it_was_fed_gets_it_again(
     assert_equal(tmp_path, postgres)
 
 
+async def test_newer_tables_stop_the_feed_and_nothing_else(
+    tmp_path: Path, postgres: Database
+) -> None:
+    async with open_world(tmp_path, postgres.dsn) as world:
+        await world.settled()
+    postgres.sql("UPDATE facts SET value = '999' WHERE key = 'schema_version'")
+    async with open_world(tmp_path, postgres.dsn) as world:
+        await world.telemetry(some(1, 10))
+        await world.until(lambda feed: feed.trouble and "version 999" in feed.trouble)
+        assert world.feed.statistics().lag_rows == 10
+        postgres.sql("UPDATE facts SET value = '1' WHERE key = 'schema_version'")
+        await world.settled()
+
+
 async def test_an_older_copy_of_the_journal_knows_that_postgresql_knows_more(
     tmp_path: Path, postgres: Database
 ) -> None:

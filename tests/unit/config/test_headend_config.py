@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from derhead.config import HeadendConfig, load, load_config
+from derhead.daemon import retention_limits
+from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.base.kinds import Address
 from derproto.base.problems import ConfigError
 from tests.unit.config.fleet_files import NORTH, write_fleet
@@ -179,3 +181,31 @@ def test_problems_of_config_and_assets_come_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(Namespace(assets=""), NO_ENV)
     assert str(caught.value) == "--assets: empty; write a text, or leave the key out"
+
+
+def test_a_dsn_may_hold_its_password_in_the_environment_only(tmp_path: Path) -> None:
+    dsn = "postgresql://u:secret@h/d"
+    environ = {"DERHEAD_ASSETS": "a.yaml", "DERHEAD_POSTGRES_DSN": dsn}
+    config = load_config(Namespace(), environ)
+    assert config.postgres_dsn is not None
+    assert config.postgres_dsn.password == "secret"
+    assert "secret" not in repr(config)
+    file = config_file(tmp_path, f"assets: a.yaml\npostgres: {{dsn: '{dsn}'}}\n")
+    (problem,) = problems_of(Namespace(config=file), NO_ENV)
+    assert "postgres.dsn: it holds a password, which does not belong in this file" in problem
+    assert "secret" not in problem
+
+
+def test_a_password_file_must_be_there_and_is_nothing_without_a_dsn(tmp_path: Path) -> None:
+    environ = {"DERHEAD_ASSETS": "a.yaml", "DERHEAD_POSTGRES_PASSWORD_FILE": str(tmp_path / "x")}
+    assert [problem.split(": ")[1][:13] for problem in problems_of(Namespace(), environ)] == [
+        "there is no f",
+        "it needs post",
+    ]
+
+
+def test_beside_a_postgresql_the_journal_keeps_a_week() -> None:
+    alone = load_config(Namespace(assets="a.yaml"), NO_ENV)
+    beside = load_config(Namespace(assets="a.yaml"), {"DERHEAD_POSTGRES_DSN": "dbname=d"})
+    assert retention_limits(alone) == RetentionLimits(30 * DAY_US, 10 * GB, fed=False)
+    assert retention_limits(beside) == RetentionLimits(7 * DAY_US, 10 * GB, fed=True)
