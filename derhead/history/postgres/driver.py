@@ -17,7 +17,7 @@ from derhead.history.postgres.causes import Cause, Trouble, cause_of
 CONNECT_S = 10.0
 """For a connection to be made, name look-up and TLS included."""
 
-CLOSE_S = 2.0
+CLOSE_S = 1.0
 """For a connection to be closed in order; then it is cut."""
 
 SETTINGS = {
