@@ -174,8 +174,10 @@ class Feed:
         found = await self._read(0, FOREVER)
         if found:
             await self._feed_spooled(found)
-            return sum(spooled.rows for spooled in found) >= BATCH_ROWS // 2
-        self._nothing_waits()
+            if sum(spooled.rows for spooled in found) >= BATCH_ROWS // 2:
+                return True
+        else:
+            self._nothing_waits()
         if self._standing is None or self._standing.whole or self._must_wait():
             return False
         await self._feed_page(self._standing)

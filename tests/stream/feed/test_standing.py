@@ -14,6 +14,7 @@ from derproto.base.runtime import real_runtime
 from tests.postgres import Database, PostgresServer, fresh_database
 from tests.stream.feed.opened import (
     NOW_US,
+    World,
     assert_equal,
     in_journal,
     in_postgres,
@@ -53,6 +54,25 @@ async def test_what_was_there_before_is_fed(tmp_path: Path, postgres: Database) 
     known = facts(tmp_path)
     assert known["fed_whole"] == "1"
     assert "telemetry_whole" not in known
+
+
+async def test_a_walk_comes_to_its_end_while_more_and_more_is_stored(
+    tmp_path: Path, postgres: Database
+) -> None:
+    async def keep_storing(world: World) -> None:
+        first = 900_000
+        while True:
+            first += 1
+            await world.telemetry(some(first, 1))
+
+    await fill_alone(tmp_path)
+    async with open_world(tmp_path, postgres.dsn) as world:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keep_storing, world)
+            await world.until(lambda feed: not feed.walking)
+            nursery.cancel_scope.cancel()
+        await world.settled()
+    assert_equal(tmp_path, postgres)
 
 
 async def test_a_walk_goes_on_after_a_restart(tmp_path: Path, postgres: Database) -> None:
