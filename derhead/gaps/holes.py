@@ -69,6 +69,10 @@ class Told:
     rows: int
     revision: int
 
+    def lasts_for_another(self, origin: Origin) -> bool:
+        """Whether it goes on, as far as another agent or boot than that one knew."""
+        return self.end_us is None and self.origin != origin
+
     def overlaps(self, hole: "Hole") -> bool:
         return self.start_us < hole.until_us and (self.end_us or FOREVER_US) > hole.low_us
 

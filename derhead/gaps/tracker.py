@@ -73,16 +73,19 @@ class GapTracker:
         self._touched.clear()
         # Above all that this asset, or an earlier life of the headend, has given out.
         self._last_revision = revision = max(self._last_revision + 1, now_us)
-        return [replace(each, revision=revision) for watch in touched for each in watch.records()]
+        changed = [each for watch in touched for each in watch.records()]
+        # Of what an agent told the revisions are the agent's.
+        return [
+            each if is_reported(each.id) else replace(each, revision=revision) for each in changed
+        ]
 
     def session_began(
         self, session: Talking, asset_ids: Iterable[str], agent_id: str, boot_id: int, now_us: int
     ) -> list[GapRecord]:
         """A session was granted these assets; what is to be stored."""
-        ended: list[GapRecord] = []
         for asset_id in asset_ids:
-            ended += self.watches[asset_id].session_began(session, Origin(agent_id, boot_id))
-        return [*(replace(each, noticed_us=now_us) for each in ended), *self.take(now_us)]
+            self.watches[asset_id].session_began(session, Origin(agent_id, boot_id))
+        return self.take(now_us)
 
     def session_ended(
         self, session: Talking, asset_ids: Iterable[str], because: Cause, now_us: int
@@ -95,7 +98,7 @@ class GapTracker:
     def tell(self, asset_id: str, told: Told, now_us: int) -> list[GapRecord]:
         """An agent explains a stretch of the asset's history; what is to be stored."""
         said = self.watches[asset_id].tell(told)
-        return [*(replace(each, noticed_us=now_us) for each in said), *self.take(now_us)]
+        return [replace(said, noticed_us=now_us), *self.take(now_us)]
 
 
 def _to_hole(unfinished: Unfinished) -> Hole:

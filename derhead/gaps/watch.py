@@ -13,7 +13,8 @@ from typing import Protocol
 
 from derhead.gaps.holes import GapLimits, Hole, Origin, Told, cut, split_off
 from derhead.gaps.record import Cause, GapRecord
-from derhead.telemetry import Slot
+from derhead.telemetry import SampleBlock, Slot
+from derproto.der.v1 import QualityBit
 
 HOLES_KEPT = 64
 """Holes of one asset that samples may still fill. When full, the oldest stays in the journal as
@@ -22,6 +23,8 @@ it is then."""
 REPORTS_KEPT = 64
 """Reports of one asset that explain holes, or lasting ones. When full, the oldest counts only by
 itself, as it stands in the journal."""
+
+_STALE = int(QualityBit.STALE_DEVICE)
 
 _LOOK_AT_ALL = -1
 """As a slot's ``quiet_us``: every sample is looked at."""
@@ -85,13 +88,13 @@ class AssetWatch:
 
     # --- samples --------------------------------------------------------------------
 
-    def news(
-        self, ts_us: int, agent_id: str, boot_id: int, received_us: int, backfill: bool
-    ) -> None:
+    def news(self, row: int, block: SampleBlock) -> None:
         """A sample newer than the slot's, which still holds the one before."""
+        columns = block.columns
+        ts_us, backfill = columns.ts_us[row], columns.backfill
+        origin = Origin(block.agent_id, columns.boot_id)
         if self.spoke:
             edge_us, edge = self._edge()
-            origin = Origin(agent_id, boot_id)
             if ts_us < edge_us:
                 self._ahead = (edge_us, edge)
                 self._fill(ts_us, origin)
@@ -99,10 +102,17 @@ class AssetWatch:
                     self._end_lasting(edge_us)
             else:
                 self._ahead = None
-                self._advance(ts_us, origin, received_us, backfill, edge_us, edge)
+                self._advance(ts_us, origin, block.received_us, backfill, edge_us, edge)
         if not backfill:
             self._because = None
-        watched = self.lasting is not None or self._ahead is not None or self._because is not None
+            if self._told and not (columns.quality and columns.quality[row] & _STALE):
+                self._answered(ts_us, origin)
+        watched = (
+            self.lasting is not None
+            or self._ahead is not None
+            or self._because is not None
+            or any(told.lasts_for_another(origin) for told in self._told.values())
+        )
         self._slot.quiet_us = _LOOK_AT_ALL if watched else self._limits.hole_us
 
     def late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
@@ -198,11 +208,11 @@ class AssetWatch:
 
     # --- sessions and time ----------------------------------------------------------
 
-    def session_began(self, session: Talking, origin: Origin) -> list[GapRecord]:
-        """A session was granted the asset. Gaps that lasted for another boot do so no longer."""
+    def session_began(self, session: Talking, origin: Origin) -> None:
+        """A session was granted the asset."""
         self.session = session
         if not self.spoke:
-            return []
+            return
         is_same = self._edge()[1] == origin
         if self._because is None or (self._because is Cause.AGENT_RESTART and is_same):
             # Whatever its agent said when it left: it has not been started anew.
@@ -212,12 +222,6 @@ class AssetWatch:
             self.lasting.because = self._because
             self.lasting.high = origin
             self._redraw(self.lasting)
-        ended = []
-        for told in list(self._told.values()):
-            if told.end_us is None and told.origin != origin:
-                end_us = max(told.start_us, self._edge()[0])
-                ended.append(replace(told, end_us=end_us))
-        return [record for told in ended for record in self.tell(told)]
 
     def session_ended(self, session: Talking, because: Cause) -> None:
         """A session is over; harmless if another one has the asset by now."""
@@ -261,7 +265,16 @@ class AssetWatch:
 
     # --- reports --------------------------------------------------------------------
 
-    def tell(self, told: Told) -> list[GapRecord]:
+    def _answered(self, ts_us: int, origin: Origin) -> None:
+        """The device answers. An agent that has been started anew may not know that it told of
+        one that did not."""
+        for told in list(self._told.values()):
+            if told.lasts_for_another(origin):
+                over = replace(told, end_us=max(told.start_us, ts_us))
+                self._closed.append(self.tell(over))
+                self._touched[self] = None
+
+    def tell(self, told: Told) -> GapRecord:
         """An agent explains a stretch. Returns what it said, for the journal."""
         known = self._told.get(told.id)
         if known is None or known.revision <= told.revision:
@@ -270,21 +283,19 @@ class AssetWatch:
                 del self._told[next(iter(self._told))]
             for hole in self._all():
                 self._redraw(hole)
-        return [
-            GapRecord(
-                id=told.id,
-                asset_id=self._asset_id,
-                agent_id=told.origin.agent_id,
-                start_us=told.start_us,
-                end_us=told.end_us,
-                cause=told.cause,
-                rows=told.rows or None,
-                backfilled=False,
-                filled_us=None,
-                revision=told.revision,
-                noticed_us=0,
-            )
-        ]
+        return GapRecord(
+            id=told.id,
+            asset_id=self._asset_id,
+            agent_id=told.origin.agent_id,
+            start_us=told.start_us,
+            end_us=told.end_us,
+            cause=told.cause,
+            rows=told.rows or None,
+            backfilled=False,
+            filled_us=None,
+            revision=told.revision,
+            noticed_us=0,
+        )
 
     def _forget_told(self) -> None:
         """What explains nothing any more, nor will, stands in the journal by itself."""

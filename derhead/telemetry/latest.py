@@ -21,10 +21,8 @@ class Watch(Protocol):
     @property
     def holes(self) -> Sequence[object]: ...
 
-    def news(
-        self, ts_us: int, agent_id: str, boot_id: int, received_us: int, backfill: bool
-    ) -> None:
-        """A newer sample is about to be taken."""
+    def news(self, row: int, block: SampleBlock) -> None:
+        """A newer sample, in that row, is about to be taken."""
 
     def late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
         """A sample that is no news, while there are ``holes``, or measured later than the news."""
@@ -136,7 +134,7 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
         slot, ts_us = slots[indices[row]], times[row]
         if slot.is_older_than(agent_id, boot_id, first_seq + row, ts_us, backfill):
             if not 0 <= ts_us - slot.ts_us <= slot.quiet_us and slot.watch is not None:
-                slot.watch.news(ts_us, agent_id, boot_id, block.received_us, backfill)
+                slot.watch.news(row, block)
             slot.agent_id, slot.boot_id = agent_id, boot_id
             slot.seq, slot.ts_us = first_seq + row, ts_us
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False

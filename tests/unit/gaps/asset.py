@@ -8,7 +8,7 @@ from derhead.gaps.record import report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
 from derhead.telemetry import Columns, LatestTable, Sample, SampleBlock, offer_block
 from derproto.base.fleet import Asset, AssetKind, Limits
-from derproto.der.v1 import Telemetry
+from derproto.der.v1 import QualityBit, Telemetry
 
 T0 = 1_800_000_000_000_000
 S = 1_000_000
@@ -104,7 +104,13 @@ class Headend:
         self._store(ended)
 
     def sample(
-        self, ts_s: float, boot_id: int | None = None, *, backfill: bool = False, seq: int = 0
+        self,
+        ts_s: float,
+        boot_id: int | None = None,
+        *,
+        backfill: bool = False,
+        seq: int = 0,
+        stale: bool = False,
     ) -> None:
         """A sample comes now, of the session's boot if no other is named."""
         assert self.session is not None
@@ -116,6 +122,7 @@ class Headend:
             asset_index=[0],
             ts_us=[T0 + round(ts_s * S)],
             p_mw=[1.0],
+            quality=[QualityBit.STALE_DEVICE if stale else 0],
             backfill=backfill,
         )
         columns: Columns = message

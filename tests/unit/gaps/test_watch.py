@@ -224,7 +224,11 @@ def device_told_and_its_agent_replaced(headend: Headend) -> None:
     headend.live(12, 20)
     headend.disconnect()
     headend.connect(boot_id=2)
-    headend.sample(24)
+    headend.sample(24, stale=True)
+    headend.sample(28, stale=True)
+    assert headend.shown() == [(8, None, "device", None)]
+    headend.sample(32)
+    headend.sample(36)
 
 
 def cut_while_its_device_does_not_answer(headend: Headend) -> None:
@@ -317,7 +321,7 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (headend_restarted_and_nobody_came, [(8, None, "headend_restart", None)]),
     (device_without_an_answer, [(8, 60, "device", None)]),
     (device_told, [(8, 40, "device", None)]),
-    (device_told_and_its_agent_replaced, [(8, 20, "device", None)]),
+    (device_told_and_its_agent_replaced, [(8, 32, "device", None)]),
     (
         cut_while_its_device_does_not_answer,
         [(8, 32, "device", None), (32, 44, "link", None), (44, 60, "link", 60)],
