@@ -153,6 +153,10 @@ class AssetWatch:
     ) -> None:
         """A sample beyond the newest."""
         is_far = ts_us - edge_us > self._limits.between(edge, origin)
+        was_silent = received_us - self._slot.received_us > self._limits.hole_us
+        if backfill and was_silent and self._because is not None:
+            # What is live comes later than what is filled, and nobody has looked yet.
+            self._open(edge_us, edge, self._because, received_us)
         hole = self.lasting
         if hole is None and is_far:
             because = self._why(ts_us - edge_us, received_us)
@@ -178,8 +182,13 @@ class AssetWatch:
         self._add(lower)
         self.lasting = None
         if backfill:
+            self._open(ts_us, origin, hole.because, hole.noticed_us)
+
+    def _open(self, edge_us: int, edge: Origin, because: Cause, noticed_us: int) -> None:
+        """The asset has been silent since its newest sample."""
+        if self.lasting is None:
             self.lasting = Hole(
-                self._asset_id, ts_us, ts_us, origin, None, None, hole.because, hole.noticed_us
+                self._asset_id, edge_us, edge_us, edge, None, None, because, noticed_us
             )
             self._redraw(self.lasting)
 
@@ -244,12 +253,8 @@ class AssetWatch:
         if self._ahead is not None:
             heard_us = max(heard_us, self._ahead[0])
         if self.lasting is None and now_us - heard_us > self._limits.silent_us:
-            edge_us, edge = self._edge()
-            self.lasting = Hole(
-                self._asset_id, edge_us, edge_us, edge, None, None, self._silence(), now_us
-            )
+            self._open(*self._edge(), self._silence(), now_us)
             self._slot.quiet_us = _LOOK_AT_ALL
-            self._redraw(self.lasting)
         elif self.lasting is not None and self.lasting.because is not self._silence():
             self.lasting.because = self._silence()
             self._redraw(self.lasting)

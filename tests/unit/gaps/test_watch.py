@@ -48,6 +48,15 @@ def cut_and_filled_before_anything_live(headend: Headend) -> None:
     headend.sample(60)
 
 
+def headend_restarted_and_filled_before_anything_live(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.now_s = 40
+    headend.start()
+    headend.connect()
+    headend.backfill(12, 36)
+    headend.sample(40)
+
+
 def cut_and_filled_from_behind(headend: Headend) -> None:
     cut_and_come_back(headend)
     for ts_s in range(56, 8, -4):
@@ -289,6 +298,7 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (cut_and_filled, [(8, 60, "link", 60)]),
     (cut_and_half_filled, [(8, 60, "link", 28)]),
     (cut_and_filled_before_anything_live, [(8, 60, "link", 60)]),
+    (headend_restarted_and_filled_before_anything_live, [(8, 40, "headend_restart", 40)]),
     (cut_and_filled_from_behind, [(8, 20, "link", 20)]),
     (cut_and_still_away, [(8, None, "link", None)]),
     (cut_for_a_moment, []),

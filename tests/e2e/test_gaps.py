@@ -1,0 +1,118 @@
+"""A cut link, a killed agent, a killed headend: each leaves a gap that says why, seen from REST."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from derproto.base.timefmt import parse_us
+from tests.e2e.fleets import BATTERY, SOLAR, fleet
+from tests.e2e.processes import World, eventually, running
+from tests.torture.proxy import Proxy
+
+pytestmark = pytest.mark.e2e
+
+PERIODS = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+AWAY_S = 3.0
+"""More than two and a half periods."""
+
+
+def gaps(world: World, asset_id: str, cause: str) -> list[dict[str, Any]]:
+    """Newest first. On a busy machine a sampler may come late, and there are others."""
+    items = world.get(f"/telemetry/{asset_id}/gaps")["items"]
+    return [gap for gap in items if gap["cause"] == cause]
+
+
+def lasted_s(gap: dict[str, Any]) -> float:
+    return (parse_us(gap["end"]) - parse_us(gap["start"])) / 1e6
+
+
+def between(world: World, asset_id: str, gap: dict[str, Any]) -> list[dict[str, Any]]:
+    """The samples strictly inside."""
+    return [item for item in world.history(asset_id) if gap["start"] < item["ts"] < gap["end"]]
+
+
+def measured(world: World, asset_id: str, count: int) -> None:
+    """Waits for so many more samples."""
+    known = len(world.history(asset_id))
+    eventually("more samples", lambda: len(world.history(asset_id)) >= known + count)
+
+
+async def test_a_cut_link_is_a_gap_that_is_filled(tmp_path: Path) -> None:
+    in_thread = trio.to_thread.run_sync
+    with running(tmp_path, fleet(), PERIODS) as world:
+        await in_thread(world.start_headend)
+        proxy = Proxy(world.grpc_port)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(proxy.run)
+            world.start_agent(BATTERY, "--headend", f"127.0.0.1:{proxy.port}")
+            await in_thread(world.wait_online, BATTERY)
+            await in_thread(measured, world, BATTERY, 4)
+            await proxy.cut(AWAY_S)
+
+            def filled() -> dict[str, Any] | None:
+                over = [gap for gap in gaps(world, BATTERY, "link") if gap["backfilled"]]
+                return over[0] if over else None
+
+            gap = await in_thread(lambda: eventually("the gap is filled", filled))
+            assert gap["filled_until"] == gap["end"]
+            assert gap["agent_id"] == BATTERY
+            assert lasted_s(gap) > AWAY_S - 1
+            inside = await in_thread(between, world, BATTERY, gap)
+            assert len(inside) >= 3
+            assert all("backfilled" in item["quality"] for item in inside)
+            nursery.cancel_scope.cancel()
+
+
+def test_an_agent_killed_and_a_headend_killed_each_leave_their_gap(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), PERIODS) as world:
+        headend = world.start_headend()
+        agent = world.start_agent(BATTERY)
+        world.start_agent(SOLAR)
+        world.wait_online(BATTERY, SOLAR)
+        measured(world, BATTERY, 4)
+        agent.kill()
+        time.sleep(AWAY_S)
+        world.start_agent(BATTERY)
+        restarts = eventually("its gap", lambda: gaps(world, BATTERY, "agent_restart"))
+        assert len(restarts) == 1
+        assert not restarts[0]["backfilled"]
+        assert lasted_s(restarts[0]) > AWAY_S - 1
+        assert between(world, BATTERY, restarts[0]) == []
+        measured(world, SOLAR, 4)
+        headend.kill()
+        time.sleep(AWAY_S)
+        world.start_headend()
+        for asset_id in (BATTERY, SOLAR):
+
+            def filled(asset_id: str = asset_id) -> list[dict[str, Any]]:
+                found = gaps(world, asset_id, "headend_restart")
+                return [gap for gap in found if gap["backfilled"]]
+
+            (gap,) = eventually("what was measured meanwhile came", filled)
+            assert lasted_s(gap) > AWAY_S - 1
+            assert len(between(world, asset_id, gap)) >= 3
+        assert gaps(world, SOLAR, "agent_restart") == []
+        assert gaps(world, BATTERY, "agent_restart") == restarts
+
+
+def test_who_is_silent_has_a_gap_that_lasts_over_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), PERIODS) as world:
+        headend = world.start_headend()
+        agent = world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        measured(world, BATTERY, 4)
+        agent.kill()
+        (lasting,) = eventually("its gap", lambda: gaps(world, BATTERY, "link"))
+        assert lasting["end"] is None
+        assert lasting["start"] == world.get(f"/telemetry/{BATTERY}")["ts"]
+        assert world.get(f"/telemetry/{BATTERY}")["stale"]
+        headend.kill()
+        world.start_headend()
+        assert gaps(world, BATTERY, "link") == [lasting]
+        world.start_agent(BATTERY)
+        (over,) = eventually("why", lambda: gaps(world, BATTERY, "agent_restart"))
+        assert (over["id"], over["start"]) == (lasting["id"], lasting["start"])
+        assert gaps(world, BATTERY, "link") == []
