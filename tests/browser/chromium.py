@@ -177,6 +177,12 @@ class Browser:
         assert "error" not in answer, answer["error"]
         return answer["value"]
 
+    def cpu_s(self) -> float:
+        """CPU time that the page's main thread has used, in seconds, from the first call on."""
+        self.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        metrics = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
     # --- judging ------------------------------------------------------------------------
 
     def faults(self) -> list[str]:

@@ -222,9 +222,7 @@ def large_fleet(count: int) -> dict[str, object]:
 
 FRAMES = """
 const done = arguments[arguments.length - 1];
-const frames = [], tasks = [];
-new PerformanceObserver((list) => tasks.push(...list.getEntries().map((each) => each.duration)))
-    .observe({type: "longtask"});
+const frames = [];
 let before = performance.now();
 const end = before + 4000;
 requestAnimationFrame(function frame(now) {
@@ -233,8 +231,8 @@ requestAnimationFrame(function frame(now) {
     scrollBy(0, 60);
     if (now < end) return requestAnimationFrame(frame);
     frames.sort((a, b) => a - b);
-    done({median: frames[frames.length >> 1], p95: frames[Math.floor(frames.length * 0.95)],
-          longest: Math.max(0, ...tasks), scrolled: scrollY});
+    done({frames: frames.length, median: frames[frames.length >> 1], scrolled: scrollY,
+          p95: frames[Math.floor(frames.length * 0.95)]});
 });
 """
 
@@ -247,12 +245,14 @@ def test_a_thousand_assets_stay_smooth(browser: Browser, tmp_path: Path) -> None
         browser.wait("all online", lambda: browser.text(".chip.online strong") == "1,000", 30)
         assert browser.run("return document.querySelectorAll('tbody tr').length") < 60
         assert browser.text(".assets-table caption")
+        cpu_s = browser.cpu_s()
         measured = browser.driver.execute_async_script(FRAMES)
-        print(f"frames of a thousand assets, scrolled while values move, in ms: {measured}")
-        # 60 frames a second where nothing else runs; here other tests do.
+        cost_ms = (browser.cpu_s() - cpu_s) / measured["frames"] * 1000
+        print(f"a thousand assets that move, scrolled: {cost_ms:.1f} ms CPU a frame, {measured} ms")
         assert measured["scrolled"] > 2000
-        assert measured["median"] < 40
-        assert measured["longest"] < 250
+        # Frames come late where other tests run; what one costs does not depend on them. At 60 a
+        # second it may cost 16.
+        assert cost_ms < 10
         browser.run("scrollTo(0, document.body.scrollHeight)")
         browser.find(row("load-1000"))
         browser.run("scrollTo(0, 0)")
