@@ -221,6 +221,9 @@ class Headend:
         return await self.desk.cancel(dispatch_id, reason)
 
     def failing(self) -> str | None:
-        """Why the journal takes no records now; None if it does."""
-        statistics = self.history.statistics()
-        return statistics.failing_reason or statistics.held_reason
+        """Why no order can be stored now: the disk is full, say; None if one can."""
+        return self.history.statistics().failing_reason or None
+
+    def held(self) -> str | None:
+        """Why telemetry is not stored, though orders are; None if it is."""
+        return self.history.statistics().held_reason

@@ -14,7 +14,7 @@ def health_routes(view: HeadendView) -> Blueprint:
 
     @routes.get("/healthz")
     async def tell_health() -> Response:
-        failing = view.failing()
+        failing = view.failing() or view.held()
         if failing is not None:
             return reply({"status": "failing", "journal": failing}, 503)
         return reply({"status": "ok"})

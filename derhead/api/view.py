@@ -208,4 +208,7 @@ class HeadendView(Protocol):
         """
 
     def failing(self) -> str | None:
-        """Why the journal takes no records now; None if it does."""
+        """Why no order can be stored now; None if one can."""
+
+    def held(self) -> str | None:
+        """Why telemetry is not stored, though orders are; None if it is."""

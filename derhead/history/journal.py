@@ -25,10 +25,11 @@ from derhead.history.damage import is_damage
 from derhead.history.feed.spool import Spooling
 from derhead.history.reader import Reader
 from derhead.history.recovery import close_lost_sessions
+from derhead.history.room import FREE_BYTES, truncate_wal
 from derhead.history.salvage import Salvaged
 from derhead.history.schema import JournalFiles
 from derhead.history.statistics import JournalStatistics
-from derhead.history.store import Note, Outcome, Record, Store
+from derhead.history.store import Group, Note, Outcome, Record, Store
 from derhead.history.waiting import Batch, Taken, WaitingRecords, Write
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, shielded_for
@@ -49,6 +50,8 @@ BUFFER_ROWS = 50_000
 
 RETRY_S = 1.0
 """Pause before telemetry is tried again after a commit failed."""
+
+NO_ROOM = f"the disk is full: less than {FREE_BYTES // 2**20} MiB are free"
 
 FLUSH_S = 4.0
 """Time that closing gives to what is still in memory."""
@@ -87,6 +90,8 @@ class Journal(Reader):
         self._last_commit_s = 0.0
         self._newest_event = 0
         self._event_stored = trio.lowlevel.ParkingLot()
+        if not files.room.is_secured:
+            self._fails(NO_ROOM)
 
     # --- records come in ------------------------------------------------------------
 
@@ -194,8 +199,11 @@ class Journal(Reader):
         """Runs upkeep on the writing connection, in turn with the commits, which wait for it.
 
         ``alone``: and while none of the headend's own queries runs.
-        Cancellation: work that has begun is waited for. Raises: JournalError.
+        Cancellation: work that has begun is waited for. Raises: JournalError; also while
+        commits fail, since what room there is, is kept for what runs.
         """
+        if self._failing_since_us is not None:
+            raise JournalError(self._failing_reason)
         call = partial(work, self._writer)
         try:
             if not alone:
@@ -206,6 +214,15 @@ class Journal(Reader):
             if is_damage(error):
                 self._met_damage(error)
             raise JournalError(f"the journal cannot be tended: {error}") from error
+
+    async def truncate_wal(self) -> bool:
+        """Cuts the WAL to the length that is kept; False if some other program reads it.
+
+        Raises: JournalError.
+        """
+        is_cut = await self.tend(truncate_wal, alone=True)
+        await self._runtime.run_blocking(self._files.room.secure)
+        return is_cut
 
     async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs upkeep that changes nothing, in turn with the queries. Raises: JournalError."""
@@ -271,12 +288,16 @@ class Journal(Reader):
                 write.settle(JournalError(self._failing_reason))
             return
         began_s = trio.current_time()
-        if self._held_reason is not None:
+        if self._failing_since_us is not None and not await self._may_retry():
+            self._waiting.hold_until(trio.current_time() + RETRY_S)
+        elif self._held_reason is not None:
             # Only a probe then, when a failure's pause is over.
             self._waiting.hold_until(math.inf)
-        taken = self._waiting.take(began_s)
+        taken = self._waiting.take(trio.current_time())
+        if taken.empty and not self._files.room.is_secured:
+            return
         group = taken.as_group(self._runtime.wall_us())
-        work = self._store.probe if taken.empty else partial(self._store.commit, group)
+        work = partial(self._store_group, None if taken.empty else group, taken.only_writes)
         settled = False
         try:
             outcome = await self._runtime.run_blocking(work, limiter=self._writer_limiter)
@@ -306,8 +327,8 @@ class Journal(Reader):
             self._newest_event = outcome.newest_event
             self._event_stored.unpark_all()
         # A write may fit where telemetry does not: it proves nothing, unless nothing else is due.
-        proven = not taken.only_writes or not self._waiting.others or self._held_reason is not None
-        if self._failing_since_us is not None and proven:
+        alone = taken.only_writes and self._waiting.others and self._held_reason is None
+        if self._failing_since_us is not None and self._files.room.is_secured and not alone:
             self._recovered(self._failing_since_us)
         for place, batch in enumerate(taken.batches):
             refusal = outcome.refused_batches.get(place)
@@ -322,19 +343,35 @@ class Journal(Reader):
         for place, write in enumerate(taken.writes):
             write.settle(outcome.refused_writes.get(place))
 
+    async def _may_retry(self) -> bool:
+        """Whether more than writes may be tried again: their pause is over, and there is room."""
+        if self._waiting.is_held_at(trio.current_time()):
+            return True
+        return await self._runtime.run_blocking(self._files.room.secure)
+
+    def _store_group(self, group: Group | None, only_writes: bool) -> Outcome:
+        """One commit, in the writer's thread; without a group one that only tries."""
+        if not only_writes and not self._files.room.has_room():
+            raise sqlite3.OperationalError(NO_ROOM)
+        return self._store.probe() if group is None else self._store.commit(group)
+
     def _failed(self, error: sqlite3.Error) -> None:
         self._failed_commits += 1
         if is_damage(error):
             self._met_damage(error)
             return
-        self._failing_reason = f"the journal cannot write to its disk: {error}"
+        self._files.room.is_secured = False
+        self._fails(str(error))
+
+    def _fails(self, why: str) -> None:
+        self._failing_reason = f"the journal cannot write to its disk: {why}"
         self._waiting.hold_until(trio.current_time() + RETRY_S)
         if self._failing_since_us is None:
             self._failing_since_us = self._runtime.wall_us()
             log.error(
                 "commits fail (%s): telemetry stays in memory, not acknowledged, and is tried "
-                "again every %g s; what cannot wait is refused",
-                error,
+                "again every %g s; orders are refused, what runs is controlled as long as it fits",
+                why,
                 RETRY_S,
             )
 

@@ -14,6 +14,7 @@ from derhead.history import facts
 from derhead.history.damage import find_damage, is_damage
 from derhead.history.lock import FolderLock, Left
 from derhead.history.progress import Progress
+from derhead.history.room import Room
 from derhead.history.salvage import Salvaged, finish_salvage, salvage
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
@@ -61,10 +62,12 @@ class JournalFiles:
         self.salvaged: Salvaged | None = None
         """What was lost and kept when the file was found damaged, until a headend after that
         is closed in order."""
+        self.room = Room(path)
         self._opened = ExitStack()
         self._lock = FolderLock(path)
         with ExitStack() as undo:
             undo.callback(self._lock.release)
+            undo.callback(self.room.close)
             undo.callback(self._opened.close)
             try:
                 finish_salvage(path)
@@ -72,6 +75,7 @@ class JournalFiles:
                 if why is not None:
                     salvage(path, why, make=_make, progress=progress, now_us=opened_us)
                     self._connect(path, synchronous)
+                self.room.secure()
                 self._keep_in_mind(acknowledged=why is None and self._lock.left is Left.CLEAN)
             except (sqlite3.Error, OSError) as error:
                 raise JournalError(f"{path}: cannot open the journal: {error}") from error
@@ -131,6 +135,7 @@ class JournalFiles:
             self._opened.close()
             self._lock.mark_clean()
         finally:
+            self.room.close()
             self._lock.release()
 
 

@@ -129,6 +129,10 @@ class WaitingRecords:
     def held(self) -> bool:
         return self._held_until_s is not None
 
+    def is_held_at(self, now_s: float) -> bool:
+        """Whether telemetry and notes are kept back then."""
+        return self._held_until_s is not None and now_s < self._held_until_s
+
     def has_room(self, rows: int) -> bool:
         """Whether so many more rows may wait; a batch beyond the bound must be alone."""
         return self.rows == 0 or self.rows + rows <= self._buffer_rows

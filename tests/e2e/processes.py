@@ -112,8 +112,8 @@ class World:
         self.assets.write_text(yaml.safe_dump(self.fleet, sort_keys=False))
         (self.folder / "derhead.yaml").write_text(yaml.safe_dump(self.settings or {}))
 
-    def start_headend(self) -> Process:
-        """Starts ``derhead serve`` and waits until it answers."""
+    def start_headend(self, status: int = 200) -> Process:
+        """Starts ``derhead serve`` and waits until it answers, its health with that status."""
         headend = self._start(
             "derhead",
             *("derhead", "serve", "--assets", self.assets, "--data", self.folder / "derhead"),
@@ -122,7 +122,7 @@ class World:
         )
         eventually(
             "the headend answers",
-            lambda: (not headend.alive and headend.text()) or self._answers(),
+            lambda: (not headend.alive and headend.text()) or self._answers(status),
         )
         assert headend.alive, headend.text()
         return headend
@@ -157,9 +157,9 @@ class World:
         self.processes.append(process)
         return process
 
-    def _answers(self) -> bool:
+    def _answers(self, status: int) -> bool:
         try:
-            return httpx.get(f"{self.base}/healthz").status_code == 200
+            return httpx.get(f"{self.base}/healthz").status_code == status
         except httpx.TransportError:
             return False
 

@@ -23,9 +23,6 @@ KEYS_A_STEP = 500
 VACUUM_PAGES = 256
 """Pages given back in one step: 1 MiB, some milliseconds."""
 
-TRUNCATE_WAIT_MS = 50
-"""How long cutting the WAL waits for whoever still reads it."""
-
 Position = tuple[int | str, ...]
 """Of the last key that was done with; empty = the beginning."""
 
@@ -232,17 +229,6 @@ def vacuum(con: sqlite3.Connection, pages: int) -> None:
     """Gives back so many free pages, at the end of the file."""
     # It frees a page a step, and answers nothing: ``execute`` would stop after the first.
     con.executescript(f"PRAGMA incremental_vacuum({pages})")
-
-
-def truncate_wal(con: sqlite3.Connection) -> bool:
-    """Writes all of the WAL back and cuts it to nothing; False if somebody reads it meanwhile."""
-    (patience_ms,) = con.execute("PRAGMA busy_timeout").fetchone()
-    con.execute(f"PRAGMA busy_timeout = {TRUNCATE_WAIT_MS}")
-    try:
-        (busy, _, _) = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        con.execute(f"PRAGMA busy_timeout = {patience_ms}")
-    return not busy
 
 
 def _note(con: sqlite3.Connection, fact: str, before_us: int, rows: int) -> None:

@@ -66,7 +66,10 @@ class Retention:
         )
 
     async def _look(self) -> None:
-        self._sizes = sizes = await self._journal.tend(deleting.read_sizes)
+        self._sizes = sizes = await self._journal.look(deleting.read_sizes)
+        if self._journal.statistics().failing_since_us is not None:
+            # Deleting needs room, too, and the disk has none.
+            return
         now_us = self._runtime.wall_us()
         cut = policy.by_age(self._limits, now_us)
         above = policy.is_above(self._limits, sizes)
@@ -78,7 +81,7 @@ class Retention:
             self._swept_us = cut.records_us
         else:
             self._journal.hold_telemetry(None)
-        self._from_us = await self._journal.tend(
+        self._from_us = await self._journal.look(
             partial(facts.get_int, key=facts.TELEMETRY_FROM_US)
         )
         await self._give_back()
@@ -112,7 +115,7 @@ class Retention:
                 await trio.sleep(took_s)
 
     async def _give_back(self) -> None:
-        sizes = await self._journal.tend(deleting.read_sizes)
+        sizes = await self._journal.look(deleting.read_sizes)
         pages = policy.pages_to_give_back(sizes)
         while pages > 0:
             began_s = trio.current_time()
@@ -121,7 +124,7 @@ class Retention:
             pages -= step
             await trio.sleep(trio.current_time() - began_s)
         if sizes.wal_bytes > policy.WAL_BYTES:
-            cut = await self._journal.tend(deleting.truncate_wal, alone=True)
+            cut = await self._journal.truncate_wal()
             self._truncated += cut
             if not cut and not self._wal_is_long:
                 log.warning(
@@ -130,4 +133,4 @@ class Retention:
                     sizes.wal_bytes // 1_000_000,
                 )
             self._wal_is_long = not cut
-        self._sizes = await self._journal.tend(deleting.read_sizes)
+        self._sizes = await self._journal.look(deleting.read_sizes)

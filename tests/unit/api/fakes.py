@@ -333,6 +333,7 @@ class FakeView:
         self.group_left: FoundGroup | None = None
         """What a withdrawal makes of the one group; None if it has ended."""
         self.why_failing: str | None = None
+        self.why_held: str | None = None
         self.refuses_orders = False
         self.full = False
         self.cancels: list[tuple[str, str]] = []
@@ -415,3 +416,6 @@ class FakeView:
 
     def failing(self) -> str | None:
         return self.why_failing
+
+    def held(self) -> str | None:
+        return self.why_held

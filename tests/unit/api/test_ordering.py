@@ -120,8 +120,20 @@ async def test_what_cannot_be_withdrawn() -> None:
     ended = await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
     assert (ended.status, ended.body["detail"]) == (409, "the dispatch has ended, it is started")
     assert (await ask(view, "/dispatch/nobody", "DELETE")).status == 404
+
+
+async def test_what_runs_is_withdrawn_though_the_disk_is_full() -> None:
+    view = FakeView()
     view.why_failing = "the disk is full"
-    assert (await ask(view, f"/dispatch/{DISPATCH}", "DELETE")).status == 503
+    view.cancelled = replace(DISPATCHED, cancelling="x")
+    assert (await ask(view, f"/dispatch/{DISPATCH}", "DELETE")).status == 202
+
+
+async def test_orders_are_taken_though_telemetry_is_held() -> None:
+    view = FakeView()
+    view.why_held = "the journal is as large as it may be"
+    assert (await order(view, {"asset_id": "battery-1", "mw": 0})).status == 201
+    assert (await ask(view, "/healthz")).status == 503
 
 
 async def test_an_order_for_a_site_is_taken() -> None:

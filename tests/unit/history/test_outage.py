@@ -20,12 +20,17 @@ ROOM_BYTES = 60_000
 """What the disk still takes when it is nearly full: some pages, but no batch."""
 
 
+def used_bytes(wal: Path) -> int:
+    """Up to where the WAL was written; what follows are the zeros that it was made long with."""
+    return len(wal.read_bytes().rstrip(b"\0"))
+
+
 @contextmanager
 def full_disk(path: Path, room_bytes: int = 0) -> Iterator[None]:
-    """No file of this process grows beyond the journal's WAL as it is now, plus some room."""
+    """No file of this process takes more than what the journal's WAL has now, plus some room."""
     wal = path.with_name(path.name + "-wal")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + room_bytes, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (used_bytes(wal) + room_bytes, hard))
     try:
         yield
     finally:

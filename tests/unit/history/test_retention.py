@@ -133,7 +133,7 @@ async def test_a_look_that_fails_is_counted_and_tried_again(
 
         with monkeypatch.context() as patched:
             patched.setattr(journal, "tend", fail)
-            await trio.sleep(3600)
+            await trio.sleep(2 * 3600)
         assert retention.statistics().failed_looks >= 300
         await trio.sleep(2 * task.LOOK_S)
         assert retention.statistics().deleted["telemetry"] == 10

@@ -4,13 +4,14 @@ import sqlite3
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.dispatch import DispatchGroup, State
 from derhead.history import facts
 from derhead.history.retention import deleting
 from derhead.history.retention.policy import Cut
+from derhead.history.room import truncate_wal
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derhead.telemetry import Sample
@@ -43,6 +44,7 @@ def keys(con: sqlite3.Connection, table: str, column: str) -> list[object]:
     return [row[0] for row in con.execute(f"SELECT {column} FROM {table} ORDER BY 1")]
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     seconds=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 20)), max_size=60),
     cut=st.integers(-1, 21),
@@ -187,7 +189,7 @@ def test_room_goes_back_to_the_disk(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(20_000)],)))
     full = deleting.read_sizes(files.writer)
     assert full.file_bytes > 1_000_000
-    assert deleting.truncate_wal(files.writer)
+    assert truncate_wal(files.writer)
     assert deleting.read_sizes(files.writer).wal_bytes == 0
     sweep(files.writer, at(2**60))
     swept = deleting.read_sizes(files.writer)
@@ -205,7 +207,7 @@ def test_a_long_reader_keeps_the_wal_and_is_not_waited_for(
     files.reader.execute("BEGIN")
     files.reader.execute("SELECT * FROM telemetry").fetchone()
     store.commit(Group(batches=([sample(2)],)))
-    assert not deleting.truncate_wal(files.writer)
+    assert not truncate_wal(files.writer)
     assert files.writer.execute("PRAGMA busy_timeout").fetchone() == (5000,)
     files.reader.execute("COMMIT")
-    assert deleting.truncate_wal(files.writer)
+    assert truncate_wal(files.writer)

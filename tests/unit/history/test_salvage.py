@@ -66,7 +66,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(Store(files.writer), 0, 200)
     files.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fill(Store(files.writer), 200, 200)
-    shutil.copytree(folder / "live", folder / "left")
+    copy(folder / "live" / "journal.db", folder / "left")
     files.close()
     return folder / "left" / "journal.db"
 
@@ -74,7 +74,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(path: Path, to: Path) -> Path:
     """The journal, and whatever lies beside it, in a folder of its own."""
     shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(path.parent, to)
+    shutil.copytree(path.parent, to, ignore=shutil.ignore_patterns("*.reserve"))
     return to / path.name
 
 
