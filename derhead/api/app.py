@@ -26,6 +26,7 @@ from derhead.api.view import HeadendView
 from derhead.errors import JournalError
 from derhead.events import EventHub
 from derhead.history import BadCursor
+from derhead.observability import event_metrics
 from derhead.page import page_routes
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.register_blueprint(page_routes())
     app.lane = FastLane(view.fleet, latest)
     app.events = make_hub(view, latest)
+    view.metrics.add(lambda: event_metrics(app.events.statistics()))
     app.register_blueprint(event_routes(view, app.events))
     _answer_errors(app)
     finish_answers(app, origins)

@@ -87,7 +87,9 @@ class EventHub:
         self._board = Board()
         self._ring: Ring | None = None
         self._audiences: dict[Filter, Audience] = {}
-        self._news = trio.lowlevel.ParkingLot()
+        self._waiting = trio.lowlevel.ParkingLot()
+        self.news = 0
+        """How often there was something new."""
         self._occupied = trio.Event()
         self.ended = False
         """No reader is told more."""
@@ -135,10 +137,10 @@ class EventHub:
         if not self._readers:
             self._occupied = trio.Event()
 
-    async def wait_news(self) -> None:
-        """Returns when there may be something new."""
-        if not self.ended:
-            await self._news.park()
+    async def wait_news(self, seen: int) -> None:
+        """Returns when ``news`` is more than that, or the hub has ended."""
+        while self.news == seen and not self.ended:
+            await self._waiting.park()
 
     def hello(self, resumed: bool, position: int) -> bytes:
         """A reader's first event. Its id lets the reader resume though no other follows."""
@@ -202,7 +204,11 @@ class EventHub:
                 nursery.cancel_scope.cancel()
         finally:
             self.ended = True
-            self._news.unpark_all()
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        self.news += 1
+        self._waiting.unpark_all()
 
     async def _keep_looking(self) -> None:
         while True:
@@ -225,7 +231,7 @@ class EventHub:
             await trio.lowlevel.checkpoint()
         if news or not self._board.look:
             self._board.close()
-            self._news.unpark_all()
+            self._tell_all()
 
     async def _follow_log(self) -> None:
         while True:
@@ -233,7 +239,7 @@ class EventHub:
             await self._occupied.wait()
             try:
                 self._ring = Ring((await self._journal.event_span()).newest)
-                self._news.unpark_all()
+                self._tell_all()
                 while self._readers:
                     await self._read_on(self._ring)
             except JournalError as error:
@@ -247,5 +253,5 @@ class EventHub:
             # So far behind that they are gone; readers find out by their own place.
             raise JournalError("events were dropped before they were told")
         ring.extend(found)
-        self._news.unpark_all()
+        self._tell_all()
         await trio.sleep(GATHER_S)

@@ -34,8 +34,12 @@ class Source(Protocol):
     def leave(self, audience: Audience) -> None:
         """One of them reads no more."""
 
-    async def wait_news(self) -> None:
-        """Returns when there may be something new."""
+    @property
+    def news(self) -> int:
+        """How often there was something new."""
+
+    async def wait_news(self, seen: int) -> None:
+        """Returns when ``news`` is more than that, or nothing more is told."""
 
     def hello(self, resumed: bool, position: int) -> bytes: ...
 
@@ -91,6 +95,8 @@ class Subscription:
             self._alive_due_s = trio.current_time() + ALIVE_S
             return RETRY + self._source.hello(self._resumed, self._position)
         while not self._source.ended:
+            # Before the look: what comes while this one waits for a frame is not slept through.
+            seen = self._source.news
             try:
                 told = await self._take(self._audience)
             except JournalError as error:
@@ -101,7 +107,7 @@ class Subscription:
             if told:
                 return told[0] if len(told) == 1 else b"".join(told)
             with trio.move_on_at(self._alive_due_s):
-                await self._source.wait_news()
+                await self._source.wait_news(seen)
         raise StopAsyncIteration
 
     async def _take(self, audience: Audience) -> list[bytes] | None:

@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 NAMES_FIRST = ("assets", "boots", "facts")
 """Read before all others, in this order; telemetry, the longest, comes last."""
 
+NOT_COPIED = ("events",)
+"""Whoever reads the log of events must not be misled over what it lost: by its numbers, which
+begin anew, readers are told that they may have missed some."""
+
 ROWS_A_TRANSACTION = 5_000
 
 INDEXES = {
@@ -192,6 +196,7 @@ def _tables(source: sqlite3.Connection, target: sqlite3.Connection) -> Iterator[
         for (name,) in target.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
+        if name not in NOT_COPIED
     ]
     last = ["telemetry"]
     for name in [*NAMES_FIRST, *(n for n in names if n not in (*NAMES_FIRST, *last)), *last]:

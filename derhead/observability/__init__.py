@@ -1,5 +1,6 @@
 """Observability: whether the headend can do its work, and the figures that tell how it does."""
 
+from derhead.observability.events import event_metrics
 from derhead.observability.feed import feed_check, feed_metrics
 from derhead.observability.journal import (
     damage_check,
@@ -18,6 +19,7 @@ __all__ = [
     "counter",
     "counter_by",
     "damage_check",
+    "event_metrics",
     "feed_check",
     "feed_metrics",
     "gauge",
