@@ -37,9 +37,9 @@ class Reader:
         size = self.sock.recv_into(buffer)
         self.gone = size == 0
         self.length += size
-        data = bytes(buffer[:size])
-        self.frames += data.count(FRAME) + (self.tail + data[: len(FRAME) - 1]).count(FRAME)
-        self.tail = data[1 - len(FRAME) :] if size >= len(FRAME) else b""
+        data = self.tail + bytes(buffer[:size])
+        self.frames += data.count(FRAME)
+        self.tail = data[1 - len(FRAME) :]
 
 
 def main() -> None:
