@@ -21,7 +21,7 @@ from derhead.dispatch import (
     Verdict,
 )
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
-from derhead.history import Feed, Journal, Retention, RetentionLimits
+from derhead.history import Archive, Feed, Journal, LiveHistory, Retention, RetentionLimits
 from derhead.observability import (
     Metrics,
     Readiness,
@@ -55,7 +55,12 @@ class Headend:
         feed: Feed | None = None,
     ) -> None:
         self.fleet = fleet
-        self.history = journal
+        self.journal = journal
+        self.history = (
+            LiveHistory(journal)
+            if feed is None
+            else LiveHistory(journal, Archive(feed.postgres), feed)
+        )
         self.latest = LatestTable()
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
         self.gaps = GapLedger(
@@ -110,11 +115,11 @@ class Headend:
 
         Sessions that a crash left open are ended first. Raises: JournalError.
         """
-        await self.history.close_lost_sessions(self._runtime.wall_us(), "headend ended")
-        self.latest.fill(await self.history.latest_samples())
-        self.gaps.restore(await self.history.unfinished_gaps(HOLES_KEPT))
+        await self.journal.close_lost_sessions(self._runtime.wall_us(), "headend ended")
+        self.latest.fill(await self.journal.latest_samples())
+        self.gaps.restore(await self.journal.unfinished_gaps(HOLES_KEPT))
         self.sessions.remember(
-            await self.history.last_sessions(), await self.history.latest_heartbeats()
+            await self.journal.last_sessions(), await self.journal.latest_heartbeats()
         )
 
     def backlog(self, asset_id: str) -> int | None:
@@ -222,8 +227,8 @@ class Headend:
 
     def failing(self) -> str | None:
         """Why no order can be stored now: the disk is full, say; None if one can."""
-        return self.history.statistics().failing_reason or None
+        return self.journal.statistics().failing_reason or None
 
     def held(self) -> str | None:
         """Why telemetry is not stored, though orders are; None if it is."""
-        return self.history.statistics().held_reason
+        return self.journal.statistics().held_reason

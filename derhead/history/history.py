@@ -12,6 +12,7 @@ from derhead.errors import JournalError
 from derhead.history import buckets, queries, rows, union
 from derhead.history.archive import PIECE_ROWS, Archive
 from derhead.history.histories import Histories
+from derhead.history.journal import Journal
 from derhead.history.listings import END_US, Kept, Listing
 from derhead.history.page import Page
 from derhead.history.postgres import StoreUnreachable
@@ -105,6 +106,18 @@ class History(Histories):
             raise JournalError(
                 f"history {_older(horizon_us)} is in PostgreSQL, which has not been fed all of it"
             )
+
+
+class LiveHistory(History):
+    """A running headend's past, and its log of events."""
+
+    def __init__(
+        self, journal: Journal, archive: Archive | None = None, feeding: Feeding | None = None
+    ) -> None:
+        super().__init__(journal, archive, feeding)
+        self.event_span = journal.event_span
+        self.events_after = journal.events_after
+        self.wait_event = journal.wait_event
 
 
 async def _answered(asked: Awaitable[T], horizon_us: int | None) -> T:

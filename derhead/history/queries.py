@@ -80,6 +80,14 @@ def gather_with_horizon(
         return horizon_us
 
 
+def is_fed(con: sqlite3.Connection, before_us: int) -> bool:
+    """Whether PostgreSQL has been fed all samples from before that time."""
+    if facts.get(con, facts.FED_WHOLE) is None:
+        return False
+    waiting = con.execute("SELECT 1 FROM unfed WHERE oldest_ts_us < ? LIMIT 1", (before_us,))
+    return waiting.fetchone() is None
+
+
 def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
     """Those of the ids that the journal has in that table, in whatever state."""
     found = con.execute(

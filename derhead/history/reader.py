@@ -134,6 +134,10 @@ class Reader(Histories):
             partial(queries.gather_with_horizon, gathering=gathering, low_us=low_us)
         )
 
+    async def is_fed(self, before_us: int) -> bool:
+        """Whether PostgreSQL has been fed all samples from before that time."""
+        return await self._read(partial(queries.is_fed, before_us=before_us))
+
     async def known(self, table: str, ids: Sequence[str]) -> set[str]:
         """Those of the ids that the journal has in that table, in whatever state."""
         return await self._read(partial(queries.known, table=table, ids=ids))

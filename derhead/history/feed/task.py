@@ -72,7 +72,7 @@ class Feed:
         catch_up_rows_s: float,
     ) -> None:
         self._journal = journal
-        self._postgres = postgres
+        self.postgres = postgres
         self._runtime = runtime
         self._rng = rng
         self._keep_days = keep_days
@@ -294,7 +294,7 @@ class Feed:
             assert stands is not None
             target = Target(stands.database or "", stands.journal, stands.number + 1)
             work = partial(_load, batch, target, self._runtime.wall_us(), self._keep_days)
-            stranger = await self._postgres.load(work, within_s=LOAD_S)
+            stranger = await self.postgres.load(work, within_s=LOAD_S)
             self._health.went_well(self._runtime.wall_us())
             if stranger is None:
                 self._most_rows = min(self._most_rows * 2, BATCH_ROWS)
@@ -336,7 +336,7 @@ class Feed:
             return
         cut_us = self._runtime.wall_us() - self._keep_days * 86_400_000_000
         try:
-            more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
+            more = await self.postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
         except StoreUnreachable as error:
             if error.trouble.cause not in IN_THE_WAY:
                 raise

@@ -1,0 +1,110 @@
+"""What the journal let go is still there: a journal, its feed and retention, and one history."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from derhead.dispatch import State
+from derhead.errors import JournalError
+from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
+from derproto.base.runtime import real_runtime
+from tests.postgres import Database
+from tests.stream.feed.opened import NOW_US, World, open_world
+from tests.stream.postgres.opened import until
+from tests.unit.history.samples import dispatch, gap, heartbeat, sample, session
+
+HOUR_US = 3_600_000_000
+HOURS = 20 * 24
+KEPT_HOURS = 7 * 24
+DONE = (State.PENDING, State.COMPLETED)
+
+SAMPLES = [sample(n, ts_us=NOW_US - (HOURS - n) * HOUR_US, p_mw=n * 0.1) for n in range(HOURS)]
+BEATS = [heartbeat(NOW_US - (HOURS - n) * HOUR_US) for n in range(0, HOURS, 24)]
+SESSIONS = [
+    session(f"s-{n:03}", connected_us=us, ended_us=us + 5, end_reason="silent")
+    for n, us in enumerate(range(NOW_US - HOURS * HOUR_US, NOW_US, DAY_US))
+]
+ORDERS = [
+    dispatch(f"d-{n:03}", created_us=us, states=DONE)
+    for n, us in enumerate(range(NOW_US - HOURS * HOUR_US, NOW_US, DAY_US))
+]
+GAPS = [
+    gap(f"g-{n:03}", start_us=us, end_us=us + 5)
+    for n, us in enumerate(range(NOW_US - HOURS * HOUR_US, NOW_US, DAY_US))
+]
+
+
+@asynccontextmanager
+async def forgetful(folder: Path, postgres: Database) -> AsyncIterator[tuple[World, History]]:
+    """A world of twenty days, of which the journal kept seven."""
+    runtime = replace(real_runtime(), wall_us=lambda: NOW_US)
+    limits = RetentionLimits(keep_us=7 * DAY_US, fed=True)
+    async with open_world(folder, postgres.dsn, runtime=runtime) as world:
+        await world.telemetry(SAMPLES)
+        await world.journal.write(*BEATS, *SESSIONS, *ORDERS, *GAPS)
+        await world.settled()
+        retention = Retention(world.journal, limits, runtime)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(retention.run)
+
+            async def forgot() -> bool:
+                return retention.statistics().deleted.get("gaps", 0) > 0
+
+            await until(forgot)
+            nursery.cancel_scope.cancel()
+        yield world, History(world.journal, Archive(world.postgres), world.feed)
+
+
+async def test_all_of_it_is_told(tmp_path: Path, postgres: Database) -> None:
+    async with forgetful(tmp_path, postgres) as (world, past):
+        alone = await world.journal.telemetry_history("asset-1", limit=1000)
+        assert list(alone.items) == SAMPLES[: -KEPT_HOURS - 1 : -1]
+        page = await past.telemetry_history("asset-1", limit=1000)
+        assert list(page.items) == SAMPLES[::-1]
+        assert list((await past.heartbeats("agent-1", limit=99)).items) == BEATS[::-1]
+        assert list((await past.sessions("agent-1", limit=99)).items) == SESSIONS[::-1]
+        assert list((await past.dispatch_history(limit=99)).items) == ORDERS[::-1]
+        assert list((await past.gaps("asset-1", limit=99)).items) == GAPS[::-1]
+        assert await world.journal.dispatch("d-000") is None
+        assert await past.dispatch("d-000") == ORDERS[0]
+        # Steps of five hours: one of them is cut where the journal begins.
+        steps = await past.telemetry_buckets("asset-1", step_us=5 * HOUR_US, limit=200)
+        assert sum(bucket.count for bucket in steps.items) == HOURS
+        assert {bucket.count for bucket in steps.items[1:-1]} == {5}
+        assert all(b.last_mw == b.max_mw for b in steps.items)
+
+
+async def test_what_comes_late_counts_once(tmp_path: Path, postgres: Database) -> None:
+    async with forgetful(tmp_path, postgres) as (world, past):
+        late = [
+            replace(one, boot_id=3, seq=one.seq + 1, ts_us=one.ts_us + HOUR_US // 2)
+            for one in SAMPLES[:48]
+        ]
+        await world.telemetry(late)
+        days = await past.telemetry_buckets("asset-1", step_us=DAY_US, limit=200)
+        assert sum(bucket.count for bucket in days.items) == HOURS + 48
+        page = await past.telemetry_history("asset-1", limit=1000)
+        assert len(page.items) == len(set(page.items)) == HOURS + 48
+
+
+async def test_without_postgresql_the_journal_tells_what_it_has(
+    tmp_path: Path, postgres: Database
+) -> None:
+    async with forgetful(tmp_path, postgres) as (_, past):
+        postgres.server.stop()
+        page = await past.telemetry_history("asset-1", limit=KEPT_HOURS - 1)
+        assert list(page.items) == SAMPLES[:-KEPT_HOURS:-1]
+        recent_us = SAMPLES[-KEPT_HOURS].ts_us
+        page = await past.telemetry_history("asset-1", from_us=recent_us, limit=1000)
+        assert list(page.items) == SAMPLES[: -KEPT_HOURS - 1 : -1]
+        await past.telemetry_buckets("asset-1", step_us=HOUR_US, from_us=recent_us, limit=999)
+        with pytest.raises(JournalError, match=r"^history from before 2026-.* is in PostgreSQL"):
+            await past.telemetry_history("asset-1", limit=1000)
+        with pytest.raises(JournalError, match=r"is in PostgreSQL"):
+            await past.telemetry_buckets("asset-1", step_us=HOUR_US, limit=999)
+        with pytest.raises(JournalError, match=r"is in PostgreSQL"):
+            await past.dispatch("d-000")
