@@ -1,11 +1,11 @@
-"""The command ``derhead``: ``serve`` and ``check``, and those that ask a running one."""
+"""The command ``derhead``: ``serve``, ``check``, ``export``, and those that ask a running one."""
 
 import argparse
 import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import __version__, client
+from derhead import __version__, client, export
 from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError
 from derproto.base.command import exit_code_of
@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     client.add_commands(commands, os.environ.get(client.URL_VARIABLE))
+    export.add_parser(commands)
     return parser
 
 
@@ -87,5 +88,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if args.command in client.COMMANDS:
         return client.run(args)
-    act = {"serve": _serve, "check": _check}[args.command]
+    act = {"serve": _serve, "check": _check, "export": export.run}[args.command]
     return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError))

@@ -65,6 +65,24 @@ class CsvList:
         return ""
 
 
+class JsonLines:
+    """An object a line, with the members that are columns."""
+
+    content_type = "application/jsonl"
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+
+    def head(self) -> str:
+        return ""
+
+    def piece(self, items: Items) -> str:
+        return "".join(dump({name: item[name] for name in self._columns}) + "\n" for item in items)
+
+    def tail(self, next_cursor: str | None) -> str:
+        return ""
+
+
 def columns_of(kind: type) -> Sequence[str]:
     """The members of an answer's type, in their order."""
     return tuple(kind.__annotations__)

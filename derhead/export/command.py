@@ -1,0 +1,136 @@
+"""The command ``derhead export``.
+
+It reads the journal's file itself, beside a headend that runs or without one, and PostgreSQL
+where the configuration names it: an operator after an incident may have nothing but the files.
+"""
+
+import os
+import random
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import trio
+
+from derhead.api import CsvList, JsonLines, ListText
+from derhead.config import HeadendConfig, load
+from derhead.export.output import open_output
+from derhead.export.parts import columns, parts
+from derhead.export.progress import Position, progress_line
+from derhead.export.request import ExportRequest, read_request
+from derhead.history import Archive, History, Postgres, SpoolWatch, open_for_reading
+from derproto.base.command import EXIT_FAILED
+from derproto.base.runtime import Runtime, real_runtime
+
+PAGE_ITEMS = 1_000
+"""Items in memory at once; the next are read when these are written."""
+
+PROGRESS_S = 0.2
+"""Between two updates of the progress line."""
+
+EXIT_INTERRUPTED = 130
+"""What shells say of a program that Ctrl-C ended."""
+
+
+def run(flags: Namespace) -> None:
+    """Writes what the flags ask for.
+
+    Raises: ConfigError, JournalError, OSError; then no file was written, and what standard
+    output had is not all. SystemExit if it was interrupted, or nobody reads it any more.
+    """
+    config, fleet = load(flags, os.environ)
+    request = read_request(flags, fleet)
+    path = None if flags.output is None else Path(flags.output)
+    kind: type[CsvList | JsonLines] = CsvList if flags.format == "csv" else JsonLines
+    text = kind(columns(request))
+    code = 0
+    try:
+        with open_output(path) as output:
+            trio.run(_export, config, request, text, output)
+    except* KeyboardInterrupt:
+        print("derhead: interrupted; the export is not whole", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except* BrokenPipeError:
+        # Whoever read it has enough. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
+    if code:
+        raise SystemExit(code)
+
+
+async def _export(
+    config: HeadendConfig, request: ExportRequest, text: ListText, output: BinaryIO
+) -> None:
+    runtime = real_runtime()
+    with open_for_reading(config.data / "journal.db", runtime) as journal:
+        agents = [session.agent_id for session in await journal.last_sessions()]
+        if config.postgres_dsn is None:
+            await _write(request, History(journal), agents, text, output, runtime)
+            return
+        postgres = Postgres(
+            config.postgres_dsn,
+            runtime,
+            random.Random(),
+            password_file=config.postgres_password_file,
+        )
+        async with trio.open_nursery() as services:
+            await services.start(postgres.run)
+            history = History(journal, Archive(postgres), SpoolWatch(journal))
+            await _write(request, history, agents, text, output, runtime)
+            services.cancel_scope.cancel()
+
+
+async def _write(
+    request: ExportRequest,
+    history: History,
+    agents: list[str],
+    text: ListText,
+    output: BinaryIO,
+    runtime: Runtime,
+) -> None:
+    to_us = runtime.wall_us() if request.query.to_us is None else request.query.to_us
+    of = parts(request, history, agents)
+    screen = _Screen(sys.stderr)
+    rows = 0
+    output.write(text.head().encode())
+    for number, part in enumerate(of):
+        cursor: str | None = None
+        at_us: int | None = None
+        begun = False
+        while cursor is not None or not begun:
+            begun = True
+            screen.show(
+                Position(number, len(of), rows, request.query.from_us, to_us, at_us), part.name
+            )
+            page = await part.ask(limit=PAGE_ITEMS, cursor=cursor)
+            output.write(text.piece(map(part.shape, page.items)).encode())
+            cursor = page.next_cursor
+            rows += len(page.items)
+            at_us = part.when(page.items[-1]) if page.items else at_us
+    output.write(text.tail(None).encode())
+    screen.close(Position(len(of), len(of), rows, request.query.from_us, to_us, None))
+
+
+class _Screen:
+    """The progress line, on a terminal only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = stream.isatty()
+        self._next_s = 0.0
+
+    def show(self, position: Position, name: str) -> None:
+        if self._shown and trio.current_time() >= self._next_s:
+            self._next_s = trio.current_time() + PROGRESS_S
+            self._draw(progress_line(position, name))
+
+    def close(self, position: Position) -> None:
+        if self._shown:
+            self._draw(progress_line(position, ""))
+            self._stream.write("\n")
+
+    def _draw(self, line: str) -> None:
+        # Back to the line's start, and what was longer before is cleared.
+        self._stream.write(f"\r{line}\x1b[K")
+        self._stream.flush()

@@ -1,0 +1,130 @@
+"""The histories that an export is made of, one after the other."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from derhead.api import (
+    BucketJson,
+    DispatchJson,
+    GapJson,
+    HeartbeatJson,
+    SampleJson,
+    SessionJson,
+    bucket_shape,
+    columns_of,
+    dispatch_shape,
+    gap_shape,
+    heartbeat_shape,
+    lasting_shape,
+    session_shape,
+)
+from derhead.export.request import ExportRequest
+from derhead.history import History, Page
+from derhead.sessions import HeartbeatRecord
+from derhead.telemetry import Bucket, Sample
+from derproto.base.fleet import Asset
+
+COLUMNS: Mapping[str, Sequence[str]] = {
+    "telemetry": columns_of(SampleJson),
+    "steps": ("asset_id", "asset_name", *columns_of(BucketJson)),
+    "dispatches": columns_of(DispatchJson),
+    "gaps": columns_of(GapJson),
+    "sessions": columns_of(SessionJson),
+    "heartbeats": tuple(name for name in columns_of(HeartbeatJson) if name != "age_s"),
+}
+"""What is written of an item: what REST tells of it, without what time changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The history of one asset or agent, or of all."""
+
+    name: str
+    """For people; empty = of all."""
+    ask: Callable[..., Awaitable[Page[Any]]]
+    """Takes ``limit`` and ``cursor``."""
+    shape: Callable[[Any], Mapping[str, object]]
+    when: Callable[[Any], int]
+    """The time by which items are ordered."""
+
+
+def columns(request: ExportRequest) -> Sequence[str]:
+    return COLUMNS["steps" if request.query.step_us is not None else request.what]
+
+
+def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[Part]:
+    """In the order in which they are written. ``agents`` are all that there ever were."""
+    span: dict[str, Any] = {"from_us": request.query.from_us, "to_us": request.query.to_us}
+    assets = request.assets or ()
+    step_us = request.query.step_us
+    match request.what:
+        case "telemetry" if step_us is not None:
+            return [
+                Part(
+                    asset.name or asset.id,
+                    partial(history.telemetry_buckets, asset.id, step_us=step_us, **span),
+                    partial(_step, asset),
+                    lambda bucket: int(bucket.start_us),
+                )
+                for asset in assets
+            ]
+        case "telemetry":
+            return [
+                Part(
+                    asset.name or asset.id,
+                    partial(history.telemetry_history, asset.id, **span),
+                    partial(_sample, asset),
+                    lambda sample: int(sample.ts_us),
+                )
+                for asset in assets
+            ]
+        case "gaps":
+            return [
+                Part(
+                    asset.name or asset.id,
+                    partial(history.gaps, asset.id, **span),
+                    gap_shape,
+                    lambda gap: int(gap.start_us),
+                )
+                for asset in assets
+            ]
+        case "dispatches":
+            ids = None if request.assets is None else [asset.id for asset in assets]
+            ask = partial(history.dispatch_history, asset_ids=ids, **span)
+            return [Part("", ask, dispatch_shape, lambda dispatch: int(dispatch.created_us))]
+        case "sessions":
+            return [
+                Part(
+                    agent_id,
+                    partial(history.sessions, agent_id, **span),
+                    session_shape,
+                    lambda session: int(session.connected_us),
+                )
+                for agent_id in (request.agents if request.agents is not None else agents)
+            ]
+        case "heartbeats":
+            return [
+                Part(
+                    agent_id,
+                    partial(history.heartbeats, agent_id, **span),
+                    _heartbeat,
+                    lambda heartbeat: int(heartbeat.received_us),
+                )
+                for agent_id in (request.agents if request.agents is not None else agents)
+            ]
+        case _:
+            raise AssertionError(request.what)
+
+
+def _sample(asset: Asset, sample: Sample) -> Mapping[str, object]:
+    return lasting_shape(asset, sample, sample.setpoint_mw)
+
+
+def _step(asset: Asset, bucket: Bucket) -> Mapping[str, object]:
+    return {"asset_id": asset.id, "asset_name": asset.name, **bucket_shape(bucket)}
+
+
+def _heartbeat(heartbeat: HeartbeatRecord) -> Mapping[str, object]:
+    return heartbeat_shape(heartbeat.agent_id, heartbeat, now_us=heartbeat.received_us)
