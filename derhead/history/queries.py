@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
 from derhead.history import buckets, facts, listings, rows
+from derhead.history.feed import spool
 from derhead.history.listings import (
     DISPATCH,
     DISPATCHES,
@@ -80,12 +81,14 @@ def gather_with_horizon(
         return horizon_us
 
 
-def is_fed(con: sqlite3.Connection, before_us: int) -> bool:
-    """Whether PostgreSQL has been fed all samples from before that time."""
-    if facts.get(con, facts.FED_WHOLE) is None:
-        return False
-    waiting = con.execute("SELECT 1 FROM unfed WHERE oldest_ts_us < ? LIMIT 1", (before_us,))
-    return waiting.fetchone() is None
+def is_fed(con: sqlite3.Connection, before_us: int, up_to: int | None) -> tuple[bool, int]:
+    """Whether PostgreSQL has been fed all samples from before that time.
+
+    Only of commits up to that number, if one is given; tells that of the newest.
+    """
+    newest = spool.newest(con) if up_to is None else up_to
+    whole = facts.get(con, facts.FED_WHOLE) is not None
+    return whole and not spool.holds_older(con, before_us, newest), newest
 
 
 def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:

@@ -134,9 +134,12 @@ class Reader(Histories):
             partial(queries.gather_with_horizon, gathering=gathering, low_us=low_us)
         )
 
-    async def is_fed(self, before_us: int) -> bool:
-        """Whether PostgreSQL has been fed all samples from before that time."""
-        return await self._read(partial(queries.is_fed, before_us=before_us))
+    async def is_fed(self, before_us: int, up_to: int | None) -> tuple[bool, int]:
+        """Whether PostgreSQL has been fed all samples from before that time.
+
+        Only of commits up to that number, if one is given; tells that of the newest.
+        """
+        return await self._read(partial(queries.is_fed, before_us=before_us, up_to=up_to))
 
     async def known(self, table: str, ids: Sequence[str]) -> set[str]:
         """Those of the ids that the journal has in that table, in whatever state."""

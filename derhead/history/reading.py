@@ -70,8 +70,10 @@ class SpoolWatch:
         """Whether PostgreSQL has all samples from before that time that the journal was ever
         given; waits for it so long. Raises: JournalError."""
         with trio.move_on_after(within_s):
+            newest: int | None = None
             while True:
-                if await self._journal.is_fed(before_us):
+                fed, newest = await self._journal.is_fed(before_us, newest)
+                if fed:
                     return True
                 await trio.sleep(LOOK_S)
         return False

@@ -148,9 +148,16 @@ def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
             con.execute("ROLLBACK")
 
 
-def holds_older(con: sqlite3.Connection, than_us: int) -> bool:
-    """Whether samples measured before that time still wait."""
-    found = con.execute("SELECT 1 FROM unfed WHERE oldest_ts_us < ? LIMIT 1", (than_us,))
+def newest(con: sqlite3.Connection) -> int:
+    """The number of the newest commit that waits; 0 if none does."""
+    return int(con.execute("SELECT coalesce(max(id), 0) FROM unfed").fetchone()[0])
+
+
+def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
+    """Whether samples measured before that time still wait, in commits up to that number."""
+    found = con.execute(
+        "SELECT 1 FROM unfed WHERE oldest_ts_us < ? AND id <= ? LIMIT 1", (than_us, up_to)
+    )
     return found.fetchone() is not None
 
 

@@ -111,15 +111,18 @@ class Feed:
         """Whether PostgreSQL has all samples from before that time that the journal was ever
         given; waits for it so long. Raises: JournalError."""
         with trio.move_on_after(within_s):
-            while not await self._passed(before_us):
+            # Without end there is always something that came just now.
+            newest = await self._journal.look(spool.newest)
+            while not await self._passed(before_us, newest):
                 await self._moved.park()
             return True
         return False
 
-    async def _passed(self, before_us: int) -> bool:
+    async def _passed(self, before_us: int, up_to: int) -> bool:
         if self._standing is None or not self._standing.whole:
             return False
-        return not await self._journal.look(partial(spool.holds_older, than_us=before_us))
+        older = partial(spool.holds_older, than_us=before_us, up_to=up_to)
+        return not await self._journal.look(older)
 
     # --- the task -----------------------------------------------------------------------
 
