@@ -17,6 +17,7 @@ import connect
 import dispatch
 import events
 import fairness
+import history
 import ingest
 import link
 import memory
@@ -49,6 +50,7 @@ SUBJECTS = {
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
     "dispatch": Subject("POST to started, durable, and how many", dispatch.run, dispatch.MEASURES),
     "events": Subject("what readers of /events cost", events.run, events.MEASURES),
+    "history": Subject("a day by minutes, very many rows", history.run, history.MEASURES),
     "memory": Subject("who holds what a session weighs", memory.run, memory.MEASURES),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }

@@ -1,0 +1,35 @@
+"""Subject ``history``: what the past costs to read; ``history_run.py`` measures it."""
+
+import json
+import sys
+
+from contest import Budget
+from errors import Failed
+from measures import Findings, Measure, findings_of_json
+from processes import running
+from workshop import HERE, ROOT, Workshop
+
+FULL_S = 600.0
+"""The longest that it may take when it is not to be quick."""
+
+MEASURES = (Measure("history", "reading the past"),)
+"""What is said to be missing if ``history_run.py``, which knows its measures, cannot run."""
+
+
+def run(workshop: Workshop, budget: Budget) -> list[Findings]:
+    size = budget.pick("quick", "full")
+    with workshop.scratch() as folder:
+        # Its client reads on the same core: what is said of REST includes that.
+        with running(
+            "history",
+            [sys.executable, str(HERE / "history_run.py"), str(folder), size],
+            cores=workshop.cores.server,
+            logs=workshop.logs,
+            environment={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"},
+        ) as child:
+            output = child.wait(budget.timeout_s(FULL_S))
+    try:
+        shapes = json.loads(output)
+    except ValueError:
+        raise Failed(f"history said {output[:200]!r}") from None
+    return [findings_of_json(key, shape) for key, shape in shapes.items()]
