@@ -1,4 +1,4 @@
-"""The flags of ``derhead export``. Light: every command of ``derhead`` imports them."""
+"""The flags of ``derhead export``: pure. Light, as every command of ``derhead`` imports them."""
 
 from argparse import _SubParsersAction
 from typing import Any
