@@ -5,10 +5,11 @@ memory holds what it can; one that is damaged is set aside, and a new one begun.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -25,6 +26,8 @@ from deragent.outbox.store import (
 )
 from derproto.base.runtime import Runtime, shielded_for
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
@@ -40,7 +43,8 @@ class Spill:
         self._folder = folder
         self._board = board
         self._outbox = board.outbox
-        self._blocking = partial(runtime.run_blocking, limiter=trio.CapacityLimiter(1))
+        self._run_blocking = runtime.run_blocking
+        self._limiter = trio.CapacityLimiter(1)
         self._store: OutboxStore | None = None
         self._failing = False
 
@@ -115,6 +119,13 @@ class Spill:
                 except (OutboxFileError, OutboxFileDamagedError) as error:
                     log.warning("the outbox's file was not closed well: %s", error)
 
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        """Raises: OutboxFileError also where the work could not even begin."""
+        try:
+            return await self._run_blocking(work, limiter=self._limiter)
+        except OSError as error:
+            raise OutboxFileError(str(error)) from error
+
     async def _work(self, *, everything: bool = False) -> bool:
         """Has the file do what there is now; tells whether it did something."""
         store = self._store
@@ -159,7 +170,7 @@ class Spill:
     async def _set_aside(self, damage: OutboxFileDamagedError) -> None:
         try:
             aside = await self._blocking(lambda: set_aside(self._folder))
-        except OSError as error:
+        except OutboxFileError as error:
             self._note_failure(error)
         else:
             log.error("the outbox's file cannot be used: %s. It is now %s", damage, aside)
