@@ -27,7 +27,7 @@ BESIDE = ("", "-wal", "-shm")
 PARAMETERS = 32_766
 """Most parameters of one statement."""
 VACUUM_PAGES = 256
-"""Free pages of 4 KiB that are given back after a piece of work."""
+"""Free pages of 4 KiB that are given back before a piece of work, once there are more."""
 
 SCHEMA = """
 CREATE TABLE boots (n INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL UNIQUE);
@@ -188,11 +188,13 @@ class OutboxStore:
     def apply(self, work: Work, limits: OutboxLimits) -> Done:
         """Does it, all or nothing; on disk when it returns."""
         with _translated():
+            # Before, as what fails must have done nothing. It frees a page a step, and answers
+            # nothing: ``execute`` would stop after the first.
+            if self._one("PRAGMA freelist_count") > VACUUM_PAGES:
+                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
             with self._transaction():
                 done = self._apply(work, limits)
-            self._rows = done.state.rows
-            if self._one("PRAGMA freelist_count") > VACUUM_PAGES:
-                self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        self._rows = done.state.rows
         return done
 
     def _apply(self, work: Work, limits: OutboxLimits) -> Done:
