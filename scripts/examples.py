@@ -17,6 +17,8 @@ ITEMS = 2
 """Items of a list that are kept."""
 LINES = 12
 """Lines of a text that are kept."""
+WIDTH = 400
+"""Characters of a line of the event stream that are kept."""
 BATTERY, SITE = "alamosa-battery", "Riverside%20depot"
 ORDER = {"asset_id": BATTERY, "mw": -1.5, "duration_s": 900}
 SITE_ORDER = {"site_id": "Riverside depot", "mw": 1.0, "duration_s": 900}
@@ -57,6 +59,14 @@ class Asked:
         whole = json.loads(text) if media.endswith("json") else text.decode()
         self.keep(key, name, summary, shorten(whole))
         return whole
+
+    def beginning(self) -> str:
+        """Of the stream of events: hello, and one frame, shortened."""
+        lines = []
+        with urllib.request.urlopen(f"{self._base}/events", timeout=10) as stream:
+            while lines.count("") < 2:
+                lines.append(stream.readline().decode().rstrip("\n"))
+        return "".join(f"{line[:WIDTH]}{'…' * (len(line) > WIDTH)}\n" for line in lines)
 
     def keep(self, key: str, name: str, summary: str, value: object) -> None:
         self.examples.setdefault(key, {})[name] = {"summary": summary, "value": value}
@@ -108,6 +118,22 @@ def ask_all(asked: Asked) -> None:
     ask("listGaps 200", "gaps", "None, as all is well", f"/telemetry/{BATTERY}/gaps")
     ask("showHeartbeat 200", "heartbeat", "Of an asset's agent", f"/heartbeat/{BATTERY}")
     ask("listHeartbeats 200", "heartbeats", "Newest first", f"/heartbeat/{BATTERY}/history")
+    table = "text/csv"
+    ask("listAssets 200 text/csv", "table", "As a table", "/assets", accept=table)
+    ask("listSites 200 text/csv", "table", "As a table", "/sites", accept=table)
+    ask("listAgents 200 text/csv", "table", "As a table", "/agents", accept=table)
+    ask("listTelemetry 200 text/csv", "table", "As a table", "/telemetry", accept=table)
+    ask("listHistory 200 text/csv", "table", "As a table", f"{history}?limit=2", accept=table)
+    few = f"{history}?limit=2&fields=ts,p_mw"
+    ask("listHistory 200 text/csv", "fields", "Two columns of it", few, accept=table)
+    past = "/dispatch/history?limit=2"
+    ask("listDispatches 200 text/csv", "table", "As a table", past, accept=table)
+    sessions = f"/agents/{agent}/sessions"
+    ask("listSessions 200 text/csv", "table", "As a table", sessions, accept=table)
+    beats = f"/heartbeat/{BATTERY}/history"
+    ask("listHeartbeats 200 text/csv", "table", "As a table", beats, accept=table)
+    ask("listGaps 200 text/csv", "table", "As a table", f"/telemetry/{BATTERY}/gaps", accept=table)
+    asked.keep("tellEvents 200 text/event-stream", "stream", "Its beginning", asked.beginning())
     ask("tellHealth 200", "ok", "All is well", "/healthz")
     ask("tellReadiness 200", "ready", "All is well", "/readyz")
     ask("tellMetrics 200 text/plain", "figures", "The first lines", "/metrics")
