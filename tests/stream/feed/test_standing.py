@@ -159,9 +159,9 @@ async def test_without_postgresql_the_spool_is_dropped(tmp_path: Path, postgres:
         await world.telemetry(some(1, 10))
         await world.settled()
     async with open_world(tmp_path, NOWHERE) as world:
-        for first in range(11, 1011, 2):
+        for first in range(11, 511, 2):
             await world.telemetry(some(first, 2))
-    assert in_journal(tmp_path, "SELECT count(*) FROM unfed") == [(500,)]
+    assert in_journal(tmp_path, "SELECT count(*) FROM unfed") == [(250,)]
     async with open_journal(tmp_path / "journal.db", real_runtime()) as journal:
         await clear_spool(journal)
     assert in_journal(tmp_path, "SELECT count(*) FROM unfed") == [(0,)]
