@@ -48,10 +48,10 @@ class Budget:
         """A wait of at most ``seconds``, within what is left."""
         return min(seconds, self.left_s())
 
-    def rounds(self) -> Iterator[int]:
+    def rounds(self, most: int = ROUNDS) -> Iterator[int]:
         """The first round always, others as long as one like the longest still fits."""
         longest_s = 0.0
-        for number in range(ROUNDS):
+        for number in range(most):
             if number and self.left_s() < longest_s:
                 return
             began = self._clock()
@@ -92,11 +92,12 @@ def compete(
     *,
     main_peer: str,
     tell: Callable[[str], None],
+    most_rounds: int = ROUNDS,
 ) -> list[Findings]:
     """All rounds of all contestants; of the peers only ``main_peer`` if it is to be quick."""
     findings = {measure.key: Findings(measure) for measure in measures}
     taking_part = [c for c in contestants if not budget.quick or c.name in (OURS, main_peer)]
-    for number in budget.rounds():
+    for number in budget.rounds(most_rounds):
         for contestant in list(taking_part):
             tell(f"round {number + 1}: {contestant.name}: {', '.join(contestant.keys)}")
             sheet = Sheet()

@@ -2,6 +2,7 @@
 
 Against bare SQLite inserts of the same rows into the same table, and against Mosquitto, which
 takes the same messages as MQTT QoS 1 but promises less: it saves its memory once a second.
+From there on into PostgreSQL: ``feeding.py``.
 """
 
 import json
@@ -11,7 +12,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from contest import Budget, Contestant, Sheet, compete
+import feeding
+from contest import ROUNDS, Budget, Contestant, Sheet, compete
 from fleets import write_agents, write_assets
 from generator import ANSWER_S, connected
 from measures import OURS, Findings, Measure
@@ -28,7 +30,7 @@ ONE_CORE = Measure("ingest_rows_per_s", "rows to durable, one core (rows/s)")
 TWO_CORES = Measure(
     "ingest_rows_per_s_two_cores", "rows to durable, two cores shared with the agents (rows/s)"
 )
-MEASURES = (ONE_CORE, TWO_CORES)
+MEASURES = (ONE_CORE, TWO_CORES, *feeding.MEASURES)
 
 
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:
@@ -50,7 +52,17 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
                 _bare(workshop, budget, measure, cores),
                 _served(workshop, budget, "mosquitto", measure, fleet, broker),
             ]
-        return compete(MEASURES, contestants, budget, main_peer="sqlite", tell=workshop.tell)
+        journal = (ONE_CORE, TWO_CORES)
+        findings = compete(
+            journal,
+            contestants,
+            budget,
+            main_peer="sqlite",
+            tell=workshop.tell,
+            # What is quick must leave time for PostgreSQL.
+            most_rounds=budget.pick(1, ROUNDS),
+        )
+        return findings + feeding.run(workshop, budget, fleet, assets)
 
 
 def _served(
@@ -67,7 +79,13 @@ def _served(
             connected(workshop, budget, fleet, server.port, mqtt=server.mqtt) as agents,
         ):
             agents.require_all()
-            window = agents.go(server, rate=0, rows=ROWS, warmup_s=1, seconds=budget.pick(3.0, 8.0))
+            window = agents.go(
+                server,
+                rate=0,
+                rows=ROWS,
+                warmup_s=budget.pick(0.5, 1.0),
+                seconds=budget.pick(2.0, 8.0),
+            )
             sheet.put(measure.key, window.acked_rows / window.seconds, window.doubt())
 
     return Contestant(name, (measure.key,), run_once)
@@ -77,7 +95,7 @@ def _bare(
     workshop: Workshop, budget: Budget, measure: Measure, cores: Collection[int]
 ) -> Contestant:
     def run_once(sheet: Sheet) -> None:
-        seconds = budget.pick(2.0, 5.0)
+        seconds = budget.pick(1.5, 5.0)
         with workshop.scratch() as folder:
             command = (
                 *(sys.executable, HERE / "bare_sqlite.py"),

@@ -3,9 +3,10 @@
 import contextlib
 import getpass
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from contest import Budget
@@ -138,8 +139,12 @@ class Servers:
         assets: Path,
         cores: Collection[int] | None = None,
         certificate: tuple[Path, Path] | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Server]:
-        """The real daemon with its real journal, in a folder of its own."""
+        """The real daemon with its real journal, in a folder of its own.
+
+        ``settings``: more of its environment variables.
+        """
         with self.workshop.scratch() as folder:
             port, http_port = free_port(), free_port()
             command = (
@@ -147,7 +152,7 @@ class Servers:
                 *("--data", folder / "data", "--grpc", f"127.0.0.1:{port}"),
                 *("--http", f"127.0.0.1:{http_port}", "--log-level", "error"),
             )
-            environment = {}
+            environment = dict(settings)
             if certificate is not None:
                 environment["DERHEAD_TLS_CERT"] = str(certificate[0])
                 environment["DERHEAD_TLS_KEY"] = str(certificate[1])
