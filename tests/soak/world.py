@@ -108,6 +108,7 @@ async def _live(folder: Path, agents: int, seconds: float, seed: int, account: A
                         dial=lambda: network.connect("headend"),
                         rng=random.Random(rng.getrandbits(64)),
                         authority="headend",
+                        data=folder / asset.id,
                         on_event=lambda event: _note(account, event),
                         stopping=agents_stopping,
                         task_status=task_status,
