@@ -28,6 +28,7 @@ from derhead.observability import (
     damage_check,
     feed_check,
     feed_metrics,
+    gap_metrics,
     journal_check,
     journal_metrics,
     retention_metrics,
@@ -103,6 +104,7 @@ class Headend:
         self.readiness.add(lambda: damage_check(journal.salvaged))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
+        self.metrics.add(lambda: gap_metrics(self.gaps.statistics()))
         self.retention = Retention(journal, retention, runtime)
         self.metrics.add(lambda: retention_metrics(self.retention.statistics()))
         if feed is not None:

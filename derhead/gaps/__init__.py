@@ -4,7 +4,7 @@ from derhead.gaps.holes import GapLimits, Origin, Told
 from derhead.gaps.ledger import GapLedger
 from derhead.gaps.record import Cause, GapRecord
 from derhead.gaps.reports import read_gap_report
-from derhead.gaps.tracker import Unfinished
+from derhead.gaps.tracker import GapStatistics, Unfinished
 from derhead.gaps.watch import HOLES_KEPT
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "GapLedger",
     "GapLimits",
     "GapRecord",
+    "GapStatistics",
     "Origin",
     "Told",
     "Unfinished",

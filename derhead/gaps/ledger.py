@@ -11,7 +11,7 @@ import trio
 
 from derhead.gaps.holes import GapLimits, Told
 from derhead.gaps.record import Cause, GapRecord
-from derhead.gaps.tracker import GapTracker, Unfinished
+from derhead.gaps.tracker import GapStatistics, GapTracker, Unfinished
 from derhead.gaps.watch import Talking
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
@@ -64,6 +64,9 @@ class GapLedger:
     def tell(self, asset_id: str, told: Told) -> list[GapRecord]:
         """An agent explains a stretch; what to store before it is acknowledged."""
         return self._tracker.tell(asset_id, told, self._wall_us())
+
+    def statistics(self) -> GapStatistics:
+        return self._tracker.statistics()
 
     def session_began(
         self, session: Talking, asset_ids: Iterable[str], agent_id: str, boot_id: int

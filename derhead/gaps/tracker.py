@@ -3,8 +3,8 @@
 Units: ``now_us`` is the headend's clock, microseconds since the epoch.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from derhead.gaps.holes import GapLimits, Hole, Origin, Told
@@ -20,6 +20,16 @@ class Unfinished(NamedTuple):
     low: Origin | None
     """Who measured the sample at the edge that was filled last; None if nothing is there."""
     high: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
+class GapStatistics:
+    """How things are now."""
+
+    lasting: Mapping[str, int]
+    """Assets of which nothing comes, by the cause."""
+    unfilled: int
+    """Holes with an end that samples may still fill; of each asset the newest 64."""
 
 
 class GapTracker:
@@ -78,6 +88,15 @@ class GapTracker:
         return [
             each if is_reported(each.id) else replace(each, revision=revision) for each in changed
         ]
+
+    def statistics(self) -> GapStatistics:
+        lasting = {cause.value: 0 for cause in Cause if cause is not Cause.NONE}
+        unfilled = 0
+        for watch in self.watches.values():
+            unfilled += len(watch.holes)
+            if watch.lasting is not None:
+                lasting[watch.lasting.cause.value] += 1
+        return GapStatistics(lasting, unfilled)
 
     def session_began(
         self, session: Talking, asset_ids: Iterable[str], agent_id: str, boot_id: int, now_us: int

@@ -2,6 +2,7 @@
 
 from derhead.observability.events import event_metrics
 from derhead.observability.feed import feed_check, feed_metrics
+from derhead.observability.gaps import gap_metrics
 from derhead.observability.journal import (
     damage_check,
     journal_check,
@@ -22,6 +23,7 @@ __all__ = [
     "event_metrics",
     "feed_check",
     "feed_metrics",
+    "gap_metrics",
     "gauge",
     "gauge_by",
     "journal_check",

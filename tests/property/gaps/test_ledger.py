@@ -15,7 +15,13 @@ from typing import NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from derhead.gaps import Cause
 from derhead.gaps.holes import FOREVER_US
@@ -205,5 +211,7 @@ def _s(us: int) -> str:
     return f"{(us - T0) / S:g} s"
 
 
-TestMishaps = Mishaps.TestCase
-TestMishaps.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+def test_the_ledger_knows_every_hole_and_no_other() -> None:
+    run_state_machine_as_test(
+        Mishaps, settings=settings(max_examples=300, stateful_step_count=40, deadline=None)
+    )

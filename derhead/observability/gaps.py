@@ -1,0 +1,17 @@
+"""The ledger's figures. Pure."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from derhead.gaps import GapStatistics
+from derhead.observability.metrics import gauge, gauge_by
+
+
+def gap_metrics(gaps: GapStatistics) -> Iterator[Metric]:
+    """Who is silent, and what is still awaited."""
+    name = "derhead_gaps_"
+    yield gauge_by(
+        name + "lasting", "Assets of which nothing comes, by why not.", "cause", gaps.lasting
+    )
+    yield gauge(name + "unfilled", "Holes that samples may still fill.", gaps.unfilled)

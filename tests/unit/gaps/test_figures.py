@@ -1,0 +1,24 @@
+"""What ``/metrics`` tells of gaps."""
+
+from derhead.observability import Metrics, gap_metrics
+from tests.unit.gaps.asset import Headend
+
+
+def test_who_is_silent_is_counted_by_cause() -> None:
+    headend = Headend()
+    headend.connect()
+    headend.live(0, 8)
+    headend.disconnect()
+    metrics = Metrics()
+    metrics.add(lambda: gap_metrics(headend.tracker.statistics()))
+
+    def lines() -> list[str]:
+        return [line for line in metrics.render()[0].decode().splitlines() if line[0] != "#"]
+
+    assert 'derhead_gaps_lasting{cause="link"} 0.0' in lines()
+    headend.wait(60)
+    assert 'derhead_gaps_lasting{cause="link"} 1.0' in lines()
+    headend.connect()
+    headend.sample(60)
+    assert 'derhead_gaps_lasting{cause="link"} 0.0' in lines()
+    assert "derhead_gaps_unfilled 1.0" in lines()
