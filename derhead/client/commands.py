@@ -90,13 +90,25 @@ async def show_status(args: argparse.Namespace) -> int:
     return Exit.REFUSED if ready["status"] == "unready" else Exit.DONE
 
 
+async def _newest(client: HttpClient, asset: str) -> Any:
+    """The asset's newest telemetry. Raises: Unreachable, Refused."""
+    if "/" in asset:
+        # Such a name has no place in a path.
+        items = (await client.get("assets"))["items"]
+        found = [each["id"] for each in items if each["name"] == asset]
+        if not found:
+            raise Refused(f"no asset is called {asset!r}; GET /assets lists them")
+        asset = found[0]
+    return await client.get("telemetry", asset)
+
+
 # --- telemetry --------------------------------------------------------------------------
 
 
 async def show_telemetry(args: argparse.Namespace) -> int:
     """What an asset measures now, and with ``--follow`` from now on."""
     client = HttpClient(args.headend)
-    item = await client.get("telemetry", args.asset)
+    item = await _newest(client, args.asset)
     if not args.follow:
         if args.json:
             show_json(item)
@@ -123,7 +135,7 @@ async def show_telemetry(args: argparse.Namespace) -> int:
 async def order_dispatch(args: argparse.Namespace) -> int:
     """Orders, or says what an order would lead to; with ``--watch`` follows it to its end."""
     client = HttpClient(args.headend)
-    asset = await client.get("telemetry", args.asset)
+    asset = await _newest(client, args.asset)
     chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
     order = {
         "asset_id": asset["asset_id"],

@@ -18,7 +18,7 @@ from derhead.client.address import Address
 from derhead.client.eventstream import EventParser, StreamEvent
 
 CONNECT_S = 5.0
-"""For a connection, its TLS included."""
+"""For a connection, and as much again for its TLS."""
 
 ANSWER_S = 20.0
 """For a whole answer: longer than the headend takes for any of these."""
@@ -112,6 +112,9 @@ class HttpClient:
         with self._patience(CONNECT_S):
             stream = await self._connect()
         async with stream:
+            if isinstance(stream, trio.SSLStream):
+                with self._patience(CONNECT_S):
+                    await stream.do_handshake()
             speaking = h11.Connection(h11.CLIENT)
             headers = {"Host": self._address.authority, "Connection": "close", **fields}
             request = h11.Request(method=method, target=target, headers=list(headers.items()))
@@ -128,11 +131,9 @@ class HttpClient:
         stream: trio.abc.Stream = await trio.open_tcp_stream(self._address.host, self._address.port)
         if self._address.tls:
             context = ssl.create_default_context()
-            secure = trio.SSLStream(
+            stream = trio.SSLStream(
                 stream, context, server_hostname=self._address.host, https_compatible=True
             )
-            await secure.do_handshake()
-            return secure
         return stream
 
     def _patience(self, seconds: float) -> "_Patience":

@@ -144,6 +144,7 @@ def test_ctrl_c_leaves_a_dispatch_as_it_is(world: World) -> None:
     ("arguments", "words"),
     [
         (("telemetry", "nobody"), "no asset has the id or name 'nobody'"),
+        (("telemetry", "no/body"), "no asset is called 'no/body'"),
         (("dispatch", "battery", 99), "/mw: 99 is beyond the limits of battery"),
         (("dispatch", "battery", 1, "--at", "noon"), "/start_at: "),
     ],
