@@ -40,11 +40,12 @@ SELECT (SELECT max(ts_us) {_ROWS}),
 """
 """Of a range: the newest row's time, and those of two rows that many places before it."""
 
+# Where several conditions bound a time SQLite takes the first for its index: a step's own ends.
 SUMS = f"""
 SELECT spans.*, (
     SELECT t.p_mw FROM telemetry t JOIN boots b ON b.id = t.boot
-    WHERE t.asset = {_ASSET} AND t.ts_us >= $2 AND t.ts_us < $3
-    AND t.ts_us >= spans.start_us AND t.ts_us < spans.start_us + $4 AND t.{_KNOWN}
+    WHERE t.asset = {_ASSET} AND t.ts_us >= spans.start_us AND t.ts_us < spans.start_us + $4
+    AND t.ts_us >= $2 AND t.ts_us < $3 AND t.{_KNOWN}
     {NEWEST_SAMPLE} LIMIT 1
 )
 FROM (

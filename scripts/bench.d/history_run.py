@@ -206,7 +206,7 @@ async def of_postgres(dsn: str, size: str, found: dict[str, object]) -> None:
         await port.fetch(
             "INSERT INTO telemetry (asset, boot, ts_us, seq, received_us, p_mw, q_mvar, soc,"
             " voltage_v, frequency_hz, status, quality, setpoint_mw)"
-            " SELECT a, a, $1::bigint + s * 1000000 + (s * 7919 + a) % 1000,"
+            " SELECT a, a, $1::bigint + s * 1000000::bigint + (s * 7919::bigint + a) % 1000,"
             " s + 1, $1, 4 * random() - 2, 0.1, 0.5, 277.1, 60.01, 4, 0, NULL"
             f" FROM generate_series(0, {DAY_S - 1}) AS s, generate_series(1, {1 + OTHERS}) AS a",
             SPAN["from_us"],

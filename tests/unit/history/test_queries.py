@@ -230,6 +230,18 @@ def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> N
         assert not (is_page and "USE TEMP B-TREE FOR ORDER BY" in plan), (plan, sql)
 
 
+def test_steps_cost_what_their_rows_cost(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(batches=([sample(n) for n in range(1, 5001)],)))
+    looks = []
+    con = files.reader
+    con.set_progress_handler(lambda: looks.append(None), 1000)
+    page = telemetry_buckets(con, "asset-1", 10 * S, None, None, 1000, None)
+    con.set_progress_handler(None, 0)
+    assert len(page.items) == 501
+    # Some hundred of SQLite's steps a row, however many steps of time there are.
+    assert len(looks) < 5000 * 200 / 1000
+
+
 async def test_what_cannot_be_asked_is_refused(path: Path, autojump_clock: MockClock) -> None:
     async with open_journal(path, virtual_runtime(0), synchronous="OFF") as journal:
         await write_two(journal)
