@@ -1,5 +1,6 @@
 """What the journal let go is still there: a journal, its feed and retention, and one history."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,8 +16,10 @@ from derproto.base.runtime import real_runtime
 from tests.postgres import Database
 from tests.stream.feed.opened import NOW_US, World, open_world
 from tests.stream.postgres.opened import until
+from tests.unit.config.fleet_files import write_fleet
 from tests.unit.history.samples import dispatch, gap, heartbeat, sample, session
 
+GONE = "11111111-2222-4333-8444-555555555555"
 HOUR_US = 3_600_000_000
 HOURS = 20 * 24
 KEPT_HOURS = 7 * 24
@@ -76,6 +79,27 @@ async def test_all_of_it_is_told(tmp_path: Path, postgres: Database) -> None:
         assert sum(bucket.count for bucket in steps.items) == HOURS
         assert {bucket.count for bucket in steps.items[1:-1]} == {5}
         assert all(b.last_mw == b.max_mw for b in steps.items)
+
+
+async def test_an_export_has_all_of_it(tmp_path: Path, postgres: Database) -> None:
+    async with forgetful(tmp_path, postgres) as (world, _):
+        # As if the fleet had lost it since: it is asked for by its id.
+        await world.telemetry([replace(one, asset_id=GONE) for one in SAMPLES])
+        await world.settled()
+    write_fleet(tmp_path)
+    config = tmp_path / "derhead.yaml"
+    config.write_text(f"postgres:\n  dsn: {postgres.dsn}\n")
+
+    async def export(*arguments: str) -> bytes:
+        where = ["--assets", str(tmp_path / "assets.yaml"), "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "derhead", "export", *arguments, *where]
+        done = await trio.run_process([*command, "--config", str(config)], capture_stdout=True)
+        return done.stdout
+
+    assert (await export("heartbeats")).count(b"\r\n") == 1 + len(BEATS)
+    steps = await export("telemetry", "--asset", GONE, "--step", "1d")
+    counts = [int(line.rpartition(b",")[2]) for line in steps.splitlines()[1:]]
+    assert sum(counts) == HOURS
 
 
 async def test_what_comes_late_counts_once(tmp_path: Path, postgres: Database) -> None:
