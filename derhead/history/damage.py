@@ -50,7 +50,8 @@ def find_damage(path: Path, left: Left, progress: Progress) -> str | None:
     can be opened.
     """
     if not path.exists():
-        return None
+        # One that was closed in order leaves no WAL behind.
+        return "the file is gone, and its WAL is not" if has_wal(path) else None
     if path.stat().st_size == 0:
         return "the file is empty"
     try:
@@ -70,6 +71,12 @@ def find_damage(path: Path, left: Left, progress: Progress) -> str | None:
         progress.doing = ""
     # Its lines name pages and cells: the first one will do.
     return None if found == "ok" else str(found).splitlines()[-1]
+
+
+def has_wal(path: Path) -> bool:
+    """Whether there is a WAL beside the file, which may hold commits that the file lacks."""
+    wal = path.with_name(f"{path.name}-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def _plain(path: Path) -> sqlite3.Connection:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from derhead.history import facts
-from derhead.history.damage import PAGE_BYTES, read_only
+from derhead.history.damage import PAGE_BYTES, has_wal, read_only
 from derhead.history.inserts import ROWS_A_STATEMENT
 from derhead.history.progress import Progress
 from derhead.history.rows import Row
@@ -393,6 +393,10 @@ def _heal(path: Path, template: Path) -> None:
     A journal's tables begin on the same pages in every file, since nothing but migrations
     makes them. First only the header is replaced, then all of the page.
     """
+    if has_wal(path) and (not path.exists() or path.stat().st_size == 0):
+        # SQLite deletes the WAL of an empty file, even of one that is only to be read.
+        path.write_bytes(_first_page(template, pages=1))
+        _sync(path)
     if _shows_tables(path):
         return
     with open(path, "r+b") as file:
@@ -401,20 +405,25 @@ def _heal(path: Path, template: Path) -> None:
         if not kept.exists():
             kept.write_bytes(torn)
             _sync(kept)
-        with open(template, "rb") as sound:
-            page = bytearray(sound.read(PAGE_BYTES))
-        pages = max(path.stat().st_size // PAGE_BYTES, 1)
-        page[18:20] = b"\x02\x02"  # WAL, for reading and writing
-        page[24:28] = page[92:96] = (1).to_bytes(4, "big")  # changes, and for which pages counts
-        page[28:32] = pages.to_bytes(4, "big")
-        page[32:40] = bytes(8)  # no free pages
-        for healed in (bytes(page[:HEADER_BYTES]) + torn[HEADER_BYTES:], bytes(page)):
+        page = _first_page(template, pages=max(path.stat().st_size // PAGE_BYTES, 1))
+        for healed in (page[:HEADER_BYTES] + torn[HEADER_BYTES:], page):
             file.seek(0)
             file.write(healed.ljust(PAGE_BYTES, b"\0"))
             file.flush()
             os.fsync(file.fileno())
             if _shows_tables(path):
                 return
+
+
+def _first_page(template: Path, pages: int) -> bytes:
+    """The template's, for a journal of so many pages."""
+    with open(template, "rb") as sound:
+        page = bytearray(sound.read(PAGE_BYTES))
+    page[18:20] = b"\x02\x02"  # WAL, for reading and writing
+    page[24:28] = page[92:96] = (1).to_bytes(4, "big")  # changes, and for which pages counts
+    page[28:32] = pages.to_bytes(4, "big")
+    page[32:40] = bytes(8)  # no free pages
+    return bytes(page)
 
 
 def _shows_tables(path: Path) -> bool:

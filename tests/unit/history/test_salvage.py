@@ -293,6 +293,38 @@ def test_without_its_wal_what_was_checkpointed_is_there(killed: Path, tmp_path: 
     assert len(after["telemetry"]) >= 200 * len(ASSETS)
 
 
+@pytest.fixture(scope="module")
+def young(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that was killed before anything of its WAL was written back."""
+    folder = tmp_path_factory.mktemp("young")
+    files = JournalFiles(folder / "live" / "journal.db", "OFF")
+    fill(Store(files.writer), 0, 50)
+    copy(folder / "live" / "journal.db", folder / "left")
+    files.close()
+    return folder / "left" / "journal.db"
+
+
+@pytest.mark.parametrize("how", ["gone", "empty"])
+@pytest.mark.parametrize("which", ["young", "killed"])
+def test_what_the_wal_holds_survives_the_file(
+    young: Path, killed: Path, tmp_path: Path, which: str, how: str
+) -> None:
+    original = {"young": young, "killed": killed}[which]
+    before = rows_of(original, tmp_path / "before")
+    wal = original.with_name(f"{original.name}-wal").read_bytes()
+    path = copy(original, tmp_path / "hurt")
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    mark_unclean(path)
+    after, salvaged = opened(path)
+    assert salvaged is not None
+    assert path.with_name(f"{salvaged.moved_to}-wal").read_bytes() == wal
+    if which == "young":
+        for name, rows in before.items():
+            assert rows <= after[name], name
+
+
 # --- what is said of it --------------------------------------------------------------------
 
 
