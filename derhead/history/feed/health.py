@@ -40,6 +40,12 @@ class FeedHealth:
             log.warning("PostgreSQL is fed again after %.1f s", failed_s)
             self.failing_since_us = None
 
+    def stood_in_the_way(self, trouble: Trouble) -> None:
+        """Something else than feeding failed. Until anything was fed it is the best there is to
+        say of why nothing is."""
+        if self.trouble is not None and self.trouble.cause is Cause.STARTING:
+            self.trouble = trouble
+
     def went_wrong(self, trouble: Trouble, now_us: int) -> None:
         """It did not, or could not be asked."""
         self.failed += 1

@@ -347,6 +347,7 @@ class Feed:
             if not self._expiry_fails:
                 log.warning("PostgreSQL does not drop what is old: %s", error)
             self._expiry_fails = True
+            self._health.stood_in_the_way(error.trouble)
             self._expire_at_s = trio.current_time() + RETRY_MOST_S
             return
         self._expiry_fails = False

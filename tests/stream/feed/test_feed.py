@@ -209,6 +209,23 @@ async def test_rights_taken_away_and_given_back(tmp_path: Path, postgres: Databa
         postgres.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
+async def test_a_role_without_rights_is_told_before_there_is_anything_to_feed(
+    tmp_path: Path, postgres: Database
+) -> None:
+    role = f"r_{postgres.name}"
+    postgres.sql(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    try:
+        async with open_world(tmp_path, postgres.dsn_as(role)) as world:
+            await world.until(lambda feed: "permission denied" in str(feed.trouble))
+            postgres.sql(f"GRANT ALL ON SCHEMA public TO {role}")
+            await world.telemetry(some(1, 10))
+            await world.settled()
+            assert world.feed.statistics().trouble is None
+        assert_equal(tmp_path, postgres)
+    finally:
+        postgres.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
 async def test_a_role_that_may_make_no_temporary_tables_feeds_too(
     tmp_path: Path, postgres: Database
 ) -> None:
