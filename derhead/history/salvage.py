@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, count, islice
 from pathlib import Path
+from types import NoneType
 from typing import Literal
 
 from derhead.history import facts
@@ -169,23 +170,30 @@ class Table:
 
     name: str
     columns: tuple[str, ...]
-    kinds: tuple[type | tuple[type, ...], ...]
+    kinds: tuple[tuple[type, ...], ...]
     nullable: tuple[bool, ...]
     key: tuple[str, ...]
+    _sound: set[tuple[type, ...]] = field(default_factory=set)
+    """The types of rows that were found to be sound: there are few."""
 
     def is_sound(self, row: Row) -> bool:
         """Whether every value is one that its column can hold."""
-        return all(
-            (value is None and may_be_null) or (value is not None and isinstance(value, kind))
-            for value, kind, may_be_null in zip(row, self.kinds, self.nullable, strict=True)
-        )
+        types = tuple(map(type, row))
+        if types not in self._sound:
+            if not all(
+                (kind is NoneType and may_be_null) or kind in wanted
+                for kind, wanted, may_be_null in zip(types, self.kinds, self.nullable, strict=True)
+            ):
+                return False
+            self._sound.add(types)
+        return True
 
 
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "INTEGER": int,
+_KINDS: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,),
     "REAL": (int, float),
-    "TEXT": str,
-    "BLOB": bytes,
+    "TEXT": (str,),
+    "BLOB": (bytes,),
 }
 
 
@@ -248,8 +256,7 @@ def _from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) ->
     up = Walk(source, table)
     yield from up.rows("ASC")
     copied.junk += up.junk
-    if up.is_torn:
-        copied.whole = False
+    copied.whole = not up.is_torn
     if up.is_torn or up.junk:
         yield from Walk(source, table).rows("DESC")
 
@@ -258,12 +265,21 @@ def _telemetry(
     source: sqlite3.Connection, target: sqlite3.Connection, table: Table, copied: Copied
 ) -> Iterator[Row]:
     """Its rows from both ends, and from both ends of each asset in between."""
-    yield from _from_both_ends(source, table, copied)
-    if copied.whole:
+    up, down = Walk(source, table), Walk(source, table)
+    yield from up.rows("ASC")
+    if not (up.is_torn or up.junk):
         return
+    yield from down.rows("DESC")
+    copied.junk = up.junk
+    copied.whole = not up.is_torn
     for (asset,) in target.execute("SELECT id FROM assets ORDER BY id").fetchall():
-        yield from Walk(source, table, of=asset).rows("ASC")
-        yield from Walk(source, table, of=asset).rows("DESC")
+        # A key can be trusted where no junk was met: beyond it all has been read.
+        is_read = (up.last is not None and asset < up.last[0] and not up.junk) or (
+            down.last is not None and asset > down.last[0] and not down.junk
+        )
+        if not is_read:
+            yield from Walk(source, table, of=asset).rows("ASC")
+            yield from Walk(source, table, of=asset).rows("DESC")
 
 
 Order = Literal["ASC", "DESC"]
@@ -295,6 +311,8 @@ class Walk:
             self._values = [of]
         self._key = key
         self._places = [table.columns.index(name) for name in key]
+        self.last: Row | None = None
+        """The key of the last sound row."""
         self.is_torn = False
         """It was ended by damage."""
         self.junk = 0
@@ -303,7 +321,6 @@ class Walk:
     def rows(self, order: Order) -> Iterator[Row]:
         """The sound rows."""
         by = ", ".join(f"{name} {order}" for name in self._key)
-        last: Row | None = None
         strays = 0
         try:
             for row in self._source.execute(f"{self._statement} ORDER BY {by}", self._values):
@@ -311,7 +328,9 @@ class Walk:
                     self.junk += 1
                     continue
                 key = tuple(row[place] for place in self._places)
-                if last is not None and (key <= last if order == "ASC" else key >= last):
+                if self.last is not None and (
+                    key <= self.last if order == "ASC" else key >= self.last
+                ):
                     # This key or the one before it is junk, or pages lead in a circle.
                     self.junk += 1
                     strays += 1
@@ -319,7 +338,7 @@ class Walk:
                         self.is_torn = True
                         return
                     continue
-                last, strays = key, 0
+                self.last, strays = key, 0
                 yield row
         except sqlite3.Error:
             self.is_torn = True
