@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
 
-from derhead.dispatch import Dispatch, State
+from derhead.dispatch import ENDED, Dispatch, State
 from derhead.gaps import GapRecord
 from derhead.history import facts, rows
 from derhead.history.page import Key, Page, decode_cursor, encode_cursor
@@ -47,8 +47,8 @@ class Kept(StrEnum):
 class Listing(Generic[T]):
     """One page of a history, newest first."""
 
-    kept: Kept
-    """What the journal let go of such rows."""
+    kept: Kept | None
+    """What the journal let go of such rows; None = it never lets go of them."""
     sql: str
     """Asks for one row more than the page takes: is there a next one?"""
     args: tuple[object, ...]
@@ -187,8 +187,9 @@ def dispatches(
     if cursor is not None:
         take("(d.created_us, d.id) < ({}, {})", *decode_cursor(cursor, scope, (int, str)))
     where = " AND ".join(conditions)
+    is_open = state is not None and state not in ENDED
     return Listing(
-        Kept.RECORDS,
+        None if is_open else Kept.RECORDS,
         f"{DISPATCHES} WHERE {where} ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args) + 1}",
         (*args, limit + 1),
         low_us,

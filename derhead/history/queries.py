@@ -51,12 +51,12 @@ def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: 
         gathering.take(start_us, con.execute(buckets.SUMS, listings.named(asked)).fetchall())
 
 
-def horizon(con: sqlite3.Connection, kept: Kept) -> int | None:
+def horizon(con: sqlite3.Connection, kept: Kept | None) -> int | None:
     """From when on the journal has all rows that there are; None = it has them all."""
     if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
         # Of no time does it know that it has everything.
         return END_US
-    return facts.get_int(con, kept)
+    return None if kept is None else facts.get_int(con, kept)
 
 
 def find_with_horizon(

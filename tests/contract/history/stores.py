@@ -105,9 +105,13 @@ async def _insert(
 
 @asynccontextmanager
 async def union_of(
-    port: Postgres, journal: Records, archive: Records, horizon_us: int | None
+    port: Postgres,
+    journal: Records,
+    archive: Records,
+    horizon_us: int | None,
+    whole: str | None = None,
 ) -> AsyncIterator[Histories]:
     """Both stores as one."""
     await fill(port, archive)
-    with journal_of(journal, horizon_us) as reader:
+    with journal_of(journal, horizon_us, whole) as reader:
         yield History(reader, Archive(port))

@@ -132,3 +132,7 @@ async def test_without_postgresql_the_journal_tells_what_it_has(
             await past.telemetry_buckets("asset-1", step_us=HOUR_US, limit=999)
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
             await past.dispatch("d-000")
+        with pytest.raises(JournalError, match=r"is in PostgreSQL"):
+            await past.dispatch_history(state=State.COMPLETED, limit=99)
+        # Of what is open the journal lets nothing go.
+        assert (await past.dispatch_history(state=State.STARTED, limit=99)).items == ()
