@@ -89,6 +89,10 @@ async def connect(dsn: Dsn, password: str | None) -> Connection:
     connection = await asyncpg.connect(
         **given, timeout=CONNECT_S, server_settings=SETTINGS, command_timeout=None
     )
+    with suppress(asyncpg.PostgresError):
+        # A statement whose client is gone ends soon, also when nobody could cancel it. Not
+        # among SETTINGS: servers on systems that cannot tell would refuse the connection.
+        await connection.execute("SET client_connection_check_interval = 2000")
     return cast(Connection, connection)
 
 
