@@ -232,7 +232,7 @@ def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> N
 
 def test_steps_cost_what_their_rows_cost(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(1, 5001)],)))
-    looks = []
+    looks: list[None] = []
     con = files.reader
     con.set_progress_handler(lambda: looks.append(None), 1000)
     page = telemetry_buckets(con, "asset-1", 10 * S, None, None, 1000, None)
