@@ -78,3 +78,10 @@ def _validator(schema: str) -> Draft202012Validator:
     whole: Mapping[str, Any] = {**json.loads(schema), "components": spec()["components"]}
     assert validator_for(whole, default=Draft202012Validator) is Draft202012Validator
     return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def hold_event(kind: str, data: object) -> None:
+    """Fails unless the description knows this event of ``/events``."""
+    media = spec()["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    assert kind in media["x-events"], f"the event {kind} is not described"
+    _validator(json.dumps(media["x-events"][kind])).validate(data)

@@ -508,3 +508,54 @@ class ReadinessJson(TypedDict):
 
     status: Literal["ready", "degraded", "unready"]
     checks: list[CheckJson]
+
+
+class HelloJson(TypedDict):
+    """An event stream's first event."""
+
+    now: Time
+    resumed: Annotated[
+        bool,
+        Meta(description="Nothing was missed since `Last-Event-ID`. Else load anew what you show."),
+    ]
+    telemetry_period_s: Annotated[float, Meta(description="How often assets are measured.")]
+    stale_after_s: Annotated[float, Meta(description="Age above which telemetry is stale.")]
+
+
+class AliveJson(TypedDict):
+    """Every 10 s: the stream lives."""
+
+    now: Time
+
+
+class TelemetryEventJson(TypedDict):
+    """The newest of all assets asked for, then of those that changed."""
+
+    items: list[TelemetryJson]
+
+
+class AgentEventJson(TypedDict):
+    """A session began or ended."""
+
+    at: Time | None
+    agent_id: str
+    change: Literal["connected", "disconnected"]
+    reason: Annotated[str | None, Meta(description="Why it ended.")]
+    session: SessionJson
+
+
+class DispatchEventJson(TypedDict):
+    """A dispatch changed."""
+
+    at: Time | None
+    dispatch: Annotated[DispatchJson, Meta(description="As it was after the change.")]
+
+
+EVENT_DATA = {
+    "hello": HelloJson,
+    "telemetry": TelemetryEventJson,
+    "agent": AgentEventJson,
+    "dispatch": DispatchEventJson,
+    "alive": AliveJson,
+}
+"""What each event of `/events` is."""

@@ -70,6 +70,8 @@ def test_curl_sees_an_agent_come_a_dispatch_run_and_what_it_missed(tmp_path: Pat
         world.wait_online(BATTERY)
         agent.stop()
         with reading(world, "?kind=agent,dispatch", last_id) as again:
+            for told in (*curl.told(), *again.told()):
+                told.hold()
             assert again.told()[0].data["resumed"] is True
             eventually("the agent's end is told", lambda: "closed by agent" in _reasons(again))
             missed = again.logged()

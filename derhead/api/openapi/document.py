@@ -13,6 +13,7 @@ from derhead.api.openapi.kept import EXAMPLES
 from derhead.api.openapi.operations import (
     Answer,
     Content,
+    Events,
     ListOf,
     Operation,
     Parameter,
@@ -147,7 +148,7 @@ def _answer(operation_id: str, status: int, answer: Answer) -> Schema:
     found: Schema = {"description": answer.description, "headers": headers}
     if answer.content:
         found["content"] = {
-            media: _with_examples({"schema": _content(content)}, operation_id, str(status), media)
+            media: _with_examples(_media(content), operation_id, str(status), media)
             for media, content in answer.content.items()
         }
     return found
@@ -159,11 +160,19 @@ def _with_examples(found: Schema, operation_id: str, *rest: str) -> Schema:
     return found if examples is None else {**found, "examples": examples}
 
 
+def _media(content: Content) -> Schema:
+    if isinstance(content, Events):
+        # What a stream's items are, OpenAPI can say from 3.2 on only.
+        items = {kind: _ref(data) for kind, data in content.data.items()}
+        return {"schema": {"type": "string"}, "x-events": items}
+    return {"schema": _content(content)}
+
+
 def _content(content: Content) -> Schema:
     match content:
         case ListOf(item):
             return {"$ref": f"#/components/schemas/{_name(item)}List"}
-        case Text():
+        case Text() | Events():
             return {}
         case tuple():
             return {"anyOf": [_content(part) for part in content]}
@@ -214,7 +223,13 @@ def _contents() -> Iterator[type | ListOf | Text]:
             yield operation.body
         for answer in operation.answers.values():
             for content in answer.content.values():
-                yield from content if isinstance(content, tuple) else (content,)
+                match content:
+                    case tuple():
+                        yield from content
+                    case Events(data):
+                        yield from data.values()
+                    case _:
+                        yield content
 
 
 def _types() -> set[type]:

@@ -5,6 +5,7 @@ the tests against what is said here.
 from typing import get_args
 
 from derhead.api.answers import (
+    EVENT_DATA,
     AgentJson,
     AssetJson,
     BucketJson,
@@ -26,6 +27,7 @@ from derhead.api.answers import (
 from derhead.api.openapi.operations import (
     Answer,
     Content,
+    Events,
     ListOf,
     Operation,
     Parameter,
@@ -348,7 +350,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={
             200: Answer(
                 description="An event stream that lasts as long as its reader.",
-                content={"text/event-stream": Text()},
+                content={"text/event-stream": Events(EVENT_DATA)},
             )
         },
         problems=(422,),

@@ -24,7 +24,15 @@ class Text:
     description: str = ""
 
 
-Content = type | ListOf | Text | tuple[type | ListOf, ...]
+@dataclass(frozen=True, slots=True)
+class Events:
+    """An event stream."""
+
+    data: Mapping[str, type]
+    """What each event's data is, as JSON."""
+
+
+Content = type | ListOf | Text | Events | tuple[type | ListOf, ...]
 """What a body is; a tuple is one of several."""
 
 

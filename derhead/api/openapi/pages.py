@@ -121,6 +121,11 @@ def _operation(spec: Node, path: str, method: str, operation: Node) -> Iterator[
 def _contents(content: Node) -> Iterator[str]:
     for media, found in content.items():
         yield f"<p><code>{escape(media)}</code>: {_type(found['schema'])}</p>"
+        if "x-events" in found:
+            yield "<table><tr><th>Event</th><th>Data</th></tr>"
+            for kind, data in found["x-events"].items():
+                yield f"<tr><td><code>{escape(kind)}</code></td><td>{_type(data)}</td></tr>"
+            yield "</table>"
         for name, example in found.get("examples", {}).items():
             summary = escape(example.get("summary", name))
             value = example["value"]

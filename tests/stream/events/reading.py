@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 
+from tests.openapi import hold_event
 from tests.stream.http.support import receive
 
 
@@ -16,6 +17,10 @@ class Told:
     kind: str
     data: Any
     id: int | None = None
+
+    def hold(self) -> None:
+        """Fails unless it is as the API's description says."""
+        hold_event(self.kind, self.data)
 
 
 def parse(text: str) -> Told | None:

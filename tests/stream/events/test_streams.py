@@ -22,6 +22,7 @@ async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) ->
         reader = await here.reader()
         assert b"content-type: text/event-stream" in reader.head.lower()
         hello = await reader.next()
+        hello.hold()
         assert (hello.kind, hello.id) == ("hello", 9)
         assert hello.data == {
             "now": "2026-01-31T12:00:00Z",
@@ -30,6 +31,7 @@ async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) ->
             "stale_after_s": 10.0,
         }
         first = await reader.next()
+        first.hold()
         assert (first.kind, first.id) == ("telemetry", None)
         assert [item["asset_id"] for item in first.data["items"]] == [SOLAR, BATTERY, SILENT]
         assert first.data["items"][1]["p_mw"] == -0.25
@@ -56,6 +58,8 @@ async def test_events_of_the_log_come_at_once_with_their_ids(autojump_clock: Moc
         began_s = trio.current_time()
         here.view.history.happen(DispatchEvent(11, NOW, DISPATCHED), ENDED)
         dispatch, agent = await reader.next(), await reader.next()
+        dispatch.hold()
+        agent.hold()
         assert trio.current_time() - began_s < 0.1
         assert (dispatch.kind, dispatch.id, dispatch.data["at"]) == (
             "dispatch",
@@ -101,6 +105,7 @@ async def test_it_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
         here.view.history.happen(DispatchEvent(11, NOW, OTHER))
         began_s = trio.current_time()
         alive = await reader.next()
+        alive.hold()
         assert (alive.kind, alive.id) == ("alive", 11)
         assert trio.current_time() - began_s == 10
         assert (await reader.next()).kind == "alive"
