@@ -28,7 +28,8 @@ from types import NoneType
 from typing import Literal
 
 from derhead.history import facts
-from derhead.history.damage import PAGE_BYTES, has_wal, read_only
+from derhead.history.damage import read_only
+from derhead.history.healing import heal, sync
 from derhead.history.inserts import ROWS_A_STATEMENT
 from derhead.history.progress import Progress
 from derhead.history.rows import Row
@@ -52,9 +53,6 @@ INDEXES = {
 
 MAX_STRAYS = 1_000
 """Rows in a row that stand where they cannot; then a walk gives up."""
-
-HEADER_BYTES = 100
-"""Of the first page: SQLite's own header; the rest of the page says where tables are."""
 
 
 @dataclass(slots=True)
@@ -127,14 +125,14 @@ def salvage(
     new = _beside(path, "salvaging")
     _remove(new)
     with closing(make(new)) as target:
-        _heal(path, new)
+        heal(path, new, kept=_beside(path, "page1"))
         target.execute("PRAGMA synchronous = OFF")
         target.execute("PRAGMA journal_mode = MEMORY")
         with closing(read_only(path)) as source:
             source.text_factory = _text_or_bytes
             _copy_all(source, target, salvaged, progress)
         _note(target, salvaged)
-    _sync(new)
+    sync(new)
     os.rename(new, _beside(path, "salvaged"))
     _set_aside(path, damaged)
     finish_salvage(path)
@@ -158,7 +156,7 @@ def finish_salvage(path: Path) -> None:
         # The crash came before the damaged file was moved.
         _set_aside(path, _free_name(path, done.stat().st_mtime_ns // 1000))
     os.rename(done, path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 # --- tables -----------------------------------------------------------------------------
@@ -403,57 +401,6 @@ def _note(target: sqlite3.Connection, salvaged: Salvaged) -> None:
         salvaged.stopped = salvaged.stopped or f"facts: {error}"
 
 
-# --- the first page ---------------------------------------------------------------------
-
-
-def _heal(path: Path, template: Path) -> None:
-    """Makes the first page anew if SQLite cannot read with the one that is there.
-
-    A journal's tables begin on the same pages in every file, since nothing but migrations
-    makes them. First only the header is replaced, then all of the page.
-    """
-    if has_wal(path) and (not path.exists() or path.stat().st_size == 0):
-        # SQLite deletes the WAL of an empty file, even of one that is only to be read.
-        path.write_bytes(_first_page(template, pages=1))
-        _sync(path)
-    if _shows_tables(path):
-        return
-    with open(path, "r+b") as file:
-        torn = file.read(PAGE_BYTES)
-        kept = _beside(path, "page1")
-        if not kept.exists():
-            kept.write_bytes(torn)
-            _sync(kept)
-        page = _first_page(template, pages=max(path.stat().st_size // PAGE_BYTES, 1))
-        for healed in (page[:HEADER_BYTES] + torn[HEADER_BYTES:], page):
-            file.seek(0)
-            file.write(healed.ljust(PAGE_BYTES, b"\0"))
-            file.flush()
-            os.fsync(file.fileno())
-            if _shows_tables(path):
-                return
-
-
-def _first_page(template: Path, pages: int) -> bytes:
-    """The template's, for a journal of so many pages."""
-    with open(template, "rb") as sound:
-        page = bytearray(sound.read(PAGE_BYTES))
-    page[18:20] = b"\x02\x02"  # WAL, for reading and writing
-    page[24:28] = page[92:96] = (1).to_bytes(4, "big")  # changes, and for which pages counts
-    page[28:32] = pages.to_bytes(4, "big")
-    page[32:40] = bytes(8)  # no free pages
-    return bytes(page)
-
-
-def _shows_tables(path: Path) -> bool:
-    try:
-        with closing(read_only(path)) as con:
-            query = "SELECT count(*) FROM sqlite_schema WHERE name = 'telemetry'"
-            return bool(con.execute(query).fetchone()[0])
-    except sqlite3.Error:
-        return False
-
-
 # --- files ------------------------------------------------------------------------------
 
 
@@ -478,14 +425,6 @@ def _set_aside(path: Path, damaged: Path) -> None:
 def _remove(path: Path) -> None:
     for suffix in ("", "-journal", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:
