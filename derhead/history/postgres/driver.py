@@ -89,11 +89,17 @@ async def connect(dsn: Dsn, password: str | None) -> Connection:
     connection = await asyncpg.connect(
         **given, timeout=CONNECT_S, server_settings=SETTINGS, command_timeout=None
     )
-    with suppress(asyncpg.PostgresError):
-        # A statement whose client is gone ends soon, also when nobody could cancel it. Not
-        # among SETTINGS: servers on systems that cannot tell would refuse the connection.
-        await connection.execute("SET client_connection_check_interval = 2000")
     return cast(Connection, connection)
+
+
+async def watch_client(connection: Connection) -> None:
+    """Has the server end a statement whose client is gone within some seconds, also when
+    nobody could cancel it.
+
+    Not among ``SETTINGS``: a server on a system that cannot tell would refuse the connection.
+    """
+    with suppress(asyncpg.PostgresError):
+        await connection.execute("SET client_connection_check_interval = 2000")
 
 
 def trouble_of(error: Exception) -> Trouble:

@@ -18,7 +18,7 @@ import trio_asyncio
 
 from derhead.dsn import Dsn
 from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble
-from derhead.history.postgres.driver import Connection, Row, connect
+from derhead.history.postgres.driver import Connection, Row, connect, watch_client
 from derhead.history.postgres.lane import Lane, Request, S
 from derhead.history.postgres.loader import Loader
 from derhead.history.postgres.schema import check_schema, prepare_schema
@@ -132,8 +132,9 @@ class Postgres:
 
 @asynccontextmanager
 async def _kept(connection: Connection) -> AsyncIterator[Connection]:
-    """The connection, cut if making it ready fails."""
+    """The connection to be made ready, cut if that fails."""
     try:
+        await watch_client(connection)
         yield connection
     except BaseException:
         connection.terminate()
