@@ -18,7 +18,10 @@ class Board:
 
     def __init__(self) -> None:
         self.look = 0
-        """The number of the last look that brought something new; 0 = there was none."""
+        """The number of the last look that brought something new; 0 = there was none. It never
+        goes back, so that whoever remembers one is told of all that came since."""
+        self.ready = False
+        """There was a look since the beginning, or since all was forgotten."""
         self._seen: dict[str, Look] = {}
         self._changed: dict[str, int] = {}
 
@@ -39,12 +42,13 @@ class Board:
     def close(self) -> None:
         """The look is over: readers may be told of what it noted."""
         self.look += 1
+        self.ready = True
 
     def changed_since(self, asset_id: str, look: int) -> bool:
         return self._changed.get(asset_id, 0) > look
 
     def clear(self) -> None:
-        """Nobody reads: the next look begins from nothing."""
-        self.look = 0
+        """Forgets all: to the next look every asset is new."""
+        self.ready = False
         self._seen.clear()
         self._changed.clear()

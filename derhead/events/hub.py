@@ -10,7 +10,7 @@ Nobody listens: then nothing is looked at, and nothing is read.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -153,7 +153,7 @@ class EventHub:
     async def telemetry(self, audience: Audience, look: int) -> tuple[int, bytes]:
         """What changed after that look for this audience, and up to which look that is."""
         newest = self._board.look
-        if newest == look:
+        if newest == look or not self._board.ready:
             return look, b""
         data, made = await audience.frame(self._board, look, self._texts.telemetry.written)
         self._telemetry_frames += made
@@ -197,8 +197,8 @@ class EventHub:
         """
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_looking)
-                nursery.start_soon(self._follow_log)
+                nursery.start_soon(_keep, self._keep_looking)
+                nursery.start_soon(_keep, self._follow_log)
                 task_status.started()
                 await stopping.wait()
                 nursery.cancel_scope.cancel()
@@ -229,7 +229,7 @@ class EventHub:
             turn = self._assets[start : start + ASSETS_A_TURN]
             news |= self._board.note(self._texts.telemetry.looks(turn))
             await trio.lowlevel.checkpoint()
-        if news or not self._board.look:
+        if news or not self._board.ready:
             self._board.close()
             self._tell_all()
 
@@ -255,3 +255,13 @@ class EventHub:
         ring.extend(found)
         self._tell_all()
         await trio.sleep(GATHER_S)
+
+
+async def _keep(work: Callable[[], Awaitable[None]]) -> None:
+    """Does the work without end. Nobody is told events by a fault, and no headend ends by it."""
+    while True:
+        try:
+            await work()
+        except Exception:  # the border: what is told is not what is done
+            log.exception("events are told no more for %g s", RETRY_S)
+            await trio.sleep(RETRY_S)

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from derhead.api.latest import LatestTexts
 from derhead.errors import JournalError
 from derhead.events import AgentEvent, DispatchEvent, hub
 from tests.stream.events.reading import Reader
@@ -135,6 +136,44 @@ async def test_when_the_headend_stops_the_stream_ends_in_order(autojump_clock: M
         assert reader.ended
         await receive_all(reader.stream)
         assert trio.current_time() - began_s < 1
+
+
+@pytest.mark.parametrize("error", [JournalError("the disk is gone"), ValueError("junk")])
+async def test_when_the_log_cannot_be_read_for_a_while_nothing_is_missed(
+    error: Exception, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as here:
+        reader = await here.reader("?kind=dispatch")
+        await reader.next("hello")
+        here.view.history.error = error
+        here.view.history.happen(DispatchEvent(11, NOW, DISPATCHED))
+        await trio.sleep(5)
+        here.view.history.error = None
+        here.view.history.happen(DispatchEvent(12, NOW, DISPATCHED))
+        assert [(await reader.next("dispatch")).id for _ in range(2)] == [11, 12]
+        assert "events" in caplog.text
+
+
+async def test_a_fault_while_it_looks_hides_nothing(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as here:
+        reader = await here.reader("?kind=telemetry")
+        await reader.next("telemetry")
+        for n in range(2, 5):
+            here.offer_all(n)
+            await reader.next("telemetry")
+        with monkeypatch.context() as broken:
+            broken.setattr(LatestTexts, "looks", lambda self, assets: 1 / 0)
+            await trio.sleep(3)
+            here.offer_all(9)
+            await trio.sleep(3)
+        told = await reader.next("telemetry")
+        assert {item["p_mw"] for item in told.data["items"]} == {9.0}
+        assert "events are told no more" in caplog.text
+        # Who comes now is told of all, too.
+        another = await here.reader("?kind=telemetry")
+        assert len((await another.next("telemetry")).data["items"]) == 3
 
 
 async def test_when_the_journal_cannot_be_read_the_stream_is_refused(

@@ -46,12 +46,16 @@ def test_what_is_noted_is_not_told_before_the_look_is_over() -> None:
     assert board.changed_since("a", 1)
 
 
-def test_cleared_it_begins_anew() -> None:
+def test_cleared_it_tells_of_all_anew() -> None:
     board = Board()
+    assert not board.ready
     look(board, a=(OLD, False))
+    assert board.ready
     board.clear()
-    assert board.look == 0
+    assert not board.ready
     assert look(board, a=(OLD, False))
+    # Also to whoever had been told of it.
+    assert board.changed_since("a", 1)
 
 
 def events(*ids: int) -> list[DispatchEvent]:
