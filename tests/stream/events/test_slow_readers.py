@@ -69,6 +69,19 @@ async def test_a_reader_that_takes_nothing_is_cut_off(autojump_clock: MockClock)
         assert here.running.server.statistics().send_timeouts == 1
 
 
+async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(large_view(ASSETS)) as here:
+        await here.reader()
+        await trio.sleep(2)
+        began_s = trio.current_time()
+        here.running.stopping.set()
+        with trio.fail_after(60):
+            await here.running.ended.wait()
+        assert trio.current_time() - began_s <= LIMITS.grace_s + 1
+
+
 async def test_one_that_takes_a_little_now_and_then_stays(autojump_clock: MockClock) -> None:
     async with world(large_view(ASSETS)) as here:
         reader = await here.reader()
