@@ -36,8 +36,9 @@ FILE_MB = 256
 """Default bound of the file, MB of 1,000,000 bytes. When full, as for FILE_ROWS."""
 ROW_BYTES = 96
 """What a row takes in the file at the most."""
-SPILL_AFTER_S = 10.0
-"""How long a row waits for its acknowledgement before rows go to the file, seconds."""
+SPILL_AFTER_S = 9.0
+"""How long a row waits for its acknowledgement before rows go to the file, seconds: with a
+pause of WORK_PAUSE_S and the writing itself, a kill costs no more than 10 s."""
 SPILL_SOON_S = 1.0
 """The same once they do."""
 CALM_AFTER_S = 10.0
