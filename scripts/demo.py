@@ -170,7 +170,8 @@ def show(base: str) -> None:
         f"curl {base}/telemetry/alamosa-battery",
         get(f"{base}/telemetry/alamosa-battery"),
     )
-    print("\nMore to ask:")
+    print(f"\nThe control-room page: {base}/   The API's own description: {base}/docs")
+    print("More to ask:")
     for path in (
         "/telemetry",
         "/telemetry/alamosa-battery/history?limit=5",
