@@ -58,6 +58,24 @@ async def test_telemetry_that_only_grew_older_is_not_sent_again(path: str) -> No
     assert newer.headers["ETag"] != tag
 
 
+@pytest.mark.parametrize(
+    "path",
+    [f"/telemetry/{BATTERY}/history", f"/heartbeat/{BATTERY}", f"/heartbeat/{BATTERY}/history"],
+)
+async def test_records_that_only_grew_older_are_not_sent_again(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = FakeView()
+    client = create_app(view).test_client()
+    first = await client.get(path)
+    monkeypatch.setattr(view, "wall_us", lambda: NOW + 1_000_000)
+    older = await client.get(path)
+    assert await older.get_data() != await first.get_data()
+    assert older.headers["ETag"] == first.headers["ETag"]
+    again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
 async def test_a_problem_has_no_tag() -> None:
     assert "ETag" not in (await ask(FakeView(), "/nothing")).headers
 
