@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.chromium import Browser
-from tests.e2e.fleets import BATTERY, LOAD, SITE, SOLAR, fleet
+from tests.e2e.fleets import ADDED, BATTERY, LOAD, SITE, SOLAR, battery, fleet
 from tests.e2e.processes import World, running
 
 pytestmark = pytest.mark.e2e
@@ -160,6 +160,40 @@ def test_no_window_is_too_narrow(browser: Browser, world: World, view: str) -> N
         browser.resize(width, height)
         browser.wait_size(width)
         assert browser.overflow_px() <= 0, width
+
+
+def test_on_a_phone_no_power_is_cut_and_names_take_two_lines(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Neither the most digits that a power has, nor the letter that tells two assets apart."""
+    names = {BATTERY: "river-battery-01", ADDED: "river-battery-02"}
+    small = [
+        battery(asset_id, name) | {"rated_mw": 0.5, "energy_mwh": 1.0}
+        for asset_id, name in names.items()
+    ]
+    with running(tmp_path, {**fleet(), "assets": small}, FAST) as world:
+        world.start_headend()
+        for asset_id in names:
+            world.start_agent(asset_id)
+        world.wait_online(*names)
+        world.order(names[BATTERY], -0.123, duration_s=3600)
+        browser.open("about:blank")
+        browser.open(world.base, width=360, height=740)
+        browser.wait_text(".assets-table", "\N{MINUS SIGN}0.123")
+        cut = browser.run(
+            "return [...document.querySelectorAll('.assets-table :is(td, th, a)')]"
+            ".filter((e) => e.checkVisibility() && !e.closest('.pad'))"
+            ".filter((e) => e.scrollWidth > e.clientWidth && e.clientWidth > 0"
+            " || e.scrollHeight > e.clientHeight + 1 && e.clientHeight > 0)"
+            ".map((e) => e.innerText)"
+        )
+        heights = browser.run(
+            "return [...document.querySelectorAll('.assets-table tr[data-id]')]"
+            ".map((e) => e.offsetHeight)"
+        )
+        browser.leave()
+    assert cut == []
+    assert set(heights) == {56}
 
 
 def test_the_theme_is_chosen_and_kept(browser: Browser, world: World) -> None:
