@@ -97,8 +97,8 @@ class Problem(Enum):
         "headers-too-large",
         431,
         "The header is too large",
-        "The request's header fields are longer than the headend reads.",
-        "Send fewer.",
+        "Path, query and header fields together are longer than the headend reads.",
+        "Send less of them.",
     )
     FAULT = ProblemKind(
         "fault",

@@ -61,12 +61,16 @@ class Http1(H11Protocol):
         # h11 would have a transfer coding that nobody knows be the server's fault.
         status_code = 400 if status_code >= 500 else status_code
         kind = kind_of(status_code)
+        detail = f"the request breaks HTTP/1.1: {error}"[:300]
+        if status_code == 431:
+            most = self.config.h11_max_incomplete_size
+            detail = f"path, query and header fields together are longer than {most} bytes"
         body = json.dumps(
             {
                 "type": kind.type,
                 "title": kind.title,
                 "status": status_code,
-                "detail": f"the request breaks HTTP/1.1: {error}"[:300],
+                "detail": detail,
                 "errors": [],
             },
             separators=(",", ":"),
