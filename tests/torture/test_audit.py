@@ -51,7 +51,7 @@ def test_what_is_whole_is_found_so() -> None:
     assert wrong_samples(ACCOUNT, ALL) == []
     assert missing(ACCOUNT, ALL, READINGS[-1].at_us) == []
     assert list(holes(ALL, LIMIT_US)) == []
-    assert wrong_gaps([], ALL, []) == []
+    assert wrong_gaps([], ALL, [], []) == []
 
 
 def test_a_repeat_of_a_device_that_does_not_answer_is_no_sample() -> None:
@@ -119,18 +119,24 @@ def test_a_hole_in_which_nobody_measured_is_none() -> None:
 
 def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
     entry = Gap(*HOLE, "agent_restart", backfilled=False)
-    assert wrong_gaps([entry], HOLED, [KILLED]) == []
-    assert wrong_gaps([replace(entry, backfilled=True)], ALL, [KILLED]) == []
+    assert wrong_gaps([entry], HOLED, READINGS[10:20], [KILLED]) == []
+    assert wrong_gaps([replace(entry, backfilled=True)], ALL, [], [KILLED]) == []
     longer = replace(entry, start_us=ALL[4].ts_us)
-    assert len(wrong_gaps([longer], HOLED, [KILLED])) == 1
-    assert wrong_gaps([replace(longer, filled_us=HOLE[0])], HOLED, [KILLED]) == []
-    assert len(wrong_gaps([entry], ALL, [KILLED])) == 1
-    assert len(wrong_gaps([replace(entry, end_us=None)], HOLED, [KILLED])) == 1
-    assert len(wrong_gaps([entry], HOLED, [])) == 1
-    assert len(wrong_gaps([replace(entry, cause="link")], HOLED, [KILLED])) == 1
-    assert len(wrong_gaps([replace(entry, cause="overflow")], HOLED, [KILLED])) == 1
+    assert len(wrong_gaps([longer], HOLED, READINGS[10:20], [KILLED])) == 1
+    assert wrong_gaps([replace(longer, filled_us=HOLE[0])], HOLED, READINGS[10:20], [KILLED]) == []
+    assert len(wrong_gaps([entry], ALL, [], [KILLED])) == 1
+    assert len(wrong_gaps([replace(entry, end_us=None)], HOLED, READINGS[10:20], [KILLED])) == 1
+    assert len(wrong_gaps([entry], HOLED, READINGS[10:20], [])) == 1
+    assert len(wrong_gaps([replace(entry, cause="link")], HOLED, READINGS[10:20], [KILLED])) == 1
+    assert (
+        len(wrong_gaps([replace(entry, cause="overflow")], HOLED, READINGS[10:20], [KILLED])) == 1
+    )
+    # Where no sample was taken, a device or a clock may have been to blame; else it was not.
+    assert wrong_gaps([replace(entry, cause="device")], HOLED, [], []) == []
+    assert len(wrong_gaps([replace(entry, cause="device")], HOLED, READINGS[10:20], [])) == 1
+    assert len(wrong_gaps([replace(entry, cause="link")], HOLED, [], [])) == 1
     long_ago = replace(KILLED, from_us=BEGAN_US - 10**8, to_us=BEGAN_US - 10**8)
-    assert len(wrong_gaps([entry], HOLED, [long_ago])) == 1
+    assert len(wrong_gaps([entry], HOLED, READINGS[10:20], [long_ago])) == 1
 
 
 def test_stores_that_differ_are_found() -> None:

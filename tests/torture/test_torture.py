@@ -209,7 +209,7 @@ def audit_samples(rig: Rig, mended_us: int) -> list[str]:
                 *(f"{reading} is lost" for reading in lost),
                 *audit.wrong_samples(account, stored[asset]),
                 *audit.unexplained_holes(found, known, missed, strokes),
-                *audit.wrong_gaps(known, stored[asset], strokes),
+                *audit.wrong_gaps(known, stored[asset], missed, strokes),
             )
         ]
         print(f"{asset}: {len(account.readings)} readings, {len(missed)} died with their agent")

@@ -58,7 +58,8 @@ STATEMENTS = {
         "gaps",
         rows.GAPS,
         _replacing(rows.GAPS[:-1], "id")
-        + ", noticed_us = least(excluded.noticed_us, gaps.noticed_us)"
+        # Who tells of a gap again may not know when it was first noticed, and says 0.
+        + ", noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
         " WHERE excluded.revision >= gaps.revision",
     ),
     VERDICTS: "UPDATE dispatches SET verdict = $2 WHERE id = $1",
