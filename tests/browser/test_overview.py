@@ -171,6 +171,8 @@ def test_on_a_phone_no_power_is_cut_and_names_take_two_lines(
         battery(asset_id, name) | {"rated_mw": 0.5, "energy_mwh": 1.0}
         for asset_id, name in names.items()
     ]
+    # One is never heard of.
+    small.append(battery(SOLAR, "river-battery-03"))
     with running(tmp_path, {**fleet(), "assets": small}, FAST) as world:
         world.start_headend()
         for asset_id in names:
