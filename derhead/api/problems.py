@@ -72,13 +72,6 @@ class Problem(Enum):
         "Its body is longer than the headend reads.",
         "Send less: an order takes a few hundred bytes.",
     )
-    URI_TOO_LONG = ProblemKind(
-        "uri-too-long",
-        414,
-        "The path is too long",
-        "The path and query are longer than the headend reads.",
-        "Ask for less at once.",
-    )
     MEDIA_TYPE = ProblemKind(
         "media-type",
         415,

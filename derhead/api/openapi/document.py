@@ -25,7 +25,7 @@ from derhead.api.problems import kind_of
 OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
-ANY_PROBLEMS = (400, 404, 405, 413, 414, 431, 500, 503)
+ANY_PROBLEMS = (400, 404, 405, 413, 431, 500, 503)
 """Statuses that any request may be answered with."""
 
 PROBLEM_TYPE = "application/problem+json"
@@ -118,7 +118,8 @@ def _operation(operation: Operation) -> Schema:
         str(status): _answer(operation.id, status, answer)
         for status, answer in operation.answers.items()
     }
-    if operation.method == "get" and 200 in operation.answers:
+    stream = "text/event-stream" in _media_types(operation)
+    if operation.method == "get" and 200 in operation.answers and not stream:
         answers["304"] = _answer(operation.id, 304, NOT_MODIFIED)
     problems = sorted({*ANY_PROBLEMS, *operation.problems})
     found["responses"] = answers | {
@@ -127,6 +128,10 @@ def _operation(operation: Operation) -> Schema:
         if status not in operation.answers
     }
     return found
+
+
+def _media_types(operation: Operation) -> set[str]:
+    return {media for answer in operation.answers.values() for media in answer.content}
 
 
 def _parameter(parameter: Parameter) -> Schema:
