@@ -59,9 +59,10 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             budget,
             main_peer="sqlite",
             tell=workshop.tell,
-            # What is quick must leave time for PostgreSQL.
+            # What is quick has another half to come.
             most_rounds=budget.pick(1, ROUNDS),
         )
+        budget.restart()
         return findings + feeding.run(workshop, budget, fleet, assets)
 
 

@@ -166,7 +166,8 @@ def wrong_gaps(
     """
     times = sorted(each.ts_us for each in stored if each.fresh)
     wrong = []
-    for gap in gaps:
+    in_order = sorted(gaps, key=lambda each: each.start_us)
+    for gap in in_order:
         if gap.end_us is None:
             wrong.append(f"{gap} has not ended")
             continue
@@ -176,14 +177,25 @@ def wrong_gaps(
         if gap.cause in UNMEASURED and not gap.backfilled and not taken:
             continue
         fitting = CAUSES.get(gap.cause, frozenset())
+        began_us = _began_us(gap, in_order)
         if not any(
             stroke.harm in fitting
             and stroke.from_us - NEAR_US < gap.end_us
-            and gap.start_us < stroke.to_us + NEAR_US
+            and began_us < stroke.to_us + NEAR_US
             for stroke in strokes
         ):
             wrong.append(f"nothing was done that explains {gap}")
     return wrong
+
+
+def _began_us(gap: Gap, in_order: Sequence[Gap]) -> int:
+    """Where the hole began that the gap is a piece of: pieces of one cause that meet."""
+    began_us = gap.start_us
+    for other in reversed(in_order):
+        meets = other.end_us is not None and abs(other.end_us - began_us) <= EDGE_US
+        if meets and other.cause == gap.cause and other.start_us < began_us:
+            began_us = other.start_us
+    return began_us
 
 
 def _number(stored: Stored) -> int:

@@ -131,6 +131,13 @@ def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
     assert (
         len(wrong_gaps([replace(entry, cause="overflow")], HOLED, READINGS[10:20], [KILLED])) == 1
     )
+    # A piece of a longer gap goes back to what began it.
+    cut = replace(KILLED, harm=Harm.CUT, from_us=BEGAN_US - 10**8, to_us=BEGAN_US - 10**8)
+    rest = Gap(*HOLE, "link", backfilled=True)
+    before = replace(rest, start_us=BEGAN_US - 10**8, end_us=HOLE[0])
+    assert len(wrong_gaps([rest], ALL, [], [cut])) == 1
+    assert wrong_gaps([rest, before], ALL, [], [cut]) == []
+    assert len(wrong_gaps([rest, replace(before, cause="headend_restart")], ALL, [], [cut])) == 2
     # Where no sample was taken, a device or a clock may have been to blame; else it was not.
     assert wrong_gaps([replace(entry, cause="device")], HOLED, [], []) == []
     assert len(wrong_gaps([replace(entry, cause="device")], HOLED, READINGS[10:20], [])) == 1
