@@ -169,7 +169,8 @@ def _media(content: Content) -> Schema:
     if isinstance(content, Events):
         # What a stream's items are, OpenAPI can say from 3.2 on only.
         items = {kind: _ref(data) for kind, data in content.data.items()}
-        return {"schema": {"type": "string"}, "x-events": items}
+        # Nothing is said of the whole: some tools hold each event, not the text, to its schema.
+        return {"schema": {}, "x-events": items}
     return {"schema": _content(content)}
 
 
