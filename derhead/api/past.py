@@ -20,7 +20,7 @@ from quart import Response, request
 from quart.wrappers.response import IterableBody
 
 from derhead.api.params import DEFAULT_LIMIT, Query
-from derhead.api.present import choose, list_text
+from derhead.api.present import choose, chosen_text
 from derhead.api.replies import ITEMS_A_TURN, RETRY_AFTER_S, Refused, reply_body
 from derhead.api.shapes import Json
 from derhead.api.tables import CsvList, ListText
@@ -92,7 +92,7 @@ async def reply_past(past: Past[T], query: Query, long: LongAnswers) -> Response
     At most ``limit`` items; without one 100 in JSON, all there are in CSV.
     """
     past = past.only(query.fields)
-    text = list_text(past.columns)
+    text = chosen_text(past.columns)
     whole = query.limit is None and isinstance(text, CsvList)
     limit = None if whole else query.limit or DEFAULT_LIMIT
     walk = Walk(past, limit, query.cursor)

@@ -17,7 +17,7 @@ def wants_csv() -> bool:
     return request.accept_mimetypes.best_match((JSON_TYPE, CSV_TYPE), JSON_TYPE) == CSV_TYPE
 
 
-def list_text(columns: Sequence[str]) -> ListText:
+def chosen_text(columns: Sequence[str]) -> ListText:
     """How the request at hand wants a list; ``columns`` are those of CSV."""
     return CsvList(columns) if wants_csv() else JsonList()
 
@@ -48,7 +48,7 @@ async def reply_now(
     They are consumed with pauses, and must not change meanwhile. Raises: as ``choose``.
     """
     leave = choose(fields, known)
-    text = list_text(known if fields is None else fields)
+    text = chosen_text(known if fields is None else fields)
     pieces = [text.head()]
     remaining = iter(items)
     while turn := [leave(item) for item in islice(remaining, ITEMS_A_TURN)]:

@@ -37,14 +37,18 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 """What is written of an item: what REST tells of it, without what time changes."""
 
 
+Ask = Callable[..., Awaitable[Page[Any]]]
+"""A page of a history: takes ``limit`` and ``cursor``, and before them what it is of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """The history of one asset or agent, or of all."""
 
     name: str
     """For people; empty = of all."""
-    ask: Callable[..., Awaitable[Page[Any]]]
-    """Takes ``limit`` and ``cursor``."""
+    ask: Ask
+    """Of this part: takes ``limit`` and ``cursor``."""
     shape: Callable[[Any], Mapping[str, object]]
     when: Callable[[Any], int]
     """The time by which items are ordered."""
@@ -57,63 +61,49 @@ def columns(request: ExportRequest) -> Sequence[str]:
 def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[Part]:
     """In the order in which they are written. ``agents`` are all that there ever were."""
     span: dict[str, Any] = {"from_us": request.query.from_us, "to_us": request.query.to_us}
-    assets = request.assets or ()
     step_us = request.query.step_us
+
+    def of_assets(
+        ask: Ask, shape: Callable[[Asset, Any], Mapping[str, object]], when: Callable[[Any], int]
+    ) -> Sequence[Part]:
+        return [
+            Part(
+                asset.name or asset.id,
+                partial(ask, asset.id, **span),
+                partial(shape, asset),
+                when,
+            )
+            for asset in request.assets or ()
+        ]
+
+    def of_agents(
+        ask: Ask, shape: Callable[[Any], Mapping[str, object]], when: Callable[[Any], int]
+    ) -> Sequence[Part]:
+        chosen = agents if request.agents is None else request.agents
+        return [Part(agent_id, partial(ask, agent_id, **span), shape, when) for agent_id in chosen]
+
     match request.what:
         case "telemetry" if step_us is not None:
-            return [
-                Part(
-                    asset.name or asset.id,
-                    partial(history.telemetry_buckets, asset.id, step_us=step_us, **span),
-                    partial(_step, asset),
-                    lambda bucket: int(bucket.start_us),
-                )
-                for asset in assets
-            ]
+            ask_steps = partial(history.telemetry_buckets, step_us=step_us)
+            return of_assets(ask_steps, _step, lambda bucket: int(bucket.start_us))
         case "telemetry":
-            return [
-                Part(
-                    asset.name or asset.id,
-                    partial(history.telemetry_history, asset.id, **span),
-                    partial(_sample, asset),
-                    lambda sample: int(sample.ts_us),
-                )
-                for asset in assets
-            ]
+            return of_assets(history.telemetry_history, _sample, lambda sample: int(sample.ts_us))
         case "gaps":
-            return [
-                Part(
-                    asset.name or asset.id,
-                    partial(history.gaps, asset.id, **span),
-                    gap_shape,
-                    lambda gap: int(gap.start_us),
-                )
-                for asset in assets
-            ]
+            return of_assets(
+                history.gaps, lambda _, gap: gap_shape(gap), lambda gap: int(gap.start_us)
+            )
         case "dispatches":
-            ids = None if request.assets is None else [asset.id for asset in assets]
+            ids = None if request.assets is None else [asset.id for asset in request.assets]
             ask = partial(history.dispatch_history, asset_ids=ids, **span)
             return [Part("", ask, dispatch_shape, lambda dispatch: int(dispatch.created_us))]
         case "sessions":
-            return [
-                Part(
-                    agent_id,
-                    partial(history.sessions, agent_id, **span),
-                    session_shape,
-                    lambda session: int(session.connected_us),
-                )
-                for agent_id in (request.agents if request.agents is not None else agents)
-            ]
+            return of_agents(
+                history.sessions, session_shape, lambda session: int(session.connected_us)
+            )
         case "heartbeats":
-            return [
-                Part(
-                    agent_id,
-                    partial(history.heartbeats, agent_id, **span),
-                    _heartbeat,
-                    lambda heartbeat: int(heartbeat.received_us),
-                )
-                for agent_id in (request.agents if request.agents is not None else agents)
-            ]
+            return of_agents(
+                history.heartbeats, _heartbeat, lambda heartbeat: int(heartbeat.received_us)
+            )
         case _:
             raise AssertionError(request.what)
 

@@ -5,7 +5,6 @@ Synchronous; called through ``Runtime.run_blocking``.
 
 import sqlite3
 from contextlib import ExitStack, closing
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +12,11 @@ from derhead.errors import JournalError
 from derhead.history import facts
 from derhead.history.damage import find_damage, is_damage
 from derhead.history.lock import FolderLock, Left
+from derhead.history.migrating import read_migrations
 from derhead.history.progress import Progress
 from derhead.history.room import Room
 from derhead.history.salvage import Salvaged, finish_salvage, salvage
+from derhead.history.transaction import transaction
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -119,11 +120,9 @@ class JournalFiles:
         if not acknowledged:
             self.salvaged = Salvaged.parse(text)
             return
-        with closing(self.writer.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
+        with transaction(self.writer):
             facts.put(self.writer, facts.PAST_DAMAGE, text)
             facts.put(self.writer, facts.DAMAGE, None)
-            cursor.execute("COMMIT")
 
     def mark_damaged(self) -> None:
         """SQLite met damage: the next start looks at the whole file."""
@@ -141,13 +140,7 @@ class JournalFiles:
 
 def migrations() -> dict[int, str]:
     """The numbered files, by number: SQL that leads from one version to the next."""
-    folder = resources.files("derhead.history") / "migrations"
-    scripts = {
-        int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    }
-    return dict(sorted(scripts.items()))
+    return read_migrations("derhead.history")
 
 
 def _make(path: Path) -> sqlite3.Connection:

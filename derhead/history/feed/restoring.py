@@ -20,6 +20,7 @@ from derhead.history.journal import Journal
 from derhead.history.postgres import Cause, Postgres, StoreUnreachable
 from derhead.history.postgres.loader import Loader
 from derhead.history.postgres.remembered import Remembered, remembered
+from derhead.history.transaction import transaction
 from derproto.base.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,7 @@ def _is_empty(con: sqlite3.Connection) -> bool:
 
 
 def _keep(con: sqlite3.Connection, known: Remembered) -> None:
-    con.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(con):
         for table, lines in known.tables.items():
             _KEEPING[table].execute(con, lines)
         ids = Ids(con)
@@ -124,7 +124,3 @@ def _keep(con: sqlite3.Connection, known: Remembered) -> None:
                 for asset_id, agent_id, boot_id, ts_us, *rest in known.samples
             ),
         )
-        con.execute("COMMIT")
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from derhead.history import facts
 from derhead.history.feed.payload import Changes, pack
 from derhead.history.rows import Row
+from derhead.history.transaction import transaction
 
 READ_BYTES = 4 * 1024 * 1024
 """About the most that one look at the spool brings into memory; a single row may be more."""
@@ -135,17 +136,12 @@ def read(
 
 def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
     """PostgreSQL has them, as its batch of that number."""
-    con.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(con):
         con.execute(
             "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
         facts.put(con, facts.FEED_BATCH, number)
-        con.execute("COMMIT")
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")
 
 
 def newest(con: sqlite3.Connection) -> int:
@@ -164,15 +160,10 @@ def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
 def clear(con: sqlite3.Connection, at_most: int) -> bool:
     """PostgreSQL is not configured any more: drops some of the spool, and what is known of the
     feed; True once nothing is left."""
-    con.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(con):
         for key in facts.FEED:
             facts.put(con, key, None)
         deleted = con.execute(
             "DELETE FROM unfed WHERE id IN (SELECT id FROM unfed ORDER BY id LIMIT ?)", (at_most,)
         ).rowcount
-        con.execute("COMMIT")
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")
     return deleted < at_most

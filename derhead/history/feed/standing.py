@@ -5,12 +5,12 @@ Synchronous; what changes it is one transaction of the writer.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 from derhead.history import facts
+from derhead.history.transaction import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def begin(con: sqlite3.Connection) -> Standing:
     A journal that is empty may be one that was lost: until PostgreSQL has been asked, it may
     know of any time what the journal does not.
     """
-    with _transaction(con):
+    with transaction(con):
         if facts.get(con, facts.FEED_JOURNAL) is None:
             facts.put(con, facts.FEED_JOURNAL, str(uuid4()))
             (empty,) = con.execute("SELECT NOT EXISTS (SELECT 1 FROM telemetry)").fetchone()
@@ -51,7 +51,7 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Sta
     What it may lack is fed again: everything. What it knows and the journal may not is asked
     of it from now on.
     """
-    with _transaction(con):
+    with transaction(con):
         before = _read(con)
         its_number = fed.get(before.journal, 0)
         if before.database != database or its_number < before.number:
@@ -70,7 +70,7 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Sta
 
 def put_walk(con: sqlite3.Connection, position: str | None, number: int) -> None:
     """The database has everything up to that position; None = the walk is over."""
-    with _transaction(con):
+    with transaction(con):
         facts.put(con, facts.FEED_WALK, position)
         facts.put(con, facts.FED_WHOLE, "1" if position is None else None)
         facts.put(con, facts.FEED_BATCH, number)
@@ -84,14 +84,3 @@ def _read(con: sqlite3.Connection) -> Standing:
         walk=facts.get(con, facts.FEED_WALK),
         whole=facts.get(con, facts.FED_WHOLE) is not None,
     )
-
-
-@contextmanager
-def _transaction(con: sqlite3.Connection) -> Iterator[None]:
-    con.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        con.execute("COMMIT")
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")

@@ -4,9 +4,9 @@ Runs on the asyncio loop, at each new connection.
 """
 
 from dataclasses import dataclass
-from importlib import resources
 from uuid import uuid4
 
+from derhead.history.migrating import read_migrations
 from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble
 from derhead.history.postgres.driver import Connection, transaction
 
@@ -47,13 +47,7 @@ class Prepared:
 
 def migrations() -> dict[int, str]:
     """The numbered files, by number: SQL that leads from one version to the next."""
-    folder = resources.files("derhead.history.postgres") / "migrations"
-    scripts = {
-        int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    }
-    return dict(sorted(scripts.items()))
+    return read_migrations("derhead.history.postgres")
 
 
 async def prepare_schema(connection: Connection) -> Prepared:

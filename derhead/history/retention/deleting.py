@@ -8,14 +8,14 @@ transaction: no commit can come between.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.dispatch import ENDED, State
 from derhead.history import facts
 from derhead.history.retention.policy import NOTHING_FED, Cut, Sizes, Spared
+from derhead.history.transaction import transaction
 
 KEYS_A_STEP = 500
 """Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
@@ -43,18 +43,6 @@ class Delete(Protocol):
     def __call__(
         self, con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
     ) -> Step: ...
-
-
-@contextmanager
-def transaction(con: sqlite3.Connection) -> Iterator[None]:
-    """Commits at the end, takes everything back on any error."""
-    con.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        con.execute("COMMIT")
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")
 
 
 def read_sizes(con: sqlite3.Connection) -> Sizes:
