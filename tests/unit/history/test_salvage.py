@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from derhead.dispatch import State
 from derhead.history import facts
-from derhead.history.damage import read_only
+from derhead.history.damage import find_damage, read_only
+from derhead.history.lock import Left
+from derhead.history.progress import Progress
 from derhead.history.salvage import Salvaged
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
@@ -122,6 +124,10 @@ def opened(path: Path) -> tuple[Rows, Salvaged | None]:
     return rows, files.salvaged
 
 
+def finds(path: Path, left: Left) -> str | None:
+    return find_damage(path, left, Progress())
+
+
 def hurt(path: Path, start: int, junk: bytes) -> None:
     with open(path, "r+b") as file:
         file.seek(start)
@@ -130,6 +136,11 @@ def hurt(path: Path, start: int, junk: bytes) -> None:
 
 def mark_unclean(path: Path) -> None:
     path.with_suffix(".lock").write_text("running pid 1".ljust(63) + "\n")
+
+
+def mark_met(path: Path) -> None:
+    """As a headend does that met the damage while it ran."""
+    path.with_suffix(".lock").write_text("damaged pid 1".ljust(63) + "\n")
 
 
 def check_survivors(before: Rows, could: Rows, after: Rows) -> None:
@@ -183,9 +194,16 @@ def test_all_that_can_be_read_from_either_end_survives_any_page(
     }[filler]
     hurt(path, page * PAGE, junk)
     mark_unclean(path)
-    could = readable(copy(path, tmp_path / "asked"))
+    asked = copy(path, tmp_path / "asked")
+    could = readable(asked)
+    hidden = finds(asked, Left.UNCLEAN) is None and finds(asked, Left.DAMAGED) is not None
+    if hidden:
+        # A page of another table, whole in itself, is no fault to the quick check. Whoever
+        # reads it meets it, and then the next start looks more closely.
+        mark_met(path)
     after, salvaged = opened(path)
     check_survivors(before, could, after)
+    assert salvaged is not None or not hidden
     if salvaged is not None:
         aside = path.with_name(salvaged.moved_to)
         assert aside.read_bytes()[page * PAGE :].startswith(junk[: PAGE - 1])
