@@ -85,3 +85,18 @@ async def test_what_breaks_http_is_told_so(name: str, autojump_clock: MockClock)
     else:
         assert problem["detail"].startswith("the request breaks HTTP/1.1: ")
     hold("GET", "/nothing", 404, "application/problem+json", body.decode())
+
+
+@pytest.mark.parametrize("host", [b"a" * 64, b"a..b", b"." * 3, b"xn--" + b"a" * 70])
+async def test_a_host_that_is_none_is_told_so(
+    host: bytes, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving_in_memory() as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        await stream.send_eof()
+        head, _, body = (await receive_all(stream)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["detail"].startswith("the Host header is no host's name")
+    hold("GET", "/healthz", 400, "application/problem+json", body.decode())
+    assert caplog.records == []
