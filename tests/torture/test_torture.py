@@ -137,8 +137,10 @@ async def outstanding(rig: Rig, mended_us: int, orders: Orders) -> list[str]:
 
 
 async def fed(rig: Rig) -> bool:
-    """Nothing waits to go from the journal to PostgreSQL."""
-    look = partial(stores.in_journal, rig.journal, "SELECT 1 FROM unfed LIMIT 1")
+    """Nothing waits to go from the journal to PostgreSQL, nor to the journal: the ends of
+    sessions are stored up to a tenth of a second after their agents are gone."""
+    waiting = "SELECT 1 FROM unfed UNION ALL SELECT 1 FROM sessions WHERE ended_us IS NULL"
+    look = partial(stores.in_journal, rig.journal, f"{waiting} LIMIT 1")
     return not await trio.to_thread.run_sync(look)
 
 
