@@ -23,9 +23,8 @@ from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Heal
 TELEMETRY_PERIOD_S = 4.0
 """Measuring period until a first Welcome sets it, seconds."""
 REPORTS_WAITING = 4096
-"""Reports that may wait for the stream. When full the oldest is dropped: a link that holds
-up so many is given up within the minute, and the next Register carries the last report of
-every dispatch."""
+"""Reports that wait for the stream. When full, the oldest is dropped; the next Register carries
+the last report of every dispatch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ from derproto.base.runtime import shielded_for
 log = logging.getLogger(__name__)
 
 TELL_TIMEOUT_S = 5.0
-"""A device that has not taken a command for this long has failed to."""
+"""Time for a device to take a command, within the window. When over, the try has failed; a
+default is tried again every 5 s."""
 LEAVE_S = 1.0
 """How long a stopping agent tries to give its device the default."""
 REPORTS_UNKEPT = 256
-"""Reports of one asset that wait until its timeline is on disk. When full the oldest is
-dropped: the next Register carries the last report of every dispatch."""
+"""Reports of one asset that wait until its timeline is on disk. When full, the oldest is dropped;
+the next Register carries the last report of every dispatch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from deragent.orders import Report
 
 MAX_KNOWN = 2048
-"""Ids of one asset that are remembered: a dispatch every 42 s for a day. One more makes it
-forget the one ended longest ago."""
+"""Remembered dispatch ids of one asset: a dispatch every 42 s for a day. When full, the one that
+ended longest ago is forgotten."""
 REMEMBER_S = 24 * 3600.0
 """How long the id of an ended order is remembered, seconds."""
 

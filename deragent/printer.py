@@ -11,7 +11,7 @@ from derproto.base.runtime import Runtime
 log = logging.getLogger(__name__)
 
 LINES_WAITING = 1024
-"""Lines that may wait for a slow reader. When full a line is dropped, and counted."""
+"""Event lines that wait for a slow reader. When full, a line is dropped and counted."""
 
 
 class EventPrinter:

@@ -11,7 +11,8 @@ from deragent.devices import Device, DeviceError, Measurement
 from derproto.der.v1 import Health, OperatingState, QualityBit
 
 READ_TIMEOUT_S = 5.0
-"""A device that has not answered for this long counts as unreachable."""
+"""Time for a device to answer, at most its period. When over, the device counts as unreachable,
+and the row repeats its last answer, flagged ``stale_device``."""
 _ROUNDING_S = 1e-6
 
 

@@ -51,9 +51,10 @@ from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 MAX_HELD = 256
 """Orders of one asset that wait or are in force: as many as the headend leads, and two days of
-quarter hours. One more is rejected: TOO_MANY_OPS."""
+quarter hours. When full, another one is rejected with TOO_MANY_OPS."""
 APPLY_ATTEMPTS = 3
-"""How often a device is told an order that it does not take, before the order has failed."""
+"""Tries at a device with one order, 2 s apart. When full, the dispatch is ``failed`` with
+HARDWARE_ERROR, and the device goes to its default."""
 APPLY_RETRY_S = 2.0
 """Pause before a device is told again an order that it did not take, seconds."""
 DEFAULT_RETRY_S = 5.0

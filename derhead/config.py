@@ -59,7 +59,9 @@ class HeadendConfig:
     retention_days: float | None = None
     """How long the journal keeps what is over; None = 30 days, or 7 beside a PostgreSQL."""
     retention_max_gb: float = 10.0
-    """How large the journal may get, in 10^9 bytes."""
+    """Size of the journal's file in units of 10^9 bytes (configurable). When full, the oldest
+    samples and heartbeats are deleted before their time; with none left to delete, telemetry
+    waits as on a full disk, and dispatches are still stored."""
     postgres_dsn: Dsn | None = None
     """Where history goes from the journal; None = nowhere."""
     postgres_password_file: Path | None = None

@@ -57,7 +57,8 @@ from derproto.triogrpc import LinkLimits, Server
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
-"""Connections that the kernel keeps waiting while a fleet reconnects at once."""
+"""Connections that the kernel queues while a fleet reconnects at once. When full, the kernel
+refuses, and agents try again."""
 
 STOP_S = 5.5
 """From SIGTERM until whatever still runs is cut off. The journal's own end, up to 4 s, comes

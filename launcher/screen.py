@@ -10,7 +10,8 @@ import trio
 from launcher.display import CountTimer, terminal_text
 
 LINES_WAITING = 10_000
-"""Lines that may wait for a slow reader. When full a line is dropped, and counted."""
+"""Lines of output that wait for a slow reader. When full, a line is dropped and counted, and a
+later line says how many."""
 PIECE_BYTES = 512
 """Written at once: POSIX promises that a pipe that is ready takes so many without blocking."""
 REPAINT_S = 0.05

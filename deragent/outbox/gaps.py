@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from derproto.der.v1 import GapCause
 
 GAPS_KEPT = 4096
-"""Gaps that are kept until the headend has them, 100 bytes each. When full, the newest of the
-same asset and cause is widened over what is between; one of each there may always be."""
+"""Gaps that the headend does not have yet, 100 bytes each. When full, the newest of the same
+asset and cause is widened over the time between; one of each always fits."""
 
 GapKey = tuple[int, int]
 """The boot in which it was noticed, and its number within it."""

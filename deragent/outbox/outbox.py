@@ -28,12 +28,15 @@ from deragent.outbox.spans import Span, Spans
 from derproto.der.v1 import GapCause
 
 MEMORY_ROWS = 10_000
-"""Default bound of the rows in memory, 4 MB. When full, the oldest is forced out, and counted;
-with a file, half as many are written to it at once."""
+"""Rows in memory that nobody has acknowledged (configurable), 4 MB. When full, the oldest is
+forced out, counted and reported as a gap; with a data folder, half as many go to the file at
+once."""
 FILE_ROWS = 1_000_000
-"""Default bound of the rows in the file. When full, the oldest are forced out, and counted."""
+"""Rows in the file that nobody has acknowledged (configurable). When full, the oldest are forced
+out, counted and reported as gaps; Register, Heartbeat and an event say so."""
 FILE_MB = 256
-"""Default bound of the file, MB of 1,000,000 bytes. When full, as for FILE_ROWS."""
+"""Size of the file in units of 10^6 bytes (configurable); its WAL takes a few more. When full, as
+for ``FILE_ROWS``."""
 ROW_BYTES = 96
 """What a row takes in the file at the most."""
 SPILL_AFTER_S = 9.0
@@ -46,8 +49,8 @@ CALM_AFTER_S = 10.0
 WORK_PAUSE_S = 1.0
 """Least time between two writings of the file, seconds, unless memory is half full."""
 UNSENT_SPANS = 1000
-"""Runs of rows that a session's backfill has still to send, those of earlier boots apart. When
-full, the last is widened over what lies between, which is sent twice."""
+"""Runs of rows that a session's backfill has still to send, earlier boots apart. When full, the
+last run is widened over the rows between, which are sent twice."""
 MARK_S = 1.0
 EVER = 2**63 - 1
 

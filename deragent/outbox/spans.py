@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 SPANS_WAITING = 10_000
-"""Runs that may wait to be taken out of the file. When full, what is more is forgotten: those
-rows are sent again in the next session, and acknowledged again."""
+"""Runs of rows that wait to be deleted from the file. When full, further ones are forgotten: the
+next session sends those rows again."""
 
 
 class Span(NamedTuple):

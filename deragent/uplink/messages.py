@@ -9,12 +9,12 @@ from deragent.uplink.clock import SessionClock
 from derproto.der import v1
 
 REGISTER_REPORTS = 4096
-"""Most reports in a Register, held dispatches apart. When there are more, those of the oldest
-ended dispatches are left out: they were told long ago."""
+"""Reports in a Register, those of held dispatches apart. When full, those of the oldest ended
+dispatches are left out."""
 HELD_REPORTS = 32_768
-"""Most reports of held dispatches in a Register, 128 assets with as many as there can be: 3.4 MB
-of the 4 MiB that a message may have. When there are more, the headend takes those left out for
-forgotten, and has them cancelled when they begin."""
+"""Reports of held dispatches in a Register: 128 assets with as many as there can be, 3.4 MB of
+the 4 MiB that a message may have. When full, the headend takes the rest for forgotten and has
+them cancelled when they begin."""
 
 _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
 

@@ -37,13 +37,14 @@ log = logging.getLogger(__name__)
 WELCOME_TIMEOUT_S = 10.0
 """Time from Register to Welcome."""
 BACKFILL_ROWS = 1000
-"""Most rows of one message of backfill; fewer where Welcome says so."""
+"""Rows of one message of backfill; fewer where Welcome says so. When full, the rest follow."""
 BACKFILL_ROWS_S = 5000
-"""Default rate of backfill, rows/s, so that live samples and the headend's journal have room."""
+"""Rows of backfill a second (configurable), so that live samples and the headend's journal have
+room. When full, the rest wait in the outbox."""
 BACKFILL_PAUSE_S = 0.02
 """Least pause after a message of backfill, however few its rows: at most 50 messages/s."""
 GAPS_A_TURN = 100
-"""Reports of gaps that are sent at once; the others follow a second later."""
+"""Gap reports a second. When full, the rest follow a second later."""
 GAPS_PAUSE_S = 1.0
 """Pause after that, in which a gap that grows does so without a report for each row."""
 KEEP_TIMEOUT_S = 1.0

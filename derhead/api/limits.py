@@ -10,23 +10,25 @@ class HttpLimits:
     """Bounds of every connection; each says what happens beyond it."""
 
     max_connections: int = 2000
-    """Open at once. When full: a new one is closed before a byte is read of it."""
+    """Open connections (configurable). When full, a new one is closed before a byte of it is
+    read."""
     idle_s: float = 15.0
-    """Without a complete request header: after connecting, between two requests, and while
-    a header drips in. Then the connection is closed."""
+    """Time without a complete request header: after connecting, between requests, and while a
+    header drips in. When over, the connection is closed."""
     body_s: float = 10.0
-    """From a request's header to the end of its body. Then 408."""
+    """Time from a request's header to the end of its body. When over, the answer is 408."""
     body_bytes: int = 64 * 1024
-    """Of a request. Above it 413."""
+    """Bytes of a request's body. When full, the answer is 413."""
     send_s: float = 10.0
-    """For a client to take 64 KiB of an answer. Then the connection is closed."""
+    """Time for a client to take 64 KiB of an answer. When over, the connection is closed."""
     response_s: float = 60.0
-    """For an answer: to its first byte, from piece to piece, and in all. Then the connection is
-    closed."""
+    """Time for an answer: to its first byte, from piece to piece, and in all. When over, the
+    connection is closed."""
     stream_s: float = 30.0
-    """For a reader of an event stream to take 64 KiB of it. Then the connection is closed."""
+    """Time for a reader of an event stream to take 64 KiB of it. When over, the connection is
+    closed."""
     grace_s: float = 2.0
-    """For answers that are on their way when the server stops."""
+    """Time for answers on their way when the server stops. When over, they are cancelled."""
 
     def apply(self, app: Quart) -> None:
         """Sets those of the limits that the app itself keeps."""

@@ -13,7 +13,7 @@ from derproto.base.timefmt import parse_us
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000_000
-"""Items of one answer. When full: the next is asked for with a cursor."""
+"""Items of one answer. When full, the cursor leads on; a larger ``limit`` is refused with 422."""
 
 MAX_STEP_US = 31 * 86_400_000_000
 """Longest step of a bucketed history: 31 days."""

@@ -32,10 +32,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAGE_ITEMS = 1_000
-"""Items that are read at once; as many as an answer in one piece has."""
+"""Items of a history in memory, for each answer on its way. When full, the next are read once the
+client has taken these."""
 
 LONG_ANSWERS = 16
-"""Answers of several pages on their way at once. When full: 503, try again."""
+"""Answers of several pages on their way at once. When full, another one is refused with 503."""
 
 
 class AnswerCut(Exception):

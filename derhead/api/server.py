@@ -20,7 +20,8 @@ from derhead.api.protocol import ServerConfig
 log = logging.getLogger(__name__)
 
 H2_STREAMS = 32
-"""Requests that one HTTP/2 connection may have open. Above it the client breaks the protocol."""
+"""Open requests of one HTTP/2 connection. When full, one more is a protocol error of the
+client."""
 
 Listener = trio.abc.Listener[trio.abc.Stream]
 

@@ -34,7 +34,7 @@ READ_AT_ONCE = 100
 """Records of one history that are read at once."""
 
 MAX_ENTRIES = 1000
-"""Entries of one page. When full: the next is asked for with a cursor."""
+"""Entries of one page of a timeline. When full, the cursor leads on."""
 
 RANKS: dict[EntryKind, int] = {
     "connected": 0,

@@ -29,7 +29,7 @@ SILENCE_S = 25.0
 RECEIVE_BYTES = 64 * 1024
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
-"""Of one answer. When full, it is given up."""
+"""Bytes of one answer that a command reads. When full, the command gives up with exit code 3."""
 
 
 class Unreachable(Exception):

@@ -13,8 +13,7 @@ from derhead.dispatch.lifecycle import Dispatch, left_at, next_deadline
 from derhead.dispatch.transitions import State
 
 STALE_DEADLINES = 1000
-"""Deadlines kept that mean nothing any more, beside one for each open dispatch. When full, they
-are cleared away."""
+"""Obsolete deadlines kept beside one for each open dispatch. When full, they are cleared away."""
 
 
 class SessionLink(Protocol):

@@ -44,8 +44,8 @@ from derproto.base.runtime import Runtime
 log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 5.0
-"""How long a caller waits for the desk to take up an order or a withdrawal before it is taken
-back."""
+"""Time for the desk to take up an order or a withdrawal. When over, the request is taken back and
+answered with 503."""
 
 LOOK_AGAIN_S = 60.0
 """Longest that the desk sleeps on a deadline before it looks at the clock again."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 KEY_CHARACTERS = 255
-"""Longest key. A longer one is refused."""
+"""Characters of an idempotency key. When full, the order is refused with 400."""
 
 KEPT_US = 86_400_000_000
 """How long a key is remembered: 24 h from its order."""

@@ -9,11 +9,13 @@ from derhead.dispatch.happenings import Ask, Happening
 from derhead.dispatch.lifecycle import Dispatch
 
 INBOX_EVENTS = 1024
-"""Orders and reports that may wait for the desk. When full, whoever has one more waits:
-an HTTP request, or a session's reader and thereby, through flow control, its agent."""
+"""Orders and reports that wait for the desk. When full, the sender waits: an HTTP request, or a
+session's reader and, through flow control, its agent. The openings and ends of sessions always
+fit."""
 
 BATCH_EVENTS = 256
-"""Most events decided in one go, and so written in one commit."""
+"""Events decided together and written in one commit. When full, the rest go into the next
+commit."""
 
 
 @dataclass(eq=False, slots=True)

@@ -38,11 +38,12 @@ DISPATCHES_A_PAGE = 100
 """Dispatches that are looked at together, and whose verdicts are one commit."""
 
 PAGES_A_LOOK = 20
-"""Pages of one look. When full, the next look goes on where this one ended."""
+"""Pages of ended dispatches that one round judges. When full, the next round, at most 5 s later,
+continues there."""
 
 READINGS_A_PAGE = 1_000
-"""Readings of one dispatch that are in memory at once. When full, they are summed up, and the
-next are read."""
+"""Readings of one dispatch in memory at once. When full, they are summed up and the next are
+read."""
 
 LONGEST_LOOK_S = 5.0
 """Longest pause between two looks."""
@@ -58,7 +59,8 @@ TRY_AGAIN_US = 30_000_000
 """How long one is put off for which telemetry may still come."""
 
 PUT_OFF = 10_000
-"""Dispatches that are put off. When full, a further one is judged by what there is."""
+"""Ended dispatches that wait for telemetry still on its way. When full, the next one is judged by
+the telemetry that is there."""
 
 COMPLETE = 0.9
 """Share of the time covered from which nothing more is waited for."""

@@ -18,8 +18,8 @@ from derproto.base.runtime import Runtime
 log = logging.getLogger(__name__)
 
 MAX_KEYS = 1_000_000
-"""Keys that are kept. When full, an order with a new one is refused, 503, until the oldest
-are a day old: an order without a key is still taken."""
+"""Idempotency keys that are kept. When full, an order with a new key is refused with 503 until
+the oldest keys are a day old; an order without a key is still taken."""
 
 FORGOTTEN_AT_ONCE = 5_000
 """Keys that are deleted in one transaction: a few milliseconds."""

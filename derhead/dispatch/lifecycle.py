@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 NO_REPORT_US = 86_400_000_000
-"""How long past its window an agent's word on a dispatch is waited for, microseconds: as long
-as agents remember what they ended. Then it is ``failed`` with NO_REPORT."""
+"""Time past its window that the headend waits for an agent's report: agents remember ended
+dispatches for as long. When over, the dispatch is ``failed`` with NO_REPORT."""
 
 
 @dataclass(frozen=True, slots=True)

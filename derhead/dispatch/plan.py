@@ -59,16 +59,16 @@ from derhead.dispatch.transitions import AT_AGENT, State
 log = logging.getLogger(__name__)
 
 PENDING_TTL_US = 900_000_000
-"""How long a dispatch waits for its agent before it expires, unless its order says so,
-microseconds: a setpoint that nobody could take for a quarter of an hour is more likely wrong
-than wanted."""
+"""Time that a dispatch waits for its agent, unless the order says otherwise: a setpoint that
+nobody could take for a quarter of an hour is more likely wrong than wanted. When over, the
+dispatch is ``expired``."""
 
 MAX_OPEN = 256
-"""Open dispatches of one asset. When full, an order for it is refused."""
+"""Open dispatches of one asset. When full, an order for that asset is refused with 409."""
 
 MAX_STRAYS = 1024
-"""Dispatches not open here that one session is still to be told Cancel of. When full, one more
-is not noted: its agent says again at its next Register that it holds it."""
+"""Dispatches that one agent holds, the headend does not lead, and the agent must still cancel.
+When full, the desk notes no more; the agent reports them again at its next Register."""
 
 _ENDLESS_US = 2**62
 

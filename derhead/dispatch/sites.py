@@ -37,8 +37,8 @@ LOOK_S = 0.5
 """Pause between two looks at the open groups."""
 
 MAX_REALLOCATIONS = 16
-"""How often others take over in one group. When full, what drops out further stays missing: a
-site that fails so often is for people to look at."""
+"""Times that other assets take over in one group. When over, further dropouts stay missing and
+are shown: a site that fails so often is for people to look at."""
 
 UNANSWERED_US = 60_000_000
 """How long a group is kept whose caller hung up, for the desk to have journaled it."""

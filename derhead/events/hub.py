@@ -46,7 +46,7 @@ RETRY_S = 1.0
 """Pause before the log is read again after the journal failed."""
 
 MAX_READERS = 500
-"""Readers at once. When full, a further one is refused, 503."""
+"""Readers of events at once. When full, another one is refused with 503."""
 
 
 class TooManyReaders(Exception):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from derhead.events.records import LoggedEvent
 
 EVENTS_IN_MEMORY = 1_000
-"""Events, about 2 MB. When full, the oldest goes; a reader further behind reads the journal."""
+"""Events of the log in memory, about 2 MB. When full, the oldest goes; a reader further behind
+reads the journal."""
 
 
 @dataclass(slots=True)

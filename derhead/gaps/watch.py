@@ -18,11 +18,11 @@ from derproto.der.v1 import QualityBit
 
 HOLES_KEPT = 64
 """Holes of one asset that samples may still fill. When full, the oldest stays in the journal as
-it is then."""
+it is."""
 
 REPORTS_KEPT = 64
-"""Reports of one asset that explain holes, or lasting ones. When full, the oldest counts only by
-itself, as it stands in the journal."""
+"""Gap reports of one asset that explain holes or are still open. When full, the oldest explains
+nothing further and stays in the journal as it is."""
 
 _STALE = int(QualityBit.STALE_DEVICE)
 

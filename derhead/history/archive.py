@@ -12,7 +12,8 @@ from derhead.history.page import Page
 T = TypeVar("T")
 
 PIECE_ROWS = 100_000
-"""Rows of telemetry that one statement gathers by steps: some 50 ms, of another process."""
+"""Rows of telemetry that one statement of PostgreSQL gathers by steps of time: some 50 ms of
+another process. When full, the next statement continues there."""
 
 
 class Fetches(Protocol):

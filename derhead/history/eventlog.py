@@ -18,8 +18,8 @@ from derhead.history.listings import DISPATCHES, SESSIONS
 from derhead.sessions import SessionRecord
 
 EVENTS_KEPT = 100_000
-"""Events in the log, some 60 MB. When full, the oldest goes: whoever comes back from before it
-is told that events are missing."""
+"""Events of the log in the journal, some 60 MB. When full, the oldest goes; a reader who resumes
+from before it is told that events are missing."""
 
 _INSERT = inserts.Insert("events", ("at_us", "kind", "data"), "DO NOTHING")
 

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 FED_S = 5.0
-"""How long a question waits for PostgreSQL to be fed late samples of the time that it asks for."""
+"""Time that a question waits until PostgreSQL has the late samples of its range. When over, the
+answer is 503."""
 
 
 class Feeding(Protocol):

@@ -9,7 +9,8 @@ from derhead.history.inserts import MAX_PARAMETERS
 from derhead.history.rows import Row
 
 CACHED_IDS = 100_000
-"""Assets and boots whose small integers are kept in memory. When full, it starts empty."""
+"""Small integers of assets and boots in memory, of each kind. When full, the cache starts
+empty."""
 
 
 class Ids:

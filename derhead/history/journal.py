@@ -39,14 +39,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GROUP_MS = 100
-"""Longest that telemetry and notes wait for company before they are committed."""
+"""Time that telemetry and notes wait for others to share their commit. When over, the commit is
+due."""
 
 BATCH_ROWS = 5_000
-"""Rows of telemetry that make a commit due at once, and about the most in one: some 50 ms,
-which a dispatch that comes meanwhile waits."""
+"""Rows of telemetry in about one commit: some 50 ms, for which a dispatch may wait. When full,
+the commit is due at once and the rest go into the next."""
 
 BUFFER_ROWS = 50_000
-"""Rows of telemetry in memory, not yet durable. When full, ``append_telemetry`` waits."""
+"""Rows of telemetry in memory, not yet durable. When full, ``append_telemetry`` waits, first come
+first served, and flow control holds the agents."""
 
 RETRY_S = 1.0
 """Pause before telemetry is tried again after a commit failed."""

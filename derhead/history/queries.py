@@ -31,7 +31,9 @@ from derhead.telemetry import Bucket, Sample
 T = TypeVar("T")
 
 PIECE_ROWS = 10_000
-"""Rows of telemetry that one statement gathers by steps: about 5 ms, which other questions wait."""
+"""Rows of telemetry that one statement gathers by steps of time: about 5 ms, for which other
+questions wait. When full, the next statement continues there, after other questions have had
+their turn."""
 
 _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
 

@@ -28,8 +28,8 @@ STEPS_A_LOOK = 200_000
 """Steps of SQLite's machine between two looks at how many a question has taken: some 4 ms."""
 
 LOOKS = 500
-"""Looks after which a question is broken off, with an error: some 2 s, in which no other is
-answered. Those that only read what they tell of stay far below."""
+"""Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all,
+in which no other question is answered. When full, the question is broken off with 503."""
 
 
 class Reader(Histories):

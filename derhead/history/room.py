@@ -16,14 +16,16 @@ from pathlib import Path
 from derhead.history.damage import PAGE_BYTES
 
 FREE_BYTES = 16 * 1024 * 1024
-"""Free on the disk. With less, telemetry is not stored: it waits as on a full disk."""
+"""Room that must be free on the disk. When full, with less than this free, telemetry waits as on
+a full disk, and orders are refused."""
 
 RESUME_BYTES = 20 * 1024 * 1024
 """Free on the disk, after it was full. With more, telemetry is stored again."""
 
 WAL_PAGES = 12_000
-"""Pages that the WAL has room for from the start, 47 MiB: it is written back when 4,000 are in
-use, so that 8,000 are left for a full disk. A change of a dispatch takes about ten."""
+"""Pages of WAL allocated at the start, 47 MiB, of which 4,000 are used before a checkpoint: 8,000
+remain for a full disk, and a change of a dispatch takes about ten. When full, on a full disk, a
+change of a dispatch is refused and has not happened."""
 
 TRUNCATE_WAIT_MS = 50
 """How long cutting the WAL waits for whoever still reads it."""

@@ -12,19 +12,20 @@ from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
 NOTED_HEARTBEATS = 10_000
-"""Heartbeats that may wait. When full, the oldest is dropped and counted: newer ones tell
-more, and the agents' telemetry tells the rest."""
+"""Heartbeats that wait for a commit. When full, the oldest is dropped and counted: newer ones
+tell more, and telemetry tells the rest."""
 
 NOTED_SESSIONS = 10_000
-"""Sessions with news that may wait; of one session only the newest record does. When full,
-the oldest is dropped and counted: a session so left open is closed at the next start."""
+"""Sessions whose changes wait for a commit, each with its newest record only. When full, the
+oldest is dropped and counted; the next start closes a session left open."""
 
 NOTED_GAPS = 10_000
-"""Gaps with news that may wait, of one gap only the newest record. When full, the oldest is
-dropped and counted: what ends the gap is stored with the sample that does."""
+"""Gaps whose changes wait for a commit, each with its newest record only. When full, the oldest
+is dropped and counted: the sample that ends a gap also stores its end."""
 
 GAPS_A_COMMIT = 1_000
-"""Noted gaps in one commit; the others are in the next. A fleet falls silent as one."""
+"""Noted gaps in one commit: a fleet falls silent as one. When full, the rest go into the next
+commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,11 @@ from derproto.der.v1 import GapAck, RefusedRange, SeqRange, TelemetryAck
 T = TypeVar("T")
 
 MAX_RANGES = 1024
-"""Ranges, and reports of gaps, in one message; more wait for the next."""
+"""Ranges and gap reports in one acknowledgement. When full, the rest go into the next message."""
 
 RANGES_WAITING = 65_536
-"""Ranges that may wait for one agent. When more do, it does not read: its session ends, and the
-rows that it was not told of come again. A range weighs 130 bytes, and a message of a millisecond
-or so can bring 5,000."""
+"""Ranges that wait for one agent, 130 bytes each. When full, the session ends as a slow reader,
+and the agent resends the rows that nobody acknowledged."""
 
 
 class PendingAcks:

@@ -15,7 +15,9 @@ class SessionLimits:
     silence_s: float = 45.0
     """A session from which nothing came for this long is ended."""
     max_sessions: int = 5000
+    """Sessions at a time (configurable). When full, a new stream ends with RESOURCE_EXHAUSTED."""
     max_assets: int = 1000
-    """Assets one session may claim."""
+    """Assets of one session. When full, Register is refused with INVALID_ARGUMENT."""
     max_rows: int = 5000
-    """Rows in one Telemetry message."""
+    """Rows of one Telemetry message, as Welcome states. When full, the session ends with
+    INVALID_ARGUMENT."""

@@ -17,8 +17,8 @@ from derproto.der.v1 import Alive, Cancel, HeadendMessage, TelemetryAck
 from derproto.triogrpc import ServerStream
 
 SETPOINTS_QUEUED = 64
-"""Setpoints and cancels that may wait for one agent's stream. When full the desk keeps what is
-more, until the session says that it has room; one that never has is ended."""
+"""Setpoints and cancels that wait for one agent's stream. When full, the desk keeps the rest
+until the session reports room; it ends a session that never does. None is dropped."""
 
 Intent = Literal["ack", "alive"] | str | Cancel
 """The id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 CATCH_UP_ROWS = 50_000
-"""Rows in the spool from which on what is new goes first and the rest follows at a bounded
-rate; fewer are fed in order within a second or two."""
+"""Rows of backlog in the spool that are fed in order, within a second or two. When full, new rows
+go first and the backlog follows at ``postgres.catch_up_rows_s``."""
 
 
 @dataclass(slots=True)

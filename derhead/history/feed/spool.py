@@ -17,7 +17,8 @@ from derhead.history.rows import Row
 from derhead.history.transaction import transaction
 
 READ_BYTES = 4 * 1024 * 1024
-"""About the most that one look at the spool brings into memory; a single row may be more."""
+"""Bytes of the spool in memory; a single row may be more. When full, the rest are read once these
+are fed."""
 
 TS_US = 1
 """The place of ``ts_us`` in a row of telemetry."""

@@ -32,7 +32,8 @@ COMPANY_S = 0.2
 """How long a commit waits for others before both are fed in one transaction."""
 
 BATCH_ROWS = 5_000
-"""About the most rows in one transaction of PostgreSQL; a single commit may have more."""
+"""Rows in about one transaction of PostgreSQL; a single commit may have more. When full, the rest
+go into the next; the spool is bounded by the journal's size."""
 
 LOAD_S = 60.0
 """For PostgreSQL to commit a batch; then it is cancelled and fed again."""
@@ -41,8 +42,8 @@ EXPIRE_S = 600.0
 """Between two looks at what PostgreSQL has kept for long enough."""
 
 HELD_BACK = 100
-"""Commits with a value that PostgreSQL does not take, left in the spool while others go on.
-When full, the feed stands still: something is wrong with more than a value."""
+"""Commits with a value that PostgreSQL refuses, left in the spool while others go on. When full,
+the feed stops and the spool grows: more than a value is wrong."""
 
 CLEARED_COMMITS = 200
 """Commits dropped in one transaction from a spool that nobody feeds: some 25 ms at most."""

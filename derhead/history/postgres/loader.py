@@ -30,7 +30,7 @@ COPY_ROWS = 500
 a third of the CPU at this end, and a quarter faster, but two statements more."""
 
 CACHED_NUMBERS = 100_000
-"""Assets and boots whose numbers are kept in memory. When full, it starts empty."""
+"""PostgreSQL's numbers of assets and boots in memory. When full, the cache starts empty."""
 
 
 @dataclass(frozen=True, slots=True)

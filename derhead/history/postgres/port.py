@@ -32,8 +32,8 @@ QUERY_CONNECTIONS = 2
 """Connections for questions, beside the feed's own. When both are busy, questions wait."""
 
 QUESTIONS_WAITING = 64
-"""Questions that wait for a connection. When full, whoever asks waits to ask, within the time
-that it gave."""
+"""Questions that wait for one of two connections to PostgreSQL. When full, the next one waits to
+ask, within its own timeout."""
 
 FETCH_S = 5.0
 """For an answer, the wait for a connection included, unless the asker says otherwise."""

@@ -14,10 +14,12 @@ DAY_US = 24 * HOUR_US
 GB = 1_000_000_000
 
 KEPT_DAYS = 30
-"""What the journal keeps by itself."""
+"""Days that the journal keeps what is over, without a PostgreSQL (configurable). When full, it is
+deleted in small transactions."""
 
 FED_KEPT_DAYS = 7
-"""What it keeps beside a PostgreSQL, which has the longer memory."""
+"""Days that the journal keeps what is over, beside a PostgreSQL (configurable). When full, what
+PostgreSQL has is deleted."""
 
 SPARED_US = HOUR_US
 """Samples younger than this are never dropped for want of room."""
@@ -26,10 +28,12 @@ GRACE = 1.1
 """So many times ``max_bytes`` at most, while what is too much is being dropped."""
 
 FREE_KEPT_BYTES = 64 * 1024 * 1024
-"""Free pages left in the file for what comes next; more is given back to the disk."""
+"""Free pages that stay in the journal's file for new rows. When full, the disk gets the rest
+back."""
 
 WAL_BYTES = 128 * 1024 * 1024
-"""Length of the WAL from which it is cut at the next look."""
+"""Length of the WAL. When full, it is truncated while no query runs; a log line names a program
+that keeps it long."""
 
 DELETE_S = 0.025
 """What one transaction that deletes should take: a dispatch may have to wait for it."""

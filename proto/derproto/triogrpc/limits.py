@@ -17,65 +17,66 @@ class LinkLimits:
     """
 
     max_connections: int = 6000
-    """Open connections of one server. Above it, a new one is accepted and closed at once,
-    so that its peer hears of it now and backs off, instead of waiting in a queue."""
+    """Open connections of one server; the headend sets ``max_sessions`` + 1,000. When full, a new
+    one is accepted and closed at once, so that its peer learns of it now and backs off, instead
+    of waiting in a queue."""
 
     max_streams: int = 16
-    """Calls at a time on one connection, at the server. Announced to the client as
-    SETTINGS_MAX_CONCURRENT_STREAMS; a stream above it is refused with REFUSED_STREAM, and
-    calls that are still cleaning up count."""
+    """Calls at a time on one connection, at the server, those that still clean up included;
+    announced as SETTINGS_MAX_CONCURRENT_STREAMS. When full, a stream is refused with
+    REFUSED_STREAM."""
 
     max_message_bytes: int = 4 * MiB
-    """Bytes of one message's body, either way. Checked against the length that stands
-    before the body, so that a message too large is never gathered."""
+    """Bytes of one message's body, either way, checked against the length that precedes it. When
+    full, the call ends with RESOURCE_EXHAUSTED before the message is gathered."""
 
     stream_window_bytes: int = 128 * KiB
-    """Received and not yet consumed bytes of one stream. This is what a peer may have
-    waiting for a handler that does not receive; then the peer's sender waits."""
+    """Bytes of one stream received and not yet consumed by its handler. When full, the peer's
+    sender waits."""
 
     connection_window_bytes: int = 256 * KiB
-    """The same, for all streams of a connection together. Twice the stream's, so that one
-    handler that does not receive leaves room for the others."""
+    """Bytes of all streams of a connection received and not yet consumed: twice the stream's, so
+    that one slow handler leaves room for the others. When full, the peer's senders wait."""
 
     write_buffer_bytes: int = 256 * KiB
-    """Bytes gathered for one connection's next writes, together with those being written.
-    Above it senders wait."""
+    """Bytes gathered for one connection's next writes, together with those being written. When
+    full, senders wait."""
 
     max_header_list_bytes: int = 16 * KiB
-    """Decoded bytes of one header block, by HTTP/2's counting (32 more for each field).
-    More of them ends the connection."""
+    """Decoded bytes of one header block, by HTTP/2's counting (32 more for each field). When
+    full, the connection ends."""
 
     handshake_timeout_s: float = 10.0
-    """Seconds from the accepted socket to the peer's first HTTP/2 SETTINGS, TLS
-    included. A peer that connects and says nothing costs no more than this."""
+    """Time from the accepted socket to the peer's first HTTP/2 SETTINGS, TLS included. When over,
+    the connection is closed."""
 
     max_handshakes: int = 128
-    """Connections of one server whose handshake is under way. Above it, new ones wait in
-    the listener's backlog: a fleet that reconnects at once must not starve those already
-    in, and the turns of the loop between them grow with those on their way."""
+    """Connections of one server whose handshake is under way. When full, new ones wait in the
+    listener's backlog: a fleet that reconnects at once must not starve the connections already
+    in."""
 
     handshake_patience_s: float = 2.0
-    """Seconds that a handshake may take while ``max_handshakes`` are under way and another
-    connection waits: the oldest is closed then."""
+    """Time that a handshake may take while ``max_handshakes`` are under way and another
+    connection waits. When over, the oldest handshake is closed."""
 
     keepalive_time_s: float = 30.0
-    """Seconds without a byte from the peer after which it is sent a PING."""
+    """Time without a byte from the peer. When over, the peer is sent a PING."""
 
     keepalive_timeout_s: float = 10.0
-    """Seconds after that PING within which any byte must come, else the connection is
-    closed. A peer whose host lost power is noticed by this alone."""
+    """Time after that PING for any byte to come: the only sign of a peer whose host lost power.
+    When over, the connection is closed."""
 
     send_timeout_s: float = 30.0
-    """Seconds within which the peer must take the next 64 KiB (or what there is), else
-    the connection is closed. What waits for a stalled reader is freed by this."""
+    """Time for the peer to take the next 64 KiB, or what there is. When over, the connection is
+    closed, which frees what waited for a stalled reader."""
 
     max_resets_per_30_s: int = 200
-    """Streams a client may reset, or have refused, within 30 seconds. Opening and
-    resetting streams costs the client two frames and the server a task each time."""
+    """Streams that a client may reset, or have refused, within 30 seconds: each costs the client
+    two frames and the server a task. When full, the connection ends."""
 
     max_control_frames_per_30_s: int = 2000
-    """PING, SETTINGS, PRIORITY, unknown and empty DATA frames within 30 seconds: frames
-    that make work and move nothing."""
+    """PING, SETTINGS, PRIORITY, unknown and empty DATA frames within 30 seconds: frames that make
+    work and move nothing. When full, the connection ends."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -27,8 +27,8 @@ PAUSE_S = 0.001
 for the loop's next turn, and many in a row still go out together."""
 
 CONTROL_BYTES = 64 * 1024
-"""How far answers (PING, SETTINGS, resets, window updates) may exceed the write buffer,
-which holds senders only. A peer that makes us answer and does not read exceeds it."""
+"""Bytes of answers (PING, SETTINGS, resets, window updates) beyond the write buffer, which holds
+senders only. When full, the connection ends: its peer makes us answer and does not read."""
 
 
 class SharedWriter:

@@ -1,9 +1,9 @@
 """What the documents say of the code and of each other is so."""
 
 import ast
-import dataclasses
-import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from derproto.base.assets_file import load_fleet
 from tests.unit.ground.repository import ROOT, modules, tracked_files
 
 README, ARCHITECTURE = Path("README.md"), Path("ARCHITECTURE.md")
+PROMISES = Path("docs/promises.md")
 
 FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[(?:[^\]]|\][^(\[])*?\]\(([^)\s]+)\)")
@@ -67,8 +68,16 @@ def test_every_document_is_led_to() -> None:
 
 # --- files and tests that are named -------------------------------------------------------
 
+NAMING_FILES = {
+    ARCHITECTURE: 20,
+    PROMISES: 30,
+    Path("docs/traps.md"): 15,
+    Path("docs/patterns.md"): 20,
+}
+"""Documents that name files of the project, each with how many it names at least."""
 
-@pytest.mark.parametrize("path", [README, ARCHITECTURE], ids=str)
+
+@pytest.mark.parametrize("path", [*NAMING_FILES], ids=str)
 def test_files_that_are_named_exist(path: Path) -> None:
     text = documents()[path]
     named = {
@@ -79,7 +88,7 @@ def test_files_that_are_named_exist(path: Path) -> None:
             code.partition("::")[0],
         )
     }
-    assert len(named) > 20
+    assert len(named) >= NAMING_FILES[path]
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
@@ -98,7 +107,7 @@ def test_trees_name_files_that_are_there() -> None:
 
 
 def test_promises_name_tests_that_are_there() -> None:
-    promised = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", documents()[README])
+    promised = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", documents()[PROMISES])
     assert len(promised) >= 15
     missing = [
         f"{file}::{name}"
@@ -113,67 +122,33 @@ def section(text: str, heading: str) -> str:
     return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
-# --- bounds ---------------------------------------------------------------------------------
-
-ROW = re.compile(r"^\| `([\w.]+)` \| ([\d,]+) (\S+)", re.MULTILINE)
-SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
-TIMES = {("_US", "s"): 1_000_000, ("_MS", "s"): 1000}
+# --- drawn from the code ----------------------------------------------------------------------
 
 
-def stated() -> dict[str, float]:
-    """The constants of the table of bounds, each with its value in its own unit."""
-    rows = ROW.findall(section(documents()[ARCHITECTURE], "Bounds"))
-    return {name: stated_value(name, number, unit) for name, number, unit in rows}
+def test_what_is_drawn_from_the_code_is_as_the_code_says() -> None:
+    checked = subprocess.run(
+        [sys.executable, "scripts/docs.d/main.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def stated_value(name: str, number: str, unit: str) -> float:
-    return int(number.replace(",", "")) * SIZES.get(unit, TIMES.get((name[-3:], unit), 1))
-
-
-def value_of(name: str) -> object:
-    """The constant, or the default of a dataclass's field, of that dotted name."""
-    module, attributes = name, list[str]()
-    while module not in modules():
-        module, _dot, attribute = module.rpartition(".")
-        assert module, f"{name} is in no module"
-        attributes.insert(0, attribute)
-    found: object = importlib.import_module(module)
-    for attribute in attributes:
-        if isinstance(found, type) and dataclasses.is_dataclass(found):
-            found = {field.name: field.default for field in dataclasses.fields(found)}[attribute]
-        else:
-            found = getattr(found, attribute)
-    return found
-
-
-def test_bounds_are_those_of_the_code() -> None:
-    table = stated()
-    assert len(table) > 40
-    assert {name: value_of(name) for name in table} == table
-
-
-def documented_bounds() -> Iterator[str]:
-    """Constants whose docstring says what happens when full, and all of a peer's limits."""
-    for module, tree in modules().items():
-        yield from (f"{module}.{name}" for name, text in documented(tree) if "When full" in text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in ("LinkLimits", "HttpLimits"):
-                yield from (f"{module}.{node.name}.{name}" for name, _text in documented(node))
-
-
-def documented(body: ast.Module | ast.ClassDef) -> Iterator[tuple[str, str]]:
-    """(name, docstring) of each assignment that has one."""
-    for statement, after in zip(body.body, body.body[1:], strict=False):
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                    yield name, " ".join(str(after.value.value).split())
-
-
-def test_no_bound_of_the_code_is_left_out() -> None:
-    bounds = set(documented_bounds())
-    assert len(bounds) > 20
-    assert sorted(bounds - set(stated())) == []
+def test_every_limit_of_a_peer_is_in_the_table_of_bounds() -> None:
+    rows = set(re.findall(r"^\| `([\w.]+)` \|", documents()[Path("docs/bounds.md")], re.MULTILINE))
+    assert len(rows) > 90
+    limits = {
+        f"{module}.{node.name}.{statement.target.id}"
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name in ("LinkLimits", "HttpLimits")
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    }
+    assert len(limits) > 15
+    assert sorted(limits - rows) == []
 
 
 # --- examples -------------------------------------------------------------------------------

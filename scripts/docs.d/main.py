@@ -1,0 +1,51 @@
+"""``scripts/docs``: the parts of the documents that are drawn from the code."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import bounds
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "proto")]
+
+PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "bounds": ("docs/bounds.md", bounds.draw),
+}
+"""Each drawn part: its document and what draws it. In the document a part stands between
+``<!-- NAME: drawn by scripts/docs -->`` and ``<!-- NAME: end -->``."""
+
+
+def insert(document: str, name: str, drawn: str) -> str:
+    """The document with one part drawn anew. Raises: ValueError if it has no place for the part."""
+    begin, end = f"<!-- {name}: drawn by scripts/docs -->\n", f"<!-- {name}: end -->"
+    before, found, rest = document.partition(begin)
+    _old, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no place for {name}: write {begin.strip()} and {end}")
+    return f"{before}{begin}\n{drawn}\n\n{closed}{after}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 if stale")
+    check = parser.parse_args().check
+    stale = 0
+    for name, (place, draw) in PARTS.items():
+        path = ROOT / place
+        text = path.read_text(encoding="utf-8")
+        new = insert(text, name, draw(ROOT))
+        if new == text:
+            continue
+        if check:
+            print(f"{place}: {name} is out of date; run scripts/docs", file=sys.stderr)
+            stale = 1
+        else:
+            path.write_text(new, encoding="utf-8")
+            print(f"{place}: {name} drawn")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
