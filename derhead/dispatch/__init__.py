@@ -1,33 +1,48 @@
-"""Dispatches: their life (pure) and the desk that leads them through it."""
+"""Dispatches: orders to assets and sites, from the caller to the measured verdict.
 
-from derhead.dispatch.allocation import Allocation, DoesNotFit, LeftOut, why_left_out
-from derhead.dispatch.availability import SiteNow
-from derhead.dispatch.desk import DeskStatistics, DispatchDesk, DispatchStore
-from derhead.dispatch.groups import DispatchGroup, group_state
-from derhead.dispatch.happenings import AgentReport, NotOpen, TooManyOpen
-from derhead.dispatch.idempotency import (
+Rooms, from the ground up; each imports only from those before it:
+
+- ``life``: the states of one dispatch and its transitions.
+- ``orders``: what callers ask for.
+- ``desk``: the one task that owns the open dispatches.
+- ``sites``: orders to whole sites, carried out by the desk.
+- ``verdicts``: how well ended dispatches were followed.
+"""
+
+from derhead.dispatch.desk.dispatch_desk import DeskStatistics, DispatchDesk, DispatchStore
+from derhead.dispatch.desk.inputs import AgentReport, NotOpen, TooManyOpen
+from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
+from derhead.dispatch.life.lifecycle import ENDED, Dispatch, Reported, State, StateChange
+from derhead.dispatch.orders.idempotency import (
     ForgetKeys,
     KeyClaim,
     UsedKey,
     fingerprint,
     read_key,
 )
-from derhead.dispatch.judging import Judge
-from derhead.dispatch.keys import InFlight, KeyKeeper
-from derhead.dispatch.lifecycle import ENDED, Dispatch, Reported, State, StateChange
-from derhead.dispatch.order import (
+from derhead.dispatch.orders.keys import InFlight, KeyKeeper
+from derhead.dispatch.orders.order import DispatchGroup, LeftOut, Order, SiteOrder
+from derhead.dispatch.orders.parsing import (
     MAX_DURATION_S,
     BadOrder,
-    Order,
-    SiteOrder,
     UnknownAsset,
     UnknownSite,
     parse_order,
 )
-from derhead.dispatch.preflight import Preflight
-from derhead.dispatch.sites import FoundGroup, SiteDesk, SitePreflight
-from derhead.dispatch.verdict import Judged, Reading, Stretch, Verdict, latency, verdict_text
-from derhead.dispatch.wire import read_report, write_cancel, write_setpoint
+from derhead.dispatch.orders.preflight import Preflight
+from derhead.dispatch.sites.allocation import Allocation, DoesNotFit, why_left_out
+from derhead.dispatch.sites.availability import SiteNow
+from derhead.dispatch.sites.groups import group_state
+from derhead.dispatch.sites.site_desk import FoundGroup, SiteDesk, SitePreflight
+from derhead.dispatch.verdicts.judging import Judge
+from derhead.dispatch.verdicts.verdict import (
+    Judged,
+    Reading,
+    Stretch,
+    Verdict,
+    latency,
+    verdict_text,
+)
 
 __all__ = [
     "ENDED",

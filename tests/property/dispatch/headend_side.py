@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from derhead.dispatch import Dispatch, Order, Reported, State
-from derhead.dispatch.book import Book, Changes
-from derhead.dispatch.happenings import (
+from derhead.dispatch.desk.book import Book, Changes
+from derhead.dispatch.desk.inputs import (
     AgentReport,
     CancelAsked,
     Due,
@@ -21,8 +21,8 @@ from derhead.dispatch.happenings import (
     SessionHasRoom,
     SessionOpened,
 )
-from derhead.dispatch.plan import make_plan
-from derhead.dispatch.wire import read_report, write_cancel, write_setpoint
+from derhead.dispatch.desk.planning import make_plan
+from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
 from derproto.der import v1
 from tests.property.dispatch.record import START_US, seconds
 

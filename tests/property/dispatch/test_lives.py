@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.lifecycle import (
+from derhead.dispatch.life.lifecycle import (
     CancelWanted,
     DeadlinePassed,
     Dispatch,
@@ -20,7 +20,7 @@ from derhead.dispatch.lifecycle import (
     next_deadline,
     step,
 )
-from derhead.dispatch.transitions import AT_AGENT, TRANSITIONS
+from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS
 from tests.unit.dispatch.lives import DAY, T0, S, new
 
 MOVES = {(row.before, row.after) for row in TRANSITIONS}

@@ -16,8 +16,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derhead.dispatch.book import Book
-from derhead.dispatch.happenings import (
+from derhead.dispatch.desk.book import Book
+from derhead.dispatch.desk.inputs import (
     AgentReport,
     CancelAsked,
     Due,
@@ -32,10 +32,10 @@ from derhead.dispatch.happenings import (
     SessionHasRoom,
     SessionOpened,
 )
-from derhead.dispatch.lifecycle import Dispatch, Reported, State
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import Plan, make_plan, overlap, rank
-from derhead.dispatch.transitions import AT_AGENT
+from derhead.dispatch.desk.planning import Plan, make_plan, overlap, rank
+from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.life.transitions import AT_AGENT
+from derhead.dispatch.orders.order import Order
 from tests.unit.dispatch.fakes import Link
 from tests.unit.dispatch.lives import DAY, T0, S
 

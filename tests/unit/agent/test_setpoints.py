@@ -23,7 +23,7 @@ from deragent.orders import (
     TimePassed,
 )
 from deragent.setpoints import last_reports, next_deadline, step
-from derhead.dispatch.plan import MAX_OPEN
+from derhead.dispatch.desk.planning import MAX_OPEN
 from derproto.der.v1 import DispatchReason, DispatchState
 from tests.unit.agent.timelines import IDLE, arrive, moment, order, words
 

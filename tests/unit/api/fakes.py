@@ -29,8 +29,8 @@ from derhead.dispatch import (
     UsedKey,
     Verdict,
 )
-from derhead.dispatch.preflight import preflight
-from derhead.dispatch.verdict import judge
+from derhead.dispatch.orders.preflight import preflight
+from derhead.dispatch.verdicts.verdict import judge
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import Cause, GapRecord

@@ -13,7 +13,7 @@ from derhead.api.openapi.kept import EXAMPLES
 from derhead.api.params import _PARAMETERS as QUERY_PARAMETERS
 from derhead.api.problems import Problem
 from derhead.dispatch import State
-from derhead.dispatch.order import MEMBERS
+from derhead.dispatch.orders.parsing import MEMBERS
 from derproto.base.fleet import AssetKind
 from tests.openapi import hold
 from tests.unit.api.asking import ask

@@ -16,7 +16,7 @@ from derhead.dispatch import (
     UnknownSite,
     parse_order,
 )
-from derhead.dispatch.order import MEMBERS
+from derhead.dispatch.orders.parsing import MEMBERS
 from tests.unit.api.fakes import BATTERY, NOW, SITE, make_fleet
 
 FLEET = make_fleet()

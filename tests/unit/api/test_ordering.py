@@ -8,7 +8,7 @@ import trio
 
 from derhead.api.dispatch import WITHDRAWN
 from derhead.dispatch import Dispatch, Order, SiteOrder, State, Verdict, latency, verdict_text
-from derhead.dispatch.verdict import Outcome
+from derhead.dispatch.verdicts.verdict import Outcome
 from tests.unit.api.asking import JSON, Answer, ask, order
 from tests.unit.api.fakes import (
     BATTERY,
@@ -254,7 +254,7 @@ async def test_with_too_many_keys_only_orders_without_are_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     view = FakeView()
-    monkeypatch.setattr("derhead.dispatch.keys.MAX_KEYS", 1)
+    monkeypatch.setattr("derhead.dispatch.orders.keys.MAX_KEYS", 1)
     assert (await keyed(view, ORDER)).status == 201
     view.keys.count_one()
     assert (await keyed(view, ORDER, "k2")).status == 503

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from derhead.dispatch.lifecycle import Dispatch, Reported, Sent, State, created, step
+from derhead.dispatch.life.lifecycle import Dispatch, Reported, Sent, State, created, step
 
 S = 1_000_000
 DAY = 86_400 * S

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from derhead.dispatch.allocation import Candidate
-from derhead.dispatch.groups import DispatchGroup
-from derhead.dispatch.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.orders.order import DispatchGroup
+from derhead.dispatch.sites.allocation import Candidate
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
 
 S = 1_000_000

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from derhead.dispatch.allocation import (
+from derhead.dispatch.orders.order import LeftOut
+from derhead.dispatch.sites.allocation import (
     Allocation,
     Candidate,
     DoesNotFit,
-    LeftOut,
     Reach,
     allocate,
     reach,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.allocation import Candidate
-from derhead.dispatch.availability import site_now
+from derhead.dispatch.sites.allocation import Candidate
+from derhead.dispatch.sites.availability import site_now
 from derproto.base.fleet import Asset, AssetKind, Limits
 
 SITE = "77aa0000-0000-4000-8000-000000000000"

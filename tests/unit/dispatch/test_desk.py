@@ -14,9 +14,9 @@ from derhead.dispatch import (
     TooManyOpen,
     UsedKey,
 )
-from derhead.dispatch.desk import ASK_TIMEOUT_S
-from derhead.dispatch.inbox import INBOX_EVENTS
-from derhead.dispatch.plan import MAX_OPEN, PENDING_TTL_US
+from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
+from derhead.dispatch.desk.inbox import INBOX_EVENTS
+from derhead.dispatch.desk.planning import MAX_OPEN, PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.unit.dispatch.fakes import Link, Store

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch.groups import counting_parts, group_state, holds
-from derhead.dispatch.lifecycle import State
+from derhead.dispatch.life.lifecycle import State
+from derhead.dispatch.sites.groups import counting_parts, group_state, holds
 from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, T0, S, part
 
 

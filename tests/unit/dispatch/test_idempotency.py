@@ -2,7 +2,7 @@
 
 import pytest
 
-from derhead.dispatch.idempotency import KEY_CHARACTERS, fingerprint, read_key
+from derhead.dispatch.orders.idempotency import KEY_CHARACTERS, fingerprint, read_key
 
 
 @pytest.mark.parametrize(

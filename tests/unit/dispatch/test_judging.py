@@ -8,14 +8,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch.judging import (
+from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.verdicts.judging import (
     DISPATCHES_A_PAGE,
     READINGS_A_PAGE,
     Judge,
     clock_offset_us,
 )
-from derhead.dispatch.lifecycle import Dispatch, State, StateChange
-from derhead.dispatch.verdict import Judged, Outcome, Reading, Stretch
+from derhead.dispatch.verdicts.verdict import Judged, Outcome, Reading, Stretch
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site

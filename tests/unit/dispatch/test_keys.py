@@ -7,8 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from derhead.dispatch import Dispatch, DispatchDesk, DispatchGroup, Order
-from derhead.dispatch.idempotency import KEPT_US, ForgetKeys, UsedKey
-from derhead.dispatch.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
+from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
+from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.unit.dispatch import fakes
@@ -130,7 +130,7 @@ async def test_there_is_a_bound(
     autojump_clock: MockClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("derhead.dispatch.keys.MAX_KEYS", 3)
+    monkeypatch.setattr("derhead.dispatch.orders.keys.MAX_KEYS", 3)
     store.put("a", T0 - KEPT_US + 1)
     store.put("b")
     await nursery.start(keeper.run)

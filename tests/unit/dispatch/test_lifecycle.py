@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch.lifecycle import (
+from derhead.dispatch.life.lifecycle import (
     ENDED,
     NO_REPORT_US,
     CancelWanted,
@@ -23,7 +23,7 @@ from derhead.dispatch.lifecycle import (
     next_deadline,
     step,
 )
-from derhead.dispatch.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
+from derhead.dispatch.life.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
 from tests.unit.dispatch.lives import DAY, T0, S, in_state, new
 
 REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]

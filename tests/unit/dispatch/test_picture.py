@@ -2,8 +2,8 @@
 
 import pytest
 
-from derhead.dispatch.picture import BEGIN, END, draw, insert
-from derhead.dispatch.transitions import REASONS, State
+from derhead.dispatch.life.picture import BEGIN, END, draw, insert
+from derhead.dispatch.life.transitions import REASONS, State
 from derproto.der.v1 import DispatchReason
 from tests.unit.ground.repository import ROOT
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from derhead.dispatch.book import STALE_DEADLINES, Book
-from derhead.dispatch.happenings import (
+from derhead.dispatch.desk.book import STALE_DEADLINES, Book
+from derhead.dispatch.desk.inputs import (
     AgentReport,
     CancelAsked,
     Effect,
@@ -19,9 +19,9 @@ from derhead.dispatch.happenings import (
     SessionHasRoom,
     SessionOpened,
 )
-from derhead.dispatch.lifecycle import NO_REPORT_US, Dispatch, Reported, State
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import MAX_STRAYS, make_plan
+from derhead.dispatch.desk.planning import MAX_STRAYS, make_plan
+from derhead.dispatch.life.lifecycle import NO_REPORT_US, Dispatch, Reported, State
+from derhead.dispatch.orders.order import Order
 from tests.unit.dispatch.fakes import Link
 from tests.unit.dispatch.lives import T0, S
 

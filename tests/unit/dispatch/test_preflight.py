@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch.lifecycle import Dispatch, State, created
-from derhead.dispatch.order import Order
-from derhead.dispatch.preflight import Afterwards, Follows, Preflight, preflight
+from derhead.dispatch.life.lifecycle import Dispatch, State, created
+from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.fleet import Asset, AssetKind, Limits
 
 S = 1_000_000

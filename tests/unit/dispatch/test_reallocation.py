@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.allocation import Candidate
-from derhead.dispatch.groups import DispatchGroup
-from derhead.dispatch.lifecycle import Dispatch, State
-from derhead.dispatch.order import Order
-from derhead.dispatch.reallocation import (
+from derhead.dispatch.life.lifecycle import Dispatch, State
+from derhead.dispatch.orders.order import DispatchGroup, Order
+from derhead.dispatch.sites.allocation import Candidate
+from derhead.dispatch.sites.reallocation import (
     AWAY,
     Reallocation,
     grace_us,

@@ -24,8 +24,8 @@ from derhead.dispatch import (
     UsedKey,
     group_state,
 )
-from derhead.dispatch.preflight import Afterwards
-from derhead.dispatch.sites import MAX_REALLOCATIONS
+from derhead.dispatch.orders.preflight import Afterwards
+from derhead.dispatch.sites.site_desk import MAX_REALLOCATIONS
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Fleet, Site

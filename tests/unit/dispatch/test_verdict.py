@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.lifecycle import Dispatch, State, StateChange
-from derhead.dispatch.verdict import (
+from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.verdicts.verdict import (
     LONGEST_US,
     Latency,
     Meter,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from derhead.dispatch.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
 from derhead.gaps import Cause, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample

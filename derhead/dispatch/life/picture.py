@@ -5,7 +5,7 @@
 
 from itertools import groupby
 
-from derhead.dispatch.transitions import ENDED, REASONS, RESPONSES, TRANSITIONS, State
+from derhead.dispatch.life.transitions import ENDED, REASONS, RESPONSES, TRANSITIONS, State
 
 BEGIN, END = "<!-- drawn: begin -->", "<!-- drawn: end -->"
 """The lines in the document between which the drawing stands."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch.happenings import Ask, Happening
-from derhead.dispatch.lifecycle import Dispatch
+from derhead.dispatch.desk.inputs import Ask, Happening
+from derhead.dispatch.life.lifecycle import Dispatch
 
 INBOX_EVENTS = 1024
 """Orders and reports that wait for the desk. When full, the sender waits: an HTTP request, or a

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from derhead.dispatch.lifecycle import Dispatch, left_at, next_deadline
-from derhead.dispatch.transitions import State
+from derhead.dispatch.life.lifecycle import Dispatch, left_at, next_deadline
+from derhead.dispatch.life.transitions import State
 
 STALE_DEADLINES = 1000
 """Obsolete deadlines kept beside one for each open dispatch. When full, they are cleared away."""

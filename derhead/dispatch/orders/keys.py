@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from derhead.dispatch.idempotency import KEPT_US, ForgetKeys, UsedKey
+from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 

@@ -15,17 +15,16 @@ from uuid import uuid4
 
 import trio
 
-from derhead.dispatch.allocation import Allocation, Candidate, DoesNotFit, allocate
-from derhead.dispatch.availability import SiteNow, site_now
-from derhead.dispatch.desk import DispatchDesk
-from derhead.dispatch.groups import DispatchGroup
-from derhead.dispatch.happenings import NotOpen, TooManyOpen
-from derhead.dispatch.idempotency import KeyClaim
-from derhead.dispatch.lifecycle import Dispatch
-from derhead.dispatch.order import Order, SiteOrder
-from derhead.dispatch.plan import PENDING_TTL_US
-from derhead.dispatch.preflight import Preflight, preflight, superseding
-from derhead.dispatch.reallocation import AWAY, LOST, lost_assets, reallocate
+from derhead.dispatch.desk.dispatch_desk import DispatchDesk
+from derhead.dispatch.desk.inputs import NotOpen, TooManyOpen
+from derhead.dispatch.desk.planning import PENDING_TTL_US
+from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.orders.idempotency import KeyClaim
+from derhead.dispatch.orders.order import DispatchGroup, Order, SiteOrder
+from derhead.dispatch.orders.preflight import Preflight, preflight, superseding
+from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
+from derhead.dispatch.sites.availability import SiteNow, site_now
+from derhead.dispatch.sites.reallocation import AWAY, LOST, lost_assets, reallocate
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, age_us, stale_after_us
 from derproto.base.fleet import Asset, Fleet

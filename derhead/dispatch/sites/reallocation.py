@@ -15,10 +15,10 @@ follows somebody else's order. What cannot be made up for stays missing, and is 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from derhead.dispatch.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
-from derhead.dispatch.groups import DispatchGroup, counting_parts, holds
-from derhead.dispatch.lifecycle import Dispatch, State
-from derhead.dispatch.order import Order
+from derhead.dispatch.life.lifecycle import Dispatch, State
+from derhead.dispatch.orders.order import DispatchGroup, Order
+from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
+from derhead.dispatch.sites.groups import counting_parts, holds
 from derproto.base.fleet import Asset
 
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import trio
 
-from derhead.dispatch.lifecycle import Dispatch
-from derhead.dispatch.verdict import (
+from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.verdicts.verdict import (
     Judged,
     Meter,
     Reading,

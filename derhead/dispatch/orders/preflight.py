@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from derhead.dispatch.lifecycle import Dispatch
-from derhead.dispatch.order import Order
+from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.orders.order import Order
 from derproto.base.fleet import Asset, AssetKind
 
 

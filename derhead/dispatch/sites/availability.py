@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from derhead.dispatch.allocation import Candidate, Reach, reach
+from derhead.dispatch.sites.allocation import Candidate, Reach, reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 ``step`` applies one event and returns the dispatch as it then is; an event that does not fit
 its state raises ``IllegalTransition`` and changes nothing. ``transitions.py`` is the table of
-all moves. The desk (``desk.py``) journals what comes out before anything else learns of it.
+all moves. The desk (``desk/dispatch_desk.py``) journals what comes out before anything else
+learns of it.
 
 What the headend may decide alone depends on what it knows. Of a dispatch that was never sent,
 or whose agent came back and did not know it, it is *certain* that no device follows it: it
@@ -14,7 +15,7 @@ report. Delivery may repeat under the same id, since an agent applies an id once
 from dataclasses import dataclass, replace
 from typing import Any
 
-from derhead.dispatch.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
+from derhead.dispatch.life.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
 
 __all__ = [
     "ENDED",

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from derhead.dispatch.orders.order import LeftOut
 from derproto.base.fleet import Asset, AssetKind
 
 _UNITS = 1e9
@@ -62,14 +63,6 @@ class Share:
 
     asset_id: str
     mw: float
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An asset that takes no part, and why."""
-
-    asset_id: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,38 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from derhead.dispatch.allocation import LeftOut
-from derhead.dispatch.lifecycle import ENDED, Dispatch, State
+from derhead.dispatch.life.lifecycle import ENDED, Dispatch, State
+from derhead.dispatch.orders.order import DispatchGroup
 
 _PROGRESS = (State.STARTED, State.RECEIVED, State.SENT, State.PENDING)
 """The states of an open group, the one that tells most first."""
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchGroup:
-    """One order to the assets of a site. Times are microseconds since the epoch."""
-
-    id: str
-    """UUID; the ``group_id`` of its parts."""
-    site_id: str
-    mw: float
-    """What its parts together hold, MW."""
-    created_us: int
-    start_us: int
-    duration_us: int | None
-    """Length of the window; None = until replaced."""
-    priority: int = 128
-    ramp_mw_per_s: float | None = None
-    expires_us: int | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    """Assets of the site that got no part when it was ordered."""
-    cancelling: str | None = None
-    """Why it is being withdrawn, in words; None = it is not."""
-
-    @property
-    def end_us(self) -> int | None:
-        """End of the window, exclusive; None = no end."""
-        return None if self.duration_us is None else self.start_us + self.duration_us
 
 
 @dataclass(frozen=True, slots=True)

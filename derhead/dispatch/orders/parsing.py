@@ -1,9 +1,10 @@
-"""An order for an asset or a site, as a caller gives it: pure."""
+"""Reads an order from the JSON that a caller sent, or says all that is wrong with it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from derhead.dispatch.orders.order import Order, SiteOrder
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.kinds import Kind, Number, Truth, Whole, describe
 from derproto.base.problems import nearest
@@ -40,46 +41,6 @@ _DRY_RUN = Truth()
 
 _LONGEST_TIME = 64
 """Characters of a time that are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a caller wants of one asset."""
-
-    asset_id: str
-    """UUID of an asset of the fleet."""
-    mw: float
-    """Active power to hold, MW; positive = generation, negative = consumption."""
-    duration_us: int | None = None
-    """Length of the window, microseconds, above 0; None = until replaced."""
-    priority: int = 128
-    ramp_mw_per_s: float | None = None
-    start_us: int | None = None
-    """Start of the window, microseconds since the epoch; None = now."""
-    expires_in_us: int | None = None
-    """How long it may wait for its agent, microseconds, above 0, counted from the later of
-    now and its start; None = as long as any."""
-    group_id: str | None = None
-    """The order to a whole site that it is a part of."""
-    dry_run: bool = False
-    """Only what would become of it is asked; it may be beyond the asset's limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteOrder:
-    """What a caller wants of a whole site; its members mean what those of ``Order`` do."""
-
-    site_id: str
-    """UUID of a site of the fleet."""
-    mw: float
-    """What its assets together are told, MW."""
-    duration_us: int | None = None
-    priority: int = 128
-    ramp_mw_per_s: float | None = None
-    """Of each asset."""
-    start_us: int | None = None
-    expires_in_us: int | None = None
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The dispatch desk: owns every open dispatch, and leads each through its life.
 
 One task, one inbox. Orders, withdrawals, reports, sessions that come and go, and time itself
-are happenings; the desk takes those that wait, plans what becomes of them (``plan.py``,
+are happenings; the desk takes those that wait, plans what becomes of them (``planning.py``,
 pure), writes all changes to the journal in one commit, and only then lets the effects happen:
 a setpoint goes to its session's channel, a caller gets its answer. What is not in the journal
 has not happened.
@@ -15,8 +15,9 @@ from uuid import uuid4
 
 import trio
 
-from derhead.dispatch.book import Book, Changes, SessionLink
-from derhead.dispatch.happenings import (
+from derhead.dispatch.desk.book import Book, Changes, SessionLink
+from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, Item, Request
+from derhead.dispatch.desk.inputs import (
     AgentReport,
     Ask,
     CancelAsked,
@@ -34,10 +35,9 @@ from derhead.dispatch.happenings import (
     SessionOpened,
     TooManyOpen,
 )
-from derhead.dispatch.inbox import BATCH_EVENTS, Inbox, Item, Request
-from derhead.dispatch.lifecycle import Dispatch, Reported
-from derhead.dispatch.order import Order
-from derhead.dispatch.plan import Plan, make_plan
+from derhead.dispatch.desk.planning import Plan, make_plan
+from derhead.dispatch.life.lifecycle import Dispatch, Reported
+from derhead.dispatch.orders.order import Order
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 

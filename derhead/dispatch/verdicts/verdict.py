@@ -18,7 +18,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from derhead.dispatch.lifecycle import Dispatch, State
+from derhead.dispatch.life.lifecycle import Dispatch, State
 from derproto.base.fleet import Asset
 
 LONGEST_US = 7 * 86_400_000_000

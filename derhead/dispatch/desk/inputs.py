@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from derhead.dispatch.book import SessionLink
-from derhead.dispatch.groups import DispatchGroup
-from derhead.dispatch.idempotency import UsedKey
-from derhead.dispatch.lifecycle import Reported
-from derhead.dispatch.order import Order
+from derhead.dispatch.desk.book import SessionLink
+from derhead.dispatch.life.lifecycle import Reported
+from derhead.dispatch.orders.idempotency import UsedKey
+from derhead.dispatch.orders.order import DispatchGroup, Order
 
 OrderRecord = DispatchGroup | UsedKey
 """What is journaled together with the dispatches of an order."""

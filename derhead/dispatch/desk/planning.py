@@ -3,7 +3,7 @@
 A plan is made on the book (``book.py``) and changes nothing in it: if the journal refuses
 the changes, the plan is dropped, and made anew later.
 
-First every happening moves the dispatches that it concerns (``lifecycle.py``). Then each
+First every happening moves the dispatches that it concerns (``life/lifecycle.py``). Then each
 asset that was touched is settled, if an agent holds it:
 
 1. What is being withdrawn and may be at the agent is told to it, once a session.
@@ -19,8 +19,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from derhead.dispatch.book import Book, Changes, SessionLink, Stray
-from derhead.dispatch.happenings import (
+from derhead.dispatch.desk.book import Book, Changes, SessionLink, Stray
+from derhead.dispatch.desk.inputs import (
     AgentReport,
     Ask,
     CancelAsked,
@@ -39,7 +39,7 @@ from derhead.dispatch.happenings import (
     SessionOpened,
     TooManyOpen,
 )
-from derhead.dispatch.lifecycle import (
+from derhead.dispatch.life.lifecycle import (
     CancelWanted,
     DeadlinePassed,
     Dispatch,
@@ -53,8 +53,8 @@ from derhead.dispatch.lifecycle import (
     next_deadline,
     step,
 )
-from derhead.dispatch.order import Order
-from derhead.dispatch.transitions import AT_AGENT, State
+from derhead.dispatch.life.transitions import AT_AGENT, State
+from derhead.dispatch.orders.order import Order
 
 log = logging.getLogger(__name__)
 

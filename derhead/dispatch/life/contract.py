@@ -3,7 +3,7 @@
 import math
 from uuid import UUID
 
-from derhead.dispatch.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
 from derproto.der.v1 import (
     Cancel,
     DispatchReason,

@@ -1,0 +1,78 @@
+"""Orders as values: for an asset, for a site, and the group that a site order becomes. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller wants of one asset."""
+
+    asset_id: str
+    """UUID of an asset of the fleet."""
+    mw: float
+    """Active power to hold, MW; positive = generation, negative = consumption."""
+    duration_us: int | None = None
+    """Length of the window, microseconds, above 0; None = until replaced."""
+    priority: int = 128
+    ramp_mw_per_s: float | None = None
+    start_us: int | None = None
+    """Start of the window, microseconds since the epoch; None = now."""
+    expires_in_us: int | None = None
+    """How long it may wait for its agent, microseconds, above 0, counted from the later of
+    now and its start; None = as long as any."""
+    group_id: str | None = None
+    """The order to a whole site that it is a part of."""
+    dry_run: bool = False
+    """Only what would become of it is asked; it may be beyond the asset's limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOrder:
+    """What a caller wants of a whole site; its members mean what those of ``Order`` do."""
+
+    site_id: str
+    """UUID of a site of the fleet."""
+    mw: float
+    """What its assets together are told, MW."""
+    duration_us: int | None = None
+    priority: int = 128
+    ramp_mw_per_s: float | None = None
+    """Of each asset."""
+    start_us: int | None = None
+    expires_in_us: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An asset that takes no part, and why."""
+
+    asset_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchGroup:
+    """One order to the assets of a site. Times are microseconds since the epoch."""
+
+    id: str
+    """UUID; the ``group_id`` of its parts."""
+    site_id: str
+    mw: float
+    """What its parts together hold, MW."""
+    created_us: int
+    start_us: int
+    duration_us: int | None
+    """Length of the window; None = until replaced."""
+    priority: int = 128
+    ramp_mw_per_s: float | None = None
+    expires_us: int | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    """Assets of the site that got no part when it was ordered."""
+    cancelling: str | None = None
+    """Why it is being withdrawn, in words; None = it is not."""
+
+    @property
+    def end_us(self) -> int | None:
+        """End of the window, exclusive; None = no end."""
+        return None if self.duration_us is None else self.start_us + self.duration_us
