@@ -23,6 +23,7 @@ from derhead.errors import JournalError
 from derhead.gaps import GapRecord
 from derhead.history.damage import is_damage
 from derhead.history.feed.spool import Spooling
+from derhead.history.query_connection import QueryConnection
 from derhead.history.reader import Reader
 from derhead.history.recovery import close_lost_sessions
 from derhead.history.room import FREE_BYTES, truncate_wal
@@ -69,8 +70,12 @@ class Journal(Reader):
         waiting: WaitingRecords,
         spooling: Spooling | None = None,
     ) -> None:
-        super().__init__(files.reader, runtime)
+        super().__init__(
+            QueryConnection(files.reader, runtime, self._found_damage),
+            QueryConnection(files.order_reader, runtime, self._found_damage),
+        )
         self._files = files
+        self._runtime = runtime
         self._writer = files.writer
         self.spooling = spooling
         """What was spooled for PostgreSQL; None = it is not configured."""
@@ -210,11 +215,10 @@ class Journal(Reader):
         try:
             if not alone:
                 return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
-            async with self._reader_limiter:
+            async with self._histories.limiter, self._orders.limiter:
                 return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
         except sqlite3.Error as error:
-            if is_damage(error):
-                self._met_damage(error)
+            self._found_damage(error)
             raise JournalError(f"the journal cannot be tended: {error}") from error
 
     async def truncate_wal(self) -> bool:
@@ -376,6 +380,10 @@ class Journal(Reader):
                 why,
                 RETRY_S,
             )
+
+    def _found_damage(self, error: sqlite3.Error) -> None:
+        if is_damage(error):
+            self._met_damage(error)
 
     def _met_damage(self, error: sqlite3.Error) -> None:
         """The file is damaged: what would be written to it now might be lost with it."""

@@ -1,46 +1,40 @@
-"""The journal's questions as async calls: each runs on the reading connection, one at a time."""
+"""The journal's questions as async calls.
+
+Each runs on a reading connection, one at a time. What an order needs has a connection of its
+own: a queue of long histories delays no order.
+"""
 
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import trio
-
 from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
-from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import Unfinished
 from derhead.history import buckets, eventlog, orders, queries
-from derhead.history.damage import is_damage
 from derhead.history.histories import Histories
 from derhead.history.listings import Kept, Listing, check_positive
 from derhead.history.page import Page
+from derhead.history.query_connection import QueryConnection
 from derhead.history.rows import Row
 from derhead.history.unfinished import unfinished_gaps
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
-from derproto.base.runtime import Runtime
 
 T = TypeVar("T")
 
-STEPS_A_LOOK = 200_000
-"""Steps of SQLite's machine between two looks at how many a question has taken: some 4 ms."""
-
-LOOKS = 500
-"""Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all,
-in which no other question is answered. When full, the question is broken off with 503."""
-
 
 class Reader(Histories):
-    """The journal's past, and what a headend needs of it at its start."""
+    """The journal's past, and what a headend needs of it at its start.
 
-    def __init__(self, con: sqlite3.Connection, runtime: Runtime) -> None:
-        self._reader = con
-        self._looks = 0
-        con.set_progress_handler(self._look, STEPS_A_LOOK)
-        self._runtime = runtime
-        self._reader_limiter = trio.CapacityLimiter(1)
+    ``histories`` answers everything but what an order needs: its ids, its key, and whether the
+    journal still has all orders. That is answered by ``orders``.
+    """
+
+    def __init__(self, histories: QueryConnection, orders: QueryConnection) -> None:
+        self._histories = histories
+        self._orders = orders
 
     # --- what a headend needs at its start ------------------------------------------
 
@@ -70,21 +64,21 @@ class Reader(Histories):
 
     async def count_keys(self) -> int:
         """How many idempotency keys are kept."""
-        return await self._read(orders.count_keys)
+        return await self._read_order(orders.count_keys)
 
     # --- one thing ------------------------------------------------------------------
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:
         """The dispatch of that id, with all its states."""
-        return await self._read(partial(queries.dispatch, dispatch_id=dispatch_id))
+        return await self._read_order(partial(queries.dispatch, dispatch_id=dispatch_id))
 
     async def group(self, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
         """The order to a site of that id, and its parts, oldest first."""
-        return await self._read(partial(orders.group, group_id=group_id))
+        return await self._read_order(partial(orders.group, group_id=group_id))
 
     async def used_key(self, key: str) -> UsedKey | None:
         """What that idempotency key led to."""
-        return await self._read(partial(orders.used_key, key=key))
+        return await self._read_order(partial(orders.used_key, key=key))
 
     async def unjudged(self, after: tuple[int, str] | None = None, *, limit: int) -> list[Dispatch]:
         """Ended dispatches that have no verdict, oldest first by (created_us, id)."""
@@ -122,7 +116,7 @@ class Reader(Histories):
 
     async def horizon(self, kept: Kept) -> int | None:
         """From when on the journal has all rows of that kind; None = it has them all."""
-        return await self._read(partial(queries.horizon, kept=kept))
+        return await self._read_order(partial(queries.horizon, kept=kept))
 
     async def find(self, listing: Listing[T]) -> tuple[Sequence[Row], int | None]:
         """The rows of a page and one more if there is one, and the horizon at that moment."""
@@ -147,23 +141,10 @@ class Reader(Histories):
 
     async def find_group(self, group_id: str) -> tuple[Row | None, Sequence[Row], int | None]:
         """An order to a site, its parts, and the horizon of both."""
-        return await self._read(partial(queries.group_with_horizon, group_id=group_id))
+        return await self._read_order(partial(queries.group_with_horizon, group_id=group_id))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        def ask() -> T:
-            self._looks = 0
-            return query(self._reader)
+        return await self._histories.run(query)
 
-        try:
-            return await self._runtime.run_blocking(ask, limiter=self._reader_limiter)
-        except sqlite3.Error as error:
-            if is_damage(error):
-                self._met_damage(error)
-            raise JournalError(f"the journal cannot be read: {error}") from error
-
-    def _met_damage(self, error: sqlite3.Error) -> None:
-        """A question found the file damaged."""
-
-    def _look(self) -> bool:
-        self._looks += 1
-        return self._looks > LOOKS
+    async def _read_order(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._orders.run(query)

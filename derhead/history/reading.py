@@ -9,6 +9,7 @@ from urllib.parse import quote
 import trio
 
 from derhead.errors import JournalError
+from derhead.history.query_connection import QueryConnection
 from derhead.history.reader import Reader
 from derhead.history.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
 from derproto.base.runtime import Runtime
@@ -35,7 +36,8 @@ def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
         with closing(con):
             con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             _check(con, path)
-            yield Reader(con, runtime)
+            connection = QueryConnection(con, runtime)
+            yield Reader(connection, connection)
     except sqlite3.Error as error:
         raise JournalError(f"{path}: cannot be read: {error}") from error
 

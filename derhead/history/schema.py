@@ -3,15 +3,17 @@
 Synchronous; called through ``Runtime.run_blocking``.
 """
 
+import os
 import sqlite3
-from contextlib import ExitStack, closing
+import stat
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Literal
 
 from derhead.errors import JournalError
 from derhead.history import facts
 from derhead.history.damage import find_damage, is_damage
-from derhead.history.lock import FolderLock, Left
+from derhead.history.lock import FILE_MODE, FolderLock, Left
 from derhead.history.migrating import read_migrations
 from derhead.history.progress import Progress
 from derhead.history.room import Room
@@ -42,7 +44,8 @@ CACHED_STATEMENTS = 48
 
 
 class JournalFiles:
-    """The lock on the data folder and two connections: one that writes, one for queries.
+    """The lock on the data folder and three connections: one that writes, one for queries, and
+    one for the queries that orders need.
 
     Queries never wait for the writer. After an unclean stop the file is checked first; one
     that is damaged is moved aside, and what can be read of it goes into a new one
@@ -97,6 +100,7 @@ class JournalFiles:
 
     def _connect(self, path: Path, synchronous: Synchronous) -> None:
         with ExitStack() as opened:
+            _keep_private(path)
             self.writer = opened.enter_context(closing(_connect(path)))
             # Before the first page is written; later it changes nothing.
             self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -108,8 +112,11 @@ class JournalFiles:
             self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self.writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
             _migrate(self.writer, path)
-            self.reader = opened.enter_context(closing(_connect(path)))
-            self.reader.execute("PRAGMA query_only = ON")
+            self.reader, self.order_reader = (
+                opened.enter_context(closing(_connect(path))) for _ in range(2)
+            )
+            for reader in (self.reader, self.order_reader):
+                reader.execute("PRAGMA query_only = ON")
             self._opened.push(opened.pop_all())
 
     def _keep_in_mind(self, *, acknowledged: bool) -> None:
@@ -145,10 +152,24 @@ def migrations() -> dict[int, str]:
 
 def _make(path: Path) -> sqlite3.Connection:
     """A new journal, in one file, for one connection."""
+    _keep_private(path)
     con = _connect(path)
     con.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _migrate(con, path)
     return con
+
+
+def _keep_private(path: Path) -> None:
+    """Makes the journal's file if need be, and takes it from whoever may not read it.
+
+    SQLite gives the WAL and its index the file's own mode.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    for suffix in ("", "-wal", "-shm"):
+        # Gone, or another user's: then the mode is not ours to change.
+        with suppress(OSError):
+            file = Path(f"{path}{suffix}")
+            file.chmod(stat.S_IMODE(file.stat().st_mode) & FILE_MODE)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ from derhead.history.archive import Archive
 from derhead.history.histories import Histories
 from derhead.history.history import History
 from derhead.history.postgres import Postgres
+from derhead.history.query_connection import QueryConnection
 from derhead.history.reader import Reader
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
@@ -54,7 +55,8 @@ def journal_of(
                 ):
                     facts.put(files.writer, fact, horizon_us)
             facts.put(files.writer, facts.TELEMETRY_WHOLE, whole)
-            yield Reader(files.reader, real_runtime())
+            connection = QueryConnection(files.reader, real_runtime())
+            yield Reader(connection, connection)
         finally:
             files.close()
 

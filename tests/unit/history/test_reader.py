@@ -1,15 +1,19 @@
-"""The reading connection: what takes too long is broken off, and the next question is answered."""
+"""The reading connections: what takes too long is broken off, and orders wait for no history."""
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from derhead.dispatch import UsedKey
 from derhead.errors import JournalError
-from derhead.history import open_journal, reader
+from derhead.history import open_journal, query_connection
+from derhead.history.listings import Kept
 from derproto.base.runtime import real_runtime
-from tests.unit.history.samples import sample
+from tests.unit.history.samples import dispatch, sample
 
 
 def never_ends(con: sqlite3.Connection) -> list[object]:
@@ -21,7 +25,7 @@ def never_ends(con: sqlite3.Connection) -> list[object]:
 async def test_a_question_without_end_is_broken_off(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "LOOKS", 3)
+    monkeypatch.setattr(query_connection, "LOOKS", 3)
     async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
         await journal.append_telemetry([sample(1)], lambda: None)
         for _ in range(2):
@@ -40,3 +44,30 @@ async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
         await journal.telemetry_buckets("asset-1", step_us=1_000_000, **span)
         await journal.look(lambda con: con.set_trace_callback(None))
     assert len(asked) == 2
+
+
+async def test_what_an_order_needs_waits_for_no_history(path: Path) -> None:
+    may_end = threading.Event()
+    began = threading.Event()
+
+    def long_history(con: sqlite3.Connection) -> None:
+        began.set()
+        may_end.wait()
+
+    async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
+        await journal.write(dispatch("d"), UsedKey("key", "print", "dispatch", "d", 1))
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(journal.look, long_history)
+            await trio.to_thread.run_sync(began.wait)
+            try:
+                # The first history does not end, and 299 wait for it: a wait here is for ever.
+                with trio.fail_after(60):
+                    assert await journal.dispatch("d") is not None
+                    assert await journal.used_key("key") is not None
+                    assert await journal.count_keys() == 1
+                    assert await journal.group("none") is None
+                    assert await journal.find_group("none") == (None, [], None)
+                    assert await journal.horizon(Kept.RECORDS) is None
+            finally:
+                may_end.set()

@@ -1,0 +1,62 @@
+"""A connection that reads the journal, for one question at a time."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from derhead.errors import JournalError
+from derproto.base.runtime import Runtime
+
+T = TypeVar("T")
+
+STEPS_A_LOOK = 200_000
+"""Steps of SQLite's machine between two looks at how many a question has taken: some 4 ms."""
+
+LOOKS = 500
+"""Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all,
+in which no other question on the connection is answered. When full, the question is broken off
+with 503."""
+
+
+class QueryConnection:
+    """Runs queries on ``con`` in worker threads, first come, first served.
+
+    ``on_error`` is told each error of SQLite.
+    """
+
+    def __init__(
+        self,
+        con: sqlite3.Connection,
+        runtime: Runtime,
+        on_error: Callable[[sqlite3.Error], None] | None = None,
+    ) -> None:
+        self._con = con
+        self._runtime = runtime
+        self._on_error = on_error
+        self._looks = 0
+        con.set_progress_handler(self._look, STEPS_A_LOOK)
+        self.limiter = trio.CapacityLimiter(1)
+        """Whoever holds it keeps the connection idle."""
+
+    async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The query's answer.
+
+        Cancellation: a query that has begun is waited for. Raises: JournalError.
+        """
+
+        def ask() -> T:
+            self._looks = 0
+            return query(self._con)
+
+        try:
+            return await self._runtime.run_blocking(ask, limiter=self.limiter)
+        except sqlite3.Error as error:
+            if self._on_error is not None:
+                self._on_error(error)
+            raise JournalError(f"the journal cannot be read: {error}") from error
+
+    def _look(self) -> bool:
+        self._looks += 1
+        return self._looks > LOOKS
