@@ -17,6 +17,12 @@ log = logging.getLogger(__name__)
 
 MARK_BYTES = 64
 
+FOLDER_MODE = 0o750
+"""Of a data folder made here; one that is there already keeps its own."""
+
+FILE_MODE = 0o640
+"""Of the journal's files: the headend's user writes, its group may read, nobody else does."""
+
 
 class Left(StrEnum):
     """How the journal was left."""
@@ -40,9 +46,9 @@ class FolderLock:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._fd = os.open(path.with_suffix(".lock"), flags, 0o640)
+            self._fd = os.open(path.with_suffix(".lock"), flags, FILE_MODE)
         except OSError as error:
             raise JournalError(
                 f"{path.parent}: cannot keep a journal here ({error.strerror}); "

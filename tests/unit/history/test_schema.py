@@ -3,6 +3,8 @@
 import os
 import re
 import sqlite3
+import stat
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -33,6 +35,40 @@ def test_a_new_file_is_what_durability_and_upkeep_need(path: Path) -> None:
         "auto_vacuum": 2,
         "user_version": newest,
     }
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_nobody_outside_the_group_reads_a_journal(path: Path) -> None:
+    files = JournalFiles(path, "FULL")
+    try:
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+        names = ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "journal.lock")
+        assert modes(path.parent) == dict.fromkeys(names, 0o640)
+    finally:
+        files.close()
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_journal_that_all_could_read_is_taken_from_them(path: Path) -> None:
+    JournalFiles(path, "FULL").close()
+    path.chmod(0o604)
+    files = JournalFiles(path, "FULL")
+    try:
+        assert modes(path.parent)["journal.sqlite"] == 0o600
+        assert modes(path.parent)["journal.sqlite-wal"] == 0o600
+    finally:
+        files.close()
 
 
 LED = dispatch(
