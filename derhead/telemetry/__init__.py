@@ -1,8 +1,12 @@
-"""Telemetry: what a sample is, the newest of each asset, and the way in."""
+"""Telemetry: the sample, the check of each Telemetry message, and the newest sample of each asset.
 
-from derhead.telemetry.block import Columns, SampleBlock
-from derhead.telemetry.columns import Broken, RefusedRows, Rows, read_rows
-from derhead.telemetry.latest import (
+From the ground up: ``sample`` and ``message_columns`` (the values) · ``quality`` (flags of a row) ·
+``block`` (the rows of one message) · ``checking`` (rows taken and refused) and ``latest_table``.
+"""
+
+from derhead.telemetry.block import SampleBlock
+from derhead.telemetry.checking import Broken, RefusedRows, Rows, read_rows
+from derhead.telemetry.latest_table import (
     LatestTable,
     Slot,
     age_us,
@@ -10,6 +14,7 @@ from derhead.telemetry.latest import (
     since_us,
     stale_after_us,
 )
+from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.sample import Bucket, Sample
 
 __all__ = [

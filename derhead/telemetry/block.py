@@ -5,44 +5,12 @@ a ``Sample`` is made of a row when somebody asks for it, not before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
+from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.quality import row_quality
 from derhead.telemetry.sample import Sample
 from derproto.base.fleet import Asset
-
-
-class Columns(Protocol):
-    """A Telemetry message: ``der.v1.Telemetry`` or ``derproto.codec.TelemetryColumns``.
-
-    Each column has a value a row, in the units of the contract; all but the first three
-    may be empty instead.
-    """
-
-    @property
-    def boot_id(self) -> int: ...
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def backfill(self) -> bool: ...
-    @property
-    def asset_index(self) -> Sequence[int]: ...
-    @property
-    def ts_us(self) -> Sequence[int]: ...
-    @property
-    def p_mw(self) -> Sequence[float]: ...
-    @property
-    def q_mvar(self) -> Sequence[float]: ...
-    @property
-    def soc(self) -> Sequence[float]: ...
-    @property
-    def voltage_v(self) -> Sequence[float]: ...
-    @property
-    def frequency_hz(self) -> Sequence[float]: ...
-    @property
-    def status(self) -> Sequence[int]: ...
-    @property
-    def quality(self) -> Sequence[int]: ...
 
 
 class SampleBlock(Sequence[Sample]):

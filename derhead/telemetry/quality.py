@@ -1,13 +1,10 @@
 """What is doubtful about a row: pure. Doubtful rows are kept, and flagged."""
 
 import math
-from typing import TYPE_CHECKING
 
+from derhead.telemetry.message_columns import Columns
 from derproto.base.fleet import Asset
 from derproto.der.v1 import QualityBit
-
-if TYPE_CHECKING:
-    from derhead.telemetry.block import Columns
 
 CLOCK_SKEW_US = 300_000_000
 """A live row further than this from the headend's clock is flagged ``clock_skew``; a
@@ -23,7 +20,7 @@ _IMPLAUSIBLE = int(QualityBit.IMPLAUSIBLE)
 _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
-def row_quality(columns: "Columns", row: int, asset: Asset, received_us: int) -> int:
+def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> int:
     """Bits as in ``der.v1.QualityBit``: what the agent said, and what the headend adds."""
     quality = columns.quality[row] & _KNOWN if columns.quality else 0
     ahead_us = columns.ts_us[row] - received_us
@@ -38,7 +35,7 @@ def row_quality(columns: "Columns", row: int, asset: Asset, received_us: int) ->
     return quality
 
 
-def _implausible(columns: "Columns", row: int, asset: Asset) -> bool:
+def _implausible(columns: Columns, row: int, asset: Asset) -> bool:
     """Whether a value is outside what the asset can do. NaN, unknown, never is."""
     if abs(columns.p_mw[row]) > asset.rated_mw * IMPLAUSIBLE_FACTOR:
         return True

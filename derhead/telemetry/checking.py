@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from derhead.telemetry.block import Columns, SampleBlock
+from derhead.telemetry.block import SampleBlock
+from derhead.telemetry.message_columns import Columns
 from derproto.base.fleet import Asset
 from derproto.der.v1 import RefusalReason
 
