@@ -24,8 +24,8 @@ from derhead.dispatch import Order
 from derproto.base.assets_file import load_fleet
 from derproto.base.runtime import virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.browser.chromium import Browser, running_chromium
-from tests.e2e.processes import World, running
+from tests.support.processes.chromium import Browser, running_chromium
+from tests.support.processes.world import World, running
 
 DEMO = Path("scripts/demo.yaml")
 PICTURES = Path("docs/screenshots")

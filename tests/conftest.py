@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-from tests.postgres import postgres, postgres_server
+from tests.support.processes.postgres import postgres, postgres_server
 
 __all__ = ["postgres", "postgres_server"]
 

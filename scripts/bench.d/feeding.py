@@ -25,7 +25,7 @@ from workshop import HERE, ROOT, Workshop
 
 # The tests' PostgreSQL serves here too.
 sys.path.append(str(ROOT))
-from tests.postgres import PostgresServer, fresh_database, running_postgres
+from tests.support.processes.postgres import PostgresServer, fresh_database, running_postgres
 
 ROWS = 50
 """Rows in each message."""

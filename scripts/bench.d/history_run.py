@@ -24,7 +24,7 @@ from derhead.sessions import SessionLimits
 from derhead.telemetry import Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import real_runtime
-from tests.postgres import fresh_database, running_postgres
+from tests.support.processes.postgres import fresh_database, running_postgres
 
 ASSET, SITE = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))
 OTHERS = 4

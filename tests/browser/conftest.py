@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.browser.chromium import Browser, running_chromium
+from tests.support.processes.chromium import Browser, running_chromium
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.chromium import Browser
-from tests.e2e.fleets import fleet
-from tests.e2e.processes import World, running
+from tests.support.fleets import fleet
+from tests.support.processes.chromium import Browser
+from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 

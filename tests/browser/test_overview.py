@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.chromium import Browser
-from tests.e2e.fleets import ADDED, BATTERY, LOAD, SITE, SOLAR, battery, fleet
-from tests.e2e.processes import World, running
+from tests.support.fleets import ADDED, BATTERY, LOAD, SITE, SOLAR, battery, fleet
+from tests.support.processes.chromium import Browser
+from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Browser
 from tests.browser.relay import Relay
-from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import World, running
+from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.processes.chromium import Browser
+from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 

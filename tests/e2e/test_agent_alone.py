@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from derproto.base.timefmt import parse_us
-from tests.e2e.fleets import BATTERY, fleet
-from tests.e2e.processes import World, eventually, running
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -18,8 +18,9 @@ import grpc
 import pytest
 from grpc_tools import protoc
 
-from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import PATIENCE_S, World, running
+from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 

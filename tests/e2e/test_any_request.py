@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.fleets import SITE, battery
-from tests.e2e.processes import World, running
-from tests.openapi import hold
+from tests.support.api.description import hold
+from tests.support.fleets import SITE, battery
+from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.fleets import BATTERY, LOAD, fleet
-from tests.e2e.processes import World, eventually, free_port, running
+from tests.support.fleets import BATTERY, LOAD, fleet
+from tests.support.processes.world import World, free_port, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

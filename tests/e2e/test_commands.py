@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import free_port
+from tests.support.processes.world import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from derproto.base.timefmt import format_us, parse_us
-from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import World, eventually, running
+from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

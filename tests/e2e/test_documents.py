@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.processes import World, eventually, running
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleets import BATTERY, fleet
-from tests.e2e.processes import World, eventually, running
-from tests.stream.events.reading import Told, parse
+from tests.support.api.event_text import ReceivedEvent, parse_event
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -25,14 +26,14 @@ class Curl:
             ["curl", "--silent", "--show-error", "--no-buffer", *field, url, "-o", self.output],
         )
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[ReceivedEvent]:
         """All events up to now."""
         text = self.output.read_text() if self.output.exists() else ""
         # What has not ended yet is left.
-        found = map(parse, text.split("\n\n")[:-1])
+        found = map(parse_event, text.split("\n\n")[:-1])
         return [told for told in found if told is not None]
 
-    def logged(self) -> list[Told]:
+    def logged(self) -> list[ReceivedEvent]:
         return [told for told in self.told() if told.kind in ("agent", "dispatch")]
 
     def states(self) -> list[str]:
@@ -81,7 +82,7 @@ def test_curl_sees_an_agent_come_a_dispatch_run_and_what_it_missed(tmp_path: Pat
             assert everything == list(range(first, first + len(everything)))
 
 
-def _powers(told: list[Told]) -> set[float]:
+def _powers(told: list[ReceivedEvent]) -> set[float]:
     frames = [each.data["items"] for each in told if each.kind == "telemetry"]
     return {item["p_mw"] for items in frames for item in items if item["asset_id"] == BATTERY}
 

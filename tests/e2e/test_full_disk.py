@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from derproto.base.timefmt import parse_us
-from tests.e2e.fleets import BATTERY, LOAD, fleet
-from tests.e2e.processes import World, eventually, running
-from tests.torture.disk import small_disk
+from tests.support.fleets import BATTERY, LOAD, fleet
+from tests.support.processes.disk import small_disk
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from derproto.base.timefmt import parse_us
-from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import World, eventually, running
-from tests.torture.proxy import Proxy
+from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.processes.proxy import Proxy
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

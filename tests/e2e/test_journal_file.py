@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.fleets import BATTERY, fleet
-from tests.e2e.processes import World, eventually, running
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from derproto.base.timefmt import parse_us
-from tests.e2e.fleets import BATTERY, fleet
-from tests.e2e.processes import World, eventually, running
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.fleets import BATTERY, fleet
-from tests.e2e.processes import World, eventually, running
-from tests.postgres import Database
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.postgres import Database
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.fleets import SITE, battery
-from tests.e2e.processes import World, eventually, running
+from tests.support.fleets import SITE, battery
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.fleets import BATTERY, SOLAR, fleet
-from tests.e2e.processes import eventually, running
+from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.processes.world import running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

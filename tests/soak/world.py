@@ -6,12 +6,9 @@ same seed gives the same events.
 """
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from unittest.mock import patch
 
 import trio
 from trio.testing import MockClock
@@ -28,6 +25,7 @@ from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
 from launcher.plan import generate
+from tests.support.deterministic import deterministic_trio
 
 START_US = 1_800_000_000_000_000
 SETTLE_S = 60.0
@@ -64,18 +62,6 @@ def play(folder: Path, *, agents: int, hours: float, seed: int) -> Account:
             clock=MockClock(autojump_threshold=0),
         )
     return account
-
-
-@contextmanager
-def deterministic_trio(seed: int) -> Iterator[None]:
-    """Trio's scheduler shuffles what is runnable; here, with dice of our own."""
-    from trio._core import _run
-
-    with (
-        patch.object(_run, "_r", random.Random(seed)),
-        patch.object(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
-    ):
-        yield
 
 
 async def _live(folder: Path, agents: int, seconds: float, seed: int, account: Account) -> None:

@@ -21,14 +21,14 @@ import httpx
 import trio
 import yaml
 
-from tests.e2e.processes import free_port
-from tests.postgres import Database
+from tests.support.processes.disk import SmallDisk, small_disk
+from tests.support.processes.postgres import Database
+from tests.support.processes.proxy import Proxy
+from tests.support.processes.world import free_port
 from tests.torture.agent import METERS
 from tests.torture.audit import Struck
-from tests.torture.disk import SmallDisk, small_disk
 from tests.torture.meters import broken_path
 from tests.torture.plan import Blow, Harm
-from tests.torture.proxy import Proxy
 
 PERIOD_S = 0.5
 """Telemetry's period: fleets have 4 s; here a minute shows as much as eight of theirs."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from tests.postgres import Database
+from tests.support.processes.postgres import Database
 from tests.torture.audit import Gap, Stored
 
 TELEMETRY = (

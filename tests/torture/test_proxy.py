@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.torture.proxy import Proxy
+from tests.support.processes.proxy import Proxy
 
 
 async def echo(stream: trio.SocketStream) -> None:

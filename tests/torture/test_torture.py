@@ -22,7 +22,7 @@ import trio
 
 from derhead.dispatch import ENDED
 from derproto.base.timefmt import parse_us
-from tests.postgres import Database, fresh_database, running_postgres
+from tests.support.processes.postgres import Database, fresh_database, running_postgres
 from tests.torture import audit, stores
 from tests.torture.meters import read_account
 from tests.torture.orders import Orders

@@ -16,8 +16,8 @@ from derhead.history.histories import Histories
 from derhead.history.history import History
 from derhead.telemetry import Bucket, Sample
 from tests.contract.history.stores import Records, fill, journal_of
-from tests.postgres import Database
-from tests.stream.postgres.opened import connect_feed, open_port
+from tests.support.history.postgres_port import connect_feed, open_port
+from tests.support.processes.postgres import Database
 
 # What devices measure, what cancels out, and what no device can measure.
 powers = (

@@ -22,7 +22,7 @@ from derproto.codec import DecodeError
 from derproto.codec.fields import Field, fields_of, reachable
 from derproto.der import v1
 from tests.property.codec.kinds import Kinds
-from tests.unit.ground.repository import ROOT
+from tests.support.repository import ROOT
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -22,7 +22,7 @@ from tests.property.codec.departures import (
     departures,
 )
 from tests.property.codec.models import GoogleError, attempt, google, plain
-from tests.unit.ground.repository import ROOT
+from tests.support.repository import ROOT
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from derproto.base.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.property.dispatch.record import START_US, Record, Span, Told
-from tests.soak.world import deterministic_trio
+from tests.support.deterministic import deterministic_trio
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS
-from tests.unit.dispatch.lives import DAY, T0, S, new
+from tests.support.dispatches import DAY, T0, S, new
 
 MOVES = {(row.before, row.after) for row in TRANSITIONS}
 

@@ -36,8 +36,8 @@ from derhead.dispatch.desk.planning import Plan, make_plan, overlap, rank
 from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
 from derhead.dispatch.life.transitions import AT_AGENT
 from derhead.dispatch.orders.order import Order
-from tests.unit.dispatch.fakes import Link
-from tests.unit.dispatch.lives import DAY, T0, S
+from tests.support.desk_fakes import Link
+from tests.support.dispatches import DAY, T0, S
 
 ASSETS = ("a", "b")
 NAMES = tuple(f"d{n}" for n in range(5))

@@ -22,9 +22,9 @@ from derhead.api.latest import LatestTexts
 from derhead.events import EventHub, Filter, LoggedEvent
 from derhead.history import Journal, open_journal
 from derproto.base.runtime import virtual_runtime
-from tests.stream.events.reading import Told, parse
-from tests.unit.api.fakes import BATTERY, NOW, SAMPLE, SILENT, SITE, SOLAR, FakeView
-from tests.unit.history.samples import dispatch, session
+from tests.support.api.event_text import ReceivedEvent, parse_event
+from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, SITE, SOLAR, FakeView
+from tests.support.history.records import dispatch, session
 
 ASSETS = (SOLAR, BATTERY, SILENT)
 FILTERS = (
@@ -113,7 +113,7 @@ class Listener:
     last_id: int | None = None
     from_id: int = 0
     """From after which event on it must know all."""
-    logged: list[Told] = field(default_factory=list)
+    logged: list[ReceivedEvent] = field(default_factory=list)
     newest: dict[str, tuple[float | None, bool]] = field(default_factory=dict)
     """Of each asset the power, and whether it is stale, as told last."""
     may_read: trio.Semaphore = field(default_factory=lambda: trio.Semaphore(0))
@@ -127,9 +127,9 @@ class Listener:
                 async for piece in subscription:
                     await self.may_read.acquire()
                     for block in piece.decode().split("\n\n"):
-                        self._take(parse(block))
+                        self._take(parse_event(block))
 
-    def _take(self, told: Told | None) -> None:
+    def _take(self, told: ReceivedEvent | None) -> None:
         if told is None:
             return
         if told.id is not None:

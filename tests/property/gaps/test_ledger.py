@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from derhead.gaps import Cause
 from derhead.gaps.holes import FOREVER_US
-from tests.unit.gaps.asset import LIMITS, PERIOD_S, T0, Headend, S
+from tests.support.watched_asset import LIMITS, PERIOD_S, T0, Headend, S
 
 PERIODS = st.integers(1, 12)
 ROWS = st.integers(1, 9)

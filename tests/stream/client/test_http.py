@@ -17,7 +17,7 @@ from derhead.client.address import parse_address
 from derhead.client.following import Following
 from derhead.client.http import HttpClient, Refused, Unreachable
 from derhead.events import DispatchEvent
-from tests.unit.api.fakes import DISPATCHED, NOW, FakeView
+from tests.support.api.fake_headend import DISPATCHED, NOW, FakeView
 
 Listener = trio.abc.Listener[trio.abc.Stream]
 

@@ -1,43 +1,9 @@
-"""A reader of ``/events``: takes bytes apart into events."""
-
-import json
-from dataclasses import dataclass
-from typing import Any
+"""A reader of ``/events`` over a connection."""
 
 import trio
 
-from tests.openapi import hold_event
 from tests.stream.http.support import receive
-
-
-@dataclass(frozen=True)
-class Told:
-    """One event."""
-
-    kind: str
-    data: Any
-    id: int | None = None
-
-    def hold(self) -> None:
-        """Fails unless it is as the API's description says."""
-        hold_event(self.kind, self.data)
-
-
-def parse(text: str) -> Told | None:
-    """One block between empty lines; None if it is no event."""
-    fields: dict[str, str] = {}
-    for line in text.split("\n"):
-        name, _colon, value = line.partition(":")
-        if name:
-            assert name not in fields
-            fields[name] = value.removeprefix(" ")
-    assert set(fields) <= {"id", "event", "data", "retry"}
-    if "data" not in fields:
-        return None
-    number = fields.get("id")
-    return Told(
-        fields["event"], json.loads(fields["data"]), None if number is None else int(number)
-    )
+from tests.support.api.event_text import ReceivedEvent, parse_event
 
 
 class Reader:
@@ -64,23 +30,23 @@ class Reader:
         self.head, _, self._raw = self._raw.partition(b"\r\n\r\n")
         return int(self.head.split()[1])
 
-    async def next_if_any(self) -> Told | None:
+    async def next_if_any(self) -> ReceivedEvent | None:
         """The next event; None when the stream ends."""
         while True:
             while b"\n\n" in self._text:
                 block, _, self._text = self._text.partition(b"\n\n")
-                told = parse(block.decode())
-                if told is not None:
-                    self.last_id = told.id if told.id is not None else self.last_id
-                    return told
+                event = parse_event(block.decode())
+                if event is not None:
+                    self.last_id = event.id if event.id is not None else self.last_id
+                    return event
             if not await self._read_chunk():
                 return None
 
-    async def next(self, *kinds: str) -> Told:
+    async def next(self, *kinds: str) -> ReceivedEvent:
         """The next event of one of these kinds, or of any."""
-        while (told := await self.next_if_any()) is not None:
-            if not kinds or told.kind in kinds:
-                return told
+        while (event := await self.next_if_any()) is not None:
+            if not kinds or event.kind in kinds:
+                return event
         raise EOFError
 
     async def _read_chunk(self) -> bool:

@@ -14,7 +14,7 @@ from derhead.events import DispatchEvent
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import World, large_view, world
 from tests.stream.http.support import receive_all
-from tests.unit.api.fakes import DISPATCHED, NOW
+from tests.support.api.fake_headend import DISPATCHED, NOW
 
 LIMITS = HttpLimits()
 ASSETS = 400

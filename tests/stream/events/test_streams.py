@@ -12,7 +12,7 @@ from derhead.events import AgentEvent, DispatchEvent, hub
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import world
 from tests.stream.http.support import receive_all
-from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR
+from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR
 
 OTHER = replace(DISPATCHED, id="other", asset_id=SOLAR)
 ENDED = AgentEvent(12, NOW, "disconnected", SESSION)

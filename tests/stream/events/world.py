@@ -12,7 +12,7 @@ from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.events.reading import Reader
 from tests.stream.http.support import Serving, serving_in_memory
-from tests.unit.api.fakes import SAMPLE, FakeView, make_fleet
+from tests.support.api.fake_headend import SAMPLE, FakeView, make_fleet
 
 
 @dataclass

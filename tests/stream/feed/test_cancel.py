@@ -17,10 +17,10 @@ from derhead.history.postgres import Postgres, StoreUnreachable
 from derhead.history.postgres.loader import Loader, Stranger, Target
 from derhead.history.postgres.schema import Prepared
 from derproto.base.runtime import virtual_runtime
-from tests.postgres import Database
 from tests.stream.feed.opened import NOW_US, some
-from tests.stream.postgres.opened import open_port
-from tests.unit.history.samples import dispatch, session
+from tests.support.history.postgres_port import open_port
+from tests.support.history.records import dispatch, session
+from tests.support.processes.postgres import Database
 
 MAX_STEPS = 600
 

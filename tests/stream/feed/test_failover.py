@@ -8,9 +8,9 @@ from pathlib import Path
 
 import trio
 
-from tests.postgres import PostgresServer, running_postgres
 from tests.stream.feed.opened import assert_equal, open_world, some
-from tests.stream.postgres.opened import until
+from tests.support.history.postgres_port import until
+from tests.support.processes.postgres import PostgresServer, running_postgres
 
 NAME = "derhead"
 

@@ -11,7 +11,6 @@ import trio
 
 from derhead.dispatch import DispatchGroup, ForgetKeys, Judged, LeftOut, State, UsedKey
 from derhead.history.feed.pace import CATCH_UP_ROWS
-from tests.postgres import Database
 from tests.stream.feed.opened import (
     NOW_US,
     World,
@@ -22,7 +21,8 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.processes.postgres import Database
 
 GROUP = DispatchGroup(
     "g", "site", 1.5, NOW_US, NOW_US + S, 60 * S, left_out=(LeftOut("asset-9", "offline"),)

@@ -11,7 +11,6 @@ from derhead.dispatch import State, UsedKey
 from derhead.history import open_journal, restore
 from derhead.history.feed.task import BATCH_ROWS, clear_spool
 from derproto.base.runtime import real_runtime
-from tests.postgres import Database, PostgresServer, fresh_database
 from tests.stream.feed.opened import (
     NOW_US,
     World,
@@ -21,7 +20,8 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
-from tests.unit.history.samples import S, dispatch, heartbeat, session
+from tests.support.history.records import S, dispatch, heartbeat, session
+from tests.support.processes.postgres import Database, PostgresServer, fresh_database
 
 NOWHERE = "postgresql://nobody@/x?host=/nowhere"
 

@@ -13,11 +13,11 @@ from derhead.dispatch import State
 from derhead.errors import JournalError
 from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
 from derproto.base.runtime import real_runtime
-from tests.postgres import Database
 from tests.stream.feed.opened import NOW_US, World, open_world
-from tests.stream.postgres.opened import until
-from tests.unit.config.fleet_files import write_fleet
-from tests.unit.history.samples import dispatch, gap, heartbeat, sample, session
+from tests.support.fleet_file import write_fleet
+from tests.support.history.postgres_port import until
+from tests.support.history.records import dispatch, gap, heartbeat, sample, session
+from tests.support.processes.postgres import Database
 
 GONE = "11111111-2222-4333-8444-555555555555"
 HOUR_US = 3_600_000_000

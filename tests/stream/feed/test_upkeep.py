@@ -15,7 +15,6 @@ from derhead.dispatch import State
 from derhead.history.postgres import Postgres, StoreUnreachable
 from derhead.history.postgres.days import DAY_US
 from derhead.history.postgres.loader import Loader
-from tests.postgres import Database
 from tests.stream.feed.opened import (
     NOW_US,
     assert_equal,
@@ -24,8 +23,9 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
-from tests.stream.postgres.opened import connect_feed, open_port
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.postgres_port import connect_feed, open_port
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.processes.postgres import Database
 
 
 async def expire(port: Postgres, cut_us: int) -> None:

@@ -18,7 +18,7 @@ from quart import Response, websocket
 
 from derhead.api import HttpLimits, HttpServer, RestApp, create_app, serve_http
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
-from tests.unit.api.fakes import FakeView
+from tests.support.api.fake_headend import FakeView
 
 Conn = TypeVar("Conn", bound=trio.abc.Stream)
 

@@ -25,7 +25,7 @@ from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
 from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory
-from tests.unit.api.fakes import BATTERY, SITE, FakeView, make_fleet
+from tests.support.api.fake_headend import BATTERY, SITE, FakeView, make_fleet
 
 LIMITS = HttpLimits()
 ONE = b"GET /telemetry/%b HTTP/1.1\r\nHost: x\r\n\r\n" % BATTERY.encode()

@@ -21,8 +21,8 @@ from tests.stream.http.support import (
     serving,
     serving_in_memory,
 )
-from tests.unit.api.fakes import FakeView
-from tests.unit.api.long import LongHistory
+from tests.support.api.fake_headend import FakeView
+from tests.support.api.long_history import LongHistory
 
 LIMITS = HttpLimits()
 PATH = b"/telemetry/battery-1/history"

@@ -9,9 +9,9 @@ from trio.testing import MockClock
 
 from derhead.errors import JournalError
 from derproto.base.logs import LineFormatter
-from tests.openapi import hold
 from tests.stream.http.support import ask, make_app, receive_all, serving_in_memory
-from tests.unit.api.fakes import FakeView
+from tests.support.api.description import hold
+from tests.support.api.fake_headend import FakeView
 
 OWN = re.compile(rb"\r\nx-request-id: ([0-9a-f]{8}-[0-9a-f]{8})\r\n")
 

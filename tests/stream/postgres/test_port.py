@@ -10,8 +10,8 @@ import trio
 from derhead.history.postgres import Cause, Postgres, StoreUnreachable
 from derhead.history.postgres.driver import transaction
 from derhead.history.postgres.loader import Loader
-from tests.postgres import NEEDS_PASSWORD, Database
-from tests.stream.postgres.opened import SOON_S, at_last, connect_feed, open_port, until
+from tests.support.history.postgres_port import SOON_S, at_last, connect_feed, open_port, until
+from tests.support.processes.postgres import NEEDS_PASSWORD, Database
 
 ASLEEP = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 

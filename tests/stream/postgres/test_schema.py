@@ -8,8 +8,8 @@ import trio
 from derhead.history.postgres import Cause, StoreUnreachable
 from derhead.history.postgres.schema import TABLES, migrations
 from derhead.history.schema import migrations as journal_migrations
-from tests.postgres import Database
-from tests.stream.postgres.opened import connect_feed, open_port
+from tests.support.history.postgres_port import connect_feed, open_port
+from tests.support.processes.postgres import Database
 
 
 async def test_tables_are_made_once_and_known_again(postgres: Database) -> None:

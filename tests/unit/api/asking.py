@@ -9,8 +9,8 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from derhead.api import create_app
-from tests.openapi import hold
-from tests.unit.api.fakes import FakeView
+from tests.support.api.description import hold
+from tests.support.api.fake_headend import FakeView
 
 JSON = {"Content-Type": "application/json"}
 HEALTH = [("/healthz", 503), ("/readyz", 503)]

@@ -10,8 +10,7 @@ from derhead.api.replies import ITEMS_A_TURN
 from derhead.observability import Check, Health, gauge_by
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.base.timefmt import parse_us
-from tests.unit.api.asking import ask
-from tests.unit.api.fakes import (
+from tests.support.api.fake_headend import (
     BATTERY,
     GAP,
     HEARTBEAT,
@@ -23,6 +22,7 @@ from tests.unit.api.fakes import (
     SOLAR,
     FakeView,
 )
+from tests.unit.api.asking import ask
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
 

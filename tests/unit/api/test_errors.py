@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from derhead.errors import JournalError
+from tests.support.api.fake_headend import FakeView
 from tests.unit.api.asking import ask, order
-from tests.unit.api.fakes import FakeView
 
 
 @pytest.mark.parametrize(

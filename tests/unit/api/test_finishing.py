@@ -9,8 +9,8 @@ import pytest
 from derhead.api import create_app
 from derhead.api.finishing import GZIP_BYTES
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
 from tests.unit.api.asking import ask
-from tests.unit.api.fakes import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
 
 LISTS = ["/assets", "/agents", "/sites", f"/sites/{SITE}", "/dispatch/history", "/openapi.json"]
 

@@ -12,7 +12,7 @@ from derhead.api.shapes import telemetry_shape
 from derhead.api.tables import dump
 from derhead.telemetry import Sample, stale_after_us
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
-from tests.unit.api.fakes import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
+from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
 
 NUMBERS = (
     st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.0])

@@ -15,9 +15,9 @@ from derhead.api.problems import Problem
 from derhead.dispatch import State
 from derhead.dispatch.orders.parsing import MEMBERS
 from derproto.base.fleet import AssetKind
-from tests.openapi import hold
+from tests.support.api.description import hold
+from tests.support.api.fake_headend import FakeView
 from tests.unit.api.asking import ask
-from tests.unit.api.fakes import FakeView
 
 SPEC = json.loads(json.dumps(build("1.2.3")))
 SCHEMAS = SPEC["components"]["schemas"]

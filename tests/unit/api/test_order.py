@@ -17,7 +17,7 @@ from derhead.dispatch import (
     parse_order,
 )
 from derhead.dispatch.orders.parsing import MEMBERS
-from tests.unit.api.fakes import BATTERY, NOW, SITE, make_fleet
+from tests.support.api.fake_headend import BATTERY, NOW, SITE, make_fleet
 
 FLEET = make_fleet()
 HOUR = 3_600_000_000

@@ -9,8 +9,7 @@ import trio
 from derhead.api.dispatch import WITHDRAWN
 from derhead.dispatch import Dispatch, Order, SiteOrder, State, Verdict, latency, verdict_text
 from derhead.dispatch.verdicts.verdict import Outcome
-from tests.unit.api.asking import JSON, Answer, ask, order
-from tests.unit.api.fakes import (
+from tests.support.api.fake_headend import (
     BATTERY,
     DISPATCH,
     DISPATCHED,
@@ -23,6 +22,7 @@ from tests.unit.api.fakes import (
     SOLAR,
     FakeView,
 )
+from tests.unit.api.asking import JSON, Answer, ask, order
 
 
 async def test_an_order_is_taken() -> None:

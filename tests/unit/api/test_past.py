@@ -12,10 +12,10 @@ from werkzeug.datastructures import Headers
 from derhead.api import create_app
 from derhead.api.past import LONG_ANSWERS, PAGE_ITEMS, LongAnswers
 from derhead.api.replies import Refused
-from tests.openapi import hold_response
+from tests.support.api.description import hold_response
+from tests.support.api.fake_headend import BATTERY, DISPATCH, NEXT, SESSION, FakeView
+from tests.support.api.long_history import LongHistory
 from tests.unit.api.asking import Answer
-from tests.unit.api.fakes import BATTERY, DISPATCH, NEXT, SESSION, FakeView
-from tests.unit.api.long import LongHistory
 
 CSV = {"Accept": "text/csv"}
 HISTORY = "/telemetry/battery-1/history"

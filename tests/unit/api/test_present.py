@@ -6,8 +6,8 @@ import io
 import pytest
 
 from derhead.api import create_app
+from tests.support.api.fake_headend import BATTERY, SAMPLE, SITE, SOLAR, FakeView
 from tests.unit.api.asking import ask
-from tests.unit.api.fakes import BATTERY, SAMPLE, SITE, SOLAR, FakeView
 
 LISTS = {
     "/assets": ("id", "name", "rated_mw"),

@@ -25,7 +25,7 @@ from derhead.api.shapes import (
 from derhead.dispatch import Order, SiteOrder
 from derhead.gaps import Cause
 from derproto.der.v1 import OperatingState
-from tests.unit.api.fakes import (
+from tests.support.api.fake_headend import (
     AGENT,
     BATTERY,
     BUCKET,

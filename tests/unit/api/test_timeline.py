@@ -15,8 +15,8 @@ from derhead.dispatch import Dispatch
 from derhead.gaps import GapRecord
 from derhead.history import Page, decode_cursor, encode_cursor
 from derhead.sessions import SessionRecord
+from tests.support.api.fake_headend import BATTERY, DISPATCHED, GAP, NOW, SESSION, SOLAR, FakeView
 from tests.unit.api.asking import ask
-from tests.unit.api.fakes import BATTERY, DISPATCHED, GAP, NOW, SESSION, SOLAR, FakeView
 
 T = TypeVar("T")
 

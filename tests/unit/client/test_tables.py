@@ -5,7 +5,7 @@ import pytest
 from derhead.api.dispatch_shapes import dispatch_shape
 from derhead.api.shapes import telemetry_shape
 from derhead.client import tables
-from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
+from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
 
 FLEET = make_fleet()
 TELEMETRY = telemetry_shape(

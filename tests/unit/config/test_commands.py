@@ -17,7 +17,7 @@ from derhead.errors import JournalError
 from derproto.base.command import exit_code_of
 from derproto.base.fleet import Fleet
 from derproto.base.problems import ConfigError, Problem
-from tests.unit.config.fleet_files import NORTH, ROOF, write_fleet
+from tests.support.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]
 

@@ -19,8 +19,8 @@ from derhead.dispatch.desk.inbox import INBOX_EVENTS
 from derhead.dispatch.desk.planning import MAX_OPEN, PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
-from tests.unit.dispatch.fakes import Link, Store
-from tests.unit.dispatch.lives import DAY, T0, S
+from tests.support.desk_fakes import Link, Store
+from tests.support.dispatches import DAY, T0, S
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
-from tests.unit.dispatch import fakes
+from tests.support import desk_fakes
 
 T0 = 1_800_000_000_000_000
 
@@ -74,7 +74,7 @@ async def test_two_orders_of_one_key_are_kept_apart(keeper: KeyKeeper) -> None:
         pass
 
 
-class Journal(fakes.Store):
+class Journal(desk_fakes.Store):
     """The desk's store, that is also asked for keys."""
 
     async def used_key(self, key: str) -> UsedKey | None:

@@ -24,7 +24,7 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
-from tests.unit.dispatch.lives import DAY, T0, S, in_state, new
+from tests.support.dispatches import DAY, T0, S, in_state, new
 
 REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]
 

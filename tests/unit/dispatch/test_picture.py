@@ -5,7 +5,7 @@ import pytest
 from derhead.dispatch.life.picture import BEGIN, END, draw, insert
 from derhead.dispatch.life.transitions import REASONS, State
 from derproto.der.v1 import DispatchReason
-from tests.unit.ground.repository import ROOT
+from tests.support.repository import ROOT
 
 
 def test_the_document_shows_the_table() -> None:

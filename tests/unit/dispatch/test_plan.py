@@ -22,8 +22,8 @@ from derhead.dispatch.desk.inputs import (
 from derhead.dispatch.desk.planning import MAX_STRAYS, make_plan
 from derhead.dispatch.life.lifecycle import NO_REPORT_US, Dispatch, Reported, State
 from derhead.dispatch.orders.order import Order
-from tests.unit.dispatch.fakes import Link
-from tests.unit.dispatch.lives import T0, S
+from tests.support.desk_fakes import Link
+from tests.support.dispatches import T0, S
 
 
 @dataclass

@@ -30,7 +30,7 @@ from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Fleet, Site
 from derproto.base.runtime import virtual_runtime
-from tests.unit.dispatch import fakes
+from tests.support import desk_fakes
 from tests.unit.dispatch.site import ASSETS, NAMES, T0, S
 
 FLEET = Fleet({"site": Site("site", "North")}, ASSETS)
@@ -38,7 +38,7 @@ ORDER = SiteOrder("site", 2.0, 600 * S)
 
 
 @dataclass
-class Store(fakes.Store):
+class Store(desk_fakes.Store):
     """Groups too."""
 
     async def open_groups(self) -> Sequence[DispatchGroup]:
@@ -84,7 +84,7 @@ class World:
     def come(self, *names: str) -> None:
         for name in names:
             self.online.add(name)
-            self.desk.session_opened_nowait(fakes.Link(f"s-{name}", (name,)), ())
+            self.desk.session_opened_nowait(desk_fakes.Link(f"s-{name}", (name,)), ())
 
     def leave(self, name: str) -> None:
         self.online.discard(name)
@@ -231,7 +231,7 @@ async def test_an_agent_that_is_back_in_time_keeps_its_part(
         await trio.sleep(5)
         report = Reported(State.STARTED)
         world.online.add("d")
-        link = fakes.Link("s-d", ("d",))
+        link = desk_fakes.Link("s-d", ("d",))
         world.desk.session_opened_nowait(link, [AgentReport("d", part.id, report)])
         await trio.sleep(5)
     assert len(world.store.parts(group.id)) == 4

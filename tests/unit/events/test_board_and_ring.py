@@ -6,7 +6,7 @@ from derhead.events import DispatchEvent, ring
 from derhead.events.board import Board
 from derhead.events.frames import alive_frame, frame, telemetry_frame
 from derhead.events.ring import Ring
-from tests.unit.api.fakes import DISPATCHED, NOW
+from tests.support.api.fake_headend import DISPATCHED, NOW
 
 OLD, NEW = object(), object()
 

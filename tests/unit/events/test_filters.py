@@ -8,7 +8,16 @@ from derhead.api.listening import NotThere, read_filter, read_last_id
 from derhead.api.params import BadQuery
 from derhead.events import AgentEvent, DispatchEvent, Filter, LoggedEvent
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
-from tests.unit.api.fakes import BATTERY, DISPATCHED, NOW, SESSION, SILENT, SITE, SOLAR, make_fleet
+from tests.support.api.fake_headend import (
+    BATTERY,
+    DISPATCHED,
+    NOW,
+    SESSION,
+    SILENT,
+    SITE,
+    SOLAR,
+    make_fleet,
+)
 
 FLEET = make_fleet()
 ALL = frozenset({SOLAR, BATTERY, SILENT})

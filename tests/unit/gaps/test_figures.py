@@ -1,7 +1,7 @@
 """What ``/metrics`` tells of gaps."""
 
 from derhead.observability import Metrics, gap_metrics
-from tests.unit.gaps.asset import Headend
+from tests.support.watched_asset import Headend
 
 
 def test_who_is_silent_is_counted_by_cause() -> None:

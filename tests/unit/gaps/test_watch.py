@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from derhead.gaps import Cause
-from tests.unit.gaps.asset import Headend, Shown
+from tests.support.watched_asset import Headend, Shown
 
 Story = Callable[[Headend], None]
 

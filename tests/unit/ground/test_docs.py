@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from derproto.base.assets_file import load_fleet
-from tests.unit.ground.repository import ROOT, modules, tracked_files
+from tests.support.repository import ROOT, modules, tracked_files
 
 README, ARCHITECTURE = Path("README.md"), Path("ARCHITECTURE.md")
 PROMISES = Path("docs/promises.md")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.ground.repository import attributes, dotted, imports, modules
+from tests.support.repository import attributes, dotted, imports, modules
 
 RUNTIME = "derproto.base.runtime"
 """The one module where clocks and threads come in."""

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Database, PostgresServer, find_binaries, fresh_database, running_postgres
+from tests.support.processes.postgres import (
+    Database,
+    PostgresServer,
+    find_binaries,
+    fresh_database,
+    running_postgres,
+)
 
 
 def test_a_database_is_empty_and_its_own(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.ground.repository import ROOT
+from tests.support.repository import ROOT
 
 CONTRACT = Path("der/v1/headend.proto")
 

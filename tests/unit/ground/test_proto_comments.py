@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped]
     FileDescriptorSet,
 )
 
-from tests.unit.ground.repository import ROOT
+from tests.support.repository import ROOT
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ground.repository import ROOT, tracked_files
+from tests.support.repository import ROOT, tracked_files
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derproto.base.runtime import virtual_runtime
 from derproto.base.systemd import Notifier
-from tests.unit.history.samples import S, dispatch, sample
+from tests.support.history.records import S, dispatch, sample
 
 T0 = 1_800_000_000 * S
 PAGE = 4096

@@ -16,7 +16,7 @@ from derhead.history.recovery import close_lost_sessions
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
 from derproto.base.runtime import virtual_runtime
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
 
 T0 = 1_800_000_000 * S
 NOW = 77 * S

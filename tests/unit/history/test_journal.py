@@ -13,7 +13,7 @@ from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
 from derhead.history.journal import FLUSH_S
 from derproto.base.runtime import Runtime, virtual_runtime
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
 
 T = TypeVar("T")
 

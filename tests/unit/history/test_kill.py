@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 from derhead.history import Journal, open_journal
 from derproto.base.runtime import real_runtime
-from tests.unit.history.samples import dispatch, sample
+from tests.support.history.records import dispatch, sample
 
 def say(*words):
     print(*words, flush=True)

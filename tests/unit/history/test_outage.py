@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from derhead.errors import JournalError
 from derhead.history import Journal, open_journal
 from derproto.base.runtime import virtual_runtime
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
 
 T0 = 1_800_000_000 * S
 ROOM_BYTES = 60_000

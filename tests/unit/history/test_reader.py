@@ -13,7 +13,7 @@ from derhead.errors import JournalError
 from derhead.history import open_journal, query_connection
 from derhead.history.listings import Kept
 from derproto.base.runtime import real_runtime
-from tests.unit.history.samples import dispatch, sample
+from tests.support.history.records import dispatch, sample
 
 
 def never_ends(con: sqlite3.Connection) -> list[object]:

@@ -15,7 +15,7 @@ from derhead.history.room import truncate_wal
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derhead.telemetry import Sample
-from tests.unit.history.samples import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import S, dispatch, heartbeat, sample, session
 
 
 def sweep(

@@ -15,8 +15,8 @@ from derhead.history import open_journal
 from derhead.history.room import FREE_BYTES, WAL_PAGES, Room
 from derhead.history.schema import JournalFiles
 from derproto.base.runtime import virtual_runtime
-from tests.torture.disk import small_disk
-from tests.unit.history.samples import S, dispatch, sample
+from tests.support.history.records import S, dispatch, sample
+from tests.support.processes.disk import small_disk
 
 T0 = 1_800_000_000 * S
 CHANGES = 600

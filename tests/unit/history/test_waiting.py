@@ -6,7 +6,7 @@ import pytest
 
 from derhead.history import waiting as waiting_module
 from derhead.history.waiting import Batch, WaitingRecords, Write
-from tests.unit.history.samples import dispatch, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
 def nothing() -> None:

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from derhead.history import open_journal
 from derhead.observability import Health, Metrics, journal_check, journal_metrics
 from derproto.base.runtime import virtual_runtime
-from tests.unit.history.samples import S, sample, session
+from tests.support.history.records import S, sample, session
 from tests.unit.history.test_outage import filled, full_disk
 
 T0 = 1_800_000_000 * S

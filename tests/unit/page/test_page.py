@@ -9,7 +9,7 @@ from quart import Response
 import derhead.page
 from derhead.api import create_app
 from derhead.page.files import read_files
-from tests.unit.api.fakes import FakeView
+from tests.support.api.fake_headend import FakeView
 
 STATIC = Path(derhead.page.__file__).parent / "static"
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("derhead", "deragent", "launcher", "proto/derproto")
 GENERATED = ("proto/derproto/der/", "proto/derproto/message_pool.py")
 
@@ -35,6 +35,16 @@ def modules() -> dict[str, ast.Module]:
             if not place.startswith(GENERATED):
                 found[module_name(place)] = ast.parse(path.read_text(), place)
     return found
+
+
+@cache
+def modules_below(*folders: str) -> dict[str, ast.Module]:
+    """Every module below these folders of the repository, by its dotted name."""
+    return {
+        module_name(path.as_posix()): ast.parse((ROOT / path).read_text(), str(path))
+        for path in tracked_files()
+        if path.suffix == ".py" and path.parts[0] in folders
+    }
 
 
 def module_name(place: str) -> str:

@@ -5,22 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import yaml
 
-from tests.openapi import hold_response
-
-T = TypeVar("T")
-
-PATIENCE_S = 30.0
-"""Only a hang takes so long."""
+from tests.support.api.description import hold_response
+from tests.support.waiting import eventually
 
 
 def free_port() -> int:
@@ -29,17 +24,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def eventually(what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S) -> T:
-    """The first result that is neither None nor false; fails with ``what`` if none comes."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.02)
 
 
 class Process:

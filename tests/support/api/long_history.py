@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from derhead.errors import JournalError
 from derhead.history import BadCursor, Page
 from derhead.telemetry import Bucket, Sample
-from tests.unit.api.fakes import NOW, SAMPLE, FakeHistory
+from tests.support.api.fake_headend import NOW, SAMPLE, FakeHistory
 
 S = 1_000_000
 

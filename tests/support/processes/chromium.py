@@ -1,7 +1,7 @@
-"""Debian's Chromium, driven by Selenium: started without a window, and without a way outside.
+"""Debian's Chromium, driven by Selenium, without a window and without a way outside.
 
-``python -m tests.browser.chromium`` says where the two programs are; exit code 1 = they are not
-here, and ``scripts/test`` installs them.
+``python -m tests.support.processes.chromium`` prints the paths of Chromium and its driver. It exits
+with code 1 if one is missing, and ``scripts/test`` then installs both.
 """
 
 import json
@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.e2e.processes import eventually
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 

@@ -1,0 +1,17 @@
+"""What tests of more than one kind build on: waiting, records, fleets, fakes, processes.
+
+A kind is a folder of ``tests``: unit, property, stream, contract, e2e, browser, soak, torture.
+A kind imports from here and from itself, never from another kind; scripts import from here too.
+Who builds on whom, each layer on those below it::
+
+    kinds of tests, scripts
+          |
+    processes                       the project's commands, PostgreSQL, Chromium, bad links, disks
+          |
+    api          history            a fake headend for REST and its description; records to store
+    dispatches   desk_fakes         dispatches in every state; the desk's journal and sessions
+    watched_asset                   the gap ledger of one asset
+    fleets       fleet_file         assets files
+          |
+    waiting   deterministic   repository
+"""

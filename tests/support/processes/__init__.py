@@ -1,0 +1,1 @@
+"""Real processes: the project's commands, PostgreSQL, Chromium, and what harms them."""
