@@ -94,9 +94,9 @@ def test_a_stopping_headend_waits_for_no_postgresql(tmp_path: Path, postgres: Da
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [
-        ("postgresql://h:x/d", "postgres.dsn: 'x' is no port"),
+        ("postgresql://h:x/d", "postgres.dsn: its hosts or ports cannot be read"),
         ("postgresql://u:secret@h/d", "postgres.dsn: it holds a password"),
-        ("mysql://h/d", "postgres.dsn: it begins with mysql://; write postgresql://"),
+        ("mysql://h/d", "postgres.dsn: it is no URI of PostgreSQL; write postgresql://"),
     ],
 )
 def test_a_dsn_that_cannot_be_used_ends_the_start(tmp_path: Path, dsn: str, said: str) -> None:

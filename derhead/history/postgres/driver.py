@@ -12,7 +12,7 @@ import asyncpg
 import trio
 
 from derhead.dsn import Dsn
-from derhead.history.postgres.causes import Cause, Trouble, cause_of
+from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble, cause_of
 
 CONNECT_S = 10.0
 """For a connection to be made, name look-up and TLS included."""
@@ -82,13 +82,23 @@ async def transaction(connection: Connection) -> AsyncIterator[None]:
 
 
 async def connect(dsn: Dsn, password: str | None) -> Connection:
-    """A new connection. ``password`` counts only where the DSN has none."""
-    given = dsn.arguments()
-    if given["password"] is None:
-        given["password"] = password
-    connection = await asyncpg.connect(
-        **given, timeout=CONNECT_S, server_settings=SETTINGS, command_timeout=None
-    )
+    """A new connection. ``password`` counts only where the DSN has none.
+
+    Raises: StoreUnreachable for a DSN that asyncpg cannot read; errors of the driver.
+    """
+    try:
+        connection = await asyncpg.connect(
+            dsn.text,
+            password=None if dsn.password else password,
+            target_session_attrs="read-write" if dsn.takes_writes else None,
+            timeout=CONNECT_S,
+            server_settings=SETTINGS,
+            command_timeout=None,
+        )
+    except ValueError:
+        # Its text may repeat a part of the DSN, and that may be a part of the password.
+        said = "postgres.dsn has a port or parameter that cannot be used"
+        raise StoreUnreachable(Trouble(Cause.NO_DATABASE, said)) from None
     return cast(Connection, connection)
 
 

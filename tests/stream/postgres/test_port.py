@@ -1,5 +1,6 @@
 """Questions to a real PostgreSQL from Trio tasks: answers, deadlines, and all ways it goes away."""
 
+import traceback
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -186,12 +187,18 @@ async def test_a_wrong_password_is_told_and_a_right_one_heals(
     [
         ("postgresql://postgres@127.0.0.1:1/x", Cause.UNREACHABLE),
         ("postgresql://postgres@/x?host=/nowhere", Cause.UNREACHABLE),
-        ("host=no-such-host.invalid user=x dbname=x", Cause.UNREACHABLE),
+        ("postgresql://x@no-such-host.invalid/x", Cause.UNREACHABLE),
+        ("postgresql://x:secret@127.0.0.1/x?port=secret", Cause.NO_DATABASE),
+        ("postgresql://x:secret@127.0.0.1/x?sslmode=secret", Cause.NO_DATABASE),
     ],
 )
-async def test_where_nobody_listens(dsn: str, cause: Cause) -> None:
+async def test_a_dsn_that_leads_nowhere_is_told_without_its_password(
+    dsn: str, cause: Cause
+) -> None:
     async with open_port(dsn) as port:
-        assert (await trouble_of(port)).trouble.cause is cause
+        raised = await trouble_of(port)
+    assert raised.trouble.cause is cause
+    assert "secret" not in "".join(traceback.format_exception(raised))
 
 
 async def test_a_database_that_is_not_there(postgres: Database) -> None:

@@ -206,6 +206,6 @@ def test_a_password_file_must_be_there_and_is_nothing_without_a_dsn(tmp_path: Pa
 
 def test_beside_a_postgresql_the_journal_keeps_a_week() -> None:
     alone = load_config(Namespace(assets="a.yaml"), NO_ENV)
-    beside = load_config(Namespace(assets="a.yaml"), {"DERHEAD_POSTGRES_DSN": "dbname=d"})
+    beside = load_config(Namespace(assets="a.yaml"), {"DERHEAD_POSTGRES_DSN": "postgresql:///d"})
     assert retention_limits(alone) == RetentionLimits(30 * DAY_US, 10 * GB, fed=False)
     assert retention_limits(beside) == RetentionLimits(7 * DAY_US, 10 * GB, fed=True)
