@@ -29,7 +29,7 @@ from functools import partial
 
 import trio
 
-from derhead.api import HttpLimits, create_app, serve_http
+from derhead.api import create_app
 from derhead.config import HeadendConfig
 from derhead.headend import Headend
 from derhead.history import (
@@ -45,6 +45,7 @@ from derhead.history import (
     open_journal,
     restore,
 )
+from derhead.httpserver import HttpLimits, serve_http
 from derhead.sessions import SessionLimits
 from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address

@@ -1,4 +1,4 @@
-"""REST: the headend's HTTP API, and the server that it runs on."""
+"""REST: the headend's HTTP API."""
 
 from derhead.api.answers import (
     BucketJson,
@@ -10,9 +10,7 @@ from derhead.api.answers import (
 )
 from derhead.api.app import RestApp, create_app
 from derhead.api.dispatch_shapes import dispatch_shape
-from derhead.api.limits import HttpLimits
 from derhead.api.params import BadQuery, Query, parse_query
-from derhead.api.server import HttpServer, HttpStatistics, serve_http
 from derhead.api.shapes import (
     bucket_shape,
     gap_shape,
@@ -46,10 +44,6 @@ __all__ = [
     "AgentView",
     "HeadendView",
     "HistoryReader",
-    "HttpLimits",
-    "HttpServer",
-    "HttpStatistics",
     "RestApp",
     "create_app",
-    "serve_http",
 ]

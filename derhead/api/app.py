@@ -18,17 +18,19 @@ from derhead.api.fleet import fleet_routes
 from derhead.api.gaps import gap_routes
 from derhead.api.health import health_routes
 from derhead.api.heartbeat import heartbeat_routes
-from derhead.api.lane import FastLane
-from derhead.api.latest import LatestTexts
-from derhead.api.limits import HttpLimits
+from derhead.api.latest_texts import LatestTexts
 from derhead.api.past import LongAnswers
+from derhead.api.problems import kind_of
 from derhead.api.replies import RETRY_AFTER_S, Refused, problem
+from derhead.api.tables import dump
 from derhead.api.telemetry import telemetry_routes
+from derhead.api.telemetry_lane import TelemetryLane
 from derhead.api.timeline import timeline_routes
 from derhead.api.view import HeadendView
 from derhead.errors import JournalError
 from derhead.events import EventHub
 from derhead.history import BadCursor
+from derhead.httpserver import FastLane, HttpLimits
 from derhead.observability import event_metrics
 from derhead.page import page_routes
 
@@ -61,6 +63,25 @@ class RestApp(QuartTrio):
         except BadHost as error:
             return cast("MapAdapter", NoRoute(error))
 
+    def take_limits(self, limits: HttpLimits) -> None:
+        """Sets those of the limits that Quart keeps."""
+        self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
+        self.config["BODY_TIMEOUT"] = limits.body_s
+        self.config["RESPONSE_TIMEOUT"] = limits.response_s
+
+    def problem_text(self, status: int, detail: str) -> str:
+        """The problem with a request that broke HTTP, and so has no path."""
+        kind = kind_of(status)
+        return dump(
+            {
+                "type": kind.type,
+                "title": kind.title,
+                "status": status,
+                "detail": detail,
+                "errors": [],
+            }
+        )
+
 
 def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     """The app over a headend. Answers are JSON, but for figures and pages; errors are problems.
@@ -68,7 +89,7 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     ``origins`` are those whose pages may read answers; ``*`` = any, empty = none but its own.
     """
     app = RestApp(__name__, static_folder=None)
-    HttpLimits().apply(app)
+    app.take_limits(HttpLimits())
     # Werkzeug would answer these itself, in HTML.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
@@ -83,7 +104,7 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.register_blueprint(telemetry_routes(view, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
-    app.lane = FastLane(view.fleet, latest)
+    app.lane = TelemetryLane(view.fleet, latest)
     app.events = make_hub(view, latest)
     view.metrics.add(lambda: event_metrics(app.events.statistics()))
     app.register_blueprint(event_routes(view, app.events))

@@ -6,7 +6,7 @@ from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
 from derhead.api.dispatch_shapes import dispatch_shape
-from derhead.api.latest import LatestTexts
+from derhead.api.latest_texts import LatestTexts
 from derhead.api.listening import NotThere, read_filter, read_last_id
 from derhead.api.lookups import refuse_query
 from derhead.api.params import BadQuery

@@ -26,6 +26,7 @@ from derhead.api.shapes import Json
 from derhead.api.tables import CsvList, ListText
 from derhead.errors import JournalError
 from derhead.history import Page
+from derhead.httpserver import AnswerCut
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,6 @@ client has taken these."""
 
 LONG_ANSWERS = 16
 """Answers of several pages on their way at once. When full, another one is refused with 503."""
-
-
-class AnswerCut(Exception):
-    """An answer that had begun cannot be brought to its end. The log has said why."""
 
 
 class LongAnswers:

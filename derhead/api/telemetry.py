@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 
 from derhead.api.answers import BucketJson, SampleJson, TelemetryJson
-from derhead.api.latest import LatestTexts
+from derhead.api.latest_texts import LatestTexts
 from derhead.api.lookups import find_asset, read_query
 from derhead.api.params import FIELDS, PAGE, RANGE, Query
 from derhead.api.past import LongAnswers, Past, reply_past

@@ -16,10 +16,11 @@ from typing import Any
 
 import trio
 
-from derhead.api import create_app, serve_http
+from derhead.api import create_app
 from derhead.dsn import read_dsn
 from derhead.headend import Headend
 from derhead.history import Archive, Journal, Postgres, RetentionLimits, open_journal
+from derhead.httpserver import serve_http
 from derhead.sessions import SessionLimits
 from derhead.telemetry import Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site

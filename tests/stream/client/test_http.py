@@ -11,12 +11,13 @@ import pytest
 import trio
 import trustme
 
-from derhead.api import create_app, serve_http
+from derhead.api import create_app
 from derhead.client import following, http
 from derhead.client.address import parse_address
 from derhead.client.following import Following
 from derhead.client.http import HttpClient, Refused, Unreachable
 from derhead.events import DispatchEvent
+from derhead.httpserver import serve_http
 from tests.support.api.fake_headend import DISPATCHED, NOW, FakeView
 
 Listener = trio.abc.Listener[trio.abc.Stream]

@@ -9,8 +9,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from trio.testing import MockClock
 
-from derhead.api import HttpLimits
 from derhead.events import DispatchEvent
+from derhead.httpserver import HttpLimits
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import World, large_view, world
 from tests.stream.http.support import receive_all

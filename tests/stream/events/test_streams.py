@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.api.latest import LatestTexts
+from derhead.api.latest_texts import LatestTexts
 from derhead.errors import JournalError
 from derhead.events import AgentEvent, DispatchEvent, hub
 from tests.stream.events.reading import Reader

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 import trio
 from quart import Response, websocket
 
-from derhead.api import HttpLimits, HttpServer, RestApp, create_app, serve_http
+from derhead.api import RestApp, create_app
+from derhead.httpserver import HttpLimits, HttpServer, serve_http
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
 from tests.support.api.fake_headend import FakeView
 

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.api import HttpLimits, RestApp
-from derhead.api.connection import SEND_BYTES
-from derhead.api.lane import FastLane, LaneRequest
-from derhead.api.latest import LatestTexts
-from derhead.api.request_ids import RequestIds
+from derhead.api import RestApp
+from derhead.api.latest_texts import LatestTexts
+from derhead.api.telemetry_lane import TelemetryLane, TelemetryRequest
+from derhead.httpserver import HttpLimits
+from derhead.httpserver.http_connection import SEND_BYTES
+from derhead.httpserver.request_ids import RequestIds
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
@@ -154,14 +155,14 @@ class Played:
     failed: int
 
 
-class CountedLane(FastLane):
+class CountedLane(TelemetryLane):
     """Counts the requests that it takes."""
 
     def __init__(self, view: FakeView) -> None:
         super().__init__(view.fleet, LatestTexts(view))
         self.taken = 0
 
-    def find(self, data: bytes, start: int) -> LaneRequest | None:
+    def find(self, data: bytes, start: int) -> TelemetryRequest | None:
         request = super().find(data, start)
         self.taken += request is not None
         return request

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.api import HttpLimits
 from derhead.api.past import PAGE_ITEMS
+from derhead.httpserver import HttpLimits
 from tests.stream.http.support import (
     HEALTH,
     Serving,

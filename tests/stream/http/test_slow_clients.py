@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.api import HttpLimits
+from derhead.httpserver import HttpLimits
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.http.malformed import REQUESTS
 from tests.stream.http.support import HEALTH, ask, receive, receive_all, serving_in_memory

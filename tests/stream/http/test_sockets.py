@@ -5,7 +5,7 @@ import json
 import pytest
 import trio
 
-from derhead.api import HttpLimits
+from derhead.httpserver import HttpLimits
 from tests.stream.http.support import HEALTH, ask, is_healthy, receive_all, serving
 
 QUICK = HttpLimits(idle_s=0.3, send_s=0.3, grace_s=0.3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.api.latest import LatestTexts
+from derhead.api.latest_texts import LatestTexts
 from derhead.api.shapes import telemetry_shape
 from derhead.api.tables import dump
 from derhead.telemetry import Sample, stale_after_us

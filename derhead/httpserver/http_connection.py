@@ -21,10 +21,10 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from derhead.api.lane import FastLane, find_free
-from derhead.api.limits import HttpLimits
-from derhead.api.past import AnswerCut
-from derhead.api.protocol import Protocols, ServerConfig
+from derhead.httpserver.fast_lane import FastLane, find_free
+from derhead.httpserver.http_app import AnswerCut
+from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.hypercorn_protocols import Protocols, ServerConfig
 from derproto.base.runtime import shielded_for
 
 RECEIVE_BYTES = 64 * 1024
@@ -68,13 +68,13 @@ class Shields:
             scope.deadline = min(scope.deadline, self._cut_at)
 
 
-class Counters(Protocol):
+class ConnectionCounts(Protocol):
     """What a connection counts."""
 
     send_timeouts: int
 
 
-class Connection:
+class HttpConnection:
     """Serves one stream until either side ends it.
 
     ``app`` is any ASGI app; its lifespan is not run. What ``lane`` knows to answer does not
@@ -91,7 +91,7 @@ class Connection:
         context: WorkerContext,
         limits: HttpLimits,
         shields: Shields,
-        counters: Counters,
+        counters: ConnectionCounts,
     ) -> None:
         self._app = app
         self._stream = stream

@@ -12,10 +12,10 @@ from functools import partial
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
-from derhead.api.app import RestApp
-from derhead.api.connection import Connection, Shields
-from derhead.api.limits import HttpLimits
-from derhead.api.protocol import ServerConfig
+from derhead.httpserver.http_app import HttpApp
+from derhead.httpserver.http_connection import HttpConnection, Shields
+from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.hypercorn_protocols import ServerConfig
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ class HttpStatistics:
 class HttpServer:
     """An app on listeners; see ``serve_http``."""
 
-    def __init__(self, app: RestApp, limits: HttpLimits) -> None:
-        limits.apply(app)
+    def __init__(self, app: HttpApp, limits: HttpLimits) -> None:
+        app.take_limits(limits)
         self._app = app
         self._limits = limits
-        self._config = _hypercorn_config()
+        self._config = _hypercorn_config(app)
         self._context = WorkerContext(None)
         self._shields = Shields()
-        self._open: set[Connection] = set()
+        self._open: set[HttpConnection] = set()
         self._accepted = self._refused = self._failed = 0
         self._full = False
         self.send_timeouts = 0
@@ -100,7 +100,7 @@ class HttpServer:
             return
         self._full = False
         self._accepted += 1
-        connection = Connection(
+        connection = HttpConnection(
             self._app,
             stream,
             lane=self._app.lane,
@@ -127,7 +127,7 @@ class HttpServer:
 
 
 async def serve_http(
-    app: RestApp,
+    app: HttpApp,
     listeners: Sequence[Listener],
     *,
     limits: HttpLimits | None = None,
@@ -152,8 +152,8 @@ async def serve_http(
     )
 
 
-def _hypercorn_config() -> ServerConfig:
-    config = ServerConfig()
+def _hypercorn_config(app: HttpApp) -> ServerConfig:
+    config = ServerConfig(app.problem_text)
     config.accesslog = None
     config.errorlog = log
     config.include_server_header = False

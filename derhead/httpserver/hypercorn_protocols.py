@@ -4,8 +4,8 @@ Its HTTP/1.1 answers a request that breaks HTTP with a status and no body; its H
 answer's parts pile up while the client takes none. Everything else is its own code.
 """
 
-import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -21,15 +21,15 @@ from hypercorn.protocol.h11 import (
     H11Protocol,
 )
 
-from derhead.api.problems import kind_of
-from derhead.api.request_ids import RequestIds
+from derhead.httpserver.request_ids import RequestIds
 
 
 class ServerConfig(Config):
     """Hypercorn's settings, and what every answer's header has."""
 
-    def __init__(self) -> None:
+    def __init__(self, problem_text: Callable[[int, str], str]) -> None:
         super().__init__()
+        self.problem_text = problem_text
         self.request_ids = RequestIds()
 
     def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
@@ -37,12 +37,14 @@ class ServerConfig(Config):
         return [*super().response_headers(protocol), self.request_ids.header()]
 
 
-class Http1(H11Protocol):
+class Http1Answers(H11Protocol):
     """HTTP/1.1 whose own refusals are problems (RFC 9457), and that knows no WebSockets.
 
     There are none here. A request for one is answered as if it had not asked for more than
     HTTP, as RFC 9110 (7.8) allows: with a 404.
     """
+
+    config: ServerConfig
 
     async def _create_stream(self, request: h11.Request) -> None:
         fields = [field for field in request.headers if field[0] != b"upgrade"]
@@ -60,21 +62,11 @@ class Http1(H11Protocol):
         error = sys.exc_info()[1]
         # h11 would have a transfer coding that nobody knows be the server's fault.
         status_code = 400 if status_code >= 500 else status_code
-        kind = kind_of(status_code)
         detail = f"the request breaks HTTP/1.1: {error}"[:300]
         if status_code == 431:
             most = self.config.h11_max_incomplete_size
             detail = f"path, query and header fields together are longer than {most} bytes"
-        body = json.dumps(
-            {
-                "type": kind.type,
-                "title": kind.title,
-                "status": status_code,
-                "detail": detail,
-                "errors": [],
-            },
-            separators=(",", ":"),
-        ).encode("ascii")
+        body = self.config.problem_text(status_code, detail).encode("ascii")
         headers = [
             (b"content-type", b"application/problem+json"),
             (b"content-length", b"%d" % len(body)),
@@ -95,7 +87,7 @@ class Http1(H11Protocol):
         await self.send(RawData(data=data))
 
 
-class Http2(H2Protocol):
+class Http2Answers(H2Protocol):
     """HTTP/2 whose answers wait for the window that their client gives.
 
     Hypercorn's own do not once the window is closed: what an answer goes on to say piles up.
@@ -112,12 +104,12 @@ class Http2(H2Protocol):
 
 
 class Protocols(ProtocolWrapper):
-    """Begins as ``Http1``; becomes ``Http2`` where the client's first bytes say so."""
+    """Begins as ``Http1Answers``, becomes ``Http2Answers`` if the first bytes say so."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         *self._common, _ = arguments
-        self.protocol = Http1(*self._common)
+        self.protocol = Http1Answers(*self._common)
 
     async def handle(self, event: IOEvent) -> None:
         try:
@@ -128,7 +120,7 @@ class Protocols(ProtocolWrapper):
             await self._become_http2(asked.data, asked.headers, asked.settings)
 
     async def _become_http2(self, data: bytes, *upgrade: Any) -> None:
-        self.protocol = protocol = Http2(*self._common)
+        self.protocol = protocol = Http2Answers(*self._common)
         await protocol.initiate(*upgrade)
         if data:
             await protocol.handle(RawData(data))

@@ -6,19 +6,15 @@ telemetry is recognised in the bytes received and answered in one piece, byte fo
 the slow lane does it. What is not entirely plain is left to the slow lane: errors, bodies,
 upgrades, connections to close, queries. Only what both know is decided twice, by one pattern.
 
-What becomes of the connection (its limits, its end) is up to ``Connection``, for both lanes.
+What becomes of the connection (its limits, its end) is up to the server, for both lanes.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import h11
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.h11 import H11Protocol
-
 from derhead.api.finishing import VARY
-from derhead.api.latest import LatestTexts
+from derhead.api.latest_texts import LatestTexts
 from derhead.api.replies import HEADERS
 from derhead.api.tables import JSON_TYPE
 from derproto.base.fleet import Asset, Fleet
@@ -58,7 +54,7 @@ _HEAD = "HTTP/1.1 200 \r\n" + "".join(f"{name.lower()}: {_FIELDS[name]}\r\n" for
 
 
 @dataclass(frozen=True, slots=True)
-class LaneRequest:
+class TelemetryRequest:
     """A request that the lane answers."""
 
     asset: Asset | None
@@ -69,14 +65,14 @@ class LaneRequest:
     """Where its bytes end."""
 
 
-class FastLane:
+class TelemetryLane:
     """Finds and answers requests for the newest telemetry."""
 
     def __init__(self, fleet: Fleet, latest: LatestTexts) -> None:
         self._fleet = fleet
         self._latest = latest
 
-    def find(self, data: bytes, start: int) -> LaneRequest | None:
+    def find(self, data: bytes, start: int) -> TelemetryRequest | None:
         """The plain request that begins there, if all of it is there and the answer is a 200."""
         match = _REQUEST.match(data, start)
         if match is None:
@@ -85,10 +81,10 @@ class FastLane:
         asset = None if name is None else self._fleet.find_asset(name.decode("ascii"))
         if name is not None and asset is None:
             return None
-        return LaneRequest(asset, method == b"HEAD", match.end())
+        return TelemetryRequest(asset, method == b"HEAD", match.end())
 
     async def answer(
-        self, request: LaneRequest, server_headers: Iterable[tuple[bytes, bytes]]
+        self, request: TelemetryRequest, server_headers: Iterable[tuple[bytes, bytes]]
     ) -> bytes:
         """The whole answer. ``server_headers`` are those that the server adds to any."""
         asset = request.asset
@@ -96,21 +92,3 @@ class FastLane:
         added = b"".join(b"%b: %b\r\n" % header for header in server_headers)
         head = (_HEAD % (len(text), tag)).encode("ascii") + added + b"\r\n"
         return head if request.bodiless else head + text.encode("ascii")
-
-
-def find_free(wrapper: ProtocolWrapper) -> H11Protocol | None:
-    """Hypercorn's HTTP/1.1 side of a connection, if it is between two requests, or before the
-    first, and holds no byte of the next, which is not the connection's last.
-
-    Then whoever answers the next request counts it in ``keep_alive_requests``.
-    """
-    protocol = wrapper.protocol
-    if not isinstance(protocol, H11Protocol):
-        return None
-    connection = protocol.connection
-    free = (
-        connection.their_state is h11.IDLE
-        and not connection.trailing_data[0]
-        and protocol.keep_alive_requests + 1 < protocol.config.keep_alive_max_requests
-    )
-    return protocol if free else None

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from quart import Quart
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
@@ -29,9 +27,3 @@ class HttpLimits:
     closed."""
     grace_s: float = 2.0
     """Time for answers on their way when the server stops. When over, they are cancelled."""
-
-    def apply(self, app: Quart) -> None:
-        """Sets those of the limits that the app itself keeps."""
-        app.config["MAX_CONTENT_LENGTH"] = self.body_bytes
-        app.config["BODY_TIMEOUT"] = self.body_s
-        app.config["RESPONSE_TIMEOUT"] = self.response_s
