@@ -79,3 +79,9 @@ def attributes(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (name := dotted(node)) is not None:
             yield name, node.lineno
+
+
+def is_package(module: str) -> bool:
+    """Whether the module of this name is a folder with an ``__init__``."""
+    place = module.replace(".", "/")
+    return any((ROOT / base / place / "__init__.py").is_file() for base in (".", "proto"))

@@ -1,0 +1,72 @@
+"""A name means one thing in the whole house."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tests.support.repository import modules
+
+Places = dict[str, list[str]]
+
+MIRRORED = {
+    "__main__": "one for each command",
+    "cli": "the command line of each daemon",
+    "config": "the configuration of each daemon",
+    "daemon": "the composition root of each daemon",
+}
+"""Names that stand in several places on purpose, and why: the same thing in each."""
+
+NOT_YET_CLASSES = {
+    *("Address", "AgentEvent", "Answer", "Batch", "Board", "Cause", "Changes", "Connection"),
+    *("Counters", "Cut", "Entry", "Http2", "Kind", "Link", "Merged", "Order", "Orders", "Outcome"),
+    *("Part", "Problem", "Refused", "Request", "Session", "Source", "Span", "Standing", "Walk"),
+}
+NOT_YET_MODULES = {
+    *("board", "client", "columns", "command", "dispatch", "errors", "events", "feed", "fleet"),
+    *("gaps", "happenings", "health", "history", "journal", "lane", "latest", "limits", "options"),
+    *("orders", "outbox", "page", "plan", "port", "problems", "progress", "protocol", "reading"),
+    *("records", "remembered", "request", "rows", "schema", "server", "service", "session"),
+    *("statistics", "store", "tables", "task", "telemetry", "uplink", "wire"),
+}
+
+
+def class_names(trees: dict[str, ast.Module]) -> Places:
+    """Each class's name, with the modules that define one."""
+    found: Places = defaultdict(list)
+    for module, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(module)
+    return found
+
+
+def module_names(names: Iterable[str]) -> Places:
+    """Each module's last name, with the modules that bear it."""
+    found: Places = defaultdict(list)
+    for module in names:
+        if "." in module:
+            found[module.rpartition(".")[2]].append(module)
+    return found
+
+
+def shared(places: Places, allowed: Iterable[str]) -> list[str]:
+    return [
+        f"{name}: {', '.join(sorted(where))}"
+        for name, where in sorted(places.items())
+        if len(where) > 1 and name not in allowed
+    ]
+
+
+def test_a_class_name_means_one_thing() -> None:
+    assert shared(class_names(modules()), NOT_YET_CLASSES) == []
+
+
+def test_a_module_name_means_one_thing() -> None:
+    assert shared(module_names(modules()), MIRRORED.keys() | NOT_YET_MODULES) == []
+
+
+def test_two_things_of_one_name_are_found() -> None:
+    tree = ast.parse("class Link: ...")
+    assert shared(class_names({"a.x": tree, "b.y": tree}), ()) == ["Link: a.x, b.y"]
+    assert shared(module_names(["a.gaps", "b.gaps"]), ()) == ["gaps: a.gaps, b.gaps"]
+    assert shared(module_names(["a.gaps", "b.gaps"]), ("gaps",)) == []
