@@ -1,4 +1,4 @@
-"""What an agent tells whoever started it: one event, one line of JSON."""
+"""What an agent tells whoever started it, one event a line of JSON: pure."""
 
 import json
 from collections.abc import Mapping

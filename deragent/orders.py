@@ -1,4 +1,4 @@
-"""Orders to an asset: what happens to them (events) and what follows (effects). Values only.
+"""Orders to an asset: what happens to them (events) and what follows (effects). Values only: pure.
 
 Times are monotonic seconds unless their names say otherwise; power is MW, positive =
 generation.

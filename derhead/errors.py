@@ -1,4 +1,4 @@
-"""Errors that cross the borders between the headend's domains."""
+"""Errors that cross the borders between the headend's domains: pure."""
 
 
 class JournalError(Exception):

@@ -1,4 +1,4 @@
-"""What the journal keeps of sessions and heartbeats."""
+"""What the journal keeps of sessions and heartbeats: pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The latest table: each asset's newest sample, in memory.
+"""The latest table: each asset's newest sample, in memory: pure.
 
 One writer side (sessions, and the journal at start). Readers take what is there; nobody
 waits. A slot points at a row of the message that brought it; the sample is made of it when

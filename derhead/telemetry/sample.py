@@ -1,4 +1,4 @@
-"""One sample as the headend keeps it: in the latest table, in the journal, in its JSON."""
+"""One sample, in the latest table, in the journal and as JSON: pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Sites and assets as ``assets.yaml`` describes them: what headend, agent and launcher agree on."""
+"""Sites and assets of ``assets.yaml``, on which headend, agent and launcher agree: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

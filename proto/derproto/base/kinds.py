@@ -1,4 +1,4 @@
-"""Kinds of values that a key may have, read alike from YAML, flags and environment.
+"""Kinds of values that a key may have, read alike from YAML, flags and environment: pure.
 
 A kind turns what stands there into the value that the program uses, or says what is wrong
 and what to write instead, as the text of a ValueError.

@@ -1,4 +1,4 @@
-"""UTC as people and JSON write it (RFC 3339 with ``Z``), and as wire and stores keep it."""
+"""UTC for people and JSON (RFC 3339 with ``Z``), and for wire and stores: pure."""
 
 from datetime import UTC, datetime, timedelta
 

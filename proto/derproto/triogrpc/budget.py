@@ -1,4 +1,4 @@
-"""How often a peer may do what only makes work."""
+"""How often a peer may do what only makes work: pure."""
 
 
 class Budget:
