@@ -102,10 +102,9 @@ class Book:
             return None
         for dispatch_id in reversed(of_asset):
             dispatch = self.open[dispatch_id]
-            if dispatch.state is State.STARTED and dispatch.suspended is None:
-                end_us = dispatch.end_us
-                if end_us is None or now_us < end_us:
-                    return dispatch
+            follows = dispatch.state is State.STARTED and dispatch.suspended is None
+            if follows and not dispatch.window.is_over(now_us):
+                return dispatch
         return None
 
     # --- time -----------------------------------------------------------------------
@@ -224,7 +223,7 @@ class Book:
         for asset_id in asset_ids:
             dispatch = self.in_force(asset_id, now_us)
             mw = None if dispatch is None else dispatch.mw
-            end_us = None if dispatch is None else dispatch.end_us
+            end_us = None if dispatch is None else dispatch.window.end_us
             if end_us is None:
                 self._force_ends.pop(asset_id, None)
             else:

@@ -54,14 +54,9 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, State
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import Order, expiry_us
 
 log = logging.getLogger(__name__)
-
-PENDING_TTL_US = 900_000_000
-"""Time that a dispatch waits for its agent, unless the order says otherwise: a setpoint that
-nobody could take for a quarter of an hour is more likely wrong than wanted. When over, the
-dispatch is ``expired``."""
 
 MAX_OPEN = 256
 """Open dispatches of one asset. When full, an order for that asset is refused with 409."""
@@ -69,8 +64,6 @@ MAX_OPEN = 256
 MAX_STRAYS = 1024
 """Dispatches that one agent holds, the headend does not lead, and the agent must still cancel.
 When full, the desk notes no more; the agent reports them again at its next Register."""
-
-_ENDLESS_US = 2**62
 
 
 @dataclass(slots=True)
@@ -111,9 +104,7 @@ def rank(dispatch: Dispatch) -> tuple[int, int]:
 
 def overlap(one: Dispatch, other: Dispatch, now_us: int) -> bool:
     """Whether what remains of their windows has a moment in common."""
-    one_end = _ENDLESS_US if one.duration_us is None else one.start_us + one.duration_us
-    other_end = _ENDLESS_US if other.duration_us is None else other.start_us + other.duration_us
-    return max(one.start_us, other.start_us, now_us) < min(one_end, other_end)
+    return one.window.remaining(now_us).overlaps(other.window)
 
 
 def _start(dispatch: Dispatch) -> tuple[int, int]:
@@ -216,22 +207,18 @@ class _Planning:
         self.plan.records += ordered.records
 
     def _create(self, dispatch_id: str, order: Order) -> Dispatch:
-        start_us = self._now_us if order.start_us is None else order.start_us
-        ttl_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
-        expires_us = max(self._now_us, start_us) + ttl_us
-        if order.duration_us is not None:
-            expires_us = min(expires_us, start_us + order.duration_us)
+        window = order.window(self._now_us)
         dispatch = Dispatch(
             id=dispatch_id,
             asset_id=order.asset_id,
             mw=order.mw,
             created_us=self._created_us(order.asset_id),
-            start_us=start_us,
-            duration_us=order.duration_us,
+            start_us=window.start_us,
+            duration_us=window.duration_us,
             priority=order.priority,
             ramp_mw_per_s=order.ramp_mw_per_s,
             group_id=order.group_id,
-            expires_us=expires_us,
+            expires_us=expiry_us(order, self._now_us),
         )
         return self._expired(created(dispatch))
 
@@ -355,7 +342,8 @@ class _Planning:
                     continue
                 if not rivals:
                     best.append(dispatch)
-                waited_for += [each.end_us for each in rivals if each.end_us is not None]
+                ends = (each.window.end_us for each in rivals)
+                waited_for += [end_us for end_us in ends if end_us is not None]
             better.append(dispatch)
         # Where room is scarce, what starts first goes first.
         for dispatch in sorted(best, key=_start):

@@ -61,21 +61,21 @@ def write_setpoint(
 
     Units: ``now_us`` microseconds since the epoch, ``session_us`` microseconds.
     """
-    end_us = dispatch.end_us
-    if dispatch.ended or (end_us is not None and now_us >= end_us):
+    window = dispatch.window
+    if dispatch.ended or window.is_over(now_us):
         return None
     return Setpoint(
         dispatch_id=dispatch.id,
         asset_index=asset_index,
         mw=dispatch.mw,
         priority=dispatch.priority,
-        start_delay_us=max(0, dispatch.start_us - now_us),
-        remaining_us=None if end_us is None else end_us - now_us,
+        start_delay_us=max(0, window.start_us - now_us),
+        remaining_us=None if window.end_us is None else window.end_us - now_us,
         sent_at_session_us=session_us,
         ramp_mw_per_s=dispatch.ramp_mw_per_s,
         ordered_us=dispatch.created_us,
-        start_us=dispatch.start_us,
-        end_us=end_us or 0,
+        start_us=window.start_us,
+        end_us=window.end_us or 0,
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from derhead.dispatch.life.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
+from derproto.base.windows import Window
 
 __all__ = [
     "ENDED",
@@ -100,9 +101,9 @@ class Dispatch:
     """Every state it was in, in order, the present one last."""
 
     @property
-    def end_us(self) -> int | None:
-        """End of the window, exclusive; None = no end."""
-        return None if self.duration_us is None else self.start_us + self.duration_us
+    def window(self) -> Window:
+        """When its device is to follow it, by the headend's clock."""
+        return Window.lasting(self.start_us, self.duration_us)
 
     @property
     def ended(self) -> bool:
@@ -244,13 +245,14 @@ def next_deadline(dispatch: Dispatch) -> int | None:
     is its agent's to end, who was told the time that remains; an agent that never says so
     is waited for a day longer. One without end that its agent holds has no deadline.
     """
-    limits = [at for at in (dispatch.end_us, dispatch.expires_us) if at is not None]
+    end_us = dispatch.window.end_us
+    limits = [at for at in (end_us, dispatch.expires_us) if at is not None]
     if dispatch.ended:
         return None
     if dispatch.certain:
         return min(limits, default=None)
-    if dispatch.end_us is not None:
-        return dispatch.end_us + NO_REPORT_US
+    if end_us is not None:
+        return end_us + NO_REPORT_US
     if dispatch.state in AT_AGENT or not limits:
         return None
     return limits[0] + NO_REPORT_US

@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass
 
+from derproto.base.windows import Window
+
+PENDING_TTL_US = 900_000_000
+"""Time that a dispatch waits for its agent, unless the order says otherwise: a setpoint that
+nobody could take for a quarter of an hour is more likely wrong than wanted. When over, the
+dispatch is ``expired``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -25,6 +32,10 @@ class Order:
     dry_run: bool = False
     """Only what would become of it is asked; it may be beyond the asset's limits."""
 
+    def window(self, now_us: int) -> Window:
+        """Its window, if it is ordered now."""
+        return Window.lasting(now_us if self.start_us is None else self.start_us, self.duration_us)
+
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
@@ -41,6 +52,16 @@ class SiteOrder:
     start_us: int | None = None
     expires_in_us: int | None = None
     dry_run: bool = False
+
+    def window(self, now_us: int) -> Window:
+        """Its window, if it is ordered now."""
+        return Window.lasting(now_us if self.start_us is None else self.start_us, self.duration_us)
+
+
+def expiry_us(order: Order | SiteOrder, now_us: int) -> int:
+    """When a dispatch of it expires that still waits for its agent, if it is ordered now."""
+    wait_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
+    return order.window(now_us).expires_us(now_us, wait_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +94,6 @@ class DispatchGroup:
     """Why it is being withdrawn, in words; None = it is not."""
 
     @property
-    def end_us(self) -> int | None:
-        """End of the window, exclusive; None = no end."""
-        return None if self.duration_us is None else self.start_us + self.duration_us
+    def window(self) -> Window:
+        """The window of all its parts."""
+        return Window.lasting(self.start_us, self.duration_us)

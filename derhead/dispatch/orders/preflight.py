@@ -11,6 +11,7 @@ from enum import StrEnum
 from derhead.dispatch.life.lifecycle import Dispatch
 from derhead.dispatch.orders.order import Order
 from derproto.base.fleet import Asset, AssetKind
+from derproto.base.windows import Window
 
 
 class Afterwards(StrEnum):
@@ -42,8 +43,8 @@ class Preflight:
     order: Order
     asset: Asset
     online: bool
-    start_us: int
-    end_us: int | None
+    window: Window
+    """What is left of its window."""
     within_limits: bool
     p_mw: float | None
     """What the asset does now."""
@@ -74,12 +75,12 @@ def preflight(
     """What would become of ``order``; ``held`` are the asset's open dispatches."""
     # What is being withdrawn wins over none, and is gone by then.
     held = [each for each in held if each.cancelling is None]
-    start_us = now_us if order.start_us is None else max(order.start_us, now_us)
-    end_us = None if order.duration_us is None else _start(order, now_us) + order.duration_us
-    overlapping = [each for each in held if _overlap(each, start_us, end_us)]
+    window = order.window(now_us).remaining(now_us)
+    overlapping = [each for each in held if each.window.overlaps(window)]
     winner = next((each for each in overlapping if each.priority < order.priority), None)
     losers = [] if winner is not None else overlapping
-    energy_mwh = None if end_us is None else order.mw * (end_us - start_us) / 3.6e9
+    duration_us = window.duration_us
+    energy_mwh = None if duration_us is None else order.mw * duration_us / 3.6e9
     available_mwh = _available_mwh(order.mw, asset, soc)
     enough = None
     if energy_mwh is not None and available_mwh is not None:
@@ -89,8 +90,7 @@ def preflight(
         order=order,
         asset=asset,
         online=online,
-        start_us=start_us,
-        end_us=end_us,
+        window=window,
         within_limits=order.mw in asset.limits,
         p_mw=p_mw,
         soc=soc,
@@ -99,19 +99,10 @@ def preflight(
         enough_energy=enough,
         supersedes=tuple(each.id for each in losers),
         gives_way_to=winner.id if winner is not None else None,
-        follows=_follows(asset, held, end_us),
+        follows=_follows(asset, held, window.end_us),
         sentence="",
     )
     return _said(found, now_us)
-
-
-def _start(order: Order, now_us: int) -> int:
-    return now_us if order.start_us is None else order.start_us
-
-
-def _overlap(dispatch: Dispatch, start_us: int, end_us: int | None) -> bool:
-    begins_before = end_us is None or dispatch.start_us < end_us
-    return begins_before and (dispatch.end_us is None or start_us < dispatch.end_us)
 
 
 def _available_mwh(mw: float, asset: Asset, soc: float | None) -> float | None:
@@ -164,11 +155,12 @@ def _who(found: Preflight) -> str:
 
 
 def _when(found: Preflight, now_us: int) -> str:
-    delay_s = (found.start_us - now_us) / 1e6
+    delay_s = (found.window.start_us - now_us) / 1e6
     begins = "from now" if delay_s <= 0 else f"from {_spell(delay_s)} ahead"
-    if found.end_us is None:
+    duration_us = found.window.duration_us
+    if duration_us is None:
         return f"{begins} without an end"
-    return f"{begins} for {_spell((found.end_us - found.start_us) / 1e6)}"
+    return f"{begins} for {_spell(duration_us / 1e6)}"
 
 
 def _energy(found: Preflight) -> str:

@@ -20,6 +20,7 @@ from derhead.dispatch.orders.order import DispatchGroup, Order
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
 from derhead.dispatch.sites.groups import counting_parts, holds
 from derproto.base.fleet import Asset
+from derproto.base.windows import Window
 
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
 """Ends of a part that the other assets make up for."""
@@ -91,12 +92,11 @@ def reallocate(
     ``candidates`` are the site's assets as they are now, ``busy`` those that follow another
     order.
     """
-    end_us = group.end_us
-    start_us = max(group.start_us, now_us)
-    over = end_us is not None and end_us - start_us < LEAST_LEFT_US
+    left = group.window.remaining(now_us)
+    left_us = left.duration_us
+    over = left_us is not None and left_us < LEAST_LEFT_US
     if group.cancelling is not None or over or not lost:
         return None
-    remaining_us = None if end_us is None else end_us - start_us
     counting = {part.asset_id: part for part in counting_parts(parts)}
     refused = {part.asset_id for part in parts if part.state in LOST}
     takers: list[Candidate] = []
@@ -115,8 +115,8 @@ def reallocate(
             # It keeps what it has, or somebody took it from the group.
             wanted_mw -= part.mw
     orders = tuple(
-        _order(group, share.asset_id, share.mw, start_us, now_us)
-        for share in _shares(wanted_mw, takers, remaining_us)
+        _order(group, share.asset_id, share.mw, left, now_us)
+        for share in _shares(wanted_mw, takers, left_us)
         if _changes(counting.get(share.asset_id), share.mw)
     )
     cancels = tuple(
@@ -131,25 +131,22 @@ def _changes(part: Dispatch | None, mw: float) -> bool:
     return abs(mw - (part.mw if part is not None else 0.0)) >= LEAST_CHANGE_MW
 
 
-def _shares(
-    wanted_mw: float, takers: Sequence[Candidate], remaining_us: int | None
-) -> Sequence[Share]:
+def _shares(wanted_mw: float, takers: Sequence[Candidate], left_us: int | None) -> Sequence[Share]:
     """The split, or of the greatest power that fits."""
-    found = allocate(wanted_mw, takers, duration_us=remaining_us)
+    found = allocate(wanted_mw, takers, duration_us=left_us)
     if isinstance(found, DoesNotFit):
         fits_mw = min(max(wanted_mw, found.low_mw), found.high_mw)
-        found = allocate(fits_mw, takers, duration_us=remaining_us)
+        found = allocate(fits_mw, takers, duration_us=left_us)
     return found.shares if isinstance(found, Allocation) else ()
 
 
-def _order(group: DispatchGroup, asset_id: str, mw: float, start_us: int, now_us: int) -> Order:
-    end_us = group.end_us
+def _order(group: DispatchGroup, asset_id: str, mw: float, left: Window, now_us: int) -> Order:
     return Order(
         asset_id=asset_id,
         mw=mw,
-        duration_us=None if end_us is None else end_us - start_us,
+        duration_us=left.duration_us,
         priority=group.priority,
         ramp_mw_per_s=group.ramp_mw_per_s,
-        start_us=start_us if start_us > now_us else None,
+        start_us=left.start_us if left.start_us > now_us else None,
         group_id=group.id,
     )

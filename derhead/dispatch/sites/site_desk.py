@@ -17,10 +17,9 @@ import trio
 
 from derhead.dispatch.desk.dispatch_desk import DispatchDesk
 from derhead.dispatch.desk.inputs import NotOpen, TooManyOpen
-from derhead.dispatch.desk.planning import PENDING_TTL_US
 from derhead.dispatch.life.lifecycle import Dispatch
 from derhead.dispatch.orders.idempotency import KeyClaim
-from derhead.dispatch.orders.order import DispatchGroup, Order, SiteOrder
+from derhead.dispatch.orders.order import DispatchGroup, Order, SiteOrder, expiry_us
 from derhead.dispatch.orders.preflight import Preflight, preflight, superseding
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
 from derhead.dispatch.sites.availability import SiteNow, site_now
@@ -29,6 +28,7 @@ from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, age_us, stale_after_us
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.runtime import Runtime
+from derproto.base.windows import Window
 
 log = logging.getLogger(__name__)
 
@@ -312,13 +312,12 @@ class SiteDesk:
     # --- what the assets can do -----------------------------------------------------
 
     def _split(self, order: SiteOrder, now_us: int) -> Allocation | DoesNotFit:
-        start_us = now_us if order.start_us is None else order.start_us
-        end_us = None if order.duration_us is None else start_us + order.duration_us
+        window = order.window(now_us)
         candidates = [
             replace(
                 candidate,
                 outranked=any(
-                    each.priority < order.priority and _overlap(each, start_us, end_us)
+                    each.priority < order.priority and _claims(each, window)
                     for each in self._desk.of_asset(candidate.asset.id)
                 ),
             )
@@ -342,26 +341,22 @@ class SiteDesk:
             asset.id
             for asset in self._fleet.assets_of(group.site_id)
             for dispatch in self._desk.of_asset(asset.id)
-            if dispatch.group_id != group.id and _overlap(dispatch, group.start_us, group.end_us)
+            if dispatch.group_id != group.id and _claims(dispatch, group.window)
         )
 
 
 def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:
-    start_us = now_us if order.start_us is None else order.start_us
-    ttl_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
-    expires_us = max(now_us, start_us) + ttl_us
-    if order.duration_us is not None:
-        expires_us = min(expires_us, start_us + order.duration_us)
+    window = order.window(now_us)
     return DispatchGroup(
         id=str(uuid4()),
         site_id=order.site_id,
         mw=order.mw,
         created_us=now_us,
-        start_us=start_us,
-        duration_us=order.duration_us,
+        start_us=window.start_us,
+        duration_us=window.duration_us,
         priority=order.priority,
         ramp_mw_per_s=order.ramp_mw_per_s,
-        expires_us=expires_us,
+        expires_us=expiry_us(order, now_us),
         left_out=split.left_out,
     )
 
@@ -380,11 +375,9 @@ def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> O
     )
 
 
-def _overlap(dispatch: Dispatch, start_us: int, end_us: int | None) -> bool:
-    if dispatch.cancelling is not None:
-        return False
-    begins_before = end_us is None or dispatch.start_us < end_us
-    return begins_before and (dispatch.end_us is None or start_us < dispatch.end_us)
+def _claims(dispatch: Dispatch, window: Window) -> bool:
+    """Whether its asset belongs to the dispatch for a part of the window."""
+    return dispatch.cancelling is None and dispatch.window.overlaps(window)
 
 
 def _ends(split: DoesNotFit) -> tuple[float, float]:

@@ -146,8 +146,9 @@ def measured_span(dispatch: Dispatch, now_us: int) -> Span | None:
     if started_us is None:
         return None
     to_us = dispatch.states[-1].at_us if dispatch.ended else now_us
-    if dispatch.end_us is not None:
-        to_us = min(to_us, dispatch.end_us)
+    end_us = dispatch.window.end_us
+    if end_us is not None:
+        to_us = min(to_us, end_us)
     from_us = max(started_us, to_us - LONGEST_US)
     return Span(from_us, to_us, from_us == started_us) if from_us < to_us else None
 

@@ -64,7 +64,7 @@ def says_what_the_device_did(record: Record, dispatch: Dispatch) -> Iterator[str
 
 
 def _completed(record: Record, dispatch: Dispatch, followed: Sequence[Stretch]) -> Iterator[str]:
-    end_us = dispatch.end_us
+    end_us = dispatch.window.end_us
     if end_us is None:
         yield "completed without an end of its window"
         return
@@ -101,9 +101,9 @@ def stays_in_its_window(record: Record, dispatch: Dispatch) -> Iterator[str]:
     for stretch in record.followed(dispatch.id):
         if stretch.from_s < start_s - TINY_S:
             yield f"was told {start_s - stretch.from_s:.3f} s before its start"
-        if dispatch.end_us is None:
+        if dispatch.window.end_us is None:
             continue
-        end_s = seconds(dispatch.end_us) + record.transit_s(stretch.from_s)
+        end_s = seconds(dispatch.window.end_us) + record.transit_s(stretch.from_s)
         if stretch.from_s > end_s + TINY_S:
             yield f"was told {stretch.from_s - end_s:.3f} s after its end"
         late_s = stretch.to_s - end_s
@@ -176,7 +176,7 @@ def obeys_its_failsafe(record: Record, dispatch: Dispatch) -> Iterator[str]:
 def resumes_when_heard(record: Record, dispatch: Dispatch) -> Iterator[str]:
     """What the device left before its end for a silence, it follows again when that is over."""
     # Of others nobody but the agent knows when they ended.
-    end_us = dispatch.end_us if dispatch.state is State.COMPLETED else None
+    end_us = dispatch.window.end_us if dispatch.state is State.COMPLETED else None
     if _misled(record, dispatch, _ended_s(dispatch)):
         return
     everything = record.stretches()
@@ -218,8 +218,8 @@ def _misled(record: Record, dispatch: Dispatch, until_s: float) -> bool:
 
 
 def _overlap(one: Dispatch, other: Dispatch) -> bool:
-    return (other.end_us is None or one.start_us < other.end_us) and (
-        one.end_us is None or other.start_us < one.end_us
+    return (other.window.end_us is None or one.start_us < other.window.end_us) and (
+        one.window.end_us is None or other.start_us < one.window.end_us
     )
 
 

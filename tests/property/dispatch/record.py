@@ -105,7 +105,7 @@ class Record:
             spans: list[Span] = getattr(self, kind)
             lines += [(span.from_s, f"{kind} until {span.to_s:g}") for span in spans]
         for d in self.dispatches.values():
-            end = "" if d.end_us is None else f"{seconds(d.end_us):g}"
+            end = "" if d.window.end_us is None else f"{seconds(d.window.end_us):g}"
             window = f"{seconds(d.start_us):g}..{end}"
             by = f" by {names.get(d.superseded_by, '?')}" if d.superseded_by else ""
             head = f"{names[d.id]} [{window}] priority {d.priority} {d.id}"

@@ -133,7 +133,7 @@ class Together:
         if start_in_s >= 0:
             return now_us + round(start_in_s * 1e6)
         last = self.headend.journal.get(str(UUID(int=self._count - 1)))
-        end_us = None if last is None else last.end_us
+        end_us = None if last is None else last.window.end_us
         return end_us if end_us is not None and end_us > now_us else None
 
     def cancel(self, ago: int) -> None:

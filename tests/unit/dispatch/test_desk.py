@@ -16,7 +16,8 @@ from derhead.dispatch import (
 )
 from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
 from derhead.dispatch.desk.inbox import INBOX_EVENTS
-from derhead.dispatch.desk.planning import MAX_OPEN, PENDING_TTL_US
+from derhead.dispatch.desk.planning import MAX_OPEN
+from derhead.dispatch.orders.order import PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.support.desk_fakes import Link, Store
@@ -342,12 +343,12 @@ async def test_an_order_for_later_is_sent_ahead(
     link = Link("s1", store=store)
     desk.session_opened_nowait(link, ())
     later = await desk.order(Order("a", 1.0, 60 * S, start_us=T0 + 3600 * S))
-    assert (later.state, later.start_us, later.end_us) == (
+    assert (later.state, later.start_us, later.window.end_us) == (
         State.SENT,
         T0 + 3600 * S,
         T0 + 3660 * S,
     )
-    assert later.expires_us == later.end_us
+    assert later.expires_us == later.window.end_us
 
 
 async def test_how_long_an_order_waits_counts_from_its_start(

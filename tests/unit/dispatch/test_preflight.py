@@ -8,6 +8,7 @@ from derhead.dispatch.life.lifecycle import Dispatch, State, created
 from derhead.dispatch.orders.order import Order
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.windows import Window
 
 S = 1_000_000
 T0 = 1_800_000_000 * S
@@ -39,7 +40,7 @@ ORDER = Order("a", -0.5, HOUR_US)
 
 def test_the_usual_order() -> None:
     found = ask(ORDER)
-    assert (found.start_us, found.end_us) == (T0, T0 + HOUR_US)
+    assert found.window == Window(T0, T0 + HOUR_US)
     assert found.within_limits
     assert (found.energy_mwh, found.available_mwh, found.enough_energy) == (-0.5, 1.0, True)
     assert (found.supersedes, found.gives_way_to) == ((), None)
@@ -78,7 +79,7 @@ def test_other_kinds_have_no_store() -> None:
 
 def test_without_an_end() -> None:
     found = ask(Order("a", 0.5), held("later", T0 + 9 * HOUR_US))
-    assert (found.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
+    assert (found.window.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
     assert found.supersedes == ("later",)
     assert found.follows == Follows(Afterwards.HOLD)
     assert "without an end, superseding 1 dispatch; it ends when" in found.sentence
@@ -128,7 +129,7 @@ def test_offline() -> None:
 
 def test_a_start_just_past_takes_nothing_off_the_end() -> None:
     found = ask(replace(ORDER, start_us=T0 - 2 * S, duration_us=90 * S))
-    assert (found.start_us, found.end_us) == (T0, T0 + 88 * S)
+    assert found.window == Window(T0, T0 + 88 * S)
     assert "from now for 1.47 min" in found.sentence
 
 

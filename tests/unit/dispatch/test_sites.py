@@ -146,7 +146,7 @@ async def test_an_order_is_split_and_journaled_with_its_parts(
     ]
     assert {part.asset_id: part.group_id for part in parts} == dict.fromkeys("abc", group.id)
     assert sum(part.mw for part in parts) == pytest.approx(2.0, abs=1e-12)
-    assert {(part.start_us, part.end_us) for part in parts} == {(group.start_us, group.end_us)}
+    assert {part.window for part in parts} == {group.window}
     assert [left.asset_id for left in group.left_out] == ["d"]
 
 
