@@ -151,6 +151,17 @@ def test_every_limit_of_a_peer_is_in_the_table_of_bounds() -> None:
     assert sorted(limits - rows) == []
 
 
+# --- length -----------------------------------------------------------------------------------
+
+MOST_WORDS = {README: 1200}
+"""Words of a front page, code and tables included, as ``wc -w`` counts them."""
+
+
+@pytest.mark.parametrize("path", [*MOST_WORDS], ids=str)
+def test_a_front_page_stays_short(path: Path) -> None:
+    assert len((ROOT / path).read_text().split()) <= MOST_WORDS[path]
+
+
 # --- examples -------------------------------------------------------------------------------
 
 
