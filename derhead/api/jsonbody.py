@@ -3,8 +3,14 @@
 import json
 from dataclasses import dataclass
 
+MAX_DEPTH = 32
+"""Levels of lists and objects in a body. When full: the body is refused."""
+
 MAX_DIGITS = 30
 """Longer whole numbers are read as floats: turning digits into an int takes quadratic time."""
+
+
+_TOO_DEEP = "the body is nested too deeply; send a flat JSON object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,22 @@ def parse_json(data: bytes) -> object | BadJson:
         where = f"line {wrong.lineno}, column {wrong.colno}"
         return BadJson(f"the body is not JSON: {wrong.msg} at {where}")
     except RecursionError:
-        return BadJson("the body is nested too deeply; send a flat JSON object")
-    return document
+        return BadJson(_TOO_DEEP)
+    # What is deeper than this would be read here, and fail where it is written again.
+    return BadJson(_TOO_DEEP) if _is_deep(document) else document
+
+
+def _is_deep(document: object) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each.values()
+            elif isinstance(each, list):
+                inner += each
+        level = [each for each in inner if isinstance(each, dict | list)]
+    return bool(level)
 
 
 def _whole(digits: str) -> int | float:
@@ -52,7 +72,9 @@ def _whole(digits: str) -> int | float:
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise _Repeated(f"{repeated[:80]!r} stands twice in the body; keep one of them")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Repeated(f"{name[:80]!r} stands twice in the body; keep one of them")
+            seen.add(name)
     return members

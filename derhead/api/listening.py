@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from derhead.api.params import BadQuery
 from derhead.events import KINDS, Filter
+from derhead.findings import Findings
 from derproto.base.fleet import Asset, Fleet, Site
-from derproto.base.problems import nearest
 
 T = TypeVar("T", Asset, Site)
 
@@ -29,19 +29,16 @@ def read_filter(given: Mapping[str, Sequence[str]], fleet: Fleet) -> Filter | Ba
     Each may be given several times, or list several values between commas. Of an asset's or
     site's name that has a comma itself, the whole is tried first.
     """
-    problems = [
-        (name, f"unknown parameter; {nearest(name, PARAMETERS)}")
-        for name in given
-        if name not in PARAMETERS
-    ]
+    findings = Findings()
+    for name in given:
+        if name not in PARAMETERS:
+            findings.add_unknown(name, "unknown parameter", name, PARAMETERS)
     kinds = [kind for text in given.get("kind", ()) for kind in text.split(",")]
-    problems += [
-        ("kind", f"there is no kind {kind[:40]!r}; {nearest(kind, KINDS)}")
-        for kind in kinds
-        if kind not in KINDS
-    ]
-    if problems:
-        return BadQuery(tuple(problems))
+    for kind in kinds:
+        if kind not in KINDS:
+            findings.add_unknown("kind", f"there is no kind {kind[:40]!r}", kind, KINDS)
+    if findings:
+        return BadQuery(tuple(findings.listed), findings.more)
     sites = _find_all(given.get("site_id", ()), fleet.find_site)
     if isinstance(sites, str):
         return NotThere(f"no site has the id or name {sites!r}; GET /assets names the site of each")

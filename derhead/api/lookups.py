@@ -7,6 +7,7 @@ from quart import request
 from derhead.api.params import BadQuery, Query, parse_query
 from derhead.api.replies import Refused
 from derhead.api.view import HeadendView
+from derhead.findings import pointer_to
 from derproto.base.fleet import Asset, Fleet, Site
 
 
@@ -20,11 +21,8 @@ def read_query(known: Collection[str]) -> Query:
 
 def refuse_query(wrong: BadQuery) -> Refused:
     """What ends a request with such a query."""
-    errors = [
-        ("/query/" + name.replace("~", "~0").replace("/", "~1"), detail)
-        for name, detail in wrong.problems
-    ]
-    return Refused(422, "the query cannot be used", errors)
+    errors = [("/query" + pointer_to(name), detail) for name, detail in wrong.problems]
+    return Refused(422, "the query cannot be used", errors, more=wrong.more)
 
 
 def find_asset(fleet: Fleet, id_or_name: str) -> Asset:

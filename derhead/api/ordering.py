@@ -100,8 +100,9 @@ def _read_order(view: HeadendView, body: object) -> Order | SiteOrder:
             known = "GET /assets names the site of each"
             detail = f"no site has the id or name {site[:80]!r}; {known}"
             raise Refused(404, detail, [("/site_id", detail)])
-        case BadOrder(problems):
-            raise Refused(422, "the order cannot be used; nothing was dispatched", problems)
+        case BadOrder(problems, more):
+            detail = "the order cannot be used; nothing was dispatched"
+            raise Refused(422, detail, problems, more=more)
         case Order() | SiteOrder():
             return order
 

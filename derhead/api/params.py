@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from derhead.dispatch import State
+from derhead.findings import Findings
 from derproto.base.problems import nearest
 from derproto.base.timefmt import parse_us
 
@@ -24,6 +25,7 @@ FIELDS = ("fields",)
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _STEP = re.compile(r"([0-9]{1,9})([smhd])")
+_NUMBER = re.compile(r"-?[0-9]+")
 _LIMIT = re.compile(r"[0-9]{1,9}")
 _FIELD = re.compile(r"[a-z_0-9]{1,40}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -53,29 +55,32 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class BadQuery:
-    """What is wrong, all of it: names of parameters, each with what to write instead."""
+    """What is wrong: names of parameters, each with what to write instead."""
 
     problems: tuple[tuple[str, str], ...]
+    more: int = 0
+    """Problems that are not listed, as an answer lists only so many."""
 
 
 def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Query | BadQuery:
     """The query that those parameters make; ``known`` are the ones that the endpoint takes."""
-    problems: list[tuple[str, str]] = []
+    findings = Findings()
     values: dict[str, object] = {}
     for name, texts in given.items():
-        if name not in known:
-            advice = nearest(name, known) if known else "there are none here; leave it out"
-            problems.append((name, f"unknown parameter; {advice}"))
+        if name not in known and not known:
+            findings.add(name, "unknown parameter; there are none here; leave it out")
+        elif name not in known:
+            findings.add_unknown(name, "unknown parameter", name, known)
         elif len(texts) != 1:
-            problems.append((name, f"given {len(texts)} times; give it once"))
+            findings.add(name, f"given {len(texts)} times; give it once")
         else:
             field, parse = _PARAMETERS[name]
             try:
                 values[field] = parse(texts[0])
             except ValueError as wrong:
-                problems.append((name, str(wrong)))
-    if problems:
-        return BadQuery(tuple(problems))
+                findings.add(name, str(wrong))
+    if findings:
+        return BadQuery(tuple(findings.listed), findings.more)
     query = Query(**values)  # type: ignore[arg-type]
     if query.from_us is not None and query.to_us is not None and query.from_us >= query.to_us:
         return BadQuery((("from", "not before `to`; write an earlier time"),))
@@ -93,12 +98,12 @@ def _time(text: str) -> int:
 
 
 def _limit(text: str) -> int:
-    limit = int(text) if _LIMIT.fullmatch(text) else 0
-    if not 1 <= limit <= MAX_LIMIT:
-        raise ValueError(
-            f"{text[:40]!r} is out of range; write a whole number from 1 to {MAX_LIMIT}"
-        )
-    return limit
+    advice = f"write a whole number from 1 to {MAX_LIMIT}"
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not a whole number; {advice}")
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise ValueError(f"{text[:40]!r} is out of range; {advice}")
+    return int(text)
 
 
 def _cursor(text: str) -> str | None:

@@ -11,9 +11,15 @@ from derhead.api.shapes import Json
 from derhead.api.tables import CSV_TYPE, JSON_TYPE, CsvList, JsonList, ListText
 from derproto.base.problems import nearest
 
+MAX_ACCEPT = 1_024
+"""Characters of an ``Accept`` header. When full: the header is ignored, and JSON is sent."""
+
 
 def wants_csv() -> bool:
     """Whether the request at hand accepts CSV, and JSON not rather."""
+    # Werkzeug takes quadratic time for a long one.
+    if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
+        return False
     return request.accept_mimetypes.best_match((JSON_TYPE, CSV_TYPE), JSON_TYPE) == CSV_TYPE
 
 

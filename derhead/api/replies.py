@@ -42,10 +42,12 @@ class Refused(Exception):
         detail: str,
         errors: FieldErrors = (),
         headers: Mapping[str, str] | None = None,
+        *,
+        more: int = 0,
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.detail = detail
+        self.detail = f"{detail}; {more} more errors are not listed" if more else detail
         self.errors = tuple(errors)
         self.headers = headers
 

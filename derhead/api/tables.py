@@ -2,6 +2,7 @@
 
 CSV has a row for each item and a column for each of its members, named in a header. Unknown is
 empty; a time is RFC 3339; words of a list are parted by spaces; what else is nested is JSON.
+A text that a spreadsheet would take for a formula has an apostrophe before it.
 """
 
 import csv
@@ -12,6 +13,9 @@ from typing import Protocol
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A text that begins with one of these is a formula to spreadsheets."""
 
 Items = Iterable[Mapping[str, object]]
 
@@ -100,12 +104,19 @@ def _lines(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    if value is None or isinstance(value, str | float):
+    if isinstance(value, str):
+        return _defused(value)
+    if value is None or isinstance(value, float):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return value
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        return " ".join(value)
+        return _defused(" ".join(value))
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _defused(text: str) -> str:
+    # Names, versions and reasons come from strangers. Numbers are no texts, and keep their sign.
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -36,6 +36,9 @@ READ_AT_ONCE = 100
 MAX_ENTRIES = 1000
 """Entries of one page of a timeline. When full, the cursor leads on."""
 
+LATEST_US = 2**62
+"""All times lie before it."""
+
 RANKS: dict[EntryKind, int] = {
     "connected": 0,
     "dispatch": 1,
@@ -138,7 +141,8 @@ async def entries_of(
     """The newest entries in the query's range that stand before that place."""
     history, low_us, high_us = view.history, query.from_us, query.to_us
     if before is not None:
-        after_us = int(before[0]) + 1
+        # A cursor may be forged, and no store takes a greater time.
+        after_us = min(int(before[0]), LATEST_US) + 1
         high_us = after_us if high_us is None else min(high_us, after_us)
 
     async def ask_sessions(cursor: str | None) -> Page[SessionRecord]:

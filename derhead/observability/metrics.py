@@ -30,7 +30,11 @@ class Metrics:
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The text, in the best format that an ``Accept`` header asks for, and its type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept if accept.isascii() else "")
+        except TypeError:
+            # Its version is no number, which the library compares with one.
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from derhead.dispatch.orders.order import Order, SiteOrder
+from derhead.findings import Findings, pointer_to
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.kinds import Kind, Number, Truth, Whole, describe
-from derproto.base.problems import nearest
 from derproto.base.timefmt import format_us, parse_us
 
 T = TypeVar("T")
@@ -39,9 +39,6 @@ _EXPIRES = Number(above=0, most=MAX_DURATION_S, unit="seconds")
 _RAMP = Number(above=0, unit="MW per second")
 _DRY_RUN = Truth()
 
-_LONGEST_TIME = 64
-"""Characters of a time that are looked at."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnknownSite:
@@ -59,9 +56,11 @@ class UnknownAsset:
 
 @dataclass(frozen=True, slots=True)
 class BadOrder:
-    """What is wrong, all of it: JSON pointers, each with what to write instead."""
+    """What is wrong: JSON pointers, each with what to write instead."""
 
     problems: tuple[tuple[str, str], ...]
+    more: int = 0
+    """Problems that are not listed, as an answer lists only so many."""
 
 
 Parsed = Order | SiteOrder | UnknownAsset | UnknownSite | BadOrder
@@ -95,12 +94,12 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
     priority = members.optional("priority", _PRIORITY)
     ramp_mw_per_s = members.optional("ramp_mw_per_s", _RAMP)
     if named is not None and asset is None and site is None:
-        if not members.problems:
+        if not members.findings:
             return UnknownSite(named) if whole_site else UnknownAsset(named)
         what = "site" if whole_site else "asset"
         members.complain(f"{what}_id", f"no {what} has the id or name {named[:80]!r}")
-    if members.problems or mw is None:
-        return BadOrder(tuple(members.problems))
+    if members.findings or mw is None:
+        return members.refusal()
     if asset is not None:
         return Order(
             asset_id=asset.id,
@@ -123,7 +122,7 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
             ramp_mw_per_s=ramp_mw_per_s,
             dry_run=dry_run,
         )
-    return BadOrder(tuple(members.problems))
+    return members.refusal()
 
 
 class _Members:
@@ -131,15 +130,19 @@ class _Members:
 
     def __init__(self, body: Mapping[object, object]) -> None:
         self._body = body
-        self.problems: list[tuple[str, str]] = []
+        self.findings = Findings()
 
     def complain(self, name: str, detail: str) -> None:
-        self.problems.append(("/" + name.replace("~", "~0").replace("/", "~1"), detail))
+        self.findings.add(name, detail)
+
+    def refusal(self) -> BadOrder:
+        listed = [(pointer_to(name), detail) for name, detail in self.findings.listed]
+        return BadOrder(tuple(listed), self.findings.more)
 
     def refuse_unknown(self) -> None:
         for name in map(str, self._body):
             if name not in MEMBERS:
-                self.complain(name, f"unknown member; {nearest(name, MEMBERS)}")
+                self.findings.add_unknown(name, "unknown member", name, MEMBERS)
 
     def name(self, member: str) -> str | None:
         """What names the order's asset, or its site."""
@@ -181,7 +184,7 @@ class _Members:
             self.complain("start_at", f"{describe(raw)} is not a time; {advice}")
             return None
         try:
-            start_us = parse_us(raw[:_LONGEST_TIME])
+            start_us = parse_us(raw)
         except ValueError as wrong:
             self.complain("start_at", str(wrong))
             return None

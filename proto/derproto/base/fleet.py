@@ -106,24 +106,37 @@ class Fleet:
     """By id."""
     assets: Mapping[str, Asset]
     """By id."""
+    _named: Mapping[str, Asset] = field(init=False, repr=False, compare=False)
+    _sites_named: Mapping[str, Site] = field(init=False, repr=False, compare=False)
+    _by_site: Mapping[str, tuple[Asset, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # One request may name thousands of assets: a name is looked up, not searched for.
+        named: dict[str, Asset] = {}
+        by_site: dict[str, list[Asset]] = {}
+        for asset in self.assets.values():
+            named.setdefault(asset.name, asset)
+            by_site.setdefault(asset.site_id, []).append(asset)
+        sites_named: dict[str, Site] = {}
+        for site in self.sites.values():
+            sites_named.setdefault(site.name, site)
+        object.__setattr__(self, "_named", named)
+        object.__setattr__(self, "_sites_named", sites_named)
+        object.__setattr__(self, "_by_site", {id: tuple(many) for id, many in by_site.items()})
 
     def find_asset(self, id_or_name: str) -> Asset | None:
         """The asset of that UUID (any case) or of that unique name."""
         found = self.assets.get(id_or_name.lower())
-        if found is not None:
-            return found
-        return next((a for a in self.assets.values() if a.name == id_or_name), None)
+        return self._named.get(id_or_name) if found is None else found
 
     def find_site(self, id_or_name: str) -> Site | None:
         """The site of that UUID (any case) or of that unique name."""
         found = self.sites.get(id_or_name.lower())
-        if found is not None:
-            return found
-        return next((s for s in self.sites.values() if s.name == id_or_name), None)
+        return self._sites_named.get(id_or_name) if found is None else found
 
     def assets_of(self, site_id: str) -> tuple[Asset, ...]:
         """The site's assets, in the file's order."""
-        return tuple(a for a in self.assets.values() if a.site_id == site_id)
+        return self._by_site.get(site_id, ())
 
     def agent_allowed(self, asset: Asset, agent_id: str) -> bool:
         """Whether the file lets this agent claim the asset."""

@@ -172,11 +172,13 @@ async def test_a_list_that_others_renewed_meanwhile_matches_none() -> None:
     }
 
     class Renewed(dict[str, Asset]):
-        """Has news of the first asset while it is walked through."""
+        """Once armed, has news of the first asset while it is walked through."""
+
+        armed = False
 
         def values(self) -> Iterator[Asset]:  # type: ignore[override]
             for n, asset in enumerate(assets.values()):
-                if n == 5:
+                if n == 5 and self.armed:
                     view.latest.offer(replace(SAMPLE, asset_id="0"))
                     texts.one(assets["0"])
                 yield asset
@@ -184,7 +186,9 @@ async def test_a_list_that_others_renewed_meanwhile_matches_none() -> None:
     view.fleet = Fleet(view.fleet.sites, assets)
     texts = LatestTexts(view)
     first = await texts.all()
-    view.fleet = Fleet(view.fleet.sites, Renewed())
+    renewed = Renewed()
+    view.fleet = Fleet(view.fleet.sites, renewed)
+    renewed.armed = True
     second = await texts.all()
     view.fleet = Fleet(view.fleet.sites, assets)
     third = await texts.all()

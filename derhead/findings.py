@@ -1,0 +1,40 @@
+"""What is wrong with a request, as far as an answer lists it: pure."""
+
+from collections.abc import Iterable
+
+from derproto.base.problems import nearest
+
+MAX_FINDINGS = 20
+"""Findings that one answer lists. When full: further ones are counted, and cost nothing else."""
+
+MAX_NAME = 80
+"""Characters of a caller's name that an answer repeats. When full: the rest is cut off."""
+
+
+class Findings:
+    """Findings in their order: each names a parameter or a member, and says what to write."""
+
+    def __init__(self) -> None:
+        self.listed: list[tuple[str, str]] = []
+        self.more = 0
+        """Those beyond the bound."""
+
+    def __bool__(self) -> bool:
+        return bool(self.listed)
+
+    def add(self, name: str, detail: str) -> None:
+        if len(self.listed) < MAX_FINDINGS:
+            self.listed.append((name[:MAX_NAME], detail))
+        else:
+            self.more += 1
+
+    def add_unknown(self, name: str, detail: str, word: str, known: Iterable[str]) -> None:
+        """Adds to the detail the one of the ``known`` words that is nearest to ``word``."""
+        # A search for it takes 10 µs, so there is none for a finding that is not listed.
+        full = len(self.listed) >= MAX_FINDINGS
+        self.add(name, "" if full else f"{detail}; {nearest(word[:MAX_NAME], known)}")
+
+
+def pointer_to(name: str) -> str:
+    """The JSON pointer (RFC 6901) to a member of that name."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
