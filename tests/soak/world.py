@@ -26,8 +26,8 @@ from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
 from launcher.plan import generate
 from tests.support.deterministic import deterministic_trio
+from tests.support.epoch import T0
 
-START_US = 1_800_000_000_000_000
 SETTLE_S = 60.0
 """Quiet at the end, with the link up, for outboxes to drain."""
 
@@ -66,7 +66,7 @@ def play(folder: Path, *, agents: int, hours: float, seed: int) -> Account:
 
 async def _live(folder: Path, agents: int, seconds: float, seed: int, account: Account) -> None:
     tasks_before = trio.lowlevel.current_statistics().tasks_living
-    runtime = virtual_runtime(START_US)
+    runtime = virtual_runtime(T0)
     rng = random.Random(seed)
     network = MemoryNetwork()
     fleet = generate(agents, seed)
@@ -118,7 +118,7 @@ async def _live(folder: Path, agents: int, seconds: float, seed: int, account: A
 
 
 def _note(account: Account, event: AgentEvent) -> None:
-    at_s = round((event.at_us - START_US) / 1e6, 6)
+    at_s = round((event.at_us - T0) / 1e6, 6)
     state = event.detail.get("state", "")
     account.events.append((at_s, event.agent_id, f"{event.kind.value} {state}".strip()))
 

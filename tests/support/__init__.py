@@ -13,5 +13,5 @@ Who builds on whom, each layer on those below it::
     watched_asset                   the gap ledger of one asset
     fleets       fleet_file         assets files
           |
-    waiting   deterministic   repository
+    epoch   waiting   deterministic   repository
 """

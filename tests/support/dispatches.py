@@ -3,10 +3,7 @@
 from dataclasses import replace
 
 from derhead.dispatch.life.lifecycle import Dispatch, Reported, Sent, State, created, step
-
-S = 1_000_000
-DAY = 86_400 * S
-T0 = 1_800_000_000 * S
+from tests.support.epoch import T0, S
 
 
 def new(**changes: object) -> Dispatch:

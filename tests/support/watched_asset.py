@@ -9,9 +9,8 @@ from derhead.gaps.tracker import GapTracker, Unfinished
 from derhead.telemetry import Columns, LatestTable, Sample, SampleBlock, offer_block
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, Telemetry
+from tests.support.epoch import T0, S
 
-T0 = 1_800_000_000_000_000
-S = 1_000_000
 PERIOD_S = 4
 ASSET = Asset(
     "00000000-0000-4000-8000-000000000001",

@@ -19,8 +19,9 @@ from derhead.history.store import Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from tests.contract.history.stores import Records, fill, journal_of, union_of
+from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
-from tests.support.history.records import S, dispatch, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 T = TypeVar("T")

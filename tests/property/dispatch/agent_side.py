@@ -12,7 +12,7 @@ from deragent.uplink.clock import SessionClock
 from deragent.uplink.messages import read_setpoint, write_report
 from derproto.base.fleet import Failsafe, Limits
 from derproto.der import v1
-from tests.property.dispatch.record import START_US
+from tests.support.epoch import T0
 
 SLOW_S = 3.0
 NEVER = float("inf")
@@ -105,7 +105,7 @@ class AgentSide:
         return Moment(now_s, self._stamp(now_s).wall_us, self.heard_s)
 
     def _stamp(self, now_s: float) -> Stamp:
-        wall_us = START_US + round((now_s + self.clock_s) * 1e6)
+        wall_us = T0 + round((now_s + self.clock_s) * 1e6)
         up_us = round(now_s * 1e6)
         headend_us, doubtful_us = 0, None
         if self._headend_zero_us is not None:

@@ -29,8 +29,9 @@ from derhead.headend import Headend
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.property.dispatch.record import START_US, Record, Span, Told
+from tests.property.dispatch.record import Record, Span, Told
 from tests.support.deterministic import deterministic_trio
+from tests.support.epoch import T0
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ class _World:
         self._folder = folder
         self._nursery = nursery
         self._rng = random.Random(script.seed)
-        self.runtime = virtual_runtime(START_US)
+        self.runtime = virtual_runtime(T0)
         self._clock_s = script.clock_s
         asset = Asset(
             id=ASSET_ID,
@@ -287,7 +288,7 @@ class _World:
             return
         live = self._headend.sessions.live
         if live:
-            welcomed_s = (live[-1].record.connected_us - START_US) / 1e6
+            welcomed_s = (live[-1].record.connected_us - T0) / 1e6
             now_s = trio.current_time()
             self.record.welcomes.append((now_s, now_s - welcomed_s))
 

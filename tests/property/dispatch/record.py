@@ -10,14 +10,12 @@ from itertools import pairwise
 from deragent.uplink.clock import DRIFT
 from derhead.dispatch import Dispatch, State
 from derproto.base.fleet import Failsafe
-
-START_US = 1_800_000_000_000_000
-"""The headend's clock at 0 s of a run, microseconds since the epoch."""
+from tests.support.epoch import T0
 
 
 def seconds(us: int) -> float:
     """The true time of a time by the headend's clock."""
-    return (us - START_US) / 1e6
+    return (us - T0) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS
-from tests.support.dispatches import DAY, T0, S, new
+from tests.support.dispatches import new
+from tests.support.epoch import DAY_US, T0, S
 
 MOVES = {(row.before, row.after) for row in TRANSITIONS}
 
@@ -39,7 +40,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.just(Superseded("other")),
     reports,
 )
-steps = st.lists(st.tuples(events, st.integers(0, DAY // 4)), max_size=30)
+steps = st.lists(st.tuples(events, st.integers(0, DAY_US // 4)), max_size=30)
 dispatches = st.builds(
     new,
     duration_us=st.none() | st.integers(1, 3600 * S),

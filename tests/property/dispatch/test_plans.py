@@ -37,7 +37,7 @@ from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
 from derhead.dispatch.life.transitions import AT_AGENT
 from derhead.dispatch.orders.order import Order
 from tests.support.desk_fakes import Link
-from tests.support.dispatches import DAY, T0, S
+from tests.support.epoch import DAY_US, T0, S
 
 ASSETS = ("a", "b")
 NAMES = tuple(f"d{n}" for n in range(5))
@@ -75,7 +75,7 @@ steps = st.lists(
         st.tuples(st.just("close"), st.none()),
         st.tuples(st.just("room"), st.none()),
         st.tuples(st.just("restart"), st.none()),
-        st.tuples(st.just("wait"), st.sampled_from([S, 30 * S, 900 * S, DAY])),
+        st.tuples(st.just("wait"), st.sampled_from([S, 30 * S, 900 * S, DAY_US])),
     ),
     min_size=6,
     max_size=40,

@@ -18,7 +18,8 @@ from derproto.base.fleet import Failsafe
 from derproto.der import v1
 from tests.property.dispatch.agent_side import NEVER, AgentSide, DeviceSide
 from tests.property.dispatch.headend_side import ASSET_ID, Crash, HeadendSide, Link
-from tests.property.dispatch.record import START_US, Record, Span, Told
+from tests.property.dispatch.record import Record, Span, Told
+from tests.support.epoch import T0
 
 ALIVE_S = 10.0
 HEARTBEAT_S = 15.0
@@ -129,7 +130,7 @@ class Together:
     def _start_us(self, start_in_s: float | None) -> int | None:
         if start_in_s is None:
             return None
-        now_us = START_US + round(self.now_s * 1e6)
+        now_us = T0 + round(self.now_s * 1e6)
         if start_in_s >= 0:
             return now_us + round(start_in_s * 1e6)
         last = self.headend.journal.get(str(UUID(int=self._count - 1)))
@@ -356,7 +357,7 @@ class Together:
             self._sessions.remove(other)
         self._back(
             session,
-            v1.HeadendMessage(welcome=v1.Welcome(clock_us=START_US + round(self.now_s * 1e6))),
+            v1.HeadendMessage(welcome=v1.Welcome(clock_us=T0 + round(self.now_s * 1e6))),
         )
         at_once = self._dice.random() < 0.5
         self.headend.register(self.now_s, session.link, reports, at_once)

@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 
 from derhead.gaps import Cause
 from derhead.gaps.holes import FOREVER_US
-from tests.support.watched_asset import LIMITS, PERIOD_S, T0, Headend, S
+from tests.support.epoch import T0, S
+from tests.support.watched_asset import LIMITS, PERIOD_S, Headend
 
 PERIODS = st.integers(1, 12)
 ROWS = st.integers(1, 9)

@@ -18,8 +18,9 @@ from derhead.history.feed.task import Feed
 from derhead.history.postgres import Postgres
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, real_runtime
+from tests.support.epoch import S
 from tests.support.history.postgres_port import SOON_S
-from tests.support.history.records import S, sample
+from tests.support.history.records import sample
 from tests.support.processes.postgres import Database
 
 Rows = list[tuple[Any, ...]]

@@ -21,7 +21,8 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 GROUP = DispatchGroup(

@@ -20,7 +20,8 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
-from tests.support.history.records import S, dispatch, heartbeat, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, session
 from tests.support.processes.postgres import Database, PostgresServer, fresh_database
 
 NOWHERE = "postgresql://nobody@/x?host=/nowhere"

@@ -14,13 +14,13 @@ from derhead.errors import JournalError
 from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import NOW_US, World, open_world
+from tests.support.epoch import HOUR_US
 from tests.support.fleet_file import write_fleet
 from tests.support.history.postgres_port import until
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 GONE = "11111111-2222-4333-8444-555555555555"
-HOUR_US = 3_600_000_000
 HOURS = 20 * 24
 KEPT_HOURS = 7 * 24
 DONE = (State.PENDING, State.COMPLETED)

@@ -23,8 +23,9 @@ from tests.stream.feed.opened import (
     open_world,
     some,
 )
+from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.history.records import dispatch, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 

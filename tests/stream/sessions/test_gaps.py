@@ -9,7 +9,8 @@ from trio.testing import MockClock
 from deragent.outbox import OutboxLimits
 from derhead.gaps import Cause, GapRecord
 from derproto.der.v1 import QualityBit
-from tests.stream.sessions.whole import IDS, S, World, world
+from tests.stream.sessions.whole import IDS, World, world
+from tests.support.epoch import S
 
 ASSET = IDS[0]
 

@@ -51,8 +51,8 @@ from derproto.der.v1 import (
 from derproto.service import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
+from tests.support.epoch import T0
 
-T0 = 1_800_000_000_000_000
 SITE = "00000000-0000-4000-8000-00000000000a"
 A1 = "00000000-0000-4000-8000-000000000001"
 A2 = "00000000-0000-4000-8000-000000000002"

@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from derhead.dispatch import DoesNotFit, Order, SiteOrder, State, group_state
-from tests.stream.sessions.whole import HOUR_US, IDS, SITE, S, world
+from tests.stream.sessions.whole import IDS, SITE, world
+from tests.support.epoch import HOUR_US, S
 
 
 @pytest.mark.parametrize("ahead_us", [-7 * HOUR_US, 2 * S, 7 * HOUR_US])

@@ -18,10 +18,8 @@ from derhead.headend import Headend
 from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Failsafe, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
+from tests.support.epoch import T0
 
-START_US = 1_800_000_000_000_000
-S = 1_000_000
-HOUR_US = 3600 * S
 SITE = "5c1f0000-0000-4000-8000-0000000000aa"
 IDS = tuple(f"5c1f0000-0000-4000-8000-0000000000{n:02}" for n in range(10, 13))
 
@@ -86,7 +84,7 @@ class World:
 @asynccontextmanager
 async def world(folder: Path, runtime: Runtime | None = None) -> AsyncIterator[World]:
     """A headend on that folder; with the ``runtime`` of an earlier one, as its next life."""
-    runtime, network = runtime or virtual_runtime(START_US), MemoryNetwork()
+    runtime, network = runtime or virtual_runtime(T0), MemoryNetwork()
     stopping = trio.Event()
     config = HeadendConfig(assets=folder / "assets.yaml", data=folder / "derhead")
     async with trio.open_nursery() as outer:

@@ -6,8 +6,7 @@ from derhead.errors import JournalError
 from derhead.history import BadCursor, Page
 from derhead.telemetry import Bucket, Sample
 from tests.support.api.fake_headend import NOW, SAMPLE, FakeHistory
-
-S = 1_000_000
+from tests.support.epoch import S
 
 
 @dataclass

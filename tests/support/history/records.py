@@ -6,9 +6,7 @@ from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
 from derhead.gaps import Cause, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
-
-S = 1_000_000
-"""One second, in microseconds."""
+from tests.support.epoch import S
 
 
 def sample(

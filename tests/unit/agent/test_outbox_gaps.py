@@ -7,9 +7,9 @@ import pytest
 from deragent.outbox import Gap, GapBook
 from deragent.outbox.gaps import GAPS_KEPT, Delivered, Missing
 from derproto.der.v1 import GapCause
+from tests.support.epoch import S
 
 BOOT = 7
-S = 1_000_000
 
 
 def missing(

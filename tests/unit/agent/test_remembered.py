@@ -22,9 +22,9 @@ from deragent.remembered import Image, Recalled, Stamp, Unreadable, passed_s, re
 from deragent.setpoints import Timeline, last_reports, step
 from derproto.base.fleet import Failsafe, Limits
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
+from tests.support.epoch import HOUR_US
 from tests.unit.agent.timelines import IDLE, arrive, moment, words
 
-HOUR_US = 3_600_000_000
 NOON = Stamp(wall_us=100 * HOUR_US, boot="b1", up_us=50 * HOUR_US)
 HELD = replace(IDLE, failsafe=Failsafe(0.0))
 

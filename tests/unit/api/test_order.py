@@ -18,9 +18,9 @@ from derhead.dispatch import (
 )
 from derhead.dispatch.orders.parsing import MEMBERS
 from tests.support.api.fake_headend import BATTERY, NOW, SITE, make_fleet
+from tests.support.epoch import HOUR_US
 
 FLEET = make_fleet()
-HOUR = 3_600_000_000
 WHOLE = {"asset_id": "battery-1", "mw": -0.5}
 
 
@@ -32,7 +32,10 @@ WHOLE = {"asset_id": "battery-1", "mw": -0.5}
         (WHOLE | {"duration_s": 0.25}, Order(BATTERY, -0.5, duration_us=250_000)),
         (WHOLE | {"duration_s": 604_800}, Order(BATTERY, -0.5, 604_800_000_000)),
         (WHOLE | {"expires_in_s": 0.5}, Order(BATTERY, -0.5, expires_in_us=500_000)),
-        (WHOLE | {"start_at": "2026-01-31T13:00:00Z"}, Order(BATTERY, -0.5, start_us=NOW + HOUR)),
+        (
+            WHOLE | {"start_at": "2026-01-31T13:00:00Z"},
+            Order(BATTERY, -0.5, start_us=NOW + HOUR_US),
+        ),
         (WHOLE | {"start_at": "2026-01-31T13:00:00+01:00"}, Order(BATTERY, -0.5, start_us=NOW)),
         (
             WHOLE | {"start_at": "2026-01-31T11:59:55Z"},

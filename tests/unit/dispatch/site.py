@@ -6,9 +6,8 @@ from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
 from derhead.dispatch.orders.order import DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
+from tests.support.epoch import T0, S
 
-S = 1_000_000
-T0 = 1_800_000_000 * S
 NAMES = ("a", "b", "c", "d")
 
 GROUP = DispatchGroup("g", "site", 2.0, T0, T0, 600 * S)

@@ -18,8 +18,7 @@ from derhead.dispatch.sites.allocation import (
     site_reach,
 )
 from derproto.base.fleet import Asset, AssetKind, Limits
-
-HOUR_US = 3_600_000_000
+from tests.support.epoch import HOUR_US
 
 
 def asset(

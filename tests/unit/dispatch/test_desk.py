@@ -21,7 +21,7 @@ from derhead.dispatch.orders.order import PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.support.desk_fakes import Link, Store
-from tests.support.dispatches import DAY, T0, S
+from tests.support.epoch import DAY_US, T0, S
 
 
 @pytest.fixture
@@ -398,7 +398,7 @@ async def test_an_agent_that_never_comes_back_is_waited_for_a_day(
     started = await desk.order(Order("b", 1.0, 60 * S))
     await desk.report("b", started.id, Reported(State.STARTED))
     desk.session_ended_nowait("s1")
-    await trio.sleep(60 + DAY / S - 1)
+    await trio.sleep(60 + DAY_US / S - 1)
     assert [store.kept[each.id].ended for each in (lost, started)] == [False, False]
     await trio.sleep(2)
     for each in (lost, started):

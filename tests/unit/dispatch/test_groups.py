@@ -6,7 +6,8 @@ import pytest
 
 from derhead.dispatch.life.lifecycle import State
 from derhead.dispatch.sites.groups import counting_parts, group_state, holds
-from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, T0, S, part
+from tests.support.epoch import T0, S
+from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, part
 
 
 def test_all_started() -> None:

@@ -21,9 +21,8 @@ from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import virtual_runtime
 from derproto.der.v1 import QualityBit
+from tests.support.epoch import T0, S
 
-S = 1_000_000
-T0 = 1_800_000_000 * S
 ASSET = Asset("a", "battery", "s", AssetKind.BATTERY, 2.0, Limits(-2.0, 2.0))
 FLEET = Fleet({"s": Site("s", "site")}, {"a": ASSET})
 

@@ -12,8 +12,7 @@ from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper,
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.support import desk_fakes
-
-T0 = 1_800_000_000_000_000
+from tests.support.epoch import T0
 
 
 @dataclass

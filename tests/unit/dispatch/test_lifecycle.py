@@ -24,7 +24,8 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
-from tests.support.dispatches import DAY, T0, S, in_state, new
+from tests.support.dispatches import in_state, new
+from tests.support.epoch import DAY_US, T0, S
 
 REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]
 
@@ -94,7 +95,7 @@ STATES: list[Callable[[], Dispatch]] = [
     lambda: in_state(R),
     lambda: in_state(A),
 ]
-NOW = {"in time": T0 + 9, "late": T0 + 600 * S, "a day late": T0 + 600 * S + DAY}
+NOW = {"in time": T0 + 9, "late": T0 + 600 * S, "a day late": T0 + 600 * S + DAY_US}
 
 
 @pytest.mark.parametrize("place", range(5), ids=["certain", "lost", "sent", "received", "started"])
@@ -123,7 +124,7 @@ def test_nothing_follows_an_end(state: State, event: Event) -> None:
         with pytest.raises(IllegalTransition):
             step(ended, event, T0 + 9)
     else:
-        assert step(ended, event, T0 + 600 * S + DAY) is ended
+        assert step(ended, event, T0 + 600 * S + DAY_US) is ended
     assert next_deadline(ended) is None
 
 
@@ -221,7 +222,7 @@ def test_what_may_have_arrived_is_waited_for_a_day_past_its_window() -> None:
     assert next_deadline(endless) == T0 + 60 * S + NO_REPORT_US
     assert next_deadline(lost(duration_us=None)) is None
     for state in (State.SENT, *AT_AGENT):
-        failed = step(in_state(state), DeadlinePassed(), T0 + 600 * S + DAY)
+        failed = step(in_state(state), DeadlinePassed(), T0 + 600 * S + DAY_US)
         assert (failed.state, failed.reason) == (State.FAILED, "NO_REPORT")
 
 

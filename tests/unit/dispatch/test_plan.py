@@ -23,7 +23,7 @@ from derhead.dispatch.desk.planning import MAX_STRAYS, make_plan
 from derhead.dispatch.life.lifecycle import NO_REPORT_US, Dispatch, Reported, State
 from derhead.dispatch.orders.order import Order
 from tests.support.desk_fakes import Link
-from tests.support.dispatches import T0, S
+from tests.support.epoch import T0, S
 
 
 @dataclass

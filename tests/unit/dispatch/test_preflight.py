@@ -9,10 +9,8 @@ from derhead.dispatch.orders.order import Order
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.windows import Window
+from tests.support.epoch import HOUR_US, T0, S
 
-S = 1_000_000
-T0 = 1_800_000_000 * S
-HOUR_US = 3600 * S
 BATTERY = Asset("a", "battery-1", "s", AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0), energy_mwh=2.0)
 SOLAR = Asset("a", "roof", "s", AssetKind.SOLAR, 1.0, Limits(0.0, 1.0), default_mw=None)
 

@@ -17,17 +17,8 @@ from derhead.dispatch.sites.reallocation import (
     lost_assets,
     reallocate,
 )
-from tests.unit.dispatch.site import (
-    ASSETS,
-    GROUP,
-    NAMES,
-    RUNNING,
-    T0,
-    S,
-    battery,
-    candidate,
-    part,
-)
+from tests.support.epoch import T0, S
+from tests.unit.dispatch.site import ASSETS, GROUP, NAMES, RUNNING, battery, candidate, part
 
 ALL = [candidate(name) for name in NAMES]
 NOW_US = T0 + 100 * S

@@ -31,7 +31,8 @@ from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Fleet, Site
 from derproto.base.runtime import virtual_runtime
 from tests.support import desk_fakes
-from tests.unit.dispatch.site import ASSETS, NAMES, T0, S
+from tests.support.epoch import T0, S
+from tests.unit.dispatch.site import ASSETS, NAMES
 
 FLEET = Fleet({"site": Site("site", "North")}, ASSETS)
 ORDER = SiteOrder("site", 2.0, 600 * S)

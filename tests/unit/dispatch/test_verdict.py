@@ -21,9 +21,8 @@ from derhead.dispatch.verdicts.verdict import (
     verdict_text,
 )
 from derproto.base.fleet import Asset, AssetKind, Limits
+from tests.support.epoch import T0, S
 
-S = 1_000_000
-T0 = 1_800_000_000 * S
 GAP_US = 10 * S
 ASSET = Asset("a", "battery", "s", AssetKind.BATTERY, 2.0, Limits(-2.0, 2.0))
 """Its tolerance is 5 % of 2 MW: 0.1 MW."""

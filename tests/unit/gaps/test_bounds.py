@@ -11,7 +11,8 @@ from derhead.gaps import Cause, GapLedger, GapRecord
 from derhead.gaps import watch as watch_module
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
-from tests.support.watched_asset import ASSET, LIMITS, T0, Headend, S
+from tests.support.epoch import T0, S
+from tests.support.watched_asset import ASSET, LIMITS, Headend
 
 
 def test_of_many_holes_the_oldest_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.repository import imports, modules_below
 
 LAYERS = (
-    {"waiting", "deterministic", "repository"},
+    {"epoch", "waiting", "deterministic", "repository"},
     {"desk_fakes", "dispatches", "watched_asset", "fleets", "fleet_file", "history", "api"},
     {"processes"},
 )
@@ -57,6 +57,18 @@ def test_the_rooms_of_support_stand_in_layers() -> None:
     rooms = {n: t for n, t in modules_below("tests").items() if n.startswith("tests.support.")}
     assert {name.split(".")[2] for name in rooms} == set(HEIGHT)
     assert [each for home, tree in rooms.items() for each in imports_upward(home, tree)] == []
+
+
+def test_the_times_of_tests_are_defined_once() -> None:
+    again = [
+        f"{name}:{node.lineno}: {target.id}"
+        for name, tree in modules_below("tests").items()
+        for node in tree.body
+        if isinstance(node, ast.Assign) and name != "tests.support.epoch"
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in ("S", "HOUR_US", "DAY_US")
+    ]
+    assert again == []
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derproto.base.runtime import virtual_runtime
 from derproto.base.systemd import Notifier
-from tests.support.history.records import S, dispatch, sample
+from tests.support.epoch import T0
+from tests.support.history.records import dispatch, sample
 
-T0 = 1_800_000_000 * S
 PAGE = 4096
 
 

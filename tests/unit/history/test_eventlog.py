@@ -16,9 +16,9 @@ from derhead.history.recovery import close_lost_sessions
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import T0, S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
-T0 = 1_800_000_000 * S
 NOW = 77 * S
 
 

@@ -13,11 +13,10 @@ from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
 from derhead.history.journal import FLUSH_S
 from derproto.base.runtime import Runtime, virtual_runtime
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import T0, S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
 T = TypeVar("T")
-
-T0 = 1_800_000_000 * S
 
 
 def nothing() -> None:

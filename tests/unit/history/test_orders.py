@@ -17,7 +17,8 @@ from derhead.dispatch import (
 from derhead.history import BadCursor, orders, queries
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
-from tests.support.history.records import S, dispatch, sample
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, sample
 
 GROUP = DispatchGroup(
     id="group",

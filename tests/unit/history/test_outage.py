@@ -13,9 +13,9 @@ from trio.testing import MockClock
 from derhead.errors import JournalError
 from derhead.history import Journal, open_journal
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import T0, S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
-T0 = 1_800_000_000 * S
 ROOM_BYTES = 60_000
 """What the disk still takes when it is nearly full: some pages, but no batch."""
 

@@ -16,7 +16,8 @@ from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Record, Store
 from derhead.telemetry import Bucket
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
 T = TypeVar("T")
 

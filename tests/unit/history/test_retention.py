@@ -14,7 +14,8 @@ from derhead.history import Journal, Retention, RetentionLimits, facts, open_jou
 from derhead.history.retention import policy, task
 from derhead.history.retention.policy import DAY_US, HOUR_US
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, dispatch, heartbeat, sample
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample
 from tests.unit.history.test_outage import filled, full_disk
 
 T0 = 500_000 * HOUR_US

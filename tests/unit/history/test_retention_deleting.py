@@ -15,7 +15,8 @@ from derhead.history.room import truncate_wal
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derhead.telemetry import Sample
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
 
 def sweep(

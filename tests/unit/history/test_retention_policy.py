@@ -14,8 +14,8 @@ from derhead.history.retention.policy import (
     Sizes,
     Spared,
 )
+from tests.support.epoch import T0
 
-NOW = 1_800_000_000_000_000
 LIMITS = RetentionLimits(keep_us=30 * DAY_US, max_bytes=1_000_000)
 SMALL = Sizes(page_bytes=1000, pages=900, free_pages=0, wal_bytes=0)
 LARGE = replace(SMALL, pages=1050)
@@ -23,30 +23,30 @@ HUGE = replace(SMALL, pages=2000)
 
 
 def test_by_age_whole_hours_are_kept_a_little_longer() -> None:
-    cut = policy.by_age(LIMITS, NOW)
+    cut = policy.by_age(LIMITS, T0)
     assert cut == Cut(cut.samples_us, cut.samples_us, cut.samples_us)
     assert cut.samples_us % HOUR_US == 0
-    assert NOW - 30 * DAY_US - HOUR_US < cut.samples_us <= NOW - 30 * DAY_US
+    assert T0 - 30 * DAY_US - HOUR_US < cut.samples_us <= T0 - 30 * DAY_US
 
 
 @pytest.mark.parametrize(("sizes", "share"), [(LARGE, 100 / 1050), (HUGE, 0.2)])
 def test_by_size_the_oldest_go_before_their_time(sizes: Sizes, share: float) -> None:
-    oldest = NOW - 10 * DAY_US
-    cut = policy.by_size(LIMITS, sizes, oldest, policy.by_age(LIMITS, NOW), NOW)
+    oldest = T0 - 10 * DAY_US
+    cut = policy.by_size(LIMITS, sizes, oldest, policy.by_age(LIMITS, T0), T0)
     assert cut.samples_us == cut.heartbeats_us
     assert cut.samples_us - oldest == pytest.approx(10 * DAY_US * share, abs=1)
     # Who ordered what is kept as long as was promised.
-    assert cut.records_us == policy.by_age(LIMITS, NOW).records_us
+    assert cut.records_us == policy.by_age(LIMITS, T0).records_us
 
 
 def test_by_size_the_last_hour_stays() -> None:
-    cut = policy.by_size(LIMITS, HUGE, NOW - HOUR_US - 1, policy.by_age(LIMITS, NOW), NOW)
-    assert cut.samples_us <= NOW - HOUR_US
+    cut = policy.by_size(LIMITS, HUGE, T0 - HOUR_US - 1, policy.by_age(LIMITS, T0), T0)
+    assert cut.samples_us <= T0 - HOUR_US
 
 
 def test_by_size_nothing_stays_that_is_too_old() -> None:
-    aged = policy.by_age(LIMITS, NOW)
-    assert policy.by_size(LIMITS, LARGE, NOW - 1000 * DAY_US, aged, NOW) == aged
+    aged = policy.by_age(LIMITS, T0)
+    assert policy.by_size(LIMITS, LARGE, T0 - 1000 * DAY_US, aged, T0) == aged
 
 
 @pytest.mark.parametrize(

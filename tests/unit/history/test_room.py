@@ -15,10 +15,10 @@ from derhead.history import open_journal
 from derhead.history.room import FREE_BYTES, WAL_PAGES, Room
 from derhead.history.schema import JournalFiles
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, dispatch, sample
+from tests.support.epoch import T0
+from tests.support.history.records import dispatch, sample
 from tests.support.processes.disk import small_disk
 
-T0 = 1_800_000_000 * S
 CHANGES = 600
 """Of dispatches, while the disk is full."""
 

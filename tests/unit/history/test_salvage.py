@@ -19,7 +19,8 @@ from derhead.history.progress import Progress
 from derhead.history.salvage import Salvaged
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
 PAGE = 4096
 ASSETS = [f"asset-{n}" for n in range(12)]

@@ -15,7 +15,8 @@ from derhead.errors import JournalError
 from derhead.history import queries, schema
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
-from tests.support.history.records import S, dispatch, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, heartbeat, sample, session
 
 V1, V2 = (Path(__file__).parent / f"v{n}.sql" for n in (1, 2))
 """Journals as these versions wrote them. Never changed: they stand for files out there."""

@@ -11,7 +11,8 @@ from derhead.gaps import Cause
 from derhead.history import ids, listings, queries
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
-from tests.support.history.records import S, dispatch, gap, heartbeat, sample, session
+from tests.support.epoch import S
+from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
 def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:

@@ -6,7 +6,8 @@ from derhead.gaps import Cause, Origin
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from derhead.history.unfinished import unfinished_gaps
-from tests.support.history.records import S, gap, sample
+from tests.support.epoch import S
+from tests.support.history.records import gap, sample
 
 
 def test_gaps_come_with_who_measured_at_their_edges(files: JournalFiles, store: Store) -> None:

@@ -8,10 +8,9 @@ from trio.testing import MockClock
 from derhead.history import open_journal
 from derhead.observability import Health, Metrics, journal_check, journal_metrics
 from derproto.base.runtime import virtual_runtime
-from tests.support.history.records import S, sample, session
+from tests.support.epoch import T0
+from tests.support.history.records import sample, session
 from tests.unit.history.test_outage import filled, full_disk
-
-T0 = 1_800_000_000 * S
 
 
 async def test_a_journal_that_fails_is_unready_and_says_why(

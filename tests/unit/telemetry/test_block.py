@@ -11,8 +11,7 @@ from derhead.telemetry import LatestTable, SampleBlock, offer_block
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import virtual_runtime
 from derproto.der.v1 import QualityBit, Telemetry
-
-NOW = 1_800_000_000_000_000
+from tests.support.epoch import T0
 
 
 def asset(number: int) -> Asset:
@@ -34,7 +33,7 @@ def block(rows: list[int] | None = None, **changes: object) -> SampleBlock:
         boot_id=7,
         first_seq=10,
         asset_index=[0, 2, 1, 0],
-        ts_us=[NOW, NOW + 1, NOW + 2, NOW + 3],
+        ts_us=[T0, T0 + 1, T0 + 2, T0 + 3],
         p_mw=[1.0, math.nan, 3.0, -9.0],
         soc=[0.5, 1.5, 0.0, 0.25],
         status=[4, 4, 4, 5],
@@ -46,7 +45,7 @@ def block(rows: list[int] | None = None, **changes: object) -> SampleBlock:
         [0, 1, 3] if rows is None else rows,
         agent_id="x",
         assets=ASSETS,
-        received_us=NOW + 5,
+        received_us=T0 + 5,
         setpoints_mw={ASSETS[2].id: -1.5},
     )
 
@@ -75,10 +74,10 @@ def test_the_latest_table_takes_what_is_news() -> None:
     assert latest.get(ASSETS[0].id) is newest
     offer_block(slots, block([0], first_seq=3))
     assert latest.get(ASSETS[0].id) is newest
-    late = block([3], boot_id=6, backfill=True, ts_us=[0, 0, 0, NOW - 9])
+    late = block([3], boot_id=6, backfill=True, ts_us=[0, 0, 0, T0 - 9])
     offer_block(slots, late)
     assert latest.get(ASSETS[0].id) is newest
-    offer_block(slots, block([3], boot_id=8, first_seq=1, ts_us=[0, 0, 0, NOW - 9]))
+    offer_block(slots, block([3], boot_id=8, first_seq=1, ts_us=[0, 0, 0, T0 - 9]))
     latest_now = latest.get(ASSETS[0].id)
     assert latest_now is not None
     assert latest_now.boot_id == 8
@@ -89,7 +88,7 @@ async def test_the_journal_stores_both_alike(
     tmp_path: Path, as_block: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     durable = trio.Event()
-    async with open_journal(tmp_path / "journal.db", virtual_runtime(NOW)) as journal:
+    async with open_journal(tmp_path / "journal.db", virtual_runtime(T0)) as journal:
         samples = block() if as_block else list(block())
         await journal.append_telemetry(samples, durable.set)
         await journal.append_telemetry(samples, lambda: None)

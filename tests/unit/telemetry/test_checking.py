@@ -10,8 +10,8 @@ from derhead.telemetry.checking import MAX_TS_US
 from derhead.telemetry.quality import CLOCK_SKEW_US
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
+from tests.support.epoch import T0
 
-NOW = 1_800_000_000_000_000
 ASSET = Asset(
     id="00000000-0000-4000-8000-000000000001",
     name="battery",
@@ -31,7 +31,7 @@ def read(**columns: Any) -> Rows | Broken:
         granted={1: ASSET},
         claimed=3,
         max_rows=max_rows,
-        received_us=NOW,
+        received_us=T0,
     )
 
 
@@ -45,7 +45,7 @@ def test_every_column_reaches_its_sample() -> None:
     taken = rows(
         first_seq=5,
         asset_index=[1],
-        ts_us=[NOW - 7],
+        ts_us=[T0 - 7],
         p_mw=[-1.5],
         q_mvar=[0.25],
         soc=[0.5],
@@ -56,7 +56,7 @@ def test_every_column_reaches_its_sample() -> None:
     )
     (sample,) = taken.samples
     assert (sample.asset_id, sample.agent_id, sample.boot_id, sample.seq) == (ASSET.id, "x", 9, 5)
-    assert (sample.ts_us, sample.received_us) == (NOW - 7, NOW)
+    assert (sample.ts_us, sample.received_us) == (T0 - 7, T0)
     assert (sample.p_mw, sample.q_mvar, sample.soc) == (-1.5, 0.25, 0.5)
     assert (sample.voltage_v, sample.frequency_hz, sample.status) == (277.0, 60.0, 4)
     assert sample.quality == QualityBit.STALE_DEVICE
@@ -65,13 +65,13 @@ def test_every_column_reaches_its_sample() -> None:
 
 
 def test_what_is_left_out_or_nan_is_unknown() -> None:
-    (sample,) = rows(asset_index=[1], ts_us=[NOW], p_mw=[math.nan]).samples
+    (sample,) = rows(asset_index=[1], ts_us=[T0], p_mw=[math.nan]).samples
     assert (sample.p_mw, sample.q_mvar, sample.soc, sample.voltage_v) == (None, None, None, None)
     assert sample.quality == 0
 
 
 def test_rows_of_a_refused_asset_are_refused_and_the_others_taken() -> None:
-    taken = rows(asset_index=[1, 0, 2, 1, 1], ts_us=[NOW] * 5, p_mw=[0.0] * 5)
+    taken = rows(asset_index=[1, 0, 2, 1, 1], ts_us=[T0] * 5, p_mw=[0.0] * 5)
     assert list(taken.taken) == [(1, 1), (4, 5)]
     assert list(taken.refused) == [RefusedRows(2, 3, RefusalReason.ASSET_REFUSED)]
     assert [sample.seq for sample in taken.samples] == [1, 4, 5]
@@ -97,7 +97,7 @@ def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
 def test_clocks_too_far_off_are_kept_and_flagged(
     offset_us: int, backfill: bool, flagged: bool
 ) -> None:
-    taken = rows(asset_index=[1], ts_us=[NOW + offset_us], p_mw=[0.0], backfill=backfill)
+    taken = rows(asset_index=[1], ts_us=[T0 + offset_us], p_mw=[0.0], backfill=backfill)
     (sample,) = taken.samples
     assert bool(sample.quality & QualityBit.CLOCK_SKEW) is flagged
     assert bool(sample.quality & QualityBit.BACKFILLED) is backfill
@@ -119,7 +119,7 @@ def test_clocks_too_far_off_are_kept_and_flagged(
 )
 def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: bool) -> None:
     columns: dict[str, object] = {"p_mw": [0.0], column: [value]}
-    (sample,) = rows(asset_index=[1], ts_us=[NOW], **columns).samples
+    (sample,) = rows(asset_index=[1], ts_us=[T0], **columns).samples
     assert bool(sample.quality & QualityBit.IMPLAUSIBLE) is flagged
 
 
@@ -129,7 +129,7 @@ def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: 
         ({"boot_id": 0}, "telemetry.boot_id"),
         ({"first_seq": 0}, "telemetry.first_seq"),
         ({"first_seq": 2**63}, "telemetry.first_seq"),
-        ({"ts_us": [NOW, NOW]}, "telemetry.ts_us"),
+        ({"ts_us": [T0, T0]}, "telemetry.ts_us"),
         ({"p_mw": []}, "telemetry.p_mw"),
         ({"soc": [0.1, 0.2]}, "telemetry.soc"),
         ({"quality": [0, 0]}, "telemetry.quality"),
@@ -138,7 +138,7 @@ def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: 
     ],
 )
 def test_broken_framing_names_its_field(columns: dict[str, object], names: str) -> None:
-    fields: dict[str, object] = {"asset_index": [1], "ts_us": [NOW], "p_mw": [0.0], **columns}
+    fields: dict[str, object] = {"asset_index": [1], "ts_us": [T0], "p_mw": [0.0], **columns}
     broken = read(**fields)
     assert isinstance(broken, Broken)
     assert broken.detail.startswith(names)

@@ -6,22 +6,22 @@ import pytest
 
 from derhead.telemetry import LatestTable, Sample, age_us, stale_after_us
 from derproto.der.v1 import QualityBit
+from tests.support.epoch import T0
 
-NOW = 1_800_000_000_000_000
-HELD = Sample("a", "x", boot_id=1, seq=10, ts_us=NOW, received_us=NOW, p_mw=1.0)
+HELD = Sample("a", "x", boot_id=1, seq=10, ts_us=T0, received_us=T0, p_mw=1.0)
 
 
 @pytest.mark.parametrize(
     ("changes", "is_news"),
     [
-        ({"seq": 11, "ts_us": NOW + 1}, True),
+        ({"seq": 11, "ts_us": T0 + 1}, True),
         ({"seq": 10}, False),
-        ({"seq": 9, "ts_us": NOW + 1}, False),
+        ({"seq": 9, "ts_us": T0 + 1}, False),
         # The agent's clock was set back: the sequence still counts.
-        ({"seq": 11, "ts_us": NOW - 10**9}, True),
-        ({"boot_id": 2, "seq": 1, "ts_us": NOW - 5}, True),
-        ({"boot_id": 2, "seq": 1, "ts_us": NOW - 5, "quality": QualityBit.BACKFILLED}, False),
-        ({"boot_id": 2, "seq": 1, "ts_us": NOW + 5, "quality": QualityBit.BACKFILLED}, True),
+        ({"seq": 11, "ts_us": T0 - 10**9}, True),
+        ({"boot_id": 2, "seq": 1, "ts_us": T0 - 5}, True),
+        ({"boot_id": 2, "seq": 1, "ts_us": T0 - 5, "quality": QualityBit.BACKFILLED}, False),
+        ({"boot_id": 2, "seq": 1, "ts_us": T0 + 5, "quality": QualityBit.BACKFILLED}, True),
         ({"agent_id": "y", "seq": 1}, True),
     ],
 )
@@ -57,15 +57,15 @@ def test_what_the_journal_knew_is_restored_until_newer_comes() -> None:
 @pytest.mark.parametrize(
     ("ts_us", "quality", "age"),
     [
-        (NOW - 4_000_000, 0, 5_000_000),
-        (NOW + 9_000_000, 0, 1_000_000),
-        (NOW - 10**12, QualityBit.CLOCK_SKEW, 1_000_000),
+        (T0 - 4_000_000, 0, 5_000_000),
+        (T0 + 9_000_000, 0, 1_000_000),
+        (T0 - 10**12, QualityBit.CLOCK_SKEW, 1_000_000),
     ],
 )
 def test_age_is_since_the_measurement(ts_us: int, quality: int, age: int) -> None:
     sample = replace(HELD, ts_us=ts_us, quality=quality)
-    assert age_us(sample, NOW + 1_000_000) == age
-    assert age_us(sample, NOW - 10**15) == 0
+    assert age_us(sample, T0 + 1_000_000) == age
+    assert age_us(sample, T0 - 10**15) == 0
 
 
 @pytest.mark.parametrize(("period_ms", "after_us"), [(4000, 10_000_000), (8000, 20_000_000)])
