@@ -8,13 +8,14 @@ from deragent.outbox import Gap, Outbox, Row
 from deragent.uplink.clock import SessionClock
 from derproto.der import v1
 
-REGISTER_REPORTS = 4096
-"""Reports in a Register, those of held dispatches apart. When full, those of the oldest ended
-dispatches are left out."""
-HELD_REPORTS = 32_768
-"""Reports of held dispatches in a Register: 128 assets with as many as there can be, 3.4 MB of
-the 4 MiB that a message may have. When full, the headend takes the rest for forgotten and has
-them cancelled when they begin."""
+REGISTER_REPORTS = 2048
+"""Reports in a Register, those of held dispatches apart: 0.9 MB of the 1 MiB that a Register may
+have. When full, those of the oldest ended dispatches are left out."""
+HELD_REPORTS = 8192
+"""Reports of held dispatches in a Register: 85 assets with a quarter-hourly schedule of a day,
+0.9 MB. When full, the headend takes the rest for forgotten and has them cancelled when they
+begin."""
+
 
 _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
 

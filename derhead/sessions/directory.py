@@ -152,6 +152,11 @@ def _refusal(index: int, result: GrantResult, detail: str) -> AssetGrant:
     return AssetGrant(asset_index=index, result=result, detail=detail)
 
 
-def refused(grants: Sequence[AssetGrant]) -> tuple[AssetGrant, ...]:
-    """Those of a session's claims that were not granted."""
-    return tuple(grant for grant in grants if grant.result is not GrantResult.GRANTED)
+def describe_refusals(grants: Sequence[AssetGrant]) -> str | None:
+    """The first refused asset with its reason, and how many more there are; None if all are
+    granted."""
+    refused = [grant for grant in grants if grant.result is not GrantResult.GRANTED]
+    if not refused:
+        return None
+    first = f"asset {refused[0].asset_index} refused: {refused[0].detail}"
+    return first if len(refused) == 1 else f"{first}; and {len(refused) - 1} more"

@@ -1,9 +1,11 @@
 """Register, read and checked: pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from derhead.dispatch import AgentReport, read_report
 from derproto.der.v1 import DispatchReport, Register
 
 AGENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -56,6 +58,22 @@ def read_register(register: Register, max_assets: int) -> Registration | str:
         reports=tuple(register.dispatches),
         outbox_rows=outbox.rows if outbox is not None else 0,
     )
+
+
+def read_reports(
+    reports: Sequence[DispatchReport], asset_ids: Sequence[str]
+) -> tuple[list[AgentReport], list[str]]:
+    """The reports that can be read, and what is wrong with each of the others."""
+    readable, faults = [], []
+    for report in reports:
+        read = read_report(report)
+        if isinstance(read, str):
+            faults.append(read)
+        elif report.asset_index >= len(asset_ids):
+            faults.append(f"asset_index {report.asset_index} was never assigned")
+        else:
+            readable.append(AgentReport(asset_ids[report.asset_index], *read))
+    return readable, faults
 
 
 def canonical_uuid(text: str) -> str | None:

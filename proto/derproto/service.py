@@ -6,7 +6,14 @@ from betterproto2 import Message
 from grpclib.const import Cardinality
 from grpclib.encoding.base import CodecBase
 
-from derproto.codec import TelemetryColumns, decode_agent, decoder, encode_agent, encoder
+from derproto.codec import (
+    MAX_FIELDS,
+    TelemetryColumns,
+    decode_agent,
+    decoder,
+    encode_agent,
+    encoder,
+)
 from derproto.der.v1 import AgentMessage, HeadendMessage
 from derproto.triogrpc import Method
 
@@ -33,7 +40,7 @@ class MessageCodec(CodecBase):
         return encoder(message_type)(message)
 
     def decode(self, data: bytes, message_type: type[Message]) -> Any:
-        return decoder(message_type)(data)
+        return decoder(message_type, max_fields=MAX_FIELDS)(data)
 
 
 class ColumnCodec(MessageCodec):

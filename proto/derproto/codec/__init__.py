@@ -1,6 +1,6 @@
 """Protobuf at speed: betterproto2's dataclasses, encoded and decoded by compiled functions."""
 
-from derproto.codec.agent import decode_agent, encode_agent
+from derproto.codec.agent import MAX_FIELDS, decode_agent, encode_agent
 from derproto.codec.columns import TelemetryColumns
 from derproto.codec.decoding import decoder
 from derproto.codec.encoding import encoder
@@ -13,6 +13,7 @@ __all__ = [
     # What agents say, telemetry as arrays
     "decode_agent",
     "encode_agent",
+    "MAX_FIELDS",
     "TelemetryColumns",
     # Errors
     "DecodeError",

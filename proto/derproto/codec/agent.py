@@ -9,7 +9,12 @@ from derproto.der.v1 import AgentMessage, Telemetry
 
 (_TELEMETRY_TAG,) = [field.tag for field in fields_of(AgentMessage) if field.name == "telemetry"]
 
-_decode = decoder(AgentMessage)
+MAX_FIELDS = 120_000
+"""Fields of one message, as ``decoder`` counts them: the largest that agents send is a Register of
+8,192 reports and 1,000 assets, of 116,000. When full, the message is refused before anything is
+made of its next field, so that none holds the loop for more than some 30 ms."""
+
+_decode = decoder(AgentMessage, max_fields=MAX_FIELDS)
 _encode = encoder(AgentMessage)
 _read_columns = compile_columns_reader()
 _write_telemetry = compile_writer(Telemetry)
@@ -26,7 +31,7 @@ def decode_agent(data: Buffer) -> AgentMessage | TelemetryColumns:
         data = memoryview(data).cast("B")
     pos = _only_telemetry(data)
     if pos:
-        return _read_columns(data, pos, len(data), MAX_DEPTH - 1)
+        return _read_columns(data, pos, len(data), MAX_DEPTH - 1, MAX_FIELDS)
     message = _decode(data)
     # Telemetry beside something else, or in parts: right, if not fast.
     telemetry = message.telemetry

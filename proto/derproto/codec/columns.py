@@ -109,8 +109,9 @@ class TelemetryColumns:
 FIELDS = fields_of(Telemetry)
 
 
-def compile_columns_reader() -> Callable[[Buffer, int, int, int], TelemetryColumns]:
-    """The function that reads columns from ``data[pos:end]``: (data, pos, end, depth left).
+def compile_columns_reader() -> Callable[[Buffer, int, int, int, int], TelemetryColumns]:
+    """The function that reads columns from ``data[pos:end]``: (data, pos, end, depth left, fields
+    left). Columns are copied, so their numbers count as nothing.
 
     Raises: UnsupportedField if Telemetry has a field that is neither number nor column.
     """
@@ -118,7 +119,7 @@ def compile_columns_reader() -> Callable[[Buffer, int, int, int], TelemetryColum
         if not field.packable or field.name not in TelemetryColumns.__slots__:
             raise UnsupportedField(f"Telemetry.{field.name} does not fit in columns")
     source = Source()
-    source.add(0, "def decode_columns(data, pos, end, depth):")
+    source.add(0, "def decode_columns(data, pos, end, depth, left):")
     source.add(1, *(f"{field.name} = {_default(field)}" for field in FIELDS))
     add_loop(source, "Telemetry", FIELDS, _add_usual, _add_value, in_order=True)
     source.add(1, "columns = new(TelemetryColumns)")
@@ -132,7 +133,7 @@ def compile_columns_reader() -> Callable[[Buffer, int, int, int], TelemetryColum
     namespace = decoding_helpers() | names_of_fields(Telemetry, FIELDS)
     namespace |= {"TelemetryColumns": TelemetryColumns, "new": object.__new__, "array": array}
     define("decoder of TelemetryColumns", source, namespace)
-    compiled: Callable[[Buffer, int, int, int], TelemetryColumns] = namespace["decode_columns"]
+    compiled: Callable[[Buffer, int, int, int, int], TelemetryColumns] = namespace["decode_columns"]
     return compiled
 
 

@@ -15,43 +15,44 @@ from betterproto2 import Message
 from derproto.codec import wire
 from derproto.codec.fields import Field, metadata, reachable
 from derproto.codec.source import Source, define
-from derproto.codec.wire import FIXED32, FIXED64, VARINT, Buffer
+from derproto.codec.wire import FIXED32, FIXED64, VARINT, Buffer, DecodingState
 
 M = TypeVar("M", bound=Message)
 
-Reader = Callable[[Buffer, int, int, int, list[Message], Message | None], Any]
-"""Reads ``data[pos:end]``: (data, pos, end, depth left, late, message to merge into or None).
-
-``late`` gathers messages whose unknown fields came in several parts: these grow in place,
-and become bytes when all is read, so that no peer can make us copy them again and again."""
+Reader = Callable[[Buffer, int, int, int, DecodingState, Message | None], Any]
+"""Reads ``data[pos:end]``: (data, pos, end, depth left, state, message to merge into)."""
 
 
-def decoder(cls: type[M]) -> Callable[[Buffer], M]:
+def decoder(cls: type[M], *, max_fields: int = wire.UNBOUNDED) -> Callable[[Buffer], M]:
     """A function that decodes messages of ``cls``; compiled once.
 
-    It raises DecodeError, and keeps nothing of the buffer given.
+    It raises DecodeError, and keeps nothing of the buffer given. ``max_fields`` bounds the fields
+    of one message, those of embedded messages included: each is counted before anything is made
+    of it. An embedded message counts as four more, an unknown field as two, 8 bytes of packed
+    numbers as one.
 
     Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
     """
-    return _decoder(cls)
+    return _decoder(cls, max_fields)
 
 
 @cache
-def _decoder(cls: Any) -> Callable[[Buffer], Any]:
+def _decoder(cls: Any, max_fields: int) -> Callable[[Buffer], Any]:
     read = compile_reader(cls)
 
     def decode(data: Buffer) -> Any:
         if not isinstance(data, bytes):
             data = memoryview(data).cast("B")
-        late: list[Message] = []
-        message = read(data, 0, len(data), wire.MAX_DEPTH, late, None)
-        for merged in late:
+        state = DecodingState(max_fields)
+        message = read(data, 0, len(data), wire.MAX_DEPTH, state, None)
+        for merged in state.late:
             merged._unknown_fields = bytes(merged._unknown_fields)
         return message
 
     return decode
 
 
+@cache
 def compile_reader(cls: type[Message]) -> Reader:
     """The compiled function of ``cls``; those of the classes within it are its globals."""
     source, namespace = Source(), decoding_helpers()
@@ -71,6 +72,7 @@ def decoding_helpers() -> dict[str, Any]:
     return {
         "FAULTS": (IndexError, struct.error, UnicodeDecodeError, wire.Malformed),
         "Malformed": wire.Malformed,
+        "TooManyFields": wire.TooManyFields,
         "read_varint": wire.read_varint,
         "read_varints": wire.read_varints,
         "read_short_varint": wire.read_short_varint,
@@ -101,7 +103,7 @@ def _defaults(cls: type[Message], fields: tuple[Field, ...]) -> dict[str, Any]:
 
 
 def keep_unknown(
-    fields: dict[str, Any], unknown: bytearray, message: Message, late: list[Message]
+    fields: dict[str, Any], unknown: bytearray, message: Message, state: DecodingState
 ) -> None:
     """Puts the unknown fields of one occurrence of a message behind those of earlier ones."""
     if not fields["_unknown_fields"]:
@@ -109,22 +111,24 @@ def keep_unknown(
     elif isinstance(fields["_unknown_fields"], bytes):
         fields["_unknown_fields"] += unknown
         fields["_unknown_fields"] = bytearray(fields["_unknown_fields"])
-        late.append(message)
+        state.late.append(message)
     else:
         fields["_unknown_fields"] += unknown
 
 
 def _add_decoder(source: Source, name: str, fields: tuple[Field, ...]) -> None:
-    source.add(0, f"def decode_{name}(data, pos, end, depth, late, into):")
+    source.add(0, f"def decode_{name}(data, pos, end, depth, state, into):")
     source.add(1, "if depth < 0:", '    raise Malformed("nested too deep")')
     source.add(1, "if into is None:", f"    fields = DEFAULTS_{name}.copy()")
     source.add(2, *(f"fields[{field.name!r}] = []" for field in fields if field.repeated))
     source.add(1, "else:", "    fields = into.__dict__")
+    source.add(1, "left = state.left")
     add_loop(source, name, fields, _add_usual, _add_value)
+    source.add(1, "state.left = left")
     source.add(1, "message = into")
     source.add(1, "if message is None:")
     source.add(2, f"message = new({name})", "message.__dict__ = fields")
-    source.add(1, "if unknown is not None:", "    keep_unknown(fields, unknown, message, late)")
+    source.add(1, "if unknown is not None:", "    keep_unknown(fields, unknown, message, state)")
     source.add(1, "return message")
     source.add(0, "")
 
@@ -143,6 +147,8 @@ def add_loop(
 ) -> None:
     """Walks ``data[pos:end]``, tag by tag; ``unknown`` is what it does not know, or None.
 
+    ``left`` counts down the fields that may still come.
+
     ``add_usual`` adds what reads a field as writers write it, ``add_value`` what reads one
     value of a repeated field that writers pack, and need not. ``in_order``: looks first
     whether the fields, of numbers up to 15, stand in the order of their numbers, each once.
@@ -156,6 +162,7 @@ def add_loop(
             source.add(3, f"tag = {tag}", "pos += 1")
             add_usual(source, 3, field)
     source.add(2, "while pos < end:")
+    add_count(source, 3, "1")
     source.add(3, "start = pos", "tag = data[pos]", "pos += 1")
     source.add(3, "if tag > 127:", "    tag, pos = read_short_varint(data, start)")
     branch = "if"
@@ -170,13 +177,19 @@ def add_loop(
     if fields:
         source.add(3, "else:")
     indent = 4 if fields else 3
-    source.add(indent, "pos = skip_value(data, tag, pos, depth)")
+    add_count(source, indent, str(wire.UNKNOWN_FIELD - 1))
+    source.add(indent, "pos, left = skip_value(data, tag, pos, depth, left)")
     source.add(indent, "if unknown is None:", "    unknown = bytearray()")
     source.add(indent, "unknown += data[start:pos]")
     source.add(1, "except FAULTS as error:")
     source.add(2, f"raise decode_fault({name!r}, FIELDS_{name}, tag, error) from error")
     source.add(1, "if pos > end:")
     source.add(2, f"raise decode_fault({name!r}, FIELDS_{name}, tag)")
+
+
+def add_count(source: Source, indent: int, fields: str) -> None:
+    """Counts so many fields, before anything is made of them."""
+    source.add(indent, f"left -= {fields}", "if left < 0:", "    raise TooManyFields")
 
 
 def _usual_tag(field: Field) -> int:
@@ -237,6 +250,7 @@ def _add_usual(source: Source, indent: int, field: Field) -> None:
         return
     add_size(source, indent)
     if field.kind.wire_type == VARINT:
+        add_count(source, indent, "size")
         source.add(indent, "for value in read_varints(data, pos, stop):")
         narrowed = _narrowed(field)
         if narrowed != "value":
@@ -244,6 +258,7 @@ def _add_usual(source: Source, indent: int, field: Field) -> None:
         source.add(indent, f"    fields[{field.name!r}].append({_meaning(field)})")
     else:
         add_width_check(source, indent, field)
+        add_count(source, indent, f"size // {wire.PACKED_BYTES}")
         form = f'f"<{{size // {field.kind.bytes}}}{field.kind.typecode}"'
         source.add(indent, f"fields[{field.name!r}] += unpack({form}, data, pos)")
     source.add(indent, "pos = stop")
@@ -261,8 +276,12 @@ def _add_value(source: Source, indent: int, field: Field) -> None:
         value = "bytes(data[pos:stop])"
     else:
         into = "None" if field.repeated else f"fields[{field.name!r}]"
-        value = f"decode_{field.cls.__name__}(data, pos, stop, depth - 1, late, {into})"
+        value = f"decode_{field.cls.__name__}(data, pos, stop, depth - 1, state, {into})"
+        add_count(source, indent, str(wire.EMBEDDED_MESSAGE))
+        source.add(indent, "state.left = left")
     _add_store(source, indent, field, value)
+    if field.type == betterproto2.TYPE_MESSAGE:
+        source.add(indent, "left = state.left")
     source.add(indent, "pos = stop")
 
 

@@ -10,6 +10,8 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from betterproto2 import Message
+
 from derproto.codec.errors import DecodeError
 
 Buffer = bytes | memoryview
@@ -19,6 +21,19 @@ MAX_DEPTH = 100
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 """Wire types: the low three bits of a tag."""
+
+UNBOUNDED = 2**63
+"""As many fields as the bytes hold."""
+
+EMBEDDED_MESSAGE = 4
+"""As how many fields an embedded message counts, its own apart: its object takes that long."""
+
+UNKNOWN_FIELD = 2
+"""As how many fields an unknown one counts: it is copied."""
+
+PACKED_BYTES = 8
+"""Bytes of packed numbers of fixed width that count as one field. A packed varint counts as its
+bytes."""
 
 MAX_VARINT_BYTES = 10
 MAX_TAG_BYTES = 5
@@ -34,6 +49,26 @@ for _typecode, _size in (("I", 4), ("i", 4), ("q", 8), ("Q", 8), ("d", 8)):
 
 class Malformed(Exception):
     """What is wrong with the bytes at hand; the compiled function adds which field it was."""
+
+
+class TooManyFields(Malformed):
+    """The message has more fields than its reader takes."""
+
+    def __init__(self) -> None:
+        super().__init__("more fields than one message may have")
+
+
+class DecodingState:
+    """What the functions that decode one message share."""
+
+    __slots__ = ("late", "left")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        """Fields that may still come."""
+        self.late: list[Message] = []
+        """Messages whose unknown fields came in several parts. These grow in place and become
+        bytes at the end, so that no peer can make us copy them again and again."""
 
 
 def read_varint(data: Buffer, pos: int) -> tuple[int, int]:
@@ -79,40 +114,43 @@ def read_varints(data: Buffer, pos: int, stop: int) -> list[int]:
     return values
 
 
-def skip_value(data: Buffer, tag: int, pos: int, depth: int) -> int:
-    """The position behind an unknown field's value, which begins at ``pos``."""
+def skip_value(data: Buffer, tag: int, pos: int, depth: int, left: int) -> tuple[int, int]:
+    """The position behind an unknown field's value at ``pos``, and the fields left then."""
     if tag < 8:
         raise Malformed("field number 0")
-    return _skip(data, tag, pos, depth)
+    return _skip(data, tag, pos, depth, left)
 
 
-def _skip(data: Buffer, tag: int, pos: int, depth: int) -> int:
+def _skip(data: Buffer, tag: int, pos: int, depth: int, left: int) -> tuple[int, int]:
     match tag & 7:
         case 0:  # VARINT
-            return read_varint(data, pos)[1]
+            return read_varint(data, pos)[1], left
         case 1:  # FIXED64
-            return pos + 8
+            return pos + 8, left
         case 2:  # LENGTH
             size, pos = read_short_varint(data, pos)
-            return pos + size
+            return pos + size, left
         case 3:  # GROUP
-            return _skip_group(data, tag >> 3, pos, depth - 1)
+            return _skip_group(data, tag >> 3, pos, depth - 1, left)
         case 5:  # FIXED32
-            return pos + 4
+            return pos + 4, left
         case wire_type:
             raise Malformed(f"wire type {wire_type} out of place")
 
 
-def _skip_group(data: Buffer, number: int, pos: int, depth: int) -> int:
+def _skip_group(data: Buffer, number: int, pos: int, depth: int, left: int) -> tuple[int, int]:
     if depth < 0:
         raise Malformed("nested too deep")
     while True:
+        left -= UNKNOWN_FIELD
+        if left < 0:
+            raise TooManyFields
         tag, pos = read_short_varint(data, pos)
         if tag & 7 == END_GROUP:
             if tag >> 3 != number:
                 raise Malformed(f"group {number} ended by {tag >> 3}")
-            return pos
-        pos = _skip(data, tag, pos, depth)
+            return pos, left
+        pos, left = _skip(data, tag, pos, depth, left)
 
 
 def write_varint(value: int) -> bytes:

@@ -6,7 +6,15 @@ From google.protobuf it does not depart.
 from betterproto2 import TYPE_BOOL, TYPE_ENUM, TYPE_MESSAGE, Message
 
 from derproto.codec.fields import Field, fields_of
-from derproto.codec.wire import GROUP, LENGTH, MAX_DEPTH, VARINT, read_short_varint, skip_value
+from derproto.codec.wire import (
+    GROUP,
+    LENGTH,
+    MAX_DEPTH,
+    UNBOUNDED,
+    VARINT,
+    read_short_varint,
+    skip_value,
+)
 
 ONEOF, MERGE, FORM = "oneof", "merge", "wire type"
 IN_GROUP, WIDE_ENUM, WIDE_BOOL = "group", "wide enum", "wide bool"
@@ -20,7 +28,7 @@ def departures(cls: type[Message], data: bytes) -> set[str]:
     pos = 0
     while pos < len(data):
         tag, start = read_short_varint(data, pos)
-        pos = skip_value(data, tag, start, MAX_DEPTH)
+        pos, _ = skip_value(data, tag, start, MAX_DEPTH, UNBOUNDED)
         field = fields.get(tag >> 3)
         if tag & 7 == GROUP:
             found.add(IN_GROUP)

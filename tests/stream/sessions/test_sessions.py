@@ -15,6 +15,7 @@ from grpclib import GRPCError, Status
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.dispatch import (
+    AgentReport,
     Dispatch,
     DispatchDesk,
     DispatchGroup,
@@ -24,9 +25,16 @@ from derhead.dispatch import (
     UsedKey,
 )
 from derhead.gaps import Cause, GapLedger, GapLimits, GapRecord
-from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
+from derhead.sessions import (
+    HeartbeatRecord,
+    SessionLimits,
+    SessionRecord,
+    Sessions,
+    service,
+)
 from derhead.sessions.acks import RANGES_WAITING
 from derhead.sessions.outgoing import SETPOINTS_QUEUED
+from derhead.sessions.register import read_reports
 from derhead.telemetry import LatestTable, Sample, SampleBlock
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
@@ -268,6 +276,59 @@ async def test_a_malformed_identity_names_its_field(bench: Bench) -> None:
     assert status is Status.INVALID_ARGUMENT
     assert message is not None
     assert message.startswith("register.agent_id: 'not an id'")
+
+
+async def test_a_register_of_unreadable_reports_is_one_log_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [DispatchReport(dispatch_id="none")] * 2000
+    async with bench.agent("x", A1, dispatches=bad) as stream:
+        await receive(stream, "welcome")
+    (line,) = [record.getMessage() for record in caplog.records if "register" in record.msg]
+    assert line == (
+        "x: register: 2000 of 2000 reports cannot be read, the first: "
+        "dispatch_report.dispatch_id: 'none' is not a UUID"
+    )
+
+
+async def test_others_have_their_turn_while_a_register_of_many_reports_is_read(
+    bench: Bench, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    pieces: list[tuple[int, int]] = []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    def read(
+        reports: Sequence[DispatchReport], asset_ids: Sequence[str]
+    ) -> tuple[list[AgentReport], list[str]]:
+        pieces.append((turns, len(reports)))
+        return read_reports(reports, asset_ids)
+
+    monkeypatch.setattr(service, "read_reports", read)
+    nursery.start_soon(take_turns)
+    async with bench.agent("x", A1, dispatches=[DispatchReport(dispatch_id="none")] * 2000):
+        while sum(size for _, size in pieces) < 2000:
+            await trio.lowlevel.checkpoint()
+    assert max(size for _, size in pieces) == service.REPORTS_A_TURN
+    first, last = pieces[0][0], pieces[-1][0]
+    # Trio shuffles the tasks of one turn, so the first and the last may each miss one.
+    assert last - first >= len(pieces) - 3
+
+
+async def test_an_unknown_site_is_warned_of(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async with bench.agent("x", A1, site_id=UNKNOWN) as stream:
+        welcome = await receive(stream, "welcome")
+    assert [grant.result for grant in welcome.assets] == [GrantResult.GRANTED]
+    assert f"x: register.site_id: {UNKNOWN} is not in the fleet" in caplog.text
+    caplog.clear()
+    async with bench.agent("y", A1, site_id=SITE) as stream:
+        await receive(stream, "welcome")
+    assert "site_id" not in caplog.text
 
 
 # --- telemetry ----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from deragent.uplink.messages import (
     write_report,
     write_telemetry,
 )
+from derproto.codec import decode_agent, encode_agent
 from derproto.der import v1
 from derproto.der.v1 import DispatchState, Suspension
 
@@ -197,5 +198,15 @@ def test_a_register_carries_all_that_is_held_and_what_ended_last() -> None:
 def test_the_longest_register_is_a_message_that_the_headend_takes(
     count: int, longest: tuple[int, Report]
 ) -> None:
-    one = v1.Register(dispatches=[messages.write_report(*longest)])
-    assert len(bytes(one)) * count < 4 * 2**20 - 2**17
+    longest_report = messages.write_report(*longest)
+    register = v1.Register(
+        agent_id="a" * 64,
+        asset_ids=[str(UUID(int=1))] * 1000,
+        software_version="v" * 64,
+        boot_id=1,
+        clock_us=1,
+        dispatches=[longest_report] * count,
+    )
+    body = encode_agent(v1.AgentMessage(register=register))
+    assert len(body) < 2**20
+    assert decode_agent(body) == v1.AgentMessage(register=register)

@@ -172,7 +172,7 @@ def test_a_big_endian_host_turns_columns_round(monkeypatch: pytest.MonkeyPatch) 
     little = encoder(Telemetry)(sent.to_message())
     monkeypatch.setattr("derproto.codec.wire.SWAP", True)
     # What such a host would have in memory, seen from this one: the bytes turned round.
-    assert compile_columns_reader()(little, 0, len(little), 1).ts_us == array(
+    assert compile_columns_reader()(little, 0, len(little), 1, 10).ts_us == array(
         "q", [1 << 56, -1 - (1 << 56)]
     )
     turned = TelemetryColumns(ts_us=[1 << 56, -1 - (1 << 56)], status=[3 << 24])

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from derhead.sessions.directory import Admitted, Directory, Duplicate
+from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.register import Registration, read_register
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import GrantResult, Register
@@ -171,3 +171,13 @@ def test_a_good_register_is_read() -> None:
     assert isinstance(read, Registration)
     assert (read.agent_id, read.site_id, read.asset_ids) == ("x", SITE, (A1,))
     assert len(read.software_version) == 64
+
+
+def test_refused_assets_are_told_in_one_line(directory: Directory) -> None:
+    one = admit(directory, "x", "s1", 0, A1, "nonsense")
+    assert describe_refusals(one.entry.grants) == "asset 1 refused: 'nonsense' is not in the fleet"
+    many = admit(directory, "y", "s2", 0, A2, *["nonsense"] * 1000)
+    line = describe_refusals(many.entry.grants)
+    assert line == "asset 1 refused: 'nonsense' is not in the fleet; and 999 more"
+    none = admit(directory, "z", "s3", 100, A2)
+    assert describe_refusals(none.entry.grants) is None
