@@ -7,8 +7,8 @@ nursery:
     run_agent
     ├ sample_asset   one an asset: measures, never waits for the network
     ├ control        one an asset: carries out its setpoint timeline
-    ├ keep           the timelines' file, where there is a data folder
-    ├ keep           the outbox's file, likewise
+    ├ run            TimelineWriter: the timelines' file, with a data folder only
+    ├ run            OutboxWriter: the outbox's file, likewise
     └ keep_uplink    the link: a session after another, for ever
 
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
@@ -25,17 +25,18 @@ from pathlib import Path
 
 import trio
 
-from deragent.board import Board
 from deragent.config import AgentConfig, AgentPlan
-from deragent.controller import Controller
-from deragent.devices import Device, open_device
-from deragent.events import AgentEvent
-from deragent.keeper import open_keeper
+from deragent.devices import Device
+from deragent.drivers import open_device
+from deragent.event_lines import EventLine
 from deragent.outbox import OutboxLimits
-from deragent.outbox.spill import open_spill
-from deragent.printer import EventPrinter
-from deragent.sampler import sample_asset
-from deragent.uplink import BACKFILL_ROWS_S, Link, keep_uplink
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import Controller
+from deragent.tasks.event_printer import EventPrinter
+from deragent.tasks.outbox_writer import open_outbox_writer
+from deragent.tasks.sampler import sample_asset
+from deragent.tasks.timeline_writer import open_timeline_writer
+from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
@@ -59,11 +60,11 @@ async def run_agent(
     scheme: str = "http",
     outbox: OutboxLimits | None = None,
     backfill_rows_s: int = BACKFILL_ROWS_S,
-    on_event: Callable[[AgentEvent], None] = lambda _event: None,
+    on_event: Callable[[EventLine], None] = lambda _event: None,
     open_device: OpenDevice = open_device,
     data: Path | None = None,
     stopping: trio.Event | None = None,
-    task_status: trio.TaskStatus[Board] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs one agent until ``stopping`` is set; for ever without it.
 
@@ -77,7 +78,7 @@ async def run_agent(
     cuts the session; devices under an order are told their default, within a second.
     """
     devices = [await open_device(asset, runtime) for asset in plan.assets]
-    board = Board(
+    board = AgentBoard(
         plan,
         runtime=runtime,
         boot_id=rng.getrandbits(64) or 1,
@@ -89,23 +90,25 @@ async def run_agent(
         Controller(index, asset, device, board)
         for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True))
     ]
-    link = Link(dial, authority, scheme)
+    headend = HeadendEndpoint(dial, authority, scheme)
     stopping = trio.Event() if stopping is None else stopping
     async with AsyncExitStack() as kept:
-        keeper = spill = None
+        timeline_writer = outbox_writer = None
         if data is not None:
-            keeper = await kept.enter_async_context(open_keeper(data, runtime, board, controllers))
-            spill = await kept.enter_async_context(open_spill(data, runtime, board))
+            timeline_writer = await kept.enter_async_context(
+                open_timeline_writer(data, runtime, board, controllers)
+            )
+            outbox_writer = await kept.enter_async_context(open_outbox_writer(data, runtime, board))
         async with trio.open_nursery() as nursery:
             for index, device in enumerate(devices):
                 nursery.start_soon(controllers[index].control)
                 nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
-            if keeper is not None:
-                nursery.start_soon(keeper.keep)
-            if spill is not None:
-                nursery.start_soon(spill.keep)
+            if timeline_writer is not None:
+                nursery.start_soon(timeline_writer.run)
+            if outbox_writer is not None:
+                nursery.start_soon(outbox_writer.run)
             task_status.started(board)
-            await keep_uplink(link, board, controllers, rng, stopping)
+            await keep_uplink(headend, board, controllers, rng, stopping)
             nursery.cancel_scope.cancel()
 
 
@@ -150,7 +153,7 @@ async def main(
         outer.cancel_scope.deadline = trio.current_time() + STOP_S
 
 
-def _log_event(event: AgentEvent) -> None:
+def _log_event(event: EventLine) -> None:
     detail = " ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
     log.info("%s %s", event.kind, detail)
 

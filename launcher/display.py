@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from deragent.events import AgentEvent, EventKind
+from deragent.event_lines import EventKind, EventLine
 from derproto.base.timefmt import format_us
 from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
 
@@ -51,20 +51,20 @@ class Tally:
             case AgentEnded():
                 self._standing[agent_id] = Standing.WAITING
                 self._in_force[agent_id].clear()
-            case AgentEvent(kind=EventKind.CONNECTING):
+            case EventLine(kind=EventKind.CONNECTING):
                 self._standing[agent_id] = Standing.CONNECTING
                 return before is not Standing.CONNECTING
-            case AgentEvent(kind=EventKind.CONNECTED):
+            case EventLine(kind=EventKind.CONNECTED):
                 self._standing[agent_id] = Standing.CONNECTED
                 self._trouble.pop(agent_id, None)
-            case AgentEvent(kind=EventKind.DISCONNECTED, detail=detail):
+            case EventLine(kind=EventKind.DISCONNECTED, detail=detail):
                 self._standing[agent_id] = Standing.CONNECTING
                 known = self._trouble.get(agent_id) == (reason := detail.get("reason", ""))
                 self._trouble[agent_id] = reason
                 return before is Standing.CONNECTED or not known
-            case AgentEvent(kind=EventKind.DISPATCH, detail=detail):
+            case EventLine(kind=EventKind.DISPATCH, detail=detail):
                 self._take_dispatch(self._in_force[agent_id], detail)
-            case AgentEvent() | AgentSaid():
+            case EventLine() | AgentSaid():
                 pass
         return True
 
@@ -102,7 +102,7 @@ def happening_line(happening: Happening, names: Mapping[str, str]) -> str:
             text = f"{how} after {_span(lived_s)}; starts again in {_span(wait_s)}"
         case AgentSaid(text=said):
             text = f"| {said}"
-        case AgentEvent(kind=kind, detail=detail):
+        case EventLine(kind=kind, detail=detail):
             asset = detail.get("asset")
             if asset is not None and asset != name:
                 name = f"{name}/{asset}"

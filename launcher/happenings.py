@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deragent.events import AgentEvent
+from deragent.event_lines import EventLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,4 @@ class AgentSaid:
     text: str
 
 
-Happening: TypeAlias = AgentEvent | AgentStarted | AgentEnded | AgentSaid
+Happening: TypeAlias = EventLine | AgentStarted | AgentEnded | AgentSaid

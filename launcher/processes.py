@@ -18,7 +18,7 @@ from signal import Signals
 
 import trio
 
-from deragent.events import parse_line
+from deragent.event_lines import parse_line
 from derproto.base.runtime import Runtime, shielded_for
 from launcher import guard
 from launcher.happenings import AgentSaid, AgentStarted, Happening

@@ -1,38 +1,9 @@
-"""Devices: the port, the drivers behind it, and the one place that knows their names."""
+"""The port to a device: what the agent knows of whatever it measures and steers.
 
-from deragent.devices.port import Device, DeviceConfigError, DeviceError, Measurement
-from deragent.devices.replay import open_replay
-from deragent.devices.simulated import SimulatedDevice
-from derproto.base.fleet import Asset
-from derproto.base.runtime import Runtime
+From the ground up: ``device`` (the port, its errors and what it measures), ``driver_options``
+(a driver's own keys in ``assets.yaml``). Drivers stand above, in ``deragent.drivers``.
+"""
 
-DRIVERS = ("simulated", "replay")
-"""Names that ``device.driver`` may have."""
+from deragent.devices.device import Device, DeviceConfigError, DeviceError, Measurement
 
-
-async def open_device(asset: Asset, runtime: Runtime) -> Device:
-    """Opens the asset's device with the driver that its ``device`` section names.
-
-    The same asset gives the same noise: drivers are seeded with ``device.seed``, else with
-    the asset's id. Raises: DeviceConfigError.
-    """
-    match asset.device.driver:
-        case "simulated":
-            return SimulatedDevice(asset, runtime)
-        case "replay":
-            return await open_replay(asset, runtime)
-        case unknown:
-            raise DeviceConfigError(
-                f"asset {asset.name}: device.driver: no driver {unknown!r}; "
-                f"there are: {', '.join(DRIVERS)}"
-            )
-
-
-__all__ = [
-    "DRIVERS",
-    "Device",
-    "DeviceConfigError",
-    "DeviceError",
-    "Measurement",
-    "open_device",
-]
+__all__ = ["Device", "DeviceConfigError", "DeviceError", "Measurement"]

@@ -1,7 +1,12 @@
-"""The outbox: samples that the headend has not acknowledged, in memory and in a file."""
+"""The outbox: samples that the headend has not acknowledged, in memory and in a file.
 
-from deragent.outbox.gaps import Gap, GapBook
-from deragent.outbox.outbox import Batch, Outbox, OutboxLimits, Read
-from deragent.outbox.rows import Row
+From the ground up: ``seq_spans`` (runs of sequence numbers), ``held_rows`` (samples in memory),
+``gap_book`` (what will never be sent), ``sample_queue`` (the outbox itself), all pure; and
+``outbox_file`` (SQLite).
+"""
 
-__all__ = ["Batch", "Gap", "GapBook", "Outbox", "OutboxLimits", "Read", "Row"]
+from deragent.outbox.gap_book import Gap, GapBook
+from deragent.outbox.held_rows import OutboxRow
+from deragent.outbox.sample_queue import BackfillBatch, FileLookup, Outbox, OutboxLimits
+
+__all__ = ["BackfillBatch", "FileLookup", "Gap", "GapBook", "Outbox", "OutboxLimits", "OutboxRow"]

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from deragent.orders import Order, Report
-from deragent.outbox import Gap, Outbox, Row
-from deragent.uplink.clock import SessionClock
+from deragent.outbox import Gap, Outbox, OutboxRow
+from deragent.timelines.timed_orders import Report, TimedOrder
+from deragent.uplink.session_clock import SessionClock
 from derproto.der import v1
 
 REGISTER_REPORTS = 2048
@@ -20,7 +20,7 @@ begin."""
 _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
 
 
-def write_telemetry(boot_id: int, rows: Sequence[Row], *, backfill: bool) -> v1.AgentMessage:
+def write_telemetry(boot_id: int, rows: Sequence[OutboxRow], *, backfill: bool) -> v1.AgentMessage:
     """Rows of consecutive sequence numbers, at least one, by columns.
 
     A column in which nothing is known is left out; a single unknown value is NaN.
@@ -106,11 +106,11 @@ def register_reports(reports: Iterable[tuple[int, Report]]) -> list[tuple[int, R
     return held[:HELD_REPORTS] + ended[:room]
 
 
-def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> Order:
+def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> TimedOrder:
     """The order, its window on the agent's monotonic clock; the way here is taken off."""
     sent_s = clock.mono_s(setpoint.sent_at_session_us)
     remaining_us, ramp = setpoint.remaining_us, setpoint.ramp_mw_per_s
-    return Order(
+    return TimedOrder(
         dispatch_id=setpoint.dispatch_id,
         mw=setpoint.mw,
         priority=setpoint.priority,

@@ -13,10 +13,10 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock
 
-from deragent.board import AgentStatistics
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
-from deragent.events import AgentEvent
+from deragent.event_lines import EventLine
+from deragent.tasks.agent_board import AgentStatistics
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import Order
@@ -117,7 +117,7 @@ async def _live(folder: Path, agents: int, seconds: float, seed: int, account: A
     account.tasks_left = trio.lowlevel.current_statistics().tasks_living - tasks_before
 
 
-def _note(account: Account, event: AgentEvent) -> None:
+def _note(account: Account, event: EventLine) -> None:
     at_s = round((event.at_us - T0) / 1e6, 6)
     state = event.detail.get("state", "")
     account.events.append((at_s, event.agent_id, f"{event.kind.value} {state}".strip()))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import trio
 
-from deragent.devices import Device, DeviceError, Measurement, open_device
+from deragent.devices import Device, DeviceError, Measurement
+from deragent.drivers import open_device
 from derproto.base.fleet import Asset, Limits
 from derproto.base.runtime import Runtime
 

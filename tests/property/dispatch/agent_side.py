@@ -3,13 +3,21 @@ place of its tasks a loop that moves only when it is told what time it is."""
 
 from dataclasses import dataclass, field, replace
 
-from deragent import orders, setpoints
-from deragent.controller import TELL_TIMEOUT_S
-from deragent.orders import Apply, CancelArrived, Moment, Report, ReturnToDefault, SetpointArrived
-from deragent.remembered import Absence, Image, Stamp, read_image, write_image
-from deragent.setpoints import Timeline
-from deragent.uplink.clock import SessionClock
+from deragent.tasks.controller import TELL_TIMEOUT_S
+from deragent.timelines import asset_timeline, stepping, timed_orders
+from deragent.timelines.absence import Absence, Stamp
+from deragent.timelines.asset_timeline import Timeline
+from deragent.timelines.timed_orders import (
+    Apply,
+    CancelArrived,
+    Moment,
+    Report,
+    ReturnToDefault,
+    SetpointArrived,
+)
+from deragent.timelines.timeline_format import SavedTimelines, read_timelines, write_timelines
 from deragent.uplink.messages import read_setpoint, write_report
+from deragent.uplink.session_clock import SessionClock
 from derproto.base.fleet import Failsafe, Limits
 from derproto.der import v1
 from tests.support.epoch import T0
@@ -85,7 +93,7 @@ class AgentSide:
         self.heard_s = now_s
         self._absence = self._headend_zero_us = None
         if self.disk is not None:
-            recalled, stamp = read_image(self.disk), self._stamp(now_s)
+            recalled, stamp = read_timelines(self.disk), self._stamp(now_s)
             moment = self.moment(now_s)
             self.heard_s = recalled.heard_s(moment, stamp)
             self._absence = recalled.absence(moment, stamp)
@@ -99,7 +107,7 @@ class AgentSide:
             # Whatever the device was told before.
             self.timeline = replace(self.timeline, returning=True, default_due_s=now_s)
         self._kept = self.timeline
-        self._step(orders.TimePassed(), now_s)
+        self._step(timed_orders.TimePassed(), now_s)
 
     def moment(self, now_s: float) -> Moment:
         return Moment(now_s, self._stamp(now_s).wall_us, self.heard_s)
@@ -120,7 +128,7 @@ class AgentSide:
         absence, self._absence = self._absence, None
         underrated_s = 0.0 if absence is None else absence.underrated_s(clock_us, now_s)
         if underrated_s != 0:
-            self._step(orders.MoreTimePassed(underrated_s), now_s)
+            self._step(timed_orders.MoreTimePassed(underrated_s), now_s)
 
     # --- what happens to it --------------------------------------------------------------
 
@@ -129,7 +137,7 @@ class AgentSide:
         self.reports.clear()
         self.clock = None
         # Also what is not yet kept: it waits for the disk, but not for ever.
-        reports = setpoints.last_reports(self.timeline, self.moment(now_s))
+        reports = asset_timeline.last_reports(self.timeline, self.moment(now_s))
         return [write_report(0, report) for report in reports]
 
     def take(self, message: v1.HeadendMessage, now_s: float) -> None:
@@ -148,11 +156,11 @@ class AgentSide:
             cancel = message.cancel
             self._step(CancelArrived(cancel.dispatch_id, cancel.reason), now_s)
         if self.timeline.suspended:
-            self._step(orders.TimePassed(), now_s)
+            self._step(timed_orders.TimePassed(), now_s)
 
     def next_s(self) -> float:
         """When it has something to do by itself."""
-        due = setpoints.next_deadline(self.timeline, self.heard_s)
+        due = asset_timeline.next_deadline(self.timeline, self.heard_s)
         times = [NEVER if due is None else due, self._overstays_s()]
         if self._telling is not None:
             times += [self._telling.takes_s, self._telling.answers_s]
@@ -160,9 +168,9 @@ class AgentSide:
 
     def work(self, now_s: float) -> None:
         """Does what is due."""
-        due = setpoints.next_deadline(self.timeline, self.heard_s)
+        due = asset_timeline.next_deadline(self.timeline, self.heard_s)
         if due is not None and due <= now_s:
-            self._step(orders.TimePassed(), now_s)
+            self._step(timed_orders.TimePassed(), now_s)
         if self._overstays_s() <= now_s:
             # As the controller does, which then has nothing else to tell.
             self._leave_s, self._to_tell = None, ReturnToDefault(0.0)
@@ -176,8 +184,8 @@ class AgentSide:
         """Writes what is remembered, if the disk works; what waited for that is done."""
         if not self.disk_works:
             return
-        image = Image(self._stamp(now_s), self.moment(now_s), {"asset": self.timeline})
-        self.disk, self._kept = write_image(image), self.timeline
+        image = SavedTimelines(self._stamp(now_s), self.moment(now_s), {"asset": self.timeline})
+        self.disk, self._kept = write_timelines(image), self.timeline
         self.reports += self._unkept
         self._unkept = []
         if self._order is not None:
@@ -186,8 +194,8 @@ class AgentSide:
 
     # --- inside --------------------------------------------------------------------------
 
-    def _step(self, event: orders.Event, now_s: float) -> None:
-        self.timeline, effects = setpoints.step(self.timeline, event, self.moment(now_s))
+    def _step(self, event: timed_orders.TimelineEvent, now_s: float) -> None:
+        self.timeline, effects = stepping.step(self.timeline, event, self.moment(now_s))
         for effect in effects:
             match effect:
                 case Report():
@@ -224,10 +232,10 @@ class AgentSide:
             self._speak(now_s)
 
 
-def _answer(telling: _Telling) -> orders.Event:
+def _answer(telling: _Telling) -> timed_orders.TimelineEvent:
     command = telling.command
     if isinstance(command, ReturnToDefault):
-        return orders.DefaultTaken() if telling.well else orders.DefaultFailed()
+        return timed_orders.DefaultTaken() if telling.well else timed_orders.DefaultFailed()
     if telling.well:
-        return orders.Applied(command.dispatch_id, command.mw)
-    return orders.ApplyFailed(command.dispatch_id, "upset")
+        return timed_orders.Applied(command.dispatch_id, command.mw)
+    return timed_orders.ApplyFailed(command.dispatch_id, "upset")

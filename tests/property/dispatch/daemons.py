@@ -15,13 +15,13 @@ from unittest.mock import patch
 import trio
 from trio.testing import MockClock
 
-from deragent.board import Board
 from deragent.config import AgentPlan
-from deragent.controller import TELL_TIMEOUT_S
 from deragent.daemon import run_agent
 from deragent.devices import Device, DeviceError
-from deragent.devices.port import Measurement
-from deragent.events import AgentEvent, EventKind
+from deragent.devices.device import Measurement
+from deragent.event_lines import EventKind, EventLine
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import TELL_TIMEOUT_S
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import ENDED, Order
@@ -261,7 +261,7 @@ class _World:
         async def open_device(_asset: Asset, _runtime: Runtime) -> Device:
             return self._device.open()
 
-        def note(event: AgentEvent) -> None:
+        def note(event: EventLine) -> None:
             if event.kind is EventKind.CONNECTED:
                 self._note_welcome()
 
@@ -437,15 +437,15 @@ class _Mortal:
 
 
 async def _play(folder: Path, script: Script) -> Record:
-    hear = Board.hear
+    hear = AgentBoard.hear
     async with trio.open_nursery() as nursery:
         world = _World(folder, script, nursery)
 
-        def hear_and_note(board: Board) -> None:
+        def hear_and_note(board: AgentBoard) -> None:
             hear(board)
             world.note_heard()
 
-        with patch.object(Board, "hear", hear_and_note):
+        with patch.object(AgentBoard, "hear", hear_and_note):
             await world.start_headend()
             await world.start_agent()
             for act in script.acts:

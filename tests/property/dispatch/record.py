@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from deragent.uplink.clock import DRIFT
+from deragent.uplink.session_clock import DRIFT
 from derhead.dispatch import Dispatch, State
 from derproto.base.fleet import Failsafe
 from tests.support.epoch import T0

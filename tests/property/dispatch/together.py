@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from deragent.controller import TELL_TIMEOUT_S
+from deragent.tasks.controller import TELL_TIMEOUT_S
 from deragent.uplink.messages import write_report
 from derhead.dispatch import Order
 from derproto.base.fleet import Failsafe

@@ -9,10 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from deragent.board import AgentStatistics, Board
 from deragent.daemon import run_agent
-from deragent.events import AgentEvent, EventKind
+from deragent.event_lines import EventKind, EventLine
 from deragent.outbox import OutboxLimits
+from deragent.tasks.agent_board import AgentBoard, AgentStatistics
 from derproto.base.fleet import Failsafe
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.triogrpc.testing import MemoryNetwork
@@ -28,9 +28,9 @@ class Bench:
     nursery: trio.Nursery
     runtime: Runtime
     devices: FakeDevices = field(default_factory=FakeDevices)
-    events: list[AgentEvent] = field(default_factory=list)
+    events: list[EventLine] = field(default_factory=list)
     stopping: trio.Event = field(default_factory=trio.Event)
-    board: Board | None = None
+    board: AgentBoard | None = None
 
     async def start_agent(
         self,
@@ -45,7 +45,7 @@ class Bench:
     ) -> None:
         """Starts an agent with so many batteries."""
 
-        async def run(task_status: trio.TaskStatus[Board]) -> None:
+        async def run(task_status: trio.TaskStatus[AgentBoard]) -> None:
             await run_agent(
                 plan(assets, default_mw=default_mw, failsafe=failsafe),
                 runtime=self.runtime,

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from deragent.events import EventKind
+from deragent.event_lines import EventKind
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
 

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from deragent.daemon import run_agent
 from deragent.devices import Measurement
-from deragent.events import AgentEvent, EventKind, parse_line
+from deragent.event_lines import EventKind, EventLine, parse_line
 from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.der import v1
@@ -118,8 +118,8 @@ async def test_a_bug_in_a_device_ends_the_agent_loudly(autojump_clock: MockClock
 async def test_a_bug_in_a_session_is_logged_and_costs_that_session_only(
     autojump_clock: MockClock, bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Faulty(list[AgentEvent]):
-        def append(self, event: AgentEvent) -> None:
+    class Faulty(list[EventLine]):
+        def append(self, event: EventLine) -> None:
             super().append(event)
             if event.kind is EventKind.CONNECTED and len(bench.headend.sessions) < 2:
                 raise ZeroDivisionError

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from deragent.keeper import MARK_S
-from deragent.timeline_store import FILE, SET_ASIDE, DataFolderError, TimelineStore
+from deragent.tasks.timeline_writer import MARK_S
+from deragent.timelines.timeline_file import FILE, SET_ASIDE, DataFolderError, TimelineFile
 from derproto.base.fleet import Failsafe
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench, up
@@ -32,7 +32,7 @@ async def stop(bench: Bench, session: FakeSession) -> None:
     bench.stopping = trio.Event()
 
 
-def no_room(_store: TimelineStore, _data: bytes) -> None:
+def no_room(_store: TimelineFile, _data: bytes) -> None:
     """A full disk, in the place of ``TimelineStore.save``."""
     raise OSError(28, "No space left on device")
 
@@ -155,9 +155,9 @@ async def test_nothing_is_said_or_done_before_it_is_on_disk(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, bool]] = []
-    save = TimelineStore.save
+    save = TimelineFile.save
 
-    def note_save(store: TimelineStore, data: bytes) -> None:
+    def note_save(store: TimelineFile, data: bytes) -> None:
         session = bench.headend.session
         heard.append(("said", bool(session.reports)))
         heard.append(("done", bool(bench.devices[0].told)))
@@ -166,7 +166,7 @@ async def test_nothing_is_said_or_done_before_it_is_on_disk(
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
     await trio.sleep(1)
-    monkeypatch.setattr(TimelineStore, "save", note_save)
+    monkeypatch.setattr(TimelineFile, "save", note_save)
     await session.order("d1", 1.5, seconds=600)
     await bench.headend.wait_states(RECEIVED, STARTED)
     # The first writing came before anything, the second before `started` was said.
@@ -187,7 +187,7 @@ async def test_a_disk_that_is_full_holds_orders_and_no_end(
     await session.order("d1", 1.5, seconds=100)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
-        full.setattr(TimelineStore, "save", no_room)
+        full.setattr(TimelineFile, "save", no_room)
         await session.order("d2", 0.5, delay_s=120, seconds=1000)
         await session.order("d3", 0.5, delay_s=105, seconds=5)
         await trio.sleep(150)
@@ -205,7 +205,7 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the headend would take it for never arrived, and withdraw it without a word.
-    monkeypatch.setattr(TimelineStore, "save", no_room)
+    monkeypatch.setattr(TimelineFile, "save", no_room)
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
     await session.order("d1", 1.5, seconds=100)
@@ -225,7 +225,7 @@ async def test_what_a_full_disk_kept_from_the_device_leaves_it_at_its_default(
     await session.order("d1", 1.5, seconds=1000)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
-        full.setattr(TimelineStore, "save", no_room)
+        full.setattr(TimelineFile, "save", no_room)
         # It takes the place of d1, whose window is longer, and ends unused.
         await session.order("d2", 0.5, seconds=50)
         await trio.sleep(60)
@@ -245,7 +245,7 @@ async def test_a_full_disk_does_not_keep_a_device_beyond_its_last_window(
     await session.order("d1", 1.5, seconds=100)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
-        full.setattr(TimelineStore, "save", no_room)
+        full.setattr(TimelineFile, "save", no_room)
         await trio.sleep(10)
         # It takes the place of d1 and cannot be told: its device stays with d1, to d1's end.
         await session.order("d2", 0.5, seconds=1000)
@@ -372,13 +372,13 @@ async def test_the_file_is_written_now_and_then_while_an_order_is_in_force(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[float] = []
-    save = TimelineStore.save
+    save = TimelineFile.save
 
-    def note_save(store: TimelineStore, data: bytes) -> None:
+    def note_save(store: TimelineFile, data: bytes) -> None:
         writes.append(trio.current_time())
         save(store, data)
 
-    monkeypatch.setattr(TimelineStore, "save", note_save)
+    monkeypatch.setattr(TimelineFile, "save", note_save)
     await bench.start_agent(data=tmp_path, failsafe=HOLD)
     session = await bench.headend.wait_session(1)
     await trio.sleep(1000)

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from deragent.events import EventKind
+from deragent.event_lines import EventKind
 from deragent.outbox import OutboxLimits
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import trio
 
-from deragent.board import Board
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
 from deragent.outbox import OutboxLimits
+from deragent.tasks.agent_board import AgentBoard
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
 from derhead.headend import Headend
@@ -62,7 +62,7 @@ class World:
         wall_us: Callable[[], int] = self.runtime.wall_us
         scope = trio.CancelScope()
 
-        async def live(task_status: trio.TaskStatus[Board] = trio.TASK_STATUS_IGNORED) -> None:
+        async def live(task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED) -> None:
             with scope:
                 await run_agent(
                     AgentPlan(asset_id, SITE, (FLEET.assets[asset_id],)),

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from deragent.board import Board
 from deragent.config import AgentPlan
-from deragent.controller import Controller
-from deragent.devices import open_device
-from deragent.events import AgentEvent
+from deragent.drivers import open_device
+from deragent.event_lines import EventLine
 from deragent.outbox import OutboxLimits
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import Controller
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import Runtime, real_runtime
 
@@ -22,11 +22,13 @@ BATTERY = Asset(
 )
 
 
-async def lone_agent(on_event: Callable[[AgentEvent], None]) -> tuple[Runtime, Board, Controller]:
+async def lone_agent(
+    on_event: Callable[[EventLine], None],
+) -> tuple[Runtime, AgentBoard, Controller]:
     """The runtime, the board and the controller of one simulated battery."""
     runtime = real_runtime()
     plan = AgentPlan("agent-1", None, (BATTERY,))
-    board = Board(
+    board = AgentBoard(
         plan,
         runtime=runtime,
         boot_id=1,

@@ -8,8 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from deragent.devices import Device, DeviceConfigError, open_device
-from deragent.devices.replay import available_mw, irradiance_at, parse_day
+from deragent.devices import Device, DeviceConfigError
+from deragent.drivers import open_device
+from deragent.drivers.simulation.replay import available_mw, irradiance_at, parse_day
 from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.base.timefmt import parse_us

@@ -5,9 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from deragent import failsafe
-from deragent.orders import Applied, ApplyFailed, DefaultFailed, DefaultTaken, Event, TimePassed
-from deragent.setpoints import Timeline, next_deadline, step
+from deragent.timelines import failsafe
+from deragent.timelines.asset_timeline import Timeline, next_deadline
+from deragent.timelines.stepping import step
+from deragent.timelines.timed_orders import (
+    Applied,
+    ApplyFailed,
+    DefaultFailed,
+    DefaultTaken,
+    TimelineEvent,
+    TimePassed,
+)
 from derproto.base.fleet import Failsafe, FailsafeAction
 from tests.unit.agent.timelines import IDLE, arrive, moment, words
 
@@ -16,7 +24,7 @@ DEFAULT, RELEASE, HOLD = (
     replace(IDLE, failsafe=Failsafe(60.0, FailsafeAction.RELEASE)),
     replace(IDLE, failsafe=Failsafe(0.0)),
 )
-SILENCES: dict[str, tuple[Timeline, list[tuple[float, float, Event, list[str]]]]] = {
+SILENCES: dict[str, tuple[Timeline, list[tuple[float, float, TimelineEvent, list[str]]]]] = {
     # (now, when the headend was last heard, what happens, what follows)
     "nothing in force": (DEFAULT, [(900, 0, TimePassed(), [])]),
     "suspended and resumed": (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deragent.devices import Measurement
-from deragent.outbox import Outbox, OutboxLimits, Read
-from deragent.outbox.outbox import Done, Work
-from deragent.outbox.store import OutboxStore
+from deragent.outbox import FileLookup, Outbox, OutboxLimits
+from deragent.outbox.outbox_file import OutboxFile
+from deragent.outbox.sample_queue import FileWork, FileWorkDone
 from derproto.der.v1 import GapCause
 
 LIMITS = OutboxLimits(memory_rows=12, file_rows=20)
@@ -54,7 +54,7 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         self.made = 0
         self.taken: list[Sample] = []
         self.live_from = 1
-        self.store = OutboxStore(Path(self.folder.name), self.boot, ASSETS)
+        self.store = OutboxFile(Path(self.folder.name), self.boot, ASSETS)
         self.outbox = Outbox(self.boot, LIMITS)
         # Kills are of the process here, and not of the machine.
         self.store._db.execute("PRAGMA synchronous = OFF")
@@ -150,7 +150,7 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         if work is not None:
             self.outbox.fail_work(work)
 
-    def finish(self, work: Work) -> Done:
+    def finish(self, work: FileWork) -> FileWorkDone:
         done = self.store.apply(work, LIMITS)
         self.outbox.finish_work(work, done)
         for missing in done.missing:
@@ -178,7 +178,7 @@ class OutboxAgainstModel(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6))
     def take_backfill(self, most: int) -> None:
-        while isinstance(step := self.outbox.next_backfill(most), Read):
+        while isinstance(step := self.outbox.next_backfill(most), FileLookup):
             rows = self.store.read(step)
             batch = self.outbox.take_found(step, rows)
             if batch is not None:
@@ -299,7 +299,7 @@ def test_backfill_never_reaches_into_live_rows() -> None:
         outbox.append(0, number, Measurement(), now_s=0.0)
     batch = outbox.next_backfill(100)
     assert batch is not None
-    assert not isinstance(batch, Read)
+    assert not isinstance(batch, FileLookup)
     assert [row.seq for row in batch.rows] == [1, 2, 3, 4, 5]
     assert outbox.next_backfill(100) is None
     assert [row.seq for row in outbox.take_live(3)] == [6, 7, 8]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from deragent.outbox import Gap, GapBook
-from deragent.outbox.gaps import GAPS_KEPT, Delivered, Missing
+from deragent.outbox.gap_book import GAPS_KEPT, DeliveredRows, MissingRows
 from derproto.der.v1 import GapCause
 from tests.support.epoch import S
 
@@ -14,9 +14,9 @@ BOOT = 7
 
 def missing(
     first: int, last: int, *, asset: int = 0, cause: GapCause = GapCause.OVERFLOW
-) -> Missing:
+) -> MissingRows:
     """Rows of one asset, one a second."""
-    return Missing(asset, cause, BOOT, first, last, first * S, last * S, last - first + 1)
+    return MissingRows(asset, cause, BOOT, first, last, first * S, last * S, last - first + 1)
 
 
 def told(book: GapBook) -> list[Gap]:
@@ -54,15 +54,15 @@ def test_each_asset_and_cause_has_its_own() -> None:
 @pytest.mark.parametrize(
     ("delivered", "gaps"),
     [
-        (Delivered(0, BOOT, 5, 5), 2),
-        (Delivered(0, BOOT, 1, 9), 2),
-        (Delivered(0, BOOT, 9, 12), 1),  # what comes next is before it
-        (Delivered(0, BOOT, 1, 3), 1),  # all before the gap's end
-        (Delivered(1, BOOT, 5, 5), 1),  # of another asset
-        (Delivered(0, BOOT + 1, 5, 5), 1),  # of another boot
+        (DeliveredRows(0, BOOT, 5, 5), 2),
+        (DeliveredRows(0, BOOT, 1, 9), 2),
+        (DeliveredRows(0, BOOT, 9, 12), 1),  # what comes next is before it
+        (DeliveredRows(0, BOOT, 1, 3), 1),  # all before the gap's end
+        (DeliveredRows(1, BOOT, 5, 5), 1),  # of another asset
+        (DeliveredRows(0, BOOT + 1, 5, 5), 1),  # of another boot
     ],
 )
-def test_a_row_that_arrived_ends_a_gap(delivered: Delivered, gaps: int) -> None:
+def test_a_row_that_arrived_ends_a_gap(delivered: DeliveredRows, gaps: int) -> None:
     book = GapBook(BOOT)
     book.note_missing(missing(1, 4))
     book.note_delivered(delivered)
@@ -90,7 +90,7 @@ def test_one_that_is_known_is_forgotten_once_it_grows_no_more() -> None:
     (gap,) = told(book)
     ack_all(book, [gap])
     assert len(book) == 1
-    book.note_delivered(Delivered(0, BOOT, 5, 5))
+    book.note_delivered(DeliveredRows(0, BOOT, 5, 5))
     book.note_missing(missing(6, 6))
     assert gap.key not in book
     unsaved = book.take_unsaved()
@@ -136,7 +136,7 @@ def test_when_full_the_newest_of_its_kind_is_widened() -> None:
     for number in range(GAPS_KEPT + 100):
         at = 10 * number + 1
         book.note_missing(missing(at, at))
-        book.note_delivered(Delivered(0, BOOT, at + 1, at + 1))
+        book.note_delivered(DeliveredRows(0, BOOT, at + 1, at + 1))
     gaps = told(book)
     assert len(book) == len(gaps) == GAPS_KEPT
     assert sum(gap.rows for gap in gaps) == GAPS_KEPT + 100
@@ -162,7 +162,7 @@ def test_numbers_of_one_boot_are_not_used_again() -> None:
     book = GapBook(BOOT)
     for at in range(1, 100, 10):
         book.note_missing(missing(at, at))
-        book.note_delivered(Delivered(0, BOOT, at + 1, at + 1))
+        book.note_delivered(DeliveredRows(0, BOOT, at + 1, at + 1))
         ack_all(book, told(book))
     book.note_missing(missing(200, 200))
     numbers = [gap.number for gap in told(book)]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deragent.devices.command import Command
-from deragent.devices.physics import (
+from deragent.drivers.simulation.physics import (
     Battery,
     EvCharger,
     Generator,
@@ -19,6 +18,7 @@ from deragent.devices.physics import (
     Solar,
     drift,
 )
+from deragent.drivers.simulation.ramp import Ramp
 from derproto.der.v1 import OperatingState
 
 RATED_MW = 2.0
@@ -150,10 +150,10 @@ def test_noise_looks_the_same_at_every_period() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (Command(1.0, 10.0), [1.0, 1.0, 1.0]),
-        (Command(1.0, 10.0, 0.0, 0.1), [0.0, 0.5, 1.0]),
-        (Command(-1.0, 10.0, 1.0, 0.2), [1.0, 0.0, -1.0]),
+        (Ramp(1.0, 10.0), [1.0, 1.0, 1.0]),
+        (Ramp(1.0, 10.0, 0.0, 0.1), [0.0, 0.5, 1.0]),
+        (Ramp(-1.0, 10.0, 1.0, 0.2), [1.0, 0.0, -1.0]),
     ],
 )
-def test_a_command_ramps_from_where_the_device_was(command: Command, expected: list[float]) -> None:
+def test_a_command_ramps_from_where_the_device_was(command: Ramp, expected: list[float]) -> None:
     assert [command.at(now_s) for now_s in (10.0, 15.0, 20.0)] == pytest.approx(expected)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deragent.events import AgentEvent, EventKind, parse_line
-from deragent.printer import LINES_WAITING, EventPrinter
-from deragent.sampler import next_on_grid
+from deragent.event_lines import EventKind, EventLine, parse_line
+from deragent.tasks.event_printer import LINES_WAITING, EventPrinter
+from deragent.tasks.sampler import next_on_grid
 from derproto.base.runtime import real_runtime
 
 
@@ -31,7 +31,7 @@ def test_points_are_one_period_apart(period_s: float, phase: float) -> None:
         due_s = following
 
 
-EVENT = AgentEvent(
+EVENT = EventLine(
     1_767_268_800_500_000, "agent-1", EventKind.DISPATCH, {"dispatch_id": "d1", "mw": None}
 )
 

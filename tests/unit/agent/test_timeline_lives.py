@@ -17,25 +17,27 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from deragent import failsafe
-from deragent.orders import (
+from deragent.timelines import failsafe
+from deragent.timelines.absence import Stamp
+from deragent.timelines.asset_timeline import next_deadline
+from deragent.timelines.stepping import DEFAULT_RETRY_S, step
+from deragent.timelines.timed_orders import (
     Applied,
     Apply,
     ApplyFailed,
     CancelArrived,
     DefaultFailed,
     DefaultTaken,
-    Event,
     Moment,
-    Order,
     Phase,
     Report,
     ReturnToDefault,
     SetpointArrived,
+    TimedOrder,
+    TimelineEvent,
     TimePassed,
 )
-from deragent.remembered import Image, Stamp, read_image, write_image
-from deragent.setpoints import DEFAULT_RETRY_S, next_deadline, step
+from deragent.timelines.timeline_format import SavedTimelines, read_timelines, write_timelines
 from derproto.base.fleet import Failsafe, FailsafeAction
 from derproto.der.v1 import DispatchState
 from tests.unit.agent.timelines import IDLE
@@ -90,7 +92,7 @@ class Lives(RuleBasedStateMachine):
         self.windows[f"d{self.ids}"] = (start_s, end_s)
         if heard:
             self.heard_s = self.now_s
-        order = Order(f"d{self.ids}", mw, priority, start_s, end_s, ordered_us=ordered_us)
+        order = TimedOrder(f"d{self.ids}", mw, priority, start_s, end_s, ordered_us=ordered_us)
         self.happen(SetpointArrived(order))
 
     @precondition(lambda self: self.windows)
@@ -100,7 +102,7 @@ class Lives(RuleBasedStateMachine):
         self.heard_s = self.now_s
         if again:
             start_s, end_s = self.windows[dispatch_id]
-            self.happen(SetpointArrived(Order(dispatch_id, 1.0, 0, start_s, end_s)))
+            self.happen(SetpointArrived(TimedOrder(dispatch_id, 1.0, 0, start_s, end_s)))
         else:
             self.happen(CancelArrived(dispatch_id))
 
@@ -110,7 +112,7 @@ class Lives(RuleBasedStateMachine):
         dispatch_id = f"d{self.ids}"
         self.windows[dispatch_id] = (self.now_s, None)
         self.happen(CancelArrived(dispatch_id))
-        self.happen(SetpointArrived(Order(dispatch_id, 1.0, 0, self.now_s, None)))
+        self.happen(SetpointArrived(TimedOrder(dispatch_id, 1.0, 0, self.now_s, None)))
         assert self.reports[dispatch_id].state is DispatchState.CANCELLED
 
     @rule(seconds=st.floats(0.1, 40))
@@ -158,7 +160,7 @@ class Lives(RuleBasedStateMachine):
     def restart(self, down_s: float, told: bool, mono_s: float) -> None:
         """A kill; the device stays as it was, and what it was just being told is lost."""
         stamp = self.stamp()
-        image = write_image(Image(stamp, self.moment(), {"asset": self.timeline}))
+        image = write_timelines(SavedTimelines(stamp, self.moment(), {"asset": self.timeline}))
         shift_s = mono_s - self.now_s
         self.windows = {
             key: (start_s + shift_s - down_s, None if end_s is None else end_s + shift_s - down_s)
@@ -169,7 +171,7 @@ class Lives(RuleBasedStateMachine):
         self.wall_s += down_s
         # After a reboot with a clock that was set back, how long it was is not known.
         after = self.stamp() if told else Stamp(stamp.wall_us - 1, "another boot")
-        recalled = read_image(image)
+        recalled = read_timelines(image)
         self.heard_s = recalled.heard_s(self.moment(), after)
         blank = replace(before, held=(), in_force=None, known={}, returning=False)
         self.timeline = recalled.timeline("asset", blank, self.moment(), after)
@@ -201,7 +203,7 @@ class Lives(RuleBasedStateMachine):
         assert self.reports[command.dispatch_id].state not in ENDED
         self.device = command.dispatch_id
 
-    def happen(self, event: Event) -> None:
+    def happen(self, event: TimelineEvent) -> None:
         self.timeline, effects = step(self.timeline, event, self.moment())
         commands = [e for e in effects if not isinstance(e, Report)]
         assert len(commands) <= 1

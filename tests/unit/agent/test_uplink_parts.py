@@ -8,11 +8,10 @@ from uuid import UUID
 import pytest
 
 from deragent.devices import Measurement
-from deragent.orders import Report
-from deragent.outbox import Outbox, OutboxLimits, Row
+from deragent.outbox import Outbox, OutboxLimits, OutboxRow
+from deragent.timelines.timed_orders import Report
 from deragent.uplink import messages
 from deragent.uplink.backoff import Backoff
-from deragent.uplink.clock import DRIFT, SessionClock
 from deragent.uplink.messages import (
     ranges,
     read_setpoint,
@@ -20,6 +19,7 @@ from deragent.uplink.messages import (
     write_report,
     write_telemetry,
 )
+from deragent.uplink.session_clock import DRIFT, SessionClock
 from derproto.codec import decode_agent, encode_agent
 from derproto.der import v1
 from derproto.der.v1 import DispatchState, Suspension
@@ -112,8 +112,8 @@ def test_no_end_and_no_ramp(ramp: float | None) -> None:
 
 def test_columns_leave_out_what_nobody_knows() -> None:
     rows = [
-        Row(7, 0, 1000, Measurement(p_mw=1.0, soc=0.5, status=v1.OperatingState.RUNNING)),
-        Row(8, 1, 2000, Measurement(q_mvar=0.1), quality=4),
+        OutboxRow(7, 0, 1000, Measurement(p_mw=1.0, soc=0.5, status=v1.OperatingState.RUNNING)),
+        OutboxRow(8, 1, 2000, Measurement(q_mvar=0.1), quality=4),
     ]
     written = write_telemetry(99, rows, backfill=True)
     message = v1.AgentMessage.parse(bytes(written)).telemetry

@@ -1,7 +1,15 @@
 """An idle timeline, orders to it, and words for what follows."""
 
-from deragent.orders import Apply, Effect, Moment, Order, Report, ReturnToDefault, SetpointArrived
-from deragent.setpoints import Timeline
+from deragent.timelines.asset_timeline import Timeline
+from deragent.timelines.timed_orders import (
+    Apply,
+    Moment,
+    Report,
+    ReturnToDefault,
+    SetpointArrived,
+    TimedOrder,
+    TimelineEffect,
+)
 from derproto.base.fleet import Limits
 
 IDLE = Timeline(Limits(-2.0, 2.0), default_mw=0.25)
@@ -14,8 +22,8 @@ def order(
     end_s: float | None = None,
     priority: int = 128,
     ordered_us: int = 0,
-) -> Order:
-    return Order(dispatch_id, mw, priority, start_s, end_s, ordered_us=ordered_us)
+) -> TimedOrder:
+    return TimedOrder(dispatch_id, mw, priority, start_s, end_s, ordered_us=ordered_us)
 
 
 def moment(at_s: float, heard_s: float | None = None) -> Moment:
@@ -23,7 +31,7 @@ def moment(at_s: float, heard_s: float | None = None) -> Moment:
     return Moment(at_s, round(at_s * 1e6), at_s if heard_s is None else heard_s)
 
 
-def words(effect: Effect) -> str:
+def words(effect: TimelineEffect) -> str:
     """An effect as the tables write it."""
     match effect:
         case Report(dispatch_id, state):

@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 import pytest
 
-from deragent.devices import DRIVERS as AGENT_DRIVERS
-from deragent.devices import DeviceConfigError, open_device
+from deragent.devices import DeviceConfigError
+from deragent.drivers import DRIVERS as AGENT_DRIVERS
+from deragent.drivers import open_device
 from derproto.base.device_options import DRIVERS
 from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.base.kinds import Kind, Number, Whole

@@ -18,15 +18,12 @@ others, and what every part needs stands below."""
 
 NOT_YET: set[str] = {
     "derhead",
-    "deragent",
     "launcher",
     "derproto",
     "derhead.api",
     "derhead.dispatch",
     "derhead.history",
     "derhead.telemetry",
-    "deragent.outbox",
-    "deragent.uplink",
     "derproto.base",
     "derproto.triogrpc",
 }

@@ -56,7 +56,7 @@ def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> 
         "launcher/py.typed",
         "derproto/py.typed",
         "derhead/history/migrations/0001_journal.sql",
-        "deragent/devices/data/alamosa-2016-01-01.csv",
+        "deragent/drivers/simulation/data/alamosa-2016-01-01.csv",
         "derproto/der/v1/__init__.py",
         "derproto/message_pool.py",
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from deragent.events import AgentEvent, EventKind
+from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
 from launcher.happenings import AgentStarted, Happening
 from launcher.plan import AgentJob
@@ -24,7 +24,7 @@ def take(happening: Happening) -> None:
     match happening:
         case AgentStarted(agent_id=agent_id, pid=int(pid)):
             pids[agent_id] = pid
-        case AgentEvent(kind=EventKind.CONNECTED, agent_id=agent_id):
+        case EventLine(kind=EventKind.CONNECTED, agent_id=agent_id):
             print(pids[agent_id], os.getpgid(pids[agent_id]), flush=True)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deragent.events import AgentEvent, Detail, EventKind
+from deragent.event_lines import Detail, EventKind, EventLine
 from launcher.display import (
     MOST_CHARACTERS,
     CountTimer,
@@ -17,11 +17,11 @@ NOON_US = 1_767_268_803_250_000
 """2026-01-01T12:00:03.25Z."""
 
 
-def event(kind: EventKind, agent_id: str = "a", **detail: str | float | int | None) -> AgentEvent:
-    return AgentEvent(NOON_US, agent_id, kind, detail)
+def event(kind: EventKind, agent_id: str = "a", **detail: str | float | int | None) -> EventLine:
+    return EventLine(NOON_US, agent_id, kind, detail)
 
 
-def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> AgentEvent:
+def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
     return event(EventKind.DISPATCH, dispatch_id=dispatch_id, state=state, asset_id=asset_id)
 
 
@@ -172,7 +172,7 @@ def test_vain_tries_are_told_once_for_each_reason() -> None:
     ]
     tally = Tally(["a"])
     tally.take(AgentStarted(0, "a", 1))
-    told = [tally.take(AgentEvent(0, "a", kind, detail)) for (kind, detail), _ in story]
+    told = [tally.take(EventLine(0, "a", kind, detail)) for (kind, detail), _ in story]
     assert told == [news for _, news in story]
 
 

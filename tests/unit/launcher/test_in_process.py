@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from deragent.config import AgentPlan
-from deragent.events import AgentEvent, EventKind
+from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import virtual_runtime
 from launcher import in_process
 from launcher.happenings import AgentEnded, AgentStarted, Happening
@@ -50,9 +50,7 @@ class Stage:
             stopping.set()
 
     def count(self, kind: EventKind) -> Counter[str]:
-        return Counter(
-            h.agent_id for h in self.seen if isinstance(h, AgentEvent) and h.kind is kind
-        )
+        return Counter(h.agent_id for h in self.seen if isinstance(h, EventLine) and h.kind is kind)
 
 
 async def test_every_agent_starts_once_and_keeps_trying(

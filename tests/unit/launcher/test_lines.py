@@ -35,12 +35,12 @@ def passed(*lines: str) -> list[str]:
 def test_warnings_and_errors_pass_without_their_time() -> None:
     assert passed(
         "2026-01-01T12:00:00.000Z INFO deragent.daemon: SIGTERM: stopping",
-        "2026-01-01T12:00:00.000Z WARNING deragent.printer: 3 event lines were dropped",
+        "2026-01-01T12:00:00.000Z WARNING deragent.tasks.event_printer: 3 event lines were dropped",
         "DEBUG x: y",
         "ERROR x: INFO is what it wanted",
         "",
     ) == [
-        "WARNING deragent.printer: 3 event lines were dropped",
+        "WARNING deragent.tasks.event_printer: 3 event lines were dropped",
         "ERROR x: INFO is what it wanted",
     ]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from deragent.events import AgentEvent, EventKind
+from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
 from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
 from launcher.plan import AgentJob
@@ -62,7 +62,7 @@ class Watch:
         return {
             happening.agent_id
             for happening in self.seen
-            if isinstance(happening, AgentEvent) and happening.kind is EventKind.CONNECTED
+            if isinstance(happening, EventLine) and happening.kind is EventKind.CONNECTED
         }
 
     @property
@@ -132,7 +132,7 @@ async def test_one_that_babbles_can_say_goodbye() -> None:
     watch = Watch()
     await watch.run([job("babbles")], lambda: bool(watch.connected()))
     last = watch.seen[-1]
-    assert isinstance(last, AgentEvent)
+    assert isinstance(last, EventLine)
     assert last.kind is EventKind.DISCONNECTED
 
 

@@ -1,0 +1,24 @@
+"""A setpoint as a simulated device holds it, on its way at a ramp rate: pure."""
+
+from dataclasses import dataclass
+
+from deragent.drivers.simulation.physics import approach
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A target, when the device was told it, and how fast the device may get there."""
+
+    target_mw: float
+    since_s: float
+    """Monotonic time at which it was told, seconds."""
+    start_mw: float = 0.0
+    """Power at that time; only a ramp needs it."""
+    ramp_mw_per_s: float | None = None
+
+    def at(self, now_s: float) -> float:
+        """The power asked for at ``now_s``, MW."""
+        if self.ramp_mw_per_s is None:
+            return self.target_mw
+        reach_mw = self.ramp_mw_per_s * max(0.0, now_s - self.since_s)
+        return approach(self.start_mw, self.target_mw, reach_mw)

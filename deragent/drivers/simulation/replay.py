@@ -1,0 +1,137 @@
+"""Driver ``replay``: a solar asset that plays a measured day of irradiance, every day again.
+
+Power is ``rated_mw`` at 1,000 W/m2 and in proportion below, never beyond 0..``rated_mw``;
+between the minutes it is interpolated, and where the station measured nothing it is
+unknown. A setpoint curtails it. Options (optional): ``file``, a CSV with the columns
+``time_utc`` and ``ghi_w_m2`` of one day by minutes; ``seed``, of voltage's and frequency's
+noise.
+"""
+
+import csv
+import math
+import random
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+import trio
+
+from deragent.devices import driver_options as options
+from deragent.devices.device import DeviceConfigError, Measurement
+from deragent.drivers.simulation.physics import Output, curtailed
+from deragent.drivers.simulation.ramp import Ramp
+from deragent.drivers.simulation.simulated import measured, second_of_day
+from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.runtime import Runtime
+from derproto.base.timefmt import parse_us
+from derproto.der.v1 import OperatingState
+
+CARRIED_DAY = "alamosa-2016-01-01.csv"
+FULL_SUN_W_M2 = 1000.0
+MINUTES = 1440
+
+Day = tuple[float | None, ...]
+"""Irradiance of each minute of the day from 00:00 UTC, W/m2; None where not measured."""
+
+
+def parse_day(lines: Iterable[str]) -> Day:
+    """The day that a CSV holds; minutes that it does not mention are unknown.
+
+    Raises: ValueError naming the line.
+    """
+    rows = csv.DictReader(lines)
+    missing = {"time_utc", "ghi_w_m2"} - set(rows.fieldnames or ())
+    if missing:
+        raise ValueError(f"line 1: no column {min(missing)!r}")
+    day: list[float | None] = [None] * MINUTES
+    for row in rows:
+        text = row["ghi_w_m2"]
+        try:
+            minute = int(second_of_day(parse_us(row["time_utc"])) // 60)
+            value = float(text) if text else None
+        except (TypeError, ValueError) as wrong:
+            raise ValueError(f"line {rows.line_num}: {wrong}") from None
+        day[minute] = value if value is not None and math.isfinite(value) else None
+    return tuple(day)
+
+
+def irradiance_at(day: Day, day_s: float) -> float | None:
+    """Irradiance at a second of the day, interpolated between its two minutes, W/m2."""
+    minute, into_s = divmod(day_s % (MINUTES * 60), 60)
+    before, after = day[int(minute)], day[(int(minute) + 1) % MINUTES]
+    if before is None or (after is None and into_s > 0):
+        return None
+    return before if after is None else before + (after - before) * into_s / 60
+
+
+def available_mw(rated_mw: float, irradiance_w_m2: float) -> float:
+    """What a plant of that rating makes of the irradiance, MW, 0..``rated_mw``."""
+    return min(max(rated_mw * irradiance_w_m2 / FULL_SUN_W_M2, 0.0), rated_mw)
+
+
+def _load_day(file: str | None) -> Day:
+    path = Path(file) if file else files("deragent.drivers.simulation") / "data" / CARRIED_DAY
+    return parse_day(path.read_text(encoding="utf-8").splitlines())
+
+
+async def open_replay(asset: Asset, runtime: Runtime) -> "ReplayDevice":
+    """Reads the day and starts playing it.
+
+    Raises: DeviceConfigError.
+    """
+    options.only(asset, frozenset({"file", "seed"}))
+    if asset.kind is not AssetKind.SOLAR:
+        raise DeviceConfigError(
+            f"asset {asset.name}: device.driver: replay plays irradiance, which kind {asset.kind} "
+            "does not follow; use simulated"
+        )
+    file = asset.device.options.get("file")
+    if file is not None and not isinstance(file, str):
+        raise DeviceConfigError(f"asset {asset.name}: device.file: not a path: {file!r}")
+    try:
+        day = await runtime.run_blocking(lambda: _load_day(file))
+    except (OSError, ValueError) as wrong:
+        raise DeviceConfigError(f"asset {asset.name}: device.file: {file}: {wrong}") from wrong
+    return ReplayDevice(asset, runtime, day)
+
+
+class ReplayDevice:
+    """A plant under the recorded sky."""
+
+    def __init__(self, asset: Asset, runtime: Runtime, day: Day) -> None:
+        self._day = day
+        self._rated_mw = asset.rated_mw
+        self._limits = asset.limits
+        self._runtime = runtime
+        self._rng = random.Random(options.seed(asset))
+        self._command: Ramp | None = None
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    async def read(self) -> Measurement:
+        await trio.lowlevel.checkpoint()
+        output = self._output()
+        if output is None:
+            unknown = Output(0.0, OperatingState.UNSPECIFIED)
+            return measured(None, unknown, 0.0, self._rng)
+        return measured(output.p_mw, output, -0.04, self._rng)
+
+    async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
+        await trio.lowlevel.checkpoint()
+        output = self._output()
+        start_mw = mw if output is None else output.p_mw
+        self._command = Ramp(mw, trio.current_time(), start_mw, ramp_mw_per_s)
+        return mw
+
+    async def release(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._command = None
+
+    def _output(self) -> Output | None:
+        irradiance = irradiance_at(self._day, second_of_day(self._runtime.wall_us()))
+        if irradiance is None:
+            return None
+        command_mw = None if self._command is None else self._command.at(trio.current_time())
+        return curtailed(available_mw(self._rated_mw, irradiance), command_mw)

@@ -1,0 +1,140 @@
+"""Driver ``simulated``: a seeded model of each kind of asset behind the device port.
+
+Options (all optional): ``seed`` for every kind; ``noon_utc_h`` (solar); ``soc`` and
+``efficiency`` (battery); ``peak_utc_h`` (load); ``ramp_mw_per_s`` (generator).
+"""
+
+import math
+import random
+
+import trio
+
+from deragent.devices import driver_options as options
+from deragent.devices.device import DeviceConfigError, Measurement
+from deragent.drivers.simulation.physics import (
+    DAY_S,
+    Battery,
+    EvCharger,
+    Generator,
+    Inputs,
+    Load,
+    Model,
+    Output,
+    Solar,
+)
+from deragent.drivers.simulation.ramp import Ramp
+from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.base.runtime import Runtime
+
+NOMINAL_V = 277.0
+"""Line to neutral of a 480 V system."""
+NOMINAL_HZ = 60.0
+
+_OPTIONS = {
+    AssetKind.SOLAR: frozenset({"seed", "noon_utc_h"}),
+    AssetKind.BATTERY: frozenset({"seed", "soc", "efficiency"}),
+    AssetKind.LOAD: frozenset({"seed", "peak_utc_h"}),
+    AssetKind.EV_CHARGER: frozenset({"seed"}),
+    AssetKind.GENERATOR: frozenset({"seed", "ramp_mw_per_s"}),
+}
+
+
+def simulated_model(asset: Asset, rng: random.Random) -> Model:
+    """The asset's model in its first state.
+
+    Raises: DeviceConfigError.
+    """
+    options.only(asset, _OPTIONS[asset.kind])
+    rated_mw = asset.rated_mw
+    match asset.kind:
+        case AssetKind.SOLAR:
+            noon_h = options.number(asset, "noon_utc_h", 19.0, least=0, most=24)
+            return Solar(rated_mw, noon_s=noon_h * 3600)
+        case AssetKind.BATTERY:
+            if asset.energy_mwh is None:
+                raise DeviceConfigError(f"asset {asset.name}: energy_mwh: a battery needs it")
+            drawn = round(rng.uniform(0.35, 0.75), 3)
+            return Battery(
+                rated_mw,
+                asset.energy_mwh,
+                soc=options.number(asset, "soc", drawn, least=0, most=1),
+                efficiency=options.number(asset, "efficiency", 0.88, least=0.1, most=1),
+            )
+        case AssetKind.LOAD:
+            peak_h = options.number(asset, "peak_utc_h", 1.0, least=0, most=24)
+            return Load(rated_mw, peak_s=peak_h * 3600)
+        case AssetKind.EV_CHARGER:
+            return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
+        case AssetKind.GENERATOR:
+            # Half a minute from standing still to full power.
+            ramp = options.number(asset, "ramp_mw_per_s", rated_mw / 30, least=1e-6, most=math.inf)
+            return Generator(rated_mw, ramp)
+
+
+class SimulatedDevice:
+    """A model that lives in Trio's time and answers at once."""
+
+    def __init__(self, asset: Asset, runtime: Runtime) -> None:
+        self._rng = random.Random(options.seed(asset))
+        self._model = simulated_model(asset, self._rng)
+        self._reactive_share = -0.2 if asset.kind is AssetKind.LOAD else -0.04
+        self._runtime = runtime
+        self._limits = asset.limits
+        self._command: Ramp | None = None
+        self._stepped_s = trio.current_time()
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    async def read(self) -> Measurement:
+        await trio.lowlevel.checkpoint()
+        output = self._step()
+        return measured(output.p_mw, output, self._reactive_share, self._rng)
+
+    async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
+        await trio.lowlevel.checkpoint()
+        # What was held until now is what the model did until now.
+        before = self._step()
+        self._command = Ramp(mw, trio.current_time(), before.p_mw, ramp_mw_per_s)
+        return mw
+
+    async def release(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._step()
+        self._command = None
+
+    def _step(self) -> Output:
+        now_s = trio.current_time()
+        inputs = Inputs(
+            dt_s=now_s - self._stepped_s,
+            day_s=second_of_day(self._runtime.wall_us()),
+            command_mw=None if self._command is None else self._command.at(now_s),
+            gauss=self._rng.gauss(),
+            uniform=self._rng.random(),
+        )
+        self._stepped_s = now_s
+        self._model, output = self._model.step(inputs)
+        return output
+
+
+def second_of_day(wall_us: int) -> float:
+    """Seconds since midnight UTC, 0..86400, of a time in microseconds since the epoch."""
+    return wall_us / 1e6 % DAY_S
+
+
+def measured(
+    p_mw: float | None, output: Output, reactive_share: float, rng: random.Random
+) -> Measurement:
+    """A reading with the electrical values around it that a meter would give.
+
+    ``reactive_share`` is Mvar injected for each MW flowing either way.
+    """
+    return Measurement(
+        p_mw=p_mw,
+        q_mvar=None if p_mw is None else reactive_share * abs(p_mw) * rng.uniform(0.9, 1.1),
+        soc=output.soc,
+        voltage_v=NOMINAL_V * (1 + rng.uniform(-0.01, 0.01)),
+        frequency_hz=NOMINAL_HZ + rng.uniform(-0.02, 0.02),
+        status=output.status,
+    )

@@ -1,0 +1,78 @@
+"""What an agent tells whoever started it, one event a line of JSON: pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from derproto.base.timefmt import format_us, parse_us
+
+Detail = Mapping[str, str | float | int | None]
+
+
+class EventKind(StrEnum):
+    """What happened. The keys of the event's detail stand with each."""
+
+    CONNECTING = "connecting"
+    """A connection is being tried: ``attempt`` since the last healthy session, from 1."""
+    CONNECTED = "connected"
+    """Welcome arrived: ``session_id``, ``telemetry_period_s``."""
+    DISCONNECTED = "disconnected"
+    """A session, or the try at one, ended: ``reason``, ``lived_s``, ``retry_in_s``."""
+    ASSET_REFUSED = "asset_refused"
+    """The headend does not take an asset: ``asset_id``, ``asset``, ``result``, ``reason``."""
+    ASSET_GRANTED = "asset_granted"
+    """It takes an asset that it refused before: ``asset_id``, ``asset``."""
+    DISPATCH = "dispatch"
+    """A dispatch changed: ``dispatch_id``, ``asset_id``, ``asset``, ``state``, ``mw`` (what
+    the device was told, or None), ``reason``."""
+    DEVICE_UNREACHABLE = "device_unreachable"
+    """A device stopped answering: ``asset_id``, ``asset``, ``reason``."""
+    DEVICE_BACK = "device_back"
+    """It answers again: ``asset_id``, ``asset``."""
+    OUTBOX_DROPPING = "outbox_dropping"
+    """The outbox is full and began to force out rows, once for each outage:
+    ``dropped_rows``."""
+    OUTBOX_DISK_FAILING = "outbox_disk_failing"
+    """The outbox's file cannot be used, and samples stay in memory: ``reason``."""
+    OUTBOX_DISK_BACK = "outbox_disk_back"
+    """It can be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """Something that happened to one agent."""
+
+    at_us: int
+    """Microseconds since the epoch, by the agent's clock."""
+    agent_id: str
+    kind: EventKind
+    detail: Detail = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_line(self) -> str:
+        """The event as one line of JSON, without its end."""
+        return json.dumps(
+            {
+                "ts": format_us(self.at_us),
+                "agent_id": self.agent_id,
+                "event": self.kind.value,
+                **self.detail,
+            }
+        )
+
+
+def parse_line(line: str) -> EventLine:
+    """The event that ``to_line`` wrote.
+
+    Raises: ValueError for anything else.
+    """
+    fields = json.loads(line)
+    if not isinstance(fields, dict):
+        raise ValueError("not an event: the line is no JSON object")
+    try:
+        at_us = parse_us(fields.pop("ts"))
+        agent_id, kind = fields.pop("agent_id"), EventKind(fields.pop("event"))
+    except (KeyError, TypeError) as missing:
+        raise ValueError(f"not an event: {missing}") from None
+    return EventLine(at_us, agent_id, kind, fields)

@@ -1,0 +1,101 @@
+"""Samples in the order of their sequence numbers, in memory. Pure.
+
+Rows stand in a list ordered by sequence number, so that an acknowledged range is two binary
+searches and one deletion. Its front is given up by moving a mark, and cut off now and then:
+dropping the oldest of a million rows costs no more than of ten.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from operator import attrgetter
+
+from deragent.devices.device import Measurement
+
+FRONT_SHARE = 8
+"""The list's front is cut off once it is an eighth of what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One sample of one asset."""
+
+    seq: int
+    """Sequence number within its boot, from 1."""
+    asset_index: int
+    ts_us: int
+    """When it was measured, microseconds since the epoch, by the agent's clock."""
+    measurement: Measurement
+    quality: int = 0
+    """Bits as in ``der.v1.QualityBit``."""
+    taken_s: float = 0.0
+    """The same by the monotonic clock, seconds; 0 for one that comes from the file."""
+
+
+_seq = attrgetter("seq")
+_taken_s = attrgetter("taken_s")
+
+
+def unbroken(rows: list[OutboxRow]) -> list[OutboxRow]:
+    """The longest beginning whose sequence numbers have no hole."""
+    if not rows:
+        return rows
+    # Sequence numbers without a hole grow as fast as positions do.
+    offset = rows[0].seq
+    return rows[: bisect_left(range(len(rows)), True, key=lambda i: rows[i].seq - i > offset)]
+
+
+class HeldRows:
+    """Rows of one boot, appended in the order of their sequence numbers."""
+
+    def __init__(self) -> None:
+        self._rows: list[OutboxRow] = []
+        self._head = 0
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._head
+
+    @property
+    def oldest(self) -> OutboxRow | None:
+        return self._rows[self._head] if len(self) else None
+
+    @property
+    def newest(self) -> OutboxRow | None:
+        return self._rows[-1] if len(self) else None
+
+    def append(self, row: OutboxRow) -> None:
+        self._rows.append(row)
+
+    def run(self, first: int, last: int, most: int) -> tuple[OutboxRow, ...]:
+        """The oldest rows of a range, both ends included, up to a hole, ``most`` at the most."""
+        start = self._place(first)
+        return tuple(unbroken(self._rows[start : min(start + most, self._place(last + 1))]))
+
+    def front(self, taken_s: float, most: int) -> list[OutboxRow]:
+        """The oldest rows, taken at that time or before, ``most`` at the most."""
+        end = bisect_left(self._rows, True, self._head, key=lambda row: row.taken_s > taken_s)
+        return self._rows[self._head : min(end, self._head + most)]
+
+    def drop(self, first: int, last: int) -> list[OutboxRow]:
+        """Takes out a range, both ends included; returns what there was of it."""
+        start, end = self._place(first), self._place(last + 1)
+        gone = self._rows[start:end]
+        if start == self._head:
+            self._give_up(end)
+        else:
+            del self._rows[start:end]
+        return gone
+
+    def drop_oldest(self, after: int) -> OutboxRow:
+        """Takes out the oldest row with a sequence number above ``after``; there has to be one."""
+        row = self._rows[self._place(after + 1)]
+        self.drop(row.seq, row.seq)
+        return row
+
+    def _place(self, seq: int) -> int:
+        return bisect_left(self._rows, seq, self._head, key=_seq)
+
+    def _give_up(self, head: int) -> None:
+        self._head = head
+        if head * FRONT_SHARE > len(self._rows):
+            del self._rows[:head]
+            self._head = 0

@@ -1,0 +1,361 @@
+"""The outbox's file: rows and gaps in SQLite, each piece of work in one transaction.
+
+Synchronous; called through ``Runtime.run_blocking``, by one thread at a time. What it did is on
+disk (``synchronous=FULL``): it outlives a kill and, on a disk that keeps its word, a power cut.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deragent.devices.device import Measurement
+from deragent.outbox.gap_book import DeliveredRows, Gap, MissingRows
+from deragent.outbox.held_rows import OutboxRow
+from deragent.outbox.sample_queue import FileLookup, FileState, FileWork, FileWorkDone, OutboxLimits
+from deragent.outbox.seq_spans import SeqSpan
+from derproto.der.v1 import GapCause, OperatingState
+
+FILE = "outbox.db"
+SET_ASIDE = "outbox.unreadable"
+"""Where a file goes that cannot be used. There is one: a newer one takes its place."""
+APPLICATION_ID = 0x64657261
+VERSION = 1
+BESIDE = ("", "-wal", "-shm")
+PARAMETERS = 32_766
+"""Most parameters of one statement."""
+VACUUM_PAGES = 256
+"""Free pages of 4 KiB that are given back before a piece of work, once there are more."""
+
+SCHEMA = """
+CREATE TABLE boots (n INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL UNIQUE);
+CREATE TABLE assets (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+CREATE TABLE rows (
+    boot INTEGER NOT NULL, seq INTEGER NOT NULL, asset INTEGER NOT NULL, ts_us INTEGER NOT NULL,
+    p_mw REAL, q_mvar REAL, soc REAL, voltage_v REAL, frequency_hz REAL,
+    status INTEGER NOT NULL, quality INTEGER NOT NULL,
+    PRIMARY KEY (boot, seq)
+) WITHOUT ROWID;
+CREATE TABLE gaps (
+    boot_id TEXT NOT NULL, number INTEGER NOT NULL, revision INTEGER NOT NULL,
+    asset INTEGER NOT NULL, cause INTEGER NOT NULL, start_us INTEGER NOT NULL,
+    end_us INTEGER NOT NULL, rows INTEGER NOT NULL,
+    PRIMARY KEY (boot_id, number)
+) WITHOUT ROWID;
+-- What the last piece of work found missing: the next one brings the gaps that it led to.
+CREATE TABLE missing (
+    asset INTEGER NOT NULL, cause INTEGER NOT NULL, boot_id TEXT NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, rows INTEGER NOT NULL
+);
+"""
+COLUMNS = 11
+
+
+class OutboxFileError(Exception):
+    """The file cannot be read or written now. It may the next time."""
+
+
+class OutboxFileDamagedError(Exception):
+    """The file is none of ours, damaged, or a newer agent's."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContents:
+    """What an earlier life of the agent left."""
+
+    state: FileState
+    earlier: tuple[int, ...]
+    """Boots with rows, the oldest first."""
+    gaps: tuple[Gap, ...]
+    missing: tuple[MissingRows, ...]
+    """What no gap tells of yet."""
+    strange: dict[str, int]
+    """Rows of assets that are not served any more, by asset id; they are no longer here."""
+
+
+class OutboxFile:
+    """One agent's file, whose folder is this agent's own; ``found`` is what was in it.
+
+    Raises: OutboxFileError, OutboxFileDamagedError; so do all its methods.
+    """
+
+    def __init__(self, folder: Path, boot_id: int, asset_ids: Sequence[str]) -> None:
+        path = folder / FILE
+        unclean = _size_of(path.with_name(f"{FILE}-wal")) > 0
+        with _translated():
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with _translated():
+                self._prepare(unclean)
+                with self._transaction():
+                    self.found = self._take_over(boot_id, asset_ids)
+        except BaseException:
+            self._db.close()
+            raise
+        self._boot_id = boot_id
+        self._rows = self.found.state.rows
+
+    def close(self) -> None:
+        """Closes the file, which empties its WAL."""
+        with _translated():
+            self._db.close()
+
+    # --- at start -----------------------------------------------------------------------
+
+    def _prepare(self, unclean: bool) -> None:
+        run = self._db.execute
+        run("PRAGMA auto_vacuum = INCREMENTAL")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA journal_size_limit = 4194304")
+        application_id = self._one("PRAGMA application_id")
+        version = self._one("PRAGMA user_version")
+        if not version and not self._one("SELECT count(*) FROM sqlite_schema"):
+            # A statement of its own each: executescript would end the transaction.
+            with self._transaction():
+                for statement in SCHEMA.split(";\n"):
+                    run(statement)
+                run(f"PRAGMA application_id = {APPLICATION_ID}")
+                run(f"PRAGMA user_version = {VERSION}")
+        elif application_id != APPLICATION_ID:
+            raise OutboxFileDamagedError("it is not an outbox")
+        elif version != VERSION:
+            raise OutboxFileDamagedError(f"its version is {version}, and not {VERSION}")
+        elif unclean and (wrong := self._one("PRAGMA quick_check(1)")) != "ok":
+            raise OutboxFileDamagedError(wrong)
+
+    def _take_over(self, boot_id: int, asset_ids: Sequence[str]) -> FileContents:
+        run = self._db.execute
+        places = _places(len(asset_ids), 1)
+        run(f"INSERT INTO assets (id) VALUES {places} ON CONFLICT DO NOTHING", asset_ids)
+        numbers = dict(run("SELECT id, n FROM assets"))
+        self._asset_numbers = [numbers[asset_id] for asset_id in asset_ids]
+        self._indices = {number: index for index, number in enumerate(self._asset_numbers)}
+        rows = dict(run("SELECT asset, count(*) FROM rows GROUP BY asset"))
+        strange = {
+            asset_id: rows.pop(number, 0)
+            for asset_id, number in numbers.items()
+            if number not in self._indices
+        }
+        for asset_id in strange:
+            for table in ("rows", "gaps", "missing"):
+                run(f"DELETE FROM {table} WHERE asset = ?", (numbers[asset_id],))
+            run("DELETE FROM assets WHERE id = ?", (asset_id,))
+        run("DELETE FROM boots WHERE NOT EXISTS (SELECT 1 FROM rows WHERE boot = n)")
+        run("INSERT INTO boots (boot_id) VALUES (?) ON CONFLICT DO NOTHING", (str(boot_id),))
+        self._boots = {int(text): n for n, text in run("SELECT n, boot_id FROM boots ORDER BY n")}
+        return FileContents(
+            self._state(sum(rows.values())),
+            tuple(boot for boot in self._boots if boot != boot_id),
+            tuple(
+                Gap(int(boot), number, revision, self._indices[asset], GapCause(cause), *rest)
+                for boot, number, revision, asset, cause, *rest in run(
+                    "SELECT * FROM gaps ORDER BY start_us"
+                )
+            ),
+            tuple(
+                MissingRows(self._indices[asset], GapCause(cause), int(boot), *rest)
+                for asset, cause, boot, *rest in run("SELECT * FROM missing")
+            ),
+            {asset_id: count for asset_id, count in strange.items() if count},
+        )
+
+    # --- afterwards ---------------------------------------------------------------------
+
+    def read(self, what: FileLookup) -> list[OutboxRow]:
+        """The rows of a look-up, in order."""
+        with _translated():
+            found = self._db.execute(
+                "SELECT seq, asset, ts_us, quality,"
+                " p_mw, q_mvar, soc, voltage_v, frequency_hz, status"
+                " FROM rows WHERE boot = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+                (self._boots.get(what.boot_id), what.first, what.last, what.most),
+            ).fetchall()
+        return [
+            OutboxRow(
+                seq,
+                self._indices[asset],
+                ts_us,
+                Measurement(p_mw, q_mvar, soc, voltage_v, hz, OperatingState(status)),
+                quality,
+            )
+            for seq, asset, ts_us, quality, p_mw, q_mvar, soc, voltage_v, hz, status in found
+        ]
+
+    def apply(self, work: FileWork, limits: OutboxLimits) -> FileWorkDone:
+        """Does it, all or nothing; on disk when it returns."""
+        with _translated():
+            # Before, as what fails must have done nothing. It frees a page a step, and answers
+            # nothing: ``execute`` would stop after the first.
+            if self._one("PRAGMA freelist_count") > VACUUM_PAGES:
+                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            with self._transaction():
+                done = self._apply(work, limits)
+        self._rows = done.state.rows
+        return done
+
+    def _apply(self, work: FileWork, limits: OutboxLimits) -> FileWorkDone:
+        self._db.execute("DELETE FROM missing")
+        delivered: list[DeliveredRows] = []
+        missing: list[MissingRows] = []
+        acked = refused = 0
+        for span in work.acked:
+            if work.account:
+                delivered += self._delivered(span)
+            acked += self._delete("boot = ? AND seq BETWEEN ? AND ?", self._values(span))
+        for span in work.refused:
+            where, values = "boot = ? AND seq BETWEEN ? AND ?", self._values(span)
+            missing += self._missing(GapCause.REFUSED, where, values)
+            refused += self._delete(where, values)
+        rows, size = self._rows - acked - refused, self._size()
+        added = self._insert(work.rows)
+        excess = min(limits.excess(rows, size, added), rows + added)
+        if excess:
+            oldest = self._db.execute(
+                "SELECT boot, seq FROM rows ORDER BY boot, seq LIMIT 1 OFFSET ?", (excess - 1,)
+            ).fetchone()
+            where = "(boot, seq) <= (?, ?)"
+            missing += self._missing(GapCause.OVERFLOW, where, oldest)
+            self._delete(where, oldest)
+        self._keep_gaps(work, missing)
+        return FileWorkDone(
+            self._state(rows + added - excess),
+            acked,
+            excess,
+            refused,
+            tuple(missing),
+            tuple(delivered),
+        )
+
+    def _values(self, span: SeqSpan) -> tuple[int | None, int, int]:
+        return self._boots.get(span.boot_id), span.first, span.last
+
+    def _delivered(self, span: SeqSpan) -> Iterator[DeliveredRows]:
+        for asset, first, last in self._db.execute(
+            "SELECT asset, min(seq), max(seq) FROM rows"
+            " WHERE boot = ? AND seq BETWEEN ? AND ? GROUP BY asset",
+            self._values(span),
+        ):
+            yield DeliveredRows(self._indices[asset], span.boot_id, first, last)
+
+    def _missing(self, cause: GapCause, where: str, values: Sequence[Any]) -> Iterator[MissingRows]:
+        for boot_id, asset, *rest in self._db.execute(
+            "SELECT (SELECT boot_id FROM boots WHERE n = boot), asset,"
+            " min(seq), max(seq), min(ts_us), max(ts_us), count(*)"
+            f" FROM rows WHERE {where} GROUP BY boot, asset ORDER BY boot, asset",
+            values,
+        ):
+            yield MissingRows(self._indices[asset], cause, int(boot_id), *rest)
+
+    def _delete(self, where: str, values: Sequence[Any]) -> int:
+        return self._db.execute(f"DELETE FROM rows WHERE {where}", values).rowcount
+
+    def _insert(self, rows: Sequence[OutboxRow]) -> int:
+        """Adds rows, in statements of many: a thread hands over the interpreter at each."""
+        added, most = 0, PARAMETERS // COLUMNS
+        boot = self._boots[self._boot_id]
+        for start in range(0, len(rows), most):
+            some = rows[start : start + most]
+            values: list[float | int | None] = []
+            for row in some:
+                m = row.measurement
+                values += (boot, row.seq, self._asset_numbers[row.asset_index], row.ts_us)
+                values += (m.p_mw, m.q_mvar, m.soc, m.voltage_v, m.frequency_hz)
+                values += (int(m.status), row.quality)
+            places = _places(len(some), COLUMNS)
+            # Rows whose commit failed once may be there nevertheless.
+            added += self._db.execute(
+                f"INSERT INTO rows VALUES {places} ON CONFLICT DO NOTHING", values
+            ).rowcount
+        return added
+
+    def _keep_gaps(self, work: FileWork, missing: Sequence[MissingRows]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(str(gap.boot_id), gap.number, gap.revision),
+                    *(self._asset_numbers[gap.asset_index], int(gap.cause)),
+                    *(gap.start_us, gap.end_us, gap.rows),
+                )
+                for gap in work.gaps.gaps
+            ],
+        )
+        self._db.executemany(
+            "DELETE FROM gaps WHERE boot_id = ? AND number = ?",
+            [(str(boot_id), number) for boot_id, number in work.gaps.gone],
+        )
+        self._db.executemany(
+            "INSERT INTO missing VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(self._asset_numbers[m.asset_index], int(m.cause), str(m.boot_id)),
+                    *(m.first_seq, m.last_seq, m.start_us, m.end_us, m.rows),
+                )
+                for m in missing
+            ],
+        )
+
+    def _state(self, rows: int) -> FileState:
+        ends = [
+            self._one(f"SELECT ts_us FROM rows ORDER BY boot {way}, seq {way} LIMIT 1")
+            for way in ("ASC", "DESC")
+        ]
+        return FileState(rows, ends[0] or 0, ends[1] or 0)
+
+    def _size(self) -> int:
+        used = self._one("PRAGMA page_count") - self._one("PRAGMA freelist_count")
+        return int(used) * int(self._one("PRAGMA page_size"))
+
+    def _one(self, query: str) -> Any:
+        row = self._db.execute(query).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            # A full disk may have ended the transaction already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def set_aside(folder: Path) -> Path:
+    """Moves the file out of the way, for someone to look at; returns where it is.
+
+    Raises: OSError.
+    """
+    for suffix in BESIDE:
+        there = folder / f"{SET_ASIDE}{suffix}"
+        there.unlink(missing_ok=True)
+        if (folder / f"{FILE}{suffix}").exists():
+            (folder / f"{FILE}{suffix}").replace(there)
+    return folder / SET_ASIDE
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _places(rows: int, columns: int) -> str:
+    return ",".join([f"({','.join('?' * columns)})"] * rows)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise OutboxFileDamagedError(str(error)) from error
+        raise OutboxFileError(str(error)) from error

@@ -1,0 +1,52 @@
+"""Runs of sequence numbers by boot, merged as they come. Pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+SPANS_WAITING = 10_000
+"""Runs of rows that wait to be deleted from the file. When full, further ones are forgotten: the
+next session sends those rows again."""
+
+
+class SeqSpan(NamedTuple):
+    """Rows of one boot, both ends included."""
+
+    boot_id: int
+    first: int
+    last: int
+
+
+class SeqSpans:
+    """A bounded bag of spans. When full: see SPANS_WAITING."""
+
+    def __init__(self) -> None:
+        self._spans: list[SeqSpan] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def __iter__(self) -> Iterator[SeqSpan]:
+        return iter(self._spans)
+
+    def add(self, span: SeqSpan) -> None:
+        """Notes a run; one that continues the last one lengthens it."""
+        if span.first > span.last:
+            return
+        if self._spans:
+            boot_id, first, last = self._spans[-1]
+            if boot_id == span.boot_id and first <= span.first <= last + 1:
+                self._spans[-1] = SeqSpan(boot_id, first, max(last, span.last))
+                return
+        if len(self._spans) < SPANS_WAITING:
+            self._spans.append(span)
+
+    def take(self) -> tuple[SeqSpan, ...]:
+        """All of them, which then are no more here."""
+        spans, self._spans = tuple(self._spans), []
+        return spans
+
+    def put_back(self, spans: Iterable[SeqSpan]) -> None:
+        """Those that were taken, and not dealt with."""
+        later = self.take()
+        for span in (*spans, *later):
+            self.add(span)

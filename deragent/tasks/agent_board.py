@@ -1,0 +1,295 @@
+"""What the tasks of one agent share: samplers and controllers write it, the uplink reads it.
+
+Nothing here waits for the network. Every method but those named ``wait_…`` is synchronous.
+"""
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deragent.config import AgentPlan
+from deragent.devices import Measurement
+from deragent.event_lines import EventKind, EventLine
+from deragent.outbox import FileLookup, Outbox, OutboxLimits, OutboxRow
+from deragent.tasks.signals import Setting, Signal
+from deragent.timelines.absence import Absence
+from deragent.timelines.timed_orders import Moment, Report
+from derproto.base.runtime import Runtime
+from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Health, QualityBit
+
+TELEMETRY_PERIOD_S = 4.0
+"""Measuring period until a first Welcome sets it, seconds."""
+REPORTS_WAITING = 4096
+"""Reports that wait for the stream. When full, the oldest is dropped; the next Register carries
+the last report of every dispatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatistics:
+    """Counts since the agent's start; ``outbox_rows`` is as of now."""
+
+    sessions: int
+    """Welcomes received."""
+    samples: int
+    """Measurements taken, also those of refused assets."""
+    skipped_samples: int
+    """Measurements not kept, because the headend refuses their asset."""
+    outbox_rows: int
+    """Rows in memory and in the file."""
+    sent_rows: int
+    """Rows sent, each as often as it was."""
+    acked_rows: int
+    dropped_rows: int
+    """Rows forced out of the full outbox."""
+    refused_rows: int
+    """Rows that the headend refused."""
+    gaps: int
+    """Gaps of which the headend is still to be told, or that may grow, as of now."""
+    dispatches: int
+    """Setpoints received, repeated ones too."""
+    reports_sent: int
+    ignored_messages: int
+    """Messages of a kind not known, or about an asset or boot not ours."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What only the session counts."""
+
+    sessions: int = 0
+    sent_rows: int = 0
+    dispatches: int = 0
+    reports_sent: int = 0
+    ignored_messages: int = 0
+
+
+class AgentBoard:
+    """One agent's samples, reports, health and settings."""
+
+    def __init__(
+        self,
+        plan: AgentPlan,
+        *,
+        runtime: Runtime,
+        boot_id: int,
+        outbox: OutboxLimits,
+        backfill_rows_s: int,
+        on_event: Callable[[EventLine], None],
+    ) -> None:
+        self.plan = plan
+        self.boot_id = boot_id
+        self.outbox = Outbox(boot_id, outbox)
+        self.backfill_rows_s = backfill_rows_s
+        """Most rows of backfill a second."""
+        self.counts = Counts()
+        self.telemetry_period_s = Setting(TELEMETRY_PERIOD_S)
+        self.rows_waiting = Signal()
+        self.backfill_waiting = Signal()
+        """Rows have become backfill within a session."""
+        self.gaps_waiting = Signal()
+        self.wait_rows: Callable[[FileLookup], Awaitable[Sequence[OutboxRow]]] | None = None
+        """Looks up rows in the outbox's file, where there is one."""
+        self.reports_waiting = Signal()
+        self.health = [Health.UNSPECIFIED] * len(plan.assets)
+        """Of each asset's device, in the plan's order."""
+        self._reports: deque[tuple[int, Report]] = deque(maxlen=REPORTS_WAITING)
+        self._refused: dict[int, GrantResult] = {}
+        self._wall_us = runtime.wall_us
+        self._on_event = on_event
+        self._started_s = self._heard_s = trio.current_time()
+        self._waiting_for_word: set[Signal] = set()
+        self._absence: Absence | None = None
+        self._headend_us: int | None = None
+        self._headend_s = 0.0
+        self._samples = 0
+        self._skipped = 0
+        self._dropping = False
+        self._outbox_due = Signal()
+        self._outbox_awaited_s = -math.inf
+        """Until when somebody sleeps who has the outbox's file."""
+
+    def now(self) -> Moment:
+        return Moment(trio.current_time(), self._wall_us(), self._heard_s)
+
+    @property
+    def uptime_ms(self) -> int:
+        return round((trio.current_time() - self._started_s) * 1000)
+
+    def emit(self, kind: EventKind, **detail: str | float | int | None) -> None:
+        """Tells whoever started the agent."""
+        self._on_event(EventLine(self._wall_us(), self.plan.agent_id, kind, detail))
+
+    def statistics(self) -> AgentStatistics:
+        """The counts so far."""
+        return AgentStatistics(
+            sessions=self.counts.sessions,
+            samples=self._samples,
+            skipped_samples=self._skipped,
+            outbox_rows=len(self.outbox),
+            sent_rows=self.counts.sent_rows,
+            acked_rows=self.outbox.acked_rows,
+            dropped_rows=self.outbox.dropped_rows,
+            refused_rows=self.outbox.refused_rows,
+            gaps=len(self.outbox.gaps),
+            dispatches=self.counts.dispatches,
+            reports_sent=self.counts.reports_sent,
+            ignored_messages=self.counts.ignored_messages,
+        )
+
+    # --- from samplers ------------------------------------------------------------------
+
+    def add_sample(self, asset_index: int, measurement: Measurement, quality: int) -> None:
+        """Keeps a sample until it is acknowledged.
+
+        A refused asset's is not kept. When full: the oldest is forced out.
+        """
+        self._samples += 1
+        ts_us = self._wall_us()
+        answers = not quality & QualityBit.STALE_DEVICE
+        self.outbox.gaps.note_device(asset_index, ts_us, answers=answers)
+        if asset_index in self._refused:
+            self._skipped += 1
+        else:
+            now_s = trio.current_time()
+            fitted = self.outbox.append(asset_index, ts_us, measurement, quality, now_s=now_s)
+            self.note_dropping(fitted=fitted)
+            self.rows_waiting.set()
+        self._note_outbox()
+
+    def note_dropping(self, *, fitted: bool) -> None:
+        """Tells once for each outage that the outbox forces out rows."""
+        if not fitted and not self._dropping:
+            self._dropping = True
+            self.emit(EventKind.OUTBOX_DROPPING, dropped_rows=self.outbox.dropped_rows)
+
+    def set_health(self, asset_index: int, health: Health, reason: str = "") -> None:
+        """Takes over how a device is, and tells if it went or came back."""
+        before, self.health[asset_index] = self.health[asset_index], health
+        asset = self.plan.assets[asset_index]
+        if health is Health.UNREACHABLE and before is not health:
+            self.emit(
+                EventKind.DEVICE_UNREACHABLE, asset_id=asset.id, asset=asset.name, reason=reason
+            )
+        elif before is Health.UNREACHABLE and health is not before:
+            self.emit(EventKind.DEVICE_BACK, asset_id=asset.id, asset=asset.name)
+
+    # --- from controllers ---------------------------------------------------------------
+
+    def add_report(self, asset_index: int, report: Report) -> None:
+        """Queues a report for the stream and tells of it. When full: see REPORTS_WAITING."""
+        self._reports.append((asset_index, report))
+        self.reports_waiting.set()
+        asset = self.plan.assets[asset_index]
+        self.emit(
+            EventKind.DISPATCH,
+            dispatch_id=report.dispatch_id,
+            asset_id=asset.id,
+            asset=asset.name,
+            state=state_name(report.state),
+            mw=report.applied_mw,
+            reason=report.detail,
+        )
+
+    def remember(self, heard_s: float, absence: Absence | None) -> None:
+        """What an earlier life of the agent knew of the headend, before the first session."""
+        self._heard_s, self._absence = heard_s, absence
+
+    def wake_when_heard(self, signal: Signal) -> None:
+        """Sets ``signal`` at the headend's next message."""
+        self._waiting_for_word.add(signal)
+
+    # --- for the uplink -----------------------------------------------------------------
+
+    def headend_clock(self) -> tuple[int, int | None]:
+        """The headend's clock, carried on from its last Welcome, as a ``Stamp`` has it.
+
+        Before one it is what an earlier life knew, and how long ago that was, as far as can be
+        said; 0 if none knew.
+        """
+        now_s = trio.current_time()
+        if self._headend_us is not None:
+            return self._headend_us + round((now_s - self._headend_s) * 1e6), None
+        if self._absence is not None:
+            return self._absence.left_us, round((now_s - self._absence.left_s) * 1e6)
+        return 0, None
+
+    def take_headend_clock(self, clock_us: int) -> float:
+        """Takes over a Welcome's clock; returns by how much the agent's absence was longer
+        than it thought, seconds, the first time; else 0."""
+        self._headend_us, self._headend_s = clock_us, trio.current_time()
+        absence, self._absence = self._absence, None
+        return 0.0 if absence is None else absence.underrated_s(clock_us, self._headend_s)
+
+    def hear(self) -> None:
+        """A message of the headend arrived: whatever it says, the headend lives."""
+        self._heard_s = trio.current_time()
+        if self._waiting_for_word:
+            waiting, self._waiting_for_word = self._waiting_for_word, set()
+            for signal in waiting:
+                signal.set()
+
+    def take_report(self) -> tuple[int, Report] | None:
+        """The oldest report not yet taken, with its asset's index."""
+        return self._reports.popleft() if self._reports else None
+
+    def begin_session(self) -> None:
+        """A Register is being written: it carries every report, and all rows are backfill."""
+        self._reports.clear()
+        self.outbox.begin_session()
+
+    def take_grants(self, grants: list[AssetGrant]) -> None:
+        """Takes over which assets the headend refuses, and tells what changed."""
+        refused = {g.asset_index: g for g in grants if g.result is not GrantResult.GRANTED}
+        for index, asset in enumerate(self.plan.assets):
+            grant = refused.get(index)
+            if grant is not None and self._refused.get(index) is not grant.result:
+                result = (grant.result.name or str(int(grant.result))).lower()
+                self.emit(
+                    EventKind.ASSET_REFUSED,
+                    asset_id=asset.id,
+                    asset=asset.name,
+                    result=result,
+                    reason=grant.detail,
+                )
+            elif grant is None and index in self._refused:
+                self.emit(EventKind.ASSET_GRANTED, asset_id=asset.id, asset=asset.name)
+        self._refused = {index: grant.result for index, grant in refused.items()}
+
+    def acked(
+        self, boot_id: int, ranges: list[tuple[int, int]], refused: list[tuple[int, int]]
+    ) -> None:
+        """Drops rows that the headend has, or will never take."""
+        self.outbox.ack(boot_id, ranges, trio.current_time())
+        self.outbox.refuse(boot_id, refused)
+        self._dropping = self._dropping and self.outbox.is_full
+        self._note_outbox()
+
+    def gaps_acked(self, boot_id: int, gaps: list[GapAck]) -> None:
+        """The headend has these reports of gaps."""
+        for gap in gaps:
+            self.outbox.gaps.ack(boot_id, gap.number, gap.revision)
+        self._note_outbox()
+
+    # --- for the outbox's file -----------------------------------------------------------
+
+    async def wait_outbox_due(self) -> None:
+        """Waits until the outbox has work for its file. By one task."""
+        while (due_s := self.outbox.due_s()) > trio.current_time():
+            self._outbox_awaited_s = due_s
+            with trio.move_on_at(due_s):
+                await self._outbox_due.wait()
+        self._outbox_awaited_s = -math.inf
+
+    def _note_outbox(self) -> None:
+        if self.outbox.gaps.has_due:
+            self.gaps_waiting.set()
+        if self.outbox.due_s() < self._outbox_awaited_s:
+            self._outbox_due.set()
+
+
+def state_name(state: DispatchState) -> str:
+    """A dispatch's state as people read it, also one that a newer contract added."""
+    return (state.name or str(int(state))).lower()

@@ -1,0 +1,235 @@
+"""Steering: one task an asset carries out what its setpoint timeline decides."""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import trio
+
+from deragent.devices import Device, DeviceError
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.signals import Signal
+from deragent.timelines import asset_timeline, stepping, timed_orders
+from deragent.timelines.asset_timeline import Timeline
+from deragent.timelines.timed_orders import Apply, Report, ReturnToDefault
+from derproto.base.fleet import Asset, Limits
+from derproto.base.runtime import shielded_for
+
+log = logging.getLogger(__name__)
+
+TELL_TIMEOUT_S = 5.0
+"""Time for a device to take a command, within the window. When over, the try has failed; a
+default is tried again every 5 s."""
+LEAVE_S = 1.0
+"""How long a stopping agent tries to give its device the default."""
+REPORTS_UNKEPT = 256
+"""Reports of one asset that wait until its timeline is on disk. When full, the oldest is dropped;
+the next Register carries the last report of every dispatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A timeline, and which of its changes it has."""
+
+    version: int
+    timeline: Timeline
+
+
+class Controller:
+    """One asset's timeline, and the task that speaks to its device.
+
+    Events change the timeline at once, also while the device is slow. Of what the device is
+    still to be told only the newest counts, so there is no queue to bound.
+
+    Where timelines are kept on disk, ``on_change`` is called in place at every change; its
+    reports are said, and its order told to the device, once ``take_kept`` has that change.
+    """
+
+    def __init__(self, asset_index: int, asset: Asset, device: Device, board: AgentBoard) -> None:
+        self._index = asset_index
+        self._name = asset.name
+        self.asset_id = asset.id
+        self._device = device
+        self._board = board
+        limits = Limits(
+            max(asset.limits.min_mw, device.limits.min_mw),
+            min(asset.limits.max_mw, device.limits.max_mw),
+        )
+        self.timeline = Timeline(limits, asset.default_mw, asset.failsafe)
+        self.on_change: Callable[[], None] | None = None
+        self._version = 0
+        self._kept = self.snapshot()
+        self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
+        self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
+        self._told_id: str | None = None
+        """The last order that the device was told."""
+        self._leave_s: float | None = None
+        """When the window ends of the last order that the device was told."""
+        self._changed = Signal()
+        self._newly_kept = trio.Event()
+
+    # --- events -------------------------------------------------------------------------
+
+    def handle(self, event: timed_orders.TimelineEvent) -> None:
+        """Steps the timeline: reports go to the board, commands to ``control``."""
+        self._step(event)
+        self._changed.set()
+
+    def _step(self, event: timed_orders.TimelineEvent) -> None:
+        order = self._waiting_order()
+        over = order is not None and not timed_orders.before(trio.current_time(), order.end_s)
+        if order is not None and over and order.dispatch_id != self._told_id:
+            self._take_step(timed_orders.NeverTold(order.dispatch_id))
+        self._take_step(event)
+
+    def _take_step(self, event: timed_orders.TimelineEvent) -> None:
+        self.timeline, effects = stepping.step(self.timeline, event, self._board.now())
+        if self.timeline.suspended:
+            self._board.wake_when_heard(self._changed)
+        if not effects:
+            return
+        self._version += 1
+        for effect in effects:
+            if isinstance(effect, Report):
+                self._unkept.append((self._version, effect))
+            else:
+                self._to_tell = self._version, effect
+        if self.on_change is None:
+            self.take_kept(self.snapshot())
+        else:
+            self.on_change()
+
+    def knows(self, dispatch_id: str) -> bool:
+        """Whether the id is one of this asset's, held or ended lately."""
+        return dispatch_id in self.timeline.known
+
+    def last_reports(self) -> tuple[Report, ...]:
+        """The last report of every dispatch held or ended lately, held ones first."""
+        return asset_timeline.last_reports(self.timeline, self._board.now())
+
+    # --- keeping ------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The timeline as it is, to be kept."""
+        return Snapshot(self._version, self.timeline)
+
+    def take_kept(self, kept: Snapshot) -> None:
+        """A snapshot is on disk: what it says may be said, and what it orders done."""
+        self._kept = kept
+        while self._unkept and self._unkept[0][0] <= kept.version:
+            self._board.add_report(self._index, self._unkept.popleft()[1])
+        if self._to_tell is not None:
+            self._changed.set()
+        self._newly_kept.set()
+        self._newly_kept = trio.Event()
+
+    async def wait_kept(self) -> None:
+        """Waits until all that happened so far is on disk."""
+        version = self._version
+        while self._kept.version < version:
+            await self._newly_kept.wait()
+
+    def resume(self, timeline: Timeline) -> None:
+        """Takes over what an earlier life of the agent left, before ``control`` runs."""
+        self.timeline = timeline
+        self._kept = self.snapshot()
+        force = timeline.in_force
+        for order in timeline.held:
+            if force is not None and force.told and order.dispatch_id == force.dispatch_id:
+                self._told_id, self._leave_s = order.dispatch_id, order.end_s
+
+    def begin_at_default(self) -> None:
+        """Whatever the device was told before, it is first told its default."""
+        due_s = self._board.now().mono_s
+        self.resume(replace(self.timeline, returning=True, default_due_s=due_s))
+
+    # --- the device ---------------------------------------------------------------------
+
+    async def control(self) -> None:
+        """Tells the device what the timeline decides, for ever.
+
+        Cancellation: a device under an order is told its default first, within ``LEAVE_S``:
+        nobody would be left to end the order.
+        """
+        try:
+            self._step(timed_orders.TimePassed())
+            while True:
+                command = self._take_command()
+                if command is None:
+                    due = asset_timeline.next_deadline(self.timeline, self._board.now().heard_s)
+                    with trio.move_on_at(
+                        min(math.inf if due is None else due, self._overstays_s())
+                    ):
+                        await self._changed.wait()
+                    if self._overstays_s() <= trio.current_time():
+                        await self._leave_last_order()
+                    self._step(timed_orders.TimePassed())
+                else:
+                    await self._tell(command)
+        finally:
+            in_force = self.timeline.in_force
+            if self.timeline.returning or (in_force is not None and in_force.told):
+                with shielded_for(LEAVE_S) as leaving:
+                    await self._return_to_default(self.timeline.default_mw)
+                if leaving.cancelled_caught:
+                    log.error("%s was left under its order: it did not answer", self._name)
+
+    def _take_command(self) -> Apply | ReturnToDefault | None:
+        """What the device is to be told now. An order waits until it is kept."""
+        if self._to_tell is None or self._waiting_order() is not None:
+            return None
+        command, self._to_tell = self._to_tell[1], None
+        return command
+
+    def _waiting_order(self) -> Apply | None:
+        """The order that waits for the disk, if one does."""
+        if self._to_tell is None:
+            return None
+        version, command = self._to_tell
+        return command if isinstance(command, Apply) and version > self._kept.version else None
+
+    def _overstays_s(self) -> float:
+        """When the device has to leave the last order, while the next one waits for the disk."""
+        waits = self._waiting_order() is not None
+        return math.inf if self._leave_s is None or not waits else self._leave_s
+
+    async def _leave_last_order(self) -> None:
+        """The timeline need not know: it has the device told the next order, or its default."""
+        if not await self._return_to_default(self.timeline.default_mw):
+            self._leave_s = trio.current_time() + stepping.DEFAULT_RETRY_S
+
+    async def _tell(self, command: Apply | ReturnToDefault) -> None:
+        if isinstance(command, ReturnToDefault):
+            taken = await self._return_to_default(command.mw)
+            self._step(timed_orders.DefaultTaken() if taken else timed_orders.DefaultFailed())
+            return
+        self._told_id, self._leave_s = command.dispatch_id, command.end_s
+        deadline_s = trio.current_time() + TELL_TIMEOUT_S
+        if command.end_s is not None:
+            deadline_s = min(deadline_s, command.end_s)
+        try:
+            with trio.fail_at(deadline_s):
+                told_mw = await self._device.apply(command.mw, command.ramp_mw_per_s)
+        except (DeviceError, trio.TooSlowError) as failure:
+            detail = str(failure) or "did not answer in time"
+            log.warning("%s did not take %g MW: %s", self._name, command.mw, detail)
+            self._step(timed_orders.ApplyFailed(command.dispatch_id, detail))
+        else:
+            self._step(timed_orders.Applied(command.dispatch_id, told_mw))
+
+    async def _return_to_default(self, mw: float | None) -> bool:
+        try:
+            with trio.fail_after(TELL_TIMEOUT_S):
+                if mw is None:
+                    await self._device.release()
+                else:
+                    await self._device.apply(mw)
+        except (DeviceError, trio.TooSlowError) as failure:
+            detail = str(failure) or "did not answer in time"
+            default = "own control" if mw is None else f"{mw:g} MW"
+            log.error("%s did not take its default, %s: %s", self._name, default, detail)
+            return False
+        self._leave_s = None
+        return True

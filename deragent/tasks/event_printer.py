@@ -1,0 +1,56 @@
+"""Events on standard output, one line of JSON each, without ever holding up the agent."""
+
+import logging
+from functools import partial
+
+import trio
+
+from deragent.event_lines import EventLine
+from derproto.base.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+LINES_WAITING = 1024
+"""Event lines that wait for a slow reader. When full, a line is dropped and counted."""
+
+
+class EventPrinter:
+    """Takes events in place and prints them in a task."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._run_blocking = runtime.run_blocking
+        self._send, self._receive = trio.open_memory_channel[str](LINES_WAITING)
+        self._dropped = 0
+
+    def put(self, event: EventLine) -> None:
+        """Queues a line. When full: it is dropped; the next one printed says how many were."""
+        try:
+            self._send.send_nowait(event.to_line())
+        except trio.WouldBlock:
+            self._dropped += 1
+
+    def close(self) -> None:
+        """No more events: ``print_events`` ends after those that wait."""
+        self._send.close()
+
+    async def print_events(self) -> None:
+        """Prints until ``close``; if nobody reads any more, drops the rest.
+
+        Cancellation: after the line being printed.
+        """
+        broken = False
+        async for line in self._receive:
+            if self._dropped:
+                log.warning("%d event lines were dropped: their reader is slow", self._dropped)
+                self._dropped = 0
+            if not broken:
+                broken = not await self._run_blocking(partial(_print, line))
+
+
+def _print(line: str) -> bool:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        log.warning("standard output is closed: no more event lines")
+        return False
+    return True

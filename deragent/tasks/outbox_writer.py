@@ -1,0 +1,208 @@
+"""The task that has the outbox's file: what memory is not to hold goes there, and comes back.
+
+Sampling never waits for it. A file that cannot be written is tried again every second, and
+memory holds what it can; one that is damaged is set aside, and a new one begun.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from deragent.event_lines import EventKind
+from deragent.outbox.held_rows import OutboxRow
+from deragent.outbox.outbox_file import (
+    FileContents,
+    OutboxFile,
+    OutboxFileDamagedError,
+    OutboxFileError,
+    set_aside,
+)
+from deragent.outbox.sample_queue import FileLookup, FileWork
+from deragent.tasks.agent_board import AgentBoard
+from derproto.base.runtime import Runtime, shielded_for
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+"""Pause after a failure of the file, seconds."""
+LAST_S = 1.0
+"""How long a stopping agent tries to write what it has in memory, seconds."""
+
+
+class OutboxWriter:
+    """One agent's outbox and its file."""
+
+    def __init__(self, folder: Path, runtime: Runtime, board: AgentBoard) -> None:
+        self._folder = folder
+        self._board = board
+        self._outbox = board.outbox
+        self._run_blocking = runtime.run_blocking
+        self._limiter = trio.CapacityLimiter(1)
+        self._store: OutboxFile | None = None
+        self._failing = False
+
+    async def open(self) -> bool:
+        """Opens the file, and takes over what it holds; tells whether that worked.
+
+        A file that cannot be used is set aside.
+        """
+        board = self._board
+        asset_ids = [asset.id for asset in board.plan.assets]
+        try:
+            self._store = await self._blocking(
+                lambda: OutboxFile(self._folder, board.boot_id, asset_ids)
+            )
+        except OutboxFileDamagedError as damage:
+            await self._set_aside(damage)
+            return False
+        except OutboxFileError as error:
+            self._note_failure(error)
+            return False
+        self._take_over(self._store.found)
+        self._note_success()
+        return True
+
+    def _take_over(self, found: FileContents) -> None:
+        outbox = self._outbox
+        outbox.attach(found.state, found.earlier)
+        outbox.gaps.restore(found.gaps)
+        for missing in found.missing:
+            outbox.gaps.note_missing(missing)
+        for asset_id, rows in found.strange.items():
+            log.warning("asset %s is not served any more: its %d samples go", asset_id, rows)
+        if found.state.rows:
+            log.info("%d samples of earlier are still to be sent", found.state.rows)
+
+    async def run(self) -> None:
+        """Has the file do what is due, for ever. Cancellation: what has begun is waited for."""
+        while True:
+            if self._store is None and not await self.open():
+                await trio.sleep(RETRY_S)
+                continue
+            await self._board.wait_outbox_due()
+            await self._work()
+
+    async def wait_rows(self, read: FileLookup) -> list[OutboxRow]:
+        """The rows of a look-up, once the file can be read."""
+        while True:
+            store = self._store
+            if store is not None:
+                try:
+                    return await self._blocking(partial(store.read, read))
+                except OutboxFileDamagedError as damage:
+                    await self._lose(store, damage)
+                    return []
+                except OutboxFileError as error:
+                    self._note_failure(error)
+            await trio.sleep(RETRY_S)
+
+    async def write_last(self) -> None:
+        """Writes what memory holds, and closes the file, within ``LAST_S``."""
+        with shielded_for(LAST_S):
+            while await self._work(everything=True):
+                continue
+        left = self._outbox.memory_rows
+        if left:
+            log.warning("%d samples go with this process: they are not on disk", left)
+        store, self._store = self._store, None
+        if store is not None:
+            with shielded_for(LAST_S):
+                try:
+                    await self._blocking(store.close)
+                except (OutboxFileError, OutboxFileDamagedError) as error:
+                    log.warning("the outbox's file was not closed well: %s", error)
+
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        """Raises: OutboxFileError also where the work could not even begin."""
+        try:
+            return await self._run_blocking(work, limiter=self._limiter)
+        except OSError as error:
+            raise OutboxFileError(str(error)) from error
+
+    async def _work(self, *, everything: bool = False) -> bool:
+        """Has the file do what there is now; tells whether it did something."""
+        store = self._store
+        work = self._outbox.begin_work(trio.current_time(), everything=everything)
+        if store is None or work is None:
+            return False
+        return await self._do(store, work)
+
+    async def _do(self, store: OutboxFile, work: FileWork) -> bool:
+        outbox = self._outbox
+        done = None
+        try:
+            done = await self._blocking(lambda: store.apply(work, outbox.limits))
+        except OutboxFileDamagedError as damage:
+            await self._lose(store, damage)
+        except OutboxFileError as error:
+            self._note_failure(error)
+        finally:
+            # Also where this task is cancelled before the work has begun.
+            if done is None:
+                outbox.fail_work(work)
+        if done is None:
+            return False
+        if outbox.finish_work(work, done):
+            self._board.backfill_waiting.set()
+        self._board.note_dropping(fitted=not done.dropped)
+        self._note_success()
+        return True
+
+    async def _lose(self, store: OutboxFile, damage: OutboxFileDamagedError) -> None:
+        if store is not self._store:
+            return
+        self._store = None
+        lost = self._outbox.lose_file()
+        log.error("%d samples in the outbox's file are lost", lost)
+        try:
+            await self._blocking(store.close)
+        except (OutboxFileError, OutboxFileDamagedError) as error:
+            log.warning("the damaged file was not closed well: %s", error)
+        await self._set_aside(damage)
+
+    async def _set_aside(self, damage: OutboxFileDamagedError) -> None:
+        try:
+            aside = await self._blocking(lambda: set_aside(self._folder))
+        except OutboxFileError as error:
+            self._note_failure(error)
+        else:
+            log.error("the outbox's file cannot be used: %s. It is now %s", damage, aside)
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("the outbox's file cannot be used now (%s); samples stay in memory", error)
+            self._board.emit(EventKind.OUTBOX_DISK_FAILING, reason=str(error))
+        self._failing = True
+
+    def _note_success(self) -> None:
+        if self._failing:
+            log.warning("the outbox's file can be used again")
+            self._board.emit(EventKind.OUTBOX_DISK_BACK)
+        self._failing = False
+
+
+@asynccontextmanager
+async def open_outbox_writer(
+    folder: Path, runtime: Runtime, board: AgentBoard
+) -> AsyncIterator[OutboxWriter]:
+    """The outbox with its file in a folder, which is this agent's own for the block.
+
+    Inside it ``run`` has to run. However the block ends, what is in memory is written. A file
+    that cannot be opened keeps no agent from its work.
+    """
+    writer = OutboxWriter(folder, runtime, board)
+    if not await writer.open():
+        # A damaged one has made room for another.
+        await writer.open()
+    board.wait_rows = writer.wait_rows
+    try:
+        yield writer
+    finally:
+        await writer.write_last()

@@ -1,0 +1,65 @@
+"""Measuring: one task an asset, on a grid of its own, never waiting for the network."""
+
+import math
+import random
+from dataclasses import replace
+
+import trio
+
+from deragent.devices import Device, DeviceError, Measurement
+from deragent.tasks.agent_board import AgentBoard
+from derproto.der.v1 import Health, OperatingState, QualityBit
+
+READ_TIMEOUT_S = 5.0
+"""Time for a device to answer, at most its period. When over, the device counts as unreachable,
+and the row repeats its last answer, flagged ``stale_device``."""
+_ROUNDING_S = 1e-6
+
+
+def next_on_grid(now_s: float, period_s: float, phase: float) -> float:
+    """The first time after ``now_s`` that lies on the grid ``(k + phase) * period_s``.
+
+    Units: seconds; ``phase`` 0..1.
+    """
+    due_s = (math.floor(now_s / period_s - phase) + 1 + phase) * period_s
+    # Rounding may give the point where we stand.
+    return due_s if due_s - now_s > _ROUNDING_S else due_s + period_s
+
+
+async def sample_asset(
+    asset_index: int, device: Device, board: AgentBoard, rng: random.Random
+) -> None:
+    """Measures one device every telemetry period, for ever.
+
+    The grid's phase is drawn once, so that assets and agents spread over the period. A
+    grid point that a slow device overruns is left out. A device that does not answer gives
+    a row that repeats its last answer, flagged ``STALE_DEVICE``.
+    """
+    phase = rng.random()
+    last = Measurement()
+    while True:
+        period_s = await _wait_for_grid(board, phase)
+        try:
+            with trio.fail_after(min(period_s, READ_TIMEOUT_S)):
+                last = await device.read()
+        except (DeviceError, trio.TooSlowError) as failure:
+            last = replace(last, status=OperatingState.UNSPECIFIED, health=Health.UNREACHABLE)
+            board.set_health(asset_index, last.health, _words(failure))
+            board.add_sample(asset_index, last, QualityBit.STALE_DEVICE)
+        else:
+            board.set_health(asset_index, last.health)
+            board.add_sample(asset_index, last, 0)
+
+
+async def _wait_for_grid(board: AgentBoard, phase: float) -> float:
+    """Waits for the next point of the grid, also of one that changes meanwhile."""
+    while True:
+        period_s = board.telemetry_period_s.value
+        with trio.move_on_at(next_on_grid(trio.current_time(), period_s, phase)):
+            await board.telemetry_period_s.wait_change()
+            continue
+        return period_s
+
+
+def _words(failure: DeviceError | trio.TooSlowError) -> str:
+    return str(failure) or "did not answer in time"

@@ -1,0 +1,178 @@
+"""Keeping the timelines: on disk before anyone is told of them, and back after a restart.
+
+What the headend was told must still be true after a kill, and a device that was told an
+order must have someone who remembers to end it. So reports, and orders to devices, wait
+until the timeline that says them is on disk. What sends a device to its default waits for
+nothing. Changes that come while one writing lasts share the next.
+"""
+
+import logging
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import Controller
+from deragent.tasks.signals import Signal
+from deragent.timelines.absence import Stamp
+from deragent.timelines.timeline_file import TimelineFile
+from deragent.timelines.timeline_format import (
+    LoadedTimelines,
+    SavedTimelines,
+    UnreadableTimelines,
+    read_timelines,
+    write_timelines,
+)
+from derproto.base.runtime import Runtime, shielded_for
+
+log = logging.getLogger(__name__)
+
+MARK_S = 30.0
+"""While an order is in force, the file is written at least this often, seconds: so it is known
+after a kill about how long the device was without its agent, and the headend silent."""
+RETRY_S = 1.0
+"""Pause after a writing that failed, seconds."""
+LAST_S = 1.0
+"""How long a stopping agent tries to write the file a last time."""
+
+
+class TimelineWriter:
+    """One agent's timelines and their file.
+
+    When the disk is full: reports and orders to devices wait, the newest counts; windows end
+    on time, and devices go to their defaults.
+    """
+
+    def __init__(
+        self,
+        file: TimelineFile,
+        runtime: Runtime,
+        board: AgentBoard,
+        controllers: Sequence[Controller],
+    ) -> None:
+        self._file = file
+        self._runtime = runtime
+        self._board = board
+        self._controllers = controllers
+        self._blocking = partial(runtime.run_blocking, limiter=trio.CapacityLimiter(1))
+        self._changed = Signal()
+        self._failing = False
+
+    def note_change(self) -> None:
+        """A timeline changed."""
+        self._changed.set()
+
+    async def restore(self) -> None:
+        """Gives each controller the timeline that its asset had.
+
+        A file that cannot be read is set aside, and every device told its default.
+
+        Raises: OSError.
+        """
+        data = await self._blocking(self._file.load)
+        if data is None:
+            return
+        try:
+            self._resume(read_timelines(data))
+        except UnreadableTimelines as reason:
+            aside = await self._blocking(self._file.set_aside)
+            log.error(
+                "%s cannot be used: %s. It is now %s; no dispatch is remembered, and devices "
+                "go to their defaults",
+                self._file.path,
+                reason,
+                aside,
+            )
+            for controller in self._controllers:
+                controller.begin_at_default()
+
+    def _resume(self, loaded: LoadedTimelines) -> None:
+        now, stamp = self._board.now(), self._stamp()
+        timelines = [loaded.timeline(c.asset_id, c.timeline, now, stamp) for c in self._controllers]
+        self._board.remember(loaded.heard_s(now, stamp), loaded.absence(now, stamp))
+        if loaded.period_s is not None:
+            self._board.telemetry_period_s.set(loaded.period_s)
+        for controller, timeline in zip(self._controllers, timelines, strict=True):
+            controller.resume(timeline)
+        strange = set(loaded.assets) - {c.asset_id for c in self._controllers}
+        for asset_id in sorted(strange):
+            log.warning("asset %s is not served any more: its dispatches are forgotten", asset_id)
+
+    async def run(self) -> None:
+        """Writes the file at every change, for ever. Cancellation: a writing is waited for."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_period)
+            await self._follow_changes()
+
+    async def _follow_period(self) -> None:
+        while True:
+            await self._board.telemetry_period_s.wait_change()
+            self._changed.set()
+
+    async def _follow_changes(self) -> None:
+        while True:
+            in_force = any(c.timeline.in_force is not None for c in self._controllers)
+            with trio.move_on_after(MARK_S if in_force else math.inf):
+                await self._changed.wait()
+            if not await self._write():
+                await trio.sleep(RETRY_S)
+                self._changed.set()
+
+    async def write_last(self) -> None:
+        """Writes the file as the agent leaves it, within ``LAST_S``."""
+        with shielded_for(LAST_S):
+            await self._write()
+
+    async def _write(self) -> bool:
+        snapshots = [controller.snapshot() for controller in self._controllers]
+        saved = SavedTimelines(
+            self._stamp(),
+            self._board.now(),
+            {c.asset_id: s.timeline for c, s in zip(self._controllers, snapshots, strict=True)},
+            self._board.telemetry_period_s.value,
+        )
+        try:
+            await self._blocking(lambda: self._file.save(write_timelines(saved)))
+        except OSError as error:
+            if not self._failing:
+                log.error("timelines cannot be written (%s); orders wait until they can", error)
+            self._failing = True
+            return False
+        if self._failing:
+            log.warning("timelines are written again")
+        self._failing = False
+        for controller, snapshot in zip(self._controllers, snapshots, strict=True):
+            controller.take_kept(snapshot)
+        return True
+
+    def _stamp(self) -> Stamp:
+        boot, up_us = self._runtime.since_boot()
+        return Stamp(self._runtime.wall_us(), boot, up_us, *self._board.headend_clock())
+
+
+@asynccontextmanager
+async def open_timeline_writer(
+    folder: Path, runtime: Runtime, board: AgentBoard, controllers: Sequence[Controller]
+) -> AsyncIterator[TimelineWriter]:
+    """Restores the controllers' timelines from a folder, the agent's own for the block.
+
+    Inside it ``run`` has to run. However the block ends, the file is written a last time.
+
+    Raises: DataFolderError; OSError if the folder can be locked and not be read.
+    """
+    file = await runtime.run_blocking(lambda: TimelineFile(folder))
+    try:
+        writer = TimelineWriter(file, runtime, board, controllers)
+        await writer.restore()
+        for controller in controllers:
+            controller.on_change = writer.note_change
+        try:
+            yield writer
+        finally:
+            await writer.write_last()
+    finally:
+        file.close()

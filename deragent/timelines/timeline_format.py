@@ -1,0 +1,293 @@
+"""Timelines as bytes and back: pure.
+
+Every time is written as its distance from the moment of writing, which is stamped with clocks
+that outlive the process (``absence``). If nobody knows how long the agent was away, every
+window that has an end is over: a restart may shorten a window, and never lengthens it. After
+another boot of the machine the headend counts as unheard, which holds orders back, until its
+clock has corrected how much time passed.
+
+The order in force comes back as one that the device is to be told. From the last writing until
+the device takes it again, it counts as interrupted.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from deragent.timelines.absence import Absence, Stamp, passed_s, same_boot
+from deragent.timelines.asset_timeline import Timeline
+from deragent.timelines.seen_orders import SeenOrder
+from deragent.timelines.timed_orders import InForce, Moment, Report, TimedOrder
+from derproto.der.v1 import DispatchReason, DispatchState, Suspension
+
+VERSION = 1
+"""Of the format. One that is newer is not read."""
+_MARK = "deragent-timelines"
+
+
+class UnreadableTimelines(ValueError):
+    """These bytes are not what an agent of this version, or an older one, wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTimelines:
+    """All that an agent remembers, at one moment."""
+
+    stamp: Stamp
+    now: Moment
+    """The same moment as ``stamp``."""
+    timelines: Mapping[str, Timeline]
+    """By asset id."""
+    period_s: float | None = None
+    """How often each asset was measured, seconds; None if that is not known."""
+
+
+# --- to bytes -------------------------------------------------------------------------------
+
+
+def write_timelines(saved: SavedTimelines) -> bytes:
+    """The timelines as bytes: a line with version and checksum, then JSON."""
+    now = saved.now
+    silent_us = _us(now.mono_s - now.heard_s) if math.isfinite(now.heard_s) else None
+    body = json.dumps(
+        {
+            "wall_us": saved.stamp.wall_us,
+            "boot": saved.stamp.boot,
+            "up_us": saved.stamp.up_us,
+            "headend_us": saved.stamp.headend_us,
+            "doubtful_us": saved.stamp.doubtful_us,
+            "silent_us": silent_us,
+            "period_us": None if saved.period_s is None else _us(saved.period_s),
+            "assets": {key: _write(line, now.mono_s) for key, line in saved.timelines.items()},
+        }
+    ).encode()
+    return f"{_MARK} {VERSION} {_checksum(body)}\n".encode() + body
+
+
+def _write(timeline: Timeline, now_s: float) -> dict[str, Any]:
+    return {
+        "returning": timeline.returning,
+        "force": None if timeline.in_force is None else _write_force(timeline, now_s),
+        "held": [_write_order(order, now_s) for order in timeline.held],
+        "known": [_write_known(known, now_s) for known in timeline.known.values()],
+    }
+
+
+def _write_force(timeline: Timeline, now_s: float) -> dict[str, Any]:
+    force = timeline.in_force
+    assert force is not None
+    return {
+        "id": force.dispatch_id,
+        "told": force.told,
+        "complaint": force.complaint,
+        "away_us": None if force.away_s is None else _us(now_s - force.away_s),
+        "interrupted_us": _us(force.interrupted_s),
+    }
+
+
+def _write_order(order: TimedOrder, now_s: float) -> list[Any]:
+    end_us = None if order.end_s is None else _us(order.end_s - now_s)
+    return [
+        order.dispatch_id,
+        order.mw,
+        order.priority,
+        _us(order.start_s - now_s),
+        end_us,
+        order.ramp_mw_per_s,
+        order.ordered_us,
+        order.from_us,
+        order.until_us,
+    ]
+
+
+def _write_known(known: SeenOrder, now_s: float) -> list[Any]:
+    report = known.report
+    return [
+        None if known.ended_s is None else _us(now_s - known.ended_s),
+        report.dispatch_id,
+        int(report.state),
+        report.ts_us,
+        int(report.reason),
+        report.applied_mw,
+        report.detail,
+        report.superseded_by,
+        int(report.suspended),
+        report.interrupted_us,
+        report.revision,
+    ]
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _checksum(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+# --- and back -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTimelines:
+    """What an earlier life wrote, not yet brought to the present."""
+
+    stamp: Stamp
+    silent_s: float | None
+    """How long the headend had been silent; None if it was never heard."""
+    assets: Mapping[str, Any]
+    """By asset id, as written."""
+    period_s: float | None = None
+    """As in ``SavedTimelines``."""
+
+    def heard_s(self, now: Moment, stamp: Stamp) -> float:
+        """When the headend was last heard, monotonic seconds; -inf if nobody knows."""
+        gone_s = passed_s(self.stamp, stamp)
+        if gone_s is None or self.silent_s is None or not same_boot(self.stamp, stamp):
+            return -math.inf
+        return now.mono_s - gone_s - self.silent_s
+
+    def absence(self, now: Moment, stamp: Stamp) -> Absence | None:
+        """What the headend's clock has to correct; None if there is no doubt, or no way."""
+        gone_s = passed_s(self.stamp, stamp)
+        doubtful_us = self.stamp.doubtful_us
+        certain = doubtful_us is None and same_boot(self.stamp, stamp)
+        if gone_s is None or self.stamp.headend_us == 0 or certain:
+            return None
+        # Of several absences in a row, with no word of the headend in between, the whole.
+        left_s = now.mono_s - gone_s - (doubtful_us or 0) / 1e6
+        return Absence(self.stamp.headend_us, left_s)
+
+    def timeline(self, asset_id: str, blank: Timeline, now: Moment, stamp: Stamp) -> Timeline:
+        """An asset's timeline as of now; ``blank`` if nothing is remembered of it.
+
+        ``blank`` brings limits, default and failsafe, which may be others than they were.
+
+        Raises: Unreadable.
+        """
+        if asset_id not in self.assets:
+            return blank
+        try:
+            return _read(self.assets[asset_id], blank, now, passed_s(self.stamp, stamp))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UnreadableTimelines(f"{asset_id}: {error!r}") from error
+
+
+def read_timelines(data: bytes) -> LoadedTimelines:
+    """What ``write_timelines`` wrote.
+
+    Raises: Unreadable, with the reason in words.
+    """
+    head, _, body = data.partition(b"\n")
+    mark, _, rest = head.decode(errors="replace").partition(" ")
+    version, _, checksum = rest.partition(" ")
+    if mark != _MARK or not version.isascii() or not version.isdigit():
+        raise UnreadableTimelines("it is no file of timelines")
+    if int(version) > VERSION:
+        raise UnreadableTimelines(
+            f"a newer deragent wrote it (format {version}, this one reads {VERSION})"
+        )
+    if checksum != _checksum(body):
+        raise UnreadableTimelines("its checksum is wrong: it is damaged")
+    try:
+        said = json.loads(body)
+        # The first writers of this format had no such doubt, and remembered no period.
+        doubtful_us = said.get("doubtful_us")
+        stamp = Stamp(
+            int(said["wall_us"]),
+            str(said["boot"]),
+            int(said["up_us"]),
+            int(said["headend_us"]),
+            None if doubtful_us is None else int(doubtful_us),
+        )
+        silent_us = said["silent_us"]
+        silent_s = None if silent_us is None else silent_us / 1e6
+        period_us = said.get("period_us")
+        period_s = None if period_us is None else period_us / 1e6
+        return LoadedTimelines(stamp, silent_s, dict(said["assets"]), period_s)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableTimelines(f"it does not hold what it should: {error!r}") from error
+
+
+def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Timeline:
+    then_s = now.mono_s - (gone_s or 0.0)
+    held = [_read_order(order, then_s) for order in said["held"]]
+    if gone_s is None:
+        held = [o if o.end_s is None else replace(o, end_s=now.mono_s) for o in held]
+    known = {k.report.dispatch_id: k for k in (_read_known(k, then_s) for k in said["known"])}
+    force = None if said["force"] is None else _read_force(said["force"], known, then_s)
+    # Where an order was in force, the device may be anywhere.
+    returning = bool(said["returning"]) or force is not None
+    # The asset's limits may have been narrowed meanwhile.
+    for order in [order for order in held if order.mw not in blank.limits]:
+        held.remove(order)
+        if force is not None and force.dispatch_id == order.dispatch_id:
+            force = None
+        # Put last: ended ids stand in the order of their end.
+        was = known.pop(order.dispatch_id).report
+        known[order.dispatch_id] = SeenOrder(_refused(was, now), now.mono_s)
+    return replace(
+        blank,
+        held=tuple(held),
+        in_force=force,
+        returning=returning,
+        default_due_s=now.mono_s if returning else None,
+        known=MappingProxyType(known),
+    )
+
+
+def _refused(was: Report, now: Moment) -> Report:
+    return replace(
+        was,
+        state=DispatchState.REJECTED,
+        ts_us=now.wall_us,
+        reason=DispatchReason.OUT_OF_RANGE,
+        detail="the asset's limits were narrowed",
+        suspended=Suspension.UNSPECIFIED,
+        revision=was.revision + 1,
+    )
+
+
+def _read_force(said: Any, known: Mapping[str, SeenOrder], then_s: float) -> InForce:
+    dispatch_id, away_us = said["id"], said["away_us"]
+    away_s = None
+    if away_us is not None:
+        away_s = then_s - away_us / 1e6
+    elif known[dispatch_id].report.state is DispatchState.STARTED:
+        away_s = then_s
+    return InForce(
+        dispatch_id,
+        told=said["told"],
+        complaint=said["complaint"],
+        away_s=away_s,
+        interrupted_s=said["interrupted_us"] / 1e6,
+    )
+
+
+def _read_order(said: Any, then_s: float) -> TimedOrder:
+    dispatch_id, mw, priority, start_us, end_us, *rest = said
+    end_s = None if end_us is None else then_s + end_us / 1e6
+    start_s = then_s + start_us / 1e6
+    return TimedOrder(dispatch_id, mw, priority, start_s, end_s, *rest)
+
+
+def _read_known(said: Any, then_s: float) -> SeenOrder:
+    ended_us, dispatch_id, state, ts_us, reason, applied_mw, detail, *rest = said
+    superseded_by, suspended, interrupted_us, revision = rest
+    report = Report(
+        dispatch_id,
+        DispatchState(state),
+        ts_us,
+        DispatchReason(reason),
+        applied_mw,
+        detail,
+        superseded_by,
+        Suspension(suspended),
+        interrupted_us,
+        revision,
+    )
+    return SeenOrder(report, None if ended_us is None else then_s - ended_us / 1e6)

@@ -1,0 +1,122 @@
+"""The uplink: always a session with the headend, or on the way to one."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from deragent.event_lines import EventKind
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import Controller
+from deragent.uplink.backoff import Backoff
+from deragent.uplink.uplink_session import NoWelcome, UplinkOutcome, UplinkSession
+from derproto.base.command import leaves
+from derproto.service import SESSION, MessageCodec
+from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
+
+log = logging.getLogger(__name__)
+
+DIAL_TIMEOUT_S = 10.0
+"""Time for a connection, TLS included."""
+
+LINK_ERRORS = (
+    NoWelcome,
+    OSError,
+    GRPCError,
+    StreamTerminatedError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+"""What a link that is down, or breaks, raises. Anything else is a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadendEndpoint:
+    """How to reach the headend."""
+
+    dial: Callable[[], Awaitable[trio.abc.Stream]]
+    """Opens a byte stream to it."""
+    authority: str
+    """Its name, as HTTP/2's ``:authority``."""
+    scheme: str = "http"
+    """``https`` over TLS."""
+    limits: LinkLimits = field(default_factory=LinkLimits)
+
+
+async def keep_uplink(
+    headend: HeadendEndpoint,
+    board: AgentBoard,
+    controllers: Sequence[Controller],
+    rng: random.Random,
+    stopping: trio.Event,
+) -> None:
+    """Holds one session after another until ``stopping`` is set, then ends the last cleanly.
+
+    This is the border of everything about the link: whatever a session raises ends that
+    session only. What is no error of the link is logged with its traceback. Raises: nothing
+    but Cancelled. Cancellation: the session is cut.
+    """
+    backoff = Backoff()
+    while not stopping.is_set():
+        board.emit(EventKind.CONNECTING, attempt=backoff.failures + 1)
+        outcome = UplinkOutcome()
+        failures: list[BaseException] = []
+        try:
+            await _hold_session(headend, board, controllers, stopping, outcome)
+        except* Exception as group:  # noqa: BLE001 - the link's border, see the docstring
+            failures.extend(leaves(group))
+        reason = _explain(outcome, failures)
+        lived_s = 0.0
+        if outcome.welcomed_s is not None:
+            lived_s = trio.current_time() - outcome.welcomed_s
+        backoff, wait_s = backoff.after(
+            lived_s=lived_s, reconnect_after_s=outcome.reconnect_after_s, draw=rng.random()
+        )
+        board.emit(
+            EventKind.DISCONNECTED,
+            reason=reason,
+            lived_s=round(lived_s, 3),
+            retry_in_s=None if stopping.is_set() else round(wait_s, 3),
+        )
+        with trio.move_on_after(wait_s):
+            await stopping.wait()
+
+
+async def _hold_session(
+    headend: HeadendEndpoint,
+    board: AgentBoard,
+    controllers: Sequence[Controller],
+    stopping: trio.Event,
+    outcome: UplinkOutcome,
+) -> None:
+    with trio.fail_after(DIAL_TIMEOUT_S):
+        transport = await headend.dial()
+    async with connect(
+        transport,
+        authority=headend.authority,
+        scheme=headend.scheme,
+        codec=MessageCodec(),
+        limits=headend.limits,
+    ) as channel:
+        async with channel.request(SESSION) as stream:
+            await UplinkSession(stream, board, controllers, stopping, outcome).run()
+
+
+def _explain(outcome: UplinkOutcome, failures: Sequence[BaseException]) -> str:
+    """Why a session ended, in words; a fault of ours is logged."""
+    for failure in failures:
+        if not isinstance(failure, LINK_ERRORS):
+            log.error("a session failed by a fault of the agent's own", exc_info=failure)
+    if outcome.reason is not None:
+        return outcome.reason
+    if not failures:
+        return "ended"
+    first = failures[0]
+    if isinstance(first, trio.TooSlowError):
+        return f"no connection within {DIAL_TIMEOUT_S:g} s"
+    if isinstance(first, GRPCError):
+        return f"{first.status.name}: {first.message or ''}".rstrip(": ")
+    return str(first) or type(first).__name__

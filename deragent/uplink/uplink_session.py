@@ -1,0 +1,339 @@
+"""One session with the headend, from Register to its end.
+
+A session has one nursery: a task that receives, one that sends live samples, one for those
+from before, one for gaps, one for reports, one for heartbeats, one that watches the
+headend's silence and one that waits for the agent to stop. Whichever first finds that it is
+over says why, and all end together. Errors of the link are not caught here; ``keep_uplink``
+is their border.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deragent import __version__
+from deragent.event_lines import EventKind
+from deragent.outbox import BackfillBatch, FileLookup
+from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.controller import Controller
+from deragent.timelines.timed_orders import CancelArrived, MoreTimePassed, SetpointArrived
+from deragent.uplink.messages import (
+    ranges,
+    read_setpoint,
+    register_reports,
+    write_gap,
+    write_outbox,
+    write_report,
+    write_telemetry,
+)
+from deragent.uplink.session_clock import SessionClock
+from derproto.der import v1
+from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
+
+log = logging.getLogger(__name__)
+
+WELCOME_TIMEOUT_S = 10.0
+"""Time from Register to Welcome."""
+BACKFILL_ROWS = 1000
+"""Rows of one message of backfill; fewer where Welcome says so. When full, the rest follow."""
+BACKFILL_ROWS_S = 5000
+"""Rows of backfill a second (configurable), so that live samples and the headend's journal have
+room. When full, the rest wait in the outbox."""
+BACKFILL_PAUSE_S = 0.02
+"""Least pause after a message of backfill, however few its rows: at most 50 messages/s."""
+GAPS_A_TURN = 100
+"""Gap reports a second. When full, the rest follow a second later."""
+GAPS_PAUSE_S = 1.0
+"""Pause after that, in which a gap that grows does so without a report for each row."""
+KEEP_TIMEOUT_S = 1.0
+"""How long a Register waits for the timelines to be on disk."""
+SILENCE_LIMIT_S = 30.0
+"""Silence of the headend that ends a session, where Welcome names none."""
+LEAST_PERIOD_S = 0.1
+HALF_CLOSE_S = 2.0
+"""Time for the headend to end a stream whose agent stops."""
+LAST_WORDS_S = 1.0
+"""Time to read what the headend said last, once nothing can be sent any more."""
+
+
+class NoWelcome(Exception):
+    """The headend did not answer Register as the contract says."""
+
+
+@dataclass(slots=True)
+class UplinkOutcome:
+    """What became of a session, known as far as it got."""
+
+    reason: str | None = None
+    """Why it ended, where the session itself decided; None if the link broke."""
+    welcomed_s: float | None = None
+    """Monotonic time of its Welcome; None if there was none."""
+    reconnect_after_s: float = 0.0
+    """How long the headend asked to stay away."""
+
+
+class UplinkSession:
+    """A stream on which Register is about to be said."""
+
+    def __init__(
+        self,
+        stream: ClientStream,
+        board: AgentBoard,
+        controllers: Sequence[Controller],
+        stopping: trio.Event,
+        outcome: UplinkOutcome,
+    ) -> None:
+        self._stream = stream
+        self._board = board
+        self._controllers = controllers
+        self._stopping = stopping
+        self._outcome = outcome
+        self._scope = trio.CancelScope()
+        self._heard_s = trio.current_time()
+
+    async def run(self) -> None:
+        """Registers and serves until the session is over; ``outcome`` says why it is.
+
+        Raises: NoWelcome, and whatever a broken link raises, alone or in groups.
+        Cancellation: the stream is cut.
+        """
+        welcome = await self._register()
+        clock = SessionClock(self._heard_s)
+        self._take_welcome(welcome)
+        most_rows = max(1, welcome.max_rows_per_message or BACKFILL_ROWS)
+        silence_s = welcome.headend_silence_limit_ms / 1000 or SILENCE_LIMIT_S
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._receive_messages, clock)
+                nursery.start_soon(self._send_live, most_rows)
+                nursery.start_soon(self._send_backfill, min(most_rows, BACKFILL_ROWS))
+                nursery.start_soon(self._send_gaps)
+                nursery.start_soon(self._send_reports)
+                nursery.start_soon(self._send_heartbeats, welcome.heartbeat_period_ms / 1000)
+                nursery.start_soon(self._watch_silence, silence_s)
+                nursery.start_soon(self._await_stop)
+        if self._stopping.is_set():
+            await self._half_close()
+
+    def _finish(self, reason: str) -> None:
+        if self._outcome.reason is None:
+            self._outcome.reason = reason
+        self._scope.cancel()
+
+    async def _register(self) -> v1.Welcome:
+        board, plan = self._board, self._board.plan
+        await self._stream.send_request()
+        # What the headend does not find in Register it may take for never arrived. Where the
+        # disk is full, it is told of what is held and not yet kept.
+        with trio.move_on_after(KEEP_TIMEOUT_S):
+            for controller in self._controllers:
+                await controller.wait_kept()
+        # From here to the composed message nothing awaits: no report is lost in between.
+        board.begin_session()
+        register = v1.Register(
+            agent_id=plan.agent_id,
+            site_id=plan.site_id or "",
+            asset_ids=[asset.id for asset in plan.assets],
+            software_version=__version__,
+            boot_id=board.boot_id,
+            clock_us=board.now().wall_us,
+            dispatches=self._last_reports(),
+            outbox=write_outbox(board.outbox),
+        )
+        try:
+            with trio.fail_after(WELCOME_TIMEOUT_S):
+                await self._send(v1.AgentMessage(register=register))
+                message = await self._receive()
+        except trio.TooSlowError:
+            raise NoWelcome(f"no Welcome within {WELCOME_TIMEOUT_S:g} s") from None
+        if message is None:
+            raise NoWelcome("the headend ended the stream before its Welcome")
+        if message.goodbye is not None:
+            self._take_goodbye(message.goodbye)
+            raise NoWelcome(self._outcome.reason)
+        if message.welcome is None:
+            raise NoWelcome("the headend's first message is not Welcome")
+        self._heard()
+        self._outcome.welcomed_s = self._heard_s
+        return message.welcome
+
+    def _last_reports(self) -> list[v1.DispatchReport]:
+        reports = (
+            (index, report)
+            for index, controller in enumerate(self._controllers)
+            for report in controller.last_reports()
+        )
+        return [write_report(*pair) for pair in register_reports(reports)]
+
+    def _take_welcome(self, welcome: v1.Welcome) -> None:
+        board = self._board
+        board.counts.sessions += 1
+        period_s = max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000)
+        board.telemetry_period_s.set(period_s)
+        board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
+        board.take_grants(welcome.assets)
+        # Before any task gets to resume an order because the headend was heard.
+        underrated_s = board.take_headend_clock(welcome.clock_us)
+        if underrated_s != 0:
+            how = "stood still for" if underrated_s > 0 else "was set forward by"
+            log.warning("this machine's clock %s %.0f s", how, abs(underrated_s))
+            for controller in self._controllers:
+                controller.handle(MoreTimePassed(underrated_s))
+
+    # --- in -----------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        self._heard_s = trio.current_time()
+        self._board.hear()
+
+    async def _receive(self) -> v1.HeadendMessage | None:
+        message: v1.HeadendMessage | None = await self._stream.recv_message()
+        return message
+
+    async def _receive_messages(self, clock: SessionClock) -> None:
+        while (message := await self._receive()) is not None:
+            self._heard()
+            if message.setpoint is not None:
+                clock.heard(message.setpoint.sent_at_session_us, self._heard_s)
+                self._take_setpoint(message.setpoint, clock)
+            elif message.alive is not None:
+                clock.heard(message.alive.session_us, self._heard_s)
+            elif message.telemetry_ack is not None:
+                self._take_ack(message.telemetry_ack)
+            elif message.cancel is not None:
+                self._take_cancel(message.cancel)
+            elif message.goodbye is not None:
+                self._take_goodbye(message.goodbye)
+                return
+            else:
+                self._board.counts.ignored_messages += 1
+        self._finish("ended by the headend")
+
+    def _take_setpoint(self, setpoint: v1.Setpoint, clock: SessionClock) -> None:
+        self._board.counts.dispatches += 1
+        if setpoint.asset_index >= len(self._controllers):
+            # No report either: it would have to name an index that was never assigned.
+            self._board.counts.ignored_messages += 1
+            log.warning("setpoint %s is for no asset of ours", setpoint.dispatch_id)
+            return
+        order = read_setpoint(setpoint, clock)
+        self._controllers[setpoint.asset_index].handle(SetpointArrived(order))
+
+    def _take_cancel(self, cancel: v1.Cancel) -> None:
+        event = CancelArrived(cancel.dispatch_id, cancel.reason)
+        knowing = [c for c in self._controllers if c.knows(cancel.dispatch_id)]
+        if not knowing and cancel.asset_index < len(self._controllers):
+            knowing = [self._controllers[cancel.asset_index]]
+        for controller in knowing:
+            controller.handle(event)
+        if not knowing:
+            self._board.counts.ignored_messages += 1
+
+    def _take_ack(self, ack: v1.TelemetryAck) -> None:
+        board = self._board
+        board.acked(ack.boot_id, ranges(ack.durable), ranges(r.rows for r in ack.refused))
+        board.gaps_acked(ack.boot_id, ack.gaps)
+
+    def _take_goodbye(self, goodbye: v1.Goodbye) -> None:
+        self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
+        reason = (goodbye.reason.name or str(int(goodbye.reason))).lower()
+        self._finish(f"goodbye: {reason} {goodbye.detail}".rstrip())
+
+    # --- out ----------------------------------------------------------------------------
+
+    async def _send(self, message: v1.AgentMessage) -> None:
+        try:
+            await self._stream.send_message(message)
+        except (GRPCError, StreamTerminatedError):
+            # A Goodbye may have come just before: its reader ends the session meanwhile.
+            await trio.sleep(LAST_WORDS_S)
+            raise
+
+    async def _send_live(self, most_rows: int) -> None:
+        board = self._board
+        while True:
+            rows = board.outbox.take_live(most_rows)
+            if rows:
+                board.counts.sent_rows += len(rows)
+                await self._send(write_telemetry(board.boot_id, rows, backfill=False))
+            else:
+                await board.rows_waiting.wait()
+
+    async def _send_backfill(self, most_rows: int) -> None:
+        board = self._board
+        while True:
+            batch = await self._next_backfill(most_rows)
+            if batch is None:
+                await board.backfill_waiting.wait()
+                continue
+            board.counts.sent_rows += len(batch.rows)
+            await self._send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
+            await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
+
+    async def _next_backfill(self, most_rows: int) -> BackfillBatch | None:
+        board = self._board
+        while isinstance(step := board.outbox.next_backfill(most_rows), FileLookup):
+            assert board.wait_rows is not None
+            batch = board.outbox.take_found(step, await board.wait_rows(step))
+            if batch is not None:
+                return batch
+        return step
+
+    async def _send_gaps(self) -> None:
+        board = self._board
+        while True:
+            for _ in range(GAPS_A_TURN):
+                gap = board.outbox.gaps.take()
+                if gap is None:
+                    break
+                await self._send(v1.AgentMessage(gap_report=write_gap(gap)))
+            await trio.sleep(GAPS_PAUSE_S)
+            if not board.outbox.gaps.has_due:
+                await board.gaps_waiting.wait()
+
+    async def _send_reports(self) -> None:
+        board = self._board
+        while True:
+            taken = board.take_report()
+            if taken is None:
+                await board.reports_waiting.wait()
+                continue
+            report = write_report(*taken)
+            board.counts.reports_sent += 1
+            await self._send(v1.AgentMessage(dispatch_report=report))
+
+    async def _send_heartbeats(self, period_s: float) -> None:
+        board = self._board
+        while True:
+            heartbeat = v1.Heartbeat(
+                ts_us=board.now().wall_us,
+                uptime_ms=board.uptime_ms,
+                outbox=write_outbox(board.outbox),
+                devices=[
+                    v1.DeviceHealth(asset_index=index, health=health)
+                    for index, health in enumerate(board.health)
+                ],
+            )
+            await self._send(v1.AgentMessage(heartbeat=heartbeat))
+            await trio.sleep(max(LEAST_PERIOD_S, period_s))
+
+    # --- its end ------------------------------------------------------------------------
+
+    async def _watch_silence(self, limit_s: float) -> None:
+        while True:
+            await trio.sleep_until(self._heard_s + limit_s)
+            if trio.current_time() >= self._heard_s + limit_s:
+                self._finish(f"headend silent for {limit_s:g} s")
+
+    async def _await_stop(self) -> None:
+        await self._stopping.wait()
+        self._finish("stopping")
+
+    async def _half_close(self) -> None:
+        """Says that nothing more comes, and hears the headend out, for ``HALF_CLOSE_S``."""
+        with trio.move_on_after(HALF_CLOSE_S):
+            await self._stream.end()
+            while await self._receive() is not None:
+                continue
