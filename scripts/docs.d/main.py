@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bounds
+import states
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "proto")]
 
 PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "bounds": ("docs/bounds.md", bounds.draw),
+    "states": ("docs/dispatch.md", states.draw),
 }
 """Each drawn part: its document and what draws it. In the document a part stands between
 ``<!-- NAME: drawn by scripts/docs -->`` and ``<!-- NAME: end -->``."""

@@ -23,7 +23,15 @@ from derhead.dispatch.life.lifecycle import (
     next_deadline,
     step,
 )
-from derhead.dispatch.life.transitions import AT_AGENT, OPEN, RESPONSES, TRANSITIONS, is_transition
+from derhead.dispatch.life.transitions import (
+    AT_AGENT,
+    OPEN,
+    REASONS,
+    RESPONSES,
+    TRANSITIONS,
+    is_transition,
+)
+from derproto.der.v1 import DispatchReason
 from tests.support.dispatches import in_state, new
 from tests.support.epoch import DAY_US, T0, S
 
@@ -311,3 +319,8 @@ def test_withdrawn_and_then_its_agent_never_had_it(make: Callable[[], Dispatch])
     asked = step(make(), CancelWanted("not wanted"), T0 + 9)
     ended = step(asked, Forgotten(), T0 + 10)
     assert (ended.state, ended.detail) == (State.CANCELLED, "not wanted")
+
+
+def test_every_reason_of_an_agent_is_explained() -> None:
+    on_the_wire = {reason.name for reason in DispatchReason if reason.value != 0}
+    assert set(REASONS) == on_the_wire | {"NO_REPORT"}

@@ -1,34 +1,19 @@
-"""The table of transitions as a picture and as tables, in Markdown: pure.
-
-``docs/dispatch.md`` holds what ``draw`` returns; ``scripts/lifecycle`` puts it there.
-"""
+"""A dispatch's states and transitions as a diagram and as tables."""
 
 from itertools import groupby
+from pathlib import Path
 
 from derhead.dispatch.life.transitions import ENDED, REASONS, RESPONSES, TRANSITIONS, State
 
-BEGIN, END = "<!-- drawn: begin -->", "<!-- drawn: end -->"
-"""The lines in the document between which the drawing stands."""
 
-
-def draw() -> str:
-    """The whole drawing, from ``BEGIN`` to ``END``."""
-    parts = (BEGIN, _diagram(), _transitions(), _states(), _reasons(), END)
-    return "\n\n".join(parts)
-
-
-def insert(document: str) -> str:
-    """The document with its drawing made anew. Raises: ValueError if it has no place for one."""
-    before, begin, rest = document.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} … {END}")
-    return before + draw() + after
+def draw(_root: Path) -> str:
+    """The diagram, then the tables of transitions, states and reasons."""
+    return "\n\n".join((_diagram(), _transitions(), _states(), _reasons()))
 
 
 def _diagram() -> str:
-    """One arrow for each pair of states; those to ends that only an agent reports are left to
-    the table, or no line could be followed."""
+    """One arrow for each pair of states. The table alone has those to final states that only an
+    agent reports: with them, nobody could follow a line."""
     arrows: dict[tuple[State, State], list[str]] = {}
     for row in TRANSITIONS:
         arrows.setdefault((row.before, row.after), []).append(row.event)
