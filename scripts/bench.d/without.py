@@ -9,7 +9,7 @@ import trio
 import derproto.service
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage
-from derproto.triogrpc import Deferred, ServerStream, inbound, link, server, transport
+from derproto.triogrpc import Deferred, ServerStream, link, server, transport
 from derproto.triogrpc.http2 import Http2
 from derproto.triogrpc.shared import Shared
 
@@ -38,11 +38,6 @@ def callback() -> None:
                 await rest()
 
     _replace(ServerStream, "deliver", deliver)
-
-
-def lazy_windows() -> None:
-    """Each message opens the window again."""
-    _replace(inbound, "ACK_BYTES", 1)
 
 
 def shared_writer() -> None:
@@ -86,7 +81,6 @@ PIECES: dict[str, Callable[[], None]] = {
         shared_reader,
         data_frames,
         callback,
-        lazy_windows,
         shared_writer,
         compiled_codec,
         collector_thresholds,

@@ -15,10 +15,6 @@ from derproto.triogrpc.waits import Flag
 PREFIX_BYTES = 5
 """Before each body: a flag of one byte (compressed), and the body's length in four."""
 
-ACK_BYTES = 16 * 1024
-"""Consumed bytes after which the window is opened again although nobody waits. Less, if so
-many of each of a connection's streams would use up what they share (``ack_bytes``)."""
-
 MESSAGES_PER_TURN = 64
 """Messages delivered of what one read brought, before other connections have their turn:
 one that floods waits for the handler's task, and its sender for the window."""
@@ -46,18 +42,6 @@ class Turn:
         async with self._further:
             # Whoever is next is woken now, and runs when others had their turn.
             self.left = MESSAGES_PER_TURN
-
-
-def ack_bytes(limits: LinkLimits) -> int:
-    """Consumed bytes that a stream may keep to itself, so that windows are opened seldom.
-
-    h2 opens a window when half of it is consumed and given back. What is kept must fit into
-    the other half: a stream's own, and of the connection's that of all streams together,
-    else all wait for a window that nobody opens.
-    """
-    of_stream = limits.stream_window_bytes // 4
-    of_connection = limits.connection_window_bytes // 2 // limits.max_streams
-    return min(ACK_BYTES, of_stream, of_connection)
 
 
 Deferred = Callable[[], Awaitable[None]]
@@ -88,7 +72,6 @@ class Inbound:
         self._turn = turn
         self._max_message_bytes = limits.max_message_bytes
         self._malformed = malformed
-        self._ack_bytes = ack_bytes(limits)
         self._bytes = bytearray()
         self._unacked = 0
         self._eof = False
@@ -140,7 +123,7 @@ class Inbound:
             while True:
                 body = self._cut()
                 if body is not None:
-                    self._open_window(len(self._bytes), self._ack_bytes)
+                    self._open_window(len(self._bytes))
                     return body
                 if self._eof:
                     if self._bytes:
@@ -148,7 +131,7 @@ class Inbound:
                     return None
                 if self._failure is not None:
                     raise self._failure
-                self._open_window(0, 1)
+                self._open_window(0)
                 self._changed.clear()
                 await self._changed.wait()
         finally:
@@ -212,8 +195,7 @@ class Inbound:
         if self._pending is not None or self._fault is not None:
             self._on_message = None
             self._changed.set()
-        if self._unacked >= self._ack_bytes:
-            self._open_window(0, self._ack_bytes)
+        self._open_window(0)
         return True
 
     def _deliver_turn(self, on_message: OnMessage) -> bool:
@@ -237,9 +219,9 @@ class Inbound:
             self._fault = error
         del data[:at]
         if not end and self._pending is None and self._fault is None:
-            self._open_window(0, self._ack_bytes)
+            self._open_window(0)
             return False
-        self._open_window(len(data), self._ack_bytes)
+        self._open_window(len(data))
         self._on_message = None
         self._changed.set()
         return True
@@ -274,9 +256,9 @@ class Inbound:
             )
         return start + PREFIX_BYTES + size if have >= PREFIX_BYTES + size else 0
 
-    def _open_window(self, keep: int, at_least: int) -> None:
-        """Gives back the window of all but ``keep`` bytes."""
+    def _open_window(self, keep: int) -> None:
+        """Gives back the window of all but ``keep`` bytes; h2 tells the peer of many together."""
         size = self._unacked - keep
-        if size >= at_least:
+        if size > 0:
             self._unacked -= size
             self._ack(size)
