@@ -8,7 +8,7 @@ from derhead.dispatch.life.transitions import ENDED, REASONS, RESPONSES, TRANSIT
 
 def draw(_root: Path) -> str:
     """The diagram, then the tables of transitions, states and reasons."""
-    return "\n\n".join((_diagram(), _transitions(), _states(), _reasons()))
+    return f"{_diagram()}\n\n{_transitions()}\n\n{_states()}\n\n{_reasons()}"
 
 
 def _diagram() -> str:
