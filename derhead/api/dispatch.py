@@ -45,7 +45,7 @@ def dispatch_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
             return await view.history.dispatch_history(
                 asset_id=None if asset is None else asset.id,
                 asset_ids=of_site,
-                state=query.state,
+                states=query.states,
                 from_us=query.from_us,
                 to_us=query.to_us,
                 limit=limit,

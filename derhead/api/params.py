@@ -22,6 +22,8 @@ MAX_STEP_US = 31 * 86_400_000_000
 RANGE = ("from", "to")
 PAGE = ("limit", "cursor")
 FIELDS = ("fields",)
+REPEATABLE = ("state",)
+"""Parameters that may be given several times: the same as their values with commas between."""
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _STEP = re.compile(r"([0-9]{1,9})([smhd])")
@@ -44,7 +46,8 @@ class Query:
     cursor: str | None = None
     step_us: int | None = None
     """Length of the buckets; None = the samples themselves."""
-    state: State | None = None
+    states: tuple[State, ...] | None = None
+    """Those that count; None = any."""
     asset: str | None = None
     """Id or name of an asset, not looked up yet."""
     site: str | None = None
@@ -71,12 +74,12 @@ def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Q
             findings.add(name, "unknown parameter; there are none here; leave it out")
         elif name not in known:
             findings.add_unknown(name, "unknown parameter", name, known)
-        elif len(texts) != 1:
+        elif len(texts) != 1 and name not in REPEATABLE:
             findings.add(name, f"given {len(texts)} times; give it once")
         else:
             field, parse = _PARAMETERS[name]
             try:
-                values[field] = parse(texts[0])
+                values[field] = parse(",".join(texts))
             except ValueError as wrong:
                 findings.add(name, str(wrong))
     if findings:
@@ -120,12 +123,13 @@ def _step(text: str) -> int:
     return step_us
 
 
-def _state(text: str) -> State:
-    try:
-        return State(text)
-    except ValueError:
-        known = [state.value for state in State]
-        raise ValueError(f"there is no state {text[:40]!r}; {nearest(text, known)}") from None
+def _states(text: str) -> tuple[State, ...]:
+    known = [state.value for state in State]
+    words = dict.fromkeys(word.strip() for word in text.split(","))
+    for word in words:
+        if word not in known:
+            raise ValueError(f"there is no state {word[:40]!r}; {nearest(word[:40], known)}")
+    return tuple(map(State, words))
 
 
 def _fields(text: str) -> tuple[str, ...]:
@@ -141,7 +145,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "limit": ("limit", _limit),
     "cursor": ("cursor", _cursor),
     "step": ("step_us", _step),
-    "state": ("state", _state),
+    "state": ("states", _states),
     "asset_id": ("asset", str),
     "site_id": ("site", str),
     "fields": ("fields", _fields),

@@ -1,6 +1,6 @@
 """All that REST needs of the headend: what it reads, and the one thing it can ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,7 +89,7 @@ class HistoryReader(Protocol):
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
-        state: State | None = None,
+        states: Collection[State] | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
         limit: int,

@@ -1,7 +1,7 @@
 """What can be asked of the past, whichever store answers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from derhead.dispatch import Dispatch, FoundGroup, State
@@ -62,16 +62,16 @@ class Histories(ABC):
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
-        state: State | None = None,
+        states: Collection[State] | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
         limit: int,
         cursor: str | None = None,
     ) -> Page[Dispatch]:
-        """Dispatches by when they were created, of one asset, several or all, in one state or
+        """Dispatches by when they were created, of one asset, several or all, in some states or
         any."""
         return await self._page(
-            listings.dispatches(asset_id, state, from_us, to_us, limit, cursor, asset_ids)
+            listings.dispatches(asset_id, states, from_us, to_us, limit, cursor, asset_ids)
         )
 
     async def sessions(

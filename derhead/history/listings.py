@@ -10,7 +10,7 @@ in both stores: no small integer of an engine's own is part of it.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -156,17 +156,18 @@ def telemetry(
 
 def dispatches(
     asset_id: str | None,
-    state: State | None,
+    states: Collection[State] | None,
     from_us: int | None,
     to_us: int | None,
     limit: int,
     cursor: str | None,
     asset_ids: Sequence[str] | None = None,
 ) -> Listing[Dispatch]:
-    """By (created_us, id); ``asset_ids`` are those of a site."""
+    """By (created_us, id); ``asset_ids`` are those of a site, ``states`` any that count."""
     check_positive(limit=limit)
     few: Key = () if asset_ids is None else (*sorted(asset_ids)[:1], len(asset_ids))
-    scope: Key = ("dispatch", asset_id or "", state.value if state else "", *few)
+    among = sorted({state.value for state in states or ()})
+    scope: Key = ("dispatch", asset_id or "", ",".join(among), *few)
     low_us, high_us = time_range(from_us, to_us)
     args: list[object] = [low_us, high_us]
     conditions = ["d.created_us >= $1", "d.created_us < $2"]
@@ -182,22 +183,31 @@ def dispatches(
         # The added nothing keeps to the index by time: a site's newest are soon found among all.
         members = "(SELECT value FROM json_each({}))"
         take(f"d.asset_id || '' IN {members}", json.dumps(list(asset_ids)))
-    if state is not None:
-        take("d.state = {}", state.value)
+    if len(among) == 1:
+        take("d.state = {}", among[0])
     if cursor is not None:
         take("(d.created_us, d.id) < ({}, {})", *decode_cursor(cursor, scope, (int, str)))
     where = " AND ".join(conditions)
-    is_open = state is not None and state not in ENDED
+    args.append(limit + 1)
+    page = f"ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args)}"
+    if len(among) > 1:
+        # As many of each state as a page may need, by the index of states: a rare state beside a
+        # frequent one is found without a walk through all that the journal has.
+        each = f"SELECT d.id FROM dispatches d WHERE {where} AND d.state = ${{}} {page}"
+        places = range(len(args) + 1, len(args) + 1 + len(among))
+        found = (f"SELECT id FROM ({each.format(place)}) AS s{place}" for place in places)
+        where = f"d.id IN ({' UNION ALL '.join(found)})"
+        args += among
     return Listing(
-        None if is_open else Kept.RECORDS,
-        f"{DISPATCHES} WHERE {where} ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args) + 1}",
-        (*args, limit + 1),
+        None if among and ENDED.isdisjoint(states or ()) else Kept.RECORDS,
+        f"{DISPATCHES} WHERE {where} {page}",
+        tuple(args),
         low_us,
         limit,
         scope,
         lambda row: (row[3], row[0]),
         rows.to_dispatch,
-        passing=None if state is None else "dispatches",
+        passing="dispatches" if among else None,
     )
 
 

@@ -6,7 +6,7 @@ Synchronous; each is one short read transaction. What a page is and how it is as
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
@@ -145,14 +145,14 @@ def telemetry_buckets(
 def dispatch_history(
     con: sqlite3.Connection,
     asset_id: str | None,
-    state: State | None,
+    states: Collection[State] | None,
     from_us: int | None,
     to_us: int | None,
     limit: int,
     cursor: str | None,
     asset_ids: Sequence[str] | None = None,
 ) -> Page[Dispatch]:
-    listing = listings.dispatches(asset_id, state, from_us, to_us, limit, cursor, asset_ids)
+    listing = listings.dispatches(asset_id, states, from_us, to_us, limit, cursor, asset_ids)
     return listing.page(find(con, listing))
 
 

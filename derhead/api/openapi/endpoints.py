@@ -98,8 +98,8 @@ STEP = _query(
 )
 STATE = _query(
     "state",
-    {"type": "string", "enum": list(get_args(StateName))},
-    "Only dispatches in this state.",
+    {"type": "array", "items": {"type": "string", "enum": list(get_args(StateName))}},
+    "Only dispatches in these states; given several times, or a list with commas.",
 )
 KIND = _query(
     "kind",

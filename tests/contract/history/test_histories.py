@@ -197,15 +197,23 @@ async def test_dispatches_by_state_and_asset(store: str, postgres: Database) -> 
     rng = Random(store)
     made = make_records()
     async with opened(store, postgres, Records((), made.all()), rng) as past:
-        for state, assets in product(
-            (None, State.STARTED, State.COMPLETED, State.FAILED),
+        for states, assets in product(
+            (
+                None,
+                [State.STARTED],
+                [State.COMPLETED],
+                [State.FAILED],
+                [State.STARTED, State.FAILED],
+                [State.COMPLETED, State.STARTED],
+            ),
             (None, ["asset-1"], ["asset-0", "asset-2"], []),
         ):
-            ask = partial(past.dispatch_history, asset_ids=assets, state=state)
+            ask = partial(past.dispatch_history, asset_ids=assets, states=states)
             assert await all_of(ask, 4) == [
                 one
                 for one in made.dispatches[::-1]
-                if state in (None, one.state) and (assets is None or one.asset_id in assets)
+                if (states is None or one.state in states)
+                and (assets is None or one.asset_id in assets)
             ]
         for n in (0, 13, 39):
             assert await past.dispatch(f"d-{n:02}") == made.dispatches[n]
@@ -254,7 +262,7 @@ async def test_of_a_record_in_both_the_journal_knows_better(postgres: Database) 
         await connect_feed(port)
         async with union_of(port, Records((), new), Records((), old), None, "0") as past:
             for state, expected in ((State.PENDING, old[9::-1]), (State.COMPLETED, new[::-1])):
-                assert await all_of(partial(past.dispatch_history, state=state), 3) == expected
+                assert await all_of(partial(past.dispatch_history, states=[state]), 3) == expected
             assert await all_of(past.dispatch_history, 3) == new[::-1] + old[9::-1]
 
 

@@ -133,6 +133,6 @@ async def test_without_postgresql_the_journal_tells_what_it_has(
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
             await past.dispatch("d-000")
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
-            await past.dispatch_history(state=State.COMPLETED, limit=99)
+            await past.dispatch_history(states=[State.COMPLETED], limit=99)
         # Of what is open the journal lets nothing go.
-        assert (await past.dispatch_history(state=State.STARTED, limit=99)).items == ()
+        assert (await past.dispatch_history(states=[State.STARTED], limit=99)).items == ()

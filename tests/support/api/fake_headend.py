@@ -1,6 +1,6 @@
 """A small headend for REST to look at: three assets at one site, two agents."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -227,14 +227,14 @@ class FakeHistory:
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
-        state: State | None = None,
+        states: Collection[State] | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
         limit: int,
         cursor: str | None = None,
     ) -> Page[Dispatch]:
         span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("dispatch_history", asset_id=asset_id, asset_ids=asset_ids, state=state, **span)
+        self._ask("dispatch_history", asset_id=asset_id, asset_ids=asset_ids, states=states, **span)
         return Page((DISPATCHED,), NEXT)
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:

@@ -26,12 +26,18 @@ NOON = parse_us("2026-01-31T12:00:00Z")
         ("step", "15m", Query(step_us=900_000_000)),
         ("step", "1h", Query(step_us=3_600_000_000)),
         ("step", "31d", Query(step_us=2_678_400_000_000)),
-        ("state", "pending", Query(state=State.PENDING)),
+        ("state", "pending", Query(states=(State.PENDING,))),
+        ("state", "pending,sent,pending", Query(states=(State.PENDING, State.SENT))),
         ("asset_id", "battery-1", Query(asset="battery-1")),
     ],
 )
 def test_parameters(name: str, text: str, query: Query) -> None:
     assert parse_query({name: [text]}, ALL) == query
+
+
+def test_states_may_be_given_several_times() -> None:
+    asked = parse_query({"state": ["sent,failed", "pending"]}, ALL)
+    assert asked == Query(states=(State.SENT, State.FAILED, State.PENDING))
 
 
 def test_without_parameters() -> None:
@@ -57,6 +63,9 @@ def test_without_parameters() -> None:
         ("step", ["32d"], "up to 31d"),
         ("step", ["PT1M"], "not a step"),
         ("state", ["pendin"], "did you mean pending?"),
+        ("state", ["sent,pendin"], "there is no state 'pendin'; did you mean pending?"),
+        ("state", ["sent,"], "there is no state ''"),
+        ("state", ["," * 16_000], "there is no state ''"),
         ("form", ["x"], "did you mean from?"),
     ],
 )
