@@ -23,6 +23,8 @@ _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(
 MAX_DEPTH = 50
 """Levels of nesting in a file; libyaml overruns its stack far above."""
 
+TOO_DEEP = "nested too deeply; write it flat, as docs/configuration.md shows"
+
 _MAP = "tag:yaml.org,2002:map"
 _SEQ = "tag:yaml.org,2002:seq"
 _YAML = "tag:yaml.org,2002:"
@@ -207,9 +209,12 @@ def _compose(path: Path) -> yaml.Node | None:
         raise _NotRead(line, reason) from None
     try:
         if _too_deep(text):
-            raise _NotRead(1, "nested too deeply; write it flat, as docs/configuration.md shows")
+            raise _NotRead(1, TOO_DEEP)
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:
+        # libyaml may look far ahead of the events that are counted, and has a bound of its own.
+        if "nesting depth" in (wrong.problem or ""):
+            raise _NotRead(1, TOO_DEEP) from None
         raise _NotRead(*_syntax_problem(wrong, text)) from None
     except yaml.reader.ReaderError as wrong:
         line = text.count("\n", 0, text.find(chr(wrong.character))) + 1
