@@ -5,5 +5,3 @@ port), ``drivers``, ``timelines`` (what each asset is to do), ``outbox`` (sample
 ``config``, ``tasks`` (the work at the site), ``uplink`` (the link), ``daemon`` (puts them
 together), ``cli``.
 """
-
-__version__ = "0.1.0"

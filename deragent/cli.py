@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import trio
 
-from deragent import __version__
 from deragent.config import AgentConfig, AgentPlan, load
 from deragent.devices import DeviceConfigError
 from deragent.drivers import open_device
 from deragent.timelines.timeline_file import DataFolderError
+from derproto import __version__
 from derproto.base.command import exit_code_of
 from derproto.base.logs import configure_logging
 from derproto.base.problems import ConfigError

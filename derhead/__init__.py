@@ -1,3 +1,1 @@
 """The headend: one Trio loop that sees and steers a fleet of distributed energy resources."""
-
-__version__ = "0.1.0"

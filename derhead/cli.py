@@ -5,9 +5,10 @@ import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import __version__, client, export
+from derhead import client, export
 from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError
+from derproto import __version__
 from derproto.base.command import exit_code_of
 from derproto.base.fleet import Asset, AssetKind, Fleet
 from derproto.base.logs import configure_logging

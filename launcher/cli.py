@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from derproto import __version__
 from derproto.base.assets_file import load_fleet, render_fleet
 from derproto.base.command import EXIT_FAILED, exit_code_of
 from derproto.base.kinds import PATH, Kind, Whole, address
 from derproto.base.problems import ConfigError, Problem
-from launcher import __version__
 from launcher.plan import MOST_ASSETS, generate
 
 T = TypeVar("T")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import trio
 
-from deragent import __version__
 from deragent.event_lines import EventKind
 from deragent.outbox import BackfillBatch, FileLookup
 from deragent.tasks.agent_board import AgentBoard
@@ -29,6 +28,7 @@ from deragent.uplink.messages import (
     write_telemetry,
 )
 from deragent.uplink.session_clock import SessionClock
+from derproto import __version__
 from derproto.der import v1
 from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
 

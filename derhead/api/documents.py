@@ -2,10 +2,10 @@
 
 from quart import Blueprint, Response
 
-import derhead
 from derhead.api.lookups import read_query
 from derhead.api.openapi import STYLE, docs_page, document, problems_page
 from derhead.api.replies import reply_page, reply_text
+from derproto import __version__
 
 HTML_TYPE = "text/html; charset=utf-8"
 CSS_TYPE = "text/css; charset=utf-8"
@@ -18,12 +18,12 @@ def document_routes() -> Blueprint:
     @routes.get("/openapi.json")
     async def show_openapi() -> Response:
         read_query(())
-        return reply_text(document(derhead.__version__))
+        return reply_text(document(__version__))
 
     @routes.get("/docs")
     async def show_docs() -> Response:
         read_query(())
-        return reply_page(docs_page(derhead.__version__), HTML_TYPE)
+        return reply_page(docs_page(__version__), HTML_TYPE)
 
     @routes.get("/docs/problems")
     async def show_problems() -> Response:

@@ -10,14 +10,14 @@ import httpx
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-import derhead
 from derhead.api.openapi import build
+from derproto import __version__
 
 
 @cache
 def spec() -> Any:
     """The document, with every object closed: what is not described is a fault."""
-    document = json.loads(json.dumps(build(derhead.__version__)))
+    document = json.loads(json.dumps(build(__version__)))
     for schema in document["components"]["schemas"].values():
         if "properties" in schema:
             schema["additionalProperties"] = False

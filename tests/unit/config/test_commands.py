@@ -14,6 +14,7 @@ import derhead.cli
 from deragent.config import AgentConfig, AgentPlan
 from derhead.config import HeadendConfig
 from derhead.errors import JournalError
+from derproto import __version__
 from derproto.base.command import exit_code_of
 from derproto.base.fleet import Fleet
 from derproto.base.problems import ConfigError, Problem
@@ -238,7 +239,7 @@ def test_the_modules_are_commands(module: str, assets: Path) -> None:
         )
         for arguments in (["--version"], flags[:1] if module == "derhead" else flags)
     )
-    assert (version.returncode, version.stdout) == (0, f"{module} 0.1.0\n")
+    assert (version.returncode, version.stdout) == (0, f"{module} {__version__}\n")
     assert check.returncode == 2
     assert check.stdout == ""
     assert check.stderr.startswith("--assets:" if module == "derhead" else "--headend: 'h' has")

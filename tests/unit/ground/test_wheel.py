@@ -1,37 +1,66 @@
-"""What is shipped: the wheel, the pinned versions, and nothing of the machine it was made on."""
+"""What is shipped: sdist, wheel and pinned versions, none of which names a place on a machine."""
 
 import configparser
+import email
+import email.message
+import importlib.metadata
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import derproto
 from tests.support.repository import ROOT, tracked_files
+
+BUILD = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    """The wheel of the files that git keeps, built apart from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, unpacked. It is built apart from the checkout, from the files that git keeps."""
+    folder = tmp_path_factory.mktemp("sdist")
     source = folder / "source"
     for path in tracked_files():
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, source / path)
     subprocess.run(
+        [sys.executable, "-c", BUILD, folder], cwd=source, check=True, capture_output=True
+    )
+    (built,) = folder.glob("*.tar.gz")
+    with tarfile.open(built) as opened:
+        opened.extractall(folder, filter="data")
+    return folder / built.name.removesuffix(".tar.gz")
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel that the sdist builds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
         [
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source),
+            *("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, sdist),
         ],
         check=True,
     )
     (built,) = folder.glob("*.whl")
     with zipfile.ZipFile(built) as opened:
         yield opened
+
+
+def test_every_tracked_file_is_in_the_sdist(sdist: Path) -> None:
+    missing = {path.as_posix() for path in tracked_files() if not (sdist / path).is_file()}
+    assert missing == set()
+
+
+def test_the_sdist_holds_no_link(sdist: Path) -> None:
+    assert [path for path in sdist.rglob("*") if path.is_symlink()] == []
 
 
 def test_top_level_names(wheel: zipfile.ZipFile) -> None:
@@ -59,6 +88,7 @@ def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> 
         "deragent/drivers/simulation/data/alamosa-2016-01-01.csv",
         "derproto/der/v1/__init__.py",
         "derproto/message_pool.py",
+        "derproto/headend.proto",
     ],
 )
 def test_what_must_not_be_missing(wheel: zipfile.ZipFile, name: str) -> None:
@@ -74,6 +104,41 @@ def test_the_three_commands(wheel: zipfile.ZipFile) -> None:
         "deragent": "deragent.cli:main",
         "derlaunch": "launcher.cli:main",
     }
+
+
+def test_the_wheel_carries_the_contract(wheel: zipfile.ZipFile) -> None:
+    contract = (ROOT / "proto/der/v1/headend.proto").read_bytes()
+    assert wheel.read("derproto/headend.proto") == contract
+
+
+# --- metadata -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(wheel.read(name))
+
+
+def test_the_version_has_one_source(metadata: email.message.Message) -> None:
+    assert metadata["Version"] == derproto.__version__ == importlib.metadata.version("derhead")
+    written = {
+        path.as_posix()
+        for path in tracked_files()
+        if path.suffix in {".py", ".toml"}
+        and re.search(r"^\s*(__version__|version) = \"", (ROOT / path).read_text(), re.MULTILINE)
+    }
+    assert written == {"proto/derproto/__init__.py"}
+
+
+def test_the_metadata_say_what_a_registry_shows(metadata: email.message.Message) -> None:
+    assert metadata["Name"] == "derhead"
+    assert metadata["Summary"]
+    assert metadata["Keywords"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["Requires-Python"] == ">=3.11"
+    for version in ("3.11", "3.12", "3.13"):
+        assert f"Programming Language :: Python :: {version}" in metadata.get_all("Classifier", [])
 
 
 def test_constraints_pin_versions_and_name_no_host() -> None:
