@@ -199,7 +199,8 @@ def _covered(record: Record, from_s: float, to_s: float) -> bool:
     reasons += [Span(s.from_s, s.to_s + TINY_S) for s in record.silent]
     for down in record.down:
         # An agent that does not know how long it was away waits for the headend.
-        back = [at_s for at_s, _ in record.welcomes if at_s >= down.to_s]
+        # A welcome at the very moment when it went down came before that.
+        back = [at_s for at_s, _ in record.welcomes if at_s >= down.to_s and at_s > down.from_s]
         reasons.append(Span(down.from_s, min(back, default=to_s) + TINY_S))
     at_s = from_s
     for span in sorted(reasons, key=lambda span: span.from_s):
