@@ -4,11 +4,12 @@ The shapes return these types, and ``/openapi.json`` is made of them, so that wh
 and what is documented cannot part. Unknown is null; no number is NaN.
 """
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from derhead.dispatch import MAX_DURATION_S
+from derhead.dispatch import MAX_DURATION_S, Outcome, State
+from derhead.gaps import Cause
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, UTC."""
@@ -22,28 +23,15 @@ Kind = Literal["solar", "battery", "ev_charger", "load", "generator"]
 OperatingStatus = Literal["off", "standby", "starting", "running", "curtailed", "fault", "unknown"]
 Quality = Literal["clock_skew", "implausible", "stale_device", "backfilled"]
 HealthName = Literal["unspecified", "ok", "degraded", "unreachable"]
-StateName = Literal[
-    "pending",
-    "sent",
-    "received",
-    "started",
-    "completed",
-    "rejected",
-    "failed",
-    "superseded",
-    "cancelled",
-    "expired",
-]
-GapCauseName = Literal[
-    "link",
-    "agent_restart",
-    "headend_restart",
-    "overflow",
-    "device",
-    "refused",
-    "clock",
-]
-OutcomeName = Literal["achieved", "deviating", "unmeasured"]
+if TYPE_CHECKING:
+    StateName = str
+    GapCauseName = str
+    OutcomeName = str
+else:
+    # A type checker cannot read the values of an enum; the schemas can.
+    StateName = Literal[tuple(state.value for state in State)]
+    GapCauseName = Literal[tuple(cause.value for cause in Cause if cause is not Cause.NONE)]
+    OutcomeName = Literal[tuple(outcome.value for outcome in Outcome)]
 
 
 class LimitsJson(TypedDict):

@@ -37,6 +37,7 @@ from derhead.dispatch.sites.site_desk import FoundGroup, SiteDesk, SitePreflight
 from derhead.dispatch.verdicts.judging import Judge
 from derhead.dispatch.verdicts.verdict import (
     Judged,
+    Outcome,
     Reading,
     Stretch,
     Verdict,
@@ -66,6 +67,7 @@ __all__ = [
     "LeftOut",
     "NotOpen",
     "Order",
+    "Outcome",
     "Preflight",
     "Reading",
     "Reported",

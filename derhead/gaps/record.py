@@ -6,24 +6,25 @@ from uuid import UUID, uuid5
 
 
 class Cause(Enum):
-    """Why there is nothing; the values are those of API and journal."""
+    """Why samples are missing. API and journal use the values."""
 
     LINK = "link"
-    """Agent and headend did not reach each other."""
+    """Agent and headend could not reach each other."""
     AGENT_RESTART = "agent_restart"
-    """The agent was not running; what it held only in memory went with it."""
+    """The agent was not running, and lost the samples that it held only in memory."""
     HEADEND_RESTART = "headend_restart"
     """The headend was not running."""
     OVERFLOW = "overflow"
-    """The agent's outbox was full and gave up its oldest samples."""
+    """The agent's outbox was full and dropped its oldest samples."""
     DEVICE = "device"
-    """The agent was connected and had nothing: its device did not answer."""
+    """The agent was connected and measured nothing. Its device did not answer, or its process or
+    host stood still for less than the silence after which the headend ends a session."""
     REFUSED = "refused"
-    """The headend refused the samples."""
+    """The headend refused the samples, because another agent held the asset."""
     CLOCK = "clock"
-    """The agent's clock was set forward: time is missing, and no sample."""
+    """The agent's clock was set forward: time is missing, but no sample."""
     NONE = "none"
-    """It turned out that nothing is missing; no query shows such a record."""
+    """Nothing is missing after all. No query shows such a record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,7 @@ from derproto.der.v1 import GapCause, GapReport
 LATEST_US = 253_402_300_800_000_000
 """Times that RFC 3339 can write are from 1970 up to, not including, this."""
 
-_CAUSES = {
-    GapCause.OVERFLOW: Cause.OVERFLOW,
-    GapCause.DEVICE: Cause.DEVICE,
-    GapCause.REFUSED: Cause.REFUSED,
-    GapCause.AGENT_RESTART: Cause.AGENT_RESTART,
-}
+_CAUSES = {reported: Cause[reported.name] for reported in GapCause if reported.value}
 
 MAX_NUMBER = 2**63 - 1
 

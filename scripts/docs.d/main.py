@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bounds
+import meanings
 import states
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "bounds": ("docs/bounds.md", bounds.draw),
     "states": ("docs/dispatch.md", states.draw),
+    "dispatch states": ("docs/api.md", meanings.states),
+    "gap causes": ("docs/api.md", meanings.causes),
 }
 """Each drawn part: its document and what draws it. In the document a part stands between
 ``<!-- NAME: drawn by scripts/docs -->`` and ``<!-- NAME: end -->``."""

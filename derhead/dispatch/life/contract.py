@@ -13,18 +13,9 @@ from derproto.der.v1 import (
     Suspension,
 )
 
-_STATES = {
-    DispatchState.RECEIVED: State.RECEIVED,
-    DispatchState.STARTED: State.STARTED,
-    DispatchState.COMPLETED: State.COMPLETED,
-    DispatchState.REJECTED: State.REJECTED,
-    DispatchState.FAILED: State.FAILED,
-    DispatchState.CANCELLED: State.CANCELLED,
-    DispatchState.SUPERSEDED: State.SUPERSEDED,
-    DispatchState.EXPIRED: State.EXPIRED,
-}
-_REASONS = {reason.value: reason.name for reason in DispatchReason if reason.value != 0}
-_SUSPENSIONS = {Suspension.LINK_SILENT: "LINK_SILENT"}
+_STATES = {reported: State[reported.name] for reported in DispatchState if reported.value}
+_REASONS = {reason: reason.name for reason in DispatchReason if reason.value}
+_SUSPENSIONS = {suspension: suspension.name for suspension in Suspension if suspension.value}
 _MAX_DETAIL = 256
 _MAX_INTERRUPTED_US = 10**16
 """Three centuries: what is longer is a mistake."""
@@ -41,7 +32,7 @@ def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
     applied = report.applied_mw
     return dispatch_id, Reported(
         state=state,
-        reason=_REASONS.get(int(report.reason)),
+        reason=_REASONS.get(report.reason),
         detail=report.detail[:_MAX_DETAIL] or None,
         applied_mw=applied if applied is not None and math.isfinite(applied) else None,
         superseded_by=_uuid(report.superseded_by),

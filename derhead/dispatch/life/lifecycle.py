@@ -15,7 +15,7 @@ report. Delivery may repeat under the same id, since an agent applies an id once
 from dataclasses import dataclass, replace
 from typing import Any
 
-from derhead.dispatch.life.transitions import AT_AGENT, ENDED, OPEN, State, is_transition
+from derhead.dispatch.life.transitions import AT_AGENT, ENDED, NO_REPORT, OPEN, State, is_transition
 from derproto.base.windows import Window
 
 __all__ = [
@@ -265,7 +265,7 @@ def _late(dispatch: Dispatch, event: DeadlinePassed, now_us: int) -> Dispatch:
     if dispatch.certain:
         return _move(dispatch, event, State.EXPIRED, now_us)
     detail = "its agent did not say what became of it"
-    return _move(dispatch, event, State.FAILED, now_us, "NO_REPORT", detail)
+    return _move(dispatch, event, State.FAILED, now_us, NO_REPORT, detail)
 
 
 def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
@@ -273,7 +273,7 @@ def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
         return dispatch
     if dispatch.state in AT_AGENT:
         detail = "its agent restarted and no longer holds it"
-        return _move(dispatch, event, State.FAILED, now_us, "NO_REPORT", detail)
+        return _move(dispatch, event, State.FAILED, now_us, NO_REPORT, detail)
     # Now it is certain, and what waited for that is done at once.
     free = replace(dispatch, session_id=None)
     if dispatch.cancelling is not None:

@@ -12,31 +12,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from derproto.der.v1 import DispatchReason
+
 
 class State(StrEnum):
-    """Where a dispatch is."""
+    """How far a dispatch has come."""
 
     PENDING = "pending"
-    """Durable in the journal, and not on its way: its agent is not connected, or another
-    dispatch goes first."""
+    """The headend has it on disk. Its agent is not connected, or a better dispatch goes first."""
     SENT = "sent"
-    """Handed to the agent's stream; no word from the agent yet."""
+    """It is on its way to the agent, which has reported nothing yet."""
     RECEIVED = "received"
     """The agent holds it."""
     STARTED = "started"
-    """The device took it."""
+    """The device took the setpoint."""
     COMPLETED = "completed"
     """Its window ended."""
     REJECTED = "rejected"
-    """The agent or the device will not."""
+    """The agent or the device refused it."""
     FAILED = "failed"
-    """The device should have, and could not; or nobody can tell what became of it."""
+    """The device could not follow it, or nobody can tell what the device did."""
     SUPERSEDED = "superseded"
     """It gave way to another dispatch of its asset."""
     CANCELLED = "cancelled"
     """It was withdrawn."""
     EXPIRED = "expired"
-    """Its window or its time to live ended before it reached the device."""
+    """Its window or its time to wait ended before it reached the device."""
 
 
 ENDED = frozenset(
@@ -68,19 +69,25 @@ RESPONSES = {
 }
 """IEEE 2030.5-2018 table 27: the response type that says the same. ``failed`` has none there."""
 
-REASONS = {
-    "NOT_SUPPORTED": "4",
-    "HARDWARE_ERROR": "6",
-    "LOCAL": "7",
-    "TOO_MANY_OPS": "8",
-    "NOT_AUTHORIZED": "9",
-    "OUT_OF_RANGE": "12",
-    "BLOCKED": "15",
-    "UNKNOWN_ASSET": None,
-    "NO_REPORT": None,
+NO_REPORT = "NO_REPORT"
+"""The one reason of the headend's own: the agent never reported an end, and no longer can."""
+
+STATUS_CODES = {
+    DispatchReason.NOT_SUPPORTED: "4",
+    DispatchReason.HARDWARE_ERROR: "6",
+    DispatchReason.LOCAL: "7",
+    DispatchReason.TOO_MANY_OPS: "8",
+    DispatchReason.NOT_AUTHORIZED: "9",
+    DispatchReason.OUT_OF_RANGE: "12",
+    DispatchReason.BLOCKED: "15",
 }
-"""Why a dispatch was rejected or failed: DNP3's control status code of that name, if it has
-one. NO_REPORT is the headend's: its agent never said what became of it, and cannot any more."""
+"""DNP3's control status code of the same name, for each reason that has one."""
+
+REASONS: dict[str, str | None] = {
+    **{reason.name: STATUS_CODES.get(reason) for reason in DispatchReason if reason.value},
+    NO_REPORT: None,
+}
+"""Why a dispatch was rejected or failed, with DNP3's control status code if there is one."""
 
 
 @dataclass(frozen=True, slots=True)

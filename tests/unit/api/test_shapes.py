@@ -3,11 +3,10 @@
 import json
 import math
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
-from derhead.api.answers import GapCauseName, TelemetryJson
+from derhead.api.answers import TelemetryJson
 from derhead.api.dispatch_shapes import (
     dispatch_shape,
     group_shape,
@@ -23,7 +22,6 @@ from derhead.api.shapes import (
     telemetry_shape,
 )
 from derhead.dispatch import Order, SiteOrder
-from derhead.gaps import Cause
 from derproto.der.v1 import OperatingState
 from tests.support.api.fake_headend import (
     AGENT,
@@ -329,7 +327,3 @@ def test_what_would_become_of_an_order_to_a_site() -> None:
     misfit = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 9.0)))
     assert (misfit["fits"], misfit["feasible"]) == (False, {"min_mw": -1.0, "max_mw": 3.0})
     assert misfit["sentence"] == "Alamosa cannot do it."
-
-
-def test_every_cause_of_a_gap_that_is_shown_is_described() -> None:
-    assert set(get_args(GapCauseName)) == {cause.value for cause in Cause} - {"none"}
