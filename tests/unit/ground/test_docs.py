@@ -151,6 +151,30 @@ def test_every_limit_of_a_peer_is_in_the_table_of_bounds() -> None:
     assert sorted(limits - rows) == []
 
 
+# --- log lines ------------------------------------------------------------------------------------
+
+FAILURES = Path("docs/failures.md")
+
+
+def pieces(line: str) -> list[str]:
+    """What a quoted log line says literally, between its names and figures."""
+    parts = re.split(r"…|: | \w+=| \(|\d+", line)
+    return [piece for piece in (part.strip(" :;,.()/") for part in parts) if len(piece) >= 8]
+
+
+def test_log_lines_that_are_quoted_are_logged() -> None:
+    source = " ".join(
+        node.value
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    quoted = [code for code in CODE.findall(documents()[FAILURES]) if "…" in code]
+    assert len(quoted) > 20
+    unknown = [piece for line in quoted for piece in pieces(line) if piece not in source]
+    assert unknown == []
+
+
 # --- length -----------------------------------------------------------------------------------
 
 MOST_WORDS = {README: 1200}
