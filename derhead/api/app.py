@@ -2,13 +2,10 @@
 
 import logging
 from collections.abc import Collection
-from typing import NoReturn, cast
 
 from quart import Response, has_websocket_context, request, websocket
-from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
-from werkzeug.routing import MapAdapter
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from derhead.api.dispatch import DispatchId, dispatch_routes
 from derhead.api.documents import document_routes
@@ -37,17 +34,6 @@ from derhead.page import page_routes
 log = logging.getLogger(__name__)
 
 
-class NoRoute:
-    """Stands where Quart has what finds the route of a request, which has none: says why when
-    asked. An error raised before that would be nobody's to answer."""
-
-    def __init__(self, why: HTTPException) -> None:
-        self._why = why
-
-    def match(self, **_: object) -> NoReturn:
-        raise self._why
-
-
 class RestApp(QuartTrio):
     """An app, and what else serves its callers."""
 
@@ -55,13 +41,6 @@ class RestApp(QuartTrio):
     """It answers some of the requests; None = the app answers all."""
     events: EventHub
     """What readers of ``/events`` are told; they learn nothing while it does not run."""
-
-    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
-        """As Quart does; a ``Host`` that is none is answered like any other bad request."""
-        try:
-            return super().create_url_adapter(request)
-        except BadHost as error:
-            return cast("MapAdapter", NoRoute(error))
 
     def take_limits(self, limits: HttpLimits) -> None:
         """Sets those of the limits that Quart keeps."""
@@ -141,8 +120,6 @@ def _answer_errors(app: QuartTrio) -> None:
                 allowed = ", ".join(sorted(error.valid_methods or ()))
                 headers["Allow"] = allowed
                 detail = f"{request.method} is not possible here; use {allowed}"
-            case BadHost():
-                detail = "the Host header is no host's name; send the one that you connect to"
             case _ if status == 404:
                 detail = "there is nothing at this path; docs/api.md lists what there is"
             case _ if status == 413:

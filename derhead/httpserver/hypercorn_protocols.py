@@ -21,6 +21,7 @@ from hypercorn.protocol.h11 import (
     H11Protocol,
 )
 
+from derhead.httpserver.request_head import HEADER_BYTES, TOO_LONG, refusal_of
 from derhead.httpserver.request_ids import RequestIds
 
 
@@ -37,6 +38,24 @@ class ServerConfig(Config):
         return [*super().response_headers(protocol), self.request_ids.header()]
 
 
+class HeadRefused(h11.RemoteProtocolError):
+    """A request's header is one that ``request_head`` refuses."""
+
+
+class Http1Parser(h11.Connection):
+    """h11's parser that refuses what h11 lets pass: see ``request_head``."""
+
+    def _extract_next_receive_event(self) -> Any:
+        before = len(self._receive_buffer)
+        event = super()._extract_next_receive_event()
+        if isinstance(event, h11.Request):
+            size = before - len(self._receive_buffer)
+            refusal = refusal_of(size, event.headers)
+            if refusal is not None:
+                raise HeadRefused(refusal.detail, error_status_hint=refusal.status)
+        return event
+
+
 class Http1Answers(H11Protocol):
     """HTTP/1.1 whose own refusals are problems (RFC 9457), and that knows no WebSockets.
 
@@ -45,6 +64,10 @@ class Http1Answers(H11Protocol):
     """
 
     config: ServerConfig
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.connection = Http1Parser(h11.SERVER, max_incomplete_event_size=HEADER_BYTES)
 
     async def _create_stream(self, request: h11.Request) -> None:
         fields = [field for field in request.headers if field[0] != b"upgrade"]
@@ -64,8 +87,9 @@ class Http1Answers(H11Protocol):
         status_code = 400 if status_code >= 500 else status_code
         detail = f"the request breaks HTTP/1.1: {error}"[:300]
         if status_code == 431:
-            most = self.config.h11_max_incomplete_size
-            detail = f"path, query and header fields together are longer than {most} bytes"
+            detail = TOO_LONG
+        elif isinstance(error, HeadRefused):
+            detail = str(error)
         body = self.config.problem_text(status_code, detail).encode("ascii")
         headers = [
             (b"content-type", b"application/problem+json"),
