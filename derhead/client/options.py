@@ -11,12 +11,13 @@ URL_VARIABLE = "DERHEAD_URL"
 COMMANDS = ("status", "telemetry", "dispatch")
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_PART = re.compile(r"([0-9]+(?:[.][0-9]+)?)([smhd])")
+_PART = re.compile(r"([0-9]{1,20}(?:[.][0-9]{1,20})?)([smhd])")
+_PARTS = re.compile(f"(?:{_PART.pattern})+")
 
 
 def parse_duration(text: str) -> float:
     """Seconds of ``90s``, ``15m``, ``1h30m``. Raises: ArgumentTypeError."""
-    if not text or not re.fullmatch(f"(?:{_PART.pattern})+", text):
+    if not _PARTS.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no duration; write one such as 90s, 15m or 1h30m"
         )

@@ -14,7 +14,7 @@ HEADER_BYTES = 16 * 1024
 TOO_LONG = f"path, query and header fields together are longer than {HEADER_BYTES} bytes"
 
 _LABEL = rb"[0-9A-Za-z_-]{1,63}"
-_HOST = re.compile(rb"(?:%b(?:[.]%b)*[.]?|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?" % (_LABEL, _LABEL))
+_HOST = re.compile(rb"(?:%b(?:[.]%b)*+[.]?|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?" % (_LABEL, _LABEL))
 _LINE = re.compile(rb"(GET|HEAD) (/[0-9A-Za-z._~/-]*) HTTP/1[.]1\r\n")
 """A path of characters that stand for themselves."""
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e]*)")
