@@ -27,7 +27,7 @@ _NOT_PLAIN = frozenset(
 Fields = Iterable[tuple[bytes, bytes]]
 
 
-class Refusal(NamedTuple):
+class HeadRefusal(NamedTuple):
     """Why a request is not served."""
 
     status: int
@@ -39,21 +39,23 @@ def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def refusal_of(size: int, fields: Fields) -> Refusal | None:
+def refusal_of(size: int, fields: Fields) -> HeadRefusal | None:
     """Why a request is refused whose header has that many bytes and these fields.
 
     Names of fields are in small letters.
     """
     if size > HEADER_BYTES:
-        return Refusal(431, TOO_LONG)
+        return HeadRefusal(431, TOO_LONG)
     names = set()
     for name, value in fields:
         names.add(name)
         if name == b"host" and not is_host(value):
-            return Refusal(400, "the Host header is no host's name; send the one you connect to")
+            return HeadRefusal(
+                400, "the Host header is no host's name; send the one you connect to"
+            )
     if names >= {b"content-length", b"transfer-encoding"}:
         # Parties that disagree on which of them counts see different requests (RFC 9112, 6.3).
-        return Refusal(400, "Content-Length stands beside Transfer-Encoding; send one of them")
+        return HeadRefusal(400, "Content-Length stands beside Transfer-Encoding; send one of them")
     return None
 
 
