@@ -1,10 +1,10 @@
 """What ``scripts/screenshots`` does once the environment is there."""
 
-import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,19 @@ from trio.testing import MockClock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deragent.config import AgentPlan
-from deragent.daemon import run_agent
 from deragent.outbox import OutboxLimits
-from derhead.config import HeadendConfig
-from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import Order
 from derproto.base.assets_file import load_fleet
 from derproto.base.runtime import virtual_runtime
-from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.processes.chromium import Browser, running_chromium
 from tests.support.processes.world import World, running
+from tests.support.virtual import HEADEND, VirtualWorld, virtual_world
 
 DEMO = Path("scripts/demo.yaml")
 PICTURES = Path("docs/screenshots")
 PAST_S = 3600.0
+FAR = "far"
+"""The host that one agent dials, whose link is cut."""
 OFFLINE = "depot-genset"
 """Its agent is not there in the pictures: what is wrong must be seen, too."""
 CUT_S = (1500.0, 1860.0)
@@ -52,7 +50,6 @@ def main() -> int:
             trio.run(
                 play,
                 world.assets,
-                folder / "derhead",
                 began_us,
                 clock=MockClock(0, autojump_threshold=0),
             )
@@ -74,73 +71,44 @@ def sunny(fleet: dict[str, Any]) -> dict[str, Any]:
 # --- the hour before ----------------------------------------------------------------------
 
 
-async def play(assets: Path, data: Path, began_us: int) -> None:
+async def play(assets: Path, began_us: int) -> None:
     """An hour of a headend and its agents, under virtual time: what charts and tables show."""
-    runtime, network, fleet = virtual_runtime(began_us), MemoryNetwork(), load_fleet(assets)
-    config = HeadendConfig(assets=assets, data=data)
-    stopping, agents_stopping = trio.Event(), trio.Event()
-    async with trio.open_nursery() as world:
-        listeners = Listeners(
-            grpc=[network.listen("headend"), network.listen("far")], http=[network.listen("rest")]
-        )
-        headend = await world.start(
-            lambda task_status: run_headend(
-                config,
-                fleet,
-                listeners,
-                runtime=runtime,
-                stopping=stopping,
-                task_status=task_status,
+    fleet = load_fleet(assets)
+    runtime = virtual_runtime(began_us)
+    async with virtual_world(assets.parent, fleet, runtime=runtime, hosts=(HEADEND, FAR)) as world:
+        for seed, asset in enumerate(fleet.assets.values()):
+            await world.start_agent(
+                asset.id,
+                seed=seed,
+                host=FAR if asset.name == "alamosa-battery" else HEADEND,
+                # So small that the outage costs some samples.
+                outbox=OutboxLimits(memory_rows=60),
             )
-        )
-        async with trio.open_nursery() as sites:
-            for seed, asset in enumerate(fleet.assets.values()):
-                host = "far" if asset.name == "alamosa-battery" else "headend"
-                await sites.start(
-                    lambda task_status, asset=asset, seed=seed, host=host: run_agent(
-                        AgentPlan(asset.id, asset.site_id, (asset,)),
-                        runtime=runtime,
-                        dial=lambda: network.connect(host),
-                        rng=random.Random(seed),
-                        authority="headend",
-                        # So small that the outage costs some samples.
-                        outbox=OutboxLimits(memory_rows=60),
-                        stopping=agents_stopping,
-                        task_status=task_status,
-                    )
-                )
-            await carry_out(
-                [
-                    *(
-                        (at, order_of(headend, fleet.find_asset(name), mw, s))
-                        for at, name, mw, s in ORDERS
-                    ),
-                    (CUT_S[0], lambda: cut(network)),
-                    (CUT_S[1], lambda: mend(network)),
-                ]
-            )
-            agents_stopping.set()
-        stopping.set()
+        orders = [(at, order_of(world, name, mw, s)) for at, name, mw, s in ORDERS]
+        cut, mend = partial(set_cut, world, True), partial(set_cut, world, False)
+        await carry_out([*orders, (CUT_S[0], cut), (CUT_S[1], mend)])
+        await world.stop_agents()
 
 
-async def carry_out(steps: list[tuple[float, Callable[[], Any]]]) -> None:
+async def carry_out(steps: list[tuple[float, Callable[[], Awaitable[object]]]]) -> None:
     for at, step in sorted(steps, key=lambda each: each[0]):
         await trio.sleep_until(at)
         await step()
     await trio.sleep_until(PAST_S)
 
 
-def order_of(headend: Any, asset: Any, mw: float, duration_s: float) -> Callable[[], Any]:
-    return lambda: headend.order(Order(asset.id, mw, round(duration_s * 1e6)))
+def order_of(
+    world: VirtualWorld, name: str, mw: float, duration_s: float
+) -> Callable[[], Awaitable[object]]:
+    asset = world.fleet.find_asset(name)
+    assert asset is not None
+    return lambda: world.headend.order(Order(asset.id, mw, round(duration_s * 1e6)))
 
 
-async def cut(network: MemoryNetwork) -> None:
-    network.refuse("far", True)
-    network.cut("far")
-
-
-async def mend(network: MemoryNetwork) -> None:
-    network.refuse("far", False)
+async def set_cut(world: VirtualWorld, cut: bool) -> None:
+    world.network.refuse(FAR, cut)
+    if cut:
+        world.network.cut(FAR)
 
 
 # --- now ----------------------------------------------------------------------------------

@@ -7,24 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fleets import SITE, battery
+from tests.support.fleets import BATTERIES, site_of_batteries
 from tests.support.processes.world import World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
 FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
-NAMES = ("one", "two", "three", "four")
-IDS = tuple(f"5c1f0000-0000-4000-8000-0000000000{n:02}" for n in range(10, 14))
-
-
-def site() -> dict[str, Any]:
-    """Four batteries of 2 MW; an agent that is away for 3 s is given up."""
-    assets = [
-        {**battery(asset_id, name), "failsafe": {"after_s": 3}}
-        for asset_id, name in zip(IDS, NAMES, strict=True)
-    ]
-    return {"sites": [{"id": SITE, "name": "mesa"}], "assets": assets}
+IDS = BATTERIES
+SITE_OF_FOUR = site_of_batteries(4, failsafe_s=3)
 
 
 def post(world: World, body: dict[str, Any], key: str | None = None) -> httpx.Response:
@@ -56,7 +47,7 @@ def shares(world: World, group_id: str) -> bool:
 
 
 def test_a_site_holds_its_power_though_an_agent_is_killed(tmp_path: Path) -> None:
-    with running(tmp_path, site(), FAST) as world:
+    with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         world.start_headend()
         agents = [world.start_agent(asset_id) for asset_id in IDS]
         world.wait_online(*IDS)
@@ -93,7 +84,7 @@ def test_a_site_holds_its_power_though_an_agent_is_killed(tmp_path: Path) -> Non
 
 
 def test_an_order_sent_again_is_the_same_though_the_headend_was_killed(tmp_path: Path) -> None:
-    with running(tmp_path, site(), FAST) as world:
+    with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         headend = world.start_headend()
         world.start_agent(IDS[0])
         world.wait_online(IDS[0])
@@ -114,7 +105,7 @@ def test_an_order_sent_again_is_the_same_though_the_headend_was_killed(tmp_path:
 
 
 def test_a_dispatch_that_was_obeyed_is_achieved(tmp_path: Path) -> None:
-    with running(tmp_path, site(), FAST) as world:
+    with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         world.start_headend()
         world.start_agent(IDS[0])
         world.wait_online(IDS[0])

@@ -7,26 +7,22 @@ same seed gives the same events.
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import trio
 from trio.testing import MockClock
 
-from deragent.config import AgentPlan
-from deragent.daemon import run_agent
 from deragent.event_lines import EventLine
 from deragent.tasks.agent_board import AgentStatistics
-from derhead.config import HeadendConfig
-from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import Order
 from derhead.headend import Headend
 from derproto.base.fleet import Fleet
-from derproto.base.runtime import Runtime, virtual_runtime
-from derproto.triogrpc.testing import MemoryNetwork
 from launcher.plan import generate
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
+from tests.support.virtual import VirtualWorld, virtual_world
 
 SETTLE_S = 60.0
 """Quiet at the end, with the link up, for outboxes to drain."""
@@ -66,54 +62,28 @@ def play(folder: Path, *, agents: int, hours: float, seed: int) -> Account:
 
 async def _live(folder: Path, agents: int, seconds: float, seed: int, account: Account) -> None:
     tasks_before = trio.lowlevel.current_statistics().tasks_living
-    runtime = virtual_runtime(T0)
     rng = random.Random(seed)
-    network = MemoryNetwork()
-    fleet = generate(agents, seed)
-    config = HeadendConfig(assets=folder / "assets.yaml", data=folder / "derhead")
-    stopping = trio.Event()
-    async with trio.open_nursery() as world:
-        headend: Headend = await world.start(
-            lambda task_status: run_headend(
-                config,
-                fleet,
-                Listeners(grpc=[network.listen("headend")], http=[network.listen("rest")]),
-                runtime=runtime,
-                stopping=stopping,
-                task_status=task_status,
+    async with virtual_world(folder, generate(agents, seed)) as world:
+        for asset_id in world.fleet.assets:
+            await world.start_agent(
+                asset_id,
+                seed=rng.getrandbits(64),
+                data=folder / asset_id,
+                on_event=partial(_note, account),
             )
-        )
-        async with trio.open_nursery() as sites:
-            boards = {}
-            agents_stopping = trio.Event()
-            for asset in fleet.assets.values():
-                board = await sites.start(
-                    lambda task_status, asset=asset: run_agent(
-                        AgentPlan(asset.id, asset.site_id, (asset,)),
-                        runtime=runtime,
-                        dial=lambda: network.connect("headend"),
-                        rng=random.Random(rng.getrandbits(64)),
-                        authority="headend",
-                        data=folder / asset.id,
-                        on_event=lambda event: _note(account, event),
-                        stopping=agents_stopping,
-                        task_status=task_status,
-                    )
-                )
-                boards[asset.id] = board
-            async with trio.open_nursery() as weather:
-                weather.start_soon(_drop_links, network, random.Random(rng.random()), account)
-                weather.start_soon(
-                    _order, headend, fleet, random.Random(rng.random()), account, runtime
-                )
-                await trio.sleep(seconds - SETTLE_S)
-                weather.cancel_scope.cancel()
-            network.refuse("headend", False)
-            await trio.sleep(SETTLE_S)
-            account.agents = {asset_id: board.statistics() for asset_id, board in boards.items()}
-            agents_stopping.set()
-        await _audit(headend, fleet, account)
-        stopping.set()
+        async with trio.open_nursery() as weather:
+            weather.start_soon(_drop_links, world, random.Random(rng.random()), account)
+            weather.start_soon(_order, world, random.Random(rng.random()), account)
+            await trio.sleep(seconds - SETTLE_S)
+            weather.cancel_scope.cancel()
+        world.admit_agents()
+        await trio.sleep(SETTLE_S)
+        account.agents = {
+            asset_id: agent.board.statistics()
+            for asset_id, agent in zip(world.fleet.assets, world.agents, strict=True)
+        }
+        await world.stop_agents()
+        await _audit(world.headend, world.fleet, account)
     account.tasks_left = trio.lowlevel.current_statistics().tasks_living - tasks_before
 
 
@@ -123,28 +93,25 @@ def _note(account: Account, event: EventLine) -> None:
     account.events.append((at_s, event.agent_id, f"{event.kind.value} {state}".strip()))
 
 
-async def _drop_links(network: MemoryNetwork, rng: random.Random, account: Account) -> None:
+async def _drop_links(world: VirtualWorld, rng: random.Random, account: Account) -> None:
     """Now and then every connection is cut, and for a while nobody gets through."""
     while True:
         await trio.sleep(rng.uniform(60, 600))
         account.cuts += 1
-        network.refuse("headend", True)
-        network.cut("headend")
+        world.refuse_agents()
         await trio.sleep(rng.uniform(0, 45))
-        network.refuse("headend", False)
+        world.admit_agents()
 
 
-async def _order(
-    headend: Headend, fleet: Fleet, rng: random.Random, account: Account, runtime: Runtime
-) -> None:
+async def _order(world: VirtualWorld, rng: random.Random, account: Account) -> None:
     """Orders something of some asset about every two minutes, online or not."""
-    assets = list(fleet.assets.values())
+    assets = list(world.fleet.assets.values())
     while True:
         await trio.sleep(rng.uniform(30, 210))
         asset = rng.choice(assets)
         mw = rng.uniform(asset.limits.min_mw, asset.limits.max_mw)
         duration_us = round(rng.uniform(10, 120) * 1e6)
-        dispatch = await headend.order(Order(asset.id, mw, duration_us))
+        dispatch = await world.headend.order(Order(asset.id, mw, duration_us))
         account.orders[dispatch.id] = dispatch.state
 
 

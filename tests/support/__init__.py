@@ -7,11 +7,12 @@ Who builds on whom, each layer on those below it::
     kinds of tests, scripts
           |
     processes                       the project's commands, PostgreSQL, Chromium, bad links, disks
+    virtual                         the real headend and agents in one process, in virtual time
           |
     api          history            a fake headend for REST and its description; records to store
     dispatches   desk_fakes         dispatches in every state; the desk's journal and sessions
     watched_asset                   the gap ledger of one asset
-    fleets       fleet_file         assets files
+    fleets                          assets files
           |
     epoch   waiting   deterministic   repository
 """

@@ -38,12 +38,12 @@ def modules() -> dict[str, ast.Module]:
 
 
 @cache
-def modules_below(*folders: str) -> dict[str, ast.Module]:
-    """Every module below these folders of the repository, by its dotted name."""
+def modules_of_tests() -> dict[str, ast.Module]:
+    """Every module of the tests and of the scripts, by its dotted name."""
     return {
         module_name(path.as_posix()): ast.parse((ROOT / path).read_text(), str(path))
         for path in tracked_files()
-        if path.suffix == ".py" and path.parts[0] in folders
+        if path.suffix == ".py" and path.parts[0] in ("tests", "scripts")
     }
 
 

@@ -22,8 +22,6 @@ from deragent.devices.device import Measurement
 from deragent.event_lines import EventKind, EventLine
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import TELL_TIMEOUT_S
-from derhead.config import HeadendConfig
-from derhead.daemon import Listeners, run_headend
 from derhead.dispatch import ENDED, Order
 from derhead.headend import Headend
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
@@ -32,6 +30,7 @@ from derproto.triogrpc.testing import MemoryNetwork
 from tests.property.dispatch.record import Record, Span, Told
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
+from tests.support.virtual import run_virtual_headend
 
 T = TypeVar("T")
 
@@ -226,19 +225,10 @@ class _World:
         self._headend = await self._nursery.start(self._run_headend)
 
     async def _run_headend(self, task_status: trio.TaskStatus[Headend]) -> None:
-        config = HeadendConfig(assets=self._folder / "none", data=self._folder / "derhead")
-        listeners = Listeners(
-            grpc=[self._network.listen("headend")], http=[self._network.listen("rest")]
-        )
         try:
             with self._headend_scope:
-                await run_headend(
-                    config,
-                    self._fleet,
-                    listeners,
-                    runtime=self.runtime,
-                    stopping=trio.Event(),
-                    task_status=task_status,
+                await run_virtual_headend(
+                    self._folder, self._fleet, self._network, self.runtime, task_status=task_status
                 )
         finally:
             self._headend = None

@@ -15,7 +15,7 @@ from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import NOW_US, World, open_world
 from tests.support.epoch import HOUR_US
-from tests.support.fleet_file import write_fleet
+from tests.support.fleets import fleet, write_fleet
 from tests.support.history.postgres_port import until
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
@@ -86,7 +86,7 @@ async def test_an_export_has_all_of_it(tmp_path: Path, postgres: Database) -> No
         # As if the fleet had lost it since: it is asked for by its id.
         await world.telemetry([replace(one, asset_id=GONE) for one in SAMPLES])
         await world.settled()
-    write_fleet(tmp_path)
+    write_fleet(tmp_path, fleet())
     config = tmp_path / "derhead.yaml"
     config.write_text(f"postgres:\n  dsn: {postgres.dsn}\n")
 

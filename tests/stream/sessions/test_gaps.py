@@ -1,5 +1,6 @@
 """Gaps of a whole headend's assets, with real agents under virtual time, as REST reads them."""
 
+from contextlib import AbstractAsyncContextManager
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,24 +9,33 @@ from trio.testing import MockClock
 
 from deragent.outbox import OutboxLimits
 from derhead.gaps import Cause, GapRecord
+from derproto.base.runtime import Runtime
 from derproto.der.v1 import QualityBit
-from tests.stream.sessions.whole import IDS, World, world
 from tests.support.epoch import S
+from tests.support.fleets import BATTERIES, read_fleet, site_of_batteries
+from tests.support.virtual import VirtualWorld, virtual_world
 
-ASSET = IDS[0]
+ASSET = BATTERIES[0]
 
 
-async def gaps(here: World) -> list[GapRecord]:
+def world(
+    folder: Path, runtime: Runtime | None = None
+) -> AbstractAsyncContextManager[VirtualWorld]:
+    """A headend of one battery; with the ``runtime`` of an earlier one, as its next life."""
+    return virtual_world(folder, read_fleet(folder, site_of_batteries(1, 20)), runtime=runtime)
+
+
+async def gaps(here: VirtualWorld) -> list[GapRecord]:
     """Oldest first, once what is noted now is on disk."""
     await trio.sleep(0.5)
     return list(reversed((await here.headend.history.gaps(ASSET, limit=100)).items))
 
 
-async def causes(here: World) -> list[tuple[str, bool]]:
+async def causes(here: VirtualWorld) -> list[tuple[str, bool]]:
     return [(gap.cause.value, gap.backfilled) for gap in await gaps(here)]
 
 
-async def stored(here: World) -> list[int]:
+async def stored(here: VirtualWorld) -> list[int]:
     """When what is stored was measured, oldest first."""
     page = await here.headend.history.telemetry_history(ASSET, limit=1000)
     return sorted(sample.ts_us for sample in page.items)
@@ -38,8 +48,7 @@ async def test_a_cut_link_is_a_gap_at_once_and_is_filled_when_it_is_back(
         await here.start_agent(ASSET)
         await trio.sleep(30)
         assert await gaps(here) == []
-        here.network.refuse("headend", True)
-        here.network.cut("headend")
+        here.refuse_agents()
         newest_us = (await stored(here))[-1]
         await trio.sleep(12)
         (lasting,) = await gaps(here)
@@ -47,7 +56,7 @@ async def test_a_cut_link_is_a_gap_at_once_and_is_filled_when_it_is_back(
         assert (lasting.cause, lasting.backfilled) == (Cause.LINK, False)
         assert lasting.agent_id == ASSET
         await trio.sleep(60)
-        here.network.refuse("headend", False)
+        here.admit_agents()
         await trio.sleep(60)
         (over,) = await gaps(here)
         assert (over.id, over.cause, over.backfilled) == (lasting.id, Cause.LINK, True)
@@ -66,10 +75,9 @@ async def test_what_an_outbox_gave_up_is_an_overflow_and_the_rest_is_filled(
     async with world(tmp_path) as here:
         await here.start_agent(ASSET, outbox=OutboxLimits(memory_rows=10))
         await trio.sleep(30)
-        here.network.refuse("headend", True)
-        here.network.cut("headend")
+        here.refuse_agents()
         await trio.sleep(120)
-        here.network.refuse("headend", False)
+        here.admit_agents()
         await trio.sleep(60)
         assert await causes(here) == [("overflow", False), ("link", True)]
         overflow, link = await gaps(here)
@@ -85,9 +93,9 @@ async def test_an_agent_without_a_file_is_missed_while_it_is_away(
     async with world(tmp_path) as here:
         agent = await here.start_agent(ASSET)
         await trio.sleep(30)
-        agent.cancel()
+        agent.kill()
         await trio.sleep(30)
-        await here.start_agent(ASSET, boot=2)
+        await here.start_agent(ASSET, seed=2)
         await trio.sleep(30)
         assert await causes(here) == [("agent_restart", False)]
 
@@ -98,16 +106,15 @@ async def test_an_agent_with_a_file_is_missed_for_as_long_as_it_did_not_run(
     async with world(tmp_path) as here:
         agent = await here.start_agent(ASSET, data=tmp_path / "agent")
         await trio.sleep(30)
-        here.network.refuse("headend", True)
-        here.network.cut("headend")
+        here.refuse_agents()
         await trio.sleep(60)
-        agent.cancel()
+        agent.kill()
         died_us = here.runtime.wall_us()
         await trio.sleep(30)
-        await here.start_agent(ASSET, boot=2, data=tmp_path / "agent")
+        await here.start_agent(ASSET, seed=2, data=tmp_path / "agent")
         born_us = here.runtime.wall_us()
         await trio.sleep(30)
-        here.network.refuse("headend", False)
+        here.admit_agents()
         await trio.sleep(90)
         assert await causes(here) == [("link", True), ("agent_restart", False), ("link", True)]
         _, missing, _ = await gaps(here)
@@ -122,13 +129,12 @@ async def test_what_was_being_filled_is_filled_on_after_a_restart_of_the_headend
     async with world(tmp_path) as here:
         await here.start_agent(ASSET, data=tmp_path / "agent")
         await trio.sleep(30)
-        here.network.refuse("headend", True)
-        here.network.cut("headend")
+        here.refuse_agents()
         await trio.sleep(60)
     async with world(tmp_path, here.runtime) as here:
         (lasting,) = await gaps(here)
         assert (lasting.end_us, lasting.cause) == (None, Cause.LINK)
-        await here.start_agent(ASSET, boot=2, data=tmp_path / "agent")
+        await here.start_agent(ASSET, seed=2, data=tmp_path / "agent")
         await trio.sleep(60)
         assert (await causes(here))[0] == ("link", True)
         missing = [gap for gap in await gaps(here) if not gap.backfilled]

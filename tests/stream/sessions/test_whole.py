@@ -7,16 +7,19 @@ import trio
 from trio.testing import MockClock
 
 from derhead.dispatch import DoesNotFit, Order, SiteOrder, State, group_state
-from tests.stream.sessions.whole import IDS, SITE, world
 from tests.support.epoch import HOUR_US, S
+from tests.support.fleets import BATTERIES, SITE, read_fleet, site_of_batteries
+from tests.support.virtual import virtual_world
+
+IDS = BATTERIES[:3]
 
 
 @pytest.mark.parametrize("ahead_us", [-7 * HOUR_US, 2 * S, 7 * HOUR_US])
 async def test_a_clock_that_is_off_moves_no_window_and_spoils_no_verdict(
     tmp_path: Path, autojump_clock: MockClock, ahead_us: int
 ) -> None:
-    async with world(tmp_path) as here:
-        await here.start_agent(IDS[0], ahead_us)
+    async with virtual_world(tmp_path, read_fleet(tmp_path, site_of_batteries(3, 20))) as here:
+        await here.start_agent(IDS[0], clock_ahead_us=ahead_us)
         await trio.sleep(10)
         (agent,) = here.headend.agents()
         assert agent.clock_offset_us == pytest.approx(ahead_us, abs=S)
@@ -38,13 +41,13 @@ async def test_a_clock_that_is_off_moves_no_window_and_spoils_no_verdict(
 async def test_a_site_holds_its_power_through_the_end_of_an_agent(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    async with world(tmp_path) as here:
+    async with virtual_world(tmp_path, read_fleet(tmp_path, site_of_batteries(3, 20))) as here:
         agents = [await here.start_agent(asset_id) for asset_id in IDS]
         await trio.sleep(10)
         found = await here.headend.order_site(SiteOrder(SITE, -3.0, 600 * S))
         assert not isinstance(found, DoesNotFit)
         await trio.sleep(1)
-        agents[0].cancel()
+        agents[0].kill()
         await trio.sleep(19)
         stored = await here.headend.history.group(found[0].id)
         assert stored is not None

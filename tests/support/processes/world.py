@@ -15,6 +15,7 @@ import httpx
 import yaml
 
 from tests.support.api.description import hold_response
+from tests.support.fleets import write_fleet
 from tests.support.waiting import eventually
 
 
@@ -92,8 +93,7 @@ class World:
         return f"127.0.0.1:{self.grpc_port}"
 
     def write_files(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.assets.write_text(yaml.safe_dump(self.fleet, sort_keys=False))
+        write_fleet(self.folder, self.fleet)
         (self.folder / "derhead.yaml").write_text(yaml.safe_dump(self.settings or {}))
 
     def start_headend(self, status: int = 200) -> Process:

@@ -11,7 +11,7 @@ from deragent.outbox import OutboxLimits
 from derproto.base.assets_file import load_fleet
 from derproto.base.kinds import Address
 from derproto.base.problems import ConfigError
-from tests.support.fleet_file import BATTERY, KEPT, NORTH, PUMP, ROOF, SOUTH, write_fleet
+from tests.unit.config.fleet_file import BATTERY, KEPT, NORTH, PUMP, ROOF, SOUTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}
 HEADEND = Address("127.0.0.1", 50051)

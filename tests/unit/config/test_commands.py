@@ -18,7 +18,7 @@ from derproto import __version__
 from derproto.base.command import exit_code_of
 from derproto.base.fleet import Fleet
 from derproto.base.problems import ConfigError, Problem
-from tests.support.fleet_file import NORTH, ROOF, write_fleet
+from tests.unit.config.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]
 

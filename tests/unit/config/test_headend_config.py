@@ -11,7 +11,7 @@ from derhead.daemon import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.base.kinds import Address
 from derproto.base.problems import ConfigError
-from tests.support.fleet_file import NORTH, write_fleet
+from tests.unit.config.fleet_file import NORTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}
 

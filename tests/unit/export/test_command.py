@@ -18,8 +18,8 @@ from derhead.history import facts
 from derhead.history.schema import JournalFiles
 from derhead.history.store import Group, Store
 from tests.support.epoch import S
-from tests.support.fleet_file import ROOF, write_fleet
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
+from tests.unit.config.fleet_file import ROOF, write_fleet
 
 COUNT = 2500
 GONE = "11111111-2222-4333-8444-555555555555"

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.repository import imports, modules_below
+from tests.support.repository import imports, modules_of_tests
 
 LAYERS = (
     {"epoch", "waiting", "deterministic", "repository"},
-    {"desk_fakes", "dispatches", "watched_asset", "fleets", "fleet_file", "history", "api"},
-    {"processes"},
+    {"desk_fakes", "dispatches", "watched_asset", "fleets", "history", "api"},
+    {"processes", "virtual"},
 )
 """The rooms and files of ``tests.support``, from the ground up."""
 
@@ -46,7 +46,7 @@ def imports_upward(home: str, tree: ast.AST) -> list[str]:
 
 
 def test_no_kind_of_test_imports_another() -> None:
-    modules = modules_below("tests", "scripts")
+    modules = modules_of_tests()
     assert len(modules) > 100
     assert [
         each for home, tree in modules.items() for each in imports_of_other_kinds(home, tree)
@@ -54,7 +54,7 @@ def test_no_kind_of_test_imports_another() -> None:
 
 
 def test_the_rooms_of_support_stand_in_layers() -> None:
-    rooms = {n: t for n, t in modules_below("tests").items() if n.startswith("tests.support.")}
+    rooms = {n: t for n, t in modules_of_tests().items() if n.startswith("tests.support.")}
     assert {name.split(".")[2] for name in rooms} == set(HEIGHT)
     assert [each for home, tree in rooms.items() for each in imports_upward(home, tree)] == []
 
@@ -62,10 +62,11 @@ def test_the_rooms_of_support_stand_in_layers() -> None:
 def test_the_times_of_tests_are_defined_once() -> None:
     again = [
         f"{name}:{node.lineno}: {target.id}"
-        for name, tree in modules_below("tests").items()
+        for name, tree in modules_of_tests().items()
         for node in tree.body
-        if isinstance(node, ast.Assign) and name != "tests.support.epoch"
+        if isinstance(node, ast.Assign) and name.startswith("tests.")
         for target in node.targets
+        if name != "tests.support.epoch"
         if isinstance(target, ast.Name) and target.id in ("S", "HOUR_US", "DAY_US")
     ]
     assert again == []
