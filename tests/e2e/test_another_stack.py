@@ -1,13 +1,9 @@
-"""An agent written with grpcio and google.protobuf, from the .proto alone, against ``derhead``.
+"""The contract, held by an agent written with grpcio and google.protobuf from the .proto alone.
 
-The contract is read by people with other stacks: nothing here uses the project's own link
-or classes.
+People with other stacks read the contract: nothing here uses the project's own link or classes.
 """
 
-import importlib
-import queue
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,53 +12,28 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_tools import protoc
 
+from examples.grpcio_agent import METHOD, Session, load_contract
 from tests.support.fleets import BATTERY, SOLAR, fleet
 from tests.support.processes.world import World, running
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
-PROTO = Path(__file__).parents[2] / "proto"
 UNKNOWN = "5c1f0000-0000-4000-8000-0000000000ff"
 
 
 @pytest.fixture(scope="module")
-def pb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+def pb(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """google.protobuf's classes, made from the contract."""
-    out = tmp_path_factory.mktemp("pb")
-    source = PROTO / "der/v1/headend.proto"
-    # The file's own folder as root: `der` here must not shadow anything.
-    assert protoc.main(["protoc", f"-I{source.parent}", f"--python_out={out}", str(source)]) == 0
-    sys.path.insert(0, str(out))
-    try:
-        yield importlib.import_module("headend_pb2")
-    finally:
-        sys.path.remove(str(out))
+    return load_contract(tmp_path_factory.mktemp("pb"))
 
 
-class Agent:
-    """A session over grpcio: says what it is told to, and keeps what it hears."""
+class Agent(Session):
+    """A session that a test speaks for and listens to."""
 
     def __init__(self, pb: ModuleType, target: str) -> None:
-        self._pb = pb
-        self._channel = grpc.insecure_channel(target)
-        self._say: queue.Queue[Any] = queue.Queue()
-        method = self._channel.stream_stream(
-            "/der.v1.Headend/Session",
-            request_serializer=pb.AgentMessage.SerializeToString,
-            response_deserializer=pb.HeadendMessage.FromString,
-        )
-        self.call = method(iter(self._say.get, None), timeout=PATIENCE_S)
-
-    def say(self, **body: Any) -> None:
-        self._say.put(self._pb.AgentMessage(**body))
-
-    def register(self, agent_id: str, *asset_ids: str) -> Any:
-        """Registers, and returns the Welcome."""
-        self.say(register=self._pb.Register(agent_id=agent_id, asset_ids=asset_ids, boot_id=99))
-        return self.hear("welcome")
+        super().__init__(pb, target, timeout_s=PATIENCE_S)
 
     def hear(self, kind: str) -> Any:
         """The next message that is not Alive, which must be of this kind."""
@@ -73,30 +44,19 @@ class Agent:
         assert message.WhichOneof("body") == kind, message
         return getattr(message, kind)
 
-    def telemetry(self, first_seq: int, index: int, *p_mw: float) -> None:
-        now_us = time.time_ns() // 1000
-        self.say(
-            telemetry=self._pb.Telemetry(
-                boot_id=99,
-                first_seq=first_seq,
-                asset_index=[index] * len(p_mw),
-                ts_us=[now_us + i for i in range(len(p_mw))],
-                p_mw=p_mw,
-            )
-        )
+    def join(self, agent_id: str, *asset_ids: str) -> Any:
+        """Registers, and returns the Welcome."""
+        self.register(agent_id, *asset_ids)
+        return self.hear("welcome")
 
     def end(self) -> tuple[grpc.StatusCode, str]:
-        """Waits for the stream's end, passing over what still comes."""
+        """Waits for the stream's end, and ignores the messages before it."""
         try:
             for _ in self.call:
                 pass
         except grpc.RpcError:
             pass
         return self.call.code(), self.call.details()
-
-    def close(self) -> None:
-        self._say.put(None)
-        self._channel.close()
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +75,17 @@ def agent(pb: ModuleType, world: World) -> Iterator[Agent]:
 
 
 def test_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -> None:
-    welcome = agent.register("foreign", SOLAR, UNKNOWN)
+    welcome = agent.join("foreign", SOLAR, UNKNOWN)
     assert welcome.telemetry_period_ms == 4000
     assert [grant.result for grant in welcome.assets] == [1, 2]
-    agent.telemetry(1, 0, 1.25, 1.5)
+    agent.send_telemetry(1, 0, 1.25, 1.5)
     ack = agent.hear("telemetry_ack")
-    assert (ack.boot_id, ack.durable[0].first, ack.durable[0].last) == (99, 1, 2)
+    assert (ack.boot_id, ack.durable[0].first, ack.durable[0].last) == (agent.boot_id, 1, 2)
     assert world.get("/telemetry/solar")["p_mw"] == 1.5
-    agent.telemetry(3, 1, 9.0)
+    agent.send_telemetry(3, 1, 9.0)
     ack = agent.hear("telemetry_ack")
     assert (ack.refused[0].rows.first, ack.refused[0].reason) == (3, 1)
-    agent.telemetry(4, 2, 9.0)
+    agent.send_telemetry(4, 2, 9.0)
     assert agent.hear("goodbye").reason == 4
     assert agent.end() == (
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -134,7 +94,7 @@ def test_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -
 
 
 def test_a_dispatch_and_its_reports(agent: Agent, world: World) -> None:
-    agent.register("foreign", BATTERY)
+    agent.join("foreign", BATTERY)
     dispatch = world.order(BATTERY, -1.25, duration_s=600)
     setpoint = agent.hear("setpoint")
     assert (setpoint.dispatch_id, setpoint.mw) == (dispatch["id"], -1.25)
@@ -159,7 +119,7 @@ def test_no_register(agent: Agent) -> None:
 
 
 def test_the_first_message_must_be_register(agent: Agent) -> None:
-    agent.telemetry(1, 0, 1.0)
+    agent.send_telemetry(1, 0, 1.0)
     assert agent.end() == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "the first message must be register",
@@ -168,7 +128,7 @@ def test_the_first_message_must_be_register(agent: Agent) -> None:
 
 def test_bytes_that_are_no_message(world: World) -> None:
     with grpc.insecure_channel(world.headend_address) as channel:
-        method = channel.stream_stream("/der.v1.Headend/Session")
+        method = channel.stream_stream(METHOD)
         call = method(iter([b"\x0a\xff\xff"]), timeout=PATIENCE_S)
         with pytest.raises(grpc.RpcError):
             next(call)
@@ -176,13 +136,13 @@ def test_bytes_that_are_no_message(world: World) -> None:
 
 
 def test_a_second_stream_of_an_agent(pb: ModuleType, agent: Agent, world: World) -> None:
-    agent.register("twin", SOLAR)
+    agent.join("twin", SOLAR)
     newer = Agent(pb, world.headend_address)
     try:
-        newer.register("twin", SOLAR)
+        newer.join("twin", SOLAR)
         assert agent.hear("goodbye").reason == 2
         assert agent.end()[0] is grpc.StatusCode.OK
-        newer.telemetry(1, 0, 1.0)
+        newer.send_telemetry(1, 0, 1.0)
         newer.hear("telemetry_ack")
     finally:
         newer.close()
@@ -193,10 +153,10 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, pb: ModuleType) -
     with running(tmp_path, fleet()) as world:
         headend = world.start_headend()
         agent = Agent(pb, world.headend_address)
-        agent.register("foreign", SOLAR)
+        agent.join("foreign", SOLAR)
         acknowledged = 0
         for seq in range(1, 3000):
-            agent.telemetry(seq, 0, seq / 1000)
+            agent.send_telemetry(seq, 0, seq / 1000)
             if seq % 20 == 0:
                 acknowledged = agent.hear("telemetry_ack").durable[-1].last
             if acknowledged >= 300:
@@ -213,8 +173,8 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, pb: ModuleType) -
         assert restored["age_s"] < 60
         assert restored["stale"] is True
         agent = Agent(pb, world.headend_address)
-        agent.register("foreign", SOLAR)
-        agent.telemetry(acknowledged + 1000, 0, 1.0)
+        agent.join("foreign", SOLAR)
+        agent.send_telemetry(acknowledged + 1000, 0, 1.0)
         agent.hear("telemetry_ack")
         assert world.get("/telemetry/solar")["stale"] is False
         agent.close()
