@@ -1,4 +1,9 @@
-"""The commands that ask a running headend, over REST as anyone would."""
+"""The commands that ask a running headend, over REST as anyone would.
+
+From the ground up: ``exits`` (exit codes), ``headend_url``, ``options`` (flags), ``rendering``
+(answers as people read them), all pure; ``headend_client`` (HTTP), ``following`` (events over
+breaks), ``commands``.
+"""
 
 import argparse
 

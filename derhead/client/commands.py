@@ -4,17 +4,19 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import trio
+from rich.console import RenderableType
 
-from derhead.client import tables
+from derhead.client import rendering
 from derhead.client.exits import Exit
 from derhead.client.following import Following
-from derhead.client.http import HttpClient, Refused, Unreachable, take
+from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derproto.base.command import leaves
+from derproto.base.terminal import rendered
 
 OPEN_STATES = ("pending", "sent", "received", "started")
 
@@ -26,24 +28,29 @@ LISTED = 100
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; its exit code. What went wrong goes to stderr."""
-    act: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
-        "status": show_status,
-        "telemetry": show_telemetry,
-        "dispatch": order_dispatch,
-    }
     code: int = Exit.DONE
     try:
-        code = trio.run(act[args.command], args)
+        code = trio.run(_run, args)
     except* BrokenPipeError:
         # Whoever read us, such as `head`, had enough. What is buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except* (Refused, Unreachable) as group:
+    except* (RequestRefused, HeadendUnreachable) as group:
         for error in leaves(group):
-            code = Exit.REFUSED if isinstance(error, Refused) else Exit.UNREACHABLE
+            code = Exit.REFUSED if isinstance(error, RequestRefused) else Exit.UNREACHABLE
             tell(str(error))
     except* KeyboardInterrupt:
         code = Exit.INTERRUPTED
     return code
+
+
+async def _run(args: argparse.Namespace) -> int:
+    act: dict[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]] = {
+        "status": show_status,
+        "telemetry": show_telemetry,
+        "dispatch": order_dispatch,
+    }
+    async with HeadendClient(args.headend) as client:
+        return await act[args.command](client, args)
 
 
 def tell(line: str) -> None:
@@ -51,8 +58,9 @@ def tell(line: str) -> None:
     print(f"derhead: {line}", file=sys.stderr, flush=True)
 
 
-def show(lines: Sequence[str]) -> None:
-    print("\n".join(lines), flush=True)
+def show(*parts: RenderableType) -> None:
+    """Prints to standard output: with colours on a terminal, else as plain text."""
+    print(rendered(sys.stdout, *parts), flush=True)
 
 
 def show_json(shape: object) -> None:
@@ -62,14 +70,13 @@ def show_json(shape: object) -> None:
 # --- status -----------------------------------------------------------------------------
 
 
-async def show_status(args: argparse.Namespace) -> int:
+async def show_status(client: HeadendClient, args: argparse.Namespace) -> int:
     """How headend and sites are, and which dispatches are open."""
-    client = HttpClient(args.headend)
     ready = (await client.ask("GET", ("readyz",))).body
     if not isinstance(ready, dict) or "checks" not in ready:
-        raise Unreachable(f"{args.headend.url} is no headend")
+        raise HeadendUnreachable(f"{args.headend.text} is no headend")
     found = {
-        "headend": args.headend.url,
+        "headend": args.headend.text,
         "ready": ready,
         "sites": (await client.get("sites"))["items"],
         "agents": (await client.get("agents"))["items"],
@@ -86,18 +93,18 @@ async def show_status(args: argparse.Namespace) -> int:
     else:
         assets = (await client.get("assets"))["items"] if found["dispatches"] else []
         names = {asset["id"]: asset["name"] for asset in assets}
-        show(tables.status_lines({**found, "names": names}))
+        show(*rendering.status({**found, "names": names}))
     return Exit.REFUSED if ready["status"] == "unready" else Exit.DONE
 
 
-async def _newest(client: HttpClient, asset: str) -> Any:
-    """The asset's newest telemetry. Raises: Unreachable, Refused."""
+async def _newest(client: HeadendClient, asset: str) -> Any:
+    """The asset's newest telemetry. Raises: HeadendUnreachable, RequestRefused."""
     if "/" in asset:
         # Such a name has no place in a path.
         items = (await client.get("assets"))["items"]
         found = [each["id"] for each in items if each["name"] == asset]
         if not found:
-            raise Refused(f"no asset is called {asset!r}; GET /assets lists them")
+            raise RequestRefused(f"no asset is called {asset!r}; GET /assets lists them")
         asset = found[0]
     return await client.get("telemetry", asset)
 
@@ -105,36 +112,34 @@ async def _newest(client: HttpClient, asset: str) -> Any:
 # --- telemetry --------------------------------------------------------------------------
 
 
-async def show_telemetry(args: argparse.Namespace) -> int:
+async def show_telemetry(client: HeadendClient, args: argparse.Namespace) -> int:
     """What an asset measures now, and with ``--follow`` from now on."""
-    client = HttpClient(args.headend)
     item = await _newest(client, args.asset)
     if not args.follow:
         if args.json:
             show_json(item)
         else:
-            show(tables.telemetry_lines(item))
+            show(*rendering.telemetry_lines(item))
         return Exit.DONE
     if not args.json:
-        show([tables.TELEMETRY_HEADING])
+        show(rendering.TELEMETRY_HEADING)
     query = {"kind": "telemetry", "asset_id": item["asset_id"]}
     async with Following(client, query, tell) as following:
         while True:
             event = await following.next()
-            if event.kind == "telemetry":
+            if event.event == "telemetry":
                 for each in json.loads(event.data)["items"]:
                     if args.json:
                         show_json(each)
                     else:
-                        show([tables.telemetry_row(each)])
+                        show(rendering.telemetry_row(each))
 
 
 # --- dispatch ---------------------------------------------------------------------------
 
 
-async def order_dispatch(args: argparse.Namespace) -> int:
+async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int:
     """Orders, or says what an order would lead to; with ``--watch`` follows it to its end."""
-    client = HttpClient(args.headend)
     asset = await _newest(client, args.asset)
     chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
     order = {
@@ -143,20 +148,21 @@ async def order_dispatch(args: argparse.Namespace) -> int:
         **{name: value for name, value in chosen.items() if value is not None},
     }
     if args.dry_run:
-        found = take(await client.ask("POST", ("dispatch",), body={**order, "dry_run": True})).body
+        found = (
+            await client.ask("POST", ("dispatch",), body={**order, "dry_run": True})
+        ).accepted()
         if args.json:
             show_json(found)
         else:
-            show([found["sentence"]])
+            show(found["sentence"])
         return Exit.DONE if found["within_limits"] else Exit.REFUSED
     if not args.watch:
         dispatch = await _place(client, order)
         if args.json:
             show_json(dispatch)
         else:
-            show(
-                [tables.ordered_line(dispatch, asset["asset_name"]), tables.dispatch_line(dispatch)]
-            )
+            show(rendering.ordered_line(dispatch, asset["asset_name"]))
+            show(rendering.dispatch_line(dispatch))
         return Exit.DONE
     query = {"kind": "dispatch", "asset_id": asset["asset_id"]}
     async with Following(client, query, tell) as following:
@@ -164,7 +170,7 @@ async def order_dispatch(args: argparse.Namespace) -> int:
         await following.next()
         dispatch = await _place(client, order)
         if not args.json:
-            show([tables.ordered_line(dispatch, asset["asset_name"])])
+            show(rendering.ordered_line(dispatch, asset["asset_name"]))
         try:
             return await _watch(client, following, dispatch, as_json=args.json)
         except KeyboardInterrupt:
@@ -172,7 +178,7 @@ async def order_dispatch(args: argparse.Namespace) -> int:
             raise
 
 
-async def _place(client: HttpClient, order: dict[str, Any]) -> dict[str, Any]:
+async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]:
     """The order's dispatch.
 
     Asked for once more if the answer is lost: by its key it is the same order.
@@ -180,47 +186,47 @@ async def _place(client: HttpClient, order: dict[str, Any]) -> dict[str, Any]:
     headers = {"Idempotency-Key": str(uuid4())}
     try:
         answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
-    except Unreachable as lost:
+    except HeadendUnreachable as lost:
         tell(f"{lost}; asking once more")
         answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
-    dispatch: dict[str, Any] = take(answer).body
+    dispatch: dict[str, Any] = answer.accepted()
     return dispatch
 
 
 async def _watch(
-    client: HttpClient, following: Following, dispatch: dict[str, Any], *, as_json: bool
+    client: HeadendClient, following: Following, dispatch: dict[str, Any], *, as_json: bool
 ) -> int:
     shown: object = None
     while True:
-        line = tables.dispatch_line(dispatch)
+        line = rendering.dispatch_line(dispatch)
         if as_json and dispatch != shown:
             show_json(dispatch)
             shown = dispatch
         elif not as_json and line != shown:
-            show([line])
+            show(line)
             shown = line
         code = _end_of(dispatch)
         if code is not None:
             if not as_json and dispatch["verdict"] is not None:
-                show([tables.verdict_line(dispatch["verdict"])])
+                show(rendering.verdict_line(dispatch["verdict"]))
             return code
         dispatch = await _next(client, following, dispatch)
 
 
 async def _next(
-    client: HttpClient, following: Following, dispatch: dict[str, Any]
+    client: HeadendClient, following: Following, dispatch: dict[str, Any]
 ) -> dict[str, Any]:
     """The dispatch as it is after its next change."""
     while True:
         event = await following.next()
         data = json.loads(event.data)
-        if event.kind == "dispatch" and data["dispatch"]["id"] == dispatch["id"]:
+        if event.event == "dispatch" and data["dispatch"]["id"] == dispatch["id"]:
             changed: dict[str, Any] = data["dispatch"]
             return changed
-        if event.kind == "hello" and not data["resumed"]:
+        if event.event == "hello" and not data["resumed"]:
             try:
                 found: dict[str, Any] = await client.get("dispatch", dispatch["id"])
-            except Unreachable:
+            except HeadendUnreachable:
                 # Then the stream is lost as well, and begins anew.
                 continue
             return found

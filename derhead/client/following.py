@@ -1,4 +1,4 @@
-"""Events without an end: over breaks of the stream, with the last id that was had."""
+"""Events without an end, over breaks of the stream."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 import trio
+from httpx2 import ServerSentEvent
 
-from derhead.client.eventstream import StreamEvent
-from derhead.client.http import HttpClient, Listening, Unreachable
+from derhead.client.headend_client import EventStream, HeadendClient, HeadendUnreachable
 
 RETRY_S = 2.0
 """Pause before a lost stream is asked for again."""
@@ -17,23 +17,23 @@ RETRY_S = 2.0
 class Following:
     """The events that a query asks for. Enter it, then take one after another.
 
-    Entering raises Unreachable or Refused; a stream that is lost later is asked for again until
-    the headend answers, and ``tell`` is told once each time. Then comes a ``hello`` anew, which
-    says whether events were missed.
+    Entering raises HeadendUnreachable or RequestRefused. A stream that is lost later is asked
+    for again, from the last event's id on, until the headend answers; ``tell`` is called once
+    for each loss. Then a ``hello`` comes again, which says whether events were missed.
     """
 
     def __init__(
-        self, client: HttpClient, query: Mapping[str, str], tell: Callable[[str], None]
+        self, client: HeadendClient, query: Mapping[str, str], tell: Callable[[str], None]
     ) -> None:
         self._client = client
         self._query = query
         self._tell = tell
         self._stack = AsyncExitStack()
-        self._listening: Listening | None = None
+        self._stream: EventStream | None = None
         self._last_id: str | None = None
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        self._stream = await self._open()
         return self
 
     async def __aexit__(
@@ -44,30 +44,27 @@ class Following:
     ) -> None:
         await self._stack.aclose()
 
-    async def next(self) -> StreamEvent:
-        """The next event. Raises: Refused, if the headend would not have it again."""
+    async def next(self) -> ServerSentEvent:
+        """The next event. Raises: RequestRefused, if the headend refuses the stream again."""
         told = False
         while True:
             try:
-                if self._listening is None:
-                    await self._open()
-                return await self._read()
-            except Unreachable as lost:
+                if self._stream is None:
+                    self._stream = await self._open()
+                event = await self._stream.next()
+            except HeadendUnreachable as lost:
+                self._stream = None
                 await self._stack.aclose()
-                self._listening = None
                 if not told:
                     self._tell(f"{lost}; trying again")
                 told = True
                 await trio.sleep(RETRY_S)
+            else:
+                self._last_id = self._stream.last_id
+                return event
 
-    async def _open(self) -> None:
+    async def _open(self) -> EventStream:
         self._stack = AsyncExitStack()
-        self._listening = await self._stack.enter_async_context(
-            self._client.listen(self._query, self._last_id)
+        return await self._stack.enter_async_context(
+            self._client.events(self._query, self._last_id)
         )
-
-    async def _read(self) -> StreamEvent:
-        assert self._listening is not None
-        event = await self._listening.next()
-        self._last_id = self._listening.last_id
-        return event

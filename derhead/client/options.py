@@ -4,7 +4,7 @@ import argparse
 import math
 import re
 
-from derhead.client.address import DEFAULT_URL, Address, parse_address
+from derhead.client.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
 
 URL_VARIABLE = "DERHEAD_URL"
 
@@ -37,9 +37,9 @@ def parse_mw(text: str) -> float:
     return mw
 
 
-def _address(text: str) -> Address:
+def _headend_url(text: str) -> HeadendUrl:
     try:
-        return parse_address(text)
+        return parse_headend_url(text)
     except ValueError as wrong:
         raise argparse.ArgumentTypeError(str(wrong)) from None
 
@@ -89,7 +89,7 @@ def _add(
     command.add_argument(
         "--headend",
         metavar="URL",
-        type=_address,
+        type=_headend_url,
         # A text, so that a wrong one in the environment is told as a wrong flag is.
         default=url or DEFAULT_URL,
         help=f"its REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",

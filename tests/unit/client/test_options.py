@@ -3,8 +3,7 @@
 import pytest
 
 import derhead.cli
-from derhead.client.address import Address, parse_address
-from derhead.client.eventstream import EventParser, StreamEvent
+from derhead.client.headend_url import parse_headend_url
 from derhead.client.options import parse_duration, parse_mw
 
 
@@ -29,47 +28,30 @@ def test_what_is_no_power_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "address", "authority"),
+    ("url", "assets"),
     [
-        (
-            "http://127.0.0.1:8080",
-            Address("http://127.0.0.1:8080", "127.0.0.1", 8080, False, ""),
-            "127.0.0.1:8080",
-        ),
-        ("http://h/", Address("http://h", "h", 80, False, ""), "h"),
-        ("https://h/der/", Address("https://h/der", "h", 443, True, "/der"), "h"),
-        ("http://[::1]:9", Address("http://[::1]:9", "::1", 9, False, ""), "[::1]:9"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/assets"),
+        ("http://h/", "http://h/assets"),
+        ("https://h/der/", "https://h/der/assets"),
+        ("http://[::1]:9", "http://[::1]:9/assets"),
     ],
 )
-def test_addresses(url: str, address: Address, authority: str) -> None:
-    assert parse_address(url) == address
-    assert address.authority == authority
+def test_urls(url: str, assets: str) -> None:
+    assert parse_headend_url(url).of("assets") == assets
 
 
 @pytest.mark.parametrize(
     "url", ["", "h:80", "ftp://h", "http://", "http://h:99999", "http://u:p@h", "http://h?a=1"]
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="write one such as"):
-        parse_address(url)
+        parse_headend_url(url)
 
 
 def test_a_name_may_hold_anything() -> None:
-    address = parse_address("http://h/der")
-    target = address.target(("telemetry", "roof/süd ?"), (("limit", "1"), ("a b", "&")))
-    assert target == "/der/telemetry/roof%2Fs%C3%BCd%20%3F?limit=1&a+b=%26"
-
-
-def test_events_are_read_however_they_are_cut() -> None:
-    stream = (
-        b"retry: 2000\n\nid: 7\nevent: hello\ndata: {}\n\n: alive\nid: 8\nevent: alive\n"
-        b"data: 1\n\ndata: a\ndata: b\n\nid: 9\n\nevent: cut"
-    )
-    events = [StreamEvent("hello", "{}"), StreamEvent("alive", "1"), StreamEvent("message", "a\nb")]
-    for cut in range(len(stream)):
-        parser = EventParser()
-        assert parser.feed(stream[:cut]) + parser.feed(stream[cut:]) == events
-        assert parser.last_id == "9"
+    headend = parse_headend_url("http://h/der")
+    url = headend.of("telemetry", "roof/süd ?%")
+    assert url == "http://h/der/telemetry/roof%2Fs%C3%BCd%20%3F%25"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What commands show, as lines of text: pure.
+"""How answers look to people: pure.
 
 Power is signed as everywhere: + into the grid, - consumption and charging. Unknown is ``-``.
 """
@@ -7,20 +7,26 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from derproto.base.terminal import columns
+
 Json = Mapping[str, Any]
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Lines of columns; the first ``left`` are words, the others end alike, as numbers do."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    lines = []
-    for row in (headings, *rows):
-        cells = [
-            cell.ljust(width) if place < left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+STYLES = {
+    **dict.fromkeys(("ready", "started", "achieved"), "green"),
+    **dict.fromkeys(("degraded", "stale", "suspended"), "yellow"),
+    **dict.fromkeys(("unready", "rejected", "failed", "expired", "deviating"), "red"),
+}
+"""How the states of headends, assets, dispatches and verdicts look on a terminal."""
+
+
+def state(word: str) -> Text:
+    """A state, in its colour."""
+    return Text(word, style=STYLES.get(word, ""))
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
@@ -41,60 +47,63 @@ def clock(time: str | None) -> str:
     return "-" if time is None else time[11:19]
 
 
-def status_lines(found: Json) -> list[str]:
+def status(found: Json) -> list[RenderableType]:
     """A headend at a glance; ``found`` is what ``derhead status --json`` prints."""
     ready = found["ready"]
-    lines = [f"{found['headend']} is {ready['status']}"]
-    lines += [
+    parts: list[RenderableType] = [Text.assemble(f"{found['headend']} is ", state(ready["status"]))]
+    parts += [
         f"  {check['name']}: {check['detail']}"
         for check in ready["checks"]
         if check["status"] != "ready"
     ]
-    lines += ["", *_site_lines(found["sites"]), ""]
-    agents, dispatches = len(found["agents"]), found["dispatches"]
-    lines.append(f"{agents} {'agent is' if agents == 1 else 'agents are'} connected")
-    if dispatches:
-        lines += ["", *_dispatch_lines(dispatches, found["names"])]
-    return lines
+    agents = len(found["agents"])
+    parts += ["", _site_table(found["sites"]), ""]
+    parts.append(f"{agents} {'agent is' if agents == 1 else 'agents are'} connected")
+    if found["dispatches"]:
+        parts += ["", _dispatch_table(found["dispatches"], found["names"])]
+    return parts
 
 
-def _site_lines(sites: Sequence[Json]) -> list[str]:
-    headings = ("SITE", "ASSETS", "ONLINE", "STALE", "OFFLINE", "P MW", "UP MW", "DOWN MW")
-    rows = [_site_row(site["name"], [site]) for site in sites]
+def _site_table(sites: Sequence[Json]) -> Table:
+    table = columns("SITE", "ASSETS", "ONLINE", "STALE", "OFFLINE", "P MW", "UP MW", "DOWN MW")
+    for site in sites:
+        table.add_row(*_site_row(site["name"], [site]))
     if len(sites) > 1:
-        rows.append(_site_row("all", sites))
-    return table(headings, rows)
+        table.add_row(*_site_row("all", sites), style="bold")
+    return table
 
 
-def _site_row(name: str, sites: Sequence[Json]) -> tuple[str, ...]:
+def _site_row(name: str, sites: Sequence[Json]) -> tuple[RenderableType, ...]:
     """One site's figures, or the sums of several's."""
-    counts = (
-        str(sum(site["assets"][which] for site in sites))
+    assets, online, stale, offline = (
+        sum(site["assets"][which] for site in sites)
         for which in ("total", "online", "stale", "offline")
     )
     known = [site["p_mw"] for site in sites if site["p_mw"] is not None]
     return (
-        name,
-        *counts,
+        Text(name),
+        str(assets),
+        str(online),
+        Text(str(stale), style="yellow" if stale else ""),
+        Text(str(offline), style="red" if offline else ""),
         power(math.fsum(known) if known else None),
         number(math.fsum(site["available_up_mw"] for site in sites)),
         number(math.fsum(site["available_down_mw"] for site in sites)),
     )
 
 
-def _dispatch_lines(dispatches: Sequence[Json], names: Mapping[str, str]) -> list[str]:
-    rows = [
-        (
-            names.get(each["asset_id"], each["asset_id"]),
-            each["state"],
+def _dispatch_table(dispatches: Sequence[Json], names: Mapping[str, str]) -> Table:
+    table = columns("ASSET", "STATE", "DISPATCH", "MW", "FROM", "UNTIL", words=3)
+    for each in dispatches:
+        table.add_row(
+            Text(names.get(each["asset_id"], each["asset_id"])),
+            state(each["state"]),
             each["id"],
             power(each["mw"]),
             clock(each["start_at"]),
             clock(each["end_at"]),
         )
-        for each in dispatches
-    ]
-    return table(("ASSET", "STATE", "DISPATCH", "MW", "FROM", "UNTIL"), rows, left=3)
+    return table
 
 
 def telemetry_lines(item: Json) -> list[str]:

@@ -2,6 +2,8 @@
 
 import json
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,10 +14,10 @@ import trio
 import trustme
 
 from derhead.api import create_app
-from derhead.client import following, http
-from derhead.client.address import parse_address
+from derhead.client import following, headend_client
 from derhead.client.following import Following
-from derhead.client.http import HttpClient, Refused, Unreachable
+from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.headend_url import parse_headend_url
 from derhead.events import DispatchEvent
 from derhead.httpserver import serve_http
 from tests.support.api.fake_headend import DISPATCHED, NOW, FakeView
@@ -54,26 +56,32 @@ async def stranger(answer: bytes) -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-def client_of(port: int, scheme: str = "http") -> HttpClient:
-    return HttpClient(parse_address(f"{scheme}://127.0.0.1:{port}"))
+def client_of(port: int, scheme: str = "http") -> HeadendClient:
+    return HeadendClient(parse_headend_url(f"{scheme}://127.0.0.1:{port}"))
+
+
+pytestmark = pytest.mark.filterwarnings(
+    # httpx2 leaves the generators of an answer that was not read to its end to Trio.
+    "ignore:Async generator 'http(x|core)2:ResourceWarning"
+)
 
 
 async def test_it_asks_and_is_answered() -> None:
-    async with headend(FakeView()) as port:
-        found = await client_of(port).get("telemetry", "battery-1")
+    async with headend(FakeView()) as port, client_of(port) as client:
+        found = await client.get("telemetry", "battery-1")
         assert found["p_mw"] == -0.25
 
 
 async def test_what_is_refused_is_told_in_words() -> None:
-    async with headend(FakeView()) as port:
-        with pytest.raises(Refused, match=r"no asset has the id or name 'süd .'"):
-            await client_of(port).get("telemetry", "süd ?")
+    async with headend(FakeView()) as port, client_of(port) as client:
+        with pytest.raises(RequestRefused, match=r"no asset has the id or name 'süd .'"):
+            await client.get("telemetry", "süd ?")
         order = {"asset_id": "battery-1", "mw": 99}
-        answer = await client_of(port).ask("POST", ("dispatch",), body=order)
-        with pytest.raises(Refused, match=r"nothing was dispatched\n  /mw: 99 is beyond"):
-            http.take(answer)
-        with pytest.raises(Refused, match="there is no kind 'x'"):
-            async with client_of(port).listen({"kind": "x"}, None):
+        answer = await client.ask("POST", ("dispatch",), body=order)
+        with pytest.raises(RequestRefused, match=r"nothing was dispatched\n  /mw: 99 is beyond"):
+            answer.accepted()
+        with pytest.raises(RequestRefused, match="there is no kind 'x'"):
+            async with client.events({"kind": "x"}, None):
                 pass
 
 
@@ -83,12 +91,14 @@ async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     authority.issue_cert("127.0.0.1").configure_cert(context)
     wrap = partial(trio.SSLListener, ssl_context=context, https_compatible=True)
     async with headend(FakeView(), wrap=wrap) as port:
-        with pytest.raises(Unreachable, match="certificate verify failed"):
-            await client_of(port, "https").get("assets")
+        async with client_of(port, "https") as client:
+            with pytest.raises(HeadendUnreachable, match="certificate verify failed"):
+                await client.get("assets")
         trusted = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(str(trusted))
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        assert len((await client_of(port, "https").get("assets"))["items"]) == 3
+        async with client_of(port, "https") as client:
+            assert len((await client.get("assets"))["items"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -105,17 +115,54 @@ async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 async def test_what_is_no_headend_is_unreachable(
     answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "ANSWER_S", 0.3 if not answer else 20.0)
-    async with stranger(answer) as port:
-        with pytest.raises(Unreachable, match=words):
-            await client_of(port).get("assets")
+    monkeypatch.setattr(headend_client, "ANSWER_S", 0.3 if not answer else 20.0)
+    async with stranger(answer) as port, client_of(port) as client:
+        with pytest.raises(HeadendUnreachable, match=words):
+            await client.get("assets")
 
 
 async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1000)
-    async with stranger(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(5000)) as port:
-        with pytest.raises(Unreachable, match="without end"):
-            await client_of(port).get("assets")
+    monkeypatch.setattr(headend_client, "MAX_ANSWER_BYTES", 1000)
+    async with (
+        stranger(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(5000)) as port,
+        client_of(port) as client,
+    ):
+        with pytest.raises(HeadendUnreachable, match="without end"):
+            await client.get("assets")
+
+
+async def test_nobody_there_is_told_in_one_line() -> None:
+    async with client_of(1) as client:
+        with pytest.raises(HeadendUnreachable, match=r"1 cannot be asked: .*Connection refused"):
+            await client.get("assets")
+
+
+ASK_NOBODY = """
+import sys
+import derhead.cli
+code = derhead.cli.main(["status", "--headend", "http://127.0.0.1:1"])
+assert "asyncio" not in sys.modules
+sys.exit(code)
+"""
+
+
+def test_the_commands_start_no_second_event_loop() -> None:
+    asked = subprocess.run([sys.executable, "-c", ASK_NOBODY], capture_output=True, check=False)
+    assert (asked.returncode, asked.stdout) == (3, b""), asked.stderr
+
+
+async def test_what_holds_no_data_is_no_event() -> None:
+    stream = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+        b"retry: 2000\n\nid: 7\nevent: hello\ndata: {}\n\n: alive\n\ndata: a\ndata: b\n\n"
+        b"id: 9\n\nevent: cut"
+    )
+    async with stranger(stream) as port, client_of(port) as client:
+        async with client.events({}, None) as events:
+            assert [(await events.next()).data for _ in range(2)] == ["{}", "a\nb"]
+            with pytest.raises(HeadendUnreachable, match="ended the stream"):
+                await events.next()
+            assert events.last_id == "9"
 
 
 async def test_events_are_followed_over_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,11 +181,14 @@ async def test_events_are_followed_over_a_restart(monkeypatch: pytest.MonkeyPatc
                 await trio.sleep_forever()
 
         port: int = await nursery.start(serve_twice)
-        async with Following(client_of(port), {"kind": "dispatch"}, told.append) as events:
-            assert (await events.next()).kind == "hello"
+        async with (
+            client_of(port) as client,
+            Following(client, {"kind": "dispatch"}, told.append) as events,
+        ):
+            assert (await events.next()).event == "hello"
             stack.set()
             hello = await events.next()
             assert json.loads(hello.data)["resumed"] is True
-            assert (await events.next()).kind == "dispatch"
+            assert (await events.next()).event == "dispatch"
         assert [line.endswith("trying again") for line in told] == [True]
         nursery.cancel_scope.cancel()

@@ -1,10 +1,13 @@
 """What is shown of answers: made of what the API really answers with."""
 
+import io
+
 import pytest
 
 from derhead.api.dispatch_shapes import dispatch_shape
 from derhead.api.shapes import telemetry_shape
-from derhead.client import tables
+from derhead.client import rendering
+from derproto.base.terminal import rendered
 from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
 
 FLEET = make_fleet()
@@ -25,20 +28,11 @@ TELEMETRY = telemetry_shape(
     ],
 )
 def test_power_has_its_sign(value: float | None, text: str) -> None:
-    assert tables.power(value) == text
-
-
-def test_columns_end_alike() -> None:
-    assert tables.table(("NAME", "MW"), [("a", "+1.0"), ("long name", "-20.5")]) == [
-        "NAME          MW",
-        "a           +1.0",
-        "long name  -20.5",
-    ]
-    assert tables.table(("NAME",), []) == ["NAME"]
+    assert rendering.power(value) == text
 
 
 def test_telemetry() -> None:
-    assert tables.telemetry_lines(TELEMETRY) == [
+    assert rendering.telemetry_lines(TELEMETRY) == [
         "battery-1, 2.4 s ago",
         "  active power        -0.250 MW",
         "  setpoint            -0.300 MW",
@@ -47,23 +41,23 @@ def test_telemetry() -> None:
         f"  status          {TELEMETRY['status']:>10}",
         f"  quality: {', '.join(TELEMETRY['quality'])}",
     ]
-    row = tables.telemetry_row(TELEMETRY)
+    row = rendering.telemetry_row(TELEMETRY)
     assert row.startswith("11:59:57     -0.250     -0.300    50.0        -   59.980  ")
-    assert tables.TELEMETRY_HEADING.index("STATUS") == row.index(str(TELEMETRY["status"]))
+    assert rendering.TELEMETRY_HEADING.index("STATUS") == row.index(str(TELEMETRY["status"]))
 
 
 def test_an_asset_that_never_spoke() -> None:
     silent = telemetry_shape(
         FLEET.assets[SILENT], None, setpoint_mw=None, now_us=NOW, telemetry_period_ms=4000
     )
-    assert tables.telemetry_lines(silent) == ["pump has never said anything"]
-    assert "stale" in tables.telemetry_row(silent)
+    assert rendering.telemetry_lines(silent) == ["pump has never said anything"]
+    assert "stale" in rendering.telemetry_row(silent)
 
 
 def test_a_dispatch() -> None:
     shape = dispatch_shape(DISPATCHED)
-    assert tables.dispatch_line(shape) == "12:00:00  started at -0.450 MW"
-    assert tables.ordered_line(shape, "battery-1").endswith(
+    assert rendering.dispatch_line(shape) == "12:00:00  started at -0.450 MW"
+    assert rendering.ordered_line(shape, "battery-1").endswith(
         ": battery-1 at -0.500 MW from 12:00:00 until 12:01:00 (UTC)"
     )
     for member, words in (
@@ -71,8 +65,8 @@ def test_a_dispatch() -> None:
         ({"suspended": "LINK_SILENT"}, "suspended (LINK_SILENT)"),
         ({"cancelling": "withdrawn"}, "being withdrawn (withdrawn)"),
     ):
-        assert words in tables.dispatch_line({**shape, **member})
-    assert "until it is replaced" in tables.ordered_line({**shape, "end_at": None}, "b")
+        assert words in rendering.dispatch_line({**shape, **member})
+    assert "until it is replaced" in rendering.ordered_line({**shape, "end_at": None}, "b")
 
 
 SITE = {
@@ -97,7 +91,7 @@ def test_a_headend_at_a_glance() -> None:
         "dispatches": [dispatch_shape(DISPATCHED)],
         "names": {BATTERY: "battery-1"},
     }
-    assert tables.status_lines(found) == [
+    assert rendered(io.StringIO(), *rendering.status(found)).splitlines() == [
         "http://h is degraded",
         "  feed: PostgreSQL is away",
         "",

@@ -1,0 +1,220 @@
+"""A client of a headend's REST API and its event stream: httpx2, which runs on Trio.
+
+What goes wrong becomes one of two errors: ``HeadendUnreachable`` (no headend answers there, or
+it cannot now) and ``RequestRefused`` (it answered, and will not).
+"""
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import trio
+
+from derhead.client.headend_url import HeadendUrl
+
+CONNECT_S = 5.0
+"""Time for a connection, TLS included."""
+
+ANSWER_S = 20.0
+"""Time for a whole answer: longer than the headend takes for any of these."""
+
+SILENCE_S = 25.0
+"""An event stream without a byte for so long is lost: the headend sends some every 10 s."""
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""Bytes of one answer, or of one event, that a command reads. When full, the command gives up
+with exit code 3."""
+
+
+class HeadendUnreachable(Exception):
+    """No headend answers there, or it cannot now."""
+
+
+class RequestRefused(Exception):
+    """The headend refused a request, and said why, in one line or several."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadendAnswer:
+    """What a headend answered."""
+
+    status: int
+    body: Any
+    """From JSON."""
+
+    def accepted(self) -> Any:
+        """The body, if it is no problem. Raises: HeadendUnreachable, RequestRefused."""
+        if self.status < 300:
+            return self.body
+        if self.status >= 500:
+            raise HeadendUnreachable(f"the headend cannot answer now: {self._problem()}")
+        raise RequestRefused(self._problem())
+
+    def _problem(self) -> str:
+        body = self.body if isinstance(self.body, dict) else {}
+        lines = [str(body.get("detail", f"status {self.status}"))]
+        lines += [f"  {each['pointer']}: {each['detail']}" for each in body.get("errors", ())]
+        return "\n".join(lines)
+
+
+class HeadendClient:
+    """Asks one headend. Enter it first; its connections end with the block."""
+
+    def __init__(self, url: HeadendUrl) -> None:
+        self._url = url
+        self._http = httpx2.AsyncClient(
+            verify=ssl.create_default_context(),
+            # A proxy that the environment names is for the world outside.
+            trust_env=False,
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def get(self, *path: str, **query: str) -> Any:
+        """The resource at that path. Raises: HeadendUnreachable, RequestRefused."""
+        return (await self.ask("GET", path, query=query)).accepted()
+
+    async def ask(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HeadendAnswer:
+        """One request, and the answer whatever it says. Raises: HeadendUnreachable."""
+        request = self._http.build_request(
+            method,
+            self._url.of(*path),
+            params=query or None,
+            json=body,
+            headers={"Accept": "application/json", **(headers or {})},
+            timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+        )
+        with self._border(ANSWER_S):
+            with trio.fail_after(ANSWER_S):
+                response = await self._http.send(request, stream=True)
+                try:
+                    text = await self._read(response)
+                finally:
+                    await response.aclose()
+        try:
+            return HeadendAnswer(response.status_code, json.loads(text))
+        except ValueError:
+            raise HeadendUnreachable(
+                f"{self._url.text} is no headend: it answers no JSON"
+            ) from None
+
+    @asynccontextmanager
+    async def events(
+        self, query: Mapping[str, str], last_id: str | None
+    ) -> AsyncIterator["EventStream"]:
+        """The events after ``last_id``. Raises: HeadendUnreachable, RequestRefused."""
+        headers = {"Accept": "text/event-stream"}
+        if last_id is not None:
+            headers["Last-Event-ID"] = last_id
+        request = self._http.build_request(
+            "GET",
+            self._url.of("events"),
+            params=query,
+            headers=headers,
+            timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
+        )
+        with self._border(SILENCE_S):
+            response = await self._http.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                with self._border(SILENCE_S):
+                    text = await self._read(response)
+                HeadendAnswer(response.status_code, _json_or_none(text)).accepted()
+            yield EventStream(self, response, last_id)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        text = bytearray()
+        async for piece in response.aiter_raw():
+            text += piece
+            if len(text) > MAX_ANSWER_BYTES:
+                raise HeadendUnreachable(f"{self._url.text} answers without end")
+        return bytes(text)
+
+    @contextmanager
+    def _border(self, seconds: float) -> Iterator[None]:
+        """Turns whatever can go wrong with a connection into ``HeadendUnreachable``."""
+        try:
+            yield
+        except httpx2.ConnectTimeout:
+            raise self._silent(CONNECT_S) from None
+        except (httpx2.TimeoutException, trio.TooSlowError):
+            raise self._silent(seconds) from None
+        except httpx2.TransportError as error:
+            raise HeadendUnreachable(
+                f"{self._url.text} cannot be asked: {_reason(error)}"
+            ) from error
+
+    def _silent(self, seconds: float) -> HeadendUnreachable:
+        return HeadendUnreachable(f"{self._url.text} did not answer within {seconds:g} s")
+
+
+class EventStream:
+    """An open stream of events."""
+
+    def __init__(
+        self, client: HeadendClient, response: httpx2.Response, last_id: str | None
+    ) -> None:
+        self._client = client
+        self._events = aiter(httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES))
+        self.last_id = last_id
+        """The newest event's id; to be given to the headend after a break."""
+
+    async def next(self) -> httpx2.ServerSentEvent:
+        """The next event that holds data.
+
+        Raises: HeadendUnreachable when the stream has ended.
+        """
+        with self._client._border(SILENCE_S):
+            async for event in self._events:
+                self.last_id = event.id or self.last_id
+                if event.data:
+                    return event
+        raise HeadendUnreachable("the headend ended the stream")
+
+
+def _json_or_none(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """The words of an error's first cause; of several attempts' errors, the first one's."""
+    while not isinstance(error, httpx2.ProtocolError):
+        cause = error.__cause__ or error.__context__
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif cause is not None:
+            error = cause
+        else:
+            break
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

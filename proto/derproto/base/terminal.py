@@ -1,0 +1,44 @@
+"""What commands show people: rich, with colours on a terminal, and plain text elsewhere.
+
+On a terminal ``NO_COLOR`` is honoured. In a pipe or a file there are no control codes, no line
+is wrapped or cut, and no line ends in blanks, so that a script can read it.
+"""
+
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+PLAIN_COLUMNS = 10_000
+"""Width where nobody looks: wider than any line."""
+
+
+def console_of(file: TextIO) -> Console:
+    """A console that shows texts as they are: no markup, no emoji names, no guessed colours."""
+    terminal = file.isatty()
+    return Console(
+        file=file,
+        force_terminal=terminal,
+        width=None if terminal else PLAIN_COLUMNS,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def rendered(file: TextIO, *parts: RenderableType) -> str:
+    """The parts, one below the other, as they look on that file; without the last line's end."""
+    console = console_of(file)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def columns(*headings: str, words: int = 1) -> Table:
+    """An empty table without lines; the first ``words`` columns start alike, the others end
+    alike, as numbers do."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place < words else "right", no_wrap=True)
+    return table
