@@ -1,4 +1,9 @@
-"""``derhead export``: history as a file, from the journal and PostgreSQL themselves."""
+"""``derhead export``: history as a file, from the journal and PostgreSQL themselves.
+
+From the ground up: ``flags``, ``export_request`` (what is asked for), both pure; ``parts`` (the
+histories that it is made of), ``output`` (a file that is there whole or not at all),
+``export_progress``, ``exporting``.
+"""
 
 from argparse import Namespace
 
@@ -8,8 +13,8 @@ __all__ = ["add_parser", "run"]
 
 
 def run(flags: Namespace) -> None:
-    """Runs the command; see ``command.run``."""
+    """Runs the command; see ``exporting.run``."""
     # Imported late: the other commands need none of it.
-    from derhead.export.command import run as export
+    from derhead.export.exporting import run as export
 
     export(flags)

@@ -20,7 +20,7 @@ from derhead.api import (
     lasting_shape,
     session_shape,
 )
-from derhead.export.request import ExportRequest
+from derhead.export.export_request import ExportRequest
 from derhead.history import History, Page
 from derhead.sessions import HeartbeatRecord
 from derhead.telemetry import Bucket, Sample
@@ -42,7 +42,7 @@ Ask = Callable[..., Awaitable[Page[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ExportPart:
     """The history of one asset or agent, or of all."""
 
     name: str
@@ -58,16 +58,16 @@ def columns(request: ExportRequest) -> Sequence[str]:
     return COLUMNS["steps" if request.query.step_us is not None else request.what]
 
 
-def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[Part]:
+def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[ExportPart]:
     """In the order in which they are written. ``agents`` are all that there ever were."""
     span: dict[str, Any] = {"from_us": request.query.from_us, "to_us": request.query.to_us}
     step_us = request.query.step_us
 
     def of_assets(
         ask: Ask, shape: Callable[[Asset, Any], Mapping[str, object]], when: Callable[[Any], int]
-    ) -> Sequence[Part]:
+    ) -> Sequence[ExportPart]:
         return [
-            Part(
+            ExportPart(
                 asset.name or asset.id,
                 partial(ask, asset.id, **span),
                 partial(shape, asset),
@@ -78,9 +78,11 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
 
     def of_agents(
         ask: Ask, shape: Callable[[Any], Mapping[str, object]], when: Callable[[Any], int]
-    ) -> Sequence[Part]:
+    ) -> Sequence[ExportPart]:
         chosen = agents if request.agents is None else request.agents
-        return [Part(agent_id, partial(ask, agent_id, **span), shape, when) for agent_id in chosen]
+        return [
+            ExportPart(agent_id, partial(ask, agent_id, **span), shape, when) for agent_id in chosen
+        ]
 
     match request.what:
         case "telemetry" if step_us is not None:
@@ -95,7 +97,7 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
         case "dispatches":
             ids = None if request.assets is None else [asset.id for asset in request.assets]
             ask = partial(history.dispatch_history, asset_ids=ids, **span)
-            return [Part("", ask, dispatch_shape, lambda dispatch: int(dispatch.created_us))]
+            return [ExportPart("", ask, dispatch_shape, lambda dispatch: int(dispatch.created_us))]
         case "sessions":
             return of_agents(
                 history.sessions, session_shape, lambda session: int(session.connected_us)

@@ -170,8 +170,8 @@ def test_a_terminal_sees_how_far_it_has_come(folder: Path) -> None:
     shown = "".join(
         on_terminal(command(folder, "telemetry", "--asset", ROOF, "--output", "out.csv"), folder)
     )
-    assert f"[########################] 100%  {COUNT:,} rows" in shown
-    assert shown.endswith("\r\n")
+    assert "100%" in shown
+    assert f"{COUNT:,} rows" in shown
 
 
 @pytest.mark.parametrize(

@@ -9,25 +9,22 @@ import random
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 import trio
 
 from derhead.api import CsvList, JsonLines, ListText
 from derhead.config import HeadendConfig, load
+from derhead.export.export_progress import ExportPosition, open_progress_bar
+from derhead.export.export_request import ExportRequest, read_request
 from derhead.export.output import open_output
 from derhead.export.parts import columns, parts
-from derhead.export.progress import Position, progress_line
-from derhead.export.request import ExportRequest, read_request
 from derhead.history import Archive, History, Postgres, SpoolWatch, open_for_reading
 from derproto.base.command import EXIT_FAILED
 from derproto.base.runtime import Runtime, real_runtime
 
 PAGE_ITEMS = 1_000
 """Items in memory at once; the next are read when these are written."""
-
-PROGRESS_S = 0.2
-"""Between two updates of the progress line."""
 
 EXIT_INTERRUPTED = 130
 """What shells say of a program that Ctrl-C ended."""
@@ -91,46 +88,21 @@ async def _write(
 ) -> None:
     to_us = runtime.wall_us() if request.query.to_us is None else request.query.to_us
     of = parts(request, history, agents)
-    screen = _Screen(sys.stderr)
+    from_us = request.query.from_us
     rows = 0
     output.write(text.head().encode())
-    for number, part in enumerate(of):
-        cursor: str | None = None
-        at_us: int | None = None
-        begun = False
-        while cursor is not None or not begun:
-            begun = True
-            screen.show(
-                Position(number, len(of), rows, request.query.from_us, to_us, at_us), part.name
-            )
-            page = await part.ask(limit=PAGE_ITEMS, cursor=cursor)
-            output.write(text.piece(map(part.shape, page.items)).encode())
-            cursor = page.next_cursor
-            rows += len(page.items)
-            at_us = part.when(page.items[-1]) if page.items else at_us
-    output.write(text.tail(None).encode())
-    screen.close(Position(len(of), len(of), rows, request.query.from_us, to_us, None))
-
-
-class _Screen:
-    """The progress line, on a terminal only."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._shown = stream.isatty()
-        self._next_s = 0.0
-
-    def show(self, position: Position, name: str) -> None:
-        if self._shown and trio.current_time() >= self._next_s:
-            self._next_s = trio.current_time() + PROGRESS_S
-            self._draw(progress_line(position, name))
-
-    def close(self, position: Position) -> None:
-        if self._shown:
-            self._draw(progress_line(position, ""))
-            self._stream.write("\n")
-
-    def _draw(self, line: str) -> None:
-        # Back to the line's start, and what was longer before is cleared.
-        self._stream.write(f"\r{line}\x1b[K")
-        self._stream.flush()
+    with open_progress_bar(sys.stderr) as bar:
+        for number, part in enumerate(of):
+            cursor: str | None = None
+            at_us: int | None = None
+            begun = False
+            while cursor is not None or not begun:
+                begun = True
+                bar.show(ExportPosition(number, len(of), rows, from_us, to_us, at_us), part.name)
+                page = await part.ask(limit=PAGE_ITEMS, cursor=cursor)
+                output.write(text.piece(map(part.shape, page.items)).encode())
+                cursor = page.next_cursor
+                rows += len(page.items)
+                at_us = part.when(page.items[-1]) if page.items else at_us
+        output.write(text.tail(None).encode())
+        bar.show(ExportPosition(len(of), len(of), rows, from_us, to_us, None), "")

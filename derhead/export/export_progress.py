@@ -1,0 +1,93 @@
+"""How far an export has come, for people at a terminal.
+
+A history is read from its newest item backwards. So the time of the item that was read last,
+as a share of the range, tells how far the export has come.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+import trio
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from derproto.base.terminal import console_of
+
+PROGRESS_S = 0.2
+"""Least time between two updates."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPosition:
+    """Where an export is."""
+
+    done: int
+    """Finished parts: an asset's or an agent's history each."""
+    of: int
+    rows: int
+    from_us: int | None
+    to_us: int
+    at_us: int | None
+    """Time of the row of the current part that was written last."""
+
+
+def share_of(position: ExportPosition) -> float | None:
+    """How much is done, 0 to 1; None if the range has no beginning that would tell."""
+    if position.done >= position.of:
+        return 1.0
+    within = 0.0
+    if position.at_us is not None:
+        if position.from_us is None:
+            return None
+        length_us = max(position.to_us - position.from_us, 1)
+        within = min(max((position.to_us - position.at_us) / length_us, 0.0), 1.0)
+    elif position.from_us is None and position.of == 1:
+        return None
+    return (position.done + within) / position.of
+
+
+class ProgressBar:
+    """A line that is drawn again as the export goes on, on a terminal only."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=1.0, rows=0)
+        self._next_s = 0.0
+
+    def show(self, position: ExportPosition, name: str) -> None:
+        """Draws where the export is, at most every ``PROGRESS_S``, and at its end."""
+        now_s = trio.current_time()
+        due = now_s >= self._next_s or position.done >= position.of
+        if due:
+            self._next_s = now_s + PROGRESS_S
+        share = share_of(position)
+        part = f"{name} ({position.done + 1} of {position.of})" if position.of > 1 else name
+        self._progress.update(
+            self._task,
+            total=None if share is None else 1.0,
+            completed=share or 0.0,
+            rows=position.rows,
+            description=part if position.done < position.of else "",
+            refresh=due,
+        )
+
+
+@contextmanager
+def open_progress_bar(stream: TextIO) -> Iterator[ProgressBar]:
+    """A progress bar for the block; nothing is drawn where ``stream`` is no terminal."""
+    console = console_of(stream)
+    progress = Progress(
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        disable=not console.is_terminal,
+        auto_refresh=False,
+        # What is exported may go to standard output.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with progress:
+        yield ProgressBar(progress)
