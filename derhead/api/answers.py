@@ -235,6 +235,7 @@ class StateJson(TypedDict):
     state: StateName
     at: Time | None
     reason: str | None
+    detail: Annotated[str | None, Meta(description="The reason in words.")]
 
 
 class LatencyJson(TypedDict):
@@ -280,6 +281,7 @@ class DispatchJson(TypedDict):
     priority: Annotated[int, Meta(ge=0, le=255, description="The lower number wins.")]
     state: StateName
     reason: str | None
+    detail: Annotated[str | None, Meta(description="The reason in words.")]
     created_at: Time | None
     start_at: Time | None
     end_at: Time | None

@@ -36,6 +36,7 @@ def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Dispatc
         "priority": dispatch.priority,
         "state": dispatch.state.value,
         "reason": dispatch.reason,
+        "detail": dispatch.detail,
         "created_at": time_of(dispatch.created_us),
         "start_at": time_of(dispatch.start_us),
         "end_at": time_of(dispatch.window.end_us),
@@ -52,7 +53,12 @@ def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Dispatc
             "started": taken.started_ms,
         },
         "states": [
-            {"state": change.state.value, "at": time_of(change.at_us), "reason": change.reason}
+            {
+                "state": change.state.value,
+                "at": time_of(change.at_us),
+                "reason": change.reason,
+                "detail": change.detail,
+            }
             for change in dispatch.states
         ],
         "verdict": _verdict(dispatch, so_far),

@@ -1,5 +1,6 @@
 """``POST /dispatch``: an order is read, recognised if it was sent before, and placed."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,11 +33,26 @@ from derhead.dispatch import (
 )
 from derhead.errors import JournalError
 
+log = logging.getLogger(__name__)
+
 KEY_HEADER = "Idempotency-Key"
+
+LOGGED = 3
+"""Errors of a refused order in its log line. When full: the others stand in the answer only."""
 
 
 async def take_order(view: HeadendView) -> Response:
-    """Answers the request at hand. Raises: Refused, JournalError."""
+    """Answers the request at hand; a refusal is logged. Raises: Refused, JournalError."""
+    try:
+        return await _take_order(view)
+    except Refused as refused:
+        errors = "; ".join(f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED])
+        why = ": ".join(filter(None, (refused.detail, errors)))
+        log.info("an order was refused with %d: %s", refused.status, why)
+        raise
+
+
+async def _take_order(view: HeadendView) -> Response:
     body = await _read_body()
     key = _read_key()
     if key is None:

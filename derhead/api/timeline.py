@@ -94,7 +94,8 @@ def of_gap(gap: GapRecord) -> list[Entry]:
 
 def of_dispatch(dispatch: Dispatch) -> list[Entry]:
     """When it was ordered."""
-    why = f" ({dispatch.reason})" if dispatch.reason else ""
+    reasons = ": ".join(filter(None, (dispatch.reason, dispatch.detail)))
+    why = f" ({reasons})" if reasons else ""
     summary = f"ordered to hold {dispatch.mw:.6g} MW: {dispatch.state.value}{why}"
     return [Entry(dispatch.created_us, "dispatch", dispatch.id, summary, dispatch=dispatch)]
 

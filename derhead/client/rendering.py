@@ -154,8 +154,9 @@ def dispatch_line(dispatch: Json) -> str:
     words = [f"{at}  {dispatch['state']}"]
     if dispatch["state"] == "started":
         words.append(f"at {power(dispatch['applied_mw'])} MW")
-    if dispatch["reason"]:
-        words.append(f"({dispatch['reason']})")
+    # An older headend tells no detail.
+    if reasons := list(filter(None, (dispatch["reason"], dispatch.get("detail")))):
+        words.append(f"({': '.join(reasons)})")
     if dispatch["suspended"]:
         words.append(f"suspended ({dispatch['suspended']})")
     if dispatch["cancelling"]:

@@ -254,6 +254,14 @@ NOON_MS = 1_769_860_800_000
         ({"state": "rejected", "reason": "LOCAL"}, "Refused", "bad", "local control (LOCAL)"),
         ({"state": "expired"}, "Expired", "bad", "in time"),
         (
+            {"state": "failed", "reason": "HARDWARE_ERROR", "detail": "no answer"},
+            *("Failed", "bad", "(HARDWARE_ERROR): no answer."),
+        ),
+        (
+            {"state": "expired", "detail": "arrived after its window"},
+            *("Expired", "bad", "Arrived after its window."),
+        ),
+        (
             {
                 "state": "completed",
                 "verdict": {

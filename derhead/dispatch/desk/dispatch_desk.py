@@ -36,7 +36,7 @@ from derhead.dispatch.desk.inputs import (
     TooManyOpen,
 )
 from derhead.dispatch.desk.planning import Plan, make_plan
-from derhead.dispatch.life.lifecycle import Dispatch, Reported
+from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
 from derhead.dispatch.orders.order import Order
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
@@ -263,6 +263,12 @@ class DispatchDesk:
         if plan.changes.dispatches:
             await self._store.write(*plan.changes.dispatches.values(), *plan.records)
         self._book.take(plan.changes, now_us)
+        for dispatch in plan.changes.dispatches.values():
+            if dispatch.state in (State.REJECTED, State.FAILED):
+                why = ": ".join(filter(None, (dispatch.reason, dispatch.detail))) or "no reason"
+                log.warning(
+                    "dispatch %s of %s %s: %s", dispatch.id, dispatch.asset_id, dispatch.state, why
+                )
         self._orders += plan.orders
         self._reports += plan.reports
         self._late += plan.late

@@ -296,14 +296,14 @@ def _reported(dispatch: Dispatch, report: Reported, now_us: int) -> Dispatch:
         return dispatch
     said: dict[str, Any] = {
         "applied_mw": dispatch.applied_mw if report.applied_mw is None else report.applied_mw,
+        "detail": report.detail,
         "superseded_by": report.superseded_by if report.state is State.SUPERSEDED else None,
         "suspended": report.suspended if report.state is State.STARTED else None,
         "interrupted_us": max(dispatch.interrupted_us, report.interrupted_us),
         "revision": max(dispatch.revision, report.revision),
     }
     if report.state is not dispatch.state:
-        reason, detail = report.reason, report.detail
-        return _move(dispatch, report, report.state, now_us, reason, detail, **said)
+        return _move(dispatch, report, report.state, now_us, report.reason, **said)
     after = replace(dispatch, **said)
     return dispatch if after == dispatch else after
 

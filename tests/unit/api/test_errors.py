@@ -104,5 +104,26 @@ async def test_a_failure_is_a_problem_and_one_line_in_the_log(
 async def test_reading_and_refusing_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
     await ask(FakeView(), "/telemetry")
     await ask(FakeView(), "/telemetry/nobody")
-    await order(FakeView(), {"asset_id": "battery-1", "mw": 99})
     assert caplog.records == []
+
+
+async def test_the_log_tells_which_order_was_refused_and_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "derhead")
+    await order(FakeView(), {"asset_id": "battery-1", "mw": 99, "priority": -1})
+    await order(FakeView(), {"asset_id": "nobody", "mw": 1})
+    await order(FakeView(), b"{")
+    assert [text.partition(": ")[0] for text in caplog.messages] == [
+        f"an order was refused with {status}" for status in (422, 404, 400)
+    ]
+    assert "/mw: 99 is beyond the limits of battery-1" in caplog.messages[0]
+    assert "/priority: -1 is out of range" in caplog.messages[0]
+    assert "'nobody'" in caplog.messages[1]
+
+
+async def test_the_log_line_of_a_refused_order_is_short(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "derhead")
+    await order(FakeView(), {"x" * 900 + str(n): 1 for n in range(60)})
+    (text,) = caplog.messages
+    assert len(text) < 1_000

@@ -309,7 +309,7 @@ async def test_dispatch_history() -> None:
     answer = await ask(view, "/dispatch/history?asset_id=battery-1&state=started")
     assert answer.items[0]["id"] == DISPATCH
     ((_, arguments),) = view.history.asked
-    assert (arguments["asset_id"], arguments["state"]) == (BATTERY, State.STARTED)
+    assert (arguments["asset_id"], arguments["states"]) == (BATTERY, (State.STARTED,))
 
 
 @pytest.mark.parametrize("name", [DISPATCH, DISPATCH.upper()])

@@ -223,6 +223,7 @@ def test_dispatch() -> None:
         "priority": 128,
         "state": "started",
         "reason": None,
+        "detail": None,
         "created_at": "2026-01-31T12:00:00Z",
         "start_at": "2026-01-31T12:00:00Z",
         "end_at": "2026-01-31T12:01:00Z",
@@ -235,8 +236,18 @@ def test_dispatch() -> None:
         "attempts": 0,
         "latency_ms": {"sent": None, "received": None, "started": 250.0},
         "states": [
-            {"state": "pending", "at": "2026-01-31T12:00:00Z", "reason": None},
-            {"state": "started", "at": "2026-01-31T12:00:00.25Z", "reason": None},
+            {
+                "state": "pending",
+                "at": "2026-01-31T12:00:00Z",
+                "reason": None,
+                "detail": None,
+            },
+            {
+                "state": "started",
+                "at": "2026-01-31T12:00:00.25Z",
+                "reason": None,
+                "detail": None,
+            },
         ],
         "verdict": None,
     }

@@ -62,6 +62,8 @@ def test_a_dispatch() -> None:
     )
     for member, words in (
         ({"reason": "LOCAL"}, "(LOCAL)"),
+        ({"reason": "HARDWARE_ERROR", "detail": "no answer"}, "(HARDWARE_ERROR: no answer)"),
+        ({"detail": "its window passed unused"}, "(its window passed unused)"),
         ({"suspended": "LINK_SILENT"}, "suspended (LINK_SILENT)"),
         ({"cancelling": "withdrawn"}, "being withdrawn (withdrawn)"),
     ):

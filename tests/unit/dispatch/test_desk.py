@@ -155,6 +155,20 @@ async def test_reports_end_a_dispatch_and_later_ones_change_nothing(
     assert desk.statistics().late_reports == 2
 
 
+@pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])
+async def test_the_log_tells_why_an_agent_or_its_device_refused(
+    state: State,
+    desk: DispatchDesk,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk.session_opened_nowait(Link("s1"), ())
+    dispatch = await desk.order(Order("a", 1.0))
+    await desk.report("a", dispatch.id, Reported(state, "HARDWARE_ERROR", "no answer"))
+    await wait_all_tasks_blocked()
+    assert caplog.messages == [f"dispatch {dispatch.id} of a {state}: HARDWARE_ERROR: no answer"]
+
+
 async def test_a_report_by_another_assets_agent_is_not_believed(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:

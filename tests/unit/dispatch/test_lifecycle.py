@@ -248,21 +248,28 @@ def test_a_report_carries_its_reason() -> None:
     event = Reported(State.FAILED, reason="HARDWARE_ERROR", detail="no answer")
     after = step(in_state(State.RECEIVED), event, T0 + 5)
     assert (after.reason, after.detail) == ("HARDWARE_ERROR", "no answer")
-    assert after.states[-1].reason == "HARDWARE_ERROR"
+    assert (after.states[-1].reason, after.states[-1].detail) == ("HARDWARE_ERROR", "no answer")
 
 
 def test_suspended_and_resumed_and_ended() -> None:
     started = in_state(State.STARTED)
     suspended = step(
         started,
-        Reported(State.STARTED, suspended="LINK_SILENT", interrupted_us=5, revision=3),
+        Reported(
+            State.STARTED,
+            detail="no link",
+            suspended="LINK_SILENT",
+            interrupted_us=5,
+            revision=3,
+        ),
         T0 + 9,
     )
+    assert suspended.detail == "no link"
     assert (suspended.state, suspended.suspended) == (State.STARTED, "LINK_SILENT")
     assert suspended.states == started.states
     assert suspended.applied_mw == 1.4
     resumed = step(suspended, Reported(State.STARTED, interrupted_us=70, revision=4), T0 + 90)
-    assert (resumed.suspended, resumed.interrupted_us) == (None, 70)
+    assert (resumed.suspended, resumed.detail, resumed.interrupted_us) == (None, None, 70)
     stale = Reported(State.STARTED, suspended="LINK_SILENT", interrupted_us=5, revision=3)
     assert step(resumed, stale, T0 + 91) is resumed
     done = step(suspended, Reported(State.COMPLETED, interrupted_us=100, revision=5), T0 + 99)

@@ -77,9 +77,10 @@ export function situation(dispatch, nowMs) {
       return verdictSentence(dispatch.verdict) || "Its window has ended.";
     case "rejected":
     case "failed":
-      return because(dispatch.reason);
+    case "cancelled":
+      return because(dispatch);
     case "expired":
-      return "It did not reach its device in time.";
+      return because(dispatch) || "It did not reach its device in time.";
     case "superseded":
       return "Another dispatch took its place.";
     default:
@@ -93,11 +94,12 @@ function remaining(dispatch, nowMs) {
   return left > 0 ? `Ends in ${span(left / 1000)}.` : "Its window has ended.";
 }
 
-/** A reason in words. */
-export function because(reason) {
-  if (!reason) return "";
+/** A dispatch's reason in words, with what its agent says of it. */
+export function because({ reason, detail }) {
+  if (!reason) return detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : "";
   const word = REASONS[reason];
-  return word ? `${word[0].toUpperCase()}${word.slice(1)} (${reason}).` : reason;
+  const known = word ? `${word[0].toUpperCase()}${word.slice(1)} (${reason})` : reason;
+  return detail ? `${known}: ${detail}.` : `${known}.`;
 }
 
 /** The share of its window that has passed, 0 to 1; null if it has no end or has not started. */

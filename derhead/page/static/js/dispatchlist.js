@@ -103,7 +103,7 @@ class Card {
     const share = progress(dispatch, now);
     this.bar.hidden = share === null;
     if (share !== null) this.fill.style.width = `${(share * 100).toFixed(1)}%`;
-    setAttribute(this.badge, "title", outcomeWord(dispatch.verdict) || because(dispatch.reason));
+    setAttribute(this.badge, "title", outcomeWord(dispatch.verdict) || because(dispatch));
     this.details.hidden = true;
   }
 

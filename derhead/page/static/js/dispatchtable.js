@@ -105,6 +105,6 @@ function outcomeOf(dispatch) {
   if (stateTone(dispatch) === "bad") return situation(dispatch, 0);
   const word = outcomeWord(dispatch.verdict);
   if (word) return `${word}. ${verdictSentence(dispatch.verdict)}`;
-  if (dispatch.reason) return because(dispatch.reason);
+  if (dispatch.reason) return because(dispatch);
   return isOpen(dispatch) ? "" : situation(dispatch, 0);
 }
