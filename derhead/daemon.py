@@ -53,7 +53,7 @@ from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier
 from derproto.service import SESSION, ColumnCodec
-from derproto.triogrpc import LinkLimits, Server
+from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
 
 log = logging.getLogger(__name__)
 
@@ -203,9 +203,11 @@ def retention_limits(config: HeadendConfig) -> RetentionLimits:
 
 def link_limits(config: HeadendConfig) -> LinkLimits:
     """The part of the configuration that connections go by."""
+    # Besides live sessions there are those on their way in and out.
+    max_connections = config.max_sessions + 1000
     return LinkLimits(
-        # Besides live sessions there are those on their way in and out.
-        max_connections=config.max_sessions + 1000,
+        max_connections=max_connections,
+        newcomers=NewcomerLimits(address_share=max_connections // 4),
         # A silent agent is the session's to end, which says so; PINGs find what it does not:
         # connections that have no session.
         keepalive_time_s=config.agent_silence_s,

@@ -56,6 +56,15 @@ def silent(limit_s: float) -> End:
     )
 
 
+def no_asset(max_sessions: int) -> End:
+    """The session was granted no asset, and another one needs its place."""
+    return End(
+        "no asset",
+        detail=f"{max_sessions} sessions are open, and this one was granted no asset",
+        status=Status.RESOURCE_EXHAUSTED,
+    )
+
+
 DRAINING = End(
     "draining",
     GoodbyeReason.DRAINING,

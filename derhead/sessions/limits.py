@@ -15,7 +15,8 @@ class SessionLimits:
     silence_s: float = 45.0
     """A session from which nothing came for this long is ended."""
     max_sessions: int = 5000
-    """Sessions at a time (configurable). When full, a new stream ends with RESOURCE_EXHAUSTED."""
+    """Sessions at a time (configurable). When full, the oldest that was granted no asset ends; if
+    each was, a new stream ends with RESOURCE_EXHAUSTED."""
     max_assets: int = 1000
     """Assets of one session. When full, Register is refused with INVALID_ARGUMENT."""
     max_rows: int = 5000

@@ -13,7 +13,7 @@ from derhead.gaps import GapLedger
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
-from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End
+from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
 from derhead.sessions.limits import SessionLimits
 from derhead.sessions.needs import TelemetryStore
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
@@ -144,6 +144,7 @@ class Sessions:
                 self._refused += 1
         if session is None:
             return
+        stream.admit()
         self._live[session.session_id] = session
         self._opened += 1
         self._store.note(session.record)
@@ -195,7 +196,7 @@ class Sessions:
         if self._draining:
             await _send_away(stream, DRAINING)
             return None
-        if len(self._live) >= self._limits.max_sessions:
+        if len(self._live) >= self._limits.max_sessions and not self._clear_place():
             raise GRPCError(
                 Status.RESOURCE_EXHAUSTED, f"{self._limits.max_sessions} sessions are open"
             )
@@ -238,6 +239,14 @@ class Sessions:
             runtime=self._runtime,
             on_heartbeat=self._take_heartbeat,
         )
+
+    def _clear_place(self) -> bool:
+        """Ends the oldest session that holds no asset; False if each holds one."""
+        for session in self._live.values():
+            if not session.granted and not session.is_ending:
+                session.end(no_asset(self._limits.max_sessions))
+                return True
+        return False
 
     def _take_heartbeat(self, record: HeartbeatRecord) -> None:
         self._heartbeats[record.agent_id] = record

@@ -140,6 +140,11 @@ class Session:
     def granted(self) -> tuple[str, ...]:
         return self.record.asset_ids
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether ``end`` was called."""
+        return self._end is not None
+
     def end(self, end: End) -> None:
         """Ends the session; the first reason given stands."""
         if self._end is None:

@@ -9,7 +9,7 @@ import trio
 import derproto.service
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage
-from derproto.triogrpc import Deferred, ServerStream, link, server, transport
+from derproto.triogrpc import Deferred, LinkLimits, ServerStream, link, server, transport
 from derproto.triogrpc.http2 import Http2
 from derproto.triogrpc.shared import Shared
 
@@ -17,8 +17,8 @@ from derproto.triogrpc.shared import Shared
 def shared_reader() -> None:
     """A task for each connection waits for its socket, and reads it."""
 
-    def reads_alone(*, keepalive_time_s: float, reads: bool) -> Shared:
-        return Shared(keepalive_time_s=keepalive_time_s, reads=False)
+    def reads_alone(limits: LinkLimits, *, reads: bool) -> Shared:
+        return Shared(limits, reads=False)
 
     _replace(server, "Shared", reads_alone)
 

@@ -10,7 +10,7 @@ from derproto.triogrpc.deadline import Deadline
 from derproto.triogrpc.dialing import dial
 from derproto.triogrpc.errors import ConnectionLost
 from derproto.triogrpc.inbound import Deferred
-from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.limits import LinkLimits, NewcomerLimits
 from derproto.triogrpc.method import Method
 from derproto.triogrpc.server import Server
 from derproto.triogrpc.server_stream import ServerStream
@@ -19,6 +19,7 @@ __all__ = [
     # What both ends share
     "Method",
     "LinkLimits",
+    "NewcomerLimits",
     "Deadline",
     # The server
     "Server",

@@ -95,7 +95,7 @@ async def connect(
     Cancellation: closes at once.
     """
     limits = limits or LinkLimits()
-    shared = Shared(keepalive_time_s=limits.keepalive_time_s, reads=False)
+    shared = Shared(limits, reads=False)
     link = Link(stream, limits=limits, counters=Counters(), shared=shared)
     async with background_nursery() as nursery:
         nursery.start_soon(shared.run)

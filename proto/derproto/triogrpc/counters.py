@@ -72,6 +72,7 @@ class ServerStatistics:
     bytes_sent: int
     errors: Mapping[str, int]
     """By kind: ``accept``, ``handshake``, ``tls``, ``protocol``, ``flood``,
-    ``send_timeout``, ``keepalive``, ``message`` (not to be decoded, too large,
-    compressed), ``request`` (headers that are no call of ours), ``handler`` (an exception
-    other than GRPCError), ``connection`` (a fault of ours, contained)."""
+    ``send_timeout``, ``keepalive``, ``yielded`` (to another connection, of a full server),
+    ``message`` (not to be decoded, too large, compressed), ``request`` (headers that are no
+    call of ours), ``handler`` (an exception other than GRPCError), ``connection`` (a fault of
+    ours, contained)."""

@@ -10,7 +10,7 @@ from h2.config import H2Configuration
 from h2.connection import ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
-from h2.exceptions import FrameTooLargeError
+from h2.exceptions import DenialOfServiceError, FrameTooLargeError
 from h2.settings import SettingCodes
 from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
 
@@ -50,6 +50,7 @@ class Http2(H2Connection):
             )
         )
         self.decoder.max_header_list_size = limits.max_header_list_bytes
+        self._max_header_bytes = limits.max_header_list_bytes
         settings: dict[SettingCodes | int, int] = {
             SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
             SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_list_bytes,
@@ -57,7 +58,8 @@ class Http2(H2Connection):
         if client_side:
             settings[SettingCodes.ENABLE_PUSH] = 0
         else:
-            settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.max_streams
+            newcomers = limits.newcomers or limits
+            settings[SettingCodes.MAX_CONCURRENT_STREAMS] = newcomers.max_streams
         self._open(settings)
         for known in (self.local_settings, self.remote_settings):
             queues = cast(dict[int, Any], known._settings)
@@ -93,7 +95,16 @@ class Http2(H2Connection):
             if length > self.max_inbound_frame_size:
                 self._terminate_connection(ErrorCodes.FRAME_SIZE_ERROR)
                 raise FrameTooLargeError(f"frame of {length} bytes announced")
+        # h2 gathers up to 64 frames of one header block, 1 MiB, before it looks at its size.
+        pieces = self.incoming_buffer._headers_buffer
+        if pieces and sum(len(piece.data) for piece in pieces) > self._max_header_bytes:
+            self._terminate_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise DenialOfServiceError("header block too large")
         return events
+
+    def announce_max_streams(self, max_streams: int) -> None:
+        """Tells the peer how many calls it may have at a time from now on."""
+        self.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
 
     def announce_goaway(self) -> None:
         """Tells the peer to start no further calls here; those that run go on."""

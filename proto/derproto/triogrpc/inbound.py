@@ -10,10 +10,14 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.reassembly import ReassemblyPool
 from derproto.triogrpc.waits import Flag
 
 PREFIX_BYTES = 5
 """Before each body: a flag of one byte (compressed), and the body's length in four."""
+
+UNCOUNTED_BYTES = 16 * 1024
+"""Bytes of an unfinished message that are not worth counting: a frame."""
 
 MESSAGES_PER_TURN = 64
 """Messages delivered of what one read brought, before other connections have their turn:
@@ -64,15 +68,20 @@ class Inbound:
         self,
         ack: Callable[[int], None],
         turn: Turn,
+        pool: ReassemblyPool,
         *,
         limits: LinkLimits,
         malformed: Status,
     ) -> None:
         self._ack = ack
         self._turn = turn
-        self._max_message_bytes = limits.max_message_bytes
+        self._pool = pool
+        newcomers = limits.newcomers
+        self.admitted = newcomers is None
+        self._max_message_bytes = (newcomers or limits).max_message_bytes
         self._malformed = malformed
         self._bytes = bytearray()
+        self._counted = False
         self._unacked = 0
         self._eof = False
         self._failure: Exception | None = None
@@ -85,6 +94,9 @@ class Inbound:
     def add(self, data: bytes, ack_size: int) -> None:
         """Takes in a DATA frame; ``ack_size`` is what it used of the window."""
         self._unacked += ack_size
+        if self._fault is not None:
+            # The call ends: nobody takes what still comes.
+            return
         on_message = self._on_message
         if on_message is None:
             self._bytes += data
@@ -103,8 +115,25 @@ class Inbound:
         self._failure = failure
         self._changed.set()
 
+    def admit(self, max_message_bytes: int) -> None:
+        """The service knows its peer: the bound of a message is now this one."""
+        self.admitted = True
+        self._max_message_bytes = max_message_bytes
+
+    def give_up(self) -> None:
+        """The pool has no room for what is gathered here: the reader is told so."""
+        self._bytes.clear()
+        self._counted = False
+        self._fault = GRPCError(
+            Status.RESOURCE_EXHAUSTED, "the server holds too many unfinished messages"
+        )
+        self._on_message = None
+        self._changed.set()
+
     def unacked_size(self) -> int:
         """Bytes of the window still held, given up for ever: the stream is over."""
+        self._bytes.clear()
+        self._count_unfinished()
         held, self._unacked = self._unacked, 0
         return held
 
@@ -123,8 +152,13 @@ class Inbound:
             while True:
                 body = self._cut()
                 if body is not None:
+                    if self._counted:
+                        self._stop_counting()
                     self._open_window(len(self._bytes))
                     return body
+                self._count_unfinished()
+                if self._fault is not None:
+                    raise self._fault
                 if self._eof:
                     if self._bytes:
                         raise GRPCError(self._malformed, "stream ended inside a message")
@@ -162,6 +196,8 @@ class Inbound:
                     # Others first: this connection has had its turn.
                     await self._turn.begin_further()
                     continue
+                if self._fault is not None:
+                    raise self._fault
                 if self._eof:
                     if self._bytes:
                         raise GRPCError(self._malformed, "stream ended inside a message")
@@ -219,8 +255,11 @@ class Inbound:
             self._fault = error
         del data[:at]
         if not end and self._pending is None and self._fault is None:
+            self._count_unfinished()
             self._open_window(0)
             return False
+        if self._counted:
+            self._stop_counting()
         self._open_window(len(data))
         self._on_message = None
         self._changed.set()
@@ -255,6 +294,19 @@ class Inbound:
                 f"message of {size} bytes is larger than {self._max_message_bytes}",
             )
         return start + PREFIX_BYTES + size if have >= PREFIX_BYTES + size else 0
+
+    def _count_unfinished(self) -> None:
+        """What is here is part of one message: the pool is told, which may give it up."""
+        size = len(self._bytes)
+        if size > UNCOUNTED_BYTES:
+            self._counted = True
+            self._pool.hold(self, size)
+        elif self._counted:
+            self._stop_counting()
+
+    def _stop_counting(self) -> None:
+        self._counted = False
+        self._pool.release(self)
 
     def _open_window(self, keep: int) -> None:
         """Gives back the window of all but ``keep`` bytes; h2 tells the peer of many together."""

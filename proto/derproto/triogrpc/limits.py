@@ -7,6 +7,29 @@ MiB = 1024 * KiB
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewcomerLimits:
+    """How much a connection may cost until its service admits it (``ServerStream.admit``)."""
+
+    max_streams: int = 1
+    """Calls at a time on a connection that is not admitted, announced as
+    SETTINGS_MAX_CONCURRENT_STREAMS. When full, a stream is refused with REFUSED_STREAM, and the
+    client may try again once the connection is admitted."""
+
+    max_message_bytes: int = 1 * MiB
+    """Bytes of one message of a call that is not admitted. When full, the call ends with
+    RESOURCE_EXHAUSTED before the message is gathered."""
+
+    address_share: int = 1500
+    """Connections of one address that are not admitted; the headend sets a quarter of
+    ``max_connections``. When full, and only while the server has
+    as many connections as it may, the oldest of that address is closed before that of any other.
+    A fleet behind one address is let in as fast as it registers."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LinkLimits:
     """How much one peer may cost us, and how long we wait for it.
 
@@ -17,9 +40,14 @@ class LinkLimits:
     """
 
     max_connections: int = 6000
-    """Open connections of one server; the headend sets ``max_sessions`` + 1,000. When full, a new
-    one is accepted and closed at once, so that its peer learns of it now and backs off, instead
-    of waiting in a queue."""
+    """Open connections of one server; the headend sets ``max_sessions`` + 1,000. When full, the
+    oldest that no service has admitted is closed to let a new one in. If all are admitted, the
+    new one is closed at once, so that its peer learns of it now and backs off, instead of waiting
+    in a queue."""
+
+    newcomers: NewcomerLimits | None = None
+    """What a connection may cost until its service admits it. None: every connection is admitted
+    from its start."""
 
     max_streams: int = 16
     """Calls at a time on one connection, at the server, those that still clean up included;
@@ -29,6 +57,11 @@ class LinkLimits:
     max_message_bytes: int = 4 * MiB
     """Bytes of one message's body, either way, checked against the length that precedes it. When
     full, the call ends with RESOURCE_EXHAUSTED before the message is gathered."""
+
+    max_reassembly_bytes: int = 64 * MiB
+    """Bytes of all connections' messages that have not come whole, those below 16 KiB apart. When
+    full, the call that has gathered for longest ends with RESOURCE_EXHAUSTED, one that is not
+    admitted before any that is."""
 
     stream_window_bytes: int = 128 * KiB
     """Bytes of one stream received and not yet consumed by its handler. When full, the peer's
@@ -79,9 +112,7 @@ class LinkLimits:
     work and move nothing. When full, the connection ends."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, not {value!r}")
+        _check_positive(self)
         for name in ("stream_window_bytes", "connection_window_bytes"):
             if getattr(self, name) >= 2**31:
                 raise ValueError(f"{name} must be less than 2**31")
@@ -90,3 +121,9 @@ class LinkLimits:
             raise ValueError("connection_window_bytes must be at least 65535")
         if self.max_message_bytes >= 2**32:
             raise ValueError("max_message_bytes must be less than 2**32")
+
+
+def _check_positive(limits: LinkLimits | NewcomerLimits) -> None:
+    for name, value in vars(limits).items():
+        if isinstance(value, int | float) and not value > 0:
+            raise ValueError(f"{name} must be positive, not {value!r}")

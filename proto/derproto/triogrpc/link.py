@@ -10,6 +10,7 @@ and wakes ``run``, which does the rest.
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import grpclib.protocol
 import trio
@@ -47,7 +48,8 @@ class Link(grpclib.protocol.AbstractHandler):
     """One connection from its first byte to its last. It owns ``stream``.
 
     ``serve_call`` makes it a server's: it is run for each call and must contain its own
-    errors. ``on_settled`` is called once, when the handshake is over, well or not.
+    errors. ``on_settled`` is called once, when the handshake is over, well or not, and
+    ``on_admitted`` once the service has admitted the peer.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Link(grpclib.protocol.AbstractHandler):
         shared: Shared,
         serve_call: ServeCall | None = None,
         on_settled: Callable[["Link"], None] = lambda _link: None,
+        on_admitted: Callable[["Link"], None] = lambda _link: None,
     ) -> None:
         self._stream = stream
         self._limits = limits
@@ -79,7 +82,13 @@ class Link(grpclib.protocol.AbstractHandler):
         self._http2 = FastHttp2(limits, client_side=serve_call is None)
         self.peer = Peer(stream)
         self.connection = Connection(
-            self._http2, self._transport, limits, counters, self.peer, shared
+            self._http2,
+            self._transport,
+            limits,
+            counters,
+            self.peer,
+            shared,
+            on_admitted=partial(on_admitted, self),
         )
         self.processor = Processor(self, self.connection, self)
         self._calls: trio.Nursery | None = None
@@ -93,6 +102,7 @@ class Link(grpclib.protocol.AbstractHandler):
         self._ready = Flag()
         self._closed = Flag()
         self._goodbye = ErrorCodes.NO_ERROR
+        self._flush_s = FLUSH_S
         self._draining = False
         self.reason: str | None = None
         self.peer_goes_away = False
@@ -115,7 +125,7 @@ class Link(grpclib.protocol.AbstractHandler):
                         self.end("no HTTP/2 settings in time", "handshake")
                     self._say_goodbye()
                     self._cut_calls()
-                    with trio.move_on_after(FLUSH_S):
+                    with trio.move_on_after(self._flush_s):
                         await self._transport.wait_sent()
                 finally:
                     # Before the nursery closes: it takes no task after that.
@@ -141,6 +151,11 @@ class Link(grpclib.protocol.AbstractHandler):
         else:
             log.debug("connection with %s ends: %s", self.peer, reason)
         self._reading.cancel()
+
+    def yield_place(self) -> None:
+        """Makes room for another connection: ends at once, without the last bytes."""
+        self._flush_s = 0
+        self.end("another connection needs its place", "yielded")
 
     async def wait_ready(self) -> None:
         """Until the peer's SETTINGS are here.

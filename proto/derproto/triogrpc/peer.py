@@ -22,6 +22,12 @@ class Peer(grpclib.protocol.Peer):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return str(address)
 
+    @property
+    def host(self) -> str:
+        """The address without the port; of other streams the same as the text."""
+        address = self._address
+        return str(address[0]) if isinstance(address, tuple) else str(address)
+
     def addr(self) -> tuple[str, int] | None:
         """The address and port of a TCP peer."""
         address = self._address

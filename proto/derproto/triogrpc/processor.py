@@ -79,7 +79,7 @@ class Processor(grpclib.protocol.EventsProcessor):
             stream.fail(connection.lost)
 
     def process_request_received(self, event: h2.events.RequestReceived) -> None:
-        if len(self.streams) >= self.connection.limits.max_streams:
+        if len(self.streams) >= self.connection.max_streams:
             self.connection.counters.streams_refused += 1
             self.connection._connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
             self._spend(self._resets, "refused streams")

@@ -48,6 +48,7 @@ class Connection(grpclib.protocol.Connection):
         counters: Counters,
         peer: Peer,
         shared: Shared,
+        on_admitted: Callable[[], None],
     ) -> None:
         self._connection = http2
         self._transport = transport
@@ -58,8 +59,22 @@ class Connection(grpclib.protocol.Connection):
         self.client_side = http2.config.client_side
         self.turn = Turn(shared.further_turns)
         self.lost: ConnectionLost | None = None
+        self._on_admitted = on_admitted
+        self.admitted = limits.newcomers is None
+        self.max_streams = (limits.newcomers or limits).max_streams
         self.write_ready = Flag(True)
         self.stream_close_waiter = Flag()
+
+    def admit(self) -> None:
+        """The service knows the peer: the connection has the bounds of all that are admitted."""
+        if self.admitted:
+            return
+        self.admitted = True
+        self.max_streams = self.limits.max_streams
+        self._on_admitted()
+        if not self.is_closing():
+            self._connection.announce_max_streams(self.max_streams)
+            self.flush()
 
     def initialize(self) -> None:
         """Nothing: grpclib would start its keepalive timer; ours is shared."""
@@ -131,10 +146,16 @@ class Stream(grpclib.protocol.Stream):
         self.buffer = Inbound(
             partial(connection.ack, stream_id),
             self.connection.turn,
+            self.connection.shared.reassembly,
             limits=self.connection.limits,
             malformed=Status.INTERNAL if self.connection.client_side else Status.INVALID_ARGUMENT,
         )
         self.connection.streams_started += 1
+
+    def admit(self) -> None:
+        """The service knows the peer: see ``ServerStream.admit``."""
+        self.buffer.admit(self.connection.limits.max_message_bytes)
+        self.connection.admit()
 
     # -- what the peer does -------------------------------------------------------------
 

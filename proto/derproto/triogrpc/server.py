@@ -15,9 +15,10 @@ from h2.exceptions import ProtocolError as Http2Error
 
 from derproto.triogrpc.call_scopes import CallScopes
 from derproto.triogrpc.counters import Counters, ServerStatistics
-from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.limits import LinkLimits, NewcomerLimits
 from derproto.triogrpc.link import Link
 from derproto.triogrpc.method import Method
+from derproto.triogrpc.newcomers import Newcomers
 from derproto.triogrpc.protocol import Headers, Stream
 from derproto.triogrpc.request import Refusal, read_request
 from derproto.triogrpc.server_stream import ServerStream
@@ -64,6 +65,8 @@ class Server:
         # Connections whose handshake is under way, the oldest first.
         self._arriving: dict[Link, None] = {}
         self._arrived = Flag()
+        newcomers = self._limits.newcomers or NewcomerLimits()
+        self._newcomers = Newcomers[Link](newcomers.address_share)
         self._serving = False
         self._draining = False
         self._idle = Flag(True)
@@ -84,7 +87,7 @@ class Server:
         if self._serving:
             raise RuntimeError("a Server serves once")
         self._serving = True
-        shared = Shared(keepalive_time_s=self._limits.keepalive_time_s, reads=True)
+        shared = Shared(self._limits, reads=True)
         async with trio.open_nursery() as sharing:
             sharing.start_soon(shared.run)
             async with trio.open_nursery() as connections:
@@ -156,7 +159,7 @@ class Server:
                     # It was there when the acceptors were told to stop.
                     await trio.aclose_forcefully(stream)
                     return
-                if len(self._links) >= self._limits.max_connections:
+                if len(self._links) >= self._limits.max_connections and not self._clear_place():
                     self._counters.connections_refused += 1
                     await trio.aclose_forcefully(stream)
                     continue
@@ -167,7 +170,10 @@ class Server:
                     shared=shared,
                     serve_call=self._serve_call,
                     on_settled=self._note_arrived,
+                    on_admitted=self._newcomers.remove,
                 )
+                if self._limits.newcomers is not None:
+                    self._newcomers.add(link, link.peer.host)
                 self._arriving[link] = None
                 # Before the task runs, so that the bound holds.
                 self._links.add(link)
@@ -191,6 +197,15 @@ class Server:
             oldest.end("others wait to come in", "handshake")
             self._note_arrived(oldest)
 
+    def _clear_place(self) -> bool:
+        """Closes the newcomer that gives way to another connection; False if there is none."""
+        link = self._newcomers.first_to_yield()
+        if link is None:
+            return False
+        self._newcomers.remove(link)
+        link.yield_place()
+        return True
+
     def _note_arrived(self, link: Link) -> None:
         """Its handshake is over, well or not."""
         self._arriving.pop(link, None)
@@ -204,6 +219,7 @@ class Server:
             log.exception("connection with %s failed", link.peer, exc_info=errors)
         finally:
             self._links.discard(link)
+            self._newcomers.remove(link)
             self._counters.connections_open -= 1
             if not self._links:
                 self._idle.set()

@@ -81,6 +81,15 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         it; None if there is none."""
         return self._link_peer.cert()
 
+    def admit(self) -> None:
+        """For a service that knows its client by now, as it has registered, say.
+
+        The call may send messages of ``max_message_bytes``, its connection may have
+        ``max_streams`` calls, and gives way to no other. Needed only with
+        ``LinkLimits.newcomers``; harmless without, and twice.
+        """
+        self._h2.admit()
+
     def give_way(self) -> None:
         """For a callback of ``deliver`` that woke somebody who should not wait for what else
         is there to be read: others have their turn after it."""

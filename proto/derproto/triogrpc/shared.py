@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import trio
 
+from derproto.triogrpc.limits import LinkLimits
 from derproto.triogrpc.reading import SharedReader, others_first
+from derproto.triogrpc.reassembly import ReassemblyPool
 from derproto.triogrpc.transport import SharedWriter
 
 LOOK_S = 0.25
@@ -60,8 +62,9 @@ class Shared:
     connection reads for itself.
     """
 
-    def __init__(self, *, keepalive_time_s: float, reads: bool) -> None:
-        self._keepalive_time_s = keepalive_time_s
+    def __init__(self, limits: LinkLimits, *, reads: bool) -> None:
+        self._keepalive_time_s = limits.keepalive_time_s
+        self.reassembly = ReassemblyPool(limits.max_reassembly_bytes)
         self.writer = SharedWriter()
         self.further_turns = trio.Lock()
         self.reader = SharedReader() if reads and hasattr(select, "epoll") else None

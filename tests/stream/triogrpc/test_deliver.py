@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derproto.triogrpc import Deferred, GRPCError, LinkLimits, ServerStream
 from derproto.triogrpc.inbound import MESSAGES_PER_TURN, Inbound, Turn
+from derproto.triogrpc.reassembly import ReassemblyPool
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import BOTH, CODEC, framed
 
@@ -52,7 +53,9 @@ def test_all_come_in_order_however_they_are_cut(
     async def main() -> None:
         turn = Turn(trio.Lock())
         limits = LinkLimits(max_message_bytes=1000)
-        inbound = Inbound(ack, turn, limits=limits, malformed=Status.INTERNAL)
+        inbound = Inbound(
+            ack, turn, ReassemblyPool(2**20), limits=limits, malformed=Status.INTERNAL
+        )
 
         async def feed() -> None:
             start = index = 0

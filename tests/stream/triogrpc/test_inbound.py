@@ -14,6 +14,7 @@ from derproto.triogrpc.budget import Budget
 from derproto.triogrpc.deadline import decode_timeout
 from derproto.triogrpc.inbound import Inbound, Turn
 from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.reassembly import ReassemblyPool
 from tests.stream.triogrpc.support import framed
 
 
@@ -25,6 +26,7 @@ class Window:
         self.inbound = Inbound(
             self._ack,
             Turn(trio.Lock()),
+            ReassemblyPool(2**20),
             limits=LinkLimits(max_message_bytes=max_message_bytes),
             malformed=Status.INVALID_ARGUMENT,
         )

@@ -137,10 +137,10 @@ def test_every_event_that_grpclib_processes_is_known() -> None:
 def test_what_is_overridden_exists(ours: type, theirs: type) -> None:
     """A method of ours that replaces nothing any more would never be called."""
     own = {
-        Connection: set(),
-        Stream: {"fail", "_wake", "check_sendable", "send_data_nowait"},
+        Connection: {"admit"},
+        Stream: {"fail", "_wake", "check_sendable", "send_data_nowait", "admit"},
         Processor: {"_release", "_spend"},
-        Http2: {"_open", "announce_goaway"},
+        Http2: {"_open", "announce_goaway", "announce_max_streams"},
     }[ours]
     for name, value in vars(ours).items():
         if inspect.isfunction(value) and name not in own:
@@ -151,6 +151,7 @@ def test_h2_has_the_attributes() -> None:
     http2 = Http2(LinkLimits(), client_side=False)
     assert isinstance(http2._data_to_send, bytearray)
     assert isinstance(http2.incoming_buffer._data, bytearray)
+    assert http2.incoming_buffer._headers_buffer == []
     assert http2.state_machine.state is ConnectionState.IDLE
     assert http2.decoder.max_header_list_size == LinkLimits().max_header_list_bytes
     assert http2._closed_streams._size_limit == http2.MAX_CLOSED_STREAMS  # type: ignore[attr-defined]

@@ -1,0 +1,214 @@
+"""A headend's sessions over a network in memory, and agents written by hand."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+from grpclib import GRPCError, Status
+
+from derhead.dispatch import (
+    Dispatch,
+    DispatchDesk,
+    DispatchGroup,
+    UsedKey,
+)
+from derhead.gaps import GapLedger, GapLimits, GapRecord
+from derhead.sessions import (
+    HeartbeatRecord,
+    SessionLimits,
+    SessionRecord,
+    Sessions,
+)
+from derhead.telemetry import LatestTable, Sample
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.der.v1 import (
+    AgentMessage,
+    HeadendMessage,
+    Register,
+    Telemetry,
+)
+from derproto.service import SESSION, ColumnCodec, MessageCodec
+from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
+from derproto.triogrpc.testing import MemoryNetwork
+from tests.support.epoch import T0
+
+SITE = "00000000-0000-4000-8000-00000000000a"
+A1 = "00000000-0000-4000-8000-000000000001"
+A2 = "00000000-0000-4000-8000-000000000002"
+OWNED = "00000000-0000-4000-8000-000000000003"
+"""An asset that only the agent ``owner`` may claim."""
+UNKNOWN = "00000000-0000-4000-8000-0000000000ff"
+
+FLEET = Fleet(
+    sites={SITE: Site(SITE, "site")},
+    assets={
+        asset_id: Asset(
+            id=asset_id,
+            name=f"battery-{asset_id[-1]}",
+            site_id=SITE,
+            kind=AssetKind.BATTERY,
+            rated_mw=2.0,
+            limits=Limits(-2.0, 2.0),
+            agent="owner" if asset_id == OWNED else None,
+        )
+        for asset_id in (A1, A2, OWNED)
+    },
+)
+
+
+@dataclass
+class Store:
+    """A journal in memory that makes samples durable when told to."""
+
+    samples: list[Sample] = field(default_factory=list)
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    notes: list[SessionRecord | HeartbeatRecord | GapRecord] = field(default_factory=list)
+    gaps: list[GapRecord] = field(default_factory=list)
+    """What was appended with samples."""
+    held_up: bool = False
+    hold_acks: bool = False
+
+    def append_telemetry_nowait(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> bool:
+        if self.held_up:
+            return False
+        self.samples += samples
+        self.gaps += gaps
+        if self.hold_acks:
+            self.waiting.append(on_durable)
+        else:
+            on_durable()
+        return True
+
+    async def append_telemetry(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> None:
+        await trio.sleep_forever()
+
+    def note(self, record: SessionRecord | HeartbeatRecord | GapRecord) -> None:
+        self.notes.append(record)
+
+    async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def open_dispatches(self) -> Sequence[Dispatch]:
+        await trio.lowlevel.checkpoint()
+        return ()
+
+    def ends(self) -> list[tuple[str, str | None]]:
+        return [
+            (note.agent_id, note.end_reason)
+            for note in self.notes
+            if isinstance(note, SessionRecord) and note.ended_us is not None
+        ]
+
+
+@dataclass
+class Bench:
+    """A headend's sessions on a network, and agents to call them with."""
+
+    network: MemoryNetwork
+    store: Store
+    desk: DispatchDesk
+    latest: LatestTable
+    sessions: Sessions
+    server: Server
+    runtime: Runtime
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[ClientStream]:
+        """A stream on which nothing was said."""
+        memory = await self.network.connect("headend")
+        async with connect(memory, authority="headend", codec=MessageCodec()) as channel:
+            async with channel.request(SESSION) as stream:
+                await stream.send_request()
+                yield stream
+
+    @asynccontextmanager
+    async def agent(
+        self, agent_id: str = "x", *assets: str, **register: Any
+    ) -> AsyncIterator[ClientStream]:
+        """A stream that has registered; its Welcome is still to be received."""
+        async with self.stream() as stream:
+            await stream.send_message(
+                AgentMessage(
+                    register=Register(
+                        agent_id=agent_id,
+                        asset_ids=list(assets or (A1, A2)),
+                        **{"boot_id": 7, **register},
+                    )
+                )
+            )
+            yield stream
+
+
+async def start_bench(
+    nursery: trio.Nursery,
+    limits: SessionLimits | None = None,
+    link_limits: LinkLimits | None = None,
+) -> Bench:
+    """A headend's sessions, its desk and its gaps, over a journal in memory."""
+    runtime = virtual_runtime(T0)
+    store, latest, network = Store(), LatestTable(), MemoryNetwork()
+    desk = DispatchDesk(store, runtime)
+    await nursery.start(desk.run)
+    gaps = GapLedger(FLEET.assets, latest, store, GapLimits.of_period(4000, 10_000_000), runtime)
+    sessions = Sessions(
+        FLEET,
+        desk=desk,
+        latest=latest,
+        gaps=gaps,
+        store=store,
+        limits=limits or SessionLimits(),
+        runtime=runtime,
+    )
+    nursery.start_soon(sessions.run)
+    nursery.start_soon(gaps.run)
+    server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=link_limits)
+    await nursery.start(server.serve, [network.listen("headend")])
+    return Bench(network, store, desk, latest, sessions, server, runtime)
+
+
+async def receive(stream: ClientStream, kind: str) -> Any:
+    """The next message, which must be of this kind; Alive is passed over."""
+    while True:
+        message = await stream.recv_message()
+        assert isinstance(message, HeadendMessage), "the stream ended"
+        if message.alive is None or kind == "alive":
+            break
+    body = getattr(message, kind)
+    assert body is not None, message
+    return body
+
+
+async def status_of(stream: ClientStream) -> tuple[Status, str | None]:
+    """How the stream ends."""
+    try:
+        while await stream.recv_message() is not None:
+            pass
+        await stream.recv_trailing_metadata()
+    except GRPCError as error:
+        return error.status, error.message
+    return Status.OK, None
+
+
+def telemetry(first_seq: int, *index: int, p_mw: float = 1.0) -> AgentMessage:
+    return AgentMessage(
+        telemetry=Telemetry(
+            boot_id=7,
+            first_seq=first_seq,
+            asset_index=list(index),
+            ts_us=[T0] * len(index),
+            p_mw=[p_mw] * len(index),
+        )
+    )
