@@ -22,11 +22,15 @@ READY_S = 60.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description="A headend and a fleet.")
-    parser.add_argument("--http", default="127.0.0.1:8080", metavar="H:P", help="REST")
-    parser.add_argument("--grpc", default="127.0.0.1:50051", metavar="H:P", help="agents")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
-    parser.add_argument("--once", action="store_true", help="stop after the questions")
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description="Starts a headend and a simulated fleet."
+    )
+    parser.add_argument("--http", default="127.0.0.1:8080", metavar="H:P", help="address of REST")
+    parser.add_argument(
+        "--grpc", default="127.0.0.1:50051", metavar="H:P", help="address for agents"
+    )
+    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="logs and stores")
+    parser.add_argument("--once", action="store_true", help="stop after the first requests")
     options = parser.parse_args()
     # A plain kill stops everything in order, as Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):

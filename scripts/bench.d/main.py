@@ -59,7 +59,7 @@ SUBJECTS = {
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Measures the headend beside what people would use instead.",
+        description="Measures the headend beside its alternatives.",
         epilog="\n".join(
             ["subjects:", *(f"  {name:<8}  {subject.what}" for name, subject in SUBJECTS.items())]
         ),
@@ -67,8 +67,10 @@ def main() -> int:
         allow_abbrev=False,
     )
     parser.add_argument("subject", choices=[*SUBJECTS, "all"], metavar="SUBJECT")
-    parser.add_argument("--quick", action="store_true", help="at most 45 s, one peer")
-    parser.add_argument("--json", action="store_true", help="one object, a key a measure")
+    parser.add_argument("--quick", action="store_true", help="at most 45 s, one alternative")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, a key for each measure"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
     # Also where a shell started it in the background, with SIGINT ignored.

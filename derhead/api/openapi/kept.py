@@ -9,6 +9,6 @@ _FOLDER = resources.files("derhead.api.openapi")
 EXAMPLES: Mapping[str, dict[str, object]] = json.loads(
     (_FOLDER / "examples.json").read_text(encoding="utf-8")
 )
-"""Answers that a headend gave, by operation and status; ``scripts/examples`` writes them."""
+"""Real answers, by operation and status; ``scripts/openapi-examples`` writes them."""
 
 STYLE = (_FOLDER / "docs.css").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What ``scripts/examples`` does once the environment is there."""
+"""What ``scripts/openapi-examples`` does once the environment is there."""
 
 import argparse
 import json
