@@ -188,7 +188,7 @@ async def test_a_wrong_password_is_told_and_a_right_one_heals(
         ("postgresql://postgres@127.0.0.1:1/x", Cause.UNREACHABLE),
         ("postgresql://postgres@/x?host=/nowhere", Cause.UNREACHABLE),
         ("postgresql://x@no-such-host.invalid/x", Cause.UNREACHABLE),
-        ("postgresql://x:secret@127.0.0.1/x?port=secret", Cause.NO_DATABASE),
+        ("postgresql://x:secret@/x?host=127.0.0.1&port=secret", Cause.NO_DATABASE),
         ("postgresql://x:secret@127.0.0.1/x?sslmode=secret", Cause.NO_DATABASE),
     ],
 )
