@@ -20,6 +20,10 @@ from derhead.history.transaction import transaction
 KEYS_A_STEP = 500
 """Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
 
+NEWEST_KEPT = 2_000
+"""Gaps of one asset, and sessions of one agent, that stay in the journal. When full, the oldest
+goes at the next sweep, whatever its times say: no agent can fill the journal with them."""
+
 VACUUM_PAGES = 256
 """Pages given back in one step: 1 MiB, some milliseconds."""
 
@@ -73,9 +77,17 @@ def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
 
 
 def read_oldest(con: sqlite3.Connection) -> int | None:
-    """When the oldest sample was measured; None if there is none."""
+    """When the oldest sample was measured, or the oldest heartbeat received; None if there is
+    none."""
     (oldest_us,) = con.execute(
-        "SELECT min((SELECT min(ts_us) FROM telemetry WHERE asset = assets.id)) FROM assets"
+        # DISTINCT would read every heartbeat; this hops from agent to agent.
+        "WITH RECURSIVE agents(id) AS (SELECT min(agent_id) FROM heartbeats UNION ALL"
+        " SELECT (SELECT min(agent_id) FROM heartbeats WHERE agent_id > agents.id)"
+        " FROM agents WHERE agents.id IS NOT NULL)"
+        " SELECT min(us) FROM ("
+        "SELECT (SELECT min(ts_us) FROM telemetry WHERE asset = assets.id) AS us FROM assets"
+        " UNION ALL SELECT (SELECT min(received_us) FROM heartbeats WHERE agent_id = agents.id)"
+        " FROM agents)"
     ).fetchone()
     return None if oldest_us is None else int(oldest_us)
 
@@ -119,16 +131,18 @@ def delete_sessions(
 ) -> Step:
     """Ended sessions agent by agent, but for the newest of each, by which it is known."""
     with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).records_us
+        spared = read_spared(con, fed)
+        before_us = cut.sparing(spared).records_us
 
         def delete(agent: int | str, at_most: int) -> int:
-            return con.execute(
+            too_old = con.execute(
                 "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions"
                 " WHERE agent_id = :agent AND connected_us < :before AND ended_us < :before"
                 " AND connected_us < (SELECT max(connected_us) FROM sessions"
                 " WHERE agent_id = :agent) ORDER BY connected_us LIMIT :at_most)",
                 {"agent": agent, "before": before_us, "at_most": at_most},
             ).rowcount
+            return too_old + _delete_too_many(con, _SESSIONS, agent, spared, at_most - too_old)
 
         step = _step("sessions", "agent_id", con, position, at_most, delete)
         _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
@@ -138,16 +152,18 @@ def delete_sessions(
 def delete_gaps(
     con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Closed gaps asset by asset."""
+    """Closed gaps asset by asset; beyond ``NEWEST_KEPT`` open ones, too."""
     with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).records_us
+        spared = read_spared(con, fed)
+        before_us = cut.sparing(spared).records_us
 
         def delete(asset: int | str, at_most: int) -> int:
-            return con.execute(
+            too_old = con.execute(
                 "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE asset_id = ?"
                 " AND start_us < ? AND end_us < ? ORDER BY start_us LIMIT ?)",
                 (asset, before_us, before_us, at_most),
             ).rowcount
+            return too_old + _delete_too_many(con, _GAPS, asset, spared, at_most - too_old)
 
         step = _step("gaps", "asset_id", con, position, at_most, delete)
         _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
@@ -253,6 +269,46 @@ def _step(
 
 _BEFORE = {"id": -1, "agent_id": "", "asset_id": ""}
 """What comes before every value of the columns walked along."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """A table of which each name keeps its newest records."""
+
+    table: str
+    name: str
+    start_us: str
+    id: str
+    stored_us: str
+    """When the headend learned what PostgreSQL must have before the record goes."""
+
+
+_GAPS = _Records("gaps", "asset_id", "start_us", "id", "noticed_us")
+_SESSIONS = _Records("sessions", "agent_id", "connected_us", "session_id", "ended_us")
+
+
+def _delete_too_many(
+    con: sqlite3.Connection, records: _Records, name: int | str, spared: Spared, at_most: int
+) -> int:
+    """Deletes the oldest of the name's records beyond ``NEWEST_KEPT``."""
+    order = f"{records.start_us} DESC, {records.id} DESC"
+    found = con.execute(
+        f"SELECT {records.start_us}, {records.id} FROM {records.table} WHERE {records.name} = ?"
+        f" ORDER BY {order} LIMIT 1 OFFSET ?",
+        (name, NEWEST_KEPT),
+    ).fetchone()
+    if found is None or at_most < 1:
+        return 0
+    before_us = 2**62 if spared.records_us is None else spared.records_us
+    deleted = con.execute(
+        f"DELETE FROM {records.table} WHERE {records.id} IN (SELECT {records.id}"
+        f" FROM {records.table} WHERE {records.name} = ?"
+        f" AND ({records.start_us}, {records.id}) <= (?, ?) AND {records.stored_us} < ?"
+        f" ORDER BY {records.start_us}, {records.id} LIMIT ?)",
+        (name, *found, before_us, at_most),
+    ).rowcount
+    _note(con, facts.RECORDS_FROM_US, found[0] + 1, deleted)
+    return deleted
 
 
 def _delete_oldest(

@@ -159,6 +159,45 @@ def test_closed_gaps_go(files: JournalFiles) -> None:
     assert keys(files.writer, "gaps", "id") == ["late", "open"]
 
 
+def test_an_agent_cannot_fill_the_journal_with_gaps(files: JournalFiles) -> None:
+    # Reports that last, of one time in the far future: no age would ever take them.
+    for asset in ("flooded", "calm"):
+        for n in range(deleting.NEWEST_KEPT + (500 if asset == "flooded" else 0)):
+            files.writer.execute(
+                "INSERT INTO gaps VALUES (?, ?, NULL, ?, NULL, 'link', NULL, 0, NULL, 0, 1)",
+                (f"{asset}{n:05}", asset, 2**60),
+            )
+    assert sweep(files.writer, at(0), at_most=300) == {"gaps": 500}
+    left = keys(files.writer, "gaps", "id")
+    assert len(left) == 2 * deleting.NEWEST_KEPT
+    assert "flooded00499" not in left
+    assert "flooded00500" in left
+    assert facts.get_int(files.writer, facts.RECORDS_FROM_US) == 2**60 + 1
+
+
+def test_an_agent_cannot_fill_the_journal_with_sessions(files: JournalFiles, store: Store) -> None:
+    ended = [
+        session(f"s{n:05}", connected_us=n * S, ended_us=n * S + 1)
+        for n in range(deleting.NEWEST_KEPT + 10)
+    ]
+    store.commit(Group(notes=(*ended, session("open", connected_us=0))))
+    spool(files.writer, 5 * S, None)
+    facts.put(files.writer, facts.FED_WHOLE, 1)
+    # Neither the open one goes, nor what PostgreSQL was not fed.
+    assert sweep(files.writer, at(0), fed=True) == {"sessions": 5}
+    files.writer.execute("DELETE FROM unfed")
+    assert sweep(files.writer, at(0), fed=True) == {"sessions": 5}
+    assert keys(files.writer, "sessions", "session_id")[:2] == ["open", "s00010"]
+
+
+def test_the_oldest_of_samples_and_heartbeats_is_found(files: JournalFiles, store: Store) -> None:
+    assert deleting.read_oldest(files.writer) is None
+    store.commit(Group(notes=(session("s", agent="a"), heartbeat(7 * S, agent="a"))))
+    assert deleting.read_oldest(files.writer) == 7 * S
+    store.commit(Group(batches=([sample(9), sample(3)],)))
+    assert deleting.read_oldest(files.writer) == 3 * S
+
+
 def spool(con: sqlite3.Connection, committed_us: int, oldest_ts_us: int | None) -> None:
     con.execute(
         "INSERT INTO unfed (committed_us, rows, oldest_ts_us, payload) VALUES (?, 1, ?, '')",
