@@ -39,9 +39,9 @@ from derhead.history import (
     KEPT_DAYS,
     Feed,
     Journal,
-    Postgres,
     RetentionLimits,
     clear_spool,
+    make_postgres,
     open_journal,
     restore,
 )
@@ -160,7 +160,7 @@ async def open_feed(
         outside.start_soon(clear_spool, journal)
         return None
     rng = random.Random()
-    postgres = Postgres(
+    postgres = make_postgres(
         config.postgres_dsn, runtime, rng, password_file=config.postgres_password_file
     )
     await outside.start(postgres.run)

@@ -19,7 +19,7 @@ from derhead.export.export_progress import ExportPosition, open_progress_bar
 from derhead.export.export_request import ExportRequest, read_request
 from derhead.export.output import open_output
 from derhead.export.parts import columns, parts
-from derhead.history import Archive, History, Postgres, SpoolWatch, open_for_reading
+from derhead.history import Archive, History, SpoolWatch, make_postgres, open_for_reading
 from derproto.base.command import EXIT_FAILED
 from derproto.base.runtime import Runtime, real_runtime
 
@@ -65,7 +65,7 @@ async def _export(
         if config.postgres_dsn is None:
             await _write(request, History(journal), agents, text, output, runtime)
             return
-        postgres = Postgres(
+        postgres = make_postgres(
             config.postgres_dsn,
             runtime,
             random.Random(),

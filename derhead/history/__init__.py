@@ -1,54 +1,59 @@
-"""History: the embedded journal, always there, and the queries over it."""
+"""History: what the headend remembers, in its journal always, and in PostgreSQL where there is one.
+
+From the ground up: ``sql`` (what both stores share), ``file`` (the journal's file), ``spool``
+(what PostgreSQL is still to be fed), ``writing`` and ``queries`` (the journal's statements),
+``journal``; ``postgres``; ``feed`` (from the one to the other), ``retention`` (what the journal
+forgets), ``union`` (both as one past).
+"""
 
 from derhead.errors import JournalError
-from derhead.history.archive import Archive
+from derhead.history.feed.feed_statistics import FeedStatistics
+from derhead.history.feed.feeder import Feed, clear_spool
 from derhead.history.feed.restoring import restore
-from derhead.history.feed.statistics import FeedStatistics
-from derhead.history.feed.task import Feed, clear_spool
-from derhead.history.history import History, LiveHistory
-from derhead.history.journal import Journal
-from derhead.history.opening import open_journal
-from derhead.history.page import BadCursor, Page, decode_cursor, encode_cursor
-from derhead.history.postgres import Postgres, StoreUnreachable
-from derhead.history.reading import SpoolWatch, open_for_reading
-from derhead.history.retention import (
+from derhead.history.file.salvage import Salvaged
+from derhead.history.journal.embedded import Journal
+from derhead.history.journal.journal_statistics import JournalStatistics
+from derhead.history.journal.opening import open_journal
+from derhead.history.postgres.archive import Archive
+from derhead.history.postgres.making import make_postgres
+from derhead.history.queries.read_only import SpoolWatch, open_for_reading
+from derhead.history.retention.policy import (
     DAY_US,
     FED_KEPT_DAYS,
     GB,
     KEPT_DAYS,
-    Retention,
     RetentionLimits,
     RetentionStatistics,
 )
-from derhead.history.salvage import Salvaged
-from derhead.history.statistics import JournalStatistics
+from derhead.history.retention.sweeper import Retention
+from derhead.history.sql.cursors import BadCursor, Page, decode_cursor, encode_cursor
+from derhead.history.union.combined import History, LiveHistory
 
 __all__ = [
     "Archive",
+    "BadCursor",
+    "DAY_US",
+    "FED_KEPT_DAYS",
     "Feed",
     "FeedStatistics",
+    "GB",
     "History",
     "Journal",
     "JournalError",
     "JournalStatistics",
-    "LiveHistory",
-    "open_for_reading",
-    "open_journal",
-    "SpoolWatch",
-    "Postgres",
-    "StoreUnreachable",
-    "restore",
-    "clear_spool",
-    "BadCursor",
-    "Page",
-    "decode_cursor",
-    "encode_cursor",
-    "DAY_US",
-    "FED_KEPT_DAYS",
-    "GB",
     "KEPT_DAYS",
+    "LiveHistory",
+    "Page",
     "Retention",
     "RetentionLimits",
     "RetentionStatistics",
     "Salvaged",
+    "SpoolWatch",
+    "clear_spool",
+    "decode_cursor",
+    "encode_cursor",
+    "make_postgres",
+    "open_for_reading",
+    "open_journal",
+    "restore",
 ]

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from derhead.history.journal import BATCH_ROWS
-from derhead.history.schema import JournalFiles
+from derhead.history.file.schema import JournalFiles
+from derhead.history.journal.embedded import BATCH_ROWS
 
 COLUMNS = (
     *("asset", "ts_us", "boot", "seq", "received_us", "p_mw", "q_mvar", "soc"),

@@ -19,7 +19,7 @@ import trio
 from derhead.api import create_app
 from derhead.dsn import read_dsn
 from derhead.headend import Headend
-from derhead.history import Archive, Journal, Postgres, RetentionLimits, open_journal
+from derhead.history import Archive, Journal, RetentionLimits, make_postgres, open_journal
 from derhead.httpserver import serve_http
 from derhead.sessions import SessionLimits
 from derhead.telemetry import Sample
@@ -193,7 +193,7 @@ async def of_journal(folder: Path, size: str, found: dict[str, object]) -> None:
 
 async def of_postgres(dsn: str, size: str, found: dict[str, object]) -> None:
     async with trio.open_nursery() as nursery:
-        port = Postgres(read_dsn(dsn), real_runtime(), random.Random(1))
+        port = make_postgres(read_dsn(dsn), real_runtime(), random.Random(1))
         await nursery.start(port.run)
         await port.load(_nothing, within_s=30)
         await port.fetch(

@@ -24,7 +24,7 @@ import grpc
 from bare_sqlite import BareTable, Row
 from fleets import agent_number
 
-from derhead.history.journal import BATCH_ROWS, GROUP_MS
+from derhead.history.journal.embedded import BATCH_ROWS, GROUP_MS
 
 WINDOW_US = 60_000_000
 _TELEMETRY_COLUMNS = ("q_mvar", "soc", "voltage_v", "frequency_hz", "status")

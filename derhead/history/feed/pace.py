@@ -28,7 +28,7 @@ class Course:
     """Whether the spool is fed in order, or from both ends.
 
     From both ends, rows above ``live_after`` are fed as they come, and those below in their
-    order at the pace. Changes of which the order matters stay with those below until it is
+    order at the pace. CommitChanges of which the order matters stay with those below until it is
     their turn.
     """
 

@@ -9,19 +9,23 @@ the newest sample of each asset.
 import logging
 import sqlite3
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
-from derhead.history import rows
-from derhead.history.feed import standing
-from derhead.history.ids import Ids
-from derhead.history.inserts import Insert
-from derhead.history.journal import Journal
-from derhead.history.postgres import Cause, Postgres, StoreUnreachable
-from derhead.history.postgres.loader import Loader
-from derhead.history.postgres.remembered import Remembered, remembered
-from derhead.history.transaction import transaction
+from derhead.history.feed import position
+from derhead.history.file.transaction import transaction
+from derhead.history.journal.embedded import Journal
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.sql import mapping
+from derhead.history.writing.ids import Ids
+from derhead.history.writing.inserts import Insert
 from derproto.base.runtime import Runtime
+
+if TYPE_CHECKING:
+    from derhead.history.postgres.database import Postgres
+    from derhead.history.postgres.last_state import LastState
+    from derhead.history.postgres.loader import Loader
 
 log = logging.getLogger(__name__)
 
@@ -32,33 +36,41 @@ FETCH_S = 30.0
 """For what it knows to be fetched."""
 
 WORTH_WAITING = frozenset(
-    {Cause.STARTING, Cause.UNREACHABLE, Cause.READ_ONLY, Cause.INTERRUPTED, Cause.OTHER}
+    {
+        StoreCause.STARTING,
+        StoreCause.UNREACHABLE,
+        StoreCause.READ_ONLY,
+        StoreCause.INTERRUPTED,
+        StoreCause.OTHER,
+    }
 )
 """What may pass by itself; a wrong password does not."""
 
 _KEEPING = {
     name: Insert(name, columns, "DO NOTHING")
     for name, columns in (
-        ("dispatches", rows.DISPATCHES),
-        ("dispatch_states", rows.DISPATCH_STATES),
-        ("dispatch_groups", rows.GROUPS),
-        ("idempotency_keys", rows.USED_KEYS),
-        ("sessions", rows.SESSIONS),
-        ("heartbeats", rows.HEARTBEATS),
-        ("gaps", rows.GAPS),
-        ("telemetry", rows.TELEMETRY),
+        ("dispatches", mapping.DISPATCHES),
+        ("dispatch_states", mapping.DISPATCH_STATES),
+        ("dispatch_groups", mapping.GROUPS),
+        ("idempotency_keys", mapping.USED_KEYS),
+        ("sessions", mapping.SESSIONS),
+        ("heartbeats", mapping.HEARTBEATS),
+        ("gaps", mapping.GAPS),
+        ("telemetry", mapping.TELEMETRY),
     )
 }
 """What the journal holds already stays as it is."""
 
 
-async def restore(journal: Journal, postgres: Postgres, runtime: Runtime, *, wait_s: float) -> None:
+async def restore(
+    journal: Journal, postgres: "Postgres", runtime: Runtime, *, wait_s: float
+) -> None:
     """Gives a journal that is empty, or was salvaged, what PostgreSQL knows.
 
     Waits at most ``wait_s`` for PostgreSQL to be reached; then the headend starts without, and
     says so. A journal that PostgreSQL was fed from needs nothing. Raises: JournalError.
     """
-    stands = await journal.tend(standing.begin)
+    stands = await journal.tend(position.begin)
     if stands.database is not None:
         return
     if journal.salvaged is None and not await journal.look(_is_empty):
@@ -76,7 +88,7 @@ async def restore(journal: Journal, postgres: Postgres, runtime: Runtime, *, wai
         return
     prepared = known.prepared
     await journal.tend(partial(_keep, known=known))
-    await journal.tend(partial(standing.adopt, database=prepared.identity, fed=dict(prepared.fed)))
+    await journal.tend(partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed)))
     if known.tables["sessions"] or known.tables["dispatches"]:
         log.warning(
             "the journal was %s: %d open dispatches and what else is known of %d agents came from "
@@ -87,9 +99,9 @@ async def restore(journal: Journal, postgres: Postgres, runtime: Runtime, *, wai
         )
 
 
-async def _ask(postgres: Postgres, now_us: int, wait_s: float) -> Remembered:
-    async def ask(loader: Loader) -> Remembered:
-        return await remembered(loader.connection, loader.prepared, now_us)
+async def _ask(postgres: "Postgres", now_us: int, wait_s: float) -> "LastState":
+    async def ask(loader: "Loader") -> "LastState":
+        return await loader.last_state(now_us)
 
     deadline_s = trio.current_time() + wait_s
     while True:
@@ -110,7 +122,7 @@ def _is_empty(con: sqlite3.Connection) -> bool:
     return bool(empty)
 
 
-def _keep(con: sqlite3.Connection, known: Remembered) -> None:
+def _keep(con: sqlite3.Connection, known: "LastState") -> None:
     with transaction(con):
         for table, lines in known.tables.items():
             _KEEPING[table].execute(con, lines)

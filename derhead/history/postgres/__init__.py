@@ -1,6 +1,10 @@
-"""PostgreSQL: all that knows the driver and its asyncio loop."""
+"""PostgreSQL: all that knows its driver and the asyncio loop that the driver needs.
 
-from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble
-from derhead.history.postgres.port import Postgres
+From the ground up: ``causes`` (why it cannot be used), ``driver`` (asyncpg), ``days`` and
+``partitions`` (telemetry by days), ``schema``, ``inserts``, ``deleting`` (its retention),
+``last_state`` (for a journal that was lost), ``loader`` (the feed's connection), ``worker``
+(requests to one connection), ``database`` (requests from any task). Beside them ``archive`` asks
+the questions of the past, and does not know the driver.
 
-__all__ = ["Cause", "Postgres", "StoreUnreachable", "Trouble"]
+This file imports none of them: whoever has no PostgreSQL loads no asyncpg.
+"""

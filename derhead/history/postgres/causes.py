@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Cause(StrEnum):
+class StoreCause(StrEnum):
     """What stands between the headend and PostgreSQL."""
 
     STARTING = "starting"
@@ -21,41 +21,43 @@ class Cause(StrEnum):
 
 
 _BY_STATE = {
-    "28P01": Cause.PASSWORD,
-    "28000": Cause.PASSWORD,
-    "3D000": Cause.NO_DATABASE,
-    "25006": Cause.READ_ONLY,
-    "42501": Cause.RIGHTS,
-    "53100": Cause.FULL,
-    "53300": Cause.UNREACHABLE,
-    "57014": Cause.INTERRUPTED,
-    "55P03": Cause.INTERRUPTED,
-    "57P01": Cause.UNREACHABLE,
-    "57P02": Cause.UNREACHABLE,
-    "57P03": Cause.UNREACHABLE,
-    "57P04": Cause.NO_DATABASE,
+    "28P01": StoreCause.PASSWORD,
+    "28000": StoreCause.PASSWORD,
+    "3D000": StoreCause.NO_DATABASE,
+    "25006": StoreCause.READ_ONLY,
+    "42501": StoreCause.RIGHTS,
+    "53100": StoreCause.FULL,
+    "53300": StoreCause.UNREACHABLE,
+    "57014": StoreCause.INTERRUPTED,
+    "55P03": StoreCause.INTERRUPTED,
+    "57P01": StoreCause.UNREACHABLE,
+    "57P02": StoreCause.UNREACHABLE,
+    "57P03": StoreCause.UNREACHABLE,
+    "57P04": StoreCause.NO_DATABASE,
 }
 
 _BY_CLASS = {
-    "08": Cause.UNREACHABLE,
-    "22": Cause.VALUE,
-    "23": Cause.VALUE,
-    "28": Cause.PASSWORD,
-    "40": Cause.INTERRUPTED,
+    "08": StoreCause.UNREACHABLE,
+    "22": StoreCause.VALUE,
+    "23": StoreCause.VALUE,
+    "28": StoreCause.PASSWORD,
+    "40": StoreCause.INTERRUPTED,
 }
 
 ADVICE = {
-    Cause.STARTING: "the connection is being made",
-    Cause.UNREACHABLE: "see that it runs and can be reached; it is tried again by itself",
-    Cause.PASSWORD: "correct postgres.password_file, PGPASSWORD or the server's pg_hba.conf",
-    Cause.NO_DATABASE: "create the database, or correct postgres.dsn",
-    Cause.READ_ONLY: "this server is a standby; name the primary, or all hosts, in postgres.dsn",
-    Cause.RIGHTS: "grant the role CREATE and USAGE on the schema and let it own its tables",
-    Cause.SCHEMA: "run the software that made the tables, or newer, or name another database",
-    Cause.FULL: "make room on the database's disk",
-    Cause.INTERRUPTED: "it is tried again by itself",
-    Cause.VALUE: "it is held back; the log tells of it",
-    Cause.OTHER: "see the server's log; it is tried again by itself",
+    StoreCause.STARTING: "the connection is being made",
+    StoreCause.UNREACHABLE: "see that it runs and can be reached; it is tried again by itself",
+    StoreCause.PASSWORD: "correct postgres.password_file, PGPASSWORD or the server's pg_hba.conf",
+    StoreCause.NO_DATABASE: "create the database, or correct postgres.dsn",
+    StoreCause.READ_ONLY: (
+        "this server is a standby; name the primary, or all hosts, in postgres.dsn"
+    ),
+    StoreCause.RIGHTS: "grant the role CREATE and USAGE on the schema and let it own its tables",
+    StoreCause.SCHEMA: "run the software that made the tables, or newer, or name another database",
+    StoreCause.FULL: "make room on the database's disk",
+    StoreCause.INTERRUPTED: "it is tried again by itself",
+    StoreCause.VALUE: "it is held back; the log tells of it",
+    StoreCause.OTHER: "see the server's log; it is tried again by itself",
 }
 """What there is to do, for log lines and ``/readyz``."""
 
@@ -64,7 +66,7 @@ ADVICE = {
 class Trouble:
     """Why PostgreSQL cannot be used now."""
 
-    cause: Cause
+    cause: StoreCause
     said: str
     """In the words of the server, or of the system."""
 
@@ -80,8 +82,8 @@ class StoreUnreachable(Exception):
         self.trouble = trouble
 
 
-def cause_of(sqlstate: str | None) -> Cause:
+def cause_of(sqlstate: str | None) -> StoreCause:
     """By the code that came with an error of the server; None = it did not come to that."""
     if sqlstate is None:
-        return Cause.UNREACHABLE
-    return _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or Cause.OTHER
+        return StoreCause.UNREACHABLE
+    return _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or StoreCause.OTHER

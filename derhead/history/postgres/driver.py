@@ -1,6 +1,6 @@
 """asyncpg, as far as the project uses it: connections, and what their errors mean.
 
-Everything here runs on the asyncio loop that ``port.py`` confines: nothing outside this folder
+Everything here runs on the asyncio loop that ``database`` confines: nothing outside this folder
 awaits any of it.
 """
 
@@ -12,7 +12,7 @@ import asyncpg
 import trio
 
 from derhead.dsn import Dsn
-from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble, cause_of
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble, cause_of
 
 CONNECT_S = 10.0
 """For a connection to be made, name look-up and TLS included."""
@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Connection(Protocol):
+class PostgresConnection(Protocol):
     """What the project uses of ``asyncpg.Connection``. Call it from the asyncio loop only."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
@@ -65,11 +65,11 @@ DRIVER_ERRORS = (
 
 
 @asynccontextmanager
-async def transaction(connection: Connection) -> AsyncIterator[None]:
+async def transaction(connection: PostgresConnection) -> AsyncIterator[None]:
     """Commits at the end, rolls back on any error.
 
     Cancellation: does neither, and does not ask a server that may stand still; the connection
-    is then to be given up, as its lane does. (The driver's own would wait for the server.)
+    is then to be given up, as its worker does. (The driver's own would wait for the server.)
     """
     await connection.execute("BEGIN")
     try:
@@ -81,7 +81,7 @@ async def transaction(connection: Connection) -> AsyncIterator[None]:
     await connection.execute("COMMIT")
 
 
-async def connect(dsn: Dsn, password: str | None) -> Connection:
+async def connect(dsn: Dsn, password: str | None) -> PostgresConnection:
     """A new connection. ``password`` counts only where the DSN has none.
 
     Raises: StoreUnreachable for a DSN that asyncpg cannot read; errors of the driver.
@@ -98,11 +98,11 @@ async def connect(dsn: Dsn, password: str | None) -> Connection:
     except ValueError:
         # Its text may repeat a part of the DSN, and that may be a part of the password.
         said = "postgres.dsn has a port or parameter that cannot be used"
-        raise StoreUnreachable(Trouble(Cause.NO_DATABASE, said)) from None
-    return cast(Connection, connection)
+        raise StoreUnreachable(Trouble(StoreCause.NO_DATABASE, said)) from None
+    return cast(PostgresConnection, connection)
 
 
-async def watch_client(connection: Connection) -> None:
+async def watch_client(connection: PostgresConnection) -> None:
     """Has the server end a statement whose client is gone within some seconds, also when
     nobody could cancel it.
 
@@ -118,15 +118,15 @@ def trouble_of(error: Exception) -> Trouble:
         case asyncpg.PostgresError():
             return Trouble(cause_of(getattr(error, "sqlstate", None)), _said(error))
         case asyncpg.TargetServerAttributeNotMatched():
-            return Trouble(Cause.READ_ONLY, "no server that takes writes was found")
+            return Trouble(StoreCause.READ_ONLY, "no server that takes writes was found")
         case asyncpg.DataError():
-            return Trouble(Cause.VALUE, _said(error))
+            return Trouble(StoreCause.VALUE, _said(error))
         case TimeoutError() | trio.TooSlowError():
-            return Trouble(Cause.UNREACHABLE, "no answer in time")
+            return Trouble(StoreCause.UNREACHABLE, "no answer in time")
         case OSError():
-            return Trouble(Cause.UNREACHABLE, error.strerror or _said(error))
+            return Trouble(StoreCause.UNREACHABLE, error.strerror or _said(error))
         case _:
-            return Trouble(Cause.UNREACHABLE, _said(error))
+            return Trouble(StoreCause.UNREACHABLE, _said(error))
 
 
 def _said(error: Exception) -> str:

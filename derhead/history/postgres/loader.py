@@ -5,18 +5,14 @@ commit that was cut off in the middle was done or not makes no difference.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import asyncpg
 
-from derhead.history import rows
-from derhead.history.feed.batch import Batch
 from derhead.history.postgres.days import day_of
-from derhead.history.postgres.driver import Connection, transaction
-from derhead.history.postgres.expiry import expire
-from derhead.history.postgres.partitions import Partitions
-from derhead.history.postgres.schema import Prepared, put_fact
-from derhead.history.postgres.tables import (
+from derhead.history.postgres.deleting import expire
+from derhead.history.postgres.driver import PostgresConnection, transaction
+from derhead.history.postgres.fed_database import Prepared, Stranger, Target
+from derhead.history.postgres.inserts import (
     COPIED,
     INSERT_COPIED,
     INSERT_TELEMETRY,
@@ -24,6 +20,11 @@ from derhead.history.postgres.tables import (
     STATEMENTS,
     cleaned,
 )
+from derhead.history.postgres.last_state import LastState, fetch_last_state
+from derhead.history.postgres.partitions import Partitions
+from derhead.history.postgres.schema import put_fact
+from derhead.history.spool.feed_batch import FeedBatch
+from derhead.history.sql import mapping
 
 COPY_ROWS = 500
 """Rows of telemetry from which on they are copied into a temporary table and inserted from it:
@@ -33,27 +34,10 @@ CACHED_NUMBERS = 100_000
 """PostgreSQL's numbers of assets and boots in memory. When full, the cache starts empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which database a batch is for, and the batch's place among all."""
-
-    identity: str
-    journal: str
-    number: int
-    """One more than that of the journal's batch before, whichever of them got through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stranger:
-    """The database is not the one that was fed, or not as far as it was."""
-
-    prepared: Prepared
-
-
 class Loader:
     """Writes to PostgreSQL over one connection; what it remembers dies with it."""
 
-    def __init__(self, connection: Connection, prepared: Prepared) -> None:
+    def __init__(self, connection: PostgresConnection, prepared: Prepared) -> None:
         self.connection = connection
         self.prepared = prepared
         self.partitions = Partitions(connection)
@@ -61,7 +45,7 @@ class Loader:
         self._boots: dict[tuple[str, str], int] = {}
 
     async def load(
-        self, batch: Batch, target: Target, now_us: int, keep_days: int
+        self, batch: FeedBatch, target: Target, now_us: int, keep_days: int
     ) -> Stranger | None:
         """Stores the batch, all of it or nothing; None once it is committed.
 
@@ -90,7 +74,11 @@ class Loader:
         """Drops what is from before the cut; whether there may be more."""
         return await expire(self.connection, self.partitions, cut_us)
 
-    async def _load(self, batch: Batch, target: Target) -> None:
+    async def last_state(self, now_us: int) -> LastState:
+        """What a headend needs at its start, if its journal was lost."""
+        return await fetch_last_state(self.connection, self.prepared, now_us)
+
+    async def _load(self, batch: FeedBatch, target: Target) -> None:
         assets = await self._numbers_of_assets(batch.assets.values())
         boots = await self._numbers_of_boots(batch.boots.values())
         async with transaction(self.connection):
@@ -114,7 +102,7 @@ class Loader:
             return
         await self.connection.execute(MAKE_COPIED)
         await self.connection.copy_records_to_table(
-            COPIED, records=zip(*columns, strict=True), columns=rows.TELEMETRY
+            COPIED, records=zip(*columns, strict=True), columns=mapping.TELEMETRY
         )
         await self.connection.execute(INSERT_COPIED)
 
@@ -124,7 +112,7 @@ class Loader:
             if len(self._assets) > CACHED_NUMBERS:
                 self._assets.clear()
             missing = sorted(wanted - self._assets.keys())
-            # Not in the batch's transaction: their numbers are remembered, and must be there
+            # Not in the batch's transaction: their numbers are fetch_last_state, and must be there
             # even if the batch is not. What is there is left out: a conflict uses up a number.
             await self.connection.execute(
                 "INSERT INTO assets (asset_id) SELECT name FROM unnest($1::text[]) AS name"
@@ -164,7 +152,7 @@ class Loader:
         return self._boots
 
 
-_ASSET, _TS_US, _BOOT = map(rows.TELEMETRY.index, ("asset", "ts_us", "boot"))
+_ASSET, _TS_US, _BOOT = map(mapping.TELEMETRY.index, ("asset", "ts_us", "boot"))
 
 
 def _text(name: str) -> str:

@@ -18,7 +18,7 @@ from derhead.history.postgres.days import (
     read_bound,
     wanted,
 )
-from derhead.history.postgres.driver import Connection, transaction
+from derhead.history.postgres.driver import PostgresConnection, transaction
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _ATTACHED = (
 class Partitions:
     """The partitions that there are, as far as this connection knows."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._days: set[int] | None = None
         self._looked_us = self._again_us = 0

@@ -3,12 +3,12 @@
 Runs on the asyncio loop, at each new connection.
 """
 
-from dataclasses import dataclass
 from uuid import uuid4
 
-from derhead.history.migrating import read_migrations
-from derhead.history.postgres.causes import Cause, StoreUnreachable, Trouble
-from derhead.history.postgres.driver import Connection, transaction
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.driver import PostgresConnection, transaction
+from derhead.history.postgres.fed_database import Prepared
+from derhead.history.sql.migrations import read_migrations
 
 MIGRATION_LOCK = 0x44455248
 """The advisory lock under which tables are changed: two headends that start at once do it
@@ -33,24 +33,12 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A database with tables of this version."""
-
-    identity: str
-    """Made with the tables: tells this database from any other, and from one made anew."""
-    fed: dict[str, int]
-    """By journal, the number of the newest batch that is committed."""
-    may_copy: bool = True
-    """The role may make temporary tables."""
-
-
 def migrations() -> dict[int, str]:
     """The numbered files, by number: SQL that leads from one version to the next."""
     return read_migrations("derhead.history.postgres")
 
 
-async def prepare_schema(connection: Connection) -> Prepared:
+async def prepare_schema(connection: PostgresConnection) -> Prepared:
     """Makes the tables or brings them up to date, in one transaction; needs no rights to make
     tables where that is done already.
 
@@ -61,7 +49,7 @@ async def prepare_schema(connection: Connection) -> Prepared:
     server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
     if server < OLDEST_SERVER:
         said = f"it is PostgreSQL {server}, and {OLDEST_SERVER} or newer is needed"
-        raise StoreUnreachable(Trouble(Cause.SCHEMA, said))
+        raise StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
     async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         version = await _version(connection)
@@ -86,16 +74,18 @@ async def prepare_schema(connection: Connection) -> Prepared:
     return Prepared(identity, fed, may_copy)
 
 
-async def check_schema(connection: Connection) -> None:
+async def check_schema(connection: PostgresConnection) -> None:
     """Raises: StoreUnreachable if the tables are not there, or not of this version."""
     version = await _version(connection)
     newest = max(migrations())
     _refuse_newer(version, newest)
     if version < newest:
-        raise StoreUnreachable(Trouble(Cause.STARTING, "its tables are not yet brought up to date"))
+        raise StoreUnreachable(
+            Trouble(StoreCause.STARTING, "its tables are not yet brought up to date")
+        )
 
 
-async def _version(connection: Connection) -> int:
+async def _version(connection: PostgresConnection) -> int:
     if await connection.fetchval("SELECT to_regclass('facts') IS NULL"):
         others = await connection.fetch(
             "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
@@ -122,15 +112,15 @@ async def _version(connection: Connection) -> int:
 def _refuse_newer(version: int, newest: int) -> None:
     if version > newest:
         said = f"its tables have version {version}, this software knows up to {newest}"
-        raise StoreUnreachable(Trouble(Cause.SCHEMA, said))
+        raise StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
 
 
 def _not_ours(tables: str) -> StoreUnreachable:
     said = f"the database has tables of another program: {tables}"
-    return StoreUnreachable(Trouble(Cause.SCHEMA, said))
+    return StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
 
 
-async def put_fact(connection: Connection, key: str, value: str) -> None:
+async def put_fact(connection: PostgresConnection, key: str, value: str) -> None:
     """Keeps what the database knows of itself."""
     await connection.execute(
         "INSERT INTO facts (key, value) VALUES ($1, $2)"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.dispatch import ENDED, State
-from derhead.history import facts
-from derhead.history.retention.policy import NOTHING_FED, Cut, Sizes, Spared
-from derhead.history.transaction import transaction
+from derhead.history.file import facts
+from derhead.history.file.transaction import transaction
+from derhead.history.retention.policy import NOTHING_FED, Cutoff, Sizes, Spared
 
 KEYS_A_STEP = 500
 """Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
@@ -45,7 +45,12 @@ class Delete(Protocol):
     """Deletes about ``at_most`` rows from before the cut, of those after the position."""
 
     def __call__(
-        self, con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+        self,
+        con: sqlite3.Connection,
+        cut: Cutoff,
+        fed: bool,
+        position: Position,
+        at_most: int,
     ) -> Step: ...
 
 
@@ -93,7 +98,7 @@ def read_oldest(con: sqlite3.Connection) -> int | None:
 
 
 def delete_telemetry(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Samples asset by asset, together with the fact that says from when on all are there."""
     with transaction(con):
@@ -110,7 +115,7 @@ def delete_telemetry(
 
 
 def delete_heartbeats(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Heartbeats agent by agent."""
     with transaction(con):
@@ -127,7 +132,7 @@ def delete_heartbeats(
 
 
 def delete_sessions(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Ended sessions agent by agent, but for the newest of each, by which it is known."""
     with transaction(con):
@@ -150,7 +155,7 @@ def delete_sessions(
 
 
 def delete_gaps(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Closed gaps asset by asset; beyond ``NEWEST_KEPT`` open ones, too."""
     with transaction(con):
@@ -171,7 +176,7 @@ def delete_gaps(
 
 
 def delete_dispatches(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Dispatches that ended, and when they last changed was before the cut."""
     with transaction(con):
@@ -197,7 +202,7 @@ def delete_dispatches(
 
 
 def delete_groups(
-    con: sqlite3.Connection, cut: Cut, fed: bool, position: Position, at_most: int
+    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
     """Orders to sites of which no part is left."""
     with transaction(con):

@@ -87,7 +87,7 @@ NOTHING_FED = Spared(-(2**62), -(2**62))
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Cutoff:
     """Rows from before these times may go; microseconds since the epoch."""
 
     samples_us: int
@@ -95,29 +95,31 @@ class Cut:
     records_us: int
     """Ended sessions, ended dispatches with their states and groups, closed gaps."""
 
-    def sparing(self, spared: Spared) -> "Cut":
+    def sparing(self, spared: Spared) -> "Cutoff":
         """The same, less what must stay."""
-        return Cut(
+        return Cutoff(
             _earlier(self.samples_us, spared.samples_us),
             _earlier(self.heartbeats_us, spared.records_us),
             _earlier(self.records_us, spared.records_us),
         )
 
 
-def by_age(limits: RetentionLimits, now_us: int) -> Cut:
+def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
     """What is too old, by whole hours, so that a sweep is worth its while."""
     before_us = (now_us - limits.keep_us) // HOUR_US * HOUR_US
-    return Cut(before_us, before_us, before_us)
+    return Cutoff(before_us, before_us, before_us)
 
 
-def by_size(limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cut, now_us: int) -> Cut:
+def by_size(
+    limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cutoff, now_us: int
+) -> Cutoff:
     """The cut moved on by twice the share that is too much, since more comes meanwhile: at
     least a hundredth, at most a fifth of the stretch, whose rows may lie unevenly."""
     too_much = (sizes.used_bytes - limits.max_bytes) / sizes.used_bytes
     share = min(max(2 * too_much, 0.01), 0.2)
     before_us = oldest_us + round((now_us - oldest_us) * share)
     before_us = min(before_us, now_us - SPARED_US)
-    return Cut(max(cut.samples_us, before_us), max(cut.heartbeats_us, before_us), cut.records_us)
+    return Cutoff(max(cut.samples_us, before_us), max(cut.heartbeats_us, before_us), cut.records_us)
 
 
 def is_above(limits: RetentionLimits, sizes: Sizes) -> bool:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from derhead.dispatch import Dispatch, DispatchGroup
 from derhead.gaps import GapRecord
-from derhead.history import facts, rows
-from derhead.history.archive import Archive
-from derhead.history.histories import Histories
-from derhead.history.history import History
-from derhead.history.postgres import Postgres
-from derhead.history.query_connection import QueryConnection
-from derhead.history.reader import Reader
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Record, Store
+from derhead.history.file import facts
+from derhead.history.file.schema import JournalFiles
+from derhead.history.postgres.archive import Archive
+from derhead.history.postgres.database import Postgres
+from derhead.history.queries.query_connection import QueryConnection
+from derhead.history.queries.reader import Reader
+from derhead.history.sql import mapping
+from derhead.history.sql.histories import Histories
+from derhead.history.union.combined import History
+from derhead.history.writing.record_store import Group, Record, Store
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from derproto.base.runtime import real_runtime
@@ -74,27 +75,33 @@ async def fill(port: Postgres, kept: Records) -> None:
         (agent_id, int(boot_id)): number
         for agent_id, boot_id, number in await port.fetch("SELECT agent_id, boot_id, id FROM boots")
     }
-    await _insert(port, "telemetry", rows.TELEMETRY, rows.telemetry_rows(samples, assets, numbers))
+    await _insert(
+        port, "telemetry", mapping.TELEMETRY, mapping.telemetry_rows(samples, assets, numbers)
+    )
     for record in kept.records:
         match record:
             case Dispatch():
-                await _insert(port, "dispatches", rows.DISPATCHES, [rows.dispatch_row(record)])
-                states = rows.state_rows(record)
-                await _insert(port, "dispatch_states", rows.DISPATCH_STATES, states)
+                await _insert(
+                    port, "dispatches", mapping.DISPATCHES, [mapping.dispatch_row(record)]
+                )
+                states = mapping.state_rows(record)
+                await _insert(port, "dispatch_states", mapping.DISPATCH_STATES, states)
             case DispatchGroup():
-                await _insert(port, "dispatch_groups", rows.GROUPS, [rows.group_row(record)])
+                await _insert(port, "dispatch_groups", mapping.GROUPS, [mapping.group_row(record)])
             case SessionRecord():
-                await _insert(port, "sessions", rows.SESSIONS, [rows.session_row(record)])
+                await _insert(port, "sessions", mapping.SESSIONS, [mapping.session_row(record)])
             case HeartbeatRecord():
-                await _insert(port, "heartbeats", rows.HEARTBEATS, [rows.heartbeat_row(record)])
+                await _insert(
+                    port, "heartbeats", mapping.HEARTBEATS, [mapping.heartbeat_row(record)]
+                )
             case GapRecord():
-                await _insert(port, "gaps", rows.GAPS, [rows.gap_row(record)])
+                await _insert(port, "gaps", mapping.GAPS, [mapping.gap_row(record)])
             case _:
                 raise AssertionError(record)
 
 
 async def _insert(
-    port: Postgres, table: str, columns: Sequence[str], values: Iterable[rows.Row]
+    port: Postgres, table: str, columns: Sequence[str], values: Iterable[mapping.Row]
 ) -> None:
     items = [dict(zip(columns, row, strict=True)) for row in values]
     names = ", ".join(columns)

@@ -9,11 +9,11 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from derhead.history import archive as archives
-from derhead.history import queries
-from derhead.history.archive import Archive
-from derhead.history.histories import Histories
-from derhead.history.history import History
+from derhead.history.postgres import archive as archives
+from derhead.history.postgres.archive import Archive
+from derhead.history.queries import statements
+from derhead.history.sql.histories import Histories
+from derhead.history.union.combined import History
 from derhead.telemetry import Bucket, Sample
 from tests.contract.history.stores import Records, fill, journal_of
 from tests.support.history.postgres_port import connect_feed, open_port
@@ -80,7 +80,7 @@ async def test_both_engines_make_the_same_buckets(
             piece_rows: int,
             span: tuple[int, int | None, int | None, int],
         ) -> None:
-            monkeypatch.setattr(queries, "PIECE_ROWS", piece_rows)
+            monkeypatch.setattr(statements, "PIECE_ROWS", piece_rows)
             monkeypatch.setattr(archives, "PIECE_ROWS", piece_rows + 1)
             await fill(port, Records(samples))
             with journal_of(Records(samples)) as journal:

@@ -13,9 +13,9 @@ import pytest
 from derhead.dispatch import Dispatch, DispatchGroup, State
 from derhead.gaps import Cause, GapRecord
 from derhead.history import BadCursor, Page
-from derhead.history.archive import Archive
-from derhead.history.histories import Histories
-from derhead.history.store import Record
+from derhead.history.postgres.archive import Archive
+from derhead.history.sql.histories import Histories
+from derhead.history.writing.record_store import Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from tests.contract.history.stores import Records, fill, journal_of, union_of

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derhead.history.queries import telemetry_buckets
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries.statements import telemetry_buckets
+from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Bucket, Sample
 
 powers = st.none() | st.floats(-1e6, 1e6) | st.sampled_from([1e12, -1e300, math.inf, -math.inf])

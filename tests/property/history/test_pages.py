@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derhead.history import queries
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import statements
+from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
 
 # Few values of each part, so that times, boots and sequences meet in every way.
@@ -48,7 +48,9 @@ def test_pages_while_rows_are_added(
             cursor: str | None = None
             for turn in range(1_000):
                 limit = limits[turn % len(limits)]
-                page = queries.telemetry_history(files.reader, "a", from_us, to_us, limit, cursor)
+                page = statements.telemetry_history(
+                    files.reader, "a", from_us, to_us, limit, cursor
+                )
                 assert len(page.items) <= limit
                 seen.extend(page.items)
                 cursor = page.next_cursor

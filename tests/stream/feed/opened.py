@@ -14,8 +14,8 @@ import trio
 from derhead.dsn import read_dsn
 from derhead.gaps import Cause, GapRecord
 from derhead.history import Journal, open_journal
-from derhead.history.feed.task import Feed
-from derhead.history.postgres import Postgres
+from derhead.history.feed.feeder import Feed
+from derhead.history.postgres.database import Postgres
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, real_runtime
 from tests.support.epoch import S

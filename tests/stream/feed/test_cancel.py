@@ -11,11 +11,12 @@ from trio.testing import MockClock
 
 from derhead.dispatch import State
 from derhead.history import open_journal
-from derhead.history.feed.batch import Batch
-from derhead.history.feed.task import Feed
-from derhead.history.postgres import Postgres, StoreUnreachable
-from derhead.history.postgres.loader import Loader, Stranger, Target
-from derhead.history.postgres.schema import Prepared
+from derhead.history.feed.feeder import Feed
+from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.database import Postgres
+from derhead.history.postgres.fed_database import Prepared, Stranger, Target
+from derhead.history.postgres.loader import Loader
+from derhead.history.spool.feed_batch import FeedBatch
 from derproto.base.runtime import virtual_runtime
 from tests.stream.feed.opened import NOW_US, some
 from tests.support.history.postgres_port import open_port
@@ -63,7 +64,7 @@ class MemoryLoader:
         return False
 
     async def load(
-        self, batch: Batch, target: Target, now_us: int, keep_days: int
+        self, batch: FeedBatch, target: Target, now_us: int, keep_days: int
     ) -> Stranger | None:
         database = self._database
         fed = database.prepared.fed.get(target.journal, 0)

@@ -12,7 +12,8 @@ import trio
 import trio.lowlevel
 
 from derhead.dispatch import State
-from derhead.history.postgres import Postgres, StoreUnreachable
+from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.days import DAY_US
 from derhead.history.postgres.loader import Loader
 from tests.stream.feed.opened import (

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from derhead.history.postgres import Cause, Postgres, StoreUnreachable
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.driver import transaction
 from derhead.history.postgres.loader import Loader
 from tests.support.history.postgres_port import SOON_S, at_last, connect_feed, open_port, until
@@ -169,7 +170,7 @@ async def test_a_wrong_password_is_told_and_a_right_one_heals(
     try:
         async with open_port(postgres.dsn_as(role), password_file=secret) as port:
             raised = await trouble_of(port)
-            assert raised.trouble.cause is Cause.PASSWORD
+            assert raised.trouble.cause is StoreCause.PASSWORD
             assert str(secret) in str(raised)
             secret.write_text("wrong\n")
             await until(partial(refused, port, "authentication failed"))
@@ -185,15 +186,15 @@ async def test_a_wrong_password_is_told_and_a_right_one_heals(
 @pytest.mark.parametrize(
     ("dsn", "cause"),
     [
-        ("postgresql://postgres@127.0.0.1:1/x", Cause.UNREACHABLE),
-        ("postgresql://postgres@/x?host=/nowhere", Cause.UNREACHABLE),
-        ("postgresql://x@no-such-host.invalid/x", Cause.UNREACHABLE),
-        ("postgresql://x:secret@/x?host=127.0.0.1&port=secret", Cause.NO_DATABASE),
-        ("postgresql://x:secret@127.0.0.1/x?sslmode=secret", Cause.NO_DATABASE),
+        ("postgresql://postgres@127.0.0.1:1/x", StoreCause.UNREACHABLE),
+        ("postgresql://postgres@/x?host=/nowhere", StoreCause.UNREACHABLE),
+        ("postgresql://x@no-such-host.invalid/x", StoreCause.UNREACHABLE),
+        ("postgresql://x:secret@/x?host=127.0.0.1&port=secret", StoreCause.NO_DATABASE),
+        ("postgresql://x:secret@127.0.0.1/x?sslmode=secret", StoreCause.NO_DATABASE),
     ],
 )
 async def test_a_dsn_that_leads_nowhere_is_told_without_its_password(
-    dsn: str, cause: Cause
+    dsn: str, cause: StoreCause
 ) -> None:
     async with open_port(dsn) as port:
         raised = await trouble_of(port)
@@ -204,7 +205,7 @@ async def test_a_dsn_that_leads_nowhere_is_told_without_its_password(
 async def test_a_database_that_is_not_there(postgres: Database) -> None:
     async with open_port(postgres.server.dsn("nowhere")) as port:
         raised = await trouble_of(port)
-    assert raised.trouble.cause is Cause.NO_DATABASE
+    assert raised.trouble.cause is StoreCause.NO_DATABASE
     assert "nowhere" in str(raised)
 
 
@@ -212,4 +213,4 @@ async def test_a_standby_takes_no_feed(postgres: Database) -> None:
     postgres.sql(f"ALTER DATABASE {postgres.name} SET default_transaction_read_only = on")
     async with open_port(postgres.dsn) as port:
         raised = await trouble_of(port)
-    assert raised.trouble.cause is Cause.READ_ONLY
+    assert raised.trouble.cause is StoreCause.READ_ONLY

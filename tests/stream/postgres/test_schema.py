@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 import trio
 
-from derhead.history.postgres import Cause, StoreUnreachable
+from derhead.history.file.schema import migrations as journal_migrations
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable
 from derhead.history.postgres.schema import TABLES, migrations
-from derhead.history.schema import migrations as journal_migrations
 from tests.support.history.postgres_port import connect_feed, open_port
 from tests.support.processes.postgres import Database
 
@@ -42,7 +42,7 @@ async def test_newer_tables_are_refused_and_left_alone(postgres: Database) -> No
     async with open_port(postgres.dsn) as port:
         with pytest.raises(StoreUnreachable, match=r"version 999, this software knows") as raised:
             await connect_feed(port)
-        assert raised.value.trouble.cause is Cause.SCHEMA
+        assert raised.value.trouble.cause is StoreCause.SCHEMA
         with pytest.raises(StoreUnreachable, match="version 999"):
             await port.fetch("SELECT 1")
 
@@ -70,7 +70,7 @@ async def test_a_role_without_rights_is_told_what_it_lacks(postgres: Database) -
         async with open_port(postgres.dsn_as(role)) as port:
             with pytest.raises(StoreUnreachable, match="permission denied for schema") as raised:
                 await connect_feed(port)
-            assert raised.value.trouble.cause is Cause.RIGHTS
+            assert raised.value.trouble.cause is StoreCause.RIGHTS
             assert "grant" in str(raised.value)
     finally:
         postgres.sql(f"DROP ROLE {role}")

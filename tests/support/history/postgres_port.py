@@ -9,7 +9,8 @@ from typing import TypeVar
 import trio
 
 from derhead.dsn import read_dsn
-from derhead.history.postgres import Postgres, StoreUnreachable
+from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.loader import Loader
 from derproto.base.runtime import real_runtime
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from derhead.history import facts
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file import facts
+from derhead.history.file.schema import JournalFiles
+from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.unit.config.fleet_file import ROOF, write_fleet

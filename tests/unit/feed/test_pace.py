@@ -2,10 +2,9 @@
 
 import pytest
 
-from derhead.history.feed.health import FeedHealth, retry_s
+from derhead.history.feed.feed_health import FeedHealth, retry_s
 from derhead.history.feed.pace import CATCH_UP_ROWS, Course, Pace
-from derhead.history.postgres import Cause, Trouble
-from derhead.history.postgres.causes import ADVICE, cause_of
+from derhead.history.postgres.causes import ADVICE, StoreCause, Trouble, cause_of
 from derhead.history.postgres.days import (
     DAY_US,
     day_of,
@@ -57,8 +56,8 @@ def test_pauses_grow_and_are_never_nothing() -> None:
 def test_a_cause_is_said_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
     health = FeedHealth("db.example/derhead")
     for _ in range(3):
-        health.went_wrong(Trouble(Cause.UNREACHABLE, "nobody listens"), 1_000_000)
-    health.went_wrong(Trouble(Cause.PASSWORD, "wrong"), 2_000_000)
+        health.went_wrong(Trouble(StoreCause.UNREACHABLE, "nobody listens"), 1_000_000)
+    health.went_wrong(Trouble(StoreCause.PASSWORD, "wrong"), 2_000_000)
     health.went_well(5_000_000)
     health.went_well(6_000_000)
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -72,27 +71,27 @@ def test_a_cause_is_said_once_and_its_end_once(caplog: pytest.LogCaptureFixture)
 @pytest.mark.parametrize(
     ("sqlstate", "cause"),
     [
-        (None, Cause.UNREACHABLE),
-        ("08006", Cause.UNREACHABLE),
-        ("57P01", Cause.UNREACHABLE),
-        ("57014", Cause.INTERRUPTED),
-        ("40001", Cause.INTERRUPTED),
-        ("25006", Cause.READ_ONLY),
-        ("42501", Cause.RIGHTS),
-        ("28P01", Cause.PASSWORD),
-        ("3D000", Cause.NO_DATABASE),
-        ("53100", Cause.FULL),
-        ("22021", Cause.VALUE),
-        ("23505", Cause.VALUE),
-        ("XX000", Cause.OTHER),
+        (None, StoreCause.UNREACHABLE),
+        ("08006", StoreCause.UNREACHABLE),
+        ("57P01", StoreCause.UNREACHABLE),
+        ("57014", StoreCause.INTERRUPTED),
+        ("40001", StoreCause.INTERRUPTED),
+        ("25006", StoreCause.READ_ONLY),
+        ("42501", StoreCause.RIGHTS),
+        ("28P01", StoreCause.PASSWORD),
+        ("3D000", StoreCause.NO_DATABASE),
+        ("53100", StoreCause.FULL),
+        ("22021", StoreCause.VALUE),
+        ("23505", StoreCause.VALUE),
+        ("XX000", StoreCause.OTHER),
     ],
 )
-def test_errors_are_sorted_by_what_there_is_to_do(sqlstate: str | None, cause: Cause) -> None:
+def test_errors_are_sorted_by_what_there_is_to_do(sqlstate: str | None, cause: StoreCause) -> None:
     assert cause_of(sqlstate) is cause
 
 
 def test_there_is_advice_for_every_cause() -> None:
-    assert set(ADVICE) == set(Cause)
+    assert set(ADVICE) == set(StoreCause)
 
 
 NOW_US = 20_000 * DAY_US + 5

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.history import rows
-from derhead.history.feed.batch import Batch, has_ordered, merged
-from derhead.history.feed.payload import BrokenPayload, Changes, Payload, pack, unpack
+from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
+from derhead.history.spool.payload import BrokenPayload, CommitChanges, Payload, pack, unpack
+from derhead.history.sql import mapping
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 REALS = st.none() | st.floats(allow_nan=False)
@@ -44,11 +44,11 @@ def telemetry_of(payload: Payload) -> list[tuple[Any, ...]]:
 
 @given(st.lists(LINES, max_size=20), RECORDS)
 def test_what_is_packed_comes_out_again(
-    telemetry: list[rows.Row], records: list[tuple[str, list[rows.Row]]]
+    telemetry: list[mapping.Row], records: list[tuple[str, list[mapping.Row]]]
 ) -> None:
     assets = {line[0]: f"asset {line[0]}" for line in telemetry}
     boots = {line[2]: ("agent", 2**64 - 1) for line in telemetry}
-    found = unpack(pack(Changes(telemetry, assets, boots, records)))
+    found = unpack(pack(CommitChanges(telemetry, assets, boots, records)))
     assert telemetry_of(found) == telemetry
     assert found.assets == assets
     assert found.boots == {number: ("agent", str(2**64 - 1)) for number in boots}
@@ -57,7 +57,7 @@ def test_what_is_packed_comes_out_again(
 
 @given(st.binary(max_size=200), st.data())
 def test_anything_else_is_refused(noise: bytes, data: st.DataObject) -> None:
-    good = pack(Changes([(1, 2, 3, 4, 5, 1.0, None, None, None, None, 0, 0, None)], {1: "a"}))
+    good = pack(CommitChanges([(1, 2, 3, 4, 5, 1.0, None, None, None, None, 0, 0, None)], {1: "a"}))
     cut = data.draw(st.integers(0, len(good) - 1))
     for broken in (noise, good[:cut], good[:cut] + noise):
         if broken == good:
@@ -72,11 +72,11 @@ def test_anything_else_is_refused(noise: bytes, data: st.DataObject) -> None:
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(BrokenPayload, match="its version is 2, this software knows 1"):
-        unpack(b"\2" + pack(Changes())[1:])
+        unpack(b"\2" + pack(CommitChanges())[1:])
 
 
 def test_telemetry_takes_no_more_room_than_it_needs() -> None:
-    telemetry: list[rows.Row] = [
+    telemetry: list[mapping.Row] = [
         (
             n % 1000,
             1_795_000_000_000_000 + n,
@@ -90,11 +90,11 @@ def test_telemetry_takes_no_more_room_than_it_needs() -> None:
         )
         for n in range(5_000)
     ]
-    assert len(pack(Changes(telemetry))) / 5_000 < 65
+    assert len(pack(CommitChanges(telemetry))) / 5_000 < 65
 
 
-def payload(*records: tuple[str, list[rows.Row]]) -> Payload:
-    return unpack(pack(Changes(records=list(records))))
+def payload(*records: tuple[str, list[mapping.Row]]) -> Payload:
+    return unpack(pack(CommitChanges(records=list(records))))
 
 
 def test_the_order_of_what_overwrites_is_kept_and_the_rest_is_gathered() -> None:
@@ -125,7 +125,7 @@ def test_what_is_new_goes_ahead_without_what_must_keep_its_order() -> None:
 
 def test_a_batch_leaves_its_payloads_as_they_were() -> None:
     first = payload(("dispatches", [("d", 1)]))
-    batch = Batch()
+    batch = FeedBatch()
     batch.add(first)
     batch.add(payload(("dispatches", [("d", 2)])))
     assert first.records == (("dispatches", [("d", 1)]),)

@@ -22,7 +22,6 @@ NOT_YET: set[str] = {
     "derproto",
     "derhead.api",
     "derhead.dispatch",
-    "derhead.history",
     "derhead.telemetry",
     "derproto.base",
     "derproto.triogrpc",

@@ -9,6 +9,7 @@ from tests.support.repository import modules
 Places = dict[str, list[str]]
 
 MIRRORED = {
+    **dict.fromkeys(("schema", "inserts", "deleting"), "the same for each engine of history"),
     "__main__": "one for each command",
     "cli": "the command line of each daemon",
     "config": "the configuration of each daemon",

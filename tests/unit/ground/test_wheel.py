@@ -84,7 +84,7 @@ def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> 
         "deragent/py.typed",
         "launcher/py.typed",
         "derproto/py.typed",
-        "derhead/history/migrations/0001_journal.sql",
+        "derhead/history/file/migrations/0001_journal.sql",
         "deragent/drivers/simulation/data/alamosa-2016-01-01.csv",
         "derproto/der/v1/__init__.py",
         "derproto/message_pool.py",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Store
+from derhead.history.file.schema import JournalFiles
+from derhead.history.writing.record_store import Store
 
 
 @pytest.fixture

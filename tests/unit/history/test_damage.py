@@ -11,10 +11,11 @@ import trio
 from trio.testing import MockClock
 
 from derhead.errors import JournalError
-from derhead.history import Journal, open_journal, opening
-from derhead.history.progress import Progress
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history import Journal, open_journal
+from derhead.history.file.activity import Activity
+from derhead.history.file.schema import JournalFiles
+from derhead.history.journal import opening
+from derhead.history.writing.record_store import Group, Store
 from derproto.base.runtime import virtual_runtime
 from derproto.base.systemd import Notifier
 from tests.support.epoch import T0
@@ -98,7 +99,7 @@ async def test_a_start_that_takes_long_says_what_it_does(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    progress, told = Progress(), Told()
+    progress, told = Activity(), Told()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(opening.tell, progress, told)
         await trio.sleep(7)

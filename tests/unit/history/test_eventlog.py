@@ -11,10 +11,11 @@ from trio.testing import MockClock
 from derhead.dispatch import Judged, State
 from derhead.errors import JournalError
 from derhead.events import AgentEvent, DispatchEvent, LoggedEvent
-from derhead.history import eventlog, open_journal
-from derhead.history.recovery import close_lost_sessions
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Record, Store
+from derhead.history import open_journal
+from derhead.history.file.schema import JournalFiles
+from derhead.history.writing import eventlog
+from derhead.history.writing.record_store import Group, Record, Store
+from derhead.history.writing.recovery import close_lost_sessions
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample, session

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
-from derhead.history.journal import FLUSH_S
+from derhead.history.journal.embedded import FLUSH_S
 from derproto.base.runtime import Runtime, virtual_runtime
 from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample, session

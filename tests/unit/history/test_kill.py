@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from derhead.history import queries
-from derhead.history.schema import JournalFiles
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import statements
 
 WRITER = """
 import sys
@@ -59,8 +59,8 @@ def test_what_was_acknowledged_outlives_a_kill(path: Path) -> None:
     assert len(words) >= LINES_BEFORE_KILL
     files = JournalFiles(path, "FULL")
     try:
-        rows = queries.telemetry_history(files.reader, "asset-1", None, None, 10_000_000, None)
-        dispatches = queries.dispatch_history(
+        rows = statements.telemetry_history(files.reader, "asset-1", None, None, 10_000_000, None)
+        dispatches = statements.dispatch_history(
             files.reader, None, None, None, None, 10_000_000, None
         )
         check = files.reader.execute("PRAGMA integrity_check").fetchone()

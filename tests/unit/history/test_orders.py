@@ -14,9 +14,10 @@ from derhead.dispatch import (
     Stretch,
     UsedKey,
 )
-from derhead.history import BadCursor, orders, queries
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Record, Store
+from derhead.history import BadCursor
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import order_lookups, statements
+from derhead.history.writing.record_store import Group, Record, Store
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, sample
 
@@ -48,17 +49,17 @@ def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) ->
     parts = [dispatch("b", created_us=10 * S), dispatch("a", created_us=12 * S)]
     other = replace(dispatch("c"), group_id="other")
     write(store, GROUP, *parts, other)
-    assert orders.group(files.reader, "group") == (GROUP, parts)
-    assert orders.group(files.reader, "other") is None
+    assert order_lookups.group(files.reader, "group") == (GROUP, parts)
+    assert order_lookups.group(files.reader, "other") is None
     bare = DispatchGroup("bare", "site-1", 1.0, S, S, None)
     write(store, bare)
-    assert orders.group(files.reader, "bare") == (bare, [])
+    assert order_lookups.group(files.reader, "bare") == (bare, [])
 
 
 def test_a_group_is_written_over(files: JournalFiles, store: Store) -> None:
     write(store, GROUP)
     write(store, replace(GROUP, cancelling=None))
-    assert orders.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
+    assert order_lookups.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -66,40 +67,42 @@ def test_a_group_is_open_while_a_part_is(files: JournalFiles, store: Store, stat
     ended = dispatch("a", states=(State.PENDING, State.COMPLETED))
     write(store, GROUP, ended, dispatch("b", states=(State.PENDING, state)))
     is_open = state in (State.PENDING, State.SENT, State.RECEIVED, State.STARTED)
-    assert orders.open_groups(files.reader) == ([GROUP] if is_open else [])
+    assert order_lookups.open_groups(files.reader) == ([GROUP] if is_open else [])
 
 
 def test_a_key_is_kept_with_what_it_led_to(files: JournalFiles, store: Store) -> None:
     write(store, dispatch("d"), key("k"))
-    assert orders.used_key(files.reader, "k") == key("k")
-    assert orders.used_key(files.reader, "K") is None
+    assert order_lookups.used_key(files.reader, "k") == key("k")
+    assert order_lookups.used_key(files.reader, "K") is None
     write(store, key("k", 9 * S, "g"))
-    assert orders.used_key(files.reader, "k") == key("k", 9 * S, "g")
-    assert orders.count_keys(files.reader) == 1
+    assert order_lookups.used_key(files.reader, "k") == key("k", 9 * S, "g")
+    assert order_lookups.count_keys(files.reader) == 1
 
 
 def test_the_oldest_keys_are_forgotten(files: JournalFiles, store: Store) -> None:
     write(store, *(key(f"k{n}", n * S) for n in range(10)))
     write(store, ForgetKeys(before_us=5 * S, at_most=3))
-    left = [f"k{n}" for n in range(10) if orders.used_key(files.reader, f"k{n}")]
+    left = [f"k{n}" for n in range(10) if order_lookups.used_key(files.reader, f"k{n}")]
     assert left == [f"k{n}" for n in range(3, 10)]
     write(store, ForgetKeys(before_us=5 * S, at_most=100))
-    assert orders.count_keys(files.reader) == 5
+    assert order_lookups.count_keys(files.reader) == 5
 
 
 def test_ended_ones_want_a_verdict_until_they_have_it(files: JournalFiles, store: Store) -> None:
     for n, state in enumerate(State):
         write(store, dispatch(f"d{n}", created_us=n * S, states=(State.PENDING, state)))
     ended = ["d4", "d5", "d6", "d7", "d8", "d9"]
-    assert [each.id for each in orders.unjudged(files.reader, None, 99)] == ended
-    assert [each.id for each in orders.unjudged(files.reader, None, 2)] == ended[:2]
-    assert [each.id for each in orders.unjudged(files.reader, (5 * S, "d5"), 2)] == ended[2:4]
+    assert [each.id for each in order_lookups.unjudged(files.reader, None, 99)] == ended
+    assert [each.id for each in order_lookups.unjudged(files.reader, None, 2)] == ended[:2]
+    assert [each.id for each in order_lookups.unjudged(files.reader, (5 * S, "d5"), 2)] == ended[
+        2:4
+    ]
     write(store, Judged("d4", '{"outcome":"achieved"}'), Judged("d6", "{}"), Judged("no", "{}"))
-    assert [each.id for each in orders.unjudged(files.reader, None, 99)] == [
+    assert [each.id for each in order_lookups.unjudged(files.reader, None, 99)] == [
         "d5",
         *ended[3:],
     ]
-    kept = queries.dispatch(files.reader, "d4")
+    kept = statements.dispatch(files.reader, "d4")
     assert kept is not None
     assert kept.verdict == '{"outcome":"achieved"}'
     assert (
@@ -114,7 +117,7 @@ def ended_as(place: int) -> State:
 def test_the_unjudged_are_found_by_their_index(files: JournalFiles) -> None:
     asked: list[str] = []
     files.reader.set_trace_callback(asked.append)
-    orders.unjudged(files.reader, None, 9)
+    order_lookups.unjudged(files.reader, None, 9)
     files.reader.set_trace_callback(None)
     (query,) = [each for each in asked if each.startswith("SELECT d.id")]
     plan = str(files.reader.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
@@ -130,10 +133,10 @@ def test_readings_are_newest_first_and_go_on_where_they_ended(
     )
     stretch = Stretch("asset-1", 2 * S, 8 * S)
     nobody = Stretch("nobody", 0, 8 * S)
-    first, none = orders.readings(files.reader, [stretch, nobody], 4)
+    first, none = order_lookups.readings(files.reader, [stretch, nobody], 4)
     assert first == [Reading((n * S, 1, n), n / 10, 8) for n in (7, 6, 5, 4)]
     assert none == []
-    (rest,) = orders.readings(files.reader, [replace(stretch, before=first[-1].key)], 4)
+    (rest,) = order_lookups.readings(files.reader, [replace(stretch, before=first[-1].key)], 4)
     assert [each.key[0] for each in rest] == [3 * S, 2 * S]
 
 
@@ -143,7 +146,7 @@ def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store
     seen = []
     cursor = None
     while True:
-        page = queries.dispatch_history(
+        page = statements.dispatch_history(
             files.reader, None, None, None, None, 2, cursor, ["asset-0", "asset-2"]
         )
         seen += [each.id for each in page.items]
@@ -151,9 +154,9 @@ def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store
         if cursor is None:
             break
     assert seen == ["d8", "d6", "d5", "d3", "d2", "d0"]
-    first = queries.dispatch_history(files.reader, None, None, None, None, 2, None, ["asset-0"])
+    first = statements.dispatch_history(files.reader, None, None, None, None, 2, None, ["asset-0"])
     assert first.next_cursor is not None
     with pytest.raises(BadCursor):
-        queries.dispatch_history(files.reader, None, None, None, None, 2, first.next_cursor)
-    nobody = queries.dispatch_history(files.reader, None, None, None, None, 2, None, [])
+        statements.dispatch_history(files.reader, None, None, None, None, 2, first.next_cursor)
+    nobody = statements.dispatch_history(files.reader, None, None, None, None, 2, None, [])
     assert nobody.items == ()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from derhead.history.page import BadCursor, decode_cursor, encode_cursor
+from derhead.history.sql.cursors import BadCursor, decode_cursor, encode_cursor
 
 SCOPE = ("telemetry", "asset-1")
 SHAPE = (int, str)

@@ -9,11 +9,12 @@ import pytest
 from trio.testing import MockClock
 
 from derhead.dispatch import State
-from derhead.history import BadCursor, Journal, Page, open_journal, queries
-from derhead.history.queries import telemetry_buckets
-from derhead.history.recovery import close_lost_sessions
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Record, Store
+from derhead.history import BadCursor, Journal, Page, open_journal
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import statements
+from derhead.history.queries.statements import telemetry_buckets
+from derhead.history.writing.record_store import Group, Record, Store
+from derhead.history.writing.recovery import close_lost_sessions
 from derhead.telemetry import Bucket
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import S
@@ -41,7 +42,7 @@ def test_the_latest_sample_of_each_asset(files: JournalFiles, store: Store) -> N
     samples = [sample(n, asset=f"asset-{n % 3}") for n in range(1, 31)]
     samples.append(sample(1, asset="asset-0", boot=9, ts_us=30 * S))
     store.commit(Group(batches=(samples,)))
-    assert queries.latest_samples(files.reader) == [samples[27], samples[28], samples[30]]
+    assert statements.latest_samples(files.reader) == [samples[27], samples[28], samples[30]]
 
 
 def test_the_newest_heartbeat_and_session_of_each_agent(files: JournalFiles, store: Store) -> None:
@@ -49,8 +50,8 @@ def test_the_newest_heartbeat_and_session_of_each_agent(files: JournalFiles, sto
         for n in range(1, 5):
             write(store, heartbeat(n * S, agent=agent))
             write(store, session(f"{agent}-{n}", agent=agent, connected_us=(7 - n) * S))
-    assert queries.latest_heartbeats(files.reader) == [heartbeat(4 * S, agent=a) for a in "abc"]
-    assert [each.session_id for each in queries.last_sessions(files.reader)] == [
+    assert statements.latest_heartbeats(files.reader) == [heartbeat(4 * S, agent=a) for a in "abc"]
+    assert [each.session_id for each in statements.last_sessions(files.reader)] == [
         "a-1",
         "b-1",
         "c-1",
@@ -58,37 +59,37 @@ def test_the_newest_heartbeat_and_session_of_each_agent(files: JournalFiles, sto
 
 
 def test_an_empty_journal_answers(files: JournalFiles) -> None:
-    assert queries.latest_samples(files.reader) == []
-    assert queries.latest_heartbeats(files.reader) == []
-    assert queries.last_sessions(files.reader) == []
-    assert queries.open_dispatches(files.reader) == []
-    assert queries.dispatch(files.reader, "d") is None
+    assert statements.latest_samples(files.reader) == []
+    assert statements.latest_heartbeats(files.reader) == []
+    assert statements.last_sessions(files.reader) == []
+    assert statements.open_dispatches(files.reader) == []
+    assert statements.dispatch(files.reader, "d") is None
     empty: Page[object] = Page((), None)
-    assert queries.telemetry_history(files.reader, "a", None, None, 1, None) == empty
+    assert statements.telemetry_history(files.reader, "a", None, None, 1, None) == empty
     assert telemetry_buckets(files.reader, "a", S, None, None, 1, None) == empty
-    assert queries.sessions(files.reader, "a", 1, None) == empty
-    assert queries.heartbeats(files.reader, "a", None, None, 1, None) == empty
+    assert statements.sessions(files.reader, "a", 1, None) == empty
+    assert statements.heartbeats(files.reader, "a", None, None, 1, None) == empty
 
 
 def test_open_dispatches_are_those_that_have_not_ended(files: JournalFiles, store: Store) -> None:
     for n, state in enumerate(State):
         write(store, dispatch(state.value, created_us=(20 - n) * S, states=(State.PENDING, state)))
-    found = queries.open_dispatches(files.reader)
+    found = statements.open_dispatches(files.reader)
     assert [each.id for each in found] == ["started", "received", "sent", "pending"]
     assert found[0] == dispatch("started", created_us=17 * S, states=(State.PENDING, State.STARTED))
 
 
 def test_history_takes_from_and_leaves_to(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(1, 10)],)))
-    page = queries.telemetry_history(files.reader, "asset-1", 3 * S, 6 * S, 10, None)
+    page = statements.telemetry_history(files.reader, "asset-1", 3 * S, 6 * S, 10, None)
     assert [each.seq for each in page.items] == [5, 4, 3]
     for received in range(1, 10):
         write(store, heartbeat(received * S))
-    beats = queries.heartbeats(files.reader, "agent-1", 3 * S, 6 * S, 10, None)
+    beats = statements.heartbeats(files.reader, "agent-1", 3 * S, 6 * S, 10, None)
     assert [each.received_us for each in beats.items] == [5 * S, 4 * S, 3 * S]
     for created in range(1, 10):
         write(store, dispatch(f"d-{created}", created_us=created * S))
-    orders = queries.dispatch_history(files.reader, None, None, 3 * S, 6 * S, 10, None)
+    orders = statements.dispatch_history(files.reader, None, None, 3 * S, 6 * S, 10, None)
     assert [each.id for each in orders.items] == ["d-5", "d-4", "d-3"]
 
 
@@ -115,7 +116,7 @@ def test_dispatches_by_asset_and_state_in_pages(files: JournalFiles, store: Stor
             [State.SENT, State.PENDING],
         ):
             found = all_pages(
-                lambda cursor, a=asset_id, s=states: queries.dispatch_history(  # type: ignore[misc]
+                lambda cursor, a=asset_id, s=states: statements.dispatch_history(  # type: ignore[misc]
                     files.reader, a, s, None, None, 3, cursor
                 )
             )
@@ -130,9 +131,9 @@ def test_sessions_and_heartbeats_in_pages(files: JournalFiles, store: Store) -> 
     sessions = [session(f"s-{n}", connected_us=(n // 3) * S) for n in range(10)]
     beats = [heartbeat(n * S) for n in range(10)]
     write(store, *sessions, *beats, session("x", agent="other"), heartbeat(S, agent="other"))
-    assert all_pages(lambda c: queries.sessions(files.reader, "agent-1", 3, c)) == sessions[::-1]
+    assert all_pages(lambda c: statements.sessions(files.reader, "agent-1", 3, c)) == sessions[::-1]
     assert (
-        all_pages(lambda c: queries.heartbeats(files.reader, "agent-1", None, None, 3, c))
+        all_pages(lambda c: statements.heartbeats(files.reader, "agent-1", None, None, 3, c))
         == beats[::-1]
     )
 
@@ -192,7 +193,7 @@ def test_lost_sessions_end_when_their_agents_were_last_heard(
     ends = {
         each.session_id: (each.ended_us, each.end_reason)
         for agent in ("measured", "beaten", "mute", "twice", "ended")
-        for each in queries.sessions(files.reader, agent, 9, None).items
+        for each in statements.sessions(files.reader, agent, 9, None).items
     }
     assert ends == {
         "measured": (59 * S + 7, "headend lost"),
@@ -211,20 +212,20 @@ def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> N
     asked: list[str] = []
     con = files.reader
     con.set_trace_callback(asked.append)
-    queries.latest_samples(con)
-    queries.latest_heartbeats(con)
-    queries.last_sessions(con)
-    queries.open_dispatches(con)
-    queries.dispatch(con, "d")
-    page = queries.telemetry_history(con, "asset-1", 0, 9 * S, 1, None)
+    statements.latest_samples(con)
+    statements.latest_heartbeats(con)
+    statements.last_sessions(con)
+    statements.open_dispatches(con)
+    statements.dispatch(con, "d")
+    page = statements.telemetry_history(con, "asset-1", 0, 9 * S, 1, None)
     assert page.items
     telemetry_buckets(con, "asset-1", S, 0, 9 * S, 1, None)
-    queries.sessions(con, "agent-1", 1, None)
-    queries.heartbeats(con, "agent-1", 0, 9 * S, 1, None)
+    statements.sessions(con, "agent-1", 1, None)
+    statements.heartbeats(con, "agent-1", 0, 9 * S, 1, None)
     for asset_id in (None, "asset-1"):
         for states in (None, [State.SENT], [State.SENT, State.COMPLETED]):
-            queries.dispatch_history(con, asset_id, states, 0, 9 * S, 1, None)
-    queries.dispatch_history(con, None, None, 0, 9 * S, 1, None, ["asset-1"])
+            statements.dispatch_history(con, asset_id, states, 0, 9 * S, 1, None)
+    statements.dispatch_history(con, None, None, 0, 9 * S, 1, None, ["asset-1"])
     con.set_trace_callback(None)
     questions = [sql for sql in asked if "SELECT" in sql]
     assert len(questions) >= 15

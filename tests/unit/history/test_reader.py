@@ -10,8 +10,9 @@ import trio
 
 from derhead.dispatch import UsedKey
 from derhead.errors import JournalError
-from derhead.history import open_journal, query_connection
-from derhead.history.listings import Kept
+from derhead.history import open_journal
+from derhead.history.queries import query_connection
+from derhead.history.sql.listings import Kept
 from derproto.base.runtime import real_runtime
 from tests.support.history.records import dispatch, sample
 

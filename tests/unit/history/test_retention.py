@@ -10,8 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from derhead.errors import JournalError
-from derhead.history import Journal, Retention, RetentionLimits, facts, open_journal
-from derhead.history.retention import policy, task
+from derhead.history import Journal, Retention, RetentionLimits, open_journal
+from derhead.history.file import facts
+from derhead.history.retention import policy, sweeper
 from derhead.history.retention.policy import DAY_US, HOUR_US
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import S
@@ -65,7 +66,7 @@ async def test_at_its_bound_the_oldest_go_and_it_takes_all_that_comes(
         await store(journal, 0, 20_000, T0 - 20 * DAY_US, 80 * S)
         for n in range(10):
             await store(journal, 20_000 + n * 2000, 2000, T0 - DAY_US + n * 2000 * S, S)
-            await trio.sleep(3 * task.LOOK_S)
+            await trio.sleep(3 * sweeper.LOOK_S)
         sizes = retention.statistics().sizes
         assert sizes is not None
         assert sizes.used_bytes < limits.max_bytes * policy.GRACE
@@ -84,7 +85,7 @@ async def test_with_nothing_to_drop_telemetry_waits_and_dispatches_do_not(
     limits = RetentionLimits(max_bytes=1_000_000)
     async with keeping(path, limits) as (journal, _):
         await store(journal, 0, 20_000, T0, 100_000)
-        await trio.sleep(2 * task.LOOK_S)
+        await trio.sleep(2 * sweeper.LOOK_S)
         reason = journal.statistics().held_reason
         assert reason is not None
         assert "0.001 GB (retention.max_gb)" in reason
@@ -136,7 +137,7 @@ async def test_a_look_that_fails_is_counted_and_tried_again(
             patched.setattr(journal, "tend", fail)
             await trio.sleep(2 * 3600)
         assert retention.statistics().failed_looks >= 300
-        await trio.sleep(2 * task.LOOK_S)
+        await trio.sleep(2 * sweeper.LOOK_S)
         assert retention.statistics().deleted["telemetry"] == 10
 
 

@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.dispatch import DispatchGroup, State
-from derhead.history import facts
+from derhead.history.file import facts
+from derhead.history.file.room import truncate_wal
+from derhead.history.file.schema import JournalFiles
 from derhead.history.retention import deleting
-from derhead.history.retention.policy import Cut
-from derhead.history.room import truncate_wal
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.retention.policy import Cutoff
+from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
 
 def sweep(
-    con: sqlite3.Connection, cut: Cut, *, at_most: int = 1000, fed: bool = False
+    con: sqlite3.Connection, cut: Cutoff, *, at_most: int = 1000, fed: bool = False
 ) -> Counter[str]:
     """Everything that the cut takes, step by step."""
     deleted = Counter[str]()
@@ -37,8 +37,8 @@ def sweep(
     return +deleted
 
 
-def at(us: int) -> Cut:
-    return Cut(us, us, us)
+def at(us: int) -> Cutoff:
+    return Cutoff(us, us, us)
 
 
 def keys(con: sqlite3.Connection, table: str, column: str) -> list[object]:

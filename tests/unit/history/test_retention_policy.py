@@ -9,7 +9,7 @@ from derhead.history.retention.policy import (
     DAY_US,
     HOUR_US,
     NOTHING_FED,
-    Cut,
+    Cutoff,
     RetentionLimits,
     Sizes,
     Spared,
@@ -24,7 +24,7 @@ HUGE = replace(SMALL, pages=2000)
 
 def test_by_age_whole_hours_are_kept_a_little_longer() -> None:
     cut = policy.by_age(LIMITS, T0)
-    assert cut == Cut(cut.samples_us, cut.samples_us, cut.samples_us)
+    assert cut == Cutoff(cut.samples_us, cut.samples_us, cut.samples_us)
     assert cut.samples_us % HOUR_US == 0
     assert T0 - 30 * DAY_US - HOUR_US < cut.samples_us <= T0 - 30 * DAY_US
 
@@ -52,17 +52,17 @@ def test_by_size_nothing_stays_that_is_too_old() -> None:
 @pytest.mark.parametrize(
     ("spared", "left"),
     [
-        (Spared(), Cut(7, 8, 9)),
-        (Spared(5, 20), Cut(5, 8, 9)),
-        (Spared(None, 6), Cut(7, 6, 6)),
+        (Spared(), Cutoff(7, 8, 9)),
+        (Spared(5, 20), Cutoff(5, 8, 9)),
+        (Spared(None, 6), Cutoff(7, 6, 6)),
     ],
 )
-def test_what_is_not_fed_stays(spared: Spared, left: Cut) -> None:
-    assert Cut(7, 8, 9).sparing(spared) == left
+def test_what_is_not_fed_stays(spared: Spared, left: Cutoff) -> None:
+    assert Cutoff(7, 8, 9).sparing(spared) == left
 
 
 def test_nothing_goes_before_the_walk_has_fed_it() -> None:
-    assert Cut(7, 8, 9).sparing(NOTHING_FED).samples_us < -(2**61)
+    assert Cutoff(7, 8, 9).sparing(NOTHING_FED).samples_us < -(2**61)
 
 
 @pytest.mark.parametrize(

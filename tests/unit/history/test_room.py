@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from derhead.dispatch import State
 from derhead.history import open_journal
-from derhead.history.room import FREE_BYTES, WAL_PAGES, Room
-from derhead.history.schema import JournalFiles
+from derhead.history.file.room import FREE_BYTES, WAL_PAGES, Room
+from derhead.history.file.schema import JournalFiles
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0
 from tests.support.history.records import dispatch, sample

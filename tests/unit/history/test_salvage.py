@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from derhead.dispatch import State
-from derhead.history import facts
-from derhead.history.damage import find_damage, read_only
-from derhead.history.lock import Left
-from derhead.history.progress import Progress
-from derhead.history.salvage import Salvaged
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file import facts
+from derhead.history.file.activity import Activity
+from derhead.history.file.damage import find_damage, read_only
+from derhead.history.file.lock import Left
+from derhead.history.file.salvage import Salvaged
+from derhead.history.file.schema import JournalFiles
+from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
@@ -126,7 +126,7 @@ def opened(path: Path) -> tuple[Rows, Salvaged | None]:
 
 
 def finds(path: Path, left: Left) -> str | None:
-    return find_damage(path, left, Progress())
+    return find_damage(path, left, Activity())
 
 
 def hurt(path: Path, start: int, junk: bytes) -> None:

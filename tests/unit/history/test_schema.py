@@ -12,9 +12,10 @@ import pytest
 
 from derhead.dispatch import Dispatch, State
 from derhead.errors import JournalError
-from derhead.history import queries, schema
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file import schema
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import statements
+from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
@@ -94,12 +95,12 @@ def test_what_earlier_versions_wrote_is_read(
         con.executescript(written.read_text(encoding="utf-8"))
     files = JournalFiles(path, "FULL")
     try:
-        assert queries.latest_samples(files.reader) == [sample(2), sample(3, asset="asset-2")]
-        assert queries.dispatch(files.reader, "d") == dispatch("d")
+        assert statements.latest_samples(files.reader) == [sample(2), sample(3, asset="asset-2")]
+        assert statements.dispatch(files.reader, "d") == dispatch("d")
         for each in more:
-            assert queries.dispatch(files.reader, each.id) == each
-        assert queries.last_sessions(files.reader) == [session()]
-        assert queries.latest_heartbeats(files.reader) == [heartbeat(9 * S)]
+            assert statements.dispatch(files.reader, each.id) == each
+        assert statements.last_sessions(files.reader) == [session()]
+        assert statements.latest_heartbeats(files.reader) == [heartbeat(9 * S)]
         Store(files.writer).commit(Group(batches=([sample(4)],)))
     finally:
         files.close()
@@ -182,8 +183,8 @@ def test_a_backup_taken_while_it_is_written_is_a_journal(path: Path, tmp_path: P
     files.close()
     restored = JournalFiles(copy, "FULL")
     try:
-        assert queries.latest_samples(restored.reader) == [sample(1)]
-        assert queries.open_dispatches(restored.reader) == [dispatch("d")]
+        assert statements.latest_samples(restored.reader) == [sample(1)]
+        assert statements.open_dispatches(restored.reader) == [dispatch("d")]
         assert restored.writer.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     finally:
         restored.close()

@@ -8,15 +8,17 @@ import pytest
 
 from derhead.dispatch import State
 from derhead.gaps import Cause
-from derhead.history import ids, listings, queries
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries import statements
+from derhead.history.sql import listings
+from derhead.history.writing import ids
+from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
 def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:
-    page = queries.telemetry_history(files.reader, asset, None, None, 100_000, None)
+    page = statements.telemetry_history(files.reader, asset, None, None, 100_000, None)
     return [each.seq for each in page.items]
 
 
@@ -29,7 +31,7 @@ def test_samples_come_back_as_they_were(files: JournalFiles, store: Store) -> No
     ]
     outcome = store.commit(Group(batches=(samples,)))
     assert outcome.inserted_rows == 4
-    page = queries.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    page = statements.telemetry_history(files.reader, "asset-1", None, None, 10, None)
     assert list(reversed(page.items)) == samples
 
 
@@ -38,7 +40,7 @@ def test_a_resend_is_recognised(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=(first,)))
     outcome = store.commit(Group(batches=(second, second)))
     assert (outcome.inserted_rows, outcome.duplicate_rows) == (1, 3)
-    page = queries.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    page = statements.telemetry_history(files.reader, "asset-1", None, None, 10, None)
     assert [each.p_mw for each in page.items] == [1.5, 1.5, 1.5]
 
 
@@ -58,7 +60,7 @@ def test_more_rows_than_one_statement_takes(files: JournalFiles, store: Store) -
 
 def test_not_a_number_means_unknown(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(1, p_mw=math.nan)],)))
-    (stored,) = queries.telemetry_history(files.reader, "asset-1", None, None, 1, None).items
+    (stored,) = statements.telemetry_history(files.reader, "asset-1", None, None, 1, None).items
     assert stored.p_mw is None
 
 
@@ -67,7 +69,7 @@ def test_counters_beyond_the_stores_integers_stay_at_its_largest(
 ) -> None:
     outcome = store.commit(Group(notes=(heartbeat(S, outbox_rows=2**64 - 1),)))
     assert not outcome.refused_notes
-    (stored,) = queries.latest_heartbeats(files.reader)
+    (stored,) = statements.latest_heartbeats(files.reader)
     assert (stored.outbox_rows, stored.uptime_ms) == (2**63 - 1, 2**63 - 1)
 
 
@@ -86,8 +88,8 @@ def test_a_value_no_store_takes_spoils_only_its_unit(files: JournalFiles, store:
     assert set(outcome.refused_writes) == {1}
     assert outcome.inserted_rows == 2
     assert seqs(files) == [3, 1]
-    assert [each.id for each in queries.open_dispatches(files.reader)] == ["good"]
-    assert queries.latest_heartbeats(files.reader) == [heartbeat(S)]
+    assert [each.id for each in statements.open_dispatches(files.reader)] == ["good"]
+    assert statements.latest_heartbeats(files.reader) == [heartbeat(S)]
     # What was made for the refused rows was taken back, and is made again when needed.
     store.commit(Group(batches=([sample(5, asset="asset-9")],)))
     assert seqs(files, "asset-9") == [5]
@@ -107,8 +109,8 @@ def test_a_full_disk_leaves_nothing_and_once_there_is_room_all_goes_in(
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store.commit(group)
     assert seqs(files) == [1]
-    assert queries.open_dispatches(files.reader) == []
-    assert queries.last_sessions(files.reader) == []
+    assert statements.open_dispatches(files.reader) == []
+    assert statements.last_sessions(files.reader) == []
     files.writer.execute("PRAGMA max_page_count = 1000000")
     assert store.commit(group).inserted_rows == 2_998
     assert seqs(files, "asset-3") == sorted(
@@ -120,16 +122,16 @@ def test_a_dispatch_is_stored_over_what_was_there(files: JournalFiles, store: St
     early = dispatch("d", states=(State.PENDING, State.SENT))
     late = dispatch("d", states=(State.PENDING, State.SENT, State.RECEIVED, State.STARTED))
     store.commit(Group(writes=((early,),)))
-    assert queries.dispatch(files.reader, "d") == early
+    assert statements.dispatch(files.reader, "d") == early
     store.commit(Group(writes=((replace(late, applied_mw=1.0),), (late,))))
-    assert queries.dispatch(files.reader, "d") == late
+    assert statements.dispatch(files.reader, "d") == late
 
 
 def test_a_sessions_end_stays_whatever_comes_late(files: JournalFiles, store: Store) -> None:
     store.commit(Group(notes=(session(),)))
     store.commit(Group(writes=((session(ended_us=9 * S, end_reason="silent", messages=7),),)))
     store.commit(Group(notes=(session(messages=3),)))
-    assert queries.last_sessions(files.reader) == [
+    assert statements.last_sessions(files.reader) == [
         session(ended_us=9 * S, end_reason="silent", messages=7)
     ]
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from derhead.gaps import Cause, Origin
-from derhead.history.schema import JournalFiles
-from derhead.history.store import Group, Store
-from derhead.history.unfinished import unfinished_gaps
+from derhead.history.file.schema import JournalFiles
+from derhead.history.queries.unfinished import unfinished_gaps
+from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
 from tests.support.history.records import gap, sample
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from derhead.history import waiting as waiting_module
-from derhead.history.waiting import Batch, WaitingRecords, Write
+from derhead.history.journal import waiting as waiting_module
+from derhead.history.journal.waiting import SampleBatch, WaitingRecords, Write
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
@@ -13,8 +13,8 @@ def nothing() -> None:
     """An acknowledgement that nobody waits for."""
 
 
-def batch(rows: int, arrived_s: float = 0.0) -> Batch:
-    return Batch([sample(n) for n in range(rows)], nothing, arrived_s)
+def batch(rows: int, arrived_s: float = 0.0) -> SampleBatch:
+    return SampleBatch([sample(n) for n in range(rows)], nothing, arrived_s)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_of_a_gap_only_the_newest_record_waits_and_a_fleet_of_them_takes_several
 
 
 def test_gaps_of_a_batch_share_its_commit(waiting: WaitingRecords) -> None:
-    waiting.add_batch(Batch([sample(1)], lambda: None, 0.0, [gap()]))
+    waiting.add_batch(SampleBatch([sample(1)], lambda: None, 0.0, [gap()]))
     assert waiting.rows == 2
     taken = waiting.take(0.0)
     assert taken.as_group(0).notes == (gap(),)

@@ -1,0 +1,90 @@
+"""The walk along the journal's tables: what was there before PostgreSQL was configured.
+
+Synchronous. Each page is one short read by key; what changes behind it is in the spool, and
+what changes ahead of it is read when the walk comes there. A page must be fed before the spool
+is read again: then nothing older ever follows it.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from derhead.history.spool.payload import CommitChanges, Payload, pack, unpack
+from derhead.history.sql import mapping
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    def page(self, con: sqlite3.Connection, after: list[object], at_most: int) -> list[mapping.Row]:
+        key = ", ".join(self.key)
+        beyond = f" WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""
+        return con.execute(
+            f"SELECT {', '.join(self.columns)} FROM {self.table}{beyond} ORDER BY {key} LIMIT ?",
+            (*after, at_most),
+        ).fetchall()
+
+    def key_of(self, row: mapping.Row) -> list[object]:
+        return [row[self.columns.index(name)] for name in self.key]
+
+
+_STRETCHES = (
+    _Stretch("dispatch_groups", mapping.GROUPS, ("id",)),
+    _Stretch("dispatches", mapping.DISPATCHES, ("id",)),
+    _Stretch("dispatch_states", mapping.DISPATCH_STATES, ("dispatch_id", "n")),
+    _Stretch("idempotency_keys", mapping.USED_KEYS, ("key",)),
+    _Stretch("sessions", mapping.SESSIONS, ("session_id",)),
+    _Stretch("gaps", mapping.GAPS, ("id",)),
+    _Stretch("heartbeats", mapping.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
+    _Stretch("telemetry", mapping.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
+)
+"""In the order of the walk: what is open first, what is most last."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """Some rows, and where the next are."""
+
+    payload: Payload | None
+    """None = there was nothing."""
+    rows: int
+    next: str | None
+    """None = the walk is over."""
+
+
+def read_page(con: sqlite3.Connection, position: str | None, at_most: int) -> TablePage:
+    """The rows after that position, of one table; None = from the beginning."""
+    place, after = json.loads(position) if position else (0, [])
+    for number in range(place, len(_STRETCHES)):
+        stretch = _STRETCHES[number]
+        found = stretch.page(con, after, at_most)
+        if found:
+            going_on = json.dumps([number, stretch.key_of(found[-1])])
+            return TablePage(_payload(con, stretch.table, found), len(found), going_on)
+        after = []
+    return TablePage(None, 0, None)
+
+
+def _payload(con: sqlite3.Connection, table: str, found: list[mapping.Row]) -> Payload:
+    if table != "telemetry":
+        return unpack(pack(CommitChanges(records=[(table, found)])))
+    assets = _names(con, "SELECT id, asset_id FROM assets", {row[0] for row in found})
+    boots = _names(con, "SELECT id, agent_id, boot_id FROM boots", {row[2] for row in found})
+    return unpack(
+        pack(
+            CommitChanges(
+                telemetry=found,
+                assets=dict(assets),
+                boots={number: (agent_id, int(boot_id)) for number, agent_id, boot_id in boots},
+            )
+        )
+    )
+
+
+def _names(con: sqlite3.Connection, query: str, numbers: set[int]) -> list[mapping.Row]:
+    return con.execute(
+        f"{query} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(numbers)),)
+    ).fetchall()

@@ -1,0 +1,83 @@
+"""Whether a journal's file is damaged.
+
+Synchronous. The file is opened for reading only: looking at it must not change it, nor write
+its WAL back.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from derhead.history.file.activity import Activity
+from derhead.history.file.lock import Left
+
+DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+)
+"""Errors that tell of the file, or of the disk under it, and that would come again."""
+
+PAGE_BYTES = 4096
+"""SQLite's default, which no journal changes."""
+
+_FAILURE = 0xFF
+"""The part of an extended code that all of its kind share."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the error says that the file is damaged."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in DAMAGE or code & _FAILURE in DAMAGE[:2]
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a file that may be damaged: it reads what it can, and changes nothing."""
+    con = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+    # Finds junk in a page when the page is read; takes a file that is shorter than it says.
+    con.execute("PRAGMA cell_size_check = ON")
+    con.execute("PRAGMA writable_schema = ON")
+    return con
+
+
+def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
+    """What is wrong with the file, for people; None if nothing was found.
+
+    After an unclean stop all pages are looked at, which takes a second or more for each
+    gigabyte; where SQLite has met damage before, all indexes too. Else only whether the file
+    can be opened.
+    """
+    if not path.exists():
+        # One that was closed in order leaves no WAL behind.
+        return "the file is gone, and its WAL is not" if has_wal(path) else None
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    try:
+        with closing(_plain(path)) as con:
+            con.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if left is Left.CLEAN and path.stat().st_size % PAGE_BYTES == 0:
+                return None
+            megabytes = path.stat().st_size // 1_000_000
+            progress.doing = f"checking the journal, {megabytes} MB, after an unclean stop"
+            pragma = "integrity_check" if left is Left.DAMAGED else "quick_check"
+            (found,) = con.execute(f"PRAGMA {pragma}(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+    finally:
+        progress.doing = ""
+    # Its lines name pages and cells: the first one will do.
+    return None if found == "ok" else str(found).splitlines()[-1]
+
+
+def has_wal(path: Path) -> bool:
+    """Whether there is a WAL beside the file, which may hold commits that the file lacks."""
+    wal = path.with_name(f"{path.name}-wal")
+    return wal.exists() and wal.stat().st_size > 0
+
+
+def _plain(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)

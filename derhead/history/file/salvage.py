@@ -1,0 +1,235 @@
+"""A damaged journal: what can be read of it is put into a new one, and the rest is counted.
+
+Each table is read row by row along its key, forwards from its beginning and backwards from
+its end, until damage stops either; telemetry is then read once more in the same way, asset by
+asset. A row that holds what its columns cannot is junk, and left out, and so is telemetry of
+an asset or boot whose name was lost.
+
+The new journal is written beside the old one and takes its place once it is whole, so that a
+crash in between loses nothing: the next start begins again, or ends what was begun
+(``finish_salvage``). The damaged file stays, under another name, as it was found. Only where
+its first page is torn, without which SQLite reads nothing at all, is that page made anew, and
+the torn one kept beside the file.
+
+Synchronous.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import chain, count, islice
+from pathlib import Path
+
+from derhead.history.file import facts
+from derhead.history.file.activity import Activity
+from derhead.history.file.damage import read_only
+from derhead.history.file.healing import heal, sync
+from derhead.history.file.table_walks import (
+    INDEXES,
+    Copied,
+    Table,
+    from_both_ends,
+    indexed,
+    named,
+    tables,
+    telemetry,
+    text_or_bytes,
+)
+from derhead.history.sql.mapping import Row
+from derhead.history.writing.inserts import ROWS_A_STATEMENT
+
+log = logging.getLogger(__name__)
+
+ROWS_A_TRANSACTION = 5_000
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """What was salvaged of a damaged journal."""
+
+    why: str
+    at_us: int
+    moved_to: str
+    tables: dict[str, Copied] = field(default_factory=dict)
+    stopped: str | None = None
+    """Why copying ended before its time, such as a full disk."""
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Salvaged":
+        fields = json.loads(text)
+        tables = {name: Copied(**copied) for name, copied in fields.pop("tables").items()}
+        return cls(**fields, tables=tables)
+
+    def summary(self) -> str:
+        """For people: what was lost, and where the rest is."""
+        torn = [name for name, copied in self.tables.items() if not copied.whole]
+        rows = sum(copied.rows for copied in self.tables.values())
+        lost = sum(copied.junk + copied.nameless for copied in self.tables.values())
+        parts = [
+            f"the journal was damaged ({self.why}) and is kept as {self.moved_to}",
+            f"{rows} rows were salvaged",
+        ]
+        if torn:
+            parts.append(f"an unknown number is lost of {', '.join(torn)}")
+        if lost:
+            parts.append(f"{lost} rows could be read and not be used")
+        if self.stopped is not None:
+            parts.append(f"copying ended early: {self.stopped}")
+        return "; ".join(parts)
+
+
+def salvage(
+    path: Path,
+    why: str,
+    *,
+    make: Callable[[Path], sqlite3.Connection],
+    progress: Activity,
+    now_us: int,
+) -> Salvaged:
+    """Puts a new journal in the place of a damaged one; the old one is moved aside.
+
+    ``make`` makes a new journal in a file. Raises: sqlite3.Error, OSError; then the damaged
+    file is where it was.
+    """
+    damaged = _free_name(path, now_us)
+    log.error("%s is damaged: %s; salvaging what can be read of it", path, why)
+    salvaged = Salvaged(why, now_us, damaged.name)
+    new = _beside(path, "salvaging")
+    _remove(new)
+    with closing(make(new)) as target:
+        heal(path, new, kept=_beside(path, "page1"))
+        target.execute("PRAGMA synchronous = OFF")
+        target.execute("PRAGMA journal_mode = MEMORY")
+        with closing(read_only(path)) as source:
+            source.text_factory = text_or_bytes
+            _copy_all(source, target, salvaged, progress)
+        _note(target, salvaged)
+    sync(new)
+    os.rename(new, _beside(path, "salvaged"))
+    _set_aside(path, damaged)
+    finish_salvage(path)
+    progress.doing = ""
+    for table, copied in salvaged.tables.items():
+        how = "whole" if copied.whole else "up to the damage, from both ends"
+        log.warning(
+            "%s: %d rows salvaged, %s; %d junk, %d without a name",
+            *(table, copied.rows, how, copied.junk, copied.nameless),
+        )
+    log.error("%s", salvaged.summary())
+    return salvaged
+
+
+def finish_salvage(path: Path) -> None:
+    """Ends a salvage that a crash cut short after the new journal was whole."""
+    done = _beside(path, "salvaged")
+    if not done.exists():
+        return
+    if path.exists():
+        # The crash came before the damaged file was moved.
+        _set_aside(path, _free_name(path, done.stat().st_mtime_ns // 1000))
+    os.rename(done, path)
+    sync(path.parent)
+
+
+# --- tables -----------------------------------------------------------------------------
+
+
+def _copy_all(
+    source: sqlite3.Connection, target: sqlite3.Connection, salvaged: Salvaged, progress: Activity
+) -> None:
+    for table in tables(source, target):
+        copied = salvaged.tables[table.name] = Copied()
+        rows: Iterator[Row]
+        if table.name in INDEXES:
+            rows = chain(from_both_ends(source, table, copied), indexed(source, table, copied))
+        elif table.name == "telemetry":
+            rows = named(target, telemetry(source, target, table, copied), copied)
+        else:
+            rows = from_both_ends(source, table, copied)
+        try:
+            _insert(target, table, rows, copied, progress)
+        except sqlite3.Error as error:
+            # The new file's: those of the damaged one end where it is read. What is there stays.
+            copied.whole = False
+            salvaged.stopped = f"{table.name}: {error}"
+            return
+
+
+def _insert(
+    target: sqlite3.Connection,
+    table: Table,
+    rows: Iterator[Row],
+    copied: Copied,
+    progress: Activity,
+) -> None:
+    row = f"({','.join('?' * len(table.columns))})"
+    head = f"INSERT OR IGNORE INTO {table.name} ({', '.join(table.columns)}) VALUES "
+    while batch := list(islice(rows, ROWS_A_TRANSACTION)):
+        progress.doing = f"salvaging {table.name}: {copied.rows} rows so far"
+        with target:
+            target.execute("BEGIN")
+            start = 0
+            for size in ROWS_A_STATEMENT:
+                while len(batch) - start >= size:
+                    values = list(chain.from_iterable(batch[start : start + size]))
+                    statement = head + ",".join([row] * size)
+                    copied.rows += target.execute(statement, values).rowcount
+                    start += size
+
+
+def _mend_dispatches(target: sqlite3.Connection) -> None:
+    """A dispatch has at least one state, and a state a dispatch."""
+    target.execute(
+        "DELETE FROM dispatch_states WHERE dispatch_id NOT IN (SELECT id FROM dispatches)"
+    )
+    target.execute(
+        "INSERT INTO dispatch_states (dispatch_id, n, state, at_us, reason, detail)"
+        " SELECT id, 0, state, created_us, reason, detail FROM dispatches"
+        " WHERE id NOT IN (SELECT dispatch_id FROM dispatch_states)"
+    )
+
+
+def _note(target: sqlite3.Connection, salvaged: Salvaged) -> None:
+    try:
+        _mend_dispatches(target)
+        # What was lost here PostgreSQL may have, and what it lacks may be salvaged here.
+        facts.put(target, facts.TELEMETRY_WHOLE, 0)
+        for key in facts.FEED:
+            facts.put(target, key, None)
+        facts.put(target, facts.DAMAGE, salvaged.text())
+    except sqlite3.Error as error:
+        salvaged.stopped = salvaged.stopped or f"facts: {error}"
+
+
+# --- files ------------------------------------------------------------------------------
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def _free_name(path: Path, now_us: int) -> Path:
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
+    stem = _beside(path, f"damaged-{when:%Y%m%dT%H%M%SZ}")
+    names = chain([stem], (stem.with_name(f"{stem.name}-{n}") for n in count(2)))
+    return next(name for name in names if not name.exists())
+
+
+def _set_aside(path: Path, damaged: Path) -> None:
+    # The WAL first: it must never lie beside the new journal.
+    for suffix in ("-wal", "-shm", ".page1", ""):
+        with suppress(FileNotFoundError):
+            os.rename(f"{path}{suffix}", f"{damaged}{suffix}")
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

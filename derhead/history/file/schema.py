@@ -1,0 +1,217 @@
+"""The journal's file: its lock, its pragmas and its migrations.
+
+Synchronous; called through ``Runtime.run_blocking``.
+"""
+
+import os
+import sqlite3
+import stat
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Literal
+
+from derhead.errors import JournalError
+from derhead.history.file import facts
+from derhead.history.file.activity import Activity
+from derhead.history.file.damage import find_damage, is_damage
+from derhead.history.file.lock import FILE_MODE, FolderLock, Left
+from derhead.history.file.room import Room
+from derhead.history.file.salvage import Salvaged, finish_salvage, salvage
+from derhead.history.file.transaction import transaction
+from derhead.history.sql.migrations import read_migrations
+
+Synchronous = Literal["FULL", "NORMAL", "OFF"]
+
+APPLICATION_ID = 0x44455248
+"""Marks the file as a journal of derhead (``DERH``)."""
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a statement waits for someone else's lock on the file, e.g. a backup's."""
+
+WRITER_CACHE_KIB = 32 * 1024
+"""Page cache of the writer: the last page of every asset is written every few seconds, and
+4 KiB for each of several thousand assets should stay in memory."""
+
+CHECKPOINT_PAGES = 4_000
+"""WAL pages after which a commit also checkpoints: such a last page is then written back
+once for many commits."""
+
+WAL_KEPT_BYTES = 64 * 1024 * 1024
+"""To what the WAL is cut after it had to grow."""
+
+CACHED_STATEMENTS = 48
+"""Prepared statements kept, so that those of ``inserts`` are: one of 500 rows takes 0.2 MB."""
+
+
+class JournalFiles:
+    """The lock on the data folder and three connections: one that writes, one for queries, and
+    one for the queries that orders need.
+
+    Queries never wait for the writer. After an unclean stop the file is checked first; one
+    that is damaged is moved aside, and what can be read of it goes into a new one
+    (``salvage``). ``progress`` is told what takes long; ``opened_us`` names what is moved.
+
+    Raises: JournalError, and then nothing stays open.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        synchronous: Synchronous,
+        *,
+        progress: Activity | None = None,
+        opened_us: int = 0,
+    ) -> None:
+        progress = progress or Activity()
+        self.salvaged: Salvaged | None = None
+        """What was lost and kept when the file was found damaged, until a headend after that
+        is closed in order."""
+        self.room = Room(path)
+        self._opened = ExitStack()
+        self._lock = FolderLock(path)
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
+            undo.callback(self.room.close)
+            undo.callback(self._opened.close)
+            try:
+                finish_salvage(path)
+                why = self._open(path, synchronous, progress)
+                if why is not None:
+                    salvage(path, why, make=_make, progress=progress, now_us=opened_us)
+                    self._connect(path, synchronous)
+                self.room.secure()
+                self._keep_in_mind(acknowledged=why is None and self._lock.left is Left.CLEAN)
+            except (sqlite3.Error, OSError) as error:
+                raise JournalError(f"{path}: cannot open the journal: {error}") from error
+            undo.pop_all()
+
+    def _open(self, path: Path, synchronous: Synchronous, progress: Activity) -> str | None:
+        """Opens the file, or says what is wrong with it."""
+        why = find_damage(path, self._lock.left, progress)
+        if why is not None:
+            return why
+        try:
+            self._connect(path, synchronous)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return str(error)
+        return None
+
+    def _connect(self, path: Path, synchronous: Synchronous) -> None:
+        with ExitStack() as opened:
+            _keep_private(path)
+            self.writer = opened.enter_context(closing(_connect(path)))
+            # Before the first page is written; later it changes nothing.
+            self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self.writer.execute("PRAGMA journal_mode = WAL")
+            # Overwriting what retention deletes would double what it writes.
+            self.writer.execute("PRAGMA secure_delete = OFF")
+            self.writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+            self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self.writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            _migrate(self.writer, path)
+            self.reader, self.order_reader = (
+                opened.enter_context(closing(_connect(path))) for _ in range(2)
+            )
+            for reader in (self.reader, self.order_reader):
+                reader.execute("PRAGMA query_only = ON")
+            self._opened.push(opened.pop_all())
+
+    def _keep_in_mind(self, *, acknowledged: bool) -> None:
+        """Remembers damage until a headend that told of it was closed in order."""
+        text = facts.get(self.reader, facts.DAMAGE)
+        if text is None:
+            return
+        if not acknowledged:
+            self.salvaged = Salvaged.parse(text)
+            return
+        with transaction(self.writer):
+            facts.put(self.writer, facts.PAST_DAMAGE, text)
+            facts.put(self.writer, facts.DAMAGE, None)
+
+    def mark_damaged(self) -> None:
+        """SQLite met damage: the next start looks at the whole file."""
+        self._lock.mark(Left.DAMAGED)
+
+    def close(self) -> None:
+        """Closes both, which empties the WAL, and gives the folder free."""
+        try:
+            self._opened.close()
+            self._lock.mark_clean()
+        finally:
+            self.room.close()
+            self._lock.release()
+
+
+def migrations() -> dict[int, str]:
+    """The numbered files, by number: SQL that leads from one version to the next."""
+    return read_migrations("derhead.history.file")
+
+
+def _make(path: Path) -> sqlite3.Connection:
+    """A new journal, in one file, for one connection."""
+    _keep_private(path)
+    con = _connect(path)
+    con.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _migrate(con, path)
+    return con
+
+
+def _keep_private(path: Path) -> None:
+    """Makes the journal's file if need be, and takes it from whoever may not read it.
+
+    SQLite gives the WAL and its index the file's own mode.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    for suffix in ("", "-wal", "-shm"):
+        # Gone, or another user's: then the mode is not ours to change.
+        with suppress(OSError):
+            file = Path(f"{path}{suffix}")
+            file.chmod(stat.S_IMODE(file.stat().st_mode) & FILE_MODE)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Used by whichever worker thread is free, but by one at a time: see the limiters.
+    con = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+    )
+    con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return con
+
+
+def _migrate(con: sqlite3.Connection, path: Path) -> None:
+    scripts = migrations()
+    newest = max(scripts)
+    version = _pragma(con, "user_version")
+    owner = _pragma(con, "application_id")
+    holds_tables = con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+    if holds_tables and owner != APPLICATION_ID:
+        raise JournalError(f"{path}: this is some other program's database, not a journal")
+    if version > newest:
+        raise JournalError(
+            f"{path}: the journal has version {version}, this software knows up to {newest}; "
+            "run the software that wrote it, or newer"
+        )
+    for number, script in scripts.items():
+        if number > version:
+            _apply(con, number, script)
+
+
+def _apply(con: sqlite3.Connection, number: int, script: str) -> None:
+    try:
+        con.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};\n"
+            "COMMIT;"
+        )
+    except sqlite3.Error:
+        if con.in_transaction:
+            con.rollback()
+        raise
+
+
+def _pragma(con: sqlite3.Connection, name: str) -> int:
+    return int(con.execute(f"PRAGMA {name}").fetchone()[0])

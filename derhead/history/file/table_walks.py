@@ -1,0 +1,221 @@
+"""What can be read of a damaged journal's tables: walks along their keys, up to the damage.
+
+Synchronous; plain SQL on a connection that changes nothing (``damage.read_only``).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Literal
+
+from derhead.history.sql.mapping import Row
+
+NAMES_FIRST = ("assets", "boots", "facts")
+"""Read before all others, in this order; telemetry, the longest, comes last."""
+
+NOT_COPIED = ("events",)
+"""Whoever reads the log of events must not be misled over what it lost: by its numbers, which
+begin anew, readers are told that they may have missed some."""
+
+INDEXES = {
+    "assets": ("sqlite_autoindex_assets_1", ("asset_id",)),
+    "boots": ("sqlite_autoindex_boots_1", ("agent_id", "boot_id")),
+}
+"""Indexes that hold all of a table, and their keys."""
+
+MAX_STRAYS = 1_000
+"""Rows in a row that stand where they cannot; then a walk gives up."""
+
+
+@dataclass(slots=True)
+class Copied:
+    """What became of one table."""
+
+    rows: int = 0
+    junk: int = 0
+    """Rows that could be read and hold what they cannot."""
+    nameless: int = 0
+    """Samples whose asset or boot is not known any more."""
+    whole: bool = True
+    """Read from end to end; else rows are missing, nobody knows how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as both files have it."""
+
+    name: str
+    columns: tuple[str, ...]
+    kinds: tuple[tuple[type, ...], ...]
+    nullable: tuple[bool, ...]
+    key: tuple[str, ...]
+    _sound: set[tuple[type, ...]] = field(default_factory=set)
+    """The types of rows that were found to be sound: there are few."""
+
+    def is_sound(self, row: Row) -> bool:
+        """Whether every value is one that its column can hold."""
+        types = tuple(map(type, row))
+        if types not in self._sound:
+            if not all(
+                (kind is NoneType and may_be_null) or kind in wanted
+                for kind, wanted, may_be_null in zip(types, self.kinds, self.nullable, strict=True)
+            ):
+                return False
+            self._sound.add(types)
+        return True
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,),
+    "REAL": (int, float),
+    "TEXT": (str,),
+    "BLOB": (bytes,),
+}
+
+
+def tables(source: sqlite3.Connection, target: sqlite3.Connection) -> Iterator[Table]:
+    """All tables of a new journal, with the columns that the damaged one has too."""
+    names = [
+        name
+        for (name,) in target.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
+        if name not in NOT_COPIED
+    ]
+    last = ["telemetry"]
+    for name in [*NAMES_FIRST, *(n for n in names if n not in (*NAMES_FIRST, *last)), *last]:
+        there = {row[1] for row in source.execute(f"PRAGMA table_info({name})")}
+        columns = [row for row in target.execute(f"PRAGMA table_info({name})") if row[1] in there]
+        key = sorted((row[5], row[1]) for row in columns if row[5])
+        if key:
+            yield Table(
+                name,
+                tuple(row[1] for row in columns),
+                tuple(_KINDS[row[2]] for row in columns),
+                tuple(not row[3] and not row[5] for row in columns),
+                tuple(column for _, column in key),
+            )
+
+
+def indexed(source: sqlite3.Connection, table: Table, copied: Copied) -> Iterator[Row]:
+    """What a table has lost and its index still holds: a page of names is all of telemetry."""
+    if copied.whole and not copied.junk:
+        return
+    index = INDEXES[table.name]
+    yield from TableWalk(source, table, index=index).rows("ASC")
+    yield from TableWalk(source, table, index=index).rows("DESC")
+
+
+def from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) -> Iterator[Row]:
+    """Every row that a walk meets from either end; some of them twice."""
+    up = TableWalk(source, table)
+    yield from up.rows("ASC")
+    copied.junk += up.junk
+    copied.whole = not up.is_torn
+    if up.is_torn or up.junk:
+        yield from TableWalk(source, table).rows("DESC")
+
+
+def telemetry(
+    source: sqlite3.Connection, target: sqlite3.Connection, table: Table, copied: Copied
+) -> Iterator[Row]:
+    """Its rows from both ends, and from both ends of each asset in between."""
+    up, down = TableWalk(source, table), TableWalk(source, table)
+    yield from up.rows("ASC")
+    if not (up.is_torn or up.junk):
+        return
+    yield from down.rows("DESC")
+    copied.junk = up.junk
+    copied.whole = not up.is_torn
+    for (asset,) in target.execute("SELECT id FROM assets ORDER BY id").fetchall():
+        # A key can be trusted where no junk was met: beyond it all has been read.
+        is_read = (up.last is not None and asset < up.last[0] and not up.junk) or (
+            down.last is not None and asset > down.last[0] and not down.junk
+        )
+        if not is_read:
+            yield from TableWalk(source, table, of=asset).rows("ASC")
+            yield from TableWalk(source, table, of=asset).rows("DESC")
+
+
+Order = Literal["ASC", "DESC"]
+
+
+class TableWalk:
+    """One way through a table, along its key, up to damage.
+
+    ``of``: only rows whose key begins with it. ``index``: the index to go along, and its key.
+    """
+
+    def __init__(
+        self,
+        source: sqlite3.Connection,
+        table: Table,
+        *,
+        of: int | None = None,
+        index: tuple[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        by, key = (
+            ("NOT INDEXED", table.key) if index is None else (f"INDEXED BY {index[0]}", index[1])
+        )
+        self._source = source
+        self._table = table
+        self._statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {by}"
+        self._values: list[object] = []
+        if of is not None:
+            self._statement += f" WHERE {key[0]} = ?"
+            self._values = [of]
+        self._key = key
+        self._places = [table.columns.index(name) for name in key]
+        self.last: Row | None = None
+        """The key of the last sound row."""
+        self.is_torn = False
+        """It was ended by damage."""
+        self.junk = 0
+        """Rows met that hold what they cannot, or stand where they cannot."""
+
+    def rows(self, order: Order) -> Iterator[Row]:
+        """The sound rows."""
+        by = ", ".join(f"{name} {order}" for name in self._key)
+        strays = 0
+        try:
+            for row in self._source.execute(f"{self._statement} ORDER BY {by}", self._values):
+                if not self._table.is_sound(row):
+                    self.junk += 1
+                    continue
+                key = tuple(row[place] for place in self._places)
+                if self.last is not None and (
+                    key <= self.last if order == "ASC" else key >= self.last
+                ):
+                    # This key or the one before it is junk, or pages lead in a circle.
+                    self.junk += 1
+                    strays += 1
+                    if strays > MAX_STRAYS:
+                        self.is_torn = True
+                        return
+                    continue
+                self.last, strays = key, 0
+                yield row
+        except sqlite3.Error:
+            self.is_torn = True
+
+
+def named(target: sqlite3.Connection, rows: Iterator[Row], copied: Copied) -> Iterator[Row]:
+    """Telemetry whose asset and boot still have their names; the key is (asset, time, boot, …)."""
+    assets, boots = (
+        {number for (number,) in target.execute(f"SELECT id FROM {name}")}
+        for name in ("assets", "boots")
+    )
+    for row in rows:
+        if row[0] in assets and row[2] in boots:
+            yield row
+        else:
+            copied.nameless += 1
+
+
+def text_or_bytes(data: bytes) -> str | bytes:
+    """Junk stays bytes, which no column of text holds."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data

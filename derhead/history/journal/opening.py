@@ -1,0 +1,107 @@
+"""The journal's opening and closing, and what is said while either takes long."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from derhead.errors import JournalError
+from derhead.history.file.activity import Activity
+from derhead.history.file.schema import JournalFiles, Synchronous
+from derhead.history.journal.embedded import BATCH_ROWS, BUFFER_ROWS, FLUSH_S, GROUP_MS, Journal
+from derhead.history.journal.waiting import WaitingRecords
+from derhead.history.spool.unfed import Spooling
+from derproto.base.runtime import Runtime, shielded_for
+from derproto.base.systemd import NOBODY, Notifier
+
+log = logging.getLogger(__name__)
+
+TELL_S = 5.0
+"""Between two messages to systemd while opening takes long; the log has every second one."""
+
+EXTEND_S = 30.0
+"""How long systemd is to wait for the next."""
+
+
+@asynccontextmanager
+async def open_journal(
+    path: Path,
+    runtime: Runtime,
+    *,
+    synchronous: Synchronous = "FULL",
+    group_ms: int = GROUP_MS,
+    batch_rows: int = BATCH_ROWS,
+    buffer_rows: int = BUFFER_ROWS,
+    notifier: Notifier = NOBODY,
+    spooling: bool = False,
+) -> AsyncIterator[Journal]:
+    """The journal in the file ``path``, made or brought up to date; open for the block.
+
+    Its folder is made if need be and locked: two headends on one folder would tear each
+    other's history apart. At the end of the block, however it ends, what is still in memory
+    is committed, within 4 s unless the disk hangs in a call.
+
+    After an unclean stop the file is checked, and a damaged one salvaged, which may take
+    minutes: meanwhile a line is logged every 10 s, and ``notifier`` has systemd wait.
+
+    With ``spooling`` whatever is stored also waits in the spool, until the feed has brought it
+    to PostgreSQL.
+
+    Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
+    be written, another process has it, or the file is newer than this software or is some
+    other program's.
+    """
+    files = await _open_files(path, synchronous, runtime, notifier)
+    try:
+        waiting = WaitingRecords(
+            group_s=group_ms / 1000, batch_rows=batch_rows, buffer_rows=buffer_rows
+        )
+        journal = Journal(files, runtime, waiting, Spooling() if spooling else None)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(journal.keep_committing)
+                try:
+                    yield journal
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            await journal.close()
+    finally:
+        with shielded_for(FLUSH_S):
+            await runtime.run_blocking(files.close, limiter=trio.CapacityLimiter(1))
+
+
+async def _open_files(
+    path: Path, synchronous: Synchronous, runtime: Runtime, notifier: Notifier
+) -> JournalFiles:
+    progress = Activity()
+    work = partial(JournalFiles, path, synchronous, progress=progress, opened_us=runtime.wall_us())
+    failed: JournalError | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell, progress, notifier)
+        try:
+            return await runtime.run_blocking(work)
+        except JournalError as error:
+            failed = error
+        finally:
+            nursery.cancel_scope.cancel()
+    assert failed is not None
+    # Outside the nursery, which would wrap it.
+    raise failed
+
+
+async def tell(progress: Activity, notifier: Notifier) -> None:
+    """Says what is done, and for how long, until cancelled."""
+    began_s = trio.current_time()
+    told = 0
+    while True:
+        await trio.sleep(TELL_S)
+        for_s = trio.current_time() - began_s
+        doing = progress.doing or "opening the journal"
+        notifier.busy(f"{doing}, {for_s:.0f} s so far", EXTEND_S)
+        told += 1
+        if told % 2 == 0:
+            log.info("%s, %.0f s so far", doing, for_s)

@@ -1,0 +1,230 @@
+"""What waits for the journal's next commit, and when that is due. Pure: time is passed in."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from derhead.gaps import GapRecord
+from derhead.history.writing.record_store import Group, Note, Record
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+NOTED_HEARTBEATS = 10_000
+"""Heartbeats that wait for a commit. When full, the oldest is dropped and counted: newer ones
+tell more, and telemetry tells the rest."""
+
+NOTED_SESSIONS = 10_000
+"""Sessions whose changes wait for a commit, each with its newest record only. When full, the
+oldest is dropped and counted; the next start closes a session left open."""
+
+NOTED_GAPS = 10_000
+"""Gaps whose changes wait for a commit, each with its newest record only. When full, the oldest
+is dropped and counted: the sample that ends a gap also stores its end."""
+
+GAPS_A_COMMIT = 1_000
+"""Noted gaps in one commit: a fleet falls silent as one. When full, the rest go into the next
+commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBatch:
+    """Telemetry of one message, acknowledged whole."""
+
+    samples: Sequence[Sample]
+    on_durable: Callable[[], None]
+    arrived_s: float
+    gaps: Sequence[GapRecord] = ()
+    """What these samples change in the ledger of gaps: in their commit, or in none."""
+
+    @property
+    def weight(self) -> int:
+        """What it counts for, in rows."""
+        return len(self.samples) + len(self.gaps)
+
+
+@dataclass(eq=False, slots=True)
+class Write:
+    """Records whose caller waits."""
+
+    records: tuple[Record, ...]
+    on_settled: Callable[[], None]
+    error: Exception | None = None
+
+    def settle(self, error: Exception | None) -> None:
+        """Tells the caller: stored, or why not."""
+        self.error = error
+        self.on_settled()
+
+
+@dataclass(slots=True)
+class Taken:
+    """A commit's worth of what waited."""
+
+    batches: list[SampleBatch]
+    sessions: dict[str, SessionRecord]
+    heartbeats: list[HeartbeatRecord]
+    gaps: dict[str, GapRecord]
+    writes: list[Write]
+
+    @property
+    def empty(self) -> bool:
+        return self.only_writes and not self.writes
+
+    @property
+    def only_writes(self) -> bool:
+        return not (self.batches or self.sessions or self.heartbeats or self.gaps)
+
+    def as_group(self, now_us: int) -> Group:
+        return Group(
+            batches=tuple(batch.samples for batch in self.batches),
+            notes=(
+                *self.sessions.values(),
+                *self.heartbeats,
+                *self.gaps.values(),
+                *(gap for batch in self.batches for gap in batch.gaps),
+            ),
+            writes=tuple(write.records for write in self.writes),
+            now_us=now_us,
+        )
+
+
+class WaitingRecords:
+    """Everything between a call and its commit.
+
+    Telemetry and notes wait ``group_s`` for company; a write makes the commit due at once,
+    and whatever waits rides along. After a failed commit only writes are due until
+    ``hold_until``: they may still fit where a batch does not, and their callers deserve an
+    answer now.
+    """
+
+    def __init__(self, *, group_s: float, batch_rows: int, buffer_rows: int) -> None:
+        self._group_s = group_s
+        self._batch_rows = batch_rows
+        self._buffer_rows = buffer_rows
+        self._batches: deque[SampleBatch] = deque()
+        self._sessions: dict[str, SessionRecord] = {}
+        self._heartbeats: deque[HeartbeatRecord] = deque()
+        self._gaps: dict[str, GapRecord] = {}
+        self._noted_s = math.inf
+        self._writes: list[Write] = []
+        self._held_until_s: float | None = None
+        self._waiting_rows = 0
+        self.rows = 0
+        """Rows of telemetry that wait or are being committed."""
+        self.dropped_heartbeats = 0
+        self.dropped_sessions = 0
+        self.dropped_gaps = 0
+
+    @property
+    def writes(self) -> bool:
+        return bool(self._writes)
+
+    @property
+    def others(self) -> bool:
+        """Whether telemetry or notes wait."""
+        return bool(self._batches or self._sessions or self._heartbeats or self._gaps)
+
+    @property
+    def held(self) -> bool:
+        return self._held_until_s is not None
+
+    def is_held_at(self, now_s: float) -> bool:
+        """Whether telemetry and notes are kept back then."""
+        return self._held_until_s is not None and now_s < self._held_until_s
+
+    def has_room(self, rows: int) -> bool:
+        """Whether so many more rows may wait; a batch beyond the bound must be alone."""
+        return self.rows == 0 or self.rows + rows <= self._buffer_rows
+
+    def add_batch(self, batch: SampleBatch) -> None:
+        self._batches.append(batch)
+        self.rows += batch.weight
+        self._waiting_rows += batch.weight
+
+    def add_write(self, write: Write) -> None:
+        self._writes.append(write)
+
+    def add_note(self, record: Note, now_s: float) -> None:
+        self._noted_s = min(self._noted_s, now_s)
+        if isinstance(record, HeartbeatRecord):
+            self._heartbeats.append(record)
+            if len(self._heartbeats) > NOTED_HEARTBEATS:
+                self._heartbeats.popleft()
+                self.dropped_heartbeats += 1
+            return
+        if isinstance(record, GapRecord):
+            self._gaps.pop(record.id, None)
+            self._gaps[record.id] = record
+            if len(self._gaps) > NOTED_GAPS:
+                del self._gaps[next(iter(self._gaps))]
+                self.dropped_gaps += 1
+            return
+        self._sessions.pop(record.session_id, None)
+        self._sessions[record.session_id] = record
+        if len(self._sessions) > NOTED_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+            self.dropped_sessions += 1
+
+    def due_s(self) -> float:
+        """When the next commit is due: -inf at once, +inf never."""
+        if self._writes:
+            return -math.inf
+        if self._held_until_s is not None:
+            # Also with nothing to store: somebody has to find out that it works again.
+            return self._held_until_s
+        if not self.others:
+            return math.inf
+        if self._waiting_rows >= self._batch_rows:
+            return -math.inf
+        oldest_s = min(self._batches[0].arrived_s if self._batches else math.inf, self._noted_s)
+        return oldest_s + self._group_s
+
+    def hold_until(self, until_s: float | None) -> None:
+        """Keeps telemetry and notes back until then; None = no longer."""
+        self._held_until_s = until_s
+
+    def take(self, now_s: float) -> Taken:
+        """What the next commit stores: all writes, and unless held all notes and, in order
+        of arrival, as many batches as make up ``batch_rows``."""
+        writes, self._writes = self._writes, []
+        if self._held_until_s is not None and now_s < self._held_until_s:
+            return Taken([], {}, [], {}, writes)
+        batches: list[SampleBatch] = []
+        rows = 0
+        while self._batches and rows < self._batch_rows:
+            batches.append(self._batches.popleft())
+            rows += batches[-1].weight
+        self._waiting_rows -= rows
+        sessions, self._sessions = self._sessions, {}
+        heartbeats, self._heartbeats = list(self._heartbeats), deque()
+        gaps = dict(islice(self._gaps.items(), GAPS_A_COMMIT))
+        for gap_id in gaps:
+            del self._gaps[gap_id]
+        self._noted_s = now_s if self._gaps else math.inf
+        return Taken(batches, sessions, heartbeats, gaps, writes)
+
+    def take_writes(self) -> list[Write]:
+        """All writes, for an end without a commit."""
+        writes, self._writes = self._writes, []
+        return writes
+
+    def settle(self, taken: Taken) -> None:
+        """It was committed: its rows no longer take room."""
+        self.rows -= sum(batch.weight for batch in taken.batches)
+
+    def put_back(self, taken: Taken, now_s: float) -> None:
+        """It was not committed: it waits again, before whatever came meanwhile."""
+        self._writes = taken.writes + self._writes
+        self._batches.extendleft(reversed(taken.batches))
+        self._waiting_rows += sum(batch.weight for batch in taken.batches)
+        newer_sessions, self._sessions = self._sessions, {}
+        newer_heartbeats, self._heartbeats = self._heartbeats, deque()
+        newer_gaps, self._gaps = self._gaps, {}
+        for session in (*taken.sessions.values(), *newer_sessions.values()):
+            self.add_note(session, now_s)
+        for heartbeat in (*taken.heartbeats, *newer_heartbeats):
+            self.add_note(heartbeat, now_s)
+        for gap in (*taken.gaps.values(), *newer_gaps.values()):
+            self.add_note(gap, now_s)

@@ -1,0 +1,72 @@
+"""PostgreSQL's part of the past: the same questions as the journal's, in its own words."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from derhead.dispatch import Dispatch, FoundGroup
+from derhead.history.sql import buckets, listings, mapping
+from derhead.history.sql.cursors import Page
+from derhead.history.sql.histories import Histories
+from derhead.history.sql.listings import Listing
+
+T = TypeVar("T")
+
+PIECE_ROWS = 100_000
+"""Rows of telemetry that one statement of PostgreSQL gathers by steps of time: some 50 ms of
+another process. When full, the next statement continues there."""
+
+
+class Fetches(Protocol):
+    """A database that answers one statement at a time."""
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[tuple[Any, ...]]:
+        """The rows. Raises: an error of its own if it cannot be reached, or not in time."""
+
+
+class Archive(Histories):
+    """What PostgreSQL has been fed. Raises: what its ``fetch`` raises."""
+
+    def __init__(self, database: Fetches) -> None:
+        self._database = database
+
+    async def find(self, listing: Listing[T]) -> Sequence[mapping.Row]:
+        """The rows of a page, and one more if there is one."""
+        return await self._ask(listing.sql, *listing.args)
+
+    async def gather(self, gathering: buckets.Gathering, low_us: int) -> None:
+        """The next piece of a page by steps, none of it from before ``low_us``."""
+        (edges,) = await self._ask(buckets.EDGES, *gathering.ask_edges(low_us))
+        start_us = gathering.find_low(low_us, edges)
+        if start_us is not None:
+            found = await self._ask(buckets.SUMS, *gathering.ask_sums(start_us))
+            gathering.take(start_us, found)
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        found = await self._ask(listings.DISPATCH, dispatch_id)
+        return mapping.to_dispatch(found[0]) if found else None
+
+    async def group(self, group_id: str) -> FoundGroup | None:
+        found, parts = await self.find_group(group_id)
+        return (
+            None
+            if found is None
+            else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
+        )
+
+    async def find_group(self, group_id: str) -> tuple[mapping.Row | None, Sequence[mapping.Row]]:
+        """An order to a site, and its parts."""
+        found = await self._ask(listings.GROUP, group_id)
+        parts = await self._ask(listings.PARTS, group_id)
+        return (found[0] if found else None), parts
+
+    async def _page(self, listing: Listing[T]) -> Page[T]:
+        return listing.page(await self.find(listing))
+
+    async def _gather(self, asked: buckets.Steps) -> Sequence[buckets.BucketPart]:
+        gathering = buckets.Gathering(asked, PIECE_ROWS)
+        while not gathering.done:
+            await self.gather(gathering, asked.low_us)
+        return gathering.parts
+
+    async def _ask(self, sql: str, *args: object) -> Sequence[mapping.Row]:
+        return await self._database.fetch(listings.dialect(sql), *args)

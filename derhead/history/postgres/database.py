@@ -1,0 +1,167 @@
+"""PostgreSQL as the rest of the headend sees it: questions asked from any Trio task.
+
+asyncpg needs an asyncio loop. It is opened here, by trio-asyncio, and lives in this service's
+tasks alone: a request comes in through a bounded channel, is carried out by the task that owns
+the connection, and its answer goes back as a plain value. Nothing of asyncio gets out.
+"""
+
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+import trio_asyncio
+
+from derhead.dsn import Dsn
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.driver import PostgresConnection, Row, connect, watch_client
+from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.schema import check_schema, prepare_schema
+from derhead.history.postgres.worker import Job, ConnectionWorker, S
+from derproto.base.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+QUERY_CONNECTIONS = 2
+"""Connections for questions, beside the feed's own. When both are busy, questions wait."""
+
+QUESTIONS_WAITING = 64
+"""Questions that wait for one of two connections to PostgreSQL. When full, the next one waits to
+ask, within its own timeout."""
+
+FETCH_S = 5.0
+"""For an answer, the wait for a connection included, unless the asker says otherwise."""
+
+
+class _Asker:
+    """A session for questions: the bare connection."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self.connection = connection
+
+
+class Postgres:
+    """The database that ``dsn`` names; ``run`` keeps its connections.
+
+    Nobody needs it to be there: whatever cannot be answered raises ``StoreUnreachable``, at
+    once while a pause between two attempts to connect lasts, else within the given time.
+    """
+
+    def __init__(
+        self, dsn: Dsn, runtime: Runtime, rng: random.Random, *, password_file: Path | None = None
+    ) -> None:
+        self.dsn = dsn
+        self._runtime = runtime
+        self._password_file = password_file
+        self._feed = ConnectionWorker(self._open_loader, rng)
+        self._queries = [ConnectionWorker(self._open_asker, rng) for _ in range(QUERY_CONNECTIONS)]
+        self._ask_feed, self._feed_asked = trio.open_memory_channel[Job[Loader]](0)
+        self._ask, self._asked = trio.open_memory_channel[Job[_Asker]](QUESTIONS_WAITING)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keeps the asyncio loop and serves what is asked, until cancelled."""
+        async with trio_asyncio.open_loop() as loop:
+            # The default handler ends the loop, and the headend with it, for as little as a
+            # connection that was lost while somebody gave it back.
+            loop.set_exception_handler(_log_stray)
+            async with trio.open_nursery() as lanes:
+                lanes.start_soon(self._feed.serve, self._feed_asked)
+                for lane in self._queries:
+                    lanes.start_soon(lane.serve, self._asked.clone())
+                task_status.started()
+
+    async def fetch(self, sql: str, *args: object, within_s: float = FETCH_S) -> list[Row]:
+        """The rows of one statement, each a plain tuple.
+
+        When full: waits. Cancellation: the statement is cancelled, too.
+        Raises: StoreUnreachable, also after ``within_s``.
+        """
+
+        async def ask(session: _Asker) -> list[Row]:
+            return list(map(tuple, await session.connection.fetch(sql, *args)))
+
+        return await _request(self._ask, ask, within_s)
+
+    async def load(self, work: Callable[[Loader], Awaitable[T]], *, within_s: float) -> T:
+        """Runs the feed's coroutine ``work`` on the feed's own connection, as one task.
+
+        Cancellation: what it wrote may have been committed. Raises: StoreUnreachable, also
+        after ``within_s``, and then likewise.
+        """
+        return await _request(self._ask_feed, work, within_s)
+
+    async def _open_loader(self) -> Loader:
+        password = await self._password()
+
+        async def open_session() -> Loader:
+            async with _kept(await connect(self.dsn, password)) as connection:
+                return Loader(connection, await prepare_schema(connection))
+
+        session: Loader = await trio_asyncio.aio_as_trio(open_session)()
+        return session
+
+    async def _open_asker(self) -> _Asker:
+        password = await self._password()
+
+        async def open_session() -> _Asker:
+            async with _kept(await connect(self.dsn, password)) as connection:
+                await check_schema(connection)
+                return _Asker(connection)
+
+        session: _Asker = await trio_asyncio.aio_as_trio(open_session)()
+        return session
+
+    async def _password(self) -> str | None:
+        """Read at every connection: a secret may be renewed while the headend runs."""
+        path = self._password_file
+        if path is None:
+            return None
+        try:
+            text = await self._runtime.run_blocking(partial(path.read_text, encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise StoreUnreachable(Trouble(StoreCause.PASSWORD, f"{path}: {why}")) from error
+        return text.rstrip("\r\n")
+
+
+@asynccontextmanager
+async def _kept(connection: PostgresConnection) -> AsyncIterator[PostgresConnection]:
+    """The connection to be made ready, cut if that fails."""
+    try:
+        await watch_client(connection)
+        yield connection
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _request(
+    ask: trio.MemorySendChannel[Job[S]],
+    work: Callable[[S], Awaitable[T]],
+    within_s: float,
+) -> T:
+    request: Job[S] = Job(work)
+    try:
+        with trio.move_on_after(within_s):
+            await ask.send(request)
+            await request.settled.wait()
+    finally:
+        # Nobody waits for it any more, if it goes on at all.
+        request.scope.cancel()
+    if request.error is not None:
+        raise request.error
+    if not request.settled.is_set():
+        raise StoreUnreachable(Trouble(StoreCause.UNREACHABLE, f"no answer within {within_s:g} s"))
+    result: T = request.result
+    return result
+
+
+def _log_stray(_loop: Any, context: dict[str, Any]) -> None:
+    """What nobody awaited: told to whoever debugs, and of no further consequence."""
+    log.debug("asyncio: %s (%s)", context.get("message"), context.get("exception"))

@@ -1,0 +1,59 @@
+"""PostgreSQL's retention: what it has kept for long enough goes, in small steps.
+
+Runs on the asyncio loop. Days of telemetry go as whole partitions; the rest, row by row.
+"""
+
+from derhead.dispatch import ENDED, State
+from derhead.history.postgres.driver import PostgresConnection
+from derhead.history.postgres.partitions import Partitions
+
+ROWS_A_STEP = 5_000
+"""Rows that one statement deletes."""
+
+_OVER = ", ".join(f"'{state.value}'" for state in State if state in ENDED)
+
+
+def _deletion(table: str, condition: str) -> str:
+    return (
+        f"DELETE FROM {table} WHERE ctid IN"
+        f" (SELECT t.ctid FROM {table} t WHERE {condition} LIMIT {ROWS_A_STEP})"
+    )
+
+
+_DELETIONS = (
+    _deletion("heartbeats", "t.received_us < $1"),
+    _deletion("sessions", "t.ended_us < $1"),
+    _deletion("gaps", "t.end_us < $1 AND t.start_us < $1"),
+    _deletion("idempotency_keys", "t.created_us < $1"),
+    # Of a dispatch its states go after it.
+    _deletion(
+        "dispatches",
+        f"t.created_us < $1 AND t.state IN ({_OVER}) AND NOT EXISTS (SELECT 1 FROM"
+        " dispatch_states s WHERE s.dispatch_id = t.id AND s.at_us >= $1)",
+    ),
+    _deletion(
+        "dispatch_states",
+        "t.at_us < $1 AND NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.id = t.dispatch_id)",
+    ),
+    _deletion(
+        "dispatch_groups",
+        "t.created_us < $1 AND NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.group_id = t.id)",
+    ),
+)
+
+
+async def expire(connection: PostgresConnection, partitions: Partitions, cut_us: int) -> bool:
+    """Drops what is from before the cut; whether there may be more.
+
+    Rows outside the days with partitions, whose clock was far off, go by when they came in.
+    """
+    await partitions.drop_before(cut_us)
+    deletions = list(_DELETIONS)
+    default = await partitions.default()
+    if default is not None:
+        deletions.append(_deletion(default, "t.received_us < $1"))
+    more = False
+    for statement in deletions:
+        done = await connection.execute(statement, cut_us)
+        more = more or done == f"DELETE {ROWS_A_STEP}"
+    return more

@@ -1,0 +1,110 @@
+"""How rows of the journal are stored in PostgreSQL: one statement a table. Pure.
+
+They do what the journal's own do (``derhead/history/writing/inserts.py``), and may be repeated.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
+from derhead.history.sql import mapping
+from derhead.history.sql.mapping import Row
+
+FLOATS = (
+    "p_mw",
+    "q_mvar",
+    "soc",
+    "voltage_v",
+    "frequency_hz",
+    "setpoint_mw",
+)
+
+
+def _insert(table: str, columns: tuple[str, ...], on_conflict: str) -> str:
+    marks = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT {on_conflict}"
+
+
+def _replacing(columns: tuple[str, ...], *key: str) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+STATEMENTS = {
+    "dispatches": _insert("dispatches", mapping.DISPATCHES, _replacing(mapping.DISPATCHES, "id")),
+    "dispatch_states": _insert(
+        "dispatch_states",
+        mapping.DISPATCH_STATES,
+        _replacing(mapping.DISPATCH_STATES, "dispatch_id", "n"),
+    ),
+    "dispatch_groups": _insert("dispatch_groups", mapping.GROUPS, _replacing(mapping.GROUPS, "id")),
+    "idempotency_keys": _insert(
+        "idempotency_keys", mapping.USED_KEYS, _replacing(mapping.USED_KEYS, "key")
+    ),
+    "sessions": _insert(
+        "sessions",
+        mapping.SESSIONS,
+        "(session_id) DO UPDATE SET"
+        " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
+        " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
+        " messages = greatest(excluded.messages, sessions.messages),"
+        " samples = greatest(excluded.samples, sessions.samples)",
+    ),
+    "heartbeats": _insert(
+        "heartbeats", mapping.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING"
+    ),
+    "gaps": _insert(
+        "gaps",
+        mapping.GAPS,
+        _replacing(mapping.GAPS[:-1], "id")
+        # Who tells of a gap again may not know when it was first noticed, and says 0.
+        + ", noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
+        " WHERE excluded.revision >= gaps.revision",
+    ),
+    VERDICTS: "UPDATE dispatches SET verdict = $2 WHERE id = $1",
+    FORGOTTEN_KEYS: "DELETE FROM idempotency_keys WHERE created_us < $1",
+}
+"""By table, or by kind of change."""
+
+_INTEGERS = {"asset": "integer", "boot": "integer"}
+_ARRAYS = ", ".join(
+    f"${n}::{'double precision' if name in FLOATS else _INTEGERS.get(name, 'bigint')}[]"
+    for n, name in enumerate(mapping.TELEMETRY, 1)
+)
+_VALUES = ", ".join(
+    f"nullif({name}, 'NaN'::double precision)" if name in FLOATS else name
+    for name in mapping.TELEMETRY
+)
+_COLUMNS = ", ".join(mapping.TELEMETRY)
+
+INSERT_TELEMETRY = (
+    f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM unnest({_ARRAYS})"
+    f" AS given ({_COLUMNS}) ON CONFLICT DO NOTHING"
+)
+"""All columns of a batch, an array each; NaN is unknown."""
+
+COPIED = "copied"
+
+MAKE_COPIED = (
+    f"CREATE TEMPORARY TABLE IF NOT EXISTS {COPIED} (LIKE telemetry) ON COMMIT DELETE ROWS"
+)
+
+INSERT_COPIED = (
+    f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM {COPIED} ON CONFLICT DO NOTHING"
+)
+"""What was copied there, likewise."""
+
+
+def cleaned(lines: Iterable[Row]) -> list[Row]:
+    """The rows as PostgreSQL takes them, where SQLite takes more: it knows no zero character,
+    and NaN as a value; the journal keeps NaN as NULL, which is what it means."""
+    return [tuple(map(_clean, line)) for line in lines]
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value

@@ -1,0 +1,100 @@
+"""What PostgreSQL knows that a headend needs at its start. Runs on the asyncio loop."""
+
+from dataclasses import dataclass
+
+from derhead.dispatch import ENDED, State
+from derhead.history.postgres.days import AHEAD_DAYS, DAY_US
+from derhead.history.postgres.driver import PostgresConnection, Row, transaction
+from derhead.history.postgres.fed_database import Prepared
+from derhead.history.sql import mapping
+
+SAMPLES_DAYS = 7
+"""How far back the newest sample of an asset is looked for."""
+
+KEYS_US = DAY_US
+"""How old an idempotency key may be."""
+
+_OPEN = ", ".join(f"'{state.value}'" for state in State if state not in ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class LastState:
+    """What was found, as of one moment."""
+
+    prepared: Prepared
+    tables: dict[str, list[Row]]
+    """By table, in the order of the journal's columns."""
+    samples: list[Row]
+    """(asset, agent, boot, ts_us, …), then as telemetry goes on."""
+
+
+def _select(table: str, columns: tuple[str, ...], condition: str) -> str:
+    return f"SELECT {', '.join(f't.{name}' for name in columns)} FROM {table} t WHERE {condition}"
+
+
+_OPEN_DISPATCHES = f"SELECT id FROM dispatches WHERE state IN ({_OPEN})"
+_OF_OPEN = (
+    f"t.id IN (SELECT group_id FROM dispatches WHERE group_id IS NOT NULL AND state IN ({_OPEN}))"
+)
+
+_TABLES = {
+    # Of an open group all parts: it sums them up.
+    "dispatches": _select(
+        "dispatches",
+        mapping.DISPATCHES,
+        f"t.state IN ({_OPEN}) OR t.group_id IN (SELECT group_id FROM dispatches"
+        f" WHERE state IN ({_OPEN}))",
+    ),
+    "dispatch_states": _select(
+        "dispatch_states",
+        mapping.DISPATCH_STATES,
+        f"t.dispatch_id IN ({_OPEN_DISPATCHES}) OR t.dispatch_id IN (SELECT id FROM dispatches"
+        f" WHERE group_id IN (SELECT group_id FROM dispatches WHERE state IN ({_OPEN})))",
+    ),
+    "dispatch_groups": _select("dispatch_groups", mapping.GROUPS, _OF_OPEN),
+    "idempotency_keys": _select("idempotency_keys", mapping.USED_KEYS, "t.created_us >= $1"),
+    "sessions": _select(
+        "sessions",
+        mapping.SESSIONS,
+        "t.ended_us IS NULL OR t.session_id IN (SELECT DISTINCT ON (agent_id) session_id"
+        " FROM sessions ORDER BY agent_id, connected_us DESC, session_id DESC)",
+    ),
+    "heartbeats": _select(
+        "heartbeats",
+        mapping.HEARTBEATS,
+        "t.received_us >= $1 AND (t.agent_id, t.received_us, t.ts_us) IN"
+        " (SELECT DISTINCT ON (agent_id) agent_id, received_us, ts_us FROM heartbeats"
+        " WHERE received_us >= $1 ORDER BY agent_id, received_us DESC, ts_us DESC)",
+    ),
+    "gaps": _select(
+        "gaps", mapping.GAPS, "t.end_us IS NULL OR t.backfilled = 0 AND t.end_us >= $1"
+    ),
+}
+
+_BY_TIME = frozenset({"idempotency_keys", "heartbeats", "gaps"})
+
+_REST = ", ".join(
+    f"t.{name}" for name in mapping.TELEMETRY if name not in ("asset", "ts_us", "boot")
+)
+_SAMPLES = (
+    f"SELECT a.asset_id, b.agent_id, b.boot_id, t.ts_us, {_REST} FROM assets a"
+    " CROSS JOIN LATERAL (SELECT * FROM telemetry WHERE asset = a.id AND ts_us >= $1 AND"
+    " ts_us < $2 ORDER BY ts_us DESC, seq DESC LIMIT 1) t JOIN boots b ON b.id = t.boot"
+)
+
+
+async def fetch_last_state(
+    connection: PostgresConnection, prepared: Prepared, now_us: int
+) -> LastState:
+    """All of it in one look; nothing of a database that no journal was fed to."""
+    tables: dict[str, list[Row]] = {name: [] for name in _TABLES}
+    if not prepared.fed:
+        return LastState(prepared, tables, [])
+    async with transaction(connection):
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        for name, query in _TABLES.items():
+            since = (now_us - KEYS_US,) if name in _BY_TIME else ()
+            tables[name] = list(map(tuple, await connection.fetch(query, *since)))
+        around = (now_us - SAMPLES_DAYS * DAY_US, now_us + AHEAD_DAYS * DAY_US)
+        samples = list(map(tuple, await connection.fetch(_SAMPLES, *around)))
+    return LastState(prepared, tables, samples)

@@ -1,0 +1,134 @@
+"""One connection to PostgreSQL, and the requests that wait for it.
+
+A request is one asyncio coroutine, run from its first statement to its last as one task of the
+asyncio loop: a transaction is never split over several. It is answered, or refused with
+``StoreUnreachable``; a request whose asker has gone is cancelled, and its connection given up,
+as nobody knows what becomes of a statement cancelled in the middle.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import trio
+import trio_asyncio
+
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.driver import (
+    CLOSE_S,
+    CONNECT_S,
+    DRIVER_ERRORS,
+    PostgresConnection,
+    trouble_of,
+)
+from derproto.base.runtime import shielded_for
+
+log = logging.getLogger(__name__)
+
+RETRY_LEAST_S = 0.5
+RETRY_MOST_S = 15.0
+"""The greatest pauses after the first, and after many connections in a row that failed; each
+is drawn from 0 up to it. Until it is over requests are refused at once."""
+
+
+class ReadySession(Protocol):
+    """A connection made ready for a lane's requests."""
+
+    @property
+    def connection(self) -> PostgresConnection: ...
+
+
+S = TypeVar("S", bound=ReadySession)
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class Job(Generic[S]):
+    """Work for a connection, and what became of it."""
+
+    work: Callable[[S], Awaitable[Any]]
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    settled: trio.Event = field(default_factory=trio.Event)
+    result: Any = None
+    error: Exception | None = None
+
+
+class ConnectionWorker(Generic[S]):
+    """Serves requests one after the other over one connection, made when it is needed."""
+
+    def __init__(self, open_session: Callable[[], Awaitable[S]], rng: random.Random) -> None:
+        self._trouble = Trouble(StoreCause.STARTING, "there is no connection yet")
+        self._open_session = open_session
+        self._rng = rng
+        self._session: S | None = None
+        self._failures = 0
+        self._retry_at_s = float("-inf")
+
+    async def serve(self, requests: trio.MemoryReceiveChannel[Job[S]]) -> None:
+        """Answers until cancelled. Runs within the asyncio loop's context."""
+        try:
+            async for request in requests:
+                await self._answer(request)
+        finally:
+            await self._close()
+
+    async def _answer(self, request: Job[S]) -> None:
+        if request.scope.cancel_called:
+            return
+        finished = False
+        try:
+            with request.scope:
+                session = await self._connected()
+                request.result = await trio_asyncio.aio_as_trio(request.work)(session)
+                finished = True
+        except StoreUnreachable as error:
+            request.error = error
+        except DRIVER_ERRORS as error:
+            request.error = StoreUnreachable(trouble_of(error))
+        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+            request.error = error
+        finally:
+            request.settled.set()
+            if not finished or (self._session and self._session.connection.is_closed()):
+                # Also after a statement that merely failed: on a standby after a failover,
+                # or with rights that changed, a new connection finds the server as it is.
+                await self._close()
+
+    async def _connected(self) -> S:
+        if self._session is not None:
+            return self._session
+        if trio.current_time() < self._retry_at_s:
+            raise StoreUnreachable(self._trouble)
+        try:
+            with trio.fail_after(CONNECT_S + CLOSE_S):
+                session = await self._open_session()
+        except StoreUnreachable as error:
+            self._failed(error.trouble)
+            raise
+        except DRIVER_ERRORS as error:
+            self._failed(trouble_of(error))
+            raise StoreUnreachable(self._trouble) from error
+        self._session, self._failures = session, 0
+        return session
+
+    def _failed(self, trouble: Trouble) -> None:
+        most_s = min(RETRY_LEAST_S * 2**self._failures, RETRY_MOST_S)
+        self._failures = min(self._failures + 1, 16)
+        self._retry_at_s = trio.current_time() + self._rng.uniform(0, most_s)
+        self._trouble = trouble
+
+    async def _close(self) -> None:
+        """Closes the connection, in order if that takes no longer than ``CLOSE_S``: a statement
+        that was given up is cancelled at the server, too, which a mere cut would leave running."""
+        if self._session is None:
+            return
+        connection, self._session = self._session.connection, None
+        try:
+            with shielded_for(CLOSE_S):
+                await trio_asyncio.aio_as_trio(connection.close)()
+        except DRIVER_ERRORS as error:
+            log.debug("closing a connection to PostgreSQL: %s", error)
+        finally:
+            connection.terminate()

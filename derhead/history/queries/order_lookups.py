@@ -1,0 +1,84 @@
+"""What the journal answers about orders: sites' groups, callers' keys, dispatches to be judged.
+
+Synchronous, as ``statements`` is.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
+from derhead.history.sql import mapping
+from derhead.history.sql.listings import (
+    DISPATCHES,
+    END_US,
+    GROUP,
+    GROUPS,
+    MIN_US,
+    PARTS,
+    named,
+    time_range,
+)
+
+_OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
+_OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
+
+
+def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
+    """An order to a site and its parts, oldest first."""
+    with con:
+        con.execute("BEGIN")
+        found = con.execute(GROUP, named((group_id,))).fetchone()
+        parts = con.execute(PARTS, named((group_id,))).fetchall()
+    return (
+        None if found is None else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
+    )
+
+
+def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
+    """Those of which a part has not ended, oldest first."""
+    found = con.execute(
+        f"{GROUPS} WHERE g.id IN (SELECT group_id FROM dispatches"
+        f" WHERE state IN ({_OPEN}) AND group_id IS NOT NULL) ORDER BY g.created_us, g.id"
+    ).fetchall()
+    return [mapping.to_group(row) for row in found]
+
+
+def used_key(con: sqlite3.Connection, key: str) -> UsedKey | None:
+    found = con.execute(
+        f"SELECT {', '.join(mapping.USED_KEYS)} FROM idempotency_keys WHERE key = ?", (key,)
+    ).fetchone()
+    return None if found is None else mapping.to_used_key(found)
+
+
+def count_keys(con: sqlite3.Connection) -> int:
+    return int(con.execute("SELECT count(*) FROM idempotency_keys").fetchone()[0])
+
+
+def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int) -> list[Dispatch]:
+    """Ended dispatches without a verdict, oldest first."""
+    found = con.execute(
+        # The plus keeps to the index of those without a verdict.
+        f"{DISPATCHES} WHERE d.verdict IS NULL AND +d.state IN ({_OVER})"
+        " AND (d.created_us, d.id) > (?, ?) ORDER BY d.created_us, d.id LIMIT ?",
+        (*(after or (MIN_US, "")), limit),
+    ).fetchall()
+    return list(map(mapping.to_dispatch, found))
+
+
+def readings(
+    con: sqlite3.Connection, stretches: Sequence[Stretch], limit: int
+) -> list[list[Reading]]:
+    """Of each stretch its newest, at most ``limit``."""
+    return [_readings(con, stretch, limit) for stretch in stretches]
+
+
+def _readings(con: sqlite3.Connection, stretch: Stretch, limit: int) -> list[Reading]:
+    low_us, high_us = time_range(stretch.from_us, stretch.to_us)
+    found = con.execute(
+        "SELECT ts_us, boot, seq, p_mw, quality FROM telemetry"
+        " WHERE asset = (SELECT id FROM assets WHERE asset_id = ?)"
+        " AND ts_us >= ? AND ts_us < ? AND (ts_us, boot, seq) < (?, ?, ?)"
+        " ORDER BY ts_us DESC, boot DESC, seq DESC LIMIT ?",
+        (stretch.asset_id, low_us, high_us, *(stretch.before or (END_US, 0, 0)), limit),
+    ).fetchall()
+    return [Reading((ts, boot, seq), p_mw, quality) for ts, boot, seq, p_mw, quality in found]

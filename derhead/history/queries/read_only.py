@@ -1,0 +1,81 @@
+"""The journal's file, read by another process than the headend that writes it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import trio
+
+from derhead.errors import JournalError
+from derhead.history.file.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
+from derhead.history.queries.query_connection import QueryConnection
+from derhead.history.queries.reader import Reader
+from derproto.base.runtime import Runtime
+
+LOOK_S = 0.2
+"""Between two looks at the spool."""
+
+
+@contextmanager
+def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
+    """The journal's past, while its headend runs or not; nothing of it is changed.
+
+    Raises: JournalError if there is no journal, or this software does not know its version.
+    """
+    if not path.exists():
+        raise JournalError(f"{path}: there is no journal; name the headend's data folder")
+    try:
+        con = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        with closing(con):
+            con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            _check(con, path)
+            connection = QueryConnection(con, runtime)
+            yield Reader(connection, connection)
+    except sqlite3.Error as error:
+        raise JournalError(f"{path}: cannot be read: {error}") from error
+
+
+def _check(con: sqlite3.Connection, path: Path) -> None:
+    owner, version = (
+        int(con.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("application_id", "user_version")
+    )
+    if owner != APPLICATION_ID:
+        raise JournalError(f"{path}: this is some other program's database, not a journal")
+    newest = max(migrations())
+    if version > newest:
+        raise JournalError(
+            f"{path}: the journal has version {version}, this software knows up to {newest}; "
+            "run the software that wrote it, or newer"
+        )
+    if version < newest:
+        raise JournalError(
+            f"{path}: the journal has version {version}, this software reads {newest}; start the "
+            "headend once, which brings it up to date, or run the software that wrote it"
+        )
+
+
+class SpoolWatch:
+    """Whether PostgreSQL has been fed, by what the journal says of it."""
+
+    def __init__(self, journal: Reader) -> None:
+        self._journal = journal
+
+    async def wait_passed(self, before_us: int, within_s: float) -> bool:
+        """Whether PostgreSQL has all samples from before that time that the journal was ever
+        given; waits for it so long. Raises: JournalError."""
+        with trio.move_on_after(within_s):
+            newest: int | None = None
+            while True:
+                fed, newest = await self._journal.is_fed(before_us, newest)
+                if fed:
+                    return True
+                await trio.sleep(LOOK_S)
+        return False

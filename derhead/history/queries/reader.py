@@ -1,0 +1,152 @@
+"""The journal's questions as async calls.
+
+Each runs on a reading connection, one at a time. What an order needs has a connection of its
+own: a queue of long histories delays no order.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
+from derhead.events import LoggedEvent, LogSpan
+from derhead.gaps import Unfinished
+from derhead.history.queries import order_lookups, statements
+from derhead.history.queries.query_connection import QueryConnection
+from derhead.history.queries.unfinished import unfinished_gaps
+from derhead.history.sql import buckets
+from derhead.history.sql.cursors import Page
+from derhead.history.sql.histories import Histories
+from derhead.history.sql.listings import Kept, Listing, check_positive
+from derhead.history.sql.mapping import Row
+from derhead.history.writing import eventlog
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+T = TypeVar("T")
+
+
+class Reader(Histories):
+    """The journal's past, and what a headend needs of it at its start.
+
+    ``histories`` answers everything but what an order needs: its ids, its key, and whether the
+    journal still has all orders. That is answered by ``orders``.
+    """
+
+    def __init__(self, histories: QueryConnection, orders: QueryConnection) -> None:
+        self._histories = histories
+        self._orders = orders
+
+    # --- what a headend needs at its start ------------------------------------------
+
+    async def latest_samples(self) -> list[Sample]:
+        """The newest sample, by its time, of each asset that ever spoke."""
+        return await self._read(statements.latest_samples)
+
+    async def latest_heartbeats(self) -> list[HeartbeatRecord]:
+        """The newest heartbeat of each agent."""
+        return await self._read(statements.latest_heartbeats)
+
+    async def last_sessions(self) -> list[SessionRecord]:
+        """The newest session of each agent."""
+        return await self._read(statements.last_sessions)
+
+    async def unfinished_gaps(self, at_most: int) -> list[Unfinished]:
+        """Of each asset the newest gaps that samples may still fill, at most so many."""
+        return await self._read(partial(unfinished_gaps, at_most=at_most))
+
+    async def open_dispatches(self) -> list[Dispatch]:
+        """The dispatches that have not ended, with all their states, oldest first."""
+        return await self._read(statements.open_dispatches)
+
+    async def open_groups(self) -> list[DispatchGroup]:
+        """The orders to sites of which a part has not ended, oldest first."""
+        return await self._read(order_lookups.open_groups)
+
+    async def count_keys(self) -> int:
+        """How many idempotency keys are kept."""
+        return await self._read_order(order_lookups.count_keys)
+
+    # --- one thing ------------------------------------------------------------------
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        """The dispatch of that id, with all its states."""
+        return await self._read_order(partial(statements.dispatch, dispatch_id=dispatch_id))
+
+    async def group(self, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
+        """The order to a site of that id, and its parts, oldest first."""
+        return await self._read_order(partial(order_lookups.group, group_id=group_id))
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        """What that idempotency key led to."""
+        return await self._read_order(partial(order_lookups.used_key, key=key))
+
+    async def unjudged(self, after: tuple[int, str] | None = None, *, limit: int) -> list[Dispatch]:
+        """Ended dispatches that have no verdict, oldest first by (created_us, id)."""
+        check_positive(limit=limit)
+        return await self._read(partial(order_lookups.unjudged, after=after, limit=limit))
+
+    async def readings(self, stretches: Sequence[Stretch], *, limit: int) -> list[list[Reading]]:
+        """Active power, newest first: of each stretch at most ``limit``."""
+        check_positive(limit=limit)
+        return await self._read(partial(order_lookups.readings, stretches=stretches, limit=limit))
+
+    async def event_span(self) -> LogSpan:
+        """Which events the journal holds."""
+        return await self._read(eventlog.span)
+
+    async def events_after(self, after: int, *, limit: int) -> list[LoggedEvent] | None:
+        """Events with greater numbers, oldest first; None if some of them are gone."""
+        check_positive(limit=limit)
+        return await self._read(partial(eventlog.events_after, after=after, limit=limit))
+
+    # --- pages ----------------------------------------------------------------------
+
+    async def _page(self, listing: Listing[T]) -> Page[T]:
+        return listing.page(await self._read(partial(statements.find, listing=listing)))
+
+    async def _gather(self, asked: buckets.Steps) -> Sequence[buckets.BucketPart]:
+        gathering = buckets.Gathering(asked, statements.PIECE_ROWS)
+        piece = partial(statements.gather_piece, gathering=gathering, low_us=asked.low_us)
+        while not gathering.done:
+            # Others have their turn between two pieces.
+            await self._read(piece)
+        return gathering.parts
+
+    # --- for who asks another store, too --------------------------------------------
+
+    async def horizon(self, kept: Kept) -> int | None:
+        """From when on the journal has all rows of that kind; None = it has them all."""
+        return await self._read_order(partial(statements.horizon, kept=kept))
+
+    async def find(self, listing: Listing[T]) -> tuple[Sequence[Row], int | None]:
+        """The rows of a page and one more if there is one, and the horizon at that moment."""
+        return await self._read(partial(statements.find_with_horizon, listing=listing))
+
+    async def gather(self, gathering: buckets.Gathering, low_us: int) -> int | None:
+        """The next piece of a page by steps, as far as the horizon, which it tells."""
+        return await self._read(
+            partial(statements.gather_with_horizon, gathering=gathering, low_us=low_us)
+        )
+
+    async def is_fed(self, before_us: int, up_to: int | None) -> tuple[bool, int]:
+        """Whether PostgreSQL has been fed all samples from before that time.
+
+        Only of commits up to that number, if one is given; tells that of the newest.
+        """
+        return await self._read(partial(statements.is_fed, before_us=before_us, up_to=up_to))
+
+    async def known(self, table: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that the journal has in that table, in whatever state."""
+        return await self._read(partial(statements.known, table=table, ids=ids))
+
+    async def find_group(self, group_id: str) -> tuple[Row | None, Sequence[Row], int | None]:
+        """An order to a site, its parts, and the horizon of both."""
+        return await self._read_order(partial(statements.group_with_horizon, group_id=group_id))
+
+    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._histories.run(query)
+
+    async def _read_order(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._orders.run(query)

@@ -1,0 +1,232 @@
+"""The questions that the journal answers by itself.
+
+Synchronous; each is one short read transaction. What a page is and how it is asked for is in
+``sql.listings``, steps of time are in ``sql.buckets``.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from derhead.dispatch import ENDED, Dispatch, State
+from derhead.history.file import facts
+from derhead.history.spool import unfed
+from derhead.history.sql import buckets, listings, mapping
+from derhead.history.sql.cursors import Page
+from derhead.history.sql.listings import (
+    DISPATCH,
+    DISPATCHES,
+    END_US,
+    GROUP,
+    HEARTBEATS,
+    PARTS,
+    SAMPLES,
+    SESSIONS,
+    Kept,
+    Listing,
+)
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Bucket, Sample
+
+T = TypeVar("T")
+
+PIECE_ROWS = 10_000
+"""Rows of telemetry that one statement gathers by steps of time: about 5 ms, for which other
+questions wait. When full, the next statement continues there, after other questions have had
+their turn."""
+
+_OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
+
+
+def find(con: sqlite3.Connection, listing: Listing[T]) -> list[mapping.Row]:
+    """The rows of a page, and one more if there is one."""
+    return con.execute(listing.sql, listings.named(listing.args)).fetchall()
+
+
+def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int) -> None:
+    """The next piece of a page by steps, none of it from before ``low_us``."""
+    asked = gathering.ask_edges(low_us)
+    edges = con.execute(buckets.EDGES, listings.named(asked)).fetchone()
+    start_us = gathering.find_low(low_us, edges)
+    if start_us is not None:
+        asked = gathering.ask_sums(start_us)
+        gathering.take(start_us, con.execute(buckets.SUMS, listings.named(asked)).fetchall())
+
+
+def horizon(con: sqlite3.Connection, kept: Kept | None) -> int | None:
+    """From when on the journal has all rows that there are; None = it has them all."""
+    if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
+        # Of no time does it know that it has everything.
+        return END_US
+    return None if kept is None else facts.get_int(con, kept)
+
+
+def find_with_horizon(
+    con: sqlite3.Connection, listing: Listing[T]
+) -> tuple[list[mapping.Row], int | None]:
+    """The rows of a page, and the horizon as of the same moment."""
+    with con:
+        con.execute("BEGIN")
+        return find(con, listing), horizon(con, listing.kept)
+
+
+def gather_with_horizon(
+    con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int
+) -> int | None:
+    """As ``gather_piece``, of what is not older than the horizon, which it tells."""
+    with con:
+        con.execute("BEGIN")
+        horizon_us = horizon(con, Kept.TELEMETRY)
+        whole_us = low_us if horizon_us is None else max(low_us, horizon_us)
+        if whole_us < gathering.high_us:
+            gather_piece(con, gathering, whole_us)
+        return horizon_us
+
+
+def is_fed(con: sqlite3.Connection, before_us: int, up_to: int | None) -> tuple[bool, int]:
+    """Whether PostgreSQL has been fed all samples from before that time.
+
+    Only of commits up to that number, if one is given; tells that of the newest.
+    """
+    newest = unfed.newest(con) if up_to is None else up_to
+    whole = facts.get(con, facts.FED_WHOLE) is not None
+    return whole and not unfed.holds_older(con, before_us, newest), newest
+
+
+def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the journal has in that table, in whatever state."""
+    found = con.execute(
+        f"SELECT id FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
+    )
+    return {known_id for (known_id,) in found}
+
+
+def group_with_horizon(
+    con: sqlite3.Connection, group_id: str
+) -> tuple[mapping.Row | None, list[mapping.Row], int | None]:
+    """An order to a site, its parts, and the horizon of both."""
+    with con:
+        con.execute("BEGIN")
+        found = con.execute(GROUP, listings.named((group_id,))).fetchone()
+        parts = con.execute(PARTS, listings.named((group_id,))).fetchall()
+        return found, parts, horizon(con, Kept.RECORDS)
+
+
+def telemetry_history(
+    con: sqlite3.Connection,
+    asset_id: str,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Sample]:
+    listing = listings.telemetry(asset_id, from_us, to_us, limit, cursor)
+    return listing.page(find(con, listing))
+
+
+def telemetry_buckets(
+    con: sqlite3.Connection,
+    asset_id: str,
+    step_us: int,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+    piece_rows: int = PIECE_ROWS,
+) -> Page[Bucket]:
+    """Newest first; steps without samples are left out."""
+    asked = buckets.steps(asset_id, step_us, from_us, to_us, limit, cursor)
+    gathering = buckets.Gathering(asked, piece_rows)
+    while not gathering.done:
+        gather_piece(con, gathering, asked.low_us)
+    return asked.page(gathering.parts)
+
+
+def dispatch_history(
+    con: sqlite3.Connection,
+    asset_id: str | None,
+    states: Collection[State] | None,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+    asset_ids: Sequence[str] | None = None,
+) -> Page[Dispatch]:
+    listing = listings.dispatches(asset_id, states, from_us, to_us, limit, cursor, asset_ids)
+    return listing.page(find(con, listing))
+
+
+def sessions(
+    con: sqlite3.Connection, agent_id: str, limit: int, cursor: str | None
+) -> Page[SessionRecord]:
+    listing = listings.sessions(agent_id, None, None, limit, cursor)
+    return listing.page(find(con, listing))
+
+
+def heartbeats(
+    con: sqlite3.Connection,
+    agent_id: str,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[HeartbeatRecord]:
+    listing = listings.heartbeats(agent_id, from_us, to_us, limit, cursor)
+    return listing.page(find(con, listing))
+
+
+def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
+    found = con.execute(DISPATCH, listings.named((dispatch_id,))).fetchone()
+    return None if found is None else mapping.to_dispatch(found)
+
+
+def open_dispatches(con: sqlite3.Connection) -> list[Dispatch]:
+    """Those that have not ended, oldest first."""
+    found = con.execute(f"{DISPATCHES} WHERE d.state IN ({_OPEN}) ORDER BY d.created_us, d.id")
+    return list(map(mapping.to_dispatch, found.fetchall()))
+
+
+def latest_samples(con: sqlite3.Connection) -> list[Sample]:
+    """The newest sample of each asset that ever spoke: one look-up each, however long its past."""
+    found = con.execute(
+        f"{SAMPLES} AND (t.ts_us, t.boot, t.seq) = ("
+        "  SELECT n.ts_us, n.boot, n.seq FROM telemetry n JOIN boots o ON o.id = n.boot"
+        "  WHERE n.asset = a.id"
+        "  ORDER BY n.ts_us DESC, o.agent_id DESC, o.boot_id DESC, n.seq DESC LIMIT 1)"
+        " ORDER BY a.id"
+    ).fetchall()
+    return list(map(mapping.to_sample, found))
+
+
+def latest_heartbeats(con: sqlite3.Connection) -> list[HeartbeatRecord]:
+    """The newest heartbeat of each agent."""
+    found = con.execute(
+        f"{_agents_of('heartbeats')} {HEARTBEATS} JOIN agents ON h.agent_id = agents.agent_id"
+        " AND (h.received_us, h.ts_us) = ("
+        "  SELECT received_us, ts_us FROM heartbeats WHERE agent_id = agents.agent_id"
+        "  ORDER BY received_us DESC, ts_us DESC LIMIT 1)"
+        " ORDER BY h.agent_id"
+    ).fetchall()
+    return [mapping.to_heartbeat(row) for row in found]
+
+
+def last_sessions(con: sqlite3.Connection) -> list[SessionRecord]:
+    """The newest session of each agent."""
+    found = con.execute(
+        f"{_agents_of('sessions')} {SESSIONS} JOIN agents ON s.agent_id = agents.agent_id"
+        " AND s.session_id = ("
+        "  SELECT session_id FROM sessions WHERE agent_id = agents.agent_id"
+        "  ORDER BY connected_us DESC, session_id DESC LIMIT 1)"
+        " ORDER BY s.agent_id"
+    ).fetchall()
+    return [mapping.to_session(row) for row in found]
+
+
+def _agents_of(table: str) -> str:
+    # DISTINCT would read every row of the table; this hops from agent to agent.
+    return (
+        f"WITH RECURSIVE agents(agent_id) AS (SELECT min(agent_id) FROM {table} UNION ALL"
+        f" SELECT (SELECT min(agent_id) FROM {table} WHERE agent_id > agents.agent_id)"
+        " FROM agents WHERE agents.agent_id IS NOT NULL)"
+    )

@@ -1,0 +1,46 @@
+"""What the journal knows at start of gaps that samples may still fill.
+
+Synchronous.
+"""
+
+import json
+import sqlite3
+
+from derhead.gaps import Origin, Unfinished
+from derhead.history.sql import mapping
+
+
+def _origin(within: str) -> str:
+    # Who measured the sample at an edge, or the next one beyond what an agent reported there.
+    return (
+        "(SELECT json_array(b.agent_id, b.boot_id) FROM telemetry t JOIN boots b ON b.id = t.boot"
+        " WHERE t.asset = (SELECT id FROM assets WHERE asset_id = g.asset_id)"
+        f" AND t.ts_us {within} LIMIT 1)"
+    )
+
+
+_UNFINISHED = (
+    f"SELECT {', '.join('g.' + name for name in mapping.GAPS)},"
+    f" {_origin('<= coalesce(g.filled_us, g.start_us) ORDER BY t.ts_us DESC')},"
+    f" {_origin('>= g.end_us ORDER BY t.ts_us')}"
+    " FROM (SELECT *, row_number()"
+    " OVER (PARTITION BY asset_id ORDER BY start_us DESC, id DESC) AS place"
+    " FROM gaps WHERE end_us IS NULL OR backfilled = 0) g"
+    " WHERE g.place <= :at_most ORDER BY g.asset_id, g.start_us, g.id"
+)
+
+
+def unfinished_gaps(con: sqlite3.Connection, at_most: int) -> list[Unfinished]:
+    """Of each asset the newest, in the order of assets and times; ``at_most`` of each."""
+    found = con.execute(_UNFINISHED, {"at_most": at_most}).fetchall()
+    return [
+        Unfinished(mapping.to_gap(row[:-2]), _to_origin(row[-2]), _to_origin(row[-1]))
+        for row in found
+    ]
+
+
+def _to_origin(text: str | None) -> Origin | None:
+    if text is None:
+        return None
+    agent_id, boot_id = json.loads(text)
+    return Origin(agent_id, int(boot_id))

@@ -1,0 +1,170 @@
+"""The spool: what PostgreSQL has not been fed yet, one row of the table ``unfed`` a commit.
+
+Synchronous. ``Spooling`` is the store's half and writes in the commit's own transaction: what is
+in the journal and not in PostgreSQL is in the spool, whatever crashes when. The functions are
+the feed's.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from derhead.history.file import facts
+from derhead.history.file.transaction import transaction
+from derhead.history.spool.payload import CommitChanges, pack
+from derhead.history.sql.mapping import Row
+
+READ_BYTES = 4 * 1024 * 1024
+"""Bytes of the spool in memory; a single row may be more. When full, the rest are read once these
+are fed."""
+
+TS_US = 1
+"""The place of ``ts_us`` in a row of telemetry."""
+
+
+class Spooling:
+    """Gathers what a transaction changes, and adds it to the spool at the transaction's end."""
+
+    def __init__(self) -> None:
+        self._changes = CommitChanges()
+        self._written: tuple[int, int] | None = None
+        self.newest_id = 0
+        """Of the rows that the spool was given since the journal was opened."""
+        self.added_rows = 0
+        """Rows of any table that went into it since then."""
+
+    def add_telemetry(
+        self,
+        telemetry: Sequence[Row],
+        assets: Iterable[tuple[int, str]],
+        boots: Iterable[tuple[int, tuple[str, int]]],
+    ) -> None:
+        """Rows of telemetry, and what their numbers stand for."""
+        self._changes.telemetry.extend(telemetry)
+        self._changes.assets.update(assets)
+        self._changes.boots.update(boots)
+
+    def add(self, table: str, lines: Sequence[Row]) -> None:
+        """Rows of another table, or changes of another kind."""
+        if lines:
+            self._changes.records.append((table, list(lines)))
+
+    def write(self, con: sqlite3.Connection, now_us: int) -> None:
+        """One row of the spool for all that was added, within the transaction."""
+        changes, self._changes = self._changes, CommitChanges()
+        if not changes.rows:
+            return
+        times = [row[TS_US] for row in changes.telemetry]
+        done = con.execute(
+            "INSERT INTO unfed (committed_us, rows, oldest_ts_us, newest_ts_us, payload)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                now_us,
+                changes.rows,
+                min(times, default=None),
+                max(times, default=None),
+                pack(changes),
+            ),
+        )
+        self._written = (done.lastrowid or 0, changes.rows)
+
+    def settle(self, committed: bool) -> None:
+        """The transaction is on disk, or was taken back."""
+        if committed and self._written is not None:
+            self.newest_id, rows = self._written
+            self.added_rows += rows
+        self._changes, self._written = CommitChanges(), None
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One commit's changes, as they lie in the spool."""
+
+    id: int
+    committed_us: int
+    rows: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSize:
+    """How much waits."""
+
+    rows: int
+    """Of any table."""
+    newest_id: int
+    """The greatest that the spool ever gave out."""
+    oldest_us: int | None
+    """When the oldest was committed; None if nothing waits."""
+
+
+def measure(con: sqlite3.Connection) -> SpoolSize:
+    """How much there is, by looking at all of it: once, at the start."""
+    rows, newest_id = con.execute(
+        "SELECT coalesce(sum(rows), 0),"
+        " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'unfed'), 0) FROM unfed"
+    ).fetchone()
+    return SpoolSize(rows, newest_id, oldest_us(con))
+
+
+def oldest_us(con: sqlite3.Connection) -> int | None:
+    """When the oldest of it was committed; None if there is nothing."""
+    found = con.execute("SELECT committed_us FROM unfed ORDER BY id LIMIT 1").fetchone()
+    return None if found is None else int(found[0])
+
+
+def read(
+    con: sqlite3.Connection, after_id: int, before_id: int, at_most_rows: int
+) -> list[Spooled]:
+    """The next, in order, between the two ids: about so many rows, at least one commit's."""
+    found: list[Spooled] = []
+    rows = size = 0
+    statement = (
+        "SELECT id, committed_us, rows, payload FROM unfed WHERE id > ? AND id < ? ORDER BY id"
+    )
+    with closing(con.execute(statement, (after_id, before_id))) as cursor:
+        for line in cursor:
+            spooled = Spooled(*line)
+            if found and (rows + spooled.rows > at_most_rows or size > READ_BYTES):
+                break
+            found.append(spooled)
+            rows += spooled.rows
+            size += len(spooled.payload)
+    return found
+
+
+def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
+    """PostgreSQL has them, as its batch of that number."""
+    with transaction(con):
+        con.execute(
+            "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        facts.put(con, facts.FEED_BATCH, number)
+
+
+def newest(con: sqlite3.Connection) -> int:
+    """The number of the newest commit that waits; 0 if none does."""
+    return int(con.execute("SELECT coalesce(max(id), 0) FROM unfed").fetchone()[0])
+
+
+def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
+    """Whether samples measured before that time still wait, in commits up to that number."""
+    found = con.execute(
+        "SELECT 1 FROM unfed WHERE oldest_ts_us < ? AND id <= ? LIMIT 1", (than_us, up_to)
+    )
+    return found.fetchone() is not None
+
+
+def clear(con: sqlite3.Connection, at_most: int) -> bool:
+    """PostgreSQL is not configured any more: drops some of the spool, and what is known of the
+    feed; True once nothing is left."""
+    with transaction(con):
+        for key in facts.FEED:
+            facts.put(con, key, None)
+        deleted = con.execute(
+            "DELETE FROM unfed WHERE id IN (SELECT id FROM unfed ORDER BY id LIMIT ?)", (at_most,)
+        ).rowcount
+    return deleted < at_most

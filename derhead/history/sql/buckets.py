@@ -1,0 +1,198 @@
+"""Telemetry by steps of time: mean, least, greatest and last power, and how many samples. Pure.
+
+A history is read from its newest row backwards, in *pieces* of so many rows, each gathered by
+steps in the store. A step that two pieces, or two stores, have a part of is put together from
+its parts, so no statement is long, however long the step, and nothing but sums travels.
+
+The mean has to be the same from both stores, whose sums of floating-point numbers differ in
+their last digits, and where generation and consumption cancel out, in all of them. So each
+power is summed as two parts: its multiple of 2^-20 MW, about a watt, whose sums are exact up to
+2^33 MW in all, and the remainder, whose error is as small as it is.
+
+A power beyond ±10^12 MW is taken for unknown: PostgreSQL refuses a sum that overflows.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
+from derhead.history.sql.listings import NEWEST_SAMPLE, check_positive, time_range
+from derhead.history.sql.mapping import Row
+from derhead.telemetry import Bucket
+
+# An exact power of two: to multiply by it rounds nothing.
+_GRID = 2.0**20
+
+_ASSET = "(SELECT id FROM assets WHERE asset_id = $1)"
+
+# Rounds down for times before the epoch, too.
+_START = "(ts_us - (ts_us % $4 + $4) % $4)"
+
+_KNOWN = "p_mw > -1e12 AND p_mw < 1e12"
+
+_ROWS = f"FROM telemetry WHERE asset = {_ASSET} AND ts_us >= $2 AND ts_us < $3"
+
+EDGES = f"""
+SELECT (SELECT max(ts_us) {_ROWS}),
+    (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $4),
+    (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $5)
+"""
+"""Of a range: the newest row's time, and those of two rows that many places before it."""
+
+# Where several conditions bound a time SQLite takes the first for its index: a step's own ends.
+SUMS = f"""
+SELECT spans.*, (
+    SELECT t.p_mw FROM telemetry t JOIN boots b ON b.id = t.boot
+    WHERE t.asset = {_ASSET} AND t.ts_us >= spans.start_us AND t.ts_us < spans.start_us + $4
+    AND t.ts_us >= $2 AND t.ts_us < $3 AND t.{_KNOWN}
+    {NEWEST_SAMPLE} LIMIT 1
+)
+FROM (
+    SELECT start_us, count(*), count(p_mw), sum(round(p_mw * {_GRID})),
+        sum(p_mw * {_GRID} - round(p_mw * {_GRID})), min(p_mw), max(p_mw)
+    FROM (SELECT {_START} AS start_us, CASE WHEN {_KNOWN} THEN p_mw END AS p_mw {_ROWS}) AS known
+    GROUP BY start_us
+) AS spans ORDER BY spans.start_us DESC
+"""
+"""A range by steps, newest first: a row of ``BucketPart`` each."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPart:
+    """What a piece of history says of one step."""
+
+    start_us: int
+    count: int
+    known: int
+    whole: float | None
+    """Sums of the powers' two parts, both times 2^20; None if no power is known."""
+    rest: float | None
+    least: float | None
+    greatest: float | None
+    last: float | None
+
+    def with_older(self, older: "BucketPart") -> "BucketPart":
+        """Of the same step, all of whose samples ``older`` has are older."""
+        if not self.known or not older.known:
+            ours = self if self.known else older
+            return replace(ours, count=self.count + older.count)
+        return BucketPart(
+            self.start_us,
+            self.count + older.count,
+            self.known + older.known,
+            _add(self.whole, older.whole),
+            _add(self.rest, older.rest),
+            min(_num(self.least), _num(older.least)),
+            max(_num(self.greatest), _num(older.greatest)),
+            self.last,
+        )
+
+    def bucket(self) -> Bucket:
+        mean = None
+        if self.known:
+            mean = math.fsum((_num(self.whole), _num(self.rest))) / _GRID / self.known
+        return Bucket(self.start_us, self.count, mean, self.least, self.greatest, self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A page of a history by steps of time, newest first."""
+
+    asset_id: str
+    step_us: int
+    low_us: int
+    high_us: int
+    limit: int
+
+    @property
+    def scope(self) -> Key:
+        return ("buckets", self.asset_id, self.step_us)
+
+    def page(self, parts: Sequence[BucketPart]) -> Page[Bucket]:
+        """The page of what ``Gathering`` gathered."""
+        kept = parts[: self.limit]
+        more = encode_cursor(self.scope, (kept[-1].start_us,)) if len(parts) > self.limit else None
+        return Page(tuple(part.bucket() for part in kept), more)
+
+
+def steps(
+    asset_id: str,
+    step_us: int,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+) -> Steps:
+    """Raises: BadCursor, ValueError."""
+    check_positive(limit=limit, step_us=step_us)
+    low_us, high_us = time_range(from_us, to_us)
+    asked = Steps(asset_id, step_us, low_us, high_us, limit)
+    if cursor is None:
+        return asked
+    (start_us,) = decode_cursor(cursor, asked.scope, (int,))
+    return replace(asked, high_us=min(high_us, int(start_us)))
+
+
+class Gathering:
+    """Puts a page together from pieces, newest first: asks for one, takes what came, goes on."""
+
+    def __init__(self, asked: Steps, piece_rows: int) -> None:
+        self._asked = asked
+        self.piece_rows = piece_rows
+        self._parts: list[BucketPart] = []
+        self.high_us = asked.high_us
+        """All that is not older was gathered."""
+
+    @property
+    def done(self) -> bool:
+        # The last part may still grow, by older rows of its step; the one before it may not.
+        return self.high_us <= self._asked.low_us or len(self._parts) > self._asked.limit
+
+    @property
+    def parts(self) -> Sequence[BucketPart]:
+        return self._parts
+
+    def ask_edges(self, low_us: int) -> tuple[object, ...]:
+        """Parameters of ``EDGES``; the piece begins at ``low_us`` or later."""
+        return (self._asked.asset_id, low_us, self.high_us, self.piece_rows, self._wanted)
+
+    def find_low(self, low_us: int, edges: Row) -> int | None:
+        """Where the piece is to begin, by what ``EDGES`` told; None if there are no rows."""
+        newest_us, after_rows_us, after_wanted_us = edges
+        if newest_us is None:
+            self.high_us = low_us
+            return None
+        # No more rows than a piece has. Nor more steps than are wanted: where rows are dense
+        # those are a stretch of time, and where they are sparse as many rows.
+        step_us = self._asked.step_us
+        stretch_us = newest_us - newest_us % step_us - self._wanted * step_us
+        enough_us = low_us if after_wanted_us is None else min(stretch_us, after_wanted_us)
+        return int(max(low_us, enough_us, low_us if after_rows_us is None else after_rows_us))
+
+    def ask_sums(self, low_us: int) -> tuple[object, ...]:
+        """Parameters of ``SUMS``."""
+        return (self._asked.asset_id, low_us, self.high_us, self._asked.step_us)
+
+    def take(self, low_us: int, found: Iterable[Row]) -> None:
+        """What ``SUMS`` told of the piece that began at ``low_us``."""
+        for row in found:
+            part = BucketPart(*row)
+            if self._parts and self._parts[-1].start_us == part.start_us:
+                self._parts[-1] = self._parts[-1].with_older(part)
+            else:
+                self._parts.append(part)
+        self.high_us = low_us
+
+    @property
+    def _wanted(self) -> int:
+        return self._asked.limit + 1 - len(self._parts) + 1
+
+
+def _num(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def _add(one: float | None, other: float | None) -> float:
+    return math.fsum((_num(one), _num(other)))

@@ -1,0 +1,279 @@
+"""Histories as questions in SQL that SQLite and PostgreSQL both take. Pure.
+
+One text for both: tables and columns have the same names, and parameters are ``$1``, ``$2``…,
+which SQLite takes as names. The few words that PostgreSQL spells in another way, ``dialect``
+puts in their place.
+
+Pages are cut by key, never by offset: a page starts strictly after the last key of the one
+before, so rows that are added meanwhile make neither a hole nor a repeat. A key is the same
+in both stores: no small integer of an engine's own is part of it.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
+
+from derhead.dispatch import ENDED, Dispatch, State
+from derhead.gaps import GapRecord
+from derhead.history.sql import mapping
+from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+T = TypeVar("T")
+
+MIN_US, END_US = -(2**62), 2**62
+"""All times lie between; what ``None`` stands for at either end of a range."""
+
+MAX_STEP_OR_LIMIT = 10**16
+"""Beyond it (as microseconds, 300 years) a sum would leave the stores' integers."""
+
+
+class Kept(StrEnum):
+    """From when on the journal still has everything: a fact for each kind of row.
+
+    A row's time is what its key begins with.
+    """
+
+    TELEMETRY = "telemetry_from_us"
+    HEARTBEATS = "heartbeats_from_us"
+    RECORDS = "records_from_us"
+    """Dispatches, sessions and gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """One page of a history, newest first."""
+
+    kept: Kept | None
+    """What the journal let go of such rows; None = it never lets go of them."""
+    sql: str
+    """Asks for one row more than the page takes: is there a next one?"""
+    args: tuple[object, ...]
+    low_us: int
+    """No row is older."""
+    limit: int
+    scope: Key
+    key: Callable[[mapping.Row], Key]
+    """Of a row, in the order of the page; it begins with a time."""
+    read: Callable[[mapping.Row], T]
+    passing: Literal["dispatches", "gaps"] | None = None
+    """Their table, if rows are chosen by something that changes, and their key ends with an id:
+    what such a row was once says nothing."""
+
+    def page(self, found: Sequence[mapping.Row], resume: Key | None = None) -> Page[T]:
+        """The page of what was found. ``resume``: where the next one begins if no row tells."""
+        kept = found[: self.limit]
+        after = self.key(kept[-1]) if len(found) > self.limit else resume
+        cursor = None if after is None else encode_cursor(self.scope, after)
+        return Page(tuple(map(self.read, kept)), cursor)
+
+
+SAMPLES = (
+    f"SELECT {mapping.SAMPLE_COLUMNS} FROM telemetry t"
+    " JOIN boots b ON b.id = t.boot JOIN assets a ON a.id = t.asset"
+)
+NEWEST_SAMPLE = "ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC"
+"""The order of an asset's telemetry: by time, and then by what names a sample."""
+
+_STATES = ", ".join(f"s.{name}" for name in mapping.DISPATCH_STATES[1:])
+DISPATCHES = (
+    f"SELECT {', '.join('d.' + name for name in mapping.DISPATCHES)},"
+    f" (SELECT json_group_array(json_array({_STATES})) FROM dispatch_states s"
+    " WHERE s.dispatch_id = d.id) FROM dispatches d"
+)
+"""A dispatch, and in its last column all its states, as of one moment."""
+
+GROUPS = f"SELECT {', '.join('g.' + name for name in mapping.GROUPS)} FROM dispatch_groups g"
+SESSIONS = f"SELECT {', '.join('s.' + name for name in mapping.SESSIONS)} FROM sessions s"
+GAPS = f"SELECT {', '.join('g.' + name for name in mapping.GAPS)} FROM gaps g"
+HEARTBEATS = f"SELECT {', '.join('h.' + name for name in mapping.HEARTBEATS)} FROM heartbeats h"
+
+DISPATCH = f"{DISPATCHES} WHERE d.id = $1"
+GROUP = f"{GROUPS} WHERE g.id = $1"
+PARTS = f"{DISPATCHES} WHERE d.group_id = $1 ORDER BY d.created_us, d.id"
+
+_POSTGRES = (
+    ("json_group_array(", "json_agg("),
+    ("json_array(", "json_build_array("),
+    ("SELECT value FROM json_each(", "SELECT json_array_elements_text("),
+)
+
+
+def dialect(sql: str) -> str:
+    """The text as PostgreSQL spells it."""
+    for ours, theirs in _POSTGRES:
+        sql = sql.replace(ours, theirs)
+    return sql
+
+
+def named(args: Sequence[object]) -> dict[str, object]:
+    """Parameters as SQLite wants them: ``$1`` is a name to it."""
+    return {str(n): value for n, value in enumerate(args, 1)}
+
+
+def time_range(from_us: int | None, to_us: int | None) -> tuple[int, int]:
+    """Both ends as integers that every engine takes."""
+    low_us = MIN_US if from_us is None else from_us
+    high_us = END_US if to_us is None else to_us
+    return min(max(low_us, MIN_US), END_US), min(max(high_us, MIN_US), END_US)
+
+
+def check_positive(**values: int) -> None:
+    """Raises: ValueError naming the value that no statement could take."""
+    for name, value in values.items():
+        if not 1 <= value <= MAX_STEP_OR_LIMIT:
+            raise ValueError(f"{name} is {value}; it must be 1..{MAX_STEP_OR_LIMIT}")
+
+
+def telemetry(
+    asset_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
+) -> Listing[Sample]:
+    """By (ts_us, agent, boot, seq)."""
+    check_positive(limit=limit)
+    scope: Key = ("telemetry", asset_id)
+    low_us, high_us = time_range(from_us, to_us)
+    # A key above all others where there is no cursor keeps the statement the same.
+    after: Key = (END_US, "", "", 0)
+    if cursor is not None:
+        after = decode_cursor(cursor, scope, (int, str, str, int))
+    return Listing(
+        Kept.TELEMETRY,
+        f"{SAMPLES} WHERE t.asset = (SELECT id FROM assets WHERE asset_id = $1)"
+        " AND t.ts_us >= $2 AND t.ts_us < $3 AND t.ts_us <= $4"
+        " AND (t.ts_us, b.agent_id, b.boot_id, t.seq) < ($4, $5, $6, $7)"
+        f" {NEWEST_SAMPLE} LIMIT $8",
+        (asset_id, low_us, high_us, *after, limit + 1),
+        low_us,
+        limit,
+        scope,
+        lambda row: (row[4], row[1], row[2], row[3]),
+        mapping.to_sample,
+    )
+
+
+def dispatches(
+    asset_id: str | None,
+    states: Collection[State] | None,
+    from_us: int | None,
+    to_us: int | None,
+    limit: int,
+    cursor: str | None,
+    asset_ids: Sequence[str] | None = None,
+) -> Listing[Dispatch]:
+    """By (created_us, id); ``asset_ids`` are those of a site, ``states`` any that count."""
+    check_positive(limit=limit)
+    few: Key = () if asset_ids is None else (*sorted(asset_ids)[:1], len(asset_ids))
+    among = sorted({state.value for state in states or ()})
+    scope: Key = ("dispatch", asset_id or "", ",".join(among), *few)
+    low_us, high_us = time_range(from_us, to_us)
+    args: list[object] = [low_us, high_us]
+    conditions = ["d.created_us >= $1", "d.created_us < $2"]
+
+    def take(condition: str, *values: object) -> None:
+        places = range(len(args) + 1, len(args) + len(values) + 1)
+        conditions.append(condition.format(*(f"${place}" for place in places)))
+        args.extend(values)
+
+    if asset_id is not None:
+        take("d.asset_id = {}", asset_id)
+    if asset_ids is not None:
+        # The added nothing keeps to the index by time: a site's newest are soon found among all.
+        members = "(SELECT value FROM json_each({}))"
+        take(f"d.asset_id || '' IN {members}", json.dumps(list(asset_ids)))
+    if len(among) == 1:
+        take("d.state = {}", among[0])
+    if cursor is not None:
+        take("(d.created_us, d.id) < ({}, {})", *decode_cursor(cursor, scope, (int, str)))
+    where = " AND ".join(conditions)
+    args.append(limit + 1)
+    page = f"ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args)}"
+    if len(among) > 1:
+        # As many of each state as a page may need, by the index of states: a rare state beside a
+        # frequent one is found without a walk through all that the journal has.
+        each = f"SELECT d.id FROM dispatches d WHERE {where} AND d.state = ${{}} {page}"
+        places = range(len(args) + 1, len(args) + 1 + len(among))
+        found = (f"SELECT id FROM ({each.format(place)}) AS s{place}" for place in places)
+        where = f"d.id IN ({' UNION ALL '.join(found)})"
+        args += among
+    return Listing(
+        None if among and ENDED.isdisjoint(states or ()) else Kept.RECORDS,
+        f"{DISPATCHES} WHERE {where} {page}",
+        tuple(args),
+        low_us,
+        limit,
+        scope,
+        lambda row: (row[3], row[0]),
+        mapping.to_dispatch,
+        passing="dispatches" if among else None,
+    )
+
+
+def sessions(
+    agent_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
+) -> Listing[SessionRecord]:
+    """By (connected_us, session_id)."""
+    check_positive(limit=limit)
+    scope: Key = ("sessions", agent_id)
+    low_us, high_us = time_range(from_us, to_us)
+    after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
+    return Listing(
+        Kept.RECORDS,
+        f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3"
+        " AND (s.connected_us, s.session_id) < ($4, $5)"
+        " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT $6",
+        (agent_id, low_us, high_us, *after, limit + 1),
+        low_us,
+        limit,
+        scope,
+        lambda row: (row[4], row[0]),
+        mapping.to_session,
+    )
+
+
+def heartbeats(
+    agent_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
+) -> Listing[HeartbeatRecord]:
+    """By (received_us, ts_us)."""
+    check_positive(limit=limit)
+    scope: Key = ("heartbeats", agent_id)
+    low_us, high_us = time_range(from_us, to_us)
+    after: Key = (END_US, 0) if cursor is None else decode_cursor(cursor, scope, (int, int))
+    return Listing(
+        Kept.HEARTBEATS,
+        f"{HEARTBEATS} WHERE h.agent_id = $1 AND h.received_us >= $2 AND h.received_us < $3"
+        " AND (h.received_us, h.ts_us) < ($4, $5)"
+        " ORDER BY h.received_us DESC, h.ts_us DESC LIMIT $6",
+        (agent_id, low_us, high_us, *after, limit + 1),
+        low_us,
+        limit,
+        scope,
+        lambda row: (row[1], row[2]),
+        mapping.to_heartbeat,
+    )
+
+
+def gaps(
+    asset_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
+) -> Listing[GapRecord]:
+    """By (start_us, id): those that reach into the range."""
+    check_positive(limit=limit)
+    scope: Key = ("gaps", asset_id)
+    low_us, high_us = time_range(from_us, to_us)
+    after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
+    return Listing(
+        Kept.RECORDS,
+        f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
+        " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
+        " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
+        (asset_id, low_us, high_us, *after, limit + 1),
+        # One that began long before may reach into it.
+        MIN_US,
+        limit,
+        scope,
+        lambda row: (row[3], row[0]),
+        mapping.to_gap,
+        passing="gaps",
+    )

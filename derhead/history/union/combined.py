@@ -1,0 +1,147 @@
+"""A headend's past: the journal's, and where PostgreSQL is configured one of both.
+
+The journal is asked first, and answers alone whatever it has whole, without PostgreSQL being
+there at all. What it let go is asked of PostgreSQL, after it; see ``merging``.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol, TypeVar
+
+from derhead.dispatch import Dispatch, FoundGroup
+from derhead.errors import JournalError
+from derhead.history.journal.embedded import Journal
+from derhead.history.postgres.archive import PIECE_ROWS, Archive
+from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.queries import statements
+from derhead.history.queries.reader import Reader
+from derhead.history.sql import buckets, mapping
+from derhead.history.sql.cursors import Page
+from derhead.history.sql.histories import Histories
+from derhead.history.sql.listings import END_US, Kept, Listing
+from derhead.history.union import merging
+from derproto.base.timefmt import format_us
+
+T = TypeVar("T")
+
+
+FED_S = 5.0
+"""Time that a question waits until PostgreSQL has the late samples of its range. When over, the
+answer is 503."""
+
+
+class Feeding(Protocol):
+    """Who feeds PostgreSQL what the journal has."""
+
+    async def wait_passed(self, before_us: int, within_s: float) -> bool:
+        """Whether PostgreSQL has all samples from before that time that the journal was ever
+        given; waits for it so long."""
+
+
+class History(Histories):
+    """The past that callers ask for.
+
+    Raises: JournalError also where PostgreSQL is needed and does not answer, saying from when
+    on the journal could.
+    """
+
+    def __init__(
+        self, journal: Reader, archive: Archive | None = None, feeding: Feeding | None = None
+    ) -> None:
+        self._journal = journal
+        self._archive = archive
+        self._feeding = feeding
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        found = await self._journal.dispatch(dispatch_id)
+        if found is not None or self._archive is None:
+            return found
+        horizon_us = await self._journal.horizon(Kept.RECORDS)
+        if horizon_us is None:
+            return None
+        return await _answered(self._archive.dispatch(dispatch_id), horizon_us)
+
+    async def group(self, group_id: str) -> FoundGroup | None:
+        if self._archive is None:
+            return await self._journal.group(group_id)
+        found, parts, horizon_us = await self._journal.find_group(group_id)
+        # The journal lets parts go one by one, and the group after all of them.
+        if horizon_us is not None and (found is None or _created_us(found) < horizon_us):
+            older, their_parts = await _answered(self._archive.find_group(group_id), horizon_us)
+            found = found or older
+            by_id = {row[0]: row for row in (*their_parts, *parts)}
+            parts = sorted(by_id.values(), key=lambda row: (row[3], row[0]))
+        return (
+            None
+            if found is None
+            else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
+        )
+
+    async def _page(self, listing: Listing[T]) -> Page[T]:
+        ours, horizon_us = await self._journal.find(listing)
+        if self._archive is None or merging.is_whole(ours, listing, horizon_us):
+            return listing.page(ours)
+        theirs = await _answered(self._archive.find(listing), horizon_us)
+        stale: frozenset[tuple[int | str, ...]] = frozenset()
+        if listing.passing:
+            keys = {listing.key(row) for row in theirs} - {listing.key(row) for row in ours}
+            known = await self._journal.known(listing.passing, [str(key[1]) for key in keys])
+            stale = frozenset(key for key in keys if key[1] in known)
+        merged = merging.put_together(ours, theirs, listing, stale)
+        return listing.page(merged.rows, merged.resume)
+
+    async def _gather(self, asked: buckets.Steps) -> Sequence[buckets.BucketPart]:
+        gathering = buckets.Gathering(asked, statements.PIECE_ROWS)
+        if self._archive is None:
+            return await self._journal._gather(asked)
+        horizon_us = None
+        while not gathering.done:
+            horizon_us = await self._journal.gather(gathering, asked.low_us)
+            if horizon_us is not None and horizon_us >= gathering.high_us:
+                break
+        if gathering.done:
+            return gathering.parts
+        # The rest is PostgreSQL's alone: of rows that both have each is to be counted once.
+        await self._wait_fed(gathering.high_us, horizon_us)
+        gathering.piece_rows = PIECE_ROWS
+        while not gathering.done:
+            await _answered(self._archive.gather(gathering, asked.low_us), horizon_us)
+        return gathering.parts
+
+    async def _wait_fed(self, before_us: int, horizon_us: int | None) -> None:
+        feeding = self._feeding
+        if feeding is not None and not await feeding.wait_passed(before_us, FED_S):
+            raise JournalError(
+                f"history {_older(horizon_us)} is in PostgreSQL, which has not been fed all of it"
+            )
+
+
+class LiveHistory(History):
+    """A running headend's past, and its log of events."""
+
+    def __init__(
+        self, journal: Journal, archive: Archive | None = None, feeding: Feeding | None = None
+    ) -> None:
+        super().__init__(journal, archive, feeding)
+        self.event_span = journal.event_span
+        self.events_after = journal.events_after
+        self.wait_event = journal.wait_event
+
+
+async def _answered(asked: Awaitable[T], horizon_us: int | None) -> T:
+    try:
+        return await asked
+    except StoreUnreachable as error:
+        raise JournalError(
+            f"history {_older(horizon_us)} is in PostgreSQL, which does not answer: {error}"
+        ) from error
+
+
+def _older(horizon_us: int | None) -> str:
+    """What the journal cannot answer alone, for people."""
+    if horizon_us is None or horizon_us >= END_US:
+        return "of this headend"
+    return f"from before {format_us(horizon_us)}"
+
+
+def _created_us(group: mapping.Row) -> int:
+    return int(group[3])

@@ -1,0 +1,76 @@
+"""The journal's INSERT statements: many rows each, and what to do with a row already there."""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import chain, islice
+
+from derhead.history.sql import mapping
+
+MAX_PARAMETERS = 32_766
+"""SQLite's default bound on the parameters of one statement."""
+
+ROWS_A_STATEMENT = (500, 100, 20, 4, 1)
+"""Rows of the statements that a batch is cut into. A few sizes, so that each statement is
+compiled once and found again in the connection's cache (a tenth of what a row costs), and
+large ones, as the interpreter is handed over at each."""
+
+
+class Insert:
+    """One table's multi-row INSERT."""
+
+    def __init__(self, table: str, columns: tuple[str, ...], on_conflict: str) -> None:
+        self.table = table
+        row = f"({','.join('?' * len(columns))})"
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        self._statements = [
+            (size, f"{head}{','.join([row] * size)} ON CONFLICT {on_conflict}")
+            for size in ROWS_A_STATEMENT
+        ]
+
+    def execute(self, con: sqlite3.Connection, values: Iterable[mapping.Row]) -> int:
+        """How many rows it inserted or changed."""
+        changed = 0
+        remaining = iter(values)
+        while chunk := list(islice(remaining, ROWS_A_STATEMENT[0])):
+            start = 0
+            for size, statement in self._statements:
+                while len(chunk) - start >= size:
+                    piece = chunk[start : start + size]
+                    changed += con.execute(statement, list(chain.from_iterable(piece))).rowcount
+                    start += size
+        return changed
+
+
+def _replacing(columns: tuple[str, ...], *key: str) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+TELEMETRY = Insert("telemetry", mapping.TELEMETRY, "(asset, ts_us, boot, seq) DO NOTHING")
+DISPATCHES = Insert("dispatches", mapping.DISPATCHES, _replacing(mapping.DISPATCHES, "id"))
+DISPATCH_STATES = Insert(
+    "dispatch_states",
+    mapping.DISPATCH_STATES,
+    _replacing(mapping.DISPATCH_STATES, "dispatch_id", "n"),
+)
+GROUPS = Insert("dispatch_groups", mapping.GROUPS, _replacing(mapping.GROUPS, "id"))
+USED_KEYS = Insert("idempotency_keys", mapping.USED_KEYS, _replacing(mapping.USED_KEYS, "key"))
+# A note may be stored after the write that it preceded: an end, once stored, stays.
+SESSIONS = Insert(
+    "sessions",
+    mapping.SESSIONS,
+    "(session_id) DO UPDATE SET"
+    " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
+    " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
+    " messages = max(excluded.messages, sessions.messages),"
+    " samples = max(excluded.samples, sessions.samples)",
+)
+HEARTBEATS = Insert("heartbeats", mapping.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
+# Of two records of one gap the newer stays, in whatever order they are stored.
+GAPS = Insert(
+    "gaps",
+    mapping.GAPS,
+    _replacing(mapping.GAPS[:-1], "id") + " WHERE excluded.revision >= gaps.revision",
+)
+ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
+BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -1,0 +1,257 @@
+"""The writer's half of the journal: groups of records become transactions.
+
+Synchronous; one call at a time, through ``Runtime.run_blocking``.
+
+A group is written the quick way first: all rows of a table in as few statements as the
+engine allows. A thread hands over the interpreter at every statement, so beside a busy loop
+a statement per row would cost milliseconds each. If some value turns out to be one that
+the store will never take, the whole transaction is taken back and the group is written the
+careful way, each unit behind a savepoint, so that only the guilty unit is refused.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
+
+from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
+from derhead.gaps import GapRecord
+from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
+from derhead.history.spool.unfed import Spooling
+from derhead.history.sql import mapping
+from derhead.history.writing import eventlog, inserts
+from derhead.history.writing.ids import Ids
+from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.telemetry import Sample
+
+Note = SessionRecord | HeartbeatRecord | GapRecord
+"""What nobody waits for."""
+
+Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
+
+UNSTORABLE = (
+    OverflowError,
+    UnicodeError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+)
+"""Errors of a value, which would come again; every other ``sqlite3.Error`` is the store's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What goes into one transaction."""
+
+    batches: tuple[Sequence[Sample], ...] = ()
+    """Telemetry; a batch is stored whole or refused whole."""
+    notes: tuple[Note, ...] = ()
+    writes: tuple[tuple[Record, ...], ...] = ()
+    """Each stored whole or refused whole."""
+    now_us: int = 0
+    """When it is committed, microseconds since the epoch."""
+
+
+@dataclass(slots=True)
+class CommitOutcome:
+    """What became of a group that was committed."""
+
+    inserted_rows: int = 0
+    duplicate_rows: int = 0
+    refused_batches: dict[int, Exception] = field(default_factory=dict)
+    """By place in the group."""
+    refused_notes: dict[int, Exception] = field(default_factory=dict)
+    refused_writes: dict[int, Exception] = field(default_factory=dict)
+    newest_event: int | None = None
+    """The number of the newest event that it wrote; None = it wrote none."""
+
+
+class Store:
+    """Writes to one connection, which nobody else writes to.
+
+    With ``spooling``, whatever a transaction changes is in the spool for PostgreSQL as well.
+    """
+
+    def __init__(self, con: sqlite3.Connection, spooling: Spooling | None = None) -> None:
+        self._con = con
+        self._ids = Ids(con)
+        self._spooling = spooling
+
+    def commit(self, group: Group) -> CommitOutcome:
+        """Stores the group in one transaction; durable when it returns.
+
+        Raises: sqlite3.Error, then nothing of the group is stored.
+        """
+        try:
+            return self._commit_quickly(group)
+        except UNSTORABLE:
+            return self._commit_carefully(group)
+
+    def probe(self) -> CommitOutcome:
+        """A commit that changes nothing and yet writes: does the store take records?
+
+        Raises: sqlite3.Error.
+        """
+        with self.transaction() as con:
+            (version,) = con.execute("PRAGMA user_version").fetchone()
+            con.execute(f"PRAGMA user_version = {version}")
+        return CommitOutcome()
+
+    @contextmanager
+    def transaction(self, now_us: int = 0) -> Iterator[sqlite3.Connection]:
+        """Commits at the end, takes everything back on any error."""
+        self._con.execute("BEGIN IMMEDIATE")
+        committed = False
+        try:
+            yield self._con
+            if self._spooling is not None:
+                self._spooling.write(self._con, now_us)
+            self._con.execute("COMMIT")
+            committed = True
+        finally:
+            if not committed:
+                self._ids.forget()
+            if self._spooling is not None:
+                self._spooling.settle(committed)
+            # Some errors, such as a full disk, have rolled back already.
+            if self._con.in_transaction:
+                self._con.execute("ROLLBACK")
+
+    def spool(self, table: str, lines: Sequence[mapping.Row]) -> None:
+        """Within a transaction: these rows of a table were changed."""
+        if self._spooling is not None:
+            self._spooling.add(table, lines)
+
+    def close(self) -> None:
+        self._con.close()
+
+    def _commit_quickly(self, group: Group) -> CommitOutcome:
+        with self.transaction(group.now_us):
+            outcome = CommitOutcome()
+            self._insert_telemetry(group.batches, outcome)
+            self._insert_records((*group.notes, *chain(*group.writes)), group.now_us, outcome)
+        return outcome
+
+    def _commit_carefully(self, group: Group) -> CommitOutcome:
+        with self.transaction(group.now_us):
+            outcome = CommitOutcome()
+            for place, batch in enumerate(group.batches):
+                refusal = self._attempt(partial(self._insert_telemetry, (batch,), outcome))
+                if refusal is not None:
+                    outcome.refused_batches[place] = refusal
+            for place, note in enumerate(group.notes):
+                work = partial(self._insert_records, (note,), group.now_us, outcome)
+                refusal = self._attempt(work)
+                if refusal is not None:
+                    outcome.refused_notes[place] = refusal
+            for place, records in enumerate(group.writes):
+                work = partial(self._insert_records, records, group.now_us, outcome)
+                refusal = self._attempt(work)
+                if refusal is not None:
+                    outcome.refused_writes[place] = refusal
+        return outcome
+
+    def _attempt(self, work: Callable[[], None]) -> Exception | None:
+        self._con.execute("SAVEPOINT unit")
+        try:
+            work()
+        except UNSTORABLE as error:
+            self._con.execute("ROLLBACK TO unit")
+            self._ids.forget()
+            refusal: Exception | None = error
+        else:
+            refusal = None
+        self._con.execute("RELEASE unit")
+        return refusal
+
+    def _insert_telemetry(
+        self, batches: Sequence[Sequence[Sample]], outcome: CommitOutcome
+    ) -> None:
+        asset_ids = dict.fromkeys(chain.from_iterable(map(mapping.asset_ids, batches)))
+        boot_keys = dict.fromkeys(chain.from_iterable(map(mapping.boots, batches)))
+        assets, boots = self._ids.assets(asset_ids), self._ids.boots(boot_keys)
+        telemetry: Iterable[mapping.Row] = chain.from_iterable(
+            mapping.telemetry_rows(batch, assets, boots) for batch in batches
+        )
+        if self._spooling is not None:
+            telemetry = list(telemetry)
+        inserted = inserts.TELEMETRY.execute(self._con, telemetry)
+        if isinstance(telemetry, list) and self._spooling is not None:
+            self._spooling.add_telemetry(
+                telemetry,
+                ((assets[asset_id], asset_id) for asset_id in asset_ids),
+                ((boots[key], key) for key in boot_keys),
+            )
+        outcome.inserted_rows += inserted
+        outcome.duplicate_rows += sum(map(len, batches)) - inserted
+
+    def _insert_records(
+        self, records: Sequence[Record], now_us: int, outcome: CommitOutcome
+    ) -> None:
+        before = eventlog.open_before(self._con, records)
+        dispatches, states, sessions, heartbeats = [], [], [], []
+        groups, used_keys, judged, gaps, forgotten = [], [], [], [], []
+        for record in records:
+            match record:
+                case Dispatch():
+                    dispatches.append(mapping.dispatch_row(record))
+                    states.extend(mapping.state_rows(record))
+                case DispatchGroup():
+                    groups.append(mapping.group_row(record))
+                case UsedKey():
+                    used_keys.append(mapping.used_key_row(record))
+                case ForgetKeys(before_us, at_most):
+                    _forget_keys(self._con, before_us, at_most)
+                    forgotten.append((before_us,))
+                case Judged(dispatch_id, text):
+                    judged.append((dispatch_id, text))
+                case SessionRecord():
+                    sessions.append(mapping.session_row(record))
+                case HeartbeatRecord():
+                    heartbeats.append(mapping.heartbeat_row(record))
+                case GapRecord():
+                    gaps.append(mapping.gap_row(record))
+        stored = (
+            (inserts.DISPATCHES, dispatches),
+            (inserts.DISPATCH_STATES, states),
+            (inserts.GROUPS, groups),
+            (inserts.USED_KEYS, used_keys),
+            (inserts.SESSIONS, sessions),
+            (inserts.HEARTBEATS, heartbeats),
+            (inserts.GAPS, gaps),
+        )
+        for insert, lines in stored:
+            insert.execute(self._con, lines)
+        _keep_verdicts(self._con, judged)
+        newest = eventlog.log(self._con, records, before, now_us)
+        outcome.newest_event = newest or outcome.newest_event
+        # Last: a unit that is refused leaves nothing in the spool.
+        for insert, lines in stored:
+            self.spool(insert.table, lines)
+        self.spool(VERDICTS, judged)
+        self.spool(FORGOTTEN_KEYS, forgotten)
+
+
+def _forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
+    """Deletes the oldest keys from before that time."""
+    con.execute(
+        "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys"
+        " WHERE created_us < ? ORDER BY created_us LIMIT ?)",
+        (before_us, at_most),
+    )
+
+
+def _keep_verdicts(con: sqlite3.Connection, judged: Sequence[tuple[str, str]]) -> None:
+    """Keeps each (dispatch id, verdict), many in a statement."""
+    remaining = iter(judged)
+    while chunk := list(islice(remaining, inserts.MAX_PARAMETERS // 2)):
+        marks = ",".join(["(?,?)"] * len(chunk))
+        con.execute(
+            f"WITH judged(id, verdict) AS (VALUES {marks})"
+            " UPDATE dispatches SET verdict = judged.verdict FROM judged"
+            " WHERE dispatches.id = judged.id",
+            list(chain.from_iterable(chunk)),
+        )
