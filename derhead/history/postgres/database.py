@@ -70,10 +70,10 @@ class Postgres:
             # The default handler ends the loop, and the headend with it, for as little as a
             # connection that was lost while somebody gave it back.
             loop.set_exception_handler(_log_stray)
-            async with trio.open_nursery() as lanes:
-                lanes.start_soon(self._feed.serve, self._feed_asked)
-                for lane in self._queries:
-                    lanes.start_soon(lane.serve, self._asked.clone())
+            async with trio.open_nursery() as workers:
+                workers.start_soon(self._feed.serve, self._feed_asked)
+                for worker in self._queries:
+                    workers.start_soon(worker.serve, self._asked.clone())
                 task_status.started()
 
     async def fetch(self, sql: str, *args: object, within_s: float = FETCH_S) -> list[Row]:

@@ -34,7 +34,7 @@ is drawn from 0 up to it. Until it is over requests are refused at once."""
 
 
 class ReadySession(Protocol):
-    """A connection made ready for a lane's requests."""
+    """A connection made ready for a worker's jobs."""
 
     @property
     def connection(self) -> PostgresConnection: ...
