@@ -35,7 +35,7 @@ FEED_BATCH = "feed_batch"
 """The number of the newest batch that the database has committed."""
 
 FEED_WALK = "feed_walk"
-"""Up to where the tables were walked along to feed what was there before; see ``feed.table_pages``."""
+"""How far the feed has read the tables for what was there before; see ``feed.table_pages``."""
 
 FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
 """All that is true only as long as everything stored also goes through ``unfed``."""

@@ -21,7 +21,7 @@ from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Troubl
 from derhead.history.postgres.driver import PostgresConnection, Row, connect, watch_client
 from derhead.history.postgres.loader import Loader
 from derhead.history.postgres.schema import check_schema, prepare_schema
-from derhead.history.postgres.worker import Job, ConnectionWorker, S
+from derhead.history.postgres.worker import ConnectionWorker, Job, S
 from derproto.base.runtime import Runtime
 
 log = logging.getLogger(__name__)
