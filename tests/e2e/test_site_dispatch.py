@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
-IDS = BATTERIES
+FIRST_THREE = BATTERIES[:3]
 SITE_OF_FOUR = site_of_batteries(4, failsafe_s=3)
 
 
@@ -23,72 +23,75 @@ def post(world: World, body: dict[str, Any], key: str | None = None) -> httpx.Re
     return world.ask("POST", "/dispatch", json=body, headers=headers)
 
 
-def all_started(world: World, group_id: str, count: int) -> dict[str, Any] | None:
-    group: dict[str, Any] = world.get(f"/dispatch/{group_id}")
-    return group if group["counts"].get("started") == count else None
+def all_measured(world: World) -> bool:
+    return all(world.get(f"/telemetry/{asset_id}")["stale"] is False for asset_id in BATTERIES)
 
 
-def measured(world: World) -> bool:
-    return all(world.get(f"/telemetry/{asset_id}")["stale"] is False for asset_id in IDS)
+def would_share_equally(world: World) -> bool:
+    """A dry run of 2 MW gives each battery a quarter; nothing is ordered."""
+    tried = post(world, {"site_id": "mesa", "mw": 2.0, "duration_s": 600, "dry_run": True})
+    assert tried.status_code == 200
+    return [part["mw"] for part in tried.json()["parts"]] == [0.5] * 4
 
 
-def holds(world: World, mw: float, *asset_ids: str) -> bool:
-    seen = [world.get(f"/telemetry/{asset_id}")["p_mw"] for asset_id in asset_ids]
-    return bool(sum(seen) == pytest.approx(mw, abs=1e-3))
+def started_parts(world: World, group_id: str) -> int:
+    started: int = world.get(f"/dispatch/{group_id}")["counts"].get("started", 0)
+    return started
 
 
-def shares(world: World, group_id: str) -> bool:
-    """Whether three of the site's assets follow a third of 2 MW each, and say so."""
+def has_power(world: World, mw: float, *asset_ids: str) -> bool:
+    """The newest samples of these assets add up to ``mw``."""
+    powers = [world.get(f"/telemetry/{asset_id}")["p_mw"] for asset_id in asset_ids]
+    return bool(sum(powers) == pytest.approx(mw, abs=1e-3))
+
+
+def three_hold_a_third(world: World, group_id: str) -> bool:
+    """The running parts of the first three batteries are a third of 2 MW each."""
     items = world.get("/dispatch/history", site_id="mesa", state="started")["items"]
-    running = [(item["asset_id"], item["mw"]) for item in items if item["asset_id"] != IDS[3]]
     assert {item["group_id"] for item in items} == {group_id}
-    wanted = pytest.approx(dict.fromkeys(IDS[:3], 2 / 3))
-    return len(running) == 3 and bool(dict(running) == wanted)
+    parts = [(item["asset_id"], item["mw"]) for item in items if item["asset_id"] in FIRST_THREE]
+    wanted = pytest.approx(dict.fromkeys(FIRST_THREE, 2 / 3))
+    return len(parts) == 3 and bool(dict(parts) == wanted)
 
 
-def test_a_site_holds_its_power_though_an_agent_is_killed(tmp_path: Path) -> None:
+def test_a_site_holds_its_power_after_a_kill_of_an_agent(tmp_path: Path) -> None:
+    # How fast this goes is for tests in virtual time and for the benchmark. On a busy machine an
+    # agent may be given up and come back meanwhile, so nothing here counts parts or seconds.
     with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         world.start_headend()
-        agents = [world.start_agent(asset_id) for asset_id in IDS]
-        world.wait_online(*IDS)
-        eventually("all are measured", partial(measured, world))
-
-        asked = post(world, {"site_id": "mesa", "mw": 2.0, "duration_s": 60, "dry_run": True})
-        assert asked.status_code == 200
-        assert [part["mw"] for part in asked.json()["parts"]] == [0.5] * 4
+        agents = [world.start_agent(asset_id) for asset_id in BATTERIES]
+        world.wait_online(*BATTERIES)
+        eventually("all are measured", partial(all_measured, world))
+        eventually("each would give a quarter", partial(would_share_equally, world))
         assert world.get("/dispatch/history")["items"] == []
 
-        answer = post(world, {"site_id": "mesa", "mw": 2.0, "duration_s": 60})
+        answer = post(world, {"site_id": "mesa", "mw": 2.0, "duration_s": 600})
         assert answer.status_code == 201, answer.text
         group_id = answer.json()["id"]
         assert answer.headers["location"] == f"/dispatch/{group_id}"
-        group = eventually("all start", partial(all_started, world, group_id, 4))
-        print(group["summary"])
-        assert group["started"]["in_s"] < 2
-        eventually("the site holds it", partial(holds, world, 2.0, *IDS))
+        eventually("all four start", lambda: started_parts(world, group_id) >= 4)
+        eventually("the site holds its power", partial(has_power, world, 2.0, *BATTERIES))
 
         agents[3].kill()
+        eventually("the others take over", partial(three_hold_a_third, world, group_id))
+        eventually("they hold all of it", partial(has_power, world, 2.0, *FIRST_THREE))
         eventually(
-            "the others take over",
-            lambda: (
-                world.get(f"/dispatch/{group_id}")["shortfall_mw"] == 0
-                and len(world.get(f"/dispatch/{group_id}")["parts"]) == 7
-            ),
+            "nothing is missing", lambda: world.get(f"/dispatch/{group_id}")["shortfall_mw"] == 0
         )
-        eventually("they hold all of it", partial(holds, world, 2.0, *IDS[:3]))
-        eventually("and say so", partial(shares, world, group_id))
 
         withdrawn = world.ask("DELETE", f"/dispatch/{group_id}")
         assert withdrawn.status_code == 202
-        eventually("they are released", partial(holds, world, 0.0, *IDS[:3]))
+        eventually("they are released", partial(has_power, world, 0.0, *FIRST_THREE))
 
 
-def test_an_order_sent_again_is_the_same_though_the_headend_was_killed(tmp_path: Path) -> None:
+def test_an_order_sent_again_after_a_kill_of_the_headend_is_the_same_order(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         headend = world.start_headend()
-        world.start_agent(IDS[0])
-        world.wait_online(IDS[0])
-        body = {"asset_id": "one", "mw": 0.75, "duration_s": 60}
+        world.start_agent(BATTERIES[0])
+        world.wait_online(BATTERIES[0])
+        body = {"asset_id": "one", "mw": 0.75, "duration_s": 600}
         first = post(world, body, "order-1")
         assert first.status_code == 201
         headend.kill()
@@ -104,28 +107,18 @@ def test_an_order_sent_again_is_the_same_though_the_headend_was_killed(tmp_path:
         assert len(world.get("/dispatch/history")["items"]) == 1
 
 
-def test_a_dispatch_that_was_obeyed_is_achieved(tmp_path: Path) -> None:
+def test_a_dispatch_that_its_device_obeyed_is_achieved(tmp_path: Path) -> None:
     with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         world.start_headend()
-        world.start_agent(IDS[0])
-        world.wait_online(IDS[0])
+        world.start_agent(BATTERIES[0])
+        world.wait_online(BATTERIES[0])
         dispatch = world.order("one", 0.75, duration_s=5)
-        world.wait_state(dispatch["id"], "started")
-        eventually(
-            "a verdict so far",
-            lambda: world.get(f"/dispatch/{dispatch['id']}")["verdict"]["outcome"] == "achieved",
-        )
-        assert world.get(f"/dispatch/{dispatch['id']}")["verdict"]["final"] is False
 
-        def judged() -> dict[str, Any] | None:
-            (shown,) = world.get("/dispatch/history")["items"]
-            verdict: dict[str, Any] | None = shown["verdict"]
-            return verdict
+        def final_verdict() -> dict[str, Any] | None:
+            verdict: dict[str, Any] | None = world.get(f"/dispatch/{dispatch['id']}")["verdict"]
+            return verdict if verdict is not None and verdict["final"] else None
 
-        verdict = eventually("the verdict", judged)
-        print(verdict)
-        assert (verdict["outcome"], verdict["final"]) == ("achieved", True)
-        assert verdict["samples"] >= 8
-        assert verdict["covered"] == pytest.approx(1.0, abs=0.01)
-        assert verdict["mean_error_mw"] < 0.1
-        assert verdict["started_ms"] < 2000
+        verdict = eventually("the dispatch is judged", final_verdict)
+        assert verdict["outcome"] == "achieved", verdict
+        (listed,) = world.get("/dispatch/history")["items"]
+        assert listed["verdict"] == verdict
