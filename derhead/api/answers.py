@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from derhead.dispatch import MAX_DURATION_S, Outcome, State
-from derhead.gaps import Cause
+from derhead.gaps import HoleCause
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, UTC."""
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     # A type checker cannot read the values of an enum; the schemas can.
     StateName = Literal[tuple(state.value for state in State)]
-    GapCauseName = Literal[tuple(cause.value for cause in Cause if cause is not Cause.NONE)]
+    GapCauseName = Literal[tuple(cause.value for cause in HoleCause if cause is not HoleCause.NONE)]
     OutcomeName = Literal[tuple(outcome.value for outcome in Outcome)]
 
 

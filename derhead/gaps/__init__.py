@@ -1,21 +1,26 @@
-"""The gap ledger: every hole in the history of every asset, why it is there, and what closed it."""
+"""The gap ledger: every gap in every asset's history, its cause, and how far backfill closed it.
 
-from derhead.gaps.holes import GapLimits, Origin, Told
+From the ground up: ``record`` (a gap as the journal keeps it) · ``holes`` (a hole, and how samples
+fill it) · ``asset_holes`` (all of one asset) and ``reports`` (of agents) · ``watch`` (one asset) ·
+``tracker`` (all assets) · ``ledger`` (the task).
+"""
+
+from derhead.gaps.asset_holes import HOLES_KEPT
+from derhead.gaps.holes import GapLimits, Origin, ReportedGap
 from derhead.gaps.ledger import GapLedger
-from derhead.gaps.record import Cause, GapRecord
+from derhead.gaps.record import GapRecord, HoleCause
 from derhead.gaps.reports import read_gap_report
 from derhead.gaps.tracker import GapStatistics, Unfinished
-from derhead.gaps.watch import HOLES_KEPT
 
 __all__ = [
     "HOLES_KEPT",
-    "Cause",
+    "HoleCause",
     "GapLedger",
     "GapLimits",
     "GapRecord",
     "GapStatistics",
     "Origin",
-    "Told",
+    "ReportedGap",
     "Unfinished",
     "read_gap_report",
 ]

@@ -1,34 +1,33 @@
-"""Holes in time, and what fills them: pure.
+"""Holes in an asset's history, and how samples fill them. Pure.
 
-A *hole* is a stretch in which an asset has no sample, longer than two of its samples may lie
-apart. It has an edge on either side, where there is a sample. Samples that come later, from
-the agent's outbox, move its lower edge up as they come in the order in which they were
-measured; one that leaves too much behind cuts the hole in two: of these the lower is what is
-missing, and the upper what is still awaited.
+A *hole* is a stretch without samples that is longer than two samples may lie apart. At each of
+its edges there is a sample. Backfill comes in the order of measurement, and each sample moves
+the lower edge up. A sample that leaves too much behind cuts the hole in two: the lower part is
+missing, the upper part is still awaited.
 
-What is said of a hole is drawn from it: a ``GapRecord`` that begins where the hole once did,
-or several, where its agent has reported why a part of it is missing.
+A hole is drawn as a ``GapRecord`` that begins where the hole first began. Where agents reported
+why a part of it is missing, it is drawn as several.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from derhead.gaps.record import Cause, GapRecord, hole_id
+from derhead.gaps.record import GapRecord, HoleCause, hole_id
 
 FOREVER_US = 2**62
 """Later than all times."""
 
 
 class Origin(NamedTuple):
-    """Who measured a sample: an agent, and which of its boots."""
+    """Who measured a sample: an agent in one of its boots."""
 
     agent_id: str
     boot_id: int
 
 
 def restarted(low: Origin | None, high: Origin | None) -> bool:
-    """Whether the agent was started anew between the two samples."""
+    """Whether the agent was started again between the two samples."""
     return (
         low is not None
         and high is not None
@@ -42,12 +41,12 @@ class GapLimits:
     """How far apart two samples may lie, microseconds."""
 
     hole_us: int
-    """Farther, and there is a hole: two and a half telemetry periods."""
+    """Samples further apart have a hole between them: two and a half telemetry periods."""
     restart_us: int
-    """The same where the agent was started anew in between: one and a half. A grid begins
-    anew then, and what is longer was lost or not measured."""
+    """The same if the agent was started again in between: one and a half periods, because a
+    boot begins its own grid of measurements."""
     silent_us: int
-    """An asset of which nothing came for longer has a gap that lasts: it is ``stale``."""
+    """An asset that is silent for longer is ``stale`` and has a gap without an end."""
 
     @classmethod
     def of_period(cls, period_ms: int, silent_us: int) -> "GapLimits":
@@ -58,62 +57,80 @@ class GapLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A gap that an agent reported. ``end_us`` None: it goes on."""
+class ReportedGap:
+    """A gap that an agent reported."""
 
     id: str
     origin: Origin
-    cause: Cause
+    cause: HoleCause
     start_us: int
     end_us: int | None
+    """None = it goes on."""
     rows: int
     revision: int
 
-    def lasts_for_another(self, origin: Origin) -> bool:
-        """Whether it goes on, as far as another agent or boot than that one knew."""
+    def is_open_for(self, origin: Origin) -> bool:
+        """Whether it goes on, and another agent or boot than that one reported it."""
         return self.end_us is None and self.origin != origin
 
     def overlaps(self, hole: "Hole") -> bool:
         return self.start_us < hole.until_us and (self.end_us or FOREVER_US) > hole.low_us
 
+    def record(self, asset_id: str) -> GapRecord:
+        """The record of the report itself."""
+        return GapRecord(
+            id=self.id,
+            asset_id=asset_id,
+            agent_id=self.origin.agent_id,
+            start_us=self.start_us,
+            end_us=self.end_us,
+            cause=self.cause,
+            rows=self.rows or None,
+            backfilled=False,
+            filled_us=None,
+            revision=self.revision,
+            noticed_us=0,
+        )
+
 
 @dataclass(eq=False, slots=True)
 class Hole:
-    """A stretch without samples, above what was filled of it so far."""
+    """A stretch without samples, above the part of it that was filled."""
 
     asset_id: str
     start_us: int
-    """Where it began; what lies between here and ``low_us`` was filled."""
+    """Where it first began. From here to ``low_us`` it was filled."""
     low_us: int
     low: Origin | None
-    """Who measured the sample at the lower edge; None if it is not known."""
+    """Who measured the sample at the lower edge; None = not known."""
     high_us: int | None
-    """None while no sample came after it."""
+    """None = no sample has come after it."""
     high: Origin | None
-    because: Cause
-    """What broke off the samples: the cause, as far as the edges do not tell, and in any case
-    of what was filled."""
+    stopped_by: HoleCause
+    """Why samples stopped. It is the cause of the filled part, and of the rest unless the two
+    edges show a restart."""
     noticed_us: int
     shown: dict[str, GapRecord] = field(default_factory=dict)
-    """What was last drawn of it, by id."""
+    """The records last drawn of it, by id."""
 
     @property
     def until_us(self) -> int:
         return FOREVER_US if self.high_us is None else self.high_us
 
     @property
-    def cause(self) -> Cause:
-        """Why there is nothing between its edges."""
-        return Cause.AGENT_RESTART if restarted(self.low, self.high) else self.because
+    def cause(self) -> HoleCause:
+        """Why samples are missing between its edges."""
+        is_restart = restarted(self.low, self.high)
+        return HoleCause.AGENT_RESTART if is_restart else self.stopped_by
 
     @property
     def id(self) -> str:
         return hole_id(self.asset_id, self.start_us)
 
     def record(
-        self, start_us: int, end_us: int | None, cause: Cause, filled_us: int | None
+        self, start_us: int, end_us: int | None, cause: HoleCause, filled_us: int | None
     ) -> GapRecord:
-        """Of a stretch of it, as yet without a revision."""
+        """The record of a part of it, without a revision."""
         return GapRecord(
             id=hole_id(self.asset_id, start_us),
             asset_id=self.asset_id,
@@ -129,14 +146,14 @@ class Hole:
         )
 
     def filled(self) -> list[GapRecord]:
-        """What was filled of it, as a gap that is over."""
+        """The filled part, as a gap that is over; empty if there is none."""
         if self.low_us == self.start_us:
             return []
-        return [self.record(self.start_us, self.low_us, self.because, self.low_us)]
+        return [self.record(self.start_us, self.low_us, self.stopped_by, self.low_us)]
 
-    def draw(self, told: Iterable[Told], limits: GapLimits) -> list[GapRecord]:
-        """What is to be said of it, beside what its agent told."""
-        pieces = _pieces(self, told, limits.between(self.low, self.high))
+    def draw(self, reports: Iterable[ReportedGap], limits: GapLimits) -> list[GapRecord]:
+        """The records of the parts that no report explains."""
+        pieces = self._unexplained(reports, limits.between(self.low, self.high))
         begins = bool(pieces) and pieces[0][0] == self.low_us
         records = [] if begins else self.filled()
         for start_us, end_us in pieces:
@@ -147,72 +164,70 @@ class Hole:
                 records.append(self.record(start_us, end_us, self.cause, None))
         return records
 
+    def cut(self, ts_us: int, origin: Origin, limits: GapLimits) -> "CutHole":
+        """Puts a sample strictly between its two edges.
 
-def _pieces(hole: Hole, told: Iterable[Told], limit_us: int) -> list[tuple[int, int | None]]:
-    """The stretches between a hole's edges that no agent explains."""
-    pieces: list[tuple[int, int | None]] = []
-    at_us = hole.low_us
-    for each in sorted(told, key=lambda each: each.start_us):
-        if each.overlaps(hole):
-            if each.start_us - at_us > limit_us:
-                pieces.append((at_us, each.start_us))
-            at_us = max(at_us, each.end_us or FOREVER_US)
-    if at_us == hole.low_us or hole.until_us - at_us > limit_us:
-        pieces.append((at_us, hole.high_us))
-    return pieces
+        Where one part is left, the hole itself goes on, changed, and is what remains.
+        """
+        high_us = self.until_us
+        leaves_low = ts_us - self.low_us > limits.between(self.low, origin)
+        leaves_high = high_us - ts_us > limits.between(origin, self.high)
+        if not leaves_low and not leaves_high:
+            filled = self.record(self.start_us, high_us, self.stopped_by, high_us)
+            return CutHole((), (filled,))
+        if not leaves_low:
+            self.low_us, self.low = ts_us, origin
+            return CutHole((self,), ())
+        if not leaves_high:
+            self.high_us, self.high = ts_us, origin
+            return CutHole((self,), ())
+        upper = Hole(
+            self.asset_id,
+            ts_us,
+            ts_us,
+            origin,
+            self.high_us,
+            self.high,
+            self.stopped_by,
+            self.noticed_us,
+        )
+        lower, closed = self.split_off(ts_us, origin)
+        return CutHole((lower, upper), closed)
+
+    def split_off(self, ts_us: int, origin: Origin) -> tuple["Hole", Sequence[GapRecord]]:
+        """The part below a sample as a hole of its own, and the records of the filled part."""
+        lower = Hole(
+            self.asset_id,
+            self.low_us,
+            self.low_us,
+            self.low,
+            ts_us,
+            origin,
+            self.stopped_by,
+            self.noticed_us,
+        )
+        return lower, self.filled()
+
+    def _unexplained(
+        self, reports: Iterable[ReportedGap], limit_us: int
+    ) -> list[tuple[int, int | None]]:
+        """The stretches between the edges that no report covers."""
+        pieces: list[tuple[int, int | None]] = []
+        at_us = self.low_us
+        for each in sorted(reports, key=lambda each: each.start_us):
+            if each.overlaps(self):
+                if each.start_us - at_us > limit_us:
+                    pieces.append((at_us, each.start_us))
+                at_us = max(at_us, each.end_us or FOREVER_US)
+        if at_us == self.low_us or self.until_us - at_us > limit_us:
+            pieces.append((at_us, self.high_us))
+        return pieces
 
 
-class Cut(NamedTuple):
-    """What a sample made of a hole."""
+class CutHole(NamedTuple):
+    """What is left of a hole after a sample."""
 
     holes: Sequence[Hole]
-    """What remains of it, lower first."""
+    """What remains, the lower part first."""
     closed: Sequence[GapRecord]
-    """What is over."""
-
-
-def cut(hole: Hole, ts_us: int, origin: Origin, limits: GapLimits) -> Cut:
-    """Puts a sample into a hole that has both edges, strictly between them.
-
-    The hole itself may go on, changed; then it is among those that remain.
-    """
-    high_us = hole.until_us
-    leaves_low = ts_us - hole.low_us > limits.between(hole.low, origin)
-    leaves_high = high_us - ts_us > limits.between(origin, hole.high)
-    if not leaves_low and not leaves_high:
-        filled = hole.record(hole.start_us, high_us, hole.because, high_us)
-        return Cut((), (filled,))
-    if not leaves_low:
-        hole.low_us, hole.low = ts_us, origin
-        return Cut((hole,), ())
-    if not leaves_high:
-        hole.high_us, hole.high = ts_us, origin
-        return Cut((hole,), ())
-    upper = Hole(
-        hole.asset_id,
-        ts_us,
-        ts_us,
-        origin,
-        hole.high_us,
-        hole.high,
-        hole.because,
-        hole.noticed_us,
-    )
-    lower, closed = split_off(hole, ts_us, origin)
-    return Cut((lower, upper), closed)
-
-
-def split_off(hole: Hole, ts_us: int, origin: Origin) -> tuple[Hole, Sequence[GapRecord]]:
-    """What is missing below a sample, as a hole of its own, and what was filled below that."""
-    closed = hole.filled()
-    lower = Hole(
-        hole.asset_id,
-        hole.low_us,
-        hole.low_us,
-        hole.low,
-        ts_us,
-        origin,
-        hole.because,
-        hole.noticed_us,
-    )
-    return lower, closed
+    """The records of the parts that are over."""

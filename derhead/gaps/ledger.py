@@ -1,7 +1,7 @@
-"""The ledger of gaps: tells the tracker what happens, and the journal what it makes of it.
+"""The gap ledger: feeds the tracker, and stores the records that the tracker returns.
 
-What a sample changes is stored in the sample's own commit, so that after a crash the journal's
-samples and gaps are of one moment. All else is noted: nobody waits for it.
+The commit that stores a sample also stores the gaps that the sample changed, so that a crash
+cannot part them. All other changes are noted in the journal, and nobody waits for them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,39 +9,42 @@ from typing import Protocol
 
 import trio
 
-from derhead.gaps.holes import GapLimits, Told
-from derhead.gaps.record import Cause, GapRecord
+from derhead.gaps.holes import GapLimits, ReportedGap
+from derhead.gaps.record import GapRecord, HoleCause
 from derhead.gaps.tracker import GapStatistics, GapTracker, Unfinished
-from derhead.gaps.watch import Talking
+from derhead.gaps.watch import HeardSession
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
 
-LOOK_S = 1.0
-"""How often it is looked who is silent."""
+CHECK_S = 1.0
+"""Pause between two checks for silent assets."""
 
 ASSETS_A_TURN = 100
-"""Assets that are looked at before other tasks have their turn: 20 µs, and a millisecond or so
-where all of them have just fallen silent."""
+"""Assets checked before other tasks get their turn: 20 µs, and about a millisecond if all of
+them have just fallen silent."""
 
 CLOCK_STEP_US = 1_000_000
-"""By more than this between two looks the headend's clock was set: then it tells nothing of how
-long an asset has been silent, and counting begins anew."""
+"""Difference between two checks from which the headend's clock counts as set. Silence is then
+counted anew, since the clock no longer tells how long an asset has been silent."""
 
 
-class Notes(Protocol):
-    """What it needs of the journal."""
+class GapNotes(Protocol):
+    """What the ledger needs of the journal."""
 
     def note(self, record: GapRecord) -> None: ...
 
 
 class GapLedger:
-    """All assets' gaps. Its methods are synchronous; ``run`` looks who is silent."""
+    """Keeps the gaps of all assets.
+
+    Its methods are synchronous. ``run`` is its one task, which finds silent assets.
+    """
 
     def __init__(
         self,
         asset_ids: Iterable[str],
         latest: LatestTable,
-        store: Notes,
+        store: GapNotes,
         limits: GapLimits,
         runtime: Runtime,
     ) -> None:
@@ -50,55 +53,57 @@ class GapLedger:
         self._wall_us = runtime.wall_us
 
     def restore(self, unfinished: Sequence[Unfinished]) -> None:
-        """Takes over what the journal knew, once the latest table is filled."""
+        """Takes over what the journal has, once the latest table is filled."""
         self._tracker.restore(unfinished)
 
     @property
     def changed(self) -> bool:
-        """Whether samples that the latest table was offered have changed a gap."""
+        """Whether samples offered to the latest table have changed a gap."""
         return self._tracker.changed
 
     def take(self) -> list[GapRecord]:
-        """What those samples changed, to be stored in their commit."""
+        """The records that those samples changed, to be stored in their commit."""
         return self._tracker.take(self._wall_us())
 
-    def tell(self, asset_id: str, told: Told) -> list[GapRecord]:
-        """An agent explains a stretch; what to store before it is acknowledged."""
-        return self._tracker.tell(asset_id, told, self._wall_us())
+    def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]:
+        """Takes an agent's report. Returns the records to store before it is acknowledged."""
+        return self._tracker.take_report(asset_id, report, self._wall_us())
 
     def statistics(self) -> GapStatistics:
         return self._tracker.statistics()
 
     def session_began(
-        self, session: Talking, asset_ids: Iterable[str], agent_id: str, boot_id: int
+        self, session: HeardSession, asset_ids: Iterable[str], agent_id: str, boot_id: int
     ) -> None:
         """A session was granted these assets."""
         now_us = self._wall_us()
         self._note(self._tracker.session_began(session, asset_ids, agent_id, boot_id, now_us))
 
-    def session_ended(self, session: Talking, asset_ids: Iterable[str], because: Cause) -> None:
-        """A session is over."""
+    def session_ended(
+        self, session: HeardSession, asset_ids: Iterable[str], cause: HoleCause
+    ) -> None:
+        """A session ended."""
         now_us = self._wall_us()
-        self._note(self._tracker.session_ended(session, asset_ids, because, now_us))
+        self._note(self._tracker.session_ended(session, asset_ids, cause, now_us))
 
     async def run(self) -> None:
-        """Opens gaps of assets that are silent, until cancelled.
+        """Opens the gaps of silent assets, until cancelled.
 
-        After its start, and after the headend's clock was set, every asset has its time to be
-        heard before it counts as silent.
+        After the start, and after the headend's clock was set, every asset has the full time
+        again before it counts as silent.
         """
         watches = list(self._tracker.watches.values())
         trusted_us = now_us = self._wall_us()
         now_s = trio.current_time()
         while True:
-            await trio.sleep(LOOK_S)
+            await trio.sleep(CHECK_S)
             expected_us = now_us + round((trio.current_time() - now_s) * 1e6)
             now_us, now_s = self._wall_us(), trio.current_time()
             if abs(now_us - expected_us) > CLOCK_STEP_US:
                 trusted_us = now_us
             for first in range(0, len(watches), ASSETS_A_TURN):
                 for watch in watches[first : first + ASSETS_A_TURN]:
-                    watch.look(now_us, trusted_us)
+                    watch.check_silence(now_us, trusted_us)
                 self._note(self._tracker.take(now_us))
                 await trio.lowlevel.checkpoint()
 

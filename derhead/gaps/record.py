@@ -1,11 +1,11 @@
-"""What the journal keeps of a hole in an asset's history: pure."""
+"""The record of a gap, as the journal keeps it. Pure."""
 
 from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID, uuid5
 
 
-class Cause(Enum):
+class HoleCause(Enum):
     """Why samples are missing. API and journal use the values."""
 
     LINK = "link"
@@ -29,7 +29,7 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GapRecord:
-    """A stretch of an asset's history without samples, or one that was filled since.
+    """A stretch of an asset's history without samples, or one that backfill has closed.
 
     Times are microseconds since the epoch, by the clock of the agent that measured.
     """
@@ -37,34 +37,34 @@ class GapRecord:
     id: str
     asset_id: str
     agent_id: str | None
-    """Who measured the last sample before it, or reported the gap."""
+    """The agent that measured the last sample before it, or that reported it."""
     start_us: int
-    """The last sample before; of a gap that an agent reported the first that is missing."""
+    """The last sample before it; of a reported gap, the first missing sample."""
     end_us: int | None
-    """The first sample after; of one reported the last that is missing. None while it lasts."""
-    cause: Cause
+    """The first sample after it; of a reported gap, the last missing sample. None = it lasts."""
+    cause: HoleCause
     rows: int | None
-    """Samples that are missing, where an agent said so."""
+    """Missing samples, if an agent counted them."""
     backfilled: bool
-    """Whether samples that came later have closed it."""
+    """Whether later samples have closed it."""
     filled_us: int | None
-    """Up to where they have closed it so far."""
+    """Up to where later samples have closed it so far."""
     revision: int
-    """From 1; of two records of one gap the higher is the newer."""
+    """From 1. Of two records of one gap, the higher one is newer."""
     noticed_us: int
-    """When the headend first knew of it, by its own clock."""
+    """When the headend first noticed it, by the headend's clock."""
 
 
 _NAMESPACE = UUID("3f0d5a0e-58f5-4f5c-9a54-6a5e7f5b6c11")
 
 
 def hole_id(asset_id: str, start_us: int) -> str:
-    """The id of the gap that begins after that sample: known twice, it is one."""
+    """The id of the gap after that sample: the same sample always gives the same id."""
     return str(uuid5(_NAMESPACE, f"{asset_id}/{start_us}"))
 
 
 def report_id(agent_id: str, boot_id: int, number: int) -> str:
-    """The id of a gap that an agent reported; it looks like no other."""
+    """The id of a gap that an agent reported. No other id contains a slash."""
     return f"{agent_id}/{boot_id}/{number}"
 
 

@@ -1,19 +1,19 @@
-"""What agents say of gaps, read and checked: pure."""
+"""Gap reports of agents: read and checked. Pure."""
 
-from derhead.gaps.holes import Origin, Told
-from derhead.gaps.record import Cause, report_id
+from derhead.gaps.holes import Origin, ReportedGap
+from derhead.gaps.record import HoleCause, report_id
 from derproto.der.v1 import GapCause, GapReport
 
 LATEST_US = 253_402_300_800_000_000
-"""Times that RFC 3339 can write are from 1970 up to, not including, this."""
-
-_CAUSES = {reported: Cause[reported.name] for reported in GapCause if reported.value}
+"""Times that RFC 3339 can write end before this; they begin at 0, in 1970."""
 
 MAX_NUMBER = 2**63 - 1
 
+_CAUSES = {reported: HoleCause[reported.name] for reported in GapCause if reported.value}
 
-def read_gap_report(report: GapReport, agent_id: str) -> Told | str:
-    """What an agent told, or what is wrong with it, naming the field."""
+
+def read_gap_report(report: GapReport, agent_id: str) -> ReportedGap | str:
+    """The gap that an agent reports, or what is wrong with the message, naming the field."""
     cause = _CAUSES.get(report.cause)
     if cause is None:
         return f"gap_report.cause: {int(report.cause)} is not known"
@@ -25,7 +25,7 @@ def read_gap_report(report: GapReport, agent_id: str) -> Told | str:
         return f"gap_report.start_us: {report.start_us} is no time from 1970 to 9999"
     if report.end_us and not report.start_us <= report.end_us < LATEST_US:
         return f"gap_report.end_us: {report.end_us} is before its start, or beyond 9999"
-    return Told(
+    return ReportedGap(
         report_id(agent_id, report.boot_id, report.number),
         Origin(agent_id, report.boot_id),
         cause,

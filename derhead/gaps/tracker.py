@@ -1,4 +1,4 @@
-"""The watches of all assets, and what they have to say. Pure: time is passed in.
+"""The watches of all assets, and the records that they have to store. Pure: time is passed in.
 
 Units: ``now_us`` is the headend's clock, microseconds since the epoch.
 """
@@ -7,90 +7,89 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from derhead.gaps.holes import GapLimits, Hole, Origin, Told
-from derhead.gaps.record import Cause, GapRecord, is_reported
-from derhead.gaps.watch import AssetWatch, Talking
+from derhead.gaps.holes import GapLimits, Hole, Origin, ReportedGap
+from derhead.gaps.record import GapRecord, HoleCause, is_reported
+from derhead.gaps.watch import AssetWatch, HeardSession
 from derhead.telemetry import LatestTable
 
 
 class Unfinished(NamedTuple):
-    """A gap that samples may still fill, as the journal knows it."""
+    """A gap that samples may still fill, as the journal has it."""
 
     record: GapRecord
     low: Origin | None
-    """Who measured the sample at the edge that was filled last; None if nothing is there."""
+    """Who measured the sample up to which it is filled; None if there is no such sample."""
     high: Origin | None
 
 
 @dataclass(frozen=True, slots=True)
 class GapStatistics:
-    """How things are now."""
+    """The gaps that are not finished now."""
 
     lasting: Mapping[str, int]
-    """Assets of which nothing comes, by the cause."""
+    """Silent assets, by the cause of their gap."""
     unfilled: int
-    """Holes with an end that samples may still fill; of each asset the newest 64."""
+    """Gaps with an end that samples may still fill: the newest 64 of each asset."""
 
 
 class GapTracker:
-    """One watch an asset, on the asset's slot of the latest table."""
+    """Keeps one watch for each asset, on the asset's slot of the latest table."""
 
     def __init__(self, asset_ids: Iterable[str], latest: LatestTable, limits: GapLimits) -> None:
         self._limits = limits
         self._latest = latest
-        self._touched: dict[AssetWatch, None] = {}
+        self._changed: dict[AssetWatch, None] = {}
         self._last_revision = 0
         self.watches: dict[str, AssetWatch] = {}
         for asset_id in asset_ids:
             slot = latest.slot(asset_id)
-            watch = AssetWatch(asset_id, slot, limits, self._touched)
+            watch = AssetWatch(asset_id, slot, limits, self._note_change)
             slot.watch = self.watches[asset_id] = watch
 
     def restore(self, unfinished: Sequence[Unfinished]) -> None:
-        """Takes over what the journal knew, once the latest table is filled.
+        """Takes over what the journal has, once the latest table is filled.
 
-        ``unfinished`` is in the order of assets and times. An asset that was heard until the
-        headend ended is silent for the headend's sake, any other for its link's.
+        ``unfinished`` is sorted by asset and time. An asset that was heard until the headend
+        ended is silent because of the headend's restart, any other because of its link.
         """
         slots = [self._latest.slot(asset_id) for asset_id in self.watches]
         alive_us = max((slot.received_us for slot in slots), default=0)
-        found: dict[str, tuple[list[Hole], list[Told]]] = {}
+        found: dict[str, tuple[list[Hole], list[ReportedGap]]] = {}
         for each in unfinished:
-            if not is_reported(each.record.id):
-                self._last_revision = max(self._last_revision, each.record.revision)
-            holes, told = found.setdefault(each.record.asset_id, ([], []))
+            holes, reports = found.setdefault(each.record.asset_id, ([], []))
             if is_reported(each.record.id):
-                told.append(_to_told(each.record))
+                reports.append(_to_report(each.record))
             else:
+                self._last_revision = max(self._last_revision, each.record.revision)
                 holes.append(_to_hole(each))
         for (asset_id, watch), slot in zip(self.watches.items(), slots, strict=True):
             was_heard = alive_us - slot.received_us <= self._limits.silent_us
             watch.restore(
                 *found.get(asset_id, ([], [])),
-                Cause.HEADEND_RESTART if was_heard else Cause.LINK,
+                HoleCause.HEADEND_RESTART if was_heard else HoleCause.LINK,
             )
 
     @property
     def changed(self) -> bool:
-        """Whether ``take`` has any."""
-        return bool(self._touched)
+        """Whether ``take`` may return records."""
+        return bool(self._changed)
 
     def take(self, now_us: int) -> list[GapRecord]:
-        """What is to be stored of all that changed since the last call."""
-        if not self._touched:
+        """The records that changed since the last call, to be stored."""
+        if not self._changed:
             return []
-        touched = list(self._touched)
-        self._touched.clear()
-        # Above all that this asset, or an earlier life of the headend, has given out.
+        watches = list(self._changed)
+        self._changed.clear()
+        # Above every revision that this headend, or one before its restart, has given out.
         self._last_revision = revision = max(self._last_revision + 1, now_us)
-        changed = [each for watch in touched for each in watch.records()]
-        # Of what an agent told the revisions are the agent's.
+        changed = [each for watch in watches for each in watch.records()]
+        # A report keeps the revision that its agent gave it.
         return [
             each if is_reported(each.id) else replace(each, revision=revision) for each in changed
         ]
 
     def statistics(self) -> GapStatistics:
-        lasting = {cause.value: 0 for cause in Cause if cause is not Cause.NONE}
+        lasting = {cause.value: 0 for cause in HoleCause if cause is not HoleCause.NONE}
         unfilled = 0
         for watch in self.watches.values():
             unfilled += len(watch.holes)
@@ -99,25 +98,33 @@ class GapTracker:
         return GapStatistics(lasting, unfilled)
 
     def session_began(
-        self, session: Talking, asset_ids: Iterable[str], agent_id: str, boot_id: int, now_us: int
+        self,
+        session: HeardSession,
+        asset_ids: Iterable[str],
+        agent_id: str,
+        boot_id: int,
+        now_us: int,
     ) -> list[GapRecord]:
-        """A session was granted these assets; what is to be stored."""
+        """A session was granted these assets. Returns the records to store."""
         for asset_id in asset_ids:
             self.watches[asset_id].session_began(session, Origin(agent_id, boot_id))
         return self.take(now_us)
 
     def session_ended(
-        self, session: Talking, asset_ids: Iterable[str], because: Cause, now_us: int
+        self, session: HeardSession, asset_ids: Iterable[str], cause: HoleCause, now_us: int
     ) -> list[GapRecord]:
-        """A session that was granted these assets is over; what is to be stored."""
+        """A session that was granted these assets ended. Returns the records to store."""
         for asset_id in asset_ids:
-            self.watches[asset_id].session_ended(session, because)
+            self.watches[asset_id].session_ended(session, cause)
         return self.take(now_us)
 
-    def tell(self, asset_id: str, told: Told, now_us: int) -> list[GapRecord]:
-        """An agent explains a stretch of the asset's history; what is to be stored."""
-        said = self.watches[asset_id].tell(told)
-        return [replace(said, noticed_us=now_us), *self.take(now_us)]
+    def take_report(self, asset_id: str, report: ReportedGap, now_us: int) -> list[GapRecord]:
+        """Explains holes by an agent's report. Returns the records to store."""
+        record = self.watches[asset_id].take_report(report)
+        return [replace(record, noticed_us=now_us), *self.take(now_us)]
+
+    def _note_change(self, watch: AssetWatch) -> None:
+        self._changed[watch] = None
 
 
 def _to_hole(unfinished: Unfinished) -> Hole:
@@ -134,9 +141,9 @@ def _to_hole(unfinished: Unfinished) -> Hole:
     )
 
 
-def _to_told(record: GapRecord) -> Told:
+def _to_report(record: GapRecord) -> ReportedGap:
     agent_id, boot_id, _ = record.id.split("/")
-    return Told(
+    return ReportedGap(
         record.id,
         Origin(agent_id, int(boot_id)),
         record.cause,

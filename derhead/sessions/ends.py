@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from grpclib import Status
 
-from derhead.gaps import Cause
+from derhead.gaps import HoleCause
 from derhead.sessions.directory import DUPLICATE_BACKOFF_MS
 from derproto.der.v1 import GoodbyeReason
 
@@ -18,11 +18,11 @@ class End:
     detail: str = ""
     reconnect_after_ms: int = 0
     status: Status = Status.OK
-    silence: Cause = Cause.LINK
+    silence: HoleCause = HoleCause.LINK
     """What then keeps its assets from being heard."""
 
 
-CLOSED_BY_AGENT = End("closed by agent", silence=Cause.AGENT_RESTART)
+CLOSED_BY_AGENT = End("closed by agent", silence=HoleCause.AGENT_RESTART)
 CONNECTION_LOST = End("connection lost")
 BROKEN_MESSAGE = End("protocol error")
 """What came was no message; the link has said so with the stream's status."""
@@ -69,7 +69,7 @@ DRAINING = End(
     "draining",
     GoodbyeReason.DRAINING,
     "the headend is stopping",
-    silence=Cause.HEADEND_RESTART,
+    silence=HoleCause.HEADEND_RESTART,
 )
 SUPERSEDED = End(
     "superseded", GoodbyeReason.SUPERSEDED, "a newer session of this agent_id took over"

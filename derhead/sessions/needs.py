@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from derhead.dispatch import Reported
-from derhead.gaps import GapRecord, Told
+from derhead.gaps import GapRecord, ReportedGap
 from derhead.sessions.outgoing import Orders
 from derhead.sessions.records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -38,7 +38,7 @@ class Gaps(Protocol):
 
     def take(self) -> list[GapRecord]: ...
 
-    def tell(self, asset_id: str, told: Told) -> list[GapRecord]: ...
+    def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]: ...
 
 
 class Reports(Orders, Protocol):

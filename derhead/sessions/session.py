@@ -25,7 +25,7 @@ from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
 from derhead.dispatch import read_report
-from derhead.gaps import Cause, GapRecord, read_gap_report
+from derhead.gaps import GapRecord, HoleCause, read_gap_report
 from derhead.sessions.acknowledger import Acknowledger
 from derhead.sessions.directory import Entry
 from derhead.sessions.ends import (
@@ -204,7 +204,7 @@ class Session:
             raise GRPCError(end.status, end.detail)
 
     @property
-    def silence(self) -> Cause:
+    def silence(self) -> HoleCause:
         """What keeps its assets from being heard, once it has ended."""
         return (self._end or INTERNAL_ERROR).silence
 
@@ -363,13 +363,13 @@ class Session:
             return None
         on_durable = partial(self._acknowledge_gap, report.boot_id, report.number, report.revision)
         asset_id = self._asset_told_of(report.asset_index)
-        told = read_gap_report(report, self.record.agent_id)
-        if asset_id is None or isinstance(told, str):
+        reported = read_gap_report(report, self.record.agent_id)
+        if asset_id is None or isinstance(reported, str):
             self.ignored += 1
-            log.warning("%s: %s", self.record.agent_id, told if asset_id else "gap of no asset")
+            log.warning("%s: %s", self.record.agent_id, reported if asset_id else "gap of no asset")
             on_durable()
             return None
-        return self._append((), on_durable, self._gaps.tell(asset_id, told))
+        return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
 
     def _asset_told_of(self, index: int) -> str | None:
         """The asset, if this agent may tell of its past: its own, or held by another by now."""

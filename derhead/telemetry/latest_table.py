@@ -16,16 +16,16 @@ _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
 class Watch(Protocol):
-    """Who is told of samples that do not come one period after another."""
+    """Sees the samples that do not come one period after another."""
 
     @property
     def holes(self) -> Sequence[object]: ...
 
-    def news(self, row: int, block: SampleBlock) -> None:
-        """A newer sample, in that row, is about to be taken."""
+    def take_newer(self, row: int, block: SampleBlock) -> None:
+        """The slot is about to take the newer sample in that row."""
 
-    def late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
-        """A sample that is no news, while there are ``holes``, or measured later than the news."""
+    def take_late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
+        """A sample came that the slot does not take, and there are ``holes`` or it is later."""
 
 
 class Slot:
@@ -36,11 +36,11 @@ class Slot:
         "block",
         "boot_id",
         "held",
-        "quiet_us",
         "restored",
         "row",
         "seq",
         "ts_us",
+        "usual_us",
         "watch",
     )
 
@@ -57,9 +57,9 @@ class Slot:
         """The sample is what the journal knew at start: nothing newer came since, so it is
         stale whatever its age."""
         self.watch: Watch | None = None
-        self.quiet_us = -1
-        """A sample that was measured at most so much later than the one before, and not before
-        it, is none of the watch's business."""
+        self.usual_us = -1
+        """A sample measured at most so much after the one before is the usual case, which the
+        watch does not see; -1 = it sees every sample."""
 
     @property
     def received_us(self) -> int:
@@ -133,13 +133,13 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
     for row in block.rows:
         slot, ts_us = slots[indices[row]], times[row]
         if slot.is_older_than(agent_id, boot_id, first_seq + row, ts_us, backfill):
-            if not 0 <= ts_us - slot.ts_us <= slot.quiet_us and slot.watch is not None:
-                slot.watch.news(row, block)
+            if not 0 <= ts_us - slot.ts_us <= slot.usual_us and slot.watch is not None:
+                slot.watch.take_newer(row, block)
             slot.agent_id, slot.boot_id = agent_id, boot_id
             slot.seq, slot.ts_us = first_seq + row, ts_us
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False
         elif slot.watch is not None and (slot.watch.holes or ts_us > slot.ts_us):
-            slot.watch.late(ts_us, agent_id, boot_id, block.received_us)
+            slot.watch.take_late(ts_us, agent_id, boot_id, block.received_us)
 
 
 def since_us(sample: Sample) -> int:

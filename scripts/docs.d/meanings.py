@@ -13,7 +13,7 @@ def states(root: Path) -> str:
 
 def causes(root: Path) -> str:
     """What each cause of a gap means, but for the one that no caller sees."""
-    return _meanings(root, "derhead.gaps.record", "Cause", "cause", hidden="none")
+    return _meanings(root, "derhead.gaps.record", "HoleCause", "cause", hidden="none")
 
 
 def _meanings(root: Path, module: str, enum: str, heading: str, hidden: str = "") -> str:

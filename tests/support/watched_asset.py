@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from derhead.gaps import Cause, GapLimits, GapRecord, Told
+from derhead.gaps import GapLimits, GapRecord, HoleCause, ReportedGap
 from derhead.gaps.holes import Origin
 from derhead.gaps.record import report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
@@ -96,7 +96,7 @@ class Headend:
         )
         self._store(began)
 
-    def disconnect(self, because: Cause = Cause.LINK) -> None:
+    def disconnect(self, because: HoleCause = HoleCause.LINK) -> None:
         session, self.session = self.session, None
         assert session is not None
         ended = self.tracker.session_ended(session, [ASSET.id], because, self._now_us())
@@ -154,7 +154,7 @@ class Headend:
 
     def tell(
         self,
-        cause: Cause,
+        cause: HoleCause,
         start_s: float,
         end_s: float | None,
         *,
@@ -165,7 +165,7 @@ class Headend:
     ) -> None:
         assert self.session is not None
         origin = Origin(self.session.agent_id, boot_id or self.session.boot_id)
-        told = Told(
+        report = ReportedGap(
             report_id(*origin, number),
             origin,
             cause,
@@ -174,14 +174,14 @@ class Headend:
             rows,
             revision,
         )
-        self._store(self.tracker.tell(ASSET.id, told, self._now_us()))
+        self._store(self.tracker.take_report(ASSET.id, report, self._now_us()))
 
     def wait(self, until_s: float) -> None:
         """Time passes, and every second it is looked who is silent."""
         while self.now_s + 1 <= until_s:
             self.now_s += 1
             for watch in self.tracker.watches.values():
-                watch.look(self._now_us(), self.trusted_us)
+                watch.check_silence(self._now_us(), self.trusted_us)
             self._store(self.tracker.take(self._now_us()))
         self.now_s = until_s
 
@@ -192,7 +192,7 @@ class Headend:
         return [
             (_s(each.start_us) or 0.0, _s(each.end_us), each.cause.value, _s(each.filled_us))
             for each in sorted(self.records.values(), key=lambda each: each.start_us)
-            if each.cause is not Cause.NONE
+            if each.cause is not HoleCause.NONE
         ]
 
 

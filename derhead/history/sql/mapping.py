@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
@@ -300,6 +300,6 @@ def gap_row(record: GapRecord) -> Row:
 
 def to_gap(row: Row) -> GapRecord:
     fields = dict(zip(GAPS, row, strict=True))
-    fields["cause"] = Cause(fields["cause"])
+    fields["cause"] = HoleCause(fields["cause"])
     fields["backfilled"] = bool(fields["backfilled"])
     return GapRecord(**fields)

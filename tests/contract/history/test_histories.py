@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from derhead.dispatch import Dispatch, DispatchGroup, State
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Page
 from derhead.history.postgres.archive import Archive
 from derhead.history.sql.histories import Histories
@@ -268,7 +268,7 @@ async def test_of_a_record_in_both_the_journal_knows_better(postgres: Database) 
 
 async def test_gaps_that_closed_since_are_not_shown_open(postgres: Database) -> None:
     open_ones = [gap(f"g-{n}", start_us=n * S, end_us=None) for n in range(9)]
-    closed = [gap(f"g-{n}", start_us=n * S, end_us=n * S, cause=Cause.NONE) for n in range(9)]
+    closed = [gap(f"g-{n}", start_us=n * S, end_us=n * S, cause=HoleCause.NONE) for n in range(9)]
     async with open_port(postgres.dsn) as port:
         await connect_feed(port)
         async with union_of(port, Records((), closed), Records((), open_ones), 5 * S) as past:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from derhead.gaps import Cause
+from derhead.gaps import HoleCause
 from derhead.gaps.holes import FOREVER_US
 from tests.support.epoch import T0, S
 from tests.support.watched_asset import LIMITS, PERIOD_S, Headend
@@ -93,8 +93,8 @@ class Mishaps(RuleBasedStateMachine):
         self.headend.wait(self.headend.now_s + PERIOD_S * periods)
 
     @precondition(lambda self: self.connected)
-    @rule(because=st.sampled_from([Cause.LINK, Cause.AGENT_RESTART]))
-    def cut(self, because: Cause) -> None:
+    @rule(because=st.sampled_from([HoleCause.LINK, HoleCause.AGENT_RESTART]))
+    def cut(self, because: HoleCause) -> None:
         self.headend.disconnect(because)
 
     @precondition(lambda self: not self.connected)
@@ -106,7 +106,7 @@ class Mishaps(RuleBasedStateMachine):
     def _tell(self) -> None:
         for each in self.agent.untold:
             self.headend.tell(
-                Cause.OVERFLOW,
+                HoleCause.OVERFLOW,
                 each.first_s,
                 each.last_s,
                 number=each.number,
@@ -166,7 +166,7 @@ class Mishaps(RuleBasedStateMachine):
         found = [
             (each.start_us if each.filled_us is None else each.filled_us, each.end_us)
             for each in self.headend.records.values()
-            if not each.backfilled and each.cause is not Cause.NONE
+            if not each.backfilled and each.cause is not HoleCause.NONE
         ]
         return sorted(found, key=lambda each: (each[0], each[1] or FOREVER_US))
 

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from derhead.dsn import read_dsn
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.history import Journal, open_journal
 from derhead.history.feed.feeder import Feed
 from derhead.history.postgres.database import Postgres
@@ -57,7 +57,7 @@ def gap(name: str, start_us: int, end_us: int | None, revision: int = 1) -> GapR
         agent_id="agent-1",
         start_us=start_us,
         end_us=end_us,
-        cause=Cause.LINK,
+        cause=HoleCause.LINK,
         rows=None,
         backfilled=False,
         filled_us=None,

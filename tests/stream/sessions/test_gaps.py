@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from deragent.outbox import OutboxLimits
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import QualityBit
 from tests.support.epoch import S
@@ -53,13 +53,13 @@ async def test_a_cut_link_is_a_gap_at_once_and_is_filled_when_it_is_back(
         await trio.sleep(12)
         (lasting,) = await gaps(here)
         assert (lasting.start_us, lasting.end_us) == (newest_us, None)
-        assert (lasting.cause, lasting.backfilled) == (Cause.LINK, False)
+        assert (lasting.cause, lasting.backfilled) == (HoleCause.LINK, False)
         assert lasting.agent_id == ASSET
         await trio.sleep(60)
         here.admit_agents()
         await trio.sleep(60)
         (over,) = await gaps(here)
-        assert (over.id, over.cause, over.backfilled) == (lasting.id, Cause.LINK, True)
+        assert (over.id, over.cause, over.backfilled) == (lasting.id, HoleCause.LINK, True)
         assert over.filled_us == over.end_us
         assert max(high - low for low, high in pairwise(await stored(here))) < 5 * S
         page = await here.headend.history.telemetry_history(
@@ -133,7 +133,7 @@ async def test_what_was_being_filled_is_filled_on_after_a_restart_of_the_headend
         await trio.sleep(60)
     async with world(tmp_path, here.runtime) as here:
         (lasting,) = await gaps(here)
-        assert (lasting.end_us, lasting.cause) == (None, Cause.LINK)
+        assert (lasting.end_us, lasting.cause) == (None, HoleCause.LINK)
         await here.start_agent(ASSET, seed=2, data=tmp_path / "agent")
         await trio.sleep(60)
         assert (await causes(here))[0] == ("link", True)

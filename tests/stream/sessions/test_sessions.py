@@ -18,7 +18,7 @@ from derhead.dispatch import (
     Reported,
     State,
 )
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.sessions import (
     HeartbeatRecord,
     SessionRecord,
@@ -285,7 +285,7 @@ async def test_a_gap_is_acknowledged_once_it_is_durable(bench: Bench) -> None:
         ((asset_id, start_us, cause),) = (
             (gap.asset_id, gap.start_us, gap.cause) for gap in bench.store.gaps
         )
-        assert (asset_id, start_us, cause) == (A2, T0, Cause.OVERFLOW)
+        assert (asset_id, start_us, cause) == (A2, T0, HoleCause.OVERFLOW)
         (on_durable,) = bench.store.waiting
         on_durable()
         ack = await receive(stream, "telemetry_ack")

@@ -33,7 +33,7 @@ from derhead.dispatch.orders.preflight import preflight
 from derhead.dispatch.verdicts.verdict import judge
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Page
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -154,14 +154,14 @@ GAP = GapRecord(
     agent_id="agent-1",
     start_us=NOW - 90_000_000,
     end_us=NOW - 30_000_000,
-    cause=Cause.LINK,
+    cause=HoleCause.LINK,
     rows=None,
     backfilled=False,
     filled_us=NOW - 60_000_000,
     revision=3,
     noticed_us=NOW - 30_000_000,
 )
-LASTING_GAP = replace(GAP, end_us=None, cause=Cause.DEVICE, rows=7, filled_us=None)
+LASTING_GAP = replace(GAP, end_us=None, cause=HoleCause.DEVICE, rows=7, filled_us=None)
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 

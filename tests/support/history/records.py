@@ -3,7 +3,7 @@
 from typing import Any
 
 from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
-from derhead.gaps import Cause, GapRecord
+from derhead.gaps import GapRecord, HoleCause
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from tests.support.epoch import S
@@ -115,7 +115,7 @@ def gap(
     asset: str = "asset-1",
     start_us: int = S,
     end_us: int | None = 60 * S,
-    cause: Cause = Cause.LINK,
+    cause: HoleCause = HoleCause.LINK,
     revision: int = 1,
     filled_us: int | None = None,
     backfilled: bool = False,

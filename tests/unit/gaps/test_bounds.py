@@ -7,8 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.gaps import Cause, GapLedger, GapRecord
-from derhead.gaps import watch as watch_module
+from derhead.gaps import GapLedger, GapRecord, HoleCause, asset_holes
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0, S
@@ -16,7 +15,7 @@ from tests.support.watched_asset import ASSET, LIMITS, Headend
 
 
 def test_of_many_holes_the_oldest_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "HOLES_KEPT", 2)
+    monkeypatch.setattr(asset_holes, "HOLES_KEPT", 2)
     headend = Headend()
     headend.connect()
     for start_s in (0, 100, 200, 300):
@@ -32,7 +31,7 @@ def test_of_many_holes_the_oldest_stay_as_they_are(monkeypatch: pytest.MonkeyPat
 
 
 def test_of_many_reports_the_oldest_stand_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "REPORTS_KEPT", 2)
+    monkeypatch.setattr(asset_holes, "REPORTS_KEPT", 2)
     headend = Headend()
     headend.connect()
     headend.live(0, 8)
@@ -40,7 +39,7 @@ def test_of_many_reports_the_oldest_stand_by_themselves(monkeypatch: pytest.Monk
     headend.wait(100)
     headend.connect()
     for number, start_s in enumerate((12, 36, 60), 1):
-        headend.tell(Cause.OVERFLOW, start_s, start_s + 20, number=number)
+        headend.tell(HoleCause.OVERFLOW, start_s, start_s + 20, number=number)
     assert [cause for _, _, cause, _ in headend.shown()].count("overflow") == 3
 
 
@@ -48,7 +47,7 @@ def test_a_stream_closed_and_opened_anew_is_no_restart() -> None:
     headend = Headend()
     headend.connect()
     headend.live(0, 8)
-    headend.disconnect(Cause.AGENT_RESTART)
+    headend.disconnect(HoleCause.AGENT_RESTART)
     headend.wait(60)
     assert headend.shown() == [(8, None, "agent_restart", None)]
     headend.connect()
@@ -60,9 +59,9 @@ def test_a_report_that_comes_again_changes_nothing_and_an_older_one_neither() ->
     headend = Headend()
     headend.connect()
     headend.live(0, 8)
-    headend.tell(Cause.DEVICE, 8, 20, revision=2)
+    headend.tell(HoleCause.DEVICE, 8, 20, revision=2)
     for revision in (2, 1):
-        headend.tell(Cause.DEVICE, 8, None if revision == 1 else 20, revision=revision)
+        headend.tell(HoleCause.DEVICE, 8, None if revision == 1 else 20, revision=revision)
     assert headend.shown() == [(8, 20, "device", None)]
 
 
@@ -97,5 +96,5 @@ async def test_every_asset_has_its_time_after_a_start_and_after_the_clock_was_se
     await trio.sleep(4)
     (lasting,) = notes.records
     assert (lasting.start_us, lasting.end_us) == (T0 - 3600 * S, None)
-    assert lasting.cause is Cause.HEADEND_RESTART
+    assert lasting.cause is HoleCause.HEADEND_RESTART
     nursery.cancel_scope.cancel()

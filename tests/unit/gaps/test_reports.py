@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.gaps import Cause, Origin, Told, read_gap_report
+from derhead.gaps import HoleCause, Origin, ReportedGap, read_gap_report
 from derproto.der.v1 import GapCause, GapReport
 
 REPORT = GapReport(
@@ -20,8 +20,8 @@ REPORT = GapReport(
 
 
 def test_a_report_is_read() -> None:
-    told = Told(
-        "x/18446744073709551615/3", Origin("x", 2**64 - 1), Cause.OVERFLOW, 5, 9, 2, revision=2
+    told = ReportedGap(
+        "x/18446744073709551615/3", Origin("x", 2**64 - 1), HoleCause.OVERFLOW, 5, 9, 2, revision=2
     )
     assert read_gap_report(REPORT, "x") == told
     assert read_gap_report(replace(REPORT, end_us=0), "x") == replace(told, end_us=None)

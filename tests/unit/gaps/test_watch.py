@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from derhead.gaps import Cause
+from derhead.gaps import HoleCause
 from tests.support.watched_asset import Headend, Shown
 
 Story = Callable[[Headend], None]
@@ -90,7 +90,7 @@ def overflow(headend: Headend) -> None:
     headend.disconnect()
     headend.wait(100)
     headend.connect()
-    headend.tell(Cause.OVERFLOW, 12, 60, rows=13)
+    headend.tell(HoleCause.OVERFLOW, 12, 60, rows=13)
     headend.sample(100)
     headend.backfill(64, 96)
 
@@ -102,7 +102,7 @@ def overflow_told_after_the_fill(headend: Headend) -> None:
     headend.connect()
     headend.sample(100)
     headend.backfill(64, 96)
-    headend.tell(Cause.OVERFLOW, 12, 60, rows=13)
+    headend.tell(HoleCause.OVERFLOW, 12, 60, rows=13)
 
 
 def overflow_in_the_middle(headend: Headend) -> None:
@@ -112,7 +112,7 @@ def overflow_in_the_middle(headend: Headend) -> None:
     headend.connect()
     headend.sample(100)
     headend.backfill(12, 20)
-    headend.tell(Cause.OVERFLOW, 24, 60, rows=10)
+    headend.tell(HoleCause.OVERFLOW, 24, 60, rows=10)
     headend.backfill(64, 96)
 
 
@@ -146,7 +146,7 @@ def killed_during_a_cut(headend: Headend) -> None:
 
 def restarted_and_nothing_is_missing(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.disconnect(Cause.AGENT_RESTART)
+    headend.disconnect(HoleCause.AGENT_RESTART)
     headend.wait(21)
     headend.connect(boot_id=2)
     headend.sample(21)
@@ -156,7 +156,7 @@ def restarted_and_nothing_is_missing(headend: Headend) -> None:
 
 def restarted_in_less_than_a_period(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.disconnect(Cause.AGENT_RESTART)
+    headend.disconnect(HoleCause.AGENT_RESTART)
     headend.now_s = 13.5
     headend.connect(boot_id=2)
     headend.sample(13.5)
@@ -164,7 +164,7 @@ def restarted_in_less_than_a_period(headend: Headend) -> None:
 
 def restarted_in_two_periods(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.disconnect(Cause.AGENT_RESTART)
+    headend.disconnect(HoleCause.AGENT_RESTART)
     headend.now_s = 15
     headend.connect(boot_id=2)
     headend.sample(15)
@@ -221,15 +221,15 @@ def device_without_an_answer(headend: Headend) -> None:
 
 def device_told(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.tell(Cause.DEVICE, 8, None)
+    headend.tell(HoleCause.DEVICE, 8, None)
     headend.wait(40)
-    headend.tell(Cause.DEVICE, 8, 40, revision=2)
+    headend.tell(HoleCause.DEVICE, 8, 40, revision=2)
     headend.sample(40)
 
 
 def device_told_and_its_agent_replaced(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.tell(Cause.DEVICE, 8, None)
+    headend.tell(HoleCause.DEVICE, 8, None)
     headend.live(12, 20)
     headend.disconnect()
     headend.connect(boot_id=2)
@@ -242,13 +242,13 @@ def device_told_and_its_agent_replaced(headend: Headend) -> None:
 
 def cut_while_its_device_does_not_answer(headend: Headend) -> None:
     headend.live(4, 8)
-    headend.tell(Cause.DEVICE, 8, None)
+    headend.tell(HoleCause.DEVICE, 8, None)
     headend.live(12, 20)
     headend.disconnect()
     headend.wait(60)
     headend.connect()
     headend.sample(60)
-    headend.tell(Cause.DEVICE, 8, 32, revision=2)
+    headend.tell(HoleCause.DEVICE, 8, 32, revision=2)
     headend.backfill(44, 56)
 
 
@@ -288,7 +288,7 @@ def taken_over(headend: Headend) -> None:
 
 def refused(headend: Headend) -> None:
     taken_over(headend)
-    headend.tell(Cause.REFUSED, 12, 56, rows=12)
+    headend.tell(HoleCause.REFUSED, 12, 56, rows=12)
 
 
 STORIES: list[tuple[Story, list[Shown]]] = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from derhead.dispatch import State
-from derhead.gaps import Cause
+from derhead.gaps import HoleCause
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries import statements
 from derhead.history.sql import listings
@@ -152,7 +152,7 @@ def test_of_a_gap_the_newest_record_stays_in_whatever_order_it_comes(
     newer = gap(revision=3, filled_us=60 * S, backfilled=True)
     store.commit(Group(notes=(gap(revision=2), newer)))
     store.commit(Group(notes=(gap(revision=1),)))
-    no_more = gap("nothing", cause=Cause.NONE)
+    no_more = gap("nothing", cause=HoleCause.NONE)
     lasting = replace(gap("later", start_us=50 * S, end_us=None), rows=2**64)
     store.commit(Group(notes=(lasting, no_more, gap("other", asset="asset-2"))))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from derhead.gaps import Cause, Origin
+from derhead.gaps import HoleCause, Origin
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries.unfinished import unfinished_gaps
 from derhead.history.writing.record_store import Group, Store
@@ -19,10 +19,10 @@ def test_gaps_come_with_who_measured_at_their_edges(files: JournalFiles, store: 
     ]
     missing = gap("missing", start_us=10 * S, end_us=60 * S)
     partly = replace(missing, id="partly", filled_us=20 * S)
-    told = gap("agent-1/1/1", start_us=12 * S, end_us=58 * S, cause=Cause.OVERFLOW)
+    told = gap("agent-1/1/1", start_us=12 * S, end_us=58 * S, cause=HoleCause.OVERFLOW)
     lasting = gap("lasting", start_us=60 * S, end_us=None)
     closed = gap("closed", start_us=2 * S, end_us=8 * S, backfilled=True, filled_us=8 * S)
-    nothing = gap("nothing", start_us=70 * S, end_us=70 * S, cause=Cause.NONE, backfilled=True)
+    nothing = gap("nothing", start_us=70 * S, end_us=70 * S, cause=HoleCause.NONE, backfilled=True)
     notes = (missing, partly, told, lasting, closed, nothing, gap("other", asset="asset-3"))
     store.commit(Group(batches=(samples,), notes=notes))
     found = {each.record.id: each for each in unfinished_gaps(files.reader, 64)}
