@@ -19,7 +19,7 @@ from deragent.tasks.agent_board import AgentStatistics
 from derhead.dispatch import Order
 from derhead.headend import Headend
 from derproto.base.fleet import Fleet
-from launcher.fleets.generated_fleet import generate
+from launcher.plan import generate
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
 from tests.support.virtual import VirtualWorld, virtual_world

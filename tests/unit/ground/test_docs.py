@@ -71,6 +71,7 @@ def test_every_document_is_led_to() -> None:
 NAMING_FILES = {
     ARCHITECTURE: 20,
     PROMISES: 30,
+    Path("CONTRIBUTING.md"): 3,
     Path("docs/traps.md"): 15,
     Path("docs/patterns.md"): 20,
 }
@@ -84,7 +85,7 @@ def test_files_that_are_named_exist(path: Path) -> None:
         code.partition("::")[0]
         for code in CODE.findall(text)
         if re.fullmatch(
-            r"(derhead|deragent|launcher|proto|tests|scripts|docs)/[\w./-]+",
+            r"(derhead|deragent|launcher|proto|tests|scripts|docs|examples)/[\w./-]+",
             code.partition("::")[0],
         )
     }

@@ -11,17 +11,17 @@ import trio
 
 from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
-from launcher.fleets.agent_jobs import AgentJob
+from launcher.happenings import AgentStarted, Happening
+from launcher.plan import AgentJob
+from launcher.processes import Shop, run_processes
 from launcher.running import stop_on_signal
-from launcher.supervision.fleet_events import AgentStarted, FleetEvent
-from launcher.supervision.processes import ProcessSettings, run_processes
 
 AGENT = Path(__file__).with_name("fake_agent.py")
 pids: dict[str, int] = {}
 
 
-def take(event: FleetEvent) -> None:
-    match event:
+def take(happening: Happening) -> None:
+    match happening:
         case AgentStarted(agent_id=agent_id, pid=int(pid)):
             pids[agent_id] = pid
         case EventLine(kind=EventKind.CONNECTED, agent_id=agent_id):
@@ -31,15 +31,15 @@ def take(event: FleetEvent) -> None:
 async def main() -> None:
     grace_s, *behaviours = sys.argv[1:]
     jobs = [AgentJob(f"{i}-{b}", b, None, ("x",)) for i, b in enumerate(behaviours)]
-    settings = ProcessSettings(
+    shop = Shop(
         command=lambda job: [sys.executable, "-S", str(AGENT), job.agent_id, job.name],
         runtime=real_runtime(),
-        on_event=take,
+        on_happening=take,
         grace_s=float(grace_s),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, nursery.cancel_scope.cancel)
-        await run_processes(jobs, settings)
+        await run_processes(jobs, shop)
 
 
 if __name__ == "__main__":

@@ -38,4 +38,4 @@ class AgentSaid:
     text: str
 
 
-FleetEvent: TypeAlias = EventLine | AgentStarted | AgentEnded | AgentSaid
+Happening: TypeAlias = EventLine | AgentStarted | AgentEnded | AgentSaid

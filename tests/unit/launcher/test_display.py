@@ -1,18 +1,17 @@
 """Lines and counts, as text."""
 
 import pytest
-from rich.style import Style
 
 from deragent.event_lines import Detail, EventKind, EventLine
-from launcher.display.fleet_status import (
+from launcher.display import (
     MOST_CHARACTERS,
     CountTimer,
     Tally,
-    event_line,
-    event_style,
+    happening_line,
     printable,
+    terminal_text,
 )
-from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
+from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
 
 NOON_US = 1_767_268_803_250_000
 """2026-01-01T12:00:03.25Z."""
@@ -27,7 +26,7 @@ def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
 
 
 @pytest.mark.parametrize(
-    ("event", "text"),
+    ("happening", "text"),
     [
         (AgentStarted(NOON_US, "a", 4711), "started (pid 4711)"),
         (AgentStarted(NOON_US, "a", None), "started"),
@@ -76,28 +75,22 @@ def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
         (event(EventKind.OUTBOX_DISK_BACK), "outbox is written again"),
     ],
 )
-def test_a_line_says_when_who_and_what(event: FleetEvent, text: str) -> None:
-    assert event_line(event, {"a": "mesa-01"}) == f"12:00:03 mesa-01 {text}"
+def test_a_line_says_when_who_and_what(happening: Happening, text: str) -> None:
+    assert happening_line(happening, {"a": "mesa-01"}) == f"12:00:03 mesa-01 {text}"
 
 
 def test_every_kind_of_event_has_words() -> None:
     for kind in EventKind:
-        assert event_line(event(kind), {}).startswith("12:00:03 a ")
-
-
-def test_every_style_is_one_that_rich_knows() -> None:
-    for kind in EventKind:
-        Style.parse(event_style(event(kind)))
-    assert event_style(AgentEnded(NOON_US, "a", "exited with code 1", 1, 1)) == "red"
+        assert happening_line(event(kind), {}).startswith("12:00:03 a ")
 
 
 def test_an_agent_of_several_assets_says_which() -> None:
     said = event(EventKind.DEVICE_BACK, asset="mesa-solar-01")
-    assert event_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
+    assert happening_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
 
 
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
-    line = event_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
+    line = happening_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
     assert line.isprintable()
     assert "gone" in line
 
@@ -107,15 +100,15 @@ def test_a_long_line_is_cut() -> None:
     assert printable("x" * (MOST_CHARACTERS + 1)) == "x" * (MOST_CHARACTERS - 1) + "…"
 
 
-def count_after(*events: FleetEvent) -> str:
+def count_after(*happenings: Happening) -> str:
     tally = Tally(["a", "b", "c"])
-    for event in events:
-        tally.take(event)
+    for happening in happenings:
+        tally.take(happening)
     return tally.count_line()
 
 
 @pytest.mark.parametrize(
-    ("events", "agents"),
+    ("happenings", "agents"),
     [
         ([], "3 waiting to start"),
         ([AgentStarted(0, "a", 1)], "1 starting, 2 waiting to start"),
@@ -135,12 +128,12 @@ def count_after(*events: FleetEvent) -> str:
         ([event(EventKind.CONNECTED, "stranger")], "3 waiting to start"),
     ],
 )
-def test_agents_are_counted_where_they_stand(events: list[FleetEvent], agents: str) -> None:
-    assert count_after(*events) == f"agents 3: {agents} · dispatches in force 0"
+def test_agents_are_counted_where_they_stand(happenings: list[Happening], agents: str) -> None:
+    assert count_after(*happenings) == f"agents 3: {agents} · dispatches in force 0"
 
 
 @pytest.mark.parametrize(
-    ("events", "in_force"),
+    ("happenings", "in_force"),
     [
         ([dispatch("d", "received")], 0),
         ([dispatch("d", "started")], 1),
@@ -154,8 +147,8 @@ def test_agents_are_counted_where_they_stand(events: list[FleetEvent], agents: s
         ([dispatch("d", "started"), event(EventKind.DISCONNECTED)], 1),
     ],
 )
-def test_dispatches_in_force_are_counted(events: list[FleetEvent], in_force: int) -> None:
-    assert count_after(*events).endswith(f"dispatches in force {in_force}")
+def test_dispatches_in_force_are_counted(happenings: list[Happening], in_force: int) -> None:
+    assert count_after(*happenings).endswith(f"dispatches in force {in_force}")
 
 
 def test_vain_tries_are_told_once_for_each_reason() -> None:
@@ -181,6 +174,15 @@ def test_vain_tries_are_told_once_for_each_reason() -> None:
     tally.take(AgentStarted(0, "a", 1))
     told = [tally.take(EventLine(0, "a", kind, detail)) for (kind, detail), _ in story]
     assert told == [news for _, news in story]
+
+
+def test_a_terminal_keeps_the_count_below_the_lines() -> None:
+    assert terminal_text(["one", "two"], "agents 2", 80) == "\r\x1b[Kone\ntwo\nagents 2"
+
+
+@pytest.mark.parametrize(("columns", "kept"), [(9, "agents 2"), (8, "agents…"), (2, "…"), (0, "…")])
+def test_a_count_wider_than_the_terminal_is_cut(columns: int, kept: str) -> None:
+    assert terminal_text([], "agents 2", columns) == f"\r\x1b[K{kept}"
 
 
 def test_elsewhere_a_count_comes_when_it_changed_and_at_most_every_10_s() -> None:
