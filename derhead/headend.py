@@ -32,6 +32,7 @@ from derhead.observability import (
     journal_check,
     journal_metrics,
     retention_metrics,
+    session_metrics,
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.telemetry import LatestTable, stale_after_us
@@ -104,6 +105,7 @@ class Headend:
         self.readiness.add(lambda: damage_check(journal.salvaged))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
+        self.metrics.add(lambda: session_metrics(self.sessions.statistics()))
         self.metrics.add(lambda: gap_metrics(self.gaps.statistics()))
         self.retention = Retention(journal, retention, runtime)
         self.metrics.add(lambda: retention_metrics(self.retention.statistics()))

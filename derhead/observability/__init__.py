@@ -11,6 +11,7 @@ from derhead.observability.journal import (
 )
 from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst
+from derhead.observability.session_figures import session_metrics
 
 __all__ = [
     "Check",
@@ -29,5 +30,6 @@ __all__ = [
     "journal_check",
     "journal_metrics",
     "retention_metrics",
+    "session_metrics",
     "worst",
 ]

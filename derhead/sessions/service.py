@@ -11,6 +11,7 @@ from grpclib import GRPCError, Status
 from derhead.dispatch import AgentReport, DispatchDesk
 from derhead.gaps import GapLedger
 from derhead.sessions.acknowledger import Acknowledger
+from derhead.sessions.allowances import Excess
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
@@ -49,6 +50,12 @@ class SessionStatistics:
     opened: int
     refused: int
     """Streams that were ended before they were welcomed."""
+    excess_gap_reports: int = 0
+    """Gap reports beyond an agent's allowance, held back by flow control."""
+    excess_dispatch_reports: int = 0
+    """Dispatch reports beyond it, likewise."""
+    excess_heartbeats: int = 0
+    """Heartbeats beyond it, kept in memory only."""
 
 
 class Sessions:
@@ -80,6 +87,7 @@ class Sessions:
         self._known_agents: set[str] = set()
         self._draining = False
         self._opened = self._refused = 0
+        self._excess = Excess()
 
     def remember(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
@@ -121,7 +129,14 @@ class Sessions:
         return self._directory.is_duplicate(agent_id, trio.current_time())
 
     def statistics(self) -> SessionStatistics:
-        return SessionStatistics(open=len(self._live), opened=self._opened, refused=self._refused)
+        return SessionStatistics(
+            open=len(self._live),
+            opened=self._opened,
+            refused=self._refused,
+            excess_gap_reports=self._excess.gap_reports,
+            excess_dispatch_reports=self._excess.dispatch_reports,
+            excess_heartbeats=self._excess.heartbeats,
+        )
 
     async def run(self) -> None:
         """What sessions share: their acknowledgements. Until cancelled."""
@@ -238,6 +253,7 @@ class Sessions:
             acknowledger=self._acknowledger,
             runtime=self._runtime,
             on_heartbeat=self._take_heartbeat,
+            excess=self._excess,
         )
 
     def _clear_place(self) -> bool:
@@ -250,7 +266,6 @@ class Sessions:
 
     def _take_heartbeat(self, record: HeartbeatRecord) -> None:
         self._heartbeats[record.agent_id] = record
-        self._store.note(record)
 
     def _end(self, session_id: str, end: End) -> None:
         session = self._live.get(session_id)

@@ -27,6 +27,7 @@ from grpclib.exceptions import StreamTerminatedError
 from derhead.dispatch import read_report
 from derhead.gaps import GapRecord, HoleCause, read_gap_report
 from derhead.sessions.acknowledger import Acknowledger
+from derhead.sessions.allowances import Allowances, Excess
 from derhead.sessions.directory import Entry
 from derhead.sessions.ends import (
     BROKEN_MESSAGE,
@@ -74,6 +75,10 @@ log = logging.getLogger(__name__)
 GOODBYE_S = 2.0
 """How long an ending session tries to say so."""
 
+TOO_MANY_GAPS = "%s sends too many gap reports: it is held back"
+TOO_MANY_REPORTS = "%s sends too many dispatch reports: it is held back"
+TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
+
 
 class Session:
     """A registered agent's session, from Welcome to its end."""
@@ -93,6 +98,7 @@ class Session:
         acknowledger: Acknowledger,
         runtime: Runtime,
         on_heartbeat: Callable[[HeartbeatRecord], None],
+        excess: Excess,
     ) -> None:
         self._stream = stream
         self._entry = entry
@@ -106,6 +112,8 @@ class Session:
         self._limits = limits
         self._wall_us = runtime.wall_us
         self._on_heartbeat = on_heartbeat
+        self._excess = excess
+        self._allowances = Allowances.from_now(trio.current_time(), limits.heartbeat_period_s)
         self._scope = trio.CancelScope()
         self._end: End | None = None
         self._acknowledger = acknowledger
@@ -295,8 +303,20 @@ class Session:
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)
         elif message.dispatch_report is not None:
+            wait_s = self._allowances.dispatch_reports.take(self._entry.heard_at)
+            if wait_s:
+                self._excess.dispatch_reports += 1
+                return self._take_later(
+                    wait_s, TOO_MANY_REPORTS, partial(self._take_report, message.dispatch_report)
+                )
             return self._take_report(message.dispatch_report)
         elif message.gap_report is not None:
+            wait_s = self._allowances.gap_reports.take(self._entry.heard_at)
+            if wait_s:
+                self._excess.gap_reports += 1
+                return self._take_later(
+                    wait_s, TOO_MANY_GAPS, partial(self._take_gap, message.gap_report)
+                )
             return self._take_gap(message.gap_report)
         else:
             self.ignored += 1
@@ -341,6 +361,26 @@ class Session:
         self._entry.held_up = True
         await work(*arguments)
         self._entry.heard_at, self._entry.held_up = trio.current_time(), False
+
+    def _take_later(
+        self, wait_s: float, line: str, take: Callable[[], Deferred | None]
+    ) -> Deferred:
+        """Holds back an agent that sends more than its allowance."""
+        self._tell_excess(line)
+
+        async def wait_and_take() -> None:
+            await trio.sleep(wait_s)
+            rest = take()
+            if rest is not None:
+                await rest()
+
+        return partial(self._hold_up, wait_and_take)
+
+    def _tell_excess(self, line: str) -> None:
+        """Logs ``line`` once a session."""
+        if line not in self._allowances.told:
+            self._allowances.told.add(line)
+            log.warning(line, self.record.agent_id)
 
     def _acknowledge(
         self,
@@ -393,19 +433,23 @@ class Session:
             asset = self._assets.get(device.asset_index)
             if asset is not None:
                 devices.append((asset.id, _health(device.health)))
+        record = HeartbeatRecord(
+            agent_id=self.record.agent_id,
+            ts_us=heartbeat.ts_us,
+            received_us=self.seen_us,
+            uptime_ms=heartbeat.uptime_ms,
+            outbox_rows=self.outbox_rows,
+            dropped_rows=outbox.dropped_rows if outbox is not None else 0,
+            devices=tuple(devices),
+        )
+        self._on_heartbeat(record)
+        if not self._allowances.heartbeats.take_nowait(self._entry.heard_at):
+            self._excess.heartbeats += 1
+            self._tell_excess(TOO_MANY_HEARTBEATS)
+            return
         # The journal learns how far the session is, in case nobody can tell at its end.
         self._store.note(replace(self.record, messages=self.messages, samples=self.samples))
-        self._on_heartbeat(
-            HeartbeatRecord(
-                agent_id=self.record.agent_id,
-                ts_us=heartbeat.ts_us,
-                received_us=self.seen_us,
-                uptime_ms=heartbeat.uptime_ms,
-                outbox_rows=self.outbox_rows,
-                dropped_rows=outbox.dropped_rows if outbox is not None else 0,
-                devices=tuple(devices),
-            )
-        )
+        self._store.note(record)
 
     def _take_report(self, report: DispatchReport) -> Deferred | None:
         if report.asset_index >= self._claimed:

@@ -1,13 +1,40 @@
 """What one client can do to a headend's sessions: counted in places, rows and waits."""
 
+from uuid import UUID
+
+import pytest
 import trio
 from grpclib import Status
 from trio.testing import MockClock
 
-from derhead.sessions import SessionLimits
-from derproto.der.v1 import AgentMessage, Heartbeat
+from derhead.sessions import HeartbeatRecord, SessionLimits
+from derhead.sessions.allowances import (
+    DISPATCH_REPORTS_BURST,
+    DISPATCH_REPORTS_S,
+    GAP_REPORTS_BURST,
+    GAP_REPORTS_S,
+    HEARTBEATS_BURST,
+)
+from derproto.der.v1 import (
+    AgentMessage,
+    DispatchReport,
+    DispatchState,
+    GapCause,
+    GapReport,
+    Heartbeat,
+)
 from derproto.triogrpc import LinkLimits, NewcomerLimits
-from tests.stream.sessions.bench import A1, A2, UNKNOWN, receive, start_bench, status_of
+from tests.stream.sessions.bench import (
+    A1,
+    A2,
+    OWNED,
+    UNKNOWN,
+    Bench,
+    receive,
+    start_bench,
+    status_of,
+)
+from tests.support.epoch import T0
 
 LINKS = LinkLimits(max_connections=4, newcomers=NewcomerLimits(max_message_bytes=1000))
 
@@ -60,3 +87,79 @@ async def test_a_session_that_holds_no_asset_gives_way_to_another(nursery: trio.
             )
             async with bench.agent("z", UNKNOWN) as late:
                 assert (await status_of(late))[0] is Status.RESOURCE_EXHAUSTED
+
+
+async def test_gap_reports_beyond_the_allowance_are_held_back(
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports = GAP_REPORTS_BURST + 5 * round(GAP_REPORTS_S)
+    async with bench.agent() as stream, bench.agent("owner", OWNED) as other:
+        await receive(stream, "welcome")
+        await receive(other, "welcome")
+        began_at = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def flood() -> None:
+                for number in range(reports):
+                    await stream.send_message(gap_report(number + 1))
+
+            nursery.start_soon(flood)
+            await trio.sleep(1)
+            taken = len(bench.store.gaps)
+            assert taken <= GAP_REPORTS_BURST + GAP_REPORTS_S + 1
+            # Nobody else waits for it.
+            await other.send_message(heartbeat(1))
+            while bench.sessions.heartbeat("owner") is None:
+                await trio.lowlevel.checkpoint()
+            assert trio.current_time() - began_at == pytest.approx(1)
+        acknowledged: set[int] = set()
+        while len(acknowledged) < reports:
+            ack = await receive(stream, "telemetry_ack")
+            acknowledged.update(gap.number for gap in ack.gaps)
+        assert trio.current_time() - began_at == pytest.approx(5, abs=0.1)
+    assert bench.sessions.statistics().excess_gap_reports >= 5 * GAP_REPORTS_S - 1
+    assert caplog.text.count("x sends too many gap reports: it is held back") == 1
+
+
+async def test_heartbeats_beyond_the_allowance_are_kept_in_memory_only(
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        for uptime_ms in range(1, 10_001):
+            await stream.send_message(heartbeat(uptime_ms))
+        while (newest := bench.sessions.heartbeat("x")) is None or newest.uptime_ms < 10_000:
+            await trio.lowlevel.checkpoint()
+    stored = [note for note in bench.store.notes if isinstance(note, HeartbeatRecord)]
+    assert len(stored) == HEARTBEATS_BURST
+    assert len(bench.store.notes) <= 2 * HEARTBEATS_BURST + 2
+    assert bench.sessions.statistics().excess_heartbeats == 10_000 - HEARTBEATS_BURST
+    assert caplog.text.count("x sends too many heartbeats: only the newest is kept") == 1
+
+
+async def test_dispatch_reports_beyond_the_allowance_are_held_back(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    reports = DISPATCH_REPORTS_BURST + 2 * round(DISPATCH_REPORTS_S)
+    report = DispatchReport(dispatch_id=str(UUID(int=1)), state=DispatchState.RECEIVED)
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        began_at = trio.current_time()
+        for _ in range(reports):
+            await stream.send_message(AgentMessage(dispatch_report=report))
+        await stream.end()
+        await status_of(stream)
+        assert trio.current_time() - began_at == pytest.approx(2, abs=0.1)
+    assert bench.sessions.statistics().excess_dispatch_reports >= 2 * DISPATCH_REPORTS_S - 1
+
+
+def heartbeat(uptime_ms: int) -> AgentMessage:
+    return AgentMessage(heartbeat=Heartbeat(uptime_ms=uptime_ms))
+
+
+def gap_report(number: int) -> AgentMessage:
+    return AgentMessage(
+        gap_report=GapReport(
+            boot_id=7, number=number, revision=1, cause=GapCause.OVERFLOW, start_us=T0, end_us=T0
+        )
+    )

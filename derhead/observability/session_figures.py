@@ -1,0 +1,26 @@
+"""The sessions' figures. Pure."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from derhead.observability.metrics import counter, counter_by, gauge
+from derhead.sessions import SessionStatistics
+
+
+def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
+    """How many agents are connected, who was turned away, and who said too much."""
+    name = "derhead_sessions_"
+    yield gauge(name + "open", "Sessions now.", sessions.open)
+    yield counter(name + "opened", "Sessions since the start.", sessions.opened)
+    yield counter(name + "refused", "Streams that ended before Welcome.", sessions.refused)
+    yield counter_by(
+        name + "excess",
+        "Messages beyond what one agent may send, by kind.",
+        "kind",
+        {
+            "gap_report": sessions.excess_gap_reports,
+            "dispatch_report": sessions.excess_dispatch_reports,
+            "heartbeat": sessions.excess_heartbeats,
+        },
+    )

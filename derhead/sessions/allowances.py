@@ -1,0 +1,89 @@
+"""How often one agent may say what the headend has to store or act on: pure.
+
+Time is passed in: seconds on the loop's clock. Telemetry needs no allowance: the journal takes
+each session's messages in turn, one waiting message a session. Whatever else an agent may send
+(a second Register, a message of an unknown kind) is counted and stores nothing.
+"""
+
+from dataclasses import dataclass, field
+
+GAP_REPORTS_S = 200.0
+"""Gap reports a second of one agent, which sends at most 100. When full, flow control holds back
+what the agent sends."""
+
+GAP_REPORTS_BURST = 1_000
+"""Gap reports that one agent may send at once. When full, ``GAP_REPORTS_S`` holds."""
+
+DISPATCH_REPORTS_S = 1_000.0
+"""Dispatch reports a second of one agent. When full, flow control holds back what the agent
+sends."""
+
+DISPATCH_REPORTS_BURST = 5_000
+"""Dispatch reports that one agent may send at once; after an outage it has up to 4,096. When full,
+``DISPATCH_REPORTS_S`` holds."""
+
+HEARTBEATS_A_PERIOD = 4.0
+"""Heartbeats that are stored of one agent in each heartbeat period. When full, only the newest is
+kept, in memory."""
+
+HEARTBEATS_BURST = 10
+"""Heartbeats of one agent that are stored in a row. When full, ``HEARTBEATS_A_PERIOD`` holds."""
+
+
+@dataclass(slots=True)
+class Excess:
+    """What was beyond the agents' allowances, since the start."""
+
+    gap_reports: int = 0
+    dispatch_reports: int = 0
+    heartbeats: int = 0
+
+
+class TokenBucket:
+    """Grants ``rate_s`` tokens a second, and ``burst`` of them at once."""
+
+    __slots__ = ("_burst", "_rate_s", "_since", "_tokens")
+
+    def __init__(self, rate_s: float, burst: float, now: float) -> None:
+        self._rate_s = rate_s
+        self._burst = burst
+        self._tokens = float(burst)
+        self._since = now
+
+    def take(self, now: float) -> float:
+        """Takes a token, perhaps one that is still to come; seconds until it is there."""
+        self._refill(now)
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._rate_s)
+
+    def take_nowait(self, now: float) -> bool:
+        """Takes a token if one is there."""
+        self._refill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate_s)
+        self._since = now
+
+
+@dataclass(slots=True)
+class Allowances:
+    """The allowances of one agent's session."""
+
+    gap_reports: TokenBucket
+    dispatch_reports: TokenBucket
+    heartbeats: TokenBucket
+    told: set[str] = field(default_factory=set)
+    """The log lines about too many of a kind that this session has had."""
+
+    @classmethod
+    def from_now(cls, now: float, heartbeat_period_s: float) -> "Allowances":
+        """Full ones."""
+        return cls(
+            TokenBucket(GAP_REPORTS_S, GAP_REPORTS_BURST, now),
+            TokenBucket(DISPATCH_REPORTS_S, DISPATCH_REPORTS_BURST, now),
+            TokenBucket(HEARTBEATS_A_PERIOD / heartbeat_period_s, HEARTBEATS_BURST, now),
+        )
