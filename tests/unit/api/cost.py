@@ -10,7 +10,7 @@ MAX_STALL_S = 0.05
 
 def cpu_s(act: Callable[[], object], *, tries: int = 5) -> float:
     """The least CPU time of some tries, seconds."""
-    gc.collect()
+    # Without a collection before: it would cost more than all the tries.
     gc.disable()
     try:
         return min(_once_s(act) for _ in range(tries))
