@@ -18,11 +18,10 @@ from derproto.der import v1
 from derproto.service import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
 from launcher.plan import generate, plan_agents
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE_S = 60.0
-"""Only a hang takes so long."""
 SIZE = 4
 
 

@@ -1,13 +1,15 @@
 """Waiting for what another process, server or thread does in its own time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
+import trio
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
-"""Only a hang takes so long."""
+PATIENCE_S = 90.0
+"""Only a hang takes so long: at a load of 20 a Python process may start for half a minute."""
 
 
 def eventually(what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S) -> T:
@@ -19,3 +21,13 @@ def eventually(what: str, look: Callable[[], T | None], within_s: float = PATIEN
             return found
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(0.02)
+
+
+async def until(look: Callable[[], Awaitable[T | None]], within_s: float = PATIENCE_S) -> T:
+    """``eventually`` in Trio; the failure is ``trio.TooSlowError``."""
+    with trio.fail_after(within_s):
+        while True:
+            found = await look()
+            if found:
+                return found
+            await trio.sleep(0.05)

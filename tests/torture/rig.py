@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.support.processes.disk import SmallDisk, small_disk
 from tests.support.processes.postgres import Database
 from tests.support.processes.proxy import Proxy
 from tests.support.processes.world import free_port
+from tests.support.waiting import PATIENCE_S, until
 from tests.torture.agent import METERS
 from tests.torture.audit import Struck
 from tests.torture.meters import broken_path
@@ -40,9 +41,6 @@ SILENCE_S = 4.0
 """The headend gives up an agent that is silent for so long."""
 
 HEARTBEAT_S = 1.0
-
-START_S = 60.0
-"""For a process to come up on a machine that is busy with other tests."""
 
 NAMESPACE = UUID("5c1f0000-0000-4000-8000-0000000000ff")
 
@@ -144,7 +142,7 @@ class Rig:
             *("--http", f"127.0.0.1:{self.http_port}", "--grpc", f"127.0.0.1:{self.grpc_port}"),
         )
         async with httpx.AsyncClient(base_url=self.base) as client:
-            await eventually("the headend answers", lambda: self._answers(client), START_S)
+            await until(lambda: self._answers(client))
 
     def start_agent(self, number: int) -> None:
         spec = self.agents[number]
@@ -195,7 +193,7 @@ class Rig:
         hardly begun."""
         assert process is not None
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        with trio.fail_after(START_S):
+        with trio.fail_after(PATIENCE_S):
             await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
         expected = (-signal.SIGKILL,) if kill else (0, -signal.SIGTERM)
         assert process.returncode in expected, f"{process.args!r} ended with {process.returncode}"
@@ -305,17 +303,6 @@ def wall_us() -> int:
 
 def _id(name: str) -> str:
     return str(uuid5(NAMESPACE, name))
-
-
-async def eventually(what: str, look: Callable[[], Any], within_s: float) -> Any:
-    """The first result of ``look`` that is true; fails with ``what`` if none comes."""
-    with trio.move_on_after(within_s):
-        while True:
-            found = await look()
-            if found:
-                return found
-            await trio.sleep(0.1)
-    raise AssertionError(f"not within {within_s:g} s: {what}")
 
 
 @asynccontextmanager

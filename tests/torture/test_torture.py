@@ -23,11 +23,12 @@ import trio
 from derhead.dispatch import ENDED
 from derproto.base.timefmt import parse_us
 from tests.support.processes.postgres import Database, fresh_database, running_postgres
+from tests.support.waiting import until
 from tests.torture import audit, stores
 from tests.torture.meters import read_account
 from tests.torture.orders import Orders
 from tests.torture.plan import Harm, draw_plan
-from tests.torture.rig import PERIOD_S, Rig, eventually, rigged, wall_us
+from tests.torture.rig import PERIOD_S, Rig, rigged, wall_us
 
 pytestmark = pytest.mark.e2e
 
@@ -62,7 +63,7 @@ async def test_nothing_acknowledged_is_lost_and_every_hole_is_known(
     rng = random.Random(SEED)
     orders = Orders()
     async with rigged(tmp_path, durable_postgres, AGENTS, ASSETS_EACH) as rig:
-        await eventually("all agents are there", partial(present, rig), HEALING_S)
+        await until(partial(present, rig), HEALING_S)
         async with trio.open_nursery() as callers:
             stopping = trio.Event()
             for _ in range(CALLERS):
@@ -73,7 +74,7 @@ async def test_nothing_acknowledged_is_lost_and_every_hole_is_known(
         await heal(rig, mended_us, orders)
         wrong = await audit_answers(rig, mended_us)
         await rig.stop_agents()
-        await eventually("all is in PostgreSQL", partial(fed, rig), HEALING_S)
+        await until(partial(fed, rig), HEALING_S)
         await rig.stop_headend()
         wrong += [*audit_samples(rig, mended_us), *audit_orders(rig, orders), *audit_stores(rig)]
         print("\n".join(describe(rig, orders)))

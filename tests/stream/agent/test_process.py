@@ -22,9 +22,7 @@ from derproto.der import v1
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.conftest import Bench
 from tests.stream.agent.fakes import START_US, FakeDevice, FakeHeadend, plan
-
-PATIENCE_S = 60.0
-"""Only a hang takes so long."""
+from tests.support.waiting import PATIENCE_S
 
 ASSETS = """\
 sites:

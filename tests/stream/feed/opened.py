@@ -19,9 +19,9 @@ from derhead.history.postgres.database import Postgres
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime, real_runtime
 from tests.support.epoch import S
-from tests.support.history.postgres_port import SOON_S
 from tests.support.history.records import sample
 from tests.support.processes.postgres import Database
+from tests.support.waiting import PATIENCE_S
 
 Rows = list[tuple[Any, ...]]
 
@@ -87,7 +87,7 @@ class World:
 
     async def until(self, check: Callable[[Any], object]) -> None:
         """Returns once the feed's statistics are so."""
-        with trio.fail_after(SOON_S):
+        with trio.fail_after(PATIENCE_S):
             while True:
                 if check(self.feed.statistics()):
                     return

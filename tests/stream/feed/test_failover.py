@@ -9,8 +9,8 @@ from pathlib import Path
 import trio
 
 from tests.stream.feed.opened import assert_equal, open_world, some
-from tests.support.history.postgres_port import until
 from tests.support.processes.postgres import PostgresServer, running_postgres
+from tests.support.waiting import until
 
 NAME = "derhead"
 

@@ -16,9 +16,9 @@ from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import NOW_US, World, open_world
 from tests.support.epoch import HOUR_US
 from tests.support.fleets import fleet, write_fleet
-from tests.support.history.postgres_port import until
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
+from tests.support.waiting import until
 
 GONE = "11111111-2222-4333-8444-555555555555"
 HOURS = 20 * 24

@@ -12,8 +12,9 @@ from derhead.history.postgres.causes import StoreCause, StoreUnreachable
 from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.driver import transaction
 from derhead.history.postgres.loader import Loader
-from tests.support.history.postgres_port import SOON_S, at_last, connect_feed, open_port, until
+from tests.support.history.postgres_port import connect_feed, once_reachable, open_port
 from tests.support.processes.postgres import NEEDS_PASSWORD, Database
+from tests.support.waiting import PATIENCE_S, until
 
 ASLEEP = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
@@ -25,11 +26,11 @@ async def sleep(loader: Loader) -> None:
 
 
 async def answers(port: Postgres) -> bool:
-    return await at_last(lambda: port.fetch("SELECT 1")) == [(1,)]
+    return await once_reachable(lambda: port.fetch("SELECT 1")) == [(1,)]
 
 
 async def nobody_sleeps(port: Postgres) -> bool:
-    return not await at_last(lambda: port.fetch(f"SELECT 1 {ASLEEP}"))
+    return not await once_reachable(lambda: port.fetch(f"SELECT 1 {ASLEEP}"))
 
 
 async def trouble_of(port: Postgres) -> StoreUnreachable:
@@ -96,7 +97,7 @@ async def test_without_a_server_questions_are_refused_and_all_heals_when_it_is_b
                 await port.fetch("SELECT 1")
         postgres.server.start()
         assert await answers(port)
-        assert await at_last(lambda: connect_feed(port)) == identity
+        assert await once_reachable(lambda: connect_feed(port)) == identity
 
 
 async def test_a_connection_cut_by_the_server_is_made_anew(postgres: Database) -> None:
@@ -114,7 +115,7 @@ async def test_a_transaction_cut_in_the_middle_ends_neither_loop_nor_port(
     postgres: Database,
 ) -> None:
     async def cut() -> None:
-        await until(lambda: at_last(lambda: port.fetch(f"SELECT 1 {ASLEEP}")))
+        await until(lambda: once_reachable(lambda: port.fetch(f"SELECT 1 {ASLEEP}")))
         postgres.sql(f"SELECT pg_terminate_backend(pid) {ASLEEP}")
 
     async with open_port(postgres.dsn) as port:
@@ -122,10 +123,10 @@ async def test_a_transaction_cut_in_the_middle_ends_neither_loop_nor_port(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(cut)
             with pytest.raises(StoreUnreachable):
-                await port.load(sleep, within_s=SOON_S)
-        there = await at_last(lambda: port.fetch("SELECT to_regclass('half')"))
+                await port.load(sleep, within_s=PATIENCE_S)
+        there = await once_reachable(lambda: port.fetch("SELECT to_regclass('half')"))
         assert there == [(None,)]
-        assert await at_last(lambda: connect_feed(port))
+        assert await once_reachable(lambda: connect_feed(port))
 
 
 async def test_a_server_that_stands_still_holds_up_nobody(postgres: Database) -> None:
@@ -146,7 +147,7 @@ async def test_a_server_that_stands_still_holds_up_nobody(postgres: Database) ->
 
 async def test_the_port_ends_soon_though_the_server_stands_still(postgres: Database) -> None:
     still = ExitStack()
-    with still, trio.fail_after(SOON_S):
+    with still, trio.fail_after(PATIENCE_S):
         async with open_port(postgres.dsn) as port:
             await connect_feed(port)
             async with trio.open_nursery() as nursery:
@@ -175,7 +176,7 @@ async def test_a_wrong_password_is_told_and_a_right_one_heals(
             secret.write_text("wrong\n")
             await until(partial(refused, port, "authentication failed"))
             secret.write_text("right\n")
-            await at_last(lambda: connect_feed(port))
+            await once_reachable(lambda: connect_feed(port))
     finally:
         postgres.sql(
             f"ALTER DATABASE {postgres.name} OWNER TO postgres; DROP OWNED BY {role};"

@@ -13,6 +13,7 @@ from derhead.history.postgres.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.loader import Loader
 from derproto.base.runtime import real_runtime
+from tests.support.waiting import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -35,24 +36,11 @@ async def connect_feed(port: Postgres) -> str:
     return await port.load(identity, within_s=20)
 
 
-SOON_S = 30
-"""For what must happen, on a busy machine."""
-
-
-async def at_last(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What ``attempt`` answers, once PostgreSQL lets it."""
-    with trio.fail_after(SOON_S):
+async def once_reachable(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``attempt``, tried again for as long as PostgreSQL cannot be reached."""
+    with trio.fail_after(PATIENCE_S):
         while True:
             try:
                 return await attempt()
             except StoreUnreachable:
                 await trio.sleep(0.02)
-
-
-async def until(check: Callable[[], Awaitable[object]]) -> None:
-    """Returns once ``check`` answers with anything true."""
-    with trio.fail_after(SOON_S):
-        while True:
-            if await check():
-                return
-            await trio.sleep(0.02)

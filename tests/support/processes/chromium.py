@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 T = TypeVar("T")
 
@@ -120,14 +120,14 @@ class Browser:
         assert isinstance(found, str)
         return found
 
-    def wait(self, what: str, look: Callable[[], T | None], within_s: float = 30.0) -> T:
+    def wait(self, what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S) -> T:
         """As ``eventually``; says what stood on the page if it fails."""
         try:
             return eventually(what, look, within_s)
         except AssertionError as failed:
             raise AssertionError(f"{failed}\n{self.text('body')}") from None
 
-    def wait_text(self, css: str, text: str, within_s: float = 30.0) -> None:
+    def wait_text(self, css: str, text: str, within_s: float = PATIENCE_S) -> None:
         self.wait(f"{text!r} in {css}", lambda: text in self.text(css), within_s)
 
     def announced(self) -> str:

@@ -16,10 +16,9 @@ from derproto.base.runtime import real_runtime
 from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
 from launcher.plan import AgentJob
 from launcher.processes import GuardLost, Shop, run_processes
+from tests.support.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent
-PATIENCE_S = 20.0
-"""Only a hang takes so long."""
 
 
 def job(behaviour: str, number: int = 0) -> AgentJob:
