@@ -3,21 +3,25 @@
 It knows HTTP, and nothing of DER. Hypercorn parses and frames; this package owns the accept
 loop, the connections, their deadlines and their bounds. Layers, from the ground up::
 
-    http_limits          what one client may take
-    request_head         what a request's header may be
-    request_ids          a name for every request
-    fast_lane            what an app may answer without Hypercorn and ASGI
-    http_app             what the server needs of the app
-    hypercorn_protocols  Hypercorn's HTTP/1.1 and HTTP/2, with what they lack
-    http_connection      one connection, from its first byte to its last
-    http_server          the accept loop
+    http_limits       what clients may take
+    places            which connections have a place: pure
+    held_answers      what is held for slow clients: pure
+    stream_addresses  where a stream comes from
+    shields           shields with a deadline
+    sender            sending in order, piece by piece
+    fast_lane         what an app may answer without Hypercorn and ASGI
+    http_app          what the server needs of the app
+    protocols/        Hypercorn's HTTP/1.1 and HTTP/2, with what they lack
+    app_call          one request to the app
+    http_connection   one connection, from its first byte to its last
+    http_server       the accept loop
 """
 
 from derhead.httpserver.fast_lane import FastLane, LaneRequest
 from derhead.httpserver.http_app import AnswerCut, HttpApp
 from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.http_server import HttpServer, HttpStatistics, serve_http
-from derhead.httpserver.request_head import PlainRequest, find_end, read_plain
+from derhead.httpserver.protocols.request_head import PlainRequest, find_end, read_plain
 
 __all__ = [
     "AnswerCut",

@@ -12,16 +12,16 @@ from functools import partial
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
+from derhead.httpserver.held_answers import HeldAnswers
 from derhead.httpserver.http_app import HttpApp
-from derhead.httpserver.http_connection import HttpConnection, Shields
+from derhead.httpserver.http_connection import HttpConnection
 from derhead.httpserver.http_limits import HttpLimits
-from derhead.httpserver.hypercorn_protocols import ServerConfig
+from derhead.httpserver.places import Places
+from derhead.httpserver.protocols.hypercorn_config import ServerConfig
+from derhead.httpserver.shields import Shields
+from derhead.httpserver.stream_addresses import addresses_of
 
 log = logging.getLogger(__name__)
-
-H2_STREAMS = 32
-"""Open requests of one HTTP/2 connection. When full, one more is a protocol error of the
-client."""
 
 Listener = trio.abc.Listener[trio.abc.Stream]
 
@@ -33,11 +33,15 @@ class HttpStatistics:
     open: int
     accepted: int
     refused: int
-    """Closed at once, since ``max_connections`` were open."""
+    """Closed at once, since no place was left, or none for their address."""
     failed: int
     """Ended by an exception: malformed requests that Hypercorn does not expect."""
     send_timeouts: int
     """Closed because the client did not read its answer."""
+    given_up: int
+    """Closed because the server held too much for clients that did not read."""
+    held_bytes: int
+    """Bytes of bodies and answers held now."""
 
 
 class HttpServer:
@@ -47,9 +51,14 @@ class HttpServer:
         app.take_limits(limits)
         self._app = app
         self._limits = limits
-        self._config = _hypercorn_config(app)
+        self._config = ServerConfig(
+            app.problem_text, control_frames=limits.h2_control_frames, resets=limits.h2_resets
+        )
+        self._config.errorlog = log
         self._context = WorkerContext(None)
         self._shields = Shields()
+        self._places = Places(limits.max_connections, limits.address_share)
+        self._held = HeldAnswers(limits.held_bytes)
         self._open: set[HttpConnection] = set()
         self._accepted = self._refused = self._failed = 0
         self._full = False
@@ -62,6 +71,8 @@ class HttpServer:
             refused=self._refused,
             failed=self._failed,
             send_timeouts=self.send_timeouts,
+            given_up=self._held.given_up,
+            held_bytes=self._held.held,
         )
 
     async def serve(
@@ -94,8 +105,10 @@ class HttpServer:
                 self._shields.cut_after(self._limits.grace_s)
 
     async def _serve_connection(self, stream: trio.abc.Stream) -> None:
-        if len(self._open) >= self._limits.max_connections:
-            self._refuse()
+        addresses = addresses_of(stream)
+        host = None if addresses[0] is None else addresses[0][0]
+        if not self._places.take(host):
+            self._refuse(host)
             await trio.aclose_forcefully(stream)
             return
         self._full = False
@@ -103,12 +116,14 @@ class HttpServer:
         connection = HttpConnection(
             self._app,
             stream,
+            addresses,
             lane=self._app.lane,
             config=self._config,
             context=self._context,
             limits=self._limits,
             shields=self._shields,
-            counters=self,
+            held=self._held,
+            counts=self,
         )
         self._open.add(connection)
         try:
@@ -118,11 +133,16 @@ class HttpServer:
             log.warning("a connection was dropped: %s", _first(group))
         finally:
             self._open.discard(connection)
+            self._places.leave(host)
 
-    def _refuse(self) -> None:
+    def _refuse(self, host: str | None) -> None:
         self._refused += 1
         if not self._full:
-            log.warning("%d HTTP connections are open; more are refused", len(self._open))
+            log.warning(
+                "%d HTTP connections are open; one more, from %s, is refused",
+                len(self._open),
+                host,
+            )
         self._full = True
 
 
@@ -150,15 +170,6 @@ async def serve_http(
         stopping=trio.Event() if stopping is None else stopping,
         task_status=task_status,
     )
-
-
-def _hypercorn_config(app: HttpApp) -> ServerConfig:
-    config = ServerConfig(app.problem_text)
-    config.accesslog = None
-    config.errorlog = log
-    config.include_server_header = False
-    config.h2_max_concurrent_streams = H2_STREAMS
-    return config
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> str:

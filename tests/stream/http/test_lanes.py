@@ -20,9 +20,9 @@ from derhead.api import RestApp
 from derhead.api.latest_texts import LatestTexts
 from derhead.api.telemetry_lane import TelemetryLane, TelemetryRequest
 from derhead.httpserver import HttpLimits
-from derhead.httpserver.http_connection import SEND_BYTES
-from derhead.httpserver.request_head import HEADER_BYTES
-from derhead.httpserver.request_ids import RequestIds
+from derhead.httpserver.protocols.request_head import HEADER_BYTES
+from derhead.httpserver.protocols.request_ids import RequestIds
+from derhead.httpserver.sender import SEND_BYTES
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS

@@ -277,7 +277,10 @@ ENDLESS = {"a loop in a loop", "ways that begin alike", "blanks around a value"}
 
 def test_the_list_has_those_that_outside_bytes_meet() -> None:
     assert len(ALL) >= 20
-    assert {"derhead.httpserver.request_head._FIELD", "derproto.base.kinds._NUMBER"} <= set(ALL)
+    assert {
+        "derhead.httpserver.protocols.request_head._FIELD",
+        "derproto.base.kinds._NUMBER",
+    } <= set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)

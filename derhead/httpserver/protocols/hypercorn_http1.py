@@ -1,41 +1,14 @@
-"""Hypercorn's HTTP/1.1 and HTTP/2, with what they lack.
-
-Its HTTP/1.1 answers a request that breaks HTTP with a status and no body; its HTTP/2 lets an
-answer's parts pile up while the client takes none. Everything else is its own code.
-"""
+"""Hypercorn's HTTP/1.1, with what it lacks: a bound on a header, and problems as refusals."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import h11
-from hypercorn.config import Config
-from hypercorn.events import Event as IOEvent
 from hypercorn.events import RawData
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.events import Body, Event
-from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, H2Protocol
-from hypercorn.protocol.h11 import (
-    H2CProtocolRequiredError,
-    H2ProtocolAssumedError,
-    H11Protocol,
-)
+from hypercorn.protocol.h11 import H11Protocol
 
-from derhead.httpserver.request_head import HEADER_BYTES, TOO_LONG, refusal_of
-from derhead.httpserver.request_ids import RequestIds
-
-
-class ServerConfig(Config):
-    """Hypercorn's settings, and what every answer's header has."""
-
-    def __init__(self, problem_text: Callable[[int, str], str]) -> None:
-        super().__init__()
-        self.problem_text = problem_text
-        self.request_ids = RequestIds()
-
-    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
-        """Of every answer, also of those that Hypercorn makes itself."""
-        return [*super().response_headers(protocol), self.request_ids.header()]
+from derhead.httpserver.protocols.hypercorn_config import ServerConfig
+from derhead.httpserver.protocols.request_head import HEADER_BYTES, TOO_LONG, refusal_of
 
 
 class HeadRefused(h11.RemoteProtocolError):
@@ -109,42 +82,3 @@ class Http1Answers(H11Protocol):
             # An answer has begun already; the connection ends with it.
             return
         await self.send(RawData(data=data))
-
-
-class Http2Answers(H2Protocol):
-    """HTTP/2 whose answers wait for the window that their client gives.
-
-    Hypercorn's own do not once the window is closed: what an answer goes on to say piles up.
-    """
-
-    async def stream_send(self, event: Event) -> None:
-        await super().stream_send(event)
-        if isinstance(event, Body):
-            buffer = self.stream_buffers.get(event.stream_id)
-            while buffer is not None and len(buffer.buffer) >= BUFFER_HIGH_WATER:
-                # Set whenever less than a frame was taken, nothing included.
-                await buffer._paused.wait()
-                await buffer._paused.clear()
-
-
-class Protocols(ProtocolWrapper):
-    """Begins as ``Http1Answers``, becomes ``Http2Answers`` if the first bytes say so."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        *self._common, _ = arguments
-        self.protocol = Http1Answers(*self._common)
-
-    async def handle(self, event: IOEvent) -> None:
-        try:
-            await self.protocol.handle(event)
-        except H2ProtocolAssumedError as begun:
-            await self._become_http2(begun.data)
-        except H2CProtocolRequiredError as asked:
-            await self._become_http2(asked.data, asked.headers, asked.settings)
-
-    async def _become_http2(self, data: bytes, *upgrade: Any) -> None:
-        self.protocol = protocol = Http2Answers(*self._common)
-        await protocol.initiate(*upgrade)
-        if data:
-            await protocol.handle(RawData(data))

@@ -1,0 +1,192 @@
+"""One request to the app: what it receives and sends, counted, bounded, and ended in order."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import trio
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER
+from hypercorn.typing import ASGIFramework
+
+from derhead.httpserver.held_answers import AnswerShare
+from derhead.httpserver.http_app import AnswerCut
+from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.sender import SEND_BYTES
+from derhead.httpserver.shields import Shields
+
+ROOM_BYTES = 1024 * 1024
+"""Bytes that the open requests of one HTTP/2 connection hold, but for the last that began. When
+full, the next request waits to begin."""
+
+RESERVED_BYTES = 128 * 1024
+"""Bytes that a request counts for until its answer is known to be longer."""
+
+
+class AnswerRoom:
+    """Room for what the requests of one HTTP/2 connection hold."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    async def enter(self) -> None:
+        """Waits until one more request may begin."""
+        while self._taken + RESERVED_BYTES > ROOM_BYTES:
+            await self._waiting.park()
+
+    def change(self, count: int) -> None:
+        """So many bytes more are held, or fewer."""
+        self._taken += count
+        if count < 0:
+            self._waiting.unpark_all()
+
+
+class Carrier(Protocol):
+    """What a call needs of its connection."""
+
+    limits: HttpLimits
+    shields: Shields
+    share: AnswerShare
+    room: AnswerRoom
+    ending: set[trio.CancelScope]
+    """Shields of answers' ends, which go with the connection."""
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Whether several requests share the connection."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection ends already."""
+
+    def begin_stream(self) -> None:
+        """What is sent from now on are events."""
+
+    def note_progress(self) -> None:
+        """The client has taken a piece of an answer."""
+
+    def give_up_sending(self) -> None:
+        """The client does not take its answer: closes the connection, and counts it."""
+
+    def cut_off(self) -> None:
+        """Closes the connection so that the client sees that the answer has no end."""
+
+
+class AppCall:
+    """One request, from its header to its answer's end."""
+
+    def __init__(self, carrier: Carrier, receive: Any, send: Any) -> None:
+        self._carrier = carrier
+        self._receive = receive
+        self._send = send
+        self._multiplexed = carrier.is_multiplexed
+        self._begun = self._ended = self._streams = False
+        self._held = self._buffered = self._weight = 0
+        self._reserved = RESERVED_BYTES if self._multiplexed else 0
+
+    async def run(self, app: ASGIFramework, scope: Any) -> None:
+        """Has the app answer the request."""
+        try:
+            if self._multiplexed:
+                await self._carrier.room.enter()
+                self._weigh()
+            await app(scope, self._take, self._give)
+        except* AnswerCut:
+            pass
+        finally:
+            self._reserved = 0
+            self._release(self._held)
+            if self._begun and not self._ended and scope["type"] == "http":
+                self._carrier.cut_off()
+
+    # --- what the app does --------------------------------------------------------------
+
+    async def _take(self) -> Any:
+        message = await self._receive()
+        # What the client gave up need not be ended.
+        self._ended = self._ended or message["type"] == "http.disconnect"
+        self._hold(len(message.get("body", b"")))
+        return message
+
+    async def _give(self, message: Any) -> None:
+        # Nothing more for a client that is gone: buffering it would be no checkpoint.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._begun = True
+        if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
+            self._streams, self._reserved = True, 0
+            self._weigh()
+            self._carrier.begin_stream()
+        if message["type"] != "http.response.body":
+            await self._send(message)
+        elif message.get("more_body", False):
+            await self._give_piece(message)
+        else:
+            await self._give_end(message)
+
+    async def _give_piece(self, message: Any) -> None:
+        count = len(message["body"])
+        self._hold(count)
+        try:
+            if self._multiplexed:
+                await self._send_windowed(message)
+            else:
+                await self._send(message)
+        finally:
+            # The rest lies in Hypercorn's buffer until the call ends.
+            more = min(count, BUFFER_HIGH_WATER - self._buffered) if self._multiplexed else 0
+            self._buffered += more
+            self._release(count - more)
+
+    async def _send_windowed(self, message: Any) -> None:
+        """Sends a part of an HTTP/2 answer within the window that its client gives.
+
+        Where that is closed no byte waits in the connection's sending, which would end it.
+        """
+        carrier, body = self._carrier, message["body"]
+        wait_s = carrier.limits.stream_s if self._streams else carrier.limits.response_s
+        for start in range(0, len(body), SEND_BYTES):
+            with trio.move_on_after(wait_s) as patience:
+                await self._send({**message, "body": body[start : start + SEND_BYTES]})
+            if patience.cancelled_caught:
+                carrier.give_up_sending()
+                return
+            carrier.note_progress()
+
+    async def _give_end(self, message: Any) -> None:
+        self._ended = True
+        carrier = self._carrier
+        # With an answer's last message Hypercorn readies the connection for the next request,
+        # and tells the app that the client is gone: quart-trio then cancels this very task, and
+        # half done the connection would wait for ever.
+        with carrier.shields.open(carrier.limits.send_s) as shield:
+            carrier.ending.add(shield)
+            try:
+                await self._send(message)
+            finally:
+                carrier.ending.discard(shield)
+        if shield.cancelled_caught and not carrier.is_closing:
+            carrier.give_up_sending()
+
+    # --- what it holds ------------------------------------------------------------------
+
+    def _hold(self, count: int) -> None:
+        self._held += count
+        self._weigh()
+        self._carrier.share.hold(count, trio.current_time())
+
+    def _release(self, count: int) -> None:
+        self._held -= count
+        self._weigh()
+        self._carrier.share.release(count, trio.current_time())
+
+    def _weigh(self) -> None:
+        weight = max(self._reserved, self._held) if self._multiplexed else 0
+        if weight != self._weight:
+            self._carrier.room.change(weight - self._weight)
+            self._weight = weight
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in headers
+    )

@@ -1,0 +1,129 @@
+"""What the frames of an HTTP/2 client cost, reckoned before they are parsed. Pure.
+
+h2 takes 20 to 40 µs for a frame, however short, and parses all that it is given at once. So the
+meter reads the nine bytes that begin each frame, cuts what came into turns that cost about the
+same, and counts the frames that make work and move nothing.
+"""
+
+from collections.abc import Iterator
+
+from derproto.triogrpc.budget import Budget
+
+PREFACE_BYTES = 24
+"""A client's first bytes, before its first frame."""
+
+HEAD_BYTES = 9
+
+FRAME_BYTES = 16 * 1024
+"""Bytes of one frame: HTTP/2's default. When full, the connection ends before they are gathered."""
+
+BLOCK_BYTES = 32 * 1024
+"""Bytes of one request's compressed header, in all its frames. When full, the connection ends."""
+
+TURN_COST = 50
+"""What is parsed before other tasks get their turn, in frames of the cheap kinds: 2 ms."""
+
+HEADERS_COST = 10
+"""A header of 16 KiB costs as much as so many frames of the cheap kinds, and more with its call."""
+
+WINDOW_S = 30.0
+
+SMALL_BYTES = 256
+"""A shorter piece of a body that is not its last moves nothing to speak of."""
+
+FREE_A_REQUEST = 8
+"""Small pieces of a body and window updates that belong to one request."""
+
+BYTES_AN_UPDATE = 512
+"""A client may open its window once for so many bytes of answers: those in use do so for 1 KiB at
+least, of the stream and of the connection."""
+
+SETTING_BYTES = 60
+"""Ten settings cost as much as a frame."""
+
+MOST_FREE = 4_096
+"""Window updates and small pieces that a client may save up. When full, it earns no more."""
+
+DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 8, 9
+NAMES = {2: "PRIORITY", SETTINGS: "SETTINGS", 5: "PUSH_PROMISE", 6: "PING", 7: "GOAWAY"}
+END_STREAM = 1
+
+
+class Http2Flood(Exception):
+    """A client made more work than one connection may."""
+
+
+class FrameMeter:
+    """Cuts a connection's bytes into turns, and counts its frames."""
+
+    def __init__(self, *, control_frames: int, resets: int) -> None:
+        self._control = Budget(control_frames, WINDOW_S)
+        self._resets = Budget(resets, WINDOW_S)
+        self._free = 0
+        self._unpaid = 0
+        self._skip = PREFACE_BYTES
+        self._head = b""
+        self._block = 0
+
+    def turns(self, data: bytes, now: float) -> Iterator[bytes]:
+        """The bytes in pieces, each of which costs a turn at most.
+
+        Raises: Http2Flood, after the piece before the frame that was too much.
+        """
+        begun = at = cost = 0
+        while at < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+                at += step
+                continue
+            if cost >= TURN_COST:
+                yield data[begun:at]
+                begun, cost = at, 0
+            head = data[at : at + HEAD_BYTES - len(self._head)]
+            self._head += head
+            at += len(head)
+            if len(self._head) == HEAD_BYTES:
+                cost += self._count(self._head, now)
+                self._head = b""
+        if begun < at:
+            yield data[begun:at]
+
+    def sent(self, count: int) -> None:
+        """So many bytes of answers have been sent: the client may open its window for more."""
+        earned, self._unpaid = divmod(self._unpaid + count, BYTES_AN_UPDATE)
+        self._free = min(self._free + earned, MOST_FREE)
+
+    def _count(self, head: bytes, now: float) -> int:
+        size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
+        if size > FRAME_BYTES:
+            raise Http2Flood(f"a frame of {size} bytes")
+        self._skip = size
+        if kind in (HEADERS, CONTINUATION):
+            self._block = size + (self._block if kind == CONTINUATION else 0)
+            if self._block > BLOCK_BYTES:
+                raise Http2Flood(f"a header of {self._block} bytes")
+            if kind == HEADERS:
+                self._free = min(self._free + FREE_A_REQUEST, MOST_FREE)
+            return HEADERS_COST
+        if kind == DATA:
+            if size < SMALL_BYTES and not flags & END_STREAM:
+                self._spend_free("small DATA", now)
+        elif kind == WINDOW_UPDATE:
+            self._spend_free("WINDOW_UPDATE", now)
+        elif kind == RST_STREAM:
+            if not self._resets.spend(now):
+                raise Http2Flood("too many RST_STREAM frames")
+        else:
+            self._spend(NAMES.get(kind, "unknown"), now)
+        return 1 + (size // SETTING_BYTES if kind == SETTINGS else 0)
+
+    def _spend_free(self, name: str, now: float) -> None:
+        if self._free:
+            self._free -= 1
+        else:
+            self._spend(name, now)
+
+    def _spend(self, name: str, now: float) -> None:
+        if not self._control.spend(now):
+            raise Http2Flood(f"too many {name} frames")

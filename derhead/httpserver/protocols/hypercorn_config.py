@@ -1,0 +1,41 @@
+"""Hypercorn's settings, and what every answer's header has."""
+
+from collections.abc import Callable
+
+from hypercorn.config import Config
+
+from derhead.httpserver.protocols.request_head import HEADER_BYTES
+from derhead.httpserver.protocols.request_ids import RequestIds
+
+H2_STREAMS = 32
+"""Open requests of one HTTP/2 connection. When full, one more is a protocol error of the
+client."""
+
+
+class ServerConfig(Config):
+    """Hypercorn's settings for one server.
+
+    ``problem_text`` words a refusal: see ``HttpApp``.
+    """
+
+    def __init__(
+        self,
+        problem_text: Callable[[int, str], str],
+        *,
+        control_frames: int,
+        resets: int,
+    ) -> None:
+        super().__init__()
+        self.problem_text = problem_text
+        self.control_frames = control_frames
+        self.resets = resets
+        self.request_ids = RequestIds()
+        self.accesslog = None
+        self.include_server_header = False
+        self.h11_max_incomplete_size = HEADER_BYTES
+        self.h2_max_concurrent_streams = H2_STREAMS
+        self.h2_max_header_list_size = HEADER_BYTES
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        """Of every answer, also of those that Hypercorn makes itself."""
+        return [*super().response_headers(protocol), self.request_ids.header()]

@@ -1,0 +1,40 @@
+"""Hypercorn's protocols on one connection: HTTP/1.1, and HTTP/2 where a client begins so."""
+
+from typing import Any
+
+from hypercorn.events import Event, RawData, Updated
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
+
+from derhead.httpserver.protocols.hypercorn_http1 import Http1Answers
+from derhead.httpserver.protocols.hypercorn_http2 import Http2Answers
+
+
+class Protocols(ProtocolWrapper):
+    """Begins as ``Http1Answers``, becomes ``Http2Answers`` if the first bytes say so."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        *self._common, _ = arguments
+        self.protocol = Http1Answers(*self._common)
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Whether several requests share the connection."""
+        return isinstance(self.protocol, Http2Answers)
+
+    async def handle(self, event: Event) -> None:
+        try:
+            await self.protocol.handle(event)
+        except H2ProtocolAssumedError as begun:
+            await self._become_http2(begun.data)
+        except H2CProtocolRequiredError as asked:
+            await self._become_http2(asked.data, asked.headers, asked.settings)
+
+    async def _become_http2(self, data: bytes, *upgrade: Any) -> None:
+        self.protocol = protocol = Http2Answers(*self._common)
+        await protocol.initiate(*upgrade)
+        # Its preface has been taken for a request that is never answered.
+        await self.send(Updated(idle=protocol.idle))
+        if data:
+            await protocol.handle(RawData(data))

@@ -1,0 +1,24 @@
+"""Where a stream comes from and goes to."""
+
+import socket
+
+import trio
+from hypercorn.utils import parse_socket_addr
+
+Address = tuple[str, int] | None
+
+
+def addresses_of(stream: trio.abc.Stream) -> tuple[Address, Address]:
+    """The client's and the server's address; None where there is none."""
+    if not isinstance(stream, trio.SocketStream):
+        return None, None
+    family: int = stream.socket.family
+    try:
+        peer = stream.socket.getpeername()
+    except OSError:
+        # Reset before it was served; reading will say so.
+        return None, None
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None, None
+    own = stream.socket.getsockname()
+    return parse_socket_addr(family, peer[:2]), parse_socket_addr(family, own[:2])
