@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from derhead.api import AgentView
 from derhead.dispatch import (
+    AssetOrder,
     Dispatch,
     DispatchDesk,
     DoesNotFit,
@@ -12,7 +13,6 @@ from derhead.dispatch import (
     Judge,
     KeyClaim,
     KeyKeeper,
-    Order,
     Preflight,
     SiteDesk,
     SiteNow,
@@ -181,7 +181,7 @@ class Headend:
         dispatch = self.desk.in_force(asset_id)
         return dispatch.mw if dispatch is not None else None
 
-    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
         """Takes an order, and remembers the key that it bears.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
@@ -206,7 +206,7 @@ class Headend:
             self.keys.count_one()
         return found
 
-    def preflight(self, order: Order) -> Preflight:
+    def preflight(self, order: AssetOrder) -> Preflight:
         """What would become of an order to an asset."""
         return self.sites.preflight(order)
 

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deragent.outbox import OutboxLimits
-from derhead.dispatch import Order
+from derhead.dispatch import AssetOrder
 from derproto.base.assets_file import load_fleet
 from derproto.base.runtime import virtual_runtime
 from tests.support.processes.chromium import Browser, running_chromium
@@ -102,7 +102,7 @@ def order_of(
 ) -> Callable[[], Awaitable[object]]:
     asset = world.fleet.find_asset(name)
     assert asset is not None
-    return lambda: world.headend.order(Order(asset.id, mw, round(duration_s * 1e6)))
+    return lambda: world.headend.order(AssetOrder(asset.id, mw, round(duration_s * 1e6)))
 
 
 async def set_cut(world: VirtualWorld, cut: bool) -> None:

@@ -16,11 +16,11 @@ from derhead.api.jsonbody import BadJson, parse_json
 from derhead.api.replies import Refused, reply
 from derhead.api.view import HeadendView
 from derhead.dispatch import (
+    AssetOrder,
     BadOrder,
     DoesNotFit,
     InFlight,
     KeyClaim,
-    Order,
     SiteOrder,
     TooManyOpen,
     UnknownAsset,
@@ -106,7 +106,7 @@ def _claimed(view: HeadendView, key: str) -> Iterator[None]:
         ) from None
 
 
-def _read_order(view: HeadendView, body: object) -> Order | SiteOrder:
+def _read_order(view: HeadendView, body: object) -> AssetOrder | SiteOrder:
     order = parse_order(body, view.fleet, view.wall_us())
     match order:
         case UnknownAsset(asset):
@@ -119,20 +119,22 @@ def _read_order(view: HeadendView, body: object) -> Order | SiteOrder:
         case BadOrder(problems, more):
             detail = "the order cannot be used; nothing was dispatched"
             raise Refused(422, detail, problems, more=more)
-        case Order() | SiteOrder():
+        case AssetOrder() | SiteOrder():
             return order
 
 
-async def _answer(view: HeadendView, order: Order | SiteOrder, claim: KeyClaim | None) -> Response:
+async def _answer(
+    view: HeadendView, order: AssetOrder | SiteOrder, claim: KeyClaim | None
+) -> Response:
     if order.dry_run:
-        if isinstance(order, Order):
+        if isinstance(order, AssetOrder):
             return reply(preflight_shape(view.preflight(order)))
         return reply(site_preflight_shape(view.preflight_site(order)))
     failing = view.failing()
     if failing is not None:
         raise JournalError(failing)
     try:
-        if isinstance(order, Order):
+        if isinstance(order, AssetOrder):
             dispatch = await view.order(order, claim)
             return reply(dispatch_shape(dispatch), 201, headers=_location(dispatch.id))
         found = await view.order_site(order, claim)

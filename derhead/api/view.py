@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.dispatch import (
+    AssetOrder,
     Dispatch,
     DoesNotFit,
     FoundGroup,
     KeyClaim,
     KeyKeeper,
-    Order,
     Preflight,
     SiteNow,
     SiteOrder,
@@ -175,7 +175,7 @@ class HeadendView(Protocol):
     @property
     def keys(self) -> KeyKeeper: ...
 
-    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
         """Takes an order; its dispatch, and the key that it bears, are durable.
 
         Raises: JournalError, TooManyOpen; then there is none.
@@ -186,7 +186,7 @@ class HeadendView(Protocol):
     ) -> FoundGroup | DoesNotFit:
         """As ``order``, for a whole site."""
 
-    def preflight(self, order: Order) -> Preflight:
+    def preflight(self, order: AssetOrder) -> Preflight:
         """What would become of an order to an asset."""
 
     def preflight_site(self, order: SiteOrder) -> SitePreflight:

@@ -21,7 +21,7 @@ from derhead.dispatch.orders.idempotency import (
     read_key,
 )
 from derhead.dispatch.orders.keys import InFlight, KeyKeeper
-from derhead.dispatch.orders.order import DispatchGroup, LeftOut, Order, SiteOrder
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, LeftOut, SiteOrder
 from derhead.dispatch.orders.parsing import (
     MAX_DURATION_S,
     BadOrder,
@@ -66,7 +66,7 @@ __all__ = [
     "KeyKeeper",
     "LeftOut",
     "NotOpen",
-    "Order",
+    "AssetOrder",
     "Outcome",
     "Preflight",
     "Reading",

@@ -34,7 +34,7 @@ from fleets import agent_number, make_fleet
 from without import PIECES
 
 from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
-from derhead.dispatch import Dispatch, DispatchDesk, Order, State
+from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, State
 from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.history import Journal, open_journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
@@ -182,7 +182,7 @@ class Orders:
 
     async def _order(self, asset_id: str) -> None:
         self._stopwatch.order(asset_id)
-        await self._desk.order(Order(asset_id, mw=1.0, duration_us=WINDOW_US))
+        await self._desk.order(AssetOrder(asset_id, mw=1.0, duration_us=WINDOW_US))
 
 
 async def serve(

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 
 from deragent.event_lines import EventLine
 from deragent.tasks.agent_board import AgentStatistics
-from derhead.dispatch import Order
+from derhead.dispatch import AssetOrder
 from derhead.headend import Headend
 from derproto.base.fleet import Fleet
 from launcher.plan import generate
@@ -111,7 +111,7 @@ async def _order(world: VirtualWorld, rng: random.Random, account: Account) -> N
         asset = rng.choice(assets)
         mw = rng.uniform(asset.limits.min_mw, asset.limits.max_mw)
         duration_us = round(rng.uniform(10, 120) * 1e6)
-        dispatch = await world.headend.order(Order(asset.id, mw, duration_us))
+        dispatch = await world.headend.order(AssetOrder(asset.id, mw, duration_us))
         account.orders[dispatch.id] = dispatch.state
 
 

@@ -1,6 +1,6 @@
 """The desk: one task that owns every open dispatch, journals each change and then acts on it.
 
-From the ground up: ``book`` (what the desk holds) · ``inputs`` (what it decides on) · ``inbox``
-(where inputs wait) and ``planning`` (what a batch of inputs changes) · ``dispatch_desk`` (the
-task).
+From the ground up: ``book`` (the state) · ``inputs`` (what the desk decides on) · ``inbox`` (where
+inputs wait) and ``draft`` (a plan in the making) · ``intake`` (what each input changes) and
+``settling`` (what is sent then) · ``planning`` (both, for a batch) · ``dispatch_desk`` (the task).
 """

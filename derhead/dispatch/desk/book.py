@@ -41,7 +41,7 @@ class SessionLink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class OrphanedDispatch:
     """A dispatch that an agent holds and that is not open here: it must be withdrawn."""
 
     dispatch_id: str
@@ -49,7 +49,7 @@ class Stray:
 
 
 @dataclass(slots=True)
-class Changes:
+class BookChanges:
     """What a plan changes in the book, once the journal has it."""
 
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class Changes:
     """By asset."""
     cancels: dict[str, str] = field(default_factory=dict)
     """By dispatch, the session that is told Cancel."""
-    strays: dict[str, tuple[Stray, ...]] = field(default_factory=dict)
+    orphans: dict[str, tuple[OrphanedDispatch, ...]] = field(default_factory=dict)
     """By session, those that it is still to be told Cancel of."""
-    looks: dict[str, int | None] = field(default_factory=dict)
+    rechecks: dict[str, int | None] = field(default_factory=dict)
     """By asset, when a window that others wait for is over; None if none is waited for."""
 
 
@@ -74,8 +74,8 @@ class Book:
         self.holders: dict[str, SessionLink] = {}
         self.cancels: dict[str, str] = {}
         """The session that was told Cancel, by dispatch."""
-        self.strays: dict[str, tuple[Stray, ...]] = {}
-        self.looks: dict[str, int] = {}
+        self.orphans: dict[str, tuple[OrphanedDispatch, ...]] = {}
+        self.rechecks: dict[str, int] = {}
         """When to look at an asset again, since a window that others wait for is over."""
         self._by_asset: dict[str, dict[str, None]] = {}
         self._deadlines: list[tuple[int, str]] = []
@@ -111,12 +111,12 @@ class Book:
 
     def next_due_us(self) -> int | None:
         """When time alone will next change something."""
-        times = [*self.looks.values(), self._next_deadline_us(), self._first_end_us]
+        times = [*self.rechecks.values(), self._next_deadline_us(), self._first_end_us]
         return min((at for at in times if at is not None), default=None)
 
-    def due_looks(self, now_us: int) -> list[str]:
+    def due_rechecks(self, now_us: int) -> list[str]:
         """The assets to look at again; a plan that settles them says when the next time is."""
-        return [asset_id for asset_id, at in self.looks.items() if at <= now_us]
+        return [asset_id for asset_id, at in self.rechecks.items() if at <= now_us]
 
     def _next_deadline_us(self) -> int | None:
         """The earliest deadline that still means something; forgets the others."""
@@ -156,29 +156,29 @@ class Book:
 
     # --- change ---------------------------------------------------------------------
 
-    def take(self, changes: Changes, now_us: int) -> None:
+    def take(self, changes: BookChanges, now_us: int) -> None:
         """Makes the changes."""
         for session_id, link in changes.links.items():
             if link is not None:
                 self.links[session_id] = link
             else:
                 self.links.pop(session_id, None)
-                self.strays.pop(session_id, None)
+                self.orphans.pop(session_id, None)
         for asset_id, holder in changes.holders.items():
             if holder is not None:
                 self.holders[asset_id] = holder
             else:
                 self.holders.pop(asset_id, None)
-        for session_id, strays in changes.strays.items():
-            if strays and session_id in self.links:
-                self.strays[session_id] = strays
+        for session_id, orphans in changes.orphans.items():
+            if orphans and session_id in self.links:
+                self.orphans[session_id] = orphans
             else:
-                self.strays.pop(session_id, None)
-        for asset_id, look in changes.looks.items():
+                self.orphans.pop(session_id, None)
+        for asset_id, look in changes.rechecks.items():
             if look is not None:
-                self.looks[asset_id] = look
+                self.rechecks[asset_id] = look
             else:
-                self.looks.pop(asset_id, None)
+                self.rechecks.pop(asset_id, None)
         self.cancels.update(changes.cancels)
         for dispatch in changes.dispatches.values():
             self._keep(dispatch)

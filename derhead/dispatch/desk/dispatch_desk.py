@@ -15,29 +15,28 @@ from uuid import uuid4
 
 import trio
 
-from derhead.dispatch.desk.book import Book, Changes, SessionLink
-from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, Item, Request
+from derhead.dispatch.desk.book import Book, BookChanges, SessionLink
+from derhead.dispatch.desk.draft import Plan, SendCancel, SendSetpoint
+from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, InboxItem, WaitingRequest
 from derhead.dispatch.desk.inputs import (
     AgentReport,
-    Ask,
-    CancelAsked,
-    Due,
-    Happening,
+    CallerRequest,
+    CancelRequested,
+    DeadlineDue,
+    DeskInput,
     HeadendStarted,
-    LookAgain,
     NotOpen,
-    Ordered,
     OrderRecord,
-    SendCancel,
-    SendSetpoint,
+    OrderRequested,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
     TooManyOpen,
+    WindowOver,
 )
-from derhead.dispatch.desk.planning import Plan, make_plan
+from derhead.dispatch.desk.planning import make_plan
 from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import AssetOrder
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 
@@ -48,7 +47,7 @@ ASK_TIMEOUT_S = 5.0
 answered with 503."""
 
 LOOK_AGAIN_S = 60.0
-"""Longest that the desk sleeps on a deadline before it looks at the clock again."""
+"""Longest that the desk sleeps on a deadline before it rechecks at the clock again."""
 
 RETRY_S = 1.0
 """Pause before changes that the journal refused are tried again."""
@@ -90,7 +89,7 @@ class DispatchDesk:
 
     # --- from outside ---------------------------------------------------------------
 
-    async def order(self, order: Order) -> Dispatch:
+    async def order(self, order: AssetOrder) -> Dispatch:
         """Takes an order, and returns its dispatch once the journal has it.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
@@ -100,18 +99,18 @@ class DispatchDesk:
         return dispatch
 
     async def order_all(
-        self, orders: Sequence[tuple[str, Order]], *records: OrderRecord
+        self, orders: Sequence[tuple[str, AssetOrder]], *records: OrderRecord
     ) -> tuple[Dispatch, ...]:
         """As ``order``, for several, each with the id of its dispatch: all of them, and the
         records, in one commit, or none."""
-        return await self._ask(Ordered(tuple(orders), records))
+        return await self._ask(OrderRequested(tuple(orders), records))
 
     async def settle(self) -> None:
         """Returns once all that was ordered before is journaled, or refused.
 
         Also what was ordered by a caller who has hung up since. Raises: JournalError.
         """
-        await self._ask(Ordered(()))
+        await self._ask(OrderRequested(()))
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         """Withdraws a dispatch, and returns it as it then is: cancelled, or ``cancelling``
@@ -120,7 +119,7 @@ class DispatchDesk:
         Raises: NotOpen if it has ended, or never was; JournalError, and then it goes on.
         Cancellation: a withdrawal that the desk had begun to write stands.
         """
-        (dispatch,) = await self._ask(CancelAsked(dispatch_id, reason))
+        (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason))
         return dispatch
 
     def session_opened_nowait(self, link: SessionLink, reports: Sequence[AgentReport]) -> None:
@@ -181,8 +180,8 @@ class DispatchDesk:
             illegal_reports=self._illegal,
         )
 
-    async def _ask(self, ask: Ask) -> tuple[Dispatch, ...]:
-        request = Request(ask)
+    async def _ask(self, ask: CallerRequest) -> tuple[Dispatch, ...]:
+        request = WaitingRequest(ask)
         try:
             with trio.move_on_after(ASK_TIMEOUT_S):
                 await self._inbox.put(request)
@@ -212,16 +211,16 @@ class DispatchDesk:
         """
         loaded = await self._store.open_dispatches()
         now_us = self._wall_us()
-        self._book.take(Changes(dispatches={each.id: each for each in loaded}), now_us)
+        self._book.take(BookChanges(dispatches={each.id: each for each in loaded}), now_us)
         await self._carry_out(make_plan(self._book, [HeadendStarted()], now_us), now_us)
         task_status.started()
         while True:
             await self._wait_work()
             items = self._inbox.take_nowait()
             now_us = self._wall_us()
-            due = map(Due, self._book.pop_due(now_us, BATCH_EVENTS))
-            looks = map(LookAgain, self._book.due_looks(now_us))
-            await self._work([*items, *due, *looks])
+            due = map(DeadlineDue, self._book.pop_due(now_us, BATCH_EVENTS))
+            rechecks = map(WindowOver, self._book.due_rechecks(now_us))
+            await self._work([*items, *due, *rechecks])
 
     async def _wait_work(self) -> None:
         due_us = self._book.next_due_us()
@@ -231,21 +230,23 @@ class DispatchDesk:
         with trio.move_on_after(wait_s):
             await self._inbox.wait_filled()
 
-    async def _work(self, items: list[Item]) -> None:
+    async def _work(self, items: list[InboxItem]) -> None:
         """Plans, writes, acts; what the journal refuses is tried again, asks excepted."""
-        requests = {item for item in items if isinstance(item, Request) and not item.withdrawn}
+        requests = {
+            item for item in items if isinstance(item, WaitingRequest) and not item.withdrawn
+        }
         for request in requests:
             request.claimed = True
         while True:
             now_us = self._wall_us()
-            plan = make_plan(self._book, _happenings(items, requests), now_us)
+            plan = make_plan(self._book, _inputs_of(items, requests), now_us)
             try:
                 await self._carry_out(plan, now_us)
             except JournalError as refused:
                 for request in requests:
                     request.answer(refused)
                 requests = set()
-                if not _happenings(items, requests):
+                if not _inputs_of(items, requests):
                     return
                 log.warning("dispatch changes wait for the journal: %s", refused)
                 await trio.sleep(RETRY_S)
@@ -254,7 +255,7 @@ class DispatchDesk:
         for request in requests:
             request.answer(plan.answers[request.ask])
         for item in items:
-            if isinstance(item, Due):
+            if isinstance(item, DeadlineDue):
                 # Its deadline may have moved away while it was looked at.
                 self._book.watch(item.dispatch_id)
 
@@ -283,10 +284,10 @@ class DispatchDesk:
             link.ask_for_room_nowait()
 
 
-def _happenings(items: Sequence[Item], requests: Set[Request]) -> list[Happening]:
+def _inputs_of(items: Sequence[InboxItem], requests: Set[WaitingRequest]) -> list[DeskInput]:
     """The items without who waits for them; of requests, only those given."""
     return [
-        item.ask if isinstance(item, Request) else item
+        item.ask if isinstance(item, WaitingRequest) else item
         for item in items
-        if not isinstance(item, Request) or item in requests
+        if not isinstance(item, WaitingRequest) or item in requests
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch.desk.inputs import Ask, Happening
+from derhead.dispatch.desk.inputs import CallerRequest, DeskInput
 from derhead.dispatch.life.lifecycle import Dispatch
 
 INBOX_EVENTS = 1024
@@ -19,10 +19,10 @@ commit."""
 
 
 @dataclass(eq=False, slots=True)
-class Request:
+class WaitingRequest:
     """An ask with someone who waits for its answer."""
 
-    ask: Ask
+    ask: CallerRequest
     claimed: bool = False
     """The desk has begun: it can no longer be taken back."""
     withdrawn: bool = False
@@ -35,7 +35,7 @@ class Request:
         self.answered.set()
 
 
-Item = Request | Happening
+InboxItem = WaitingRequest | DeskInput
 
 
 class Inbox:
@@ -47,7 +47,7 @@ class Inbox:
     """
 
     def __init__(self) -> None:
-        self._items: deque[Item] = deque()
+        self._items: deque[InboxItem] = deque()
         self._room = trio.lowlevel.ParkingLot()
         self._filled = trio.Event()
 
@@ -56,20 +56,20 @@ class Inbox:
         """Whether ``put`` would not wait."""
         return len(self._items) < INBOX_EVENTS
 
-    async def put(self, item: Item) -> None:
+    async def put(self, item: InboxItem) -> None:
         while not self.has_room:
             await self._room.park()
         self.put_nowait(item)
         await trio.lowlevel.checkpoint()
 
-    def put_nowait(self, item: Item) -> None:
+    def put_nowait(self, item: InboxItem) -> None:
         self._items.append(item)
         self._filled.set()
 
     async def wait_filled(self) -> None:
         await self._filled.wait()
 
-    def take_nowait(self) -> list[Item]:
+    def take_nowait(self) -> list[InboxItem]:
         taken = [self._items.popleft() for _ in range(min(len(self._items), BATCH_EVENTS))]
         if not self._items:
             self._filled = trio.Event()

@@ -1,40 +1,37 @@
-"""What can happen to dispatches at the desk, and what the desk can do then. Values only: pure."""
+"""The inputs that the desk decides on. Values only: pure."""
 
 from dataclasses import dataclass
 
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.orders.idempotency import UsedKey
-from derhead.dispatch.orders.order import DispatchGroup, Order
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 
 OrderRecord = DispatchGroup | UsedKey
-"""What is journaled together with the dispatches of an order."""
+"""A record that is journaled in the same commit as an order's dispatches."""
 
 
 class NotOpen(Exception):
-    """No dispatch of that id is open: it has ended, or never was."""
+    """No dispatch of that id is open: it has ended, or never existed."""
 
 
 class TooManyOpen(Exception):
-    """The asset has as many open dispatches as it may: nothing was ordered."""
-
-
-# --- what happens ----------------------------------------------------------------------
+    """The asset has as many open dispatches as it may have: nothing was ordered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ordered:
-    """Someone orders dispatches, all of them or none."""
+class OrderRequested:
+    """A caller orders dispatches: all of them or none."""
 
-    orders: tuple[tuple[str, Order], ...]
-    """Each with the id that its dispatch shall have."""
+    orders: tuple[tuple[str, AssetOrder], ...]
+    """Each with the id of its dispatch."""
     records: tuple[OrderRecord, ...] = ()
-    """What is journaled with them, in the same commit."""
+    """Records to journal in the same commit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CancelAsked:
-    """Someone withdraws a dispatch."""
+class CancelRequested:
+    """A caller withdraws a dispatch."""
 
     dispatch_id: str
     reason: str
@@ -42,7 +39,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True)
 class AgentReport:
-    """What an agent says of a dispatch of an asset."""
+    """An agent reports on a dispatch of one of its assets."""
 
     asset_id: str
     dispatch_id: str
@@ -51,7 +48,7 @@ class AgentReport:
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """An agent registered, and this is all that it knows of its dispatches."""
+    """An agent registered, with reports on all the dispatches that it knows."""
 
     link: SessionLink
     reports: tuple[AgentReport, ...]
@@ -59,7 +56,7 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """A session's stream is gone."""
+    """The stream of a session is gone."""
 
     session_id: str
 
@@ -72,56 +69,34 @@ class SessionHasRoom:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A dispatch's deadline has passed."""
+class DeadlineDue:
+    """The deadline of a dispatch has passed."""
 
     dispatch_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
-    """A window is over that others of the asset waited for."""
+class WindowOver:
+    """A window has ended for which other dispatches of the asset waited."""
 
     asset_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class HeadendStarted:
-    """All sessions that there were are gone."""
+    """The headend started: no session of before is left."""
 
 
-Ask = Ordered | CancelAsked
-Happening = (
-    Ask
+CallerRequest = OrderRequested | CancelRequested
+"""An input for whose outcome a caller waits."""
+
+DeskInput = (
+    CallerRequest
     | AgentReport
     | SessionOpened
     | SessionEnded
     | SessionHasRoom
-    | Due
-    | LookAgain
+    | DeadlineDue
+    | WindowOver
     | HeadendStarted
 )
-
-
-# --- what follows ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SendSetpoint:
-    """Hand the dispatch to the session's channel."""
-
-    link: SessionLink
-    dispatch_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendCancel:
-    """Hand the withdrawal to the session's channel."""
-
-    link: SessionLink
-    dispatch_id: str
-    asset_id: str
-    reason: str
-
-
-Effect = SendSetpoint | SendCancel

@@ -11,7 +11,7 @@ dispatch is ``expired``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class AssetOrder:
     """What a caller wants of one asset."""
 
     asset_id: str
@@ -39,7 +39,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
-    """What a caller wants of a whole site; its members mean what those of ``Order`` do."""
+    """What a caller wants of a whole site; its members mean what those of ``AssetOrder`` do."""
 
     site_id: str
     """UUID of a site of the fleet."""
@@ -58,7 +58,7 @@ class SiteOrder:
         return Window.lasting(now_us if self.start_us is None else self.start_us, self.duration_us)
 
 
-def expiry_us(order: Order | SiteOrder, now_us: int) -> int:
+def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
     """When a dispatch of it expires that still waits for its agent, if it is ordered now."""
     wait_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
     return order.window(now_us).expires_us(now_us, wait_us)

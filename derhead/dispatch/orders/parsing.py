@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from derhead.dispatch.orders.order import Order, SiteOrder
+from derhead.dispatch.orders.order import AssetOrder, SiteOrder
 from derhead.findings import Findings, pointer_to
 from derproto.base.fleet import Asset, Fleet
 from derproto.base.kinds import Kind, Number, Truth, Whole, describe
@@ -63,7 +63,7 @@ class BadOrder:
     """Problems that are not listed, as an answer lists only so many."""
 
 
-Parsed = Order | SiteOrder | UnknownAsset | UnknownSite | BadOrder
+Parsed = AssetOrder | SiteOrder | UnknownAsset | UnknownSite | BadOrder
 
 
 def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
@@ -101,7 +101,7 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
     if members.findings or mw is None:
         return members.refusal()
     if asset is not None:
-        return Order(
+        return AssetOrder(
             asset_id=asset.id,
             mw=mw,
             duration_us=duration_us,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from derhead.dispatch.life.lifecycle import Dispatch
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import AssetOrder
 from derproto.base.fleet import Asset, AssetKind
 from derproto.base.windows import Window
 
@@ -40,7 +40,7 @@ class Follows:
 class Preflight:
     """What would become of an order."""
 
-    order: Order
+    order: AssetOrder
     asset: Asset
     online: bool
     window: Window
@@ -63,7 +63,7 @@ class Preflight:
 
 
 def preflight(
-    order: Order,
+    order: AssetOrder,
     asset: Asset,
     held: Sequence[Dispatch],
     *,

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from derhead.dispatch.life.lifecycle import Dispatch, State
-from derhead.dispatch.orders.order import DispatchGroup, Order
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
 from derhead.dispatch.sites.groups import counting_parts, holds
 from derproto.base.fleet import Asset
@@ -43,7 +43,7 @@ LEAST_CHANGE_MW = 1e-6
 class Reallocation:
     """What is to be ordered, and withdrawn, so that a group does its work again."""
 
-    orders: tuple[Order, ...]
+    orders: tuple[AssetOrder, ...]
     """New parts."""
     cancels: tuple[str, ...]
     """Ids of parts whose agents are away."""
@@ -140,8 +140,8 @@ def _shares(wanted_mw: float, takers: Sequence[Candidate], left_us: int | None) 
     return found.shares if isinstance(found, Allocation) else ()
 
 
-def _order(group: DispatchGroup, asset_id: str, mw: float, left: Window, now_us: int) -> Order:
-    return Order(
+def _order(group: DispatchGroup, asset_id: str, mw: float, left: Window, now_us: int) -> AssetOrder:
+    return AssetOrder(
         asset_id=asset_id,
         mw=mw,
         duration_us=left.duration_us,

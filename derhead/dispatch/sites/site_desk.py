@@ -19,7 +19,7 @@ from derhead.dispatch.desk.dispatch_desk import DispatchDesk
 from derhead.dispatch.desk.inputs import NotOpen, TooManyOpen
 from derhead.dispatch.life.lifecycle import Dispatch
 from derhead.dispatch.orders.idempotency import KeyClaim
-from derhead.dispatch.orders.order import DispatchGroup, Order, SiteOrder, expiry_us
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, SiteOrder, expiry_us
 from derhead.dispatch.orders.preflight import Preflight, preflight, superseding
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
 from derhead.dispatch.sites.availability import SiteNow, site_now
@@ -163,7 +163,7 @@ class SiteDesk:
             log.warning("group %s is withdrawn once the journal takes it: %s", group_id, error)
             return group, parts
 
-    def preflight(self, order: Order) -> Preflight:
+    def preflight(self, order: AssetOrder) -> Preflight:
         """What would become of an order to an asset."""
         asset = self._fleet.assets[order.asset_id]
         now = self._candidate(asset)
@@ -361,8 +361,8 @@ def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:
     )
 
 
-def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> Order:
-    return Order(
+def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> AssetOrder:
+    return AssetOrder(
         asset_id=asset_id,
         mw=mw,
         duration_us=order.duration_us,

@@ -22,7 +22,7 @@ from deragent.devices.device import Measurement
 from deragent.event_lines import EventKind, EventLine
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import TELL_TIMEOUT_S
-from derhead.dispatch import ENDED, Order
+from derhead.dispatch import ENDED, AssetOrder
 from derhead.headend import Headend
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
@@ -314,7 +314,7 @@ class _World:
         now_us = self.runtime.wall_us()
         start_us = None if give.start_in_s is None else now_us + round(give.start_in_s * 1e6)
         dispatch = await self._headend.order(
-            Order(
+            AssetOrder(
                 ASSET_ID,
                 mw,
                 duration_us=None if give.duration_s is None else round(give.duration_s * 1e6),

@@ -5,21 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from derhead.dispatch import Dispatch, Order, Reported, State
-from derhead.dispatch.desk.book import Book, Changes
+from derhead.dispatch import AssetOrder, Dispatch, Reported, State
+from derhead.dispatch.desk.book import Book, BookChanges
+from derhead.dispatch.desk.draft import SendCancel, SendSetpoint
 from derhead.dispatch.desk.inputs import (
     AgentReport,
-    CancelAsked,
-    Due,
-    Happening,
+    CancelRequested,
+    DeadlineDue,
+    DeskInput,
     HeadendStarted,
-    LookAgain,
-    Ordered,
-    SendCancel,
-    SendSetpoint,
+    OrderRequested,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
+    WindowOver,
 )
 from derhead.dispatch.desk.planning import make_plan
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
@@ -79,15 +78,15 @@ class HeadendSide:
         self.links = {}
         self._book = Book()
         loaded = {each.id: each for each in self.journal.values() if not each.ended}
-        self._book.take(Changes(dispatches=loaded), _us(now_s))
+        self._book.take(BookChanges(dispatches=loaded), _us(now_s))
         self._happen(now_s, HeadendStarted())
 
-    def order(self, now_s: float, dispatch_id: str, order: Order) -> None:
-        self._happen(now_s, Ordered(((dispatch_id, order),)))
+    def order(self, now_s: float, dispatch_id: str, order: AssetOrder) -> None:
+        self._happen(now_s, OrderRequested(((dispatch_id, order),)))
 
     def cancel(self, now_s: float, dispatch_id: str) -> None:
         if dispatch_id in self._book.open:
-            self._happen(now_s, CancelAsked(dispatch_id, "withdrawn"))
+            self._happen(now_s, CancelRequested(dispatch_id, "withdrawn"))
 
     def register(
         self, now_s: float, link: Link, reports: Sequence[v1.DispatchReport], at_once: bool
@@ -120,9 +119,9 @@ class HeadendSide:
     def work(self, now_s: float) -> None:
         """Does what is due."""
         due = self._book.pop_due(_us(now_s), 8)
-        looks = self._book.due_looks(_us(now_s))
-        if due or looks:
-            self._happen(now_s, *map(Due, due), *map(LookAgain, looks))
+        rechecks = self._book.due_rechecks(_us(now_s))
+        if due or rechecks:
+            self._happen(now_s, *map(DeadlineDue, due), *map(WindowOver, rechecks))
             for dispatch_id in due:
                 self._book.watch(dispatch_id)
 
@@ -158,7 +157,7 @@ class HeadendSide:
         else:
             send(v1.HeadendMessage(setpoint=setpoint))
 
-    def _happen(self, now_s: float, *happenings: Happening) -> None:
+    def _happen(self, now_s: float, *happenings: DeskInput) -> None:
         """Journal first, effects second."""
         plan = make_plan(self._book, happenings, _us(now_s))
         doom, self.doom = self.doom, None

@@ -17,25 +17,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.dispatch.desk.book import Book
+from derhead.dispatch.desk.draft import Plan, SendCancel, SendSetpoint
 from derhead.dispatch.desk.inputs import (
     AgentReport,
-    CancelAsked,
-    Due,
-    Happening,
+    CancelRequested,
+    DeadlineDue,
+    DeskInput,
     HeadendStarted,
-    LookAgain,
     NotOpen,
-    Ordered,
-    SendCancel,
-    SendSetpoint,
+    OrderRequested,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
+    WindowOver,
 )
-from derhead.dispatch.desk.planning import Plan, make_plan, overlap, rank
+from derhead.dispatch.desk.planning import make_plan
+from derhead.dispatch.desk.settling import overlap, rank
 from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
 from derhead.dispatch.life.transitions import AT_AGENT
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import AssetOrder
 from tests.support.desk_fakes import Link
 from tests.support.epoch import DAY_US, T0, S
 
@@ -44,7 +44,7 @@ NAMES = tuple(f"d{n}" for n in range(5))
 REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]
 
 orders = st.builds(
-    Order,
+    AssetOrder,
     asset_id=st.sampled_from(ASSETS),
     mw=st.just(1.0),
     duration_us=st.none() | st.integers(1, 60).map(lambda s: s * S),
@@ -91,13 +91,13 @@ class Runs:
         self.links: list[Link] = []
         self.names = iter(NAMES)
 
-    def happenings(self, step: tuple[str, Any]) -> list[Happening]:
+    def happenings(self, step: tuple[str, Any]) -> list[DeskInput]:
         match step:
-            case ("order", Order() as order):
+            case ("order", AssetOrder() as order):
                 name = next(self.names, None)
-                return [] if name is None else [Ordered(((name, order),))]
+                return [] if name is None else [OrderRequested(((name, order),))]
             case ("cancel", str() as name):
-                return [CancelAsked(name, "not wanted")]
+                return [CancelRequested(name, "not wanted")]
             case ("report", AgentReport() as report):
                 return [self.own(report)]
             case ("open", (granted, reports, room)):
@@ -112,7 +112,7 @@ class Runs:
                 self.book.links.clear()
                 self.book.holders.clear()
                 self.book.cancels.clear()
-                self.book.strays.clear()
+                self.book.orphans.clear()
                 return [HeadendStarted()]
             case ("wait", int() as us):
                 self.now_us += us
@@ -125,15 +125,15 @@ class Runs:
             return report
         return replace(report, asset_id=dispatch.asset_id)
 
-    def run(self, happenings: list[Happening]) -> None:
-        due = [Due(name) for name in self.book.pop_due(self.now_us, 100)]
-        before = copy.deepcopy((self.book.open, self.book.cancels, self.book.strays))
-        looks = [LookAgain(asset_id) for asset_id in self.book.due_looks(self.now_us)]
-        plan = make_plan(self.book, [*happenings, *due, *looks], self.now_us)
-        assert (self.book.open, self.book.cancels, self.book.strays) == before
+    def run(self, happenings: list[DeskInput]) -> None:
+        due = [DeadlineDue(name) for name in self.book.pop_due(self.now_us, 100)]
+        before = copy.deepcopy((self.book.open, self.book.cancels, self.book.orphans))
+        rechecks = [WindowOver(asset_id) for asset_id in self.book.due_rechecks(self.now_us)]
+        plan = make_plan(self.book, [*happenings, *due, *rechecks], self.now_us)
+        assert (self.book.open, self.book.cancels, self.book.orphans) == before
         for ask, answer in plan.answers.items():
             assert isinstance(answer, tuple) or (
-                isinstance(ask, CancelAsked) and isinstance(answer, NotOpen)
+                isinstance(ask, CancelRequested) and isinstance(answer, NotOpen)
             )
         self.check_effects(plan)
         self.book.take(plan.changes, self.now_us)
@@ -198,9 +198,9 @@ def test_what_every_plan_leaves_behind(steps: list[tuple[str, Any]]) -> None:
 @settings(max_examples=400, deadline=None)
 @given(steps)
 def test_the_same_in_one_batch(steps: list[tuple[str, Any]]) -> None:
-    """As many happenings as come before the desk looks again."""
+    """As many happenings as come before the desk rechecks again."""
     runs = Runs()
-    happenings: list[Happening] = []
+    happenings: list[DeskInput] = []
     for step in steps:
         if step[0] in ("wait", "restart"):
             runs.run(happenings)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from deragent.tasks.controller import TELL_TIMEOUT_S
 from deragent.uplink.messages import write_report
-from derhead.dispatch import Order
+from derhead.dispatch import AssetOrder
 from derproto.base.fleet import Failsafe
 from derproto.der import v1
 from tests.property.dispatch.agent_side import NEVER, AgentSide, DeviceSide
@@ -114,7 +114,7 @@ class Together:
         self._count += 1
         mw = round(self._count * STEP_MW + (5.0 if beyond else 0.0), 6)
         dispatch_id = str(UUID(int=self._count))
-        order = Order(
+        order = AssetOrder(
             ASSET_ID,
             mw,
             duration_us=None if duration_s is None else round(duration_s * 1e6),

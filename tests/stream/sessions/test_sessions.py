@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.dispatch import (
     AgentReport,
-    Order,
+    AssetOrder,
     Reported,
     State,
 )
@@ -442,7 +442,7 @@ async def test_a_dispatch_goes_down_the_stream_and_its_reports_come_back(
     async with bench.agent() as stream:
         await receive(stream, "welcome")
         await trio.sleep(3)
-        dispatch = await bench.desk.order(Order(A2, -1.5, duration_us=60_000_000, priority=7))
+        dispatch = await bench.desk.order(AssetOrder(A2, -1.5, duration_us=60_000_000, priority=7))
         setpoint = await receive(stream, "setpoint")
         assert setpoint.dispatch_id == dispatch.id
         assert (setpoint.asset_index, setpoint.mw, setpoint.priority) == (1, -1.5, 7)
@@ -469,8 +469,8 @@ async def test_a_dispatch_goes_down_the_stream_and_its_reports_come_back(
 async def test_a_pending_dispatch_leaves_with_what_remains_of_it(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
-    short = await bench.desk.order(Order(A1, 1.0, duration_us=10_000_000))
-    dispatch = await bench.desk.order(Order(A1, 1.0, duration_us=60_000_000))
+    short = await bench.desk.order(AssetOrder(A1, 1.0, duration_us=10_000_000))
+    dispatch = await bench.desk.order(AssetOrder(A1, 1.0, duration_us=60_000_000))
     await trio.sleep(20)
     async with bench.agent() as stream:
         await receive(stream, "welcome")
@@ -481,7 +481,7 @@ async def test_a_pending_dispatch_leaves_with_what_remains_of_it(
 
 
 async def test_register_tells_what_the_agent_already_did(bench: Bench) -> None:
-    dispatch = await bench.desk.order(Order(A1, 1.0))
+    dispatch = await bench.desk.order(AssetOrder(A1, 1.0))
     done = DispatchReport(dispatch_id=dispatch.id, state=DispatchState.COMPLETED)
     nonsense = DispatchReport(dispatch_id="nonsense", state=DispatchState.COMPLETED)
     async with bench.agent(dispatches=[nonsense, done]) as stream:
@@ -493,7 +493,7 @@ async def test_register_tells_what_the_agent_already_did(bench: Bench) -> None:
 async def test_a_stream_lost_in_sent_makes_it_pending(bench: Bench) -> None:
     async with bench.agent() as stream:
         await receive(stream, "welcome")
-        dispatch = await bench.desk.order(Order(A1, 1.0))
+        dispatch = await bench.desk.order(AssetOrder(A1, 1.0))
         assert dispatch.state is State.SENT
         bench.network.cut("headend")
         await wait_all_tasks_blocked()
@@ -506,16 +506,18 @@ async def test_a_stream_lost_in_sent_makes_it_pending(bench: Bench) -> None:
         assert (await receive(stream, "setpoint")).dispatch_id == dispatch.id
 
 
-def in_a_row(count: int) -> list[Order]:
+def in_a_row(count: int) -> list[AssetOrder]:
     """Orders that do not touch each other, beginning a minute from now."""
     minute = 60_000_000
-    return [Order(A1, 0.5, minute, start_us=T0 + (place + 1) * minute) for place in range(count)]
+    return [
+        AssetOrder(A1, 0.5, minute, start_us=T0 + (place + 1) * minute) for place in range(count)
+    ]
 
 
 async def test_a_dispatch_is_withdrawn_from_its_agent(bench: Bench) -> None:
     async with bench.agent() as stream:
         await receive(stream, "welcome")
-        dispatch = await bench.desk.order(Order(A2, -1.5))
+        dispatch = await bench.desk.order(AssetOrder(A2, -1.5))
         await receive(stream, "setpoint")
         await bench.desk.cancel(dispatch.id, "not wanted")
         cancel = await receive(stream, "cancel")
@@ -577,9 +579,9 @@ async def test_a_dispatch_to_an_asset_that_its_agent_was_refused_waits_for_one_t
     async with bench.agent("other", OWNED, A1) as other, bench.agent("owner", A1) as owner:
         assert (await receive(other, "welcome")).assets[0].result is GrantResult.NOT_AUTHORIZED
         assert (await receive(owner, "welcome")).assets[0].result is GrantResult.ASSET_HELD
-        dispatch = await bench.desk.order(Order(OWNED, 1.0))
+        dispatch = await bench.desk.order(AssetOrder(OWNED, 1.0))
         assert dispatch.state is State.PENDING
-        await bench.desk.order(Order(A1, 0.5))
+        await bench.desk.order(AssetOrder(A1, 0.5))
         assert (await receive(other, "setpoint")).mw == 0.5
     async with bench.agent("owner", OWNED) as owner:
         await receive(owner, "welcome")

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import DoesNotFit, Order, Outcome, SiteOrder, State, group_state
+from derhead.dispatch import AssetOrder, DoesNotFit, Outcome, SiteOrder, State, group_state
 from tests.support.epoch import HOUR_US, S
 from tests.support.fleets import BATTERIES, SITE, read_fleet, site_of_batteries
 from tests.support.virtual import virtual_world
@@ -23,7 +23,7 @@ async def test_a_clock_that_is_off_moves_no_window_and_spoils_no_verdict(
         await trio.sleep(10)
         (agent,) = here.headend.agents()
         assert agent.clock_offset_us == pytest.approx(ahead_us, abs=S)
-        dispatch = await here.headend.order(Order(IDS[0], 1.0, 60 * S))
+        dispatch = await here.headend.order(AssetOrder(IDS[0], 1.0, 60 * S))
         await trio.sleep(59)
         running = await here.headend.history.dispatch(dispatch.id)
         assert running is not None

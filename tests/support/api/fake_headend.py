@@ -9,6 +9,7 @@ import trio
 from derhead.api import AgentView
 from derhead.dispatch import (
     Allocation,
+    AssetOrder,
     Dispatch,
     DispatchGroup,
     DoesNotFit,
@@ -18,7 +19,6 @@ from derhead.dispatch import (
     KeyKeeper,
     LeftOut,
     NotOpen,
-    Order,
     Preflight,
     SiteNow,
     SiteOrder,
@@ -322,7 +322,7 @@ class FakeView:
         self.history = FakeHistory()
         self.readiness = Readiness()
         self.metrics = Metrics()
-        self.orders: list[Order | SiteOrder] = []
+        self.orders: list[AssetOrder | SiteOrder] = []
         self.stored_keys = FakeKeys()
         runtime = replace(real_runtime(), wall_us=self.wall_us)
         self.keys = KeyKeeper(self.stored_keys, trio.lowlevel.checkpoint, runtime)
@@ -362,7 +362,7 @@ class FakeView:
     def setpoint_mw(self, asset_id: str) -> float | None:
         return -0.5 if asset_id == BATTERY else None
 
-    async def order(self, order: Order, claim: KeyClaim | None = None) -> Dispatch:
+    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
         await trio.sleep(self.slow_s)
         if self.refuses_orders:
             raise JournalError("the disk is full")
@@ -383,7 +383,7 @@ class FakeView:
         self.stored_keys.note(claim, "group", GROUP)
         return GROUPED, PARTS
 
-    def preflight(self, order: Order) -> Preflight:
+    def preflight(self, order: AssetOrder) -> Preflight:
         asset = self.fleet.assets[order.asset_id]
         return preflight(order, asset, (), online=True, p_mw=0.25, soc=0.5, now_us=NOW)
 
@@ -394,7 +394,7 @@ class FakeView:
     def preflight_site(self, order: SiteOrder) -> SitePreflight:
         if order.mw > 3:
             return SitePreflight(order, DoesNotFit(-1.0, 3.0), (), "Alamosa cannot do it.")
-        parts = (self.preflight(Order(BATTERY, order.mw)),)
+        parts = (self.preflight(AssetOrder(BATTERY, order.mw)),)
         split = Allocation((), (LeftOut(SILENT, "offline"),))
         return SitePreflight(order, split, parts, "Alamosa would hold it.")
 

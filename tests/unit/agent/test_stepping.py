@@ -24,7 +24,7 @@ from deragent.timelines.timed_orders import (
     TimelineEvent,
     TimePassed,
 )
-from derhead.dispatch.desk.planning import MAX_OPEN
+from derhead.dispatch.desk.intake import MAX_OPEN
 from derproto.der.v1 import DispatchReason, DispatchState
 from tests.unit.agent.timelines import IDLE, arrive, moment, order, words
 

@@ -65,7 +65,7 @@ def test_words_are_those_of_the_code() -> None:
 
 
 def test_an_order_has_the_members_that_are_read() -> None:
-    order = SCHEMAS["Order"]
+    order = SCHEMAS["AssetOrder"]
     assert sorted(order["properties"]) == sorted(MEMBERS)
     assert order["required"] == ["mw"]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from derhead.api.jsonbody import BadJson, parse_json
 from derhead.dispatch import (
+    AssetOrder,
     BadOrder,
-    Order,
     SiteOrder,
     UnknownAsset,
     UnknownSite,
@@ -27,26 +27,32 @@ WHOLE = {"asset_id": "battery-1", "mw": -0.5}
 @pytest.mark.parametrize(
     ("body", "order"),
     [
-        (WHOLE, Order(BATTERY, -0.5)),
-        ({"asset_id": BATTERY.upper(), "mw": 1}, Order(BATTERY, 1.0)),
-        (WHOLE | {"duration_s": 0.25}, Order(BATTERY, -0.5, duration_us=250_000)),
-        (WHOLE | {"duration_s": 604_800}, Order(BATTERY, -0.5, 604_800_000_000)),
-        (WHOLE | {"expires_in_s": 0.5}, Order(BATTERY, -0.5, expires_in_us=500_000)),
+        (WHOLE, AssetOrder(BATTERY, -0.5)),
+        ({"asset_id": BATTERY.upper(), "mw": 1}, AssetOrder(BATTERY, 1.0)),
+        (WHOLE | {"duration_s": 0.25}, AssetOrder(BATTERY, -0.5, duration_us=250_000)),
+        (WHOLE | {"duration_s": 604_800}, AssetOrder(BATTERY, -0.5, 604_800_000_000)),
+        (WHOLE | {"expires_in_s": 0.5}, AssetOrder(BATTERY, -0.5, expires_in_us=500_000)),
         (
             WHOLE | {"start_at": "2026-01-31T13:00:00Z"},
-            Order(BATTERY, -0.5, start_us=NOW + HOUR_US),
+            AssetOrder(BATTERY, -0.5, start_us=NOW + HOUR_US),
         ),
-        (WHOLE | {"start_at": "2026-01-31T13:00:00+01:00"}, Order(BATTERY, -0.5, start_us=NOW)),
+        (
+            WHOLE | {"start_at": "2026-01-31T13:00:00+01:00"},
+            AssetOrder(BATTERY, -0.5, start_us=NOW),
+        ),
         (
             WHOLE | {"start_at": "2026-01-31T11:59:55Z"},
-            Order(BATTERY, -0.5, start_us=NOW - 5_000_000),
+            AssetOrder(BATTERY, -0.5, start_us=NOW - 5_000_000),
         ),
-        (WHOLE | {"priority": 0}, Order(BATTERY, -0.5, priority=0)),
-        (WHOLE | {"ramp_mw_per_s": 0.1}, Order(BATTERY, -0.5, ramp_mw_per_s=0.1)),
-        (WHOLE | dict.fromkeys(("duration_s", "priority", "ramp_mw_per_s")), Order(BATTERY, -0.5)),
+        (WHOLE | {"priority": 0}, AssetOrder(BATTERY, -0.5, priority=0)),
+        (WHOLE | {"ramp_mw_per_s": 0.1}, AssetOrder(BATTERY, -0.5, ramp_mw_per_s=0.1)),
+        (
+            WHOLE | dict.fromkeys(("duration_s", "priority", "ramp_mw_per_s")),
+            AssetOrder(BATTERY, -0.5),
+        ),
     ],
 )
-def test_orders(body: object, order: Order) -> None:
+def test_orders(body: object, order: AssetOrder) -> None:
     assert parse_order(body, FLEET, NOW) == order
 
 
@@ -130,8 +136,8 @@ def test_what_is_no_order_for_a_site(body: object, pointer: str, says: str) -> N
 
 def test_what_is_only_asked_may_be_beyond_the_limits() -> None:
     asked = parse_order(WHOLE | {"mw": 99, "dry_run": True}, FLEET, NOW)
-    assert asked == Order(BATTERY, 99.0, dry_run=True)
-    assert parse_order(WHOLE | {"dry_run": False}, FLEET, NOW) == Order(BATTERY, -0.5)
+    assert asked == AssetOrder(BATTERY, 99.0, dry_run=True)
+    assert parse_order(WHOLE | {"dry_run": False}, FLEET, NOW) == AssetOrder(BATTERY, -0.5)
 
 
 def test_all_problems_at_once() -> None:
@@ -193,7 +199,7 @@ _BODIES = st.dictionaries(_NAMES | st.text(), _JSON | st.just("battery-1")) | _J
 @given(_BODIES)
 def test_every_body_is_an_order_within_bounds_or_refused_with_reasons(body: object) -> None:
     match parse_order(body, FLEET, NOW):
-        case Order() as order:
+        case AssetOrder() as order:
             asset = FLEET.assets[order.asset_id]
             assert order.mw in asset.limits
             assert order.duration_us is None or order.duration_us > 0

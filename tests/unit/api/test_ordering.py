@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from derhead.api.dispatch import WITHDRAWN
-from derhead.dispatch import Dispatch, Order, SiteOrder, State, Verdict, latency, verdict_text
+from derhead.dispatch import AssetOrder, Dispatch, SiteOrder, State, Verdict, latency, verdict_text
 from derhead.dispatch.verdicts.verdict import Outcome
 from tests.support.api.fake_headend import (
     BATTERY,
@@ -32,7 +32,7 @@ async def test_an_order_is_taken() -> None:
     assert answer.status == 201
     assert answer.headers["Location"] == f"/dispatch/{DISPATCH}"
     assert (answer.body["id"], answer.body["mw"]) == (DISPATCH, 0.5)
-    assert view.orders == [Order(BATTERY, 0.5, 60_000_000, 1)]
+    assert view.orders == [AssetOrder(BATTERY, 0.5, 60_000_000, 1)]
 
 
 @pytest.mark.parametrize(

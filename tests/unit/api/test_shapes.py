@@ -21,7 +21,7 @@ from derhead.api.shapes import (
     session_shape,
     telemetry_shape,
 )
-from derhead.dispatch import Order, SiteOrder
+from derhead.dispatch import AssetOrder, SiteOrder
 from derproto.der.v1 import OperatingState
 from tests.support.api.fake_headend import (
     AGENT,
@@ -307,7 +307,7 @@ def test_group() -> None:
 
 def test_what_would_become_of_an_order() -> None:
     shape: dict[str, object] = {
-        **preflight_shape(FakeView().preflight(Order(BATTERY, -0.5, 3_600_000_000)))
+        **preflight_shape(FakeView().preflight(AssetOrder(BATTERY, -0.5, 3_600_000_000)))
     }
     assert str(shape.pop("sentence")).startswith("battery-1 is online and would hold -0.5 MW")
     assert shape == {

@@ -6,9 +6,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from derhead.dispatch import (
     AgentReport,
+    AssetOrder,
     DispatchDesk,
     NotOpen,
-    Order,
     Reported,
     State,
     TooManyOpen,
@@ -16,7 +16,7 @@ from derhead.dispatch import (
 )
 from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
 from derhead.dispatch.desk.inbox import INBOX_EVENTS
-from derhead.dispatch.desk.planning import MAX_OPEN
+from derhead.dispatch.desk.intake import MAX_OPEN
 from derhead.dispatch.orders.order import PENDING_TTL_US
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
@@ -39,7 +39,7 @@ async def desk(store: Store, nursery: trio.Nursery) -> DispatchDesk:
 async def test_an_order_for_an_offline_asset_waits(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     assert dispatch.state is State.PENDING
     assert store.kept[dispatch.id] == dispatch
     link = Link("s1", store=store)
@@ -55,7 +55,7 @@ async def test_an_order_for_an_online_asset_is_sent_at_once(
 ) -> None:
     link = Link("s1", store=store)
     desk.session_opened_nowait(link, ())
-    dispatch = await desk.order(Order("a", -2.0, duration_us=60_000_000))
+    dispatch = await desk.order(AssetOrder("a", -2.0, duration_us=60_000_000))
     assert dispatch.state is State.SENT
     assert [change.state for change in dispatch.states] == [State.PENDING, State.SENT]
     assert link.sent == [dispatch.id]
@@ -65,7 +65,7 @@ async def test_when_a_setpoint_left_is_journaled_with_what_follows(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await trio.sleep(0.002)
     desk.setpoint_left_nowait(dispatch.id)
     desk.setpoint_left_nowait("of-nobody")
@@ -83,7 +83,7 @@ async def test_lost_in_sent_goes_to_the_next_session_under_its_id(
 ) -> None:
     first, second = Link("s1"), Link("s2")
     desk.session_opened_nowait(first, ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     desk.session_ended_nowait("s1")
     await wait_all_tasks_blocked()
     assert store.kept[dispatch.id].state is State.PENDING
@@ -98,13 +98,13 @@ async def test_a_newer_session_takes_over_before_the_older_ends(
 ) -> None:
     first, second = Link("s1"), Link("s2")
     desk.session_opened_nowait(first, ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     desk.session_opened_nowait(second, ())
     desk.session_ended_nowait("s1")
     await wait_all_tasks_blocked()
     assert second.sent == [dispatch.id]
     assert store.kept[dispatch.id].session_id == "s2"
-    again = await desk.order(Order("a", 2.0))
+    again = await desk.order(AssetOrder("a", 2.0))
     assert second.sent == [dispatch.id, again.id]
     assert first.sent == [dispatch.id]
 
@@ -113,7 +113,7 @@ async def test_what_the_agent_did_offline_is_believed(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     desk.session_ended_nowait("s1")
     second = Link("s2")
     reported = Reported(State.STARTED, applied_mw=1.0)
@@ -130,7 +130,7 @@ async def test_what_the_agent_forgot_has_failed(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(State.STARTED))
     desk.session_ended_nowait("s1")
     desk.session_opened_nowait(Link("s2"), ())
@@ -144,7 +144,7 @@ async def test_reports_end_a_dispatch_and_later_ones_change_nothing(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     for state in (State.RECEIVED, State.STARTED, State.COMPLETED, State.FAILED):
         await desk.report("a", dispatch.id, Reported(state))
     await desk.report("b", dispatch.id, Reported(State.STARTED))
@@ -163,7 +163,7 @@ async def test_the_log_tells_why_an_agent_or_its_device_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(state, "HARDWARE_ERROR", "no answer"))
     await wait_all_tasks_blocked()
     assert caplog.messages == [f"dispatch {dispatch.id} of a {state}: HARDWARE_ERROR: no answer"]
@@ -172,7 +172,7 @@ async def test_the_log_tells_why_an_agent_or_its_device_refused(
 async def test_a_report_by_another_assets_agent_is_not_believed(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("b", dispatch.id, Reported(State.COMPLETED))
     await wait_all_tasks_blocked()
     assert store.kept[dispatch.id].state is State.PENDING
@@ -181,8 +181,8 @@ async def test_a_report_by_another_assets_agent_is_not_believed(
 async def test_nobody_came_for_it(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    short = await desk.order(Order("a", 1.0, duration_us=60_000_000))
-    endless = await desk.order(Order("a", 1.0))
+    short = await desk.order(AssetOrder("a", 1.0, duration_us=60_000_000))
+    endless = await desk.order(AssetOrder("a", 1.0))
     await trio.sleep(60.1)
     assert store.kept[short.id].state is State.EXPIRED
     assert store.kept[endless.id].state is State.PENDING
@@ -202,7 +202,7 @@ async def test_at_the_start_what_was_sent_is_pending(
         first = DispatchDesk(store, runtime)
         await before.start(first.run)
         first.session_opened_nowait(Link("s1"), ())
-        dispatch = await first.order(Order("a", 1.0))
+        dispatch = await first.order(AssetOrder("a", 1.0))
         before.cancel_scope.cancel()
     assert store.kept[dispatch.id].state is State.SENT
     second = DispatchDesk(store, runtime)
@@ -222,7 +222,7 @@ async def test_an_order_that_the_journal_refuses_never_was(
     await wait_all_tasks_blocked()
     store.refusing = True
     with pytest.raises(JournalError, match="disk full"):
-        await desk.order(Order("a", 1.0))
+        await desk.order(AssetOrder("a", 1.0))
     store.refusing = False
     await trio.sleep(10)
     assert link.sent == []
@@ -234,13 +234,13 @@ async def test_reports_outlive_a_full_disk_and_orders_meanwhile_time_out(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     store.refusing = True
     await desk.report("a", dispatch.id, Reported(State.STARTED))
     await trio.sleep(0.5)
     started = trio.current_time()
     with pytest.raises(JournalError):
-        await desk.order(Order("a", 2.0))
+        await desk.order(AssetOrder("a", 2.0))
     assert trio.current_time() - started == pytest.approx(ASK_TIMEOUT_S)
     store.refusing = False
     await trio.sleep(2)
@@ -269,7 +269,7 @@ async def test_waiting_changes_share_a_commit(
     desk.session_opened_nowait(Link("s1"), ())
     async with trio.open_nursery() as callers:
         for _ in range(20):
-            callers.start_soon(desk.order, Order("a", 1.0))
+            callers.start_soon(desk.order, AssetOrder("a", 1.0))
     assert len(store.kept) == 20
     assert store.writes <= 2
 
@@ -277,7 +277,7 @@ async def test_waiting_changes_share_a_commit(
 async def test_what_a_session_has_no_room_for_stays_pending_until_it_has(
     desk: DispatchDesk, store: Store
 ) -> None:
-    orders = [await desk.order(Order("a", 1.0, S, start_us=T0 + n * S)) for n in range(1, 71)]
+    orders = [await desk.order(AssetOrder("a", 1.0, S, start_us=T0 + n * S)) for n in range(1, 71)]
     link = Link("s1", room=64)
     desk.session_opened_nowait(link, ())
     await wait_all_tasks_blocked()
@@ -295,9 +295,9 @@ async def order_while_busy(desk: DispatchDesk, store: Store, nursery: trio.Nurse
     """An order, and whatever is said right after it, come in one batch."""
     store.busy_s = 1.0
     nursery.start_soon(desk.report, "a", "nobody", Reported(State.STARTED))
-    nursery.start_soon(desk.order, Order("b", 1.0))
+    nursery.start_soon(desk.order, AssetOrder("b", 1.0))
     await wait_all_tasks_blocked()
-    nursery.start_soon(desk.order, Order("a", 1.0))
+    nursery.start_soon(desk.order, AssetOrder("a", 1.0))
     await wait_all_tasks_blocked()
 
 
@@ -330,7 +330,7 @@ async def test_a_caller_that_hangs_up_before_the_desk_began_has_not_ordered(
 ) -> None:
     await order_while_busy(desk, store, nursery)
     with trio.move_on_after(0.1):
-        await desk.order(Order("c", 1.0))
+        await desk.order(AssetOrder("c", 1.0))
     await trio.sleep(10)
     assert {dispatch.asset_id for dispatch in store.kept.values()} == {"a", "b"}
 
@@ -339,7 +339,7 @@ async def test_nothing_is_in_force_past_its_window(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0, duration_us=2_000_000))
+    dispatch = await desk.order(AssetOrder("a", 1.0, duration_us=2_000_000))
     await desk.report("a", dispatch.id, Reported(State.STARTED))
     await wait_all_tasks_blocked()
     assert desk.in_force("a") is not None
@@ -356,7 +356,7 @@ async def test_an_order_for_later_is_sent_ahead(
 ) -> None:
     link = Link("s1", store=store)
     desk.session_opened_nowait(link, ())
-    later = await desk.order(Order("a", 1.0, 60 * S, start_us=T0 + 3600 * S))
+    later = await desk.order(AssetOrder("a", 1.0, 60 * S, start_us=T0 + 3600 * S))
     assert (later.state, later.start_us, later.window.end_us) == (
         State.SENT,
         T0 + 3600 * S,
@@ -368,9 +368,9 @@ async def test_an_order_for_later_is_sent_ahead(
 async def test_how_long_an_order_waits_counts_from_its_start(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    now = await desk.order(Order("a", 1.0, expires_in_us=10 * S))
-    later = await desk.order(Order("b", 1.0, start_us=T0 + 60 * S, expires_in_us=10 * S))
-    short = await desk.order(Order("c", 1.0, 5 * S, expires_in_us=10 * S))
+    now = await desk.order(AssetOrder("a", 1.0, expires_in_us=10 * S))
+    later = await desk.order(AssetOrder("b", 1.0, start_us=T0 + 60 * S, expires_in_us=10 * S))
+    short = await desk.order(AssetOrder("c", 1.0, 5 * S, expires_in_us=10 * S))
     assert [each.expires_us for each in (now, later, short)] == [
         T0 + 10 * S,
         T0 + 70 * S,
@@ -385,7 +385,7 @@ async def test_how_long_an_order_waits_counts_from_its_start(
 
 async def test_an_order_whose_window_is_over_has_expired(desk: DispatchDesk) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0, 2 * S, start_us=T0 - 3 * S))
+    dispatch = await desk.order(AssetOrder("a", 1.0, 2 * S, start_us=T0 - 3 * S))
     assert dispatch.state is State.EXPIRED
 
 
@@ -393,7 +393,7 @@ async def test_what_was_sent_is_waited_for_past_its_time_to_live(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0, 60 * S, expires_in_us=10 * S))
+    dispatch = await desk.order(AssetOrder("a", 1.0, 60 * S, expires_in_us=10 * S))
     desk.session_ended_nowait("s1")
     await trio.sleep(3600)
     assert store.kept[dispatch.id].state is State.PENDING
@@ -408,8 +408,8 @@ async def test_an_agent_that_never_comes_back_is_waited_for_a_day(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
-    lost = await desk.order(Order("a", 1.0, 60 * S))
-    started = await desk.order(Order("b", 1.0, 60 * S))
+    lost = await desk.order(AssetOrder("a", 1.0, 60 * S))
+    started = await desk.order(AssetOrder("b", 1.0, 60 * S))
     await desk.report("b", started.id, Reported(State.STARTED))
     desk.session_ended_nowait("s1")
     await trio.sleep(60 + DAY_US / S - 1)
@@ -425,7 +425,7 @@ async def test_an_agent_that_never_comes_back_is_waited_for_a_day(
 
 async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> None:
     desk.session_opened_nowait(Link("s1"), ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(State.STARTED, revision=2))
     await wait_all_tasks_blocked()
     assert desk.setpoints_mw == {"a": 1.0}
@@ -442,9 +442,9 @@ async def test_nothing_is_in_force_after_its_window_though_no_agent_says_so(
     began_s = trio.current_time()
     desk.session_opened_nowait(Link("s1", ("a", "b")), ())
     for asset_id, window_us in (("a", 60 * S), ("b", 90 * S)):
-        dispatch = await desk.order(Order(asset_id, 1.0, window_us))
+        dispatch = await desk.order(AssetOrder(asset_id, 1.0, window_us))
         await desk.report(asset_id, dispatch.id, Reported(State.STARTED))
-    longer = await desk.order(Order("b", 2.0, 100 * S))
+    longer = await desk.order(AssetOrder("b", 2.0, 100 * S))
     await desk.report("b", longer.id, Reported(State.STARTED))
     for at_s, in_force in ((59.9, {"a": 1.0, "b": 2.0}), (60.1, {"b": 2.0}), (100.1, {})):
         await trio.sleep_until(began_s + at_s)
@@ -454,17 +454,18 @@ async def test_nothing_is_in_force_after_its_window_though_no_agent_says_so(
 
 async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, store: Store) -> None:
     used = UsedKey("k", "f", "dispatch", "x", T0)
-    many = [Order("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)]
+    many = [AssetOrder("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)]
     await desk.order_all([(f"n{n}", order) for n, order in enumerate(many)])
     with pytest.raises(TooManyOpen, match="withdraw some"):
         await desk.order_all(
-            [("x", Order("b", 1.0)), ("y", Order("a", 1.0)), ("z", Order("a", 2.0))], used
+            [("x", AssetOrder("b", 1.0)), ("y", AssetOrder("a", 1.0)), ("z", AssetOrder("a", 2.0))],
+            used,
         )
     assert store.others == []
     assert {dispatch.asset_id for dispatch in store.kept.values()} == {"a"}
-    await desk.order(Order("a", 1.0))
+    await desk.order(AssetOrder("a", 1.0))
     with pytest.raises(TooManyOpen):
-        await desk.order(Order("a", 1.0))
+        await desk.order(AssetOrder("a", 1.0))
     assert len(store.kept) == MAX_OPEN
 
 
@@ -472,7 +473,7 @@ async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, sto
 
 
 async def test_what_waits_is_cancelled_at_once(desk: DispatchDesk, store: Store) -> None:
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     cancelled = await desk.cancel(dispatch.id, "not wanted")
     assert cancelled.state is State.CANCELLED
     assert store.kept[dispatch.id] == cancelled
@@ -486,7 +487,7 @@ async def test_what_is_at_the_agent_is_withdrawn_until_it_says_so(
 ) -> None:
     first, second = Link("s1", store=store), Link("s2", store=store)
     desk.session_opened_nowait(first, ())
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(State.STARTED, revision=2))
     withdrawn = await desk.cancel(dispatch.id, "not wanted")
     assert (withdrawn.state, withdrawn.cancelling) == (State.STARTED, "not wanted")
@@ -508,8 +509,8 @@ async def test_withdrawn_while_the_agent_is_away(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
-    arrived = await desk.order(Order("a", 1.0))
-    lost = await desk.order(Order("b", 1.0))
+    arrived = await desk.order(AssetOrder("a", 1.0))
+    lost = await desk.order(AssetOrder("b", 1.0))
     desk.session_ended_nowait("s1")
     for dispatch in (arrived, lost):
         withdrawn = await desk.cancel(dispatch.id, "not wanted")
@@ -531,7 +532,7 @@ async def test_a_withdrawal_outlives_the_headend(
         first = DispatchDesk(store, runtime)
         await before.start(first.run)
         first.session_opened_nowait(Link("s1"), ())
-        dispatch = await first.order(Order("a", 1.0))
+        dispatch = await first.order(AssetOrder("a", 1.0))
         await first.cancel(dispatch.id, "not wanted")
         before.cancel_scope.cancel()
     second = DispatchDesk(store, runtime)
@@ -546,7 +547,7 @@ async def test_a_withdrawal_outlives_the_headend(
 async def test_a_withdrawal_that_the_journal_refuses_never_was(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    dispatch = await desk.order(Order("a", 1.0))
+    dispatch = await desk.order(AssetOrder("a", 1.0))
     store.refusing = True
     with pytest.raises(JournalError, match="disk full"):
         await desk.cancel(dispatch.id, "not wanted")
@@ -558,7 +559,7 @@ async def test_a_withdrawal_that_the_journal_refuses_never_was(
 async def test_a_deadline_outlives_a_full_disk(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
-    dispatch = await desk.order(Order("a", 1.0, 10 * S))
+    dispatch = await desk.order(AssetOrder("a", 1.0, 10 * S))
     store.refusing = True
     await trio.sleep(60)
     assert desk.get(dispatch.id) == dispatch

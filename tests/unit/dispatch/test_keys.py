@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import Dispatch, DispatchDesk, DispatchGroup, Order
+from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, DispatchGroup
 from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
@@ -100,7 +100,7 @@ async def test_an_order_whose_caller_hung_up_is_found_once_it_is_written(
     used = UsedKey("k", "f", "dispatch", "d", T0)
     with trio.move_on_after(1), keeper.claim("k"):
         assert await keeper.find("k") is None
-        await desk.order_all([("d", Order("a", 1.0))], used)
+        await desk.order_all([("d", AssetOrder("a", 1.0))], used)
     assert journal.others == []
     with keeper.claim("k"):
         assert await keeper.find("k") == used

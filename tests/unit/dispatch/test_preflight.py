@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from derhead.dispatch.life.lifecycle import Dispatch, State, created
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import AssetOrder
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.windows import Window
@@ -28,12 +28,12 @@ def held(
 
 
 def ask(
-    order: Order, *dispatches: Dispatch, asset: Asset = BATTERY, soc: float | None = 0.5
+    order: AssetOrder, *dispatches: Dispatch, asset: Asset = BATTERY, soc: float | None = 0.5
 ) -> Preflight:
     return preflight(order, asset, dispatches, online=True, p_mw=0.0, soc=soc, now_us=T0)
 
 
-ORDER = Order("a", -0.5, HOUR_US)
+ORDER = AssetOrder("a", -0.5, HOUR_US)
 
 
 def test_the_usual_order() -> None:
@@ -76,7 +76,7 @@ def test_other_kinds_have_no_store() -> None:
 
 
 def test_without_an_end() -> None:
-    found = ask(Order("a", 0.5), held("later", T0 + 9 * HOUR_US))
+    found = ask(AssetOrder("a", 0.5), held("later", T0 + 9 * HOUR_US))
     assert (found.window.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
     assert found.supersedes == ("later",)
     assert found.follows == Follows(Afterwards.HOLD)

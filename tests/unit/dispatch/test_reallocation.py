@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derhead.dispatch.life.lifecycle import Dispatch, State
-from derhead.dispatch.orders.order import DispatchGroup, Order
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
 from derhead.dispatch.sites.reallocation import (
     AWAY,
@@ -53,7 +53,7 @@ def test_the_others_take_over_for_the_rest_of_the_window() -> None:
     assert found is not None
     assert found.cancels == ()
     assert ordered(found) == pytest.approx(dict.fromkeys("abc", 2 / 3))
-    assert found.orders[0] == Order(
+    assert found.orders[0] == AssetOrder(
         "a", found.orders[0].mw, duration_us=500 * S, priority=128, group_id="g"
     )
     assert sum(ordered(found).values()) == pytest.approx(2.0, abs=1e-12)

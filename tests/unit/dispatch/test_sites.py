@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from derhead.dispatch import (
     AgentReport,
+    AssetOrder,
     Dispatch,
     DispatchDesk,
     DispatchGroup,
@@ -16,7 +17,6 @@ from derhead.dispatch import (
     FoundGroup,
     KeyClaim,
     NotOpen,
-    Order,
     Reported,
     SiteDesk,
     SiteOrder,
@@ -168,9 +168,9 @@ async def test_who_follows_an_order_of_a_higher_priority_takes_no_part(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come("a", "b", "c")
-    await world.desk.order(Order("a", 0.1, 60 * S, priority=1))
-    await world.desk.order(Order("b", 0.1, 60 * S, priority=200))
-    later = await world.desk.order(Order("c", 0.1, 60 * S, priority=1, start_us=T0 + 300 * S))
+    await world.desk.order(AssetOrder("a", 0.1, 60 * S, priority=1))
+    await world.desk.order(AssetOrder("b", 0.1, 60 * S, priority=200))
+    later = await world.desk.order(AssetOrder("c", 0.1, 60 * S, priority=1, start_us=T0 + 300 * S))
     found = await world.sites.order(SiteOrder("site", 1.0, 299 * S))
     assert not isinstance(found, DoesNotFit)
     assert {part.asset_id for part in found[1]} == {"b", "c"}
@@ -389,12 +389,12 @@ async def test_what_takes_over_is_ordered_once_the_journal_takes_it(
 
 async def test_what_would_become_of_an_order(world: World, autojump_clock: MockClock) -> None:
     world.come("a", "b")
-    running = await world.desk.order(Order("a", 0.25, 60 * S))
-    found = world.sites.preflight(Order("a", 0.5, 600 * S))
+    running = await world.desk.order(AssetOrder("a", 0.25, 60 * S))
+    found = world.sites.preflight(AssetOrder("a", 0.5, 600 * S))
     assert (found.online, found.p_mw, found.soc) == (True, 0.0, 0.5)
     assert found.supersedes == (running.id,)
     assert found.follows.then is Afterwards.DEFAULT
-    assert not world.sites.preflight(Order("c", 0.5)).online
+    assert not world.sites.preflight(AssetOrder("c", 0.5)).online
     site = world.sites.preflight_site(SiteOrder("site", 1.0, 600 * S))
     assert [part.order.mw for part in site.parts] == [0.5, 0.5]
     assert site.sentence == (
@@ -403,4 +403,4 @@ async def test_what_would_become_of_an_order(world: World, autojump_clock: MockC
     misfit = world.sites.preflight_site(SiteOrder("site", 3.0))
     assert misfit.sentence == "North cannot do it: from -2 to 2 MW is what it can now."
     await trio.sleep(60)
-    assert world.sites.preflight(Order("a", 0.5)).p_mw is None, "it is stale"
+    assert world.sites.preflight(AssetOrder("a", 0.5)).p_mw is None, "it is stale"

@@ -6,22 +6,21 @@ from dataclasses import dataclass, field
 import pytest
 
 from derhead.dispatch.desk.book import STALE_DEADLINES, Book
+from derhead.dispatch.desk.draft import Effect, SendCancel, SendSetpoint
 from derhead.dispatch.desk.inputs import (
     AgentReport,
-    CancelAsked,
-    Effect,
-    Happening,
-    LookAgain,
-    Ordered,
-    SendCancel,
-    SendSetpoint,
+    CancelRequested,
+    DeskInput,
+    OrderRequested,
     SessionEnded,
     SessionHasRoom,
     SessionOpened,
+    WindowOver,
 )
-from derhead.dispatch.desk.planning import MAX_STRAYS, make_plan
+from derhead.dispatch.desk.intake import MAX_ORPHANS
+from derhead.dispatch.desk.planning import make_plan
 from derhead.dispatch.life.lifecycle import NO_REPORT_US, Dispatch, Reported, State
-from derhead.dispatch.orders.order import Order
+from derhead.dispatch.orders.order import AssetOrder
 from tests.support.desk_fakes import Link
 from tests.support.epoch import T0, S
 
@@ -35,7 +34,7 @@ class World:
     kept: dict[str, Dispatch] = field(default_factory=dict)
     now_us: int = T0
 
-    def happen(self, *happenings: Happening) -> None:
+    def happen(self, *happenings: DeskInput) -> None:
         plan = make_plan(self.book, happenings, self.now_us)
         assert plan.illegal == 0
         self.book.take(plan.changes, self.now_us)
@@ -43,14 +42,14 @@ class World:
         self.effects.extend(plan.effects)
 
     def order(self, name: str, start_s: int, duration_s: int | None, priority: int = 128) -> None:
-        order = Order(
+        order = AssetOrder(
             "a",
             1.0,
             start_us=T0 + start_s * S,
             duration_us=None if duration_s is None else duration_s * S,
             priority=priority,
         )
-        self.happen(Ordered(((name, order),)))
+        self.happen(OrderRequested(((name, order),)))
 
     def report(self, name: str, state: State, **more: str) -> None:
         self.happen(AgentReport("a", name, Reported(state, **more)))  # type: ignore[arg-type]
@@ -148,7 +147,7 @@ def test_what_is_being_withdrawn_wins_over_none() -> None:
     world.happen(ONLINE)
     world.order("high", 0, None, 1)
     world.report("high", State.STARTED)
-    world.happen(CancelAsked("high", "not wanted"))
+    world.happen(CancelRequested("high", "not wanted"))
     world.order("low", 0, None)
     assert world.states() == {"high": "started", "low": "sent"}
     # The agent hears of the withdrawal first.
@@ -171,8 +170,8 @@ def test_of_two_orders_of_one_moment_the_second_is_the_later_also_if_the_clock_w
     None
 ):
     world = World()
-    pair = tuple((name, Order("a", 1.0)) for name in ("first", "second"))
-    world.happen(Ordered(pair))
+    pair = tuple((name, AssetOrder("a", 1.0)) for name in ("first", "second"))
+    world.happen(OrderRequested(pair))
     world.now_us -= 3600 * S
     world.order("third", -3600, None)
     times = [world.kept[name].created_us for name in ("first", "second", "third")]
@@ -244,16 +243,16 @@ def test_an_agent_that_was_refused_the_asset_does_not_speak_for_it() -> None:
 def test_withdrawals_wait_for_room_too_and_are_bounded() -> None:
     world = World()
     link = Link("s1", room=2)
-    strays = tuple(held(f"stray {n}") for n in range(MAX_STRAYS + 5))
-    world.happen(SessionOpened(link, strays))
+    orphans = tuple(held(f"stray {n}") for n in range(MAX_ORPHANS + 5))
+    world.happen(SessionOpened(link, orphans))
     assert len(world.withdrawn) == 2
     link.room = 10_000
     world.happen(SessionHasRoom(link))
-    assert world.withdrawn == [f"stray {n}" for n in range(MAX_STRAYS)]
+    assert world.withdrawn == [f"stray {n}" for n in range(MAX_ORPHANS)]
     world.happen(SessionHasRoom(link))
-    assert len(world.withdrawn) == MAX_STRAYS
+    assert len(world.withdrawn) == MAX_ORPHANS
     world.happen(SessionEnded("s1"))
-    assert world.book.strays == {}
+    assert world.book.orphans == {}
 
 
 def test_a_plan_that_is_dropped_has_changed_nothing() -> None:
@@ -261,17 +260,17 @@ def test_a_plan_that_is_dropped_has_changed_nothing() -> None:
     world.happen(ONLINE)
     world.order("d", 0, 60)
     before = dict(world.book.open)
-    happenings: list[Happening] = [
+    happenings: list[DeskInput] = [
         held("d", State.STARTED),
         held("stray"),
-        CancelAsked("d", "not wanted"),
+        CancelRequested("d", "not wanted"),
         SessionEnded("s1"),
-        Ordered((("new", Order("a", 1.0)),)),
+        OrderRequested((("new", AssetOrder("a", 1.0)),)),
     ]
     plans = [make_plan(world.book, happenings, T0) for _ in range(2)]
     assert plans[0] == plans[1]
     assert world.book.open == before
-    assert world.book.strays == {}
+    assert world.book.orphans == {}
     assert set(world.book.links) == {"s1"}
 
 
@@ -306,7 +305,7 @@ def test_one_that_waits_goes_on_when_the_others_window_is_over_and_no_word_came(
     assert world.states() == {"mute": "sent", "waits": "pending"}
     assert world.book.next_due_us() == T0 + 60 * S
     world.now_us += 60 * S
-    assert world.book.due_looks(world.now_us) == ["a"]
-    world.happen(LookAgain("a"))
+    assert world.book.due_rechecks(world.now_us) == ["a"]
+    world.happen(WindowOver("a"))
     assert world.states() == {"mute": "sent", "waits": "sent"}
-    assert world.book.looks == {}
+    assert world.book.rechecks == {}
