@@ -13,7 +13,7 @@ from derhead.api.replies import Refused, reply
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
 from derhead.dispatch import Dispatch, NotOpen, State, group_state
-from derhead.history import Page
+from derhead.history import Page, PageRequest
 
 WITHDRAWN = "withdrawn by its caller"
 """Why a dispatch ends that was deleted."""
@@ -41,15 +41,12 @@ def dispatch_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
         site = None if query.site is None else find_site(view.fleet, query.site)
         of_site = None if site is None else [each.id for each in view.fleet.assets_of(site.id)]
 
-        async def ask(limit: int, cursor: str | None) -> Page[Dispatch]:
+        async def ask(page: PageRequest) -> Page[Dispatch]:
             return await view.history.dispatch_history(
+                page,
                 asset_id=None if asset is None else asset.id,
                 asset_ids=of_site,
                 states=query.states,
-                from_us=query.from_us,
-                to_us=query.to_us,
-                limit=limit,
-                cursor=cursor,
             )
 
         return await reply_past(Past(ask, dispatch_shape, columns_of(DispatchJson)), query, long)

@@ -1,5 +1,7 @@
 """``/assets`` and ``/agents``: what there is, and who is there."""
 
+from functools import partial
+
 from quart import Blueprint, Response
 
 from derhead.api.answers import AgentJson, AssetJson, SessionJson, SiteJson
@@ -11,8 +13,6 @@ from derhead.api.replies import Refused, reply
 from derhead.api.shapes import agent_shape, asset_shape, session_shape, site_shape
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.history import Page
-from derhead.sessions import SessionRecord
 
 
 def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
@@ -56,12 +56,7 @@ def fleet_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
         query = read_query((*RANGE, *PAGE, *FIELDS))
         if not view.knows_agent(agent_id):
             raise Refused(404, f"no agent {agent_id[:80]!r} ever connected")
-
-        async def ask(limit: int, cursor: str | None) -> Page[SessionRecord]:
-            return await view.history.sessions(
-                agent_id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
-            )
-
+        ask = partial(view.history.sessions, agent_id)
         return await reply_past(Past(ask, session_shape, columns_of(SessionJson)), query, long)
 
     return routes

@@ -1,5 +1,7 @@
 """``/telemetry/{asset}/gaps``: where an asset's history has holes, and why."""
 
+from functools import partial
+
 from quart import Blueprint, Response
 
 from derhead.api.answers import GapJson
@@ -9,8 +11,6 @@ from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.shapes import gap_shape
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.gaps import GapRecord
-from derhead.history import Page
 
 
 def gap_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
@@ -21,12 +21,7 @@ def gap_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
     async def list_gaps(asset: str) -> Response:
         found = find_asset(view.fleet, asset)
         query = read_query((*RANGE, *PAGE, *FIELDS))
-
-        async def ask(limit: int, cursor: str | None) -> Page[GapRecord]:
-            return await view.history.gaps(
-                found.id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
-            )
-
+        ask = partial(view.history.gaps, found.id)
         return await reply_past(Past(ask, gap_shape, columns_of(GapJson)), query, long)
 
     return routes

@@ -10,7 +10,7 @@ from derhead.api.replies import reply
 from derhead.api.shapes import heartbeat_shape
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.history import Page
+from derhead.history import Page, PageRequest
 from derhead.sessions import HeartbeatRecord
 
 
@@ -31,12 +31,10 @@ def heartbeat_routes(view: HeadendView, long: LongAnswers) -> Blueprint:
         query = read_query((*RANGE, *PAGE, *FIELDS))
         now_us = view.wall_us()
 
-        async def ask(limit: int, cursor: str | None) -> Page[HeartbeatRecord]:
+        async def ask(page: PageRequest) -> Page[HeartbeatRecord]:
             if agent_id is None:
                 return Page((), None)
-            return await view.history.heartbeats(
-                agent_id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
-            )
+            return await view.history.heartbeats(agent_id, page)
 
         past = Past(
             ask,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from derhead.dispatch import State
 from derhead.findings import Findings
+from derhead.history import EVER, TimeRange
 from derproto.base.problems import nearest
 from derproto.base.timefmt import parse_us
 
@@ -35,12 +36,9 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which part of a history is wanted. Times in microseconds since the epoch."""
+    """Which part of a history is wanted."""
 
-    from_us: int | None = None
-    """Inclusive; None = from the beginning."""
-    to_us: int | None = None
-    """Exclusive; None = up to now."""
+    within: TimeRange = EVER
     limit: int | None = None
     """None = as many as the answer's form has by itself."""
     cursor: str | None = None
@@ -84,10 +82,11 @@ def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Q
                 findings.add(name, str(wrong))
     if findings:
         return BadQuery(tuple(findings.listed), findings.more)
-    query = Query(**values)  # type: ignore[arg-type]
-    if query.from_us is not None and query.to_us is not None and query.from_us >= query.to_us:
+    ends = {name: values.pop(name) for name in _ENDS if name in values}
+    within = TimeRange(**ends)  # type: ignore[arg-type]
+    if within.is_empty:
         return BadQuery((("from", "not before `to`; write an earlier time"),))
-    return query
+    return Query(within, **values)  # type: ignore[arg-type]
 
 
 def _time(text: str) -> int:
@@ -138,6 +137,8 @@ def _fields(text: str) -> tuple[str, ...]:
         raise ValueError(f"{text[:40]!r} are no members; write names with commas between")
     return tuple(dict.fromkeys(names))
 
+
+_ENDS = ("from_us", "to_us")
 
 _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "from": ("from_us", _time),

@@ -25,7 +25,7 @@ from derhead.api.replies import ITEMS_A_TURN, RETRY_AFTER_S, Refused, reply_body
 from derhead.api.shapes import Json
 from derhead.api.tables import CsvList, ListText
 from derhead.errors import JournalError
-from derhead.history import Page
+from derhead.history import Page, PageRequest
 from derhead.httpserver import AnswerCut
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ class LongAnswers:
 class Past(Generic[T]):
     """A history: how a page of it is asked for, and what its items look like."""
 
-    ask: Callable[[int, str | None], Awaitable[Page[T]]]
-    """(limit, cursor)."""
+    ask: Callable[[PageRequest], Awaitable[Page[T]]]
     shape: Callable[[T], Json]
     columns: Sequence[str]
     """Those of CSV, and the members that can be asked for."""
@@ -93,7 +92,7 @@ async def reply_past(past: Past[T], query: Query, long: LongAnswers) -> Response
     text = chosen_text(past.columns)
     whole = query.limit is None and isinstance(text, CsvList)
     limit = None if whole else query.limit or DEFAULT_LIMIT
-    walk = Walk(past, limit, query.cursor)
+    walk = Walk(past, limit, query)
     await walk.read()
     if walk.at_end or (limit is not None and limit <= PAGE_ITEMS):
         return await _reply_whole(walk, text)
@@ -129,10 +128,11 @@ def _with_cursor(cursor: str) -> str:
 class Walk(Generic[T]):
     """Goes through a history, a page in memory at a time."""
 
-    def __init__(self, past: Past[T], limit: int | None, cursor: str | None) -> None:
-        self.cursor = cursor
+    def __init__(self, past: Past[T], limit: int | None, query: Query) -> None:
+        self.cursor = query.cursor
         """Where what was not read goes on."""
         self._past = past
+        self._within = query.within
         self._left = limit
         self._read: deque[T] = deque()
         self._begun = False
@@ -145,9 +145,8 @@ class Walk(Generic[T]):
     async def read(self) -> None:
         """Reads the next page; there may be nothing on it. Raises: BadCursor, JournalError."""
         left = self._left
-        page = await self._past.ask(
-            PAGE_ITEMS if left is None else min(left, PAGE_ITEMS), self.cursor
-        )
+        limit = PAGE_ITEMS if left is None else min(left, PAGE_ITEMS)
+        page = await self._past.ask(PageRequest(limit, self._within, self.cursor))
         self._begun = True
         self._read.extend(page.items)
         self.cursor = page.next_cursor

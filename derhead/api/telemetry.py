@@ -1,18 +1,19 @@
 """``/telemetry``: what assets measure, now and before."""
 
+from functools import partial
+
 from quart import Blueprint, Response
 
 from derhead.api.answers import BucketJson, SampleJson, TelemetryJson
 from derhead.api.latest_texts import LatestTexts
 from derhead.api.lookups import find_asset, read_query
-from derhead.api.params import FIELDS, PAGE, RANGE, Query
+from derhead.api.params import FIELDS, PAGE, RANGE
 from derhead.api.past import LongAnswers, Past, reply_past
 from derhead.api.present import reply_now, wants_csv
 from derhead.api.replies import reply_text
 from derhead.api.shapes import bucket_shape, telemetry_shape
 from derhead.api.tables import columns_of
 from derhead.api.view import HeadendView
-from derhead.history import Page
 from derhead.telemetry import Bucket, Sample
 from derproto.base.fleet import Asset
 
@@ -50,22 +51,17 @@ def telemetry_routes(view: HeadendView, latest: LatestTexts, long: LongAnswers) 
         found = find_asset(view.fleet, asset)
         query = read_query((*RANGE, *PAGE, *FIELDS, "step"))
         if query.step_us is not None:
-            return await reply_past(_buckets(view, found, query, query.step_us), query, long)
-        return await reply_past(_samples(view, found, query), query, long)
+            return await reply_past(_buckets(view, found, query.step_us), query, long)
+        return await reply_past(_samples(view, found), query, long)
 
     return routes
 
 
-def _samples(view: HeadendView, asset: Asset, query: Query) -> Past[Sample]:
+def _samples(view: HeadendView, asset: Asset) -> Past[Sample]:
     now_us = view.wall_us()
 
-    async def ask(limit: int, cursor: str | None) -> Page[Sample]:
-        return await view.history.telemetry_history(
-            asset.id, from_us=query.from_us, to_us=query.to_us, limit=limit, cursor=cursor
-        )
-
     return Past(
-        ask,
+        partial(view.history.telemetry_history, asset.id),
         lambda sample: telemetry_shape(
             asset,
             sample,
@@ -78,15 +74,6 @@ def _samples(view: HeadendView, asset: Asset, query: Query) -> Past[Sample]:
     )
 
 
-def _buckets(view: HeadendView, asset: Asset, query: Query, step_us: int) -> Past[Bucket]:
-    async def ask(limit: int, cursor: str | None) -> Page[Bucket]:
-        return await view.history.telemetry_buckets(
-            asset.id,
-            step_us=step_us,
-            from_us=query.from_us,
-            to_us=query.to_us,
-            limit=limit,
-            cursor=cursor,
-        )
-
+def _buckets(view: HeadendView, asset: Asset, step_us: int) -> Past[Bucket]:
+    ask = partial(view.history.telemetry_buckets, asset.id, step_us=step_us)
     return Past(ask, bucket_shape, columns_of(BucketJson))

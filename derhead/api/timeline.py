@@ -22,7 +22,7 @@ from derhead.api.shapes import gap_shape, session_shape, time_of
 from derhead.api.view import HeadendView
 from derhead.dispatch import Dispatch
 from derhead.gaps import GapRecord
-from derhead.history import Page, decode_cursor, encode_cursor
+from derhead.history import Page, PageRequest, TimeRange, decode_cursor, encode_cursor
 from derhead.sessions import SessionRecord
 
 T = TypeVar("T")
@@ -140,27 +140,24 @@ async def entries_of(
     at_most: int,
 ) -> list[Entry]:
     """The newest entries in the query's range that stand before that place."""
-    history, low_us, high_us = view.history, query.from_us, query.to_us
+    history, within = view.history, query.within
     if before is not None:
         # A cursor may be forged, and no store takes a greater time.
-        after_us = min(int(before[0]), LATEST_US) + 1
-        high_us = after_us if high_us is None else min(high_us, after_us)
+        within = within.until(min(int(before[0]), LATEST_US) + 1)
 
     async def ask_sessions(cursor: str | None) -> Page[SessionRecord]:
         # One that began before the range may have ended within it.
-        return await history.sessions(agent_id, to_us=high_us, limit=READ_AT_ONCE, cursor=cursor)
+        page = PageRequest(READ_AT_ONCE, TimeRange(to_us=within.to_us), cursor)
+        return await history.sessions(agent_id, page)
 
     async def ask_dispatches(cursor: str | None) -> Page[Dispatch]:
-        return await history.dispatch_history(
-            asset_ids=assets, from_us=low_us, to_us=high_us, limit=READ_AT_ONCE, cursor=cursor
-        )
+        page = PageRequest(READ_AT_ONCE, within, cursor)
+        return await history.dispatch_history(page, asset_ids=assets)
 
     async def ask_gaps(asset_id: str, cursor: str | None) -> Page[GapRecord]:
-        return await history.gaps(
-            asset_id, from_us=low_us, to_us=high_us, limit=READ_AT_ONCE, cursor=cursor
-        )
+        return await history.gaps(asset_id, PageRequest(READ_AT_ONCE, within, cursor))
 
-    newest = await history.sessions(agent_id, limit=1)
+    newest = await history.sessions(agent_id, PageRequest(1))
     assets: Sequence[str] = newest.items[0].asset_ids if newest.items else ()
     sources: list[Source[Any]] = [Source(ask_sessions, of_session, overlap=True)]
     if assets:
@@ -168,9 +165,9 @@ async def entries_of(
     sources += [Source(partial(ask_gaps, asset_id), of_gap) for asset_id in assets]
     found: list[Entry] = []
     async for entry in Merged(sources):
-        if low_us is not None and entry.at_us < low_us:
+        if entry.at_us < within.low_us:
             break
-        if (high_us is None or entry.at_us < high_us) and (before is None or entry.place < before):
+        if entry.at_us < within.high_us and (before is None or entry.place < before):
             found.append(entry)
             if len(found) == at_most:
                 break

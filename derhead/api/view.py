@@ -20,7 +20,7 @@ from derhead.dispatch import (
 )
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import GapRecord
-from derhead.history import Page
+from derhead.history import Page, PageRequest
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
@@ -53,72 +53,30 @@ class HistoryReader(Protocol):
     Raises: BadCursor, JournalError.
     """
 
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Sample]: ...
+    async def telemetry_history(self, asset_id: str, page: PageRequest) -> Page[Sample]: ...
 
     async def telemetry_buckets(
-        self,
-        asset_id: str,
-        *,
-        step_us: int,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        self, asset_id: str, page: PageRequest, *, step_us: int
     ) -> Page[Bucket]: ...
 
-    async def gaps(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[GapRecord]: ...
+    async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]: ...
 
     async def dispatch_history(
         self,
+        page: PageRequest,
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
         states: Collection[State] | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
     ) -> Page[Dispatch]: ...
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
 
     async def group(self, group_id: str) -> FoundGroup | None: ...
 
-    async def sessions(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[SessionRecord]: ...
+    async def sessions(self, agent_id: str, page: PageRequest) -> Page[SessionRecord]: ...
 
-    async def heartbeats(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[HeartbeatRecord]: ...
+    async def heartbeats(self, agent_id: str, page: PageRequest) -> Page[HeartbeatRecord]: ...
 
     async def event_span(self) -> LogSpan: ...
 

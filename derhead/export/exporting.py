@@ -19,7 +19,14 @@ from derhead.export.export_progress import ExportPosition, open_progress_bar
 from derhead.export.export_request import ExportRequest, read_request
 from derhead.export.output import open_output
 from derhead.export.parts import columns, parts
-from derhead.history import Archive, History, SpoolWatch, make_postgres, open_for_reading
+from derhead.history import (
+    Archive,
+    History,
+    PageRequest,
+    SpoolWatch,
+    make_postgres,
+    open_for_reading,
+)
 from derproto.base.command import EXIT_FAILED
 from derproto.base.runtime import Runtime, real_runtime
 
@@ -86,9 +93,9 @@ async def _write(
     output: BinaryIO,
     runtime: Runtime,
 ) -> None:
-    to_us = runtime.wall_us() if request.query.to_us is None else request.query.to_us
+    within = request.query.within
+    to_us = runtime.wall_us() if within.to_us is None else within.to_us
     of = parts(request, history, agents)
-    from_us = request.query.from_us
     rows = 0
     output.write(text.head().encode())
     with open_progress_bar(sys.stderr) as bar:
@@ -98,11 +105,13 @@ async def _write(
             begun = False
             while cursor is not None or not begun:
                 begun = True
-                bar.show(ExportPosition(number, len(of), rows, from_us, to_us, at_us), part.name)
-                page = await part.ask(limit=PAGE_ITEMS, cursor=cursor)
+                bar.show(
+                    ExportPosition(number, len(of), rows, within.from_us, to_us, at_us), part.name
+                )
+                page = await part.ask(PageRequest(PAGE_ITEMS, within, cursor))
                 output.write(text.piece(map(part.shape, page.items)).encode())
                 cursor = page.next_cursor
                 rows += len(page.items)
                 at_us = part.when(page.items[-1]) if page.items else at_us
         output.write(text.tail(None).encode())
-        bar.show(ExportPosition(len(of), len(of), rows, from_us, to_us, None), "")
+        bar.show(ExportPosition(len(of), len(of), rows, within.from_us, to_us, None), "")

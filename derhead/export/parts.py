@@ -38,7 +38,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 
 
 Ask = Callable[..., Awaitable[Page[Any]]]
-"""A page of a history: takes ``limit`` and ``cursor``, and before them what it is of."""
+"""A page of a history: takes a ``PageRequest``, and before it what the history is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ExportPart:
     name: str
     """For people; empty = of all."""
     ask: Ask
-    """Of this part: takes ``limit`` and ``cursor``."""
+    """Of this part: takes a ``PageRequest``."""
     shape: Callable[[Any], Mapping[str, object]]
     when: Callable[[Any], int]
     """The time by which items are ordered."""
@@ -60,7 +60,6 @@ def columns(request: ExportRequest) -> Sequence[str]:
 
 def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[ExportPart]:
     """In the order in which they are written. ``agents`` are all that there ever were."""
-    span: dict[str, Any] = {"from_us": request.query.from_us, "to_us": request.query.to_us}
     step_us = request.query.step_us
 
     def of_assets(
@@ -69,7 +68,7 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
         return [
             ExportPart(
                 asset.name or asset.id,
-                partial(ask, asset.id, **span),
+                partial(ask, asset.id),
                 partial(shape, asset),
                 when,
             )
@@ -80,9 +79,7 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
         ask: Ask, shape: Callable[[Any], Mapping[str, object]], when: Callable[[Any], int]
     ) -> Sequence[ExportPart]:
         chosen = agents if request.agents is None else request.agents
-        return [
-            ExportPart(agent_id, partial(ask, agent_id, **span), shape, when) for agent_id in chosen
-        ]
+        return [ExportPart(agent_id, partial(ask, agent_id), shape, when) for agent_id in chosen]
 
     match request.what:
         case "telemetry" if step_us is not None:
@@ -96,7 +93,7 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
             )
         case "dispatches":
             ids = None if request.assets is None else [asset.id for asset in request.assets]
-            ask = partial(history.dispatch_history, asset_ids=ids, **span)
+            ask = partial(history.dispatch_history, asset_ids=ids)
             return [ExportPart("", ask, dispatch_shape, lambda dispatch: int(dispatch.created_us))]
         case "sessions":
             return of_agents(

@@ -27,12 +27,14 @@ from derhead.history.retention.policy import (
 )
 from derhead.history.retention.sweeper import Retention
 from derhead.history.sql.cursors import BadCursor, Page, decode_cursor, encode_cursor
+from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.union.combined import History, LiveHistory
 
 __all__ = [
     "Archive",
     "BadCursor",
     "DAY_US",
+    "EVER",
     "FED_KEPT_DAYS",
     "Feed",
     "FeedStatistics",
@@ -44,11 +46,13 @@ __all__ = [
     "KEPT_DAYS",
     "LiveHistory",
     "Page",
+    "PageRequest",
     "Retention",
     "RetentionLimits",
     "RetentionStatistics",
     "Salvaged",
     "SpoolWatch",
+    "TimeRange",
     "clear_spool",
     "decode_cursor",
     "encode_cursor",

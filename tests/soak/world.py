@@ -18,6 +18,7 @@ from deragent.event_lines import EventLine
 from deragent.tasks.agent_board import AgentStatistics
 from derhead.dispatch import AssetOrder
 from derhead.headend import Headend
+from derhead.history.sql.page_request import PageRequest
 from derproto.base.fleet import Fleet
 from launcher.plan import generate
 from tests.support.deterministic import deterministic_trio
@@ -126,7 +127,7 @@ async def _audit(headend: Headend, fleet: Fleet, account: Account) -> None:
         cursor = None
         while True:
             page = await headend.history.telemetry_history(
-                asset_id, from_us=None, to_us=None, limit=1000, cursor=cursor
+                asset_id, PageRequest(1000, cursor=cursor)
             )
             times += [sample.ts_us for sample in page.items]
             cursor = page.next_cursor

@@ -8,6 +8,7 @@ from derhead.history.sql import buckets, listings, mapping
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.listings import Listing
+from derhead.history.sql.mapping import DispatchRow, GroupRow
 
 T = TypeVar("T")
 
@@ -29,9 +30,9 @@ class Archive(Histories):
     def __init__(self, database: Fetches) -> None:
         self._database = database
 
-    async def find(self, listing: Listing[T]) -> Sequence[mapping.Row]:
+    async def find(self, listing: Listing[T]) -> Sequence[Any]:
         """The rows of a page, and one more if there is one."""
-        return await self._ask(listing.sql, *listing.args)
+        return listing.rows(await self._ask(listing.sql, *listing.args))
 
     async def gather(self, gathering: buckets.Gathering, low_us: int) -> None:
         """The next piece of a page by steps, none of it from before ``low_us``."""
@@ -53,11 +54,11 @@ class Archive(Histories):
             else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
         )
 
-    async def find_group(self, group_id: str) -> tuple[mapping.Row | None, Sequence[mapping.Row]]:
+    async def find_group(self, group_id: str) -> tuple[GroupRow | None, Sequence[DispatchRow]]:
         """An order to a site, and its parts."""
         found = await self._ask(listings.GROUP, group_id)
         parts = await self._ask(listings.PARTS, group_id)
-        return (found[0] if found else None), parts
+        return GroupRow(*found[0]) if found else None, list(map(DispatchRow._make, parts))
 
     async def _page(self, listing: Listing[T]) -> Page[T]:
         return listing.page(await self.find(listing))

@@ -8,16 +8,8 @@ from collections.abc import Sequence
 
 from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
 from derhead.history.sql import mapping
-from derhead.history.sql.listings import (
-    DISPATCHES,
-    END_US,
-    GROUP,
-    GROUPS,
-    MIN_US,
-    PARTS,
-    named,
-    time_range,
-)
+from derhead.history.sql.listings import DISPATCHES, GROUP, GROUPS, PARTS, named
+from derhead.history.sql.page_request import END_US, MIN_US, TimeRange
 
 _OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
 _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
@@ -73,12 +65,13 @@ def readings(
 
 
 def _readings(con: sqlite3.Connection, stretch: Stretch, limit: int) -> list[Reading]:
-    low_us, high_us = time_range(stretch.from_us, stretch.to_us)
+    within = TimeRange(stretch.from_us, stretch.to_us)
+    before = stretch.before or (END_US, 0, 0)
     found = con.execute(
         "SELECT ts_us, boot, seq, p_mw, quality FROM telemetry"
         " WHERE asset = (SELECT id FROM assets WHERE asset_id = ?)"
         " AND ts_us >= ? AND ts_us < ? AND (ts_us, boot, seq) < (?, ?, ?)"
         " ORDER BY ts_us DESC, boot DESC, seq DESC LIMIT ?",
-        (stretch.asset_id, low_us, high_us, *(stretch.before or (END_US, 0, 0)), limit),
+        (stretch.asset_id, within.low_us, within.high_us, *before, limit),
     ).fetchall()
     return [Reading((ts, boot, seq), p_mw, quality) for ts, boot, seq, p_mw, quality in found]

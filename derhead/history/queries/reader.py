@@ -7,7 +7,7 @@ own: a queue of long histories delays no order.
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
 from derhead.events import LoggedEvent, LogSpan
@@ -18,8 +18,9 @@ from derhead.history.queries.unfinished import unfinished_gaps
 from derhead.history.sql import buckets
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
-from derhead.history.sql.listings import Kept, Listing, check_positive
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.listings import Kept, Listing
+from derhead.history.sql.mapping import DispatchRow, GroupRow
+from derhead.history.sql.page_request import check_positive
 from derhead.history.writing import eventlog
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -120,7 +121,7 @@ class Reader(Histories):
         """From when on the journal has all rows of that kind; None = it has them all."""
         return await self._read_order(partial(statements.horizon, kept=kept))
 
-    async def find(self, listing: Listing[T]) -> tuple[Sequence[Row], int | None]:
+    async def find(self, listing: Listing[T]) -> tuple[Sequence[Any], int | None]:
         """The rows of a page and one more if there is one, and the horizon at that moment."""
         return await self._read(partial(statements.find_with_horizon, listing=listing))
 
@@ -141,7 +142,9 @@ class Reader(Histories):
         """Those of the ids that the journal has in that table, in whatever state."""
         return await self._read(partial(statements.known, table=table, ids=ids))
 
-    async def find_group(self, group_id: str) -> tuple[Row | None, Sequence[Row], int | None]:
+    async def find_group(
+        self, group_id: str
+    ) -> tuple[GroupRow | None, Sequence[DispatchRow], int | None]:
         """An order to a site, its parts, and the horizon of both."""
         return await self._read_order(partial(statements.group_with_horizon, group_id=group_id))
 

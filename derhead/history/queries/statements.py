@@ -6,18 +6,16 @@ Synchronous; each is one short read transaction. What a page is and how it is as
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
 from derhead.history.file import facts
 from derhead.history.spool import unfed
 from derhead.history.sql import buckets, listings, mapping
-from derhead.history.sql.cursors import Page
 from derhead.history.sql.listings import (
     DISPATCH,
     DISPATCHES,
-    END_US,
     GROUP,
     HEARTBEATS,
     PARTS,
@@ -26,8 +24,10 @@ from derhead.history.sql.listings import (
     Kept,
     Listing,
 )
+from derhead.history.sql.mapping import DispatchRow, GroupRow
+from derhead.history.sql.page_request import END_US
 from derhead.sessions import HeartbeatRecord, SessionRecord
-from derhead.telemetry import Bucket, Sample
+from derhead.telemetry import Sample
 
 T = TypeVar("T")
 
@@ -39,9 +39,9 @@ their turn."""
 _OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
 
 
-def find(con: sqlite3.Connection, listing: Listing[T]) -> list[mapping.Row]:
+def find(con: sqlite3.Connection, listing: Listing[T]) -> list[Any]:
     """The rows of a page, and one more if there is one."""
-    return con.execute(listing.sql, listings.named(listing.args)).fetchall()
+    return listing.rows(con.execute(listing.sql, listings.named(listing.args)))
 
 
 def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int) -> None:
@@ -62,9 +62,7 @@ def horizon(con: sqlite3.Connection, kept: Kept | None) -> int | None:
     return None if kept is None else facts.get_int(con, kept)
 
 
-def find_with_horizon(
-    con: sqlite3.Connection, listing: Listing[T]
-) -> tuple[list[mapping.Row], int | None]:
+def find_with_horizon(con: sqlite3.Connection, listing: Listing[T]) -> tuple[list[Any], int | None]:
     """The rows of a page, and the horizon as of the same moment."""
     with con:
         con.execute("BEGIN")
@@ -104,76 +102,15 @@ def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
 
 def group_with_horizon(
     con: sqlite3.Connection, group_id: str
-) -> tuple[mapping.Row | None, list[mapping.Row], int | None]:
+) -> tuple[GroupRow | None, list[DispatchRow], int | None]:
     """An order to a site, its parts, and the horizon of both."""
     with con:
         con.execute("BEGIN")
         found = con.execute(GROUP, listings.named((group_id,))).fetchone()
         parts = con.execute(PARTS, listings.named((group_id,))).fetchall()
-        return found, parts, horizon(con, Kept.RECORDS)
-
-
-def telemetry_history(
-    con: sqlite3.Connection,
-    asset_id: str,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
-) -> Page[Sample]:
-    listing = listings.telemetry(asset_id, from_us, to_us, limit, cursor)
-    return listing.page(find(con, listing))
-
-
-def telemetry_buckets(
-    con: sqlite3.Connection,
-    asset_id: str,
-    step_us: int,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
-    piece_rows: int = PIECE_ROWS,
-) -> Page[Bucket]:
-    """Newest first; steps without samples are left out."""
-    asked = buckets.steps(asset_id, step_us, from_us, to_us, limit, cursor)
-    gathering = buckets.Gathering(asked, piece_rows)
-    while not gathering.done:
-        gather_piece(con, gathering, asked.low_us)
-    return asked.page(gathering.parts)
-
-
-def dispatch_history(
-    con: sqlite3.Connection,
-    asset_id: str | None,
-    states: Collection[State] | None,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
-    asset_ids: Sequence[str] | None = None,
-) -> Page[Dispatch]:
-    listing = listings.dispatches(asset_id, states, from_us, to_us, limit, cursor, asset_ids)
-    return listing.page(find(con, listing))
-
-
-def sessions(
-    con: sqlite3.Connection, agent_id: str, limit: int, cursor: str | None
-) -> Page[SessionRecord]:
-    listing = listings.sessions(agent_id, None, None, limit, cursor)
-    return listing.page(find(con, listing))
-
-
-def heartbeats(
-    con: sqlite3.Connection,
-    agent_id: str,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
-) -> Page[HeartbeatRecord]:
-    listing = listings.heartbeats(agent_id, from_us, to_us, limit, cursor)
-    return listing.page(find(con, listing))
+        horizon_us = horizon(con, Kept.RECORDS)
+    group = None if found is None else GroupRow(*found)
+    return group, list(map(DispatchRow._make, parts)), horizon_us
 
 
 def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
-from derhead.history.sql.listings import NEWEST_SAMPLE, check_positive, time_range
+from derhead.history.sql.listings import NEWEST_SAMPLE
 from derhead.history.sql.mapping import Row
+from derhead.history.sql.page_request import PageRequest, check_positive
 from derhead.telemetry import Bucket
 
 # An exact power of two: to multiply by it rounds nothing.
@@ -116,22 +117,14 @@ class Steps:
         return Page(tuple(part.bucket() for part in kept), more)
 
 
-def steps(
-    asset_id: str,
-    step_us: int,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
-) -> Steps:
+def steps(asset_id: str, step_us: int, page: PageRequest) -> Steps:
     """Raises: BadCursor, ValueError."""
-    check_positive(limit=limit, step_us=step_us)
-    low_us, high_us = time_range(from_us, to_us)
-    asked = Steps(asset_id, step_us, low_us, high_us, limit)
-    if cursor is None:
+    check_positive(step_us=step_us)
+    asked = Steps(asset_id, step_us, page.within.low_us, page.within.high_us, page.limit)
+    if page.cursor is None:
         return asked
-    (start_us,) = decode_cursor(cursor, asked.scope, (int,))
-    return replace(asked, high_us=min(high_us, int(start_us)))
+    (start_us,) = decode_cursor(page.cursor, asked.scope, (int,))
+    return replace(asked, high_us=min(asked.high_us, int(start_us)))
 
 
 class Gathering:

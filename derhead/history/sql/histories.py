@@ -9,6 +9,7 @@ from derhead.gaps import GapRecord
 from derhead.history.sql import buckets, listings
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.listings import Listing
+from derhead.history.sql.page_request import PageRequest
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample
 
@@ -18,97 +19,54 @@ T = TypeVar("T")
 class Histories(ABC):
     """All histories newest first, in pages that have no hole and no repeat while rows are added.
 
-    A page has at most ``limit`` items; it may have fewer though others follow, as
-    ``next_cursor`` then tells.
+    A page may have fewer items than its limit though others follow, as ``next_cursor`` then
+    tells.
 
-    Units: ``from_us`` (inclusive) and ``to_us`` (exclusive) are microseconds since the
-    epoch; None = open. Cancellation: a query that has begun is waited for.
-    Raises: BadCursor for a ``cursor`` that the same query did not give out; ValueError for
-    a ``limit`` or ``step_us`` out of range; JournalError if a store cannot be read.
+    Cancellation: a query that has begun is waited for. Raises: BadCursor for a cursor that the
+    same query did not give out; ValueError for a ``step_us`` out of range; JournalError if a
+    store cannot be read.
     """
 
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[Sample]:
+    async def telemetry_history(self, asset_id: str, page: PageRequest) -> Page[Sample]:
         """Samples of an asset by when they were measured."""
-        return await self._page(listings.telemetry(asset_id, from_us, to_us, limit, cursor))
+        return await self._page(listings.telemetry(asset_id, page))
 
     async def telemetry_buckets(
-        self,
-        asset_id: str,
-        *,
-        step_us: int,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        self, asset_id: str, page: PageRequest, *, step_us: int
     ) -> Page[Bucket]:
         """Samples of an asset gathered by steps of time; steps without any are left out.
 
-        A bucket cut by ``from_us`` or ``to_us`` tells of its samples in the range only.
-        ``last_mw`` is the known power with the greatest (time, agent, boot, sequence).
+        A bucket that the range cuts tells of its samples in the range only. ``last_mw`` is the
+        known power with the greatest (time, agent, boot, sequence).
         """
-        asked = buckets.steps(asset_id, step_us, from_us, to_us, limit, cursor)
+        asked = buckets.steps(asset_id, step_us, page)
         return asked.page(await self._gather(asked))
 
     async def dispatch_history(
         self,
+        page: PageRequest,
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
         states: Collection[State] | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
     ) -> Page[Dispatch]:
         """Dispatches by when they were created, of one asset, several or all, in some states or
         any."""
         return await self._page(
-            listings.dispatches(asset_id, states, from_us, to_us, limit, cursor, asset_ids)
+            listings.dispatches(page, asset_id=asset_id, asset_ids=asset_ids, states=states)
         )
 
-    async def sessions(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[SessionRecord]:
+    async def sessions(self, agent_id: str, page: PageRequest) -> Page[SessionRecord]:
         """Sessions of an agent by when they began."""
-        return await self._page(listings.sessions(agent_id, from_us, to_us, limit, cursor))
+        return await self._page(listings.sessions(agent_id, page))
 
-    async def heartbeats(
-        self,
-        agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[HeartbeatRecord]:
+    async def heartbeats(self, agent_id: str, page: PageRequest) -> Page[HeartbeatRecord]:
         """Heartbeats of an agent by when they were received."""
-        return await self._page(listings.heartbeats(agent_id, from_us, to_us, limit, cursor))
+        return await self._page(listings.heartbeats(agent_id, page))
 
-    async def gaps(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page[GapRecord]:
+    async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
         """Gaps of an asset by when they began: those that reach into the range."""
-        return await self._page(listings.gaps(asset_id, from_us, to_us, limit, cursor))
+        return await self._page(listings.gaps(asset_id, page))
 
     @abstractmethod
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:

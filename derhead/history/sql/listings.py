@@ -10,25 +10,20 @@ in both stores: no small integer of an engine's own is part of it.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
 from derhead.gaps import GapRecord
 from derhead.history.sql import mapping
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
+from derhead.history.sql.page_request import END_US, MIN_US, PageRequest
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
 T = TypeVar("T")
-
-MIN_US, END_US = -(2**62), 2**62
-"""All times lie between; what ``None`` stands for at either end of a range."""
-
-MAX_STEP_OR_LIMIT = 10**16
-"""Beyond it (as microseconds, 300 years) a sum would leave the stores' integers."""
 
 
 class Kept(StrEnum):
@@ -56,14 +51,20 @@ class Listing(Generic[T]):
     """No row is older."""
     limit: int
     scope: Key
-    key: Callable[[mapping.Row], Key]
+    row: Callable[[Iterable[Any]], Any]
+    """Gives the columns their names: a row of ``mapping``."""
+    key: Callable[[Any], Key]
     """Of a row, in the order of the page; it begins with a time."""
-    read: Callable[[mapping.Row], T]
+    read: Callable[[Any], T]
     passing: Literal["dispatches", "gaps"] | None = None
     """Their table, if rows are chosen by something that changes, and their key ends with an id:
     what such a row was once says nothing."""
 
-    def page(self, found: Sequence[mapping.Row], resume: Key | None = None) -> Page[T]:
+    def rows(self, found: Iterable[Sequence[Any]]) -> list[Any]:
+        """What the statement answered, as rows."""
+        return list(map(self.row, found))
+
+    def page(self, found: Sequence[Any], resume: Key | None = None) -> Page[T]:
         """The page of what was found. ``resume``: where the next one begins if no row tells."""
         kept = found[: self.limit]
         after = self.key(kept[-1]) if len(found) > self.limit else resume
@@ -114,62 +115,41 @@ def named(args: Sequence[object]) -> dict[str, object]:
     return {str(n): value for n, value in enumerate(args, 1)}
 
 
-def time_range(from_us: int | None, to_us: int | None) -> tuple[int, int]:
-    """Both ends as integers that every engine takes."""
-    low_us = MIN_US if from_us is None else from_us
-    high_us = END_US if to_us is None else to_us
-    return min(max(low_us, MIN_US), END_US), min(max(high_us, MIN_US), END_US)
-
-
-def check_positive(**values: int) -> None:
-    """Raises: ValueError naming the value that no statement could take."""
-    for name, value in values.items():
-        if not 1 <= value <= MAX_STEP_OR_LIMIT:
-            raise ValueError(f"{name} is {value}; it must be 1..{MAX_STEP_OR_LIMIT}")
-
-
-def telemetry(
-    asset_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
-) -> Listing[Sample]:
+def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
     """By (ts_us, agent, boot, seq)."""
-    check_positive(limit=limit)
     scope: Key = ("telemetry", asset_id)
-    low_us, high_us = time_range(from_us, to_us)
     # A key above all others where there is no cursor keeps the statement the same.
     after: Key = (END_US, "", "", 0)
-    if cursor is not None:
-        after = decode_cursor(cursor, scope, (int, str, str, int))
+    if page.cursor is not None:
+        after = decode_cursor(page.cursor, scope, (int, str, str, int))
     return Listing(
         Kept.TELEMETRY,
         f"{SAMPLES} WHERE t.asset = (SELECT id FROM assets WHERE asset_id = $1)"
         " AND t.ts_us >= $2 AND t.ts_us < $3 AND t.ts_us <= $4"
         " AND (t.ts_us, b.agent_id, b.boot_id, t.seq) < ($4, $5, $6, $7)"
         f" {NEWEST_SAMPLE} LIMIT $8",
-        (asset_id, low_us, high_us, *after, limit + 1),
-        low_us,
-        limit,
+        (asset_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
+        page.within.low_us,
+        page.limit,
         scope,
-        lambda row: (row[4], row[1], row[2], row[3]),
+        mapping.SampleRow._make,
+        _sample_key,
         mapping.to_sample,
     )
 
 
 def dispatches(
-    asset_id: str | None,
-    states: Collection[State] | None,
-    from_us: int | None,
-    to_us: int | None,
-    limit: int,
-    cursor: str | None,
+    page: PageRequest,
+    *,
+    asset_id: str | None = None,
     asset_ids: Sequence[str] | None = None,
+    states: Collection[State] | None = None,
 ) -> Listing[Dispatch]:
     """By (created_us, id); ``asset_ids`` are those of a site, ``states`` any that count."""
-    check_positive(limit=limit)
     few: Key = () if asset_ids is None else (*sorted(asset_ids)[:1], len(asset_ids))
     among = sorted({state.value for state in states or ()})
     scope: Key = ("dispatch", asset_id or "", ",".join(among), *few)
-    low_us, high_us = time_range(from_us, to_us)
-    args: list[object] = [low_us, high_us]
+    args: list[object] = [page.within.low_us, page.within.high_us]
     conditions = ["d.created_us >= $1", "d.created_us < $2"]
 
     def take(condition: str, *values: object) -> None:
@@ -185,95 +165,113 @@ def dispatches(
         take(f"d.asset_id || '' IN {members}", json.dumps(list(asset_ids)))
     if len(among) == 1:
         take("d.state = {}", among[0])
-    if cursor is not None:
-        take("(d.created_us, d.id) < ({}, {})", *decode_cursor(cursor, scope, (int, str)))
+    if page.cursor is not None:
+        take("(d.created_us, d.id) < ({}, {})", *decode_cursor(page.cursor, scope, (int, str)))
     where = " AND ".join(conditions)
-    args.append(limit + 1)
-    page = f"ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args)}"
+    args.append(page.limit + 1)
+    newest = f"ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args)}"
     if len(among) > 1:
         # As many of each state as a page may need, by the index of states: a rare state beside a
         # frequent one is found without a walk through all that the journal has.
-        each = f"SELECT d.id FROM dispatches d WHERE {where} AND d.state = ${{}} {page}"
+        each = f"SELECT d.id FROM dispatches d WHERE {where} AND d.state = ${{}} {newest}"
         places = range(len(args) + 1, len(args) + 1 + len(among))
         found = (f"SELECT id FROM ({each.format(place)}) AS s{place}" for place in places)
         where = f"d.id IN ({' UNION ALL '.join(found)})"
         args += among
     return Listing(
         None if among and ENDED.isdisjoint(states or ()) else Kept.RECORDS,
-        f"{DISPATCHES} WHERE {where} {page}",
+        f"{DISPATCHES} WHERE {where} {newest}",
         tuple(args),
-        low_us,
-        limit,
+        page.within.low_us,
+        page.limit,
         scope,
-        lambda row: (row[3], row[0]),
+        mapping.DispatchRow._make,
+        _dispatch_key,
         mapping.to_dispatch,
         passing="dispatches" if among else None,
     )
 
 
-def sessions(
-    agent_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
-) -> Listing[SessionRecord]:
+def sessions(agent_id: str, page: PageRequest) -> Listing[SessionRecord]:
     """By (connected_us, session_id)."""
-    check_positive(limit=limit)
     scope: Key = ("sessions", agent_id)
-    low_us, high_us = time_range(from_us, to_us)
-    after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
+    after: Key = (END_US, "")
+    if page.cursor is not None:
+        after = decode_cursor(page.cursor, scope, (int, str))
     return Listing(
         Kept.RECORDS,
         f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3"
         " AND (s.connected_us, s.session_id) < ($4, $5)"
         " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT $6",
-        (agent_id, low_us, high_us, *after, limit + 1),
-        low_us,
-        limit,
+        (agent_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
+        page.within.low_us,
+        page.limit,
         scope,
-        lambda row: (row[4], row[0]),
+        mapping.SessionRow._make,
+        _session_key,
         mapping.to_session,
     )
 
 
-def heartbeats(
-    agent_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
-) -> Listing[HeartbeatRecord]:
+def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
     """By (received_us, ts_us)."""
-    check_positive(limit=limit)
     scope: Key = ("heartbeats", agent_id)
-    low_us, high_us = time_range(from_us, to_us)
-    after: Key = (END_US, 0) if cursor is None else decode_cursor(cursor, scope, (int, int))
+    after: Key = (END_US, 0)
+    if page.cursor is not None:
+        after = decode_cursor(page.cursor, scope, (int, int))
     return Listing(
         Kept.HEARTBEATS,
         f"{HEARTBEATS} WHERE h.agent_id = $1 AND h.received_us >= $2 AND h.received_us < $3"
         " AND (h.received_us, h.ts_us) < ($4, $5)"
         " ORDER BY h.received_us DESC, h.ts_us DESC LIMIT $6",
-        (agent_id, low_us, high_us, *after, limit + 1),
-        low_us,
-        limit,
+        (agent_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
+        page.within.low_us,
+        page.limit,
         scope,
-        lambda row: (row[1], row[2]),
+        mapping.HeartbeatRow._make,
+        _heartbeat_key,
         mapping.to_heartbeat,
     )
 
 
-def gaps(
-    asset_id: str, from_us: int | None, to_us: int | None, limit: int, cursor: str | None
-) -> Listing[GapRecord]:
+def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
     """By (start_us, id): those that reach into the range."""
-    check_positive(limit=limit)
     scope: Key = ("gaps", asset_id)
-    low_us, high_us = time_range(from_us, to_us)
-    after: Key = (END_US, "") if cursor is None else decode_cursor(cursor, scope, (int, str))
+    after: Key = (END_US, "")
+    if page.cursor is not None:
+        after = decode_cursor(page.cursor, scope, (int, str))
     return Listing(
         Kept.RECORDS,
         f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
         " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
         " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
-        (asset_id, low_us, high_us, *after, limit + 1),
+        (asset_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
         # One that began long before may reach into it.
         MIN_US,
-        limit,
+        page.limit,
         scope,
-        lambda row: (row[3], row[0]),
+        mapping.GapRow._make,
+        _gap_key,
         mapping.to_gap,
         passing="gaps",
     )
+
+
+def _sample_key(row: mapping.SampleRow) -> Key:
+    return (row.ts_us, row.agent_id, row.boot_id, row.seq)
+
+
+def _dispatch_key(row: mapping.DispatchRow) -> Key:
+    return (row.created_us, row.id)
+
+
+def _session_key(row: mapping.SessionRow) -> Key:
+    return (row.connected_us, row.session_id)
+
+
+def _heartbeat_key(row: mapping.HeartbeatRow) -> Key:
+    return (row.received_us, row.ts_us)
+
+
+def _gap_key(row: mapping.GapRow) -> Key:
+    return (row.start_us, row.id)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
 from derhead.gaps import GapRecord, HoleCause
@@ -29,81 +29,126 @@ TELEMETRY = (
     "quality",
     "setpoint_mw",
 )
-DISPATCHES = (
-    "id",
-    "asset_id",
-    "mw",
-    "created_us",
-    "start_us",
-    "duration_us",
-    "priority",
-    "ramp_mw_per_s",
-    "group_id",
-    "expires_us",
-    "state",
-    "reason",
-    "detail",
-    "applied_mw",
-    "session_id",
-    "attempts",
-    "superseded_by",
-    "suspended",
-    "interrupted_us",
-    "cancelling",
-    "revision",
-    "verdict",
-)
+
+
+class DispatchRow(NamedTuple):
+    """A dispatch, and in its last column all its states as JSON."""
+
+    id: str
+    asset_id: str
+    mw: float
+    created_us: int
+    start_us: int
+    duration_us: int | None
+    priority: int
+    ramp_mw_per_s: float | None
+    group_id: str | None
+    expires_us: int | None
+    state: str
+    reason: str
+    detail: str
+    applied_mw: float | None
+    session_id: str | None
+    attempts: int
+    superseded_by: str | None
+    suspended: str | None
+    interrupted_us: int
+    cancelling: str | None
+    revision: int
+    verdict: str | None
+    states: str | None
+
+
+DISPATCHES = DispatchRow._fields[:-1]
+
+
 DISPATCH_STATES = ("dispatch_id", "n", "state", "at_us", "reason", "detail")
-GROUPS = (
-    "id",
-    "site_id",
-    "mw",
-    "created_us",
-    "start_us",
-    "duration_us",
-    "priority",
-    "ramp_mw_per_s",
-    "expires_us",
-    "data",
-)
-USED_KEYS = ("key", "fingerprint", "kind", "target_id", "created_us")
-SESSIONS = (
-    "session_id",
-    "agent_id",
-    "site_id",
-    "asset_ids",
-    "connected_us",
-    "peer",
-    "software_version",
-    "boot_id",
-    "ended_us",
-    "end_reason",
-    "messages",
-    "samples",
-    "clock_offset_us",
-)
-HEARTBEATS = (
-    "agent_id",
-    "received_us",
-    "ts_us",
-    "uptime_ms",
-    "outbox_rows",
-    "dropped_rows",
-    "devices",
-)
-GAPS = (
-    "id",
-    "asset_id",
-    "agent_id",
-    "start_us",
-    "end_us",
-    "cause",
-    "rows",
-    "backfilled",
-    "filled_us",
-    "revision",
-    "noticed_us",
-)
+
+
+class GroupRow(NamedTuple):
+    """An order to a site."""
+
+    id: str
+    site_id: str
+    mw: float
+    created_us: int
+    start_us: int
+    duration_us: int | None
+    priority: int | None
+    ramp_mw_per_s: float | None
+    expires_us: int | None
+    data: str
+
+
+GROUPS = GroupRow._fields
+
+
+class UsedKeyRow(NamedTuple):
+    """An idempotency key."""
+
+    key: str
+    fingerprint: str
+    kind: str
+    target_id: str
+    created_us: int
+
+
+USED_KEYS = UsedKeyRow._fields
+
+
+class SessionRow(NamedTuple):
+    """A session."""
+
+    session_id: str
+    agent_id: str
+    site_id: str | None
+    asset_ids: str
+    connected_us: int
+    peer: str
+    software_version: str
+    boot_id: str
+    ended_us: int | None
+    end_reason: str | None
+    messages: int
+    samples: int
+    clock_offset_us: int | None
+
+
+SESSIONS = SessionRow._fields
+
+
+class HeartbeatRow(NamedTuple):
+    """A heartbeat."""
+
+    agent_id: str
+    received_us: int
+    ts_us: int
+    uptime_ms: int
+    outbox_rows: int
+    dropped_rows: int
+    devices: str
+
+
+HEARTBEATS = HeartbeatRow._fields
+
+
+class GapRow(NamedTuple):
+    """A gap."""
+
+    id: str
+    asset_id: str
+    agent_id: str | None
+    start_us: int
+    end_us: int | None
+    cause: str
+    rows: int | None
+    backfilled: int
+    filled_us: int | None
+    revision: int
+    noticed_us: int
+
+
+GAPS = GapRow._fields
 
 
 def asset_ids(samples: Sequence[Sample]) -> Iterable[str]:
@@ -151,14 +196,33 @@ def _telemetry_row(sample: Sample, asset: int, boot: int) -> Row:
     )
 
 
-SAMPLE_COLUMNS = (
-    "a.asset_id, b.agent_id, b.boot_id, t.seq, t.ts_us, t.received_us, t.p_mw, t.q_mvar, t.soc,"
-    " t.voltage_v, t.frequency_hz, t.status, t.quality, t.setpoint_mw"
+class SampleRow(NamedTuple):
+    """A sample with the names of its asset and boot."""
+
+    asset_id: str
+    agent_id: str
+    boot_id: str
+    seq: int
+    ts_us: int
+    received_us: int
+    p_mw: float | None
+    q_mvar: float | None
+    soc: float | None
+    voltage_v: float | None
+    frequency_hz: float | None
+    status: int
+    quality: int
+    setpoint_mw: float | None
+
+
+SAMPLE_COLUMNS = "a.asset_id, b.agent_id, b.boot_id, " + ", ".join(
+    f"t.{name}" for name in SampleRow._fields[3:]
 )
-"""What ``to_sample`` reads of telemetry ``t`` with its assets ``a`` and boots ``b``."""
+"""A ``SampleRow`` of telemetry ``t`` with its assets ``a`` and boots ``b``."""
 
 
 def to_sample(row: Row) -> Sample:
+    """From a ``SampleRow``."""
     asset_id, agent_id, boot_id, *rest = row
     return Sample(asset_id, agent_id, int(boot_id), *rest)
 
@@ -198,12 +262,13 @@ def state_rows(dispatch: Dispatch) -> list[Row]:
 
 
 def to_dispatch(row: Row) -> Dispatch:
-    """From a row of ``DISPATCHES`` and, as JSON, its ``DISPATCH_STATES`` in any order.
+    """From a ``DispatchRow``.
 
-    Of a state all columns but the first, which is the dispatch's id.
+    ``states`` may come in any order; each is a row of ``DISPATCH_STATES`` without its first
+    column, the dispatch's id.
     """
-    *values, states = row
-    fields = dict(zip(DISPATCHES, values, strict=True))
+    fields = DispatchRow(*row)._asdict()
+    states = fields.pop("states")
     fields["state"] = State(fields["state"])
     changes = tuple(
         StateChange(State(state), at_us, reason, detail)
@@ -221,7 +286,8 @@ def group_row(group: DispatchGroup) -> Row:
 
 
 def to_group(row: Row) -> DispatchGroup:
-    fields = dict(zip(GROUPS, row, strict=True))
+    """From a ``GroupRow``."""
+    fields = GroupRow(*row)._asdict()
     data = json.loads(fields.pop("data"))
     left_out = tuple(LeftOut(asset_id, why) for asset_id, why in data["left_out"])
     return DispatchGroup(**fields, left_out=left_out, cancelling=data["cancelling"])
@@ -232,7 +298,8 @@ def used_key_row(used: UsedKey) -> Row:
 
 
 def to_used_key(row: Row) -> UsedKey:
-    return UsedKey(**dict(zip(USED_KEYS, row, strict=True)))
+    """From a ``UsedKeyRow``."""
+    return UsedKey(**UsedKeyRow(*row)._asdict())
 
 
 def session_row(record: SessionRecord) -> Row:
@@ -258,7 +325,8 @@ def _bounded(value: int | None) -> int | None:
 
 
 def to_session(row: Row) -> SessionRecord:
-    fields = dict(zip(SESSIONS, row, strict=True))
+    """From a ``SessionRow``."""
+    fields = SessionRow(*row)._asdict()
     fields["asset_ids"] = tuple(json.loads(fields["asset_ids"]))
     fields["boot_id"] = int(fields["boot_id"])
     return SessionRecord(**fields)
@@ -277,7 +345,8 @@ def heartbeat_row(record: HeartbeatRecord) -> Row:
 
 
 def to_heartbeat(row: Row) -> HeartbeatRecord:
-    fields = dict(zip(HEARTBEATS, row, strict=True))
+    """From a ``HeartbeatRow``."""
+    fields = HeartbeatRow(*row)._asdict()
     fields["devices"] = tuple((asset, health) for asset, health in json.loads(fields["devices"]))
     return HeartbeatRecord(**fields)
 
@@ -299,7 +368,8 @@ def gap_row(record: GapRecord) -> Row:
 
 
 def to_gap(row: Row) -> GapRecord:
-    fields = dict(zip(GAPS, row, strict=True))
+    """From a ``GapRow``."""
+    fields = GapRow(*row)._asdict()
     fields["cause"] = HoleCause(fields["cause"])
     fields["backfilled"] = bool(fields["backfilled"])
     return GapRecord(**fields)

@@ -17,7 +17,8 @@ from derhead.history.queries.reader import Reader
 from derhead.history.sql import buckets, mapping
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
-from derhead.history.sql.listings import END_US, Kept, Listing
+from derhead.history.sql.listings import Kept, Listing
+from derhead.history.sql.page_request import END_US
 from derhead.history.union import merging
 from derproto.base.timefmt import format_us
 
@@ -65,11 +66,11 @@ class History(Histories):
             return await self._journal.group(group_id)
         found, parts, horizon_us = await self._journal.find_group(group_id)
         # The journal lets parts go one by one, and the group after all of them.
-        if horizon_us is not None and (found is None or _created_us(found) < horizon_us):
+        if horizon_us is not None and (found is None or found.created_us < horizon_us):
             older, their_parts = await _answered(self._archive.find_group(group_id), horizon_us)
             found = found or older
-            by_id = {row[0]: row for row in (*their_parts, *parts)}
-            parts = sorted(by_id.values(), key=lambda row: (row[3], row[0]))
+            by_id = {row.id: row for row in (*their_parts, *parts)}
+            parts = sorted(by_id.values(), key=lambda row: (row.created_us, row.id))
         return (
             None
             if found is None
@@ -141,7 +142,3 @@ def _older(horizon_us: int | None) -> str:
     if horizon_us is None or horizon_us >= END_US:
         return "of this headend"
     return f"from before {format_us(horizon_us)}"
-
-
-def _created_us(group: mapping.Row) -> int:
-    return int(group[3])

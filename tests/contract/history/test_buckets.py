@@ -13,6 +13,7 @@ from derhead.history.postgres import archive as archives
 from derhead.history.postgres.archive import Archive
 from derhead.history.queries import statements
 from derhead.history.sql.histories import Histories
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.union.combined import History
 from derhead.telemetry import Bucket, Sample
 from tests.contract.history.stores import Records, fill, journal_of
@@ -47,7 +48,7 @@ async def all_buckets(
     cursor: str | None = None
     while True:
         page = await past.telemetry_buckets(
-            "a", step_us=step_us, from_us=from_us, to_us=to_us, limit=limit, cursor=cursor
+            "a", PageRequest(limit, TimeRange(from_us, to_us), cursor), step_us=step_us
         )
         found.extend(page.items)
         cursor = page.next_cursor
@@ -129,7 +130,7 @@ async def test_a_journal_made_anew_asks_postgresql_of_all_times(
         with journal_of(Records(samples[6:]), whole=known) as journal:
             past = History(journal, Archive(port))
             buckets = await all_buckets(past, 3, None, None, 9)
-            page = await past.telemetry_history("a", limit=9)
+            page = await past.telemetry_history("a", PageRequest(9))
     if known is None:
         assert [bucket.count for bucket in buckets] == [2]
         assert list(page.items) == samples[:5:-1]

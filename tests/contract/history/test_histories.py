@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -15,6 +15,7 @@ from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Page
 from derhead.history.postgres.archive import Archive
 from derhead.history.sql.histories import Histories
+from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.writing.record_store import Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
@@ -147,12 +148,14 @@ STORES = ("journal", "postgres", "whole", "0", "7", "20", "33", "50")
 """A number is the second at which journal and PostgreSQL part."""
 
 
-async def all_of(ask: Callable[..., Awaitable[Page[T]]], limit: int) -> list[T]:
+async def all_of(
+    ask: Callable[[PageRequest], Awaitable[Page[T]]], limit: int, within: TimeRange = EVER
+) -> list[T]:
     """Page by page until the end."""
     items: list[T] = []
     cursor: str | None = None
     while True:
-        page = await ask(limit=limit, cursor=cursor)
+        page = await ask(PageRequest(limit, within, cursor))
         assert len(page.items) <= limit
         items.extend(page.items)
         cursor = page.next_cursor
@@ -167,19 +170,19 @@ async def test_every_page_of_every_history(store: str, postgres: Database) -> No
     newest_first = sorted(samples, key=order, reverse=True)
     async with opened(store, postgres, Records(samples, made.all()), rng) as past:
         for low, high in ((None, None), (5 * S, 30 * S), (None, 10 * S), (33 * S, None)):
-            span: dict[str, Any] = {"from_us": low, "to_us": high}
+            span = TimeRange(low, high)
             for limit in (1, 7, 200):
                 for asset in ("asset-1", "asset-2", "asset-9"):
                     assert await all_of(
-                        partial(past.telemetry_history, asset, **span), limit
+                        partial(past.telemetry_history, asset), limit, span
                     ) == within(low, high, [one for one in newest_first if one.asset_id == asset])
-                assert await all_of(partial(past.sessions, "agent-1", **span), limit) == within(
+                assert await all_of(partial(past.sessions, "agent-1"), limit, span) == within(
                     low, high, [one for one in made.sessions[::-1] if one.agent_id == "agent-1"]
                 )
-                assert await all_of(partial(past.heartbeats, "agent-1", **span), limit) == within(
+                assert await all_of(partial(past.heartbeats, "agent-1"), limit, span) == within(
                     low, high, [one for one in made.heartbeats[::-1] if one.agent_id == "agent-1"]
                 )
-                assert await all_of(partial(past.gaps, "asset-1", **span), limit) == within(
+                assert await all_of(partial(past.gaps, "asset-1"), limit, span) == within(
                     low, high, [one for one in made.gaps[::-1] if one.asset_id == "asset-1"]
                 )
 
@@ -226,11 +229,11 @@ async def test_dispatches_by_state_and_asset(store: str, postgres: Database) -> 
 async def test_a_cursor_is_of_its_own_query(store: str, postgres: Database) -> None:
     kept = Records([sample(n) for n in range(1, 9)], ())
     async with opened(store, postgres, kept, Random(1)) as past:
-        page = await past.telemetry_history("asset-1", limit=1)
+        page = await past.telemetry_history("asset-1", PageRequest(1))
         with pytest.raises(BadCursor, match="another query"):
-            await past.telemetry_history("asset-2", limit=1, cursor=page.next_cursor)
+            await past.telemetry_history("asset-2", PageRequest(1, cursor=page.next_cursor))
         with pytest.raises(ValueError, match="limit is 0"):
-            await past.telemetry_history("asset-1", limit=0)
+            await past.telemetry_history("asset-1", PageRequest(0))
 
 
 async def test_a_cursor_of_one_store_is_good_in_the_other(postgres: Database) -> None:
@@ -245,7 +248,9 @@ async def test_a_cursor_of_one_store_is_good_in_the_other(postgres: Database) ->
             cursor: str | None = None
             turn = 0
             while turn == 0 or cursor is not None:
-                page = await stores[turn % 2].telemetry_history("asset-1", limit=3, cursor=cursor)
+                page = await stores[turn % 2].telemetry_history(
+                    "asset-1", PageRequest(3, cursor=cursor)
+                )
                 found.extend(page.items)
                 cursor, turn = page.next_cursor, turn + 1
     assert found == newest_first

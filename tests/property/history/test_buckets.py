@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.history.file.schema import JournalFiles
-from derhead.history.queries.statements import telemetry_buckets
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Bucket, Sample
+from tests.support.history.pages import buckets_of
 
 powers = st.none() | st.floats(-1e6, 1e6) | st.sampled_from([1e12, -1e300, math.inf, -math.inf])
 
@@ -54,8 +55,12 @@ def test_buckets(
             found: list[Bucket] = []
             cursor: str | None = None
             while True:
-                page = telemetry_buckets(
-                    files.reader, "a", step_us, from_us, to_us, limit, cursor, piece_rows
+                page = buckets_of(
+                    files.reader,
+                    "a",
+                    step_us,
+                    PageRequest(limit, TimeRange(from_us, to_us), cursor),
+                    piece_rows,
                 )
                 found.extend(page.items)
                 cursor = page.next_cursor

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derhead.history.file.schema import JournalFiles
-from derhead.history.queries import statements
+from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
+from tests.support.history.pages import page_of
 
 # Few values of each part, so that times, boots and sequences meet in every way.
 samples = st.builds(
@@ -48,8 +50,9 @@ def test_pages_while_rows_are_added(
             cursor: str | None = None
             for turn in range(1_000):
                 limit = limits[turn % len(limits)]
-                page = statements.telemetry_history(
-                    files.reader, "a", from_us, to_us, limit, cursor
+                page = page_of(
+                    files.reader,
+                    listings.telemetry("a", PageRequest(limit, TimeRange(from_us, to_us), cursor)),
                 )
                 assert len(page.items) <= limit
                 seen.extend(page.items)

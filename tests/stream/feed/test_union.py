@@ -12,6 +12,7 @@ import trio
 from derhead.dispatch import State
 from derhead.errors import JournalError
 from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import NOW_US, World, open_world
 from tests.support.epoch import HOUR_US
@@ -64,18 +65,18 @@ async def forgetful(folder: Path, postgres: Database) -> AsyncIterator[tuple[Wor
 
 async def test_all_of_it_is_told(tmp_path: Path, postgres: Database) -> None:
     async with forgetful(tmp_path, postgres) as (world, past):
-        alone = await world.journal.telemetry_history("asset-1", limit=1000)
+        alone = await world.journal.telemetry_history("asset-1", PageRequest(1000))
         assert list(alone.items) == SAMPLES[: -KEPT_HOURS - 1 : -1]
-        page = await past.telemetry_history("asset-1", limit=1000)
+        page = await past.telemetry_history("asset-1", PageRequest(1000))
         assert list(page.items) == SAMPLES[::-1]
-        assert list((await past.heartbeats("agent-1", limit=99)).items) == BEATS[::-1]
-        assert list((await past.sessions("agent-1", limit=99)).items) == SESSIONS[::-1]
-        assert list((await past.dispatch_history(limit=99)).items) == ORDERS[::-1]
-        assert list((await past.gaps("asset-1", limit=99)).items) == GAPS[::-1]
+        assert list((await past.heartbeats("agent-1", PageRequest(99))).items) == BEATS[::-1]
+        assert list((await past.sessions("agent-1", PageRequest(99))).items) == SESSIONS[::-1]
+        assert list((await past.dispatch_history(PageRequest(99))).items) == ORDERS[::-1]
+        assert list((await past.gaps("asset-1", PageRequest(99))).items) == GAPS[::-1]
         assert await world.journal.dispatch("d-000") is None
         assert await past.dispatch("d-000") == ORDERS[0]
         # Steps of five hours: one of them is cut where the journal begins.
-        steps = await past.telemetry_buckets("asset-1", step_us=5 * HOUR_US, limit=200)
+        steps = await past.telemetry_buckets("asset-1", PageRequest(200), step_us=5 * HOUR_US)
         assert sum(bucket.count for bucket in steps.items) == HOURS
         assert {bucket.count for bucket in steps.items[1:-1]} == {5}
         assert all(b.last_mw == b.max_mw for b in steps.items)
@@ -109,9 +110,9 @@ async def test_what_comes_late_counts_once(tmp_path: Path, postgres: Database) -
             for one in SAMPLES[:48]
         ]
         await world.telemetry(late)
-        days = await past.telemetry_buckets("asset-1", step_us=DAY_US, limit=200)
+        days = await past.telemetry_buckets("asset-1", PageRequest(200), step_us=DAY_US)
         assert sum(bucket.count for bucket in days.items) == HOURS + 48
-        page = await past.telemetry_history("asset-1", limit=1000)
+        page = await past.telemetry_history("asset-1", PageRequest(1000))
         assert len(page.items) == len(set(page.items)) == HOURS + 48
 
 
@@ -120,19 +121,21 @@ async def test_without_postgresql_the_journal_tells_what_it_has(
 ) -> None:
     async with forgetful(tmp_path, postgres) as (_, past):
         postgres.server.stop()
-        page = await past.telemetry_history("asset-1", limit=KEPT_HOURS - 1)
+        page = await past.telemetry_history("asset-1", PageRequest(KEPT_HOURS - 1))
         assert list(page.items) == SAMPLES[:-KEPT_HOURS:-1]
         recent_us = SAMPLES[-KEPT_HOURS].ts_us
-        page = await past.telemetry_history("asset-1", from_us=recent_us, limit=1000)
+        page = await past.telemetry_history("asset-1", PageRequest(1000, TimeRange(recent_us)))
         assert list(page.items) == SAMPLES[: -KEPT_HOURS - 1 : -1]
-        await past.telemetry_buckets("asset-1", step_us=HOUR_US, from_us=recent_us, limit=999)
+        await past.telemetry_buckets(
+            "asset-1", PageRequest(999, TimeRange(recent_us)), step_us=HOUR_US
+        )
         with pytest.raises(JournalError, match=r"^history from before 2026-.* is in PostgreSQL"):
-            await past.telemetry_history("asset-1", limit=1000)
+            await past.telemetry_history("asset-1", PageRequest(1000))
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
-            await past.telemetry_buckets("asset-1", step_us=HOUR_US, limit=999)
+            await past.telemetry_buckets("asset-1", PageRequest(999), step_us=HOUR_US)
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
             await past.dispatch("d-000")
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
-            await past.dispatch_history(states=[State.COMPLETED], limit=99)
+            await past.dispatch_history(PageRequest(99), states=[State.COMPLETED])
         # Of what is open the journal lets nothing go.
-        assert (await past.dispatch_history(states=[State.STARTED], limit=99)).items == ()
+        assert (await past.dispatch_history(PageRequest(99), states=[State.STARTED])).items == ()

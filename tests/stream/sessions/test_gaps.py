@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from deragent.outbox import OutboxLimits
 from derhead.gaps import GapRecord, HoleCause
+from derhead.history import PageRequest, TimeRange
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import QualityBit
 from tests.support.epoch import S
@@ -28,7 +29,7 @@ def world(
 async def gaps(here: VirtualWorld) -> list[GapRecord]:
     """Oldest first, once what is noted now is on disk."""
     await trio.sleep(0.5)
-    return list(reversed((await here.headend.history.gaps(ASSET, limit=100)).items))
+    return list(reversed((await here.headend.history.gaps(ASSET, PageRequest(100))).items))
 
 
 async def causes(here: VirtualWorld) -> list[tuple[str, bool]]:
@@ -37,7 +38,7 @@ async def causes(here: VirtualWorld) -> list[tuple[str, bool]]:
 
 async def stored(here: VirtualWorld) -> list[int]:
     """When what is stored was measured, oldest first."""
-    page = await here.headend.history.telemetry_history(ASSET, limit=1000)
+    page = await here.headend.history.telemetry_history(ASSET, PageRequest(1000))
     return sorted(sample.ts_us for sample in page.items)
 
 
@@ -63,7 +64,7 @@ async def test_a_cut_link_is_a_gap_at_once_and_is_filled_when_it_is_back(
         assert over.filled_us == over.end_us
         assert max(high - low for low, high in pairwise(await stored(here))) < 5 * S
         page = await here.headend.history.telemetry_history(
-            ASSET, from_us=over.start_us + 1, to_us=over.end_us, limit=100
+            ASSET, PageRequest(100, TimeRange(over.start_us + 1, over.end_us))
         )
         assert page.items
         assert all(sample.quality & QualityBit.BACKFILLED for sample in page.items)

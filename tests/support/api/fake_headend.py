@@ -34,7 +34,7 @@ from derhead.dispatch.verdicts.verdict import judge
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import GapRecord, HoleCause
-from derhead.history import BadCursor, Page
+from derhead.history import BadCursor, Page, PageRequest
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, LatestTable, Sample
@@ -179,62 +179,47 @@ class FakeHistory:
         self.asked.append((query, arguments))
         if self.error is not None:
             raise self.error
-        if arguments.get("cursor") not in (None, NEXT):
+        page = arguments.get("page")
+        if isinstance(page, PageRequest) and page.cursor not in (None, NEXT):
             raise BadCursor("the cursor is not one that this server gave out")
 
     async def telemetry_history(
         self,
         asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        page: PageRequest,
     ) -> Page[Sample]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("telemetry_history", asset_id=asset_id, **span)
+        self._ask("telemetry_history", asset_id=asset_id, page=page)
         return Page((replace(SAMPLE, asset_id=asset_id),), NEXT)
 
     async def telemetry_buckets(
         self,
         asset_id: str,
+        page: PageRequest,
         *,
         step_us: int,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
     ) -> Page[Bucket]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("telemetry_buckets", asset_id=asset_id, step_us=step_us, **span)
+        self._ask("telemetry_buckets", asset_id=asset_id, step_us=step_us, page=page)
         return Page((BUCKET,), None)
 
     async def gaps(
         self,
         asset_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        page: PageRequest,
     ) -> Page[GapRecord]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("gaps", asset_id=asset_id, **span)
+        self._ask("gaps", asset_id=asset_id, page=page)
         return Page((LASTING_GAP, GAP), NEXT)
 
     async def dispatch_history(
         self,
+        page: PageRequest,
         *,
         asset_id: str | None = None,
         asset_ids: Sequence[str] | None = None,
         states: Collection[State] | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
     ) -> Page[Dispatch]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("dispatch_history", asset_id=asset_id, asset_ids=asset_ids, states=states, **span)
+        self._ask(
+            "dispatch_history", asset_id=asset_id, asset_ids=asset_ids, states=states, page=page
+        )
         return Page((DISPATCHED,), NEXT)
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:
@@ -248,27 +233,17 @@ class FakeHistory:
     async def sessions(
         self,
         agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        page: PageRequest,
     ) -> Page[SessionRecord]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("sessions", agent_id=agent_id, **span)
+        self._ask("sessions", agent_id=agent_id, page=page)
         return Page((SESSION,), None)
 
     async def heartbeats(
         self,
         agent_id: str,
-        *,
-        from_us: int | None = None,
-        to_us: int | None = None,
-        limit: int,
-        cursor: str | None = None,
+        page: PageRequest,
     ) -> Page[HeartbeatRecord]:
-        span = {"from_us": from_us, "to_us": to_us, "limit": limit, "cursor": cursor}
-        self._ask("heartbeats", agent_id=agent_id, **span)
+        self._ask("heartbeats", agent_id=agent_id, page=page)
         return Page((HEARTBEAT,), None)
 
     async def event_span(self) -> LogSpan:

@@ -7,6 +7,7 @@ import pytest
 
 from derhead.api import create_app
 from derhead.api.replies import ITEMS_A_TURN
+from derhead.history import PageRequest, TimeRange
 from derhead.observability import Check, Health, gauge_by
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.base.timefmt import parse_us
@@ -61,7 +62,7 @@ async def test_sessions() -> None:
     answer = await ask(view, f"/agents/agent-1/sessions?limit=5&cursor={NEXT}")
     assert answer.items[0]["session_id"] == SESSION.session_id
     (asked,) = view.history.asked
-    assert (asked[0], asked[1]["limit"], asked[1]["cursor"]) == ("sessions", 5, NEXT)
+    assert (asked[0], asked[1]["page"]) == ("sessions", PageRequest(5, cursor=NEXT))
 
 
 # --- telemetry -------------------------------------------------------------------------
@@ -98,10 +99,7 @@ async def test_telemetry_history() -> None:
             "telemetry_history",
             {
                 "asset_id": BATTERY,
-                "from_us": parse_us("2026-01-31T11:00:00Z"),
-                "to_us": NOW,
-                "limit": 7,
-                "cursor": NEXT,
+                "page": PageRequest(7, TimeRange(parse_us("2026-01-31T11:00:00Z"), NOW), NEXT),
             },
         )
     ]
@@ -113,7 +111,7 @@ async def test_telemetry_history_by_steps() -> None:
     assert [item["count"] for item in answer.items] == [15]
     ((query, arguments),) = view.history.asked
     assert query == "telemetry_buckets"
-    assert (arguments["step_us"], arguments["limit"]) == (900_000_000, 100)
+    assert (arguments["step_us"], arguments["page"]) == (900_000_000, PageRequest(100))
 
 
 async def test_gaps() -> None:
@@ -136,8 +134,8 @@ async def test_gaps() -> None:
     }
     ((query, arguments),) = view.history.asked
     assert query == "gaps"
-    assert (arguments["from_us"], arguments["to_us"]) == (parse_us("2026-01-31T11:00:00Z"), NOW)
-    assert (arguments["limit"], arguments["cursor"]) == (7, NEXT)
+    within = TimeRange(parse_us("2026-01-31T11:00:00Z"), NOW)
+    assert arguments["page"] == PageRequest(7, within, NEXT)
 
 
 # --- heartbeats ------------------------------------------------------------------------

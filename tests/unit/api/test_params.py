@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from derhead.api.params import BadQuery, Query, parse_query
 from derhead.dispatch import State
+from derhead.history import TimeRange
 from derproto.base.timefmt import parse_us
 
 ALL = ("from", "to", "limit", "cursor", "step", "state", "asset_id")
@@ -15,8 +16,8 @@ NOON = parse_us("2026-01-31T12:00:00Z")
 @pytest.mark.parametrize(
     ("name", "text", "query"),
     [
-        ("from", "2026-01-31T12:00:00Z", Query(from_us=NOON)),
-        ("to", "2026-01-31T13:00:00.5+01:00", Query(to_us=NOON + 500_000)),
+        ("from", "2026-01-31T12:00:00Z", Query(TimeRange(NOON))),
+        ("to", "2026-01-31T13:00:00.5+01:00", Query(TimeRange(to_us=NOON + 500_000))),
         ("limit", "1", Query(limit=1)),
         ("limit", "1000000", Query(limit=1_000_000)),
         ("cursor", "abc", Query(cursor="abc")),

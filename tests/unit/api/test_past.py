@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from derhead.api import create_app
 from derhead.api.past import LONG_ANSWERS, PAGE_ITEMS, LongAnswers
 from derhead.api.replies import Refused
+from derhead.history import PageRequest
 from tests.support.api.description import hold_response
 from tests.support.api.fake_headend import BATTERY, DISPATCH, NEXT, SESSION, FakeView
 from tests.support.api.long_history import LongHistory
@@ -126,8 +127,8 @@ async def test_json_of_any_length_goes_on_where_it_ended(limit: int) -> None:
     answer = await ask(view, f"{HISTORY}?limit={limit}")
     assert len(answer.items) == min(limit, 3000)
     assert answer.body["next_cursor"] == (None if limit >= 3000 else str(limit))
-    asked = [arguments["limit"] for _, arguments in view.history.asked]
-    assert max(int(str(each)) for each in asked) <= PAGE_ITEMS
+    asked = [arguments["page"] for _, arguments in view.history.asked]
+    assert all(isinstance(page, PageRequest) and page.limit <= PAGE_ITEMS for page in asked)
 
 
 async def test_buckets_of_any_length() -> None:

@@ -13,7 +13,7 @@ from derhead.api.timeline import Entry, entries_of, of_dispatch, of_gap, of_sess
 from derhead.api.view import HeadendView
 from derhead.dispatch import Dispatch
 from derhead.gaps import GapRecord
-from derhead.history import Page, decode_cursor, encode_cursor
+from derhead.history import Page, PageRequest, TimeRange, decode_cursor, encode_cursor
 from derhead.sessions import SessionRecord
 from tests.support.api.fake_headend import BATTERY, DISPATCHED, GAP, NOW, SESSION, SOLAR, FakeView
 from tests.unit.api.asking import ask
@@ -41,42 +41,26 @@ class History:
     all_dispatches: Sequence[Dispatch] = ()
     all_gaps: Sequence[GapRecord] = ()
 
-    async def sessions(
-        self, agent_id: str, *, to_us: int | None = None, limit: int, cursor: str | None = None
-    ) -> Page[SessionRecord]:
-        found = [s for s in self.all_sessions if to_us is None or s.connected_us < to_us]
-        return cut(found, lambda s: (s.connected_us, s.session_id), cursor)
+    async def sessions(self, agent_id: str, page: PageRequest) -> Page[SessionRecord]:
+        found = [s for s in self.all_sessions if s.connected_us < page.within.high_us]
+        return cut(found, lambda s: (s.connected_us, s.session_id), page.cursor)
 
     async def dispatch_history(
-        self,
-        *,
-        asset_ids: Sequence[str],
-        from_us: int | None,
-        to_us: int | None,
-        limit: int,
-        cursor: str | None,
+        self, page: PageRequest, *, asset_ids: Sequence[str]
     ) -> Page[Dispatch]:
         found = [d for d in self.all_dispatches if d.asset_id in asset_ids]
-        found = [d for d in found if _inside(d.created_us, from_us, to_us)]
-        return cut(found, lambda d: (d.created_us, d.id), cursor)
+        found = [d for d in found if _inside(d.created_us, page.within)]
+        return cut(found, lambda d: (d.created_us, d.id), page.cursor)
 
-    async def gaps(
-        self,
-        asset_id: str,
-        *,
-        from_us: int | None,
-        to_us: int | None,
-        limit: int,
-        cursor: str | None,
-    ) -> Page[GapRecord]:
+    async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
         # Also those that began before the range and reach into it.
         found = [g for g in self.all_gaps if g.asset_id == asset_id]
-        found = [g for g in found if to_us is None or g.start_us < to_us]
-        return cut(found, lambda g: (g.start_us, g.id), cursor)
+        found = [g for g in found if g.start_us < page.within.high_us]
+        return cut(found, lambda g: (g.start_us, g.id), page.cursor)
 
 
-def _inside(at_us: int, from_us: int | None, to_us: int | None) -> bool:
-    return (from_us is None or at_us >= from_us) and (to_us is None or at_us < to_us)
+def _inside(at_us: int, within: TimeRange) -> bool:
+    return within.low_us <= at_us < within.high_us
 
 
 @dataclass
@@ -156,9 +140,9 @@ def test_each_thing_stands_once_and_in_its_order(
         expected += [entry for dispatch in dispatches for entry in of_dispatch(dispatch)]
         expected += [entry for gap in gaps for entry in of_gap(gap)]
     # Whose session began after the range has nothing in it, nor has its end.
-    expected = [entry for entry in expected if _inside(entry.at_us, from_us, to_us)]
+    expected = [entry for entry in expected if _inside(entry.at_us, TimeRange(from_us, to_us))]
     expected.sort(key=lambda entry: entry.place, reverse=True)
-    found = read(History(sessions, dispatches, gaps), Query(from_us, to_us), at_most)
+    found = read(History(sessions, dispatches, gaps), Query(TimeRange(from_us, to_us)), at_most)
     assert [entry.place for entry in found] == [entry.place for entry in expected]
 
 

@@ -15,6 +15,7 @@ from derhead.history import Journal, open_journal
 from derhead.history.file.activity import Activity
 from derhead.history.file.schema import JournalFiles
 from derhead.history.journal import opening
+from derhead.history.sql.page_request import PageRequest
 from derhead.history.writing.record_store import Group, Store
 from derproto.base.runtime import virtual_runtime
 from derproto.base.systemd import Notifier
@@ -44,7 +45,7 @@ def hurt(tmp_path: Path) -> Path:
 
 async def by_query(journal: Journal) -> None:
     with pytest.raises(JournalError, match="cannot be read"):
-        await journal.telemetry_history("asset-1", limit=5000)
+        await journal.telemetry_history("asset-1", PageRequest(5000))
 
 
 async def by_commit(journal: Journal) -> None:
@@ -80,7 +81,7 @@ async def test_damage_that_is_met_ends_all_storing_until_a_restart_salvages(
     async with open_journal(hurt, runtime, synchronous="OFF") as journal:
         assert journal.salvaged is not None
         await journal.write(dispatch("later"))
-        left = (await journal.telemetry_history("asset-1", limit=5000)).items
+        left = (await journal.telemetry_history("asset-1", PageRequest(5000))).items
         assert 4900 < len(left) < 5000
         assert await journal.dispatch("d") == dispatch("d")
 

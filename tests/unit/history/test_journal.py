@@ -12,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
 from derhead.history.journal.embedded import FLUSH_S
+from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import Runtime, virtual_runtime
 from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample, session
@@ -24,7 +25,7 @@ def nothing() -> None:
 
 
 async def stored(journal: Journal, asset: str = "asset-1") -> list[int]:
-    page = await journal.telemetry_history(asset, limit=100_000)
+    page = await journal.telemetry_history(asset, PageRequest(100_000))
     return [each.seq for each in page.items]
 
 

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from derhead.history.file.schema import JournalFiles
-from derhead.history.queries import statements
+from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest
+from tests.support.history.pages import page_of
 
 WRITER = """
 import sys
@@ -59,10 +61,8 @@ def test_what_was_acknowledged_outlives_a_kill(path: Path) -> None:
     assert len(words) >= LINES_BEFORE_KILL
     files = JournalFiles(path, "FULL")
     try:
-        rows = statements.telemetry_history(files.reader, "asset-1", None, None, 10_000_000, None)
-        dispatches = statements.dispatch_history(
-            files.reader, None, None, None, None, 10_000_000, None
-        )
+        rows = page_of(files.reader, listings.telemetry("asset-1", PageRequest(10_000_000)))
+        dispatches = page_of(files.reader, listings.dispatches(PageRequest(10_000_000)))
         check = files.reader.execute("PRAGMA integrity_check").fetchone()
     finally:
         files.close()

@@ -17,8 +17,11 @@ from derhead.dispatch import (
 from derhead.history import BadCursor
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries import order_lookups, statements
+from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest
 from derhead.history.writing.record_store import Group, Record, Store
 from tests.support.epoch import S
+from tests.support.history.pages import page_of
 from tests.support.history.records import dispatch, sample
 
 GROUP = DispatchGroup(
@@ -146,17 +149,18 @@ def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store
     seen = []
     cursor = None
     while True:
-        page = statements.dispatch_history(
-            files.reader, None, None, None, None, 2, cursor, ["asset-0", "asset-2"]
+        page = page_of(
+            files.reader,
+            listings.dispatches(PageRequest(2, cursor=cursor), asset_ids=["asset-0", "asset-2"]),
         )
         seen += [each.id for each in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert seen == ["d8", "d6", "d5", "d3", "d2", "d0"]
-    first = statements.dispatch_history(files.reader, None, None, None, None, 2, None, ["asset-0"])
+    first = page_of(files.reader, listings.dispatches(PageRequest(2), asset_ids=["asset-0"]))
     assert first.next_cursor is not None
     with pytest.raises(BadCursor):
-        statements.dispatch_history(files.reader, None, None, None, None, 2, first.next_cursor)
-    nobody = statements.dispatch_history(files.reader, None, None, None, None, 2, None, [])
+        page_of(files.reader, listings.dispatches(PageRequest(2, cursor=first.next_cursor)))
+    nobody = page_of(files.reader, listings.dispatches(PageRequest(2), asset_ids=[]))
     assert nobody.items == ()

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from derhead.errors import JournalError
 from derhead.history import Journal, open_journal
+from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample, session
@@ -69,7 +70,7 @@ async def test_telemetry_outlives_an_outage_and_writes_learn_of_it(
         await trio.sleep(1.1)
         assert acknowledged == ["first", "second"]
         assert journal.statistics().failing_since_us is None
-        page = await journal.telemetry_history("asset-1", limit=10)
+        page = await journal.telemetry_history("asset-1", PageRequest(10))
         assert [each.seq for each in page.items] == [2, 1]
         assert await journal.latest_heartbeats() == [heartbeat(S)]
         assert await journal.open_dispatches() == []
@@ -125,7 +126,7 @@ async def test_closing_with_the_disk_full_ends_and_says_what_was_not_stored(
     assert acknowledged == []
     assert "closing with 1 rows of telemetry not stored" in caplog.text
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
-        assert (await journal.telemetry_history("asset-1", limit=1)).items == ()
+        assert (await journal.telemetry_history("asset-1", PageRequest(1))).items == ()
 
 
 async def test_with_nothing_to_store_it_still_finds_out_that_it_works_again(

@@ -12,12 +12,14 @@ from derhead.dispatch import State
 from derhead.history import BadCursor, Journal, Page, open_journal
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries import statements
-from derhead.history.queries.statements import telemetry_buckets
+from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.writing.record_store import Group, Record, Store
 from derhead.history.writing.recovery import close_lost_sessions
 from derhead.telemetry import Bucket
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import S
+from tests.support.history.pages import buckets_of, page_of
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
 T = TypeVar("T")
@@ -65,10 +67,10 @@ def test_an_empty_journal_answers(files: JournalFiles) -> None:
     assert statements.open_dispatches(files.reader) == []
     assert statements.dispatch(files.reader, "d") is None
     empty: Page[object] = Page((), None)
-    assert statements.telemetry_history(files.reader, "a", None, None, 1, None) == empty
-    assert telemetry_buckets(files.reader, "a", S, None, None, 1, None) == empty
-    assert statements.sessions(files.reader, "a", 1, None) == empty
-    assert statements.heartbeats(files.reader, "a", None, None, 1, None) == empty
+    assert page_of(files.reader, listings.telemetry("a", PageRequest(1))) == empty
+    assert buckets_of(files.reader, "a", S, PageRequest(1)) == empty
+    assert page_of(files.reader, listings.sessions("a", PageRequest(1))) == empty
+    assert page_of(files.reader, listings.heartbeats("a", PageRequest(1))) == empty
 
 
 def test_open_dispatches_are_those_that_have_not_ended(files: JournalFiles, store: Store) -> None:
@@ -81,15 +83,19 @@ def test_open_dispatches_are_those_that_have_not_ended(files: JournalFiles, stor
 
 def test_history_takes_from_and_leaves_to(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(1, 10)],)))
-    page = statements.telemetry_history(files.reader, "asset-1", 3 * S, 6 * S, 10, None)
+    page = page_of(
+        files.reader, listings.telemetry("asset-1", PageRequest(10, TimeRange(3 * S, 6 * S)))
+    )
     assert [each.seq for each in page.items] == [5, 4, 3]
     for received in range(1, 10):
         write(store, heartbeat(received * S))
-    beats = statements.heartbeats(files.reader, "agent-1", 3 * S, 6 * S, 10, None)
+    beats = page_of(
+        files.reader, listings.heartbeats("agent-1", PageRequest(10, TimeRange(3 * S, 6 * S)))
+    )
     assert [each.received_us for each in beats.items] == [5 * S, 4 * S, 3 * S]
     for created in range(1, 10):
         write(store, dispatch(f"d-{created}", created_us=created * S))
-    orders = statements.dispatch_history(files.reader, None, None, 3 * S, 6 * S, 10, None)
+    orders = page_of(files.reader, listings.dispatches(PageRequest(10, TimeRange(3 * S, 6 * S))))
     assert [each.id for each in orders.items] == ["d-5", "d-4", "d-3"]
 
 
@@ -116,8 +122,9 @@ def test_dispatches_by_asset_and_state_in_pages(files: JournalFiles, store: Stor
             [State.SENT, State.PENDING],
         ):
             found = all_pages(
-                lambda cursor, a=asset_id, s=states: statements.dispatch_history(  # type: ignore[misc]
-                    files.reader, a, s, None, None, 3, cursor
+                lambda cursor, a=asset_id, s=states: page_of(  # type: ignore[misc]
+                    files.reader,
+                    listings.dispatches(PageRequest(3, cursor=cursor), asset_id=a, states=s),
                 )
             )
             assert found == [
@@ -131,9 +138,18 @@ def test_sessions_and_heartbeats_in_pages(files: JournalFiles, store: Store) -> 
     sessions = [session(f"s-{n}", connected_us=(n // 3) * S) for n in range(10)]
     beats = [heartbeat(n * S) for n in range(10)]
     write(store, *sessions, *beats, session("x", agent="other"), heartbeat(S, agent="other"))
-    assert all_pages(lambda c: statements.sessions(files.reader, "agent-1", 3, c)) == sessions[::-1]
     assert (
-        all_pages(lambda c: statements.heartbeats(files.reader, "agent-1", None, None, 3, c))
+        all_pages(
+            lambda c: page_of(files.reader, listings.sessions("agent-1", PageRequest(3, cursor=c)))
+        )
+        == sessions[::-1]
+    )
+    assert (
+        all_pages(
+            lambda c: page_of(
+                files.reader, listings.heartbeats("agent-1", PageRequest(3, cursor=c))
+            )
+        )
         == beats[::-1]
     )
 
@@ -156,7 +172,7 @@ def test_the_last_power_is_that_of_the_greatest_time_agent_boot_and_sequence(
             )
         )
     )
-    page = telemetry_buckets(files.reader, "asset-1", 10 * S, None, None, 9, None)
+    page = buckets_of(files.reader, "asset-1", 10 * S, PageRequest(9))
     assert page.items == (
         Bucket(10 * S, 1, None, None, None, None),
         Bucket(0, 5, 2.125, 1.0, 3.0, 3.0),
@@ -193,7 +209,7 @@ def test_lost_sessions_end_when_their_agents_were_last_heard(
     ends = {
         each.session_id: (each.ended_us, each.end_reason)
         for agent in ("measured", "beaten", "mute", "twice", "ended")
-        for each in statements.sessions(files.reader, agent, 9, None).items
+        for each in page_of(files.reader, listings.sessions(agent, PageRequest(9))).items
     }
     assert ends == {
         "measured": (59 * S + 7, "headend lost"),
@@ -217,15 +233,20 @@ def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> N
     statements.last_sessions(con)
     statements.open_dispatches(con)
     statements.dispatch(con, "d")
-    page = statements.telemetry_history(con, "asset-1", 0, 9 * S, 1, None)
+    page = page_of(con, listings.telemetry("asset-1", PageRequest(1, TimeRange(0, 9 * S))))
     assert page.items
-    telemetry_buckets(con, "asset-1", S, 0, 9 * S, 1, None)
-    statements.sessions(con, "agent-1", 1, None)
-    statements.heartbeats(con, "agent-1", 0, 9 * S, 1, None)
+    buckets_of(con, "asset-1", S, PageRequest(1, TimeRange(0, 9 * S)))
+    page_of(con, listings.sessions("agent-1", PageRequest(1)))
+    page_of(con, listings.heartbeats("agent-1", PageRequest(1, TimeRange(0, 9 * S))))
     for asset_id in (None, "asset-1"):
         for states in (None, [State.SENT], [State.SENT, State.COMPLETED]):
-            statements.dispatch_history(con, asset_id, states, 0, 9 * S, 1, None)
-    statements.dispatch_history(con, None, None, 0, 9 * S, 1, None, ["asset-1"])
+            page_of(
+                con,
+                listings.dispatches(
+                    PageRequest(1, TimeRange(0, 9 * S)), asset_id=asset_id, states=states
+                ),
+            )
+    page_of(con, listings.dispatches(PageRequest(1, TimeRange(0, 9 * S)), asset_ids=["asset-1"]))
     con.set_trace_callback(None)
     questions = [sql for sql in asked if "SELECT" in sql]
     assert len(questions) >= 15
@@ -247,7 +268,7 @@ def test_steps_cost_what_their_rows_cost(files: JournalFiles, store: Store) -> N
     looks: list[None] = []
     con = files.reader
     con.set_progress_handler(lambda: looks.append(None), 1000)
-    page = telemetry_buckets(con, "asset-1", 10 * S, None, None, 1000, None)
+    page = buckets_of(con, "asset-1", 10 * S, PageRequest(1000))
     con.set_progress_handler(None, 0)
     assert len(page.items) == 501
     # Some hundred of SQLite's steps a row, however many steps of time there are.
@@ -257,28 +278,33 @@ def test_steps_cost_what_their_rows_cost(files: JournalFiles, store: Store) -> N
 async def test_what_cannot_be_asked_is_refused(path: Path, autojump_clock: MockClock) -> None:
     async with open_journal(path, virtual_runtime(0), synchronous="OFF") as journal:
         await write_two(journal)
-        page = await journal.telemetry_history("asset-1", limit=1)
+        page = await journal.telemetry_history("asset-1", PageRequest(1))
         with pytest.raises(BadCursor, match="another query"):
-            await journal.telemetry_history("asset-2", limit=1, cursor=page.next_cursor)
+            await journal.telemetry_history("asset-2", PageRequest(1, cursor=page.next_cursor))
         with pytest.raises(BadCursor, match="another query"):
-            await journal.telemetry_buckets("asset-1", step_us=S, limit=1, cursor=page.next_cursor)
+            await journal.telemetry_buckets(
+                "asset-1", PageRequest(1, cursor=page.next_cursor), step_us=S
+            )
         for text in ("", "x", "null"):
             with pytest.raises(BadCursor):
-                await journal.dispatch_history(limit=1, cursor=text)
+                await journal.dispatch_history(PageRequest(1, cursor=text))
             with pytest.raises(BadCursor):
-                await journal.sessions("agent-1", limit=1, cursor=text)
+                await journal.sessions("agent-1", PageRequest(1, cursor=text))
             with pytest.raises(BadCursor):
-                await journal.heartbeats("agent-1", limit=1, cursor=text)
+                await journal.heartbeats("agent-1", PageRequest(1, cursor=text))
         with pytest.raises(ValueError, match="limit is 0"):
-            await journal.telemetry_history("asset-1", limit=0)
+            await journal.telemetry_history("asset-1", PageRequest(0))
         with pytest.raises(ValueError, match="step_us is -1"):
-            await journal.telemetry_buckets("asset-1", step_us=-1, limit=1)
+            await journal.telemetry_buckets("asset-1", PageRequest(1), step_us=-1)
         with pytest.raises(ValueError, match="step_us is 1"):
-            await journal.telemetry_buckets("asset-1", step_us=10**30, limit=1)
+            await journal.telemetry_buckets("asset-1", PageRequest(1), step_us=10**30)
         far = 10**30
-        assert (await journal.telemetry_history("asset-1", from_us=far, limit=1)).items == ()
         assert (
-            len((await journal.heartbeats("agent-1", from_us=-far, to_us=far, limit=9)).items) == 1
+            await journal.telemetry_history("asset-1", PageRequest(1, TimeRange(far)))
+        ).items == ()
+        assert (
+            len((await journal.heartbeats("agent-1", PageRequest(9, TimeRange(-far, far)))).items)
+            == 1
         )
 
 

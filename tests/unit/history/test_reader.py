@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -13,6 +12,7 @@ from derhead.errors import JournalError
 from derhead.history import open_journal
 from derhead.history.queries import query_connection
 from derhead.history.sql.listings import Kept
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derproto.base.runtime import real_runtime
 from tests.support.history.records import dispatch, sample
 
@@ -32,7 +32,7 @@ async def test_a_question_without_end_is_broken_off(
         for _ in range(2):
             with pytest.raises(JournalError, match="interrupted"):
                 await journal.look(never_ends)
-            assert await journal.telemetry_history("nobody", limit=1)
+            assert await journal.telemetry_history("nobody", PageRequest(1))
 
 
 async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
@@ -40,9 +40,9 @@ async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
     async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
         asked: list[str] = []
         await journal.look(lambda con: con.set_trace_callback(asked.append))
-        span: dict[str, Any] = {"from_us": -ten_years_us, "to_us": ten_years_us, "limit": 1000}
-        await journal.telemetry_history("asset-1", **span)
-        await journal.telemetry_buckets("asset-1", step_us=1_000_000, **span)
+        page = PageRequest(1000, TimeRange(-ten_years_us, ten_years_us))
+        await journal.telemetry_history("asset-1", page)
+        await journal.telemetry_buckets("asset-1", page, step_us=1_000_000)
         await journal.look(lambda con: con.set_trace_callback(None))
     assert len(asked) == 2
 

@@ -14,6 +14,7 @@ from derhead.history import Journal, Retention, RetentionLimits, open_journal
 from derhead.history.file import facts
 from derhead.history.retention import policy, sweeper
 from derhead.history.retention.policy import DAY_US, HOUR_US
+from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, heartbeat, sample
@@ -49,7 +50,7 @@ async def test_what_is_too_old_goes_hour_by_hour(path: Path, autojump_clock: Moc
         await trio.sleep(15)
         assert retention.statistics().deleted == dict.fromkeys(retention.statistics().deleted, 0)
         await trio.sleep(10 * 3600)
-        left = (await journal.telemetry_history("asset-1", limit=1000)).items
+        left = (await journal.telemetry_history("asset-1", PageRequest(1000))).items
         assert len(left) == 60
         assert min(each.ts_us for each in left) == T0 - DAY_US + 10 * HOUR_US
         statistics = retention.statistics()
@@ -71,7 +72,8 @@ async def test_at_its_bound_the_oldest_go_and_it_takes_all_that_comes(
         assert sizes is not None
         assert sizes.used_bytes < limits.max_bytes * policy.GRACE
         left = [
-            each.seq for each in (await journal.telemetry_history("asset-1", limit=40_000)).items
+            each.seq
+            for each in (await journal.telemetry_history("asset-1", PageRequest(40_000))).items
         ]
         assert left == list(range(39_999, 39_999 - len(left), -1))
         assert 10_000 < len(left) < 39_999

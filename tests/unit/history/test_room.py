@@ -14,6 +14,7 @@ from derhead.dispatch import State
 from derhead.history import open_journal
 from derhead.history.file.room import FREE_BYTES, WAL_PAGES, Room
 from derhead.history.file.schema import JournalFiles
+from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0
 from tests.support.history.records import dispatch, sample
@@ -47,7 +48,7 @@ async def test_on_a_full_disk_hundreds_of_changes_of_dispatches_are_stored(
                         await journal.write(dispatch(f"d-{n // 3}", states=states))
                 assert acknowledged == []
                 # What was acknowledged is read.
-                page = await journal.telemetry_history("asset-0", limit=1)
+                page = await journal.telemetry_history("asset-0", PageRequest(1))
                 assert page.items[0].seq == 29 * 4000 + 3600
             finally:
                 disk.empty(os.getpid())

@@ -11,14 +11,16 @@ from derhead.gaps import HoleCause
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries import statements
 from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.writing import ids
 from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
+from tests.support.history.pages import page_of
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
 def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:
-    page = statements.telemetry_history(files.reader, asset, None, None, 100_000, None)
+    page = page_of(files.reader, listings.telemetry(asset, PageRequest(100_000)))
     return [each.seq for each in page.items]
 
 
@@ -31,7 +33,7 @@ def test_samples_come_back_as_they_were(files: JournalFiles, store: Store) -> No
     ]
     outcome = store.commit(Group(batches=(samples,)))
     assert outcome.inserted_rows == 4
-    page = statements.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    page = page_of(files.reader, listings.telemetry("asset-1", PageRequest(10)))
     assert list(reversed(page.items)) == samples
 
 
@@ -40,7 +42,7 @@ def test_a_resend_is_recognised(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=(first,)))
     outcome = store.commit(Group(batches=(second, second)))
     assert (outcome.inserted_rows, outcome.duplicate_rows) == (1, 3)
-    page = statements.telemetry_history(files.reader, "asset-1", None, None, 10, None)
+    page = page_of(files.reader, listings.telemetry("asset-1", PageRequest(10)))
     assert [each.p_mw for each in page.items] == [1.5, 1.5, 1.5]
 
 
@@ -60,7 +62,7 @@ def test_more_rows_than_one_statement_takes(files: JournalFiles, store: Store) -
 
 def test_not_a_number_means_unknown(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(1, p_mw=math.nan)],)))
-    (stored,) = statements.telemetry_history(files.reader, "asset-1", None, None, 1, None).items
+    (stored,) = page_of(files.reader, listings.telemetry("asset-1", PageRequest(1))).items
     assert stored.p_mw is None
 
 
@@ -157,14 +159,12 @@ def test_of_a_gap_the_newest_record_stays_in_whatever_order_it_comes(
     store.commit(Group(notes=(lasting, no_more, gap("other", asset="asset-2"))))
 
     def asked(from_us: int | None, to_us: int | None) -> list[str]:
-        listing = listings.gaps("asset-1", from_us, to_us, 10, None)
-        found = files.reader.execute(listing.sql, listings.named(listing.args)).fetchall()
-        return [each.id for each in listing.page(found).items]
+        page = PageRequest(10, TimeRange(from_us, to_us))
+        return [each.id for each in page_of(files.reader, listings.gaps("asset-1", page)).items]
 
     assert asked(None, None) == ["later", "gap-1"]
     assert asked(61 * S, 70 * S) == ["later"]
     assert asked(60 * S, 61 * S) == ["later", "gap-1"]
     assert asked(None, 50 * S) == ["gap-1"]
-    listing = listings.gaps("asset-1", None, 50 * S, 10, None)
-    found = files.reader.execute(listing.sql, listings.named(listing.args)).fetchall()
-    assert listing.page(found).items == (newer,)
+    page = PageRequest(10, TimeRange(to_us=50 * S))
+    assert page_of(files.reader, listings.gaps("asset-1", page)).items == (newer,)

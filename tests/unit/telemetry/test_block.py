@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from derhead.history import open_journal
+from derhead.history.sql.page_request import PageRequest
 from derhead.telemetry import LatestTable, SampleBlock, offer_block
 from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import virtual_runtime
@@ -93,8 +94,8 @@ async def test_the_journal_stores_both_alike(
         await journal.append_telemetry(samples, durable.set)
         await journal.append_telemetry(samples, lambda: None)
         await durable.wait()
-        stored = await journal.telemetry_history(ASSETS[0].id, limit=10)
-        other = await journal.telemetry_history(ASSETS[2].id, limit=10)
+        stored = await journal.telemetry_history(ASSETS[0].id, PageRequest(10))
+        other = await journal.telemetry_history(ASSETS[2].id, PageRequest(10))
     assert [*reversed(stored.items)] == [block()[0], block()[2]]
     assert list(other.items) == [block()[1]]
     assert journal.statistics().rows == 3
