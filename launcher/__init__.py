@@ -1,1 +1,5 @@
-"""Starts fleets of simulated agents, for bring-up."""
+"""Starts fleets of simulated agents, for bring-up, demonstrations and load.
+
+From the ground up: ``fleets`` (which agent runs what), ``supervision`` (agents that live and
+die), ``display`` (what people see of them), ``running`` (puts them together), ``cli``.
+"""

@@ -10,7 +10,7 @@ from derproto.base.assets_file import load_fleet, render_fleet
 from derproto.base.command import EXIT_FAILED, exit_code_of
 from derproto.base.kinds import PATH, Kind, Whole, address
 from derproto.base.problems import ConfigError, Problem
-from launcher.plan import MOST_ASSETS, generate
+from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")
 
@@ -78,9 +78,9 @@ def _run(args: argparse.Namespace) -> int:
         raise ConfigError(flags.problems)
 
     # Imported late: `generate` and `--version` need none of it.
-    from launcher.running import Orders, run_fleet
+    from launcher.running import FleetRun, run_fleet
 
-    return run_fleet(Orders(assets, fleet, headend, args.in_process, data))
+    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data))
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -19,22 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trio
+from rich.text import Text
 
 from derproto.base.command import EXIT_FAILED, leaves
 from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address
 from derproto.base.runtime import real_runtime
 from derproto.triogrpc import dial
-from launcher.display import Tally, happening_line, printable
-from launcher.happenings import Happening
-from launcher.in_process import Home, run_in_process
-from launcher.plan import AgentJob, plan_agents
-from launcher.processes import GuardLost, Shop, run_processes
-from launcher.screen import Screen
+from launcher.display.fleet_status import Tally, event_line, event_style, printable
+from launcher.display.screen import Screen
+from launcher.fleets.agent_jobs import AgentJob, plan_agents
+from launcher.supervision.fleet_events import FleetEvent
+from launcher.supervision.in_process import LoopSettings, run_in_process
+from launcher.supervision.processes import GuardLost, ProcessSettings, run_processes
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class FleetRun:
     """What to run."""
 
     assets: Path
@@ -46,7 +47,7 @@ class Orders:
     """Folder that has a folder for each agent."""
 
 
-def run_fleet(orders: Orders) -> int:
+def run_fleet(fleet_run: FleetRun) -> int:
     """Runs the fleet's agents until SIGINT, SIGTERM or SIGHUP; returns the exit code.
 
     Raises: OSError, perhaps in a group, when standard output is closed.
@@ -54,7 +55,7 @@ def run_fleet(orders: Orders) -> int:
     _allow_many_files()
     code = 0
     try:
-        trio.run(_run, orders)
+        trio.run(_run, fleet_run)
     except* GuardLost as group:
         for error in leaves(group):
             print(f"derlaunch: {error}; all agents were stopped", file=sys.stderr)
@@ -62,61 +63,63 @@ def run_fleet(orders: Orders) -> int:
     return code
 
 
-async def _run(orders: Orders) -> None:
-    jobs = plan_agents(orders.fleet)
+async def _run(fleet_run: FleetRun) -> None:
+    jobs = plan_agents(fleet_run.fleet)
     names = {job.agent_id: job.name for job in jobs}
     tally = Tally(names)
     fd = sys.stdout.fileno()
-    terminal = os.isatty(fd)
+    terminal = os.isatty(fd) and os.environ.get("TERM") not in ("dumb", "unknown")
     screen = Screen(fd, tally.count_line, _columns if terminal else None)
     _show_warnings(screen)
 
-    def take(happening: Happening) -> None:
-        if tally.take(happening):
-            screen.put(happening_line(happening, names))
+    def take(event: FleetEvent) -> None:
+        if tally.take(event):
+            screen.put(Text(event_line(event, names), event_style(event)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
         async with trio.open_nursery() as running:
             stopping = trio.Event()
-            if orders.in_process:
+            if fleet_run.in_process:
                 running.start_soon(stop_on_signal, stopping.set)
-                await _run_in_process(orders, jobs, take, stopping)
+                await _run_in_process(fleet_run, jobs, take, stopping)
                 running.cancel_scope.cancel()
             else:
                 running.start_soon(stop_on_signal, running.cancel_scope.cancel)
-                shop = Shop(lambda job: agent_command(orders, job), real_runtime(), take)
-                await run_processes(jobs, shop)
+                settings = ProcessSettings(
+                    lambda job: agent_command(fleet_run, job), real_runtime(), take
+                )
+                await run_processes(jobs, settings)
         screen.finish()
 
 
 async def _run_in_process(
-    orders: Orders,
+    fleet_run: FleetRun,
     jobs: tuple[AgentJob, ...],
-    take: Callable[[Happening], None],
+    take: Callable[[FleetEvent], None],
     stopping: trio.Event,
 ) -> None:
-    host, port = orders.headend
-    home = Home(
-        fleet=orders.fleet,
+    host, port = fleet_run.headend
+    settings = LoopSettings(
+        fleet=fleet_run.fleet,
         runtime=real_runtime(),
         dial=lambda: dial(host, port),
-        authority=str(orders.headend),
+        authority=str(fleet_run.headend),
         rng=random.Random(secrets.randbits(128)),
-        on_happening=take,
+        on_event=take,
     )
-    await run_in_process(jobs, home, stopping)
+    await run_in_process(jobs, settings, stopping)
 
 
-def agent_command(orders: Orders, job: AgentJob) -> list[str]:
+def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
     """The command line that runs the agent and prints its events."""
     return [
         *(sys.executable, "-m", "deragent", "run", "--events"),
-        *("--assets", str(orders.assets)),
+        *("--assets", str(fleet_run.assets)),
         *(word for asset_id in job.asset_ids for word in ("--asset", asset_id)),
         *("--agent-id", job.agent_id),
-        *("--headend", str(orders.headend)),
-        *("--data", str(orders.data / job.agent_id)),
+        *("--headend", str(fleet_run.headend)),
+        *("--data", str(fleet_run.data / job.agent_id)),
     ]
 
 
@@ -147,7 +150,7 @@ class _ScreenHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         for line in self.format(record).splitlines():
-            self._screen.put(printable(line))
+            self._screen.put(Text(printable(line), "yellow"))
 
 
 def _show_warnings(screen: Screen) -> None:

@@ -17,7 +17,8 @@ from derproto.base.assets_file import render_fleet
 from derproto.der import v1
 from derproto.service import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
-from launcher.plan import generate, plan_agents
+from launcher.fleets.agent_jobs import plan_agents
+from launcher.fleets.generated_fleet import generate
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e

@@ -20,7 +20,7 @@ from derhead.dispatch import AssetOrder
 from derhead.headend import Headend
 from derhead.history.sql.page_request import PageRequest
 from derproto.base.fleet import Fleet
-from launcher.plan import generate
+from launcher.fleets.generated_fleet import generate
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
 from tests.support.virtual import VirtualWorld, virtual_world

@@ -13,9 +13,12 @@ PLAIN_COLUMNS = 10_000
 """Width where nobody looks: wider than any line."""
 
 
-def console_of(file: TextIO) -> Console:
-    """A console that shows texts as they are: no markup, no emoji names, no guessed colours."""
-    terminal = file.isatty()
+def console_of(file: TextIO, *, terminal: bool | None = None) -> Console:
+    """A console that shows texts as they are: no markup, no emoji names, no guessed colours.
+
+    ``terminal`` says whether what the file gets is for a terminal; None = as the file says.
+    """
+    terminal = file.isatty() if terminal is None else terminal
     return Console(
         file=file,
         force_terminal=terminal,

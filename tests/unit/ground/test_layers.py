@@ -18,7 +18,6 @@ others, and what every part needs stands below."""
 
 NOT_YET: set[str] = {
     "derhead",
-    "launcher",
     "derproto",
     "derhead.api",
     "derhead.dispatch",

@@ -19,7 +19,7 @@ MIRRORED = {
 
 NOT_YET_CLASSES = {
     *("Batch", "Cause", "Changes", "Connection", "Cut", "Entry", "Kind", "Link", "Merged"),
-    *("Orders", "Outcome", "Problem", "Request", "Session", "Source", "Standing", "Walk"),
+    *("Outcome", "Problem", "Request", "Session", "Source", "Walk"),
 }
 NOT_YET_MODULES = {
     *("client", "dispatch", "errors", "events", "feed", "fleet", "gaps", "health", "history"),

@@ -11,7 +11,7 @@ from tests.support.repository import attributes, dotted, imports, modules
 RUNTIME = "derproto.base.runtime"
 """The one module where clocks and threads come in."""
 
-GUARD = "launcher.guard"
+GUARD = "launcher.supervision.guard"
 """A script for a process of its own, without Trio and without the project."""
 
 ACTING = {

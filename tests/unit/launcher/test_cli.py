@@ -8,8 +8,9 @@ import pytest
 from derproto.base.assets_file import load_fleet
 from derproto.base.kinds import Address
 from launcher.cli import main
-from launcher.plan import generate, plan_agents
-from launcher.running import Orders, agent_command
+from launcher.fleets.agent_jobs import plan_agents
+from launcher.fleets.generated_fleet import generate
+from launcher.running import FleetRun, agent_command
 
 NOWHERE = "127.0.0.1:9"
 
@@ -86,8 +87,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_agents_command_names_all_its_assets_and_a_folder_of_its_own() -> None:
     fleet = generate(2)
     job = plan_agents(fleet)[0]
-    orders = Orders(Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"))
-    assert agent_command(orders, job) == [
+    fleet_run = FleetRun(Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"))
+    assert agent_command(fleet_run, job) == [
         *(sys.executable, "-m", "deragent", "run", "--events", "--assets", "f.yaml"),
         *("--asset", job.agent_id, "--agent-id", job.agent_id),
         *("--headend", "[::1]:50051", "--data", f"data/{job.agent_id}"),

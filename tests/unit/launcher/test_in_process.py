@@ -11,10 +11,11 @@ import trio
 from deragent.config import AgentPlan
 from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import virtual_runtime
-from launcher import in_process
-from launcher.happenings import AgentEnded, AgentStarted, Happening
-from launcher.in_process import STOP_S, Home, run_in_process
-from launcher.plan import generate, plan_agents
+from launcher.fleets.agent_jobs import plan_agents
+from launcher.fleets.generated_fleet import generate
+from launcher.supervision import in_process
+from launcher.supervision.fleet_events import AgentEnded, AgentStarted, FleetEvent
+from launcher.supervision.in_process import STOP_S, LoopSettings, run_in_process
 
 
 async def no_headend() -> trio.abc.Stream:
@@ -27,7 +28,7 @@ class Stage:
     """A fleet in one loop, and what happened to it."""
 
     size: int
-    seen: list[Happening] = field(default_factory=list)
+    seen: list[FleetEvent] = field(default_factory=list)
 
     async def run(
         self,
@@ -35,17 +36,17 @@ class Stage:
         dial: Callable[[], Awaitable[trio.abc.Stream]] = no_headend,
     ) -> None:
         fleet = generate(self.size)
-        home = Home(
+        settings = LoopSettings(
             fleet=fleet,
             runtime=virtual_runtime(1_767_268_800_000_000),
             dial=dial,
             authority="headend",
             rng=random.Random(7),
-            on_happening=self.seen.append,
+            on_event=self.seen.append,
         )
         stopping = trio.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_in_process, plan_agents(fleet), home, stopping)
+            nursery.start_soon(run_in_process, plan_agents(fleet), settings, stopping)
             await trio.sleep(for_s)
             stopping.set()
 

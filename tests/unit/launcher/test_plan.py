@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from derproto.base.assets_file import load_fleet, render_fleet
 from derproto.base.fleet import Asset, AssetKind, Fleet
-from launcher.plan import MOST_ASSETS, AgentJob, generate, plan_agents
+from launcher.fleets.agent_jobs import AgentJob, plan_agents
+from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 sizes = st.integers(1, 90)
 seeds = st.integers(-(2**63), 2**63 - 1)

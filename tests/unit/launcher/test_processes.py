@@ -13,9 +13,9 @@ import trio
 
 from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
-from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
-from launcher.plan import AgentJob
-from launcher.processes import GuardLost, Shop, run_processes
+from launcher.fleets.agent_jobs import AgentJob
+from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
+from launcher.supervision.processes import GuardLost, ProcessSettings, run_processes
 from tests.support.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent
@@ -33,11 +33,11 @@ class Watch:
     """Runs agents until what is waited for has happened."""
 
     def __init__(self) -> None:
-        self.seen: list[Happening] = []
+        self.seen: list[FleetEvent] = []
         self._changed = trio.Event()
 
-    def take(self, happening: Happening) -> None:
-        self.seen.append(happening)
+    def take(self, event: FleetEvent) -> None:
+        self.seen.append(event)
         self._changed.set()
         self._changed = trio.Event()
 
@@ -49,19 +49,19 @@ class Watch:
         grace_s: float = 5.0,
         command: Callable[[AgentJob], Sequence[str]] = fake_command,
     ) -> None:
-        shop = Shop(command, real_runtime(), self.take, grace_s)
+        settings = ProcessSettings(command, real_runtime(), self.take, grace_s)
         with trio.fail_after(PATIENCE_S):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(run_processes, jobs, shop)
+                nursery.start_soon(run_processes, jobs, settings)
                 while not until():
                     await self._changed.wait()
                 nursery.cancel_scope.cancel()
 
     def connected(self) -> set[str]:
         return {
-            happening.agent_id
-            for happening in self.seen
-            if isinstance(happening, EventLine) and happening.kind is EventKind.CONNECTED
+            event.agent_id
+            for event in self.seen
+            if isinstance(event, EventLine) and event.kind is EventKind.CONNECTED
         }
 
     @property

@@ -4,8 +4,8 @@ import pytest
 import trio
 
 from derproto.base.runtime import virtual_runtime
-from launcher.happenings import AgentEnded, Happening
-from launcher.restarts import keep_agent, next_wait_s
+from launcher.supervision.fleet_events import AgentEnded, FleetEvent
+from launcher.supervision.restarts import keep_agent, next_wait_s
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_waits_double_up_to_30_s_and_a_healthy_minute_resets(
 
 async def test_an_agent_starts_again_for_ever(autojump_clock: trio.testing.MockClock) -> None:
     lives = iter([0.5, 0.5, 0.5, 90.0, 0.5])
-    happenings: list[Happening] = []
+    events: list[FleetEvent] = []
     started_s: list[float] = []
 
     async def live() -> str:
@@ -37,19 +37,19 @@ async def test_an_agent_starts_again_for_ever(autojump_clock: trio.testing.MockC
         return "exited with code 1"
 
     with trio.move_on_after(1000):
-        await keep_agent("a", live, runtime=virtual_runtime(0), on_happening=happenings.append)
-    assert [h.wait_s for h in happenings if isinstance(h, AgentEnded)] == [1, 2, 4, 1, 2]
+        await keep_agent("a", live, runtime=virtual_runtime(0), on_event=events.append)
+    assert [h.wait_s for h in events if isinstance(h, AgentEnded)] == [1, 2, 4, 1, 2]
     assert started_s == [0, 1.5, 4, 8.5, 99.5, 102]
 
 
 async def test_stopping_ends_a_wait_and_is_no_death(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    happenings: list[Happening] = []
+    events: list[FleetEvent] = []
     stopping = trio.Event()
 
     async def live() -> str:
-        with trio.move_on_after(10 if not happenings else 20):
+        with trio.move_on_after(10 if not events else 20):
             await stopping.wait()
         return "ended"
 
@@ -62,17 +62,17 @@ async def test_stopping_ends_a_wait_and_is_no_death(
             "a",
             live,
             runtime=virtual_runtime(0),
-            on_happening=happenings.append,
+            on_event=events.append,
             stopping=stopping,
         )
 
     nursery.start_soon(stop_at, 10.5)
     await keep()
     assert trio.current_time() == 10.5
-    assert len(happenings) == 1
+    assert len(events) == 1
 
     stopping = trio.Event()
     nursery.start_soon(stop_at, 15)
     await keep()
     assert trio.current_time() == 15
-    assert len(happenings) == 1
+    assert len(events) == 1

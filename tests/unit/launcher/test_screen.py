@@ -1,14 +1,18 @@
 """Standard output as a pipe, a file and a terminal, read or not."""
 
+import io
 import os
 import pty
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
+from rich.text import Text
 
-from launcher.screen import LAST_WORDS_S, LINES_WAITING, Screen
+from derproto.base.terminal import console_of
+from launcher.display.screen import LAST_WORDS_S, LINES_WAITING, Screen, terminal_text
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ async def show(screen: Screen, *lines: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
         for line in lines:
-            screen.put(line)
+            screen.put(Text(line))
         await trio.testing.wait_all_tasks_blocked()
         screen.finish()
 
@@ -53,7 +57,9 @@ def read_at_least(fd: int, size: int) -> bytes:
     return data
 
 
-async def test_a_terminal_keeps_the_count_at_its_bottom() -> None:
+async def test_a_terminal_keeps_the_count_at_its_bottom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     controller, terminal = pty.openpty()
     try:
         count = "agents 1"
@@ -61,23 +67,33 @@ async def test_a_terminal_keeps_the_count_at_its_bottom() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(screen.keep_screen)
             await trio.testing.wait_all_tasks_blocked()
-            first = b"\r\x1b[Kagents 1"
+            first = b"\r\x1b[0K\x1b[1magents 1\x1b[0m"
             assert read_at_least(controller, len(first)) == first
             count = "agents 2"
-            screen.put("one")
+            screen.put(Text("one", "red"))
             screen.finish()
-        last = b"\r\x1b[Kone\r\nagents 2\r\n"
+        last = b"\r\x1b[0K\x1b[31mone\x1b[0m\r\n\x1b[1magents 2\x1b[0m\r\n"
         assert read_at_least(controller, len(last)) == last
     finally:
         os.close(controller)
         os.close(terminal)
 
 
+@pytest.mark.parametrize(("columns", "kept"), [(9, "agents 2"), (8, "agents…"), (2, "…"), (0, "…")])
+def test_a_count_wider_than_the_terminal_is_cut(
+    columns: int, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    console = console_of(io.StringIO(), terminal=True)
+    shown = terminal_text(console, [Text("a line of any length")], "agents 2", columns)
+    assert re.sub(r"\x1b\[\d*[a-zA-Z]", "", shown) == f"\ra line of any length\n{kept}"
+
+
 async def test_a_reader_that_stalls_costs_bounded_memory_and_no_waiting(
     pipe: tuple[int, int], autojump_clock: trio.testing.MockClock
 ) -> None:
     reader, writer = pipe
-    line = "x" * 100
+    line = Text("x" * 100)
     screen = Screen(writer, lambda: "agents 2", None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
@@ -97,7 +113,7 @@ async def test_what_was_dropped_is_said(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     screen = Screen(writer, lambda: "", None)
     for _ in range(LINES_WAITING + 5):
-        screen.put("x")
+        screen.put(Text("x"))
     await show(screen)
     assert os.read(reader, 100_000).endswith(b"(5 more lines were dropped: this output is slow)\n")
 

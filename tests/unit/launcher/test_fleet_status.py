@@ -1,17 +1,18 @@
 """Lines and counts, as text."""
 
 import pytest
+from rich.style import Style
 
 from deragent.event_lines import Detail, EventKind, EventLine
-from launcher.display import (
+from launcher.display.fleet_status import (
     MOST_CHARACTERS,
     CountTimer,
     Tally,
-    happening_line,
+    event_line,
+    event_style,
     printable,
-    terminal_text,
 )
-from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
+from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 
 NOON_US = 1_767_268_803_250_000
 """2026-01-01T12:00:03.25Z."""
@@ -26,7 +27,7 @@ def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
 
 
 @pytest.mark.parametrize(
-    ("happening", "text"),
+    ("event", "text"),
     [
         (AgentStarted(NOON_US, "a", 4711), "started (pid 4711)"),
         (AgentStarted(NOON_US, "a", None), "started"),
@@ -75,22 +76,28 @@ def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
         (event(EventKind.OUTBOX_DISK_BACK), "outbox is written again"),
     ],
 )
-def test_a_line_says_when_who_and_what(happening: Happening, text: str) -> None:
-    assert happening_line(happening, {"a": "mesa-01"}) == f"12:00:03 mesa-01 {text}"
+def test_a_line_says_when_who_and_what(event: FleetEvent, text: str) -> None:
+    assert event_line(event, {"a": "mesa-01"}) == f"12:00:03 mesa-01 {text}"
 
 
 def test_every_kind_of_event_has_words() -> None:
     for kind in EventKind:
-        assert happening_line(event(kind), {}).startswith("12:00:03 a ")
+        assert event_line(event(kind), {}).startswith("12:00:03 a ")
+
+
+def test_every_style_is_one_that_rich_knows() -> None:
+    for kind in EventKind:
+        Style.parse(event_style(event(kind)))
+    assert event_style(AgentEnded(NOON_US, "a", "exited with code 1", 1, 1)) == "red"
 
 
 def test_an_agent_of_several_assets_says_which() -> None:
     said = event(EventKind.DEVICE_BACK, asset="mesa-solar-01")
-    assert happening_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
+    assert event_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
 
 
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
-    line = happening_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
+    line = event_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
     assert line.isprintable()
     assert "gone" in line
 
@@ -100,15 +107,15 @@ def test_a_long_line_is_cut() -> None:
     assert printable("x" * (MOST_CHARACTERS + 1)) == "x" * (MOST_CHARACTERS - 1) + "…"
 
 
-def count_after(*happenings: Happening) -> str:
+def count_after(*events: FleetEvent) -> str:
     tally = Tally(["a", "b", "c"])
-    for happening in happenings:
-        tally.take(happening)
+    for event in events:
+        tally.take(event)
     return tally.count_line()
 
 
 @pytest.mark.parametrize(
-    ("happenings", "agents"),
+    ("events", "agents"),
     [
         ([], "3 waiting to start"),
         ([AgentStarted(0, "a", 1)], "1 starting, 2 waiting to start"),
@@ -128,12 +135,12 @@ def count_after(*happenings: Happening) -> str:
         ([event(EventKind.CONNECTED, "stranger")], "3 waiting to start"),
     ],
 )
-def test_agents_are_counted_where_they_stand(happenings: list[Happening], agents: str) -> None:
-    assert count_after(*happenings) == f"agents 3: {agents} · dispatches in force 0"
+def test_agents_are_counted_where_they_stand(events: list[FleetEvent], agents: str) -> None:
+    assert count_after(*events) == f"agents 3: {agents} · dispatches in force 0"
 
 
 @pytest.mark.parametrize(
-    ("happenings", "in_force"),
+    ("events", "in_force"),
     [
         ([dispatch("d", "received")], 0),
         ([dispatch("d", "started")], 1),
@@ -147,8 +154,8 @@ def test_agents_are_counted_where_they_stand(happenings: list[Happening], agents
         ([dispatch("d", "started"), event(EventKind.DISCONNECTED)], 1),
     ],
 )
-def test_dispatches_in_force_are_counted(happenings: list[Happening], in_force: int) -> None:
-    assert count_after(*happenings).endswith(f"dispatches in force {in_force}")
+def test_dispatches_in_force_are_counted(events: list[FleetEvent], in_force: int) -> None:
+    assert count_after(*events).endswith(f"dispatches in force {in_force}")
 
 
 def test_vain_tries_are_told_once_for_each_reason() -> None:
@@ -174,15 +181,6 @@ def test_vain_tries_are_told_once_for_each_reason() -> None:
     tally.take(AgentStarted(0, "a", 1))
     told = [tally.take(EventLine(0, "a", kind, detail)) for (kind, detail), _ in story]
     assert told == [news for _, news in story]
-
-
-def test_a_terminal_keeps_the_count_below_the_lines() -> None:
-    assert terminal_text(["one", "two"], "agents 2", 80) == "\r\x1b[Kone\ntwo\nagents 2"
-
-
-@pytest.mark.parametrize(("columns", "kept"), [(9, "agents 2"), (8, "agents…"), (2, "…"), (0, "…")])
-def test_a_count_wider_than_the_terminal_is_cut(columns: int, kept: str) -> None:
-    assert terminal_text([], "agents 2", columns) == f"\r\x1b[K{kept}"
 
 
 def test_elsewhere_a_count_comes_when_it_changed_and_at_most_every_10_s() -> None:

@@ -1,13 +1,22 @@
-"""Puts lines and the count on standard output, without ever holding up the agents."""
+"""Puts lines and the count on standard output, without ever holding up the agents.
 
+rich draws them; the text is then written piece by piece, as fast as its reader takes it.
+"""
+
+import io
 import os
 import stat
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
+from rich.text import Text
 
-from launcher.display import CountTimer, terminal_text
+from derproto.base.terminal import console_of
+from launcher.display.fleet_status import CountTimer
 
 LINES_WAITING = 10_000
 """Lines of output that wait for a slow reader. When full, a line is dropped and counted, and a
@@ -33,15 +42,19 @@ class Screen:
         self._waitable = _can_wait(fd)
         self._count_line = count_line
         self._columns = columns
-        self._lines: deque[str] = deque()
+        self._console = console_of(io.StringIO(), terminal=columns is not None)
+        self._lines: deque[Text] = deque()
         self._dropped = 0
         self._painted = ""
         self._timer = CountTimer()
         self._finish = trio.Event()
         self._scope = trio.CancelScope()
 
-    def put(self, line: str) -> None:
-        """Queues a line. When full: it is dropped, and a line says how many were."""
+    def put(self, line: Text) -> None:
+        """Queues a line, whose style shows on a terminal only.
+
+        When full: it is dropped, and a line says how many were.
+        """
         if len(self._lines) < LINES_WAITING:
             self._lines.append(line)
         else:
@@ -70,17 +83,17 @@ class Screen:
         lines = list(self._lines)
         self._lines.clear()
         if self._dropped:
-            lines.append(f"({self._dropped} more lines were dropped: this output is slow)")
+            lines.append(Text(f"({self._dropped} more lines were dropped: this output is slow)"))
             self._dropped = 0
         count = self._count_line()
         if self._columns is not None:
             if not lines and count == self._painted:
                 return ""
             self._painted = count
-            return terminal_text(lines, count, self._columns())
+            return terminal_text(self._console, lines, count, self._columns())
         if self._timer.due(count, trio.current_time()):
-            lines.append(count)
-        return "".join(f"{line}\n" for line in lines)
+            lines.append(Text(count))
+        return "".join(f"{line.plain}\n" for line in lines)
 
     async def _write(self, text: str) -> None:
         left = memoryview(text.encode())
@@ -90,6 +103,18 @@ class Screen:
             else:
                 await trio.lowlevel.checkpoint()
             left = left[os.write(self._fd, left[:PIECE_BYTES]) :]
+
+
+def terminal_text(console: Console, lines: Sequence[Text], count: str, columns: int) -> str:
+    """Lines above a count that stays at the bottom, for a terminal of that width."""
+    with console.capture() as captured:
+        console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 0)))
+        for line in lines:
+            console.print(line, soft_wrap=True)
+        # The last column stays free: a terminal would go on to the next line.
+        console.width = max(columns - 1, 1)
+        console.print(Text(count, "bold"), end="", no_wrap=True, overflow="ellipsis")
+    return captured.get()
 
 
 def _can_wait(fd: int) -> bool:

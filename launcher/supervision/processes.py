@@ -20,11 +20,11 @@ import trio
 
 from deragent.event_lines import parse_line
 from derproto.base.runtime import Runtime, shielded_for
-from launcher import guard
-from launcher.happenings import AgentSaid, AgentStarted, Happening
-from launcher.lines import ErrorLines, LineSplitter
-from launcher.plan import AgentJob
-from launcher.restarts import keep_agent
+from launcher.fleets.agent_jobs import AgentJob
+from launcher.supervision import guard
+from launcher.supervision.fleet_events import AgentSaid, AgentStarted, FleetEvent
+from launcher.supervision.output_lines import ErrorLines, LineSplitter
+from launcher.supervision.restarts import keep_agent
 
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL, seconds."""
@@ -46,18 +46,18 @@ class GuardLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ProcessSettings:
     """What all agents' processes have in common."""
 
     command: Command
     """The command line that runs an agent and prints its events."""
     runtime: Runtime
-    on_happening: Callable[[Happening], None]
+    on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
     grace_s: float = GRACE_S
 
 
-async def run_processes(jobs: Iterable[AgentJob], shop: Shop) -> None:
+async def run_processes(jobs: Iterable[AgentJob], settings: ProcessSettings) -> None:
     """Runs every agent in a process of its own, for ever.
 
     Cancellation: all agents get SIGTERM and, ``grace_s`` later, SIGKILL; none is left when
@@ -65,13 +65,13 @@ async def run_processes(jobs: Iterable[AgentJob], shop: Shop) -> None:
 
     Raises: GuardLost, in a group.
     """
-    async with _open_guard(shop.grace_s) as group:
+    async with _open_guard(settings.grace_s) as group:
         starts = trio.CapacityLimiter(STARTING_AT_ONCE)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_guard, group)
             for job in jobs:
-                live = partial(_live, job, shop, group.pid, starts)
-                keep = partial(keep_agent, runtime=shop.runtime, on_happening=shop.on_happening)
+                live = partial(_live, job, settings, group.pid, starts)
+                keep = partial(keep_agent, runtime=settings.runtime, on_event=settings.on_event)
                 nursery.start_soon(keep, job.agent_id, live)
 
 
@@ -114,13 +114,15 @@ def ending(process: trio.Process) -> str:
         return f"was ended by signal {-code}"
 
 
-async def _live(job: AgentJob, shop: Shop, group: int, starts: trio.CapacityLimiter) -> str:
+async def _live(
+    job: AgentJob, settings: ProcessSettings, group: int, starts: trio.CapacityLimiter
+) -> str:
     """One life of an agent's process; returns how it ended."""
     async with trio.open_nursery() as nursery:
         async with starts:
             try:
                 process = await trio.lowlevel.open_process(
-                    list(shop.command(job)),
+                    list(settings.command(job)),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -129,9 +131,9 @@ async def _live(job: AgentJob, shop: Shop, group: int, starts: trio.CapacityLimi
                 )
             except OSError as error:
                 return f"could not be started ({error})"
-            listener = _Listener(job, shop, process)
+            listener = _Listener(job, settings, process)
             nursery.start_soon(listener.attend)
-            shop.on_happening(AgentStarted(shop.runtime.wall_us(), job.agent_id, process.pid))
+            settings.on_event(AgentStarted(settings.runtime.wall_us(), job.agent_id, process.pid))
             with trio.move_on_after(START_S):
                 await listener.first_word.wait()
     return ending(process)
@@ -140,11 +142,11 @@ async def _live(job: AgentJob, shop: Shop, group: int, starts: trio.CapacityLimi
 class _Listener:
     """Listens to one process, and sees to it that it does not outlive its task."""
 
-    def __init__(self, job: AgentJob, shop: Shop, process: trio.Process) -> None:
+    def __init__(self, job: AgentJob, settings: ProcessSettings, process: trio.Process) -> None:
         self.first_word = trio.Event()
         """Set once it wrote something, or ended."""
         self._job = job
-        self._shop = shop
+        self._settings = settings
         self._process = process
         self._events = LineSplitter()
         self._errors = LineSplitter()
@@ -158,7 +160,7 @@ class _Listener:
             await self._listen(self._process.stdout, self._process.stderr)
         finally:
             self.first_word.set()
-            with shielded_for(self._shop.grace_s + KILLED_S):
+            with shielded_for(self._settings.grace_s + KILLED_S):
                 async with (
                     self._process.stdout,
                     self._process.stderr,
@@ -181,11 +183,11 @@ class _Listener:
 
     async def _stop(self) -> None:
         self._process.terminate()
-        with trio.move_on_after(self._shop.grace_s):
+        with trio.move_on_after(self._settings.grace_s):
             await self._process.wait()
             return
         self._process.kill()
-        self._say(f"did not end within {self._shop.grace_s:g} s of SIGTERM: killed")
+        self._say(f"did not end within {self._settings.grace_s:g} s of SIGTERM: killed")
         await self._process.wait()
 
     async def _read(
@@ -203,12 +205,12 @@ class _Listener:
             # Not ours to understand, but someone may want to read it.
             self._take_error_line(line)
         else:
-            self._shop.on_happening(event)
+            self._settings.on_event(event)
 
     def _take_error_line(self, line: str) -> None:
         for worth in self._worth_passing.take(line, trio.current_time()):
             self._say(worth)
 
     def _say(self, text: str) -> None:
-        at_us = self._shop.runtime.wall_us()
-        self._shop.on_happening(AgentSaid(at_us, self._job.agent_id, text))
+        at_us = self._settings.runtime.wall_us()
+        self._settings.on_event(AgentSaid(at_us, self._job.agent_id, text))

@@ -38,4 +38,4 @@ class AgentSaid:
     text: str
 
 
-Happening: TypeAlias = EventLine | AgentStarted | AgentEnded | AgentSaid
+FleetEvent: TypeAlias = EventLine | AgentStarted | AgentEnded | AgentSaid

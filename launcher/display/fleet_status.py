@@ -1,4 +1,4 @@
-"""What the launcher says: a line for each change, and how many agents are where. Pure."""
+"""What the launcher says: a line for each change, and how many agents are in which state. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,16 +6,14 @@ from enum import StrEnum
 
 from deragent.event_lines import EventKind, EventLine
 from derproto.base.timefmt import format_us
-from launcher.happenings import AgentEnded, AgentSaid, AgentStarted, Happening
+from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 
 MOST_CHARACTERS = 400
 """Of one line; what is longer is cut."""
 
-_ERASE = "\r\x1b[K"
 
-
-class Standing(StrEnum):
-    """Where an agent stands, in the count's order and words."""
+class AgentStatus(StrEnum):
+    """The state of an agent, in the order and words of the count."""
 
     CONNECTED = "connected"
     CONNECTING = "connecting"
@@ -29,39 +27,39 @@ class Tally:
     """Where each agent stands and which dispatches are in force, from what happened."""
 
     def __init__(self, agent_ids: Iterable[str]) -> None:
-        self._standing = dict.fromkeys(agent_ids, Standing.WAITING)
+        self._status = dict.fromkeys(agent_ids, AgentStatus.WAITING)
         self._trouble: dict[str, object] = {}
         """Why each agent that is not connected is not, as last told."""
         # By agent and asset, where at most one is in force: that bounds it.
-        self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._standing}
+        self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._status}
 
-    def take(self, happening: Happening) -> bool:
+    def take(self, event: FleetEvent) -> bool:
         """Takes over what happened; says whether it is news, and not one more vain try.
 
         What comes of an agent not in the plan is news, and counts nowhere.
         """
-        agent_id = happening.agent_id
-        if agent_id not in self._standing:
+        agent_id = event.agent_id
+        if agent_id not in self._status:
             return True
-        before = self._standing[agent_id]
-        match happening:
+        before = self._status[agent_id]
+        match event:
             case AgentStarted():
-                self._standing[agent_id] = Standing.STARTING
+                self._status[agent_id] = AgentStatus.STARTING
                 self._trouble.pop(agent_id, None)
             case AgentEnded():
-                self._standing[agent_id] = Standing.WAITING
+                self._status[agent_id] = AgentStatus.WAITING
                 self._in_force[agent_id].clear()
             case EventLine(kind=EventKind.CONNECTING):
-                self._standing[agent_id] = Standing.CONNECTING
-                return before is not Standing.CONNECTING
+                self._status[agent_id] = AgentStatus.CONNECTING
+                return before is not AgentStatus.CONNECTING
             case EventLine(kind=EventKind.CONNECTED):
-                self._standing[agent_id] = Standing.CONNECTED
+                self._status[agent_id] = AgentStatus.CONNECTED
                 self._trouble.pop(agent_id, None)
             case EventLine(kind=EventKind.DISCONNECTED, detail=detail):
-                self._standing[agent_id] = Standing.CONNECTING
+                self._status[agent_id] = AgentStatus.CONNECTING
                 known = self._trouble.get(agent_id) == (reason := detail.get("reason", ""))
                 self._trouble[agent_id] = reason
-                return before is Standing.CONNECTED or not known
+                return before is AgentStatus.CONNECTED or not known
             case EventLine(kind=EventKind.DISPATCH, detail=detail):
                 self._take_dispatch(self._in_force[agent_id], detail)
             case EventLine() | AgentSaid():
@@ -81,19 +79,19 @@ class Tally:
 
     def count_line(self) -> str:
         """``agents 20: 18 connected, 2 connecting · dispatches in force 3``."""
-        counts = Counter(self._standing.values())
-        agents = ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s])
+        counts = Counter(self._status.values())
+        agents = ", ".join(f"{counts[s]} {s}" for s in AgentStatus if counts[s])
         in_force = sum(map(len, self._in_force.values()))
-        return f"agents {len(self._standing)}: {agents} · dispatches in force {in_force}"
+        return f"agents {len(self._status)}: {agents} · dispatches in force {in_force}"
 
 
-def happening_line(happening: Happening, names: Mapping[str, str]) -> str:
+def event_line(event: FleetEvent, names: Mapping[str, str]) -> str:
     """The line about it, such as ``12:00:03 mesa-solar-03 connected``.
 
     ``names`` calls agents by other words than their ids. Units: times of day are UTC.
     """
-    name = names.get(happening.agent_id, happening.agent_id)
-    match happening:
+    name = names.get(event.agent_id, event.agent_id)
+    match event:
         case AgentStarted(pid=None):
             text = "started"
         case AgentStarted(pid=pid):
@@ -107,8 +105,29 @@ def happening_line(happening: Happening, names: Mapping[str, str]) -> str:
             if asset is not None and asset != name:
                 name = f"{name}/{asset}"
             text = _event_text(kind, detail)
-    time_of_day = format_us(happening.at_us)[11:19]
+    time_of_day = format_us(event.at_us)[11:19]
     return printable(f"{time_of_day} {name} {text}")
+
+
+def event_style(event: FleetEvent) -> str:
+    """How the line looks on a terminal, in rich's words: trouble stands out."""
+    match event:
+        case AgentEnded():
+            return "red"
+        case AgentSaid():
+            return "yellow"
+        case EventLine(kind=EventKind.CONNECTED | EventKind.DEVICE_BACK):
+            return "green"
+        case EventLine(
+            kind=EventKind.DISCONNECTED | EventKind.ASSET_REFUSED | EventKind.DEVICE_UNREACHABLE
+        ):
+            return "red"
+        case EventLine(kind=EventKind.OUTBOX_DROPPING | EventKind.OUTBOX_DISK_FAILING):
+            return "red"
+        case EventLine(kind=EventKind.CONNECTING) | AgentStarted():
+            return "dim"
+        case EventLine():
+            return ""
 
 
 def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str:
@@ -153,12 +172,6 @@ def printable(text: str) -> str:
     """One line that cannot steer a terminal, whoever wrote it, of at most MOST_CHARACTERS."""
     line = "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
     return line if len(text) <= MOST_CHARACTERS else line[:-1] + "…"
-
-
-def terminal_text(lines: Iterable[str], count_line: str, columns: int) -> str:
-    """Lines above a count that stays at the bottom, for a terminal of that width."""
-    kept = count_line if len(count_line) < columns else count_line[: max(columns - 2, 0)] + "…"
-    return _ERASE + "".join(f"{line}\n" for line in lines) + kept
 
 
 class CountTimer:

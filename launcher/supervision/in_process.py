@@ -18,9 +18,9 @@ from deragent.daemon import run_agent
 from deragent.outbox import OutboxLimits
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
-from launcher.happenings import AgentStarted, Happening
-from launcher.plan import AgentJob
-from launcher.restarts import keep_agent
+from launcher.fleets.agent_jobs import AgentJob
+from launcher.supervision.fleet_events import AgentStarted, FleetEvent
+from launcher.supervision.restarts import keep_agent
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ STOP_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class LoopSettings:
     """What all agents in one loop have in common."""
 
     fleet: Fleet
@@ -41,13 +41,15 @@ class Home:
     authority: str
     """The headend's ``host:port``."""
     rng: random.Random
-    on_happening: Callable[[Happening], None]
+    on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     """What each agent keeps unacknowledged, in memory only; above, its oldest are dropped."""
 
 
-async def run_in_process(jobs: Iterable[AgentJob], home: Home, stopping: trio.Event) -> None:
+async def run_in_process(
+    jobs: Iterable[AgentJob], settings: LoopSettings, stopping: trio.Event
+) -> None:
     """Runs every agent in this loop until ``stopping`` is set.
 
     Sessions are then ended cleanly, and cut after STOP_S. An agent that crashes is started
@@ -57,11 +59,11 @@ async def run_in_process(jobs: Iterable[AgentJob], home: Home, stopping: trio.Ev
         for job in jobs:
             keep = partial(
                 keep_agent,
-                runtime=home.runtime,
-                on_happening=home.on_happening,
+                runtime=settings.runtime,
+                on_event=settings.on_event,
                 stopping=stopping,
             )
-            nursery.start_soon(keep, job.agent_id, partial(_live, job, home, stopping))
+            nursery.start_soon(keep, job.agent_id, partial(_live, job, settings, stopping))
             with trio.move_on_after(1 / STARTS_PER_S):
                 await stopping.wait()
                 break
@@ -69,19 +71,19 @@ async def run_in_process(jobs: Iterable[AgentJob], home: Home, stopping: trio.Ev
         nursery.cancel_scope.deadline = trio.current_time() + STOP_S
 
 
-async def _live(job: AgentJob, home: Home, stopping: trio.Event) -> str:
+async def _live(job: AgentJob, settings: LoopSettings, stopping: trio.Event) -> str:
     """One life of an agent; returns how it ended."""
-    home.on_happening(AgentStarted(home.runtime.wall_us(), job.agent_id, pid=None))
-    assets = tuple(home.fleet.assets[asset_id] for asset_id in job.asset_ids)
+    settings.on_event(AgentStarted(settings.runtime.wall_us(), job.agent_id, pid=None))
+    assets = tuple(settings.fleet.assets[asset_id] for asset_id in job.asset_ids)
     try:
         await run_agent(
             AgentPlan(job.agent_id, job.site_id, assets),
-            runtime=home.runtime,
-            dial=home.dial,
-            rng=random.Random(home.rng.getrandbits(128)),
-            authority=home.authority,
-            outbox=home.outbox,
-            on_event=home.on_happening,
+            runtime=settings.runtime,
+            dial=settings.dial,
+            rng=random.Random(settings.rng.getrandbits(128)),
+            authority=settings.authority,
+            outbox=settings.outbox,
+            on_event=settings.on_event,
             stopping=stopping,
         )
     except Exception as error:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.lines import LONGEST_LINE, ErrorLines, LineSplitter
+from launcher.supervision.output_lines import LONGEST_LINE, ErrorLines, LineSplitter
 
 
 @given(st.lists(st.binary(max_size=20)))

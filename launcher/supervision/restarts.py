@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from derproto.base.runtime import Runtime
-from launcher.happenings import AgentEnded, Happening
+from launcher.supervision.fleet_events import AgentEnded, FleetEvent
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -32,7 +32,7 @@ async def keep_agent(
     live: Callable[[], Awaitable[str]],
     *,
     runtime: Runtime,
-    on_happening: Callable[[Happening], None],
+    on_event: Callable[[FleetEvent], None],
     stopping: trio.Event | None = None,
 ) -> None:
     """Starts an agent again whenever it ends, until ``stopping`` is set; for ever without it.
@@ -50,6 +50,6 @@ async def keep_agent(
             return
         lived_s = trio.current_time() - began_s
         wait_s = next_wait_s(wait_s, lived_s)
-        on_happening(AgentEnded(runtime.wall_us(), agent_id, how, lived_s, wait_s))
+        on_event(AgentEnded(runtime.wall_us(), agent_id, how, lived_s, wait_s))
         with trio.move_on_after(wait_s):
             await stopping.wait()

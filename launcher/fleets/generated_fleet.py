@@ -1,4 +1,4 @@
-"""Which assets a made-up fleet has, and which agent runs which asset. Pure.
+"""Which assets a generated fleet has: pure.
 
 ``generate`` grows at its end: the fleet of N assets is the beginning of the fleet of N + 1
 for the same seed, ids, names and ratings alike, so that history survives a bigger fleet.
@@ -7,8 +7,6 @@ That is why everything about an asset follows from the seed and its own place al
 
 import random
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from derproto.base.fleet import (
@@ -146,41 +144,3 @@ def _range_mw(kind: AssetKind, rated_mw: float) -> tuple[Limits, float | None]:
             return Limits(-rated_mw, 0.0), None
         case AssetKind.LOAD:
             return Limits(-rated_mw, 0.0), None
-
-
-@dataclass(frozen=True, slots=True)
-class AgentJob:
-    """One agent to run."""
-
-    agent_id: str
-    name: str
-    """How lines call it: its only asset's name, else its id."""
-    site_id: str | None
-    """Of all its assets; None if it serves several sites."""
-    asset_ids: tuple[str, ...]
-    """At least one, in the file's order."""
-
-
-def plan_agents(fleet: Fleet) -> tuple[AgentJob, ...]:
-    """Who runs what: each asset exactly one agent, in the file's order.
-
-    An asset for which the file names an ``agent`` (itself, or through its site) is run by
-    that agent, together with all others that name it; any other asset has an agent of its
-    own, whose id is the asset's.
-    """
-    held: dict[str, list[Asset]] = {}
-    for asset in fleet.assets.values():
-        named = asset.agent or fleet.sites[asset.site_id].agent
-        held.setdefault(named or asset.id, []).append(asset)
-    return tuple(_jobs(held))
-
-
-def _jobs(held: dict[str, list[Asset]]) -> Iterator[AgentJob]:
-    for agent_id, assets in held.items():
-        sites = {asset.site_id for asset in assets}
-        yield AgentJob(
-            agent_id=agent_id,
-            name=assets[0].name if len(assets) == 1 else agent_id,
-            site_id=assets[0].site_id if len(sites) == 1 else None,
-            asset_ids=tuple(asset.id for asset in assets),
-        )
