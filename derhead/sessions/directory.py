@@ -6,10 +6,13 @@ Time is passed in: seconds on the loop's clock.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from derhead.sessions.register import Registration, canonical_uuid
 from derproto.base.fleet import Fleet
 from derproto.der.v1 import AssetGrant, GrantResult
+
+T = TypeVar("T")
 
 DUPLICATE_COUNT = 3
 DUPLICATE_WITHIN_S = 60.0
@@ -17,6 +20,10 @@ DUPLICATE_WITHIN_S = 60.0
 
 DUPLICATE_SHOWN_S = 600.0
 """How long after the last of them the agent is shown as ``duplicate_id``."""
+
+DUPLICATES_NOTED = 1_000
+"""Agent ids with supersessions, and with several agents. When full, the one noted longest ago is
+forgotten."""
 
 DUPLICATE_BACKOFF_MS = 30_000
 """When both may come back."""
@@ -82,7 +89,7 @@ class Directory:
             and self._count_supersession(agent_id, now) >= (DUPLICATE_COUNT)
         ):
             self._supersessions.pop(agent_id)
-            self._duplicate_until[agent_id] = now + DUPLICATE_SHOWN_S
+            _note(self._duplicate_until, agent_id, now + DUPLICATE_SHOWN_S)
             return Duplicate(older.session_id)
         if older is not None:
             self.release(older.session_id)
@@ -120,8 +127,9 @@ class Directory:
         return self._duplicate_until.get(agent_id, -1.0) > now
 
     def _count_supersession(self, agent_id: str, now: float) -> int:
-        times = self._supersessions.setdefault(agent_id, deque(maxlen=DUPLICATE_COUNT))
+        times = self._supersessions.get(agent_id) or deque(maxlen=DUPLICATE_COUNT)
         times.append(now)
+        _note(self._supersessions, agent_id, times)
         return sum(1 for at in times if now - at <= DUPLICATE_WITHIN_S)
 
     def _grant(
@@ -146,6 +154,14 @@ class Directory:
             silenced[held.session_id] = None
         entry.granted[index] = asset.id
         return AssetGrant(asset_index=index, result=GrantResult.GRANTED)
+
+
+def _note(noted: dict[str, T], agent_id: str, value: T) -> None:
+    """Notes it as the newest, and forgets the oldest of too many."""
+    noted.pop(agent_id, None)
+    noted[agent_id] = value
+    if len(noted) > DUPLICATES_NOTED:
+        del noted[next(iter(noted))]
 
 
 def _refusal(index: int, result: GrantResult, detail: str) -> AssetGrant:

@@ -11,6 +11,7 @@ from grpclib import GRPCError, Status
 from derhead.dispatch import AgentReport, DispatchDesk
 from derhead.gaps import GapLedger
 from derhead.sessions.acknowledger import Acknowledger
+from derhead.sessions.agent_memory import AgentMemory
 from derhead.sessions.allowances import Excess
 from derhead.sessions.certificate import check_certificate
 from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
@@ -82,9 +83,7 @@ class Sessions:
         self._acknowledger = Acknowledger()
         self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
         self._live: dict[str, Session] = {}
-        self._heartbeats: dict[str, HeartbeatRecord] = {}
-        self._last_holders: dict[str, str] = {}
-        self._known_agents: set[str] = set()
+        self._memory = AgentMemory(limits.max_sessions)
         self._draining = False
         self._opened = self._refused = 0
         self._excess = Excess()
@@ -93,13 +92,7 @@ class Sessions:
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
     ) -> None:
         """Takes over what the journal knew at start: each agent's last session and heartbeat."""
-        for record in sorted(sessions, key=lambda record: record.connected_us):
-            self._known_agents.add(record.agent_id)
-            for asset_id in record.asset_ids:
-                self._last_holders[asset_id] = record.agent_id
-        for heartbeat in heartbeats:
-            self._known_agents.add(heartbeat.agent_id)
-            self._heartbeats[heartbeat.agent_id] = heartbeat
+        self._memory.restore(sessions, heartbeats)
 
     # --- what is there --------------------------------------------------------------
 
@@ -114,15 +107,15 @@ class Sessions:
 
     def last_holder(self, asset_id: str) -> str | None:
         """The agent that held it last, or holds it now."""
-        return self._last_holders.get(asset_id)
+        return self._memory.last_holder(asset_id)
 
     def knows_agent(self, agent_id: str) -> bool:
-        """Whether the agent ever had a session."""
-        return agent_id in self._known_agents
+        """Whether the agent had a session, as far as is remembered."""
+        return self._memory.knows(agent_id)
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
         """The agent's newest heartbeat."""
-        return self._heartbeats.get(agent_id)
+        return self._memory.heartbeat(agent_id)
 
     def is_duplicate(self, agent_id: str) -> bool:
         """Whether several agents seem to use this id."""
@@ -237,9 +230,7 @@ class Sessions:
                 registration.agent_id,
                 site_id,
             )
-        self._known_agents.add(registration.agent_id)
-        for asset_id in entry.granted.values():
-            self._last_holders[asset_id] = registration.agent_id
+        self._memory.register(registration.agent_id, entry.granted.values())
         return Session(
             stream,
             entry,
@@ -252,7 +243,7 @@ class Sessions:
             limits=self._limits,
             acknowledger=self._acknowledger,
             runtime=self._runtime,
-            on_heartbeat=self._take_heartbeat,
+            on_heartbeat=self._memory.take_heartbeat,
             excess=self._excess,
         )
 
@@ -263,9 +254,6 @@ class Sessions:
                 session.end(no_asset(self._limits.max_sessions))
                 return True
         return False
-
-    def _take_heartbeat(self, record: HeartbeatRecord) -> None:
-        self._heartbeats[record.agent_id] = record
 
     def _end(self, session_id: str, end: End) -> None:
         session = self._live.get(session_id)

@@ -4,7 +4,13 @@ from itertools import count
 
 import pytest
 
-from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
+from derhead.sessions.directory import (
+    DUPLICATE_COUNT,
+    Admitted,
+    Directory,
+    Duplicate,
+    describe_refusals,
+)
 from derhead.sessions.register import Registration, read_register
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import GrantResult, Register
@@ -181,3 +187,17 @@ def test_refused_assets_are_told_in_one_line(directory: Directory) -> None:
     assert line == "asset 1 refused: 'nonsense' is not in the fleet; and 999 more"
     none = admit(directory, "z", "s3", 100, A2)
     assert describe_refusals(none.entry.grants) is None
+
+
+def test_supersessions_of_many_ids_are_not_remembered_for_ever(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("derhead.sessions.directory.DUPLICATES_NOTED", 10)
+    for number in range(100):
+        agent_id = f"agent-{number}"
+        for attempt in range(DUPLICATE_COUNT + 1):
+            directory.admit(claims(agent_id, A1), f"{number}-{attempt}", 0)
+        assert directory.is_duplicate(agent_id, 1)
+        directory.admit(claims(agent_id, A1), f"{number}-again", 0)
+    assert len(directory._duplicate_until) == 10
+    assert len(directory._supersessions) <= 10
