@@ -7,9 +7,8 @@ an asset or boot whose name was lost.
 
 The new journal is written beside the old one and takes its place once it is whole, so that a
 crash in between loses nothing: the next start begins again, or ends what was begun
-(``finish_salvage``). The damaged file stays, under another name, as it was found. Only where
-its first page is torn, without which SQLite reads nothing at all, is that page made anew, and
-the torn one kept beside the file.
+(``finish_salvage``). The damaged file stays, under another name, as it was found. If its first
+page is torn, or the file is gone or empty beside its WAL, nothing can be read of it.
 
 Synchronous.
 """
@@ -28,15 +27,13 @@ from pathlib import Path
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
 from derhead.history.file.damage import read_only
-from derhead.history.file.healing import heal, sync
 from derhead.history.file.table_walks import (
-    INDEXES,
     Copied,
     Table,
+    find_table,
     from_both_ends,
-    indexed,
     named,
-    tables,
+    table_names,
     telemetry,
     text_or_bytes,
 )
@@ -105,14 +102,11 @@ def salvage(
     new = _beside(path, "salvaging")
     _remove(new)
     with closing(make(new)) as target:
-        heal(path, new, kept=_beside(path, "page1"))
         target.execute("PRAGMA synchronous = OFF")
         target.execute("PRAGMA journal_mode = MEMORY")
-        with closing(read_only(path)) as source:
-            source.text_factory = text_or_bytes
-            _copy_all(source, target, salvaged, progress)
+        _copy_all(path, target, salvaged, progress)
         _note(target, salvaged)
-    sync(new)
+    _sync(new)
     os.rename(new, _beside(path, "salvaged"))
     _set_aside(path, damaged)
     finish_salvage(path)
@@ -136,31 +130,58 @@ def finish_salvage(path: Path) -> None:
         # The crash came before the damaged file was moved.
         _set_aside(path, _free_name(path, done.stat().st_mtime_ns // 1000))
     os.rename(done, path)
-    sync(path.parent)
+    _sync(path.parent)
 
 
 # --- tables -----------------------------------------------------------------------------
 
 
 def _copy_all(
-    source: sqlite3.Connection, target: sqlite3.Connection, salvaged: Salvaged, progress: Activity
+    path: Path, target: sqlite3.Connection, salvaged: Salvaged, progress: Activity
 ) -> None:
-    for table in tables(source, target):
-        copied = salvaged.tables[table.name] = Copied()
-        rows: Iterator[Row]
-        if table.name in INDEXES:
-            rows = chain(from_both_ends(source, table, copied), indexed(source, table, copied))
-        elif table.name == "telemetry":
-            rows = named(target, telemetry(source, target, table, copied), copied)
-        else:
-            rows = from_both_ends(source, table, copied)
-        try:
-            _insert(target, table, rows, copied, progress)
-        except sqlite3.Error as error:
-            # The new file's: those of the damaged one end where it is read. What is there stays.
-            copied.whole = False
-            salvaged.stopped = f"{table.name}: {error}"
-            return
+    names = table_names(target)
+    # Of what could not even be opened nothing is whole.
+    salvaged.tables = {name: Copied(whole=False) for name in names}
+    if not path.exists() or path.stat().st_size == 0:
+        # SQLite would delete the WAL of an empty file, though it only reads.
+        return
+    try:
+        with closing(read_only(path)) as source:
+            source.text_factory = text_or_bytes
+            is_older = _version(source) < _version(target)
+            for table in [find_table(source, target, name) for name in names]:
+                if not table.key and is_older:
+                    # The version that wrote the file had no such table.
+                    del salvaged.tables[table.name]
+                    continue
+                _copy(source, target, table, salvaged, progress)
+                if salvaged.stopped is not None:
+                    return
+    except sqlite3.Error:
+        log.warning("%s: its first page is torn: nothing can be read of it", path)
+
+
+def _version(con: sqlite3.Connection) -> int:
+    return int(con.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _copy(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    table: Table,
+    salvaged: Salvaged,
+    progress: Activity,
+) -> None:
+    copied = salvaged.tables[table.name] = Copied()
+    rows = from_both_ends(source, table, copied)
+    if table.name == "telemetry":
+        rows = named(target, telemetry(source, target, table, copied), copied)
+    try:
+        _insert(target, table, rows, copied, progress)
+    except sqlite3.Error as error:
+        # The new file's: those of the damaged one end where it is read. What is there stays.
+        copied.whole = False
+        salvaged.stopped = f"{table.name}: {error}"
 
 
 def _insert(
@@ -225,7 +246,7 @@ def _free_name(path: Path, now_us: int) -> Path:
 
 def _set_aside(path: Path, damaged: Path) -> None:
     # The WAL first: it must never lie beside the new journal.
-    for suffix in ("-wal", "-shm", ".page1", ""):
+    for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{damaged}{suffix}")
 
@@ -233,3 +254,12 @@ def _set_aside(path: Path, damaged: Path) -> None:
 def _remove(path: Path) -> None:
     for suffix in ("", "-journal", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Has the disk keep a file's bytes, or a folder's names."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -18,12 +18,6 @@ NOT_COPIED = ("events",)
 """Whoever reads the log of events must not be misled over what it lost: by its numbers, which
 begin anew, readers are told that they may have missed some."""
 
-INDEXES = {
-    "assets": ("sqlite_autoindex_assets_1", ("asset_id",)),
-    "boots": ("sqlite_autoindex_boots_1", ("agent_id", "boot_id")),
-}
-"""Indexes that hold all of a table, and their keys."""
-
 MAX_STRAYS = 1_000
 """Rows in a row that stand where they cannot; then a walk gives up."""
 
@@ -74,37 +68,30 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def tables(source: sqlite3.Connection, target: sqlite3.Connection) -> Iterator[Table]:
-    """All tables of a new journal, with the columns that the damaged one has too."""
+def table_names(target: sqlite3.Connection) -> list[str]:
+    """The tables of a new journal, in the order in which they are copied."""
     names = [
         name
         for (name,) in target.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
-        if name not in NOT_COPIED
     ]
-    last = ["telemetry"]
-    for name in [*NAMES_FIRST, *(n for n in names if n not in (*NAMES_FIRST, *last)), *last]:
-        there = {row[1] for row in source.execute(f"PRAGMA table_info({name})")}
-        columns = [row for row in target.execute(f"PRAGMA table_info({name})") if row[1] in there]
-        key = sorted((row[5], row[1]) for row in columns if row[5])
-        if key:
-            yield Table(
-                name,
-                tuple(row[1] for row in columns),
-                tuple(_KINDS[row[2]] for row in columns),
-                tuple(not row[3] and not row[5] for row in columns),
-                tuple(column for _, column in key),
-            )
+    placed = (*NAMES_FIRST, *NOT_COPIED, "telemetry")
+    return [*NAMES_FIRST, *(name for name in names if name not in placed), "telemetry"]
 
 
-def indexed(source: sqlite3.Connection, table: Table, copied: Copied) -> Iterator[Row]:
-    """What a table has lost and its index still holds: a page of names is all of telemetry."""
-    if copied.whole and not copied.junk:
-        return
-    index = INDEXES[table.name]
-    yield from TableWalk(source, table, index=index).rows("ASC")
-    yield from TableWalk(source, table, index=index).rows("DESC")
+def find_table(source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> Table:
+    """A table of a new journal, with the columns that the damaged one has too."""
+    there = {row[1] for row in source.execute(f"PRAGMA table_info({name})")}
+    columns = [row for row in target.execute(f"PRAGMA table_info({name})") if row[1] in there]
+    key = sorted((row[5], row[1]) for row in columns if row[5])
+    return Table(
+        name,
+        tuple(row[1] for row in columns),
+        tuple(_KINDS[row[2]] for row in columns),
+        tuple(not row[3] and not row[5] for row in columns),
+        tuple(column for _, column in key),
+    )
 
 
 def from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) -> Iterator[Row]:
@@ -144,7 +131,7 @@ Order = Literal["ASC", "DESC"]
 class TableWalk:
     """One way through a table, along its key, up to damage.
 
-    ``of``: only rows whose key begins with it. ``index``: the index to go along, and its key.
+    ``of``: only rows whose key begins with it.
     """
 
     def __init__(
@@ -153,20 +140,15 @@ class TableWalk:
         table: Table,
         *,
         of: int | None = None,
-        index: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
-        by, key = (
-            ("NOT INDEXED", table.key) if index is None else (f"INDEXED BY {index[0]}", index[1])
-        )
         self._source = source
         self._table = table
-        self._statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {by}"
+        self._statement = f"SELECT {', '.join(table.columns)} FROM {table.name} NOT INDEXED"
         self._values: list[object] = []
         if of is not None:
-            self._statement += f" WHERE {key[0]} = ?"
+            self._statement += f" WHERE {table.key[0]} = ?"
             self._values = [of]
-        self._key = key
-        self._places = [table.columns.index(name) for name in key]
+        self._places = [table.columns.index(name) for name in table.key]
         self.last: Row | None = None
         """The key of the last sound row."""
         self.is_torn = False
@@ -176,7 +158,7 @@ class TableWalk:
 
     def rows(self, order: Order) -> Iterator[Row]:
         """The sound rows."""
-        by = ", ".join(f"{name} {order}" for name in self._key)
+        by = ", ".join(f"{name} {order}" for name in self._table.key)
         strays = 0
         try:
             for row in self._source.execute(f"{self._statement} ORDER BY {by}", self._values):
