@@ -102,22 +102,23 @@ class EventHub:
         """A new reader's place: after the event of that id, if the journal still holds all that
         came after it; else after the newest.
 
-        Resource handling: it takes a place among the readers when it is entered.
+        Resource handling: the subscription has its place among the readers already.
         Raises: TooManyReaders, JournalError.
         """
-        if self.full:
+        if self._readers >= MAX_READERS:
             self._refused += 1
             raise TooManyReaders(f"{MAX_READERS} readers listen, and no more are served")
-        span = await self._journal.event_span()
+        audience, span = self._enter(wanted), None
+        try:
+            span = await self._journal.event_span()
+        finally:
+            if span is None:
+                self.leave(audience)
         resumed = last_id is not None and span.before <= last_id <= span.newest
         position = last_id if last_id is not None and resumed else span.newest
-        return Subscription(self, wanted, position, resumed=resumed)
+        return Subscription(self, audience, position, resumed=resumed)
 
-    @property
-    def full(self) -> bool:
-        return self._readers >= MAX_READERS
-
-    def enter(self, wanted: Filter) -> Audience:
+    def _enter(self, wanted: Filter) -> Audience:
         """One more reads with that filter; its audience."""
         self._readers += 1
         self._occupied.set()

@@ -1,6 +1,7 @@
 """One reader of events: its place in what is told, and what comes next."""
 
 import logging
+import weakref
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,15 +22,8 @@ class Source(Protocol):
     """What a reader needs of the hub."""
 
     @property
-    def full(self) -> bool:
-        """No more readers are served."""
-
-    @property
     def ended(self) -> bool:
         """Nothing more is told."""
-
-    def enter(self, wanted: Filter) -> Audience:
-        """One more reads with that filter; its audience."""
 
     def leave(self, audience: Audience) -> None:
         """One of them reads no more."""
@@ -55,23 +49,26 @@ class Source(Protocol):
 class Subscription:
     """Enter it, then iterate for the stream's bytes; it ends when the hub does.
 
+    It has its place in ``audience`` from the beginning, and gives it back when it is left, or
+    when nobody has it any more: an answer may be given up before its first byte.
+
     What it gives is made when it is asked for, so a reader that is late is told of the newest
     state, and of each event of the log. It also ends where it cannot go on without a hole, or
     the journal cannot be read: whoever comes back then learns which of these it was.
     """
 
-    def __init__(self, source: Source, wanted: Filter, position: int, *, resumed: bool) -> None:
+    def __init__(self, source: Source, audience: Audience, position: int, *, resumed: bool) -> None:
         self._source = source
-        self._wanted = wanted
+        self._audience = audience
+        self._wanted = audience.wanted
         self._position = position
         self._resumed = resumed
         self._look = 0
-        self._audience: Audience | None = None
         self._alive_due_s = float("-inf")
+        self._leave = weakref.finalize(self, source.leave, audience)
+        self._leave.atexit = False
 
     async def __aenter__(self) -> Self:
-        if not self._source.full:
-            self._audience = self._source.enter(self._wanted)
         return self
 
     async def __aexit__(
@@ -80,17 +77,12 @@ class Subscription:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._audience is not None:
-            self._source.leave(self._audience)
-            self._audience = None
+        self._leave()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._audience is None:
-            # As many came in between: the next try is told so.
-            raise StopAsyncIteration
         if self._alive_due_s < 0:
             self._alive_due_s = trio.current_time() + ALIVE_S
             return RETRY + self._source.hello(self._resumed, self._position)

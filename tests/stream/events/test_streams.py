@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.api.latest_texts import LatestTexts
 from derhead.errors import JournalError
-from derhead.events import AgentEvent, DispatchEvent, hub
+from derhead.events import AgentEvent, DispatchEvent, LogSpan, hub
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import world
 from tests.stream.http.support import receive_all
@@ -124,6 +124,45 @@ async def test_readers_beyond_the_bound_are_refused(
         await first.stream.aclose()
         await trio.sleep(1)
         await here.reader()
+
+
+async def test_of_many_readers_at_once_those_beyond_the_bound_get_503_and_no_empty_stream(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MAX_READERS", 2)
+    async with world() as here:
+        event_span = here.view.history.event_span
+
+        async def slow_span() -> LogSpan:
+            await trio.sleep(1)
+            return await event_span()
+
+        monkeypatch.setattr(here.view.history, "event_span", slow_span)
+        readers = [Reader(await here.running.connect()) for _ in range(6)]
+        statuses: list[int] = []
+
+        async def ask(reader: Reader) -> None:
+            statuses.append(await reader.ask())
+
+        async with trio.open_nursery() as nursery:
+            for reader in readers:
+                nursery.start_soon(ask, reader)
+        assert sorted(statuses) == [200, 200, 503, 503, 503, 503]
+        refused = [reader for reader in readers if b"retry-after" in reader.head.lower()]
+        assert len(refused) == 4
+
+
+async def test_a_reader_that_never_gets_its_first_byte_gives_its_place_back(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world() as here:
+        monkeypatch.setattr(here.view.history, "event_span", trio.sleep_forever)
+        gone = await here.running.connect()
+        await gone.send_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n")
+        await wait_all_tasks_blocked()
+        assert here.app.events.statistics().readers == 1
+        await receive_all(gone)
+        assert here.app.events.statistics().readers == 0
 
 
 async def test_when_the_headend_stops_the_stream_ends_in_order(autojump_clock: MockClock) -> None:

@@ -12,14 +12,11 @@ class Hub:
     """Tells of one event of the log, once it has happened."""
 
     def __init__(self) -> None:
-        self.full = self.ended = False
+        self.ended = False
         self.news = 0
         self.happened = False
         self.happens_while_a_frame_is_made = False
         self.left = 0
-
-    def enter(self, wanted: Filter) -> Audience:
-        return Audience(wanted, ())
 
     def leave(self, audience: Audience) -> None:
         self.left += 1
@@ -50,7 +47,7 @@ async def test_what_happens_while_a_frame_is_made_is_not_slept_through(
 ) -> None:
     hub = Hub()
     hub.happens_while_a_frame_is_made = True
-    async with Subscription(hub, Filter(), 7, resumed=True) as reader:
+    async with Subscription(hub, Audience(Filter(), ()), 7, resumed=True) as reader:
         assert b"hello" in await reader.__anext__()
         began_s = trio.current_time()
         assert await reader.__anext__() == b"event"
@@ -58,16 +55,21 @@ async def test_what_happens_while_a_frame_is_made_is_not_slept_through(
 
 
 async def test_it_gives_a_sign_of_life_every_ten_seconds(autojump_clock: MockClock) -> None:
-    async with Subscription(Hub(), Filter(), 7, resumed=True) as reader:
+    async with Subscription(Hub(), Audience(Filter(), ()), 7, resumed=True) as reader:
         await reader.__anext__()
         began_s = trio.current_time()
         assert [await reader.__anext__() for _ in range(3)] == [b"alive"] * 3
         assert 30 <= trio.current_time() - began_s < 31
 
 
-async def test_a_hub_that_became_full_meanwhile_tells_nothing(autojump_clock: MockClock) -> None:
+async def test_its_place_is_given_back_once(autojump_clock: MockClock) -> None:
     hub = Hub()
-    hub.full = True
-    async with Subscription(hub, Filter(), 7, resumed=True) as reader:
-        assert [piece async for piece in reader] == []
-    assert hub.left == 0
+    async with Subscription(hub, Audience(Filter(), ()), 7, resumed=True):
+        assert hub.left == 0
+    assert hub.left == 1
+
+
+def test_one_that_is_never_entered_gives_its_place_back() -> None:
+    hub = Hub()
+    Subscription(hub, Audience(Filter(), ()), 7, resumed=True)
+    assert hub.left == 1
