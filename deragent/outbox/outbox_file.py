@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from deragent.devices.device import Measurement
+from deragent.outbox.file_work import FileLookup, FileState, FileWork, FileWorkDone, OutboxLimits
 from deragent.outbox.gap_book import DeliveredRows, Gap, MissingRows
 from deragent.outbox.held_rows import OutboxRow
-from deragent.outbox.sample_queue import FileLookup, FileState, FileWork, FileWorkDone, OutboxLimits
 from deragent.outbox.seq_spans import SeqSpan
 from derproto.der.v1 import GapCause, OperatingState
 

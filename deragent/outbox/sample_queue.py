@@ -4,14 +4,12 @@ Every sample gets the next sequence number of this boot, from 1. Rows leave the 
 they are acknowledged or refused, or when a bound forces out the oldest; sending alone removes
 nothing. No clock orders them, so one that jumps neither loses nor reorders any.
 
-*Sessions.* A session begins with ``begin_session``: rows measured from then on are *live*, rows
-from before are *backfill*, also those that an earlier session had sent without hearing of them
-again. Within a session each row is handed out once.
+*Sessions.* A session begins with ``begin_session``: rows measured from then on are *live*; rows
+from before are *backfill*, also those that an earlier session sent without an acknowledgement.
+Within a session each row is handed out once.
 
-*The file.* Rows stay in memory while acknowledgements come. Once the oldest has waited for
-``SPILL_AFTER_S``, all go to the file, if there is one, and from then on each that has waited for
-``SPILL_SOON_S``; until acknowledgements have come in time for ``CALM_AFTER_S``. What the file is
-to do stands in a ``FileWork``; it is begun, done by whoever has the file, and then told to have
+*The file.* ``timing`` decides which rows go to the file, if there is one. What the file is to do
+stands in a ``FileWork``. It is begun, done by whoever has the file, and then told to have
 succeeded or failed. Rows stay in memory until the file has them, so all rows of this boot in the
 file are older than those in memory. The file alone knows rows of earlier boots.
 """
@@ -21,64 +19,24 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from deragent.devices.device import Measurement
-from deragent.outbox.gap_book import DeliveredRows, GapBook, MissingRows, Unsaved
+from deragent.devices import Measurement
+from deragent.outbox.file_work import (
+    FileLookup,
+    FileState,
+    FileWork,
+    FileWorkDone,
+    OutboxLimits,
+)
+from deragent.outbox.gap_book import DeliveredRows, GapBook, MissingRows
 from deragent.outbox.held_rows import HeldRows, OutboxRow, unbroken
 from deragent.outbox.seq_spans import SeqSpan, SeqSpans
+from deragent.outbox.spill_timing import SPILL_SOON_S, WORK_PAUSE_S, SpillTiming
 from derproto.der.v1 import GapCause
 
-MEMORY_ROWS = 10_000
-"""Rows in memory that nobody has acknowledged (configurable), 4 MB. When full, the oldest is
-forced out, counted and reported as a gap; with a data folder, half as many go to the file at
-once."""
-FILE_ROWS = 1_000_000
-"""Rows in the file that nobody has acknowledged (configurable). When full, the oldest are forced
-out, counted and reported as gaps; Register, Heartbeat and an event say so."""
-FILE_MB = 256
-"""Size of the file in units of 10^6 bytes (configurable); its WAL takes a few more. When full, as
-for ``FILE_ROWS``."""
-ROW_BYTES = 96
-"""What a row takes in the file at the most."""
-SPILL_AFTER_S = 9.0
-"""How long a row waits for its acknowledgement before rows go to the file, seconds: with a
-pause of WORK_PAUSE_S and the writing itself, a kill costs no more than 10 s."""
-SPILL_SOON_S = 1.0
-"""The same once they do."""
-CALM_AFTER_S = 10.0
-"""How long acknowledgements come in time before rows stay in memory again, seconds."""
-WORK_PAUSE_S = 1.0
-"""Least time between two writings of the file, seconds, unless memory is half full."""
 UNSENT_SPANS = 1000
 """Runs of rows that a session's backfill has still to send, earlier boots apart. When full, the
 last run is widened over the rows between, which are sent twice."""
-MARK_S = 1.0
 EVER = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxLimits:
-    """How much may wait."""
-
-    memory_rows: int = MEMORY_ROWS
-    file_rows: int = FILE_ROWS
-    file_mb: int = FILE_MB
-
-    def excess(self, rows: int, size: int, adding: int) -> int:
-        """How many of its rows a file of ``size`` bytes gives up for those it is to add."""
-        room = min(self.file_rows, max(1, self.file_mb * 1_000_000 // ROW_BYTES))
-        over = size - self.file_mb * 1_000_000
-        too_big = math.ceil(rows * over / size) + adding if over > 0 else 0
-        return max(0, rows + adding - room, too_big)
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """What the file holds."""
-
-    rows: int
-    oldest_ts_us: int
-    """Time of the first of its rows, in the order of boots and numbers; 0 without any."""
-    newest_ts_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +45,6 @@ class BackfillBatch:
 
     boot_id: int
     rows: Sequence[OutboxRow]
-
-
-@dataclass(frozen=True, slots=True)
-class FileLookup:
-    """What is to be looked up in the file: the oldest rows of a range, ``most`` at the most."""
-
-    boot_id: int
-    first: int
-    last: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileWork:
-    """What the file is to do, all or nothing, in this order."""
-
-    acked: tuple[SeqSpan, ...]
-    """Rows to be taken out."""
-    refused: tuple[SeqSpan, ...]
-    """The same, with an account of what is missing."""
-    rows: Sequence[OutboxRow]
-    """Rows of this boot to be added; then as many of the oldest are given up as the limits
-    ask, with an account of them too."""
-    gaps: Unsaved
-    account: bool
-    """Whether it matters what was in ``acked``."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileWorkDone:
-    """What came of it."""
-
-    state: FileState
-    acked: int
-    dropped: int
-    refused: int
-    missing: tuple[MissingRows, ...]
-    delivered: tuple[DeliveredRows, ...]
 
 
 class Outbox:
@@ -141,14 +61,13 @@ class Outbox:
         self.boot_id = boot_id
         self.limits = limits
         self.gaps = GapBook(boot_id)
+        self.timing = SpillTiming()
         self.dropped_rows = 0
         """Rows that a bound forced out since this boot."""
         self.refused_rows = 0
         """Rows that the headend refused since this boot."""
         self.acked_rows = 0
         """Rows that it acknowledged since this boot."""
-        self.spilling = False
-        """Whether rows go to the file as they come."""
         self.file: FileState | None = None
         """None without a file."""
         self._rows = HeldRows()
@@ -166,10 +85,6 @@ class Outbox:
         """The last row that is being written, 0 if none; None while nothing is."""
         self._worked_s = -math.inf
         self._failing = False
-        self._marks: deque[tuple[int, float]] = deque()
-        """(first row from then on, when), a mark a second, back to SPILL_AFTER_S ago."""
-        self._in_time_s: tuple[float, float] | None = None
-        """Since when, and last when, acknowledgements came in time."""
 
     def __len__(self) -> int:
         return len(self._rows) + (self.file.rows if self.file is not None else 0)
@@ -220,7 +135,7 @@ class Outbox:
             row = self._rows.drop_oldest(self._writing_to or 0)
             self.dropped_rows += 1
             self.gaps.note_missing(self._missing(row, GapCause.OVERFLOW))
-        self._mark(now_s)
+        self.timing.note_row(self._next_seq, now_s)
         self._rows.append(
             OutboxRow(self._next_seq, asset_index, ts_us, measurement, quality, now_s)
         )
@@ -234,7 +149,7 @@ class Outbox:
         self._next_live = self._next_seq
         self._unsent = deque(SeqSpan(boot_id, 1, EVER) for boot_id in self._earlier)
         self._unsent.append(SeqSpan(self.boot_id, 1, self._next_seq - 1))
-        self._in_time_s = None
+        self.timing.begin_session()
         self.gaps.begin_session()
 
     def take_live(self, most: int) -> Sequence[OutboxRow]:
@@ -291,7 +206,7 @@ class Outbox:
                         DeliveredRows(row.asset_index, boot_id, row.seq, row.seq)
                     )
             if boot_id == self.boot_id:
-                self._note_in_time(last, now_s)
+                self.timing.note_acked(last, now_s)
 
     def refuse(self, boot_id: int, ranges: Iterable[tuple[int, int]]) -> None:
         """Drops, counts and notes rows that the headend will never take; else as ``ack``."""
@@ -344,11 +259,8 @@ class Outbox:
         if oldest is not None:
             if self._is_pressed and not self._failing:
                 return self._worked_s
-            wait_s = SPILL_SOON_S if self.spilling else SPILL_AFTER_S
-            due_s = min(due_s, oldest.taken_s + wait_s)
-        if self.spilling and self._in_time_s is not None:
-            due_s = min(due_s, self._in_time_s[0] + CALM_AFTER_S)
-        return max(due_s, self._worked_s + WORK_PAUSE_S)
+            due_s = min(due_s, self.timing.row_due_s(oldest.taken_s))
+        return max(min(due_s, self.timing.calm_due_s()), self._worked_s + WORK_PAUSE_S)
 
     def begin_work(self, now_s: float, *, everything: bool = False) -> FileWork | None:
         """What the file is to do now, if anything; ``everything`` that is in memory, if asked.
@@ -405,41 +317,14 @@ class Outbox:
 
     def _rows_to_spill(self, now_s: float, everything: bool) -> list[OutboxRow]:
         oldest = self._rows.oldest
-        if oldest is None or now_s < oldest.taken_s + SPILL_AFTER_S:
-            self._calm_down(now_s)
-        elif not self.spilling:
-            self.spilling, self._in_time_s, everything = True, None, True
+        everything |= self.timing.turn(None if oldest is None else oldest.taken_s, now_s)
         # So much is left that a full memory has something to give up meanwhile.
         most = self.limits.memory_rows // 2
         if everything or self._is_pressed:
             return self._rows.front(now_s, most)
-        if self.spilling:
+        if self.timing.spilling:
             return self._rows.front(now_s - SPILL_SOON_S, most)
         return []
-
-    def _calm_down(self, now_s: float) -> None:
-        if not self.spilling or self._in_time_s is None:
-            return
-        since_s, last_s = self._in_time_s
-        if now_s < since_s + CALM_AFTER_S:
-            return
-        if now_s <= last_s + CALM_AFTER_S + WORK_PAUSE_S:
-            self.spilling = False
-        self._in_time_s = None
-
-    def _mark(self, now_s: float) -> None:
-        if not self._marks or now_s >= self._marks[-1][1] + MARK_S:
-            self._marks.append((self._next_seq, now_s))
-        while self._marks[0][1] < now_s - SPILL_AFTER_S:
-            self._marks.popleft()
-
-    def _note_in_time(self, acked: int, now_s: float) -> None:
-        for seq, taken_s in self._marks:
-            if taken_s >= now_s - SPILL_AFTER_S:
-                if acked >= seq:
-                    since_s = now_s if self._in_time_s is None else self._in_time_s[0]
-                    self._in_time_s = (since_s, now_s)
-                return
 
     def _add_unsent(self, span: SeqSpan) -> None:
         if self._unsent:

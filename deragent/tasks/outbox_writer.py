@@ -14,6 +14,7 @@ from typing import TypeVar
 import trio
 
 from deragent.event_lines import EventKind
+from deragent.outbox.file_work import FileLookup, FileWork
 from deragent.outbox.held_rows import OutboxRow
 from deragent.outbox.outbox_file import (
     FileContents,
@@ -22,7 +23,6 @@ from deragent.outbox.outbox_file import (
     OutboxFileError,
     set_aside,
 )
-from deragent.outbox.sample_queue import FileLookup, FileWork
 from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime, shielded_for
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import trio
 
 from deragent.event_lines import EventKind
-from deragent.outbox import BackfillBatch, FileLookup
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
 from deragent.timelines.timed_orders import CancelArrived, MoreTimePassed, SetpointArrived
@@ -22,40 +21,25 @@ from deragent.uplink.messages import (
     ranges,
     read_setpoint,
     register_reports,
-    write_gap,
     write_outbox,
     write_report,
-    write_telemetry,
 )
 from deragent.uplink.session_clock import SessionClock
+from deragent.uplink.session_sender import BACKFILL_ROWS, LEAST_PERIOD_S, SessionSender
 from derproto import __version__
 from derproto.der import v1
-from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
+from derproto.triogrpc import ClientStream
 
 log = logging.getLogger(__name__)
 
 WELCOME_TIMEOUT_S = 10.0
 """Time from Register to Welcome."""
-BACKFILL_ROWS = 1000
-"""Rows of one message of backfill; fewer where Welcome says so. When full, the rest follow."""
-BACKFILL_ROWS_S = 5000
-"""Rows of backfill a second (configurable), so that live samples and the headend's journal have
-room. When full, the rest wait in the outbox."""
-BACKFILL_PAUSE_S = 0.02
-"""Least pause after a message of backfill, however few its rows: at most 50 messages/s."""
-GAPS_A_TURN = 100
-"""Gap reports a second. When full, the rest follow a second later."""
-GAPS_PAUSE_S = 1.0
-"""Pause after that, in which a gap that grows does so without a report for each row."""
 KEEP_TIMEOUT_S = 1.0
 """How long a Register waits for the timelines to be on disk."""
 SILENCE_LIMIT_S = 30.0
 """Silence of the headend that ends a session, where Welcome names none."""
-LEAST_PERIOD_S = 0.1
 HALF_CLOSE_S = 2.0
 """Time for the headend to end a stream whose agent stops."""
-LAST_WORDS_S = 1.0
-"""Time to read what the headend said last, once nothing can be sent any more."""
 
 
 class NoWelcome(Exception):
@@ -86,6 +70,7 @@ class UplinkSession:
         outcome: UplinkOutcome,
     ) -> None:
         self._stream = stream
+        self._sender = SessionSender(stream, board)
         self._board = board
         self._controllers = controllers
         self._stopping = stopping
@@ -107,11 +92,11 @@ class UplinkSession:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive_messages, clock)
-                nursery.start_soon(self._send_live, most_rows)
-                nursery.start_soon(self._send_backfill, min(most_rows, BACKFILL_ROWS))
-                nursery.start_soon(self._send_gaps)
-                nursery.start_soon(self._send_reports)
-                nursery.start_soon(self._send_heartbeats, welcome.heartbeat_period_ms / 1000)
+                nursery.start_soon(self._sender.send_live, most_rows)
+                nursery.start_soon(self._sender.send_backfill, min(most_rows, BACKFILL_ROWS))
+                nursery.start_soon(self._sender.send_gaps)
+                nursery.start_soon(self._sender.send_reports)
+                nursery.start_soon(self._sender.send_heartbeats, welcome.heartbeat_period_ms / 1000)
                 nursery.start_soon(self._watch_silence, silence_s)
                 nursery.start_soon(self._await_stop)
         if self._stopping.is_set():
@@ -144,7 +129,7 @@ class UplinkSession:
         )
         try:
             with trio.fail_after(WELCOME_TIMEOUT_S):
-                await self._send(v1.AgentMessage(register=register))
+                await self._sender.send(v1.AgentMessage(register=register))
                 message = await self._receive()
         except trio.TooSlowError:
             raise NoWelcome(f"no Welcome within {WELCOME_TIMEOUT_S:g} s") from None
@@ -240,84 +225,6 @@ class UplinkSession:
         self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
         reason = (goodbye.reason.name or str(int(goodbye.reason))).lower()
         self._finish(f"goodbye: {reason} {goodbye.detail}".rstrip())
-
-    # --- out ----------------------------------------------------------------------------
-
-    async def _send(self, message: v1.AgentMessage) -> None:
-        try:
-            await self._stream.send_message(message)
-        except (GRPCError, StreamTerminatedError):
-            # A Goodbye may have come just before: its reader ends the session meanwhile.
-            await trio.sleep(LAST_WORDS_S)
-            raise
-
-    async def _send_live(self, most_rows: int) -> None:
-        board = self._board
-        while True:
-            rows = board.outbox.take_live(most_rows)
-            if rows:
-                board.counts.sent_rows += len(rows)
-                await self._send(write_telemetry(board.boot_id, rows, backfill=False))
-            else:
-                await board.rows_waiting.wait()
-
-    async def _send_backfill(self, most_rows: int) -> None:
-        board = self._board
-        while True:
-            batch = await self._next_backfill(most_rows)
-            if batch is None:
-                await board.backfill_waiting.wait()
-                continue
-            board.counts.sent_rows += len(batch.rows)
-            await self._send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
-            await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
-
-    async def _next_backfill(self, most_rows: int) -> BackfillBatch | None:
-        board = self._board
-        while isinstance(step := board.outbox.next_backfill(most_rows), FileLookup):
-            assert board.wait_rows is not None
-            batch = board.outbox.take_found(step, await board.wait_rows(step))
-            if batch is not None:
-                return batch
-        return step
-
-    async def _send_gaps(self) -> None:
-        board = self._board
-        while True:
-            for _ in range(GAPS_A_TURN):
-                gap = board.outbox.gaps.take()
-                if gap is None:
-                    break
-                await self._send(v1.AgentMessage(gap_report=write_gap(gap)))
-            await trio.sleep(GAPS_PAUSE_S)
-            if not board.outbox.gaps.has_due:
-                await board.gaps_waiting.wait()
-
-    async def _send_reports(self) -> None:
-        board = self._board
-        while True:
-            taken = board.take_report()
-            if taken is None:
-                await board.reports_waiting.wait()
-                continue
-            report = write_report(*taken)
-            board.counts.reports_sent += 1
-            await self._send(v1.AgentMessage(dispatch_report=report))
-
-    async def _send_heartbeats(self, period_s: float) -> None:
-        board = self._board
-        while True:
-            heartbeat = v1.Heartbeat(
-                ts_us=board.now().wall_us,
-                uptime_ms=board.uptime_ms,
-                outbox=write_outbox(board.outbox),
-                devices=[
-                    v1.DeviceHealth(asset_index=index, health=health)
-                    for index, health in enumerate(board.health)
-                ],
-            )
-            await self._send(v1.AgentMessage(heartbeat=heartbeat))
-            await trio.sleep(max(LEAST_PERIOD_S, period_s))
 
     # --- its end ------------------------------------------------------------------------
 

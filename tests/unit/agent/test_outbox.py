@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from deragent.devices import Measurement
 from deragent.outbox import FileLookup, Outbox, OutboxLimits
+from deragent.outbox.file_work import FileWork, FileWorkDone
 from deragent.outbox.outbox_file import OutboxFile
-from deragent.outbox.sample_queue import FileWork, FileWorkDone
 from derproto.der.v1 import GapCause
 
 LIMITS = OutboxLimits(memory_rows=12, file_rows=20)

@@ -1,0 +1,114 @@
+"""The sending half of a session: each kind of message in a task of its own."""
+
+import trio
+
+from deragent.outbox import BackfillBatch, FileLookup
+from deragent.tasks.agent_board import AgentBoard
+from deragent.uplink.messages import write_gap, write_outbox, write_report, write_telemetry
+from derproto.der import v1
+from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
+
+BACKFILL_ROWS = 1000
+"""Rows of one message of backfill; fewer where Welcome says so. When full, the rest follow."""
+BACKFILL_ROWS_S = 5000
+"""Rows of backfill a second (configurable), so that live samples and the headend's journal have
+room. When full, the rest wait in the outbox."""
+BACKFILL_PAUSE_S = 0.02
+"""Least pause after a message of backfill, however few its rows: at most 50 messages/s."""
+GAPS_A_TURN = 100
+"""Gap reports a second. When full, the rest follow a second later."""
+GAPS_PAUSE_S = 1.0
+"""Pause after that, in which a gap that grows does so without a report for each row."""
+LEAST_PERIOD_S = 0.1
+LAST_WORDS_S = 1.0
+"""Time to read what the headend said last, once nothing can be sent any more."""
+
+
+class SessionSender:
+    """Sends what the board holds. Each ``send_…`` but ``send`` runs until it is cancelled."""
+
+    def __init__(self, stream: ClientStream, board: AgentBoard) -> None:
+        self._stream = stream
+        self._board = board
+
+    async def send(self, message: v1.AgentMessage) -> None:
+        """Sends a message. Raises: whatever a broken link raises."""
+        try:
+            await self._stream.send_message(message)
+        except (GRPCError, StreamTerminatedError):
+            # A Goodbye may have come just before: its reader ends the session meanwhile.
+            await trio.sleep(LAST_WORDS_S)
+            raise
+
+    async def send_live(self, most_rows: int) -> None:
+        """Sends rows measured in this session, at once."""
+        board = self._board
+        while True:
+            rows = board.outbox.take_live(most_rows)
+            if rows:
+                board.counts.sent_rows += len(rows)
+                await self.send(write_telemetry(board.boot_id, rows, backfill=False))
+            else:
+                await board.rows_waiting.wait()
+
+    async def send_backfill(self, most_rows: int) -> None:
+        """Sends rows from before the session, at a bounded rate."""
+        board = self._board
+        while True:
+            batch = await self._next_backfill(most_rows)
+            if batch is None:
+                await board.backfill_waiting.wait()
+                continue
+            board.counts.sent_rows += len(batch.rows)
+            await self.send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
+            await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
+
+    async def _next_backfill(self, most_rows: int) -> BackfillBatch | None:
+        board = self._board
+        while isinstance(step := board.outbox.next_backfill(most_rows), FileLookup):
+            assert board.wait_rows is not None
+            batch = board.outbox.take_found(step, await board.wait_rows(step))
+            if batch is not None:
+                return batch
+        return step
+
+    async def send_gaps(self) -> None:
+        """Sends reports of stretches that will never be sent."""
+        board = self._board
+        while True:
+            for _ in range(GAPS_A_TURN):
+                gap = board.outbox.gaps.take()
+                if gap is None:
+                    break
+                await self.send(v1.AgentMessage(gap_report=write_gap(gap)))
+            await trio.sleep(GAPS_PAUSE_S)
+            if not board.outbox.gaps.has_due:
+                await board.gaps_waiting.wait()
+
+    async def send_reports(self) -> None:
+        """Sends what became of dispatches."""
+        board = self._board
+        while True:
+            taken = board.take_report()
+            if taken is None:
+                await board.reports_waiting.wait()
+                continue
+            report = write_report(*taken)
+            board.counts.reports_sent += 1
+            await self.send(v1.AgentMessage(dispatch_report=report))
+
+    async def send_heartbeats(self, period_s: float) -> None:
+        """Sends signs of life."""
+        board = self._board
+        while True:
+            heartbeat = v1.Heartbeat(
+                ts_us=board.now().wall_us,
+                uptime_ms=board.uptime_ms,
+                outbox=write_outbox(board.outbox),
+                devices=[
+                    v1.DeviceHealth(asset_index=index, health=health)
+                    for index, health in enumerate(board.health)
+                ],
+            )
+            await self.send(v1.AgentMessage(heartbeat=heartbeat))
+            await trio.sleep(max(LEAST_PERIOD_S, period_s))
