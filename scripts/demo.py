@@ -1,4 +1,4 @@
-"""What ``scripts/demo`` does once the environment is there."""
+"""The Python half of ``scripts/demo``, which first makes the environment."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ ASSETS = Path("scripts/demo.yaml")
 DATA = Path("var/demo")
 BIN = Path(sys.executable).parent
 READY_S = 60.0
-"""Time that the slowest machine may take to bring the headend and eight agents up."""
+"""Time in which the slowest machine starts the headend and eight agents."""
 
 
 def main() -> int:
@@ -52,12 +52,12 @@ def main() -> int:
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the text says what to do."""
+    """The demo cannot continue. The text says what to do."""
 
 
 @contextlib.contextmanager
 def running(options: argparse.Namespace) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes of a headend and its fleet, while the block runs."""
+    """Runs a headend and its fleet for the block, and yields their processes."""
     options.data.mkdir(parents=True, exist_ok=True)
     headend_log, fleet_log = options.data / "derhead.log", options.data / "derlaunch.log"
     with contextlib.ExitStack() as stack:
@@ -68,7 +68,7 @@ def running(options: argparse.Namespace) -> Iterator[list[subprocess.Popen[bytes
             *("derhead", "serve", "--assets", ASSETS, "--http", options.http),
             *("--grpc", options.grpc, "--data", options.data / "derhead"),
         )
-        # Its own word that it listens: another headend may answer where ours could not.
+        # Its own log says that it listens. An answer could come from another headend on that port.
         wait_for(lambda: "REST on" in headend_log.read_text(), headend, headend_log)
         print(f"derlaunch run  --assets {ASSETS} --headend {options.grpc}")
         fleet = start(
@@ -82,7 +82,7 @@ def running(options: argparse.Namespace) -> Iterator[list[subprocess.Popen[bytes
 
 
 def start(stack: contextlib.ExitStack, log: Path, *command: object) -> subprocess.Popen[bytes]:
-    """A command of the project's, its output in ``log``, ended with the stack."""
+    """Starts one of the project's commands, with its output in ``log``. The stack ends it."""
     program, *arguments = (str(part) for part in command)
     output = stack.enter_context(log.open("wb"))
     process = subprocess.Popen(
@@ -117,7 +117,7 @@ def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes], log:
                 return
         time.sleep(0.2)
     ended = "".join(log.read_text().splitlines(keepends=True)[-5:])
-    raise DemoError(f"it did not come up; {log} ends with\n{ended}")
+    raise DemoError(f"it did not start; {log} ends with\n{ended}")
 
 
 def everything_speaks(base: str) -> bool:
@@ -137,7 +137,7 @@ def get(url: str, body: object = None) -> dict[str, Any]:
 
 
 def show(base: str) -> None:
-    """Asks what a new user would ask, and prints how."""
+    """Sends the requests that a new user would send, and prints each with its answer."""
     ask("The fleet", f"curl {base}/assets", get(f"{base}/assets"))
     ask("Who is connected", f"curl {base}/agents", get(f"{base}/agents"))
     ask(
@@ -186,7 +186,7 @@ def show(base: str) -> None:
 
 
 def ask(what: str, command: str, answer: object) -> None:
-    """A question, the command that asks it, and the answer, shortened to the screen."""
+    """Prints what is asked, the command that asks it, and the answer, shortened to the screen."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
     print(f"\n{what}\n  {command}")
     text = json.dumps(answer)

@@ -1,4 +1,4 @@
-"""What ``scripts/openapi-examples`` does once the environment is there."""
+"""The Python half of ``scripts/openapi-examples``, which first makes the environment."""
 
 import argparse
 import json
@@ -14,18 +14,18 @@ import demo
 
 FILE = Path("derhead/api/openapi/examples.json")
 ITEMS = 2
-"""Items of a list that are kept."""
+"""Most items of a list that an example keeps."""
 LINES = 12
-"""Lines of a text that are kept."""
+"""Most lines of a text that an example keeps."""
 WIDTH = 400
-"""Characters of a line of the event stream that are kept."""
+"""Most characters that an example keeps of a line of the event stream."""
 BATTERY, SITE = "alamosa-battery", "Riverside%20depot"
 ORDER = {"asset_id": BATTERY, "mw": -1.5, "duration_s": 900}
 SITE_ORDER = {"site_id": "Riverside depot", "mw": 1.0, "duration_s": 900}
 
 
 class Asked:
-    """Answers, as OpenAPI keeps examples."""
+    """Sends requests, and collects the answers in the form of OpenAPI's examples."""
 
     def __init__(self, base: str) -> None:
         self._base = base
@@ -42,7 +42,7 @@ class Asked:
         body: object = None,
         accept: str | None = None,
     ) -> Any:
-        """Asks, and keeps the answer under ``key``: operation, status, media type if not JSON."""
+        """Sends a request. ``key`` is operation, status, and media type if it is not JSON."""
         request = urllib.request.Request(self._base + path, method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
@@ -61,7 +61,7 @@ class Asked:
         return whole
 
     def beginning(self) -> str:
-        """Of the stream of events: hello, and one frame, shortened."""
+        """The start of the event stream: hello and one frame, shortened."""
         lines = []
         with urllib.request.urlopen(f"{self._base}/events", timeout=10) as stream:
             while lines.count("") < 2:
@@ -81,7 +81,7 @@ def shorten(value: Any) -> Any:
 
 
 def ask_all(asked: Asked) -> None:
-    """Whatever there is to ask."""
+    """Sends one request of each kind."""
     ask = asked.ask
     ask("listAssets 200", "assets", "A fleet", "/assets")
     ask("listSites 200", "sites", "Two sites", "/sites")

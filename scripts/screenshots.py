@@ -1,4 +1,4 @@
-"""What ``scripts/screenshots`` does once the environment is there."""
+"""The Python half of ``scripts/screenshots``, which first makes the environment."""
 
 import sys
 import tempfile
@@ -27,9 +27,9 @@ DEMO = Path("scripts/demo.yaml")
 PICTURES = Path("docs/screenshots")
 PAST_S = 3600.0
 FAR = "far"
-"""The host that one agent dials, whose link is cut."""
+"""The host that one agent dials. Its link is cut."""
 OFFLINE = "depot-genset"
-"""Its agent is not there in the pictures: what is wrong must be seen, too."""
+"""This asset has no agent in the pictures, because they show faults, too."""
 CUT_S = (1500.0, 1860.0)
 """When one agent cannot reach the headend, in seconds of the hour."""
 ORDERS = [
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def sunny(fleet: dict[str, Any]) -> dict[str, Any]:
-    """The fleet where it is about noon, whatever the time is here."""
+    """The fleet, with noon at the present hour."""
     for asset in fleet["assets"]:
         if asset["kind"] == "solar":
             asset["device"] = {"driver": "simulated", "noon_utc_h": time.gmtime().tm_hour}
@@ -72,7 +72,7 @@ def sunny(fleet: dict[str, Any]) -> dict[str, Any]:
 
 
 async def play(assets: Path, began_us: int) -> None:
-    """An hour of a headend and its agents, under virtual time: what charts and tables show."""
+    """Plays an hour of a headend and its agents under virtual time, for charts and tables."""
     fleet = load_fleet(assets)
     runtime = virtual_runtime(began_us)
     async with virtual_world(assets.parent, fleet, runtime=runtime, hosts=(HEADEND, FAR)) as world:
@@ -115,7 +115,7 @@ async def set_cut(world: VirtualWorld, cut: bool) -> None:
 
 
 def start(world: World) -> None:
-    """The headend goes on, with all agents but one, and a few dispatches."""
+    """Starts the headend again, all agents but one, and a few dispatches."""
     world.start_headend()
     there = [asset["id"] for asset in world.fleet["assets"] if asset["name"] != OFFLINE]
     for asset_id in there:
