@@ -140,7 +140,7 @@ async def of_journal(folder: Path, size: str, found: dict[str, object]) -> None:
         await fill(journal, rows)
         bare_sql = BARE.format(asset=1, low=SPAN["from_us"], high=SPAN["to_us"])
         bare = await median_ms(
-            lambda: journal.look(lambda con: con.execute(bare_sql).fetchall()), ROUNDS[size]
+            lambda: journal.inspect(lambda con: con.execute(bare_sql).fetchall()), ROUNDS[size]
         )
         ours = await median_ms(
             partial(journal.telemetry_buckets, ASSET, step_us=MINUTE_US, limit=2000, **SPAN),

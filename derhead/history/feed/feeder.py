@@ -7,6 +7,7 @@ are fed again: nothing that the feed does needs to be done once only.
 
 import logging
 import random
+import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from derhead.history.postgres.fed_database import Stranger, Target
 from derhead.history.spool import unfed
 from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
 from derhead.history.spool.payload import BrokenPayload, Payload, unpack
-from derhead.history.spool.unfed import Spooled
+from derhead.history.spool.unfed import Spooled, Spooling, SpoolSize
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Feed:
         given; waits for it so long. Raises: JournalError."""
         with trio.move_on_after(within_s):
             # Without end there is always something that came just now.
-            newest = await self._journal.look(unfed.newest)
+            newest = await self._journal.inspect(unfed.newest)
             while not await self._passed(before_us, newest):
                 await self._moved.park()
             return True
@@ -129,7 +130,7 @@ class Feed:
         if self._standing is None or not self._standing.whole:
             return False
         older = partial(unfed.holds_older, than_us=before_us, up_to=up_to)
-        return not await self._journal.look(older)
+        return not await self._journal.inspect(older)
 
     # --- the task -----------------------------------------------------------------------
 
@@ -161,12 +162,12 @@ class Feed:
         if self._standing is not None:
             return
         assert self._journal.spooling is not None
-        added_rows = self._journal.spooling.added_rows
-        size = await self._journal.look(unfed.measure)
-        # What is committed meanwhile is counted twice; it is set right once nothing waits.
+        # On the writer's connection: a commit between the two would be counted twice.
+        measure = partial(_measure, spooling=self._journal.spooling)
+        size, added_rows = await self._journal.maintain(measure)
         self._rows_at_start = size.rows - added_rows
         self._newest_at_start, self._oldest_us = size.newest_id, size.oldest_us
-        self._standing = await self._journal.tend(position.begin)
+        self._standing = await self._journal.maintain(position.begin)
 
     async def _turn(self) -> None:
         """Feeds one batch, or waits until there is something to feed."""
@@ -227,7 +228,7 @@ class Feed:
 
     async def _read(self, after_id: int, before_id: int) -> list[Spooled]:
         while True:
-            found = await self._journal.look(
+            found = await self._journal.inspect(
                 partial(
                     unfed.read,
                     after_id=after_id,
@@ -263,16 +264,16 @@ class Feed:
             if payload is not None and (ordered or not has_ordered(payload))
         ]
         ids = [spooled.id for spooled in done]
-        await self._journal.tend(partial(unfed.drop, ids=ids, number=number))
+        await self._journal.maintain(partial(unfed.drop, ids=ids, number=number))
         self._moved_on(number)
         self._dropped_rows += sum(spooled.rows for spooled in done)
-        self._oldest_us = await self._journal.look(unfed.oldest_us)
+        self._oldest_us = await self._journal.inspect(unfed.oldest_us)
         self._fed_rows += batch.rows
         self._batches += 1
 
     async def _feed_page(self, stands: FeedPosition) -> None:
         """Feeds the next page of the walk."""
-        page = await self._journal.look(
+        page = await self._journal.inspect(
             partial(table_pages.read_page, position=stands.walk, at_most=self._most_rows)
         )
         number = stands.number
@@ -291,7 +292,7 @@ class Feed:
                 return
             self._pace.spent(page.rows, trio.current_time())
             self._fed_rows += page.rows
-        await self._journal.tend(partial(position.put_walk, position=page.next, number=number))
+        await self._journal.maintain(partial(position.put_walk, position=page.next, number=number))
         self._standing = FeedPosition(
             stands.journal, stands.database, number, page.next, whole=page.next is None
         )
@@ -319,7 +320,7 @@ class Feed:
                 "PostgreSQL is another database than the one fed so far, or has lost some of "
                 "what it was fed: all that the journal holds is fed again"
             )
-        self._standing = await self._journal.tend(
+        self._standing = await self._journal.maintain(
             partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed))
         )
 
@@ -390,7 +391,7 @@ async def clear_spool(journal: Journal) -> None:
     """Drops what is left of a spool that nobody feeds any more, in small steps; ends with it."""
     while True:
         try:
-            if await journal.tend(partial(unfed.clear, at_most=CLEARED_COMMITS)):
+            if await journal.maintain(partial(unfed.clear, at_most=CLEARED_COMMITS)):
                 return
         except JournalError as error:
             log.warning("the spool for PostgreSQL is not cleared yet: %s", error)
@@ -406,6 +407,11 @@ async def _load(
 
 async def _expire(cut_us: int, loader: "Loader") -> bool:
     return await loader.expire(cut_us)
+
+
+def _measure(con: sqlite3.Connection, spooling: Spooling) -> tuple[SpoolSize, int]:
+    """What waits, and how much of it came since the journal was opened."""
+    return unfed.measure(con), spooling.added_rows
 
 
 def _unpacked(found: Sequence[Spooled]) -> list[tuple[Spooled, Payload | None]]:

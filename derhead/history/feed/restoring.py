@@ -70,10 +70,10 @@ async def restore(
     Waits at most ``wait_s`` for PostgreSQL to be reached; then the headend starts without, and
     says so. A journal that PostgreSQL was fed from needs nothing. Raises: JournalError.
     """
-    stands = await journal.tend(position.begin)
+    stands = await journal.maintain(position.begin)
     if stands.database is not None:
         return
-    if journal.salvaged is None and not await journal.look(_is_empty):
+    if journal.salvaged is None and not await journal.inspect(_is_empty):
         return
     try:
         known = await _ask(postgres, runtime.wall_us(), wait_s)
@@ -87,8 +87,10 @@ async def restore(
         )
         return
     prepared = known.prepared
-    await journal.tend(partial(_keep, known=known))
-    await journal.tend(partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed)))
+    await journal.maintain(partial(_keep, known=known))
+    await journal.maintain(
+        partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed))
+    )
     if known.tables["sessions"] or known.tables["dispatches"]:
         log.warning(
             "the journal was %s: %d open dispatches and what else is known of %d agents came from "

@@ -202,7 +202,7 @@ class Journal(Reader):
 
     # --- upkeep ---------------------------------------------------------------------
 
-    async def tend(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
+    async def maintain(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
         """Runs upkeep on the writing connection, in turn with the commits, which wait for it.
 
         ``alone``: and while none of the headend's own queries runs.
@@ -219,18 +219,18 @@ class Journal(Reader):
                 return await self._runtime.run_blocking(call, limiter=self._writer_limiter)
         except sqlite3.Error as error:
             self._found_damage(error)
-            raise JournalError(f"the journal cannot be tended: {error}") from error
+            raise JournalError(f"the journal cannot be maintained: {error}") from error
 
     async def truncate_wal(self) -> bool:
         """Cuts the WAL to the length that is kept; False if some other program reads it.
 
         Raises: JournalError.
         """
-        is_cut = await self.tend(truncate_wal, alone=True)
+        is_cut = await self.maintain(truncate_wal, alone=True)
         await self._runtime.run_blocking(self._files.room.secure)
         return is_cut
 
-    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs upkeep that changes nothing, in turn with the queries. Raises: JournalError."""
         return await self._read(work)
 

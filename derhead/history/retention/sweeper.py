@@ -66,7 +66,7 @@ class Retention:
         )
 
     async def _look(self) -> None:
-        self._sizes = sizes = await self._journal.look(deleting.read_sizes)
+        self._sizes = sizes = await self._journal.inspect(deleting.read_sizes)
         if self._journal.statistics().failing_since_us is not None:
             # Deleting needs room, too, and the disk has none.
             return
@@ -81,14 +81,14 @@ class Retention:
             self._swept_us = cut.records_us
         else:
             self._journal.hold_telemetry(None)
-        self._from_us = await self._journal.look(
+        self._from_us = await self._journal.inspect(
             partial(facts.get_int, key=facts.TELEMETRY_FROM_US)
         )
         await self._give_back()
 
     async def _drop_or_hold(self, sizes: Sizes, cut: Cutoff, now_us: int) -> None:
-        oldest_us = await self._journal.look(deleting.read_oldest)
-        spared = await self._journal.look(partial(deleting.read_spared, fed=self._limits.fed))
+        oldest_us = await self._journal.inspect(deleting.read_oldest)
+        spared = await self._journal.inspect(partial(deleting.read_spared, fed=self._limits.fed))
         if oldest_us is not None:
             cut = policy.by_size(self._limits, sizes, oldest_us, cut, now_us)
         droppable = oldest_us is not None and oldest_us < cut.sparing(spared).samples_us
@@ -106,7 +106,7 @@ class Retention:
                     delete, cut=cut, fed=self._limits.fed, position=position, at_most=self._rows
                 )
                 began_s = trio.current_time()
-                step = await self._journal.tend(work)
+                step = await self._journal.maintain(work)
                 took_s = trio.current_time() - began_s
                 self._deleted[table] += step.rows
                 position, done = step.position, step.done
@@ -115,12 +115,12 @@ class Retention:
                 await trio.sleep(took_s)
 
     async def _give_back(self) -> None:
-        sizes = await self._journal.look(deleting.read_sizes)
+        sizes = await self._journal.inspect(deleting.read_sizes)
         pages = policy.pages_to_give_back(sizes)
         while pages > 0:
             began_s = trio.current_time()
             step = min(pages, deleting.VACUUM_PAGES)
-            await self._journal.tend(partial(deleting.vacuum, pages=step))
+            await self._journal.maintain(partial(deleting.vacuum, pages=step))
             pages -= step
             await trio.sleep(trio.current_time() - began_s)
         if sizes.wal_bytes > policy.WAL_BYTES:
@@ -133,4 +133,4 @@ class Retention:
                     sizes.wal_bytes // 1_000_000,
                 )
             self._wal_is_long = not cut
-        self._sizes = await self._journal.look(deleting.read_sizes)
+        self._sizes = await self._journal.inspect(deleting.read_sizes)

@@ -31,7 +31,7 @@ async def test_a_question_without_end_is_broken_off(
         await journal.append_telemetry([sample(1)], lambda: None)
         for _ in range(2):
             with pytest.raises(JournalError, match="interrupted"):
-                await journal.look(never_ends)
+                await journal.inspect(never_ends)
             assert await journal.telemetry_history("nobody", PageRequest(1))
 
 
@@ -39,11 +39,11 @@ async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
     ten_years_us = 10 * 365 * 86_400_000_000
     async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
         asked: list[str] = []
-        await journal.look(lambda con: con.set_trace_callback(asked.append))
+        await journal.inspect(lambda con: con.set_trace_callback(asked.append))
         page = PageRequest(1000, TimeRange(-ten_years_us, ten_years_us))
         await journal.telemetry_history("asset-1", page)
         await journal.telemetry_buckets("asset-1", page, step_us=1_000_000)
-        await journal.look(lambda con: con.set_trace_callback(None))
+        await journal.inspect(lambda con: con.set_trace_callback(None))
     assert len(asked) == 2
 
 
@@ -59,7 +59,7 @@ async def test_what_an_order_needs_waits_for_no_history(path: Path) -> None:
         await journal.write(dispatch("d"), UsedKey("key", "print", "dispatch", "d", 1))
         async with trio.open_nursery() as nursery:
             for _ in range(300):
-                nursery.start_soon(journal.look, long_history)
+                nursery.start_soon(journal.inspect, long_history)
             await trio.to_thread.run_sync(began.wait)
             try:
                 # The first history does not end, and 299 wait for it: a wait here is for ever.

@@ -136,7 +136,7 @@ async def test_a_look_that_fails_is_counted_and_tried_again(
             raise JournalError("no")
 
         with monkeypatch.context() as patched:
-            patched.setattr(journal, "tend", fail)
+            patched.setattr(journal, "maintain", fail)
             await trio.sleep(2 * 3600)
         assert retention.statistics().failed_looks >= 300
         await trio.sleep(2 * sweeper.LOOK_S)
@@ -147,5 +147,5 @@ async def test_samples_that_go_are_told_of(path: Path, autojump_clock: MockClock
     async with keeping(path, RetentionLimits(keep_us=DAY_US)) as (journal, _):
         await store(journal, 0, 10, T0 - 2 * DAY_US, S)
         await trio.sleep(3600)
-        from_us = await journal.look(lambda con: facts.get_int(con, facts.TELEMETRY_FROM_US))
+        from_us = await journal.inspect(lambda con: facts.get_int(con, facts.TELEMETRY_FROM_US))
         assert from_us == T0 - DAY_US + HOUR_US
