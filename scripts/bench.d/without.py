@@ -9,9 +9,11 @@ import trio
 import derproto.service
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage
-from derproto.triogrpc import Deferred, LinkLimits, ServerStream, link, server, transport
-from derproto.triogrpc.http2 import Http2
-from derproto.triogrpc.shared import Shared
+from derproto.triogrpc import Deferred, LinkLimits, ServerStream, server
+from derproto.triogrpc.connection import link
+from derproto.triogrpc.connection.http2 import Http2
+from derproto.triogrpc.sockets import transport
+from derproto.triogrpc.sockets.shared import Shared
 
 
 def shared_reader() -> None:

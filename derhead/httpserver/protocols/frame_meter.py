@@ -7,7 +7,7 @@ same, and counts the frames that make work and move nothing.
 
 from collections.abc import Iterator
 
-from derproto.triogrpc.budget import Budget
+from derproto.triogrpc.core.budget import Budget
 
 PREFACE_BYTES = 24
 """A client's first bytes, before its first frame."""

@@ -1,33 +1,25 @@
-"""The server: listeners, connections, and the border around each handler."""
+"""The server: its listeners, and a border around each connection."""
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import trio
 from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.metadata import encode_grpc_message
-from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError as Http2Error
+from grpclib.exceptions import GRPCError
 
-from derproto.triogrpc.call_scopes import CallScopes
-from derproto.triogrpc.counters import Counters, ServerStatistics
-from derproto.triogrpc.limits import LinkLimits, NewcomerLimits
-from derproto.triogrpc.link import Link
-from derproto.triogrpc.method import Method
-from derproto.triogrpc.newcomers import Newcomers
-from derproto.triogrpc.protocol import Headers, Stream
-from derproto.triogrpc.request import Refusal, read_request
-from derproto.triogrpc.server_stream import ServerStream
-from derproto.triogrpc.shared import Shared
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.calls.handlers import SHUTTING_DOWN, Handler, Handlers
+from derproto.triogrpc.connection.link import Link
+from derproto.triogrpc.core.counters import Counters, ServerStatistics
+from derproto.triogrpc.core.link_limits import LinkLimits, NewcomerLimits
+from derproto.triogrpc.core.method import Method
+from derproto.triogrpc.core.newcomers import Newcomers
+from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.shared import Shared
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[ServerStream], Awaitable[None]]
 
 ACCEPT_RETRY_S = 0.1
 """Pause after an accept that failed, for want of file descriptors for instance."""
@@ -37,8 +29,6 @@ ACCEPT_QUIET_S = 10.0
 
 STOP_S = 1.0
 """After a drain's grace: for cancelled handlers to clean up and their clients to hear."""
-
-SHUTTING_DOWN = "The server is shutting down"
 
 
 class Server:
@@ -55,11 +45,9 @@ class Server:
         codec: CodecBase,
         limits: LinkLimits | None = None,
     ) -> None:
-        self._handlers = dict(handlers)
-        self._methods = {method.path: method for method in handlers}
-        self._codec = codec
         self._limits = limits or LinkLimits()
         self._counters = Counters()
+        self._handlers = Handlers(handlers, codec, self._counters)
         self._links: set[Link] = set()
         self._accepting = trio.CancelScope()
         # Connections whose handshake is under way, the oldest first.
@@ -68,7 +56,6 @@ class Server:
         newcomers = self._limits.newcomers or NewcomerLimits()
         self._newcomers = Newcomers[Link](newcomers.address_share)
         self._serving = False
-        self._draining = False
         self._idle = Flag(True)
 
     async def serve(
@@ -107,7 +94,7 @@ class Server:
         Calls that run get ``grace_s`` seconds, then their handlers are cancelled and
         their clients told UNAVAILABLE. Returns when no connection is left.
         """
-        self._draining = True
+        self._handlers.draining = True
         self._accepting.cancel()
         for link in self._links:
             link.drain()
@@ -155,7 +142,7 @@ class Server:
                 except trio.Cancelled:
                     await trio.aclose_forcefully(stream)
                     raise
-                if self._draining:
+                if self._handlers.draining:
                     # It was there when the acceptors were told to stop.
                     await trio.aclose_forcefully(stream)
                     return
@@ -168,7 +155,7 @@ class Server:
                     limits=self._limits,
                     counters=self._counters,
                     shared=shared,
-                    serve_call=self._serve_call,
+                    serve_call=self._handlers.serve,
                     on_settled=self._note_arrived,
                     on_admitted=self._newcomers.remove,
                 )
@@ -223,92 +210,3 @@ class Server:
             self._counters.connections_open -= 1
             if not self._links:
                 self._idle.set()
-
-    # -- calls --------------------------------------------------------------------------
-
-    async def _serve_call(self, stream: Stream, headers: Headers) -> None:
-        scopes = stream.scopes
-        assert scopes is not None
-        with scopes.whole:
-            request = read_request(headers, self._methods, self._codec.__content_subtype__)
-            if isinstance(request, Refusal):
-                self._counters.errors["request"] += 1
-                await _refuse(stream, request)
-                return
-            if self._draining:
-                self._counters.streams_refused += 1
-                await _refuse(stream, Refusal(200, Status.UNAVAILABLE, SHUTTING_DOWN))
-                return
-            call = ServerStream(
-                stream,
-                request.method,
-                codec=self._codec,
-                metadata=request.metadata,
-                deadline=request.deadline,
-                user_agent=request.user_agent,
-            )
-            if request.deadline is not None:
-                scopes.work.deadline = request.deadline.at
-            error = await self._run_handler(call, scopes)
-            await call.finish(error)
-
-    async def _run_handler(self, call: ServerStream, scopes: CallScopes) -> GRPCError | None:
-        """Runs the handler of ``call``; how the call ends, None for OK."""
-        raised: GRPCError | None = None
-        with scopes.work:
-            try:
-                await self._handlers[call.method](call)
-            except* Exception as group:  # noqa: BLE001 - logged by _judge, the border
-                # Judged here, as a Cancelled beside them goes on past this function.
-                raised = self._judge(call, group)
-        if raised is not None:
-            return raised
-        if scopes.work.cancelled_caught:
-            if scopes.stopped is not None:
-                return scopes.stopped
-            return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
-        if call.reply_missing and call.sendable:
-            self._counters.errors["handler"] += 1
-            log.error("handler of %s returned without a reply", call.method.path)
-            return GRPCError(Status.UNKNOWN, "Internal Server Error")
-        return None
-
-    def _judge(self, call: ServerStream, group: ExceptionGroup[Exception]) -> GRPCError | None:
-        """The status that the handler's exceptions come to; logs what is a fault."""
-        status: GRPCError | None = None
-        fault = False
-        for error in _leaves(group):
-            if isinstance(error, GRPCError):
-                status = status or error
-            elif isinstance(error, StreamTerminatedError) and not call.sendable:
-                pass  # sending to a client that is gone is no fault
-            else:
-                fault = True
-                self._counters.errors["handler"] += 1
-                log.error("handler of %s failed", call.method.path, exc_info=error)
-        if status is None and fault:
-            return GRPCError(Status.UNKNOWN, "Internal Server Error")
-        return status
-
-
-async def _refuse(stream: Stream, refusal: Refusal) -> None:
-    headers = [(":status", str(refusal.http_status))]
-    if refusal.status is not None:
-        headers.append(("content-type", "application/grpc"))
-        headers.append(("grpc-status", str(refusal.status.value)))
-    if refusal.message is not None:
-        headers.append(("grpc-message", encode_grpc_message(refusal.message)))
-    try:
-        await stream.send_headers(headers, end_stream=True)
-    except Http2Error:
-        return
-    if stream.closable:
-        stream.reset_nowait(ErrorCodes.NO_ERROR)
-
-
-def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

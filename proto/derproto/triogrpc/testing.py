@@ -14,12 +14,13 @@ from contextlib import asynccontextmanager
 import trio
 from grpclib.encoding.base import CodecBase
 
-from derproto.triogrpc.background import background_nursery
-from derproto.triogrpc.client import Channel, connect
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.memory_stream import BUFFER_BYTES, MemoryStream, memory_pair
-from derproto.triogrpc.method import Method
-from derproto.triogrpc.server import Handler, Server
+from derproto.triogrpc.calls.handlers import Handler
+from derproto.triogrpc.channel import Channel, connect
+from derproto.triogrpc.core.background import background_nursery
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.method import Method
+from derproto.triogrpc.server import Server
+from derproto.triogrpc.sockets.memory_stream import BUFFER_BYTES, MemoryStream, memory_pair
 
 __all__ = [
     "BACKLOG",

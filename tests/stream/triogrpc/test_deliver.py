@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derproto.triogrpc import Deferred, GRPCError, LinkLimits, ServerStream
-from derproto.triogrpc.inbound import MESSAGES_PER_TURN, Inbound, Turn
-from derproto.triogrpc.reassembly import ReassemblyPool
+from derproto.triogrpc.connection.inbound import MESSAGES_PER_TURN, Inbound, Turn
+from derproto.triogrpc.core.reassembly import ReassemblyPool
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import BOTH, CODEC, framed
 

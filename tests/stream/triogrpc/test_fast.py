@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from derproto.triogrpc import LinkLimits
-from derproto.triogrpc.fast import FastHttp2
-from derproto.triogrpc.http2 import Http2
+from derproto.triogrpc.connection.data_frames import FastHttp2
+from derproto.triogrpc.connection.http2 import Http2
 
 LIMITS = LinkLimits(stream_window_bytes=2_000, connection_window_bytes=65_535)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derproto.triogrpc import GRPCError
-from derproto.triogrpc.budget import Budget
-from derproto.triogrpc.deadline import decode_timeout
-from derproto.triogrpc.inbound import Inbound, Turn
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.reassembly import ReassemblyPool
+from derproto.triogrpc.connection.inbound import Inbound, Turn
+from derproto.triogrpc.core.budget import Budget
+from derproto.triogrpc.core.deadline import decode_timeout
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.reassembly import ReassemblyPool
 from tests.stream.triogrpc.support import framed
 
 

@@ -25,12 +25,12 @@ from grpclib.const import Cardinality
 from h2.connection import ConnectionInputs, ConnectionState
 
 from derproto.triogrpc import LinkLimits
-from derproto.triogrpc.http2 import Http2
-from derproto.triogrpc.inbound import Inbound
-from derproto.triogrpc.processor import Processor
-from derproto.triogrpc.protocol import Connection, Stream
-from derproto.triogrpc.transport import Transport
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.connection.http2 import Http2
+from derproto.triogrpc.connection.inbound import Inbound
+from derproto.triogrpc.connection.processor import Processor
+from derproto.triogrpc.connection.protocol import Connection, Stream
+from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.transport import Transport
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:

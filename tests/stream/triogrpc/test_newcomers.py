@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from derproto.triogrpc import GRPCError, LinkLimits, NewcomerLimits, ServerStream
-from derproto.triogrpc.inbound import UNCOUNTED_BYTES, Inbound, Turn
-from derproto.triogrpc.newcomers import Newcomers
-from derproto.triogrpc.reassembly import ReassemblyPool
+from derproto.triogrpc.connection.inbound import UNCOUNTED_BYTES, Inbound, Turn
+from derproto.triogrpc.core.newcomers import Newcomers
+from derproto.triogrpc.core.reassembly import ReassemblyPool
 from tests.stream.triogrpc.support import (
     BOTH,
     Pair,

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from derproto.triogrpc.reading import READ_BYTES, SharedReader
+from derproto.triogrpc.sockets.reading import READ_BYTES, SharedReader
 
 
 class Peer:

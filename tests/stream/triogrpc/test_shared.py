@@ -2,7 +2,7 @@
 
 import pytest
 
-from derproto.triogrpc.shared import Attended
+from derproto.triogrpc.sockets.shared import Attended
 
 
 def attended() -> Attended:

@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
-from derproto.triogrpc.counters import Counters
-from derproto.triogrpc.errors import PeerStalled
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.transport import SharedWriter, Transport
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.link_errors import PeerStalled
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.sockets.transport import SharedWriter, Transport
 
 
 class End:

@@ -9,8 +9,10 @@ from tests.unit.bench.conftest import BENCH
 ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
-from derproto.triogrpc import link, server, transport
-from derproto.triogrpc.server_stream import ServerStream
+from derproto.triogrpc import server
+from derproto.triogrpc.connection import link
+from derproto.triogrpc.sockets import transport
+from derproto.triogrpc.calls.server_stream import ServerStream
 import derproto.service, gc
 from without import PIECES
 places = [(server, "Shared"), (link, "FastHttp2"), (ServerStream, "deliver"),

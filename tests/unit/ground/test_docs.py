@@ -151,7 +151,7 @@ def test_every_limit_of_a_peer_is_in_the_table_of_bounds() -> None:
     }
     assert len(limits) > 15
     # Limits of their own, which are rows themselves.
-    limits.remove("derproto.triogrpc.limits.LinkLimits.newcomers")
+    limits.remove("derproto.triogrpc.core.link_limits.LinkLimits.newcomers")
     assert sorted(limits - rows) == []
 
 

@@ -23,7 +23,6 @@ NOT_YET: set[str] = {
     "derhead.dispatch",
     "derhead.telemetry",
     "derproto.base",
-    "derproto.triogrpc",
 }
 """Packages that are still to be split."""
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import trio
 
-from derproto.triogrpc.counters import Counters
-from derproto.triogrpc.errors import PeerStalled
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.link_errors import PeerStalled
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.waits import Flag
 
 SEND_BYTES = 64 * 1024
 """What one send hands to the stream, and so what a peer must take in ``send_timeout_s``."""

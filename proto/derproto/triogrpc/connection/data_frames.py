@@ -13,7 +13,7 @@ from h2.connection import ConnectionState
 from h2.events import DataReceived, Event
 from h2.stream import StreamState
 
-from derproto.triogrpc.http2 import Http2
+from derproto.triogrpc.connection.http2 import Http2
 
 HEADER_BYTES = 9
 

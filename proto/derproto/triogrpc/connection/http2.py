@@ -14,7 +14,7 @@ from h2.exceptions import DenialOfServiceError, FrameTooLargeError
 from h2.settings import SettingCodes
 from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
 
-from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.core.link_limits import LinkLimits
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_WINDOW = 65535

@@ -14,16 +14,16 @@ from grpclib.exceptions import StreamTerminatedError
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError, TooManyStreamsError
 
-from derproto.triogrpc.call_scopes import CallScopes
-from derproto.triogrpc.counters import Counters
-from derproto.triogrpc.errors import ConnectionLost
-from derproto.triogrpc.http2 import Http2
-from derproto.triogrpc.inbound import Inbound, Turn
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.peer import Peer
-from derproto.triogrpc.shared import Shared
-from derproto.triogrpc.transport import Transport
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.connection.http2 import Http2
+from derproto.triogrpc.connection.inbound import Inbound, Turn
+from derproto.triogrpc.core.call_scopes import CallScopes
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.link_errors import ConnectionLost
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.peer import Peer
+from derproto.triogrpc.sockets.shared import Shared
+from derproto.triogrpc.sockets.transport import Transport
 
 Headers = list[tuple[str, str]]
 

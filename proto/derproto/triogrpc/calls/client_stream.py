@@ -1,28 +1,35 @@
 """A call, as its caller sees it."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import grpclib.client
 import trio
 from grpclib.const import Status
+from grpclib.encoding.base import CodecBase
 from grpclib.events import _DispatchChannelEvents
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from grpclib.metadata import _Metadata, decode_metadata
 from h2.errors import ErrorCodes
 
-from derproto.triogrpc.deadline import Deadline
-from derproto.triogrpc.errors import StreamReset, status_of_reset
-from derproto.triogrpc.message import decode_message, frame_message
-from derproto.triogrpc.method import Method
-from derproto.triogrpc.protocol import Stream
-from derproto.triogrpc.waits import TimedWaits, Turns, lock_held
-
-if TYPE_CHECKING:
-    from derproto.triogrpc.client import Channel
+from derproto.triogrpc.calls.message import decode_message, frame_message
+from derproto.triogrpc.connection.link import Link
+from derproto.triogrpc.connection.protocol import Stream
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.deadline import Deadline
+from derproto.triogrpc.core.link_errors import StreamReset, status_of_reset
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.method import Method
+from derproto.triogrpc.core.waits import TimedWaits, Turns, lock_held
 
 # grpclib's hooks around calls; it wants the table, nobody listens.
 _NO_EVENTS = _DispatchChannelEvents()
+
+
+class Connecting(Protocol):
+    """What grpclib asks of a channel before it sends a request."""
+
+    async def __connect__(self) -> Link: ...
 
 
 class ClientStream(grpclib.client.Stream[Any, Any]):
@@ -42,7 +49,15 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     initial_metadata: _Metadata | None
 
     def __init__(
-        self, channel: "Channel", method: Method, metadata: _Metadata, deadline: Deadline | None
+        self,
+        channel: Connecting,
+        method: Method,
+        metadata: _Metadata,
+        deadline: Deadline | None,
+        *,
+        codec: CodecBase,
+        limits: LinkLimits,
+        counters: Counters,
     ) -> None:
         super().__init__(
             cast(Any, channel),
@@ -51,14 +66,14 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
             method.cardinality,
             method.request_type,
             method.reply_type,
-            codec=channel._codec,
+            codec=codec,
             status_details_codec=None,
             dispatch=_NO_EVENTS,
             deadline=deadline,
         )
         self.method = method
-        self._limits = channel._limits
-        self._counters = channel._counters
+        self._limits = limits
+        self._counters = counters
         self._wrapper = TimedWaits() if deadline is None else TimedWaits(deadline.at)
         self._sending = trio.Lock()
         self._turns = Turns()

@@ -9,9 +9,9 @@ import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.reassembly import ReassemblyPool
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.reassembly import ReassemblyPool
+from derproto.triogrpc.core.waits import Flag
 
 PREFIX_BYTES = 5
 """Before each body: a flag of one byte (compressed), and the body's length in four."""

@@ -10,9 +10,9 @@ import trio
 from grpclib.exceptions import StreamTerminatedError
 from h2.errors import ErrorCodes
 
-from derproto.triogrpc.budget import Budget
-from derproto.triogrpc.errors import ConnectionLost, Flooding, StreamReset
-from derproto.triogrpc.protocol import Connection, Stream
+from derproto.triogrpc.connection.protocol import Connection, Stream
+from derproto.triogrpc.core.budget import Budget
+from derproto.triogrpc.core.link_errors import ConnectionLost, Flooding, StreamReset
 
 FLOOD_WINDOW_S = 30.0
 

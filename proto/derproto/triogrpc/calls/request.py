@@ -7,8 +7,8 @@ from grpclib.const import Status
 from grpclib.encoding.base import GRPC_CONTENT_TYPE
 from grpclib.metadata import _Metadata, decode_metadata
 
-from derproto.triogrpc.deadline import Deadline
-from derproto.triogrpc.method import Method
+from derproto.triogrpc.core.deadline import Deadline
+from derproto.triogrpc.core.method import Method
 
 DEFAULT_SUBTYPE = "proto"
 

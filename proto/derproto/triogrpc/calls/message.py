@@ -6,7 +6,7 @@ from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
 
-from derproto.triogrpc.limits import LinkLimits
+from derproto.triogrpc.core.link_limits import LinkLimits
 
 
 def frame_message(

@@ -13,13 +13,13 @@ from grpclib.metadata import _Metadata, _MetadataLike
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError as Http2Error
 
-from derproto.triogrpc.deadline import Deadline
-from derproto.triogrpc.inbound import Deferred
-from derproto.triogrpc.message import decode_message, frame_message
-from derproto.triogrpc.method import Method
-from derproto.triogrpc.peer import Peer
-from derproto.triogrpc.protocol import Stream
-from derproto.triogrpc.waits import Turns, lock_held
+from derproto.triogrpc.calls.message import decode_message, frame_message
+from derproto.triogrpc.connection.inbound import Deferred
+from derproto.triogrpc.connection.protocol import Stream
+from derproto.triogrpc.core.deadline import Deadline
+from derproto.triogrpc.core.method import Method
+from derproto.triogrpc.core.waits import Turns, lock_held
+from derproto.triogrpc.sockets.peer import Peer
 
 MAX_STATUS_MESSAGE = 1000
 """Characters of a status message that are sent: it travels in a header, and peers bound

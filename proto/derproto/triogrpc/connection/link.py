@@ -20,18 +20,18 @@ from h2.events import DataReceived
 from h2.exceptions import ProtocolError
 
 from derproto.base.runtime import shielded_for
-from derproto.triogrpc.call_scopes import CallScopes
-from derproto.triogrpc.counters import Counters
-from derproto.triogrpc.errors import ConnectionLost, Flooding, PeerStalled, error_name
-from derproto.triogrpc.fast import FastHttp2
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.peer import Peer
-from derproto.triogrpc.processor import Processor
-from derproto.triogrpc.protocol import Connection, Headers, Stream
-from derproto.triogrpc.reading import read_alone
-from derproto.triogrpc.shared import Attended, Shared
-from derproto.triogrpc.transport import Transport
-from derproto.triogrpc.waits import Flag
+from derproto.triogrpc.connection.data_frames import FastHttp2
+from derproto.triogrpc.connection.processor import Processor
+from derproto.triogrpc.connection.protocol import Connection, Headers, Stream
+from derproto.triogrpc.core.call_scopes import CallScopes
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.link_errors import ConnectionLost, Flooding, PeerStalled, error_name
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.peer import Peer
+from derproto.triogrpc.sockets.reading import read_alone
+from derproto.triogrpc.sockets.shared import Attended, Shared
+from derproto.triogrpc.sockets.transport import Transport
 
 log = logging.getLogger(__name__)
 

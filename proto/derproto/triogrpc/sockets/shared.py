@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import trio
 
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.reading import SharedReader, others_first
-from derproto.triogrpc.reassembly import ReassemblyPool
-from derproto.triogrpc.transport import SharedWriter
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.reassembly import ReassemblyPool
+from derproto.triogrpc.sockets.reading import SharedReader, others_first
+from derproto.triogrpc.sockets.transport import SharedWriter
 
 LOOK_S = 0.25
 """Least time between two looks for silent peers, seconds."""

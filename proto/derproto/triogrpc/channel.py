@@ -11,14 +11,14 @@ from grpclib.exceptions import GRPCError
 from grpclib.metadata import _Metadata, _MetadataLike
 from multidict import MultiDict
 
-from derproto.triogrpc.background import background_nursery
-from derproto.triogrpc.client_stream import ClientStream
-from derproto.triogrpc.counters import Counters
-from derproto.triogrpc.deadline import Deadline
-from derproto.triogrpc.limits import LinkLimits
-from derproto.triogrpc.link import Link
-from derproto.triogrpc.method import Method
-from derproto.triogrpc.shared import Shared
+from derproto.triogrpc.calls.client_stream import ClientStream
+from derproto.triogrpc.connection.link import Link
+from derproto.triogrpc.core.background import background_nursery
+from derproto.triogrpc.core.counters import Counters
+from derproto.triogrpc.core.deadline import Deadline
+from derproto.triogrpc.core.link_limits import LinkLimits
+from derproto.triogrpc.core.method import Method
+from derproto.triogrpc.sockets.shared import Shared
 
 
 class Channel:
@@ -47,7 +47,15 @@ class Channel:
         """
         deadline = None if timeout is None else Deadline.from_timeout(timeout)
         fields = cast(_Metadata, MultiDict(cast(Any, metadata or ())))
-        return ClientStream(self, method, fields, deadline)
+        return ClientStream(
+            self,
+            method,
+            fields,
+            deadline,
+            codec=self._codec,
+            limits=self._limits,
+            counters=self._counters,
+        )
 
     @property
     def peer(self) -> str:

@@ -1,0 +1,4 @@
+"""What every part of a link uses: limits, errors, counters, deadlines, waits.
+
+No module here imports another.
+"""
