@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from derhead.api import AgentView
 from derhead.dispatch import (
     AssetOrder,
     Dispatch,
@@ -35,6 +34,7 @@ from derhead.observability import (
     session_metrics,
 )
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
+from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
@@ -137,10 +137,10 @@ class Headend:
         """Now, microseconds since the epoch, UTC."""
         return self._runtime.wall_us()
 
-    def agents(self) -> Sequence[AgentView]:
+    def agents(self) -> Sequence[ConnectedAgent]:
         """The agents connected now."""
         return tuple(
-            AgentView(
+            ConnectedAgent(
                 id=session.record.agent_id,
                 site_id=session.record.site_id,
                 asset_ids=session.granted,

@@ -1,49 +1,14 @@
-"""REST: the headend's HTTP API."""
+"""The headend's HTTP API: an app that answers for one headend. ``derhead.httpserver`` serves it.
 
-from derhead.api.answers import (
-    BucketJson,
-    DispatchJson,
-    GapJson,
-    HeartbeatJson,
-    SampleJson,
-    SessionJson,
-)
-from derhead.api.app import RestApp, create_app
-from derhead.api.dispatch_shapes import dispatch_shape
-from derhead.api.params import BadQuery, Query, parse_query
-from derhead.api.shapes import (
-    bucket_shape,
-    gap_shape,
-    heartbeat_shape,
-    lasting_shape,
-    session_shape,
-)
-from derhead.api.tables import CsvList, JsonLines, ListText, columns_of
-from derhead.api.view import AgentView, HeadendView, HistoryReader
+What is asked and answered has its types in ``derhead.shapes``. Layers, from the ground up::
 
-__all__ = [
-    "BadQuery",
-    "BucketJson",
-    "CsvList",
-    "DispatchJson",
-    "GapJson",
-    "HeartbeatJson",
-    "JsonLines",
-    "ListText",
-    "Query",
-    "SampleJson",
-    "SessionJson",
-    "bucket_shape",
-    "columns_of",
-    "dispatch_shape",
-    "gap_shape",
-    "heartbeat_shape",
-    "lasting_shape",
-    "parse_query",
-    "session_shape",
-    "AgentView",
-    "HeadendView",
-    "HistoryReader",
-    "RestApp",
-    "create_app",
-]
+    answering  how a request is refused, and how an answer is made and finished
+    latest     the newest telemetry as text, rendered once for all who ask
+    openapi    the API's own description
+    routes     the endpoints
+    app        all endpoints, errors, and what else serves callers
+"""
+
+from derhead.api.app import HeadendParts, RestApp, create_app
+
+__all__ = ["HeadendParts", "RestApp", "create_app"]

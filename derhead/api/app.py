@@ -2,34 +2,33 @@
 
 import logging
 from collections.abc import Collection
+from typing import Protocol
 
 from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from derhead.api.dispatch import DispatchId, dispatch_routes
-from derhead.api.documents import document_routes
-from derhead.api.events import event_routes, make_hub
-from derhead.api.finishing import finish_answers
-from derhead.api.fleet import fleet_routes
-from derhead.api.gaps import gap_routes
-from derhead.api.health import health_routes
-from derhead.api.heartbeat import heartbeat_routes
-from derhead.api.latest_texts import LatestTexts
-from derhead.api.past import LongAnswers
-from derhead.api.problems import kind_of
-from derhead.api.replies import RETRY_AFTER_S, Refused, problem
-from derhead.api.tables import dump
-from derhead.api.telemetry import telemetry_routes
-from derhead.api.telemetry_lane import TelemetryLane
-from derhead.api.timeline import timeline_routes
-from derhead.api.view import HeadendView
+from derhead.api.answering.finishing import finish_answers
+from derhead.api.answering.paging import LongAnswers
+from derhead.api.answering.problem_kinds import kind_of
+from derhead.api.answering.replies import RETRY_AFTER_S, HttpProblem, problem
+from derhead.api.latest.latest_texts import LatestTexts
+from derhead.api.latest.telemetry_lane import TelemetryLane
+from derhead.api.routes.dispatch_routes import DispatchId, DispatchParts, dispatch_routes
+from derhead.api.routes.document_routes import document_routes
+from derhead.api.routes.event_routes import EventParts, event_routes, make_hub
+from derhead.api.routes.fleet_routes import FleetParts, fleet_routes
+from derhead.api.routes.health_routes import HealthParts, health_routes
+from derhead.api.routes.heartbeat_routes import HeartbeatParts, heartbeat_routes
+from derhead.api.routes.telemetry_routes import TelemetryParts, telemetry_routes
+from derhead.api.routes.timeline_routes import TimelineParts, timeline_routes
 from derhead.errors import JournalError
 from derhead.events import EventHub
 from derhead.history import BadCursor
 from derhead.httpserver import FastLane, HttpLimits
 from derhead.observability import event_metrics
 from derhead.page import page_routes
+from derhead.shapes import dump
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,20 @@ class RestApp(QuartTrio):
         )
 
 
-def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
+class HeadendParts(
+    DispatchParts,
+    EventParts,
+    FleetParts,
+    HealthParts,
+    HeartbeatParts,
+    TelemetryParts,
+    TimelineParts,
+    Protocol,
+):
+    """All that REST needs of a headend: what its endpoints need, taken together."""
+
+
+def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestApp:
     """The app over a headend. Answers are JSON, but for figures and pages; errors are problems.
 
     ``origins`` are those whose pages may read answers; ``*`` = any, empty = none but its own.
@@ -75,26 +87,26 @@ def create_app(view: HeadendView, *, origins: Collection[str] = ()) -> RestApp:
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
     long = LongAnswers()
-    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, gap_routes):
-        app.register_blueprint(routes(view, long))
-    app.register_blueprint(timeline_routes(view))
-    app.register_blueprint(health_routes(view))
-    latest = LatestTexts(view)
-    app.register_blueprint(telemetry_routes(view, latest, long))
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes):
+        app.register_blueprint(routes(headend, long))
+    app.register_blueprint(timeline_routes(headend))
+    app.register_blueprint(health_routes(headend))
+    latest = LatestTexts(headend)
+    app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
-    app.lane = TelemetryLane(view.fleet, latest)
-    app.events = make_hub(view, latest)
-    view.metrics.add(lambda: event_metrics(app.events.statistics()))
-    app.register_blueprint(event_routes(view, app.events))
+    app.lane = TelemetryLane(headend.fleet, latest)
+    app.events = make_hub(headend, latest)
+    headend.metrics.add(lambda: event_metrics(app.events.statistics()))
+    app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
     finish_answers(app, origins)
     return app
 
 
 def _answer_errors(app: QuartTrio) -> None:
-    @app.errorhandler(Refused)
-    async def answer_refused(refused: Refused) -> Response:
+    @app.errorhandler(HttpProblem)
+    async def answer_refused(refused: HttpProblem) -> Response:
         return problem(refused.status, refused.detail, refused.errors, refused.headers)
 
     @app.errorhandler(BadCursor)

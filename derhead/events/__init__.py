@@ -3,12 +3,12 @@
 from derhead.events.board import Look
 from derhead.events.filters import KINDS, Filter
 from derhead.events.hub import EventHub, EventLog, EventStatistics, TooManyReaders
-from derhead.events.records import AgentEvent, Change, DispatchEvent, LoggedEvent, LogSpan
+from derhead.events.logged_events import Change, DispatchEvent, LoggedEvent, LogSpan, SessionEvent
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts, TelemetryTexts
 
 __all__ = [
-    "AgentEvent",
+    "SessionEvent",
     "Change",
     "DispatchEvent",
     "EventHub",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from derhead.events.records import AgentEvent, DispatchEvent, LoggedEvent
+from derhead.events.logged_events import DispatchEvent, LoggedEvent, SessionEvent
 
 TELEMETRY, AGENT, DISPATCH = KINDS = ("telemetry", "agent", "dispatch")
 
@@ -34,7 +34,7 @@ class Filter:
         match event:
             case DispatchEvent(dispatch=dispatch):
                 return DISPATCH in self.kinds and self.has_asset(dispatch.asset_id)
-            case AgentEvent(session=session):
+            case SessionEvent(session=session):
                 return AGENT in self.kinds and (
                     self.assets is None
                     or session.site_id in self.sites

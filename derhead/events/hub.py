@@ -21,8 +21,8 @@ from derhead.events.audience import Audience
 from derhead.events.board import Board
 from derhead.events.filters import AGENT, DISPATCH, Filter
 from derhead.events.frames import alive_frame, frame
-from derhead.events.records import AgentEvent, LoggedEvent, LogSpan
-from derhead.events.ring import Entry, Ring
+from derhead.events.logged_events import LoggedEvent, LogSpan, SessionEvent
+from derhead.events.ring import Ring, RingEntry
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts
 from derproto.base.fleet import Fleet
@@ -169,14 +169,14 @@ class EventHub:
         entries = ring.since(position)
         if entries is None:
             found = await self._journal.events_after(position, limit=EVENTS_A_PAGE)
-            entries = None if found is None else [Entry(event) for event in found]
+            entries = None if found is None else [RingEntry(event) for event in found]
         if not entries:
             return None
         told = [entry.text(self._render) for entry in entries if wanted.has(entry.event)]
         return entries[-1].event.id, told
 
     def _render(self, event: LoggedEvent) -> bytes:
-        kind = AGENT if isinstance(event, AgentEvent) else DISPATCH
+        kind = AGENT if isinstance(event, SessionEvent) else DISPATCH
         return frame(kind, self._texts.event(event), event.id)
 
     def statistics(self) -> EventStatistics:

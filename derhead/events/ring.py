@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from derhead.events.records import LoggedEvent
+from derhead.events.logged_events import LoggedEvent
 
 EVENTS_IN_MEMORY = 1_000
 """Events of the log in memory, about 2 MB. When full, the oldest goes; a reader further behind
@@ -12,7 +12,7 @@ reads the journal."""
 
 
 @dataclass(slots=True)
-class Entry:
+class RingEntry:
     """An event, and its bytes once a reader wanted them."""
 
     event: LoggedEvent
@@ -31,21 +31,21 @@ class Ring:
         self.after = after
         """All events with greater ids, up to ``newest``, are here."""
         self.newest = after
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[RingEntry] = deque()
 
     def extend(self, events: Sequence[LoggedEvent]) -> None:
         """Takes the events that follow ``newest``."""
         for event in events:
-            self._entries.append(Entry(event))
+            self._entries.append(RingEntry(event))
             self.newest = event.id
             if len(self._entries) > EVENTS_IN_MEMORY:
                 self.after = self._entries.popleft().event.id
 
-    def since(self, event_id: int) -> Sequence[Entry] | None:
+    def since(self, event_id: int) -> Sequence[RingEntry] | None:
         """Those with greater ids; None if some of them are no longer here."""
         if event_id < self.after:
             return None
-        found: list[Entry] = []
+        found: list[RingEntry] = []
         for entry in reversed(self._entries):
             if entry.event.id <= event_id:
                 break

@@ -18,7 +18,7 @@ ALIVE_S = 10.0
 """Between two signs of life to a reader."""
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """What a reader needs of the hub."""
 
     @property
@@ -57,7 +57,9 @@ class Subscription:
     the journal cannot be read: whoever comes back then learns which of these it was.
     """
 
-    def __init__(self, source: Source, audience: Audience, position: int, *, resumed: bool) -> None:
+    def __init__(
+        self, source: EventSource, audience: Audience, position: int, *, resumed: bool
+    ) -> None:
         self._source = source
         self._audience = audience
         self._wanted = audience.wanted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.events.board import Look
-from derhead.events.records import LoggedEvent
+from derhead.events.logged_events import LoggedEvent
 from derproto.base.fleet import Asset
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from derhead.api import BadQuery, Query, parse_query
 from derhead.export.flags import OF_AGENTS, OF_ASSETS
+from derhead.shapes import BadQuery, Query, parse_query
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.base.problems import ConfigError, Problem
 

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 import trio
 
-from derhead.api import CsvList, JsonLines, ListText
 from derhead.config import HeadendConfig, load
 from derhead.export.export_progress import ExportPosition, open_progress_bar
 from derhead.export.export_request import ExportRequest, read_request
@@ -27,6 +26,7 @@ from derhead.history import (
     make_postgres,
     open_for_reading,
 )
+from derhead.shapes import CsvList, JsonLines, ListText
 from derproto.base.command import EXIT_FAILED
 from derproto.base.runtime import Runtime, real_runtime
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from derhead.api import (
+from derhead.export.export_request import ExportRequest
+from derhead.history import History, Page
+from derhead.sessions import HeartbeatRecord
+from derhead.shapes import (
     BucketJson,
     DispatchJson,
     GapJson,
@@ -20,9 +23,6 @@ from derhead.api import (
     lasting_shape,
     session_shape,
 )
-from derhead.export.export_request import ExportRequest
-from derhead.history import History, Page
-from derhead.sessions import HeartbeatRecord
 from derhead.telemetry import Bucket, Sample
 from derproto.base.fleet import Asset
 

@@ -27,6 +27,7 @@ from derhead.history.retention.policy import (
 )
 from derhead.history.retention.sweeper import Retention
 from derhead.history.sql.cursors import BadCursor, Page, decode_cursor, encode_cursor
+from derhead.history.sql.histories import Histories
 from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.union.combined import History, LiveHistory
 
@@ -39,6 +40,7 @@ __all__ = [
     "Feed",
     "FeedStatistics",
     "GB",
+    "Histories",
     "History",
     "Journal",
     "JournalError",

@@ -1,9 +1,9 @@
 """Observability: whether the headend can do its work, and the figures that tell how it does."""
 
-from derhead.observability.events import event_metrics
-from derhead.observability.feed import feed_check, feed_metrics
-from derhead.observability.gaps import gap_metrics
-from derhead.observability.journal import (
+from derhead.observability.event_figures import event_metrics
+from derhead.observability.feed_figures import feed_check, feed_metrics
+from derhead.observability.gap_figures import gap_metrics
+from derhead.observability.journal_figures import (
     damage_check,
     journal_check,
     journal_metrics,

@@ -7,11 +7,11 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from derhead.api.answers import ProblemJson
+from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.openapi.endpoints import OPERATIONS, TAGS
 from derhead.api.openapi.kept import EXAMPLES
 from derhead.api.openapi.operations import (
-    Answer,
+    AnswerSpec,
     Content,
     Events,
     ListOf,
@@ -20,7 +20,7 @@ from derhead.api.openapi.operations import (
     Schema,
     Text,
 )
-from derhead.api.problems import kind_of
+from derhead.shapes import ProblemJson
 
 OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -31,7 +31,7 @@ ANY_PROBLEMS = (400, 404, 405, 413, 431, 500, 503)
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
 
-NOT_MODIFIED = Answer(
+NOT_MODIFIED = AnswerSpec(
     description="There is nothing new since the answer whose `ETag` is in `If-None-Match`."
 )
 
@@ -144,7 +144,7 @@ def _parameter(parameter: Parameter) -> Schema:
     }
 
 
-def _answer(operation_id: str, status: int, answer: Answer) -> Schema:
+def _answer(operation_id: str, status: int, answer: AnswerSpec) -> Schema:
     headers: Schema = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     headers |= {
         name: {"description": text, "schema": {"type": "string"}}

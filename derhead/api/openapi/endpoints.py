@@ -4,8 +4,21 @@ the tests against what is said here.
 
 from typing import get_args
 
-from derhead.api.answers import (
+from derhead.api.openapi.operations import (
+    AnswerSpec,
+    Content,
+    Events,
+    ListOf,
+    Operation,
+    Parameter,
+    Schema,
+    Text,
+)
+from derhead.events import KINDS
+from derhead.shapes import (
+    DEFAULT_LIMIT,
     EVENT_DATA,
+    MAX_LIMIT,
     AgentJson,
     AssetJson,
     BucketJson,
@@ -24,18 +37,6 @@ from derhead.api.answers import (
     StateName,
     TelemetryJson,
 )
-from derhead.api.openapi.operations import (
-    Answer,
-    Content,
-    Events,
-    ListOf,
-    Operation,
-    Parameter,
-    Schema,
-    Text,
-)
-from derhead.api.params import DEFAULT_LIMIT, MAX_LIMIT
-from derhead.events import KINDS
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
@@ -124,13 +125,13 @@ KEY = Parameter(
 )
 
 
-def _ok(description: str, content: Content) -> dict[int, Answer]:
-    return {200: Answer(description=description, content={JSON_TYPE: content})}
+def _ok(description: str, content: Content) -> dict[int, AnswerSpec]:
+    return {200: AnswerSpec(description=description, content={JSON_TYPE: content})}
 
 
-def _past(description: str, content: Content) -> dict[int, Answer]:
+def _past(description: str, content: Content) -> dict[int, AnswerSpec]:
     return {
-        200: Answer(
+        200: AnswerSpec(
             description=description,
             content={
                 JSON_TYPE: content,
@@ -259,11 +260,11 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(KEY,),
         body=OrderJson,
         answers={
-            200: Answer(
+            200: AnswerSpec(
                 description="What would become of it; nothing was ordered.",
                 content={JSON_TYPE: (PreflightJson, SitePreflightJson)},
             ),
-            201: Answer(
+            201: AnswerSpec(
                 description="It is on the headend's disk, and on its way.",
                 content={JSON_TYPE: (DispatchJson, GroupJson)},
                 headers={
@@ -309,10 +310,10 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Withdraws an order",
         parameters=(DISPATCH,),
         answers={
-            200: Answer(
+            200: AnswerSpec(
                 description="It has ended.", content={JSON_TYPE: (DispatchJson, GroupJson)}
             ),
-            202: Answer(
+            202: AnswerSpec(
                 description="It is being withdrawn; its agent has to say so.",
                 content={JSON_TYPE: (DispatchJson, GroupJson)},
             ),
@@ -348,7 +349,7 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Server-sent events: `hello`, `telemetry`, `agent`, `dispatch` and `alive`.",
         parameters=(KIND, *LISTENED, LAST_EVENT_ID),
         answers={
-            200: Answer(
+            200: AnswerSpec(
                 description="An event stream that lasts as long as its reader.",
                 content={"text/event-stream": Events(EVENT_DATA)},
             )
@@ -362,8 +363,8 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="Whether the headend can do its work",
         answers={
-            200: Answer(description="It can.", content={JSON_TYPE: HealthJson}),
-            503: Answer(description="It cannot.", content={JSON_TYPE: HealthJson}),
+            200: AnswerSpec(description="It can.", content={JSON_TYPE: HealthJson}),
+            503: AnswerSpec(description="It cannot.", content={JSON_TYPE: HealthJson}),
         },
     ),
     Operation(
@@ -373,11 +374,11 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="Whether the headend takes records and orders, check by check",
         answers={
-            200: Answer(
+            200: AnswerSpec(
                 description="It does; `degraded` asks somebody to look.",
                 content={JSON_TYPE: ReadinessJson},
             ),
-            503: Answer(description="It does not.", content={JSON_TYPE: ReadinessJson}),
+            503: AnswerSpec(description="It does not.", content={JSON_TYPE: ReadinessJson}),
         },
         problems=(422,),
     ),
@@ -388,7 +389,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="The headend's figures, for Prometheus",
         answers={
-            200: Answer(
+            200: AnswerSpec(
                 description="Families named `derhead_…`, in the format that `Accept` asks for.",
                 content={
                     "text/plain": Text(),
@@ -404,7 +405,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="showOpenapi",
         tag="service",
         summary="This description",
-        answers={200: Answer(description="OpenAPI 3.1.", content={JSON_TYPE: Text()})},
+        answers={200: AnswerSpec(description="OpenAPI 3.1.", content={JSON_TYPE: Text()})},
         problems=(422,),
     ),
     Operation(
@@ -413,7 +414,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="showDocs",
         tag="service",
         summary="This description, for people",
-        answers={200: Answer(description="A page.", content={"text/html": Text()})},
+        answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
         problems=(422,),
     ),
     Operation(
@@ -422,7 +423,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="showProblems",
         tag="service",
         summary="What each kind of problem means",
-        answers={200: Answer(description="A page.", content={"text/html": Text()})},
+        answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
         problems=(422,),
     ),
     Operation(
@@ -431,7 +432,7 @@ OPERATIONS: tuple[Operation, ...] = (
         id="showDocsStyle",
         tag="service",
         summary="How those pages look",
-        answers={200: Answer(description="A style sheet.", content={"text/css": Text()})},
+        answers={200: AnswerSpec(description="A style sheet.", content={"text/css": Text()})},
         problems=(422,),
     ),
 )

@@ -48,7 +48,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerSpec:
     """One status that an operation answers with, other than a problem."""
 
     description: str
@@ -71,6 +71,6 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: type | None = None
     """The type of the JSON body that it takes."""
-    answers: Mapping[int, Answer] = field(default_factory=dict)
+    answers: Mapping[int, AnswerSpec] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     """Statuses of the problems that it may answer with, beside those that any may."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from derhead.api.answering.problem_kinds import ProblemKinds
 from derhead.api.openapi.document import build
-from derhead.api.problems import Problem
 
 Node = Any
 """A part of the document, as ``build`` makes it."""
@@ -36,7 +36,7 @@ def docs_page(version: str) -> str:
 def problems_page() -> str:
     """What each kind of problem means, and what to do about it."""
     body = ['<main><p><a href="/docs">The API</a></p><h1>Problems</h1>', _PROBLEMS_INTRO]
-    for problem in Problem:
+    for problem in ProblemKinds:
         kind = problem.value
         status = f" <small>{kind.status}</small>" if kind.status else ""
         body.append(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from derhead.dispatch import Dispatch, Judged, State, StateChange
-from derhead.events import AgentEvent, DispatchEvent, LoggedEvent, LogSpan
+from derhead.events import DispatchEvent, LoggedEvent, LogSpan, SessionEvent
 from derhead.history.sql import mapping
 from derhead.history.sql.listings import DISPATCHES, SESSIONS
 from derhead.history.writing import inserts
@@ -139,7 +139,7 @@ def _to_event(event_id: int, at_us: int, kind: str, data: str) -> LoggedEvent:
         return DispatchEvent(event_id, at_us, _to_dispatch(fields))
     fields = {name: fields.get(name) for name in mapping.SESSIONS}
     session = mapping.to_session(tuple(fields.values()))
-    return AgentEvent(
+    return SessionEvent(
         event_id, at_us, "connected" if kind == "connected" else "disconnected", session
     )
 

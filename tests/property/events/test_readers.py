@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from derhead.api.events import make_hub
-from derhead.api.latest_texts import LatestTexts
+from derhead.api.latest.latest_texts import LatestTexts
+from derhead.api.routes.event_routes import make_hub
 from derhead.events import EventHub, Filter, LoggedEvent
 from derhead.history import Journal, open_journal
 from derproto.base.runtime import virtual_runtime

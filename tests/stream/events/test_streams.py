@@ -6,16 +6,16 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.api.latest_texts import LatestTexts
+from derhead.api.latest.latest_texts import LatestTexts
 from derhead.errors import JournalError
-from derhead.events import AgentEvent, DispatchEvent, LogSpan, hub
+from derhead.events import DispatchEvent, LogSpan, SessionEvent, hub
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import world
 from tests.stream.http.support import receive_all
 from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SESSION, SILENT, SOLAR
 
 OTHER = replace(DISPATCHED, id="other", asset_id=SOLAR)
-ENDED = AgentEvent(12, NOW, "disconnected", SESSION)
+ENDED = SessionEvent(12, NOW, "disconnected", SESSION)
 
 
 async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) -> None:

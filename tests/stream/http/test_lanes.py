@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.api import RestApp
-from derhead.api.latest_texts import LatestTexts
-from derhead.api.telemetry_lane import TelemetryLane, TelemetryRequest
+from derhead.api.latest.latest_texts import LatestTexts
+from derhead.api.latest.telemetry_lane import TelemetryLane, TelemetryRequest
 from derhead.httpserver import HttpLimits
 from derhead.httpserver.protocols.request_head import HEADER_BYTES
 from derhead.httpserver.protocols.request_ids import RequestIds

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.api.past import PAGE_ITEMS
+from derhead.api.answering.paging import PAGE_ITEMS
 from derhead.httpserver import HttpLimits
 from tests.stream.http.support import (
     HEALTH,

@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import trio
 
-from derhead.api import AgentView
 from derhead.dispatch import (
     Allocation,
     AssetOrder,
@@ -34,9 +33,10 @@ from derhead.dispatch.verdicts.verdict import judge
 from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import GapRecord, HoleCause
-from derhead.history import BadCursor, Page, PageRequest
+from derhead.history import BadCursor, Histories, Page, PageRequest
 from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
+from derhead.shapes import ConnectedAgent
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import real_runtime
@@ -73,7 +73,7 @@ SAMPLE = Sample(
     quality=1 | 8,
     setpoint_mw=-0.3,
 )
-AGENT = AgentView(
+AGENT = ConnectedAgent(
     id="agent-1",
     site_id=SITE,
     asset_ids=(SOLAR, BATTERY),
@@ -166,7 +166,7 @@ BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 
 @dataclass
-class FakeHistory:
+class FakeHistory(Histories):
     """Answers each query with one record, and keeps what it was asked."""
 
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -174,6 +174,12 @@ class FakeHistory:
     error: Exception | None = None
     events: list[LoggedEvent] = field(default_factory=list)
     happened: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+
+    async def _page(self, listing: object) -> Page[Any]:
+        raise AssertionError("each question has an answer of its own")
+
+    async def _gather(self, asked: object) -> Sequence[Any]:
+        raise AssertionError("each question has an answer of its own")
 
     def _ask(self, query: str, **arguments: object) -> None:
         self.asked.append((query, arguments))
@@ -316,10 +322,14 @@ class FakeView:
         """What a withdrawal makes of the one dispatch; None if it has ended."""
         self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
 
+    @property
+    def journal(self) -> FakeHistory:
+        return self.history
+
     def wall_us(self) -> int:
         return NOW
 
-    def agents(self) -> Sequence[AgentView]:
+    def agents(self) -> Sequence[ConnectedAgent]:
         return (AGENT,)
 
     def holder(self, asset_id: str) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from derhead.api import create_app
-from derhead.api.replies import ITEMS_A_TURN
+from derhead.api.answering.replies import ITEMS_A_TURN
 from derhead.history import PageRequest, TimeRange
 from derhead.observability import Check, Health, gauge_by
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from derhead.api import CsvList, create_app
-from derhead.api.jsonbody import MAX_DEPTH, BadJson, parse_json
-from derhead.api.listening import NotThere, read_filter
-from derhead.api.params import BadQuery, parse_query
-from derhead.api.present import MAX_ACCEPT, wants_csv
+from derhead.api import create_app
+from derhead.api.answering.current_lists import MAX_ACCEPT, wants_csv
+from derhead.api.routes.event_query import NotThere, read_filter
+from derhead.api.routes.json_body import MAX_DEPTH, BadJson, parse_json
 from derhead.dispatch import fingerprint, parse_order, read_key
 from derhead.events import Filter
 from derhead.findings import MAX_FINDINGS
 from derhead.observability import Metrics
+from derhead.shapes import BadQuery, CsvList, parse_query
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from tests.support.api.fake_headend import BATTERY, NOW, FakeView, make_fleet
 from tests.unit.api.asking import ask, order

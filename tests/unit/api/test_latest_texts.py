@@ -7,9 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.api.latest_texts import LatestTexts
-from derhead.api.shapes import telemetry_shape
-from derhead.api.tables import dump
+from derhead.api.latest.latest_texts import LatestTexts
+from derhead.shapes import dump, telemetry_shape
 from derhead.telemetry import Sample, stale_after_us
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView

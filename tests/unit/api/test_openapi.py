@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from derhead.api import create_app
-from derhead.api.listening import PARAMETERS as LISTENING_PARAMETERS
+from derhead.api.answering.problem_kinds import ProblemKinds
 from derhead.api.openapi import OPERATIONS, build, docs_page, problems_page
 from derhead.api.openapi.kept import EXAMPLES
-from derhead.api.params import _PARAMETERS as QUERY_PARAMETERS
-from derhead.api.problems import Problem
+from derhead.api.routes.event_query import PARAMETERS as LISTENING_PARAMETERS
 from derhead.dispatch import State
 from derhead.dispatch.orders.parsing import MEMBERS
+from derhead.shapes.query_parameters import _PARAMETERS as QUERY_PARAMETERS
 from derproto.base.fleet import AssetKind
 from tests.support.api.description import hold
 from tests.support.api.fake_headend import FakeView
@@ -65,7 +65,7 @@ def test_words_are_those_of_the_code() -> None:
 
 
 def test_an_order_has_the_members_that_are_read() -> None:
-    order = SCHEMAS["AssetOrder"]
+    order = SCHEMAS["Order"]
     assert sorted(order["properties"]) == sorted(MEMBERS)
     assert order["required"] == ["mw"]
 
@@ -97,8 +97,8 @@ def test_every_link_of_the_pages_leads_somewhere() -> None:
         assert f"id='{target}'" in page
 
 
-@pytest.mark.parametrize("problem", Problem)
-def test_every_type_of_problem_is_a_heading_that_is_served_and_kept(problem: Problem) -> None:
+@pytest.mark.parametrize("problem", ProblemKinds)
+def test_every_type_of_problem_is_a_heading_that_is_served_and_kept(problem: ProblemKinds) -> None:
     kind = problem.value
     assert kind.type == f"/docs/problems#{kind.slug}"
     assert f'<section id="{kind.slug}">' in problems_page()

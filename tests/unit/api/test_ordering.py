@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from derhead.api.dispatch import WITHDRAWN
+from derhead.api.routes.dispatch_routes import WITHDRAWN
 from derhead.dispatch import AssetOrder, Dispatch, SiteOrder, State, Verdict, latency, verdict_text
 from derhead.dispatch.verdicts.verdict import Outcome
 from tests.support.api.fake_headend import (

@@ -6,22 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.api.answers import TelemetryJson
-from derhead.api.dispatch_shapes import (
-    dispatch_shape,
-    group_shape,
-    preflight_shape,
-    site_preflight_shape,
-)
-from derhead.api.shapes import (
+from derhead.dispatch import AssetOrder, SiteOrder
+from derhead.shapes import (
+    TelemetryJson,
     agent_shape,
     asset_shape,
     bucket_shape,
+    dispatch_shape,
+    group_shape,
     heartbeat_shape,
+    preflight_shape,
     session_shape,
+    site_preflight_shape,
     telemetry_shape,
 )
-from derhead.dispatch import AssetOrder, SiteOrder
 from derproto.der.v1 import OperatingState
 from tests.support.api.fake_headend import (
     AGENT,

@@ -8,13 +8,12 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.api.params import Query
-from derhead.api.timeline import Entry, entries_of, of_dispatch, of_gap, of_session
-from derhead.api.view import HeadendView
+from derhead.api.routes.timeline_merge import entries_of
 from derhead.dispatch import Dispatch
 from derhead.gaps import GapRecord
-from derhead.history import Page, PageRequest, TimeRange, decode_cursor, encode_cursor
+from derhead.history import Histories, Page, PageRequest, TimeRange, decode_cursor, encode_cursor
 from derhead.sessions import SessionRecord
+from derhead.shapes import Query, TimelineEntry, of_dispatch, of_gap, of_session
 from tests.support.api.fake_headend import BATTERY, DISPATCHED, GAP, NOW, SESSION, SOLAR, FakeView
 from tests.unit.api.asking import ask
 
@@ -63,19 +62,14 @@ def _inside(at_us: int, within: TimeRange) -> bool:
     return within.low_us <= at_us < within.high_us
 
 
-@dataclass
-class View:
-    history: History
-
-
-def read(history: History, query: Query, at_most: int) -> list[Entry]:
+def read(history: History, query: Query, at_most: int) -> list[TimelineEntry]:
     """Page after page, to the end."""
-    view = cast("HeadendView", View(history))
+    asked = cast("Histories", history)
 
-    async def read_all() -> list[Entry]:
-        found: list[Entry] = []
+    async def read_all() -> list[TimelineEntry]:
+        found: list[TimelineEntry] = []
         before: tuple[int, int, str] | None = None
-        while page := await entries_of(view, "agent-1", query, before, at_most):
+        while page := await entries_of(asked, "agent-1", query, before, at_most):
             found += page
             before = page[-1].place
         return found

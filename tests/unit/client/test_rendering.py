@@ -4,9 +4,8 @@ import io
 
 import pytest
 
-from derhead.api.dispatch_shapes import dispatch_shape
-from derhead.api.shapes import telemetry_shape
 from derhead.client import rendering
+from derhead.shapes import dispatch_shape, telemetry_shape
 from derproto.base.terminal import rendered
 from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
 

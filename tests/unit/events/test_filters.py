@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.api.listening import NotThere, read_filter, read_last_id
-from derhead.api.params import BadQuery
-from derhead.events import AgentEvent, DispatchEvent, Filter, LoggedEvent
+from derhead.api.routes.event_query import NotThere, read_filter, read_last_id
+from derhead.events import DispatchEvent, Filter, LoggedEvent, SessionEvent
+from derhead.shapes import BadQuery
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from tests.support.api.fake_headend import (
     BATTERY,
@@ -90,8 +90,8 @@ def test_the_last_id_is_a_number_or_none(text: str | None, last_id: int | None) 
 
 
 OF_BATTERY = DispatchEvent(1, NOW, DISPATCHED)
-OF_AGENT = AgentEvent(2, NOW, "connected", SESSION)
-WITHOUT_ASSETS = AgentEvent(3, NOW, "connected", replace(SESSION, asset_ids=()))
+OF_AGENT = SessionEvent(2, NOW, "connected", SESSION)
+WITHOUT_ASSETS = SessionEvent(3, NOW, "connected", replace(SESSION, asset_ids=()))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ others, and what every part needs stands below."""
 NOT_YET: set[str] = {
     "derhead",
     "derproto",
-    "derhead.api",
     "derhead.dispatch",
     "derhead.telemetry",
     "derproto.base",

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from derhead.dispatch import Judged, State
 from derhead.errors import JournalError
-from derhead.events import AgentEvent, DispatchEvent, LoggedEvent
+from derhead.events import DispatchEvent, LoggedEvent, SessionEvent
 from derhead.history import open_journal
 from derhead.history.file.schema import JournalFiles
 from derhead.history.writing import eventlog
@@ -72,8 +72,8 @@ def test_a_session_is_told_when_it_begins_and_when_it_ends(
     for record in (began, replace(began, messages=5), ended, ended):
         store.commit(Group(notes=(record,), now_us=NOW))
     assert [replace(each, id=0) for each in logged(files)] == [
-        AgentEvent(0, S, "connected", began),
-        AgentEvent(0, 9 * S, "disconnected", ended),
+        SessionEvent(0, S, "connected", began),
+        SessionEvent(0, 9 * S, "disconnected", ended),
     ]
 
 
@@ -83,8 +83,8 @@ def test_a_session_that_ended_before_it_was_noted_is_told_twice(
     ended = session(ended_us=9 * S, end_reason="silent")
     store.commit(Group(notes=(ended,), now_us=NOW))
     began, over = logged(files)
-    assert isinstance(began, AgentEvent)
-    assert isinstance(over, AgentEvent)
+    assert isinstance(began, SessionEvent)
+    assert isinstance(over, SessionEvent)
     assert (began.change, began.session.ended_us) == ("connected", None)
     assert (over.change, over.session) == ("disconnected", ended)
 
@@ -95,11 +95,11 @@ def test_sessions_that_a_crash_left_open_are_told_to_have_ended(
     store.commit(Group(notes=(session(), session("other")), now_us=NOW))
     close_lost_sessions(store, 50 * S, "headend ended")
     told = logged(files)[2:]
-    assert {(e.change, e.session.session_id) for e in told if isinstance(e, AgentEvent)} == {
+    assert {(e.change, e.session.session_id) for e in told if isinstance(e, SessionEvent)} == {
         ("disconnected", "session-1"),
         ("disconnected", "other"),
     }
-    assert {e.session.end_reason for e in told if isinstance(e, AgentEvent)} == {"headend ended"}
+    assert {e.session.end_reason for e in told if isinstance(e, SessionEvent)} == {"headend ended"}
 
 
 def test_telemetry_and_heartbeats_are_no_events(files: JournalFiles, store: Store) -> None:

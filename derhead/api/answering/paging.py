@@ -1,0 +1,187 @@
+"""Histories of any length as answers: read, rendered and sent page by page.
+
+What fits one page is an answer like any other. A longer one is sent as it is read, so that a
+million rows cost no more memory than a thousand: the next page is read once the client's
+connection has taken the one before. It begins when the first page has been read, so what is
+wrong with the query is told as a problem. What fails later can only be told by cutting the
+answer off: the connection is reset, and no client can take the part for the whole.
+"""
+
+import logging
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+import trio
+from quart import Response, request
+from quart.wrappers.response import IterableBody
+
+from derhead.api.answering.current_lists import choose, chosen_text
+from derhead.api.answering.replies import ITEMS_A_TURN, RETRY_AFTER_S, HttpProblem, reply_body
+from derhead.errors import JournalError
+from derhead.history import Page, PageRequest
+from derhead.httpserver import AnswerCut
+from derhead.shapes import DEFAULT_LIMIT, CsvList, Json, ListText, Query
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAGE_ITEMS = 1_000
+"""Items of a history in memory, for each answer on its way. When full, the next are read once the
+client has taken these."""
+
+LONG_ANSWERS = 16
+"""Answers of several pages on their way at once. When full, another one is refused with 503."""
+
+
+class LongAnswers:
+    """Those that are on their way."""
+
+    def __init__(self, most: int = LONG_ANSWERS) -> None:
+        self._most = most
+        self.taken = 0
+
+    def take(self, holder: object) -> Callable[[], object]:
+        """A slot until the returned function is called, or nobody has the holder any more.
+
+        Raises: HttpProblem (503).
+        """
+        if self.taken >= self._most:
+            raise HttpProblem(
+                503,
+                f"{self._most} long answers are on their way; try again, or ask for at most "
+                f"{PAGE_ITEMS} items",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        self.taken += 1
+        return weakref.finalize(holder, self._free)
+
+    def _free(self) -> None:
+        self.taken -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class PagedHistory(Generic[T]):
+    """A history: how a page of it is asked for, and what its items look like."""
+
+    ask: Callable[[PageRequest], Awaitable[Page[T]]]
+    shape: Callable[[T], Json]
+    columns: Sequence[str]
+    """Those of CSV, and the members that can be asked for."""
+
+    def only(self, fields: Sequence[str] | None) -> "PagedHistory[T]":
+        """The same with those members alone; None = all. Raises: HttpProblem (422)."""
+        if fields is None:
+            return self
+        leave, shape = choose(fields, self.columns), self.shape
+        return replace(self, shape=lambda item: leave(shape(item)), columns=fields)
+
+
+async def reply_history(past: PagedHistory[T], query: Query, long: LongAnswers) -> Response:
+    """The history from the query's cursor on, as JSON or CSV.
+
+    At most ``limit`` items; without one 100 in JSON, all there are in CSV.
+    """
+    past = past.only(query.fields)
+    text = chosen_text(past.columns)
+    whole = query.limit is None and isinstance(text, CsvList)
+    limit = None if whole else query.limit or DEFAULT_LIMIT
+    walk = PageWalk(past, limit, query)
+    await walk.read()
+    if walk.at_end or (limit is not None and limit <= PAGE_ITEMS):
+        return await _reply_whole(walk, text)
+    body = LongBody(walk, text)
+    body.free = long.take(body)
+    response = reply_body(body, text.content_type)
+    if request.method == "HEAD":
+        response.set_data("")
+        # It would be that of nothing.
+        del response.headers["Content-Length"]
+    # What bounds it is the client: each piece has to be taken in time.
+    response.timeout = None
+    return response
+
+
+async def _reply_whole(walk: "PageWalk[T]", text: ListText) -> Response:
+    pieces = [text.head()]
+    while (items := walk.take()) is not None:
+        pieces.append(text.piece(items))
+        await trio.lowlevel.checkpoint()
+    pieces.append(text.tail(walk.cursor))
+    headers = {}
+    if walk.cursor is not None:
+        headers["Link"] = f'<{_with_cursor(walk.cursor)}>; rel="next"'
+    return reply_body("".join(pieces), text.content_type, headers)
+
+
+def _with_cursor(cursor: str) -> str:
+    given = [(name, value) for name, value in request.args.items(True) if name != "cursor"]
+    return f"{request.path}?{urlencode([*given, ('cursor', cursor)])}"
+
+
+class PageWalk(Generic[T]):
+    """Goes through a history, a page in memory at a time."""
+
+    def __init__(self, past: PagedHistory[T], limit: int | None, query: Query) -> None:
+        self.cursor = query.cursor
+        """Where what was not read goes on."""
+        self._past = past
+        self._within = query.within
+        self._left = limit
+        self._read: deque[T] = deque()
+        self._begun = False
+
+    @property
+    def at_end(self) -> bool:
+        """No page is to be read any more."""
+        return self._begun and (self.cursor is None or self._left == 0)
+
+    async def read(self) -> None:
+        """Reads the next page; there may be nothing on it. Raises: BadCursor, JournalError."""
+        left = self._left
+        limit = PAGE_ITEMS if left is None else min(left, PAGE_ITEMS)
+        page = await self._past.ask(PageRequest(limit, self._within, self.cursor))
+        self._begun = True
+        self._read.extend(page.items)
+        self.cursor = page.next_cursor
+        if left is not None:
+            self._left = left - len(page.items)
+
+    def take(self) -> list[Json] | None:
+        """The next few items of what was read; None if there are none left."""
+        if not self._read:
+            return None
+        few = min(ITEMS_A_TURN, len(self._read))
+        return [self._past.shape(self._read.popleft()) for _ in range(few)]
+
+
+class LongBody(IterableBody):
+    """The body of an answer that is read and rendered while it is sent."""
+
+    def __init__(self, walk: PageWalk[T], text: ListText) -> None:
+        super().__init__(_pieces(walk, text, request.path))
+        self.free: Callable[[], object] = lambda: None
+        """Called when it was sent, or will not be."""
+
+    async def __aexit__(self, *raised: Any) -> None:
+        self.free()
+        await super().__aexit__(*raised)
+
+
+async def _pieces(walk: PageWalk[T], text: ListText, path: str) -> AsyncIterator[str]:
+    yield text.head()
+    while True:
+        while (items := walk.take()) is not None:
+            yield text.piece(items)
+        if walk.at_end:
+            break
+        try:
+            await walk.read()
+        except JournalError as error:
+            log.error("GET %r was cut off: %s", path, error)
+            raise AnswerCut from error
+    yield text.tail(walk.cursor)

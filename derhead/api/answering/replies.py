@@ -1,0 +1,125 @@
+"""Answers: JSON, lists of it, and problems (RFC 9457)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from urllib.parse import quote
+
+import trio
+from quart import Response, has_websocket_context, request, websocket
+from quart.wrappers.response import ResponseBody
+
+from derhead.api.answering.problem_kinds import kind_of
+from derhead.shapes import JSON_TYPE, Json, dump
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # Kept at most to be asked for anew, by its tag: what is old here must never pass for new.
+    "Cache-Control": "no-cache",
+}
+"""Of every answer."""
+
+PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+"""What a page without scripts may do: look as its style sheet says."""
+
+ITEMS_A_TURN = 200
+"""Items of a list that are rendered before other tasks get their turn: about 2 ms."""
+
+RETRY_AFTER_S = 5
+"""What a caller is told whom the journal's failure keeps from being served."""
+
+FieldErrors = Iterable[tuple[str, str]]
+"""JSON pointers, each with what is wrong there and what to write instead."""
+
+
+class HttpProblem(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: FieldErrors = (),
+        headers: Mapping[str, str] | None = None,
+        *,
+        more: int = 0,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = f"{detail}; {more} more errors are not listed" if more else detail
+        self.errors = tuple(errors)
+        self.headers = headers
+
+
+def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return _response(dump(body), status, JSON_TYPE, headers)
+
+
+def reply_text(text: str, tag: str | None = None) -> Response:
+    """An answer of JSON text; ``tag`` is its ETag, if it has one other than that of its text."""
+    return _response(text, 200, JSON_TYPE, None if tag is None else {"ETag": tag})
+
+
+def reply_bytes(text: bytes, content_type: str) -> Response:
+    """An answer of some other type."""
+    return _response(text, 200, content_type, None)
+
+
+def reply_page(text: str, content_type: str) -> Response:
+    """A page for a browser, or a part of one. It may load from the headend alone."""
+    return _response(text, 200, content_type, {"Content-Security-Policy": PAGE_POLICY})
+
+
+async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
+    """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
+    return reply_text(await list_text(map(dump, items), next_cursor))
+
+
+async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
+    """A list of items in JSON. They are consumed with pauses, and must not change meanwhile."""
+    rendered: list[str] = []
+    remaining = iter(items)
+    while turn := list(islice(remaining, ITEMS_A_TURN)):
+        rendered += turn
+        await trio.lowlevel.checkpoint()
+    return f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: FieldErrors = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An ``application/problem+json`` answer to the request at hand."""
+    path = websocket.path if has_websocket_context() else request.path
+    kind = kind_of(status)
+    body: Json = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": status,
+        "detail": detail,
+        "instance": quote(path),
+        "errors": [{"pointer": pointer, "detail": text} for pointer, text in errors],
+    }
+    return _response(dump(body), status, "application/problem+json", headers)
+
+
+def reply_body(
+    body: str | ResponseBody, content_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer whose body may come piece by piece."""
+    return _response(body, 200, content_type, headers)
+
+
+def _response(
+    text: str | bytes | ResponseBody,
+    status: int,
+    content_type: str,
+    headers: Mapping[str, str] | None,
+) -> Response:
+    response = Response(text, status=status, content_type=content_type)
+    for name, value in {**HEADERS, **(headers or {})}.items():
+        response.headers[name] = value
+    return response

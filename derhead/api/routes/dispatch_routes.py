@@ -1,0 +1,123 @@
+"""``/dispatch``: the one thing that callers can ask for, and what became of it."""
+
+from typing import Protocol
+
+from quart import Blueprint, Response
+from werkzeug.routing import BaseConverter
+
+from derhead.api.answering.lookups import find_asset, find_site, read_query
+from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
+from derhead.api.answering.replies import HttpProblem, reply
+from derhead.api.routes.ordering import OrderingParts, take_order
+from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
+from derhead.history import Page, PageRequest
+from derhead.shapes import (
+    FIELDS,
+    PAGE,
+    RANGE,
+    DispatchJson,
+    columns_of,
+    dispatch_shape,
+    group_shape,
+)
+
+WITHDRAWN = "withdrawn by its caller"
+"""Why a dispatch ends that was deleted."""
+
+
+class DispatchId(BaseConverter):
+    """The last part of a dispatch's path; ``history`` is a path of its own, for all methods."""
+
+    regex = "(?!history$)[^/]+"
+
+
+class DispatchParts(OrderingParts, Protocol):
+    """What these endpoints need of the headend."""
+
+    async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
+        """By the newest telemetry. Raises: JournalError."""
+
+    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+        """Withdraws a dispatch: it has ended, or is ``cancelling`` until its agent says so.
+
+        Raises: NotOpen if it has ended or never was; JournalError, and then it goes on.
+        """
+
+    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+        """Withdraws what is open of a group; None if there is no such group.
+
+        Raises: NotOpen if all of it has ended; JournalError, and then it can be tried again.
+        """
+
+
+def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
+    """Endpoints that take orders and show dispatches."""
+    routes = Blueprint("dispatch", __name__)
+
+    @routes.post("/dispatch")
+    async def order() -> Response:
+        read_query(())
+        return await take_order(headend)
+
+    @routes.get("/dispatch/history")
+    async def list_dispatches() -> Response:
+        query = read_query((*RANGE, *PAGE, *FIELDS, "asset_id", "site_id", "state"))
+        asset = None if query.asset is None else find_asset(headend.fleet, query.asset)
+        site = None if query.site is None else find_site(headend.fleet, query.site)
+        of_site = None if site is None else [each.id for each in headend.fleet.assets_of(site.id)]
+
+        async def ask(page: PageRequest) -> Page[Dispatch]:
+            return await headend.history.dispatch_history(
+                page,
+                asset_id=None if asset is None else asset.id,
+                asset_ids=of_site,
+                states=query.states,
+            )
+
+        return await reply_history(
+            PagedHistory(ask, dispatch_shape, columns_of(DispatchJson)), query, long
+        )
+
+    @routes.get("/dispatch/<dispatch:dispatch_id>")
+    async def show_dispatch(dispatch_id: str) -> Response:
+        read_query(())
+        dispatch = await headend.history.dispatch(dispatch_id.lower())
+        if dispatch is not None:
+            measurable = dispatch.verdict is None and (
+                dispatch.ended or dispatch.state is State.STARTED
+            )
+            so_far = await headend.verdict_so_far(dispatch) if measurable else None
+            return reply(dispatch_shape(dispatch, so_far))
+        found = await headend.history.group(dispatch_id.lower())
+        if found is not None:
+            return reply(group_shape(*found))
+        raise _unknown(dispatch_id)
+
+    @routes.delete("/dispatch/<dispatch:dispatch_id>")
+    async def withdraw_dispatch(dispatch_id: str) -> Response:
+        read_query(())
+        # Also on a full disk: what room there is, is for what runs.
+        try:
+            dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN)
+        except NotOpen:
+            return await withdraw_ended_or_group(dispatch_id)
+        return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
+
+    async def withdraw_ended_or_group(dispatch_id: str) -> Response:
+        ended = await headend.history.dispatch(dispatch_id.lower())
+        if ended is not None:
+            raise HttpProblem(409, f"the dispatch has ended, it is {ended.state}")
+        try:
+            found = await headend.cancel_group(dispatch_id.lower(), WITHDRAWN)
+        except NotOpen:
+            raise HttpProblem(409, "the dispatch has ended, all its parts have") from None
+        if found is None:
+            raise _unknown(dispatch_id)
+        ended_now = group_state(*found).ended
+        return reply(group_shape(*found), 200 if ended_now else 202)
+
+    return routes
+
+
+def _unknown(dispatch_id: str) -> HttpProblem:
+    return HttpProblem(404, f"no dispatch has the id {dispatch_id[:80]!r}")

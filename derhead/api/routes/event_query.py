@@ -1,0 +1,83 @@
+"""What a reader of ``/events`` asks for: pure."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from derhead.events import KINDS, Filter
+from derhead.findings import Findings
+from derhead.shapes import BadQuery
+from derproto.base.fleet import Asset, Fleet, Site
+
+T = TypeVar("T", Asset, Site)
+
+PARAMETERS = ("kind", "site_id", "asset_id")
+_ID = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """The fleet has no such asset or site; ``detail`` says so."""
+
+    detail: str
+
+
+def read_filter(given: Mapping[str, Sequence[str]], fleet: Fleet) -> Filter | BadQuery | NotThere:
+    """The filter that those parameters make.
+
+    Each may be given several times, or list several values between commas. Of an asset's or
+    site's name that has a comma itself, the whole is tried first.
+    """
+    findings = Findings()
+    for name in given:
+        if name not in PARAMETERS:
+            findings.add_unknown(name, "unknown parameter", name, PARAMETERS)
+    kinds = [kind for text in given.get("kind", ()) for kind in text.split(",")]
+    for kind in kinds:
+        if kind not in KINDS:
+            findings.add_unknown("kind", f"there is no kind {kind[:40]!r}", kind, KINDS)
+    if findings:
+        return BadQuery(tuple(findings.listed), findings.more)
+    sites = _find_all(given.get("site_id", ()), fleet.find_site)
+    if isinstance(sites, str):
+        return NotThere(f"no site has the id or name {sites!r}; GET /assets names the site of each")
+    assets = _find_all(given.get("asset_id", ()), fleet.find_asset)
+    if isinstance(assets, str):
+        return NotThere(f"no asset has the id or name {assets!r}; GET /assets lists them")
+    return _make(kinds, sites, assets, fleet)
+
+
+def _make(
+    kinds: Sequence[str], sites: Sequence[Site], assets: Sequence[Asset], fleet: Fleet
+) -> Filter:
+    wanted = frozenset(kinds or KINDS)
+    site_ids = frozenset(site.id for site in sites)
+    if assets:
+        chosen = (each.id for each in assets if not sites or each.site_id in site_ids)
+        return Filter(wanted, frozenset(chosen))
+    if sites:
+        of_sites = (each.id for site_id in site_ids for each in fleet.assets_of(site_id))
+        return Filter(wanted, frozenset(of_sites), site_ids)
+    return Filter(wanted)
+
+
+def _find_all(texts: Sequence[str], find: Callable[[str], T | None]) -> list[T] | str:
+    """What they name; the first name that nothing has."""
+    found: list[T] = []
+    for text in texts:
+        whole = find(text)
+        names = [] if whole is not None else text.split(",")
+        if whole is not None:
+            found.append(whole)
+        for name in names:
+            named = find(name)
+            if named is None:
+                return name[:80]
+            found.append(named)
+    return found
+
+
+def read_last_id(text: str | None) -> int | None:
+    """The last event that a reader had; None if it had none, or what it says is no id."""
+    return int(text) if text is not None and _ID.fullmatch(text) else None

@@ -1,0 +1,97 @@
+"""``/events``: what changes, as it happens, as an event stream."""
+
+from types import TracebackType
+from typing import Protocol
+
+from quart import Blueprint, Response, request
+from quart.wrappers.response import ResponseBody
+
+from derhead.api.answering.headend_parts import HasClock, HasFleet
+from derhead.api.answering.lookups import refuse_query
+from derhead.api.answering.replies import HEADERS, RETRY_AFTER_S, HttpProblem
+from derhead.api.latest.latest_texts import LatestTexts
+from derhead.api.routes.event_query import NotThere, read_filter, read_last_id
+from derhead.events import (
+    EventHub,
+    EventLog,
+    EventTexts,
+    LoggedEvent,
+    Subscription,
+    TooManyReaders,
+)
+from derhead.shapes import BadQuery, alive_shape, dump, event_shape, hello_shape
+
+STREAM_TYPE = "text/event-stream"
+
+STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
+"""Proxies must hand each event on at once; nginx is told so by the second."""
+
+
+class EventParts(HasFleet, HasClock, Protocol):
+    """What events are told from."""
+
+    @property
+    def journal(self) -> EventLog: ...
+
+    @property
+    def telemetry_period_ms(self) -> int: ...
+
+
+def make_hub(headend: EventParts, latest: LatestTexts) -> EventHub:
+    """A hub that tells of this headend, in the API's shapes."""
+
+    def hello(resumed: bool) -> str:
+        period_ms = headend.telemetry_period_ms
+        return dump(hello_shape(headend.wall_us(), period_ms, resumed=resumed))
+
+    def alive() -> str:
+        return dump(alive_shape(headend.wall_us()))
+
+    def event(happened: LoggedEvent) -> str:
+        return dump(event_shape(happened))
+
+    return EventHub(headend.fleet, headend.journal, EventTexts(latest, event, hello, alive))
+
+
+def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
+    """The endpoint that tells of events."""
+    routes = Blueprint("events", __name__)
+
+    @routes.get("/events")
+    async def tell_events() -> Response:
+        wanted = read_filter(request.args.to_dict(flat=False), headend.fleet)
+        match wanted:
+            case BadQuery():
+                raise refuse_query(wanted)
+            case NotThere(detail):
+                raise HttpProblem(404, detail)
+        last_id = read_last_id(request.headers.get("Last-Event-ID"))
+        try:
+            subscription = await hub.subscribe(wanted, last_id)
+        except TooManyReaders as full:
+            raise HttpProblem(503, str(full), headers={"Retry-After": str(RETRY_AFTER_S)}) from None
+        body = _Stream(subscription) if request.method == "GET" else b""
+        response = Response(body, content_type=STREAM_TYPE, headers=STREAM_HEADERS)
+        # It lasts as long as the reader does.
+        response.timeout = None
+        return response
+
+    return routes
+
+
+class _Stream(ResponseBody):
+    """A subscription as an answer's body."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def __aenter__(self) -> Subscription:
+        return await self._subscription.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._subscription.__aexit__(kind, error, trace)

@@ -1,0 +1,90 @@
+"""``/assets`` and ``/agents``: what there is, and who is there."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from quart import Blueprint, Response
+
+from derhead.api.answering.current_lists import reply_now
+from derhead.api.answering.headend_parts import HasFleet, HasHistory, KnowsAgents
+from derhead.api.answering.lookups import find_site, read_query
+from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
+from derhead.api.answering.replies import HttpProblem, reply
+from derhead.dispatch import SiteNow
+from derhead.shapes import (
+    FIELDS,
+    PAGE,
+    RANGE,
+    AgentJson,
+    AssetJson,
+    ConnectedAgent,
+    SessionJson,
+    SiteJson,
+    agent_shape,
+    asset_shape,
+    columns_of,
+    session_shape,
+    site_shape,
+)
+
+
+class FleetParts(HasFleet, KnowsAgents, HasHistory, Protocol):
+    """What these endpoints need of the headend."""
+
+    def agents(self) -> Sequence[ConnectedAgent]:
+        """The agents connected now."""
+
+    def site_now(self, site_id: str) -> SiteNow:
+        """What a site's assets do, and what more they could."""
+
+
+def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
+    """Endpoints that show fleet and agents."""
+    routes = Blueprint("fleet", __name__)
+
+    @routes.get("/assets")
+    async def list_assets() -> Response:
+        query = read_query(FIELDS)
+        shapes = (
+            asset_shape(
+                asset,
+                headend.fleet.sites[asset.site_id],
+                agent_id=headend.last_holder(asset.id),
+                online=headend.holder(asset.id) is not None,
+            )
+            for asset in headend.fleet.assets.values()
+        )
+        return await reply_now(shapes, columns_of(AssetJson), query.fields)
+
+    @routes.get("/sites")
+    async def list_sites() -> Response:
+        query = read_query(FIELDS)
+        shapes = (
+            site_shape(site, headend.site_now(site.id)) for site in headend.fleet.sites.values()
+        )
+        return await reply_now(shapes, columns_of(SiteJson), query.fields)
+
+    @routes.get("/sites/<site>")
+    async def show_site(site: str) -> Response:
+        read_query(())
+        found = find_site(headend.fleet, site)
+        return reply(site_shape(found, headend.site_now(found.id)))
+
+    @routes.get("/agents")
+    async def list_agents() -> Response:
+        query = read_query(FIELDS)
+        shapes = map(agent_shape, headend.agents())
+        return await reply_now(shapes, columns_of(AgentJson), query.fields)
+
+    @routes.get("/agents/<agent_id>/sessions")
+    async def list_sessions(agent_id: str) -> Response:
+        query = read_query((*RANGE, *PAGE, *FIELDS))
+        if not headend.knows_agent(agent_id):
+            raise HttpProblem(404, f"no agent {agent_id[:80]!r} ever connected")
+        ask = partial(headend.history.sessions, agent_id)
+        return await reply_history(
+            PagedHistory(ask, session_shape, columns_of(SessionJson)), query, long
+        )
+
+    return routes

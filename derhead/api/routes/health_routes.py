@@ -1,0 +1,60 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: how the headend is, for what watches over it."""
+
+from typing import Protocol
+
+from quart import Blueprint, Response, request
+
+from derhead.api.answering.lookups import read_query
+from derhead.api.answering.replies import reply, reply_bytes
+from derhead.observability import Health, Metrics, Readiness, worst
+
+
+class HealthParts(Protocol):
+    """What these endpoints need of the headend."""
+
+    @property
+    def readiness(self) -> Readiness: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
+
+    def failing(self) -> str | None:
+        """Why no order can be stored now; None if one can."""
+
+    def held(self) -> str | None:
+        """Why telemetry is not stored, though orders are; None if it is."""
+
+
+def health_routes(headend: HealthParts) -> Blueprint:
+    """Endpoints that orchestrators, load balancers and Prometheus ask."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    async def tell_health() -> Response:
+        failing = headend.failing() or headend.held()
+        if failing is not None:
+            return reply({"status": "failing", "journal": failing}, 503)
+        return reply({"status": "ok"})
+
+    @routes.get("/readyz")
+    async def tell_readiness() -> Response:
+        read_query(())
+        checks = headend.readiness.checks()
+        whole = worst(checks)
+        return reply(
+            {
+                "status": whole.word,
+                "checks": [
+                    {"name": each.name, "status": each.health.word, "detail": each.detail}
+                    for each in checks
+                ],
+            },
+            503 if whole is Health.UNREADY else 200,
+        )
+
+    @routes.get("/metrics")
+    async def tell_metrics() -> Response:
+        read_query(())
+        return reply_bytes(*headend.metrics.render(request.headers.get("Accept", "")))
+
+    return routes

@@ -1,0 +1,52 @@
+"""``/heartbeat``: how agents are, now and before."""
+
+from typing import Protocol
+
+from quart import Blueprint, Response
+
+from derhead.api.answering.headend_parts import HasClock, HasHistory
+from derhead.api.answering.lookups import FindsAgents, find_agent, read_query
+from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
+from derhead.api.answering.replies import reply
+from derhead.history import Page, PageRequest
+from derhead.sessions import HeartbeatRecord
+from derhead.shapes import FIELDS, PAGE, RANGE, HeartbeatJson, columns_of, heartbeat_shape
+
+
+class HeartbeatParts(FindsAgents, HasClock, HasHistory, Protocol):
+    """What these endpoints need of the headend."""
+
+    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
+        """The agent's newest heartbeat."""
+
+
+def heartbeat_routes(headend: HeartbeatParts, long: LongAnswers) -> Blueprint:
+    """Endpoints that show heartbeats, found by agent or by asset."""
+    routes = Blueprint("heartbeat", __name__)
+
+    @routes.get("/heartbeat/<agent_or_asset>")
+    async def show_heartbeat(agent_or_asset: str) -> Response:
+        read_query(())
+        agent_id = find_agent(headend, agent_or_asset)
+        heartbeat = None if agent_id is None else headend.heartbeat(agent_id)
+        return reply(heartbeat_shape(agent_id, heartbeat, now_us=headend.wall_us()))
+
+    @routes.get("/heartbeat/<agent_or_asset>/history")
+    async def list_heartbeats(agent_or_asset: str) -> Response:
+        agent_id = find_agent(headend, agent_or_asset)
+        query = read_query((*RANGE, *PAGE, *FIELDS))
+        now_us = headend.wall_us()
+
+        async def ask(page: PageRequest) -> Page[HeartbeatRecord]:
+            if agent_id is None:
+                return Page((), None)
+            return await headend.history.heartbeats(agent_id, page)
+
+        past = PagedHistory(
+            ask,
+            lambda heartbeat: heartbeat_shape(agent_id, heartbeat, now_us=now_us),
+            [name for name in columns_of(HeartbeatJson) if name != "age_s"],
+        )
+        return await reply_history(past, query, long)
+
+    return routes

@@ -1,0 +1,201 @@
+"""``POST /dispatch``: an order is read, recognised if it was sent before, and placed."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from quart import Response, request
+
+from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
+from derhead.api.answering.replies import HttpProblem, reply
+from derhead.api.routes.json_body import BadJson, parse_json
+from derhead.dispatch import (
+    AssetOrder,
+    BadOrder,
+    Dispatch,
+    DoesNotFit,
+    FoundGroup,
+    InFlight,
+    KeyClaim,
+    KeyKeeper,
+    Preflight,
+    SiteOrder,
+    SitePreflight,
+    TooManyOpen,
+    UnknownAsset,
+    UnknownSite,
+    UsedKey,
+    fingerprint,
+    parse_order,
+    read_key,
+    why_left_out,
+)
+from derhead.errors import JournalError
+from derhead.shapes import dispatch_shape, group_shape, preflight_shape, site_preflight_shape
+
+log = logging.getLogger(__name__)
+
+KEY_HEADER = "Idempotency-Key"
+
+LOGGED = 3
+"""Errors of a refused order in its log line. When full: the others stand in the answer only."""
+
+
+class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
+    """What an order needs of the headend."""
+
+    @property
+    def keys(self) -> KeyKeeper: ...
+
+    def failing(self) -> str | None:
+        """Why no order can be stored now; None if one can."""
+
+    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
+        """Takes an order; its dispatch, and the key that it bears, are durable.
+
+        Raises: JournalError, TooManyOpen; then there is none.
+        """
+
+    async def order_site(
+        self, order: SiteOrder, claim: KeyClaim | None = None
+    ) -> FoundGroup | DoesNotFit:
+        """As ``order``, for a whole site."""
+
+    def preflight(self, order: AssetOrder) -> Preflight:
+        """What would become of an order to an asset."""
+
+    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+        """What would become of an order to a site."""
+
+
+async def take_order(headend: OrderingParts) -> Response:
+    """Answers the request at hand; a refusal is logged. Raises: HttpProblem, JournalError."""
+    try:
+        return await _take_order(headend)
+    except HttpProblem as refused:
+        errors = "; ".join(f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED])
+        why = ": ".join(filter(None, (refused.detail, errors)))
+        log.info("an order was refused with %d: %s", refused.status, why)
+        raise
+
+
+async def _take_order(headend: OrderingParts) -> Response:
+    body = await _read_body()
+    key = _read_key()
+    if key is None:
+        return await _answer(headend, _read_order(headend, body), None)
+    with _claimed(headend, key):
+        # Before the order is looked at: what was an order once is the same order for ever,
+        # though its start has gone by since.
+        claim = KeyClaim(key, fingerprint(body))
+        used = await headend.keys.find(key)
+        if used is None:
+            return await _answer(headend, _read_order(headend, body), claim)
+        if used.fingerprint != claim.fingerprint:
+            detail = "this key came with another order before; write a new key for a new order"
+            raise HttpProblem(422, detail, [(f"/header/{KEY_HEADER}", detail)])
+        return await _replay(headend, used)
+
+
+async def _read_body() -> object:
+    kind = request.mimetype
+    if kind != "application/json" and not kind.endswith("+json"):
+        sent = f"{kind[:80]!r} is" if kind else "a body without Content-Type is"
+        raise HttpProblem(415, f"{sent} not understood; send Content-Type: application/json")
+    body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
+    if isinstance(body, BadJson):
+        raise HttpProblem(400, body.detail)
+    return body
+
+
+def _read_key() -> str | None:
+    given = request.headers.getlist(KEY_HEADER)
+    if not given:
+        return None
+    try:
+        if len(given) > 1:
+            raise ValueError(f"given {len(given)} times; write it once")
+        return read_key(given[0])
+    except ValueError as wrong:
+        raise HttpProblem(
+            400, f"{KEY_HEADER}: {wrong}", [(f"/header/{KEY_HEADER}", str(wrong))]
+        ) from None
+
+
+@contextmanager
+def _claimed(headend: OrderingParts, key: str) -> Iterator[None]:
+    try:
+        with headend.keys.claim(key):
+            yield
+    except InFlight:
+        raise HttpProblem(
+            409, "an order with this key is being taken now; ask again when it is answered"
+        ) from None
+
+
+def _read_order(headend: OrderingParts, body: object) -> AssetOrder | SiteOrder:
+    order = parse_order(body, headend.fleet, headend.wall_us())
+    match order:
+        case UnknownAsset(asset):
+            detail = f"no asset has the id or name {asset[:80]!r}; GET /assets lists them"
+            raise HttpProblem(404, detail, [("/asset_id", detail)])
+        case UnknownSite(site):
+            known = "GET /assets names the site of each"
+            detail = f"no site has the id or name {site[:80]!r}; {known}"
+            raise HttpProblem(404, detail, [("/site_id", detail)])
+        case BadOrder(problems, more):
+            detail = "the order cannot be used; nothing was dispatched"
+            raise HttpProblem(422, detail, problems, more=more)
+        case AssetOrder() | SiteOrder():
+            return order
+
+
+async def _answer(
+    headend: OrderingParts, order: AssetOrder | SiteOrder, claim: KeyClaim | None
+) -> Response:
+    if order.dry_run:
+        if isinstance(order, AssetOrder):
+            return reply(preflight_shape(headend.preflight(order)))
+        return reply(site_preflight_shape(headend.preflight_site(order)))
+    failing = headend.failing()
+    if failing is not None:
+        raise JournalError(failing)
+    try:
+        if isinstance(order, AssetOrder):
+            dispatch = await headend.order(order, claim)
+            return reply(dispatch_shape(dispatch), 201, headers=_location(dispatch.id))
+        found = await headend.order_site(order, claim)
+    except TooManyOpen as full:
+        raise HttpProblem(409, str(full)) from full
+    if isinstance(found, DoesNotFit):
+        if found.low_mw < found.high_mw:
+            detail = (
+                f"{order.mw:.12g} is not what the site can do now; write a number from "
+                f"{found.low_mw:.12g} to {found.high_mw:.12g}, in MW"
+            )
+        else:
+            detail = "the site can do nothing now; order again when its assets are online"
+        if found.left_out:
+            detail += f" (of its assets take no part: {why_left_out(found.left_out)})"
+        raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
+    group, parts = found
+    return reply(group_shape(group, parts), 201, headers=_location(group.id))
+
+
+async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
+    """What the key led to, as it is now."""
+    headers = {**_location(used.target_id), "Idempotency-Replayed": "true"}
+    if used.kind == "group":
+        found = await headend.history.group(used.target_id)
+        if found is not None:
+            return reply(group_shape(*found), 201, headers=headers)
+    else:
+        dispatch = await headend.history.dispatch(used.target_id)
+        if dispatch is not None:
+            return reply(dispatch_shape(dispatch), 201, headers=headers)
+    raise JournalError("the journal has lost what this key led to")
+
+
+def _location(target_id: str) -> dict[str, str]:
+    return {"Location": f"/dispatch/{target_id}"}

@@ -1,0 +1,44 @@
+"""``/agents/{id}/timeline``: what happened to an agent, in one list.
+
+Its cursor is the last entry's place, so that pages have no hole and no repeat while entries are
+added.
+"""
+
+from typing import Protocol
+
+from quart import Blueprint, Response
+
+from derhead.api.answering.headend_parts import HasHistory, KnowsAgents
+from derhead.api.answering.lookups import read_query
+from derhead.api.answering.replies import HttpProblem, reply_items
+from derhead.api.routes.timeline_merge import entries_of
+from derhead.history import decode_cursor, encode_cursor
+from derhead.shapes import DEFAULT_LIMIT, PAGE, RANGE, entry_shape
+
+MAX_ENTRIES = 1000
+"""Entries of one page of a timeline. When full, the cursor leads on."""
+
+
+class TimelineParts(KnowsAgents, HasHistory, Protocol):
+    """What the endpoint needs of the headend."""
+
+
+def timeline_routes(headend: TimelineParts) -> Blueprint:
+    """The endpoint that shows an agent's timeline."""
+    routes = Blueprint("timeline", __name__)
+
+    @routes.get("/agents/<agent_id>/timeline")
+    async def show_timeline(agent_id: str) -> Response:
+        query = read_query((*RANGE, *PAGE))
+        if not headend.knows_agent(agent_id):
+            raise HttpProblem(404, f"no agent {agent_id[:80]!r} ever connected")
+        limit = min(query.limit or DEFAULT_LIMIT, MAX_ENTRIES)
+        scope = ("timeline", agent_id)
+        before = (
+            None if query.cursor is None else decode_cursor(query.cursor, scope, (int, int, str))
+        )
+        found = await entries_of(headend.history, agent_id, query, before, limit + 1)
+        more = encode_cursor(scope, found[limit - 1].place) if len(found) > limit else None
+        return await reply_items(map(entry_shape, found[:limit]), more)
+
+    return routes

@@ -1,0 +1,143 @@
+"""What REST takes and tells, without a server: query parameters, JSON of records, lists as text.
+
+All of it is pure, and none of it knows HTTP: ``derhead export`` writes with it, too. The types
+are what ``/openapi.json`` is made of, so that answers and their description cannot differ.
+Layers, from the ground up::
+
+    values            times, numbers and names as JSON writes them
+    list_text         lists as JSON, CSV and JSON Lines
+    query_parameters  which part of a history is wanted
+    fleet_json        assets and sites
+    agent_json        agents, sessions, heartbeats
+    telemetry_json    samples, buckets, gaps
+    dispatch_json     orders, and dispatches to an asset
+    group_json        dispatches to a site
+    preflight_json    what an order would lead to
+    timeline_json     what happened to an agent
+    event_json        the events of /events
+    service_json      the headend's own state, and problems
+"""
+
+from derhead.shapes.agent_json import (
+    AgentJson,
+    ConnectedAgent,
+    HeartbeatJson,
+    SessionJson,
+    agent_shape,
+    heartbeat_shape,
+    session_shape,
+)
+from derhead.shapes.dispatch_json import DispatchJson, OrderJson, dispatch_shape
+from derhead.shapes.event_json import EVENT_DATA, alive_shape, event_shape, hello_shape
+from derhead.shapes.fleet_json import AssetJson, SiteJson, asset_shape, site_shape
+from derhead.shapes.group_json import GroupJson, group_shape
+from derhead.shapes.list_text import (
+    CSV_TYPE,
+    JSON_TYPE,
+    CsvList,
+    JsonLines,
+    JsonList,
+    ListText,
+    columns_of,
+    dump,
+)
+from derhead.shapes.preflight_json import (
+    PreflightJson,
+    SitePreflightJson,
+    preflight_shape,
+    site_preflight_shape,
+)
+from derhead.shapes.query_parameters import (
+    DEFAULT_LIMIT,
+    FIELDS,
+    MAX_LIMIT,
+    PAGE,
+    RANGE,
+    BadQuery,
+    Query,
+    parse_query,
+)
+from derhead.shapes.service_json import HealthJson, ProblemJson, ReadinessJson
+from derhead.shapes.telemetry_json import (
+    BucketJson,
+    GapJson,
+    SampleJson,
+    TelemetryJson,
+    bucket_shape,
+    gap_shape,
+    lasting_shape,
+    telemetry_shape,
+)
+from derhead.shapes.timeline_json import (
+    EntryJson,
+    Place,
+    TimelineEntry,
+    entry_shape,
+    of_dispatch,
+    of_gap,
+    of_session,
+)
+from derhead.shapes.values import Json, StateName
+
+__all__ = [
+    "AgentJson",
+    "AssetJson",
+    "BadQuery",
+    "BucketJson",
+    "CSV_TYPE",
+    "ConnectedAgent",
+    "CsvList",
+    "DEFAULT_LIMIT",
+    "DispatchJson",
+    "EVENT_DATA",
+    "EntryJson",
+    "FIELDS",
+    "GapJson",
+    "GroupJson",
+    "HealthJson",
+    "HeartbeatJson",
+    "JSON_TYPE",
+    "Json",
+    "JsonLines",
+    "JsonList",
+    "ListText",
+    "MAX_LIMIT",
+    "OrderJson",
+    "PAGE",
+    "Place",
+    "PreflightJson",
+    "ProblemJson",
+    "Query",
+    "RANGE",
+    "ReadinessJson",
+    "SampleJson",
+    "SessionJson",
+    "SiteJson",
+    "SitePreflightJson",
+    "StateName",
+    "TelemetryJson",
+    "TimelineEntry",
+    "agent_shape",
+    "alive_shape",
+    "asset_shape",
+    "bucket_shape",
+    "columns_of",
+    "dispatch_shape",
+    "dump",
+    "entry_shape",
+    "event_shape",
+    "gap_shape",
+    "group_shape",
+    "heartbeat_shape",
+    "hello_shape",
+    "lasting_shape",
+    "of_dispatch",
+    "of_gap",
+    "of_session",
+    "parse_query",
+    "preflight_shape",
+    "session_shape",
+    "site_preflight_shape",
+    "site_shape",
+    "telemetry_shape",
+]

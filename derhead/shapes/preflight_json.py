@@ -1,0 +1,118 @@
+"""What an order would lead to, as JSON: pure."""
+
+from typing import Annotated, Literal, TypedDict
+
+from msgspec import Meta
+
+from derhead.dispatch import (
+    DoesNotFit,
+    Preflight,
+    SitePreflight,
+)
+from derhead.shapes.fleet_json import LimitsJson
+from derhead.shapes.group_json import LeftOutJson
+from derhead.shapes.values import (
+    Time,
+    Uuid,
+    number_of,
+    time_of,
+)
+
+
+class FollowsJson(TypedDict):
+    """What the asset does once the window has ended."""
+
+    action: str
+    mw: float | None
+    dispatch_id: Uuid | None
+
+
+class PreflightJson(TypedDict):
+    """What would become of an order to an asset; nothing was ordered."""
+
+    dry_run: Literal[True]
+    asset_id: Uuid
+    mw: float
+    priority: int
+    start_at: Time | None
+    end_at: Time | None
+    online: bool
+    within_limits: bool
+    limits: LimitsJson
+    p_mw: float | None
+    soc: float | None
+    energy_mwh: Annotated[float | None, Meta(description="What the window takes, MWh.")]
+    available_mwh: Annotated[float | None, Meta(description="What the battery has for it, MWh.")]
+    enough_energy: bool | None
+    supersedes: list[Uuid]
+    gives_way_to: Uuid | None
+    then: FollowsJson
+    sentence: Annotated[str, Meta(description="All that, in words.")]
+
+
+class FeasibleJson(TypedDict):
+    """What a site can do now, MW."""
+
+    min_mw: float
+    max_mw: float
+
+
+class SitePreflightJson(TypedDict):
+    """What would become of an order to a site; nothing was ordered."""
+
+    dry_run: Literal[True]
+    site_id: Uuid
+    mw: float
+    fits: bool
+    feasible: FeasibleJson | None
+    left_out: list[LeftOutJson]
+    parts: list[PreflightJson]
+    sentence: Annotated[str, Meta(description="All that, in words.")]
+
+
+def preflight_shape(found: Preflight) -> PreflightJson:
+    """What would become of an order to an asset."""
+    limits, follows = found.asset.limits, found.follows
+    return {
+        "dry_run": True,
+        "asset_id": found.asset.id,
+        "mw": found.order.mw,
+        "priority": found.order.priority,
+        "start_at": time_of(found.window.start_us),
+        "end_at": time_of(found.window.end_us),
+        "online": found.online,
+        "within_limits": found.within_limits,
+        "limits": {"min_mw": limits.min_mw, "max_mw": limits.max_mw},
+        "p_mw": number_of(found.p_mw),
+        "soc": number_of(found.soc),
+        "energy_mwh": number_of(found.energy_mwh),
+        "available_mwh": number_of(found.available_mwh),
+        "enough_energy": found.enough_energy,
+        "supersedes": list(found.supersedes),
+        "gives_way_to": found.gives_way_to,
+        "then": {
+            "action": follows.then.value,
+            "mw": number_of(follows.mw),
+            "dispatch_id": follows.dispatch_id,
+        },
+        "sentence": found.sentence,
+    }
+
+
+def site_preflight_shape(found: SitePreflight) -> SitePreflightJson:
+    """What would become of an order to a site."""
+    split = found.split
+    return {
+        "dry_run": True,
+        "site_id": found.order.site_id,
+        "mw": found.order.mw,
+        "fits": bool(found.parts),
+        "feasible": (
+            {"min_mw": split.low_mw, "max_mw": split.high_mw}
+            if isinstance(split, DoesNotFit)
+            else None
+        ),
+        "left_out": [{"asset_id": left.asset_id, "why": left.why} for left in split.left_out],
+        "parts": [preflight_shape(part) for part in found.parts],
+        "sentence": found.sentence,
+    }

@@ -1,0 +1,53 @@
+"""The headend's own state, and problems, as JSON: pure."""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+
+class HealthJson(TypedDict):
+    """Whether the headend can do its work."""
+
+    status: Literal["ok", "failing"]
+    journal: NotRequired[Annotated[str, Meta(description="Why the journal takes no records.")]]
+
+
+class CheckJson(TypedDict):
+    """How one part of the headend is."""
+
+    name: str
+    status: Literal["ready", "degraded", "unready"]
+    detail: str
+
+
+class ReadinessJson(TypedDict):
+    """Whether the headend takes records and orders: as the worst of its checks."""
+
+    status: Literal["ready", "degraded", "unready"]
+    checks: list[CheckJson]
+
+
+class ProblemErrorJson(TypedDict):
+    """One thing that is wrong, and what to write instead."""
+
+    pointer: Annotated[
+        str,
+        Meta(
+            description="JSON pointer (RFC 6901): into the body; `/query/NAME` and"
+            " `/header/NAME` name a parameter or a header."
+        ),
+    ]
+    detail: str
+
+
+class ProblemJson(TypedDict):
+    """Why a request was not answered as asked (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="Which kind of problem; a page of the documentation.")]
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    instance: NotRequired[
+        Annotated[str, Meta(description="The path that was asked for, where one can be read.")]
+    ]
+    errors: list[ProblemErrorJson]
