@@ -24,6 +24,7 @@ from rich.text import Text
 from derproto.base.command import EXIT_FAILED, leaves
 from derproto.base.fleet import Fleet
 from derproto.base.kinds import Address
+from derproto.base.logs import RepeatFilter
 from derproto.base.runtime import real_runtime
 from derproto.triogrpc import dial
 from launcher.display.fleet_status import Tally, event_line, event_style, printable
@@ -156,5 +157,6 @@ class _ScreenHandler(logging.Handler):
 def _show_warnings(screen: Screen) -> None:
     handler = _ScreenHandler(screen)
     handler.setFormatter(logging.Formatter("| %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RepeatFilter(handler.emit))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -1,8 +1,9 @@
 """What the commands share: from what went wrong to lines on stderr and an exit code."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from derproto.base.logs import drain_logs
 from derproto.base.problems import ConfigError
 
 EXIT_FAILED = 1
@@ -37,10 +38,15 @@ def exit_code_of(
         act()
     except* config_errors as group:
         code = EXIT_CONFIG
-        for error in leaves(group):
-            print(error, file=sys.stderr)
+        _tell(str(error) for error in leaves(group))
     except* failures as group:
         code = code or EXIT_FAILED
-        for error in leaves(group):
-            print(f"{command}: {error}", file=sys.stderr)
+        _tell(f"{command}: {error}" for error in leaves(group))
     return code
+
+
+def _tell(lines: Iterable[str]) -> None:
+    # A stderr that takes no more log lines would hold up the end of the process.
+    if drain_logs():
+        for line in lines:
+            print(line, file=sys.stderr)

@@ -1,13 +1,40 @@
-"""Log records on stderr, one line each."""
+"""Log records on stderr, one line each, written by a thread: nobody who logs ever waits.
+
+A pipe that nobody reads blocks who writes into it. Making it non-blocking would do so for every
+process that shares it. So a thread writes, from a queue with a bound; what does not fit is counted,
+and told once the queue is empty again. Repeats are limited before the queue.
+"""
 
 import logging
-import sys
+import os
+import queue
+import select
+from collections.abc import Callable
 from contextvars import ContextVar
 
+from derproto.base.log_repeats import PERIOD_S, RepeatLimit
+from derproto.base.runtime import start_thread
 from derproto.base.timefmt import format_us
 
 log_context: ContextVar[str | None] = ContextVar("log_context", default=None)
 """What the task at hand works for, such as a request; stands in brackets in its log lines."""
+
+WAITING_BYTES = 4 * 1024 * 1024
+"""Log lines that wait for a slow reader of stderr. When full, a line is dropped and counted, and a
+later line says how many."""
+
+LINE_CHARACTERS = 16 * 1024
+"""Characters of one log line, a traceback's too. When full, the rest is cut off."""
+
+FLUSH_S = 1.0
+"""Time that the end of the process waits for a slow reader of stderr. When over, what waits is
+lost."""
+
+RETRY_S = 1.0
+
+STDERR = 2
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class LineFormatter(logging.Formatter):
@@ -27,15 +54,155 @@ class LineFormatter(logging.Formatter):
         return line if context is None else f"{line} [{context}]"
 
     def format(self, record: logging.LogRecord) -> str:
-        return " | ".join(super().format(record).splitlines())
+        line = " | ".join(super().format(record).splitlines())
+        return line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]} (cut)"
+
+
+class RepeatFilter(logging.Filter):
+    """Leaves out what is repeated too often; ``tell`` is given a record that says how much."""
+
+    def __init__(self, tell: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._tell = tell
+        self._limit = RepeatLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.tell_left_out(record.created)
+        return self._limit.admits(record.name, str(record.msg), record.created)
+
+    def tell_left_out(self, now_s: float, *, all_of_them: bool = False) -> None:
+        """Tells of the periods that are over, or of all."""
+        for (logger, text), count in self._limit.take_left_out(now_s, all_of_them=all_of_them):
+            what = f"{count} more lines of several texts were left out"
+            if text:
+                what = f"{count} more lines like {text!r} were left out"
+            self._tell(make_record(logger, what))
+
+
+def make_record(logger: str, text: str) -> logging.LogRecord:
+    """A warning of this moment."""
+    return logging.LogRecord(logger, logging.WARNING, "", 0, "%s", (text,), None)
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes lines to a file descriptor in a thread. ``emit`` never waits.
+
+    When full: a line is dropped and counted, and a later one says how many.
+    """
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter(FORMAT))
+        self._repeats = RepeatFilter(self._put)
+        self._write = write
+        self._queue: queue.SimpleQueue[bytes | queue.SimpleQueue[None] | None] = queue.SimpleQueue()
+        # Each of these is changed by one side alone: no lock is needed.
+        self._given = self._dropped = 0
+        self._written = self._told = 0
+        start_thread(self._write_on, "log")
+
+    # --- the side of whoever logs ---------------------------------------------------
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._repeats.filter(record):
+            self._put(record)
+
+    def drain(self) -> bool:
+        """Waits until what was logged is written, for ``FLUSH_S`` at most; whether it is."""
+        self._repeats.tell_left_out(0.0, all_of_them=True)
+        mark: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._queue.put(mark)
+        try:
+            mark.get(timeout=FLUSH_S)
+        except queue.Empty:
+            return False
+        return True
+
+    def flush(self) -> None:
+        """Waits, within bounds: ``logging`` calls it when the process ends."""
+        self.drain()
+
+    def close(self) -> None:
+        """Ends the thread after what waits."""
+        self._queue.put(None)
+        super().close()
+
+    def _put(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - a log line must not end what logs it
+            line = f"{record.name}: {record.msg!r} cannot be written: {error!r}"
+        data = f"{line}\n".encode(errors="backslashreplace")
+        if self._given - self._written + len(data) > WAITING_BYTES:
+            self._dropped += 1
+            return
+        self._given += len(data)
+        self._queue.put(data)
+
+    # --- the thread -----------------------------------------------------------------
+
+    def _write_on(self) -> None:
+        while True:
+            try:
+                what = self._queue.get(timeout=PERIOD_S)
+            except queue.Empty:
+                self._look_for_left_out()
+                continue
+            if what is None:
+                return
+            if isinstance(what, bytes):
+                self._write(what)
+                self._written += len(what)
+            if self._queue.empty():
+                self._tell_dropped()
+            if isinstance(what, queue.SimpleQueue):
+                what.put(None)
+
+    def _tell_dropped(self) -> None:
+        dropped = self._dropped - self._told
+        if dropped:
+            self._told += dropped
+            text = f"{dropped} log lines were dropped: stderr was not read fast enough"
+            self._write(f"{self.format(make_record(__name__, text))}\n".encode())
+
+    def _look_for_left_out(self) -> None:
+        # Whoever flushes holds the lock and waits for this thread; then there is no need.
+        if self.lock is not None and self.lock.acquire(blocking=False):
+            try:
+                self._repeats.tell_left_out(make_record(__name__, "").created)
+            finally:
+                self.lock.release()
+
+
+def write_to(fd: int) -> Callable[[bytes], None]:
+    """What writes all of some bytes to a descriptor; bytes for one that is closed are lost."""
+
+    def write(data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(fd, left) :]
+            except BlockingIOError:
+                # Another process has made it non-blocking, for all that share it.
+                select.select([], [fd], [], RETRY_S)
+            except OSError:
+                return
+
+    return write
 
 
 def configure_logging(level: str) -> None:
     """Sends every record of ``level`` (``debug``, ``info``, …) and above to stderr.
 
-    Replaces what was configured before. Warnings of Python and of libraries come too.
+    Replaces what was configured before. Warnings of Python and of libraries come too. Past the
+    buffer of ``sys.stderr``: a thread that waits within it would hold its lock.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = BackgroundHandler(write_to(STDERR))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+def drain_logs() -> bool:
+    """Waits, within bounds, until what was logged is on stderr; False if it is not read."""
+    handlers = logging.getLogger().handlers
+    return all(each.drain() for each in handlers if isinstance(each, BackgroundHandler))

@@ -6,6 +6,7 @@ there, blocking work runs inline (a mock clock would jump hours while a thread w
 and wall time follows Trio's time.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +65,14 @@ def real_runtime() -> Runtime:
         run_blocking=_in_thread,
         since_boot=lambda: (boot, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000),
     )
+
+
+def start_thread(work: Callable[[], None], name: str) -> None:
+    """Starts a thread beside Trio, which the end of the process does not wait for.
+
+    For what must be able to block for ever, as writing to a pipe that nobody reads.
+    """
+    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 def _boot_id() -> str:

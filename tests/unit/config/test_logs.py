@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from derproto.base.logs import LineFormatter, configure_logging
+from derproto.base.logs import LineFormatter, configure_logging, drain_logs
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_exception_stays_on_its_records_line() -> None:
 
 @pytest.mark.usefixtures("_restored")
 def test_records_of_the_level_and_above_go_to_stderr_once(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("debug")
     configure_logging("warning")
@@ -69,7 +69,8 @@ def test_records_of_the_level_and_above_go_to_stderr_once(
     log.info("too little")
     log.warning("enough")
     warnings.showwarning("old", DeprecationWarning, "f.py", 1)
-    out, err = capsys.readouterr()
+    assert drain_logs()
+    out, err = capfd.readouterr()
     assert out == ""
     enough, warned = err.splitlines()
     assert enough.endswith("Z WARNING derhead.test: enough")
