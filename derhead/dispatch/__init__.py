@@ -12,7 +12,9 @@ Rooms, from the ground up; each imports only from those before it:
 from derhead.dispatch.desk.dispatch_desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.desk.inputs import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
-from derhead.dispatch.life.lifecycle import ENDED, Dispatch, Reported, State, StateChange
+from derhead.dispatch.life.dispatches import Dispatch, StateChange
+from derhead.dispatch.life.lifecycle import Reported
+from derhead.dispatch.life.transitions import ENDED, State
 from derhead.dispatch.orders.idempotency import (
     ForgetKeys,
     KeyClaim,
@@ -32,15 +34,16 @@ from derhead.dispatch.orders.parsing import (
 from derhead.dispatch.orders.preflight import Preflight
 from derhead.dispatch.sites.allocation import Allocation, DoesNotFit, why_left_out
 from derhead.dispatch.sites.availability import SiteNow
+from derhead.dispatch.sites.group_keeper import FoundGroup
 from derhead.dispatch.sites.groups import group_state
-from derhead.dispatch.sites.site_desk import FoundGroup, SiteDesk, SitePreflight
+from derhead.dispatch.sites.site_desk import SiteDesk, SitePreflight
 from derhead.dispatch.verdicts.judging import Judge
 from derhead.dispatch.verdicts.verdict import (
     Judged,
-    Outcome,
     Reading,
-    Stretch,
+    ReadingRange,
     Verdict,
+    VerdictOutcome,
     latency,
     verdict_text,
 )
@@ -67,7 +70,7 @@ __all__ = [
     "LeftOut",
     "NotOpen",
     "AssetOrder",
-    "Outcome",
+    "VerdictOutcome",
     "Preflight",
     "Reading",
     "Reported",
@@ -77,7 +80,7 @@ __all__ = [
     "SitePreflight",
     "State",
     "StateChange",
-    "Stretch",
+    "ReadingRange",
     "TooManyOpen",
     "UnknownAsset",
     "UnknownSite",

@@ -48,7 +48,7 @@ class Orders(Protocol):
 
     def get(self, dispatch_id: str) -> Dispatch | None: ...
 
-    def setpoint_left_nowait(self, dispatch_id: str) -> None: ...
+    def setpoint_written_nowait(self, dispatch_id: str) -> None: ...
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
 
@@ -201,4 +201,4 @@ class Outgoing:
             await self._desk.report(dispatch.asset_id, dispatch_id, late)
         else:
             await self._stream.send_message(HeadendMessage(setpoint=setpoint))
-            self._desk.setpoint_left_nowait(dispatch_id)
+            self._desk.setpoint_written_nowait(dispatch_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from derhead.dispatch import MAX_DURATION_S, Outcome, State
+from derhead.dispatch import MAX_DURATION_S, State, VerdictOutcome
 from derhead.gaps import HoleCause
 from derproto.base.fleet import AssetKind
 from derproto.base.timefmt import format_us
@@ -47,7 +47,7 @@ else:
     QualityName = Literal[names_of(QualityBit)]
     StateName = Literal[tuple(state.value for state in State)]
     GapCauseName = Literal[tuple(cause.value for cause in HoleCause if cause is not HoleCause.NONE)]
-    OutcomeName = Literal[tuple(outcome.value for outcome in Outcome)]
+    OutcomeName = Literal[tuple(outcome.value for outcome in VerdictOutcome)]
 
 
 def time_of(us: int | None) -> str | None:

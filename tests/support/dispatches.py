@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from derhead.dispatch.life.lifecycle import Dispatch, Reported, Sent, State, created, step
+from derhead.dispatch.life.dispatches import Dispatch, created
+from derhead.dispatch.life.lifecycle import Reported, Sent, step
+from derhead.dispatch.life.transitions import State
 from tests.support.epoch import T0, S
 
 

@@ -1,7 +1,7 @@
-"""What the desk holds in memory: open dispatches, who holds which asset, and when what is due.
+"""The desk's state in memory: open dispatches, which session holds which asset, and deadlines.
 
-Pure: it changes by ``take``, which is told what was journaled; ``note_left`` and time alone tell it
-more.
+Pure. It changes by ``take``, after the journal has the changes, by ``note_sent_time`` and as time
+passes.
 """
 
 import heapq
@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from derhead.dispatch.life.lifecycle import Dispatch, left_at, next_deadline
+from derhead.dispatch.life.dispatches import Dispatch, with_sent_time
+from derhead.dispatch.life.lifecycle import next_deadline
 from derhead.dispatch.life.transitions import State
 
 STALE_DEADLINES = 1000
@@ -192,7 +193,7 @@ class Book:
         self._note_setpoints(over, now_us)
         self._first_end_us = min(self._force_ends.values(), default=None)
 
-    def note_left(self, dispatch_id: str, at_us: int) -> None:
+    def note_sent_time(self, dispatch_id: str, at_us: int) -> None:
         """The setpoint was written to its session's stream.
 
         Journaled with the dispatch's next change, its agent's word as a rule: a commit of its
@@ -200,7 +201,7 @@ class Book:
         """
         dispatch = self.open.get(dispatch_id)
         if dispatch is not None:
-            self.open[dispatch_id] = left_at(dispatch, at_us)
+            self.open[dispatch_id] = with_sent_time(dispatch, at_us)
 
     def _keep(self, dispatch: Dispatch) -> None:
         of_asset = self._by_asset.setdefault(dispatch.asset_id, {})

@@ -35,7 +35,9 @@ from derhead.dispatch.desk.inputs import (
     WindowOver,
 )
 from derhead.dispatch.desk.planning import make_plan
-from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import Reported
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
@@ -134,9 +136,9 @@ class DispatchDesk:
         """The session takes setpoints again: what waits for lack of room is sent."""
         self._inbox.put_nowait(SessionHasRoom(link))
 
-    def setpoint_left_nowait(self, dispatch_id: str) -> None:
+    def setpoint_written_nowait(self, dispatch_id: str) -> None:
         """The setpoint is on its session's stream: that is when it was ``sent``."""
-        self._book.note_left(dispatch_id, self._wall_us())
+        self._book.note_sent_time(dispatch_id, self._wall_us())
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None:
         """An agent says what became of a dispatch. When full: waits."""

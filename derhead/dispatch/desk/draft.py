@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from derhead.dispatch.desk.book import Book, BookChanges, OrphanedDispatch, SessionLink
 from derhead.dispatch.desk.inputs import CallerRequest, NotOpen, OrderRecord, TooManyOpen
-from derhead.dispatch.life.lifecycle import Dispatch, Event, IllegalTransition, step
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import Event, IllegalTransition, step
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import trio
 
 from derhead.dispatch.desk.inputs import CallerRequest, DeskInput
-from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.life.dispatches import Dispatch
 
 INBOX_EVENTS = 1024
 """Orders and reports that wait for the desk. When full, the sender waits: an HTTP request, or a

@@ -16,13 +16,12 @@ from derhead.dispatch.desk.inputs import (
     TooManyOpen,
     WindowOver,
 )
+from derhead.dispatch.life.dispatches import Dispatch, created
 from derhead.dispatch.life.lifecycle import (
     CancelWanted,
     DeadlinePassed,
-    Dispatch,
     Forgotten,
     LinkLost,
-    created,
     next_deadline,
     step,
 )

@@ -15,13 +15,8 @@ decides.
 
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.desk.draft import Draft, SendCancel, SendSetpoint
-from derhead.dispatch.life.lifecycle import (
-    DeadlinePassed,
-    Dispatch,
-    Sent,
-    Superseded,
-    next_deadline,
-)
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import DeadlinePassed, Sent, Superseded, next_deadline
 from derhead.dispatch.life.transitions import AT_AGENT, State
 
 
@@ -65,7 +60,7 @@ def _settle_asset(draft: Draft, link: SessionLink, dispatches: list[Dispatch]) -
     for dispatch in dispatches:
         if dispatch.cancelling is not None and dispatch.state is not State.PENDING:
             _send_cancel(draft, link, dispatch, dispatch.cancelling)
-    if not any(dispatch.certain for dispatch in dispatches):
+    if not any(dispatch.at_no_agent for dispatch in dispatches):
         return None
     waited_for: list[int] = []
     better: list[Dispatch] = []
@@ -74,7 +69,7 @@ def _settle_asset(draft: Draft, link: SessionLink, dispatches: list[Dispatch]) -
         if dispatch.cancelling is not None:
             # A dispatch that is being withdrawn wins over none.
             continue
-        if dispatch.certain:
+        if dispatch.at_no_agent:
             rivals = [each for each in better if overlap(each, dispatch, draft.now_us)]
             if _ends_pending(draft, dispatch, rivals):
                 continue

@@ -3,7 +3,9 @@
 import math
 from uuid import UUID
 
-from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import Reported
+from derhead.dispatch.life.transitions import State
 from derproto.der.v1 import (
     Cancel,
     DispatchReason,

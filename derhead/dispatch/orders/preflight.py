@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.orders.order import AssetOrder
 from derproto.base.fleet import Asset, AssetKind
 from derproto.base.windows import Window

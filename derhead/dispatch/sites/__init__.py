@@ -2,5 +2,5 @@
 
 From the ground up: ``allocation`` (the split) and ``groups`` (the state of a group, read off its
 parts) · ``availability`` (a site as it is now) and ``reallocation`` (what others take over) ·
-``site_desk`` (the task).
+``candidates`` (the assets as they are now) · ``group_keeper`` (the task) · ``site_desk`` (orders).
 """

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from derhead.dispatch.life.lifecycle import ENDED, Dispatch, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.transitions import ENDED, State
 from derhead.dispatch.orders.order import DispatchGroup
 
 _PROGRESS = (State.STARTED, State.RECEIVED, State.SENT, State.PENDING)

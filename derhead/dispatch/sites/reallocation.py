@@ -15,7 +15,8 @@ follows somebody else's order. What cannot be made up for stays missing, and is 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from derhead.dispatch.life.lifecycle import Dispatch, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
 from derhead.dispatch.sites.groups import counting_parts, holds

@@ -1,9 +1,8 @@
-"""The judge: gives every dispatch its verdict, some seconds after it ended.
+"""The judge: gives every dispatch its verdict some seconds after it ended.
 
-One task. The journal knows which dispatches have ended without a verdict, so nothing is
-remembered here and nothing is lost with the process. Telemetry comes late: the judge gives
-it ``grace_us``, and where much of it is missing and may still come, since the agent is away
-or has rows to deliver, up to a quarter of an hour.
+The journal knows which ended dispatches have no verdict, so the judge remembers nothing, and a
+restart loses nothing. Telemetry may come late. The judge waits ``grace_us`` for it, and up to a
+quarter of an hour if much is missing and the agent is away or still has rows to deliver.
 """
 
 import logging
@@ -13,16 +12,16 @@ from typing import Protocol
 
 import trio
 
-from derhead.dispatch.life.lifecycle import Dispatch
+from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.verdicts.verdict import (
+    Deviation,
     Judged,
-    Meter,
+    MeasuredTime,
     Reading,
-    Span,
-    Stretch,
+    ReadingRange,
     Verdict,
     judge,
-    measured_span,
+    measured_time,
     tolerance_mw,
     verdict_text,
 )
@@ -35,9 +34,9 @@ from derproto.der.v1 import QualityBit
 log = logging.getLogger(__name__)
 
 DISPATCHES_A_PAGE = 100
-"""Dispatches that are looked at together, and whose verdicts are one commit."""
+"""Dispatches measured together. Their verdicts are one commit."""
 
-PAGES_A_LOOK = 20
+PAGES_A_ROUND = 20
 """Pages of ended dispatches that one round judges. When full, the next round, at most 5 s later,
 continues there."""
 
@@ -45,28 +44,28 @@ READINGS_A_PAGE = 1_000
 """Readings of one dispatch in memory at once. When full, they are summed up and the next are
 read."""
 
-LONGEST_LOOK_S = 5.0
-"""Longest pause between two looks."""
+LONGEST_PAUSE_S = 5.0
+"""Longest pause between two rounds."""
 
 PERIODS = 2.5
-"""Telemetry periods after the end that telemetry is given to come, and the time between two
-readings beyond which nobody knows."""
+"""Telemetry periods that the judge waits after the end. The time between two readings that are
+further apart does not count."""
 
 LATEST_US = 900_000_000
-"""How long after the end missing telemetry is waited for."""
+"""Longest wait after the end for missing telemetry."""
 
 TRY_AGAIN_US = 30_000_000
-"""How long one is put off for which telemetry may still come."""
+"""Wait until the next attempt if telemetry may still come."""
 
 PUT_OFF = 10_000
 """Ended dispatches that wait for telemetry still on its way. When full, the next one is judged by
 the telemetry that is there."""
 
 COMPLETE = 0.9
-"""Share of the time covered from which nothing more is waited for."""
+"""Share of the covered time from which no more telemetry is awaited."""
 
 CLOCK_US = 250_000
-"""Difference between agent's and headend's clock below which it is the message's way."""
+"""Difference between the two clocks that counts as the time of transmission."""
 
 _BACKFILLED, _STALE = int(QualityBit.BACKFILLED), int(QualityBit.STALE_DEVICE)
 
@@ -79,34 +78,34 @@ class VerdictStore(Protocol):
     ) -> Sequence[Dispatch]: ...
 
     async def readings(
-        self, stretches: Sequence[Stretch], *, limit: int
+        self, ranges: Sequence[ReadingRange], *, limit: int
     ) -> Sequence[Sequence[Reading]]: ...
 
     async def write(self, *records: Judged) -> None: ...
 
 
 class Backlogs(Protocol):
-    """What the judge needs to know of agents."""
+    """What the judge needs of the sessions."""
 
     def backlog(self, asset_id: str) -> int | None:
-        """Rows that the asset's agent has yet to deliver; None if none holds it now."""
+        """Rows that the asset's agent still has to deliver; None if no agent holds it."""
 
 
 @dataclass(slots=True)
-class _Case:
+class _Measurement:
     """A dispatch that is being measured."""
 
     dispatch: Dispatch
     asset: Asset
-    meter: Meter | None
-    stretch: Stretch | None
+    deviation: Deviation | None
+    wanted: ReadingRange | None
     offset_us: int
 
 
 class Judge:
-    """Measures dispatches by their assets' telemetry.
+    """Measures dispatches by the telemetry of their assets.
 
-    Resource handling: ``run`` is its one task; ``provisional`` needs no task.
+    Resource handling: ``run`` is its one task. ``provisional`` needs no task.
     """
 
     def __init__(
@@ -125,27 +124,27 @@ class Judge:
         self._agents = agents
         self._wall_us = runtime.wall_us
         self._gap_us = round(telemetry_period_s * PERIODS * 1e6)
-        self._look_s = min(LONGEST_LOOK_S, max(1.0, telemetry_period_s))
+        self._pause_s = min(LONGEST_PAUSE_S, max(1.0, telemetry_period_s))
         self._after: tuple[int, str] | None = None
         self._put_off: dict[str, int] = {}
 
     @property
     def grace_us(self) -> int:
-        """How long after a dispatch's end its telemetry is given to come."""
+        """Wait for telemetry after the end of a dispatch."""
         return self._gap_us
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Judges what has ended, until cancelled; while the journal fails, later."""
+        """Judges ended dispatches until cancelled. While the journal fails, it tries again."""
         task_status.started()
         while True:
-            await trio.sleep(self._look_s)
+            await trio.sleep(self._pause_s)
             try:
-                await self._look()
+                await self._judge_ended()
             except JournalError as error:
                 log.warning("verdicts wait for the journal: %s", error)
 
     async def provisional(self, dispatch: Dispatch) -> Verdict | None:
-        """The verdict so far, by the newest readings; None for an asset that is no more.
+        """The verdict so far, by the newest readings; None if the fleet has no such asset.
 
         Raises: JournalError.
         """
@@ -153,22 +152,22 @@ class Judge:
         if asset is None:
             return None
         case = self._open(dispatch, asset)
-        if case.meter is None or case.stretch is None:
+        if case.deviation is None or case.wanted is None:
             return judge(dispatch, asset, None, final=False)
-        (found,) = await self._store.readings([case.stretch], limit=READINGS_A_PAGE)
+        (found,) = await self._store.readings([case.wanted], limit=READINGS_A_PAGE)
         if len(found) == READINGS_A_PAGE:
-            # It is measured as far back as these go.
-            span = case.meter.span
+            # Only the time of these readings is measured.
+            span = case.deviation.span
             oldest_us = found[-1].key[0] - case.offset_us
-            case.meter = self._meter(
-                dispatch, asset, Span(max(oldest_us, span.from_us), span.to_us, whole=False)
+            case.deviation = self._deviation(
+                dispatch, asset, MeasuredTime(max(oldest_us, span.from_us), span.to_us, whole=False)
             )
-        _feed(case.meter, found, case.offset_us)
-        case.meter.close()
-        return judge(dispatch, asset, case.meter, final=False)
+        _feed(case.deviation, found, case.offset_us)
+        case.deviation.close()
+        return judge(dispatch, asset, case.deviation, final=False)
 
-    async def _look(self) -> None:
-        for _ in range(PAGES_A_LOOK):
+    async def _judge_ended(self) -> None:
+        for _ in range(PAGES_A_ROUND):
             page = await self._store.unjudged(self._after, limit=DISPATCHES_A_PAGE)
             await self._judge_page(page)
             if len(page) < DISPATCHES_A_PAGE:
@@ -179,77 +178,79 @@ class Judge:
     async def _judge_page(self, page: Sequence[Dispatch]) -> None:
         now_us = self._wall_us()
         judged: list[Judged] = []
-        cases: list[_Case] = []
+        cases: list[_Measurement] = []
         for dispatch in page:
             if now_us < max(_ended_us(dispatch) + self._gap_us, self._put_off.get(dispatch.id, 0)):
                 continue
             asset = self._fleet.assets.get(dispatch.asset_id)
             if asset is None:
-                # The fleet no longer has it: nobody knows its tolerance.
+                # The fleet no longer has the asset, and so no tolerance for it.
                 judged.append(Judged(dispatch.id, "{}"))
             else:
                 cases.append(self._open(dispatch, asset))
         await self._measure(cases)
         for case in cases:
-            verdict = judge(case.dispatch, case.asset, case.meter)
+            verdict = judge(case.dispatch, case.asset, case.deviation)
             if not self._puts_off(case, verdict, now_us):
                 self._put_off.pop(case.dispatch.id, None)
                 judged.append(Judged(case.dispatch.id, verdict_text(verdict)))
         if judged:
             await self._store.write(*judged)
 
-    def _open(self, dispatch: Dispatch, asset: Asset) -> _Case:
-        span = measured_span(dispatch, self._wall_us())
+    def _open(self, dispatch: Dispatch, asset: Asset) -> _Measurement:
+        span = measured_time(dispatch, self._wall_us())
         if span is None:
-            return _Case(dispatch, asset, None, None, 0)
+            return _Measurement(dispatch, asset, None, None, 0)
         offset_us = clock_offset_us(self._latest.get(asset.id))
-        stretch = Stretch(asset.id, span.from_us + offset_us, span.to_us + offset_us)
-        return _Case(dispatch, asset, self._meter(dispatch, asset, span), stretch, offset_us)
+        wanted = ReadingRange(asset.id, span.from_us + offset_us, span.to_us + offset_us)
+        return _Measurement(
+            dispatch, asset, self._deviation(dispatch, asset, span), wanted, offset_us
+        )
 
-    def _meter(self, dispatch: Dispatch, asset: Asset, span: Span) -> Meter:
-        return Meter(span, dispatch.mw, tolerance_mw=tolerance_mw(asset), gap_us=self._gap_us)
+    def _deviation(self, dispatch: Dispatch, asset: Asset, span: MeasuredTime) -> Deviation:
+        return Deviation(span, dispatch.mw, tolerance_mw=tolerance_mw(asset), gap_us=self._gap_us)
 
-    async def _measure(self, cases: Sequence[_Case]) -> None:
-        """Feeds each case's meter with all of its readings, a page of each at a time."""
-        going = [case for case in cases if case.stretch is not None]
+    async def _measure(self, cases: Sequence[_Measurement]) -> None:
+        """Feeds each measurement all of its readings, a page of each at a time."""
+        going = [case for case in cases if case.wanted is not None]
         while going:
-            stretches = [case.stretch for case in going if case.stretch is not None]
-            pages = await self._store.readings(stretches, limit=READINGS_A_PAGE)
+            ranges = [case.wanted for case in going if case.wanted is not None]
+            pages = await self._store.readings(ranges, limit=READINGS_A_PAGE)
             more = []
             for case, found in zip(going, pages, strict=True):
-                if case.meter is None or case.stretch is None:
+                if case.deviation is None or case.wanted is None:
                     continue
-                _feed(case.meter, found, case.offset_us)
+                _feed(case.deviation, found, case.offset_us)
                 if len(found) < READINGS_A_PAGE:
-                    case.meter.close()
+                    case.deviation.close()
                 else:
-                    stretch = case.stretch
-                    case.stretch = Stretch(
-                        stretch.asset_id, stretch.from_us, stretch.to_us, found[-1].key
+                    wanted = case.wanted
+                    case.wanted = ReadingRange(
+                        wanted.asset_id, wanted.from_us, wanted.to_us, found[-1].key
                     )
                     more.append(case)
                 await trio.lowlevel.checkpoint()
             going = more
 
-    def _puts_off(self, case: _Case, verdict: Verdict, now_us: int) -> bool:
-        """Notes to try again later, if that may help."""
-        if case.meter is None or verdict.covered >= COMPLETE:
+    def _puts_off(self, case: _Measurement, verdict: Verdict, now_us: int) -> bool:
+        """Whether telemetry may still come; then the dispatch is noted for a later attempt."""
+        if case.deviation is None or verdict.covered >= COMPLETE:
             return False
         if now_us >= _ended_us(case.dispatch) + LATEST_US or len(self._put_off) >= PUT_OFF:
             return False
         backlog = self._agents.backlog(case.asset.id)
         newest = self._latest.get(case.asset.id)
         heard_us = 0 if newest is None else newest.ts_us - case.offset_us
-        if backlog == 0 and heard_us >= case.meter.span.to_us:
+        if backlog == 0 and heard_us >= case.deviation.span.to_us:
             return False
         self._put_off[case.dispatch.id] = now_us + TRY_AGAIN_US
         return True
 
 
 def clock_offset_us(newest: Sample | None) -> int:
-    """The agent's clock minus the headend's, as far as a live sample tells.
+    """The agent's clock minus the headend's, by the newest live sample.
 
-    What a message needs on its way, and a backfilled sample, tell nothing.
+    A difference that transmission explains counts as 0, and so does a backfilled sample.
     """
     if newest is None or newest.quality & _BACKFILLED:
         return 0
@@ -257,11 +258,11 @@ def clock_offset_us(newest: Sample | None) -> int:
     return offset_us if abs(offset_us) > CLOCK_US else 0
 
 
-def _feed(meter: Meter, readings: Sequence[Reading], offset_us: int) -> None:
+def _feed(deviation: Deviation, readings: Sequence[Reading], offset_us: int) -> None:
     for reading in readings:
-        # A device that did not answer only seems to hold what it did.
+        # A device that does not answer repeats its last power.
         known = not reading.quality & _STALE
-        meter.take(reading.key[0] - offset_us, reading.p_mw if known else None)
+        deviation.take(reading.key[0] - offset_us, reading.p_mw if known else None)
 
 
 def _ended_us(dispatch: Dispatch) -> int:

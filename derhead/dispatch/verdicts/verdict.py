@@ -1,16 +1,15 @@
-"""What telemetry says of a dispatch: how soon it was obeyed, and how well. Pure.
+"""The verdict of a dispatch: how soon and how well telemetry shows that it was followed. Pure.
 
-A dispatch is measured from when it ``started`` to the end of its window, or to when it
-ended before that. Between two readings the power is taken to run straight, before the
-first and after the last to be what that reading says. Where two readings are further apart
-than ``gap_us`` nobody knows, and that time does not count: an error is never made up, and
-never hidden by the time in which nobody looked.
+A dispatch is measured from ``started`` to the end of its window, or to its own end if that is
+earlier. Between two readings power is taken as a straight line. Before the first reading it is
+taken as that reading, after the last one likewise. Where two readings are further apart than
+``gap_us``, the time between them does not count: it neither adds an error nor hides one.
 
-The verdict is ``achieved`` where the power came within the asset's tolerance of the
-setpoint, in the first half of the time that is covered, and its mean absolute error was no
-greater than the tolerance from then on. The mean is of the absolute error, so that too much
-now does not make up for too little before. It is ``deviating`` where it was not so, and
-``unmeasured`` where readings cover less than half of the time.
+- ``achieved``: the power came within the asset's tolerance in the first half of the covered time,
+  and its mean absolute error from then on was within tolerance. The error is absolute, so that too
+  much power now does not make up for too little before.
+- ``deviating``: it did not.
+- ``unmeasured``: readings cover less than half of the time.
 """
 
 import json
@@ -18,39 +17,40 @@ import math
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from derhead.dispatch.life.lifecycle import Dispatch, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.transitions import State
 from derproto.base.fleet import Asset
 
 LONGEST_US = 7 * 86_400_000_000
-"""A dispatch without an end is measured over its last 7 days."""
+"""A dispatch is measured over its last 7 days at most."""
 
 COVERED = 0.5
-"""Share of the time that readings must cover for a verdict."""
+"""Least share of the time that readings must cover for a verdict."""
 
 HELD = 0.5
-"""Share of the time covered that must lie after the first reading within tolerance."""
+"""Least share of the covered time that must follow the first reading within tolerance."""
 
 SLACK_MW = 5e-7
-"""Half a watt: a tolerance in per cent is seldom a number that floats know."""
+"""Half a watt, for rounding: floats seldom hold a tolerance in per cent exactly."""
 
 
-class Outcome(StrEnum):
-    """Whether an asset did what it was told."""
+class VerdictOutcome(StrEnum):
+    """Whether an asset followed its dispatch."""
 
     ACHIEVED = "achieved"
-    """It came within tolerance, and on average stayed there."""
+    """Its power came within tolerance, and on average stayed there."""
     DEVIATING = "deviating"
-    """It did not."""
+    """Its power did not."""
     UNMEASURED = "unmeasured"
-    """It never started, or too few readings tell of it."""
+    """The dispatch never started, or readings cover too little of its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a dispatch took to come to each state, milliseconds; None = it never did."""
+    """Time that a dispatch took to reach each state, milliseconds; None = it never did."""
 
     sent_ms: float | None = None
-    """From the order; None also until something follows ``sent``, which is dated by then."""
+    """From the order. None also while ``sent`` is the newest state: its time is not final yet."""
     received_ms: float | None = None
     """From the order."""
     started_ms: float | None = None
@@ -59,16 +59,16 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was measured. ``final`` once no further reading is waited for."""
+    """The measured figures. ``final`` once no further reading is awaited."""
 
-    outcome: Outcome
+    outcome: VerdictOutcome
     latency: Latency
     tolerance_mw: float
-    """How near to the setpoint counts as reached."""
+    """Difference from the setpoint that counts as none."""
     within_tolerance_ms: float | None = None
     """From ``started`` until the first reading within tolerance; None = none was."""
     mean_error_mw: float | None = None
-    """Mean absolute difference from the setpoint, over all of the time that is covered."""
+    """Mean absolute difference from the setpoint over the covered time."""
     held_error_mw: float | None = None
     """The same since the first reading within tolerance; None = none was."""
     covered: float = 0.0
@@ -80,7 +80,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict to be kept with its dispatch, which has ended."""
+    """The verdict of an ended dispatch, to be journaled."""
 
     dispatch_id: str
     text: str
@@ -88,7 +88,7 @@ class Judged:
 
 
 ReadingKey = tuple[int, int, int]
-"""When it was measured, by the agent's clock, boot and sequence: what readings are sorted by."""
+"""Time by the agent's clock, boot and sequence number: the order of readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +102,30 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Which readings of an asset are wanted, newest first; times by the agent's clock."""
+class ReadingRange:
+    """A request for an asset's readings, newest first. Times are by the agent's clock."""
 
     asset_id: str
     from_us: int
     to_us: int
     """Exclusive."""
     before: ReadingKey | None = None
-    """The key of the last that was read; None = from the newest."""
+    """Continue before this key, the last one read; None = begin with the newest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time by the headend's clock, microseconds since the epoch."""
+class MeasuredTime:
+    """The time over which a dispatch is measured, by the headend's clock, microseconds."""
 
     from_us: int
     to_us: int
     """Exclusive."""
     whole: bool = True
-    """It begins where the dispatch started, not later."""
+    """Whether it begins when the dispatch started, and not later."""
 
 
 def latency(dispatch: Dispatch) -> Latency:
-    """How long it took, by the headend's clock: first time in each state."""
+    """The latency up to the first time in each state, by the headend's clock."""
     return Latency(
         sent_ms=_after_ms(_dated(dispatch), State.SENT, dispatch.created_us),
         received_ms=_after_ms(dispatch, State.RECEIVED, dispatch.created_us),
@@ -134,14 +134,14 @@ def latency(dispatch: Dispatch) -> Latency:
 
 
 def _dated(dispatch: Dispatch) -> Dispatch:
-    """Without a ``sent`` of which only the decision is known; see ``lifecycle.left_at``."""
+    """The dispatch without a ``sent`` whose time is not final; see ``with_sent_time``."""
     if dispatch.state is not State.SENT:
         return dispatch
     return replace(dispatch, states=dispatch.states[:-1])
 
 
-def measured_span(dispatch: Dispatch, now_us: int) -> Span | None:
-    """The time in which telemetry tells of it; None if it never started, or ended at once."""
+def measured_time(dispatch: Dispatch, now_us: int) -> MeasuredTime | None:
+    """The time over which to measure it; None if it never started, or ended at once."""
     started_us = _first_us(dispatch, State.STARTED)
     if started_us is None:
         return None
@@ -150,21 +150,21 @@ def measured_span(dispatch: Dispatch, now_us: int) -> Span | None:
     if end_us is not None:
         to_us = min(to_us, end_us)
     from_us = max(started_us, to_us - LONGEST_US)
-    return Span(from_us, to_us, from_us == started_us) if from_us < to_us else None
+    return MeasuredTime(from_us, to_us, from_us == started_us) if from_us < to_us else None
 
 
 def tolerance_mw(asset: Asset) -> float:
-    """How near to a setpoint counts as reached."""
+    """Difference from a setpoint that counts as none."""
     return asset.rated_mw * asset.tolerance_pct / 100
 
 
-class Meter:
-    """Sums up an asset's readings against a setpoint, newest reading first.
+class Deviation:
+    """Sums the deviation of an asset's readings from a setpoint, newest reading first.
 
-    It keeps a few sums and no reading, so that a week of them costs no memory.
+    It keeps sums and no readings, so that a week of readings costs no memory.
     """
 
-    def __init__(self, span: Span, mw: float, *, tolerance_mw: float, gap_us: int) -> None:
+    def __init__(self, span: MeasuredTime, mw: float, *, tolerance_mw: float, gap_us: int) -> None:
         self.span = span
         self._mw = mw
         self._tolerance_mw = tolerance_mw
@@ -175,12 +175,12 @@ class Meter:
         self.error_us = 0.0
         """Absolute error over the covered time, MW times microseconds."""
         self.within_us: int | None = None
-        """The first reading within tolerance, so far."""
+        """The earliest reading within tolerance so far."""
         self._since: tuple[int, float] = (0, 0.0)
         """Time and error covered from ``within_us`` on."""
 
     def take(self, at_us: int, p_mw: float | None) -> None:
-        """One reading, none of them newer than the one before; None = it does not know."""
+        """Takes a reading that is not newer than the one before; None = power unknown."""
         if p_mw is None or not math.isfinite(p_mw) or not self._inside(at_us):
             return
         error_mw = abs(p_mw - self._mw)
@@ -196,7 +196,7 @@ class Meter:
             self._since = (self.covered_us, self.error_us)
 
     def close(self) -> None:
-        """There is no older reading: the oldest one stands for the time before it."""
+        """Ends the sum: the oldest reading stands for the time before it."""
         if self._next is not None:
             at_us, error_mw = self._next
             self._cover(at_us - self.span.from_us, error_mw, error_mw)
@@ -206,7 +206,7 @@ class Meter:
 
     @property
     def held(self) -> float:
-        """Share of the time covered that lies after the first reading within tolerance."""
+        """Share of the covered time that follows the first reading within tolerance."""
         if self.within_us is None:
             return 0.0
         return self._since[0] / self.covered_us if self.covered_us else 1.0
@@ -228,34 +228,36 @@ class Meter:
             self.error_us += length_us * (error_mw + newer_mw) / 2
 
 
-def judge(dispatch: Dispatch, asset: Asset, meter: Meter | None, *, final: bool = True) -> Verdict:
-    """The verdict; ``meter``, closed, has taken the readings of ``measured_span``, if any."""
+def judge(
+    dispatch: Dispatch, asset: Asset, deviation: Deviation | None, *, final: bool = True
+) -> Verdict:
+    """The verdict. ``deviation`` is closed and has all readings of ``measured_time``."""
     verdict = Verdict(
-        outcome=Outcome.UNMEASURED,
+        outcome=VerdictOutcome.UNMEASURED,
         latency=latency(dispatch),
         tolerance_mw=tolerance_mw(asset),
         final=final,
     )
-    if meter is None or not meter.samples:
+    if deviation is None or not deviation.samples:
         return verdict
-    span, covered_us = meter.span, meter.covered_us
-    within_us = meter.within_us if span.whole else None
+    span, covered_us = deviation.span, deviation.covered_us
+    within_us = deviation.within_us if span.whole else None
     covered = covered_us / (span.to_us - span.from_us)
     return Verdict(
-        outcome=_outcome(meter, covered, verdict.tolerance_mw),
+        outcome=_outcome(deviation, covered, verdict.tolerance_mw),
         latency=verdict.latency,
         tolerance_mw=verdict.tolerance_mw,
         within_tolerance_ms=None if within_us is None else (within_us - span.from_us) / 1e3,
-        mean_error_mw=meter.error_us / covered_us if covered_us else None,
-        held_error_mw=meter.held_error_mw,
+        mean_error_mw=deviation.error_us / covered_us if covered_us else None,
+        held_error_mw=deviation.held_error_mw,
         covered=covered,
-        samples=meter.samples,
+        samples=deviation.samples,
         final=final,
     )
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """The verdict as it is kept and shown: a JSON object."""
+    """The verdict as a JSON object, as the journal and the API have it."""
     fields = asdict(verdict)
     return json.dumps(
         {"outcome": fields.pop("outcome").value, **fields.pop("latency"), **fields},
@@ -264,13 +266,13 @@ def verdict_text(verdict: Verdict) -> str:
     )
 
 
-def _outcome(meter: Meter, covered: float, tolerance_mw: float) -> Outcome:
+def _outcome(deviation: Deviation, covered: float, tolerance_mw: float) -> VerdictOutcome:
     if covered < COVERED:
-        return Outcome.UNMEASURED
-    error_mw = meter.held_error_mw
-    if error_mw is None or error_mw > tolerance_mw + SLACK_MW or meter.held < HELD:
-        return Outcome.DEVIATING
-    return Outcome.ACHIEVED
+        return VerdictOutcome.UNMEASURED
+    error_mw = deviation.held_error_mw
+    if error_mw is None or error_mw > tolerance_mw + SLACK_MW or deviation.held < HELD:
+        return VerdictOutcome.DEVIATING
+    return VerdictOutcome.ACHIEVED
 
 
 def _first_us(dispatch: Dispatch, state: State) -> int | None:

@@ -6,7 +6,7 @@ Synchronous, as ``statements`` is.
 import sqlite3
 from collections.abc import Sequence
 
-from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, State, Stretch, UsedKey
+from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, ReadingRange, State, UsedKey
 from derhead.history.sql import mapping
 from derhead.history.sql.listings import DISPATCHES, GROUP, GROUPS, PARTS, named
 from derhead.history.sql.page_request import END_US, MIN_US, TimeRange
@@ -58,13 +58,13 @@ def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int)
 
 
 def readings(
-    con: sqlite3.Connection, stretches: Sequence[Stretch], limit: int
+    con: sqlite3.Connection, stretches: Sequence[ReadingRange], limit: int
 ) -> list[list[Reading]]:
     """Of each stretch its newest, at most ``limit``."""
     return [_readings(con, stretch, limit) for stretch in stretches]
 
 
-def _readings(con: sqlite3.Connection, stretch: Stretch, limit: int) -> list[Reading]:
+def _readings(con: sqlite3.Connection, stretch: ReadingRange, limit: int) -> list[Reading]:
     within = TimeRange(stretch.from_us, stretch.to_us)
     before = stretch.before or (END_US, 0, 0)
     found = con.execute(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from derhead.dispatch import Dispatch, DispatchGroup, Reading, Stretch, UsedKey
+from derhead.dispatch import Dispatch, DispatchGroup, Reading, ReadingRange, UsedKey
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import Unfinished
 from derhead.history.queries import order_lookups, statements
@@ -88,7 +88,9 @@ class Reader(Histories):
         check_positive(limit=limit)
         return await self._read(partial(order_lookups.unjudged, after=after, limit=limit))
 
-    async def readings(self, stretches: Sequence[Stretch], *, limit: int) -> list[list[Reading]]:
+    async def readings(
+        self, stretches: Sequence[ReadingRange], *, limit: int
+    ) -> list[list[Reading]]:
         """Active power, newest first: of each stretch at most ``limit``."""
         check_positive(limit=limit)
         return await self._read(partial(order_lookups.readings, stretches=stretches, limit=limit))

@@ -5,22 +5,21 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.lifecycle import (
     CancelWanted,
     DeadlinePassed,
-    Dispatch,
     Event,
     Forgotten,
     IllegalTransition,
     LinkLost,
     Reported,
     Sent,
-    State,
     Superseded,
     next_deadline,
     step,
 )
-from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS
+from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS, State
 from tests.support.dispatches import new
 from tests.support.epoch import DAY_US, T0, S
 

@@ -33,8 +33,9 @@ from derhead.dispatch.desk.inputs import (
 )
 from derhead.dispatch.desk.planning import make_plan
 from derhead.dispatch.desk.settling import overlap, rank
-from derhead.dispatch.life.lifecycle import Dispatch, Reported, State
-from derhead.dispatch.life.transitions import AT_AGENT
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import Reported
+from derhead.dispatch.life.transitions import AT_AGENT, State
 from derhead.dispatch.orders.order import AssetOrder
 from tests.support.desk_fakes import Link
 from tests.support.epoch import DAY_US, T0, S
@@ -163,12 +164,12 @@ class Runs:
         if holder is None:
             return
         # An agent that is there has been asked about everything.
-        assert dispatch.certain or dispatch.state is not State.PENDING
+        assert dispatch.at_no_agent or dispatch.state is not State.PENDING
         if holder.setpoint_room <= 0:
             return
         if dispatch.cancelling is not None:
             assert self.book.cancels[dispatch.id] == holder.session_id
-        if dispatch.certain:
+        if dispatch.at_no_agent:
             rivals = self.rivals(dispatch, Plan())
             assert rivals
             assert not any(each.state in AT_AGENT for each in rivals)

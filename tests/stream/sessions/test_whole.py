@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import AssetOrder, DoesNotFit, Outcome, SiteOrder, State, group_state
+from derhead.dispatch import AssetOrder, DoesNotFit, SiteOrder, State, VerdictOutcome, group_state
 from tests.support.epoch import HOUR_US, S
 from tests.support.fleets import BATTERIES, SITE, read_fleet, site_of_batteries
 from tests.support.virtual import virtual_world
@@ -30,7 +30,7 @@ async def test_a_clock_that_is_off_moves_no_window_and_spoils_no_verdict(
         assert running.state is State.STARTED
         so_far = await here.headend.verdict_so_far(running)
         assert so_far is not None
-        assert (so_far.outcome, so_far.final) == (Outcome.ACHIEVED, False)
+        assert (so_far.outcome, so_far.final) == (VerdictOutcome.ACHIEVED, False)
         await trio.sleep(31)
         ended = await here.headend.history.dispatch(dispatch.id)
         assert ended is not None

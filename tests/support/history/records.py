@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.dispatches import Dispatch, StateChange
+from derhead.dispatch.life.transitions import State
 from derhead.gaps import GapRecord, HoleCause
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample

@@ -8,7 +8,7 @@ import trio
 
 from derhead.api.routes.dispatch_routes import WITHDRAWN
 from derhead.dispatch import AssetOrder, Dispatch, SiteOrder, State, Verdict, latency, verdict_text
-from derhead.dispatch.verdicts.verdict import Outcome
+from derhead.dispatch.verdicts.verdict import VerdictOutcome
 from tests.support.api.fake_headend import (
     BATTERY,
     DISPATCH,
@@ -288,7 +288,7 @@ async def test_a_verdict_so_far_is_measured_where_there_is_none_yet() -> None:
     verdict = answer.body["verdict"]
     assert isinstance(verdict, dict)
     assert (verdict["outcome"], verdict["final"]) == ("unmeasured", False)
-    kept = verdict_text(Verdict(Outcome.ACHIEVED, latency(DISPATCHED), tolerance_mw=0.05))
+    kept = verdict_text(Verdict(VerdictOutcome.ACHIEVED, latency(DISPATCHED), tolerance_mw=0.05))
     view.history.dispatches[DISPATCH] = replace(DISPATCHED, verdict=kept)
     assert (await ask(view, f"/dispatch/{DISPATCH}")).body["verdict"] == json.loads(kept)
     view.history.dispatches[DISPATCH] = replace(DISPATCHED, state=State.SENT)

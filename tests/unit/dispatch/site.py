@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.dispatches import Dispatch, StateChange
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits

@@ -67,8 +67,8 @@ async def test_when_a_setpoint_left_is_journaled_with_what_follows(
     desk.session_opened_nowait(Link("s1"), ())
     dispatch = await desk.order(AssetOrder("a", 1.0))
     await trio.sleep(0.002)
-    desk.setpoint_left_nowait(dispatch.id)
-    desk.setpoint_left_nowait("of-nobody")
+    desk.setpoint_written_nowait(dispatch.id)
+    desk.setpoint_written_nowait("of-nobody")
     assert store.kept[dispatch.id] == dispatch
     await trio.sleep(0.003)
     await desk.report("a", dispatch.id, Reported(State.RECEIVED))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch.life.lifecycle import State
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.sites.groups import counting_parts, group_state, holds
 from tests.support.epoch import T0, S
 from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, part

@@ -8,14 +8,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.dispatches import Dispatch, StateChange
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.verdicts.judging import (
     DISPATCHES_A_PAGE,
     READINGS_A_PAGE,
     Judge,
     clock_offset_us,
 )
-from derhead.dispatch.verdicts.verdict import Judged, Outcome, Reading, Stretch
+from derhead.dispatch.verdicts.verdict import Judged, Reading, ReadingRange, VerdictOutcome
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
@@ -72,7 +73,7 @@ class Store:
         return found[:limit]
 
     async def readings(
-        self, stretches: Sequence[Stretch], *, limit: int
+        self, ranges: Sequence[ReadingRange], *, limit: int
     ) -> Sequence[Sequence[Reading]]:
         await trio.lowlevel.checkpoint()
         newest_first = sorted(self.rows, key=lambda row: row.key, reverse=True)
@@ -80,10 +81,10 @@ class Store:
             [
                 row
                 for row in newest_first
-                if stretch.from_us <= row.key[0] < stretch.to_us
-                and (stretch.before is None or row.key < stretch.before)
+                if wanted.from_us <= row.key[0] < wanted.to_us
+                and (wanted.before is None or row.key < wanted.before)
             ][:limit]
-            for stretch in stretches
+            for wanted in ranges
         ]
 
     async def write(self, *records: Judged) -> None:
@@ -282,7 +283,7 @@ async def test_a_running_one_is_judged_so_far(world: World, autojump_clock: Mock
     world.store.measure(1.0)
     verdict = await world.judge.provisional(running)
     assert verdict is not None
-    assert (verdict.outcome, verdict.final, verdict.samples) == (Outcome.ACHIEVED, False, 15)
+    assert (verdict.outcome, verdict.final, verdict.samples) == (VerdictOutcome.ACHIEVED, False, 15)
     assert world.store.verdicts == {}
 
 
@@ -304,7 +305,7 @@ async def test_nothing_is_said_of_an_asset_that_is_no_more(
     waiting = ended(state=State.PENDING, states=ended().states[:1])
     verdict = await world.judge.provisional(waiting)
     assert verdict is not None
-    assert verdict.outcome is Outcome.UNMEASURED
+    assert verdict.outcome is VerdictOutcome.UNMEASURED
 
 
 def test_what_tells_of_a_clock() -> None:

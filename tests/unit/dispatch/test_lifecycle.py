@@ -5,30 +5,29 @@ from dataclasses import replace
 
 import pytest
 
+from derhead.dispatch.life.dispatches import Dispatch, with_sent_time
 from derhead.dispatch.life.lifecycle import (
-    ENDED,
     NO_REPORT_US,
     CancelWanted,
     DeadlinePassed,
-    Dispatch,
     Event,
     Forgotten,
     IllegalTransition,
     LinkLost,
     Reported,
     Sent,
-    State,
     Superseded,
-    left_at,
     next_deadline,
     step,
 )
 from derhead.dispatch.life.transitions import (
     AT_AGENT,
+    ENDED,
     OPEN,
     REASONS,
     RESPONSES,
     TRANSITIONS,
+    State,
     is_transition,
 )
 from derproto.der.v1 import DispatchReason
@@ -60,14 +59,14 @@ def test_the_usual_way() -> None:
 
 def test_sent_is_dated_when_it_left_and_nothing_else_is() -> None:
     sent = in_state(State.SENT)
-    left = left_at(sent, T0 + 7)
+    left = with_sent_time(sent, T0 + 7)
     assert [change.at_us - T0 for change in left.states] == [0, 7]
     assert replace(left, states=sent.states) == sent
-    assert left_at(left, T0 + 3) is left
+    assert with_sent_time(left, T0 + 3) is left
     for state in State:
         if state is not State.SENT:
             other = in_state(state)
-            assert left_at(other, T0 + 9) is other
+            assert with_sent_time(other, T0 + 9) is other
 
 
 # --- every state, every event -------------------------------------------------------------
@@ -192,9 +191,9 @@ def test_every_state_that_agents_report_has_its_source_but_failed() -> None:
 def test_lost_in_sent_is_pending_again_and_nobody_knows_whether_it_arrived() -> None:
     dispatch = lost()
     assert dispatch.session_id == "s1"
-    assert not dispatch.certain
+    assert not dispatch.at_no_agent
     free = step(dispatch, Forgotten(), T0 + 2)
-    assert free.certain
+    assert free.at_no_agent
     assert free.states == dispatch.states
     again = step(free, Sent("s2"), T0 + 3)
     assert (again.id, again.attempts, again.session_id) == (dispatch.id, 2, "s2")
@@ -202,7 +201,7 @@ def test_lost_in_sent_is_pending_again_and_nobody_knows_whether_it_arrived() -> 
 
 def test_what_was_sent_and_never_arrived_is_pending_as_its_agent_comes_back() -> None:
     free = step(in_state(State.SENT), Forgotten(), T0 + 9)
-    assert free.certain
+    assert free.at_no_agent
     assert [change.state for change in free.states] == [P, T, P]
 
 

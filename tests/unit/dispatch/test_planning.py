@@ -19,7 +19,9 @@ from derhead.dispatch.desk.inputs import (
 )
 from derhead.dispatch.desk.intake import MAX_ORPHANS
 from derhead.dispatch.desk.planning import make_plan
-from derhead.dispatch.life.lifecycle import NO_REPORT_US, Dispatch, Reported, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.lifecycle import NO_REPORT_US, Reported
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from tests.support.desk_fakes import Link
 from tests.support.epoch import T0, S

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.dispatch.life.lifecycle import Dispatch, State, created
+from derhead.dispatch.life.dispatches import Dispatch, created
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.fleet import Asset, AssetKind, Limits

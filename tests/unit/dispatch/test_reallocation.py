@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.life.lifecycle import Dispatch, State
+from derhead.dispatch.life.dispatches import Dispatch
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
 from derhead.dispatch.sites.reallocation import (

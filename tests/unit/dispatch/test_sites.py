@@ -25,7 +25,7 @@ from derhead.dispatch import (
     group_state,
 )
 from derhead.dispatch.orders.preflight import Afterwards
-from derhead.dispatch.sites.site_desk import MAX_REALLOCATIONS
+from derhead.dispatch.sites.group_keeper import MAX_REALLOCATIONS
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.fleet import Fleet, Site
@@ -250,7 +250,7 @@ async def test_after_a_restart_groups_are_looked_after(
     again = SiteDesk(
         world.desk, world.store, FLEET, latest, world.holder, runtime, telemetry_period_ms=4000
     )
-    world.sites._kept.clear()
+    world.sites._keeper._open.clear()
     await nursery.start(again.run)
     await world.report(world.store.parts(group.id)[0], State.FAILED)
     await trio.sleep(1)
@@ -328,7 +328,7 @@ async def test_a_withdrawal_that_a_crash_cut_short_is_finished(
 ) -> None:
     world.come(*NAMES)
     group = await started(world)
-    kept = world.sites._kept[group.id]
+    kept = world.sites._keeper._open[group.id]
     kept.group = replace(group, cancelling="not wanted")
     await trio.sleep(1)
     assert {part.cancelling for part in world.store.parts(group.id)} == {"not wanted"}
@@ -339,7 +339,7 @@ async def test_a_site_that_fails_and_fails_is_left_to_people(
 ) -> None:
     world.come(*NAMES)
     group = await started(world)
-    world.sites._kept[group.id].reallocations = MAX_REALLOCATIONS
+    world.sites._keeper._open[group.id].reallocations = MAX_REALLOCATIONS
     await world.report(world.store.parts(group.id)[0], State.FAILED)
     await trio.sleep(5)
     assert len(world.store.parts(group.id)) == 4

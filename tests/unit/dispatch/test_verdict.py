@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.dispatch.life.lifecycle import Dispatch, State, StateChange
+from derhead.dispatch.life.dispatches import Dispatch, StateChange
+from derhead.dispatch.life.transitions import State
 from derhead.dispatch.verdicts.verdict import (
     LONGEST_US,
+    Deviation,
     Latency,
-    Meter,
-    Outcome,
-    Span,
+    MeasuredTime,
     Verdict,
+    VerdictOutcome,
     judge,
     latency,
-    measured_span,
+    measured_time,
     verdict_text,
 )
 from derproto.base.fleet import Asset, AssetKind, Limits
@@ -56,13 +57,13 @@ USUAL = (
 def verdict(*readings: tuple[float, float | None], dispatch: Dispatch | None = None) -> Verdict:
     """Of readings as (seconds, MW), in any order."""
     dispatch = lived(*USUAL) if dispatch is None else dispatch
-    span = measured_span(dispatch, T0 + 3600 * S)
+    span = measured_time(dispatch, T0 + 3600 * S)
     assert span is not None
-    meter = Meter(span, dispatch.mw, tolerance_mw=0.1, gap_us=GAP_US)
+    deviation = Deviation(span, dispatch.mw, tolerance_mw=0.1, gap_us=GAP_US)
     for at_s, p_mw in sorted(readings, key=lambda reading: -reading[0]):
-        meter.take(T0 + round(at_s * S), p_mw)
-    meter.close()
-    return judge(dispatch, ASSET, meter)
+        deviation.take(T0 + round(at_s * S), p_mw)
+    deviation.close()
+    return judge(dispatch, ASSET, deviation)
 
 
 def every_4_s(p_mw: float, from_s: int = 2, to_s: int = 60) -> list[tuple[float, float]]:
@@ -100,28 +101,28 @@ def test_what_never_was_took_no_time() -> None:
 
 
 def test_it_is_measured_from_started_to_the_end_of_its_window() -> None:
-    assert measured_span(lived(*USUAL), T0) == Span(T0 + 20_000, T0 + 60 * S)
+    assert measured_time(lived(*USUAL), T0) == MeasuredTime(T0 + 20_000, T0 + 60 * S)
     early = lived(*USUAL[:4], (State.SUPERSEDED, 12))
-    assert measured_span(early, T0) == Span(T0 + 20_000, T0 + 12 * S)
+    assert measured_time(early, T0) == MeasuredTime(T0 + 20_000, T0 + 12 * S)
 
 
 def test_a_running_one_is_measured_up_to_now() -> None:
     running = lived(*USUAL[:4])
-    assert measured_span(running, T0 + 7 * S) == Span(T0 + 20_000, T0 + 7 * S)
-    assert measured_span(running, T0 + 700 * S) == Span(T0 + 20_000, T0 + 60 * S)
+    assert measured_time(running, T0 + 7 * S) == MeasuredTime(T0 + 20_000, T0 + 7 * S)
+    assert measured_time(running, T0 + 700 * S) == MeasuredTime(T0 + 20_000, T0 + 60 * S)
 
 
 def test_one_without_an_end_is_measured_over_its_last_week() -> None:
     now_us = T0 + 2 * LONGEST_US
-    span = measured_span(lived(*USUAL[:4], duration_us=None), now_us)
-    assert span == Span(now_us - LONGEST_US, now_us, whole=False)
+    span = measured_time(lived(*USUAL[:4], duration_us=None), now_us)
+    assert span == MeasuredTime(now_us - LONGEST_US, now_us, whole=False)
 
 
 @pytest.mark.parametrize("at_s", [0.02, 60, 90])
 def test_what_never_started_or_ended_at_once_is_not_measured(at_s: float) -> None:
-    assert measured_span(lived((State.PENDING, 0), (State.CANCELLED, 1)), T0) is None
+    assert measured_time(lived((State.PENDING, 0), (State.CANCELLED, 1)), T0) is None
     late = lived((State.PENDING, 0), (State.STARTED, max(at_s, 0.02)), (State.COMPLETED, at_s))
-    assert measured_span(late, T0) is None
+    assert measured_time(late, T0) is None
 
 
 # --- the verdict ----------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def test_what_never_started_or_ended_at_once_is_not_measured(at_s: float) -> Non
 
 def test_what_was_held_is_achieved() -> None:
     found = verdict(*every_4_s(1.02))
-    assert found.outcome is Outcome.ACHIEVED
+    assert found.outcome is VerdictOutcome.ACHIEVED
     assert found.mean_error_mw == pytest.approx(0.02)
     assert found.within_tolerance_ms == pytest.approx(1980)
     assert (found.covered, found.samples) == (1.0, 15)
@@ -139,7 +140,7 @@ def test_what_was_held_is_achieved() -> None:
 
 def test_the_way_there_counts_in_the_mean_and_not_against_it() -> None:
     found = verdict((2, 0.0), (6, 0.4), *every_4_s(1.0, from_s=10))
-    assert found.outcome is Outcome.ACHIEVED
+    assert found.outcome is VerdictOutcome.ACHIEVED
     assert found.within_tolerance_ms == pytest.approx(9980)
     # 2 s at 1, then straight to 0.6 and to 0, over nearly a minute.
     assert found.mean_error_mw == pytest.approx((1.98 + 4 * 0.8 + 4 * 0.3) / 59.98)
@@ -148,59 +149,65 @@ def test_the_way_there_counts_in_the_mean_and_not_against_it() -> None:
 
 def test_what_was_never_reached_deviates() -> None:
     found = verdict(*every_4_s(0.8))
-    assert found.outcome is Outcome.DEVIATING
+    assert found.outcome is VerdictOutcome.DEVIATING
     assert found.within_tolerance_ms is None
     assert found.held_error_mw is None
     assert found.mean_error_mw == pytest.approx(0.2)
 
 
 def test_what_was_left_again_deviates() -> None:
-    assert verdict((2, 1.0), *every_4_s(0.0, from_s=6)).outcome is Outcome.DEVIATING
+    assert verdict((2, 1.0), *every_4_s(0.0, from_s=6)).outcome is VerdictOutcome.DEVIATING
 
 
 def test_what_was_reached_only_at_last_deviates() -> None:
     found = verdict(*every_4_s(0.0, to_s=54), (54, 1.0), (58, 1.0))
     assert found.held_error_mw == pytest.approx(0.0)
-    assert found.outcome is Outcome.DEVIATING
+    assert found.outcome is VerdictOutcome.DEVIATING
 
 
 def test_too_much_does_not_make_up_for_too_little() -> None:
     swinging = [(at_s, 1.3 if at_s % 8 else 0.7) for at_s in range(0, 60, 4)]
     found = verdict((1, 1.0), *swinging)
-    assert found.outcome is Outcome.DEVIATING
+    assert found.outcome is VerdictOutcome.DEVIATING
     assert found.mean_error_mw == pytest.approx(0.3, abs=0.02)
 
 
 def test_one_reading_tells_of_a_short_window() -> None:
     short = lived(*USUAL[:4], (State.COMPLETED, 5.01), duration_us=5 * S)
     found = verdict((4, 1.0), dispatch=short)
-    assert (found.outcome, found.samples, found.covered) == (Outcome.ACHIEVED, 1, 1.0)
+    assert (found.outcome, found.samples, found.covered) == (VerdictOutcome.ACHIEVED, 1, 1.0)
 
 
 def test_time_without_readings_does_not_count() -> None:
     found = verdict(*every_4_s(1.0, to_s=24), *every_4_s(1.0, from_s=46))
-    assert found.outcome is Outcome.ACHIEVED
+    assert found.outcome is VerdictOutcome.ACHIEVED
     assert found.covered == pytest.approx(1 - 24 / 59.98)
-    assert verdict(*every_4_s(1.0, to_s=24)).outcome is Outcome.UNMEASURED
+    assert verdict(*every_4_s(1.0, to_s=24)).outcome is VerdictOutcome.UNMEASURED
 
 
 def test_what_is_outside_and_what_is_unknown_is_no_reading() -> None:
     found = verdict((0.01, 9.0), (60, 9.0), (61, 9.0), (3, None), (4, float("nan")))
-    assert (found.outcome, found.samples, found.mean_error_mw) == (Outcome.UNMEASURED, 0, None)
+    assert (found.outcome, found.samples, found.mean_error_mw) == (
+        VerdictOutcome.UNMEASURED,
+        0,
+        None,
+    )
 
 
 def test_what_never_started_is_unmeasured_and_says_how_far_it_came() -> None:
     found = judge(lived(*USUAL[:2], (State.REJECTED, 0.5)), ASSET, None)
-    assert (found.outcome, found.latency) == (Outcome.UNMEASURED, Latency(1.0, None, None))
+    assert (found.outcome, found.latency) == (VerdictOutcome.UNMEASURED, Latency(1.0, None, None))
 
 
 def test_the_start_of_a_week_tells_nothing_of_how_soon_it_was_reached() -> None:
     dispatch = lived(*USUAL[:4], duration_us=None)
-    meter = Meter(Span(T0, T0 + 8 * S, whole=False), 1.0, tolerance_mw=0.1, gap_us=GAP_US)
-    meter.take(T0 + 4 * S, 1.0)
-    meter.close()
-    found = judge(dispatch, ASSET, meter, final=False)
-    assert (found.outcome, found.within_tolerance_ms) == (Outcome.ACHIEVED, None)
+    deviation = Deviation(
+        MeasuredTime(T0, T0 + 8 * S, whole=False), 1.0, tolerance_mw=0.1, gap_us=GAP_US
+    )
+    deviation.take(T0 + 4 * S, 1.0)
+    deviation.close()
+    found = judge(dispatch, ASSET, deviation, final=False)
+    assert (found.outcome, found.within_tolerance_ms) == (VerdictOutcome.ACHIEVED, None)
     assert not found.final
 
 
@@ -235,7 +242,7 @@ def test_whatever_is_read_the_verdict_is_sound(given_readings: list[tuple[float,
     assert found.samples <= len(known) + 1
     if found.mean_error_mw is not None:
         assert min(known) - 1e-9 <= found.mean_error_mw <= max(known) + 1e-9
-    if found.outcome is Outcome.ACHIEVED:
+    if found.outcome is VerdictOutcome.ACHIEVED:
         assert found.covered >= 0.5
         assert min(known) <= 0.1 + 1e-6
     json.loads(verdict_text(found), parse_constant=pytest.fail)

@@ -10,8 +10,8 @@ from derhead.dispatch import (
     Judged,
     LeftOut,
     Reading,
+    ReadingRange,
     State,
-    Stretch,
     UsedKey,
 )
 from derhead.history import BadCursor
@@ -134,8 +134,8 @@ def test_readings_are_newest_first_and_go_on_where_they_ended(
     store.commit(
         Group(batches=([sample(n, p_mw=n / 10) for n in range(1, 10)], [sample(5, asset="b")]))
     )
-    stretch = Stretch("asset-1", 2 * S, 8 * S)
-    nobody = Stretch("nobody", 0, 8 * S)
+    stretch = ReadingRange("asset-1", 2 * S, 8 * S)
+    nobody = ReadingRange("nobody", 0, 8 * S)
     first, none = order_lookups.readings(files.reader, [stretch, nobody], 4)
     assert first == [Reading((n * S, 1, n), n / 10, 8) for n in (7, 6, 5, 4)]
     assert none == []
