@@ -1,4 +1,4 @@
-"""The REST app: its routes, and what becomes of a request that has none or fails."""
+"""The REST app: all endpoints, and the answers to requests that match none or fail."""
 
 import logging
 from collections.abc import Collection
@@ -34,21 +34,21 @@ log = logging.getLogger(__name__)
 
 
 class RestApp(QuartTrio):
-    """An app, and what else serves its callers."""
+    """The app, with the fast lane and the event hub that serve the same callers."""
 
     lane: FastLane | None = None
-    """It answers some of the requests; None = the app answers all."""
+    """Answers some requests before the app sees them; None = the app answers all."""
     events: EventHub
-    """What readers of ``/events`` are told; they learn nothing while it does not run."""
+    """Feeds the readers of ``/events``; they get nothing while it does not run."""
 
     def take_limits(self, limits: HttpLimits) -> None:
-        """Sets those of the limits that Quart keeps."""
+        """Sets the limits that Quart enforces."""
         self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
         self.config["BODY_TIMEOUT"] = limits.body_s
         self.config["RESPONSE_TIMEOUT"] = limits.response_s
 
     def problem_text(self, status: int, detail: str) -> str:
-        """The problem with a request that broke HTTP, and so has no path."""
+        """The problem for a request that broke HTTP, and so has no path."""
         kind = kind_of(status)
         return dump(
             {
@@ -71,17 +71,18 @@ class HeadendParts(
     TimelineParts,
     Protocol,
 ):
-    """All that REST needs of a headend: what its endpoints need, taken together."""
+    """All that REST needs of a headend: the needs of its endpoints, taken together."""
 
 
 def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestApp:
-    """The app over a headend. Answers are JSON, but for figures and pages; errors are problems.
+    """Makes the app for a headend.
 
-    ``origins`` are those whose pages may read answers; ``*`` = any, empty = none but its own.
+    Answers are JSON, except metrics and pages; errors are problems (RFC 9457). Pages of the
+    ``origins`` may read answers; ``*`` = any origin, empty = only the headend's own page.
     """
     app = RestApp(__name__, static_folder=None)
     app.take_limits(HttpLimits())
-    # Werkzeug would answer these itself, in HTML.
+    # Werkzeug would answer these requests itself, in HTML.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True

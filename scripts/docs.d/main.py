@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bounds
+import kinds_of_problems
 import meanings
 import states
 
@@ -16,6 +17,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "states": ("docs/dispatch.md", states.draw),
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
+    "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),
 }
 """Each drawn part: its document and what draws it. In the document a part stands between
 ``<!-- NAME: drawn by scripts/docs -->`` and ``<!-- NAME: end -->``."""

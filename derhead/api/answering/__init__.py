@@ -4,9 +4,9 @@ Layers, from the ground up::
 
     problem_kinds  the kinds of problems
     headend_parts  what several endpoints need of the headend
-    replies        answers of one piece, and problems
-    lookups        the query, an asset, a site, an agent
-    current_lists  lists of what is now
-    paging         histories, of any length
-    finishing      tags, compression and CORS, of every answer
+    replies        answers in one piece, and problems
+    lookups        finding the query, an asset, a site, an agent
+    current_lists  lists of the present state
+    paging         histories of any length
+    finishing      ETags, compression and CORS for every answer
 """

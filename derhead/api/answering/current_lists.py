@@ -1,4 +1,4 @@
-"""Lists of what is now as answers: JSON or CSV, of all members or of those that are asked for."""
+"""Lists of the present state as answers: JSON or CSV, with all members or with chosen ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -15,22 +15,22 @@ MAX_ACCEPT = 1_024
 
 
 def wants_csv() -> bool:
-    """Whether the request at hand accepts CSV, and JSON not rather."""
-    # Werkzeug takes quadratic time for a long one.
+    """Whether the current request prefers CSV to JSON."""
+    # Werkzeug takes quadratic time for a long header.
     if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
         return False
     return request.accept_mimetypes.best_match((JSON_TYPE, CSV_TYPE), JSON_TYPE) == CSV_TYPE
 
 
 def chosen_text(columns: Sequence[str]) -> ListText:
-    """How the request at hand wants a list; ``columns`` are those of CSV."""
+    """The form in which the current request wants a list; ``columns`` are the columns of CSV."""
     return CsvList(columns) if wants_csv() else JsonList()
 
 
 def choose(fields: Sequence[str] | None, known: Sequence[str]) -> Callable[[Json], Json]:
-    """What leaves of an item the members that are asked for; None = all.
+    """A function that reduces an item to the chosen members; None = all members.
 
-    Raises: HttpProblem (422) where one is not known.
+    Raises: HttpProblem (422) for an unknown member.
     """
     if fields is None:
         return lambda item: item
@@ -48,9 +48,9 @@ def choose(fields: Sequence[str] | None, known: Sequence[str]) -> Callable[[Json
 async def reply_now(
     items: Iterable[Json], known: Sequence[str], fields: Sequence[str] | None
 ) -> Response:
-    """A list of all ``items``, whose members are ``known``.
+    """Answers with a list of all ``items``, whose members are ``known``.
 
-    They are consumed with pauses, and must not change meanwhile. Raises: as ``choose``.
+    Other tasks run between items, so the items must not change meanwhile. Raises: as ``choose``.
     """
     leave = choose(fields, known)
     text = chosen_text(known if fields is None else fields)

@@ -1,8 +1,9 @@
-"""What becomes of every answer before it leaves: tags, compression, who else may read it.
+"""The last step of every answer: ETag, compression, CORS.
 
-- **Tags.** A 200 to a GET bears an ``ETag``; a request that names it in ``If-None-Match`` is
-  answered 304. Telemetry's newest has a tag of its own, others one of their text without ages.
-- **Compression.** A long text is sent with gzip if its reader takes it.
+- **ETag.** A 200 to a GET has an ``ETag``; a request that names it in ``If-None-Match`` gets 304.
+  The newest telemetry has a tag of its own. The tag of any other answer is a hash of its text
+  without ages.
+- **Compression.** A long text is sent with gzip if the client accepts it.
 - **CORS.** Pages of other origins may read answers only where the configuration names them.
 """
 
@@ -16,16 +17,16 @@ from quart import Quart, Response, request
 from quart.wrappers.response import DataBody
 
 GZIP_BYTES = 16 * 1024
-"""Shorter answers are sent as they are: one packet or a few more make no difference."""
+"""Shortest answer that is compressed; a shorter one takes only a few packets anyway."""
 
 GZIP_PIECE = 64 * 1024
-"""What is compressed before other tasks get their turn: about 1 ms."""
+"""Bytes that are compressed before other tasks get their turn: about 1 ms."""
 
 GZIP_LEVEL = 1
-"""Telemetry shrinks to an eighth; more takes thrice the time for a tenth less."""
+"""Shrinks telemetry to an eighth; a higher level takes three times as long to save a tenth more."""
 
 VARY = "Accept, Accept-Encoding, Origin"
-"""What of a request an answer may depend on."""
+"""Request headers on which an answer may depend."""
 
 EXPOSED = "ETag, Idempotency-Replayed, Link, Location, Retry-After, X-Request-Id"
 """Headers that a page of another origin may read."""
@@ -33,19 +34,19 @@ EXPOSED = "ETag, Idempotency-Replayed, Link, Location, Retry-After, X-Request-Id
 ANY_ORIGIN = "*"
 
 AGE = re.compile(rb'"age_s":[^,}]+')
-"""A member of an answer that is another at each asking. No text within JSON looks so: its quotes
+"""The member of an answer that changes at every request. Text inside JSON cannot match: its quotes
 are escaped."""
 
 
 def finish_answers(app: Quart, origins: Collection[str]) -> None:
-    """Has the app finish its answers; ``origins`` are those that may read them, ``*`` = any."""
+    """Registers the last step. Pages of the ``origins`` may read answers; ``*`` = any origin."""
 
     @app.after_request
     async def finish(response: Response) -> Response:
         response.headers["Vary"] = VARY
         _admit(response, origins)
         if not isinstance(response.response, DataBody):
-            # It comes piece by piece.
+            # The answer comes piece by piece.
             return response
         if request.method in ("GET", "HEAD") and response.status_code == 200:
             body = await response.get_data(as_text=False)
@@ -89,7 +90,7 @@ def _admit(response: Response, origins: Collection[str]) -> None:
 
 
 def _tag(body: bytes) -> str:
-    """The same for what only grew older: who has it reckons the age from its time."""
+    """An ETag that ignores ages, which a client can compute from the times."""
     return f'W/"{blake2b(AGE.sub(b"", body), digest_size=12).hexdigest()}"'
 
 

@@ -1,6 +1,7 @@
 """What several endpoints need of the headend. Each module of ``routes`` adds what it alone needs.
 
-Who needs several of these lists them in this order, as ``HeadendParts`` inherits from all.
+A class that needs several of these lists them in this order: ``HeadendParts`` inherits from all,
+and Python wants one order.
 """
 
 from typing import Protocol
@@ -15,13 +16,13 @@ class HasFleet(Protocol):
 
 
 class KnowsAgents(Protocol):
-    """Which agents there were, and who holds what."""
+    """Which agents there are and were, and which assets they hold."""
 
     def holder(self, asset_id: str) -> str | None:
-        """The agent connected now that holds the asset."""
+        """The connected agent that holds the asset; None if none does."""
 
     def last_holder(self, asset_id: str) -> str | None:
-        """The agent that holds the asset, or held it last."""
+        """The agent that holds the asset, or held it last; None if none ever did."""
 
     def knows_agent(self, agent_id: str) -> bool:
         """Whether the agent ever had a session."""
@@ -35,4 +36,4 @@ class HasClock(Protocol):
 class HasHistory(Protocol):
     @property
     def history(self) -> Histories:
-        """The stores' records, newest first. Its questions raise BadCursor and JournalError."""
+        """The stored records, newest first. Queries raise BadCursor and JournalError."""

@@ -1,4 +1,4 @@
-"""What several endpoints look up: the query, an asset, an agent. A miss ends the request."""
+"""Lookups that endpoints share: the query, an asset, a site, an agent. A miss ends the request."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -13,7 +13,7 @@ from derproto.base.fleet import Asset, Fleet, Site
 
 
 def read_query(known: Collection[str]) -> Query:
-    """The request's query. Raises: HttpProblem (422) naming every parameter that is wrong."""
+    """The current request's query. Raises: HttpProblem (422) that names every wrong parameter."""
     query = parse_query(request.args.to_dict(flat=False), known)
     if isinstance(query, BadQuery):
         raise refuse_query(query)
@@ -21,7 +21,7 @@ def read_query(known: Collection[str]) -> Query:
 
 
 def refuse_query(wrong: BadQuery) -> HttpProblem:
-    """What ends a request with such a query."""
+    """The problem that ends a request with a wrong query."""
     errors = [("/query" + pointer_to(name), detail) for name, detail in wrong.problems]
     return HttpProblem(422, "the query cannot be used", errors, more=wrong.more)
 
@@ -46,15 +46,15 @@ def find_site(fleet: Fleet, id_or_name: str) -> Site:
 
 
 class FindsAgents(HasFleet, KnowsAgents, Protocol):
-    """What an agent is found with, by its own id or by an asset's."""
+    """What ``find_agent`` needs of the headend."""
 
 
 def find_agent(headend: FindsAgents, agent_or_asset: str) -> str | None:
-    """That agent, or the one that holds that asset or held it last; None if none ever did.
+    """The agent of that id; or, for an asset, the agent that holds it or held it last.
 
-    Raises: HttpProblem (404) where it is neither.
+    None if no agent ever held the asset. Raises: HttpProblem (404) if there is neither.
     """
-    # The asset first: an agent for one asset has the asset's id, and may have lost it since.
+    # The asset first: an agent for one asset has that asset's id, and may have lost the asset.
     asset = headend.fleet.find_asset(agent_or_asset)
     if asset is None and headend.knows_agent(agent_or_asset):
         return agent_or_asset

@@ -1,10 +1,10 @@
 """Histories of any length as answers: read, rendered and sent page by page.
 
-What fits one page is an answer like any other. A longer one is sent as it is read, so that a
-million rows cost no more memory than a thousand: the next page is read once the client's
-connection has taken the one before. It begins when the first page has been read, so what is
-wrong with the query is told as a problem. What fails later can only be told by cutting the
-answer off: the connection is reset, and no client can take the part for the whole.
+A history of one page is an answer like any other. A longer one is sent while it is read, so that a
+million rows cost no more memory than a thousand: the next page is read once the client's connection
+has taken the one before. The answer begins after the first page was read, so a wrong query gets a
+problem. A later failure can only cut the answer off: the connection is reset, so that no client
+takes a partial answer for a complete one.
 """
 
 import logging
@@ -39,16 +39,16 @@ LONG_ANSWERS = 16
 
 
 class LongAnswers:
-    """Those that are on their way."""
+    """Slots for answers of several pages."""
 
     def __init__(self, most: int = LONG_ANSWERS) -> None:
         self._most = most
         self.taken = 0
 
     def take(self, holder: object) -> Callable[[], object]:
-        """A slot until the returned function is called, or nobody has the holder any more.
+        """Takes a slot, until the returned function is called or the holder is garbage.
 
-        Raises: HttpProblem (503).
+        Raises: HttpProblem (503) if no slot is free.
         """
         if self.taken >= self._most:
             raise HttpProblem(
@@ -66,15 +66,15 @@ class LongAnswers:
 
 @dataclass(frozen=True, slots=True)
 class PagedHistory(Generic[T]):
-    """A history: how a page of it is asked for, and what its items look like."""
+    """A history: the query for one page, and the shape of an item."""
 
     ask: Callable[[PageRequest], Awaitable[Page[T]]]
     shape: Callable[[T], Json]
     columns: Sequence[str]
-    """Those of CSV, and the members that can be asked for."""
+    """The columns of CSV, which are also the members that a query may choose."""
 
     def only(self, fields: Sequence[str] | None) -> "PagedHistory[T]":
-        """The same with those members alone; None = all. Raises: HttpProblem (422)."""
+        """The same history with the chosen members; None = all. Raises: HttpProblem (422)."""
         if fields is None:
             return self
         leave, shape = choose(fields, self.columns), self.shape
@@ -82,9 +82,9 @@ class PagedHistory(Generic[T]):
 
 
 async def reply_history(past: PagedHistory[T], query: Query, long: LongAnswers) -> Response:
-    """The history from the query's cursor on, as JSON or CSV.
+    """Answers with the history from the query's cursor on, as JSON or CSV.
 
-    At most ``limit`` items; without one 100 in JSON, all there are in CSV.
+    At most ``limit`` items. Without a limit, 100 items in JSON and all items in CSV.
     """
     past = past.only(query.fields)
     text = chosen_text(past.columns)
@@ -99,9 +99,9 @@ async def reply_history(past: PagedHistory[T], query: Query, long: LongAnswers) 
     response = reply_body(body, text.content_type)
     if request.method == "HEAD":
         response.set_data("")
-        # It would be that of nothing.
+        # Quart counted the empty body.
         del response.headers["Content-Length"]
-    # What bounds it is the client: each piece has to be taken in time.
+    # No deadline for the whole: the server bounds the time for each piece.
     response.timeout = None
     return response
 
@@ -124,11 +124,11 @@ def _with_cursor(cursor: str) -> str:
 
 
 class PageWalk(Generic[T]):
-    """Goes through a history, a page in memory at a time."""
+    """Reads a history with one page in memory at a time."""
 
     def __init__(self, past: PagedHistory[T], limit: int | None, query: Query) -> None:
         self.cursor = query.cursor
-        """Where what was not read goes on."""
+        """Where the next page begins."""
         self._past = past
         self._within = query.within
         self._left = limit
@@ -137,11 +137,11 @@ class PageWalk(Generic[T]):
 
     @property
     def at_end(self) -> bool:
-        """No page is to be read any more."""
+        """There is no further page to read."""
         return self._begun and (self.cursor is None or self._left == 0)
 
     async def read(self) -> None:
-        """Reads the next page; there may be nothing on it. Raises: BadCursor, JournalError."""
+        """Reads the next page, which may be empty. Raises: BadCursor, JournalError."""
         left = self._left
         limit = PAGE_ITEMS if left is None else min(left, PAGE_ITEMS)
         page = await self._past.ask(PageRequest(limit, self._within, self.cursor))
@@ -152,7 +152,7 @@ class PageWalk(Generic[T]):
             self._left = left - len(page.items)
 
     def take(self) -> list[Json] | None:
-        """The next few items of what was read; None if there are none left."""
+        """The next few items of the page that was read; None if none are left."""
         if not self._read:
             return None
         few = min(ITEMS_A_TURN, len(self._read))
@@ -160,12 +160,12 @@ class PageWalk(Generic[T]):
 
 
 class LongBody(IterableBody):
-    """The body of an answer that is read and rendered while it is sent."""
+    """An answer's body that is read and rendered while it is sent."""
 
     def __init__(self, walk: PageWalk[T], text: ListText) -> None:
         super().__init__(_pieces(walk, text, request.path))
         self.free: Callable[[], object] = lambda: None
-        """Called when it was sent, or will not be."""
+        """Called when the body has been sent or given up."""
 
     async def __aexit__(self, *raised: Any) -> None:
         self.free()

@@ -1,7 +1,7 @@
 """The kinds of problems that REST answers with: pure.
 
 Each kind's ``type`` (RFC 9457) is a path that the headend serves, ``/docs/problems#…``, and a
-heading of ``docs/problems.md``; both are made of this table.
+heading of ``docs/problems.md``. Both are made from this table.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class ProblemKind:
     slug: str
     status: int
     title: str
-    """The same for every problem of the kind."""
+    """The same text for every problem of this kind."""
     meaning: str
     remedy: str
     """What the caller can do."""
@@ -27,92 +27,92 @@ class ProblemKind:
 
 
 class ProblemKinds(Enum):
-    """All there are. Several may share a status."""
+    """All kinds of problems, with one status each."""
 
     MALFORMED = ProblemKind(
         "malformed",
         400,
         "The request is malformed",
-        "The body is not JSON, a header cannot be read, or the request breaks HTTP.",
-        "Mend what `detail` names, and send it again.",
+        "The body is not JSON, a header is unreadable, or the request breaks HTTP.",
+        "Correct what `detail` names, and send the request again.",
     )
     UNKNOWN = ProblemKind(
         "unknown",
         404,
-        "There is no such thing",
-        "Nothing is at this path, or no asset, site, agent or dispatch has this id or name.",
+        "Not found",
+        "The path does not exist, or no asset, site, agent or dispatch has this id or name.",
         "Look it up in `GET /assets`, `GET /agents` or `GET /dispatch/history`.",
     )
     METHOD = ProblemKind(
         "method",
         405,
-        "The method is not possible here",
-        "The path exists and answers other methods, which the `Allow` header lists.",
-        "Use one of those.",
+        "The path does not have this method",
+        "The path exists and has other methods, which the `Allow` header lists.",
+        "Use one of these methods.",
     )
     SLOW_BODY = ProblemKind(
         "slow-body",
         408,
         "The body took too long",
         "The request's body did not arrive within 10 s.",
-        "Send it again, over a better connection.",
+        "Send the request again, over a faster connection.",
     )
     CONFLICT = ProblemKind(
         "conflict",
         409,
-        "It does not fit the state of things",
+        "The request conflicts with the present state",
         "The dispatch has ended, the asset has as many open dispatches as it may have, or an"
         " order with the same Idempotency-Key is being taken at this moment.",
-        "Look at what `detail` tells, and decide anew.",
+        "Read `detail`, and decide again.",
     )
     TOO_LARGE = ProblemKind(
         "too-large",
         413,
         "The request is too large",
-        "Its body is longer than the headend reads.",
+        "The body is longer than the headend reads.",
         "Send less: an order takes a few hundred bytes.",
     )
     MEDIA_TYPE = ProblemKind(
         "media-type",
         415,
-        "The body is of a type that is not understood",
+        "The body has an unsupported type",
         "Orders are JSON.",
         "Send `Content-Type: application/json`.",
     )
     INVALID = ProblemKind(
         "invalid",
         422,
-        "The request cannot be carried out as it stands",
+        "The request is invalid",
         "Parameters or members are missing, unknown or out of range. `errors` names each.",
-        "Mend each by what its `detail` says; nothing was done.",
+        "Correct each as its `detail` says. Nothing was done.",
     )
     HEADERS_TOO_LARGE = ProblemKind(
         "headers-too-large",
         431,
         "The header is too large",
         "Path, query and header fields together are longer than the headend reads.",
-        "Send less of them.",
+        "Send fewer or shorter ones.",
     )
     FAULT = ProblemKind(
         "fault",
         500,
         "The headend failed to answer",
-        "A defect of the headend. Its log has the details, under the answer's `X-Request-Id`.",
-        "Report it, with that id.",
+        "A defect of the headend. The log has the details under the answer's `X-Request-Id`.",
+        "Report it with that id.",
     )
     UNAVAILABLE = ProblemKind(
         "unavailable",
         503,
         "The headend cannot do this now",
-        "Its disk takes no records, its history cannot be read, or as many are served as may be."
-        " Nothing was done.",
-        "Try again after the seconds of `Retry-After`; `GET /readyz` tells how the headend is.",
+        "The disk takes no records, the history is unreadable, or the headend serves as many"
+        " clients as it may. Nothing was done.",
+        "Try again after the seconds of `Retry-After`. `GET /readyz` shows the headend's state.",
     )
     OTHER = ProblemKind(
         "other",
         0,
         "The request cannot be served",
-        "What HTTP's status says.",
+        "The HTTP status says why.",
         "See the status.",
     )
 
@@ -121,5 +121,5 @@ _BY_STATUS = {problem.value.status: problem.value for problem in ProblemKinds}
 
 
 def kind_of(status: int) -> ProblemKind:
-    """The kind that answers with that status."""
+    """The kind with that status; ``OTHER`` if there is none."""
     return _BY_STATUS.get(status, ProblemKinds.OTHER.value)

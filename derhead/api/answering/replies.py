@@ -1,4 +1,4 @@
-"""Answers: JSON, lists of it, and problems (RFC 9457)."""
+"""Answers in one piece: JSON, lists, and problems (RFC 9457)."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,22 +14,22 @@ from derhead.shapes import JSON_TYPE, Json, dump
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # Kept at most to be asked for anew, by its tag: what is old here must never pass for new.
+    # A cache must ask again, with the ETag: old data must never look new.
     "Cache-Control": "no-cache",
 }
-"""Of every answer."""
+"""Headers of every answer."""
 
 PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-"""What a page without scripts may do: look as its style sheet says."""
+"""The content security policy of a page without scripts: its own style sheet, nothing else."""
 
 ITEMS_A_TURN = 200
 """Items of a list that are rendered before other tasks get their turn: about 2 ms."""
 
 RETRY_AFTER_S = 5
-"""What a caller is told whom the journal's failure keeps from being served."""
+"""``Retry-After`` of a 503, seconds."""
 
 FieldErrors = Iterable[tuple[str, str]]
-"""JSON pointers, each with what is wrong there and what to write instead."""
+"""JSON pointers, each with a detail that says what is wrong and what to write instead."""
 
 
 class HttpProblem(Exception):
@@ -57,27 +57,27 @@ def reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = Non
 
 
 def reply_text(text: str, tag: str | None = None) -> Response:
-    """An answer of JSON text; ``tag`` is its ETag, if it has one other than that of its text."""
+    """An answer of JSON text; ``tag`` is its ETag, None = a hash of the text."""
     return _response(text, 200, JSON_TYPE, None if tag is None else {"ETag": tag})
 
 
 def reply_bytes(text: bytes, content_type: str) -> Response:
-    """An answer of some other type."""
+    """An answer of another type."""
     return _response(text, 200, content_type, None)
 
 
 def reply_page(text: str, content_type: str) -> Response:
-    """A page for a browser, or a part of one. It may load from the headend alone."""
+    """A page for a browser, or a part of one. It may load only from the headend."""
     return _response(text, 200, content_type, {"Content-Security-Policy": PAGE_POLICY})
 
 
 async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> Response:
-    """A list. ``items`` is consumed with pauses, and must not change meanwhile."""
+    """A list. Other tasks run between items, so ``items`` must not change meanwhile."""
     return reply_text(await list_text(map(dump, items), next_cursor))
 
 
 async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
-    """A list of items in JSON. They are consumed with pauses, and must not change meanwhile."""
+    """JSON text of a list. Other tasks run between items, so they must not change meanwhile."""
     rendered: list[str] = []
     remaining = iter(items)
     while turn := list(islice(remaining, ITEMS_A_TURN)):
@@ -92,7 +92,7 @@ def problem(
     errors: FieldErrors = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An ``application/problem+json`` answer to the request at hand."""
+    """An ``application/problem+json`` answer to the current request."""
     path = websocket.path if has_websocket_context() else request.path
     kind = kind_of(status)
     body: Json = {

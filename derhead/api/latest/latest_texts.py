@@ -1,7 +1,7 @@
-"""``/telemetry``'s answers as text: each asset's is rendered once a sample, its age at each answer.
+"""The newest telemetry as JSON text: rendered once for each sample, the age added at each answer.
 
-Rendering an asset's JSON takes 14 µs, and most of it stays the same until the asset speaks
-again or is told another setpoint.
+Rendering an asset's JSON takes 14 µs, and most of the text stays the same until the asset has a
+new sample or another setpoint.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +18,10 @@ from derproto.base.fleet import Asset
 
 
 class Tagged(NamedTuple):
-    """A text, and a tag (RFC 9110, 8.8.3) that differs once it says anything else.
+    """A text, and an ETag (RFC 9110, 8.8.3) that changes with the text.
 
-    The age goes on by itself, and is not counted: whoever still has an older text with that tag
-    knows all there is, and can reckon the age from ``ts``.
+    The tag ignores ages: a client with an older text of the same tag misses nothing, and can
+    compute the age from ``ts``.
     """
 
     text: str
@@ -30,27 +30,27 @@ class Tagged(NamedTuple):
 
 @dataclass(slots=True)
 class _Text:
-    """What is kept of an asset, and what it was made of."""
+    """An asset's text, and what it was rendered from."""
 
     asset: Asset
     slot: Slot
-    """Where its newest sample is, always."""
+    """Holds the asset's newest sample, always."""
     sample: Sample | None
     setpoint_mw: float | None
     lasting: str
-    """The object's text, as far as time does not change it."""
+    """The text of the JSON object without the members that time changes."""
     since_us: int | None
-    """What its age is counted from."""
+    """The time from which the age counts, microseconds since the epoch."""
     restored: bool
-    """The sample is what the journal knew at start, and stale whatever its age."""
+    """The sample is from before the headend's start, and so stale whatever its age."""
     stale: bool | None = None
-    """Whether it was when it was written last; None = it was not yet."""
+    """Whether the sample was stale when the text was last written; None = never written."""
     version: int = 0
-    """That of the table when the text, or ``stale``, changed last."""
+    """The version of the table at the last change of the text or of ``stale``."""
 
 
 class LatestParts(HasFleet, HasClock, Protocol):
-    """What the newest telemetry is made of."""
+    """What the newest telemetry needs of the headend."""
 
     @property
     def latest(self) -> LatestTable: ...
@@ -59,29 +59,29 @@ class LatestParts(HasFleet, HasClock, Protocol):
     def telemetry_period_ms(self) -> int: ...
 
     def setpoint_mw(self, asset_id: str) -> float | None:
-        """The dispatch in force, MW."""
+        """The setpoint of the dispatch in force, MW; None if there is none."""
 
 
 class LatestTexts:
-    """The newest telemetry in JSON, the same for every way in.
+    """The newest telemetry in JSON, for the fast lane, the app and the event hub alike.
 
-    Keeps about 1 kB for each asset of the fleet that was asked for.
+    Keeps about 1 kB for each asset that somebody has asked for.
     """
 
     def __init__(self, headend: LatestParts) -> None:
         self._headend = headend
         self._texts: dict[str, _Text] = {}
-        # Tags of another run of the headend must not match.
+        # Tags from another run of the headend must not match.
         self._run = uuid4().hex[:8]
         self._version = 0
 
     def one(self, asset: Asset) -> Tagged:
-        """The asset's newest telemetry, as of now."""
+        """One asset's newest telemetry, with its present age."""
         text = self._writer()(asset)
         return Tagged(text, self._tag(self._texts[asset.id].version))
 
     async def all(self) -> Tagged:
-        """The list of every asset's. Ages are of the time when it was asked for."""
+        """The newest telemetry of all assets. Ages are from the moment of the call."""
         write, changes, began = self._writer(), 0, self._version
 
         def count(asset: Asset) -> str:
@@ -93,17 +93,17 @@ class LatestTexts:
 
         text = await list_text(map(count, self._headend.fleet.assets.values()))
         if self._version != began + changes:
-            # Others found news in the pauses, perhaps of what was written already.
+            # Other callers found new samples in the pauses, perhaps of assets written before.
             self._version += 1
             return Tagged(text, self._tag(-self._version))
         return Tagged(text, self._tag(self._version))
 
     def written(self, assets: Iterable[Asset]) -> Iterator[str]:
-        """Each one's, as of now."""
+        """The newest telemetry of each of the assets, with its present age."""
         return map(self._writer(), assets)
 
     def looks(self, assets: Iterable[Asset]) -> Iterator[tuple[str, Look]]:
-        """By id, how each looks now: what of its text lasts, and whether it is stale."""
+        """Each asset's id and look: the object that stands for its text, and its staleness."""
         current = self._finder()
         now_us, stale_us = (
             self._headend.wall_us(),
@@ -116,7 +116,7 @@ class LatestTexts:
             yield asset.id, (text, stale)
 
     def _writer(self) -> Callable[[Asset], str]:
-        """What writes an asset's telemetry, with its age of this moment."""
+        """A function that writes an asset's telemetry with the age at this moment."""
         current = self._finder()
         now_us, stale_us = (
             self._headend.wall_us(),
@@ -142,13 +142,13 @@ class LatestTexts:
         return write
 
     def _finder(self) -> Callable[[Asset], _Text]:
-        """What finds an asset's text, rendered anew if it is no longer true."""
+        """A function that returns an asset's text, rendered again if it is out of date."""
         texts, setpoint_of = self._texts, self._headend.setpoint_mw
 
         def current(asset: Asset) -> _Text:
             text = texts.get(asset.id)
-            # Identity, not equality: 0.0 and -0.0 are equal, and written differently. A sample
-            # that is another one is another object, and whether it was restored goes with it.
+            # Identity, not equality: 0.0 and -0.0 are equal, but differ as text. Another sample
+            # is another object, and ``restored`` belongs to the sample.
             if (
                 text is None
                 or (text.slot.held or text.slot.sample()) is not text.sample

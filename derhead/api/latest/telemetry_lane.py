@@ -1,12 +1,12 @@
-"""The fast lane: the two endpoints asked most, answered without Hypercorn and Quart.
+"""The fast lane: the two most frequent endpoints, answered without Hypercorn and Quart.
 
-Those two take 600 µs for a request, of which no more than 20 are the answer's: the rest
-goes into a nursery, three tasks, channels and contexts. Here a plain request for the newest
-telemetry is recognised in the bytes received and answered in one piece, byte for byte as
-the slow lane does it. What is not entirely plain is left to the slow lane: errors, bodies,
-upgrades, connections to close, queries.
+Hypercorn and Quart take 600 µs for a request, of which at most 20 µs make the answer: the rest goes
+into a nursery, three tasks, channels and contexts. The fast lane recognises a plain request for the
+newest telemetry in the received bytes and answers it in one piece, byte for byte as the slow lane
+does. Anything unusual goes to the slow lane: errors, bodies, queries, upgrades, connections to
+close.
 
-What becomes of the connection (its limits, its end) is up to the server, for both lanes.
+The server keeps the limits and the end of the connection, for both lanes.
 """
 
 from collections.abc import Iterable
@@ -24,13 +24,13 @@ from derproto.base.fleet import Asset, Fleet
 _PATH = b"/telemetry"
 _BEGINNINGS = (b"GET " + _PATH, b"HEAD " + _PATH)
 _LEFT = (b"if-none-match", b"origin")
-"""Fields that change the answer."""
+"""Header fields that change the answer."""
 
 SHORT_BYTES = 1024
-"""Bytes of a header whose reading is kept."""
+"""Longest header whose parsed form is cached, bytes."""
 
 SHORT_HEADERS = 256
-"""Short headers whose reading is kept. When full, the one asked least recently goes."""
+"""Parsed headers in the cache. When full, the least recently used one goes."""
 
 _FIELDS = {
     "content-type": JSON_TYPE,
@@ -47,24 +47,24 @@ class TelemetryRequest:
     """A request that the lane answers."""
 
     asset: Asset | None
-    """None asks for all of them."""
+    """None = all assets."""
     bodiless: bool
-    """HEAD."""
+    """The method is HEAD."""
     end: int
-    """Where its bytes end."""
+    """Where the request's bytes end."""
 
 
 class _Question(NamedTuple):
-    """What a request's header asks."""
+    """A request's header, parsed."""
 
     name: str | None
-    """Of the asset; None asks for all of them."""
+    """Id or name of the asset; None = all assets."""
     bodiless: bool
 
 
 @lru_cache(maxsize=SHORT_HEADERS)
 def _read(head: bytes) -> _Question | None:
-    """What this header asks of the lane, if anything: clients send the same again and again."""
+    """The parsed header, if the lane answers it. Cached: clients send the same header again."""
     request = read_plain(head)
     if request is None or any(_changes_answer(*field) for field in request.fields):
         return None
@@ -75,7 +75,7 @@ def _read(head: bytes) -> _Question | None:
 
 
 def _changes_answer(name: bytes, value: bytes) -> bool:
-    """Whether a field asks for anything but the whole answer in JSON, as it is."""
+    """Whether a field asks for anything other than the whole answer as uncompressed JSON."""
     if name == b"accept":
         value = value.lower()
         return b"text/" in value or (b";" in value and (b"json" in value or b"*" in value))
@@ -85,14 +85,14 @@ def _changes_answer(name: bytes, value: bytes) -> bool:
 
 
 class TelemetryLane:
-    """Finds and answers requests for the newest telemetry."""
+    """Recognises and answers plain requests for the newest telemetry."""
 
     def __init__(self, fleet: Fleet, latest: LatestTexts) -> None:
         self._fleet = fleet
         self._latest = latest
 
     def find(self, data: bytes, start: int) -> TelemetryRequest | None:
-        """The plain request that begins there, if all of it is there and the answer is a 200."""
+        """The plain request at ``start``, if it is complete and its answer is a 200; else None."""
         end = find_end(data, start) if data.startswith(_BEGINNINGS, start) else None
         if end is None:
             return None
@@ -108,7 +108,7 @@ class TelemetryLane:
     async def answer(
         self, request: TelemetryRequest, server_headers: Iterable[tuple[bytes, bytes]]
     ) -> bytes:
-        """The whole answer. ``server_headers`` are those that the server adds to any."""
+        """The whole answer; ``server_headers`` are those that the server adds to every answer."""
         asset = request.asset
         text, tag = await self._latest.all() if asset is None else self._latest.one(asset)
         added = b"".join(b"%b: %b\r\n" % header for header in server_headers)

@@ -1,4 +1,4 @@
-"""``/dispatch``: the one thing that callers can ask for, and what became of it."""
+"""``/dispatch``: takes orders, shows dispatches, withdraws them."""
 
 from typing import Protocol
 
@@ -22,11 +22,11 @@ from derhead.shapes import (
 )
 
 WITHDRAWN = "withdrawn by its caller"
-"""Why a dispatch ends that was deleted."""
+"""The reason of a dispatch that its caller deleted."""
 
 
 class DispatchId(BaseConverter):
-    """The last part of a dispatch's path; ``history`` is a path of its own, for all methods."""
+    """The last part of a dispatch's path. ``history`` is another path, for all methods."""
 
     regex = "(?!history$)[^/]+"
 
@@ -35,18 +35,18 @@ class DispatchParts(OrderingParts, Protocol):
     """What these endpoints need of the headend."""
 
     async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
-        """By the newest telemetry. Raises: JournalError."""
+        """The verdict by the newest telemetry; None if there is none. Raises: JournalError."""
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
-        """Withdraws a dispatch: it has ended, or is ``cancelling`` until its agent says so.
+        """Withdraws a dispatch: it ends at once, or is ``cancelling`` until its agent reports.
 
-        Raises: NotOpen if it has ended or never was; JournalError, and then it goes on.
+        Raises: NotOpen if it has ended or never was; JournalError if it goes on.
         """
 
     async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
-        """Withdraws what is open of a group; None if there is no such group.
+        """Withdraws the open parts of a group; None if there is no such group.
 
-        Raises: NotOpen if all of it has ended; JournalError, and then it can be tried again.
+        Raises: NotOpen if all parts have ended; JournalError if the caller may try again.
         """
 
 
@@ -96,7 +96,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
         read_query(())
-        # Also on a full disk: what room there is, is for what runs.
+        # Also on a full disk: the room that is left is for running dispatches.
         try:
             dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN)
         except NotOpen:
@@ -106,11 +106,11 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
     async def withdraw_ended_or_group(dispatch_id: str) -> Response:
         ended = await headend.history.dispatch(dispatch_id.lower())
         if ended is not None:
-            raise HttpProblem(409, f"the dispatch has ended, it is {ended.state}")
+            raise HttpProblem(409, f"the dispatch has ended: it is {ended.state}")
         try:
             found = await headend.cancel_group(dispatch_id.lower(), WITHDRAWN)
         except NotOpen:
-            raise HttpProblem(409, "the dispatch has ended, all its parts have") from None
+            raise HttpProblem(409, "the dispatch has ended: all its parts have ended") from None
         if found is None:
             raise _unknown(dispatch_id)
         ended_now = group_state(*found).ended

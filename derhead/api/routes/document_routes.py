@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs``: the API's own description, in JSON and for people."""
+"""``/openapi.json`` and ``/docs``: the API's description, for programs and for people."""
 
 from quart import Blueprint, Response
 
@@ -12,7 +12,7 @@ CSS_TYPE = "text/css; charset=utf-8"
 
 
 def document_routes() -> Blueprint:
-    """Endpoints that tell what the others do."""
+    """Endpoints that describe all endpoints."""
     routes = Blueprint("documents", __name__)
 
     @routes.get("/openapi.json")

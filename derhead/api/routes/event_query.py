@@ -1,4 +1,4 @@
-"""What a reader of ``/events`` asks for: pure."""
+"""The query of ``/events``: pure."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +18,16 @@ _ID = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class NotThere:
-    """The fleet has no such asset or site; ``detail`` says so."""
+    """The fleet has no such asset or site; ``detail`` names it."""
 
     detail: str
 
 
 def read_filter(given: Mapping[str, Sequence[str]], fleet: Fleet) -> Filter | BadQuery | NotThere:
-    """The filter that those parameters make.
+    """The filter that the parameters describe.
 
-    Each may be given several times, or list several values between commas. Of an asset's or
-    site's name that has a comma itself, the whole is tried first.
+    Each parameter may be repeated, or list several values between commas. Names may contain commas:
+    the whole value is tried as one name first.
     """
     findings = Findings()
     for name in given:
@@ -63,7 +63,7 @@ def _make(
 
 
 def _find_all(texts: Sequence[str], find: Callable[[str], T | None]) -> list[T] | str:
-    """What they name; the first name that nothing has."""
+    """The assets or sites of those names; or the first name that is unknown."""
     found: list[T] = []
     for text in texts:
         whole = find(text)
@@ -79,5 +79,5 @@ def _find_all(texts: Sequence[str], find: Callable[[str], T | None]) -> list[T] 
 
 
 def read_last_id(text: str | None) -> int | None:
-    """The last event that a reader had; None if it had none, or what it says is no id."""
+    """The id of the last event that a reader received; None if the text is no id."""
     return int(text) if text is not None and _ID.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""``/events``: what changes, as it happens, as an event stream."""
+"""``/events``: changes as they happen, as an event stream."""
 
 from types import TracebackType
 from typing import Protocol
@@ -24,11 +24,11 @@ from derhead.shapes import BadQuery, alive_shape, dump, event_shape, hello_shape
 STREAM_TYPE = "text/event-stream"
 
 STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
-"""Proxies must hand each event on at once; nginx is told so by the second."""
+"""The second header tells nginx to pass each event on at once."""
 
 
 class EventParts(HasFleet, HasClock, Protocol):
-    """What events are told from."""
+    """What the event hub needs of the headend."""
 
     @property
     def journal(self) -> EventLog: ...
@@ -38,7 +38,7 @@ class EventParts(HasFleet, HasClock, Protocol):
 
 
 def make_hub(headend: EventParts, latest: LatestTexts) -> EventHub:
-    """A hub that tells of this headend, in the API's shapes."""
+    """The hub for this headend, which renders events in the API's shapes."""
 
     def hello(resumed: bool) -> str:
         period_ms = headend.telemetry_period_ms
@@ -54,7 +54,7 @@ def make_hub(headend: EventParts, latest: LatestTexts) -> EventHub:
 
 
 def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
-    """The endpoint that tells of events."""
+    """The endpoint that streams events."""
     routes = Blueprint("events", __name__)
 
     @routes.get("/events")
@@ -72,7 +72,7 @@ def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
             raise HttpProblem(503, str(full), headers={"Retry-After": str(RETRY_AFTER_S)}) from None
         body = _Stream(subscription) if request.method == "GET" else b""
         response = Response(body, content_type=STREAM_TYPE, headers=STREAM_HEADERS)
-        # It lasts as long as the reader does.
+        # The stream lasts as long as its reader.
         response.timeout = None
         return response
 

@@ -1,4 +1,4 @@
-"""``/assets`` and ``/agents``: what there is, and who is there."""
+"""``/assets``, ``/sites`` and ``/agents``: the fleet, and the agents that are connected."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -36,11 +36,11 @@ class FleetParts(HasFleet, KnowsAgents, HasHistory, Protocol):
         """The agents connected now."""
 
     def site_now(self, site_id: str) -> SiteNow:
-        """What a site's assets do, and what more they could."""
+        """The present power of a site's assets, and how far it could go up and down."""
 
 
 def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
-    """Endpoints that show fleet and agents."""
+    """Endpoints that show the fleet and its agents."""
     routes = Blueprint("fleet", __name__)
 
     @routes.get("/assets")

@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``: how the headend is, for what watches over it."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: the headend's own state, for whatever monitors it."""
 
 from typing import Protocol
 
@@ -19,14 +19,14 @@ class HealthParts(Protocol):
     def metrics(self) -> Metrics: ...
 
     def failing(self) -> str | None:
-        """Why no order can be stored now; None if one can."""
+        """Why orders cannot be stored now; None if they can."""
 
     def held(self) -> str | None:
-        """Why telemetry is not stored, though orders are; None if it is."""
+        """Why telemetry is not stored while orders are; None if it is stored."""
 
 
 def health_routes(headend: HealthParts) -> Blueprint:
-    """Endpoints that orchestrators, load balancers and Prometheus ask."""
+    """Endpoints for orchestrators, load balancers and Prometheus."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/healthz")

@@ -1,4 +1,4 @@
-"""``/heartbeat``: how agents are, now and before."""
+"""``/heartbeat``: the agents' health, now and before."""
 
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class HeartbeatParts(FindsAgents, HasClock, HasHistory, Protocol):
 
 
 def heartbeat_routes(headend: HeartbeatParts, long: LongAnswers) -> Blueprint:
-    """Endpoints that show heartbeats, found by agent or by asset."""
+    """Endpoints that show heartbeats, by agent or by asset."""
     routes = Blueprint("heartbeat", __name__)
 
     @routes.get("/heartbeat/<agent_or_asset>")

@@ -1,4 +1,4 @@
-"""JSON as strangers send it: pure."""
+"""Parses JSON from strangers, with bounds: pure."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ MAX_DEPTH = 32
 """Levels of lists and objects in a body. When full: the body is refused."""
 
 MAX_DIGITS = 30
-"""Longer whole numbers are read as floats: turning digits into an int takes quadratic time."""
+"""Digits of the longest whole number that becomes an int, since that takes quadratic time. A longer
+one becomes a float."""
 
 
 _TOO_DEEP = "the body is nested too deeply; send a flat JSON object"
@@ -15,7 +16,7 @@ _TOO_DEEP = "the body is nested too deeply; send a flat JSON object"
 
 @dataclass(frozen=True, slots=True)
 class BadJson:
-    """The bytes are not a JSON document that can be acted on; ``detail`` says why."""
+    """The bytes are no usable JSON document; ``detail`` says why."""
 
     detail: str
 
@@ -25,11 +26,11 @@ class _Repeated(ValueError):
 
 
 def parse_json(data: bytes) -> object | BadJson:
-    """The document.
+    """The document, or why there is none.
 
-    NaN and Infinity, which Python writes though JSON has no such words, are read as such,
-    so that whoever reads the document can refuse them by name. A name that stands twice in
-    an object is refused: which of the two is meant, nobody knows.
+    NaN and Infinity are not JSON, but Python writes them. They are parsed, so that the caller can
+    refuse them by name. A name that stands twice in one object is refused, as its meaning is
+    ambiguous.
     """
     try:
         text = data.decode()
@@ -48,7 +49,7 @@ def parse_json(data: bytes) -> object | BadJson:
         return BadJson(f"the body is not JSON: {wrong.msg} at {where}")
     except RecursionError:
         return BadJson(_TOO_DEEP)
-    # What is deeper than this would be read here, and fail where it is written again.
+    # A deeper document can be parsed here, yet fail where it is written again.
     return BadJson(_TOO_DEEP) if _is_deep(document) else document
 
 

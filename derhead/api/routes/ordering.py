@@ -1,4 +1,4 @@
-"""``POST /dispatch``: an order is read, recognised if it was sent before, and placed."""
+"""``POST /dispatch``: reads an order, recognises a repeated one, and places it."""
 
 import logging
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 KEY_HEADER = "Idempotency-Key"
 
 LOGGED = 3
-"""Errors of a refused order in its log line. When full: the others stand in the answer only."""
+"""Errors in the log line of a refused order. When full: the others are in the answer only."""
 
 
 class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
@@ -49,28 +49,28 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
     def keys(self) -> KeyKeeper: ...
 
     def failing(self) -> str | None:
-        """Why no order can be stored now; None if one can."""
+        """Why orders cannot be stored now; None if they can."""
 
     async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
-        """Takes an order; its dispatch, and the key that it bears, are durable.
+        """Takes an order. Its dispatch and its key are on disk when this returns.
 
-        Raises: JournalError, TooManyOpen; then there is none.
+        Raises: JournalError, TooManyOpen; then there is no dispatch.
         """
 
     async def order_site(
         self, order: SiteOrder, claim: KeyClaim | None = None
     ) -> FoundGroup | DoesNotFit:
-        """As ``order``, for a whole site."""
+        """Like ``order``, for a whole site."""
 
     def preflight(self, order: AssetOrder) -> Preflight:
-        """What would become of an order to an asset."""
+        """What an order to an asset would lead to."""
 
     def preflight_site(self, order: SiteOrder) -> SitePreflight:
-        """What would become of an order to a site."""
+        """What an order to a site would lead to."""
 
 
 async def take_order(headend: OrderingParts) -> Response:
-    """Answers the request at hand; a refusal is logged. Raises: HttpProblem, JournalError."""
+    """Answers the current request, and logs a refusal. Raises: HttpProblem, JournalError."""
     try:
         return await _take_order(headend)
     except HttpProblem as refused:
@@ -86,8 +86,8 @@ async def _take_order(headend: OrderingParts) -> Response:
     if key is None:
         return await _answer(headend, _read_order(headend, body), None)
     with _claimed(headend, key):
-        # Before the order is looked at: what was an order once is the same order for ever,
-        # though its start has gone by since.
+        # The key comes before the order's own checks: a repeated order is valid although its
+        # start has passed.
         claim = KeyClaim(key, fingerprint(body))
         used = await headend.keys.find(key)
         if used is None:
@@ -177,14 +177,14 @@ async def _answer(
         else:
             detail = "the site can do nothing now; order again when its assets are online"
         if found.left_out:
-            detail += f" (of its assets take no part: {why_left_out(found.left_out)})"
+            detail += f" (assets that take no part: {why_left_out(found.left_out)})"
         raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
     group, parts = found
     return reply(group_shape(group, parts), 201, headers=_location(group.id))
 
 
 async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
-    """What the key led to, as it is now."""
+    """Answers with the dispatch or group that the key led to, as it is now."""
     headers = {**_location(used.target_id), "Idempotency-Replayed": "true"}
     if used.kind == "group":
         found = await headend.history.group(used.target_id)
@@ -194,7 +194,7 @@ async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
         dispatch = await headend.history.dispatch(used.target_id)
         if dispatch is not None:
             return reply(dispatch_shape(dispatch), 201, headers=headers)
-    raise JournalError("the journal has lost what this key led to")
+    raise JournalError("the journal has lost the dispatch of this key")
 
 
 def _location(target_id: str) -> dict[str, str]:

@@ -90,7 +90,7 @@ def _samples(headend: TelemetryParts, asset: Asset) -> PagedHistory[Sample]:
             now_us=now_us,
             telemetry_period_ms=headend.telemetry_period_ms,
         ),
-        # How old a sample is by now is no part of a table of what was.
+        # The present age of an old sample has no place in a table of the past.
         columns_of(SampleJson),
     )
 

@@ -1,6 +1,7 @@
 """Sessions, gaps and dispatches of an agent as one history, newest first.
 
-Each is a history of its own. The merge reads them side by side and takes the newest entry of all.
+Each of them is a history of its own. The merge reads them side by side and always takes the newest
+entry.
 """
 
 from collections import deque
@@ -17,10 +18,10 @@ from derhead.shapes import Place, Query, TimelineEntry, of_dispatch, of_gap, of_
 T = TypeVar("T")
 
 READ_AT_ONCE = 100
-"""Records of one history that are read at once."""
+"""Records of one history that one query reads."""
 
 LATEST_US = 2**62
-"""All times lie before it."""
+"""Later than any time in the stores, microseconds since the epoch."""
 
 
 async def entries_of(
@@ -30,14 +31,14 @@ async def entries_of(
     before: tuple[int | str, ...] | None,
     at_most: int,
 ) -> list[TimelineEntry]:
-    """The newest entries in the query's range that stand before that place."""
+    """The newest entries in the query's range that come after ``before`` in the list."""
     within = query.within
     if before is not None:
-        # A cursor may be forged, and no store takes a greater time.
+        # A cursor may be forged, and no store takes a later time.
         within = within.until(min(int(before[0]), LATEST_US) + 1)
 
     async def ask_sessions(cursor: str | None) -> Page[SessionRecord]:
-        # One that began before the range may have ended within it.
+        # A session that began before the range may have ended within it.
         page = PageRequest(READ_AT_ONCE, TimeRange(to_us=within.to_us), cursor)
         return await history.sessions(agent_id, page)
 
@@ -66,12 +67,12 @@ async def entries_of(
 
 
 class EntrySource(Generic[T]):
-    """A history as entries, newest first, read in pages as they are wanted.
+    """A history as entries, newest first, read page by page on demand.
 
-    A record makes one entry, or two where records ``overlap``: sessions come by when they
-    began, and of one that took over, the beginning stands before the end of the one that it
-    took over from, whose record comes after its own. There an entry is known to be the next
-    once a later record has only older ones; of one agent's sessions no more than two overlap.
+    A record makes one entry. A session makes two, its beginning and its end, and sessions
+    ``overlap``: records are sorted by beginning, and a session that takes over begins before
+    the older one ends. So an entry is known to be the next only once the following record has
+    none but older entries. No more than two sessions of one agent overlap.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class EntrySource(Generic[T]):
         self._newest_of_last: Place | None = None
 
     async def head(self) -> TimelineEntry | None:
-        """The next entry, which ``drop`` takes away; None if there is none."""
+        """The next entry, which stays until ``drop``; None if there is none."""
         while True:
             head = max(self._waiting, key=_place, default=None)
             if head is not None and self._newest_of_last is not None:
@@ -114,7 +115,7 @@ class EntrySource(Generic[T]):
             self._records.extend(page.items)
             self._cursor = page.next_cursor
             if not self._records:
-                # A page may be empty and not the last.
+                # An empty page need not be the last.
                 self._at_end = self._cursor is None
                 return
         entries = self._make(self._records.popleft())
@@ -127,7 +128,7 @@ def _place(entry: TimelineEntry) -> Place:
 
 
 class MergedEntries:
-    """The entries of all sources, newest first."""
+    """The entries of several sources, newest first."""
 
     def __init__(self, sources: Sequence[EntrySource[Any]]) -> None:
         self._sources = sources

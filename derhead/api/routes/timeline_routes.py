@@ -1,7 +1,7 @@
 """``/agents/{id}/timeline``: what happened to an agent, in one list.
 
-Its cursor is the last entry's place, so that pages have no hole and no repeat while entries are
-added.
+The cursor is the place of the last entry, so pages neither skip nor repeat entries while new ones
+are added.
 """
 
 from typing import Protocol

@@ -80,7 +80,7 @@ async def test_a_problem_says_where_it_was() -> None:
     assert answer.body["instance"] == "/telemetry/no%20body%3F"
     assert (answer.body["type"], answer.body["title"]) == (
         "/docs/problems#unknown",
-        "There is no such thing",
+        "Not found",
     )
 
 

@@ -118,7 +118,7 @@ async def test_a_dispatch_is_withdrawn(left: Dispatch, status: int) -> None:
 async def test_what_cannot_be_withdrawn() -> None:
     view = FakeView()
     ended = await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
-    assert (ended.status, ended.body["detail"]) == (409, "the dispatch has ended, it is started")
+    assert (ended.status, ended.body["detail"]) == (409, "the dispatch has ended: it is started")
     assert (await ask(view, "/dispatch/nobody", "DELETE")).status == 404
 
 
@@ -152,7 +152,7 @@ async def test_an_order_that_the_site_cannot_do_says_what_it_can() -> None:
     assert "write a number from -1 to 3, in MW" in answer.text
     nothing = await order(view, {"site_id": SITE, "mw": 31})
     assert "the site can do nothing now" in nothing.text
-    assert "of its assets take no part: 2 offline" in nothing.text
+    assert "assets that take no part: 2 offline" in nothing.text
     nowhere = await order(view, {"site_id": "nowhere", "mw": 1})
     assert (nowhere.status, nowhere.pointers) == (404, ["/site_id"])
     assert view.orders == []
@@ -272,7 +272,7 @@ async def test_a_group_is_shown_and_withdrawn() -> None:
     ended = await ask(view, f"/dispatch/{GROUP}", "DELETE")
     assert (ended.status, ended.body["detail"]) == (
         409,
-        "the dispatch has ended, all its parts have",
+        "the dispatch has ended: all its parts have ended",
     )
     view.group_left = (replace(GROUPED, cancelling="x"), PARTS)
     answer = await ask(view, f"/dispatch/{GROUP}", "DELETE")
