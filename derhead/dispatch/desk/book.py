@@ -29,10 +29,10 @@ class SessionLink(Protocol):
 
     @property
     def setpoint_room(self) -> int:
-        """How many more setpoints and cancels it takes now."""
+        """Setpoints and Cancels that it still takes now."""
 
     def ask_for_room_nowait(self) -> None:
-        """Has it say ``session_has_room_nowait`` as soon as it has; there is more to send."""
+        """Asks it to call ``session_has_room_nowait`` once it has room again."""
 
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
         """Queues the setpoint for the agent."""
@@ -43,7 +43,7 @@ class SessionLink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrphanedDispatch:
-    """A dispatch that an agent holds and that is not open here: it must be withdrawn."""
+    """A dispatch that an agent holds and the desk does not lead. Its agent must cancel it."""
 
     dispatch_id: str
     asset_id: str
@@ -51,40 +51,40 @@ class OrphanedDispatch:
 
 @dataclass(slots=True)
 class BookChanges:
-    """What a plan changes in the book, once the journal has it."""
+    """The changes that a plan makes in the book, once the journal has them."""
 
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
     links: dict[str, SessionLink | None] = field(default_factory=dict)
-    """By session; None for one that ended."""
+    """By session; None = the session ended."""
     holders: dict[str, SessionLink | None] = field(default_factory=dict)
-    """By asset."""
+    """By asset; None = no session holds it."""
     cancels: dict[str, str] = field(default_factory=dict)
-    """By dispatch, the session that is told Cancel."""
+    """By dispatch, the session on which its Cancel is sent."""
     orphans: dict[str, tuple[OrphanedDispatch, ...]] = field(default_factory=dict)
-    """By session, those that it is still to be told Cancel of."""
+    """By session, the dispatches whose Cancel is still to be sent."""
     rechecks: dict[str, int | None] = field(default_factory=dict)
-    """By asset, when a window that others wait for is over; None if none is waited for."""
+    """By asset, the end of the window for which other dispatches wait; None = none waits."""
 
 
 class Book:
-    """The state that plans are made on."""
+    """The state on which plans are made."""
 
     def __init__(self) -> None:
         self.open: dict[str, Dispatch] = {}
         self.links: dict[str, SessionLink] = {}
         self.holders: dict[str, SessionLink] = {}
         self.cancels: dict[str, str] = {}
-        """The session that was told Cancel, by dispatch."""
+        """By dispatch, the session on which its Cancel was sent."""
         self.orphans: dict[str, tuple[OrphanedDispatch, ...]] = {}
         self.rechecks: dict[str, int] = {}
-        """When to look at an asset again, since a window that others wait for is over."""
+        """By asset, the end of the window for which other dispatches wait."""
         self._by_asset: dict[str, dict[str, None]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._setpoints_mw: Mapping[str, float] = {}
         self._force_ends: dict[str, int] = {}
-        """When the windows of those end, by asset."""
+        """By asset, the end of the window of its dispatch in force."""
         self._first_end_us: int | None = None
-        """No window of them ends before."""
+        """No dispatch in force ends earlier."""
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]:
@@ -92,7 +92,7 @@ class Book:
         return self._setpoints_mw
 
     def of_asset(self, asset_id: str) -> list[Dispatch]:
-        """The asset's open dispatches, in the order in which they came."""
+        """The asset's open dispatches, oldest first."""
         return [self.open[dispatch_id] for dispatch_id in self._by_asset.get(asset_id, ())]
 
     def in_force(self, asset_id: str, now_us: int) -> Dispatch | None:
@@ -111,16 +111,17 @@ class Book:
     # --- time -----------------------------------------------------------------------
 
     def next_due_us(self) -> int | None:
-        """When time alone will next change something."""
+        """When time alone next changes something."""
         times = [*self.rechecks.values(), self._next_deadline_us(), self._first_end_us]
         return min((at for at in times if at is not None), default=None)
 
     def due_rechecks(self, now_us: int) -> list[str]:
-        """The assets to look at again; a plan that settles them says when the next time is."""
+        """The assets for whose next window a dispatch waits no longer. Settling them sets the
+        next time."""
         return [asset_id for asset_id, at in self.rechecks.items() if at <= now_us]
 
     def _next_deadline_us(self) -> int | None:
-        """The earliest deadline that still means something; forgets the others."""
+        """The earliest valid deadline. Forgets obsolete deadlines before it."""
         while self._deadlines:
             at, dispatch_id = self._deadlines[0]
             dispatch = self.open.get(dispatch_id)
@@ -130,7 +131,7 @@ class Book:
         return None
 
     def pop_due(self, now_us: int, at_most: int) -> list[str]:
-        """The dispatches whose deadline has passed; each is told of once.
+        """Returns the dispatches whose deadline has passed, each of them once.
 
         What was in force until now is noted no more.
         """
@@ -150,7 +151,7 @@ class Book:
         if due is not None:
             heapq.heappush(self._deadlines, (due, dispatch_id))
             if len(self._deadlines) > 2 * len(self.open) + STALE_DEADLINES:
-                # Those of what has ended lie a day ahead; they would pile up until then.
+                # Deadlines of ended dispatches lie a day ahead and would pile up until then.
                 waiting = ((next_deadline(each), each.id) for each in self.open.values())
                 self._deadlines = [(at, name) for at, name in waiting if at is not None]
                 heapq.heapify(self._deadlines)
@@ -158,7 +159,7 @@ class Book:
     # --- change ---------------------------------------------------------------------
 
     def take(self, changes: BookChanges, now_us: int) -> None:
-        """Makes the changes."""
+        """Makes the changes of a plan."""
         for session_id, link in changes.links.items():
             if link is not None:
                 self.links[session_id] = link
@@ -175,9 +176,9 @@ class Book:
                 self.orphans[session_id] = orphans
             else:
                 self.orphans.pop(session_id, None)
-        for asset_id, look in changes.rechecks.items():
-            if look is not None:
-                self.rechecks[asset_id] = look
+        for asset_id, recheck_us in changes.rechecks.items():
+            if recheck_us is not None:
+                self.rechecks[asset_id] = recheck_us
             else:
                 self.rechecks.pop(asset_id, None)
         self.cancels.update(changes.cancels)
@@ -186,7 +187,7 @@ class Book:
         self._note_setpoints({each.asset_id for each in changes.dispatches.values()}, now_us)
 
     def _end_windows(self, now_us: int) -> None:
-        """Nothing is in force any more whose window is over, whether or not its agent says so."""
+        """Ends what is in force with its window, whether or not the agent has reported it."""
         if self._first_end_us is None or now_us < self._first_end_us:
             return
         over = {asset_id for asset_id, end_us in self._force_ends.items() if end_us <= now_us}
@@ -194,7 +195,7 @@ class Book:
         self._first_end_us = min(self._force_ends.values(), default=None)
 
     def note_sent_time(self, dispatch_id: str, at_us: int) -> None:
-        """The setpoint was written to its session's stream.
+        """Notes when the setpoint was written to its session's stream.
 
         Journaled with the dispatch's next change, its agent's word as a rule: a commit of its
         own for a time alone would cost what the order's did.

@@ -1,10 +1,9 @@
-"""The dispatch desk: owns every open dispatch, and leads each through its life.
+"""The dispatch desk: owns every open dispatch and leads it through its life.
 
-One task, one inbox. Orders, withdrawals, reports, sessions that come and go, and time itself
-are happenings; the desk takes those that wait, plans what becomes of them (``planning.py``,
-pure), writes all changes to the journal in one commit, and only then lets the effects happen:
-a setpoint goes to its session's channel, a caller gets its answer. What is not in the journal
-has not happened.
+One task has one inbox. It takes the inputs that wait (orders, withdrawals, reports, sessions that
+begin and end, deadlines), plans their outcome (``planning.py``, pure), and writes all changes to
+the journal in one commit. Only then it carries out the effects: a setpoint is queued on its
+session, a caller gets its answer. What the journal does not have has not happened.
 """
 
 import logging
@@ -48,38 +47,38 @@ ASK_TIMEOUT_S = 5.0
 """Time for the desk to take up an order or a withdrawal. When over, the request is taken back and
 answered with 503."""
 
-LOOK_AGAIN_S = 60.0
-"""Longest that the desk sleeps on a deadline before it rechecks at the clock again."""
+LONGEST_SLEEP_S = 60.0
+"""Longest sleep before the desk reads the clock again, which may have been set."""
 
 RETRY_S = 1.0
-"""Pause before changes that the journal refused are tried again."""
+"""Pause before the next attempt at changes that the journal refused."""
 
 
 class DispatchStore(Protocol):
     """What the desk needs of the journal."""
 
     async def write(self, *records: Dispatch | OrderRecord) -> None:
-        """Stores all of them, on disk. Raises: JournalError; then it has stored none."""
+        """Stores all records on disk. Raises: JournalError; then it has stored none."""
 
     async def open_dispatches(self) -> Sequence[Dispatch]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class DeskStatistics:
-    """Counters since the start, and what is open now."""
+    """Counters since the start, and the dispatches that are open now."""
 
     open: int
     orders: int
     reports: int
     late_reports: int
-    """Reports on dispatches that had ended, or that nobody ordered; they changed nothing."""
+    """Reports on dispatches that are not open. They changed nothing."""
     illegal_reports: int
 
 
 class DispatchDesk:
     """Takes orders and reports, and keeps every open dispatch.
 
-    Resource handling: ``run`` is its one task; nothing is decided while it does not run.
+    Resource handling: ``run`` is its one task. Nothing is decided while it does not run.
     """
 
     def __init__(self, store: DispatchStore, runtime: Runtime) -> None:
@@ -95,7 +94,7 @@ class DispatchDesk:
         """Takes an order, and returns its dispatch once the journal has it.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
-        Cancellation: an order that the desk had begun to write stands.
+        Cancellation: an order that the desk has begun to write stands.
         """
         (dispatch,) = await self.order_all([(str(uuid4()), order)])
         return dispatch
@@ -103,74 +102,80 @@ class DispatchDesk:
     async def order_all(
         self, orders: Sequence[tuple[str, AssetOrder]], *records: OrderRecord
     ) -> tuple[Dispatch, ...]:
-        """As ``order``, for several, each with the id of its dispatch: all of them, and the
-        records, in one commit, or none."""
+        """As ``order``, for several orders, each with the id of its dispatch.
+
+        One commit holds all of them and the records, or nothing is ordered.
+        """
         return await self._ask(OrderRequested(tuple(orders), records))
 
     async def settle(self) -> None:
-        """Returns once all that was ordered before is journaled, or refused.
+        """Returns once every earlier order is journaled or refused.
 
-        Also what was ordered by a caller who has hung up since. Raises: JournalError.
+        That includes orders of callers who have hung up since. Raises: JournalError.
         """
         await self._ask(OrderRequested(()))
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
-        """Withdraws a dispatch, and returns it as it then is: cancelled, or ``cancelling``
-        until its agent has said what became of it.
+        """Withdraws a dispatch, and returns it as it is then.
 
-        Raises: NotOpen if it has ended, or never was; JournalError, and then it goes on.
-        Cancellation: a withdrawal that the desk had begun to write stands.
+        It is ``cancelled``, or has ``cancelling`` set until its agent reports its end.
+
+        Raises: NotOpen if it has ended or never existed; JournalError, and then it goes on.
+        Cancellation: a withdrawal that the desk has begun to write stands.
         """
         (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason))
         return dispatch
 
     def session_opened_nowait(self, link: SessionLink, reports: Sequence[AgentReport]) -> None:
-        """An agent registered, and this is what it knows of its dispatches."""
+        """An agent registered, with reports on all the dispatches that it knows."""
         self._inbox.put_nowait(SessionOpened(link, tuple(reports)))
 
     def session_ended_nowait(self, session_id: str) -> None:
-        """Its stream is gone: what was sent on it and not reported is pending again."""
+        """A session ended: dispatches sent on it and not reported are pending again."""
         self._inbox.put_nowait(SessionEnded(session_id))
 
     def session_has_room_nowait(self, link: SessionLink) -> None:
-        """The session takes setpoints again: what waits for lack of room is sent."""
+        """A session takes setpoints again: those that waited for room are sent."""
         self._inbox.put_nowait(SessionHasRoom(link))
 
     def setpoint_written_nowait(self, dispatch_id: str) -> None:
-        """The setpoint is on its session's stream: that is when it was ``sent``."""
+        """The setpoint is written to its session's stream: this is the time of ``sent``."""
         self._book.note_sent_time(dispatch_id, self._wall_us())
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None:
-        """An agent says what became of a dispatch. When full: waits."""
+        """An agent reports on a dispatch. When full: waits."""
         await self._inbox.put(AgentReport(asset_id, dispatch_id, reported))
 
     def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool:
-        """The same if there is room for it; False if there is not."""
+        """As ``report``, without waiting; False if there is no room."""
         if not self._inbox.has_room:
             return False
         self._inbox.put_nowait(AgentReport(asset_id, dispatch_id, reported))
         return True
 
     def get(self, dispatch_id: str) -> Dispatch | None:
-        """An open dispatch; ended ones are in the journal."""
+        """The dispatch if it is open. The journal has those that ended."""
         return self._book.open.get(dispatch_id)
 
     def of_asset(self, asset_id: str) -> Sequence[Dispatch]:
-        """The asset's open dispatches, in the order in which they came."""
+        """The asset's open dispatches, oldest first."""
         return self._book.of_asset(asset_id)
 
     def in_force(self, asset_id: str) -> Dispatch | None:
         """The dispatch that the asset's device follows now, as far as the headend knows.
 
-        Not one that is suspended, nor one whose window is over: its agent, though it has not
-        said so yet, has ended it.
+        A suspended dispatch does not count. Nor does one whose window is over: its agent has
+        ended it, even if the report has not arrived.
         """
         return self._book.in_force(asset_id, self._wall_us())
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]:
-        """MW of every dispatch in force, by asset id. A new mapping at each change, and at each
-        end of a window: whoever holds one holds a moment."""
+        """MW of every dispatch in force, by asset id.
+
+        Each change and each end of a window makes a new mapping, so that a mapping once read
+        does not change.
+        """
         return self._book.setpoints_mw
 
     def statistics(self) -> DeskStatistics:
@@ -193,7 +198,7 @@ class DispatchDesk:
                     raise JournalError("the journal does not take new records")
                 await request.answered.wait()
         finally:
-            # Whoever no longer waits, for any reason, no longer asks.
+            # A caller that no longer waits, for any reason, takes its request back.
             request.withdrawn = not request.claimed
         match request.result:
             case tuple() as dispatches:
@@ -206,10 +211,10 @@ class DispatchDesk:
     # --- the task -------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Loads what is open and works until cancelled.
+        """Loads the open dispatches, and works until cancelled.
 
-        What was ``sent`` when the headend ended is pending again before any agent can
-        register.
+        A dispatch that was ``sent`` when the headend ended is pending again before any agent
+        can register.
         """
         loaded = await self._store.open_dispatches()
         now_us = self._wall_us()
@@ -227,13 +232,16 @@ class DispatchDesk:
     async def _wait_work(self) -> None:
         due_us = self._book.next_due_us()
         wait_s = float("inf") if due_us is None else max(0, due_us - self._wall_us()) / 1e6
-        # Deadlines are wall time, which may be set: look again now and then.
-        wait_s = min(wait_s, LOOK_AGAIN_S)
+        # Deadlines are wall time, which may be set.
+        wait_s = min(wait_s, LONGEST_SLEEP_S)
         with trio.move_on_after(wait_s):
             await self._inbox.wait_filled()
 
     async def _work(self, items: list[InboxItem]) -> None:
-        """Plans, writes, acts; what the journal refuses is tried again, asks excepted."""
+        """Plans, writes and acts.
+
+        If the journal refuses, callers get the error, and all other changes are tried again.
+        """
         requests = {
             item for item in items if isinstance(item, WaitingRequest) and not item.withdrawn
         }
@@ -258,7 +266,7 @@ class DispatchDesk:
             request.answer(plan.answers[request.ask])
         for item in items:
             if isinstance(item, DeadlineDue):
-                # Its deadline may have moved away while it was looked at.
+                # The input may have moved its deadline.
                 self._book.watch(item.dispatch_id)
 
     async def _carry_out(self, plan: Plan, now_us: int) -> None:
@@ -287,7 +295,7 @@ class DispatchDesk:
 
 
 def _inputs_of(items: Sequence[InboxItem], requests: Set[WaitingRequest]) -> list[DeskInput]:
-    """The items without who waits for them; of requests, only those given."""
+    """The inputs in the items. Of callers' requests, only the given ones count."""
     return [
         item.ask if isinstance(item, WaitingRequest) else item
         for item in items

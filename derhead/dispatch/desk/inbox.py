@@ -1,4 +1,4 @@
-"""What waits for the desk: a queue where orders and reports wait for room."""
+"""The queue in which orders and reports wait for the desk."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ commit."""
 
 @dataclass(eq=False, slots=True)
 class WaitingRequest:
-    """An ask with someone who waits for its answer."""
+    """A request whose caller waits for the answer."""
 
     ask: CallerRequest
     claimed: bool = False
-    """The desk has begun: it can no longer be taken back."""
+    """The desk has begun, and the request can no longer be taken back."""
     withdrawn: bool = False
-    """Nobody waits any more, and the desk has not begun."""
+    """The caller no longer waits, and the desk has not begun."""
     answered: trio.Event = field(default_factory=trio.Event)
     result: tuple[Dispatch, ...] | Exception = ()
 
@@ -39,11 +39,10 @@ InboxItem = WaitingRequest | DeskInput
 
 
 class Inbox:
-    """A FIFO where orders and reports wait for room, and sessions' ends never do.
+    """A first-in, first-out queue for the desk.
 
-    When full: ``put`` waits. ``put_nowait`` does not, and is bounded by what it is used
-    for: one opening, one end and one word of room a session at a time, and what
-    ``has_room`` has let in.
+    When full: ``put`` waits. ``put_nowait`` never waits: it serves one opening, one end and one
+    notice of room for each session, and items for which ``has_room`` was checked.
     """
 
     def __init__(self) -> None:

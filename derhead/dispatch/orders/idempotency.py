@@ -1,8 +1,8 @@
-"""Orders that may be sent again: a caller's ``Idempotency-Key`` and what it led to. Pure.
+"""Orders that may be sent again: a caller's ``Idempotency-Key`` and the order that it led to. Pure.
 
-As draft-ietf-httpapi-idempotency-key-header has it: the same key with the same body is the
-same order, whose dispatch is shown again; with another body it is a mistake. A key is stored
-in the same commit as its dispatch, so that a crash cannot part them.
+The rules are those of draft-ietf-httpapi-idempotency-key-header. The same key with the same body is
+the same order, and the caller gets its dispatch again. The same key with another body is a mistake.
+One commit stores a key and its dispatch, so that a crash cannot part them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ KEY_CHARACTERS = 255
 """Characters of an idempotency key. When full, the order is refused with 400."""
 
 KEPT_US = 86_400_000_000
-"""How long a key is remembered: 24 h from its order."""
+"""How long a key is remembered after its order: 24 h."""
 
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-+\--:<-~]+")
@@ -23,39 +23,39 @@ _BARE = re.compile(r"[!#-+\--:<-~]+")
 
 @dataclass(frozen=True, slots=True)
 class UsedKey:
-    """A key and the order that bore it."""
+    """A key and the order that it led to."""
 
     key: str
     fingerprint: str
-    """Of the order's body."""
+    """The fingerprint of the order's body."""
     kind: Literal["dispatch", "group"]
     target_id: str
-    """The dispatch, or the group, that it led to."""
+    """The id of the dispatch or group that it led to."""
     created_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class KeyClaim:
-    """A key that an order bears."""
+    """The key of an order that is not taken yet."""
 
     key: str
     fingerprint: str
 
     def used(self, kind: Literal["dispatch", "group"], target_id: str, now_us: int) -> UsedKey:
-        """What is to be remembered once the order is taken."""
+        """The key as it is stored with the order."""
         return UsedKey(self.key, self.fingerprint, kind, target_id, now_us)
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetKeys:
-    """Keys older than this may be forgotten, at most so many at a time."""
+    """A request to delete old keys, at most so many at a time."""
 
     before_us: int
     at_most: int
 
 
 def read_key(header: str) -> str:
-    """The key in a header's value: a structured field's string, or, as most write it, bare.
+    """The key in a header's value: a quoted string, or a bare text as most callers write it.
 
     Raises: ValueError, saying what to write.
     """
@@ -73,7 +73,9 @@ def read_key(header: str) -> str:
 
 
 def fingerprint(body: object) -> str:
-    """The same for two JSON documents exactly if they say the same; spacing and the order of
-    members do not count."""
+    """A digest that is equal for JSON documents of equal content.
+
+    Spacing and the order of members do not count.
+    """
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The keeper of idempotency keys: who bears one now, which were used, and when they go.
+"""The keeper of idempotency keys: keeps two orders of one key apart, and forgets old keys.
 
-Keys are in the journal, written with what they led to. Here is only who is at work with one,
-and how many there are.
+The journal has the keys, each with its order. In memory are only their number and the keys of
+orders that are being taken now.
 """
 
 import logging
@@ -22,18 +22,18 @@ MAX_KEYS = 1_000_000
 the oldest keys are a day old; an order without a key is still taken."""
 
 FORGOTTEN_AT_ONCE = 5_000
-"""Keys that are deleted in one transaction: a few milliseconds."""
+"""Keys deleted in one transaction, which takes a few milliseconds."""
 
-LOOK_S = 60.0
-"""Pause between two looks for keys that are too old."""
+CHECK_S = 60.0
+"""Pause between two searches for old keys."""
 
 
 class InFlight(Exception):
-    """The key's first order has not been answered yet."""
+    """The first order of the key has not been answered yet."""
 
 
 class TooManyKeys(JournalError):
-    """No more keys can be remembered now."""
+    """No more keys can be stored now."""
 
 
 class KeyStore(Protocol):
@@ -47,9 +47,9 @@ class KeyStore(Protocol):
 
 
 class KeyKeeper:
-    """Keeps two orders of one key apart, and keys for a day.
+    """Keeps two orders of one key apart, and forgets keys after a day.
 
-    Resource handling: ``run`` is its one task; ``claim`` and ``find`` need none.
+    Resource handling: ``run`` is its one task. ``claim`` and ``find`` need no task.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class KeyKeeper:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
-        """While an order of this key is at work no other is. Raises: InFlight."""
+        """Reserves the key while its order is being taken. Raises: InFlight."""
         if key in self._in_flight:
             raise InFlight(key)
-        # As many as there are requests, whom the HTTP server bounds.
+        # No more than there are requests, which the HTTP server bounds.
         self._in_flight.add(key)
         try:
             yield
@@ -74,12 +74,12 @@ class KeyKeeper:
             self._in_flight.discard(key)
 
     async def find(self, key: str) -> UsedKey | None:
-        """What the key led to within the last day; None = it is new.
+        """The order that the key led to within the last day; None = the key is new.
 
-        Call it under ``claim``. An earlier order of the key whose caller hung up may be on its
-        way to the disk: once the desk has settled, the journal tells.
+        Call it under ``claim``. It waits for the desk first, since an earlier order of the key,
+        whose caller hung up, may be on its way to the disk.
 
-        Raises: TooManyKeys if it is new and cannot be remembered; JournalError.
+        Raises: TooManyKeys if the key is new and cannot be stored; JournalError.
         """
         await self._settle()
         used = await self._store.used_key(key)
@@ -90,15 +90,15 @@ class KeyKeeper:
         return None
 
     def count_one(self) -> None:
-        """One more was journaled."""
+        """Counts a key that was journaled."""
         self._count += 1
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Forgets keys that are too old, until cancelled. Raises: JournalError at the start."""
+        """Deletes old keys until cancelled. Raises: JournalError at the start."""
         self._count = await self._store.count_keys()
         task_status.started()
         while True:
-            await trio.sleep(LOOK_S)
+            await trio.sleep(CHECK_S)
             try:
                 await self._forget()
             except JournalError as error:

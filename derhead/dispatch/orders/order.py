@@ -12,7 +12,7 @@ dispatch is ``expired``."""
 
 @dataclass(frozen=True, slots=True)
 class AssetOrder:
-    """What a caller wants of one asset."""
+    """An order to one asset, as a caller gives it."""
 
     asset_id: str
     """UUID of an asset of the fleet."""
@@ -25,12 +25,12 @@ class AssetOrder:
     start_us: int | None = None
     """Start of the window, microseconds since the epoch; None = now."""
     expires_in_us: int | None = None
-    """How long it may wait for its agent, microseconds, above 0, counted from the later of
-    now and its start; None = as long as any."""
+    """How long it may wait for its agent, microseconds, above 0, from the later of now and its
+    start; None = ``PENDING_TTL_US``."""
     group_id: str | None = None
-    """The order to a whole site that it is a part of."""
+    """The group of the site order that it is a part of."""
     dry_run: bool = False
-    """Only what would become of it is asked; it may be beyond the asset's limits."""
+    """The caller only asks what it would do. It may be beyond the asset's limits."""
 
     def window(self, now_us: int) -> Window:
         """Its window, if it is ordered now."""
@@ -39,12 +39,12 @@ class AssetOrder:
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
-    """What a caller wants of a whole site; its members mean what those of ``AssetOrder`` do."""
+    """An order to a whole site. Its members mean the same as those of ``AssetOrder``."""
 
     site_id: str
     """UUID of a site of the fleet."""
     mw: float
-    """What its assets together are told, MW."""
+    """The sum of what its assets are told, MW."""
     duration_us: int | None = None
     priority: int = 128
     ramp_mw_per_s: float | None = None
@@ -59,14 +59,14 @@ class SiteOrder:
 
 
 def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
-    """When a dispatch of it expires that still waits for its agent, if it is ordered now."""
+    """When its dispatch expires if it is ordered now and its agent does not come."""
     wait_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
     return order.window(now_us).expires_us(now_us, wait_us)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An asset that takes no part, and why."""
+    """An asset that gets no part of a site order, and why."""
 
     asset_id: str
     why: str
@@ -80,7 +80,7 @@ class DispatchGroup:
     """UUID; the ``group_id`` of its parts."""
     site_id: str
     mw: float
-    """What its parts together hold, MW."""
+    """The power that its parts hold together, MW."""
     created_us: int
     start_us: int
     duration_us: int | None
@@ -89,9 +89,9 @@ class DispatchGroup:
     ramp_mw_per_s: float | None = None
     expires_us: int | None = None
     left_out: tuple[LeftOut, ...] = ()
-    """Assets of the site that got no part when it was ordered."""
+    """The assets of the site that got no part of the order."""
     cancelling: str | None = None
-    """Why it is being withdrawn, in words; None = it is not."""
+    """Why it is being withdrawn, in words; None = it is not being withdrawn."""
 
     @property
     def window(self) -> Window:

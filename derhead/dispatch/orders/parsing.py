@@ -13,11 +13,12 @@ from derproto.base.timefmt import format_us, parse_us
 T = TypeVar("T")
 
 MAX_DURATION_S = 604_800.0
-"""Seven days: a longer window is a mistake of unit, or a plan that will not hold."""
+"""Longest window, seconds: seven days. A longer one is a mistake of unit, or a plan that will
+not hold."""
 
 MAX_LATE_S = 5.0
-"""How far in the past a window may start, seconds: what an order spends on its way, and what
-two clocks differ."""
+"""How far in the past a window may start, seconds. It covers the order's way and the difference
+of two clocks."""
 
 MEMBERS = (
     "asset_id",
@@ -30,7 +31,7 @@ MEMBERS = (
     "ramp_mw_per_s",
     "dry_run",
 )
-"""What an order may say."""
+"""The members that an order may have."""
 
 _MW = Number(unit="MW")
 _DURATION = Number(above=0, most=MAX_DURATION_S, unit="seconds")
@@ -42,14 +43,14 @@ _DRY_RUN = Truth()
 
 @dataclass(frozen=True, slots=True)
 class UnknownSite:
-    """All is well but that no site has this id or name."""
+    """A valid order to a site that the fleet does not have."""
 
     site: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownAsset:
-    """All is well but that no asset has this id or name."""
+    """A valid order to an asset that the fleet does not have."""
 
     asset: str
 
@@ -67,10 +68,10 @@ Parsed = AssetOrder | SiteOrder | UnknownAsset | UnknownSite | BadOrder
 
 
 def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
-    """The order that a parsed JSON document holds, or why it holds none.
+    """The order in a parsed JSON document, or why there is none.
 
     A member that is null counts as left out. Numbers may be NaN or infinite here, and are
-    refused by name.
+    refused with their member's name.
 
     Units: ``now_us`` in microseconds since the epoch.
     """
@@ -126,7 +127,7 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
 
 
 class _Members:
-    """The members of the object, read one by one; what is wrong is noted."""
+    """Reads the members of the object one by one, and collects what is wrong with them."""
 
     def __init__(self, body: Mapping[object, object]) -> None:
         self._body = body
@@ -145,7 +146,7 @@ class _Members:
                 self.findings.add_unknown(name, "unknown member", name, MEMBERS)
 
     def name(self, member: str) -> str | None:
-        """What names the order's asset, or its site."""
+        """The id or name of the order's asset or site."""
         raw = self._body.get(member)
         if member == "site_id" and self._body.get("asset_id") is not None:
             self.complain("site_id", "an order is for an asset or for a site; leave one out")
@@ -210,7 +211,7 @@ class _Members:
         if raw is None:
             return None
         if isinstance(raw, int) and abs(raw) > 2**63:
-            # Beyond what kinds can compare with a float.
+            # Too large to compare with a float.
             self.complain(name, "the number is out of range; write a smaller one")
             return None
         try:

@@ -1,7 +1,7 @@
-"""What would become of an order, without giving it: pure.
+"""What an order would do, without giving it. Pure.
 
-The answer is in numbers, and in one sentence for people. It tells what the headend knows
-now; by the time of the order it may be otherwise.
+The answer has figures and one sentence for people. It holds for the present, which may change
+before the order is given.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from derproto.base.windows import Window
 
 
 class Afterwards(StrEnum):
-    """What an asset does at the end of a window."""
+    """What an asset does after a window."""
 
     DISPATCH = "dispatch"
     """It follows the next dispatch."""
     DEFAULT = "default"
     """It is told its default."""
     RELEASE = "release"
-    """It is given back to its own control."""
+    """It returns to its own control."""
     HOLD = "hold"
-    """There is no end: it holds until replaced."""
+    """The window has no end: the asset holds until the dispatch is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """What comes after a window, and at how many MW if that is known."""
+    """What follows a window, with its MW if they are known."""
 
     then: Afterwards
     mw: float | None = None
@@ -38,26 +38,26 @@ class Follows:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What would become of an order."""
+    """What an order to one asset would do."""
 
     order: AssetOrder
     asset: Asset
     online: bool
     window: Window
-    """What is left of its window."""
+    """The rest of its window."""
     within_limits: bool
     p_mw: float | None
-    """What the asset does now."""
+    """The asset's power now."""
     soc: float | None
     energy_mwh: float | None
-    """What would flow in the window, signed as power is; None without an end."""
+    """The energy in the window, with the sign of power; None without an end."""
     available_mwh: float | None
-    """What the battery can give, or take, 0 or more; None for other kinds, or if unknown."""
+    """The energy that the battery can give or take, 0 or more; None = unknown, or no battery."""
     enough_energy: bool | None
     supersedes: tuple[str, ...]
-    """The dispatches that would give way to it."""
+    """The dispatches that it would supersede."""
     gives_way_to: str | None
-    """The dispatch, if any, to which it would give way at once."""
+    """The dispatch that would supersede it at once; None = no dispatch would."""
     follows: Follows
     sentence: str
 
@@ -72,8 +72,8 @@ def preflight(
     soc: float | None,
     now_us: int,
 ) -> Preflight:
-    """What would become of ``order``; ``held`` are the asset's open dispatches."""
-    # What is being withdrawn wins over none, and is gone by then.
+    """What ``order`` would do; ``held`` are the asset's open dispatches."""
+    # A dispatch that is being withdrawn wins over none, and is gone by then.
     held = [each for each in held if each.cancelling is None]
     window = order.window(now_us).remaining(now_us)
     overlapping = [each for each in held if each.window.overlaps(window)]
@@ -84,7 +84,7 @@ def preflight(
     available_mwh = _available_mwh(order.mw, asset, soc)
     enough = None
     if energy_mwh is not None and available_mwh is not None:
-        # Half a watt-hour: what is left over by computing with floats.
+        # Half a watt-hour, for rounding.
         enough = abs(energy_mwh) <= available_mwh + 5e-7
     found = Preflight(
         order=order,
@@ -115,7 +115,7 @@ def _available_mwh(mw: float, asset: Asset, soc: float | None) -> float | None:
 def _follows(asset: Asset, held: Sequence[Dispatch], end_us: int | None) -> Follows:
     if end_us is None:
         return Follows(Afterwards.HOLD)
-    # What begins before the end has given way, or is what this one gives way to.
+    # A dispatch that begins before the end is superseded by this one, or supersedes it.
     next_one = min(
         (each for each in held if each.start_us == end_us),
         key=lambda each: (each.priority, -each.created_us),
@@ -129,7 +129,7 @@ def _follows(asset: Asset, held: Sequence[Dispatch], end_us: int | None) -> Foll
 
 
 def _said(found: Preflight, now_us: int) -> Preflight:
-    """With the sentence that tells it all."""
+    """The preflight with its sentence."""
     if not found.within_limits:
         limits = found.asset.limits
         sentence = (
@@ -176,7 +176,7 @@ def _energy(found: Preflight) -> str:
 
 
 def superseding(number: int) -> str:
-    """The end of a clause that tells how many give way; empty if none does."""
+    """The end of a clause that says how many dispatches are superseded; empty if none is."""
     if not number:
         return ""
     return f", superseding {number} {'dispatch' if number == 1 else 'dispatches'}"
