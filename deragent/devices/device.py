@@ -1,4 +1,4 @@
-"""The port to a device: what the agent knows of whatever it steers."""
+"""The port to a device: all that the agent needs of a driver."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from derproto.der.v1 import Health, OperatingState
 
 
 class DeviceError(Exception):
-    """The device did not answer, or would not. It may the next time."""
+    """The device did not answer, or refused. The next attempt may succeed."""
 
 
 class DeviceConfigError(ValueError):
@@ -17,7 +17,7 @@ class DeviceConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a device said of itself at one time. None is unknown.
+    """One reading of a device. None is an unknown value.
 
     Units and signs: MW, positive = generation; Mvar, positive = injected; state of charge
     0..1; line-to-neutral V; Hz.
@@ -33,28 +33,28 @@ class Measurement:
 
 
 class Device(Protocol):
-    """One device. Its calls may overlap: a driver that cannot have that takes turns."""
+    """One device. Calls may overlap; a driver that cannot serve two at once serializes them."""
 
     @property
     def limits(self) -> Limits:
-        """What it may be told, MW, positive = generation."""
+        """The setpoints that the device accepts, MW, positive = generation."""
 
     async def read(self) -> Measurement:
-        """Measures now.
+        """Reads the device now.
 
-        Raises: DeviceError. Cancellation: at any time, without harm.
+        Raises: DeviceError. Cancellation: safe at any time.
         """
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
-        """Tells the device to hold ``mw`` until told otherwise; returns what it was told.
+        """Tells the device to hold ``mw`` until further notice; returns the power it was told.
 
-        ``ramp_mw_per_s`` bounds the rate of change; None is as fast as it can.
+        ``ramp_mw_per_s`` limits the rate of change; None means as fast as the device can.
 
-        Raises: DeviceError. Cancellation: at any time; the device may have taken it.
+        Raises: DeviceError. Cancellation: at any time; the device may have taken the setpoint.
         """
 
     async def release(self) -> None:
-        """Gives the device back to its own control.
+        """Returns the device to its own control.
 
         Raises: DeviceError. Cancellation: as for ``apply``.
         """

@@ -7,9 +7,9 @@ from derproto.base.fleet import Asset
 
 
 def only(asset: Asset, known: frozenset[str]) -> None:
-    """Refuses keys that the driver does not have.
+    """Refuses unknown keys.
 
-    Raises: DeviceConfigError naming them.
+    Raises: DeviceConfigError that names the first one.
     """
     unknown = sorted(set(asset.device.options) - known)
     if unknown:
@@ -20,9 +20,9 @@ def only(asset: Asset, known: frozenset[str]) -> None:
 
 
 def number(asset: Asset, key: str, default: float, *, least: float, most: float) -> float:
-    """The option as a number within bounds, or ``default`` where it is absent.
+    """The option as a number within bounds, or ``default`` if it is absent.
 
-    Raises: DeviceConfigError naming it.
+    Raises: DeviceConfigError that names the key.
     """
     value = asset.device.options.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -35,5 +35,5 @@ def number(asset: Asset, key: str, default: float, *, least: float, most: float)
 
 
 def seed(asset: Asset) -> str:
-    """What the device's noise is seeded with: ``device.seed``, else the asset's id."""
+    """The seed of the device's noise: ``device.seed``, else the asset's id."""
     return str(asset.device.options.get("seed", asset.id))

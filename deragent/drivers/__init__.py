@@ -15,8 +15,8 @@ DRIVERS = ("simulated", "replay")
 async def open_device(asset: Asset, runtime: Runtime) -> Device:
     """Opens the asset's device with the driver that its ``device`` section names.
 
-    The same asset gives the same noise: drivers are seeded with ``device.seed``, else with
-    the asset's id. Raises: DeviceConfigError.
+    The same asset always gets the same noise: ``device.seed``, else the asset's id, seeds the
+    driver. Raises: DeviceConfigError.
     """
     match asset.device.driver:
         case "simulated":

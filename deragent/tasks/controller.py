@@ -103,7 +103,7 @@ class Controller:
 
     def knows(self, dispatch_id: str) -> bool:
         """Whether the id is one of this asset's, held or ended lately."""
-        return dispatch_id in self.timeline.known
+        return dispatch_id in self.timeline.seen
 
     def last_reports(self) -> tuple[Report, ...]:
         """The last report of every dispatch held or ended lately, held ones first."""

@@ -1,8 +1,8 @@
-"""What each asset is to do, and its memory of that over a restart.
+"""What each asset must do when, also after a restart of the agent.
 
-From the ground up: ``failsafe`` (when an asset acts alone), ``timed_orders`` (orders, reports,
-events and effects), ``seen_orders`` (each id once), ``asset_timeline`` (the state of one asset),
-``stepping`` (what changes it); ``absence`` (time passed while the agent was away),
+From the ground up: ``failsafe`` (when an agent acts alone), ``timed_orders`` (orders, events and
+effects), ``seen_orders`` (each id once), ``asset_timeline`` (the state of one asset),
+``stepping`` (how events change it), ``absence`` (time that passed while the agent was away),
 ``timeline_format`` (timelines as bytes), ``timeline_file`` (those bytes on disk). All but the
 last are pure.
 """

@@ -1,9 +1,7 @@
-"""The timeline of one asset: its orders, the one in force, and what its device is still owed. Pure.
+"""The timeline of one asset: an immutable value, changed only by ``stepping``. Pure.
 
-An asset holds orders whose windows do not overlap. At most one is in force: its window has
-begun and not ended. ``stepping`` changes a timeline; here it only answers questions.
-
-Times are monotonic seconds, as given by whoever runs the timeline.
+The windows of the held orders do not overlap. At most one order is in force: its window has
+begun and not ended. Times are monotonic seconds, as given by the caller.
 """
 
 from collections.abc import Mapping
@@ -18,7 +16,7 @@ from derproto.base.fleet import Failsafe, Limits
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All orders of one asset."""
+    """The orders of one asset, the one in force, and the state of its device."""
 
     limits: Limits
     default_mw: float | None
@@ -27,24 +25,24 @@ class Timeline:
     held: tuple[TimedOrder, ...] = ()
     """Orders that wait or are in force; their windows do not overlap."""
     in_force: InForce | None = None
-    """The held order whose window it is."""
+    """The held order whose window is open."""
     returning: bool = False
-    """Whether the device has not yet taken its default, or failsafe, after an order."""
+    """Whether the device has yet to take its default or failsafe after an order."""
     default_due_s: float | None = None
-    """When the device has to be told that (again); None while it is being told."""
-    known: Mapping[str, SeenOrder] = field(default_factory=lambda: MappingProxyType({}))
-    """By id: of every order held, and of those ended lately, in the order of their end."""
+    """When the device must be told its default or failsafe; None while it is being told."""
+    seen: Mapping[str, SeenOrder] = field(default_factory=lambda: MappingProxyType({}))
+    """By id: every held order, and orders that ended lately, in the order of their end."""
 
     @property
     def suspended(self) -> bool:
-        """Whether an order waits for the headend to be heard again."""
+        """Whether an order waits until the headend is heard again."""
         return self.in_force is not None and self.in_force.phase is Phase.SUSPENDED
 
 
 def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
-    """When ``TimePassed`` will change something, monotonic seconds, or None.
+    """When ``TimePassed`` will next change something, monotonic seconds; None = never.
 
-    ``heard_s`` is when the headend was last heard; it may be later by then.
+    ``heard_s`` is when the headend was last heard. It may move on until then.
     """
     force = timeline.in_force
     due = [order.end_s for order in timeline.held]
@@ -56,8 +54,8 @@ def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
 
 
 def last_reports(timeline: Timeline, now: Moment) -> tuple[Report, ...]:
-    """The last report of every id held or ended within a day, held ones first."""
-    known = timeline.known.values()
-    held = [each.report for each in known if each.ended_s is None]
-    ended = [each.report for each in known if each.ended_lately(now.mono_s)]
+    """The last report on each order that is held or ended within a day, held ones first."""
+    seen = timeline.seen.values()
+    held = [each.report for each in seen if each.ended_s is None]
+    ended = [each.report for each in seen if each.ended_lately(now.mono_s)]
     return (*held, *ended)

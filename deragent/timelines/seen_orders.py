@@ -1,7 +1,7 @@
-"""Ids of orders that an asset's timeline knows, so that each is applied once: pure.
+"""The ids of an asset's orders, so that each order is applied once: pure.
 
-Held ones are known as long as they are held, ended ones for a day. Ended ids stand in the
-order of their end.
+A timeline remembers held orders as long as it holds them, and ended ones for a day. Ended ids
+are in the order of their end.
 """
 
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ REMEMBER_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class SeenOrder:
-    """What is remembered of an id."""
+    """What a timeline remembers of one order."""
 
     report: Report
     ended_s: float | None = None
-    """When it ended; None while it is held."""
+    """When the order ended; None while it is held."""
 
     def ended_lately(self, now_s: float) -> bool:
-        """Whether it has ended, and not so long ago that it may be forgotten."""
+        """Whether the order ended less than ``REMEMBER_S`` ago."""
         return self.ended_s is not None and now_s - self.ended_s < REMEMBER_S
 
 
-def make_room(known: dict[str, SeenOrder], now_s: float) -> None:
-    """Forgets, in place, what ended too long ago, and more if one id more had no room."""
-    surplus = len(known) + 1 - MAX_SEEN
-    for key, each in list(known.items()):
+def make_room(seen: dict[str, SeenOrder], now_s: float) -> None:
+    """Drops ids that ended too long ago, in place, and more of the oldest to fit one new id."""
+    surplus = len(seen) + 1 - MAX_SEEN
+    for key, each in list(seen.items()):
         if each.ended_s is None:
             continue
         if surplus <= 0 and each.ended_lately(now_s):
             break
-        del known[key]
+        del seen[key]
         surplus -= 1

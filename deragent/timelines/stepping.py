@@ -1,21 +1,21 @@
-"""Steps an asset's timeline: pure decisions. No I/O, no clock, no Trio.
+"""How events change an asset's timeline: pure decisions. No I/O, no clock, no Trio.
 
-Where a new order's window overlaps others, the lower priority number wins, then the later
-order, then the later arrival; a loser ends whole and never resumes. An id is applied once:
-whatever comes again under it repeats its last report.
+If the window of a new order overlaps others, the lower priority number wins, then the later
+order, then the later arrival. The loser ends entirely and never resumes. An id is applied once:
+if it comes again, its last report is repeated.
 
 The device is told the order in force. If the device refuses it too often, the order has
 failed. When the headend is silent too long, the device is told its failsafe and the order is
 suspended; when the headend is heard again within the window, the device is told the order
-again. When nothing is in force any more, the device is told the asset's default, until it
+again. When no order is in force any more, the device is told the asset's default until it
 takes it.
 
-``step`` returns the timeline after an event, and what to do; the timeline already remembers
-the reports among the effects. After every event at most one effect speaks to the device, and
-it is the last one. ``next_deadline`` says when ``TimePassed`` is due.
+``step`` returns the timeline after an event, and the effects to carry out. The new timeline
+already remembers the reports among them. At most one effect addresses the device, and it is the
+last one. ``next_deadline`` says when ``TimePassed`` is due.
 
-Times are monotonic seconds, as given by whoever runs the timeline; ``Moment`` adds the wall
-time, only to be written into reports, and when the headend was last heard.
+Times are monotonic seconds, as given by the caller. ``Moment`` adds the wall time, which is only
+written into reports, and when the headend was last heard.
 """
 
 import math
@@ -55,15 +55,15 @@ APPLY_ATTEMPTS = 3
 """Tries at a device with one order, 2 s apart. When full, the dispatch is ``failed`` with
 HARDWARE_ERROR, and the device goes to its default."""
 APPLY_RETRY_S = 2.0
-"""Pause before a device is told again an order that it did not take, seconds."""
+"""Pause between two tries at a device, seconds."""
 DEFAULT_RETRY_S = 5.0
-"""Time after which a device that did not take its default is told again, seconds."""
+"""Pause before a device that did not take its default is told it again, seconds."""
 
 
 def step(
     timeline: Timeline, event: TimelineEvent, now: Moment
 ) -> tuple[Timeline, tuple[TimelineEffect, ...]]:
-    """The timeline after ``event``, and the effects in their order."""
+    """The timeline after ``event``, and the effects in the order in which to carry them out."""
     turn = _Turn(timeline, now)
     match event:
         case SetpointArrived(order):
@@ -97,7 +97,7 @@ _SILENT = "suspended: the headend is silent"
 
 
 class _Turn:
-    """One step: a timeline taken apart, changed, and put together again."""
+    """One step: a mutable copy of a timeline, and the effects so far."""
 
     def __init__(self, timeline: Timeline, now: Moment) -> None:
         self._was = timeline
@@ -105,7 +105,7 @@ class _Turn:
         self.effects: list[TimelineEffect] = []
         self._held = {order.dispatch_id: order for order in timeline.held}
         self._force = timeline.in_force
-        self._known = dict(timeline.known)
+        self._seen = dict(timeline.seen)
         self._returning = timeline.returning
         self._default_due_s = timeline.default_due_s
 
@@ -116,7 +116,7 @@ class _Turn:
             in_force=self._force,
             returning=self._returning,
             default_due_s=self._default_due_s,
-            known=MappingProxyType(self._known),
+            seen=MappingProxyType(self._seen),
         )
 
     # --- orders -------------------------------------------------------------------------
@@ -160,17 +160,18 @@ class _Turn:
         self._end(loser_id, _S.SUPERSEDED, detail=detail, superseded_by=winner_id)
 
     def cancel(self, dispatch_id: str, reason: str) -> None:
-        """Also of an id never heard of: its setpoint may come later, and must do nothing."""
+        """Ends an order. An unknown id is remembered: its setpoint may come later, and must have no
+        effect."""
         if dispatch_id in self._held or not self._repeat(dispatch_id):
             self._end(dispatch_id, _S.CANCELLED, detail=reason)
 
     def _repeat(self, dispatch_id: str) -> bool:
-        """Reports again what is known of an id; tells whether anything is."""
-        make_room(self._known, self._now.mono_s)
-        known = self._known.get(dispatch_id)
-        if known is not None:
-            self.effects.append(known.report)
-        return known is not None
+        """Repeats the last report on an id; returns whether the id is known."""
+        make_room(self._seen, self._now.mono_s)
+        seen = self._seen.get(dispatch_id)
+        if seen is not None:
+            self.effects.append(seen.report)
+        return seen is not None
 
     def move_windows(self, seconds: float) -> None:
         self._held = {key: order.moved(seconds) for key, order in self._held.items()}
@@ -180,14 +181,14 @@ class _Turn:
         if force is not None and not force.told:
             order = self._held[force.dispatch_id]
             if order.start_s > self._now.mono_s:
-                # It has not begun after all.
+                # The window has not begun after all.
                 self._force = None
 
     def end_windows(self) -> None:
         now_s, force = self._now.mono_s, self._force
         for order in [o for o in self._held.values() if not before(now_s, o.end_s)]:
             dispatch_id, at_s = order.dispatch_id, order.end_s
-            if self._known[dispatch_id].report.state is _S.STARTED:
+            if self._seen[dispatch_id].report.state is _S.STARTED:
                 self._end(dispatch_id, _S.COMPLETED, at_s=at_s)
             elif force is not None and force.told and force.dispatch_id == dispatch_id:
                 detail = force.complaint or "the device did not answer within the window"
@@ -201,7 +202,7 @@ class _Turn:
         force = self._force
         if force is None or force.dispatch_id != dispatch_id:
             return
-        was = self._known[dispatch_id].report
+        was = self._seen[dispatch_id].report
         report = Report(
             dispatch_id,
             _S.STARTED,
@@ -217,7 +218,7 @@ class _Turn:
         elif was.state is _S.STARTED:
             return
         else:
-            # It took it just before it is told its failsafe.
+            # The device took the order just before it is told its failsafe.
             report = replace(report, detail=_SILENT, suspended=Suspension.LINK_SILENT)
         if report != replace(was, ts_us=report.ts_us, revision=report.revision):
             self._report(report)
@@ -238,7 +239,7 @@ class _Turn:
         )
 
     def take_back(self, dispatch_id: str) -> None:
-        """The device is where it was before, perhaps under an order that has given way."""
+        """The device was not told the order: it is still where an earlier order put it."""
         force = self._force
         if force is not None and force.dispatch_id == dispatch_id and force.phase is Phase.TELLING:
             self._force = replace(force, phase=Phase.DUE, told=False)
@@ -255,7 +256,7 @@ class _Turn:
     # --- what the device is told --------------------------------------------------------
 
     def steer(self) -> None:
-        """What the device has to be told now, if anything."""
+        """Adds what the device must be told now, if anything."""
         now_s = self._now.mono_s
         if self._force is None:
             due = next((o for o in self._held.values() if o.start_s <= now_s), None)
@@ -297,7 +298,7 @@ class _Turn:
         self._force = force
         if force.told:
             self._returning, self._default_due_s = True, now_s
-        was = self._known[force.dispatch_id].report
+        was = self._seen[force.dispatch_id].report
         if was.state is _S.STARTED:
             report = replace(was, ts_us=self._now.wall_us, detail=_SILENT)
             interrupted_us = force.interrupted_us(now_s)
@@ -325,10 +326,10 @@ class _Turn:
         superseded_by: str = "",
         at_s: float | None = None,
     ) -> None:
-        """``at_s`` is when it ended, if that was before now."""
+        """``at_s`` is when the order ended; None = now."""
         at_s = self._now.mono_s if at_s is None else at_s
-        known = self._known.pop(dispatch_id, None)
-        was = Report(dispatch_id, state, 0, revision=0) if known is None else known.report
+        seen = self._seen.pop(dispatch_id, None)
+        was = Report(dispatch_id, state, 0, revision=0) if seen is None else seen.report
         interrupted_us, force = was.interrupted_us, self._force
         if force is not None and force.dispatch_id == dispatch_id:
             interrupted_us = force.interrupted_us(at_s)
@@ -345,11 +346,11 @@ class _Turn:
             interrupted_us=interrupted_us,
             revision=was.revision + 1,
         )
-        self._known[dispatch_id] = SeenOrder(report, self._now.mono_s)
+        self._seen[dispatch_id] = SeenOrder(report, self._now.mono_s)
         self.effects.append(report)
 
     def _leave(self, force: InForce) -> None:
-        """No order is in force any more; a device that is elsewhere goes to its default."""
+        """Ends the order in force; a device that is not at its default goes there."""
         retreated_mw, self._force = self._resting_mw(), None
         if force.phase is Phase.SUSPENDED:
             elsewhere = retreated_mw != self._was.default_mw
@@ -359,7 +360,7 @@ class _Turn:
             self._returning, self._default_due_s = True, self._now.mono_s
 
     def _report(self, report: Report) -> None:
-        known = self._known.get(report.dispatch_id)
-        revision = 1 if known is None else known.report.revision + 1
-        self._known[report.dispatch_id] = SeenOrder(replace(report, revision=revision))
-        self.effects.append(self._known[report.dispatch_id].report)
+        seen = self._seen.get(report.dispatch_id)
+        revision = 1 if seen is None else seen.report.revision + 1
+        self._seen[report.dispatch_id] = SeenOrder(replace(report, revision=revision))
+        self.effects.append(self._seen[report.dispatch_id].report)

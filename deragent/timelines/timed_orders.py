@@ -1,6 +1,6 @@
-"""Orders to an asset: what happens to them (events) and what follows (effects). Values only: pure.
+"""Orders to an asset, the events that they meet, and the effects that follow. Values only: pure.
 
-Times are monotonic seconds unless their names say otherwise; power is MW, positive =
+Times are monotonic seconds unless their names say otherwise. Power is MW, positive =
 generation.
 """
 
@@ -11,20 +11,20 @@ from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 
 def before(time_s: float, end_s: float | None) -> bool:
-    """Whether a time lies before an end, which may be none."""
+    """Whether a time is before an end; None = there is no end."""
     return end_s is None or time_s < end_s
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, twice, and when the headend was last heard."""
+    """The present by two clocks, and when the headend was last heard."""
 
     mono_s: float
-    """Monotonic seconds; what decides."""
+    """Monotonic seconds; all decisions use it."""
     wall_us: int
-    """Microseconds since the epoch; what reports say."""
+    """Microseconds since the epoch; only reports use it."""
     heard_s: float
-    """Monotonic seconds of the headend's last message; of the agent's start before one."""
+    """When the headend's last message came, monotonic seconds; before one, the agent's start."""
 
     def wall_us_at(self, mono_s: float) -> int:
         """The wall time of another monotonic time."""
@@ -43,37 +43,40 @@ class TimedOrder:
     """None: until replaced."""
     ramp_mw_per_s: float | None = None
     ordered_us: int = 0
-    """When the headend took the order, by its clock; 0 = not known."""
+    """When the headend accepted the order, by its clock; 0 = unknown."""
     from_us: int = 0
-    """The window's start by the headend's clock; 0 = not known."""
+    """The window's start by the headend's clock; 0 = unknown."""
     until_us: int | None = None
-    """Its end by that clock; None: until replaced."""
+    """The window's end by the headend's clock; None: until replaced."""
 
     def moved(self, seconds: float) -> "TimedOrder":
-        """The same with its window so much earlier, if negative; else its start alone is later:
-        what is not sure shortens a window, and never lengthens it."""
+        """The order with its window corrected by so many seconds.
+
+        A negative correction moves the whole window; a positive one moves only its start:
+        doubt may shorten a window, and never lengthens it.
+        """
         end_s = None if self.end_s is None else self.end_s + min(0.0, seconds)
         return replace(self, start_s=self.start_s + seconds, end_s=end_s)
 
     def outranks(self, newcomer: "TimedOrder") -> bool:
-        """Whether it wins over one that arrives after it: priority, then the later order."""
+        """Whether it beats an order that arrives after it: by priority, then by the later order."""
         if self.priority != newcomer.priority:
             return self.priority < newcomer.priority
         return 0 < newcomer.ordered_us < self.ordered_us
 
     def overlaps(self, other: "TimedOrder") -> bool:
-        """Whether some time belongs to both windows.
+        """Whether the two windows overlap.
 
-        By the headend's clock, if it is known of both: by ours, windows that only meet may
-        overlap by what their messages were on their way.
+        The headend's clock decides, if both orders have its times. By the agent's clock, windows
+        that only meet can seem to overlap, by as long as their messages were on their way.
         """
         if self.from_us and other.from_us:
             return before(self.from_us, other.until_us) and before(other.from_us, self.until_us)
         return before(self.start_s, other.end_s) and before(other.start_s, self.end_s)
 
     def making_way(self, other: "TimedOrder") -> "TimedOrder":
-        """The order, ended where ``other`` begins if that is later by the headend's clock:
-        of windows that meet, the one ends before the other begins."""
+        """The order, cut to end where ``other`` begins, if ``other`` begins later by the
+        headend's clock."""
         later = 0 < self.from_us < other.from_us
         if later and self.end_s is not None and self.end_s > other.start_s:
             return replace(self, end_s=other.start_s)
@@ -82,7 +85,7 @@ class TimedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of an order; an effect, to be told to the headend."""
+    """Effect: tell the headend what became of an order."""
 
     dispatch_id: str
     state: DispatchState
@@ -91,75 +94,75 @@ class Report:
     applied_mw: float | None = None
     detail: str = ""
     superseded_by: str = ""
-    """Id of the order that it gave way to."""
+    """Id of the order that superseded this one."""
     suspended: Suspension = Suspension.UNSPECIFIED
-    """Why the device does not follow it now, though it is started."""
+    """Why the device does not follow a started order now."""
     interrupted_us: int = 0
-    """Time of its window, so far, in which the device did not follow it, microseconds."""
+    """Time so far in which the device did not follow the order within its window, microseconds."""
     revision: int = 1
-    """How many reports of this order there were, with this one."""
+    """Counts the reports on this order, from 1."""
 
 
 class Phase(StrEnum):
-    """How far the order in force has come with its device."""
+    """The state of the order in force at its device."""
 
     DUE = "due"
-    """Its window has begun, and the device is to be told."""
+    """The window has begun; the device is yet to be told."""
     TELLING = "telling"
     """The device is being told."""
     PAUSING = "pausing"
-    """The device did not take it, and will be told again."""
+    """The device did not take the order; the next attempt is due later."""
     FOLLOWED = "followed"
-    """The device took it."""
+    """The device took the order."""
     SUSPENDED = "suspended"
-    """The headend is silent too long: the device was told its failsafe instead."""
+    """The headend is silent too long, so the device was told its failsafe instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The order whose window it is, and what came of it at the device."""
+    """The order whose window is open, and its state at the device."""
 
     dispatch_id: str
     phase: Phase = Phase.DUE
     told: bool = False
-    """Whether the device was ever told it; then it may have taken it, answer or not."""
+    """Whether the device was ever told the order; it may have taken it without an answer."""
     attempts: int = 0
-    """How often the device failed to take it, since it was last taken or suspended."""
+    """Failed attempts since the device last took the order, or the order was last suspended."""
     retry_s: float | None = None
-    """When the device is told again, in ``PAUSING``."""
+    """When the next attempt is due, in ``PAUSING``."""
     complaint: str = ""
-    """What the device last said against it."""
+    """The device's last error about this order."""
     away_s: float | None = None
-    """Since when the device does not follow it, for a reason that counts as interruption."""
+    """Since when the order is interrupted; None while the device follows it, or never has."""
     interrupted_s: float = 0.0
-    """How long it did not before that, seconds."""
+    """Interruption before ``away_s``, seconds."""
 
     def interrupted_us(self, at_s: float) -> int:
-        """All of the interruption up to ``at_s``, microseconds."""
+        """The whole interruption up to ``at_s``, microseconds."""
         away_s = 0.0 if self.away_s is None else max(0.0, at_s - self.away_s)
         return round((self.interrupted_s + away_s) * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Effect: tell the device the order; answer with ``Applied`` or ``ApplyFailed``."""
+    """Effect: tell the device the order. The answer is ``Applied`` or ``ApplyFailed``."""
 
     dispatch_id: str
     mw: float
     ramp_mw_per_s: float | None
     end_s: float | None
-    """When its window ends; the device must not be told it any more."""
+    """End of the window; the device must not be told the order after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnToDefault:
-    """Effect: tell the device its default, or its failsafe.
+    """Effect: tell the device its default or failsafe.
 
-    Answer with ``DefaultTaken`` or ``DefaultFailed``.
+    The answer is ``DefaultTaken`` or ``DefaultFailed``.
     """
 
     mw: float | None
-    """None = release it to its own control."""
+    """None = release the device to its own control."""
 
 
 TimelineEffect = Report | Apply | ReturnToDefault
@@ -167,7 +170,7 @@ TimelineEffect = Report | Apply | ReturnToDefault
 
 @dataclass(frozen=True, slots=True)
 class SetpointArrived:
-    """The headend ordered."""
+    """The headend sent an order."""
 
     order: TimedOrder
 
@@ -198,7 +201,7 @@ class ApplyFailed:
 
 @dataclass(frozen=True, slots=True)
 class NeverTold:
-    """The order was kept from the device for all of its window."""
+    """The order's window ended while the order waited for the disk."""
 
     dispatch_id: str
 
@@ -215,10 +218,10 @@ class DefaultFailed:
 
 @dataclass(frozen=True, slots=True)
 class MoreTimePassed:
-    """The agent was away for longer than it thought when it took over its timeline."""
+    """The agent was away for longer than it assumed when it restored its timeline."""
 
     seconds: float
-    """Negative if it was shorter."""
+    """How much longer; negative if the absence was shorter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""The file that keeps an agent's timelines over its restart, and the lock on its folder.
+"""The file of an agent's timelines, and the lock on its data folder.
 
-Synchronous; called through ``Runtime.run_blocking``.
+Synchronous: call it through ``Runtime.run_blocking``.
 """
 
 import fcntl
@@ -10,17 +10,17 @@ from pathlib import Path
 FILE = "timelines"
 LOCK = "deragent.lock"
 SET_ASIDE = "timelines.unreadable"
-"""Where a file goes that cannot be read. There is one: a newer one takes its place."""
+"""Name of a file that could not be read. A newer one replaces it."""
 
 
 class DataFolderError(Exception):
-    """The data folder cannot be used by this agent."""
+    """This agent cannot use the data folder."""
 
 
 class TimelineFile:
-    """One agent's folder, locked until ``close``.
+    """The timelines in one agent's data folder, which is locked until ``close``.
 
-    Raises: DataFolderError if it cannot be made, or another agent has it.
+    Raises: DataFolderError if the folder cannot be made, or another agent uses it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +29,7 @@ class TimelineFile:
         self._lock = _lock(folder)
 
     def load(self) -> bytes | None:
-        """What was saved last; None if nothing ever was.
+        """The bytes saved last; None if nothing was ever saved.
 
         Raises: OSError.
         """
@@ -39,10 +39,10 @@ class TimelineFile:
             return None
 
     def save(self, data: bytes) -> None:
-        """Replaces what was saved, whole; on disk when it returns.
+        """Replaces the file atomically; on disk when it returns.
 
-        A power cut in between leaves the old or the new. Raises: OSError, and then the old
-        one is still there.
+        A power cut leaves the old file or the new one. Raises: OSError; the old file is then
+        still there.
         """
         being_written = self.path.with_suffix(".new")
         fd = os.open(being_written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -54,7 +54,7 @@ class TimelineFile:
         self._sync_folder()
 
     def set_aside(self) -> Path:
-        """Moves the file out of the way, for someone to look at; returns where it is.
+        """Renames the file, so that someone can examine it; returns its new path.
 
         Raises: OSError.
         """
@@ -64,7 +64,7 @@ class TimelineFile:
         return aside
 
     def close(self) -> None:
-        """Gives the folder free."""
+        """Unlocks the folder."""
         os.close(self._lock)
 
     def _sync_folder(self) -> None:
@@ -76,7 +76,7 @@ class TimelineFile:
 
 
 def _lock(folder: Path) -> int:
-    """A locked file in the folder; the kernel unlocks it however the process ends."""
+    """Locks a file in the folder. The kernel unlocks it however the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -1,13 +1,12 @@
 """Timelines as bytes and back: pure.
 
-Every time is written as its distance from the moment of writing, which is stamped with clocks
-that outlive the process (``absence``). If nobody knows how long the agent was away, every
-window that has an end is over: a restart may shorten a window, and never lengthens it. After
-another boot of the machine the headend counts as unheard, which holds orders back, until its
-clock has corrected how much time passed.
+Each time is written relative to the moment of writing, which is stamped with clocks that outlive
+the process (``absence``). If it is unknown how long the agent was away, every window with an end
+is over: a restart may shorten a window, and never lengthens it. After another boot of the machine
+the headend counts as unheard, which holds orders back until its clock has corrected the absence.
 
-The order in force comes back as one that the device is to be told. From the last writing until
-the device takes it again, it counts as interrupted.
+The device must be told a restored order in force again. The order counts as interrupted from the
+last write until the device takes it.
 """
 
 import hashlib
@@ -25,17 +24,17 @@ from deragent.timelines.timed_orders import InForce, Moment, Report, TimedOrder
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 VERSION = 1
-"""Of the format. One that is newer is not read."""
+"""Version of the format. A newer one is refused."""
 _MARK = "deragent-timelines"
 
 
 class UnreadableTimelines(ValueError):
-    """These bytes are not what an agent of this version, or an older one, wrote."""
+    """No agent of this version or an older one wrote these bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTimelines:
-    """All that an agent remembers, at one moment."""
+    """All that an agent saves, at one moment."""
 
     stamp: Stamp
     now: Moment
@@ -43,7 +42,7 @@ class SavedTimelines:
     timelines: Mapping[str, Timeline]
     """By asset id."""
     period_s: float | None = None
-    """How often each asset was measured, seconds; None if that is not known."""
+    """The telemetry period, seconds; None if unknown."""
 
 
 # --- to bytes -------------------------------------------------------------------------------
@@ -73,7 +72,7 @@ def _write(timeline: Timeline, now_s: float) -> dict[str, Any]:
         "returning": timeline.returning,
         "force": None if timeline.in_force is None else _write_force(timeline, now_s),
         "held": [_write_order(order, now_s) for order in timeline.held],
-        "known": [_write_known(known, now_s) for known in timeline.known.values()],
+        "known": [_write_seen(seen, now_s) for seen in timeline.seen.values()],
     }
 
 
@@ -104,10 +103,10 @@ def _write_order(order: TimedOrder, now_s: float) -> list[Any]:
     ]
 
 
-def _write_known(known: SeenOrder, now_s: float) -> list[Any]:
-    report = known.report
+def _write_seen(seen: SeenOrder, now_s: float) -> list[Any]:
+    report = seen.report
     return [
-        None if known.ended_s is None else _us(now_s - known.ended_s),
+        None if seen.ended_s is None else _us(now_s - seen.ended_s),
         report.dispatch_id,
         int(report.state),
         report.ts_us,
@@ -134,38 +133,39 @@ def _checksum(body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoadedTimelines:
-    """What an earlier life wrote, not yet brought to the present."""
+    """What an earlier process of the agent saved, in its own times."""
 
     stamp: Stamp
     silent_s: float | None
-    """How long the headend had been silent; None if it was never heard."""
+    """Silence of the headend at that time; None if it was never heard."""
     assets: Mapping[str, Any]
     """By asset id, as written."""
     period_s: float | None = None
     """As in ``SavedTimelines``."""
 
     def heard_s(self, now: Moment, stamp: Stamp) -> float:
-        """When the headend was last heard, monotonic seconds; -inf if nobody knows."""
+        """When the headend was last heard, monotonic seconds; -inf if unknown."""
         gone_s = passed_s(self.stamp, stamp)
         if gone_s is None or self.silent_s is None or not same_boot(self.stamp, stamp):
             return -math.inf
         return now.mono_s - gone_s - self.silent_s
 
     def absence(self, now: Moment, stamp: Stamp) -> Absence | None:
-        """What the headend's clock has to correct; None if there is no doubt, or no way."""
+        """The absence that the headend's clock must correct; None if it is certain, or cannot be
+        corrected."""
         gone_s = passed_s(self.stamp, stamp)
         doubtful_us = self.stamp.doubtful_us
         certain = doubtful_us is None and same_boot(self.stamp, stamp)
         if gone_s is None or self.stamp.headend_us == 0 or certain:
             return None
-        # Of several absences in a row, with no word of the headend in between, the whole.
+        # Several absences in a row, without a word of the headend between them, count as one.
         left_s = now.mono_s - gone_s - (doubtful_us or 0) / 1e6
         return Absence(self.stamp.headend_us, left_s)
 
     def timeline(self, asset_id: str, blank: Timeline, now: Moment, stamp: Stamp) -> Timeline:
-        """An asset's timeline as of now; ``blank`` if nothing is remembered of it.
+        """An asset's timeline as of now; ``blank`` if none was saved.
 
-        ``blank`` brings limits, default and failsafe, which may be others than they were.
+        ``blank`` brings limits, default and failsafe, which may have changed since.
 
         Raises: Unreadable.
         """
@@ -195,7 +195,7 @@ def read_timelines(data: bytes) -> LoadedTimelines:
         raise UnreadableTimelines("its checksum is wrong: it is damaged")
     try:
         said = json.loads(body)
-        # The first writers of this format had no such doubt, and remembered no period.
+        # Early versions of the agent wrote neither this nor the period.
         doubtful_us = said.get("doubtful_us")
         stamp = Stamp(
             int(said["wall_us"]),
@@ -218,25 +218,25 @@ def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Time
     held = [_read_order(order, then_s) for order in said["held"]]
     if gone_s is None:
         held = [o if o.end_s is None else replace(o, end_s=now.mono_s) for o in held]
-    known = {k.report.dispatch_id: k for k in (_read_known(k, then_s) for k in said["known"])}
-    force = None if said["force"] is None else _read_force(said["force"], known, then_s)
-    # Where an order was in force, the device may be anywhere.
+    seen = {k.report.dispatch_id: k for k in (_read_seen(k, then_s) for k in said["known"])}
+    force = None if said["force"] is None else _read_force(said["force"], seen, then_s)
+    # If an order was in force, the device may be anywhere.
     returning = bool(said["returning"]) or force is not None
-    # The asset's limits may have been narrowed meanwhile.
+    # The asset's limits may have been narrowed since.
     for order in [order for order in held if order.mw not in blank.limits]:
         held.remove(order)
         if force is not None and force.dispatch_id == order.dispatch_id:
             force = None
-        # Put last: ended ids stand in the order of their end.
-        was = known.pop(order.dispatch_id).report
-        known[order.dispatch_id] = SeenOrder(_refused(was, now), now.mono_s)
+        # Put last: ended ids are in the order of their end.
+        was = seen.pop(order.dispatch_id).report
+        seen[order.dispatch_id] = SeenOrder(_refused(was, now), now.mono_s)
     return replace(
         blank,
         held=tuple(held),
         in_force=force,
         returning=returning,
         default_due_s=now.mono_s if returning else None,
-        known=MappingProxyType(known),
+        seen=MappingProxyType(seen),
     )
 
 
@@ -252,12 +252,12 @@ def _refused(was: Report, now: Moment) -> Report:
     )
 
 
-def _read_force(said: Any, known: Mapping[str, SeenOrder], then_s: float) -> InForce:
+def _read_force(said: Any, seen: Mapping[str, SeenOrder], then_s: float) -> InForce:
     dispatch_id, away_us = said["id"], said["away_us"]
     away_s = None
     if away_us is not None:
         away_s = then_s - away_us / 1e6
-    elif known[dispatch_id].report.state is DispatchState.STARTED:
+    elif seen[dispatch_id].report.state is DispatchState.STARTED:
         away_s = then_s
     return InForce(
         dispatch_id,
@@ -275,7 +275,7 @@ def _read_order(said: Any, then_s: float) -> TimedOrder:
     return TimedOrder(dispatch_id, mw, priority, start_s, end_s, *rest)
 
 
-def _read_known(said: Any, then_s: float) -> SeenOrder:
+def _read_seen(said: Any, then_s: float) -> SeenOrder:
     ended_us, dispatch_id, state, ts_us, reason, applied_mw, detail, *rest = said
     superseded_by, suspended, interrupted_us, revision = rest
     report = Report(

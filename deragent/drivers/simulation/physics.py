@@ -1,8 +1,8 @@
 """How simulated devices behave: pure functions of state, elapsed time, command and noise.
 
-Every model is an immutable value; ``step`` returns the model as it is ``dt_s`` later and
-what a meter at its terminals would read. A model draws no random numbers: they come with
-the inputs. Power is MW, positive = generation.
+Every model is an immutable value. ``step`` returns the model ``dt_s`` later, and what a meter
+at its terminals reads then. A model draws no random numbers; the inputs bring them. Power is
+MW, positive = generation.
 """
 
 import math
@@ -13,19 +13,19 @@ from derproto.der.v1 import OperatingState
 
 DAY_S = 86_400
 IDLE_MW = 1e-9
-"""Power below which a device counts as exchanging none."""
+"""Below this power a device counts as idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What one step of a model depends on."""
+    """The inputs of one step."""
 
     dt_s: float
-    """Time since the step before, 0 or more."""
+    """Time since the previous step, 0 or more."""
     day_s: float
     """Time since midnight UTC, 0..86400."""
     command_mw: float | None
-    """What the device is told to hold at the end of the step; None = its own control."""
+    """The setpoint at the end of the step; None = the device's own control."""
     gauss: float = 0.0
     """A draw of the standard normal distribution."""
     uniform: float = 0.5
@@ -42,24 +42,24 @@ class Output:
 
 
 class Model(Protocol):
-    """A device without its port."""
+    """A simulated device, without I/O."""
 
     def step(self, inputs: Inputs) -> tuple[Self, Output]:
         """The model ``dt_s`` later, and its output then."""
 
 
 def drift(value: float, dt_s: float, settle_s: float, sigma: float, gauss: float) -> float:
-    """One step of noise that wanders around 0 with spread ``sigma``, forgetting in ``settle_s``.
+    """One step of an Ornstein-Uhlenbeck process: noise around 0 with spread ``sigma``.
 
-    Exact for any ``dt_s`` (an Ornstein-Uhlenbeck process), so that the measuring period
-    does not change how a device looks.
+    ``settle_s`` is the time constant of its decay. The step is exact for any ``dt_s``, so the
+    measuring period does not change the noise.
     """
     kept = math.exp(-dt_s / settle_s)
     return value * kept + sigma * math.sqrt(1 - kept * kept) * gauss
 
 
 def approach(from_mw: float, to_mw: float, reach_mw: float) -> float:
-    """``to_mw``, or as near to it as ``reach_mw`` (0 or more) gets from ``from_mw``."""
+    """``from_mw`` moved towards ``to_mw`` by at most ``reach_mw`` (0 or more)."""
     return min(max(to_mw, from_mw - reach_mw), from_mw + reach_mw)
 
 
@@ -69,7 +69,7 @@ def running_or_standby(p_mw: float) -> OperatingState:
 
 
 def curtailed(available_mw: float, command_mw: float | None) -> Output:
-    """A source that a command can only hold below what it has, never below 0."""
+    """The output of a source that a command can only reduce, never below 0."""
     p_mw = available_mw if command_mw is None else min(available_mw, max(0.0, command_mw))
     if p_mw < available_mw - IDLE_MW:
         return Output(p_mw, OperatingState.CURTAILED)
@@ -78,7 +78,7 @@ def curtailed(available_mw: float, command_mw: float | None) -> Output:
 
 @dataclass(frozen=True, slots=True)
 class Solar:
-    """A clear day's bell, dimmed by passing clouds; a command curtails."""
+    """The bell curve of a clear day, dimmed by passing clouds. A command curtails it."""
 
     rated_mw: float
     noon_s: float = 19 * 3600.0
@@ -98,10 +98,10 @@ class Solar:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """Follows its command while it has energy, or room for it.
+    """Follows its command while it has energy, or room for energy.
 
-    The round trip's loss is split evenly: charging stores, and discharging delivers, the
-    root of ``efficiency`` of what goes in.
+    The loss of a round trip is split evenly: each direction has the square root of
+    ``efficiency``.
     """
 
     rated_mw: float
@@ -115,7 +115,7 @@ class Battery:
         hours = inputs.dt_s / 3600.0
         one_way = math.sqrt(self.efficiency)
         wanted_mw = min(max(inputs.command_mw or 0.0, -self.rated_mw), self.rated_mw)
-        # The power of the step before flowed until now.
+        # The previous step's power flowed until now.
         into_cells_mw = -self.p_mw * one_way if self.p_mw < 0 else -self.p_mw / one_way
         soc = min(max(self.soc + into_cells_mw * hours / self.energy_mwh, 0.0), 1.0)
         empty, full = wanted_mw > 0 and soc <= 0.0, wanted_mw < 0 and soc >= 1.0
@@ -125,7 +125,7 @@ class Battery:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A day's consumption curve; a command sets the consumption."""
+    """A daily consumption curve. A command sets the consumption."""
 
     rated_mw: float
     peak_s: float = 1 * 3600.0
@@ -147,15 +147,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class EvCharger:
-    """Vehicles come, take what they need, and leave; a command slows the charging."""
+    """Vehicles arrive, charge, and leave. A command slows the charging."""
 
     rated_mw: float
     idle_s: float = 900.0
     """Time until the next vehicle; 0 while one is plugged in."""
     need_mwh: float = 0.0
-    """What the plugged vehicle still wants."""
+    """Energy that the plugged vehicle still needs."""
     battery_mwh: float = 1.0
-    """The plugged vehicle's battery."""
+    """Capacity of the plugged vehicle's battery."""
     p_mw: float = 0.0
 
     def step(self, inputs: Inputs) -> tuple[Self, Output]:
@@ -173,21 +173,21 @@ class EvCharger:
         need_mwh = self.need_mwh + self.p_mw * inputs.dt_s / 3600.0
         if need_mwh > 0.0:
             return replace(self, need_mwh=need_mwh)
-        # A vehicle that is full leaves; the next comes within 5 to 65 minutes.
+        # A full vehicle leaves; the next one arrives within 5 to 65 minutes.
         return replace(self, need_mwh=0.0, p_mw=0.0, idle_s=300.0 + 3600.0 * inputs.uniform)
 
     def _waited(self, inputs: Inputs) -> Self:
         idle_s = self.idle_s - inputs.dt_s
         if idle_s > 0.0:
             return replace(self, idle_s=idle_s)
-        # An hour's charge at full power fills its battery; it comes 20 to 80 % empty.
+        # An hour at full power fills its battery; it arrives 20 to 80 % empty.
         need_mwh = self.rated_mw * (0.2 + 0.6 * inputs.uniform)
         return replace(self, idle_s=0.0, need_mwh=need_mwh, battery_mwh=self.rated_mw, p_mw=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """Follows its command as fast as the machine ramps; stands still under its own control."""
+    """Follows its command as fast as the machine ramps; stops under its own control."""
 
     rated_mw: float
     ramp_mw_per_s: float

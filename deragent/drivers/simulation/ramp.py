@@ -11,9 +11,9 @@ class Ramp:
 
     target_mw: float
     since_s: float
-    """Monotonic time at which it was told, seconds."""
+    """When the device was told the target, monotonic seconds."""
     start_mw: float = 0.0
-    """Power at that time; only a ramp needs it."""
+    """Power at that time; needed only with a ramp rate."""
     ramp_mw_per_s: float | None = None
 
     def at(self, now_s: float) -> float:

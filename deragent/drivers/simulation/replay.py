@@ -1,10 +1,9 @@
-"""Driver ``replay``: a solar asset that plays a measured day of irradiance, every day again.
+"""Driver ``replay``: a solar asset that repeats one measured day of irradiance.
 
-Power is ``rated_mw`` at 1,000 W/m2 and in proportion below, never beyond 0..``rated_mw``;
-between the minutes it is interpolated, and where the station measured nothing it is
-unknown. A setpoint curtails it. Options (optional): ``file``, a CSV with the columns
-``time_utc`` and ``ghi_w_m2`` of one day by minutes; ``seed``, of voltage's and frequency's
-noise.
+Power is ``rated_mw`` at 1,000 W/m2, proportional below, and within 0..``rated_mw``. Power
+between two minutes is interpolated, and unknown where the station measured nothing. A setpoint
+curtails it. Options (all optional): ``file``, a CSV of one day by minutes with the columns
+``time_utc`` and ``ghi_w_m2``; ``seed`` of the noise of voltage and frequency.
 """
 
 import csv
@@ -31,13 +30,13 @@ FULL_SUN_W_M2 = 1000.0
 MINUTES = 1440
 
 Day = tuple[float | None, ...]
-"""Irradiance of each minute of the day from 00:00 UTC, W/m2; None where not measured."""
+"""Irradiance of each minute of a day from 00:00 UTC, W/m2; None where it was not measured."""
 
 
 def parse_day(lines: Iterable[str]) -> Day:
-    """The day that a CSV holds; minutes that it does not mention are unknown.
+    """The day in a CSV; minutes that are not in it are unknown.
 
-    Raises: ValueError naming the line.
+    Raises: ValueError that names the line.
     """
     rows = csv.DictReader(lines)
     missing = {"time_utc", "ghi_w_m2"} - set(rows.fieldnames or ())
@@ -56,7 +55,7 @@ def parse_day(lines: Iterable[str]) -> Day:
 
 
 def irradiance_at(day: Day, day_s: float) -> float | None:
-    """Irradiance at a second of the day, interpolated between its two minutes, W/m2."""
+    """Irradiance at a second of the day, interpolated between two minutes, W/m2."""
     minute, into_s = divmod(day_s % (MINUTES * 60), 60)
     before, after = day[int(minute)], day[(int(minute) + 1) % MINUTES]
     if before is None or (after is None and into_s > 0):
@@ -65,7 +64,7 @@ def irradiance_at(day: Day, day_s: float) -> float | None:
 
 
 def available_mw(rated_mw: float, irradiance_w_m2: float) -> float:
-    """What a plant of that rating makes of the irradiance, MW, 0..``rated_mw``."""
+    """Power of a plant of that rating under the irradiance, MW, 0..``rated_mw``."""
     return min(max(rated_mw * irradiance_w_m2 / FULL_SUN_W_M2, 0.0), rated_mw)
 
 
@@ -75,7 +74,7 @@ def _load_day(file: str | None) -> Day:
 
 
 async def open_replay(asset: Asset, runtime: Runtime) -> "ReplayDevice":
-    """Reads the day and starts playing it.
+    """Reads the day and starts to replay it.
 
     Raises: DeviceConfigError.
     """
@@ -96,7 +95,7 @@ async def open_replay(asset: Asset, runtime: Runtime) -> "ReplayDevice":
 
 
 class ReplayDevice:
-    """A plant under the recorded sky."""
+    """A solar plant under the recorded irradiance."""
 
     def __init__(self, asset: Asset, runtime: Runtime, day: Day) -> None:
         self._day = day

@@ -1,4 +1,4 @@
-"""Driver ``simulated``: a seeded model of each kind of asset behind the device port.
+"""Driver ``simulated``: a seeded model of each kind of asset.
 
 Options (all optional): ``seed`` for every kind; ``noon_utc_h`` (solar); ``soc`` and
 ``efficiency`` (battery); ``peak_utc_h`` (load); ``ramp_mw_per_s`` (generator).
@@ -66,13 +66,13 @@ def simulated_model(asset: Asset, rng: random.Random) -> Model:
         case AssetKind.EV_CHARGER:
             return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
         case AssetKind.GENERATOR:
-            # Half a minute from standing still to full power.
+            # Half a minute from standstill to full power.
             ramp = options.number(asset, "ramp_mw_per_s", rated_mw / 30, least=1e-6, most=math.inf)
             return Generator(rated_mw, ramp)
 
 
 class SimulatedDevice:
-    """A model that lives in Trio's time and answers at once."""
+    """A model that runs on Trio's clock and answers at once."""
 
     def __init__(self, asset: Asset, runtime: Runtime) -> None:
         self._rng = random.Random(options.seed(asset))
@@ -94,7 +94,7 @@ class SimulatedDevice:
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
         await trio.lowlevel.checkpoint()
-        # What was held until now is what the model did until now.
+        # Until now the model followed the previous command.
         before = self._step()
         self._command = Ramp(mw, trio.current_time(), before.p_mw, ramp_mw_per_s)
         return mw
@@ -126,9 +126,9 @@ def second_of_day(wall_us: int) -> float:
 def measured(
     p_mw: float | None, output: Output, reactive_share: float, rng: random.Random
 ) -> Measurement:
-    """A reading with the electrical values around it that a meter would give.
+    """A meter's reading: the output with plausible electrical values around it.
 
-    ``reactive_share`` is Mvar injected for each MW flowing either way.
+    ``reactive_share`` is Mvar injected for each MW in either direction.
     """
     return Measurement(
         p_mw=p_mw,

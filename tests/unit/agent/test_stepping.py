@@ -279,7 +279,7 @@ def test_memory_of_ids_is_bounded_and_keeps_what_is_held() -> None:
     timeline, _ = step(IDLE, arrive("held", start_s=1e6), moment(0))
     for number in range(3 * seen_orders.MAX_SEEN):
         timeline, _ = step(timeline, arrive(f"d{number}", 9.0), moment(1 + number))
-    assert len(timeline.known) == seen_orders.MAX_SEEN
+    assert len(timeline.seen) == seen_orders.MAX_SEEN
     reports = last_reports(timeline, moment(1000))
     assert reports[0].dispatch_id == "held"
     assert reports[-1].dispatch_id == f"d{3 * seen_orders.MAX_SEEN - 1}"
@@ -340,7 +340,7 @@ def test_what_holds_in_every_life(moves: list[tuple[float, TimelineEvent, bool]]
             windows = timeline.held
             assert not any(a.overlaps(b) for i, a in enumerate(windows) for b in windows[i + 1 :])
             assert {o.dispatch_id for o in windows} == {
-                i for i, known in timeline.known.items() if known.ended_s is None
+                i for i, seen in timeline.seen.items() if seen.ended_s is None
             }
             due = next_deadline(timeline, math.inf)
             assert due is None or due > now_s or timeline.default_due_s is not None
@@ -359,7 +359,7 @@ def test_the_default_is_owed_until_it_is_taken() -> None:
     timeline, _ = step(timeline, DefaultTaken(), moment(2))
     assert not timeline.returning
     assert next_deadline(timeline, math.inf) is None
-    assert replace(timeline, known={}) == replace(IDLE, known={})
+    assert replace(timeline, seen={}) == replace(IDLE, seen={})
 
 
 def test_windows_that_meet_by_the_headends_clock_do_not_overlap() -> None:

@@ -277,14 +277,14 @@ def test_every_field_of_a_report_comes_back() -> None:
     timeline = live(HELD, (0, arrive("a", ordered_us=5)), (0, Applied("a", 0.9)))
     timeline = live(timeline, (1, arrive("b", ordered_us=6, priority=1)))
     suspended = replace(
-        timeline.known["b"],
-        report=replace(timeline.known["b"].report, suspended=Suspension.LINK_SILENT),
+        timeline.seen["b"],
+        report=replace(timeline.seen["b"].report, suspended=Suspension.LINK_SILENT),
     )
-    timeline = replace(timeline, known={**timeline.known, "b": suspended})
+    timeline = replace(timeline, seen={**timeline.seen, "b": suspended})
     after = read_timelines(
         write_timelines(SavedTimelines(NOON, moment(1), {"asset": timeline}))
     ).timeline("asset", HELD, moment(1), NOON)
-    assert dict(after.known) == dict(timeline.known)
+    assert dict(after.seen) == dict(timeline.seen)
     assert after.held == timeline.held
 
 

@@ -173,7 +173,7 @@ class Lives(RuleBasedStateMachine):
         after = self.stamp() if told else Stamp(stamp.wall_us - 1, "another boot")
         recalled = read_timelines(image)
         self.heard_s = recalled.heard_s(self.moment(), after)
-        blank = replace(before, held=(), in_force=None, known={}, returning=False)
+        blank = replace(before, held=(), in_force=None, seen={}, returning=False)
         self.timeline = recalled.timeline("asset", blank, self.moment(), after)
         if told and down_s == 0:
             assert len(self.timeline.held) == len(before.held)
@@ -236,7 +236,7 @@ class Lives(RuleBasedStateMachine):
         held, force = self.timeline.held, self.timeline.in_force
         assert not any(a.overlaps(b) for i, a in enumerate(held) for b in held[i + 1 :])
         assert {o.dispatch_id for o in held} == {
-            key for key, known in self.timeline.known.items() if known.ended_s is None
+            key for key, seen in self.timeline.seen.items() if seen.ended_s is None
         }
         if force is not None:
             assert force.dispatch_id in {o.dispatch_id for o in held}
