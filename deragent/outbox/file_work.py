@@ -1,4 +1,4 @@
-"""What the outbox asks of its file, what comes of it, and how much may wait. Pure."""
+"""Requests of the outbox to its file, their results, and the limits of both. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ FILE_MB = 256
 """Size of the file in units of 10^6 bytes (configurable); its WAL takes a few more. When full, as
 for ``FILE_ROWS``."""
 ROW_BYTES = 96
-"""What a row takes in the file at the most."""
+"""Greatest size of a row in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """How much may wait."""
+    """How many samples may wait for their acknowledgement."""
 
     memory_rows: int = MEMORY_ROWS
     file_rows: int = FILE_ROWS
     file_mb: int = FILE_MB
 
     def excess(self, rows: int, size: int, adding: int) -> int:
-        """How many of its rows a file of ``size`` bytes gives up for those it is to add."""
+        """How many rows a file of ``size`` bytes must drop to add ``adding`` rows."""
         room = min(self.file_rows, max(1, self.file_mb * 1_000_000 // ROW_BYTES))
         over = size - self.file_mb * 1_000_000
         too_big = math.ceil(rows * over / size) + adding if over > 0 else 0
@@ -40,17 +40,17 @@ class OutboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What the file holds."""
+    """The contents of the file."""
 
     rows: int
     oldest_ts_us: int
-    """Time of the first of its rows, in the order of boots and numbers; 0 without any."""
+    """Time of the first row, in the order of boots and sequence numbers; 0 without rows."""
     newest_ts_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class FileLookup:
-    """What is to be looked up in the file: the oldest rows of a range, ``most`` at the most."""
+    """A query: the oldest rows of a range in the file, at most ``most``."""
 
     boot_id: int
     first: int
@@ -60,23 +60,23 @@ class FileLookup:
 
 @dataclass(frozen=True, slots=True)
 class FileWork:
-    """What the file is to do, all or nothing, in this order."""
+    """Changes of the file, made in this order in one transaction."""
 
     acked: tuple[SeqSpan, ...]
-    """Rows to be taken out."""
+    """Rows to remove."""
     refused: tuple[SeqSpan, ...]
-    """The same, with an account of what is missing."""
+    """Rows to remove and to report as missing."""
     rows: Sequence[OutboxRow]
-    """Rows of this boot to be added; then as many of the oldest are given up as the limits
-    ask, with an account of them too."""
+    """Rows of this boot to add. Then the file drops as many of its oldest rows as the limits
+    require, and reports them as missing."""
     gaps: Unsaved
     account: bool
-    """Whether it matters what was in ``acked``."""
+    """Whether the result must list the rows of ``acked``."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileWorkDone:
-    """What came of it."""
+    """The result of a ``FileWork``."""
 
     state: FileState
     acked: int

@@ -1,10 +1,10 @@
-"""Stretches of history that an agent does not have and will never send. Pure.
+"""Gaps: stretches of history that an agent will never send. Pure.
 
-Of one asset, rows that go missing for one cause, one after another, are one gap: it grows, and
-each time its revision does. It stops growing once a row measured after its last one has arrived
-at the headend. A device that does not answer leaves a gap that is open until it does, over a
-restart of the agent too. A gap is told until its newest revision was acknowledged, and then
-forgotten, unless it may still grow.
+Rows of one asset that go missing one after another, for one cause, are one gap. Each of them
+widens the gap and raises its revision. The gap stops growing once a row measured after it has
+arrived at the headend. A device that does not answer opens a gap; its next answer closes the gap,
+also after a restart of the agent. A gap is reported until its newest revision is acknowledged,
+and then dropped, unless it can still grow.
 """
 
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ GAPS_KEPT = 4096
 asset and cause is widened over the time between; one of each always fits."""
 
 GapKey = tuple[int, int]
-"""The boot in which it was noticed, and its number within it."""
+"""The boot in which the gap was noticed, and its number within that boot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One stretch of one asset, as ``der.v1.GapReport`` has it."""
+    """One gap of one asset, as in ``der.v1.GapReport``."""
 
     boot_id: int
     number: int
@@ -31,7 +31,7 @@ class Gap:
     cause: GapCause
     start_us: int
     end_us: int
-    """0 while it goes on."""
+    """0 while the gap is open."""
     rows: int
 
     @property
@@ -45,7 +45,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class MissingRows:
-    """Rows of one asset and one boot that are gone, for one cause."""
+    """Rows of one asset and one boot that were lost for one cause."""
 
     asset_index: int
     cause: GapCause
@@ -61,7 +61,7 @@ class MissingRows:
 
 @dataclass(frozen=True, slots=True)
 class DeliveredRows:
-    """The range in which rows of one asset and one boot have arrived."""
+    """A range of rows of one asset and one boot that arrived at the headend."""
 
     asset_index: int
     boot_id: int
@@ -71,13 +71,13 @@ class DeliveredRows:
 
 @dataclass(slots=True)
 class _Growing:
-    """Where a gap may go on."""
+    """A gap that can still grow."""
 
     key: GapKey
     boot_id: int
     last_seq: int
     before_seq: int | None = None
-    """The first row that arrived after it, as far as known: there it cannot go on."""
+    """The first row known to have arrived after the gap, which ends its growth."""
 
     def goes_on_with(self, missing: MissingRows) -> bool:
         if missing.boot_id != self.boot_id:
@@ -87,10 +87,10 @@ class _Growing:
 
 @dataclass(frozen=True, slots=True)
 class Unsaved:
-    """What of the gaps is not yet in the file."""
+    """Changes of gaps that are not yet in the file."""
 
     gaps: tuple[Gap, ...]
-    """New, or changed."""
+    """New and changed gaps."""
     gone: tuple[GapKey, ...]
 
 
@@ -102,12 +102,12 @@ class GapBook:
         self._numbers = 0
         self._gaps: dict[GapKey, Gap] = {}
         self._acked: set[GapKey] = set()
-        """Those whose newest revision is acknowledged."""
+        """Gaps whose newest revision is acknowledged."""
         self._growing: dict[tuple[int, GapCause], _Growing] = {}
         self._away: dict[int, GapKey] = {}
         """The open gap of each asset whose device does not answer."""
         self._due: dict[GapKey, None] = {}
-        """Those to be told in this session."""
+        """Gaps to be reported in this session."""
         self._unsaved: dict[GapKey, None] = {}
 
     def __len__(self) -> int:
@@ -118,13 +118,13 @@ class GapBook:
 
     @property
     def grows(self) -> bool:
-        """Whether it matters what arrives."""
+        """Whether any gap can still grow, so that it matters which rows arrive."""
         return bool(self._growing)
 
     # --- what happens -------------------------------------------------------------------
 
     def note_missing(self, missing: MissingRows) -> None:
-        """Rows are gone: a gap, or more of the last one."""
+        """Rows are lost: opens a gap, or widens the last one."""
         place = missing.asset_index, missing.cause
         growing = self._growing.get(place)
         found = None
@@ -151,7 +151,7 @@ class GapBook:
         self._growing[place] = _Growing(gap.key, missing.boot_id, missing.last_seq)
 
     def note_delivered(self, delivered: DeliveredRows) -> None:
-        """Rows arrived at the headend: no gap of their asset goes on beyond them."""
+        """Rows arrived at the headend: no gap of their asset grows beyond them."""
         for cause in (GapCause.OVERFLOW, GapCause.REFUSED):
             growing = self._growing.get((delivered.asset_index, cause))
             if (
@@ -164,12 +164,12 @@ class GapBook:
                 growing.before_seq = first if before is None else min(before, first)
 
     def note_device(self, asset_index: int, ts_us: int, *, answers: bool) -> None:
-        """A device was asked. Units: microseconds since the epoch, by the agent's clock."""
+        """A device was read. Units: microseconds since the epoch, by the agent's clock."""
         away = self._away.get(asset_index)
         if answers and away is not None:
             gap = self._gaps[away]
             del self._away[asset_index]
-            # A clock that was set back meanwhile makes it short, and not end before it began.
+            # If the clock was set back meanwhile, the gap must not end before it began.
             self._change(replace(gap, end_us=max(gap.start_us, ts_us)))
         elif not answers and away is None:
             found = self._newest_if_full(asset_index, GapCause.DEVICE)
@@ -182,7 +182,7 @@ class GapBook:
     # --- to the headend -----------------------------------------------------------------
 
     def begin_session(self) -> None:
-        """Whatever is not acknowledged is told again."""
+        """Every gap that is not acknowledged is reported again."""
         self._due = dict.fromkeys(key for key in self._gaps if key not in self._acked)
 
     @property
@@ -190,7 +190,7 @@ class GapBook:
         return bool(self._due)
 
     def take(self) -> Gap | None:
-        """The next gap to be told, None if there is none."""
+        """The next gap to report; None if there is none."""
         while self._due:
             key = next(iter(self._due))
             del self._due[key]
@@ -200,7 +200,7 @@ class GapBook:
         return None
 
     def ack(self, boot_id: int, number: int, revision: int) -> None:
-        """The headend has that revision; one that is not the newest changes nothing."""
+        """The headend has that revision. Only the newest one matters."""
         gap = self._gaps.get((boot_id, number))
         if gap is None or revision < gap.revision:
             return
@@ -215,22 +215,22 @@ class GapBook:
         return bool(self._unsaved)
 
     def take_unsaved(self) -> Unsaved:
-        """What has changed since it was last asked."""
+        """The changes since the last call."""
         keys, self._unsaved = self._unsaved, {}
         gaps = tuple(self._gaps[key] for key in keys if key in self._gaps)
         return Unsaved(gaps, tuple(key for key in keys if key not in self._gaps))
 
     def put_back(self, unsaved: Unsaved) -> None:
-        """It could not be saved."""
+        """The changes could not be saved."""
         for key in (*(gap.key for gap in unsaved.gaps), *unsaved.gone):
             self._unsaved[key] = None
 
     def save_all(self) -> None:
-        """The file is a new one."""
+        """The file is new: every gap must be saved."""
         self._unsaved = dict.fromkeys(self._gaps)
 
     def restore(self, gaps: Iterable[Gap]) -> None:
-        """Those that an earlier life of the agent left in the file."""
+        """Takes over the gaps that an earlier process of the agent left in the file."""
         for gap in gaps:
             self._gaps[gap.key] = gap
             if gap.is_open:

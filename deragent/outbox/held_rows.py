@@ -1,8 +1,8 @@
-"""Samples in the order of their sequence numbers, in memory. Pure.
+"""Samples in memory, in the order of their sequence numbers. Pure.
 
-Rows stand in a list ordered by sequence number, so that an acknowledged range is two binary
-searches and one deletion. Its front is given up by moving a mark, and cut off now and then:
-dropping the oldest of a million rows costs no more than of ten.
+The rows are a list ordered by sequence number, so that an acknowledged range costs two binary
+searches and one deletion. Dropping from the front only moves an index; the list is cut now and
+then. So dropping the oldest of a million rows costs no more than of ten.
 """
 
 from bisect import bisect_left
@@ -12,7 +12,7 @@ from operator import attrgetter
 from deragent.devices.device import Measurement
 
 FRONT_SHARE = 8
-"""The list's front is cut off once it is an eighth of what is there."""
+"""The dropped front is cut off once it is an eighth of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class OutboxRow:
     """Sequence number within its boot, from 1."""
     asset_index: int
     ts_us: int
-    """When it was measured, microseconds since the epoch, by the agent's clock."""
+    """When the sample was measured, microseconds since the epoch, by the agent's clock."""
     measurement: Measurement
     quality: int = 0
     """Bits as in ``der.v1.QualityBit``."""
     taken_s: float = 0.0
-    """The same by the monotonic clock, seconds; 0 for one that comes from the file."""
+    """The same, monotonic seconds; 0 for a row from the file."""
 
 
 _seq = attrgetter("seq")
@@ -36,10 +36,10 @@ _taken_s = attrgetter("taken_s")
 
 
 def unbroken(rows: list[OutboxRow]) -> list[OutboxRow]:
-    """The longest beginning whose sequence numbers have no hole."""
+    """The leading rows with consecutive sequence numbers."""
     if not rows:
         return rows
-    # Sequence numbers without a hole grow as fast as positions do.
+    # Consecutive sequence numbers grow as fast as positions.
     offset = rows[0].seq
     return rows[: bisect_left(range(len(rows)), True, key=lambda i: rows[i].seq - i > offset)]
 
@@ -66,17 +66,17 @@ class HeldRows:
         self._rows.append(row)
 
     def run(self, first: int, last: int, most: int) -> tuple[OutboxRow, ...]:
-        """The oldest rows of a range, both ends included, up to a hole, ``most`` at the most."""
+        """The oldest consecutive rows of a range, ends included; at most ``most``."""
         start = self._place(first)
         return tuple(unbroken(self._rows[start : min(start + most, self._place(last + 1))]))
 
     def front(self, taken_s: float, most: int) -> list[OutboxRow]:
-        """The oldest rows, taken at that time or before, ``most`` at the most."""
+        """The oldest rows, taken at that time or before; at most ``most``."""
         end = bisect_left(self._rows, True, self._head, key=lambda row: row.taken_s > taken_s)
         return self._rows[self._head : min(end, self._head + most)]
 
     def drop(self, first: int, last: int) -> list[OutboxRow]:
-        """Takes out a range, both ends included; returns what there was of it."""
+        """Removes a range, ends included; returns the rows that were in it."""
         start, end = self._place(first), self._place(last + 1)
         gone = self._rows[start:end]
         if start == self._head:
@@ -86,7 +86,7 @@ class HeldRows:
         return gone
 
     def drop_oldest(self, after: int) -> OutboxRow:
-        """Takes out the oldest row with a sequence number above ``after``; there has to be one."""
+        """Removes and returns the oldest row above sequence number ``after``; there must be one."""
         row = self._rows[self._place(after + 1)]
         self.drop(row.seq, row.seq)
         return row

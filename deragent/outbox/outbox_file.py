@@ -1,7 +1,8 @@
-"""The outbox's file: rows and gaps in SQLite, each piece of work in one transaction.
+"""The outbox's file: rows and gaps in SQLite, each ``FileWork`` in one transaction.
 
-Synchronous; called through ``Runtime.run_blocking``, by one thread at a time. What it did is on
-disk (``synchronous=FULL``): it outlives a kill and, on a disk that keeps its word, a power cut.
+Synchronous: call it through ``Runtime.run_blocking``, from one thread at a time. A finished
+transaction is on disk (``synchronous=FULL``). It survives a kill and, on a disk that does not lie
+about ``fsync``, a power cut.
 """
 
 import sqlite3
@@ -20,14 +21,14 @@ from derproto.der.v1 import GapCause, OperatingState
 
 FILE = "outbox.db"
 SET_ASIDE = "outbox.unreadable"
-"""Where a file goes that cannot be used. There is one: a newer one takes its place."""
+"""Name of a file that could not be used. A newer one replaces it."""
 APPLICATION_ID = 0x64657261
 VERSION = 1
 BESIDE = ("", "-wal", "-shm")
 PARAMETERS = 32_766
-"""Most parameters of one statement."""
+"""Greatest number of parameters of one statement."""
 VACUUM_PAGES = 256
-"""Free pages of 4 KiB that are given back before a piece of work, once there are more."""
+"""Free pages of 4 KiB that are given back to the disk at once, when there are more."""
 
 SCHEMA = """
 CREATE TABLE boots (n INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL UNIQUE);
@@ -44,7 +45,7 @@ CREATE TABLE gaps (
     end_us INTEGER NOT NULL, rows INTEGER NOT NULL,
     PRIMARY KEY (boot_id, number)
 ) WITHOUT ROWID;
--- What the last piece of work found missing: the next one brings the gaps that it led to.
+-- Rows that the last work found missing; the next work brings the gaps that they led to.
 CREATE TABLE missing (
     asset INTEGER NOT NULL, cause INTEGER NOT NULL, boot_id TEXT NOT NULL,
     first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
@@ -55,31 +56,31 @@ COLUMNS = 11
 
 
 class OutboxFileError(Exception):
-    """The file cannot be read or written now. It may the next time."""
+    """The file cannot be read or written now. The next attempt may succeed."""
 
 
 class OutboxFileDamagedError(Exception):
-    """The file is none of ours, damaged, or a newer agent's."""
+    """The file is damaged, of another program, or of a newer agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileContents:
-    """What an earlier life of the agent left."""
+    """What an earlier process of the agent left in the file."""
 
     state: FileState
     earlier: tuple[int, ...]
-    """Boots with rows, the oldest first."""
+    """Boots with rows, oldest first."""
     gaps: tuple[Gap, ...]
     missing: tuple[MissingRows, ...]
-    """What no gap tells of yet."""
+    """Missing rows that no gap covers yet."""
     strange: dict[str, int]
-    """Rows of assets that are not served any more, by asset id; they are no longer here."""
+    """Counts of removed rows, by asset id: the agent no longer serves these assets."""
 
 
 class OutboxFile:
-    """One agent's file, whose folder is this agent's own; ``found`` is what was in it.
+    """One agent's file, in a folder that only this agent uses. ``found`` is what was in it.
 
-    Raises: OutboxFileError, OutboxFileDamagedError; so do all its methods.
+    Raises: OutboxFileError, OutboxFileDamagedError, as do all methods.
     """
 
     def __init__(self, folder: Path, boot_id: int, asset_ids: Sequence[str]) -> None:
@@ -99,7 +100,7 @@ class OutboxFile:
         self._rows = self.found.state.rows
 
     def close(self) -> None:
-        """Closes the file, which empties its WAL."""
+        """Closes the file, and so empties its WAL."""
         with _translated():
             self._db.close()
 
@@ -114,7 +115,7 @@ class OutboxFile:
         application_id = self._one("PRAGMA application_id")
         version = self._one("PRAGMA user_version")
         if not version and not self._one("SELECT count(*) FROM sqlite_schema"):
-            # A statement of its own each: executescript would end the transaction.
+            # One statement at a time: executescript would end the transaction.
             with self._transaction():
                 for statement in SCHEMA.split(";\n"):
                     run(statement)
@@ -166,7 +167,7 @@ class OutboxFile:
     # --- afterwards ---------------------------------------------------------------------
 
     def read(self, what: FileLookup) -> list[OutboxRow]:
-        """The rows of a look-up, in order."""
+        """The rows of a query, in order."""
         with _translated():
             found = self._db.execute(
                 "SELECT seq, asset, ts_us, quality,"
@@ -186,10 +187,10 @@ class OutboxFile:
         ]
 
     def apply(self, work: FileWork, limits: OutboxLimits) -> FileWorkDone:
-        """Does it, all or nothing; on disk when it returns."""
+        """Makes all changes in one transaction; on disk when it returns."""
         with _translated():
-            # Before, as what fails must have done nothing. It frees a page a step, and answers
-            # nothing: ``execute`` would stop after the first.
+            # Outside the transaction, since failed work must have no effect. The pragma frees a
+            # page for each step, and ``execute`` would take only one step.
             if self._one("PRAGMA freelist_count") > VACUUM_PAGES:
                 self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
             with self._transaction():
@@ -254,7 +255,7 @@ class OutboxFile:
         return self._db.execute(f"DELETE FROM rows WHERE {where}", values).rowcount
 
     def _insert(self, rows: Sequence[OutboxRow]) -> int:
-        """Adds rows, in statements of many: a thread hands over the interpreter at each."""
+        """Adds many rows a statement: the thread gives up the interpreter's lock at each one."""
         added, most = 0, PARAMETERS // COLUMNS
         boot = self._boots[self._boot_id]
         for start in range(0, len(rows), most):
@@ -266,7 +267,7 @@ class OutboxFile:
                 values += (m.p_mw, m.q_mvar, m.soc, m.voltage_v, m.frequency_hz)
                 values += (int(m.status), row.quality)
             places = _places(len(some), COLUMNS)
-            # Rows whose commit failed once may be there nevertheless.
+            # Rows of a commit that was reported as failed may be there nevertheless.
             added += self._db.execute(
                 f"INSERT INTO rows VALUES {places} ON CONFLICT DO NOTHING", values
             ).rowcount
@@ -321,14 +322,14 @@ class OutboxFile:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            # A full disk may have ended the transaction already.
+            # A full disk may already have ended the transaction.
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
 
 
 def set_aside(folder: Path) -> Path:
-    """Moves the file out of the way, for someone to look at; returns where it is.
+    """Renames the file, so that someone can examine it; returns its new path.
 
     Raises: OSError.
     """

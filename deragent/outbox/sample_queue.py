@@ -41,7 +41,7 @@ EVER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class BackfillBatch:
-    """Rows of one boot with consecutive sequence numbers, at least one."""
+    """At least one row of one boot, with consecutive sequence numbers."""
 
     boot_id: int
     rows: Sequence[OutboxRow]
@@ -50,8 +50,8 @@ class BackfillBatch:
 class Outbox:
     """Rows in the order of boots and sequence numbers.
 
-    When full: the oldest rows are forced out and counted in ``dropped_rows``, whether they
-    were sent or not, and noted in ``gaps``.
+    When full: the oldest rows are forced out, counted in ``dropped_rows`` and noted in ``gaps``,
+    whether they were sent or not.
     """
 
     def __init__(self, boot_id: int, limits: OutboxLimits | None = None) -> None:
@@ -67,22 +67,22 @@ class Outbox:
         self.refused_rows = 0
         """Rows that the headend refused since this boot."""
         self.acked_rows = 0
-        """Rows that it acknowledged since this boot."""
+        """Rows that the headend acknowledged since this boot."""
         self.file: FileState | None = None
         """None without a file."""
         self._rows = HeldRows()
         self._next_seq = 1
         self._next_live = 1
         self._unsent: deque[SeqSpan] = deque()
-        """What is still to be handed out as backfill in this session."""
+        """Backfill that is still to be sent in this session."""
         self._earlier: tuple[int, ...] = ()
         """Earlier boots with rows in the file, the oldest first."""
         self._acked, self._refused = SeqSpans(), SeqSpans()
-        """Rows to be taken out of the file."""
+        """Rows to remove from the file."""
         self._spilled_to = 0
-        """All rows of this boot up to here have left memory."""
+        """All rows of this boot up to this one have left memory."""
         self._writing_to: int | None = None
-        """The last row that is being written, 0 if none; None while nothing is."""
+        """The last row of the current write, 0 if it adds none; None between writes."""
         self._worked_s = -math.inf
         self._failing = False
 
@@ -111,7 +111,7 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row forces out another."""
+        """Whether the next row would force out another."""
         if self.file is not None and not self._failing:
             return self.file.rows >= self.limits.file_rows
         return len(self._rows) >= self.limits.memory_rows
@@ -125,13 +125,13 @@ class Outbox:
         *,
         now_s: float,
     ) -> bool:
-        """Adds a sample; tells whether there was room without forcing out another.
+        """Adds a sample; returns whether it fitted without forcing out another.
 
         Units: ``ts_us`` by the agent's clock, ``now_s`` monotonic.
         """
         fits = len(self._rows) < self.limits.memory_rows
         if not fits:
-            # What is being written is not lost, and so is not given up.
+            # Rows that are being written are not lost, so they stay.
             row = self._rows.drop_oldest(self._writing_to or 0)
             self.dropped_rows += 1
             self.gaps.note_missing(self._missing(row, GapCause.OVERFLOW))
@@ -145,7 +145,7 @@ class Outbox:
     # --- to the headend -----------------------------------------------------------------
 
     def begin_session(self) -> None:
-        """From here on new rows are live; all that is here is backfill, and unsent again."""
+        """From now on new rows are live; all present rows are backfill that is still to be sent."""
         self._next_live = self._next_seq
         self._unsent = deque(SeqSpan(boot_id, 1, EVER) for boot_id in self._earlier)
         self._unsent.append(SeqSpan(self.boot_id, 1, self._next_seq - 1))
@@ -153,15 +153,17 @@ class Outbox:
         self.gaps.begin_session()
 
     def take_live(self, most: int) -> Sequence[OutboxRow]:
-        """The oldest live rows not yet handed out: one unbroken run, empty if there are none."""
+        """The oldest live rows not yet sent, without a hole; empty if there are none."""
         run = self._rows.run(self._next_live, EVER, most)
         if run:
             self._next_live = run[-1].seq + 1
         return run
 
     def next_backfill(self, most: int) -> BackfillBatch | FileLookup | None:
-        """The oldest rows from before the session not yet handed out, one unbroken run; or what
-        to look up in the file and give to ``take_found``, to find it; None if there are none."""
+        """The oldest backfill not yet sent, without a hole; None if there is none.
+
+        If it may be in the file: a query whose rows go to ``take_found``.
+        """
         while self._unsent:
             boot_id, first, last = self._unsent[0]
             here = boot_id == self.boot_id
@@ -180,7 +182,7 @@ class Outbox:
         return None
 
     def take_found(self, read: FileLookup, rows: Sequence[OutboxRow]) -> BackfillBatch | None:
-        """The rows of a look-up that are to be sent; None if there is nothing in its range."""
+        """The rows of a query that are to be sent; None if there are none in its range."""
         run = unbroken(list(rows))
         if not self._unsent or self._unsent[0][:2] != (read.boot_id, read.first):
             return None
@@ -195,8 +197,7 @@ class Outbox:
     def ack(self, boot_id: int, ranges: Iterable[tuple[int, int]], now_s: float) -> None:
         """Drops rows that are durable at the headend.
 
-        Ranges are (first, last), both included; what they name beyond the rows that are
-        here is ignored.
+        Ranges are (first, last), ends included; unknown rows in them are ignored.
         """
         for first, last in ranges:
             for row in self._leave(self._acked, boot_id, first, last):
@@ -209,21 +210,21 @@ class Outbox:
                 self.timing.note_acked(last, now_s)
 
     def refuse(self, boot_id: int, ranges: Iterable[tuple[int, int]]) -> None:
-        """Drops, counts and notes rows that the headend will never take; else as ``ack``."""
+        """Drops and counts rows that the headend will never take, and notes them as missing."""
         for first, last in ranges:
             for row in self._leave(self._refused, boot_id, first, last):
                 self.refused_rows += 1
                 self.gaps.note_missing(self._missing(row, GapCause.REFUSED))
 
     def _leave(self, of_file: SeqSpans, boot_id: int, first: int, last: int) -> list[OutboxRow]:
-        """Takes a range out of memory, and notes it for the file; returns what memory had."""
+        """Removes a range from memory, and later from the file; returns the rows of memory."""
         if boot_id != self.boot_id:
             if boot_id in self._earlier:
                 of_file.add(SeqSpan(boot_id, first, last))
             return []
         if self.file is not None:
             of_file.add(SeqSpan(boot_id, first, min(last, self._spilled_to)))
-            # These are accounted for here, and on their way into the file.
+            # Rows that are being written are counted here, and must leave the file again.
             being_written = SeqSpan(
                 boot_id, max(first, self._spilled_to + 1), min(last, self._writing_to or 0)
             )
@@ -233,13 +234,13 @@ class Outbox:
     # --- to the file --------------------------------------------------------------------
 
     def attach(self, state: FileState, earlier: Sequence[int]) -> None:
-        """There is a file; ``earlier`` are the boots with rows in it, the oldest first."""
+        """Takes over a file; ``earlier`` are the boots with rows in it, oldest first."""
         self.file, self._earlier = state, tuple(earlier)
         self._failing = False
         self._unsent.extendleft(SeqSpan(boot_id, 1, EVER) for boot_id in reversed(earlier))
 
     def lose_file(self) -> int:
-        """All that was in the file is lost; returns how many rows that were."""
+        """The file's rows are lost; returns how many there were."""
         lost = 0 if self.file is None else self.file.rows
         self.dropped_rows += lost
         self.file, self._earlier, self._writing_to = None, (), None
@@ -248,8 +249,7 @@ class Outbox:
         return lost
 
     def due_s(self) -> float:
-        """When there will be work for the file, monotonic seconds; infinite if for nothing that
-        is known yet."""
+        """When there will be work for the file, monotonic seconds; infinite if none is in sight."""
         if self.file is None or self._writing_to is not None:
             return math.inf
         due_s = math.inf
@@ -263,9 +263,10 @@ class Outbox:
         return max(min(due_s, self.timing.calm_due_s()), self._worked_s + WORK_PAUSE_S)
 
     def begin_work(self, now_s: float, *, everything: bool = False) -> FileWork | None:
-        """What the file is to do now, if anything; ``everything`` that is in memory, if asked.
+        """The changes that the file must make now; None if there are none.
 
-        Until ``finish_work`` or ``fail_work`` there is no other.
+        ``everything`` writes all rows of memory. No other work begins before ``finish_work`` or
+        ``fail_work``.
         """
         if self.file is None or self._writing_to is not None:
             return None
@@ -283,7 +284,7 @@ class Outbox:
         )
 
     def finish_work(self, work: FileWork, done: FileWorkDone) -> bool:
-        """It is on disk; tells whether rows have become backfill by it."""
+        """The work is on disk; returns whether rows became backfill by it."""
         self._writing_to, self._failing = None, False
         self.file = done.state
         self.acked_rows += done.acked
@@ -305,7 +306,7 @@ class Outbox:
         return True
 
     def fail_work(self, work: FileWork) -> None:
-        """It was not done, and is tried again."""
+        """The work failed, and will be tried again."""
         self._writing_to, self._failing = None, True
         self._acked.put_back(work.acked)
         self._refused.put_back(work.refused)
@@ -318,7 +319,7 @@ class Outbox:
     def _rows_to_spill(self, now_s: float, everything: bool) -> list[OutboxRow]:
         oldest = self._rows.oldest
         everything |= self.timing.turn(None if oldest is None else oldest.taken_s, now_s)
-        # So much is left that a full memory has something to give up meanwhile.
+        # The other half stays, so that a full memory has rows to force out meanwhile.
         most = self.limits.memory_rows // 2
         if everything or self._is_pressed:
             return self._rows.front(now_s, most)

@@ -1,4 +1,4 @@
-"""Runs of sequence numbers by boot, merged as they come. Pure."""
+"""Spans of sequence numbers, merged as they are added. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ next session sends those rows again."""
 
 
 class SeqSpan(NamedTuple):
-    """Rows of one boot, both ends included."""
+    """A run of rows of one boot, ends included."""
 
     boot_id: int
     first: int
@@ -17,7 +17,7 @@ class SeqSpan(NamedTuple):
 
 
 class SeqSpans:
-    """A bounded bag of spans. When full: see SPANS_WAITING."""
+    """A bounded list of spans. When full: see SPANS_WAITING."""
 
     def __init__(self) -> None:
         self._spans: list[SeqSpan] = []
@@ -29,7 +29,7 @@ class SeqSpans:
         return iter(self._spans)
 
     def add(self, span: SeqSpan) -> None:
-        """Notes a run; one that continues the last one lengthens it."""
+        """Adds a span; merges it with the last one if it continues that."""
         if span.first > span.last:
             return
         if self._spans:
@@ -41,12 +41,12 @@ class SeqSpans:
             self._spans.append(span)
 
     def take(self) -> tuple[SeqSpan, ...]:
-        """All of them, which then are no more here."""
+        """Removes and returns all spans."""
         spans, self._spans = tuple(self._spans), []
         return spans
 
     def put_back(self, spans: Iterable[SeqSpan]) -> None:
-        """Those that were taken, and not dealt with."""
+        """Returns spans that were taken and not processed."""
         later = self.take()
         for span in (*spans, *later):
             self.add(span)

@@ -11,20 +11,20 @@ import math
 from collections import deque
 
 SPILL_AFTER_S = 9.0
-"""How long a row waits for its acknowledgement before rows go to the file, seconds: with a
-pause of WORK_PAUSE_S and the writing itself, a kill costs no more than 10 s."""
+"""How long a row waits for its acknowledgement before rows go to the file, seconds. With
+WORK_PAUSE_S and the write itself, a kill loses at most the last 10 s."""
 SPILL_SOON_S = 1.0
-"""The same once they do."""
+"""The same while rows go to the file, seconds."""
 CALM_AFTER_S = 10.0
-"""How long acknowledgements come in time before rows stay in memory again, seconds."""
+"""After so long with acknowledgements in time, rows stay in memory again, seconds."""
 WORK_PAUSE_S = 1.0
-"""Least time between two writings of the file, seconds, unless memory is half full."""
+"""Least time between two writes of the file, seconds, unless memory is half full."""
 MARK_S = 1.0
 """Time between two marks, seconds."""
 
 
 class SpillTiming:
-    """Whether rows go to the file as they come, by what is acknowledged when."""
+    """Decides whether rows go to the file, by when they are acknowledged."""
 
     def __init__(self) -> None:
         self.spilling = False
