@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
         ("run", "serve assets until SIGTERM"),
-        ("check", "check configuration, assets and devices, and say what they hold"),
+        ("check", "check configuration, assets and devices, and summarize them"),
     ):
         command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
         command.add_argument("--config", metavar="F", help="YAML of settings")
@@ -37,9 +37,9 @@ def _parser() -> argparse.ArgumentParser:
         which.add_argument(
             "--asset", metavar="A", action="append", help="id or name of an asset; may repeat"
         )
-        command.add_argument("--agent-id", metavar="ID", help="who this agent is")
+        command.add_argument("--agent-id", metavar="ID", help="id of this agent")
         command.add_argument("--headend", metavar="H:P", help="where the headend listens")
-        command.add_argument("--data", metavar="DIR", help="folder of what outlives a restart")
+        command.add_argument("--data", metavar="DIR", help="folder for what must survive a restart")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
         command.add_argument(
             "--events",
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def summarize(config: AgentConfig, plan: AgentPlan) -> str:
-    """What an agent will do, in a few lines for people."""
+    """A summary of the configuration in a few lines."""
     security = "TLS" if config.tls else "cleartext"
     lines = [f"agent {plan.agent_id} of the headend at {config.headend} ({security})"]
     lines += [

@@ -1,4 +1,4 @@
-"""The agent's configuration, and which assets it serves under which name."""
+"""The agent's configuration: its settings, its id and the assets that it serves."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -27,51 +27,51 @@ PREFIX = "DERAGENT"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentConfig:
-    """All that ``deragent`` can be told; ``docs/configuration.md`` describes each for people."""
+    """All settings of ``deragent``. ``docs/configuration.md`` describes them."""
 
     assets: Path
     """The fleet's file."""
     site: str | None = None
-    """Id or name of the site whose assets it serves; else ``asset_names``."""
+    """Id or name of the site whose assets the agent serves; None = ``asset_names``."""
     asset_names: tuple[str, ...] = ()
-    """Ids or names of the assets that it serves; else ``site``."""
+    """Ids or names of the assets that the agent serves, without ``site``."""
     agent_id: str | None = None
     headend: Address
     data: Path | None = None
-    """Folder of what it keeps over a restart, its own; None = one under ``var/deragent`` that
-    has the agent's id."""
+    """The agent's own folder for what must survive a restart; None = ``var/deragent/`` and the
+    agent's id."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
-    """What may wait for its acknowledgement; above, the oldest samples are dropped."""
+    """Samples that may wait for their acknowledgement; beyond, the oldest are dropped."""
     backfill_rows_s: int = 5000
-    """Samples of earlier that are sent a second, at the most."""
+    """Greatest rate of backfill, samples/s."""
     tls: bool = False
     tls_ca: Path | None = None
-    """PEM authorities that the headend's certificate must come from; None = the system's."""
+    """PEM file of the authorities for the headend's certificate; None = the system's."""
     tls_cert: Path | None = None
-    """PEM certificate that it shows, with ``tls_key``; None = none."""
+    """PEM file of the agent's own certificate, with ``tls_key``; None = no certificate."""
     tls_key: Path | None = None
     log_level: str = "info"
     events: bool = False
     """Print a line of JSON on stdout at each change of state."""
 
     def data_folder(self, agent_id: str) -> Path:
-        """Where the agent of that id keeps what outlives a restart."""
+        """The folder of the agent of that id."""
         return self.data or Path("var/deragent") / agent_id
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPlan:
-    """Who the agent is, and what it serves."""
+    """The agent's id, and what it serves."""
 
     agent_id: str
     site_id: str | None
-    """The one site of all its assets; None if they are of several."""
+    """The site of all its assets; None if they belong to several."""
     assets: tuple[Asset, ...]
-    """At least one, in the order in which they are claimed."""
+    """At least one asset, in the order in which the agent claims them."""
 
 
 def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
-    """The config, to be used only if ``settings.finish()`` finds nothing wrong with it."""
+    """The configuration; valid only if ``settings.finish()`` raises nothing."""
     default = AgentConfig(assets=NO_PATH, headend=Address("", 0))
     tls_ca = settings.optional("tls_ca", PATH)
     tls_cert = settings.optional("tls_cert", PATH)
@@ -81,7 +81,7 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
     if settings.rank("site") == settings.rank("asset") and site and asset_names:
         settings.complain("asset", "site is given too; keep one of site and asset")
     elif site and asset_names:
-        # Where one overrides what the other's source says, it replaces the choice whole.
+        # One of them from a stronger source replaces the other entirely.
         if settings.rank("site") > settings.rank("asset"):
             asset_names = ()
         else:
@@ -128,12 +128,12 @@ def _check(config: AgentConfig, settings: Settings) -> None:
 
 
 def choose_assets(config: AgentConfig, fleet: Fleet) -> AgentPlan:
-    """Who the agent is, and what it serves: pure.
+    """The agent's id, and what it serves: pure.
 
-    Its id is ``agent_id``, else the site's id, else the id of its only asset. Of a site it
-    serves what the fleet's file does not keep for another agent.
+    The id is ``agent_id``, else the site's id, else the id of the only asset. Assets that the
+    fleet's file reserves for another agent are left out of a site.
 
-    Raises: ConfigError, its problems under the keys ``site``, ``asset`` and ``agent.id``.
+    Raises: ConfigError, with problems under the keys ``site``, ``asset`` and ``agent.id``.
     """
     if config.site is not None:
         return _plan_site(config, fleet, config.site)
@@ -207,9 +207,9 @@ def _refused(key: str, text: str) -> ConfigError:
 
 
 def load_config(flags: Namespace, environ: Mapping[str, str]) -> AgentConfig:
-    """The config of flags, environment and ``--config`` file.
+    """The configuration from flags, environment and ``--config`` file.
 
-    Raises: ConfigError with everything that is wrong.
+    Raises: ConfigError with all problems.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
@@ -218,9 +218,9 @@ def load_config(flags: Namespace, environ: Mapping[str, str]) -> AgentConfig:
 
 
 def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, AgentPlan]:
-    """The config, and what it makes of the fleet that it names.
+    """The configuration, and the plan that follows from it and the fleet's file.
 
-    Raises: ConfigError with everything that is wrong in either.
+    Raises: ConfigError with all problems of both.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
@@ -230,7 +230,7 @@ def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, Age
         try:
             plan = choose_assets(config, fleet)
         except ConfigError as wrong:
-            # Only here is it known by which name each value came.
+            # Only the settings know where each value came from.
             for problem in wrong.problems:
                 settings.complain(problem.key, problem.text)
     settings.finish()

@@ -1,8 +1,7 @@
 """The agent's composition root.
 
-``run_agent`` is the agent itself, and needs no process: its clock, link, devices and
-randomness come from outside, so that many run in one loop, and under virtual time. Its
-nursery:
+``run_agent`` is the agent itself. It needs no process: its clock, link, devices and randomness
+are injected, so that many agents run in one loop, and under virtual time. Its nursery:
 
     run_agent
     ├ sample_asset   one an asset: measures, never waits for the network
@@ -45,7 +44,7 @@ from derproto.triogrpc import dial
 log = logging.getLogger(__name__)
 
 STOP_S = 2.0
-"""Time from SIGTERM in which the session is ended cleanly; then the link is cut."""
+"""Time from SIGTERM for a clean end of the session; then the link is cut."""
 
 OpenDevice = Callable[[Asset, Runtime], Awaitable[Device]]
 
@@ -66,16 +65,16 @@ async def run_agent(
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Runs one agent until ``stopping`` is set; for ever without it.
+    """Runs one agent until ``stopping`` is set; without it, for ever.
 
-    Starts once its devices are open, with its board (``statistics()`` is there). ``on_event``
-    is called in place and must not block. ``rng`` decides boot id, phases and jitter; devices
-    are seeded by themselves. ``data`` is the agent's own folder, in which its timelines and the
-    samples that it could not send outlive it; without one they end with it.
+    Reports ``started`` with its board once the devices are open. ``on_event`` is called in place
+    and must not block. ``rng`` decides boot id, phases and jitter, but not the noise of devices.
+    ``data`` is the agent's own folder for timelines and unsent samples; without one, both end
+    with the agent.
 
-    Raises: DeviceConfigError, DataFolderError or OSError before it has started; afterwards
-    only a fault of the agent's own, in a group: one task's crash ends the agent. Cancellation:
-    cuts the session; devices under an order are told their default, within a second.
+    Raises: DeviceConfigError, DataFolderError or OSError before ``started``; afterwards only
+    bugs of the agent, in a group: the crash of one task ends the agent. Cancellation: cuts the
+    session; devices under an order are told their default, within a second.
     """
     devices = [await open_device(asset, runtime) for asset in plan.assets]
     board = AgentBoard(
@@ -115,12 +114,12 @@ async def run_agent(
 async def main(
     config: AgentConfig, plan: AgentPlan, *, open_device: OpenDevice = open_device
 ) -> None:
-    """The agent's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
+    """Runs the agent's process. SIGTERM or SIGINT ends it cleanly; a second signal, at once.
 
-    ``open_device`` may bring drivers that are not the agent's own.
+    ``open_device`` may bring drivers of other packages.
 
-    Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a fault of
-    the agent's own, so that the process ends with exit code 1 and a traceback.
+    Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a bug of the
+    agent, which ends the process with exit code 1 and a traceback.
     """
     runtime = real_runtime()
     tls = await runtime.run_blocking(lambda: _tls_context(config))

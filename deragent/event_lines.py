@@ -1,4 +1,4 @@
-"""What an agent tells whoever started it, one event a line of JSON: pure."""
+"""Events that an agent reports to whoever started it, each as one line of JSON: pure."""
 
 import json
 from collections.abc import Mapping
@@ -12,37 +12,36 @@ Detail = Mapping[str, str | float | int | None]
 
 
 class EventKind(StrEnum):
-    """What happened. The keys of the event's detail stand with each."""
+    """The kinds of events, each with the keys of its detail."""
 
     CONNECTING = "connecting"
-    """A connection is being tried: ``attempt`` since the last healthy session, from 1."""
+    """The agent tries to connect: ``attempt`` since the last healthy session, from 1."""
     CONNECTED = "connected"
     """Welcome arrived: ``session_id``, ``telemetry_period_s``."""
     DISCONNECTED = "disconnected"
-    """A session, or the try at one, ended: ``reason``, ``lived_s``, ``retry_in_s``."""
+    """A session, or an attempt at one, ended: ``reason``, ``lived_s``, ``retry_in_s``."""
     ASSET_REFUSED = "asset_refused"
-    """The headend does not take an asset: ``asset_id``, ``asset``, ``result``, ``reason``."""
+    """The headend refuses an asset: ``asset_id``, ``asset``, ``result``, ``reason``."""
     ASSET_GRANTED = "asset_granted"
-    """It takes an asset that it refused before: ``asset_id``, ``asset``."""
+    """The headend grants an asset that it refused before: ``asset_id``, ``asset``."""
     DISPATCH = "dispatch"
     """A dispatch changed: ``dispatch_id``, ``asset_id``, ``asset``, ``state``, ``mw`` (what
     the device was told, or None), ``reason``."""
     DEVICE_UNREACHABLE = "device_unreachable"
     """A device stopped answering: ``asset_id``, ``asset``, ``reason``."""
     DEVICE_BACK = "device_back"
-    """It answers again: ``asset_id``, ``asset``."""
+    """A device answers again: ``asset_id``, ``asset``."""
     OUTBOX_DROPPING = "outbox_dropping"
-    """The outbox is full and began to force out rows, once for each outage:
-    ``dropped_rows``."""
+    """The outbox is full and begins to force out rows, once for each outage: ``dropped_rows``."""
     OUTBOX_DISK_FAILING = "outbox_disk_failing"
-    """The outbox's file cannot be used, and samples stay in memory: ``reason``."""
+    """The outbox's file cannot be used, so samples stay in memory: ``reason``."""
     OUTBOX_DISK_BACK = "outbox_disk_back"
-    """It can be used again."""
+    """The outbox's file can be used again."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """Something that happened to one agent."""
+    """One event of one agent."""
 
     at_us: int
     """Microseconds since the epoch, by the agent's clock."""
@@ -51,7 +50,7 @@ class EventLine:
     detail: Detail = field(default_factory=lambda: MappingProxyType({}))
 
     def to_line(self) -> str:
-        """The event as one line of JSON, without its end."""
+        """The event as JSON, without a line end."""
         return json.dumps(
             {
                 "ts": format_us(self.at_us),

@@ -1,6 +1,6 @@
 """What the tasks of one agent share: samplers and controllers write it, the uplink reads it.
 
-Nothing here waits for the network. Every method but those named ``wait_…`` is synchronous.
+Nothing here waits for the network. Every method except ``wait_…`` is synchronous.
 """
 
 import math
@@ -21,7 +21,7 @@ from derproto.base.runtime import Runtime
 from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Health, QualityBit
 
 TELEMETRY_PERIOD_S = 4.0
-"""Measuring period until a first Welcome sets it, seconds."""
+"""Telemetry period until the first Welcome sets it, seconds."""
 REPORTS_WAITING = 4096
 """Reports that wait for the stream. When full, the oldest is dropped; the next Register carries
 the last report of every dispatch."""
@@ -29,35 +29,35 @@ the last report of every dispatch."""
 
 @dataclass(frozen=True, slots=True)
 class AgentStatistics:
-    """Counts since the agent's start; ``outbox_rows`` is as of now."""
+    """Counts since the agent's start; ``outbox_rows`` and ``gaps`` are as of now."""
 
     sessions: int
     """Welcomes received."""
     samples: int
-    """Measurements taken, also those of refused assets."""
+    """Measurements, also of refused assets."""
     skipped_samples: int
-    """Measurements not kept, because the headend refuses their asset."""
+    """Measurements dropped because the headend refuses their asset."""
     outbox_rows: int
     """Rows in memory and in the file."""
     sent_rows: int
-    """Rows sent, each as often as it was."""
+    """Rows sent, resent rows included."""
     acked_rows: int
     dropped_rows: int
     """Rows forced out of the full outbox."""
     refused_rows: int
     """Rows that the headend refused."""
     gaps: int
-    """Gaps of which the headend is still to be told, or that may grow, as of now."""
+    """Gaps that the headend has not acknowledged, or that can still grow."""
     dispatches: int
-    """Setpoints received, repeated ones too."""
+    """Setpoints received, repeated ones included."""
     reports_sent: int
     ignored_messages: int
-    """Messages of a kind not known, or about an asset or boot not ours."""
+    """Messages of an unknown kind, or about an asset that is not this agent's."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What only the session counts."""
+    """Counts that only a session changes."""
 
     sessions: int = 0
     sent_rows: int = 0
@@ -83,18 +83,18 @@ class AgentBoard:
         self.boot_id = boot_id
         self.outbox = Outbox(boot_id, outbox)
         self.backfill_rows_s = backfill_rows_s
-        """Most rows of backfill a second."""
+        """Greatest rate of backfill, rows/s."""
         self.counts = Counts()
         self.telemetry_period_s = Setting(TELEMETRY_PERIOD_S)
         self.rows_waiting = Signal()
         self.backfill_waiting = Signal()
-        """Rows have become backfill within a session."""
+        """Set when rows become backfill within a session."""
         self.gaps_waiting = Signal()
         self.wait_rows: Callable[[FileLookup], Awaitable[Sequence[OutboxRow]]] | None = None
-        """Looks up rows in the outbox's file, where there is one."""
+        """Reads rows from the outbox's file; None without one."""
         self.reports_waiting = Signal()
         self.health = [Health.UNSPECIFIED] * len(plan.assets)
-        """Of each asset's device, in the plan's order."""
+        """The health of each asset's device, in the plan's order."""
         self._reports: deque[tuple[int, Report]] = deque(maxlen=REPORTS_WAITING)
         self._refused: dict[int, GrantResult] = {}
         self._wall_us = runtime.wall_us
@@ -109,7 +109,7 @@ class AgentBoard:
         self._dropping = False
         self._outbox_due = Signal()
         self._outbox_awaited_s = -math.inf
-        """Until when somebody sleeps who has the outbox's file."""
+        """Until when the task of the outbox's file sleeps."""
 
     def now(self) -> Moment:
         return Moment(trio.current_time(), self._wall_us(), self._heard_s)
@@ -119,7 +119,7 @@ class AgentBoard:
         return round((trio.current_time() - self._started_s) * 1000)
 
     def emit(self, kind: EventKind, **detail: str | float | int | None) -> None:
-        """Tells whoever started the agent."""
+        """Reports an event to whoever started the agent."""
         self._on_event(EventLine(self._wall_us(), self.plan.agent_id, kind, detail))
 
     def statistics(self) -> AgentStatistics:
@@ -142,9 +142,9 @@ class AgentBoard:
     # --- from samplers ------------------------------------------------------------------
 
     def add_sample(self, asset_index: int, measurement: Measurement, quality: int) -> None:
-        """Keeps a sample until it is acknowledged.
+        """Keeps a sample until it is acknowledged, unless its asset is refused.
 
-        A refused asset's is not kept. When full: the oldest is forced out.
+        When full: the oldest sample is forced out.
         """
         self._samples += 1
         ts_us = self._wall_us()
@@ -160,13 +160,13 @@ class AgentBoard:
         self._note_outbox()
 
     def note_dropping(self, *, fitted: bool) -> None:
-        """Tells once for each outage that the outbox forces out rows."""
+        """Reports, once for each outage, that the outbox forces out rows."""
         if not fitted and not self._dropping:
             self._dropping = True
             self.emit(EventKind.OUTBOX_DROPPING, dropped_rows=self.outbox.dropped_rows)
 
     def set_health(self, asset_index: int, health: Health, reason: str = "") -> None:
-        """Takes over how a device is, and tells if it went or came back."""
+        """Sets a device's health, and reports if the device became unreachable or came back."""
         before, self.health[asset_index] = self.health[asset_index], health
         asset = self.plan.assets[asset_index]
         if health is Health.UNREACHABLE and before is not health:
@@ -179,7 +179,7 @@ class AgentBoard:
     # --- from controllers ---------------------------------------------------------------
 
     def add_report(self, asset_index: int, report: Report) -> None:
-        """Queues a report for the stream and tells of it. When full: see REPORTS_WAITING."""
+        """Queues a report for the stream and emits an event. When full: see REPORTS_WAITING."""
         self._reports.append((asset_index, report))
         self.reports_waiting.set()
         asset = self.plan.assets[asset_index]
@@ -194,7 +194,7 @@ class AgentBoard:
         )
 
     def remember(self, heard_s: float, absence: Absence | None) -> None:
-        """What an earlier life of the agent knew of the headend, before the first session."""
+        """Takes over what an earlier process knew of the headend, before the first session."""
         self._heard_s, self._absence = heard_s, absence
 
     def wake_when_heard(self, signal: Signal) -> None:
@@ -204,10 +204,9 @@ class AgentBoard:
     # --- for the uplink -----------------------------------------------------------------
 
     def headend_clock(self) -> tuple[int, int | None]:
-        """The headend's clock, carried on from its last Welcome, as a ``Stamp`` has it.
+        """The headend's clock as in a ``Stamp``: its time, and its age if that is in doubt.
 
-        Before one it is what an earlier life knew, and how long ago that was, as far as can be
-        said; 0 if none knew.
+        Before the first Welcome it is the time that an earlier process knew; 0 if none did.
         """
         now_s = trio.current_time()
         if self._headend_us is not None:
@@ -217,14 +216,17 @@ class AgentBoard:
         return 0, None
 
     def take_headend_clock(self, clock_us: int) -> float:
-        """Takes over a Welcome's clock; returns by how much the agent's absence was longer
-        than it thought, seconds, the first time; else 0."""
+        """Takes over the clock of a Welcome.
+
+        The first time, returns by how much the agent's absence was longer than assumed,
+        seconds; else 0.
+        """
         self._headend_us, self._headend_s = clock_us, trio.current_time()
         absence, self._absence = self._absence, None
         return 0.0 if absence is None else absence.underrated_s(clock_us, self._headend_s)
 
     def hear(self) -> None:
-        """A message of the headend arrived: whatever it says, the headend lives."""
+        """Notes that a message came: whatever its kind, the headend is alive."""
         self._heard_s = trio.current_time()
         if self._waiting_for_word:
             waiting, self._waiting_for_word = self._waiting_for_word, set()
@@ -232,16 +234,16 @@ class AgentBoard:
                 signal.set()
 
     def take_report(self) -> tuple[int, Report] | None:
-        """The oldest report not yet taken, with its asset's index."""
+        """Removes and returns the oldest report, with its asset's index; None if there is none."""
         return self._reports.popleft() if self._reports else None
 
     def begin_session(self) -> None:
-        """A Register is being written: it carries every report, and all rows are backfill."""
+        """Begins a session: Register carries every report, and all present rows are backfill."""
         self._reports.clear()
         self.outbox.begin_session()
 
     def take_grants(self, grants: list[AssetGrant]) -> None:
-        """Takes over which assets the headend refuses, and tells what changed."""
+        """Takes over which assets the headend refuses, and reports what changed."""
         refused = {g.asset_index: g for g in grants if g.result is not GrantResult.GRANTED}
         for index, asset in enumerate(self.plan.assets):
             grant = refused.get(index)
@@ -268,7 +270,7 @@ class AgentBoard:
         self._note_outbox()
 
     def gaps_acked(self, boot_id: int, gaps: list[GapAck]) -> None:
-        """The headend has these reports of gaps."""
+        """Notes that the headend has these gap reports."""
         for gap in gaps:
             self.outbox.gaps.ack(boot_id, gap.number, gap.revision)
         self._note_outbox()
@@ -276,7 +278,7 @@ class AgentBoard:
     # --- for the outbox's file -----------------------------------------------------------
 
     async def wait_outbox_due(self) -> None:
-        """Waits until the outbox has work for its file. By one task."""
+        """Waits until the outbox has work for its file. Only one task may wait."""
         while (due_s := self.outbox.due_s()) > trio.current_time():
             self._outbox_awaited_s = due_s
             with trio.move_on_at(due_s):
@@ -291,5 +293,5 @@ class AgentBoard:
 
 
 def state_name(state: DispatchState) -> str:
-    """A dispatch's state as people read it, also one that a newer contract added."""
+    """The name of a dispatch's state; its number, if a newer contract added it."""
     return (state.name or str(int(state))).lower()

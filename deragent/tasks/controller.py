@@ -1,4 +1,4 @@
-"""Steering: one task an asset carries out what its setpoint timeline decides."""
+"""Steering: a task for each asset that carries out what its timeline decides."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ TELL_TIMEOUT_S = 5.0
 """Time for a device to take a command, within the window. When over, the try has failed; a
 default is tried again every 5 s."""
 LEAVE_S = 1.0
-"""How long a stopping agent tries to give its device the default."""
+"""Time in which a stopping agent returns a device to its default."""
 REPORTS_UNKEPT = 256
 """Reports of one asset that wait until its timeline is on disk. When full, the oldest is dropped;
 the next Register carries the last report of every dispatch."""
@@ -31,20 +31,20 @@ the next Register carries the last report of every dispatch."""
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A timeline, and which of its changes it has."""
+    """A timeline, and the number of changes that led to it."""
 
     version: int
     timeline: Timeline
 
 
 class Controller:
-    """One asset's timeline, and the task that speaks to its device.
+    """One asset's timeline, and the task that addresses its device.
 
-    Events change the timeline at once, also while the device is slow. Of what the device is
-    still to be told only the newest counts, so there is no queue to bound.
+    Events change the timeline at once, also while the device is slow. A controller keeps only
+    the newest pending command, so there is no queue to bound.
 
-    Where timelines are kept on disk, ``on_change`` is called in place at every change; its
-    reports are said, and its order told to the device, once ``take_kept`` has that change.
+    With a data folder, ``on_change`` is called in place at every change. Reports are sent, and
+    orders told to the device, only once ``take_kept`` says that the change is on disk.
     """
 
     def __init__(self, asset_index: int, asset: Asset, device: Device, board: AgentBoard) -> None:
@@ -64,16 +64,16 @@ class Controller:
         self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
         self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
         self._told_id: str | None = None
-        """The last order that the device was told."""
+        """The id of the last order that the device was told."""
         self._leave_s: float | None = None
-        """When the window ends of the last order that the device was told."""
+        """End of that order's window, if the device may still follow it."""
         self._changed = Signal()
         self._newly_kept = trio.Event()
 
     # --- events -------------------------------------------------------------------------
 
     def handle(self, event: timed_orders.TimelineEvent) -> None:
-        """Steps the timeline: reports go to the board, commands to ``control``."""
+        """Steps the timeline. Reports go to the board, commands to ``control``."""
         self._step(event)
         self._changed.set()
 
@@ -102,21 +102,21 @@ class Controller:
             self.on_change()
 
     def knows(self, dispatch_id: str) -> bool:
-        """Whether the id is one of this asset's, held or ended lately."""
+        """Whether this asset has an order of that id, held or ended lately."""
         return dispatch_id in self.timeline.seen
 
     def last_reports(self) -> tuple[Report, ...]:
-        """The last report of every dispatch held or ended lately, held ones first."""
+        """The last report on every dispatch held or ended lately, held ones first."""
         return asset_timeline.last_reports(self.timeline, self._board.now())
 
     # --- keeping ------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """The timeline as it is, to be kept."""
+        """The present timeline, to be saved."""
         return Snapshot(self._version, self.timeline)
 
     def take_kept(self, kept: Snapshot) -> None:
-        """A snapshot is on disk: what it says may be said, and what it orders done."""
+        """A snapshot is on disk: its reports may be sent, and its order told to the device."""
         self._kept = kept
         while self._unkept and self._unkept[0][0] <= kept.version:
             self._board.add_report(self._index, self._unkept.popleft()[1])
@@ -126,13 +126,13 @@ class Controller:
         self._newly_kept = trio.Event()
 
     async def wait_kept(self) -> None:
-        """Waits until all that happened so far is on disk."""
+        """Waits until all changes so far are on disk."""
         version = self._version
         while self._kept.version < version:
             await self._newly_kept.wait()
 
     def resume(self, timeline: Timeline) -> None:
-        """Takes over what an earlier life of the agent left, before ``control`` runs."""
+        """Takes over the timeline of an earlier process, before ``control`` runs."""
         self.timeline = timeline
         self._kept = self.snapshot()
         force = timeline.in_force
@@ -141,7 +141,7 @@ class Controller:
                 self._told_id, self._leave_s = order.dispatch_id, order.end_s
 
     def begin_at_default(self) -> None:
-        """Whatever the device was told before, it is first told its default."""
+        """Has the device told its default first: nothing is known of its earlier orders."""
         due_s = self._board.now().mono_s
         self.resume(replace(self.timeline, returning=True, default_due_s=due_s))
 
@@ -150,8 +150,8 @@ class Controller:
     async def control(self) -> None:
         """Tells the device what the timeline decides, for ever.
 
-        Cancellation: a device under an order is told its default first, within ``LEAVE_S``:
-        nobody would be left to end the order.
+        Cancellation: a device under an order is first told its default, within ``LEAVE_S``,
+        since nobody else would end the order.
         """
         try:
             self._step(timed_orders.TimePassed())
@@ -174,29 +174,30 @@ class Controller:
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
-                    log.error("%s was left under its order: it did not answer", self._name)
+                    log.error("%s stays under its order: it did not answer", self._name)
 
     def _take_command(self) -> Apply | ReturnToDefault | None:
-        """What the device is to be told now. An order waits until it is kept."""
+        """The command to give the device now. An order waits until it is on disk."""
         if self._to_tell is None or self._waiting_order() is not None:
             return None
         command, self._to_tell = self._to_tell[1], None
         return command
 
     def _waiting_order(self) -> Apply | None:
-        """The order that waits for the disk, if one does."""
+        """The order that waits for the disk, if any."""
         if self._to_tell is None:
             return None
         version, command = self._to_tell
         return command if isinstance(command, Apply) and version > self._kept.version else None
 
     def _overstays_s(self) -> float:
-        """When the device has to leave the last order, while the next one waits for the disk."""
+        """When the device must leave its last order because the next one still waits for the disk;
+        infinite if it need not."""
         waits = self._waiting_order() is not None
         return math.inf if self._leave_s is None or not waits else self._leave_s
 
     async def _leave_last_order(self) -> None:
-        """The timeline need not know: it has the device told the next order, or its default."""
+        """Returns the device to its default. The timeline's next command follows anyway."""
         if not await self._return_to_default(self.timeline.default_mw):
             self._leave_s = trio.current_time() + stepping.DEFAULT_RETRY_S
 

@@ -1,4 +1,4 @@
-"""Events on standard output, one line of JSON each, without ever holding up the agent."""
+"""Prints events on standard output, one line of JSON each, and never delays the agent."""
 
 import logging
 from functools import partial
@@ -15,7 +15,7 @@ LINES_WAITING = 1024
 
 
 class EventPrinter:
-    """Takes events in place and prints them in a task."""
+    """Queues events, and prints them in a task of its own."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._run_blocking = runtime.run_blocking
@@ -23,18 +23,18 @@ class EventPrinter:
         self._dropped = 0
 
     def put(self, event: EventLine) -> None:
-        """Queues a line. When full: it is dropped; the next one printed says how many were."""
+        """Queues a line. When full: the line is dropped; a log line says how many were."""
         try:
             self._send.send_nowait(event.to_line())
         except trio.WouldBlock:
             self._dropped += 1
 
     def close(self) -> None:
-        """No more events: ``print_events`` ends after those that wait."""
+        """Ends ``print_events`` once the queue is empty."""
         self._send.close()
 
     async def print_events(self) -> None:
-        """Prints until ``close``; if nobody reads any more, drops the rest.
+        """Prints until ``close``. Once nobody reads any more, the rest is dropped.
 
         Cancellation: after the line being printed.
         """

@@ -1,7 +1,7 @@
-"""The task that has the outbox's file: what memory is not to hold goes there, and comes back.
+"""The task of the outbox's file: it writes rows that wait too long, and reads them for backfill.
 
-Sampling never waits for it. A file that cannot be written is tried again every second, and
-memory holds what it can; one that is damaged is set aside, and a new one begun.
+Sampling never waits for it. If the file cannot be written, the task tries again every second, and
+memory holds what it can. A damaged file is set aside, and a new one begun.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0
 """Pause after a failure of the file, seconds."""
 LAST_S = 1.0
-"""How long a stopping agent tries to write what it has in memory, seconds."""
+"""Time in which a stopping agent writes the rows in its memory, seconds."""
 
 
 class OutboxWriter:
@@ -49,9 +49,9 @@ class OutboxWriter:
         self._failing = False
 
     async def open(self) -> bool:
-        """Opens the file, and takes over what it holds; tells whether that worked.
+        """Opens the file and takes over its rows; returns whether that worked.
 
-        A file that cannot be used is set aside.
+        A damaged file is set aside.
         """
         board = self._board
         asset_ids = [asset.id for asset in board.plan.assets]
@@ -76,12 +76,12 @@ class OutboxWriter:
         for missing in found.missing:
             outbox.gaps.note_missing(missing)
         for asset_id, rows in found.strange.items():
-            log.warning("asset %s is not served any more: its %d samples go", asset_id, rows)
+            log.warning("asset %s is not served any more: %d samples are removed", asset_id, rows)
         if found.state.rows:
-            log.info("%d samples of earlier are still to be sent", found.state.rows)
+            log.info("%d samples of earlier processes are still to be sent", found.state.rows)
 
     async def run(self) -> None:
-        """Has the file do what is due, for ever. Cancellation: what has begun is waited for."""
+        """Does the file's work as it comes due, for ever. Cancellation: waits for current work."""
         while True:
             if self._store is None and not await self.open():
                 await trio.sleep(RETRY_S)
@@ -90,7 +90,7 @@ class OutboxWriter:
             await self._work()
 
     async def wait_rows(self, read: FileLookup) -> list[OutboxRow]:
-        """The rows of a look-up, once the file can be read."""
+        """The rows of a query, once the file can be read."""
         while True:
             store = self._store
             if store is not None:
@@ -104,30 +104,30 @@ class OutboxWriter:
             await trio.sleep(RETRY_S)
 
     async def write_last(self) -> None:
-        """Writes what memory holds, and closes the file, within ``LAST_S``."""
+        """Writes the rows in memory, and closes the file; each within ``LAST_S``."""
         with shielded_for(LAST_S):
             while await self._work(everything=True):
                 continue
         left = self._outbox.memory_rows
         if left:
-            log.warning("%d samples go with this process: they are not on disk", left)
+            log.warning("%d samples are lost with this process: they are not on disk", left)
         store, self._store = self._store, None
         if store is not None:
             with shielded_for(LAST_S):
                 try:
                     await self._blocking(store.close)
                 except (OutboxFileError, OutboxFileDamagedError) as error:
-                    log.warning("the outbox's file was not closed well: %s", error)
+                    log.warning("the outbox's file was not closed properly: %s", error)
 
     async def _blocking(self, work: Callable[[], T]) -> T:
-        """Raises: OutboxFileError also where the work could not even begin."""
+        """Runs work in a thread. Raises: OutboxFileError also if the work could not begin."""
         try:
             return await self._run_blocking(work, limiter=self._limiter)
         except OSError as error:
             raise OutboxFileError(str(error)) from error
 
     async def _work(self, *, everything: bool = False) -> bool:
-        """Has the file do what there is now; tells whether it did something."""
+        """Does the file's work that is due now; returns whether there was any that succeeded."""
         store = self._store
         work = self._outbox.begin_work(trio.current_time(), everything=everything)
         if store is None or work is None:
@@ -144,7 +144,7 @@ class OutboxWriter:
         except OutboxFileError as error:
             self._note_failure(error)
         finally:
-            # Also where this task is cancelled before the work has begun.
+            # Also if this task is cancelled before the work began.
             if done is None:
                 outbox.fail_work(work)
         if done is None:
@@ -164,7 +164,7 @@ class OutboxWriter:
         try:
             await self._blocking(store.close)
         except (OutboxFileError, OutboxFileDamagedError) as error:
-            log.warning("the damaged file was not closed well: %s", error)
+            log.warning("the damaged file was not closed properly: %s", error)
         await self._set_aside(damage)
 
     async def _set_aside(self, damage: OutboxFileDamagedError) -> None:
@@ -192,14 +192,14 @@ class OutboxWriter:
 async def open_outbox_writer(
     folder: Path, runtime: Runtime, board: AgentBoard
 ) -> AsyncIterator[OutboxWriter]:
-    """The outbox with its file in a folder, which is this agent's own for the block.
+    """Opens the outbox's file in a folder that only this agent uses.
 
-    Inside it ``run`` has to run. However the block ends, what is in memory is written. A file
-    that cannot be opened keeps no agent from its work.
+    The block must run ``run``. However the block ends, the rows in memory are written. The agent
+    works also if the file cannot be opened.
     """
     writer = OutboxWriter(folder, runtime, board)
     if not await writer.open():
-        # A damaged one has made room for another.
+        # A damaged file was set aside: now a new one can be opened.
         await writer.open()
     board.wait_rows = writer.wait_rows
     try:

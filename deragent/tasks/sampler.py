@@ -1,4 +1,4 @@
-"""Measuring: one task an asset, on a grid of its own, never waiting for the network."""
+"""Measuring: a task for each asset, on its own grid, that never waits for the network."""
 
 import math
 import random
@@ -17,12 +17,12 @@ _ROUNDING_S = 1e-6
 
 
 def next_on_grid(now_s: float, period_s: float, phase: float) -> float:
-    """The first time after ``now_s`` that lies on the grid ``(k + phase) * period_s``.
+    """The first point of the grid ``(k + phase) * period_s`` after ``now_s``.
 
     Units: seconds; ``phase`` 0..1.
     """
     due_s = (math.floor(now_s / period_s - phase) + 1 + phase) * period_s
-    # Rounding may give the point where we stand.
+    # Rounding may yield the present point.
     return due_s if due_s - now_s > _ROUNDING_S else due_s + period_s
 
 
@@ -31,9 +31,9 @@ async def sample_asset(
 ) -> None:
     """Measures one device every telemetry period, for ever.
 
-    The grid's phase is drawn once, so that assets and agents spread over the period. A
-    grid point that a slow device overruns is left out. A device that does not answer gives
-    a row that repeats its last answer, flagged ``STALE_DEVICE``.
+    The phase of the grid is drawn once, so that assets and agents spread over the period. A
+    slow device skips the grid points that it overruns. A device that does not answer yields a
+    row that repeats its last answer, flagged ``STALE_DEVICE``.
     """
     phase = rng.random()
     last = Measurement()
@@ -52,7 +52,7 @@ async def sample_asset(
 
 
 async def _wait_for_grid(board: AgentBoard, phase: float) -> float:
-    """Waits for the next point of the grid, also of one that changes meanwhile."""
+    """Waits for the next point of the grid; returns its period. The period may change meanwhile."""
     while True:
         period_s = board.telemetry_period_s.value
         with trio.move_on_at(next_on_grid(trio.current_time(), period_s, phase)):

@@ -1,4 +1,4 @@
-"""Two ways of waking a task, each for one purpose. Neither holds a backlog."""
+"""Two ways to wake a task. Neither holds a backlog."""
 
 from typing import Generic, TypeVar
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Signal:
-    """Wakes its one waiting task; set while nobody waits, it wakes the next wait."""
+    """Wakes the one task that waits. If none waits, the next wait returns at once."""
 
     def __init__(self) -> None:
         self._event = trio.Event()
@@ -17,13 +17,13 @@ class Signal:
         self._event.set()
 
     async def wait(self) -> None:
-        """Waits until it is set, and clears it. Cancellation: it stays as it was."""
+        """Waits until the signal is set, then clears it. Cancellation: it stays as it was."""
         await self._event.wait()
         self._event = trio.Event()
 
 
 class Setting(Generic[T]):
-    """A value that any number of tasks follow as it changes."""
+    """A value whose changes any number of tasks can wait for."""
 
     def __init__(self, value: T) -> None:
         self._value = value
@@ -40,5 +40,5 @@ class Setting(Generic[T]):
             self._changed = trio.Event()
 
     async def wait_change(self) -> None:
-        """Waits until the value is another than now."""
+        """Waits until the value changes."""
         await self._changed.wait()

@@ -1,9 +1,9 @@
-"""Keeping the timelines: on disk before anyone is told of them, and back after a restart.
+"""Saves the timelines before their changes take effect, and restores them after a restart.
 
-What the headend was told must still be true after a kill, and a device that was told an
-order must have someone who remembers to end it. So reports, and orders to devices, wait
-until the timeline that says them is on disk. What sends a device to its default waits for
-nothing. Changes that come while one writing lasts share the next.
+A report to the headend must still be true after a kill, and after a kill the agent must know which
+orders its devices follow, so as to end them. So reports, and orders to devices, wait until their
+timeline is on disk. A command that returns a device to its default waits for nothing. Changes
+during a write share the next write.
 """
 
 import logging
@@ -32,19 +32,19 @@ from derproto.base.runtime import Runtime, shielded_for
 log = logging.getLogger(__name__)
 
 MARK_S = 30.0
-"""While an order is in force, the file is written at least this often, seconds: so it is known
-after a kill about how long the device was without its agent, and the headend silent."""
+"""While an order is in force, the file is written at least this often, seconds. So after a kill
+the agent knows about how long it was away, and the headend silent."""
 RETRY_S = 1.0
-"""Pause after a writing that failed, seconds."""
+"""Pause after a failed write, seconds."""
 LAST_S = 1.0
-"""How long a stopping agent tries to write the file a last time."""
+"""Time in which a stopping agent writes the file a last time."""
 
 
 class TimelineWriter:
-    """One agent's timelines and their file.
+    """Saves and restores one agent's timelines.
 
-    When the disk is full: reports and orders to devices wait, the newest counts; windows end
-    on time, and devices go to their defaults.
+    When the disk is full: reports and orders to devices wait, and newer ones replace older
+    ones; windows still end on time, and devices go to their defaults.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class TimelineWriter:
         self._failing = False
 
     def note_change(self) -> None:
-        """A timeline changed."""
+        """Notes that a timeline changed."""
         self._changed.set()
 
     async def restore(self) -> None:
-        """Gives each controller the timeline that its asset had.
+        """Gives each controller the saved timeline of its asset.
 
-        A file that cannot be read is set aside, and every device told its default.
+        If the file cannot be read, it is set aside, and every device is told its default.
 
         Raises: OSError.
         """
@@ -103,7 +103,7 @@ class TimelineWriter:
             log.warning("asset %s is not served any more: its dispatches are forgotten", asset_id)
 
     async def run(self) -> None:
-        """Writes the file at every change, for ever. Cancellation: a writing is waited for."""
+        """Writes the file at every change, for ever. Cancellation: waits for the current write."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow_period)
             await self._follow_changes()
@@ -123,7 +123,7 @@ class TimelineWriter:
                 self._changed.set()
 
     async def write_last(self) -> None:
-        """Writes the file as the agent leaves it, within ``LAST_S``."""
+        """Writes the file a last time, within ``LAST_S``."""
         with shielded_for(LAST_S):
             await self._write()
 
@@ -158,11 +158,11 @@ class TimelineWriter:
 async def open_timeline_writer(
     folder: Path, runtime: Runtime, board: AgentBoard, controllers: Sequence[Controller]
 ) -> AsyncIterator[TimelineWriter]:
-    """Restores the controllers' timelines from a folder, the agent's own for the block.
+    """Restores the controllers' timelines from a folder, which is locked for the block.
 
-    Inside it ``run`` has to run. However the block ends, the file is written a last time.
+    The block must run ``run``. However the block ends, the file is written a last time.
 
-    Raises: DataFolderError; OSError if the folder can be locked and not be read.
+    Raises: DataFolderError; OSError if the folder can be locked but not read.
     """
     file = await runtime.run_blocking(lambda: TimelineFile(folder))
     try:

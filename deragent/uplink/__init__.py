@@ -1,8 +1,8 @@
-"""The link to the headend: always a session, or on the way to one.
+"""The link to the headend: one session after another.
 
-From the ground up: ``backoff`` (when to try again), ``session_clock`` (the headend's time on the
-agent's clock), ``messages`` (the contract's messages), all pure; ``session_sender`` (its sending
-half), ``uplink_session`` (one session), ``reconnecting`` (one after another).
+From the ground up: ``backoff`` (when to reconnect), ``session_clock`` (the headend's time on the
+agent's clock), ``messages`` (conversions to the contract), all pure; ``session_sender`` (the
+sending half of a session), ``uplink_session``, ``reconnecting``.
 """
 
 from deragent.uplink.reconnecting import HeadendEndpoint, keep_uplink

@@ -1,8 +1,8 @@
-"""When to try the headend again: pure. Full jitter, so that a fleet does not come at once.
+"""When to reconnect: pure. Full jitter, so that a fleet does not return all at once.
 
-The wait is drawn from 0 to a ceiling that doubles with every attempt, from 0.5 s up to 30 s;
-a session that lived a healthy minute starts the count anew. What the headend asked for in
-its Goodbye is waited for first, and the jitter comes on top.
+The wait is drawn from 0 to a ceiling that doubles with every attempt, from 0.5 s to 30 s. A
+session of at least a minute resets the ceiling. A wait that the headend asked for in its Goodbye
+comes first, and the jitter on top.
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 FIRST_CEILING_S = 0.5
 LAST_CEILING_S = 30.0
 HEALTHY_S = 60.0
-"""A session that lived this long shows that the headend can be reached."""
+"""After a session of this length the headend counts as reachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How often it was tried since the last healthy session."""
+    """The attempts since the last healthy session."""
 
     failures: int = 0
 
     def after(
         self, *, lived_s: float, reconnect_after_s: float, draw: float
     ) -> tuple["Backoff", float]:
-        """The backoff after an attempt ended, and how long to wait before the next.
+        """The backoff after an attempt has ended, and the wait before the next one.
 
-        ``lived_s``: how long its session stood, 0 if there was none. ``draw``: uniform, 0..1.
-        Units: all in seconds.
+        ``lived_s`` is the length of its session, 0 if there was none. ``draw`` is uniform in
+        0..1. Units: seconds.
         """
         failures = 0 if lived_s >= HEALTHY_S else self.failures
         ceiling_s = LAST_CEILING_S
-        # 2**6 is past the last ceiling already; a larger power would overflow one day.
+        # 2**6 exceeds the last ceiling already; a much larger power would overflow.
         if failures < 6:
             ceiling_s = min(LAST_CEILING_S, FIRST_CEILING_S * 2**failures)
         return Backoff(failures + 1), reconnect_after_s + draw * ceiling_s

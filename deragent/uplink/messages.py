@@ -1,4 +1,4 @@
-"""The agent's side of the contract as messages: pure conversions."""
+"""Conversions between the agent's values and the messages of the contract: pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
 
 
 def write_telemetry(boot_id: int, rows: Sequence[OutboxRow], *, backfill: bool) -> v1.AgentMessage:
-    """Rows of consecutive sequence numbers, at least one, by columns.
+    """At least one row, with consecutive sequence numbers, by columns.
 
-    A column in which nothing is known is left out; a single unknown value is NaN.
+    A column without any known value is left out; a single unknown value is NaN.
     """
     measured = [row.measurement for row in rows]
     status = [int(m.status) for m in measured]
@@ -54,7 +54,7 @@ def _column(values: Iterable[float | None]) -> list[float]:
 
 
 def write_outbox(outbox: Outbox) -> v1.Outbox:
-    """What waits in the outbox, in memory and on disk."""
+    """The fill level of the outbox, in memory and on disk."""
     return v1.Outbox(
         rows=len(outbox),
         oldest_ts_us=outbox.oldest_ts_us,
@@ -64,7 +64,7 @@ def write_outbox(outbox: Outbox) -> v1.Outbox:
 
 
 def write_gap(gap: Gap) -> v1.GapReport:
-    """A stretch that will never be sent."""
+    """The report on a stretch that will never be sent."""
     return v1.GapReport(
         boot_id=gap.boot_id,
         number=gap.number,
@@ -78,7 +78,7 @@ def write_gap(gap: Gap) -> v1.GapReport:
 
 
 def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
-    """What became of a dispatch."""
+    """The report on a dispatch."""
     return v1.DispatchReport(
         dispatch_id=report.dispatch_id,
         asset_index=asset_index,
@@ -95,8 +95,11 @@ def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
 
 
 def register_reports(reports: Iterable[tuple[int, Report]]) -> list[tuple[int, Report]]:
-    """Those that a Register carries, each with its asset's index: what is held, as the headend
-    takes for forgotten what it does not find, and what ended last."""
+    """The reports for a Register, each with its asset's index.
+
+    Held dispatches come first, since the headend assumes that the agent has forgotten any that
+    it does not find; then those that ended last.
+    """
     held: list[tuple[int, Report]] = []
     ended: list[tuple[int, Report]] = []
     for pair in reports:
@@ -107,7 +110,7 @@ def register_reports(reports: Iterable[tuple[int, Report]]) -> list[tuple[int, R
 
 
 def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> TimedOrder:
-    """The order, its window on the agent's monotonic clock; the way here is taken off."""
+    """The order, with its window on the agent's monotonic clock, the message's delay deducted."""
     sent_s = clock.mono_s(setpoint.sent_at_session_us)
     remaining_us, ramp = setpoint.remaining_us, setpoint.ramp_mw_per_s
     return TimedOrder(
@@ -116,7 +119,7 @@ def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> TimedOrder:
         priority=setpoint.priority,
         start_s=sent_s + setpoint.start_delay_us / 1e6,
         end_s=None if remaining_us is None else sent_s + remaining_us / 1e6,
-        # A rate that is not above 0 is none.
+        # A rate of 0 or less is no limit.
         ramp_mw_per_s=ramp if ramp is not None and ramp > 0 else None,
         ordered_us=setpoint.ordered_us,
         from_us=setpoint.start_us,
@@ -125,5 +128,5 @@ def read_setpoint(setpoint: v1.Setpoint, clock: SessionClock) -> TimedOrder:
 
 
 def ranges(runs: Iterable[v1.SeqRange | None]) -> list[tuple[int, int]]:
-    """Runs of sequence numbers as (first, last) pairs."""
+    """Ranges of sequence numbers as (first, last) pairs."""
     return [(run.first, run.last) for run in runs if run is not None]

@@ -1,4 +1,4 @@
-"""The uplink: always a session with the headend, or on the way to one."""
+"""Keeps the link to the headend up: one session after another."""
 
 import logging
 import random
@@ -30,7 +30,7 @@ LINK_ERRORS = (
     trio.ClosedResourceError,
     trio.TooSlowError,
 )
-"""What a link that is down, or breaks, raises. Anything else is a fault of ours."""
+"""Errors of a link that is down or breaks. Anything else is a bug of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class HeadendEndpoint:
     """How to reach the headend."""
 
     dial: Callable[[], Awaitable[trio.abc.Stream]]
-    """Opens a byte stream to it."""
+    """Opens a byte stream to the headend."""
     authority: str
-    """Its name, as HTTP/2's ``:authority``."""
+    """The headend's name, as HTTP/2's ``:authority``."""
     scheme: str = "http"
     """``https`` over TLS."""
     limits: LinkLimits = field(default_factory=LinkLimits)
@@ -53,11 +53,11 @@ async def keep_uplink(
     rng: random.Random,
     stopping: trio.Event,
 ) -> None:
-    """Holds one session after another until ``stopping`` is set, then ends the last cleanly.
+    """Holds one session after another until ``stopping`` is set, then ends the last one cleanly.
 
-    This is the border of everything about the link: whatever a session raises ends that
-    session only. What is no error of the link is logged with its traceback. Raises: nothing
-    but Cancelled. Cancellation: the session is cut.
+    This is the border of the link: an exception in a session ends only that session. One that
+    is not an error of the link is logged with its traceback. Raises: nothing but Cancelled.
+    Cancellation: cuts the session.
     """
     backoff = Backoff()
     while not stopping.is_set():
@@ -106,7 +106,7 @@ async def _hold_session(
 
 
 def _explain(outcome: UplinkOutcome, failures: Sequence[BaseException]) -> str:
-    """Why a session ended, in words; a fault of ours is logged."""
+    """Why a session ended, in words. Logs a bug of the agent."""
     for failure in failures:
         if not isinstance(failure, LINK_ERRORS):
             log.error("a session failed by a fault of the agent's own", exc_info=failure)

@@ -1,34 +1,33 @@
 """The headend's session time on the agent's own monotonic clock: pure.
 
-The headend writes its time since Welcome into Alive and Setpoint. A message's arrival minus
-that time is when the session's time began, plus what the message spent on its way; the
-least of all is the best guess. So a setpoint held up by a stalled link is known to be late,
-although no two wall clocks agree.
+The headend writes its time since Welcome into Alive and Setpoint. The arrival of a message minus
+that time is the start of session time plus the message's delay. The least of these values is the
+best estimate of the start. So the agent knows that a setpoint on a stalled link is late, although
+no two wall clocks agree.
 
-The two clocks may drift apart, so a guess is worth less as it ages: by ``DRIFT`` of its age.
-A window is thus never lengthened by more than Welcome's own way, plus that share of the time
-since; a message that was faster makes it less.
+The two clocks may drift apart, so an estimate loses ``DRIFT`` of its age. A window is therefore
+never lengthened by more than Welcome's own delay plus that share of the time since. A faster
+message improves the estimate.
 """
 
 DRIFT = 1e-4
-"""Greatest rate at which two machines' clocks part, seconds a second: 100 ppm, a bad quartz.
-In a session that lasts an hour, and in which nothing is ever as fast as Welcome was, a guess
-is 0.36 s off."""
+"""Greatest rate at which two machines' clocks drift apart: 100 ppm, a bad quartz. After an hour
+without a message as fast as Welcome, an estimate is off by 0.36 s."""
 
 
 class SessionClock:
-    """Converts session time, for one session."""
+    """Converts the session time of one session."""
 
     def __init__(self, welcomed_s: float) -> None:
         self._zero_s = welcomed_s
         self._guessed_s = welcomed_s
 
     def heard(self, session_us: int, now_s: float) -> None:
-        """A message written at ``session_us`` arrived."""
+        """Notes the arrival of a message that was written at ``session_us``."""
         aged_s = self._zero_s + DRIFT * (now_s - self._guessed_s)
         self._zero_s = min(aged_s, now_s - session_us / 1e6)
         self._guessed_s = now_s
 
     def mono_s(self, session_us: int) -> float:
-        """The monotonic time at which session time was ``session_us``, seconds."""
+        """Monotonic time of the session time ``session_us``, seconds."""
         return self._zero_s + session_us / 1e6

@@ -1,4 +1,4 @@
-"""The sending half of a session: each kind of message in a task of its own."""
+"""The sending half of a session, with a task for each kind of message."""
 
 import trio
 
@@ -21,7 +21,7 @@ GAPS_PAUSE_S = 1.0
 """Pause after that, in which a gap that grows does so without a report for each row."""
 LEAST_PERIOD_S = 0.1
 LAST_WORDS_S = 1.0
-"""Time to read what the headend said last, once nothing can be sent any more."""
+"""Time to read the headend's last message, once nothing can be sent any more."""
 
 
 class SessionSender:
@@ -36,7 +36,7 @@ class SessionSender:
         try:
             await self._stream.send_message(message)
         except (GRPCError, StreamTerminatedError):
-            # A Goodbye may have come just before: its reader ends the session meanwhile.
+            # A Goodbye may have come just before; its reader then ends the session meanwhile.
             await trio.sleep(LAST_WORDS_S)
             raise
 

@@ -1,10 +1,9 @@
 """One session with the headend, from Register to its end.
 
-A session has one nursery: a task that receives, one that sends live samples, one for those
-from before, one for gaps, one for reports, one for heartbeats, one that watches the
-headend's silence and one that waits for the agent to stop. Whichever first finds that it is
-over says why, and all end together. Errors of the link are not caught here; ``keep_uplink``
-is their border.
+A session has one nursery: a task receives, five send (live samples, backfill, gaps, reports,
+heartbeats), one watches the headend's silence, and one waits for the agent to stop. The first that
+finds the session over gives the reason, and all end together. Errors of the link are not caught
+here; ``keep_uplink`` is their border.
 """
 
 import logging
@@ -35,31 +34,31 @@ log = logging.getLogger(__name__)
 WELCOME_TIMEOUT_S = 10.0
 """Time from Register to Welcome."""
 KEEP_TIMEOUT_S = 1.0
-"""How long a Register waits for the timelines to be on disk."""
+"""Time that Register waits for the timelines to be on disk."""
 SILENCE_LIMIT_S = 30.0
-"""Silence of the headend that ends a session, where Welcome names none."""
+"""Silence of the headend that ends a session, if Welcome names none."""
 HALF_CLOSE_S = 2.0
 """Time for the headend to end a stream whose agent stops."""
 
 
 class NoWelcome(Exception):
-    """The headend did not answer Register as the contract says."""
+    """The headend did not answer Register with Welcome."""
 
 
 @dataclass(slots=True)
 class UplinkOutcome:
-    """What became of a session, known as far as it got."""
+    """The result of a session, filled in as it goes on."""
 
     reason: str | None = None
-    """Why it ended, where the session itself decided; None if the link broke."""
+    """Why the session ended, if it decided so itself; None if the link broke."""
     welcomed_s: float | None = None
-    """Monotonic time of its Welcome; None if there was none."""
+    """Monotonic time of Welcome; None if there was none."""
     reconnect_after_s: float = 0.0
-    """How long the headend asked to stay away."""
+    """Wait that the headend asked for before a reconnect."""
 
 
 class UplinkSession:
-    """A stream on which Register is about to be said."""
+    """A session on a stream that has just been opened."""
 
     def __init__(
         self,
@@ -110,12 +109,12 @@ class UplinkSession:
     async def _register(self) -> v1.Welcome:
         board, plan = self._board, self._board.plan
         await self._stream.send_request()
-        # What the headend does not find in Register it may take for never arrived. Where the
-        # disk is full, it is told of what is held and not yet kept.
+        # The headend assumes that a dispatch missing from Register never arrived. If the disk
+        # is full, Register carries dispatches that are held and not yet on disk.
         with trio.move_on_after(KEEP_TIMEOUT_S):
             for controller in self._controllers:
                 await controller.wait_kept()
-        # From here to the composed message nothing awaits: no report is lost in between.
+        # Nothing awaits from here to the composed message: no report is lost in between.
         board.begin_session()
         register = v1.Register(
             agent_id=plan.agent_id,
@@ -159,7 +158,7 @@ class UplinkSession:
         board.telemetry_period_s.set(period_s)
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
-        # Before any task gets to resume an order because the headend was heard.
+        # Before any task can resume an order because the headend was heard.
         underrated_s = board.take_headend_clock(welcome.clock_us)
         if underrated_s != 0:
             how = "stood still for" if underrated_s > 0 else "was set forward by"
@@ -199,9 +198,9 @@ class UplinkSession:
     def _take_setpoint(self, setpoint: v1.Setpoint, clock: SessionClock) -> None:
         self._board.counts.dispatches += 1
         if setpoint.asset_index >= len(self._controllers):
-            # No report either: it would have to name an index that was never assigned.
+            # No report is possible: it would have to name an index that was never assigned.
             self._board.counts.ignored_messages += 1
-            log.warning("setpoint %s is for no asset of ours", setpoint.dispatch_id)
+            log.warning("setpoint %s is for no asset of this agent", setpoint.dispatch_id)
             return
         order = read_setpoint(setpoint, clock)
         self._controllers[setpoint.asset_index].handle(SetpointArrived(order))
@@ -239,7 +238,7 @@ class UplinkSession:
         self._finish("stopping")
 
     async def _half_close(self) -> None:
-        """Says that nothing more comes, and hears the headend out, for ``HALF_CLOSE_S``."""
+        """Ends the agent's half of the stream; reads on for at most ``HALF_CLOSE_S``."""
         with trio.move_on_after(HALF_CLOSE_S):
             await self._stream.end()
             while await self._receive() is not None:
