@@ -174,7 +174,7 @@ class Controller:
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
-                    log.error("%s stays under its order: it did not answer", self._name)
+                    log.error("%s was left under its order: it did not answer", self._name)
 
     def _take_command(self) -> Apply | ReturnToDefault | None:
         """The command to give the device now. An order waits until it is on disk."""
