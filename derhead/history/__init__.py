@@ -7,8 +7,9 @@ forgets), ``union`` (both as one past).
 """
 
 from derhead.errors import JournalError
+from derhead.history.feed.clearing import clear_spool
 from derhead.history.feed.feed_statistics import FeedStatistics
-from derhead.history.feed.feeder import Feed, clear_spool
+from derhead.history.feed.feeder import Feed
 from derhead.history.feed.restoring import restore
 from derhead.history.file.salvage import Salvaged
 from derhead.history.journal.embedded import Journal

@@ -16,6 +16,7 @@ import trio
 
 from derhead.errors import JournalError
 from derhead.history.feed import position, table_pages
+from derhead.history.feed.backlog import Backlog
 from derhead.history.feed.feed_health import RETRY_MOST_S, FeedHealth, retry_s
 from derhead.history.feed.feed_statistics import FeedStatistics
 from derhead.history.feed.pace import Course, Pace
@@ -52,9 +53,6 @@ HELD_BACK = 100
 """Commits with a value that PostgreSQL refuses, left in the spool while others go on. When full,
 the feed stops and the spool grows: more than a value is wrong."""
 
-CLEARED_COMMITS = 200
-"""Commits dropped in one transaction from a spool that nobody feeds: some 25 ms at most."""
-
 IN_THE_WAY = frozenset({StoreCause.INTERRUPTED, StoreCause.RIGHTS, StoreCause.OTHER})
 """What may keep old rows from being dropped, and yet not new ones from being fed."""
 
@@ -89,9 +87,7 @@ class Feed:
         self._standing: FeedPosition | None = None
         self._held_back: set[int] = set()
         self._most_rows = BATCH_ROWS
-        self._rows_at_start = self._dropped_rows = self._seen_rows = 0
-        self._newest_at_start = 0
-        self._oldest_us: int | None = None
+        self._backlog = Backlog()
         self._fed_rows = self._batches = 0
         self._health = FeedHealth(str(postgres.dsn))
         self._expiry_fails = False
@@ -101,7 +97,8 @@ class Feed:
     # --- what others ask --------------------------------------------------------------
 
     def statistics(self) -> FeedStatistics:
-        lag_us = self._runtime.wall_us() - self._oldest_us if self._oldest_us is not None else 0
+        oldest_us = self._backlog.oldest_us
+        lag_us = 0 if oldest_us is None else self._runtime.wall_us() - oldest_us
         return FeedStatistics(
             lag_rows=self._waiting_rows(),
             lag_s=max(0.0, lag_us / 1e6),
@@ -165,15 +162,14 @@ class Feed:
         # On the writer's connection: a commit between the two would be counted twice.
         measure = partial(_measure, spooling=self._journal.spooling)
         size, added_rows = await self._journal.maintain(measure)
-        self._rows_at_start = size.rows - added_rows
-        self._newest_at_start, self._oldest_us = size.newest_id, size.oldest_us
+        self._backlog.begin(size, added_rows)
         self._standing = await self._journal.maintain(position.begin)
 
     async def _turn(self) -> None:
         """Feeds one batch, or waits until there is something to feed."""
         assert self._journal.spooling is not None
         seen_id = self._journal.spooling.newest_id
-        self._seen_rows = self._journal.spooling.added_rows
+        self._backlog.look(self._journal.spooling.added_rows)
         await self._expire()
         self._course.look(self._waiting_rows(), self._newest_id())
         fed = await (self._feed_in_order() if self._course.in_order else self._catch_up())
@@ -244,7 +240,7 @@ class Feed:
     async def _feed_spooled(self, found: Sequence[Spooled], *, ordered: bool = True) -> None:
         """Feeds these commits and drops them; without ``ordered``, those of which something
         must wait for its turn stay in the spool, to be fed whole then."""
-        self._oldest_us = min(self._oldest_us or FOREVER, found[0].committed_us)
+        self._backlog.found(found[0].committed_us)
         payloads = await self._runtime.run_blocking(partial(_unpacked, found))
         batch = await self._runtime.run_blocking(partial(_merged, payloads, ordered))
         broken = [spooled.id for spooled, payload in payloads if payload is None]
@@ -266,8 +262,8 @@ class Feed:
         ids = [spooled.id for spooled in done]
         await self._journal.maintain(partial(unfed.drop, ids=ids, number=number))
         self._moved_on(number)
-        self._dropped_rows += sum(spooled.rows for spooled in done)
-        self._oldest_us = await self._journal.inspect(unfed.oldest_us)
+        oldest_us = await self._journal.inspect(unfed.oldest_us)
+        self._backlog.drop(sum(spooled.rows for spooled in done), oldest_us)
         self._fed_rows += batch.rows
         self._batches += 1
 
@@ -366,17 +362,16 @@ class Feed:
 
     def _waiting_rows(self) -> int:
         assert self._journal.spooling is not None
-        return self._rows_at_start + self._journal.spooling.added_rows - self._dropped_rows
+        return self._backlog.rows(self._journal.spooling.added_rows)
 
     def _newest_id(self) -> int:
         assert self._journal.spooling is not None
-        return max(self._newest_at_start, self._journal.spooling.newest_id)
+        return self._backlog.newest_id(self._journal.spooling.newest_id)
 
     def _nothing_waits(self) -> None:
         """All that was there when the turn began is fed."""
         if not self._held_back:
-            self._oldest_us = None
-            self._rows_at_start = self._dropped_rows - self._seen_rows
+            self._backlog.empty()
 
     def _moved_on(self, number: int) -> None:
         stands = self._standing
@@ -385,18 +380,6 @@ class Feed:
             stands.journal, stands.database, number, stands.walk, stands.whole
         )
         self._moved.unpark_all()
-
-
-async def clear_spool(journal: Journal) -> None:
-    """Drops what is left of a spool that nobody feeds any more, in small steps; ends with it."""
-    while True:
-        try:
-            if await journal.maintain(partial(unfed.clear, at_most=CLEARED_COMMITS)):
-                return
-        except JournalError as error:
-            log.warning("the spool for PostgreSQL is not cleared yet: %s", error)
-            await trio.sleep(RETRY_MOST_S)
-        await trio.sleep(COMPANY_S)
 
 
 async def _load(

@@ -17,7 +17,7 @@ from derhead.history.feed import position
 from derhead.history.file.transaction import transaction
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 from derhead.history.writing.ids import Ids
 from derhead.history.writing.inserts import Insert
 from derproto.base.runtime import Runtime
@@ -49,14 +49,14 @@ WORTH_WAITING = frozenset(
 _KEEPING = {
     name: Insert(name, columns, "DO NOTHING")
     for name, columns in (
-        ("dispatches", mapping.DISPATCHES),
-        ("dispatch_states", mapping.DISPATCH_STATES),
-        ("dispatch_groups", mapping.GROUPS),
-        ("idempotency_keys", mapping.USED_KEYS),
-        ("sessions", mapping.SESSIONS),
-        ("heartbeats", mapping.HEARTBEATS),
-        ("gaps", mapping.GAPS),
-        ("telemetry", mapping.TELEMETRY),
+        ("dispatches", row_types.DISPATCHES),
+        ("dispatch_states", row_types.DISPATCH_STATES),
+        ("dispatch_groups", row_types.GROUPS),
+        ("idempotency_keys", row_types.USED_KEYS),
+        ("sessions", row_types.SESSIONS),
+        ("heartbeats", row_types.HEARTBEATS),
+        ("gaps", row_types.GAPS),
+        ("telemetry", row_types.TELEMETRY),
     )
 }
 """What the journal holds already stays as it is."""

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from derhead.history.spool.payload import CommitChanges, Payload, pack, unpack
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class _Stretch:
     columns: tuple[str, ...]
     key: tuple[str, ...]
 
-    def page(self, con: sqlite3.Connection, after: list[object], at_most: int) -> list[mapping.Row]:
+    def page(
+        self, con: sqlite3.Connection, after: list[object], at_most: int
+    ) -> list[row_types.Row]:
         key = ", ".join(self.key)
         beyond = f" WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""
         return con.execute(
@@ -27,19 +29,19 @@ class _Stretch:
             (*after, at_most),
         ).fetchall()
 
-    def key_of(self, row: mapping.Row) -> list[object]:
+    def key_of(self, row: row_types.Row) -> list[object]:
         return [row[self.columns.index(name)] for name in self.key]
 
 
 _STRETCHES = (
-    _Stretch("dispatch_groups", mapping.GROUPS, ("id",)),
-    _Stretch("dispatches", mapping.DISPATCHES, ("id",)),
-    _Stretch("dispatch_states", mapping.DISPATCH_STATES, ("dispatch_id", "n")),
-    _Stretch("idempotency_keys", mapping.USED_KEYS, ("key",)),
-    _Stretch("sessions", mapping.SESSIONS, ("session_id",)),
-    _Stretch("gaps", mapping.GAPS, ("id",)),
-    _Stretch("heartbeats", mapping.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
-    _Stretch("telemetry", mapping.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
+    _Stretch("dispatch_groups", row_types.GROUPS, ("id",)),
+    _Stretch("dispatches", row_types.DISPATCHES, ("id",)),
+    _Stretch("dispatch_states", row_types.DISPATCH_STATES, ("dispatch_id", "n")),
+    _Stretch("idempotency_keys", row_types.USED_KEYS, ("key",)),
+    _Stretch("sessions", row_types.SESSIONS, ("session_id",)),
+    _Stretch("gaps", row_types.GAPS, ("id",)),
+    _Stretch("heartbeats", row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
+    _Stretch("telemetry", row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
 )
 """In the order of the walk: what is open first, what is most last."""
 
@@ -68,7 +70,7 @@ def read_page(con: sqlite3.Connection, position: str | None, at_most: int) -> Ta
     return TablePage(None, 0, None)
 
 
-def _payload(con: sqlite3.Connection, table: str, found: list[mapping.Row]) -> Payload:
+def _payload(con: sqlite3.Connection, table: str, found: list[row_types.Row]) -> Payload:
     if table != "telemetry":
         return unpack(pack(CommitChanges(records=[(table, found)])))
     assets = _names(con, "SELECT id, asset_id FROM assets", {row[0] for row in found})
@@ -84,7 +86,7 @@ def _payload(con: sqlite3.Connection, table: str, found: list[mapping.Row]) -> P
     )
 
 
-def _names(con: sqlite3.Connection, query: str, numbers: set[int]) -> list[mapping.Row]:
+def _names(con: sqlite3.Connection, query: str, numbers: set[int]) -> list[row_types.Row]:
     return con.execute(
         f"{query} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(numbers)),)
     ).fetchall()

@@ -37,7 +37,7 @@ from derhead.history.file.table_walks import (
     telemetry,
     text_or_bytes,
 )
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.row_types import Row
 from derhead.history.writing.inserts import ROWS_A_STATEMENT
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Literal
 
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.row_types import Row
 
 NAMES_FIRST = ("assets", "boots", "facts")
 """Read before all others, in this order; telemetry, the longest, comes last."""

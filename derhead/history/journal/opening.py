@@ -11,7 +11,8 @@ import trio
 from derhead.errors import JournalError
 from derhead.history.file.activity import Activity
 from derhead.history.file.schema import JournalFiles, Synchronous
-from derhead.history.journal.embedded import BATCH_ROWS, BUFFER_ROWS, FLUSH_S, GROUP_MS, Journal
+from derhead.history.journal.committer import FLUSH_S
+from derhead.history.journal.embedded import BATCH_ROWS, BUFFER_ROWS, GROUP_MS, Journal
 from derhead.history.journal.waiting import WaitingRecords
 from derhead.history.spool.unfed import Spooling
 from derproto.base.runtime import Runtime, shielded_for

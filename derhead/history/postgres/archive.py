@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from derhead.dispatch import Dispatch, FoundGroup
-from derhead.history.sql import buckets, listings, mapping
+from derhead.history.sql import buckets, listings, mapping, row_types
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.listings import Listing
-from derhead.history.sql.mapping import DispatchRow, GroupRow
+from derhead.history.sql.row_types import DispatchRow, GroupRow
 
 T = TypeVar("T")
 
@@ -69,5 +69,5 @@ class Archive(Histories):
             await self.gather(gathering, asked.low_us)
         return gathering.parts
 
-    async def _ask(self, sql: str, *args: object) -> Sequence[mapping.Row]:
+    async def _ask(self, sql: str, *args: object) -> Sequence[row_types.Row]:
         return await self._database.fetch(listings.dialect(sql), *args)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
-from derhead.history.sql import mapping
-from derhead.history.sql.mapping import Row
+from derhead.history.sql import row_types
+from derhead.history.sql.row_types import Row
 
 FLOATS = (
     "p_mw",
@@ -32,19 +32,23 @@ def _replacing(columns: tuple[str, ...], *key: str) -> str:
 
 
 STATEMENTS = {
-    "dispatches": _insert("dispatches", mapping.DISPATCHES, _replacing(mapping.DISPATCHES, "id")),
+    "dispatches": _insert(
+        "dispatches", row_types.DISPATCHES, _replacing(row_types.DISPATCHES, "id")
+    ),
     "dispatch_states": _insert(
         "dispatch_states",
-        mapping.DISPATCH_STATES,
-        _replacing(mapping.DISPATCH_STATES, "dispatch_id", "n"),
+        row_types.DISPATCH_STATES,
+        _replacing(row_types.DISPATCH_STATES, "dispatch_id", "n"),
     ),
-    "dispatch_groups": _insert("dispatch_groups", mapping.GROUPS, _replacing(mapping.GROUPS, "id")),
+    "dispatch_groups": _insert(
+        "dispatch_groups", row_types.GROUPS, _replacing(row_types.GROUPS, "id")
+    ),
     "idempotency_keys": _insert(
-        "idempotency_keys", mapping.USED_KEYS, _replacing(mapping.USED_KEYS, "key")
+        "idempotency_keys", row_types.USED_KEYS, _replacing(row_types.USED_KEYS, "key")
     ),
     "sessions": _insert(
         "sessions",
-        mapping.SESSIONS,
+        row_types.SESSIONS,
         "(session_id) DO UPDATE SET"
         " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
         " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
@@ -52,12 +56,12 @@ STATEMENTS = {
         " samples = greatest(excluded.samples, sessions.samples)",
     ),
     "heartbeats": _insert(
-        "heartbeats", mapping.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING"
+        "heartbeats", row_types.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING"
     ),
     "gaps": _insert(
         "gaps",
-        mapping.GAPS,
-        _replacing(mapping.GAPS[:-1], "id")
+        row_types.GAPS,
+        _replacing(row_types.GAPS[:-1], "id")
         # Who tells of a gap again may not know when it was first noticed, and says 0.
         + ", noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
         " WHERE excluded.revision >= gaps.revision",
@@ -70,13 +74,13 @@ STATEMENTS = {
 _INTEGERS = {"asset": "integer", "boot": "integer"}
 _ARRAYS = ", ".join(
     f"${n}::{'double precision' if name in FLOATS else _INTEGERS.get(name, 'bigint')}[]"
-    for n, name in enumerate(mapping.TELEMETRY, 1)
+    for n, name in enumerate(row_types.TELEMETRY, 1)
 )
 _VALUES = ", ".join(
     f"nullif({name}, 'NaN'::double precision)" if name in FLOATS else name
-    for name in mapping.TELEMETRY
+    for name in row_types.TELEMETRY
 )
-_COLUMNS = ", ".join(mapping.TELEMETRY)
+_COLUMNS = ", ".join(row_types.TELEMETRY)
 
 INSERT_TELEMETRY = (
     f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM unnest({_ARRAYS})"

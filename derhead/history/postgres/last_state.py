@@ -6,7 +6,7 @@ from derhead.dispatch import ENDED, State
 from derhead.history.postgres.days import AHEAD_DAYS, DAY_US
 from derhead.history.postgres.driver import PostgresConnection, Row, transaction
 from derhead.history.postgres.fed_database import Prepared
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 
 SAMPLES_DAYS = 7
 """How far back the newest sample of an asset is looked for."""
@@ -41,40 +41,40 @@ _TABLES = {
     # Of an open group all parts: it sums them up.
     "dispatches": _select(
         "dispatches",
-        mapping.DISPATCHES,
+        row_types.DISPATCHES,
         f"t.state IN ({_OPEN}) OR t.group_id IN (SELECT group_id FROM dispatches"
         f" WHERE state IN ({_OPEN}))",
     ),
     "dispatch_states": _select(
         "dispatch_states",
-        mapping.DISPATCH_STATES,
+        row_types.DISPATCH_STATES,
         f"t.dispatch_id IN ({_OPEN_DISPATCHES}) OR t.dispatch_id IN (SELECT id FROM dispatches"
         f" WHERE group_id IN (SELECT group_id FROM dispatches WHERE state IN ({_OPEN})))",
     ),
-    "dispatch_groups": _select("dispatch_groups", mapping.GROUPS, _OF_OPEN),
-    "idempotency_keys": _select("idempotency_keys", mapping.USED_KEYS, "t.created_us >= $1"),
+    "dispatch_groups": _select("dispatch_groups", row_types.GROUPS, _OF_OPEN),
+    "idempotency_keys": _select("idempotency_keys", row_types.USED_KEYS, "t.created_us >= $1"),
     "sessions": _select(
         "sessions",
-        mapping.SESSIONS,
+        row_types.SESSIONS,
         "t.ended_us IS NULL OR t.session_id IN (SELECT DISTINCT ON (agent_id) session_id"
         " FROM sessions ORDER BY agent_id, connected_us DESC, session_id DESC)",
     ),
     "heartbeats": _select(
         "heartbeats",
-        mapping.HEARTBEATS,
+        row_types.HEARTBEATS,
         "t.received_us >= $1 AND (t.agent_id, t.received_us, t.ts_us) IN"
         " (SELECT DISTINCT ON (agent_id) agent_id, received_us, ts_us FROM heartbeats"
         " WHERE received_us >= $1 ORDER BY agent_id, received_us DESC, ts_us DESC)",
     ),
     "gaps": _select(
-        "gaps", mapping.GAPS, "t.end_us IS NULL OR t.backfilled = 0 AND t.end_us >= $1"
+        "gaps", row_types.GAPS, "t.end_us IS NULL OR t.backfilled = 0 AND t.end_us >= $1"
     ),
 }
 
 _BY_TIME = frozenset({"idempotency_keys", "heartbeats", "gaps"})
 
 _REST = ", ".join(
-    f"t.{name}" for name in mapping.TELEMETRY if name not in ("asset", "ts_us", "boot")
+    f"t.{name}" for name in row_types.TELEMETRY if name not in ("asset", "ts_us", "boot")
 )
 _SAMPLES = (
     f"SELECT a.asset_id, b.agent_id, b.boot_id, t.ts_us, {_REST} FROM assets a"

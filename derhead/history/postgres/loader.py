@@ -24,7 +24,7 @@ from derhead.history.postgres.last_state import LastState, fetch_last_state
 from derhead.history.postgres.partitions import Partitions
 from derhead.history.postgres.schema import put_fact
 from derhead.history.spool.feed_batch import FeedBatch
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 
 COPY_ROWS = 500
 """Rows of telemetry from which on they are copied into a temporary table and inserted from it:
@@ -102,7 +102,7 @@ class Loader:
             return
         await self.connection.execute(MAKE_COPIED)
         await self.connection.copy_records_to_table(
-            COPIED, records=zip(*columns, strict=True), columns=mapping.TELEMETRY
+            COPIED, records=zip(*columns, strict=True), columns=row_types.TELEMETRY
         )
         await self.connection.execute(INSERT_COPIED)
 
@@ -152,7 +152,7 @@ class Loader:
         return self._boots
 
 
-_ASSET, _TS_US, _BOOT = map(mapping.TELEMETRY.index, ("asset", "ts_us", "boot"))
+_ASSET, _TS_US, _BOOT = map(row_types.TELEMETRY.index, ("asset", "ts_us", "boot"))
 
 
 def _text(name: str) -> str:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, ReadingRange, State, UsedKey
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 from derhead.history.sql.listings import DISPATCHES, GROUP, GROUPS, PARTS, named
 from derhead.history.sql.page_request import END_US, MIN_US, TimeRange
 
@@ -37,7 +37,7 @@ def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
 
 def used_key(con: sqlite3.Connection, key: str) -> UsedKey | None:
     found = con.execute(
-        f"SELECT {', '.join(mapping.USED_KEYS)} FROM idempotency_keys WHERE key = ?", (key,)
+        f"SELECT {', '.join(row_types.USED_KEYS)} FROM idempotency_keys WHERE key = ?", (key,)
     ).fetchone()
     return None if found is None else mapping.to_used_key(found)
 

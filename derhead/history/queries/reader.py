@@ -19,8 +19,8 @@ from derhead.history.sql import buckets
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.listings import Kept, Listing
-from derhead.history.sql.mapping import DispatchRow, GroupRow
 from derhead.history.sql.page_request import check_positive
+from derhead.history.sql.row_types import DispatchRow, GroupRow
 from derhead.history.writing import eventlog
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample

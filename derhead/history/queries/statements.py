@@ -24,8 +24,8 @@ from derhead.history.sql.listings import (
     Kept,
     Listing,
 )
-from derhead.history.sql.mapping import DispatchRow, GroupRow
 from derhead.history.sql.page_request import END_US
+from derhead.history.sql.row_types import DispatchRow, GroupRow
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 

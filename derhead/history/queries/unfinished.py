@@ -7,7 +7,7 @@ import json
 import sqlite3
 
 from derhead.gaps import Origin, Unfinished
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 
 
 def _origin(within: str) -> str:
@@ -20,7 +20,7 @@ def _origin(within: str) -> str:
 
 
 _UNFINISHED = (
-    f"SELECT {', '.join('g.' + name for name in mapping.GAPS)},"
+    f"SELECT {', '.join('g.' + name for name in row_types.GAPS)},"
     f" {_origin('<= coalesce(g.filled_us, g.start_us) ORDER BY t.ts_us DESC')},"
     f" {_origin('>= g.end_us ORDER BY t.ts_us')}"
     " FROM (SELECT *, row_number()"

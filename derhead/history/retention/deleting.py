@@ -6,7 +6,6 @@ it takes lie on the same pages. What PostgreSQL has not been fed is looked up in
 transaction: no commit can come between.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Protocol
 from derhead.dispatch import ENDED, State
 from derhead.history.file import facts
 from derhead.history.file.transaction import transaction
-from derhead.history.retention.policy import NOTHING_FED, Cutoff, Sizes, Spared
+from derhead.history.retention.measuring import read_spared
+from derhead.history.retention.policy import Cutoff, Spared
 
 KEYS_A_STEP = 500
 """Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
@@ -52,49 +52,6 @@ class Delete(Protocol):
         position: Position,
         at_most: int,
     ) -> Step: ...
-
-
-def read_sizes(con: sqlite3.Connection) -> Sizes:
-    """The file as it is now."""
-    page_bytes, pages, free_pages = (
-        int(con.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("page_size", "page_count", "freelist_count")
-    )
-    path = con.execute("PRAGMA database_list").fetchone()[2]
-    try:
-        wal_bytes = os.stat(f"{path}-wal").st_size
-    except FileNotFoundError:
-        wal_bytes = 0
-    return Sizes(page_bytes, pages, free_pages, wal_bytes)
-
-
-def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
-    """What PostgreSQL has not been fed, if it is configured."""
-    if not fed:
-        return Spared()
-    if facts.get(con, facts.FED_WHOLE) is None:
-        return NOTHING_FED
-    samples_us, records_us = con.execute(
-        "SELECT (SELECT min(oldest_ts_us) FROM unfed), (SELECT committed_us FROM unfed"
-        " ORDER BY id LIMIT 1)"
-    ).fetchone()
-    return Spared(samples_us, records_us)
-
-
-def read_oldest(con: sqlite3.Connection) -> int | None:
-    """When the oldest sample was measured, or the oldest heartbeat received; None if there is
-    none."""
-    (oldest_us,) = con.execute(
-        # DISTINCT would read every heartbeat; this hops from agent to agent.
-        "WITH RECURSIVE agents(id) AS (SELECT min(agent_id) FROM heartbeats UNION ALL"
-        " SELECT (SELECT min(agent_id) FROM heartbeats WHERE agent_id > agents.id)"
-        " FROM agents WHERE agents.id IS NOT NULL)"
-        " SELECT min(us) FROM ("
-        "SELECT (SELECT min(ts_us) FROM telemetry WHERE asset = assets.id) AS us FROM assets"
-        " UNION ALL SELECT (SELECT min(received_us) FROM heartbeats WHERE agent_id = agents.id)"
-        " FROM agents)"
-    ).fetchone()
-    return None if oldest_us is None else int(oldest_us)
 
 
 def delete_telemetry(

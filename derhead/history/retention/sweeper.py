@@ -8,7 +8,7 @@ import trio
 from derhead.errors import JournalError
 from derhead.history.file import facts
 from derhead.history.journal.embedded import Journal
-from derhead.history.retention import deleting, policy
+from derhead.history.retention import deleting, measuring, policy
 from derhead.history.retention.policy import (
     Cutoff,
     RetentionLimits,
@@ -66,7 +66,7 @@ class Retention:
         )
 
     async def _look(self) -> None:
-        self._sizes = sizes = await self._journal.inspect(deleting.read_sizes)
+        self._sizes = sizes = await self._journal.inspect(measuring.read_sizes)
         if self._journal.statistics().failing_since_us is not None:
             # Deleting needs room, too, and the disk has none.
             return
@@ -87,8 +87,8 @@ class Retention:
         await self._give_back()
 
     async def _drop_or_hold(self, sizes: Sizes, cut: Cutoff, now_us: int) -> None:
-        oldest_us = await self._journal.inspect(deleting.read_oldest)
-        spared = await self._journal.inspect(partial(deleting.read_spared, fed=self._limits.fed))
+        oldest_us = await self._journal.inspect(measuring.read_oldest)
+        spared = await self._journal.inspect(partial(measuring.read_spared, fed=self._limits.fed))
         if oldest_us is not None:
             cut = policy.by_size(self._limits, sizes, oldest_us, cut, now_us)
         droppable = oldest_us is not None and oldest_us < cut.sparing(spared).samples_us
@@ -115,7 +115,7 @@ class Retention:
                 await trio.sleep(took_s)
 
     async def _give_back(self) -> None:
-        sizes = await self._journal.inspect(deleting.read_sizes)
+        sizes = await self._journal.inspect(measuring.read_sizes)
         pages = policy.pages_to_give_back(sizes)
         while pages > 0:
             began_s = trio.current_time()
@@ -133,4 +133,4 @@ class Retention:
                     sizes.wal_bytes // 1_000_000,
                 )
             self._wal_is_long = not cut
-        self._sizes = await self._journal.inspect(deleting.read_sizes)
+        self._sizes = await self._journal.inspect(measuring.read_sizes)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from derhead.history.spool.payload import Payload, Table
-from derhead.history.sql import mapping
-from derhead.history.sql.mapping import Row
+from derhead.history.sql import row_types
+from derhead.history.sql.row_types import Row
 
 IN_ANY_ORDER = frozenset({"sessions", "heartbeats", "gaps"})
 """Tables whose rows may come in any order and more than once: nothing old overwrites what is
@@ -17,8 +17,8 @@ newer. All other changes are made in the order in which they were stored."""
 class FeedBatch:
     """CommitChanges for one transaction of PostgreSQL."""
 
-    columns: list[list[Any]] = field(default_factory=lambda: [[] for _ in mapping.TELEMETRY])
-    """Of telemetry, in the order of ``mapping.TELEMETRY``: assets and boots by the journal's
+    columns: list[list[Any]] = field(default_factory=lambda: [[] for _ in row_types.TELEMETRY])
+    """Of telemetry, in the order of ``row_types.TELEMETRY``: assets and boots by the journal's
     numbers, unknown as NaN."""
     assets: dict[int, str] = field(default_factory=dict)
     boots: dict[int, tuple[str, str]] = field(default_factory=dict)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from derhead.history.sql import mapping
-from derhead.history.sql.mapping import Row
+from derhead.history.sql import row_types
+from derhead.history.sql.row_types import Row
 
 VERSION = 1
 
@@ -45,7 +45,7 @@ class CommitChanges:
     """What a commit changed, or several of them."""
 
     telemetry: list[Row] = field(default_factory=list)
-    """In the order of ``mapping.TELEMETRY``."""
+    """In the order of ``row_types.TELEMETRY``."""
     assets: dict[int, str] = field(default_factory=dict)
     boots: dict[int, tuple[str, int]] = field(default_factory=dict)
     """What the numbers in ``telemetry`` stand for."""
@@ -62,7 +62,7 @@ class Payload:
     """CommitChanges as they come out of the spool."""
 
     columns: tuple[Sequence[Any], ...]
-    """Of telemetry, in the order of ``mapping.TELEMETRY``; unknown is NaN."""
+    """Of telemetry, in the order of ``row_types.TELEMETRY``; unknown is NaN."""
     assets: Mapping[int, str]
     boots: Mapping[int, tuple[str, str]]
     """By number: agent, and boot as decimal text."""
@@ -77,7 +77,7 @@ def pack(changes: CommitChanges) -> bytes:
     """The bytes of a payload."""
     columns = [
         _pack_column(name, column)
-        for name, column in zip(mapping.TELEMETRY, _transposed(changes.telemetry), strict=True)
+        for name, column in zip(row_types.TELEMETRY, _transposed(changes.telemetry), strict=True)
     ]
     head = json.dumps(
         {
@@ -125,7 +125,7 @@ def unpack(payload: bytes) -> Payload:
 
 
 def _transposed(telemetry: Sequence[Row]) -> Sequence[Sequence[Any]]:
-    return list(zip(*telemetry, strict=True)) if telemetry else [()] * len(mapping.TELEMETRY)
+    return list(zip(*telemetry, strict=True)) if telemetry else [()] * len(row_types.TELEMETRY)
 
 
 def _pack_column(name: str, column: Sequence[Any]) -> tuple[str, bytes]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from derhead.history.file import facts
 from derhead.history.file.transaction import transaction
 from derhead.history.spool.payload import CommitChanges, pack
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.row_types import Row
 
 READ_BYTES = 4 * 1024 * 1024
 """Bytes of the spool in memory; a single row may be more. When full, the rest are read once these

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
 from derhead.history.sql.listings import NEWEST_SAMPLE
-from derhead.history.sql.mapping import Row
 from derhead.history.sql.page_request import PageRequest, check_positive
+from derhead.history.sql.row_types import Row
 from derhead.telemetry import Bucket
 
 # An exact power of two: to multiply by it rounds nothing.

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
 from derhead.gaps import GapRecord
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
 from derhead.history.sql.page_request import END_US, MIN_US, PageRequest
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -73,24 +73,24 @@ class Listing(Generic[T]):
 
 
 SAMPLES = (
-    f"SELECT {mapping.SAMPLE_COLUMNS} FROM telemetry t"
+    f"SELECT {row_types.SAMPLE_COLUMNS} FROM telemetry t"
     " JOIN boots b ON b.id = t.boot JOIN assets a ON a.id = t.asset"
 )
 NEWEST_SAMPLE = "ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC"
 """The order of an asset's telemetry: by time, and then by what names a sample."""
 
-_STATES = ", ".join(f"s.{name}" for name in mapping.DISPATCH_STATES[1:])
+_STATES = ", ".join(f"s.{name}" for name in row_types.DISPATCH_STATES[1:])
 DISPATCHES = (
-    f"SELECT {', '.join('d.' + name for name in mapping.DISPATCHES)},"
+    f"SELECT {', '.join('d.' + name for name in row_types.DISPATCHES)},"
     f" (SELECT json_group_array(json_array({_STATES})) FROM dispatch_states s"
     " WHERE s.dispatch_id = d.id) FROM dispatches d"
 )
 """A dispatch, and in its last column all its states, as of one moment."""
 
-GROUPS = f"SELECT {', '.join('g.' + name for name in mapping.GROUPS)} FROM dispatch_groups g"
-SESSIONS = f"SELECT {', '.join('s.' + name for name in mapping.SESSIONS)} FROM sessions s"
-GAPS = f"SELECT {', '.join('g.' + name for name in mapping.GAPS)} FROM gaps g"
-HEARTBEATS = f"SELECT {', '.join('h.' + name for name in mapping.HEARTBEATS)} FROM heartbeats h"
+GROUPS = f"SELECT {', '.join('g.' + name for name in row_types.GROUPS)} FROM dispatch_groups g"
+SESSIONS = f"SELECT {', '.join('s.' + name for name in row_types.SESSIONS)} FROM sessions s"
+GAPS = f"SELECT {', '.join('g.' + name for name in row_types.GAPS)} FROM gaps g"
+HEARTBEATS = f"SELECT {', '.join('h.' + name for name in row_types.HEARTBEATS)} FROM heartbeats h"
 
 DISPATCH = f"{DISPATCHES} WHERE d.id = $1"
 GROUP = f"{GROUPS} WHERE g.id = $1"
@@ -132,7 +132,7 @@ def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
         page.within.low_us,
         page.limit,
         scope,
-        mapping.SampleRow._make,
+        row_types.SampleRow._make,
         _sample_key,
         mapping.to_sample,
     )
@@ -185,7 +185,7 @@ def dispatches(
         page.within.low_us,
         page.limit,
         scope,
-        mapping.DispatchRow._make,
+        row_types.DispatchRow._make,
         _dispatch_key,
         mapping.to_dispatch,
         passing="dispatches" if among else None,
@@ -207,7 +207,7 @@ def sessions(agent_id: str, page: PageRequest) -> Listing[SessionRecord]:
         page.within.low_us,
         page.limit,
         scope,
-        mapping.SessionRow._make,
+        row_types.SessionRow._make,
         _session_key,
         mapping.to_session,
     )
@@ -228,7 +228,7 @@ def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
         page.within.low_us,
         page.limit,
         scope,
-        mapping.HeartbeatRow._make,
+        row_types.HeartbeatRow._make,
         _heartbeat_key,
         mapping.to_heartbeat,
     )
@@ -250,28 +250,28 @@ def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
         MIN_US,
         page.limit,
         scope,
-        mapping.GapRow._make,
+        row_types.GapRow._make,
         _gap_key,
         mapping.to_gap,
         passing="gaps",
     )
 
 
-def _sample_key(row: mapping.SampleRow) -> Key:
+def _sample_key(row: row_types.SampleRow) -> Key:
     return (row.ts_us, row.agent_id, row.boot_id, row.seq)
 
 
-def _dispatch_key(row: mapping.DispatchRow) -> Key:
+def _dispatch_key(row: row_types.DispatchRow) -> Key:
     return (row.created_us, row.id)
 
 
-def _session_key(row: mapping.SessionRow) -> Key:
+def _session_key(row: row_types.SessionRow) -> Key:
     return (row.connected_us, row.session_id)
 
 
-def _heartbeat_key(row: mapping.HeartbeatRow) -> Key:
+def _heartbeat_key(row: row_types.HeartbeatRow) -> Key:
     return (row.received_us, row.ts_us)
 
 
-def _gap_key(row: mapping.GapRow) -> Key:
+def _gap_key(row: row_types.GapRow) -> Key:
     return (row.start_us, row.id)

@@ -2,153 +2,24 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
 from derhead.gaps import GapRecord, HoleCause
+from derhead.history.sql.row_types import (
+    GROUPS,
+    DispatchRow,
+    GapRow,
+    GroupRow,
+    HeartbeatRow,
+    Row,
+    SessionRow,
+    UsedKeyRow,
+)
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
-Row = tuple[Any, ...]
-
 MAX_INTEGER = 2**63 - 1
 """Largest integer of either engine; a counter beyond it stays at it."""
-
-TELEMETRY = (
-    "asset",
-    "ts_us",
-    "boot",
-    "seq",
-    "received_us",
-    "p_mw",
-    "q_mvar",
-    "soc",
-    "voltage_v",
-    "frequency_hz",
-    "status",
-    "quality",
-    "setpoint_mw",
-)
-
-
-class DispatchRow(NamedTuple):
-    """A dispatch, and in its last column all its states as JSON."""
-
-    id: str
-    asset_id: str
-    mw: float
-    created_us: int
-    start_us: int
-    duration_us: int | None
-    priority: int
-    ramp_mw_per_s: float | None
-    group_id: str | None
-    expires_us: int | None
-    state: str
-    reason: str
-    detail: str
-    applied_mw: float | None
-    session_id: str | None
-    attempts: int
-    superseded_by: str | None
-    suspended: str | None
-    interrupted_us: int
-    cancelling: str | None
-    revision: int
-    verdict: str | None
-    states: str | None
-
-
-DISPATCHES = DispatchRow._fields[:-1]
-
-
-DISPATCH_STATES = ("dispatch_id", "n", "state", "at_us", "reason", "detail")
-
-
-class GroupRow(NamedTuple):
-    """An order to a site."""
-
-    id: str
-    site_id: str
-    mw: float
-    created_us: int
-    start_us: int
-    duration_us: int | None
-    priority: int | None
-    ramp_mw_per_s: float | None
-    expires_us: int | None
-    data: str
-
-
-GROUPS = GroupRow._fields
-
-
-class UsedKeyRow(NamedTuple):
-    """An idempotency key."""
-
-    key: str
-    fingerprint: str
-    kind: str
-    target_id: str
-    created_us: int
-
-
-USED_KEYS = UsedKeyRow._fields
-
-
-class SessionRow(NamedTuple):
-    """A session."""
-
-    session_id: str
-    agent_id: str
-    site_id: str | None
-    asset_ids: str
-    connected_us: int
-    peer: str
-    software_version: str
-    boot_id: str
-    ended_us: int | None
-    end_reason: str | None
-    messages: int
-    samples: int
-    clock_offset_us: int | None
-
-
-SESSIONS = SessionRow._fields
-
-
-class HeartbeatRow(NamedTuple):
-    """A heartbeat."""
-
-    agent_id: str
-    received_us: int
-    ts_us: int
-    uptime_ms: int
-    outbox_rows: int
-    dropped_rows: int
-    devices: str
-
-
-HEARTBEATS = HeartbeatRow._fields
-
-
-class GapRow(NamedTuple):
-    """A gap."""
-
-    id: str
-    asset_id: str
-    agent_id: str | None
-    start_us: int
-    end_us: int | None
-    cause: str
-    rows: int | None
-    backfilled: int
-    filled_us: int | None
-    revision: int
-    noticed_us: int
-
-
-GAPS = GapRow._fields
 
 
 def asset_ids(samples: Sequence[Sample]) -> Iterable[str]:
@@ -194,31 +65,6 @@ def _telemetry_row(sample: Sample, asset: int, boot: int) -> Row:
         sample.quality,
         sample.setpoint_mw,
     )
-
-
-class SampleRow(NamedTuple):
-    """A sample with the names of its asset and boot."""
-
-    asset_id: str
-    agent_id: str
-    boot_id: str
-    seq: int
-    ts_us: int
-    received_us: int
-    p_mw: float | None
-    q_mvar: float | None
-    soc: float | None
-    voltage_v: float | None
-    frequency_hz: float | None
-    status: int
-    quality: int
-    setpoint_mw: float | None
-
-
-SAMPLE_COLUMNS = "a.asset_id, b.agent_id, b.boot_id, " + ", ".join(
-    f"t.{name}" for name in SampleRow._fields[3:]
-)
-"""A ``SampleRow`` of telemetry ``t`` with its assets ``a`` and boots ``b``."""
 
 
 def to_sample(row: Row) -> Sample:

@@ -14,7 +14,7 @@ from typing import Any
 
 from derhead.history.sql.cursors import Key
 from derhead.history.sql.listings import Listing
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.row_types import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from derhead.dispatch import Dispatch, Judged, State, StateChange
 from derhead.events import DispatchEvent, LoggedEvent, LogSpan, SessionEvent
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 from derhead.history.sql.listings import DISPATCHES, SESSIONS
 from derhead.history.writing import inserts
 from derhead.sessions import SessionRecord
@@ -43,7 +43,7 @@ def log(
     """
     judged = [record.dispatch_id for record in records if isinstance(record, Judged)]
     verdicts = {each.id: each for each in _dispatches(con, judged)}
-    found: list[mapping.Row] = []
+    found: list[row_types.Row] = []
     for record in records:
         match record:
             case Dispatch():
@@ -82,7 +82,7 @@ def events_after(con: sqlite3.Connection, after: int, limit: int) -> list[Logged
     return [_to_event(*row[:-1]) for row in found]
 
 
-def _append(con: sqlite3.Connection, found: Sequence[mapping.Row]) -> int | None:
+def _append(con: sqlite3.Connection, found: Sequence[row_types.Row]) -> int | None:
     if not found:
         return None
     _INSERT.execute(con, found)
@@ -109,7 +109,7 @@ def _sessions(con: sqlite3.Connection, ids: Sequence[str]) -> list[SessionRecord
     return [mapping.to_session(row) for row in found]
 
 
-def _session_events(record: SessionRecord, was_open: bool | None) -> Iterator[mapping.Row]:
+def _session_events(record: SessionRecord, was_open: bool | None) -> Iterator[row_types.Row]:
     """``was_open``: whether the journal had it as open; None if it did not have it."""
     if was_open is None:
         began = replace(record, ended_us=None, end_reason=None)
@@ -119,13 +119,13 @@ def _session_events(record: SessionRecord, was_open: bool | None) -> Iterator[ma
 
 
 def _dispatch_text(dispatch: Dispatch) -> str:
-    fields = dict(zip(mapping.DISPATCHES, mapping.dispatch_row(dispatch), strict=True))
+    fields = dict(zip(row_types.DISPATCHES, mapping.dispatch_row(dispatch), strict=True))
     states = [[each.state, each.at_us, each.reason, each.detail] for each in dispatch.states]
     return _dump({**fields, "states": states})
 
 
 def _session_text(session: SessionRecord) -> str:
-    return _dump(dict(zip(mapping.SESSIONS, mapping.session_row(session), strict=True)))
+    return _dump(dict(zip(row_types.SESSIONS, mapping.session_row(session), strict=True)))
 
 
 def _dump(fields: Mapping[str, Any]) -> str:
@@ -137,7 +137,7 @@ def _to_event(event_id: int, at_us: int, kind: str, data: str) -> LoggedEvent:
     fields = json.loads(data)
     if kind == "dispatch":
         return DispatchEvent(event_id, at_us, _to_dispatch(fields))
-    fields = {name: fields.get(name) for name in mapping.SESSIONS}
+    fields = {name: fields.get(name) for name in row_types.SESSIONS}
     session = mapping.to_session(tuple(fields.values()))
     return SessionEvent(
         event_id, at_us, "connected" if kind == "connected" else "disconnected", session

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
-from derhead.history.sql.mapping import Row
+from derhead.history.sql.row_types import Row
 from derhead.history.writing import inserts
 from derhead.history.writing.inserts import MAX_PARAMETERS
 

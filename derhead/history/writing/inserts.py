@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from itertools import chain, islice
 
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 
 MAX_PARAMETERS = 32_766
 """SQLite's default bound on the parameters of one statement."""
@@ -27,7 +27,7 @@ class Insert:
             for size in ROWS_A_STATEMENT
         ]
 
-    def execute(self, con: sqlite3.Connection, values: Iterable[mapping.Row]) -> int:
+    def execute(self, con: sqlite3.Connection, values: Iterable[row_types.Row]) -> int:
         """How many rows it inserted or changed."""
         changed = 0
         remaining = iter(values)
@@ -46,31 +46,31 @@ def _replacing(columns: tuple[str, ...], *key: str) -> str:
     return f"({', '.join(key)}) DO UPDATE SET {changes}"
 
 
-TELEMETRY = Insert("telemetry", mapping.TELEMETRY, "(asset, ts_us, boot, seq) DO NOTHING")
-DISPATCHES = Insert("dispatches", mapping.DISPATCHES, _replacing(mapping.DISPATCHES, "id"))
+TELEMETRY = Insert("telemetry", row_types.TELEMETRY, "(asset, ts_us, boot, seq) DO NOTHING")
+DISPATCHES = Insert("dispatches", row_types.DISPATCHES, _replacing(row_types.DISPATCHES, "id"))
 DISPATCH_STATES = Insert(
     "dispatch_states",
-    mapping.DISPATCH_STATES,
-    _replacing(mapping.DISPATCH_STATES, "dispatch_id", "n"),
+    row_types.DISPATCH_STATES,
+    _replacing(row_types.DISPATCH_STATES, "dispatch_id", "n"),
 )
-GROUPS = Insert("dispatch_groups", mapping.GROUPS, _replacing(mapping.GROUPS, "id"))
-USED_KEYS = Insert("idempotency_keys", mapping.USED_KEYS, _replacing(mapping.USED_KEYS, "key"))
+GROUPS = Insert("dispatch_groups", row_types.GROUPS, _replacing(row_types.GROUPS, "id"))
+USED_KEYS = Insert("idempotency_keys", row_types.USED_KEYS, _replacing(row_types.USED_KEYS, "key"))
 # A note may be stored after the write that it preceded: an end, once stored, stays.
 SESSIONS = Insert(
     "sessions",
-    mapping.SESSIONS,
+    row_types.SESSIONS,
     "(session_id) DO UPDATE SET"
     " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
     " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
     " messages = max(excluded.messages, sessions.messages),"
     " samples = max(excluded.samples, sessions.samples)",
 )
-HEARTBEATS = Insert("heartbeats", mapping.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
+HEARTBEATS = Insert("heartbeats", row_types.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
 # Of two records of one gap the newer stays, in whatever order they are stored.
 GAPS = Insert(
     "gaps",
-    mapping.GAPS,
-    _replacing(mapping.GAPS[:-1], "id") + " WHERE excluded.revision >= gaps.revision",
+    row_types.GAPS,
+    _replacing(row_types.GAPS[:-1], "id") + " WHERE excluded.revision >= gaps.revision",
 )
 ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
 BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -20,7 +20,7 @@ from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKe
 from derhead.gaps import GapRecord
 from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
 from derhead.history.spool.unfed import Spooling
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 from derhead.history.writing import eventlog, inserts
 from derhead.history.writing.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -120,7 +120,7 @@ class Store:
             if self._con.in_transaction:
                 self._con.execute("ROLLBACK")
 
-    def spool(self, table: str, lines: Sequence[mapping.Row]) -> None:
+    def spool(self, table: str, lines: Sequence[row_types.Row]) -> None:
         """Within a transaction: these rows of a table were changed."""
         if self._spooling is not None:
             self._spooling.add(table, lines)
@@ -173,7 +173,7 @@ class Store:
         asset_ids = dict.fromkeys(chain.from_iterable(map(mapping.asset_ids, batches)))
         boot_keys = dict.fromkeys(chain.from_iterable(map(mapping.boots, batches)))
         assets, boots = self._ids.assets(asset_ids), self._ids.boots(boot_keys)
-        telemetry: Iterable[mapping.Row] = chain.from_iterable(
+        telemetry: Iterable[row_types.Row] = chain.from_iterable(
             mapping.telemetry_rows(batch, assets, boots) for batch in batches
         )
         if self._spooling is not None:

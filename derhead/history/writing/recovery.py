@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 from derhead.history.sql.listings import SESSIONS
 from derhead.history.writing import eventlog
 from derhead.history.writing.record_store import Store
@@ -37,7 +37,7 @@ def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
             "SELECT session_id, agent_id, boot_id, connected_us, asset_ids FROM sessions"
             " WHERE ended_us IS NULL"
         ).fetchall()
-        closed: list[mapping.Row] = []
+        closed: list[row_types.Row] = []
         for session_id, agent_id, boot_id, connected_us, asset_ids in open_sessions:
             names = {"agent_id": agent_id, "boot_id": boot_id, "connected_us": connected_us}
             limit_us = min(_one(con, _NEXT_SESSION, **names) or ended_us, ended_us)

@@ -15,7 +15,7 @@ from derhead.history.postgres.archive import Archive
 from derhead.history.postgres.database import Postgres
 from derhead.history.queries.query_connection import QueryConnection
 from derhead.history.queries.reader import Reader
-from derhead.history.sql import mapping
+from derhead.history.sql import mapping, row_types
 from derhead.history.sql.histories import Histories
 from derhead.history.union.combined import History
 from derhead.history.writing.record_store import Group, Record, Store
@@ -76,32 +76,34 @@ async def fill(port: Postgres, kept: Records) -> None:
         for agent_id, boot_id, number in await port.fetch("SELECT agent_id, boot_id, id FROM boots")
     }
     await _insert(
-        port, "telemetry", mapping.TELEMETRY, mapping.telemetry_rows(samples, assets, numbers)
+        port, "telemetry", row_types.TELEMETRY, mapping.telemetry_rows(samples, assets, numbers)
     )
     for record in kept.records:
         match record:
             case Dispatch():
                 await _insert(
-                    port, "dispatches", mapping.DISPATCHES, [mapping.dispatch_row(record)]
+                    port, "dispatches", row_types.DISPATCHES, [mapping.dispatch_row(record)]
                 )
                 states = mapping.state_rows(record)
-                await _insert(port, "dispatch_states", mapping.DISPATCH_STATES, states)
+                await _insert(port, "dispatch_states", row_types.DISPATCH_STATES, states)
             case DispatchGroup():
-                await _insert(port, "dispatch_groups", mapping.GROUPS, [mapping.group_row(record)])
+                await _insert(
+                    port, "dispatch_groups", row_types.GROUPS, [mapping.group_row(record)]
+                )
             case SessionRecord():
-                await _insert(port, "sessions", mapping.SESSIONS, [mapping.session_row(record)])
+                await _insert(port, "sessions", row_types.SESSIONS, [mapping.session_row(record)])
             case HeartbeatRecord():
                 await _insert(
-                    port, "heartbeats", mapping.HEARTBEATS, [mapping.heartbeat_row(record)]
+                    port, "heartbeats", row_types.HEARTBEATS, [mapping.heartbeat_row(record)]
                 )
             case GapRecord():
-                await _insert(port, "gaps", mapping.GAPS, [mapping.gap_row(record)])
+                await _insert(port, "gaps", row_types.GAPS, [mapping.gap_row(record)])
             case _:
                 raise AssertionError(record)
 
 
 async def _insert(
-    port: Postgres, table: str, columns: Sequence[str], values: Iterable[mapping.Row]
+    port: Postgres, table: str, columns: Sequence[str], values: Iterable[row_types.Row]
 ) -> None:
     items = [dict(zip(columns, row, strict=True)) for row in values]
     names = ", ".join(columns)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
 from derhead.history.spool.payload import BrokenPayload, CommitChanges, Payload, pack, unpack
-from derhead.history.sql import mapping
+from derhead.history.sql import row_types
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 REALS = st.none() | st.floats(allow_nan=False)
@@ -44,7 +44,7 @@ def telemetry_of(payload: Payload) -> list[tuple[Any, ...]]:
 
 @given(st.lists(LINES, max_size=20), RECORDS)
 def test_what_is_packed_comes_out_again(
-    telemetry: list[mapping.Row], records: list[tuple[str, list[mapping.Row]]]
+    telemetry: list[row_types.Row], records: list[tuple[str, list[row_types.Row]]]
 ) -> None:
     assets = {line[0]: f"asset {line[0]}" for line in telemetry}
     boots = {line[2]: ("agent", 2**64 - 1) for line in telemetry}
@@ -76,7 +76,7 @@ def test_another_version_is_refused() -> None:
 
 
 def test_telemetry_takes_no_more_room_than_it_needs() -> None:
-    telemetry: list[mapping.Row] = [
+    telemetry: list[row_types.Row] = [
         (
             n % 1000,
             1_795_000_000_000_000 + n,
@@ -93,7 +93,7 @@ def test_telemetry_takes_no_more_room_than_it_needs() -> None:
     assert len(pack(CommitChanges(telemetry))) / 5_000 < 65
 
 
-def payload(*records: tuple[str, list[mapping.Row]]) -> Payload:
+def payload(*records: tuple[str, list[row_types.Row]]) -> Payload:
     return unpack(pack(CommitChanges(records=list(records))))
 
 

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.errors import JournalError
 from derhead.history import Journal, JournalStatistics, open_journal
-from derhead.history.journal.embedded import FLUSH_S
+from derhead.history.journal.committer import FLUSH_S
 from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import Runtime, virtual_runtime
 from tests.support.epoch import T0, S
@@ -280,7 +280,7 @@ async def test_closing_gives_up_when_the_disk_hangs(
         work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
     ) -> T:
         # What hangs is the writer; closing the files, with a limiter of its own, does not.
-        if hanging and limiter is journal._writer_limiter:
+        if hanging and limiter is journal._committer.limiter:
             await trio.sleep_forever()
         return work()
 

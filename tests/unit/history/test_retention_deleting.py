@@ -11,7 +11,7 @@ from derhead.dispatch import DispatchGroup, State
 from derhead.history.file import facts
 from derhead.history.file.room import truncate_wal
 from derhead.history.file.schema import JournalFiles
-from derhead.history.retention import deleting
+from derhead.history.retention import deleting, measuring
 from derhead.history.retention.policy import Cutoff
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
@@ -191,11 +191,11 @@ def test_an_agent_cannot_fill_the_journal_with_sessions(files: JournalFiles, sto
 
 
 def test_the_oldest_of_samples_and_heartbeats_is_found(files: JournalFiles, store: Store) -> None:
-    assert deleting.read_oldest(files.writer) is None
+    assert measuring.read_oldest(files.writer) is None
     store.commit(Group(notes=(session("s", agent="a"), heartbeat(7 * S, agent="a"))))
-    assert deleting.read_oldest(files.writer) == 7 * S
+    assert measuring.read_oldest(files.writer) == 7 * S
     store.commit(Group(batches=([sample(9), sample(3)],)))
-    assert deleting.read_oldest(files.writer) == 3 * S
+    assert measuring.read_oldest(files.writer) == 3 * S
 
 
 def spool(con: sqlite3.Connection, committed_us: int, oldest_ts_us: int | None) -> None:
@@ -227,16 +227,16 @@ def test_what_postgresql_was_not_fed_stays(files: JournalFiles, store: Store) ->
 
 def test_room_goes_back_to_the_disk(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(20_000)],)))
-    full = deleting.read_sizes(files.writer)
+    full = measuring.read_sizes(files.writer)
     assert full.file_bytes > 1_000_000
     assert truncate_wal(files.writer)
-    assert deleting.read_sizes(files.writer).wal_bytes == 0
+    assert measuring.read_sizes(files.writer).wal_bytes == 0
     sweep(files.writer, at(2**60))
-    swept = deleting.read_sizes(files.writer)
+    swept = measuring.read_sizes(files.writer)
     assert swept.free_pages > 200
     assert swept.used_bytes < full.used_bytes / 2
     deleting.vacuum(files.writer, 100)
-    given_back = deleting.read_sizes(files.writer)
+    given_back = measuring.read_sizes(files.writer)
     assert (given_back.pages, given_back.free_pages) == (swept.pages - 100, swept.free_pages - 100)
 
 
