@@ -1,8 +1,8 @@
-"""What the journal's opening is at, written by its thread and read by the task that tells."""
+"""What opening the journal is busy with: its thread writes it, a task reports it."""
 
 
 class Activity:
-    """One line, replaced as the work goes on. Both sides may use it at any time."""
+    """One line of text, replaced as the work goes on. Both threads may use it at any time."""
 
     def __init__(self) -> None:
         self.doing = ""

@@ -1,7 +1,6 @@
-"""Whether a journal's file is damaged.
+"""Checks whether a journal's file is damaged.
 
-Synchronous. The file is opened for reading only: looking at it must not change it, nor write
-its WAL back.
+Synchronous. The file is opened read-only: a check must not change it, nor checkpoint its WAL.
 """
 
 import sqlite3
@@ -18,13 +17,13 @@ DAMAGE = (
     sqlite3.SQLITE_IOERR_READ,
     sqlite3.SQLITE_IOERR_SHORT_READ,
 )
-"""Errors that tell of the file, or of the disk under it, and that would come again."""
+"""Errors of the file or the disk under it, which would recur."""
 
 PAGE_BYTES = 4096
 """SQLite's default, which no journal changes."""
 
 _FAILURE = 0xFF
-"""The part of an extended code that all of its kind share."""
+"""The part of an extended error code that names its kind."""
 
 
 def is_damage(error: Exception) -> bool:
@@ -34,9 +33,9 @@ def is_damage(error: Exception) -> bool:
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection to a file that may be damaged: it reads what it can, and changes nothing."""
+    """A connection to a file that may be damaged: it reads what it can and changes nothing."""
     con = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
-    # Finds junk in a page when the page is read; takes a file that is shorter than it says.
+    # Report junk in a page when the page is read, and accept a file that is too short.
     con.execute("PRAGMA cell_size_check = ON")
     con.execute("PRAGMA writable_schema = ON")
     return con
@@ -45,12 +44,11 @@ def read_only(path: Path) -> sqlite3.Connection:
 def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
     """What is wrong with the file, for people; None if nothing was found.
 
-    After an unclean stop all pages are looked at, which takes a second or more for each
-    gigabyte; where SQLite has met damage before, all indexes too. Else only whether the file
-    can be opened.
+    After an unclean stop every page is checked, which takes a second or more for each gigabyte. If
+    SQLite met damage before, all indexes are checked too. Otherwise the file is only opened.
     """
     if not path.exists():
-        # One that was closed in order leaves no WAL behind.
+        # A file that was closed in order leaves no WAL behind.
         return "the file is gone, and its WAL is not" if has_wal(path) else None
     if path.stat().st_size == 0:
         return "the file is empty"
@@ -69,12 +67,12 @@ def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
         return str(error)
     finally:
         progress.doing = ""
-    # Its lines name pages and cells: the first one will do.
+    # The lines name pages and cells: one is enough.
     return None if found == "ok" else str(found).splitlines()[-1]
 
 
 def has_wal(path: Path) -> bool:
-    """Whether there is a WAL beside the file, which may hold commits that the file lacks."""
+    """Whether a WAL lies beside the file; it may hold commits that the file lacks."""
     wal = path.with_name(f"{path.name}-wal")
     return wal.exists() and wal.stat().st_size > 0
 

@@ -1,6 +1,6 @@
-"""What the journal knows of itself: the keys of its table ``facts``, and how they are kept.
+"""What the journal knows of itself: the keys of its table ``facts``, and their values.
 
-Synchronous; what changes them is called inside a transaction of the writer.
+Synchronous. Functions that change a fact must run inside a transaction of the writer.
 """
 
 import sqlite3
@@ -8,43 +8,44 @@ import sqlite3
 from derhead.history.sql.listings import Kept
 
 TELEMETRY_FROM_US = Kept.TELEMETRY.value
-"""Every sample from this time on that was ever stored here still is; none = every sample.
-Samples from before it may be gone. It only grows."""
+"""Every sample from this time on that was ever stored is still here; none = every sample is.
+Earlier samples may be gone. The value only grows."""
 
 HEARTBEATS_FROM_US = Kept.HEARTBEATS.value
-"""The same of heartbeats, by when they were received."""
+"""The same for heartbeats, by arrival."""
 
 RECORDS_FROM_US = Kept.RECORDS.value
-"""The same of dispatches, sessions and gaps, by when they began."""
+"""The same for dispatches, sessions and gaps, by their start."""
 
 TELEMETRY_WHOLE = "telemetry_whole"
-"""``0`` = PostgreSQL may have samples, and other rows, of any time that this file has not: it
-was made anew, or mended."""
+"""``0`` = PostgreSQL may have rows of any time that this file lacks, because the file is new or was
+salvaged."""
 
 FED_WHOLE = "fed_whole"
-"""There while PostgreSQL has been fed all that this file held before it was configured; what
-came since and is not fed yet is in ``unfed``."""
+"""Set while PostgreSQL has been fed everything that this file held before PostgreSQL was
+configured. Later rows that are not fed yet are in ``unfed``."""
 
 FEED_JOURNAL = "feed_journal"
-"""This journal's name in PostgreSQL, made when PostgreSQL was first configured."""
+"""This journal's name in PostgreSQL, chosen when PostgreSQL was first configured."""
 
 FEED_DATABASE = "feed_database"
-"""The identity of the database that is fed; none = it was not reached yet."""
+"""The identity of the database that is fed; none = no database was reached yet."""
 
 FEED_BATCH = "feed_batch"
-"""The number of the newest batch that the database has committed."""
+"""The number of the newest batch that the database committed."""
 
 FEED_WALK = "feed_walk"
-"""How far the feed has read the tables for what was there before; see ``feed.table_pages``."""
+"""How far the feed has read the tables for rows from before; see ``feed.table_pages``."""
 
 FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
-"""All that is true only as long as everything stored also goes through ``unfed``."""
+"""Facts that hold only while everything stored also goes through ``unfed``."""
 
 DAMAGE = "damage"
-"""What was salvaged, as JSON (``salvage``), until the headend was closed in order once."""
+"""What was salvaged, as JSON (``salvage``), until a headend that reported it was closed in
+order."""
 
 PAST_DAMAGE = "past_damage"
-"""The same after that: what was salvaged last."""
+"""What was salvaged last, after that."""
 
 
 def get(con: sqlite3.Connection, key: str) -> str | None:
@@ -54,13 +55,13 @@ def get(con: sqlite3.Connection, key: str) -> str | None:
 
 
 def get_int(con: sqlite3.Connection, key: str) -> int | None:
-    """The value of a fact that is a whole number."""
+    """The value of an integer fact."""
     value = get(con, key)
     return None if value is None else int(value)
 
 
 def put(con: sqlite3.Connection, key: str, value: str | int | None) -> None:
-    """Keeps the value in place of the one there; None = there is none any more."""
+    """Sets the value; None removes the fact."""
     if value is None:
         con.execute("DELETE FROM facts WHERE key = ?", (key,))
         return

@@ -1,7 +1,7 @@
-"""The lock on the data folder, and the mark in it that tells how the last headend ended.
+"""The lock on the data folder, and the mark in it that says how the last headend ended.
 
-Synchronous. The mark is of one length and written in place, so that it needs no room on a
-disk that is full.
+Synchronous. The mark has a fixed length and is written in place, so it needs no room on a full
+disk.
 """
 
 import fcntl
@@ -18,10 +18,11 @@ log = logging.getLogger(__name__)
 MARK_BYTES = 64
 
 FOLDER_MODE = 0o750
-"""Of a data folder made here; one that is there already keeps its own."""
+"""Mode of a data folder that is made here; an existing folder keeps its own."""
 
 FILE_MODE = 0o640
-"""Of the journal's files: the headend's user writes, its group may read, nobody else does."""
+"""Mode of the journal's files: the headend's user writes, its group reads, nobody else does
+either."""
 
 
 class Left(StrEnum):
@@ -29,17 +30,16 @@ class Left(StrEnum):
 
     CLEAN = "closed"
     UNCLEAN = "running"
-    """Its process ended in the middle: killed, crashed, or the power was cut."""
+    """The process ended in the middle: it was killed, it crashed, or the power failed."""
     DAMAGED = "damaged"
     """SQLite found the file damaged while it was in use."""
 
 
 class FolderLock:
-    """Holds the folder of a journal for as long as this object is not released.
+    """Holds the data folder until it is released.
 
-    ``left`` is how the journal was left before. From here on the mark says that it is
-    running, with this process's id, until ``release``. The kernel unlocks the file however
-    the process ends.
+    ``left`` is how the journal was left before. From now on the mark says "running" with this
+    process's id, until ``release``. The kernel releases the lock however the process ends.
 
     Raises: JournalError if the folder cannot be written, or another process holds it.
     """
@@ -69,7 +69,7 @@ class FolderLock:
         self.mark(Left.UNCLEAN)
 
     def mark(self, left: Left) -> None:
-        """What the next headend should know if this one said nothing more."""
+        """What the next headend reads if nothing else is written."""
         text = f"{left.value} pid {os.getpid()}".ljust(MARK_BYTES - 1) + "\n"
         try:
             os.pwrite(self._fd, text.encode("ascii"), 0)
@@ -79,17 +79,17 @@ class FolderLock:
         self._marked = left
 
     def mark_clean(self) -> None:
-        """The journal was closed in order; one that was found damaged stays so."""
+        """Marks the journal as closed in order, unless it was found damaged."""
         if self._marked is not Left.DAMAGED:
             self.mark(Left.CLEAN)
 
     def release(self) -> None:
-        """Gives the folder free."""
+        """Releases the folder."""
         os.close(self._fd)
 
 
 def _parse(mark: bytes) -> tuple[Left, str]:
-    """An empty mark is that of a folder just made, or of a version that left none."""
+    """A mark is empty in a new folder, and in one that an older version left."""
     match = re.match(rb"(closed|running|damaged) pid (\d+)", mark)
     if match is None:
         return Left.CLEAN, ""

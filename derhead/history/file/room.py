@@ -1,9 +1,8 @@
-"""Room on the disk for what is running, when there is none for anything else.
+"""Room on the disk for running dispatches when the disk is full.
 
-Telemetry stops while the disk still has some megabytes. What other programs leave of those is
-not ours to promise; so the WAL is made long ahead. Commits are written there, over blocks
-that it has already: withdrawals, and what agents report, are stored on a disk without a free
-block.
+Telemetry stops while some megabytes are still free. Other programs may take those, so the WAL is
+allocated ahead. Commits overwrite its blocks: withdrawals and the agents' reports are stored
+although no block is free.
 
 Synchronous.
 """
@@ -20,7 +19,7 @@ FREE_BYTES = 16 * 1024 * 1024
 a full disk, and orders are refused."""
 
 RESUME_BYTES = 20 * 1024 * 1024
-"""Free on the disk, after it was full. With more, telemetry is stored again."""
+"""Free bytes above which telemetry is stored again after the disk was full."""
 
 WAL_PAGES = 12_000
 """Pages of WAL allocated at the start, 47 MiB, of which 4,000 are used before a checkpoint: 8,000
@@ -28,44 +27,45 @@ remain for a full disk, and a change of a dispatch takes about ten. When full, o
 change of a dispatch is refused and has not happened."""
 
 TRUNCATE_WAIT_MS = 50
-"""How long cutting the WAL waits for whoever still reads it."""
+"""How long truncating the WAL waits for readers."""
 
 _FRAME_BYTES = PAGE_BYTES + 24
 
 _SHM_BYTES = 4 * 32 * 1024
-"""Of the WAL's index, that many frames need."""
+"""Size of the WAL's index for that many frames."""
 
 
 class Room:
-    """What the journal at ``path`` has room for. Nothing here raises but for bugs."""
+    """What the journal at ``path`` has room for. Raises nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._shm_fd: int | None = None
         self.is_secured = False
-        """There was room when it was asked for last, and no commit has failed since."""
+        """There was room at the last check, and no commit has failed since."""
 
     def has_room(self) -> bool:
-        """Whether telemetry may be stored; costs some microseconds."""
+        """Whether telemetry may be stored; takes microseconds."""
         return self._free_bytes() >= FREE_BYTES
 
     def secure(self) -> bool:
-        """Makes the WAL long, once the journal is open; False if the disk has too little room."""
+        """Allocates the WAL of an open journal; False if the disk has too little room."""
         self.is_secured = self._free_bytes() >= RESUME_BYTES
         if self.is_secured:
-            # A file system that cannot do it, or a limit on files: commits have to find out.
+            # Some file systems cannot, or a limit forbids it: then commits find out.
             with suppress(OSError):
                 self._lengthen()
         return self.is_secured
 
     def close(self) -> None:
-        """Once the journal is closed, and not before."""
+        """Call it after the journal is closed, never before."""
         if self._shm_fd is not None:
             os.close(self._shm_fd)
             self._shm_fd = None
 
     def _lengthen(self) -> None:
-        # SQLite holds no locks on the WAL, but on its index: closing that here would drop them.
+        # SQLite locks the WAL's index, not the WAL. Closing a descriptor of the index here would
+        # drop those locks, so it stays open.
         if self._shm_fd is None:
             self._shm_fd = os.open(f"{self._path}-shm", os.O_RDWR | os.O_CLOEXEC)
         os.posix_fallocate(self._shm_fd, 0, _SHM_BYTES)
@@ -84,7 +84,7 @@ class Room:
 
 
 def truncate_wal(con: sqlite3.Connection) -> bool:
-    """Writes all of the WAL back and cuts it to nothing; False if somebody reads it meanwhile."""
+    """Checkpoints the whole WAL and truncates it; False if somebody reads it meanwhile."""
     (patience_ms,) = con.execute("PRAGMA busy_timeout").fetchone()
     con.execute(f"PRAGMA busy_timeout = {TRUNCATE_WAIT_MS}")
     try:

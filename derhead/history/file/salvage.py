@@ -1,14 +1,13 @@
-"""A damaged journal: what can be read of it is put into a new one, and the rest is counted.
+"""Salvage: copies what can be read of a damaged journal into a new one, and counts the rest.
 
-Each table is read row by row along its key, forwards from its beginning and backwards from
-its end, until damage stops either; telemetry is then read once more in the same way, asset by
-asset. A row that holds what its columns cannot is junk, and left out, and so is telemetry of
-an asset or boot whose name was lost.
+Each table is read row by row along its key, from both ends, until damage stops the walk. Telemetry
+is then read once more in the same way, asset by asset. Rows with invalid values are left out, and
+so is telemetry of an asset or boot whose name was lost.
 
-The new journal is written beside the old one and takes its place once it is whole, so that a
-crash in between loses nothing: the next start begins again, or ends what was begun
-(``finish_salvage``). The damaged file stays, under another name, as it was found. If its first
-page is torn, or the file is gone or empty beside its WAL, nothing can be read of it.
+The new journal is written beside the old one and takes its place when it is complete. A crash in
+between loses nothing: the next start begins again, or finishes (``finish_salvage``). The damaged
+file is kept as it was, under another name. If its first page is torn, or if the file is missing or
+empty beside its WAL, nothing can be read.
 
 Synchronous.
 """
@@ -54,7 +53,7 @@ class Salvaged:
     moved_to: str
     tables: dict[str, Copied] = field(default_factory=dict)
     stopped: str | None = None
-    """Why copying ended before its time, such as a full disk."""
+    """Why copying ended early, such as a full disk."""
 
     def text(self) -> str:
         return json.dumps(asdict(self))
@@ -66,7 +65,7 @@ class Salvaged:
         return cls(**fields, tables=tables)
 
     def summary(self) -> str:
-        """For people: what was lost, and where the rest is."""
+        """For people: what was lost, and where the damaged file is."""
         torn = [name for name, copied in self.tables.items() if not copied.whole]
         rows = sum(copied.rows for copied in self.tables.values())
         lost = sum(copied.junk + copied.nameless for copied in self.tables.values())
@@ -91,10 +90,10 @@ def salvage(
     progress: Activity,
     now_us: int,
 ) -> Salvaged:
-    """Puts a new journal in the place of a damaged one; the old one is moved aside.
+    """Replaces a damaged journal by a new one and moves the damaged file aside.
 
-    ``make`` makes a new journal in a file. Raises: sqlite3.Error, OSError; then the damaged
-    file is where it was.
+    ``make`` creates a new journal in a file. Raises: sqlite3.Error, OSError; then the damaged file
+    is where it was.
     """
     damaged = _free_name(path, now_us)
     log.error("%s is damaged: %s; salvaging what can be read of it", path, why)
@@ -122,7 +121,7 @@ def salvage(
 
 
 def finish_salvage(path: Path) -> None:
-    """Ends a salvage that a crash cut short after the new journal was whole."""
+    """Finishes a salvage that a crash interrupted after the new journal was complete."""
     done = _beside(path, "salvaged")
     if not done.exists():
         return
@@ -140,10 +139,10 @@ def _copy_all(
     path: Path, target: sqlite3.Connection, salvaged: Salvaged, progress: Activity
 ) -> None:
     names = table_names(target)
-    # Of what could not even be opened nothing is whole.
+    # If the file cannot even be opened, no table is whole.
     salvaged.tables = {name: Copied(whole=False) for name in names}
     if not path.exists() or path.stat().st_size == 0:
-        # SQLite would delete the WAL of an empty file, though it only reads.
+        # Even a reader makes SQLite delete the WAL of an empty file.
         return
     try:
         with closing(read_only(path)) as source:
@@ -179,7 +178,7 @@ def _copy(
     try:
         _insert(target, table, rows, copied, progress)
     except sqlite3.Error as error:
-        # The new file's: those of the damaged one end where it is read. What is there stays.
+        # An error of the new file; errors of the damaged one end its walk. Rows copied so far stay.
         copied.whole = False
         salvaged.stopped = f"{table.name}: {error}"
 
@@ -207,7 +206,7 @@ def _insert(
 
 
 def _mend_dispatches(target: sqlite3.Connection) -> None:
-    """A dispatch has at least one state, and a state a dispatch."""
+    """Gives every dispatch a state, and drops states without a dispatch."""
     target.execute(
         "DELETE FROM dispatch_states WHERE dispatch_id NOT IN (SELECT id FROM dispatches)"
     )
@@ -221,7 +220,7 @@ def _mend_dispatches(target: sqlite3.Connection) -> None:
 def _note(target: sqlite3.Connection, salvaged: Salvaged) -> None:
     try:
         _mend_dispatches(target)
-        # What was lost here PostgreSQL may have, and what it lacks may be salvaged here.
+        # PostgreSQL may have what was lost here, and may lack what was salvaged.
         facts.put(target, facts.TELEMETRY_WHOLE, 0)
         for key in facts.FEED:
             facts.put(target, key, None)
@@ -245,7 +244,7 @@ def _free_name(path: Path, now_us: int) -> Path:
 
 
 def _set_aside(path: Path, damaged: Path) -> None:
-    # The WAL first: it must never lie beside the new journal.
+    # Move the WAL first: it must never lie beside the new journal.
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{damaged}{suffix}")
@@ -257,7 +256,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Has the disk keep a file's bytes, or a folder's names."""
+    """Flushes a file's bytes, or a folder's names, to the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

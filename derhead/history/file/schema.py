@@ -1,4 +1,4 @@
-"""The journal's file: its lock, its pragmas and its migrations.
+"""The journal's file: its pragmas, its migrations, its connections.
 
 Synchronous; called through ``Runtime.run_blocking``.
 """
@@ -26,30 +26,31 @@ APPLICATION_ID = 0x44455248
 """Marks the file as a journal of derhead (``DERH``)."""
 
 BUSY_TIMEOUT_MS = 5_000
-"""How long a statement waits for someone else's lock on the file, e.g. a backup's."""
+"""How long a statement waits for another program's lock on the file, such as a backup's."""
 
 WRITER_CACHE_KIB = 32 * 1024
-"""Page cache of the writer: the last page of every asset is written every few seconds, and
-4 KiB for each of several thousand assets should stay in memory."""
+"""Page cache of the writer. The last page of every asset is written every few seconds: 4 KiB for
+each of several thousand assets should stay in memory."""
 
 CHECKPOINT_PAGES = 4_000
-"""WAL pages after which a commit also checkpoints: such a last page is then written back
-once for many commits."""
+"""WAL pages after which a commit also checkpoints. An asset's last page is then written back once
+for many commits."""
 
 WAL_KEPT_BYTES = 64 * 1024 * 1024
-"""To what the WAL is cut after it had to grow."""
+"""Length to which SQLite truncates a WAL that had to grow."""
 
 CACHED_STATEMENTS = 48
-"""Prepared statements kept, so that those of ``inserts`` are: one of 500 rows takes 0.2 MB."""
+"""Prepared statements in the cache, enough for those of ``inserts``; one of 500 rows takes 0.2
+MB."""
 
 
 class JournalFiles:
-    """The lock on the data folder and three connections: one that writes, one for queries, and
-    one for the queries that orders need.
+    """The lock on the data folder and three connections: one writes, one answers queries, one
+    answers the queries that orders need.
 
-    Queries never wait for the writer. After an unclean stop the file is checked first; one
-    that is damaged is moved aside, and what can be read of it goes into a new one
-    (``salvage``). ``progress`` is told what takes long; ``opened_us`` names what is moved.
+    Queries never wait for the writer. After an unclean stop the file is checked first. A damaged
+    file is moved aside, and what can be read of it goes into a new one (``salvage``). ``progress``
+    shows what takes long; ``opened_us`` names a file that is moved aside.
 
     Raises: JournalError, and then nothing stays open.
     """
@@ -64,8 +65,8 @@ class JournalFiles:
     ) -> None:
         progress = progress or Activity()
         self.salvaged: Salvaged | None = None
-        """What was lost and kept when the file was found damaged, until a headend after that
-        is closed in order."""
+        """What was lost and kept when the file was found damaged, until a later headend is closed
+        in order."""
         self.room = Room(path)
         self._opened = ExitStack()
         self._lock = FolderLock(path)
@@ -102,10 +103,10 @@ class JournalFiles:
         with ExitStack() as opened:
             _keep_private(path)
             self.writer = opened.enter_context(closing(_connect(path)))
-            # Before the first page is written; later it changes nothing.
+            # These take effect only before the first page is written.
             self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self.writer.execute("PRAGMA journal_mode = WAL")
-            # Overwriting what retention deletes would double what it writes.
+            # Overwriting what retention deletes would double its writes.
             self.writer.execute("PRAGMA secure_delete = OFF")
             self.writer.execute(f"PRAGMA synchronous = {synchronous}")
             self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
@@ -120,7 +121,7 @@ class JournalFiles:
             self._opened.push(opened.pop_all())
 
     def _keep_in_mind(self, *, acknowledged: bool) -> None:
-        """Remembers damage until a headend that told of it was closed in order."""
+        """Remembers damage until a headend that reported it was closed in order."""
         text = facts.get(self.reader, facts.DAMAGE)
         if text is None:
             return
@@ -132,11 +133,11 @@ class JournalFiles:
             facts.put(self.writer, facts.DAMAGE, None)
 
     def mark_damaged(self) -> None:
-        """SQLite met damage: the next start looks at the whole file."""
+        """SQLite met damage: the next start checks the whole file."""
         self._lock.mark(Left.DAMAGED)
 
     def close(self) -> None:
-        """Closes both, which empties the WAL, and gives the folder free."""
+        """Closes the connections, which empties the WAL, and releases the folder."""
         try:
             self._opened.close()
             self._lock.mark_clean()
@@ -146,12 +147,12 @@ class JournalFiles:
 
 
 def migrations() -> dict[int, str]:
-    """The numbered files, by number: SQL that leads from one version to the next."""
+    """The journal's SQL files, by number; each leads from one version to the next."""
     return read_migrations("derhead.history.file")
 
 
 def _make(path: Path) -> sqlite3.Connection:
-    """A new journal, in one file, for one connection."""
+    """A new journal in a file, on a single connection."""
     _keep_private(path)
     con = _connect(path)
     con.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -160,20 +161,20 @@ def _make(path: Path) -> sqlite3.Connection:
 
 
 def _keep_private(path: Path) -> None:
-    """Makes the journal's file if need be, and takes it from whoever may not read it.
+    """Creates the journal's file if need be, and takes all rights from other users.
 
-    SQLite gives the WAL and its index the file's own mode.
+    SQLite gives the WAL and its index the same mode.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     for suffix in ("", "-wal", "-shm"):
-        # Gone, or another user's: then the mode is not ours to change.
+        # The file is gone, or belongs to another user: leave its mode.
         with suppress(OSError):
             file = Path(f"{path}{suffix}")
             file.chmod(stat.S_IMODE(file.stat().st_mode) & FILE_MODE)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Used by whichever worker thread is free, but by one at a time: see the limiters.
+    # Any worker thread may use the connection, but only one at a time: see the limiters.
     con = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
     )

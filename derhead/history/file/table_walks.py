@@ -1,6 +1,6 @@
-"""What can be read of a damaged journal's tables: walks along their keys, up to the damage.
+"""Walks along the keys of a damaged journal's tables, up to the damage.
 
-Synchronous; plain SQL on a connection that changes nothing (``damage.read_only``).
+Synchronous; plain SQL on a read-only connection (``damage.read_only``).
 """
 
 import sqlite3
@@ -12,14 +12,14 @@ from typing import Literal
 from derhead.history.sql.row_types import Row
 
 NAMES_FIRST = ("assets", "boots", "facts")
-"""Read before all others, in this order; telemetry, the longest, comes last."""
+"""Tables copied first, in this order. Telemetry, the longest, comes last."""
 
 NOT_COPIED = ("events",)
-"""Whoever reads the log of events must not be misled over what it lost: by its numbers, which
-begin anew, readers are told that they may have missed some."""
+"""Readers of the event log must notice that events may be missing. The numbers of a new log begin
+anew, which tells them."""
 
 MAX_STRAYS = 1_000
-"""Rows in a row that stand where they cannot; then a walk gives up."""
+"""Consecutive rows out of order. When full, the walk gives up."""
 
 
 @dataclass(slots=True)
@@ -28,16 +28,16 @@ class Copied:
 
     rows: int = 0
     junk: int = 0
-    """Rows that could be read and hold what they cannot."""
+    """Readable rows with invalid values."""
     nameless: int = 0
-    """Samples whose asset or boot is not known any more."""
+    """Samples whose asset or boot has lost its name."""
     whole: bool = True
-    """Read from end to end; else rows are missing, nobody knows how many."""
+    """Read from end to end; otherwise an unknown number of rows is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as both files have it."""
+    """A table that both files have."""
 
     name: str
     columns: tuple[str, ...]
@@ -45,10 +45,10 @@ class Table:
     nullable: tuple[bool, ...]
     key: tuple[str, ...]
     _sound: set[tuple[type, ...]] = field(default_factory=set)
-    """The types of rows that were found to be sound: there are few."""
+    """Types of rows that were found valid; there are few."""
 
     def is_sound(self, row: Row) -> bool:
-        """Whether every value is one that its column can hold."""
+        """Whether every value is valid for its column."""
         types = tuple(map(type, row))
         if types not in self._sound:
             if not all(
@@ -69,7 +69,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def table_names(target: sqlite3.Connection) -> list[str]:
-    """The tables of a new journal, in the order in which they are copied."""
+    """The tables of a new journal, in the order of copying."""
     names = [
         name
         for (name,) in target.execute(
@@ -81,7 +81,7 @@ def table_names(target: sqlite3.Connection) -> list[str]:
 
 
 def find_table(source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> Table:
-    """A table of a new journal, with the columns that the damaged one has too."""
+    """A table of a new journal, with the columns that the damaged file has too."""
     there = {row[1] for row in source.execute(f"PRAGMA table_info({name})")}
     columns = [row for row in target.execute(f"PRAGMA table_info({name})") if row[1] in there]
     key = sorted((row[5], row[1]) for row in columns if row[5])
@@ -95,7 +95,7 @@ def find_table(source: sqlite3.Connection, target: sqlite3.Connection, name: str
 
 
 def from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) -> Iterator[Row]:
-    """Every row that a walk meets from either end; some of them twice."""
+    """Every row that a walk reaches from either end, some of them twice."""
     up = TableWalk(source, table)
     yield from up.rows("ASC")
     copied.junk += up.junk
@@ -107,7 +107,7 @@ def from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) -> 
 def telemetry(
     source: sqlite3.Connection, target: sqlite3.Connection, table: Table, copied: Copied
 ) -> Iterator[Row]:
-    """Its rows from both ends, and from both ends of each asset in between."""
+    """Telemetry from both ends, and in between from both ends of each asset."""
     up, down = TableWalk(source, table), TableWalk(source, table)
     yield from up.rows("ASC")
     if not (up.is_torn or up.junk):
@@ -116,7 +116,7 @@ def telemetry(
     copied.junk = up.junk
     copied.whole = not up.is_torn
     for (asset,) in target.execute("SELECT id FROM assets ORDER BY id").fetchall():
-        # A key can be trusted where no junk was met: beyond it all has been read.
+        # Without junk the keys can be trusted: everything up to them was read.
         is_read = (up.last is not None and asset < up.last[0] and not up.junk) or (
             down.last is not None and asset > down.last[0] and not down.junk
         )
@@ -129,7 +129,7 @@ Order = Literal["ASC", "DESC"]
 
 
 class TableWalk:
-    """One way through a table, along its key, up to damage.
+    """One walk through a table along its key, up to damage.
 
     ``of``: only rows whose key begins with it.
     """
@@ -150,14 +150,14 @@ class TableWalk:
             self._values = [of]
         self._places = [table.columns.index(name) for name in table.key]
         self.last: Row | None = None
-        """The key of the last sound row."""
+        """The key of the last valid row."""
         self.is_torn = False
-        """It was ended by damage."""
+        """Damage ended the walk."""
         self.junk = 0
-        """Rows met that hold what they cannot, or stand where they cannot."""
+        """Rows met with invalid values, or out of order."""
 
     def rows(self, order: Order) -> Iterator[Row]:
-        """The sound rows."""
+        """The valid rows."""
         by = ", ".join(f"{name} {order}" for name in self._table.key)
         strays = 0
         try:
@@ -169,7 +169,7 @@ class TableWalk:
                 if self.last is not None and (
                     key <= self.last if order == "ASC" else key >= self.last
                 ):
-                    # This key or the one before it is junk, or pages lead in a circle.
+                    # One of two keys is junk, or pages form a circle.
                     self.junk += 1
                     strays += 1
                     if strays > MAX_STRAYS:
@@ -183,7 +183,7 @@ class TableWalk:
 
 
 def named(target: sqlite3.Connection, rows: Iterator[Row], copied: Copied) -> Iterator[Row]:
-    """Telemetry whose asset and boot still have their names; the key is (asset, time, boot, …)."""
+    """Telemetry whose asset and boot still have names; its key is (asset, time, boot, …)."""
     assets, boots = (
         {number for (number,) in target.execute(f"SELECT id FROM {name}")}
         for name in ("assets", "boots")
@@ -196,7 +196,7 @@ def named(target: sqlite3.Connection, rows: Iterator[Row], copied: Copied) -> It
 
 
 def text_or_bytes(data: bytes) -> str | bytes:
-    """Junk stays bytes, which no column of text holds."""
+    """Text that is not UTF-8 stays bytes, which no text column accepts."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""One transaction of the journal's writer."""
+"""A transaction of the journal's writer."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def transaction(con: sqlite3.Connection) -> Iterator[None]:
-    """Commits at the end, takes everything back on any error."""
+    """Commits at the end; rolls back on any error."""
     con.execute("BEGIN IMMEDIATE")
     try:
         yield

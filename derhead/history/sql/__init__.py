@@ -1,7 +1,7 @@
-"""What SQLite and PostgreSQL share: records as rows, pages as SQL, the questions of the past.
+"""What SQLite and PostgreSQL share: rows, pages as SQL, and the questions that each store answers.
 
-From the ground up: ``page_request`` (a range and a page), ``cursors`` (where the next page begins),
-``row_types`` (columns), ``mapping`` (records as rows), ``migrations`` (the numbered files of a
-schema), ``listings`` (one page as a statement), ``buckets`` (telemetry by steps of time),
-``histories`` (the questions that every store answers).
+From the ground up: ``page_request`` (a time range and a page), ``cursors`` (where the next page
+begins), ``row_types`` (columns), ``mapping`` (records to rows and back), ``migrations`` (numbered
+SQL files), ``listings`` (a page as one statement), ``buckets`` (telemetry in time steps),
+``histories`` (the questions).
 """

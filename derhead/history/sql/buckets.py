@@ -1,15 +1,15 @@
-"""Telemetry by steps of time: mean, least, greatest and last power, and how many samples. Pure.
+"""Telemetry in time steps: mean, minimum, maximum and last power, and the number of samples. Pure.
 
-A history is read from its newest row backwards, in *pieces* of so many rows, each gathered by
-steps in the store. A step that two pieces, or two stores, have a part of is put together from
-its parts, so no statement is long, however long the step, and nothing but sums travels.
+A history is read backwards from its newest row, in *pieces* of a limited number of rows. The store
+aggregates each piece by steps. A step may span two pieces or two stores: then its parts are merged
+here. So no statement runs long, however long the step, and only sums travel.
 
-The mean has to be the same from both stores, whose sums of floating-point numbers differ in
-their last digits, and where generation and consumption cancel out, in all of them. So each
-power is summed as two parts: its multiple of 2^-20 MW, about a watt, whose sums are exact up to
-2^33 MW in all, and the remainder, whose error is as small as it is.
+Both stores must give the same mean. Their sums of floating-point numbers differ in the last digits,
+and where generation and consumption cancel out, in all digits. So each power is summed in two
+parts: its multiple of 2^-20 MW, about a watt, whose sums are exact up to 2^33 MW in all, and the
+small remainder.
 
-A power beyond ±10^12 MW is taken for unknown: PostgreSQL refuses a sum that overflows.
+A power beyond ±10^12 MW counts as unknown, because PostgreSQL refuses a sum that overflows.
 """
 
 import math
@@ -22,7 +22,7 @@ from derhead.history.sql.page_request import PageRequest, check_positive
 from derhead.history.sql.row_types import Row
 from derhead.telemetry import Bucket
 
-# An exact power of two: to multiply by it rounds nothing.
+# A power of two: multiplying by it rounds nothing.
 _GRID = 2.0**20
 
 _ASSET = "(SELECT id FROM assets WHERE asset_id = $1)"
@@ -39,9 +39,9 @@ SELECT (SELECT max(ts_us) {_ROWS}),
     (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $4),
     (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $5)
 """
-"""Of a range: the newest row's time, and those of two rows that many places before it."""
+"""The newest row's time in a range, and the times of two rows that many places before it."""
 
-# Where several conditions bound a time SQLite takes the first for its index: a step's own ends.
+# SQLite uses the first of several conditions on a time for its index: here the ends of a step.
 SUMS = f"""
 SELECT spans.*, (
     SELECT t.p_mw FROM telemetry t JOIN boots b ON b.id = t.boot
@@ -56,25 +56,25 @@ FROM (
     GROUP BY start_us
 ) AS spans ORDER BY spans.start_us DESC
 """
-"""A range by steps, newest first: a row of ``BucketPart`` each."""
+"""A range by steps, newest first: each row is a ``BucketPart``."""
 
 
 @dataclass(frozen=True, slots=True)
 class BucketPart:
-    """What a piece of history says of one step."""
+    """What one piece of history contributes to one step."""
 
     start_us: int
     count: int
     known: int
     whole: float | None
-    """Sums of the powers' two parts, both times 2^20; None if no power is known."""
+    """The sums of the two parts of the powers, both times 2^20; None if no power is known."""
     rest: float | None
     least: float | None
     greatest: float | None
     last: float | None
 
     def with_older(self, older: "BucketPart") -> "BucketPart":
-        """Of the same step, all of whose samples ``older`` has are older."""
+        """Merges a part of the same step whose samples are all older."""
         if not self.known or not older.known:
             ours = self if self.known else older
             return replace(ours, count=self.count + older.count)
@@ -98,7 +98,7 @@ class BucketPart:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A page of a history by steps of time, newest first."""
+    """One page of a history in time steps, newest first."""
 
     asset_id: str
     step_us: int
@@ -111,14 +111,14 @@ class Steps:
         return ("buckets", self.asset_id, self.step_us)
 
     def page(self, parts: Sequence[BucketPart]) -> Page[Bucket]:
-        """The page of what ``Gathering`` gathered."""
+        """The page, from the parts that ``Gathering`` collected."""
         kept = parts[: self.limit]
         more = encode_cursor(self.scope, (kept[-1].start_us,)) if len(parts) > self.limit else None
         return Page(tuple(part.bucket() for part in kept), more)
 
 
 def steps(asset_id: str, step_us: int, page: PageRequest) -> Steps:
-    """Raises: BadCursor, ValueError."""
+    """The page request as steps. Raises: BadCursor, ValueError."""
     check_positive(step_us=step_us)
     asked = Steps(asset_id, step_us, page.within.low_us, page.within.high_us, page.limit)
     if page.cursor is None:
@@ -128,18 +128,19 @@ def steps(asset_id: str, step_us: int, page: PageRequest) -> Steps:
 
 
 class Gathering:
-    """Puts a page together from pieces, newest first: asks for one, takes what came, goes on."""
+    """Collects a page from pieces, newest first: it asks for a piece, takes the answer, and goes
+    on."""
 
     def __init__(self, asked: Steps, piece_rows: int) -> None:
         self._asked = asked
         self.piece_rows = piece_rows
         self._parts: list[BucketPart] = []
         self.high_us = asked.high_us
-        """All that is not older was gathered."""
+        """Everything from this time on was collected."""
 
     @property
     def done(self) -> bool:
-        # The last part may still grow, by older rows of its step; the one before it may not.
+        # Older rows may still change the last part, but none before it.
         return self.high_us <= self._asked.low_us or len(self._parts) > self._asked.limit
 
     @property
@@ -151,13 +152,14 @@ class Gathering:
         return (self._asked.asset_id, low_us, self.high_us, self.piece_rows, self._wanted)
 
     def find_low(self, low_us: int, edges: Row) -> int | None:
-        """Where the piece is to begin, by what ``EDGES`` told; None if there are no rows."""
+        """Where the piece begins, according to the answer of ``EDGES``; None if there are no
+        rows."""
         newest_us, after_rows_us, after_wanted_us = edges
         if newest_us is None:
             self.high_us = low_us
             return None
-        # No more rows than a piece has. Nor more steps than are wanted: where rows are dense
-        # those are a stretch of time, and where they are sparse as many rows.
+        # A piece has a limited number of rows, and covers no more steps than are wanted. Where rows
+        # are dense, a stretch of time covers those steps; where rows are sparse, as many rows do.
         step_us = self._asked.step_us
         stretch_us = newest_us - newest_us % step_us - self._wanted * step_us
         enough_us = low_us if after_wanted_us is None else min(stretch_us, after_wanted_us)
@@ -168,7 +170,7 @@ class Gathering:
         return (self._asked.asset_id, low_us, self.high_us, self._asked.step_us)
 
     def take(self, low_us: int, found: Iterable[Row]) -> None:
-        """What ``SUMS`` told of the piece that began at ``low_us``."""
+        """Takes the answer of ``SUMS`` for the piece that began at ``low_us``."""
         for row in found:
             part = BucketPart(*row)
             if self._parts and self._parts[-1].start_us == part.start_us:

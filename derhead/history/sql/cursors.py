@@ -1,4 +1,4 @@
-"""Pages of a history and the opaque cursors that lead from one to the next. Pure."""
+"""Pages of a history, and the opaque cursors that lead from one page to the next. Pure."""
 
 import base64
 import binascii
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items of a history, newest first, and where the next ones are."""
+    """Some items of a history, newest first, and a cursor for the next ones."""
 
     items: tuple[T, ...]
     next_cursor: str | None
-    """Give it to the same query for the items after these; None = there are no more."""
+    """Where the same query continues; None = there are no more items."""
 
 
 class BadCursor(ValueError):
-    """The text is no cursor, or one of another query."""
+    """The text is no cursor, or belongs to another query."""
 
 
 Key = tuple[int | str, ...]
@@ -33,10 +33,9 @@ def encode_cursor(scope: Key, key: Key) -> str:
 
 
 def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], ...]) -> Key:
-    """The key that ``encode_cursor`` packed, its parts of the types in ``shape``.
+    """The key that ``encode_cursor`` packed; its parts have the types of ``shape``.
 
-    Cursors come back from strangers: every part is checked before it reaches a query.
-    Raises: BadCursor.
+    Cursors come from clients: every part is checked before it reaches a query. Raises: BadCursor.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
@@ -58,7 +57,7 @@ def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], .
 
 
 def _is_storable(part: object, kind: type) -> bool:
-    # A bool is an int to isinstance; beyond 64 bits, or half a character, no store takes it.
+    # isinstance takes a bool for an int. No store takes more than 64 bits, or half a character.
     if type(part) is not kind:
         return False
     if isinstance(part, int):

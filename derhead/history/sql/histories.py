@@ -1,4 +1,4 @@
-"""What can be asked of the past, whichever store answers."""
+"""The questions that every store answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -17,27 +17,25 @@ T = TypeVar("T")
 
 
 class Histories(ABC):
-    """All histories newest first, in pages that have no hole and no repeat while rows are added.
+    """All histories, newest first, in pages without holes or repeats while rows are added.
 
-    A page may have fewer items than its limit though others follow, as ``next_cursor`` then
-    tells.
+    A page may have fewer items than its limit although more follow: ``next_cursor`` tells.
 
-    Cancellation: a query that has begun is waited for. Raises: BadCursor for a cursor that the
-    same query did not give out; ValueError for a ``step_us`` out of range; JournalError if a
-    store cannot be read.
+    Cancellation: waits for a query that has begun. Raises: BadCursor for a cursor of another query;
+    ValueError for a ``step_us`` out of range; JournalError if a store cannot be read.
     """
 
     async def telemetry_history(self, asset_id: str, page: PageRequest) -> Page[Sample]:
-        """Samples of an asset by when they were measured."""
+        """Samples of an asset, ordered by measuring time."""
         return await self._page(listings.telemetry(asset_id, page))
 
     async def telemetry_buckets(
         self, asset_id: str, page: PageRequest, *, step_us: int
     ) -> Page[Bucket]:
-        """Samples of an asset gathered by steps of time; steps without any are left out.
+        """Samples of an asset in time steps; steps without samples are left out.
 
-        A bucket that the range cuts tells of its samples in the range only. ``last_mw`` is the
-        known power with the greatest (time, agent, boot, sequence).
+        A bucket at the edge of the range covers only the samples within the range. ``last_mw`` is
+        the known power with the greatest (time, agent, boot, sequence).
         """
         asked = buckets.steps(asset_id, step_us, page)
         return asked.page(await self._gather(asked))
@@ -50,22 +48,21 @@ class Histories(ABC):
         asset_ids: Sequence[str] | None = None,
         states: Collection[State] | None = None,
     ) -> Page[Dispatch]:
-        """Dispatches by when they were created, of one asset, several or all, in some states or
-        any."""
+        """Dispatches of one asset, several or all, in given states or any, ordered by creation."""
         return await self._page(
             listings.dispatches(page, asset_id=asset_id, asset_ids=asset_ids, states=states)
         )
 
     async def sessions(self, agent_id: str, page: PageRequest) -> Page[SessionRecord]:
-        """Sessions of an agent by when they began."""
+        """Sessions of an agent, ordered by their start."""
         return await self._page(listings.sessions(agent_id, page))
 
     async def heartbeats(self, agent_id: str, page: PageRequest) -> Page[HeartbeatRecord]:
-        """Heartbeats of an agent by when they were received."""
+        """Heartbeats of an agent, ordered by arrival."""
         return await self._page(listings.heartbeats(agent_id, page))
 
     async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
-        """Gaps of an asset by when they began: those that reach into the range."""
+        """Gaps of an asset that overlap the range, ordered by their start."""
         return await self._page(listings.gaps(asset_id, page))
 
     @abstractmethod

@@ -1,12 +1,11 @@
-"""Histories as questions in SQL that SQLite and PostgreSQL both take. Pure.
+"""Pages of a history as SQL that SQLite and PostgreSQL both accept. Pure.
 
-One text for both: tables and columns have the same names, and parameters are ``$1``, ``$2``…,
-which SQLite takes as names. The few words that PostgreSQL spells in another way, ``dialect``
-puts in their place.
+Tables and columns have the same names in both. Parameters are ``$1``, ``$2``…, which SQLite accepts
+as names. ``dialect`` replaces the few words that PostgreSQL spells differently.
 
-Pages are cut by key, never by offset: a page starts strictly after the last key of the one
-before, so rows that are added meanwhile make neither a hole nor a repeat. A key is the same
-in both stores: no small integer of an engine's own is part of it.
+Pages are cut by key, never by offset: a page starts strictly after the last key of the page before.
+So rows that are added meanwhile cause neither holes nor repeats. A key is the same in both stores,
+and contains none of their small integers.
 """
 
 import json
@@ -27,9 +26,9 @@ T = TypeVar("T")
 
 
 class Kept(StrEnum):
-    """From when on the journal still has everything: a fact for each kind of row.
+    """From what time on the journal has everything: the fact that says so, for each kind of row.
 
-    A row's time is what its key begins with.
+    A row's time is the first part of its key.
     """
 
     TELEMETRY = "telemetry_from_us"
@@ -43,29 +42,29 @@ class Listing(Generic[T]):
     """One page of a history, newest first."""
 
     kept: Kept | None
-    """What the journal let go of such rows; None = it never lets go of them."""
+    """Which rows of this kind the journal has let go; None = it never lets any go."""
     sql: str
-    """Asks for one row more than the page takes: is there a next one?"""
+    """Selects one row more than the page holds, to learn whether there is a next page."""
     args: tuple[object, ...]
     low_us: int
-    """No row is older."""
+    """No row of the page is older."""
     limit: int
     scope: Key
     row: Callable[[Iterable[Any]], Any]
-    """Gives the columns their names: a row of ``mapping``."""
+    """Names the columns: a type of ``row_types``."""
     key: Callable[[Any], Key]
-    """Of a row, in the order of the page; it begins with a time."""
+    """The sort key of a row; it begins with a time."""
     read: Callable[[Any], T]
     passing: Literal["dispatches", "gaps"] | None = None
-    """Their table, if rows are chosen by something that changes, and their key ends with an id:
-    what such a row was once says nothing."""
+    """The table of the rows, if a changing column selects them. Their key then ends with an id, and
+    a row's earlier version means nothing."""
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Any]:
-        """What the statement answered, as rows."""
+        """The statement's answer as typed rows."""
         return list(map(self.row, found))
 
     def page(self, found: Sequence[Any], resume: Key | None = None) -> Page[T]:
-        """The page of what was found. ``resume``: where the next one begins if no row tells."""
+        """The page of these rows. ``resume``: where the next page begins if no row tells."""
         kept = found[: self.limit]
         after = self.key(kept[-1]) if len(found) > self.limit else resume
         cursor = None if after is None else encode_cursor(self.scope, after)
@@ -77,7 +76,7 @@ SAMPLES = (
     " JOIN boots b ON b.id = t.boot JOIN assets a ON a.id = t.asset"
 )
 NEWEST_SAMPLE = "ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC"
-"""The order of an asset's telemetry: by time, and then by what names a sample."""
+"""The order of an asset's telemetry: by time, then by what identifies a sample."""
 
 _STATES = ", ".join(f"s.{name}" for name in row_types.DISPATCH_STATES[1:])
 DISPATCHES = (
@@ -85,7 +84,7 @@ DISPATCHES = (
     f" (SELECT json_group_array(json_array({_STATES})) FROM dispatch_states s"
     " WHERE s.dispatch_id = d.id) FROM dispatches d"
 )
-"""A dispatch, and in its last column all its states, as of one moment."""
+"""A dispatch, with all its states in the last column, as of one moment."""
 
 GROUPS = f"SELECT {', '.join('g.' + name for name in row_types.GROUPS)} FROM dispatch_groups g"
 SESSIONS = f"SELECT {', '.join('s.' + name for name in row_types.SESSIONS)} FROM sessions s"
@@ -104,21 +103,21 @@ _POSTGRES = (
 
 
 def dialect(sql: str) -> str:
-    """The text as PostgreSQL spells it."""
+    """The statement as PostgreSQL spells it."""
     for ours, theirs in _POSTGRES:
         sql = sql.replace(ours, theirs)
     return sql
 
 
 def named(args: Sequence[object]) -> dict[str, object]:
-    """Parameters as SQLite wants them: ``$1`` is a name to it."""
+    """Parameters for SQLite, which takes ``$1`` as a name."""
     return {str(n): value for n, value in enumerate(args, 1)}
 
 
 def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
     """By (ts_us, agent, boot, seq)."""
     scope: Key = ("telemetry", asset_id)
-    # A key above all others where there is no cursor keeps the statement the same.
+    # Without a cursor a key above all others keeps the statement the same.
     after: Key = (END_US, "", "", 0)
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, str, str, int))
@@ -160,7 +159,8 @@ def dispatches(
     if asset_id is not None:
         take("d.asset_id = {}", asset_id)
     if asset_ids is not None:
-        # The added nothing keeps to the index by time: a site's newest are soon found among all.
+        # Appending '' to the column keeps SQLite on the index by time, where a site's newest
+        # dispatches are soon found.
         members = "(SELECT value FROM json_each({}))"
         take(f"d.asset_id || '' IN {members}", json.dumps(list(asset_ids)))
     if len(among) == 1:
@@ -171,8 +171,8 @@ def dispatches(
     args.append(page.limit + 1)
     newest = f"ORDER BY d.created_us DESC, d.id DESC LIMIT ${len(args)}"
     if len(among) > 1:
-        # As many of each state as a page may need, by the index of states: a rare state beside a
-        # frequent one is found without a walk through all that the journal has.
+        # Take a page's worth of each state by the index of states: this finds a rare state beside a
+        # frequent one without reading the whole table.
         each = f"SELECT d.id FROM dispatches d WHERE {where} AND d.state = ${{}} {newest}"
         places = range(len(args) + 1, len(args) + 1 + len(among))
         found = (f"SELECT id FROM ({each.format(place)}) AS s{place}" for place in places)
@@ -246,7 +246,7 @@ def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
         " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
         " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
         (asset_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
-        # One that began long before may reach into it.
+        # A gap that began long before may reach into the range.
         MIN_US,
         page.limit,
         scope,

@@ -19,7 +19,7 @@ from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
 MAX_INTEGER = 2**63 - 1
-"""Largest integer of either engine; a counter beyond it stays at it."""
+"""Largest integer of both engines; a larger counter is stored as this."""
 
 
 def asset_ids(samples: Sequence[Sample]) -> Iterable[str]:
@@ -39,9 +39,9 @@ def boots(samples: Sequence[Sample]) -> Iterable[tuple[str, int]]:
 def telemetry_rows(
     samples: Sequence[Sample], assets: Mapping[str, int], boots: Mapping[tuple[str, int], int]
 ) -> Iterator[Row]:
-    """In the order of ``TELEMETRY``. SQLite keeps a NaN as NULL, which is what it means."""
+    """Rows in the order of ``TELEMETRY``. SQLite stores a NaN as NULL, which is what it means."""
     if isinstance(samples, SampleBlock):
-        # Straight from the message's columns: no sample is made.
+        # Straight from the message's columns: no sample is built.
         return samples.values(assets, boots[samples.agent_id, samples.columns.boot_id])
     return (
         _telemetry_row(sample, assets[sample.asset_id], boots[sample.agent_id, sample.boot_id])
@@ -110,8 +110,8 @@ def state_rows(dispatch: Dispatch) -> list[Row]:
 def to_dispatch(row: Row) -> Dispatch:
     """From a ``DispatchRow``.
 
-    ``states`` may come in any order; each is a row of ``DISPATCH_STATES`` without its first
-    column, the dispatch's id.
+    ``states`` may come in any order. Each is a row of ``DISPATCH_STATES`` without its first column,
+    the dispatch's id.
     """
     fields = DispatchRow(*row)._asdict()
     states = fields.pop("states")

@@ -1,10 +1,10 @@
-"""The numbered files that a store's schema is made of."""
+"""The numbered SQL files that make up a store's schema."""
 
 from importlib import resources
 
 
 def read_migrations(package: str) -> dict[int, str]:
-    """Those of the package's folder ``migrations``, by number: SQL that leads from one version to
+    """The files in the package's folder ``migrations``, by number; each leads from one version to
     the next."""
     folder = resources.files(package) / "migrations"
     scripts = {

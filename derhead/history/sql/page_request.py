@@ -1,16 +1,16 @@
-"""Which part of a history is asked for: a range of time, and a page of it. Pure."""
+"""Which part of a history is wanted: a time range, and a page of it. Pure."""
 
 from dataclasses import dataclass
 
 MIN_US, END_US = -(2**62), 2**62
-"""All times lie between; what ``None`` stands for at either end of a range."""
+"""All times lie between these; None at an end of a range stands for them."""
 
 MAX_STEP_OR_LIMIT = 10**16
-"""Beyond it (as microseconds, 300 years) a sum would leave the stores' integers."""
+"""Larger values (300 years of microseconds) would overflow the stores' integers in a sum."""
 
 
 def check_positive(**values: int) -> None:
-    """Raises: ValueError naming the value that no statement could take."""
+    """Raises: ValueError naming the value that no statement takes."""
     for name, value in values.items():
         if not 1 <= value <= MAX_STEP_OR_LIMIT:
             raise ValueError(f"{name} is {value}; it must be 1..{MAX_STEP_OR_LIMIT}")
@@ -27,12 +27,12 @@ class TimeRange:
 
     @property
     def low_us(self) -> int:
-        """The beginning, as an integer that every store takes."""
+        """The beginning as an integer that every store takes."""
         return MIN_US if self.from_us is None else min(max(self.from_us, MIN_US), END_US)
 
     @property
     def high_us(self) -> int:
-        """The end, likewise."""
+        """The end as an integer that every store takes."""
         return END_US if self.to_us is None else min(max(self.to_us, MIN_US), END_US)
 
     @property

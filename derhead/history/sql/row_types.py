@@ -1,4 +1,4 @@
-"""The rows of both stores: the tables' columns, by name and in order. Pure."""
+"""The columns of both stores' tables, by name and in order. Pure."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ TELEMETRY = (
 
 
 class DispatchRow(NamedTuple):
-    """A dispatch, and in its last column all its states as JSON."""
+    """A dispatch, with all its states as JSON in the last column."""
 
     id: str
     asset_id: str
@@ -163,4 +163,4 @@ class SampleRow(NamedTuple):
 SAMPLE_COLUMNS = "a.asset_id, b.agent_id, b.boot_id, " + ", ".join(
     f"t.{name}" for name in SampleRow._fields[3:]
 )
-"""A ``SampleRow`` of telemetry ``t`` with its assets ``a`` and boots ``b``."""
+"""Selects a ``SampleRow`` from telemetry ``t``, its assets ``a`` and its boots ``b``."""
