@@ -1,9 +1,9 @@
-"""The committer: the one task that turns what waits into group commits.
+"""The committer: the task that turns waiting records into group commits.
 
-What waits and when a commit is due is decided in ``waiting``. How a group becomes a transaction
-is ``writing.record_store``. Here is what happens when commits fail: telemetry stays in memory and
-is tried again every second, writes are tried alone and refused if they do not fit, and after
-damage nothing more is stored.
+``waiting`` decides what waits and when a commit is due. ``writing.record_store`` turns a group into
+a transaction. This module handles failing commits: telemetry stays in memory and is tried again
+every second; writes are tried alone, and refused if they do not fit; after damage nothing more is
+stored.
 """
 
 import logging
@@ -35,13 +35,13 @@ RETRY_S = 1.0
 NO_ROOM = f"the disk is full: less than {FREE_BYTES // 2**20} MiB are free"
 
 FLUSH_S = 4.0
-"""Time that closing gives to what is still in memory."""
+"""Time that closing gives to records still in memory."""
 
 
 class Committer:
-    """Commits what is in ``waiting`` over the journal's writing connection.
+    """Commits the records in ``waiting`` over the journal's writing connection.
 
-    All work on that connection holds ``limiter``.
+    Whoever else works on that connection does so through ``run``.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Committer:
         """When commits began to fail; None = they work."""
         self.failing_reason = ""
         self.newest_event = 0
-        """The number of the newest event that was stored since the journal was opened."""
+        """The number of the newest event stored since the journal was opened."""
         self.committed = trio.lowlevel.ParkingLot()
-        """Woken after every commit, and when the journal is closed."""
+        """Wakes its waiters after every commit, and when the journal is closed."""
         self._files = files
         self._runtime = runtime
         self._waiting = waiting
@@ -74,16 +74,16 @@ class Committer:
             self._fails(NO_ROOM)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs other work of the writing connection, in turn with the commits.
+        """Runs other work on the writing connection, in turn with the commits.
 
-        Cancellation: work that has begun is waited for. Raises: sqlite3.Error.
+        Cancellation: waits for work that has begun. Raises: sqlite3.Error.
         """
         return await self._runtime.run_blocking(work, limiter=self.limiter)
 
     def hold_telemetry(self, reason: str | None) -> None:
-        """Keeps telemetry and notes from being stored, for that reason, until told None.
+        """Keeps telemetry and notes from being stored, for that reason; None lifts it.
 
-        Meanwhile they wait in memory as they do while the disk is full; writes are stored.
+        Meanwhile they wait in memory, as on a full disk. Writes are stored.
         """
         if reason is not None and self._held_reason is None:
             log.error("telemetry is not acknowledged: %s", reason)
@@ -123,7 +123,7 @@ class Committer:
                 await self._commit()
 
     def poke(self) -> None:
-        """Something was added to what waits."""
+        """Wakes the task if what was just added is due before its next turn."""
         # The task is woken only for what is due before it would wake by itself.
         if self._waiting.due_s() < self._sleeps_until_s:
             self._wake.set()
@@ -137,7 +137,7 @@ class Committer:
         if self.failing_since_us is not None and not await self._may_retry():
             self._waiting.hold_until(trio.current_time() + RETRY_S)
         elif self._held_reason is not None:
-            # Only a probe then, when a failure's pause is over.
+            # Once a failure's pause is over, only a probe is written.
             self._waiting.hold_until(math.inf)
         taken = self._waiting.take(trio.current_time())
         if taken.empty and not self._files.room.is_secured:
@@ -150,7 +150,7 @@ class Committer:
             settled = True
         except sqlite3.Error as error:
             self._failed(error)
-            # Writes together with others are tried once more alone: they may still fit.
+            # Writes that failed together with others are tried once more alone: they may fit.
             if taken.only_writes:
                 settled = True
                 for write in taken.writes:
@@ -170,7 +170,7 @@ class Committer:
         if outcome.newest_event is not None:
             self.newest_event = outcome.newest_event
         self.committed.unpark_all()
-        # A write may fit where telemetry does not: it proves nothing, unless nothing else is due.
+        # A write may fit where telemetry does not, so its commit proves nothing if others are due.
         alone = taken.only_writes and self._waiting.others and self._held_reason is None
         if self.failing_since_us is not None and self._files.room.is_secured and not alone:
             self._recovered(self.failing_since_us)
@@ -188,13 +188,13 @@ class Committer:
             write.settle(outcome.refused_writes.get(place))
 
     async def _may_retry(self) -> bool:
-        """Whether more than writes may be tried again: their pause is over, and there is room."""
+        """Whether more than writes may be tried: the pause is over, and the disk has room."""
         if self._waiting.is_held_at(trio.current_time()):
             return True
         return await self._runtime.run_blocking(self._files.room.secure)
 
     def _store_group(self, group: Group | None, only_writes: bool) -> CommitOutcome:
-        """One commit, in the writer's thread; without a group one that only tries."""
+        """Makes one commit in the writer's thread; without a group it only probes."""
         if not only_writes and not self._files.room.has_room():
             raise sqlite3.OperationalError(NO_ROOM)
         return self.store.probe() if group is None else self.store.commit(group)
@@ -220,12 +220,12 @@ class Committer:
             )
 
     def note_error(self, error: sqlite3.Error) -> None:
-        """Some statement failed: if the file is damaged, nothing more is stored."""
+        """Reports an error of any statement: after damage nothing more is stored."""
         if is_damage(error):
             self._met_damage(error)
 
     def _met_damage(self, error: sqlite3.Error) -> None:
-        """The file is damaged: what would be written to it now might be lost with it."""
+        """The file is damaged: records written now might be lost with it."""
         if self._is_damaged:
             return
         self._is_damaged = True
@@ -247,13 +247,13 @@ class Committer:
         log.warning("commits work again after %.1f s", failed_s)
 
     def _let_go(self) -> None:
-        """Ends the pause after a failure, but not what retention asked for."""
+        """Ends the pause after a failure, but not a hold by retention."""
         self._waiting.hold_until(None if self._held_reason is None else math.inf)
 
     # --- the end --------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Commits what waits, for at most ``FLUSH_S``; whoever still waits for a write is told."""
+        """Commits waiting records within ``FLUSH_S``, and refuses the writes that are left."""
         self.committed.unpark_all()
         with shielded_for(FLUSH_S):
             await self._flush()
@@ -267,7 +267,7 @@ class Committer:
             write.settle(JournalError("the journal was closed"))
 
     async def _flush(self) -> None:
-        """Commits what still waits; gives up on telemetry at the first failure."""
+        """Commits waiting records; gives up on telemetry at the first failure."""
         if self._is_damaged:
             return
         self._waiting.hold_until(None)
@@ -279,5 +279,5 @@ def _call(on_durable: Callable[[], None]) -> None:
     try:
         on_durable()
     except Exception:
-        # One session's fault is not the journal's end.
+        # A fault of one session must not end the journal.
         log.exception("an acknowledgement failed; its rows are stored")

@@ -1,11 +1,11 @@
-"""The embedded journal: everything the headend must remember goes here first.
+"""The embedded journal: the headend writes everything it must remember here first.
 
-Tasks hand records in; the ``committer`` turns what waits into group commits.
+Tasks hand records in; the ``committer`` commits them in groups.
 
-Telemetry is acknowledged through ``on_durable``, after the commit that holds it; ``write``
-returns after it. Rows leave memory only once the disk has them: while commits fail,
-telemetry stays and is tried again every second, until the bound is reached and
-``append_telemetry`` makes its callers wait, and flow control their agents.
+``on_durable`` acknowledges telemetry after its commit, and ``write`` returns after its commit. Rows
+leave memory only once they are on disk: while commits fail, telemetry stays and is tried again
+every second. At the bound ``append_telemetry`` makes its callers wait, and flow control makes their
+agents wait.
 """
 
 import logging
@@ -66,7 +66,7 @@ class Journal(Reader):
         )
         self.keep_committing = self._committer.keep_committing
         self.spooling = spooling
-        """What was spooled for PostgreSQL; None = it is not configured."""
+        """The spool for PostgreSQL; None = PostgreSQL is not configured."""
         self._files = files
         self._runtime = runtime
         self._waiting = waiting
@@ -81,16 +81,16 @@ class Journal(Reader):
         on_durable: Callable[[], None],
         gaps: Sequence[GapRecord] = (),
     ) -> None:
-        """Takes the samples; calls ``on_durable()`` once they are on disk.
+        """Takes the samples, and calls ``on_durable()`` once they are on disk.
 
-        Returns as soon as they wait in memory, where they stay at most 100 ms unless
-        commits fail. A sample that is there already, by asset, time, boot and sequence, is
-        not stored again, and is not an error. ``gaps`` are stored in the very commit of the
-        samples, which may be none. ``on_durable`` runs in the journal's task: it
-        must not block. It is never called if the journal is closed first.
+        Returns as soon as they are in memory, where they stay at most 100 ms unless commits fail. A
+        sample that exists already (same asset, time, boot and sequence) is not stored again; that
+        is no error. ``gaps`` are stored in the same commit as the samples, which may be none.
+        ``on_durable`` runs in the journal's task and must not block. If the journal is closed
+        first, it is never called.
 
-        When full: waits, first come, first served. Cancellation: then nothing was taken.
-        Raises: JournalError if the journal is closed.
+        When full: waits, first come, first served. Cancellation: then nothing was taken. Raises:
+        JournalError if the journal is closed.
         """
         async with self._turn:
             while not self._closed and not self._waiting.has_room(len(samples) + len(gaps)):
@@ -105,7 +105,7 @@ class Journal(Reader):
         on_durable: Callable[[], None],
         gaps: Sequence[GapRecord] = (),
     ) -> bool:
-        """As ``append_telemetry`` if there is room and nobody waits for it; else False.
+        """As ``append_telemetry``, if there is room and nobody waits for it; otherwise False.
 
         Raises: JournalError if the journal is closed.
         """
@@ -119,12 +119,11 @@ class Journal(Reader):
     async def write(self, *records: Record) -> None:
         """Stores all the records in one transaction, and returns when they are on disk.
 
-        Writes that wait at the same time share a commit. A dispatch is stored with its
-        whole list of states, over what is there under its id; a session likewise, except
-        that its end, once stored, stays.
+        Writes that wait at the same time share a commit. A dispatch replaces the stored one of its
+        id, with all its states. So does a session, but a stored end stays.
 
-        Cancellation: the records may or may not be stored.
-        Raises: JournalError, and then none of them is stored.
+        Cancellation: the records may or may not be stored. Raises: JournalError; then none of them
+        is stored.
         """
         self._check_open()
         settled = trio.Event()
@@ -138,10 +137,9 @@ class Journal(Reader):
     def note(self, record: Note) -> None:
         """Stores the record with the next group commit; nobody waits for it.
 
-        When full: of a session or gap only the newest record waits; beyond 10,000 the oldest
-        heartbeat, and apart from them the oldest session and the oldest gap, is dropped and
-        counted.
-        Raises: JournalError if the journal is closed.
+        When full: only the newest record of a session or gap waits. Beyond 10,000 of a kind
+        (heartbeats, sessions, gaps) the oldest is dropped and counted. Raises: JournalError if the
+        journal is closed.
         """
         self._check_open()
         self._waiting.add_note(record, trio.current_time())
@@ -150,10 +148,10 @@ class Journal(Reader):
     async def close_lost_sessions(self, ended_us: int, reason: str) -> int:
         """Ends the sessions that a crash left open; returns how many.
 
-        Each is ended when its agent was last heard, by its heartbeats and samples, or at
-        ``ended_us`` if it never was. Call it at the start, before there are live sessions.
+        A session ends when its agent was last heard, by heartbeats and samples, or at ``ended_us``
+        if it never was. Call it at the start, before there are live sessions.
 
-        Raises: JournalError, and then nothing was changed.
+        Raises: JournalError; then nothing was changed.
         """
         work = partial(close_lost_sessions, self._committer.store, ended_us, reason)
         try:
@@ -167,19 +165,18 @@ class Journal(Reader):
             await self._committer.committed.park()
 
     async def wait_spooled(self, after: int) -> None:
-        """Returns once the spool was given a row of a greater number, since the journal was
-        opened with one."""
+        """Returns once the spool has a greater id, since the journal was opened with a spool."""
         while self.spooling is None or self.spooling.newest_id <= after:
             await self._committer.committed.park()
 
     # --- upkeep ---------------------------------------------------------------------
 
     async def maintain(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
-        """Runs upkeep on the writing connection, in turn with the commits, which wait for it.
+        """Runs maintenance on the writing connection; commits wait for it meanwhile.
 
-        ``alone``: and while none of the headend's own queries runs.
-        Cancellation: work that has begun is waited for. Raises: JournalError; also while
-        commits fail, since what room there is, is kept for what runs.
+        ``alone``: waits until none of the headend's own queries runs, and keeps them waiting.
+        Cancellation: waits for work that has begun. Raises: JournalError, also while commits fail,
+        because the remaining room is for running dispatches.
         """
         if self._committer.failing_since_us is not None:
             raise JournalError(self._committer.failing_reason)
@@ -194,7 +191,7 @@ class Journal(Reader):
             raise JournalError(f"the journal cannot be maintained: {error}") from error
 
     async def truncate_wal(self) -> bool:
-        """Cuts the WAL to the length that is kept; False if some other program reads it.
+        """Truncates the WAL to its allocated length; False if another program reads it.
 
         Raises: JournalError.
         """
@@ -203,20 +200,20 @@ class Journal(Reader):
         return is_cut
 
     async def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs upkeep that changes nothing, in turn with the queries. Raises: JournalError."""
+        """Runs a query of the maintenance, in turn with the other queries. Raises: JournalError."""
         return await self._read(work)
 
     def hold_telemetry(self, reason: str | None) -> None:
-        """Keeps telemetry and notes from being stored, for that reason, until told None.
+        """Keeps telemetry and notes from being stored, for that reason; None lifts it.
 
-        Meanwhile they wait in memory as they do while the disk is full; writes are stored.
+        Meanwhile they wait in memory, as on a full disk. Writes are stored.
         """
         self._committer.hold_telemetry(reason)
 
     @property
     def salvaged(self) -> Salvaged | None:
-        """What was lost and kept when the file was found damaged, before this start or at it;
-        None once a headend that could tell of it was stopped in order."""
+        """What was lost and kept when the file was found damaged, at this start or before; None
+        once a headend that reported it was stopped in order."""
         return self._files.salvaged
 
     def statistics(self) -> JournalStatistics:
@@ -229,6 +226,6 @@ class Journal(Reader):
             raise JournalError("the journal is closed")
 
     async def close(self) -> None:
-        """Commits what waits, for a while, and takes no more."""
+        """Commits waiting records for a while, and takes no more."""
         self._closed = True
         await self._committer.close()

@@ -1,20 +1,20 @@
-"""How the journal is."""
+"""The journal's statistics."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class JournalStatistics:
-    """What the journal did since it was opened, and how it is."""
+    """What the journal did since it was opened, and its state."""
 
     commits: int
     failed_commits: int
     rows: int
-    """Telemetry rows stored, resends not counted."""
+    """Telemetry rows stored, without resends."""
     duplicate_rows: int
-    """Telemetry rows that were there already."""
+    """Telemetry rows that existed already."""
     refused_rows: int
-    """Telemetry rows that the store would never take; they were not acknowledged."""
+    """Telemetry rows that the store can never take; they were not acknowledged."""
     refused_notes: int
     buffered_rows: int
     """Telemetry rows in memory, not yet durable."""
@@ -22,10 +22,10 @@ class JournalStatistics:
     dropped_sessions: int
     dropped_gaps: int
     last_commit_s: float
-    """How long the last commit took, its wait for a thread included."""
+    """Duration of the last commit, including its wait for a thread."""
     failing_since_us: int | None
-    """When commits began to fail, microseconds since the epoch; None = all is well."""
+    """When commits began to fail, microseconds since the epoch; None = they work."""
     failing_reason: str
-    """Why, for people; empty = all is well."""
+    """Why commits fail, for people; empty = they work."""
     held_reason: str | None
-    """Why telemetry is not stored though it could be: the journal is as large as it may be."""
+    """Why telemetry is not stored although commits work: the journal has reached its size."""

@@ -1,4 +1,4 @@
-"""The journal's opening and closing, and what is said while either takes long."""
+"""Opening and closing the journal, with progress reports if either takes long."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ from derproto.base.systemd import NOBODY, Notifier
 log = logging.getLogger(__name__)
 
 TELL_S = 5.0
-"""Between two messages to systemd while opening takes long; the log has every second one."""
+"""Interval of reports to systemd while opening takes long; every second one is also logged."""
 
 EXTEND_S = 30.0
-"""How long systemd is to wait for the next."""
+"""Time for which each report makes systemd wait."""
 
 
 @asynccontextmanager
@@ -39,21 +39,19 @@ async def open_journal(
     notifier: Notifier = NOBODY,
     spooling: bool = False,
 ) -> AsyncIterator[Journal]:
-    """The journal in the file ``path``, made or brought up to date; open for the block.
+    """Opens the journal in the file ``path``, creating or migrating it, for the block.
 
-    Its folder is made if need be and locked: two headends on one folder would tear each
-    other's history apart. At the end of the block, however it ends, what is still in memory
-    is committed, within 4 s unless the disk hangs in a call.
+    The data folder is created if need be, and locked, because two headends on one folder would
+    destroy each other's history. However the block ends, records still in memory are committed,
+    within 4 s unless the disk hangs in a call.
 
-    After an unclean stop the file is checked, and a damaged one salvaged, which may take
-    minutes: meanwhile a line is logged every 10 s, and ``notifier`` has systemd wait.
+    After an unclean stop the file is checked, and a damaged one salvaged, which may take minutes.
+    Meanwhile a line is logged every 10 s, and ``notifier`` makes systemd wait.
 
-    With ``spooling`` whatever is stored also waits in the spool, until the feed has brought it
-    to PostgreSQL.
+    With ``spooling`` every stored change also waits in the spool until PostgreSQL has it.
 
-    Cancellation: the journal is closed in order. Raises: JournalError if the folder cannot
-    be written, another process has it, or the file is newer than this software or is some
-    other program's.
+    Cancellation: closes the journal in order. Raises: JournalError if the folder cannot be written,
+    if another process holds it, or if the file belongs to a newer version or another program.
     """
     files = await _open_files(path, synchronous, runtime, notifier)
     try:
@@ -90,12 +88,12 @@ async def _open_files(
         finally:
             nursery.cancel_scope.cancel()
     assert failed is not None
-    # Outside the nursery, which would wrap it.
+    # Raised outside the nursery, which would wrap it in a group.
     raise failed
 
 
 async def tell(progress: Activity, notifier: Notifier) -> None:
-    """Says what is done, and for how long, until cancelled."""
+    """Reports what opening does, and for how long, until cancelled."""
     began_s = trio.current_time()
     told = 0
     while True:

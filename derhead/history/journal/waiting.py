@@ -1,4 +1,4 @@
-"""What waits for the journal's next commit, and when that is due. Pure: time is passed in."""
+"""What waits for the journal's next commit, and when it is due. Pure: time is passed in."""
 
 import math
 from collections import deque
@@ -30,17 +30,17 @@ commit."""
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """Telemetry of one message, acknowledged whole."""
+    """The telemetry of one message, acknowledged as a whole."""
 
     samples: Sequence[Sample]
     on_durable: Callable[[], None]
     arrived_s: float
     gaps: Sequence[GapRecord] = ()
-    """What these samples change in the ledger of gaps: in their commit, or in none."""
+    """Changes to the ledger of gaps, stored in the same commit as the samples."""
 
     @property
     def weight(self) -> int:
-        """What it counts for, in rows."""
+        """What the batch counts for, in rows."""
         return len(self.samples) + len(self.gaps)
 
 
@@ -53,14 +53,14 @@ class Write:
     error: Exception | None = None
 
     def settle(self, error: Exception | None) -> None:
-        """Tells the caller: stored, or why not."""
+        """Tells the caller that the records are stored, or why not."""
         self.error = error
         self.on_settled()
 
 
 @dataclass(slots=True)
 class Taken:
-    """A commit's worth of what waited."""
+    """The contents of one commit."""
 
     batches: list[SampleBatch]
     sessions: dict[str, SessionRecord]
@@ -91,12 +91,11 @@ class Taken:
 
 
 class WaitingRecords:
-    """Everything between a call and its commit.
+    """All records between their call and their commit.
 
-    Telemetry and notes wait ``group_s`` for company; a write makes the commit due at once,
-    and whatever waits rides along. After a failed commit only writes are due until
-    ``hold_until``: they may still fit where a batch does not, and their callers deserve an
-    answer now.
+    Telemetry and notes wait ``group_s`` to share a commit. A write makes the commit due at once,
+    and takes all others along. After a failed commit only writes are due until ``hold_until``: they
+    may fit where a batch does not, and their callers deserve an answer.
     """
 
     def __init__(self, *, group_s: float, batch_rows: int, buffer_rows: int) -> None:
@@ -131,11 +130,11 @@ class WaitingRecords:
         return self._held_until_s is not None
 
     def is_held_at(self, now_s: float) -> bool:
-        """Whether telemetry and notes are kept back then."""
+        """Whether telemetry and notes are held at that time."""
         return self._held_until_s is not None and now_s < self._held_until_s
 
     def has_room(self, rows: int) -> bool:
-        """Whether so many more rows may wait; a batch beyond the bound must be alone."""
+        """Whether so many more rows may wait; a batch larger than the bound must be alone."""
         return self.rows == 0 or self.rows + rows <= self._buffer_rows
 
     def add_batch(self, batch: SampleBatch) -> None:
@@ -168,11 +167,11 @@ class WaitingRecords:
             self.dropped_sessions += 1
 
     def due_s(self) -> float:
-        """When the next commit is due: -inf at once, +inf never."""
+        """When the next commit is due: -inf = now, +inf = never."""
         if self._writes:
             return -math.inf
         if self._held_until_s is not None:
-            # Also with nothing to store: somebody has to find out that it works again.
+            # Due even without records: a probe must find out that commits work again.
             return self._held_until_s
         if not self.others:
             return math.inf
@@ -182,12 +181,12 @@ class WaitingRecords:
         return oldest_s + self._group_s
 
     def hold_until(self, until_s: float | None) -> None:
-        """Keeps telemetry and notes back until then; None = no longer."""
+        """Holds telemetry and notes until then; None lifts it."""
         self._held_until_s = until_s
 
     def take(self, now_s: float) -> Taken:
-        """What the next commit stores: all writes, and unless held all notes and, in order
-        of arrival, as many batches as make up ``batch_rows``."""
+        """Takes the contents of the next commit: all writes and, unless they are held, all notes
+        and as many batches, in order of arrival, as make up ``batch_rows``."""
         writes, self._writes = self._writes, []
         if self._held_until_s is not None and now_s < self._held_until_s:
             return Taken([], {}, [], {}, writes)
@@ -206,16 +205,16 @@ class WaitingRecords:
         return Taken(batches, sessions, heartbeats, gaps, writes)
 
     def take_writes(self) -> list[Write]:
-        """All writes, for an end without a commit."""
+        """All writes, for a close without a commit."""
         writes, self._writes = self._writes, []
         return writes
 
     def settle(self, taken: Taken) -> None:
-        """It was committed: its rows no longer take room."""
+        """They were committed: their rows take no more room."""
         self.rows -= sum(batch.weight for batch in taken.batches)
 
     def put_back(self, taken: Taken, now_s: float) -> None:
-        """It was not committed: it waits again, before whatever came meanwhile."""
+        """They were not committed: they wait again, ahead of whatever came meanwhile."""
         self._writes = taken.writes + self._writes
         self._batches.extendleft(reversed(taken.batches))
         self._waiting_rows += sum(batch.weight for batch in taken.batches)

@@ -1,6 +1,6 @@
-"""What the journal answers about orders: sites' groups, callers' keys, dispatches to be judged.
+"""SQL about orders: groups, idempotency keys, dispatches without a verdict.
 
-Synchronous, as ``statements`` is.
+Synchronous.
 """
 
 import sqlite3
@@ -27,7 +27,7 @@ def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[D
 
 
 def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
-    """Those of which a part has not ended, oldest first."""
+    """Groups with a part that has not ended, oldest first."""
     found = con.execute(
         f"{GROUPS} WHERE g.id IN (SELECT group_id FROM dispatches"
         f" WHERE state IN ({_OPEN}) AND group_id IS NOT NULL) ORDER BY g.created_us, g.id"
@@ -49,7 +49,7 @@ def count_keys(con: sqlite3.Connection) -> int:
 def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int) -> list[Dispatch]:
     """Ended dispatches without a verdict, oldest first."""
     found = con.execute(
-        # The plus keeps to the index of those without a verdict.
+        # The plus makes SQLite use the index of dispatches without a verdict.
         f"{DISPATCHES} WHERE d.verdict IS NULL AND +d.state IN ({_OVER})"
         " AND (d.created_us, d.id) > (?, ?) ORDER BY d.created_us, d.id LIMIT ?",
         (*(after or (MIN_US, "")), limit),
@@ -60,7 +60,7 @@ def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int)
 def readings(
     con: sqlite3.Connection, stretches: Sequence[ReadingRange], limit: int
 ) -> list[list[Reading]]:
-    """Of each stretch its newest, at most ``limit``."""
+    """The newest readings of each stretch, at most ``limit``."""
     return [_readings(con, stretch, limit) for stretch in stretches]
 
 

@@ -1,4 +1,4 @@
-"""A connection that reads the journal, for one question at a time."""
+"""A connection that answers one question about the journal at a time."""
 
 import sqlite3
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from derproto.base.runtime import Runtime
 T = TypeVar("T")
 
 STEPS_A_LOOK = 200_000
-"""Steps of SQLite's machine between two looks at how many a question has taken: some 4 ms."""
+"""Steps of SQLite's machine between two progress checks: some 4 ms."""
 
 LOOKS = 500
 """Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all,
@@ -23,7 +23,7 @@ with 503."""
 class QueryConnection:
     """Runs queries on ``con`` in worker threads, first come, first served.
 
-    ``on_error`` is told each error of SQLite.
+    ``on_error`` gets every error of SQLite.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class QueryConnection:
         self._looks = 0
         con.set_progress_handler(self._look, STEPS_A_LOOK)
         self.limiter = trio.CapacityLimiter(1)
-        """Whoever holds it keeps the connection idle."""
+        """While somebody holds it, no query runs."""
 
     async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The query's answer.
 
-        Cancellation: a query that has begun is waited for. Raises: JournalError.
+        Cancellation: waits for a query that has begun. Raises: JournalError.
         """
 
         def ask() -> T:

@@ -1,4 +1,4 @@
-"""The journal's file, read by another process than the headend that writes it."""
+"""The journal's file, read by a process that does not write it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from derhead.history.queries.reader import Reader
 from derproto.base.runtime import Runtime
 
 LOOK_S = 0.2
-"""Between two looks at the spool."""
+"""Pause between two looks at the spool."""
 
 
 @contextmanager
 def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
-    """The journal's past, while its headend runs or not; nothing of it is changed.
+    """Opens the journal for reading, whether its headend runs or not; changes nothing.
 
-    Raises: JournalError if there is no journal, or this software does not know its version.
+    Raises: JournalError if there is no journal, or if this software does not know its version.
     """
     if not path.exists():
         raise JournalError(f"{path}: there is no journal; name the headend's data folder")
@@ -63,14 +63,16 @@ def _check(con: sqlite3.Connection, path: Path) -> None:
 
 
 class SpoolWatch:
-    """Whether PostgreSQL has been fed, by what the journal says of it."""
+    """Tells from the journal whether PostgreSQL has been fed."""
 
     def __init__(self, journal: Reader) -> None:
         self._journal = journal
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has all samples from before that time that the journal was ever
-        given; waits for it so long. Raises: JournalError."""
+        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+
+        Waits for it at most ``within_s``. Raises: JournalError.
+        """
         with trio.move_on_after(within_s):
             newest: int | None = None
             while True:

@@ -1,7 +1,7 @@
 """The journal's questions as async calls.
 
-Each runs on a reading connection, one at a time. What an order needs has a connection of its
-own: a queue of long histories delays no order.
+Each runs on a reading connection, one at a time. What an order needs has a connection of its own: a
+queue of long histories delays no order.
 """
 
 import sqlite3
@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 
 class Reader(Histories):
-    """The journal's past, and what a headend needs of it at its start.
+    """The journal's past, and what a headend needs at its start.
 
-    ``histories`` answers everything but what an order needs: its ids, its key, and whether the
-    journal still has all orders. That is answered by ``orders``.
+    ``orders`` answers what an order needs: ids, keys, and whether the journal still has all orders.
+    ``histories`` answers everything else.
     """
 
     def __init__(self, histories: QueryConnection, orders: QueryConnection) -> None:
@@ -42,7 +42,7 @@ class Reader(Histories):
     # --- what a headend needs at its start ------------------------------------------
 
     async def latest_samples(self) -> list[Sample]:
-        """The newest sample, by its time, of each asset that ever spoke."""
+        """The newest sample of each asset that ever sent one."""
         return await self._read(statements.latest_samples)
 
     async def latest_heartbeats(self) -> list[HeartbeatRecord]:
@@ -54,7 +54,7 @@ class Reader(Histories):
         return await self._read(statements.last_sessions)
 
     async def unfinished_gaps(self, at_most: int) -> list[Unfinished]:
-        """Of each asset the newest gaps that samples may still fill, at most so many."""
+        """The newest gaps of each asset that samples may still fill, at most so many."""
         return await self._read(partial(unfinished_gaps, at_most=at_most))
 
     async def open_dispatches(self) -> list[Dispatch]:
@@ -62,11 +62,11 @@ class Reader(Histories):
         return await self._read(statements.open_dispatches)
 
     async def open_groups(self) -> list[DispatchGroup]:
-        """The orders to sites of which a part has not ended, oldest first."""
+        """The orders to sites with a part that has not ended, oldest first."""
         return await self._read(order_lookups.open_groups)
 
     async def count_keys(self) -> int:
-        """How many idempotency keys are kept."""
+        """The number of idempotency keys."""
         return await self._read_order(order_lookups.count_keys)
 
     # --- one thing ------------------------------------------------------------------
@@ -80,23 +80,23 @@ class Reader(Histories):
         return await self._read_order(partial(order_lookups.group, group_id=group_id))
 
     async def used_key(self, key: str) -> UsedKey | None:
-        """What that idempotency key led to."""
+        """The use of that idempotency key."""
         return await self._read_order(partial(order_lookups.used_key, key=key))
 
     async def unjudged(self, after: tuple[int, str] | None = None, *, limit: int) -> list[Dispatch]:
-        """Ended dispatches that have no verdict, oldest first by (created_us, id)."""
+        """Ended dispatches without a verdict, oldest first by (created_us, id)."""
         check_positive(limit=limit)
         return await self._read(partial(order_lookups.unjudged, after=after, limit=limit))
 
     async def readings(
         self, stretches: Sequence[ReadingRange], *, limit: int
     ) -> list[list[Reading]]:
-        """Active power, newest first: of each stretch at most ``limit``."""
+        """Active power of each stretch, newest first, at most ``limit`` readings."""
         check_positive(limit=limit)
         return await self._read(partial(order_lookups.readings, stretches=stretches, limit=limit))
 
     async def event_span(self) -> LogSpan:
-        """Which events the journal holds."""
+        """Which events the log holds."""
         return await self._read(eventlog.span)
 
     async def events_after(self, after: int, *, limit: int) -> list[LoggedEvent] | None:
@@ -113,22 +113,22 @@ class Reader(Histories):
         gathering = buckets.Gathering(asked, statements.PIECE_ROWS)
         piece = partial(statements.gather_piece, gathering=gathering, low_us=asked.low_us)
         while not gathering.done:
-            # Others have their turn between two pieces.
+            # Other questions have their turn between two pieces.
             await self._read(piece)
         return gathering.parts
 
     # --- for who asks another store, too --------------------------------------------
 
     async def horizon(self, kept: Kept) -> int | None:
-        """From when on the journal has all rows of that kind; None = it has them all."""
+        """From what time on the journal has all rows of that kind; None = it has them all."""
         return await self._read_order(partial(statements.horizon, kept=kept))
 
     async def find(self, listing: Listing[T]) -> tuple[Sequence[Any], int | None]:
-        """The rows of a page and one more if there is one, and the horizon at that moment."""
+        """The rows of a page, one more if there is one, and the horizon at that moment."""
         return await self._read(partial(statements.find_with_horizon, listing=listing))
 
     async def gather(self, gathering: buckets.Gathering, low_us: int) -> int | None:
-        """The next piece of a page by steps, as far as the horizon, which it tells."""
+        """The next piece of a page in steps, as far back as the horizon; returns the horizon."""
         return await self._read(
             partial(statements.gather_with_horizon, gathering=gathering, low_us=low_us)
         )
@@ -136,7 +136,7 @@ class Reader(Histories):
     async def is_fed(self, before_us: int, up_to: int | None) -> tuple[bool, int]:
         """Whether PostgreSQL has been fed all samples from before that time.
 
-        Only of commits up to that number, if one is given; tells that of the newest.
+        Only commits up to ``up_to`` count, if given; also returns the newest one that counted.
         """
         return await self._read(partial(statements.is_fed, before_us=before_us, up_to=up_to))
 

@@ -1,7 +1,7 @@
-"""The questions that the journal answers by itself.
+"""SQL that the journal answers alone.
 
-Synchronous; each is one short read transaction. What a page is and how it is asked for is in
-``sql.listings``, steps of time are in ``sql.buckets``.
+Synchronous; each call is one short read transaction. Pages are defined in ``sql.listings``, time
+steps in ``sql.buckets``.
 """
 
 import json
@@ -45,7 +45,7 @@ def find(con: sqlite3.Connection, listing: Listing[T]) -> list[Any]:
 
 
 def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int) -> None:
-    """The next piece of a page by steps, none of it from before ``low_us``."""
+    """The next piece of a page in steps; none of it is from before ``low_us``."""
     asked = gathering.ask_edges(low_us)
     edges = con.execute(buckets.EDGES, listings.named(asked)).fetchone()
     start_us = gathering.find_low(low_us, edges)
@@ -55,15 +55,15 @@ def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: 
 
 
 def horizon(con: sqlite3.Connection, kept: Kept | None) -> int | None:
-    """From when on the journal has all rows that there are; None = it has them all."""
+    """From what time on the journal has every row that exists; None = it has them all."""
     if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
-        # Of no time does it know that it has everything.
+        # PostgreSQL may have rows of any time that the journal lacks.
         return END_US
     return None if kept is None else facts.get_int(con, kept)
 
 
 def find_with_horizon(con: sqlite3.Connection, listing: Listing[T]) -> tuple[list[Any], int | None]:
-    """The rows of a page, and the horizon as of the same moment."""
+    """The rows of a page, and the horizon at the same moment."""
     with con:
         con.execute("BEGIN")
         return find(con, listing), horizon(con, listing.kept)
@@ -72,7 +72,7 @@ def find_with_horizon(con: sqlite3.Connection, listing: Listing[T]) -> tuple[lis
 def gather_with_horizon(
     con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int
 ) -> int | None:
-    """As ``gather_piece``, of what is not older than the horizon, which it tells."""
+    """As ``gather_piece``, but not beyond the horizon, which it returns."""
     with con:
         con.execute("BEGIN")
         horizon_us = horizon(con, Kept.TELEMETRY)
@@ -85,7 +85,7 @@ def gather_with_horizon(
 def is_fed(con: sqlite3.Connection, before_us: int, up_to: int | None) -> tuple[bool, int]:
     """Whether PostgreSQL has been fed all samples from before that time.
 
-    Only of commits up to that number, if one is given; tells that of the newest.
+    Only commits up to ``up_to`` count, if given; also returns the newest one that counted.
     """
     newest = unfed.newest(con) if up_to is None else up_to
     whole = facts.get(con, facts.FED_WHOLE) is not None
@@ -119,13 +119,13 @@ def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
 
 
 def open_dispatches(con: sqlite3.Connection) -> list[Dispatch]:
-    """Those that have not ended, oldest first."""
+    """Dispatches that have not ended, oldest first."""
     found = con.execute(f"{DISPATCHES} WHERE d.state IN ({_OPEN}) ORDER BY d.created_us, d.id")
     return list(map(mapping.to_dispatch, found.fetchall()))
 
 
 def latest_samples(con: sqlite3.Connection) -> list[Sample]:
-    """The newest sample of each asset that ever spoke: one look-up each, however long its past."""
+    """The newest sample of each asset: one look-up each, however long its past."""
     found = con.execute(
         f"{SAMPLES} AND (t.ts_us, t.boot, t.seq) = ("
         "  SELECT n.ts_us, n.boot, n.seq FROM telemetry n JOIN boots o ON o.id = n.boot"

@@ -1,4 +1,4 @@
-"""What the journal knows at start of gaps that samples may still fill.
+"""Gaps that samples may still fill, as a headend needs them at its start.
 
 Synchronous.
 """
@@ -11,7 +11,7 @@ from derhead.history.sql import mapping, row_types
 
 
 def _origin(within: str) -> str:
-    # Who measured the sample at an edge, or the next one beyond what an agent reported there.
+    # The origin of the sample at an edge, or of the next one beyond the edge of a reported gap.
     return (
         "(SELECT json_array(b.agent_id, b.boot_id) FROM telemetry t JOIN boots b ON b.id = t.boot"
         " WHERE t.asset = (SELECT id FROM assets WHERE asset_id = g.asset_id)"
@@ -31,7 +31,7 @@ _UNFINISHED = (
 
 
 def unfinished_gaps(con: sqlite3.Connection, at_most: int) -> list[Unfinished]:
-    """Of each asset the newest, in the order of assets and times; ``at_most`` of each."""
+    """The newest of each asset, at most ``at_most``, ordered by asset and time."""
     found = con.execute(_UNFINISHED, {"at_most": at_most}).fetchall()
     return [
         Unfinished(mapping.to_gap(row[:-2]), _to_origin(row[-2]), _to_origin(row[-1]))

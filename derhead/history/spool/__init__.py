@@ -1,5 +1,5 @@
-"""The spool: what a commit changed, packed, and kept in the journal until PostgreSQL has it.
+"""The spool: changes that PostgreSQL does not have yet, packed and kept in the journal.
 
-From the ground up: ``payload`` (changes as bytes), ``feed_batch`` (payloads merged), ``unfed``
-(the spool's table).
+From the ground up: ``payload`` (changes as bytes), ``feed_batch`` (merged payloads), ``unfed`` (the
+spool's table).
 """

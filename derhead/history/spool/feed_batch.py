@@ -1,4 +1,4 @@
-"""What the feed brings to PostgreSQL at once: payloads of the spool, merged. Pure."""
+"""Payloads of the spool, merged for one transaction of PostgreSQL. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ from derhead.history.sql import row_types
 from derhead.history.sql.row_types import Row
 
 IN_ANY_ORDER = frozenset({"sessions", "heartbeats", "gaps"})
-"""Tables whose rows may come in any order and more than once: nothing old overwrites what is
-newer. All other changes are made in the order in which they were stored."""
+"""Tables whose rows may arrive in any order and more than once, because an older row never
+overwrites a newer one. All other changes are applied in the order of their commits."""
 
 
 @dataclass(slots=True)
 class FeedBatch:
-    """CommitChanges for one transaction of PostgreSQL."""
+    """Changes for one transaction of PostgreSQL."""
 
     columns: list[list[Any]] = field(default_factory=lambda: [[] for _ in row_types.TELEMETRY])
-    """Of telemetry, in the order of ``row_types.TELEMETRY``: assets and boots by the journal's
-    numbers, unknown as NaN."""
+    """Telemetry by columns, in the order of ``row_types.TELEMETRY``. Assets and boots have the
+    journal's numbers; unknown is NaN."""
     assets: dict[int, str] = field(default_factory=dict)
     boots: dict[int, tuple[str, str]] = field(default_factory=dict)
     ordered: list[Table] = field(default_factory=list)
@@ -31,12 +31,13 @@ class FeedBatch:
 
     @property
     def rows(self) -> int:
-        """Of all tables."""
+        """Rows of all tables."""
         records = sum(len(lines) for _, lines in self.ordered)
         return self.telemetry_rows + records + sum(map(len, self.others.values()))
 
     def add(self, payload: Payload, *, ordered: bool = True) -> None:
-        """Adds what a commit changed; without ``ordered``, only what may come in any order."""
+        """Adds the changes of a commit; without ``ordered`` only those that may come in any
+        order."""
         for column, more in zip(self.columns, payload.columns, strict=True):
             column.extend(more)
         self.assets.update(payload.assets)
@@ -55,12 +56,12 @@ class FeedBatch:
 
 
 def has_ordered(payload: Payload) -> bool:
-    """Whether some of it must wait for its turn."""
+    """Whether some of its changes must wait for their turn."""
     return any(table not in IN_ANY_ORDER for table, _ in payload.records)
 
 
 def merged(payloads: Iterable[Payload], *, ordered: bool = True) -> FeedBatch:
-    """All of them in one batch."""
+    """All payloads in one batch."""
     batch = FeedBatch()
     for payload in payloads:
         batch.add(payload, ordered=ordered)

@@ -1,12 +1,11 @@
-"""What one commit changed, packed into bytes for the spool and unpacked again. Pure.
+"""The changes of a commit, packed into bytes for the spool and unpacked again. Pure.
 
-Telemetry lies by columns, each as wide as its values need, so that five thousand rows are
-packed in some milliseconds and written in one piece; everything else is JSON. The small
-integers of assets and boots are the journal's, and the payload says what they stand for, so
-that it can be read without the journal's tables.
+Telemetry is packed by columns, each as wide as its values need: five thousand rows are packed in
+some milliseconds and written in one piece. Everything else is JSON. A payload names the journal's
+small integers for assets and boots, so it can be read without the journal's tables.
 
-Layout: one byte, the version; four, the length of the head; the head, JSON; the columns' bytes
-one after the other, little-endian.
+Layout: one byte for the version; four for the length of the head; the head as JSON; the bytes of
+the columns one after the other, little-endian.
 """
 
 import json
@@ -25,16 +24,17 @@ VERSION = 1
 NAN = float("nan")
 
 FLOATS = frozenset({"p_mw", "q_mvar", "soc", "voltage_v", "frequency_hz", "setpoint_mw"})
-"""Columns of numbers that may be unknown: NaN here, NULL in both stores."""
+"""Columns with numbers that may be unknown: NaN here, NULL in both stores."""
 
 WIDTHS = (("b", 2**7), ("h", 2**15), ("i", 2**31), ("q", 2**63))
-"""Types of whole numbers, narrowest first, and what is too great for each."""
+"""Types of integers, narrowest first, each with its bound."""
 
 VERDICTS = "verdicts"
-"""CommitChanges of another kind: (dispatch id, verdict)."""
+"""A kind of change: (dispatch id, verdict)."""
 
 FORGOTTEN_KEYS = "forgotten_keys"
-"""Likewise: (microseconds since the epoch,), before which idempotency keys may go."""
+"""A kind of change: (microseconds since the epoch,), before which idempotency keys are
+forgotten."""
 
 Table = tuple[str, list[Row]]
 """Rows of one table, or of one kind of change, by name."""
@@ -42,15 +42,15 @@ Table = tuple[str, list[Row]]
 
 @dataclass(slots=True)
 class CommitChanges:
-    """What a commit changed, or several of them."""
+    """The changes of one commit or several."""
 
     telemetry: list[Row] = field(default_factory=list)
     """In the order of ``row_types.TELEMETRY``."""
     assets: dict[int, str] = field(default_factory=dict)
     boots: dict[int, tuple[str, int]] = field(default_factory=dict)
-    """What the numbers in ``telemetry`` stand for."""
+    """Names for the numbers in ``telemetry``."""
     records: list[Table] = field(default_factory=list)
-    """In the order in which they were stored."""
+    """In the order of their commits."""
 
     @property
     def rows(self) -> int:
@@ -59,22 +59,22 @@ class CommitChanges:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """CommitChanges as they come out of the spool."""
+    """Changes as unpacked from the spool."""
 
     columns: tuple[Sequence[Any], ...]
-    """Of telemetry, in the order of ``row_types.TELEMETRY``; unknown is NaN."""
+    """Telemetry by columns, in the order of ``row_types.TELEMETRY``; unknown is NaN."""
     assets: Mapping[int, str]
     boots: Mapping[int, tuple[str, str]]
-    """By number: agent, and boot as decimal text."""
+    """By number: the agent, and the boot as decimal text."""
     records: tuple[Table, ...]
 
 
 class BrokenPayload(Exception):
-    """The bytes are not what ``pack`` makes."""
+    """Bytes that ``pack`` did not make."""
 
 
 def pack(changes: CommitChanges) -> bytes:
-    """The bytes of a payload."""
+    """The changes as bytes."""
     columns = [
         _pack_column(name, column)
         for name, column in zip(row_types.TELEMETRY, _transposed(changes.telemetry), strict=True)
@@ -103,7 +103,7 @@ def pack(changes: CommitChanges) -> bytes:
 
 
 def unpack(payload: bytes) -> Payload:
-    """What ``pack`` packed. Raises: BrokenPayload."""
+    """The changes that ``pack`` packed. Raises: BrokenPayload."""
     if not payload or payload[0] != VERSION:
         version = payload[0] if payload else "none"
         raise BrokenPayload(f"its version is {version}, this software knows {VERSION}")

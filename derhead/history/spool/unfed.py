@@ -1,8 +1,7 @@
-"""The spool: what PostgreSQL has not been fed yet, one row of the table ``unfed`` a commit.
+"""The table ``unfed``: one row for each commit that PostgreSQL was not fed yet.
 
-Synchronous. ``Spooling`` is the store's half and writes in the commit's own transaction: what is
-in the journal and not in PostgreSQL is in the spool, whatever crashes when. The functions are
-the feed's.
+Synchronous. The store uses ``Spooling``, which writes in the commit's own transaction: whatever
+crashes, a row of the journal that PostgreSQL lacks is in the spool. The feed uses the functions.
 """
 
 import json
@@ -25,15 +24,15 @@ TS_US = 1
 
 
 class Spooling:
-    """Gathers what a transaction changes, and adds it to the spool at the transaction's end."""
+    """Collects what a transaction changes and adds it to the spool at the transaction's end."""
 
     def __init__(self) -> None:
         self._changes = CommitChanges()
         self._written: tuple[int, int] | None = None
         self.newest_id = 0
-        """Of the rows that the spool was given since the journal was opened."""
+        """The greatest id in the spool since the journal was opened."""
         self.added_rows = 0
-        """Rows of any table that went into it since then."""
+        """Rows of any table that were added since then."""
 
     def add_telemetry(
         self,
@@ -41,18 +40,18 @@ class Spooling:
         assets: Iterable[tuple[int, str]],
         boots: Iterable[tuple[int, tuple[str, int]]],
     ) -> None:
-        """Rows of telemetry, and what their numbers stand for."""
+        """Adds rows of telemetry, and the names for their numbers."""
         self._changes.telemetry.extend(telemetry)
         self._changes.assets.update(assets)
         self._changes.boots.update(boots)
 
     def add(self, table: str, lines: Sequence[Row]) -> None:
-        """Rows of another table, or changes of another kind."""
+        """Adds rows of another table, or changes of another kind."""
         if lines:
             self._changes.records.append((table, list(lines)))
 
     def write(self, con: sqlite3.Connection, now_us: int) -> None:
-        """One row of the spool for all that was added, within the transaction."""
+        """Writes one row of the spool for everything that was added, within the transaction."""
         changes, self._changes = self._changes, CommitChanges()
         if not changes.rows:
             return
@@ -71,7 +70,7 @@ class Spooling:
         self._written = (done.lastrowid or 0, changes.rows)
 
     def settle(self, committed: bool) -> None:
-        """The transaction is on disk, or was taken back."""
+        """Ends a transaction that was committed or rolled back."""
         if committed and self._written is not None:
             self.newest_id, rows = self._written
             self.added_rows += rows
@@ -80,7 +79,7 @@ class Spooling:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One commit's changes, as they lie in the spool."""
+    """The changes of one commit, as stored in the spool."""
 
     id: int
     committed_us: int
@@ -90,18 +89,18 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class SpoolSize:
-    """How much waits."""
+    """How much waits in the spool."""
 
     rows: int
-    """Of any table."""
+    """Rows of any table."""
     newest_id: int
-    """The greatest that the spool ever gave out."""
+    """The greatest id that the spool ever used."""
     oldest_us: int | None
-    """When the oldest was committed; None if nothing waits."""
+    """When the oldest waiting commit was made; None if none waits."""
 
 
 def measure(con: sqlite3.Connection) -> SpoolSize:
-    """How much there is, by looking at all of it: once, at the start."""
+    """Measures the spool by reading all of it: once, at the start."""
     rows, newest_id = con.execute(
         "SELECT coalesce(sum(rows), 0),"
         " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'unfed'), 0) FROM unfed"
@@ -110,7 +109,7 @@ def measure(con: sqlite3.Connection) -> SpoolSize:
 
 
 def oldest_us(con: sqlite3.Connection) -> int | None:
-    """When the oldest of it was committed; None if there is nothing."""
+    """When the oldest waiting commit was made; None if none waits."""
     found = con.execute("SELECT committed_us FROM unfed ORDER BY id LIMIT 1").fetchone()
     return None if found is None else int(found[0])
 
@@ -118,7 +117,7 @@ def oldest_us(con: sqlite3.Connection) -> int | None:
 def read(
     con: sqlite3.Connection, after_id: int, before_id: int, at_most_rows: int
 ) -> list[Spooled]:
-    """The next, in order, between the two ids: about so many rows, at least one commit's."""
+    """The next commits between two ids, in order: about so many rows, at least one commit."""
     found: list[Spooled] = []
     rows = size = 0
     statement = (
@@ -136,7 +135,7 @@ def read(
 
 
 def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
-    """PostgreSQL has them, as its batch of that number."""
+    """Removes commits that PostgreSQL has, as its batch of that number."""
     with transaction(con):
         con.execute(
             "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
@@ -146,12 +145,12 @@ def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
 
 
 def newest(con: sqlite3.Connection) -> int:
-    """The number of the newest commit that waits; 0 if none does."""
+    """The id of the newest waiting commit; 0 if none waits."""
     return int(con.execute("SELECT coalesce(max(id), 0) FROM unfed").fetchone()[0])
 
 
 def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
-    """Whether samples measured before that time still wait, in commits up to that number."""
+    """Whether commits up to that id hold samples measured before that time."""
     found = con.execute(
         "SELECT 1 FROM unfed WHERE oldest_ts_us < ? AND id <= ? LIMIT 1", (than_us, up_to)
     )
@@ -159,8 +158,8 @@ def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
 
 
 def clear(con: sqlite3.Connection, at_most: int) -> bool:
-    """PostgreSQL is not configured any more: drops some of the spool, and what is known of the
-    feed; True once nothing is left."""
+    """Removes some of a spool that nobody feeds any more, and the feed's facts; True once it is
+    empty."""
     with transaction(con):
         for key in facts.FEED:
             facts.put(con, key, None)

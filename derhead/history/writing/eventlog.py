@@ -1,8 +1,7 @@
-"""The log of events: what changed, in the order of commits, so that no reader misses any.
+"""The event log: changes in the order of commits, so that a reader misses none.
 
-Synchronous. Each event is written in the transaction of the change
-that it tells, so either both are on disk or neither is; its number is given there, so numbers
-rise as commits do.
+Synchronous. An event is written in the transaction of its change: either both are on disk or
+neither is. The transaction also gives the event its number, so numbers rise with commits.
 """
 
 import json
@@ -26,9 +25,9 @@ _INSERT = inserts.Insert("events", ("at_us", "kind", "data"), "DO NOTHING")
 
 
 def open_before(con: sqlite3.Connection, records: Sequence[object]) -> Mapping[str, bool]:
-    """Of the sessions among the records those that the journal has, and whether they are open.
+    """Which sessions among the records the journal already has, and whether they are open.
 
-    Call it before the records are written, and give the answer to ``log``.
+    Call it before the records are written, and pass the result to ``log``.
     """
     ids = [record.session_id for record in records if isinstance(record, SessionRecord)]
     return {found.session_id: found.ended_us is None for found in _sessions(con, ids)}
@@ -37,9 +36,10 @@ def open_before(con: sqlite3.Connection, records: Sequence[object]) -> Mapping[s
 def log(
     con: sqlite3.Connection, records: Sequence[object], before: Mapping[str, bool], now_us: int
 ) -> int | None:
-    """Writes the events that those records are, after the records; the newest's number.
+    """Writes the events of these records and returns the number of the newest; None if there is
+    none.
 
-    None if none is an event. Call it inside the transaction that wrote the records.
+    Call it after the records are written, in the same transaction.
     """
     judged = [record.dispatch_id for record in records if isinstance(record, Judged)]
     verdicts = {each.id: each for each in _dispatches(con, judged)}
@@ -58,20 +58,20 @@ def log(
 
 
 def log_ended(con: sqlite3.Connection, session_ids: Sequence[str]) -> None:
-    """Writes that those sessions ended, once they are stored so."""
+    """Writes the ends of sessions that are already stored as ended."""
     ended = _sessions(con, session_ids)
     _append(con, [event for each in ended for event in _session_events(each, True)])
 
 
 def span(con: sqlite3.Connection) -> LogSpan:
-    """Which events there are."""
+    """Which events the log holds."""
     newest = con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()[0]
     oldest = con.execute("SELECT min(id) FROM events").fetchone()[0]
     return LogSpan(newest if oldest is None else oldest - 1, newest)
 
 
 def events_after(con: sqlite3.Connection, after: int, limit: int) -> list[LoggedEvent] | None:
-    """The events with greater numbers, oldest first; None if some of them are gone."""
+    """Events with greater numbers, oldest first; None if some of them are gone."""
     found = con.execute(
         "SELECT id, at_us, kind, data, (SELECT min(id) FROM events) FROM events"
         " WHERE id > ? ORDER BY id LIMIT ?",
@@ -110,7 +110,7 @@ def _sessions(con: sqlite3.Connection, ids: Sequence[str]) -> list[SessionRecord
 
 
 def _session_events(record: SessionRecord, was_open: bool | None) -> Iterator[row_types.Row]:
-    """``was_open``: whether the journal had it as open; None if it did not have it."""
+    """``was_open``: whether the journal had the session as open; None if it did not have it."""
     if was_open is None:
         began = replace(record, ended_us=None, end_reason=None)
         yield record.connected_us, "connected", _session_text(began)
@@ -145,7 +145,7 @@ def _to_event(event_id: int, at_us: int, kind: str, data: str) -> LoggedEvent:
 
 
 def _to_dispatch(fields: dict[str, Any]) -> Dispatch:
-    # What a version before had no column for has its default.
+    # A column that an earlier version lacked has its default.
     changes = tuple(StateChange(State(state), *rest) for state, *rest in fields.pop("states"))
     return Dispatch(
         **{"duration_us": None, **fields, "state": State(fields["state"]), "states": changes}

@@ -1,4 +1,4 @@
-"""Small integers for assets and boots: rows of telemetry name them in a byte or two."""
+"""Small integers for assets and boots: a row of telemetry names them in a byte or two."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ empty."""
 
 
 class Ids:
-    """The small integers that stand for assets and boots, made as they are met."""
+    """The small integers of assets and boots, created on first use."""
 
     def __init__(self, con: sqlite3.Connection) -> None:
         self._con = con
@@ -22,12 +22,12 @@ class Ids:
         self._boots: dict[tuple[str, int], int] = {}
 
     def forget(self) -> None:
-        """After a rollback: what was made since the last commit is not there any more."""
+        """After a rollback: integers created since the last commit are gone."""
         self._assets.clear()
         self._boots.clear()
 
     def assets(self, asset_ids: Iterable[str]) -> Mapping[str, int]:
-        """Of all these assets, and more."""
+        """The integers of at least these assets."""
         wanted = dict.fromkeys(asset_ids)
         missing = [(asset_id,) for asset_id in wanted if asset_id not in self._assets]
         if missing:
@@ -45,7 +45,7 @@ class Ids:
         return self._assets
 
     def boots(self, boots: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Of all these (agent, boot id), and more."""
+        """The integers of at least these (agent, boot id) pairs."""
         wanted = dict.fromkeys(boots)
         missing = [key for key in wanted if key not in self._boots]
         if missing:

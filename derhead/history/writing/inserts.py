@@ -1,4 +1,4 @@
-"""The journal's INSERT statements: many rows each, and what to do with a row already there."""
+"""The journal's INSERT statements: many rows each, and what happens to a row that exists."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from itertools import chain, islice
 from derhead.history.sql import row_types
 
 MAX_PARAMETERS = 32_766
-"""SQLite's default bound on the parameters of one statement."""
+"""SQLite's default limit on the parameters of one statement."""
 
 ROWS_A_STATEMENT = (500, 100, 20, 4, 1)
-"""Rows of the statements that a batch is cut into. A few sizes, so that each statement is
-compiled once and found again in the connection's cache (a tenth of what a row costs), and
-large ones, as the interpreter is handed over at each."""
+"""Sizes of the statements that a batch is cut into. Few sizes, so that each statement is compiled
+once and stays in the connection's cache, which saves a tenth of a row's cost. Large sizes, because
+each statement hands over the interpreter."""
 
 
 class Insert:
@@ -28,7 +28,7 @@ class Insert:
         ]
 
     def execute(self, con: sqlite3.Connection, values: Iterable[row_types.Row]) -> int:
-        """How many rows it inserted or changed."""
+        """Returns how many rows it inserted or changed."""
         changed = 0
         remaining = iter(values)
         while chunk := list(islice(remaining, ROWS_A_STATEMENT[0])):
@@ -55,7 +55,7 @@ DISPATCH_STATES = Insert(
 )
 GROUPS = Insert("dispatch_groups", row_types.GROUPS, _replacing(row_types.GROUPS, "id"))
 USED_KEYS = Insert("idempotency_keys", row_types.USED_KEYS, _replacing(row_types.USED_KEYS, "key"))
-# A note may be stored after the write that it preceded: an end, once stored, stays.
+# A note may be stored after a later write: a stored end stays.
 SESSIONS = Insert(
     "sessions",
     row_types.SESSIONS,
@@ -66,7 +66,7 @@ SESSIONS = Insert(
     " samples = max(excluded.samples, sessions.samples)",
 )
 HEARTBEATS = Insert("heartbeats", row_types.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
-# Of two records of one gap the newer stays, in whatever order they are stored.
+# Of two records of one gap the newer stays, in whatever order they arrive.
 GAPS = Insert(
     "gaps",
     row_types.GAPS,

@@ -1,12 +1,12 @@
-"""The writer's half of the journal: groups of records become transactions.
+"""Writes groups of records, each group in one transaction.
 
 Synchronous; one call at a time, through ``Runtime.run_blocking``.
 
-A group is written the quick way first: all rows of a table in as few statements as the
-engine allows. A thread hands over the interpreter at every statement, so beside a busy loop
-a statement per row would cost milliseconds each. If some value turns out to be one that
-the store will never take, the whole transaction is taken back and the group is written the
-careful way, each unit behind a savepoint, so that only the guilty unit is refused.
+A group is first written quickly: all rows of a table in as few statements as SQLite allows. A
+thread hands over the interpreter at every statement, so beside a busy loop a statement for each row
+would cost milliseconds each. If the store can never take some value, the transaction is rolled back
+and the group is written carefully: each unit behind a savepoint, so that only the guilty unit is
+refused.
 """
 
 import sqlite3
@@ -27,7 +27,7 @@ from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
 Note = SessionRecord | HeartbeatRecord | GapRecord
-"""What nobody waits for."""
+"""Records that nobody waits for."""
 
 Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
 
@@ -39,25 +39,25 @@ UNSTORABLE = (
     sqlite3.ProgrammingError,
     sqlite3.InterfaceError,
 )
-"""Errors of a value, which would come again; every other ``sqlite3.Error`` is the store's."""
+"""Errors of a value, which would recur; every other ``sqlite3.Error`` is the store's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What goes into one transaction."""
+    """The contents of one transaction."""
 
     batches: tuple[Sequence[Sample], ...] = ()
-    """Telemetry; a batch is stored whole or refused whole."""
+    """Telemetry; each batch is stored whole or refused whole."""
     notes: tuple[Note, ...] = ()
     writes: tuple[tuple[Record, ...], ...] = ()
-    """Each stored whole or refused whole."""
+    """Writes; each is stored whole or refused whole."""
     now_us: int = 0
-    """When it is committed, microseconds since the epoch."""
+    """Time of the commit, microseconds since the epoch."""
 
 
 @dataclass(slots=True)
 class CommitOutcome:
-    """What became of a group that was committed."""
+    """The result of a committed group."""
 
     inserted_rows: int = 0
     duplicate_rows: int = 0
@@ -66,13 +66,13 @@ class CommitOutcome:
     refused_notes: dict[int, Exception] = field(default_factory=dict)
     refused_writes: dict[int, Exception] = field(default_factory=dict)
     newest_event: int | None = None
-    """The number of the newest event that it wrote; None = it wrote none."""
+    """The number of the newest event written; None = no event."""
 
 
 class Store:
-    """Writes to one connection, which nobody else writes to.
+    """Writes to one connection that nobody else writes to.
 
-    With ``spooling``, whatever a transaction changes is in the spool for PostgreSQL as well.
+    With ``spooling``, every change also goes into the spool for PostgreSQL.
     """
 
     def __init__(self, con: sqlite3.Connection, spooling: Spooling | None = None) -> None:
@@ -81,9 +81,9 @@ class Store:
         self._spooling = spooling
 
     def commit(self, group: Group) -> CommitOutcome:
-        """Stores the group in one transaction; durable when it returns.
+        """Stores the group in one transaction, which is durable on return.
 
-        Raises: sqlite3.Error, then nothing of the group is stored.
+        Raises: sqlite3.Error; then nothing of the group is stored.
         """
         try:
             return self._commit_quickly(group)
@@ -91,7 +91,7 @@ class Store:
             return self._commit_carefully(group)
 
     def probe(self) -> CommitOutcome:
-        """A commit that changes nothing and yet writes: does the store take records?
+        """Writes a commit that changes nothing, to find out whether the store works.
 
         Raises: sqlite3.Error.
         """
@@ -102,7 +102,7 @@ class Store:
 
     @contextmanager
     def transaction(self, now_us: int = 0) -> Iterator[sqlite3.Connection]:
-        """Commits at the end, takes everything back on any error."""
+        """Commits at the end; rolls back on any error."""
         self._con.execute("BEGIN IMMEDIATE")
         committed = False
         try:
@@ -121,7 +121,7 @@ class Store:
                 self._con.execute("ROLLBACK")
 
     def spool(self, table: str, lines: Sequence[row_types.Row]) -> None:
-        """Within a transaction: these rows of a table were changed."""
+        """Notes changed rows of a table, within a transaction."""
         if self._spooling is not None:
             self._spooling.add(table, lines)
 
@@ -228,7 +228,7 @@ class Store:
         _keep_verdicts(self._con, judged)
         newest = eventlog.log(self._con, records, before, now_us)
         outcome.newest_event = newest or outcome.newest_event
-        # Last: a unit that is refused leaves nothing in the spool.
+        # Last: a refused unit must leave nothing in the spool.
         for insert, lines in stored:
             self.spool(insert.table, lines)
         self.spool(VERDICTS, judged)
@@ -245,7 +245,7 @@ def _forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
 
 
 def _keep_verdicts(con: sqlite3.Connection, judged: Sequence[tuple[str, str]]) -> None:
-    """Keeps each (dispatch id, verdict), many in a statement."""
+    """Stores each (dispatch id, verdict), many in one statement."""
     remaining = iter(judged)
     while chunk := list(islice(remaining, inserts.MAX_PARAMETERS // 2)):
         marks = ",".join(["(?,?)"] * len(chunk))

@@ -1,4 +1,4 @@
-"""What a crash left open, closed at the next start."""
+"""Closes at the start what a crash left open."""
 
 import json
 import sqlite3
@@ -27,10 +27,10 @@ SELECT min(connected_us) FROM sessions WHERE agent_id = :agent_id AND connected_
 
 
 def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
-    """Ends every open session when its agent was last heard in it; returns how many.
+    """Ends every open session at the time when its agent was last heard; returns how many.
 
-    Where heartbeats and samples tell nothing, ``ended_us`` it is; never later than that, nor
-    than the agent's next session began. All in one transaction.
+    If neither heartbeats nor samples tell, the end is ``ended_us``. It is never later than that,
+    nor later than the start of the agent's next session. All in one transaction.
     """
     with store.transaction(ended_us) as con:
         open_sessions = con.execute(
