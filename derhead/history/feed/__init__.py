@@ -1,8 +1,7 @@
 """The feed: brings PostgreSQL what the journal stored, at least once and idempotently.
 
-From the ground up: ``feed_statistics``, ``pace`` (how fast a backlog goes),
-``backlog`` (how much waits), ``feed_health``
-(what stands in the way), ``position`` (how far the feed is), ``table_pages`` (what was there before
-PostgreSQL was), ``feeder`` (the task), ``clearing`` (a spool without a feed),
-``restoring`` (the way back, for a journal that was lost).
+From the ground up: ``feed_statistics``, ``pace`` (how fast a backlog goes), ``backlog`` (how much
+waits), ``feed_health`` (what stands in the way), ``position`` (how far the feed is),
+``table_pages`` (rows from before PostgreSQL was configured), ``feeder`` (the task), ``clearing`` (a
+spool without a feed), ``restoring`` (a lost journal starts from PostgreSQL).
 """

@@ -1,4 +1,4 @@
-"""The spool of a headend that feeds no PostgreSQL any more."""
+"""Clears the spool of a headend that no longer feeds PostgreSQL."""
 
 import logging
 from functools import partial
@@ -12,17 +12,17 @@ from derhead.history.spool import unfed
 log = logging.getLogger(__name__)
 
 CLEARED_COMMITS = 200
-"""Commits dropped in one transaction from a spool that nobody feeds: some 25 ms at most."""
+"""Commits removed in one transaction: some 25 ms at most."""
 
 PAUSE_S = 0.2
-"""Between two such transactions."""
+"""Pause between two such transactions."""
 
 RETRY_S = 15.0
 """Pause after the journal refused one."""
 
 
 async def clear_spool(journal: Journal) -> None:
-    """Drops what is left of a spool that nobody feeds any more, in small steps; ends with it."""
+    """Removes the rest of a spool in small steps, and returns when it is empty."""
     while True:
         try:
             if await journal.maintain(partial(unfed.clear, at_most=CLEARED_COMMITS)):

@@ -1,4 +1,4 @@
-"""How it goes with the feed: what is in its way, since when, and what was said of it."""
+"""The feed's health: what stands in its way, and since when."""
 
 import logging
 
@@ -8,18 +8,18 @@ log = logging.getLogger(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
-"""The greatest pauses after the first batch that failed, and after many in a row; each is
-drawn from half of it up to it."""
+"""Longest pauses after the first failed batch, and after many in a row; each pause is drawn from
+half of it up to it."""
 
 
 def retry_s(failures: int, draw: float) -> float:
-    """How long to wait after so many failures in a row; ``draw`` is uniform, 0..1."""
+    """The pause after so many failures in a row; ``draw`` is uniform in 0..1."""
     most_s = min(RETRY_LEAST_S * 2.0 ** min(failures - 1, 10), RETRY_MOST_S)
     return most_s * (0.5 + draw / 2)
 
 
 class FeedHealth:
-    """Says each cause once, and once that it is over."""
+    """Logs each cause once, and once when it is over."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -29,12 +29,12 @@ class FeedHealth:
         """Why nothing can be fed now; None = all is well."""
         self.failing_since_us: int | None = None
         self.failed = 0
-        """Batches, since the start."""
+        """Failed batches since the start."""
         self.failures = 0
-        """In a row."""
+        """Failures in a row."""
 
     def went_well(self, now_us: int) -> None:
-        """PostgreSQL did what it was asked for."""
+        """PostgreSQL did a job of the feed."""
         self.failures = 0
         self.trouble = None
         if self.failing_since_us is not None:
@@ -43,13 +43,13 @@ class FeedHealth:
             self.failing_since_us = None
 
     def stood_in_the_way(self, trouble: Trouble) -> None:
-        """Something else than feeding failed. Until anything was fed it is the best there is to
-        say of why nothing is."""
+        """Another job failed. Until the first batch, this is the best explanation why nothing is
+        fed."""
         if self.trouble is not None and self.trouble.cause is StoreCause.STARTING:
             self.trouble = trouble
 
     def went_wrong(self, trouble: Trouble, now_us: int) -> None:
-        """It did not, or could not be asked."""
+        """A batch failed, or PostgreSQL could not be asked."""
         self.failed += 1
         self.failures += 1
         if self.trouble is None or self.trouble.cause is not trouble.cause:

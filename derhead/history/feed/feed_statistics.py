@@ -1,4 +1,4 @@
-"""How the feed is. Pure."""
+"""The feed's statistics. Pure."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ class FeedStatistics:
     lag_rows: int
     """Rows of any table in the spool."""
     lag_s: float
-    """Since the oldest of them was committed; 0 without any."""
+    """Seconds since the oldest waiting commit; 0 if none waits."""
     fed_rows: int
     fed_batches: int
     failed_batches: int
     held_back: int
-    """Commits of which PostgreSQL will not take some value; they stay in the spool."""
+    """Commits with a value that PostgreSQL refuses; they stay in the spool."""
     catching_up: bool
     walking: bool
-    """What was there before PostgreSQL was configured is still being fed."""
+    """Rows from before PostgreSQL was configured are still being fed."""
     trouble: str | None
-    """Why nothing can be fed now, and what there is to do; None = all is well."""
+    """Why nothing can be fed now, and what to do; None = all is well."""
     failing_since_us: int | None

@@ -1,8 +1,8 @@
-"""The feed: brings what the journal stored to PostgreSQL, at least once and idempotently.
+"""The feed's task: brings commits from the spool to PostgreSQL.
 
-One task takes commits from the spool, merges several into one transaction of PostgreSQL, and
-drops them from the spool once that is committed. Whatever goes wrong, they are still there and
-are fed again: nothing that the feed does needs to be done once only.
+It takes commits from the spool, merges several into one transaction of PostgreSQL, and drops them
+from the spool after PostgreSQL's commit. Whatever fails, they are still in the spool and are fed
+again: every step may be repeated.
 """
 
 import logging
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COMPANY_S = 0.2
-"""How long a commit waits for others before both are fed in one transaction."""
+"""How long a commit waits for others to share a transaction."""
 
 BATCH_ROWS = 5_000
 """Rows in about one transaction of PostgreSQL; a single commit may have more. When full, the rest
 go into the next; the spool is bounded by the journal's size."""
 
 LOAD_S = 60.0
-"""For PostgreSQL to commit a batch; then it is cancelled and fed again."""
+"""Time for PostgreSQL to commit a batch; then it is cancelled and fed again."""
 
 EXPIRE_S = 600.0
-"""Between two looks at what PostgreSQL has kept for long enough."""
+"""Interval of deleting old rows from PostgreSQL."""
 
 HELD_BACK = 100
 """Commits with a value that PostgreSQL refuses, left in the spool while others go on. When full,
 the feed stops and the spool grows: more than a value is wrong."""
 
 IN_THE_WAY = frozenset({StoreCause.INTERRUPTED, StoreCause.RIGHTS, StoreCause.OTHER})
-"""What may keep old rows from being dropped, and yet not new ones from being fed."""
+"""Causes that may keep old rows from being deleted, but not new ones from being fed."""
 
 FOREVER = 2**63 - 1
 
@@ -62,9 +62,9 @@ FOREVER = 2**63 - 1
 class Feed:
     """Feeds the database behind ``postgres`` from the journal, until cancelled.
 
-    ``keep_days``: how long the database keeps what it is given. ``catch_up_rows_s``: how fast
-    a backlog is fed, so that it delays nothing that is new. Resource handling: reads the
-    journal in short looks, in turn with the queries.
+    ``keep_days``: how long the database keeps rows. ``catch_up_rows_s``: how fast a backlog is fed,
+    so that it delays no new rows. Resource handling: reads the journal in short queries, in turn
+    with the others.
     """
 
     def __init__(
@@ -113,10 +113,12 @@ class Feed:
         )
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has all samples from before that time that the journal was ever
-        given; waits for it so long. Raises: JournalError."""
+        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+
+        Waits for it at most ``within_s``. Raises: JournalError.
+        """
         with trio.move_on_after(within_s):
-            # Without end there is always something that came just now.
+            # Without an end, there would always be something newer.
             newest = await self._journal.inspect(unfed.newest)
             while not await self._passed(before_us, newest):
                 await self._moved.park()
@@ -134,7 +136,7 @@ class Feed:
     async def run(self) -> None:
         """Feeds until cancelled.
 
-        Cancellation: a batch that was on its way may have been committed, and is fed again.
+        Cancellation: a batch on its way may have been committed, and is fed again.
         """
         while True:
             try:
@@ -147,11 +149,11 @@ class Feed:
                 log.warning("the feed waits for the journal: %s", error)
                 self._health.failures += 1
             except Exception:
-                # The border: what a driver or a server comes up with ends no headend.
+                # The border: no fault of a driver or server ends the headend.
                 log.exception("the feed failed; it is tried again")
                 fault = Trouble(StoreCause.OTHER, "the feed failed, see the log")
                 self._health.went_wrong(fault, self._runtime.wall_us())
-            # While a value is looked for that is not taken, the server is well.
+            # While a refused value is searched, the server is well.
             failures = 1 if self._most_rows < BATCH_ROWS else self._health.failures
             await trio.sleep(retry_s(failures, self._rng.random()))
 
@@ -177,7 +179,7 @@ class Feed:
             await self._wait(seen_id)
 
     async def _feed_in_order(self) -> bool:
-        """Whether there may be more at once."""
+        """Whether there may be more to feed at once."""
         found = await self._read(0, FOREVER)
         if found:
             await self._feed_spooled(found)
@@ -211,8 +213,8 @@ class Feed:
         return self._pace.wait_s(trio.current_time()) > 0
 
     async def _wait(self, seen_id: int) -> None:
-        """Until more was spooled than was seen and has found company, or a backlog's next
-        batch may go."""
+        """Waits until something new is in the spool and others had time to join it, or until the
+        backlog's next batch may go."""
         busy = not self._course.in_order or (self._standing and not self._standing.whole)
         now_s = trio.current_time()
         pause_s = self._pace.wait_s(now_s) if busy else EXPIRE_S
@@ -238,8 +240,11 @@ class Feed:
             after_id = found[-1].id
 
     async def _feed_spooled(self, found: Sequence[Spooled], *, ordered: bool = True) -> None:
-        """Feeds these commits and drops them; without ``ordered``, those of which something
-        must wait for its turn stay in the spool, to be fed whole then."""
+        """Feeds these commits and drops them.
+
+        Without ``ordered``, commits with changes that must wait for their turn stay in the spool,
+        and are fed whole later.
+        """
         self._backlog.found(found[0].committed_us)
         payloads = await self._runtime.run_blocking(partial(_unpacked, found))
         batch = await self._runtime.run_blocking(partial(_merged, payloads, ordered))
@@ -268,7 +273,7 @@ class Feed:
         self._batches += 1
 
     async def _feed_page(self, stands: FeedPosition) -> None:
-        """Feeds the next page of the walk."""
+        """Feeds the next page of the tables."""
         page = await self._journal.inspect(
             partial(table_pages.read_page, position=stands.walk, at_most=self._most_rows)
         )
@@ -284,7 +289,7 @@ class Feed:
                     raise
                 log.error("a row stays in the journal alone: %s", error.trouble.said)
             if self._standing is None or self._standing.database != stands.database:
-                # It was another database, for which the walk begins anew.
+                # It was another database: its walk through the tables begins anew.
                 return
             self._pace.spent(page.rows, trio.current_time())
             self._fed_rows += page.rows
@@ -295,7 +300,7 @@ class Feed:
         self._moved.unpark_all()
 
     async def _load(self, batch: FeedBatch) -> int:
-        """Has PostgreSQL commit the batch; the batch's number. Raises: StoreUnreachable."""
+        """Commits the batch in PostgreSQL; returns its number. Raises: StoreUnreachable."""
         while True:
             stands = self._standing
             assert stands is not None
@@ -321,8 +326,8 @@ class Feed:
         )
 
     def _is_guilty(self, trouble: Trouble, batch: FeedBatch, *, alone: bool) -> bool:
-        """Whether this, by itself, is what PostgreSQL will not take. If it is not by itself,
-        smaller batches are tried, until the value is found that nobody can store."""
+        """Whether this batch alone holds a value that PostgreSQL refuses. Otherwise smaller batches
+        are tried, until the value is found."""
         if trouble.cause is not StoreCause.VALUE:
             return False
         self._most_rows = BATCH_ROWS if alone else max(1, batch.rows // 2)
@@ -338,7 +343,7 @@ class Feed:
         self._held_back.add(spool_id)
 
     async def _expire(self) -> None:
-        """Has PostgreSQL drop what it has kept for long enough, from time to time."""
+        """Deletes old rows from PostgreSQL, from time to time."""
         if self._standing is None or trio.current_time() < self._expire_at_s:
             return
         cut_us = self._runtime.wall_us() - self._keep_days * 86_400_000_000
@@ -347,7 +352,7 @@ class Feed:
         except StoreUnreachable as error:
             if error.trouble.cause not in IN_THE_WAY:
                 raise
-            # Somebody who reads an old partition for long must not hold up the feed.
+            # A long reader of an old partition must not delay the feed.
             if not self._expiry_fails:
                 log.warning("PostgreSQL does not drop what is old: %s", error)
             self._expiry_fails = True
@@ -369,7 +374,7 @@ class Feed:
         return self._backlog.newest_id(self._journal.spooling.newest_id)
 
     def _nothing_waits(self) -> None:
-        """All that was there when the turn began is fed."""
+        """Everything that waited when the turn began is fed."""
         if not self._held_back:
             self._backlog.empty()
 
@@ -393,7 +398,7 @@ async def _expire(cut_us: int, loader: "Loader") -> bool:
 
 
 def _measure(con: sqlite3.Connection, spooling: Spooling) -> tuple[SpoolSize, int]:
-    """What waits, and how much of it came since the journal was opened."""
+    """What waits, and how much of it was added since the journal was opened."""
     return unfed.measure(con), spooling.added_rows
 
 

@@ -1,4 +1,4 @@
-"""How fast a backlog is fed, and when what is new goes before it. Pure: time is passed in."""
+"""How fast a backlog is fed, and when new rows go first. Pure: time is passed in."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ go first and the backlog follows at ``postgres.catch_up_rows_s``."""
 
 @dataclass(slots=True)
 class Pace:
-    """At most ``rows_s`` rows a second, in batches, over any stretch of time."""
+    """At most ``rows_s`` rows a second, in batches, over any period."""
 
     rows_s: float
     _free_at_s: float = float("-inf")
@@ -27,25 +27,24 @@ class Pace:
 class Course:
     """Whether the spool is fed in order, or from both ends.
 
-    From both ends, rows above ``live_after`` are fed as they come, and those below in their
-    order at the pace. CommitChanges of which the order matters stay with those below until it is
-    their turn.
+    From both ends: rows above ``live_after`` are fed as they come, rows below in their order at the
+    pace. Changes whose order matters stay with those below until their turn.
     """
 
     backlog_before: int | None = None
-    """Ids below it are the backlog; None = all is fed in order."""
+    """Ids below it are the backlog; None = everything is fed in order."""
     live_after: int = 0
-    """Ids up to it have been fed, as far as they may come in any order."""
+    """Ids up to it have been fed, except changes whose order matters."""
 
     @property
     def in_order(self) -> bool:
         return self.backlog_before is None
 
     def look(self, waiting_rows: int, newest_id: int) -> None:
-        """Sets out to catch up if much waits, ``newest_id`` being the last of it."""
+        """Starts to catch up if much waits; ``newest_id`` is the last waiting commit."""
         if self.in_order and waiting_rows > CATCH_UP_ROWS:
             self.backlog_before, self.live_after = newest_id + 1, newest_id
 
     def caught_up(self) -> None:
-        """Nothing of the backlog is left: from now on in order, from the first that waits."""
+        """The backlog is fed: from now on everything goes in order."""
         self.backlog_before = None

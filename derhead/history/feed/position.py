@@ -1,7 +1,7 @@
-"""Where the feed stands: which database, how far, and what was there before it. Kept in the
-journal's facts, so that it goes on there after a restart.
+"""The feed's position: which database it feeds, and how far.
 
-Synchronous; what changes it is one transaction of the writer.
+Synchronous; each change is one transaction of the writer. The journal's facts keep the position
+over a restart.
 """
 
 import sqlite3
@@ -15,25 +15,25 @@ from derhead.history.file.transaction import transaction
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """Where the feed stands."""
+    """How far the feed is."""
 
     journal: str
     """This journal's name in PostgreSQL."""
     database: str | None
-    """The identity of the one that is fed; None = none was reached yet."""
+    """The identity of the database that is fed; None = none was reached yet."""
     number: int
-    """Of the newest batch that it has committed."""
+    """The number of the newest batch that the database committed."""
     walk: str | None
-    """Up to where what was there before is fed; None = not begun."""
+    """How far the tables have been fed; None = not begun."""
     whole: bool
-    """All that was there before is fed."""
+    """Everything from before PostgreSQL was configured is fed."""
 
 
 def begin(con: sqlite3.Connection) -> FeedPosition:
-    """Where it stands at the start; a journal that was never fed gets its name.
+    """The position at the start; a journal that was never fed gets its name.
 
-    A journal that is empty may be one that was lost: until PostgreSQL has been asked, it may
-    know of any time what the journal does not.
+    An empty journal may replace one that was lost. Until PostgreSQL has been asked, it may have
+    rows of any time that the journal lacks.
     """
     with transaction(con):
         if facts.get(con, facts.FEED_JOURNAL) is None:
@@ -45,11 +45,11 @@ def begin(con: sqlite3.Connection) -> FeedPosition:
 
 
 def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> FeedPosition:
-    """The database is another than the one fed, or has forgotten, or was fed more than this
-    journal remembers; ``fed`` is what it says of each journal.
+    """Notes that the database is another than the one fed, or lost rows, or has more than this
+    journal remembers; ``fed`` is the database's own count for each journal.
 
-    What it may lack is fed again: everything. What it knows and the journal may not is asked
-    of it from now on.
+    Everything is fed again if the database may lack something. From now on queries ask PostgreSQL
+    for rows that the journal may lack.
     """
     with transaction(con):
         before = _read(con)
@@ -59,7 +59,7 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Fee
                 facts.put(con, key, None)
         knows_more = any(journal != before.journal for journal in fed)
         if before.database == database and its_number > before.number + 1:
-            # The journal is a copy from before: what came after is in PostgreSQL alone.
+            # The journal is an older copy: PostgreSQL alone has what came later.
             knows_more = True
         if before.database != database or knows_more:
             facts.put(con, facts.TELEMETRY_WHOLE, "0" if knows_more else None)
@@ -69,7 +69,7 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Fee
 
 
 def put_walk(con: sqlite3.Connection, position: str | None, number: int) -> None:
-    """The database has everything up to that position; None = the walk is over."""
+    """Notes that the database has the tables up to that position; None = all of them."""
     with transaction(con):
         facts.put(con, facts.FEED_WALK, position)
         facts.put(con, facts.FED_WHOLE, "1" if position is None else None)

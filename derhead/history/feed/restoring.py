@@ -1,9 +1,8 @@
-"""A journal that was lost begins with what PostgreSQL knows.
+"""A journal that was lost starts from PostgreSQL.
 
-Without it the headend would lead no dispatch, and have agents let go of what they hold.
-Fetched before anything is loaded from the journal: dispatches that have not ended, their groups,
-the keys of callers, the last session and heartbeat of each agent, holes that are not closed, and
-the newest sample of each asset.
+Otherwise the headend would control no dispatch, and its agents would release what they hold. Before
+anything is loaded from the journal, this fetches open dispatches, their groups, callers' keys, the
+last session and heartbeat of each agent, open gaps, and the newest sample of each asset.
 """
 
 import logging
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AGAIN_S = 0.5
-"""Between two attempts to reach PostgreSQL."""
+"""Pause between two attempts to reach PostgreSQL."""
 
 FETCH_S = 30.0
-"""For what it knows to be fetched."""
+"""Time to fetch everything."""
 
 WORTH_WAITING = frozenset(
     {
@@ -44,7 +43,7 @@ WORTH_WAITING = frozenset(
         StoreCause.OTHER,
     }
 )
-"""What may pass by itself; a wrong password does not."""
+"""Causes that may pass by themselves; a wrong password does not."""
 
 _KEEPING = {
     name: Insert(name, columns, "DO NOTHING")
@@ -59,16 +58,16 @@ _KEEPING = {
         ("telemetry", row_types.TELEMETRY),
     )
 }
-"""What the journal holds already stays as it is."""
+"""A row that the journal has already stays as it is."""
 
 
 async def restore(
     journal: Journal, postgres: "Postgres", runtime: Runtime, *, wait_s: float
 ) -> None:
-    """Gives a journal that is empty, or was salvaged, what PostgreSQL knows.
+    """Gives an empty or salvaged journal what PostgreSQL knows.
 
-    Waits at most ``wait_s`` for PostgreSQL to be reached; then the headend starts without, and
-    says so. A journal that PostgreSQL was fed from needs nothing. Raises: JournalError.
+    Waits at most ``wait_s`` for PostgreSQL; then the headend starts without it, and logs that. A
+    journal that fed this PostgreSQL needs nothing. Raises: JournalError.
     """
     stands = await journal.maintain(position.begin)
     if stands.database is not None:

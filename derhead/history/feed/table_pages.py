@@ -1,8 +1,8 @@
-"""The walk along the journal's tables: what was there before PostgreSQL was configured.
+"""The journal's tables, page by page: rows from before PostgreSQL was configured.
 
-Synchronous. Each page is one short read by key; what changes behind it is in the spool, and
-what changes ahead of it is read when the walk comes there. A page must be fed before the spool
-is read again: then nothing older ever follows it.
+Synchronous. Each page is one short read by key. A change behind the walk is in the spool; a change
+ahead of it is read when the walk gets there. A page must be fed before the spool is read again, so
+that nothing older follows it.
 """
 
 import json
@@ -43,22 +43,22 @@ _STRETCHES = (
     _Stretch("heartbeats", row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
     _Stretch("telemetry", row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
 )
-"""In the order of the walk: what is open first, what is most last."""
+"""In the order of the walk: open records first, the most rows last."""
 
 
 @dataclass(frozen=True, slots=True)
 class TablePage:
-    """Some rows, and where the next are."""
+    """Some rows, and where the next ones are."""
 
     payload: Payload | None
-    """None = there was nothing."""
+    """None = there were no rows."""
     rows: int
     next: str | None
     """None = the walk is over."""
 
 
 def read_page(con: sqlite3.Connection, position: str | None, at_most: int) -> TablePage:
-    """The rows after that position, of one table; None = from the beginning."""
+    """The rows of one table after that position; None = from the beginning."""
     place, after = json.loads(position) if position else (0, [])
     for number in range(place, len(_STRETCHES)):
         stretch = _STRETCHES[number]

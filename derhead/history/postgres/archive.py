@@ -1,4 +1,4 @@
-"""PostgreSQL's part of the past: the same questions as the journal's, in its own words."""
+"""PostgreSQL's part of the history: it answers the same questions as the journal."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
@@ -21,11 +21,11 @@ class Fetches(Protocol):
     """A database that answers one statement at a time."""
 
     async def fetch(self, sql: str, *args: object) -> Sequence[tuple[Any, ...]]:
-        """The rows. Raises: an error of its own if it cannot be reached, or not in time."""
+        """The rows. Raises: an error of its own if the database does not answer in time."""
 
 
 class Archive(Histories):
-    """What PostgreSQL has been fed. Raises: what its ``fetch`` raises."""
+    """Everything that PostgreSQL has been fed. Raises: what its ``fetch`` raises."""
 
     def __init__(self, database: Fetches) -> None:
         self._database = database
@@ -35,7 +35,7 @@ class Archive(Histories):
         return listing.rows(await self._ask(listing.sql, *listing.args))
 
     async def gather(self, gathering: buckets.Gathering, low_us: int) -> None:
-        """The next piece of a page by steps, none of it from before ``low_us``."""
+        """The next piece of a page in steps; none of it is from before ``low_us``."""
         (edges,) = await self._ask(buckets.EDGES, *gathering.ask_edges(low_us))
         start_us = gathering.find_low(low_us, edges)
         if start_us is not None:

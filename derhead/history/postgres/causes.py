@@ -1,4 +1,4 @@
-"""Why PostgreSQL cannot be used: the driver's errors sorted by what there is to do. Pure."""
+"""Why PostgreSQL cannot be used: the driver's errors, sorted by what to do about them. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,7 +59,7 @@ ADVICE = {
     StoreCause.VALUE: "it is held back; the log tells of it",
     StoreCause.OTHER: "see the server's log; it is tried again by itself",
 }
-"""What there is to do, for log lines and ``/readyz``."""
+"""What to do, for log lines and ``/readyz``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class Trouble:
 
     cause: StoreCause
     said: str
-    """In the words of the server, or of the system."""
+    """In the words of the server or the system."""
 
     def __str__(self) -> str:
         return f"{self.said}; {ADVICE[self.cause]}"
 
 
 class StoreUnreachable(Exception):
-    """PostgreSQL did not answer: nothing is known of what it holds."""
+    """PostgreSQL did not answer: what it holds is unknown."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(str(trouble))
@@ -83,7 +83,7 @@ class StoreUnreachable(Exception):
 
 
 def cause_of(sqlstate: str | None) -> StoreCause:
-    """By the code that came with an error of the server; None = it did not come to that."""
+    """The cause of a server's error by its code; None = the server was not reached."""
     if sqlstate is None:
         return StoreCause.UNREACHABLE
     return _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or StoreCause.OTHER

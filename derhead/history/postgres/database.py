@@ -1,8 +1,8 @@
-"""PostgreSQL as the rest of the headend sees it: questions asked from any Trio task.
+"""PostgreSQL for the rest of the headend: any Trio task may ask.
 
-asyncpg needs an asyncio loop. It is opened here, by trio-asyncio, and lives in this service's
-tasks alone: a request comes in through a bounded channel, is carried out by the task that owns
-the connection, and its answer goes back as a plain value. Nothing of asyncio gets out.
+asyncpg needs an asyncio loop. trio-asyncio opens it here, and only this service's tasks use it. A
+job arrives through a bounded channel; the task that owns the connection runs it; the answer returns
+as a plain value. Nothing of asyncio gets out.
 """
 
 import logging
@@ -36,7 +36,7 @@ QUESTIONS_WAITING = 64
 ask, within its own timeout."""
 
 FETCH_S = 5.0
-"""For an answer, the wait for a connection included, unless the asker says otherwise."""
+"""Time for an answer, including the wait for a connection, unless the caller gives another."""
 
 
 class _Asker:
@@ -49,8 +49,8 @@ class _Asker:
 class Postgres:
     """The database that ``dsn`` names; ``run`` keeps its connections.
 
-    Nobody needs it to be there: whatever cannot be answered raises ``StoreUnreachable``, at
-    once while a pause between two attempts to connect lasts, else within the given time.
+    The database need not be there. A job that cannot be done raises ``StoreUnreachable``: at once
+    during the pause between two attempts to connect, otherwise within its time.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Postgres:
         self._ask, self._asked = trio.open_memory_channel[Job[_Asker]](QUESTIONS_WAITING)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keeps the asyncio loop and serves what is asked, until cancelled."""
+        """Runs the asyncio loop and its workers until cancelled."""
         async with trio_asyncio.open_loop() as loop:
-            # The default handler ends the loop, and the headend with it, for as little as a
-            # connection that was lost while somebody gave it back.
+            # The default handler would end the loop, and so the headend, merely because a
+            # connection was lost while it was given back.
             loop.set_exception_handler(_log_stray)
             async with trio.open_nursery() as workers:
                 workers.start_soon(self._feed.serve, self._feed_asked)
@@ -77,10 +77,10 @@ class Postgres:
                 task_status.started()
 
     async def fetch(self, sql: str, *args: object, within_s: float = FETCH_S) -> list[Row]:
-        """The rows of one statement, each a plain tuple.
+        """The rows of one statement, as plain tuples.
 
-        When full: waits. Cancellation: the statement is cancelled, too.
-        Raises: StoreUnreachable, also after ``within_s``.
+        When full: waits. Cancellation: also cancels the statement. Raises: StoreUnreachable, also
+        after ``within_s``.
         """
 
         async def ask(session: _Asker) -> list[Row]:
@@ -89,10 +89,10 @@ class Postgres:
         return await _request(self._ask, ask, within_s)
 
     async def load(self, work: Callable[[Loader], Awaitable[T]], *, within_s: float) -> T:
-        """Runs the feed's coroutine ``work`` on the feed's own connection, as one task.
+        """Runs the coroutine ``work`` on the feed's own connection, as one task.
 
-        Cancellation: what it wrote may have been committed. Raises: StoreUnreachable, also
-        after ``within_s``, and then likewise.
+        Cancellation: what it wrote may have been committed. Raises: StoreUnreachable, also after
+        ``within_s``; then too what it wrote may have been committed.
         """
         return await _request(self._ask_feed, work, within_s)
 
@@ -118,7 +118,7 @@ class Postgres:
         return session
 
     async def _password(self) -> str | None:
-        """Read at every connection: a secret may be renewed while the headend runs."""
+        """Read at every connection: a secret may change while the headend runs."""
         path = self._password_file
         if path is None:
             return None
@@ -132,7 +132,7 @@ class Postgres:
 
 @asynccontextmanager
 async def _kept(connection: PostgresConnection) -> AsyncIterator[PostgresConnection]:
-    """The connection to be made ready, cut if that fails."""
+    """A connection that is being prepared; it is cut if that fails."""
     try:
         await watch_client(connection)
         yield connection
@@ -152,7 +152,7 @@ async def _request(
             await ask.send(request)
             await request.settled.wait()
     finally:
-        # Nobody waits for it any more, if it goes on at all.
+        # Nobody waits for the job any more, if it still runs.
         request.scope.cancel()
     if request.error is not None:
         raise request.error
@@ -163,5 +163,5 @@ async def _request(
 
 
 def _log_stray(_loop: Any, context: dict[str, Any]) -> None:
-    """What nobody awaited: told to whoever debugs, and of no further consequence."""
+    """Logs for debugging what nobody awaited; it has no further effect."""
     log.debug("asyncio: %s (%s)", context.get("message"), context.get("exception"))

@@ -1,4 +1,4 @@
-"""Which days of UTC have partitions of their own. Pure."""
+"""Which days (UTC) have a partition of their own. Pure."""
 
 import datetime
 import re
@@ -7,23 +7,23 @@ from collections.abc import Iterable
 DAY_US = 86_400_000_000
 
 AHEAD_DAYS = 2
-"""Days after today whose partitions are made before anything needs them."""
+"""Days ahead of today whose partitions are made in advance."""
 
 MOST_DAYS = 4_000
-"""Days back that may have a partition each, whatever ``postgres.days`` says: planning a query
-takes longer with each."""
+"""Days back that may have a partition each, whatever ``postgres.days`` says: every partition makes
+planning a query slower."""
 
 _BOUND = re.compile(r"FROM \('?(-?\d+)'?\) TO \('?(-?\d+)'?\)")
 
 
 def day_of(us: int) -> int:
-    """The day of a time in microseconds since the epoch, counted from 1970-01-01."""
+    """The day of a time, counted from 1970-01-01."""
     return us // DAY_US
 
 
 def wanted(days: Iterable[int], now_us: int, keep_days: int) -> set[int]:
-    """Of the days of some rows those that get a partition, and those ahead; rows of any other
-    time, long gone or far off, lie in the default partition."""
+    """The days that get a partition: those of the given days that are near enough, and the days
+    ahead. Rows of all other times lie in the default partition."""
     today = day_of(now_us)
     oldest, newest = today - min(keep_days, MOST_DAYS), today + AHEAD_DAYS
     ahead = range(today, newest + 1)
@@ -31,14 +31,13 @@ def wanted(days: Iterable[int], now_us: int, keep_days: int) -> set[int]:
 
 
 def partition_name(day: int) -> str:
-    """The day's partition."""
+    """The name of the day's partition."""
     date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
     return f"telemetry_{date:%Y%m%d}"
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """The name, or one made from it that no table has yet: a partition that somebody detached
-    keeps its own."""
+    """The name, or one made from it that no table has: a detached partition keeps its name."""
     names, free, n = set(taken), name, 1
     while free in names:
         n += 1
@@ -47,7 +46,7 @@ def free_name(name: str, taken: Iterable[str]) -> str:
 
 
 def read_bound(text: str) -> tuple[int, int] | None:
-    """From and to of a partition, microseconds, as PostgreSQL shows them; None for the default
-    partition, or one bound in another way."""
+    """The bounds of a partition in microseconds, as PostgreSQL shows them; None for the default
+    partition, or for one with other bounds."""
     found = _BOUND.search(text)
     return None if found is None else (int(found[1]), int(found[2]))

@@ -1,6 +1,6 @@
-"""PostgreSQL's retention: what it has kept for long enough goes, in small steps.
+"""PostgreSQL's retention: deletes old rows in small steps.
 
-Runs on the asyncio loop. Days of telemetry go as whole partitions; the rest, row by row.
+Runs on the asyncio loop. Telemetry goes in whole partitions, everything else row by row.
 """
 
 from derhead.dispatch import ENDED, State
@@ -25,7 +25,7 @@ _DELETIONS = (
     _deletion("sessions", "t.ended_us < $1"),
     _deletion("gaps", "t.end_us < $1 AND t.start_us < $1"),
     _deletion("idempotency_keys", "t.created_us < $1"),
-    # Of a dispatch its states go after it.
+    # The states of a dispatch go after it.
     _deletion(
         "dispatches",
         f"t.created_us < $1 AND t.state IN ({_OVER}) AND NOT EXISTS (SELECT 1 FROM"
@@ -43,9 +43,9 @@ _DELETIONS = (
 
 
 async def expire(connection: PostgresConnection, partitions: Partitions, cut_us: int) -> bool:
-    """Drops what is from before the cut; whether there may be more.
+    """Deletes what is from before the cut; returns whether there may be more.
 
-    Rows outside the days with partitions, whose clock was far off, go by when they came in.
+    Telemetry in the default partition, from clocks far off, goes by when it arrived.
     """
     await partitions.drop_before(cut_us)
     deletions = list(_DELETIONS)

@@ -1,7 +1,7 @@
-"""asyncpg, as far as the project uses it: connections, and what their errors mean.
+"""The part of asyncpg that the project uses: connections, and the meaning of their errors.
 
-Everything here runs on the asyncio loop that ``database`` confines: nothing outside this folder
-awaits any of it.
+Everything here runs on the asyncio loop that ``database`` confines. Nothing outside this package
+awaits it.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -15,28 +15,28 @@ from derhead.dsn import Dsn
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble, cause_of
 
 CONNECT_S = 10.0
-"""For a connection to be made, name look-up and TLS included."""
+"""Time to make a connection, including name look-up and TLS."""
 
 CLOSE_S = 1.0
-"""For a connection to be closed in order; then it is cut."""
+"""Time to close a connection in order; then it is cut."""
 
 SETTINGS = {
     "application_name": "derhead",
-    # Short statements only; compiling one costs more than running it.
+    # All statements are short: compiling one costs more than running it.
     "jit": "off",
     "timezone": "UTC",
-    # What a killed headend left open must not hold locks, nor hold up vacuum.
+    # Whatever a killed headend left open must neither hold locks nor delay vacuum.
     "idle_in_transaction_session_timeout": "60000",
     "client_min_messages": "warning",
 }
-"""Of every session."""
+"""Settings of every session."""
 
 Row = tuple[Any, ...]
 T_co = TypeVar("T_co", covariant=True)
 
 
 class PostgresConnection(Protocol):
-    """What the project uses of ``asyncpg.Connection``. Call it from the asyncio loop only."""
+    """What the project uses of ``asyncpg.Connection``. Call it on the asyncio loop only."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
     async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
@@ -61,15 +61,15 @@ DRIVER_ERRORS = (
     TimeoutError,
     trio.TooSlowError,
 )
-"""What comes out of the driver when PostgreSQL, or the way to it, is not well."""
+"""Errors of the driver when PostgreSQL, or the way to it, is not well."""
 
 
 @asynccontextmanager
 async def transaction(connection: PostgresConnection) -> AsyncIterator[None]:
-    """Commits at the end, rolls back on any error.
+    """Commits at the end; rolls back on any error.
 
-    Cancellation: does neither, and does not ask a server that may stand still; the connection
-    is then to be given up, as its worker does. (The driver's own would wait for the server.)
+    Cancellation: does neither, because the server may have stopped answering. The connection must
+    then be given up, as its worker does. (The driver's own transaction would wait for the server.)
     """
     await connection.execute("BEGIN")
     try:
@@ -103,17 +103,17 @@ async def connect(dsn: Dsn, password: str | None) -> PostgresConnection:
 
 
 async def watch_client(connection: PostgresConnection) -> None:
-    """Has the server end a statement whose client is gone within some seconds, also when
-    nobody could cancel it.
+    """Makes the server end a statement within some seconds after its client is gone, even if nobody
+    could cancel it.
 
-    Not among ``SETTINGS``: a server on a system that cannot tell would refuse the connection.
+    Not among ``SETTINGS``: a server on a system without support would refuse the connection.
     """
     with suppress(asyncpg.PostgresError):
         await connection.execute("SET client_connection_check_interval = 2000")
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """What one of ``DRIVER_ERRORS`` means."""
+    """The meaning of one of ``DRIVER_ERRORS``."""
     match error:
         case asyncpg.PostgresError():
             return Trouble(cause_of(getattr(error, "sqlstate", None)), _said(error))
@@ -131,5 +131,5 @@ def trouble_of(error: Exception) -> Trouble:
 
 def _said(error: Exception) -> str:
     text = str(error).strip()
-    # The first line; some errors go on with advice to users of the driver.
+    # Some errors continue with advice to users of the driver.
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,32 +1,32 @@
-"""The database that is fed, and what tells it from any other. Pure."""
+"""The identity of the database that is fed. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A database with tables of this version."""
+    """A database whose tables have this version."""
 
     identity: str
-    """Made with the tables: tells this database from any other, and from one made anew."""
+    """Chosen with the tables: it tells this database from any other, and from one made anew."""
     fed: dict[str, int]
-    """By journal, the number of the newest batch that is committed."""
+    """The number of the newest committed batch, by journal."""
     may_copy: bool = True
-    """The role may make temporary tables."""
+    """Whether the role may make temporary tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which database a batch is for, and the batch's place among all."""
+    """The database that a batch is for, and the batch's number."""
 
     identity: str
     journal: str
     number: int
-    """One more than that of the journal's batch before, whichever of them got through."""
+    """One more than the number of the journal's batch before, whichever of them succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """The database is not the one that was fed, or not as far as it was."""
+    """The database is another than the one fed, or lacks some of what it was fed."""
 
     prepared: Prepared

@@ -1,6 +1,7 @@
-"""How rows of the journal are stored in PostgreSQL: one statement a table. Pure.
+"""PostgreSQL's INSERT statements, one for each table. Pure.
 
-They do what the journal's own do (``derhead/history/writing/inserts.py``), and may be repeated.
+They have the same effect as the journal's (``derhead/history/writing/inserts.py``), and may be
+repeated.
 """
 
 import math
@@ -62,7 +63,7 @@ STATEMENTS = {
         "gaps",
         row_types.GAPS,
         _replacing(row_types.GAPS[:-1], "id")
-        # Who tells of a gap again may not know when it was first noticed, and says 0.
+        # A later record of a gap may not know when the gap was first noticed, and then says 0.
         + ", noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
         " WHERE excluded.revision >= gaps.revision",
     ),
@@ -86,7 +87,7 @@ INSERT_TELEMETRY = (
     f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM unnest({_ARRAYS})"
     f" AS given ({_COLUMNS}) ON CONFLICT DO NOTHING"
 )
-"""All columns of a batch, an array each; NaN is unknown."""
+"""Inserts a batch from one array for each column; NaN is unknown."""
 
 COPIED = "copied"
 
@@ -97,12 +98,12 @@ MAKE_COPIED = (
 INSERT_COPIED = (
     f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM {COPIED} ON CONFLICT DO NOTHING"
 )
-"""What was copied there, likewise."""
+"""Inserts what was copied into the temporary table."""
 
 
 def cleaned(lines: Iterable[Row]) -> list[Row]:
-    """The rows as PostgreSQL takes them, where SQLite takes more: it knows no zero character,
-    and NaN as a value; the journal keeps NaN as NULL, which is what it means."""
+    """Rows as PostgreSQL accepts them. It takes no zero character in text, and would keep NaN,
+    which the journal keeps as NULL."""
     return [tuple(map(_clean, line)) for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL knows that a headend needs at its start. Runs on the asyncio loop."""
+"""What a headend needs at its start if its journal was lost. Runs on the asyncio loop."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SAMPLES_DAYS = 7
 """How far back the newest sample of an asset is looked for."""
 
 KEYS_US = DAY_US
-"""How old an idempotency key may be."""
+"""Greatest age of an idempotency key."""
 
 _OPEN = ", ".join(f"'{state.value}'" for state in State if state not in ENDED)
 
@@ -25,7 +25,7 @@ class LastState:
     tables: dict[str, list[Row]]
     """By table, in the order of the journal's columns."""
     samples: list[Row]
-    """(asset, agent, boot, ts_us, …), then as telemetry goes on."""
+    """(asset, agent, boot, ts_us), then the other columns of telemetry."""
 
 
 def _select(table: str, columns: tuple[str, ...], condition: str) -> str:
@@ -38,7 +38,7 @@ _OF_OPEN = (
 )
 
 _TABLES = {
-    # Of an open group all parts: it sums them up.
+    # An open group needs all its parts, to sum them up.
     "dispatches": _select(
         "dispatches",
         row_types.DISPATCHES,
@@ -86,7 +86,7 @@ _SAMPLES = (
 async def fetch_last_state(
     connection: PostgresConnection, prepared: Prepared, now_us: int
 ) -> LastState:
-    """All of it in one look; nothing of a database that no journal was fed to."""
+    """Reads everything in one transaction; nothing if no journal was ever fed to the database."""
     tables: dict[str, list[Row]] = {name: [] for name in _TABLES}
     if not prepared.fed:
         return LastState(prepared, tables, [])

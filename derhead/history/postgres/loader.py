@@ -1,7 +1,7 @@
 """The feed's session: one connection, and what is known of the database behind it.
 
-Runs on the asyncio loop. A batch is one transaction. All of it may be repeated: whether a
-commit that was cut off in the middle was done or not makes no difference.
+Runs on the asyncio loop. A batch is one transaction, and may be repeated: it makes no difference
+whether an interrupted commit succeeded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,15 +27,15 @@ from derhead.history.spool.feed_batch import FeedBatch
 from derhead.history.sql import row_types
 
 COPY_ROWS = 500
-"""Rows of telemetry from which on they are copied into a temporary table and inserted from it:
-a third of the CPU at this end, and a quarter faster, but two statements more."""
+"""Rows of telemetry from which on they are copied into a temporary table and inserted from there.
+This takes a third of the CPU here and is a quarter faster, but needs two more statements."""
 
 CACHED_NUMBERS = 100_000
 """PostgreSQL's numbers of assets and boots in memory. When full, the cache starts empty."""
 
 
 class Loader:
-    """Writes to PostgreSQL over one connection; what it remembers dies with it."""
+    """Writes to PostgreSQL over one connection; its memory ends with the connection."""
 
     def __init__(self, connection: PostgresConnection, prepared: Prepared) -> None:
         self.connection = connection
@@ -47,10 +47,10 @@ class Loader:
     async def load(
         self, batch: FeedBatch, target: Target, now_us: int, keep_days: int
     ) -> Stranger | None:
-        """Stores the batch, all of it or nothing; None once it is committed.
+        """Stores the whole batch, or nothing; None once it is committed.
 
-        If the database behind the connection is another than the target, or has lost what it
-        was fed before (a backup put back, a standby that was behind), nothing is stored.
+        Stores nothing if the database is another than the target, or if it lost what it was fed
+        before, because a backup was restored or a standby was behind.
         """
         fed = self.prepared.fed.get(target.journal, 0)
         if (
@@ -63,7 +63,7 @@ class Loader:
         try:
             await self._load(batch, target)
         except asyncpg.CheckViolationError:
-            # No partition takes some row: somebody took one away since the last look.
+            # No partition takes some row: somebody removed one since the last look.
             self.partitions.forget()
             await self.partitions.ensure(days, now_us, keep_days)
             await self._load(batch, target)
@@ -71,7 +71,7 @@ class Loader:
         return None
 
     async def expire(self, cut_us: int) -> bool:
-        """Drops what is from before the cut; whether there may be more."""
+        """Deletes what is from before the cut; returns whether there may be more."""
         return await expire(self.connection, self.partitions, cut_us)
 
     async def last_state(self, now_us: int) -> LastState:
@@ -112,8 +112,9 @@ class Loader:
             if len(self._assets) > CACHED_NUMBERS:
                 self._assets.clear()
             missing = sorted(wanted - self._assets.keys())
-            # Not in the batch's transaction: their numbers are fetch_last_state, and must be there
-            # even if the batch is not. What is there is left out: a conflict uses up a number.
+            # Outside the batch's transaction: the numbers stay in memory, so they must exist even
+            # if the batch fails. Existing names are left out, because every conflict uses up a
+            # number.
             await self.connection.execute(
                 "INSERT INTO assets (asset_id) SELECT name FROM unnest($1::text[]) AS name"
                 " WHERE NOT EXISTS (SELECT 1 FROM assets WHERE asset_id = name)"
@@ -156,5 +157,5 @@ _ASSET, _TS_US, _BOOT = map(row_types.TELEMETRY.index, ("asset", "ts_us", "boot"
 
 
 def _text(name: str) -> str:
-    """As PostgreSQL keeps it."""
+    """The name as PostgreSQL stores it."""
     return name.replace("\0", "\ufffd")

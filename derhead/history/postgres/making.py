@@ -1,4 +1,4 @@
-"""PostgreSQL for whoever has one: its driver is loaded here, and not before."""
+"""Loads PostgreSQL's driver for a headend that uses it."""
 
 import random
 from pathlib import Path
@@ -16,7 +16,7 @@ def make_postgres(
 ) -> "Postgres":
     """The database that ``dsn`` names; its ``run`` keeps the connections.
 
-    It loads asyncpg and trio-asyncio, which take half as long as all else of a command.
+    Imports asyncpg and trio-asyncio only now: a command without PostgreSQL starts faster.
     """
     from derhead.history.postgres.database import Postgres
 

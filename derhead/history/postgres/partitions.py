@@ -1,8 +1,7 @@
 """Telemetry's partitions, one a day: made when they are needed, dropped when they are old.
 
-Runs on the asyncio loop. A new partition is made beside the table and then attached, with what
-the default partition held of its day: that takes no lock that a query would wait for, but for
-the moment of attaching.
+Runs on the asyncio loop. A new partition is made beside the table, takes the rows of its day from
+the default partition, and is then attached. Queries wait only for the moment of attaching.
 """
 
 import logging
@@ -23,11 +22,11 @@ from derhead.history.postgres.driver import PostgresConnection, transaction
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
-"""How long changing partitions waits for whoever reads the table, and holds up those behind."""
+"""How long a change of partitions waits for readers of the table; queries wait behind it."""
 
 LOOK_US = 60_000_000
-"""Between two looks at which partitions there are: somebody may have dropped one, and its rows
-then go to the default partition."""
+"""Time between two looks at the existing partitions. If somebody dropped one, its rows go to the
+default partition until then."""
 
 DEFAULT = "telemetry_default"
 
@@ -39,7 +38,7 @@ _ATTACHED = (
 
 
 class Partitions:
-    """The partitions that there are, as far as this connection knows."""
+    """The partitions that this connection knows."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
@@ -47,13 +46,14 @@ class Partitions:
         self._looked_us = self._again_us = 0
 
     def forget(self) -> None:
-        """Something is not as it was: the next ``ensure`` looks again."""
+        """Something changed: the next ``ensure`` looks again."""
         self._days = None
 
     async def ensure(self, days: Iterable[int], now_us: int, keep_days: int) -> None:
-        """Makes what is missing for rows of these days, and for the days ahead.
+        """Makes the missing partitions for rows of these days, and for the days ahead.
 
-        While somebody holds the table it is left for a minute: the default partition takes all.
+        If somebody holds the table, it tries again after a minute: the default partition takes all
+        rows meanwhile.
         """
         if self._days is None or not 0 <= now_us - self._looked_us < LOOK_US:
             await self._look()
@@ -74,7 +74,7 @@ class Partitions:
             self._days.add(day)
 
     async def drop_before(self, cut_us: int) -> list[str]:
-        """Drops the partitions that end at the time or before; their names."""
+        """Drops the partitions that end at that time or before; returns their names."""
         old = [
             name
             for name, text in await self._connection.fetch(_ATTACHED)
@@ -129,12 +129,12 @@ class Partitions:
             await self._connection.execute(f"ALTER TABLE {name} DROP CONSTRAINT of_its_day")
 
     async def default(self) -> str | None:
-        """The partition of all other times, quoted; None if somebody took it away."""
+        """The quoted name of the default partition; None if somebody removed it."""
         found = await self._connection.fetch(_ATTACHED)
         return next((_quoted(name) for name, text in found if read_bound(text) is None), None)
 
     async def _tables(self, name: str) -> list[str]:
-        """Tables in the schema of telemetry with this name, or one that begins with it."""
+        """Tables in telemetry's schema with this name, or with a name that begins with it."""
         found = await self._connection.fetch(
             "SELECT relname FROM pg_class WHERE relnamespace ="
             " (SELECT relnamespace FROM pg_class WHERE oid = 'telemetry'::regclass)"

@@ -1,4 +1,4 @@
-"""The tables in PostgreSQL: made, brought up to date, and known again.
+"""PostgreSQL's tables: creates them, migrates them, recognises them.
 
 Runs on the asyncio loop, at each new connection.
 """
@@ -11,13 +11,12 @@ from derhead.history.postgres.fed_database import Prepared
 from derhead.history.sql.migrations import read_migrations
 
 MIGRATION_LOCK = 0x44455248
-"""The advisory lock under which tables are changed: two headends that start at once do it
-one after the other."""
+"""The advisory lock for changes to tables: two headends that start at once take turns."""
 
 APPLICATION = "derhead"
 
 OLDEST_SERVER = 14
-"""The oldest PostgreSQL that the statements are for."""
+"""The oldest PostgreSQL that the statements support."""
 
 TABLES = (
     "assets",
@@ -34,16 +33,15 @@ TABLES = (
 
 
 def migrations() -> dict[int, str]:
-    """The numbered files, by number: SQL that leads from one version to the next."""
+    """PostgreSQL's SQL files, by number; each leads from one version to the next."""
     return read_migrations("derhead.history.postgres")
 
 
 async def prepare_schema(connection: PostgresConnection) -> Prepared:
-    """Makes the tables or brings them up to date, in one transaction; needs no rights to make
-    tables where that is done already.
+    """Creates or migrates the tables in one transaction; needs no rights if they are up to date.
 
-    Raises: StoreUnreachable if they are newer than this software, or another program's;
-    errors of the driver.
+    Raises: StoreUnreachable if the tables are newer than this software or another program's; errors
+    of the driver.
     """
     scripts = migrations()
     server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
@@ -75,7 +73,7 @@ async def prepare_schema(connection: PostgresConnection) -> Prepared:
 
 
 async def check_schema(connection: PostgresConnection) -> None:
-    """Raises: StoreUnreachable if the tables are not there, or not of this version."""
+    """Raises: StoreUnreachable if the tables are missing, or of another version."""
     version = await _version(connection)
     newest = max(migrations())
     _refuse_newer(version, newest)
@@ -121,7 +119,7 @@ def _not_ours(tables: str) -> StoreUnreachable:
 
 
 async def put_fact(connection: PostgresConnection, key: str, value: str) -> None:
-    """Keeps what the database knows of itself."""
+    """Stores what the database knows of itself."""
     await connection.execute(
         "INSERT INTO facts (key, value) VALUES ($1, $2)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",

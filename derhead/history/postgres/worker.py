@@ -1,9 +1,8 @@
-"""One connection to PostgreSQL, and the requests that wait for it.
+"""A worker: one connection to PostgreSQL, and the jobs that wait for it.
 
-A request is one asyncio coroutine, run from its first statement to its last as one task of the
-asyncio loop: a transaction is never split over several. It is answered, or refused with
-``StoreUnreachable``; a request whose asker has gone is cancelled, and its connection given up,
-as nobody knows what becomes of a statement cancelled in the middle.
+A job is one coroutine, run from its first statement to its last as one task of the asyncio loop: a
+transaction is never split. It returns an answer or ``StoreUnreachable``. If its caller leaves, the
+job is cancelled and its connection given up, because a cancelled statement may have done anything.
 """
 
 import logging
@@ -29,12 +28,12 @@ log = logging.getLogger(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
-"""The greatest pauses after the first, and after many connections in a row that failed; each
-is drawn from 0 up to it. Until it is over requests are refused at once."""
+"""Longest pauses after the first failed connection, and after many in a row; each pause is drawn
+from 0 up to it. Until it is over, jobs are refused at once."""
 
 
 class ReadySession(Protocol):
-    """A connection made ready for a worker's jobs."""
+    """A connection that is ready for a worker's jobs."""
 
     @property
     def connection(self) -> PostgresConnection: ...
@@ -46,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Job(Generic[S]):
-    """Work for a connection, and what became of it."""
+    """Work for a connection, and its result."""
 
     work: Callable[[S], Awaitable[Any]]
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -56,7 +55,7 @@ class Job(Generic[S]):
 
 
 class ConnectionWorker(Generic[S]):
-    """Serves requests one after the other over one connection, made when it is needed."""
+    """Runs jobs one after the other on one connection, made when it is needed."""
 
     def __init__(self, open_session: Callable[[], Awaitable[S]], rng: random.Random) -> None:
         self._trouble = Trouble(StoreCause.STARTING, "there is no connection yet")
@@ -67,7 +66,7 @@ class ConnectionWorker(Generic[S]):
         self._retry_at_s = float("-inf")
 
     async def serve(self, requests: trio.MemoryReceiveChannel[Job[S]]) -> None:
-        """Answers until cancelled. Runs within the asyncio loop's context."""
+        """Runs jobs until cancelled. Call it in the asyncio loop's context."""
         try:
             async for request in requests:
                 await self._answer(request)
@@ -92,8 +91,8 @@ class ConnectionWorker(Generic[S]):
         finally:
             request.settled.set()
             if not finished or (self._session and self._session.connection.is_closed()):
-                # Also after a statement that merely failed: on a standby after a failover,
-                # or with rights that changed, a new connection finds the server as it is.
+                # Also after a mere error of a statement: after a failover, or with changed rights,
+                # a new connection finds the server as it is.
                 await self._close()
 
     async def _connected(self) -> S:
@@ -120,8 +119,8 @@ class ConnectionWorker(Generic[S]):
         self._trouble = trouble
 
     async def _close(self) -> None:
-        """Closes the connection, in order if that takes no longer than ``CLOSE_S``: a statement
-        that was given up is cancelled at the server, too, which a mere cut would leave running."""
+        """Closes the connection, in order if that takes at most ``CLOSE_S``. The server then also
+        cancels a statement that was given up, which a mere cut would leave running."""
         if self._session is None:
             return
         connection, self._session = self._session.connection, None

@@ -1,5 +1,5 @@
-"""Retention: what the journal forgets, and when it must not grow any more.
+"""Retention: what the journal forgets, and when it must stop growing.
 
-From the ground up: ``policy`` (what goes when), ``measuring`` and ``deleting`` (statements),
-``sweeper`` (the task).
+From the ground up: ``policy`` (what goes when), ``measuring`` and ``deleting`` (SQL), ``sweeper``
+(the task).
 """

@@ -1,9 +1,8 @@
-"""Retention's statements: what the file holds, and deleting in small steps.
+"""Retention's deletions, in small steps.
 
-Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short
-transaction that goes on where the one before it ended, along a table's key, so that the rows
-it takes lie on the same pages. What PostgreSQL has not been fed is looked up in that same
-transaction: no commit can come between.
+Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short transaction
+that continues along a table's key where the one before ended, so that its rows lie on the same
+pages. The same transaction looks up what PostgreSQL was not fed yet: no commit can come between.
 """
 
 import sqlite3
@@ -18,7 +17,7 @@ from derhead.history.retention.measuring import read_spared
 from derhead.history.retention.policy import Cutoff, Spared
 
 KEYS_A_STEP = 500
-"""Assets or agents that one transaction looks at: each costs a look-up, deleted rows or none."""
+"""Assets or agents in one transaction: each costs a look-up, whether rows are deleted or not."""
 
 NEWEST_KEPT = 2_000
 """Gaps of one asset, and sessions of one agent, that stay in the journal. When full, the oldest
@@ -28,7 +27,7 @@ VACUUM_PAGES = 256
 """Pages given back in one step: 1 MiB, some milliseconds."""
 
 Position = tuple[int | str, ...]
-"""Of the last key that was done with; empty = the beginning."""
+"""The last key that is done; empty = the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,12 @@ class Step:
 
     rows: int
     position: Position
-    """Where the next one goes on."""
+    """Where the next transaction continues."""
     done: bool
 
 
 class Delete(Protocol):
-    """Deletes about ``at_most`` rows from before the cut, of those after the position."""
+    """Deletes about ``at_most`` rows from before the cut, after the position."""
 
     def __call__(
         self,
@@ -57,7 +56,7 @@ class Delete(Protocol):
 def delete_telemetry(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Samples asset by asset, together with the fact that says from when on all are there."""
+    """Samples, asset by asset, and the fact that says from what time on all are there."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).samples_us
 
@@ -74,7 +73,7 @@ def delete_telemetry(
 def delete_heartbeats(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Heartbeats agent by agent."""
+    """Heartbeats, agent by agent."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).heartbeats_us
 
@@ -91,7 +90,7 @@ def delete_heartbeats(
 def delete_sessions(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Ended sessions agent by agent, but for the newest of each, by which it is known."""
+    """Ended sessions, agent by agent, except the newest of each, which makes the agent known."""
     with transaction(con):
         spared = read_spared(con, fed)
         before_us = cut.sparing(spared).records_us
@@ -114,7 +113,7 @@ def delete_sessions(
 def delete_gaps(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Closed gaps asset by asset; beyond ``NEWEST_KEPT`` open ones, too."""
+    """Closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
     with transaction(con):
         spared = read_spared(con, fed)
         before_us = cut.sparing(spared).records_us
@@ -135,7 +134,7 @@ def delete_gaps(
 def delete_dispatches(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Dispatches that ended, and when they last changed was before the cut."""
+    """Ended dispatches whose last change was before the cut."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).records_us
         page = con.execute(
@@ -161,7 +160,7 @@ def delete_dispatches(
 def delete_groups(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Orders to sites of which no part is left."""
+    """Orders to sites that have no part left."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).records_us
         page = con.execute(
@@ -188,17 +187,17 @@ DELETES: dict[str, Delete] = {
     "dispatch_groups": delete_groups,
     "gaps": delete_gaps,
 }
-"""By table, in the order in which a sweep goes through them: parts before their groups."""
+"""By table, in the order of a sweep: parts before their groups."""
 
 
 def vacuum(con: sqlite3.Connection, pages: int) -> None:
-    """Gives back so many free pages, at the end of the file."""
-    # It frees a page a step, and answers nothing: ``execute`` would stop after the first.
+    """Gives back so many free pages at the end of the file."""
+    # The pragma frees a page in each step: ``execute`` would stop after the first.
     con.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def _note(con: sqlite3.Connection, fact: str, before_us: int, rows: int) -> None:
-    """Keeps from when on everything is still there, if something from before was deleted."""
+    """Notes from what time on everything is still there, if older rows were deleted."""
     known_us = facts.get_int(con, fact)
     if rows > 0 and (known_us is None or known_us < before_us):
         facts.put(con, fact, before_us)
@@ -212,10 +211,10 @@ def _step(
     at_most: int,
     delete: Callable[[int | str, int], int],
 ) -> Step:
-    """Goes on through the values of a column that begins a key, and deletes of each."""
+    """Continues through the values of a key's first column, and deletes rows of each."""
     rows = 0
     for _ in range(KEYS_A_STEP):
-        # One look-up a value, however many rows it has.
+        # One look-up for each value, however many rows it has.
         (key,) = con.execute(
             f"SELECT min({column}) FROM {table} WHERE {column} > ?", position or (_BEFORE[column],)
         ).fetchone()
@@ -223,26 +222,26 @@ def _step(
             return Step(rows, position, done=True)
         rows += delete(key, at_most - rows)
         if rows >= at_most:
-            # It may have more: the next step begins with it again.
+            # The value may have more rows: the next step begins with it again.
             return Step(rows, position, done=False)
         position = (key,)
     return Step(rows, position, done=False)
 
 
 _BEFORE = {"id": -1, "agent_id": "", "asset_id": ""}
-"""What comes before every value of the columns walked along."""
+"""A value before all others of each such column."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Records:
-    """A table of which each name keeps its newest records."""
+    """A table in which each name keeps its newest records."""
 
     table: str
     name: str
     start_us: str
     id: str
     stored_us: str
-    """When the headend learned what PostgreSQL must have before the record goes."""
+    """When the headend learned of the record: PostgreSQL must have been fed up to then."""
 
 
 _GAPS = _Records("gaps", "asset_id", "start_us", "id", "noticed_us")
@@ -252,7 +251,7 @@ _SESSIONS = _Records("sessions", "agent_id", "connected_us", "session_id", "ende
 def _delete_too_many(
     con: sqlite3.Connection, records: _Records, name: int | str, spared: Spared, at_most: int
 ) -> int:
-    """Deletes the oldest of the name's records beyond ``NEWEST_KEPT``."""
+    """Deletes the name's oldest records beyond ``NEWEST_KEPT``."""
     order = f"{records.start_us} DESC, {records.id} DESC"
     found = con.execute(
         f"SELECT {records.start_us}, {records.id} FROM {records.table} WHERE {records.name} = ?"
@@ -281,7 +280,7 @@ def _delete_oldest(
     before_us: int,
     at_most: int,
 ) -> int:
-    """Deletes, of the rows whose key begins with the value, the first by the rest of the key."""
+    """Deletes the first rows of that value, in the order of the rest of the key."""
     first, time, *_ = columns
     rest = ", ".join(columns[1:])
     beyond = con.execute(

@@ -1,4 +1,4 @@
-"""What retention reads before it deletes: the file's size, and what PostgreSQL still lacks.
+"""What retention measures before it deletes: the file's size, and what PostgreSQL lacks.
 
 Synchronous.
 """
@@ -11,7 +11,7 @@ from derhead.history.retention.policy import NOTHING_FED, Sizes, Spared
 
 
 def read_sizes(con: sqlite3.Connection) -> Sizes:
-    """The file as it is now."""
+    """The size of the file."""
     page_bytes, pages, free_pages = (
         int(con.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_size", "page_count", "freelist_count")
@@ -25,7 +25,7 @@ def read_sizes(con: sqlite3.Connection) -> Sizes:
 
 
 def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
-    """What PostgreSQL has not been fed, if it is configured."""
+    """What PostgreSQL was not fed yet, if it is configured."""
     if not fed:
         return Spared()
     if facts.get(con, facts.FED_WHOLE) is None:
@@ -38,7 +38,7 @@ def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
 
 
 def read_oldest(con: sqlite3.Connection) -> int | None:
-    """When the oldest sample was measured, or the oldest heartbeat received; None if there is
+    """When the oldest sample was measured or the oldest heartbeat arrived; None if there is
     none."""
     (oldest_us,) = con.execute(
         # DISTINCT would read every heartbeat; this hops from agent to agent.

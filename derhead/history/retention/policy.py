@@ -1,10 +1,9 @@
-"""What the journal may forget, and when it must not grow any more. Pure: time is passed in.
+"""What the journal may forget, and when it must stop growing. Pure: time is passed in.
 
-A row goes when it is older than ``keep_us``. If the file is still above ``max_bytes``, the
-oldest samples and heartbeats go before their time, some percent of their stretch at a look,
-as long as they are older than an hour. Nothing goes that PostgreSQL, where it is configured,
-has not been fed. If all that leaves nothing to drop, telemetry is held: not acknowledged,
-as with a full disk, so that its agents keep it.
+A row goes when it is older than ``keep_us``. If the file is still above ``max_bytes``, the oldest
+samples and heartbeats go early, some percent of their period at a time, if they are older than an
+hour. Nothing goes that a configured PostgreSQL was not fed. If nothing is left to drop, telemetry
+is held: not acknowledged, as on a full disk, so that its agents keep it.
 """
 
 from dataclasses import dataclass, field
@@ -22,10 +21,10 @@ FED_KEPT_DAYS = 7
 PostgreSQL has is deleted."""
 
 SPARED_US = HOUR_US
-"""Samples younger than this are never dropped for want of room."""
+"""Younger samples are never dropped early."""
 
 GRACE = 1.1
-"""So many times ``max_bytes`` at most, while what is too much is being dropped."""
+"""Multiple of ``max_bytes`` that is allowed while rows are being dropped."""
 
 FREE_KEPT_BYTES = 64 * 1024 * 1024
 """Free pages that stay in the journal's file for new rows. When full, the disk gets the rest
@@ -36,10 +35,10 @@ WAL_BYTES = 128 * 1024 * 1024
 that keeps it long."""
 
 DELETE_S = 0.025
-"""What one transaction that deletes should take: a dispatch may have to wait for it."""
+"""Target duration of a deleting transaction: a dispatch may have to wait for it."""
 
 DELETED_ROWS = (200, 20_000)
-"""Fewest and most rows of one such transaction."""
+"""Fewest and most rows of such a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,12 @@ class RetentionLimits:
     keep_us: int = KEPT_DAYS * DAY_US
     max_bytes: int = 10 * GB
     fed: bool = False
-    """PostgreSQL is configured: what it has not been fed is spared."""
+    """PostgreSQL is configured: what it was not fed is spared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The file at one look."""
+    """The size of the file at one moment."""
 
     page_bytes: int
     pages: int
@@ -76,7 +75,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """From when on rows must stay, since PostgreSQL has not been fed; None = none must."""
+    """From what time on rows must stay because PostgreSQL was not fed; None = none must."""
 
     samples_us: int | None = None
     records_us: int | None = None
@@ -96,7 +95,7 @@ class Cutoff:
     """Ended sessions, ended dispatches with their states and groups, closed gaps."""
 
     def sparing(self, spared: Spared) -> "Cutoff":
-        """The same, less what must stay."""
+        """The cutoff without what must stay."""
         return Cutoff(
             _earlier(self.samples_us, spared.samples_us),
             _earlier(self.heartbeats_us, spared.records_us),
@@ -105,7 +104,7 @@ class Cutoff:
 
 
 def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
-    """What is too old, by whole hours, so that a sweep is worth its while."""
+    """The cutoff by age, in whole hours, so that a sweep is worth its cost."""
     before_us = (now_us - limits.keep_us) // HOUR_US * HOUR_US
     return Cutoff(before_us, before_us, before_us)
 
@@ -113,8 +112,8 @@ def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
 def by_size(
     limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cutoff, now_us: int
 ) -> Cutoff:
-    """The cut moved on by twice the share that is too much, since more comes meanwhile: at
-    least a hundredth, at most a fifth of the stretch, whose rows may lie unevenly."""
+    """The cutoff moved forward by twice the share that is too much, because more arrives meanwhile.
+    It moves by 1 % to 20 % of the period, whose rows may be unevenly distributed."""
     too_much = (sizes.used_bytes - limits.max_bytes) / sizes.used_bytes
     share = min(max(2 * too_much, 0.01), 0.2)
     before_us = oldest_us + round((now_us - oldest_us) * share)
@@ -123,16 +122,16 @@ def by_size(
 
 
 def is_above(limits: RetentionLimits, sizes: Sizes) -> bool:
-    """Whether there is more than may be."""
+    """Whether the file is larger than allowed."""
     return sizes.used_bytes > limits.max_bytes
 
 
 def why_hold(
     limits: RetentionLimits, sizes: Sizes, spared: Spared, *, droppable: bool
 ) -> str | None:
-    """Why telemetry must not be taken now, for people; None = it may be.
+    """Why telemetry must not be taken now, for people; None = it may be taken.
 
-    ``droppable``: there are samples that the next sweep deletes.
+    ``droppable``: the next sweep has rows to delete.
     """
     if not is_above(limits, sizes):
         return None
@@ -150,12 +149,12 @@ def why_hold(
 
 
 def pages_to_give_back(sizes: Sizes) -> int:
-    """Free pages that the disk should have again."""
+    """Free pages to give back to the disk."""
     return max(sizes.free_pages - FREE_KEPT_BYTES // sizes.page_bytes, 0)
 
 
 def next_rows(rows: int, took_s: float) -> int:
-    """How many rows to delete in the next transaction, by how long ``rows`` took."""
+    """How many rows to delete in the next transaction, given how long ``rows`` took."""
     least, most = DELETED_ROWS
     wanted = 2 * rows if took_s <= 0 else round(rows * DELETE_S / took_s)
     return min(max(min(wanted, 2 * rows), least), most)
@@ -163,10 +162,10 @@ def next_rows(rows: int, took_s: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RetentionStatistics:
-    """The journal's size, and what was dropped of it since the start."""
+    """The journal's size, and what was dropped since the start."""
 
     sizes: Sizes | None = None
-    """None before the first look."""
+    """None before the first measurement."""
     max_bytes: int = 0
     telemetry_from_us: int | None = None
     """Everything from this time on is still there; None = everything is."""

@@ -1,4 +1,4 @@
-"""Retention's task: looks at the journal's size, sweeps what is too old, gives room back."""
+"""Retention's task: measures the journal, deletes old rows, gives room back."""
 
 import logging
 from functools import partial
@@ -20,14 +20,14 @@ from derproto.base.runtime import Runtime
 log = logging.getLogger(__name__)
 
 LOOK_S = 10.0
-"""Between two looks at the file. At 3 MB/s, the most that was measured, it grows by 30 MB."""
+"""Interval of measuring the file. At 3 MB/s, the most ever measured, it grows by 30 MB."""
 
 
 class Retention:
-    """Keeps the journal within its limits; see ``policy`` for what goes when.
+    """Keeps the journal within its limits; ``policy`` decides what goes when.
 
-    Resource handling: works on the journal's writer, in turn with its commits, each time for
-    some 25 ms, and leaves it alone at least as long.
+    Resource handling: works on the journal's writer for some 25 ms at a time, in turn with the
+    commits, and leaves it alone for at least as long.
     """
 
     def __init__(self, journal: Journal, limits: RetentionLimits, runtime: Runtime) -> None:
@@ -43,9 +43,9 @@ class Retention:
         self._wal_is_long = False
 
     async def run(self) -> None:
-        """Runs until cancelled. A look that fails is counted, and tried again at the next.
+        """Runs until cancelled. A failed look is counted, and the next one tries again.
 
-        Cancellation: a transaction that has begun ends as it would.
+        Cancellation: a transaction that has begun ends normally.
         """
         while True:
             try:
@@ -68,7 +68,7 @@ class Retention:
     async def _look(self) -> None:
         self._sizes = sizes = await self._journal.inspect(measuring.read_sizes)
         if self._journal.statistics().failing_since_us is not None:
-            # Deleting needs room, too, and the disk has none.
+            # Deleting also needs room, and the disk has none.
             return
         now_us = self._runtime.wall_us()
         cut = policy.by_age(self._limits, now_us)

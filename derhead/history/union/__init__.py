@@ -1,4 +1,4 @@
-"""The past of a headend: the journal's, and PostgreSQL's where the journal let go.
+"""The union of both stores: the journal's history, and PostgreSQL's for what the journal let go.
 
-From the ground up: ``merging`` (rows of both stores as one page), ``combined`` (both asked).
+From the ground up: ``merging`` (rows of both stores as one page), ``combined`` (both stores asked).
 """

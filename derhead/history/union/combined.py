@@ -1,7 +1,7 @@
-"""A headend's past: the journal's, and where PostgreSQL is configured one of both.
+"""The history that the headend shows: the journal's, joined with PostgreSQL's if there is one.
 
-The journal is asked first, and answers alone whatever it has whole, without PostgreSQL being
-there at all. What it let go is asked of PostgreSQL, after it; see ``merging``.
+The journal is asked first. It answers alone if it has all the rows, even without PostgreSQL.
+PostgreSQL is asked for the rest afterwards; see ``merging``.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -31,18 +31,20 @@ answer is 503."""
 
 
 class Feeding(Protocol):
-    """Who feeds PostgreSQL what the journal has."""
+    """The feed, or another process that knows how far it is."""
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has all samples from before that time that the journal was ever
-        given; waits for it so long."""
+        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+
+        Waits for it at most ``within_s``.
+        """
 
 
 class History(Histories):
-    """The past that callers ask for.
+    """The history for callers.
 
-    Raises: JournalError also where PostgreSQL is needed and does not answer, saying from when
-    on the journal could.
+    Raises: JournalError also if PostgreSQL is needed and does not answer; its text says from what
+    time on the journal could answer.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class History(Histories):
         if self._archive is None:
             return await self._journal.group(group_id)
         found, parts, horizon_us = await self._journal.find_group(group_id)
-        # The journal lets parts go one by one, and the group after all of them.
+        # The journal lets the parts go one by one, and then their group.
         if horizon_us is not None and (found is None or found.created_us < horizon_us):
             older, their_parts = await _answered(self._archive.find_group(group_id), horizon_us)
             found = found or older
@@ -101,7 +103,7 @@ class History(Histories):
                 break
         if gathering.done:
             return gathering.parts
-        # The rest is PostgreSQL's alone: of rows that both have each is to be counted once.
+        # From here on PostgreSQL alone answers: a row that both stores have counts once.
         await self._wait_fed(gathering.high_us, horizon_us)
         gathering.piece_rows = PIECE_ROWS
         while not gathering.done:
@@ -117,7 +119,7 @@ class History(Histories):
 
 
 class LiveHistory(History):
-    """A running headend's past, and its log of events."""
+    """The history of a running headend, with its event log."""
 
     def __init__(
         self, journal: Journal, archive: Archive | None = None, feeding: Feeding | None = None
