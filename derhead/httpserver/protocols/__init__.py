@@ -5,6 +5,7 @@ Layers, from the ground up::
     request_head         what the header of a request may be: pure
     frame_meter          what a client's HTTP/2 frames cost: pure
     request_ids          a name for every request
+    h11_parser           requests in HTTP/1.1, in linear time
     hypercorn_config     Hypercorn's settings
     hypercorn_http1      HTTP/1.1
     hypercorn_http2      HTTP/2

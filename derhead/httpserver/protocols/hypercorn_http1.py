@@ -1,4 +1,4 @@
-"""Hypercorn's HTTP/1.1, with what it lacks: a bound on a header, and problems as refusals."""
+"""Hypercorn's HTTP/1.1, whose refusals are problems."""
 
 import sys
 from typing import Any
@@ -7,26 +7,9 @@ import h11
 from hypercorn.events import RawData
 from hypercorn.protocol.h11 import H11Protocol
 
+from derhead.httpserver.protocols.h11_parser import HeadRefused, Http1Parser
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
-from derhead.httpserver.protocols.request_head import HEADER_BYTES, TOO_LONG, refusal_of
-
-
-class HeadRefused(h11.RemoteProtocolError):
-    """A request's header is one that ``request_head`` refuses."""
-
-
-class Http1Parser(h11.Connection):
-    """h11's parser that refuses what h11 lets pass: see ``request_head``."""
-
-    def _extract_next_receive_event(self) -> Any:
-        before = len(self._receive_buffer)
-        event = super()._extract_next_receive_event()
-        if isinstance(event, h11.Request):
-            size = before - len(self._receive_buffer)
-            refusal = refusal_of(size, event.headers)
-            if refusal is not None:
-                raise HeadRefused(refusal.detail, error_status_hint=refusal.status)
-        return event
+from derhead.httpserver.protocols.request_head import HEADER_BYTES, TOO_LONG
 
 
 class Http1Answers(H11Protocol):

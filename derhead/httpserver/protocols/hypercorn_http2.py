@@ -123,6 +123,11 @@ class Http2Answers(H2Protocol):
             self.connection.send_data(stream_id, body, end_stream=True)
         self.connection.reset_stream(stream_id, ErrorCodes.NO_ERROR)
 
+    async def _create_stream(self, request: RequestReceived) -> None:
+        await super()._create_stream(request)
+        # After a number of them Hypercorn would close the connection under those on their way.
+        self.keep_alive_requests = 0
+
     async def _send_data(self, stream_id: int) -> None:
         buffer = self.stream_buffers.get(stream_id)
         before = 0 if buffer is None else len(buffer.buffer)

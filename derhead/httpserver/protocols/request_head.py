@@ -39,13 +39,13 @@ def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def refusal_of(size: int, fields: Fields) -> HeadRefusal | None:
-    """Why a request is refused whose header has that many bytes and these fields.
+def refusal_of_size(size: int) -> HeadRefusal | None:
+    """Why a request is refused whose header has that many bytes."""
+    return HeadRefusal(431, TOO_LONG) if size > HEADER_BYTES else None
 
-    Names of fields are in small letters.
-    """
-    if size > HEADER_BYTES:
-        return HeadRefusal(431, TOO_LONG)
+
+def refusal_of_fields(fields: Fields) -> HeadRefusal | None:
+    """Why a request with these fields is refused; their names are in small letters."""
     names = set()
     for name, value in fields:
         names.add(name)

@@ -18,8 +18,9 @@ from quart import Response, websocket
 
 from derhead.api import RestApp, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
+from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
-from tests.support.api.fake_headend import FakeView
+from tests.support.api.fake_headend import SITE, FakeView
 
 Conn = TypeVar("Conn", bound=trio.abc.Stream)
 
@@ -52,6 +53,17 @@ def make_app(view: FakeView | None = None) -> RestApp:
         return Response("thought", content_type="text/plain")
 
     return app
+
+
+def large_view(count: int = 1_000) -> FakeView:
+    """A fleet so large that the newest telemetry of all is some 300 kB."""
+    view = FakeView()
+    assets = {
+        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+        for n in range(count)
+    }
+    view.fleet = Fleet(view.fleet.sites, assets)
+    return view
 
 
 @dataclass

@@ -6,12 +6,12 @@ import h2.events
 import pytest
 import trio
 from h2.exceptions import ProtocolError
+from hypercorn.config import Config
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.httpserver import HttpLimits
 from derhead.httpserver.app_call import RESERVED_BYTES, ROOM_BYTES
 from derhead.httpserver.protocols.hypercorn_config import H2_STREAMS
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from tests.stream.http.http2_client import (
     PING,
     SETTINGS,
@@ -22,8 +22,7 @@ from tests.stream.http.http2_client import (
     is_calmed,
 )
 from tests.stream.http.stalls import MAX_STALL_S, longest_step
-from tests.stream.http.support import HEALTH, ask, make_app, serving_in_memory
-from tests.support.api.fake_headend import SITE, FakeView
+from tests.stream.http.support import HEALTH, ask, large_view, make_app, serving_in_memory
 
 LIMITS = HttpLimits()
 ALL = b"GET /telemetry HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -38,17 +37,6 @@ FLOODS = {
     "PRIORITY": frame(2, bytes(5), stream=1),
     "small DATA": frame(0, b"", stream=1),
 }
-
-
-def large_view(count: int = 1_000) -> FakeView:
-    """A fleet so large that the newest telemetry of all is some 300 kB."""
-    view = FakeView()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(count)
-    }
-    view.fleet = Fleet(view.fleet.sites, assets)
-    return view
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -221,3 +209,20 @@ async def test_a_body_that_goes_on_after_its_answer_leaves_other_requests_alone(
             assert events
             ended |= {each.stream_id for each in events if isinstance(each, h2.events.StreamEnded)}
         assert running.server.statistics().failed == 0
+
+
+async def test_a_connection_serves_any_number_of_requests(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Config, "keep_alive_max_requests", 4)
+    async with serving_in_memory() as running:
+        client = Http2Client(await running.connect())
+        for _ in range(12):
+            number, ended = await client.get("/healthz"), False
+            while not ended:
+                events = await client.read()
+                assert events
+                ended = any(
+                    isinstance(each, h2.events.StreamEnded) and each.stream_id == number
+                    for each in events
+                )

@@ -228,7 +228,7 @@ def cost(used: Used, text: Any) -> float:
     tries = []
     for _ in range(3):
         began = time.process_time()
-        used.pattern.search(text) if used.anywhere else used.pattern.match(text)
+        used.pattern.search(text) if used.anywhere else used.pattern.fullmatch(text)
         tries.append(time.process_time() - began)
     return min(tries)
 
@@ -245,6 +245,16 @@ def is_linear(used: Used) -> bool:
 # --- the tests --------------------------------------------------------------------------
 
 ALL = expressions()
+
+LIBRARIES = ("h11._readers", "h11._headers", "h11._events")
+"""Modules of libraries that match outside bytes; the parser of requests has mended two."""
+
+THEIRS = {
+    f"{module}.{name}": Used(pattern, anywhere=False)
+    for module in LIBRARIES
+    for name, pattern in vars(importlib.import_module(module)).items()
+    if isinstance(pattern, re.Pattern)
+}
 
 _FIELD = rb"""(?:
     (?! accept : [^\r]*? (?: text/ | (?:json|\*) [^\r]*? ; ) )
@@ -283,14 +293,14 @@ def test_the_list_has_those_that_outside_bytes_meet() -> None:
     } <= set(ALL)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL | THEIRS)
 def test_an_expression_has_one_way_to_read_any_input(name: str) -> None:
-    assert Structure(ALL[name]).faults == []
+    assert Structure((ALL | THEIRS)[name]).faults == []
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL | THEIRS)
 def test_an_expression_takes_linear_time_for_the_worst_inputs(name: str) -> None:
-    assert is_linear(ALL[name])
+    assert is_linear((ALL | THEIRS)[name])
 
 
 @pytest.mark.parametrize("name", BAD)
