@@ -1,4 +1,4 @@
-"""What is wrong with a request, as far as an answer lists it: pure."""
+"""What is wrong with a request, bounded to what an answer lists: pure."""
 
 from collections.abc import Iterable
 
@@ -12,12 +12,12 @@ MAX_NAME = 80
 
 
 class Findings:
-    """Findings in their order: each names a parameter or a member, and says what to write."""
+    """Findings in order. Each names a parameter or a member and says what to write."""
 
     def __init__(self) -> None:
         self.listed: list[tuple[str, str]] = []
         self.more = 0
-        """Those beyond the bound."""
+        """Number of findings that are not listed."""
 
     def __bool__(self) -> bool:
         return bool(self.listed)
@@ -29,8 +29,8 @@ class Findings:
             self.more += 1
 
     def add_unknown(self, name: str, detail: str, word: str, known: Iterable[str]) -> None:
-        """Adds to the detail the one of the ``known`` words that is nearest to ``word``."""
-        # A search for it takes 10 µs, so there is none for a finding that is not listed.
+        """Adds a finding whose detail ends with the known word nearest to ``word``."""
+        # The search for the nearest word takes 10 µs, so an unlisted finding goes without.
         full = len(self.listed) >= MAX_FINDINGS
         self.add(name, "" if full else f"{detail}; {nearest(word[:MAX_NAME], known)}")
 

@@ -1,4 +1,4 @@
-"""The readers that asked the same, and the frames that are made for them, once each."""
+"""Readers with the same filter, who share their frames."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -11,11 +11,11 @@ from derhead.events.frames import telemetry_frame
 from derproto.base.fleet import Asset
 
 ITEMS_A_TURN = 200
-"""Assets that are written before other tasks get their turn."""
+"""Assets that are rendered before other tasks get their turn."""
 
 
 class _Frame:
-    """A frame that is being made, or is made."""
+    """A frame that is made, or still being made."""
 
     def __init__(self) -> None:
         self.data: bytes | None = None
@@ -23,8 +23,10 @@ class _Frame:
 
 
 class Audience:
-    """Readers with one filter. Keeps the frames of one look: one for the readers that keep up,
-    one for each distance at which others are behind."""
+    """The readers with one filter, and the frames of the present look.
+
+    There is one frame for the readers that keep up, and one for each look that others had last.
+    """
 
     def __init__(self, wanted: Filter, assets: Sequence[Asset]) -> None:
         self.wanted = wanted
@@ -36,9 +38,9 @@ class Audience:
     async def frame(
         self, board: Board, after: int, write: Callable[[Iterable[Asset]], Iterable[str]]
     ) -> tuple[bytes, bool]:
-        """What changed after that look, and whether it was made just now.
+        """The frame of all changes after the look ``after``, and whether it was made just now.
 
-        Empty where nothing of interest did; of look 0, it tells of all assets.
+        Empty if nothing of interest changed. After look 0 it has all assets.
         """
         if self._look != board.look:
             self._frames.clear()

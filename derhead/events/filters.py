@@ -9,13 +9,13 @@ TELEMETRY, AGENT, DISPATCH = KINDS = ("telemetry", "agent", "dispatch")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Readers with equal filters are sent the same bytes."""
+    """Which events one reader wants. Readers with equal filters get the same bytes."""
 
     kinds: frozenset[str] = frozenset(KINDS)
     assets: frozenset[str] | None = None
-    """Ids of the assets that are asked about; None = all."""
+    """Ids of the wanted assets; None = all."""
     sites: frozenset[str] = frozenset()
-    """Ids of sites all of which is asked about, also agents there that hold no asset."""
+    """Ids of the sites that are wanted whole, with agents there that hold no asset."""
 
     @property
     def telemetry(self) -> bool:
@@ -23,7 +23,7 @@ class Filter:
 
     @property
     def logged(self) -> bool:
-        """Whether it wants any event of the log."""
+        """Whether the reader wants any events of the log."""
         return AGENT in self.kinds or DISPATCH in self.kinds
 
     def has_asset(self, asset_id: str) -> bool:

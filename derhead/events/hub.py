@@ -1,12 +1,12 @@
-"""The hub: tells every reader of ``/events`` what changes, as fast as each one reads.
+"""The hub: sends every reader of ``/events`` what changes, as fast as that reader reads.
 
-Two tasks. One looks at the fleet's newest telemetry once a second, the other follows the
-journal's log of events; each wakes the readers when there is something new. A reader is a
-place in both (``Subscription``), two numbers, and takes what it has not been told of whenever it
-is ready for more: nothing is queued for it, so a slow one costs no memory. What many readers
-want is made once, and the same bytes go to all of them.
+There are two tasks. One looks at the fleet's newest telemetry once a second, the other follows the
+journal's log of events. Each wakes the readers when there is something new. A reader
+(``Subscription``) is two numbers, its place in the looks and its place in the log, and takes what
+it has not had whenever it is ready. Nothing is queued for a reader, so a slow one costs no memory.
+A frame that many readers want is made once, and all of them get the same bytes.
 
-Nobody listens: then nothing is looked at, and nothing is read.
+Without readers, both tasks rest.
 """
 
 import logging
@@ -30,27 +30,27 @@ from derproto.base.fleet import Fleet
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""Between two looks at the newest telemetry: no reader gets more than one frame in that time."""
+"""Time between two looks at the newest telemetry, and so between two frames of one reader."""
 
 ASSETS_A_TURN = 200
-"""Assets that are looked at before other tasks get their turn: less than a millisecond, or 3 if
-all of them have changed."""
+"""Assets that are looked at before other tasks get their turn: less than 1 ms, or 3 ms if all of
+them changed."""
 
 GATHER_S = 0.05
-"""How long the log is left alone after it was read, so that many events are read at once."""
+"""Pause after each read of the log, so that one read brings many events."""
 
 EVENTS_A_PAGE = 200
-"""Events that are read at once."""
+"""Events that one read of the log brings."""
 
 RETRY_S = 1.0
-"""Pause before the log is read again after the journal failed."""
+"""Pause before the next try after the journal failed."""
 
 MAX_READERS = 500
 """Readers of events at once. When full, another one is refused with 503."""
 
 
 class TooManyReaders(Exception):
-    """No more readers are served now."""
+    """All places for readers are taken."""
 
 
 class EventLog(Protocol):
@@ -65,19 +65,19 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventStatistics:
-    """How many listen, and counters since the start."""
+    """The readers now, and counters since the start."""
 
     readers: int
     refused: int
-    """Readers beyond ``MAX_READERS``."""
+    """Readers that were refused."""
     telemetry_frames: int
-    """Frames made; each went to all readers that were as far and asked the same."""
+    """Frames made; each went to all readers with the same filter and place."""
 
 
 class EventHub:
-    """All readers of events, and what they are told.
+    """All readers of events.
 
-    Resource handling: ``run`` owns its tasks; while it does not run, readers learn nothing.
+    Resource handling: ``run`` owns the tasks; while it does not run, readers get nothing.
     """
 
     def __init__(self, fleet: Fleet, journal: EventLog, texts: EventTexts) -> None:
@@ -89,20 +89,21 @@ class EventHub:
         self._audiences: dict[Filter, Audience] = {}
         self._waiting = trio.lowlevel.ParkingLot()
         self.news = 0
-        """How often there was something new."""
+        """Counts news; readers wait for it to rise."""
         self._occupied = trio.Event()
         self.ended = False
-        """No reader is told more."""
+        """All streams end."""
         self._readers = self._refused = 0
         self._telemetry_frames = 0
 
     # --- readers --------------------------------------------------------------------
 
     async def subscribe(self, wanted: Filter, last_id: int | None) -> Subscription:
-        """A new reader's place: after the event of that id, if the journal still holds all that
-        came after it; else after the newest.
+        """Adds a reader, after the event ``last_id`` or after the newest event.
 
-        Resource handling: the subscription has its place among the readers already.
+        It can resume after ``last_id`` if the journal still holds all later events.
+
+        Resource handling: the subscription holds its place among the readers from now on.
         Raises: TooManyReaders, JournalError.
         """
         if self._readers >= MAX_READERS:
@@ -119,7 +120,7 @@ class EventHub:
         return Subscription(self, audience, position, resumed=resumed)
 
     def _enter(self, wanted: Filter) -> Audience:
-        """One more reads with that filter; its audience."""
+        """Counts one more reader with that filter, and returns its audience."""
         self._readers += 1
         self._occupied.set()
         audience = self._audiences.get(wanted)
@@ -130,7 +131,7 @@ class EventHub:
         return audience
 
     def leave(self, audience: Audience) -> None:
-        """One of them reads no more."""
+        """Counts one reader less."""
         self._readers -= 1
         audience.readers -= 1
         if not audience.readers:
@@ -139,20 +140,20 @@ class EventHub:
             self._occupied = trio.Event()
 
     async def wait_news(self, seen: int) -> None:
-        """Returns when ``news`` is more than that, or the hub has ended."""
+        """Returns once ``news`` exceeds ``seen``, or the hub has ended."""
         while self.news == seen and not self.ended:
             await self._waiting.park()
 
     def hello(self, resumed: bool, position: int) -> bytes:
-        """A reader's first event. Its id lets the reader resume though no other follows."""
+        """A reader's first event. Its id lets the reader resume even if no other follows."""
         return frame("hello", self._texts.hello(resumed), position)
 
     def alive(self, position: int) -> bytes:
-        """A sign of life for a reader at that place."""
+        """A sign of life for a reader at that place in the log."""
         return alive_frame(self._texts.alive(), position)
 
     async def telemetry(self, audience: Audience, look: int) -> tuple[int, bytes]:
-        """What changed after that look for this audience, and up to which look that is."""
+        """The number of the newest look, and this audience's changes after ``look``."""
         newest = self._board.look
         if newest == look or not self._board.ready:
             return look, b""
@@ -161,8 +162,10 @@ class EventHub:
         return newest, data
 
     async def logged(self, wanted: Filter, position: int) -> tuple[int, list[bytes]] | None:
-        """Some of the events after that one, as far as they are wanted, and up to which these
-        are; None if some of them are gone. Raises: JournalError."""
+        """Some of the wanted events after ``position``, and the position that they reach.
+
+        None if some events are gone. Raises: JournalError.
+        """
         ring = self._ring
         if ring is None or position >= ring.newest:
             return position, []
@@ -192,9 +195,9 @@ class EventHub:
         stopping: trio.Event,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Tells readers what is new until ``stopping`` is set; then their streams end.
+        """Serves the readers until ``stopping`` is set; then their streams end.
 
-        Cancellation: ends readers' streams, too.
+        Cancellation: ends the streams, too.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -251,7 +254,7 @@ class EventHub:
         await self._journal.wait_event(ring.newest)
         found = await self._journal.events_after(ring.newest, limit=EVENTS_A_PAGE)
         if found is None:
-            # So far behind that they are gone; readers find out by their own place.
+            # The hub is so far behind that events are gone; readers notice by their own place.
             raise JournalError("events were dropped before they were told")
         ring.extend(found)
         self._tell_all()
@@ -259,10 +262,11 @@ class EventHub:
 
 
 async def _keep(work: Callable[[], Awaitable[None]]) -> None:
-    """Does the work without end. Nobody is told events by a fault, and no headend ends by it."""
+    """Repeats the work for ever. A bug in it interrupts events for a while, and never the
+    headend."""
     while True:
         try:
             await work()
-        except Exception:  # the border: what is told is not what is done
-            log.exception("events are told no more for %g s", RETRY_S)
+        except Exception:  # the border: a bug in telling must not stop the work
+            log.exception("events stop for %g s after a bug", RETRY_S)
             await trio.sleep(RETRY_S)

@@ -1,4 +1,4 @@
-"""What the journal keeps of what happened: pure."""
+"""The events that the journal's log holds: pure."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -14,11 +14,11 @@ class DispatchEvent:
     """A dispatch changed."""
 
     id: int
-    """Rises from commit to commit; no two events of a journal share one."""
+    """Unique in a journal; later commits have greater ids."""
     at_us: int
     """When it was journaled, microseconds since the epoch."""
     dispatch: Dispatch
-    """As it then was."""
+    """Its state then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class SessionEvent:
     id: int
     """See ``DispatchEvent``."""
     at_us: int
-    """When it did, microseconds since the epoch."""
+    """When it began or ended, microseconds since the epoch."""
     change: Change
     session: SessionRecord
-    """As it then was."""
+    """Its state then."""
 
 
 LoggedEvent: TypeAlias = DispatchEvent | SessionEvent
@@ -42,6 +42,6 @@ class LogSpan:
     """Which events the journal holds."""
 
     before: int
-    """The oldest that it holds has an id above this one."""
+    """The oldest event has an id above this one."""
     newest: int
-    """The newest has this id; equal to ``before`` where there is none."""
+    """Id of the newest event; equal to ``before`` if there is none."""

@@ -13,7 +13,7 @@ reads the journal."""
 
 @dataclass(slots=True)
 class RingEntry:
-    """An event, and its bytes once a reader wanted them."""
+    """An event, and its bytes once a reader has wanted them."""
 
     event: LoggedEvent
     rendered: bytes | None = None
@@ -25,16 +25,16 @@ class RingEntry:
 
 
 class Ring:
-    """Events in the order of their ids, without a hole from ``after`` to ``newest``."""
+    """All events from ``after`` to ``newest``, in the order of their ids."""
 
     def __init__(self, after: int) -> None:
         self.after = after
-        """All events with greater ids, up to ``newest``, are here."""
+        """The ring holds all events with greater ids, up to ``newest``."""
         self.newest = after
         self._entries: deque[RingEntry] = deque()
 
     def extend(self, events: Sequence[LoggedEvent]) -> None:
-        """Takes the events that follow ``newest``."""
+        """Adds the events that follow ``newest``."""
         for event in events:
             self._entries.append(RingEntry(event))
             self.newest = event.id
@@ -42,7 +42,7 @@ class Ring:
                 self.after = self._entries.popleft().event.id
 
     def since(self, event_id: int) -> Sequence[RingEntry] | None:
-        """Those with greater ids; None if some of them are no longer here."""
+        """The events with greater ids; None if the ring has dropped some of them."""
         if event_id < self.after:
             return None
         found: list[RingEntry] = []

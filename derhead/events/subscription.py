@@ -1,4 +1,4 @@
-"""One reader of events: its place in what is told, and what comes next."""
+"""One reader of events: its place in telemetry and in the log, and its next bytes."""
 
 import logging
 import weakref
@@ -15,7 +15,7 @@ from derhead.events.frames import RETRY
 log = logging.getLogger(__name__)
 
 ALIVE_S = 10.0
-"""Between two signs of life to a reader."""
+"""Time between two signs of life."""
 
 
 class EventSource(Protocol):
@@ -23,38 +23,39 @@ class EventSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Nothing more is told."""
+        """All streams end."""
 
     def leave(self, audience: Audience) -> None:
-        """One of them reads no more."""
+        """Counts one reader less."""
 
     @property
     def news(self) -> int:
-        """How often there was something new."""
+        """Counts news; readers wait for it to rise."""
 
     async def wait_news(self, seen: int) -> None:
-        """Returns when ``news`` is more than that, or nothing more is told."""
+        """Returns once ``news`` exceeds ``seen``, or the hub has ended."""
 
     def hello(self, resumed: bool, position: int) -> bytes: ...
 
     def alive(self, position: int) -> bytes: ...
 
     async def telemetry(self, audience: Audience, look: int) -> tuple[int, bytes]:
-        """What changed after that look, and up to which look that is."""
+        """The number of the newest look, and the changes after ``look``."""
 
     async def logged(self, wanted: Filter, position: int) -> tuple[int, list[bytes]] | None:
-        """Some of the events after that one, and up to which; None if some of them are gone."""
+        """Some events after ``position``, and the position that they reach; None if some are
+        gone."""
 
 
 class Subscription:
-    """Enter it, then iterate for the stream's bytes; it ends when the hub does.
+    """Enter it, then iterate for the stream's bytes. It ends when the hub does.
 
-    It has its place in ``audience`` from the beginning, and gives it back when it is left, or
-    when nobody has it any more: an answer may be given up before its first byte.
+    It holds its place in ``audience`` from the beginning. It gives the place back when it is left
+    or becomes garbage, as an answer may be given up before its first byte.
 
-    What it gives is made when it is asked for, so a reader that is late is told of the newest
-    state, and of each event of the log. It also ends where it cannot go on without a hole, or
-    the journal cannot be read: whoever comes back then learns which of these it was.
+    Bytes are made on demand, so a late reader gets the newest state, and every event of the log.
+    The stream also ends if events are gone or the journal is unreadable: a reader that reconnects
+    then learns which.
     """
 
     def __init__(
@@ -89,12 +90,12 @@ class Subscription:
             self._alive_due_s = trio.current_time() + ALIVE_S
             return RETRY + self._source.hello(self._resumed, self._position)
         while not self._source.ended:
-            # Before the look: what comes while this one waits for a frame is not slept through.
+            # Read before the look: news that comes while a frame is made must not be slept through.
             seen = self._source.news
             try:
                 told = await self._take(self._audience)
             except JournalError as error:
-                log.warning("a reader of events is sent away: %s", error)
+                log.warning("a reader of events is disconnected: %s", error)
                 break
             if told is None:
                 break
@@ -105,7 +106,7 @@ class Subscription:
         raise StopAsyncIteration
 
     async def _take(self, audience: Audience) -> list[bytes] | None:
-        """What there is to tell now; None if the stream must end."""
+        """The bytes that are ready now; None if the stream must end."""
         told: list[bytes] = []
         if self._wanted.logged:
             events = await self._source.logged(self._wanted, self._position)

@@ -1,4 +1,4 @@
-"""How what is told is written: what the hub needs of whoever knows the API's shapes. Pure."""
+"""Rendering that the hub borrows from the API. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ class TelemetryTexts(Protocol):
     """The newest telemetry."""
 
     def looks(self, assets: Iterable[Asset]) -> Iterable[tuple[str, Look]]:
-        """By id, how each of them looks now."""
+        """The id and the present look of each asset."""
 
     def written(self, assets: Iterable[Asset]) -> Iterable[str]:
-        """Each one's telemetry as of now, as JSON."""
+        """The newest telemetry of each asset, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventTexts:
-    """All that is told, as JSON in one line of ASCII."""
+    """All texts of the stream, as JSON in one line of ASCII."""
 
     telemetry: TelemetryTexts
     event: Callable[[LoggedEvent], str]
     hello: Callable[[bool], str]
-    """The first event, for a reader who has missed nothing (True), or may have (False)."""
+    """The first event; the argument says whether the reader has missed nothing."""
     alive: Callable[[], str]

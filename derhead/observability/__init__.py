@@ -1,4 +1,8 @@
-"""Observability: whether the headend can do its work, and the figures that tell how it does."""
+"""Observability: whether the headend can do its work, and its figures for Prometheus.
+
+``readiness`` has the checks, ``metrics`` the registry. Each ``*_figures`` module turns the
+statistics of one part into checks and figures.
+"""
 
 from derhead.observability.event_figures import event_metrics
 from derhead.observability.feed_figures import feed_check, feed_metrics

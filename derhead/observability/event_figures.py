@@ -1,4 +1,4 @@
-"""The figures of those who listen to events. Pure."""
+"""Figures of the readers of events. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from derhead.observability.metrics import counter, gauge
 
 
 def event_metrics(events: EventStatistics) -> Iterator[Metric]:
-    """How many listen, and what was made for them."""
+    """The readers now, and the frames made for them."""
     yield gauge("derhead_event_readers", "Readers of /events.", events.readers)
     yield counter("derhead_event_readers_refused", "Readers beyond the bound.", events.refused)
     yield counter(

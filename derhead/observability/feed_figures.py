@@ -1,4 +1,4 @@
-"""The PostgreSQL feed's check and figures. Pure."""
+"""Check and figures of the PostgreSQL feed. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from derhead.observability.metrics import counter, gauge
 from derhead.observability.readiness import Check, Health
 
 LATE_S = 60.0
-"""How far behind the feed may be before somebody should look."""
+"""Lag at which the feed is degraded, seconds."""
 
 
 def feed_check(feed: FeedStatistics) -> Check:
-    """Whether PostgreSQL gets what the journal stores. It is never needed to take records."""
+    """Whether PostgreSQL gets the journal's rows. The headend takes records without it."""
     waits = f"{feed.lag_rows} rows wait, the oldest for {feed.lag_s:.0f} s"
     if feed.trouble is not None:
         return Check("postgres", Health.DEGRADED, f"{feed.trouble}; {waits}")
@@ -28,7 +28,7 @@ def feed_check(feed: FeedStatistics) -> Check:
 
 
 def feed_metrics(feed: FeedStatistics) -> Iterator[Metric]:
-    """What it did since the start, and how far it is behind."""
+    """The feed's work since the start, and its lag."""
     name = "derhead_postgres_"
     yield gauge(name + "lag_rows", "Rows that wait to be fed.", feed.lag_rows)
     yield gauge(name + "lag_seconds", "Since the oldest of them was stored.", feed.lag_s)

@@ -1,4 +1,4 @@
-"""The ledger's figures. Pure."""
+"""Figures of the gap ledger. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from derhead.observability.metrics import gauge, gauge_by
 
 
 def gap_metrics(gaps: GapStatistics) -> Iterator[Metric]:
-    """Who is silent, and what is still awaited."""
+    """Silent assets, and holes that samples may still fill."""
     name = "derhead_gaps_"
     yield gauge_by(
         name + "lasting", "Assets of which nothing comes, by why not.", "cause", gaps.lasting

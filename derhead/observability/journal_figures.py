@@ -1,4 +1,4 @@
-"""The journal's check and figures. Pure."""
+"""Check and figures of the journal. Pure."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from derhead.observability.readiness import Check, Health
 
 
 def journal_check(journal: JournalStatistics) -> Check:
-    """Whether it takes records."""
+    """Whether the journal takes records."""
     if journal.failing_since_us is not None:
         return Check("journal", Health.UNREADY, journal.failing_reason)
     if journal.held_reason is not None:
@@ -19,14 +19,14 @@ def journal_check(journal: JournalStatistics) -> Check:
 
 
 def damage_check(salvaged: Salvaged | None) -> Check:
-    """Whether history was lost with a damaged file, and nobody can have read of it yet."""
+    """Whether history was lost with a damaged file since the last orderly stop."""
     if salvaged is None:
         return Check("journal_file", Health.READY, "no damage was found")
     return Check("journal_file", Health.DEGRADED, salvaged.summary())
 
 
 def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
-    """What it did since it was opened, and how it is."""
+    """The journal's work since it was opened, and its state."""
     name = "derhead_journal_"
     yield counter(name + "commits", "Transactions that were stored.", journal.commits)
     yield counter(name + "failed_commits", "Transactions that failed.", journal.failed_commits)
@@ -54,7 +54,7 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
 
 
 def retention_metrics(retention: RetentionStatistics) -> Iterator[Metric]:
-    """How large the journal is, and what it forgot since the start."""
+    """The journal's size, and what retention deleted since the start."""
     name = "derhead_journal_"
     if retention.sizes is not None:
         sizes = retention.sizes

@@ -1,8 +1,8 @@
 """The headend's figures in Prometheus' text format.
 
-A registry of our own, so that nothing is global: two headends in one process, as in a test,
-count apart. Nothing is counted here. A part counts for itself, in the statistics that it
-shows anyway, and adds a function that turns them into metric families at each scrape.
+The registry is not global: two headends in one process, as in a test, have separate figures.
+Nothing is counted here. Each part keeps its own statistics, and adds a function that turns them
+into metric families at each scrape.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,25 +15,25 @@ from prometheus_client.registry import Collector
 
 
 class Metrics:
-    """What ``/metrics`` shows."""
+    """The registry behind ``/metrics``."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
 
     def add(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        """Families to show after those there are; ``collect`` is called at each scrape.
+        """Adds metric families after the present ones; ``collect`` is called at each scrape.
 
-        It reads what its part keeps in memory: it neither waits nor touches a disk. Names
-        begin with ``derhead_`` and end with their unit.
+        ``collect`` reads memory only: it neither waits nor touches a disk. Names begin with
+        ``derhead_`` and end with their unit.
         """
         self._registry.register(_Collector(collect))
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The text, in the best format that an ``Accept`` header asks for, and its type."""
+        """The text in the best format for an ``Accept`` header, and its content type."""
         try:
             encode, content_type = choose_encoder(accept if accept.isascii() else "")
         except TypeError:
-            # Its version is no number, which the library compares with one.
+            # The library compares versions as numbers, and this version is none.
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
@@ -47,7 +47,7 @@ class _Collector(Collector):
 
 
 def counter(name: str, meaning: str, value: float) -> Metric:
-    """A number that only grows; ``_total`` is added to its name."""
+    """A number that only grows; its name gets ``_total``."""
     return CounterMetricFamily(name, meaning, value=value)
 
 
@@ -60,12 +60,12 @@ def counter_by(name: str, meaning: str, label: str, values: Mapping[str, float])
 
 
 def gauge(name: str, meaning: str, value: float) -> Metric:
-    """A number as it is now."""
+    """A number that goes up and down."""
     return GaugeMetricFamily(name, meaning, value=value)
 
 
 def gauge_by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Numbers as they are now, one for each value of a label."""
+    """Numbers that go up and down, one for each value of a label."""
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for each, value in values.items():
         family.add_metric([each], value)

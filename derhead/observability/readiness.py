@@ -1,4 +1,4 @@
-"""Whether the headend can take records and orders, by checks that its parts add. Pure."""
+"""Whether the headend can take records and orders: checks that its parts add. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from enum import IntEnum
 
 
 class Health(IntEnum):
-    """How a part is; the worst is how the whole is."""
+    """The state of a part; the whole is as good as its worst part."""
 
     READY = 0
     DEGRADED = 1
-    """Works, and somebody should look: less is kept, or less is known, than there should be."""
+    """The part works, but somebody should look: it keeps or knows less than it should."""
     UNREADY = 2
-    """Takes no records, or no orders."""
+    """The headend takes no records, or no orders."""
 
     @property
     def word(self) -> str:
@@ -21,33 +21,33 @@ class Health(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one look at a part found."""
+    """The result of one check."""
 
     name: str
-    """``snake_case``, the same at every look."""
+    """``snake_case``, always the same."""
     health: Health = Health.READY
     detail: str = ""
-    """For people: how it is, or what is wrong and what to do."""
+    """For people: the state, or what is wrong and what to do."""
 
 
 class Readiness:
-    """The checks, each looked at whenever somebody asks.
+    """All checks, made whenever somebody asks.
 
-    A look reads what its part keeps in memory: it neither waits nor touches a disk.
+    A check reads memory only: it neither waits nor touches a disk.
     """
 
     def __init__(self) -> None:
         self._looks: list[Callable[[], Check]] = []
 
     def add(self, look: Callable[[], Check]) -> None:
-        """One more check, shown after those there are."""
+        """Adds a check after the present ones."""
         self._looks.append(look)
 
     def checks(self) -> list[Check]:
-        """What each finds now."""
+        """The result of each check now."""
         return [look() for look in self._looks]
 
 
 def worst(checks: list[Check]) -> Health:
-    """How the whole is; without any check it is ready."""
+    """The state of the whole; ready if there are no checks."""
     return max((check.health for check in checks), default=Health.READY)

@@ -1,4 +1,4 @@
-"""The sessions' figures. Pure."""
+"""Figures of the sessions. Pure."""
 
 from collections.abc import Iterator
 

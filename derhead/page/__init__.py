@@ -1,4 +1,4 @@
-"""The control-room page: files that the headend serves, and the rules a browser holds them to."""
+"""The control-room page: its files, and the rules that a browser applies to them."""
 
 from derhead.page.page_endpoints import page_routes
 

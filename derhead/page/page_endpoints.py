@@ -8,21 +8,21 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What a browser lets the page do: use its own files and its own headend, and nothing else."""
+"""The page may use its own files and its own headend, and nothing else."""
 
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # Kept, and asked for anew each time: after an update no browser mixes old and new files.
+    # A browser asks again each time, so that after an update it never mixes old and new files.
     "Cache-Control": "no-cache",
 }
-"""Of every file."""
+"""Headers of every file."""
 
 
 def page_routes() -> Blueprint:
-    """Endpoints that serve the page. Its files are read now, and kept."""
+    """Endpoints that serve the page. Its files are read now and kept in memory."""
     files = read_files()
     routes = Blueprint("page", __name__)
 

@@ -1,6 +1,6 @@
-"""The page's files as they are served: read once, at start.
+"""The page's files, read once at start.
 
-There is no build step: what stands in ``static`` is what a browser gets.
+There is no build step: a browser gets the files of ``static`` as they are.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What a file is, by how its name ends. Others are not served."""
+"""Content types by suffix. Files with other suffixes are not served."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file: its bytes, what they are, and a tag that changes with them."""
+    """One file: its bytes, its content type, and an ETag that changes with the bytes."""
 
     body: bytes
     content_type: str
@@ -28,7 +28,7 @@ class PageFile:
 
 
 def read_files() -> dict[str, PageFile]:
-    """Every file of the page by its path below ``static``, such as ``js/main.js``."""
+    """All files of the page, by path below ``static``, such as ``js/main.js``."""
     return dict(_read(resources.files("derhead.page") / "static", ""))
 
 

@@ -1,8 +1,8 @@
-"""What REST takes and tells, without a server: query parameters, JSON of records, lists as text.
+"""The data of REST without a server: query parameters, records as JSON, lists as text.
 
-All of it is pure, and none of it knows HTTP: ``derhead export`` writes with it, too. The types
-are what ``/openapi.json`` is made of, so that answers and their description cannot differ.
-Layers, from the ground up::
+All of it is pure and none of it knows HTTP, so that ``derhead export`` uses it too.
+``/openapi.json`` is made from these types, so answers and their description cannot differ. Layers,
+from the ground up::
 
     values            times, numbers and names as JSON writes them
     list_text         lists as JSON, CSV and JSON Lines

@@ -21,7 +21,7 @@ class ConnectedAgent:
     id: str
     site_id: str | None
     asset_ids: tuple[str, ...]
-    """Those granted to its session."""
+    """The assets that its session was granted."""
     session_id: str
     connected_us: int
     last_seen_us: int
@@ -42,15 +42,15 @@ class AgentJson(TypedDict):
     asset_ids: Annotated[list[Uuid], Meta(description="Assets that its session was granted.")]
     session_id: Uuid
     connected_at: Time | None
-    last_seen_at: Annotated[Time | None, Meta(description="When it said anything last.")]
+    last_seen_at: Annotated[Time | None, Meta(description="When its last message came.")]
     peer: Annotated[str, Meta(description="Its address and port.")]
     software_version: str
     clock_offset_s: Annotated[
         float | None, Meta(description="Its clock minus the headend's, seconds.")
     ]
-    outbox_rows: Annotated[int, Meta(description="Samples that it has yet to deliver.")]
+    outbox_rows: Annotated[int, Meta(description="Samples that it has not delivered yet.")]
     duplicate_id: Annotated[
-        bool, Meta(description="Several agents seem to use this id, and throw each other out.")
+        bool, Meta(description="Several agents seem to use this id, and end each other's sessions.")
     ]
 
 
@@ -60,7 +60,7 @@ class SessionJson(TypedDict):
     session_id: Uuid
     agent_id: str
     connected_at: Time | None
-    ended_at: Annotated[Time | None, Meta(description="null while it lives.")]
+    ended_at: Annotated[Time | None, Meta(description="null while it lasts.")]
     end_reason: str | None
     clock_offset_s: Annotated[
         float | None,
@@ -73,20 +73,20 @@ class SessionJson(TypedDict):
 
 
 class DeviceJson(TypedDict):
-    """How an asset's device is, as its agent sees it."""
+    """The health of an asset's device, as its agent sees it."""
 
     asset_id: Uuid
     health: str
 
 
 class HeartbeatJson(TypedDict):
-    """How an agent was; all null where it never said."""
+    """An agent's health at one time; all null if the agent never reported."""
 
     agent_id: str | None
     ts: Annotated[Time | None, Meta(description="Written, by the agent's clock.")]
     received_at: Time | None
     uptime_s: Annotated[float | None, Meta(description="Since the agent's start, seconds.")]
-    outbox_rows: Annotated[int | None, Meta(description="Samples that it had yet to deliver.")]
+    outbox_rows: Annotated[int | None, Meta(description="Samples that it had not delivered yet.")]
     devices: list[DeviceJson]
     age_s: Annotated[float | None, Meta(description="Since it was received, seconds.")]
 
@@ -125,7 +125,7 @@ def session_shape(session: SessionRecord) -> SessionJson:
 def heartbeat_shape(
     agent_id: str | None, heartbeat: HeartbeatRecord | None, *, now_us: int
 ) -> HeartbeatJson:
-    """An agent's heartbeat; all unknown where it never sent one."""
+    """An agent's heartbeat; all null if it never sent one."""
     devices = () if heartbeat is None else heartbeat.devices
     return {
         "agent_id": agent_id,

@@ -25,7 +25,7 @@ from derhead.shapes.values import (
 
 
 class OrderJson(TypedDict):
-    """What a caller wants of an asset, or of a whole site. null counts as left out."""
+    """An order to an asset or to a whole site. null counts as left out."""
 
     asset_id: NotRequired[
         Annotated[str | None, Meta(description="The asset's UUID or name; this or `site_id`.")]
@@ -66,12 +66,15 @@ class OrderJson(TypedDict):
         ]
     ]
     dry_run: NotRequired[
-        Annotated[bool | None, Meta(description="Nothing is ordered; only what would be is told.")]
+        Annotated[
+            bool | None,
+            Meta(description="Nothing is ordered; the answer says what the order would lead to."),
+        ]
     ]
 
 
 class StateJson(TypedDict):
-    """A state that a dispatch was in, since when, and why."""
+    """One state of a dispatch: since when, and why."""
 
     state: StateName
     at: Time | None
@@ -80,7 +83,7 @@ class StateJson(TypedDict):
 
 
 class LatencyJson(TypedDict):
-    """From the order, or the window's start where that is later, milliseconds."""
+    """Time since the order, or since the window's start if that is later, milliseconds."""
 
     sent: float | None
     received: float | None
@@ -88,13 +91,15 @@ class LatencyJson(TypedDict):
 
 
 class VerdictJson(TypedDict):
-    """Whether the asset did what it was told, measured from its telemetry."""
+    """Whether the asset followed the dispatch, measured from its telemetry."""
 
     outcome: OutcomeName
     sent_ms: float | None
     received_ms: float | None
     started_ms: float | None
-    tolerance_mw: Annotated[float, Meta(description="How near to the setpoint is reached, MW.")]
+    tolerance_mw: Annotated[
+        float, Meta(description="Distance within which the setpoint counts as reached, MW.")
+    ]
     within_tolerance_ms: Annotated[
         float | None, Meta(description="From `started` until it was first reached.")
     ]
@@ -104,16 +109,16 @@ class VerdictJson(TypedDict):
     held_error_mw: Annotated[
         float | None, Meta(description="The same since the setpoint was first reached, MW.")
     ]
-    covered: Annotated[float, Meta(description="Share of the time that samples cover, 0 to 1.")]
+    covered: Annotated[float, Meta(description="Share of its time that samples cover, 0 to 1.")]
     samples: int
-    final: Annotated[bool, Meta(description="No further sample is waited for.")]
+    final: Annotated[bool, Meta(description="The verdict waits for no further samples.")]
 
 
 class DispatchJson(TypedDict):
-    """An order to one asset, and its whole life."""
+    """A dispatch of one asset, with its whole life."""
 
     id: Uuid
-    group_id: Annotated[Uuid | None, Meta(description="The order to a site that it is part of.")]
+    group_id: Annotated[Uuid | None, Meta(description="The order to a site of which it is a part.")]
     asset_id: Uuid
     mw: Annotated[float, Meta(description="Active power to hold, MW; positive = generation.")]
     duration_s: Annotated[
@@ -126,8 +131,8 @@ class DispatchJson(TypedDict):
     created_at: Time | None
     start_at: Time | None
     end_at: Time | None
-    expires_at: Annotated[Time | None, Meta(description="How long it may wait for its agent.")]
-    applied_mw: Annotated[float | None, Meta(description="What the device was told, MW.")]
+    expires_at: Annotated[Time | None, Meta(description="Until when it may wait for its agent.")]
+    applied_mw: Annotated[float | None, Meta(description="The power that the device was told, MW.")]
     superseded_by: Uuid | None
     suspended: Annotated[
         str | None, Meta(description="Why the device does not follow it now: LINK_SILENT.")
@@ -143,7 +148,7 @@ class DispatchJson(TypedDict):
 
 
 def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> DispatchJson:
-    """``so_far`` is the verdict of one that has none yet."""
+    """``so_far`` is a provisional verdict, for a dispatch that has none yet."""
     taken = latency(dispatch)
     return {
         "id": dispatch.id,
@@ -184,7 +189,7 @@ def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Dispatc
 
 
 def _verdict(dispatch: Dispatch, so_far: Verdict | None) -> VerdictJson | None:
-    # Of an asset that the fleet has no more there is an empty one.
+    # A dispatch of an asset that left the fleet has an empty verdict.
     text = dispatch.verdict
     if text is None and so_far is not None:
         text = verdict_text(so_far)

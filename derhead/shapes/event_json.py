@@ -14,25 +14,25 @@ from derproto.base.timefmt import format_us
 
 
 class HelloJson(TypedDict):
-    """An event stream's first event."""
+    """The first event of a stream."""
 
     now: Time
     resumed: Annotated[
         bool,
-        Meta(description="Nothing was missed since `Last-Event-ID`. Else load anew what you show."),
+        Meta(description="No event since `Last-Event-ID` was missed. Else reload what you show."),
     ]
     telemetry_period_s: Annotated[float, Meta(description="How often assets are measured.")]
     stale_after_s: Annotated[float, Meta(description="Age above which telemetry is stale.")]
 
 
 class AliveJson(TypedDict):
-    """Every 10 s: the stream lives."""
+    """A sign of life, every 10 s."""
 
     now: Time
 
 
 class TelemetryEventJson(TypedDict):
-    """The newest of all assets asked for, then of those that changed."""
+    """The newest telemetry: first of all wanted assets, then of those that changed."""
 
     items: list[TelemetryJson]
 
@@ -51,7 +51,7 @@ class DispatchEventJson(TypedDict):
     """A dispatch changed."""
 
     at: Time | None
-    dispatch: Annotated[DispatchJson, Meta(description="As it was after the change.")]
+    dispatch: Annotated[DispatchJson, Meta(description="Its state after the change.")]
 
 
 EVENT_DATA = {
@@ -61,11 +61,11 @@ EVENT_DATA = {
     "dispatch": DispatchEventJson,
     "alive": AliveJson,
 }
-"""What each event of `/events` is."""
+"""The JSON type of each event of `/events`."""
 
 
 def hello_shape(now_us: int, telemetry_period_ms: int, *, resumed: bool) -> HelloJson:
-    """``resumed``: nothing was missed since the reader's last event."""
+    """``resumed``: the reader has missed no event since its last one."""
     return {
         "now": format_us(now_us),
         "resumed": resumed,

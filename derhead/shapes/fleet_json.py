@@ -16,7 +16,7 @@ from derproto.base.fleet import Asset, Site
 
 
 class LimitsJson(TypedDict):
-    """What an asset can be told, MW; positive = generation, negative = consumption."""
+    """The range of an asset's setpoints, MW; positive = generation, negative = consumption."""
 
     min_mw: float
     max_mw: float
@@ -36,11 +36,11 @@ class AssetJson(TypedDict):
         str | None,
         Meta(description="The agent that holds it, or held it last; null if none ever did."),
     ]
-    online: Annotated[bool, Meta(description="An agent holds it now.")]
+    online: Annotated[bool, Meta(description="A connected agent holds it.")]
 
 
 class SiteAssetsJson(TypedDict):
-    """How many assets a site has; each is online, stale or offline."""
+    """Numbers of a site's assets; each asset is online, stale or offline."""
 
     total: int
     online: Annotated[
@@ -50,7 +50,7 @@ class SiteAssetsJson(TypedDict):
         int, Meta(description="A connected agent holds it; its newest sample is not fresh.")
     ]
     offline: int
-    measured: Annotated[int, Meta(description="Those whose power is part of `p_mw`.")]
+    measured: Annotated[int, Meta(description="Assets whose power is part of `p_mw`.")]
 
 
 class SiteJson(TypedDict):
@@ -63,7 +63,7 @@ class SiteJson(TypedDict):
     rated_mw: Annotated[float, Meta(description="Nameplate power of all its assets, MW.")]
     p_mw: Annotated[
         float | None,
-        Meta(description="Sum of what its assets do, MW, of those with a fresh sample."),
+        Meta(description="Sum of its assets' power, MW, of those with a fresh sample."),
     ]
     available_up_mw: Annotated[
         float,
@@ -76,7 +76,7 @@ class SiteJson(TypedDict):
 
 
 def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool) -> AssetJson:
-    """``agent_id`` holds the asset now, if ``online``, or did so last."""
+    """``agent_id`` holds the asset now if ``online``, else it was the last to hold it."""
     return {
         "id": asset.id,
         "name": asset.name,

@@ -31,24 +31,24 @@ class StartedJson(TypedDict):
 
 
 class LeftOutJson(TypedDict):
-    """An asset of the site that takes no part."""
+    """An asset of the site that has no part in the order."""
 
     asset_id: Uuid
     why: str
 
 
 class GroupJson(TypedDict):
-    """An order to a whole site, what it has come to, and its parts."""
+    """An order to a whole site: its present result, and its parts."""
 
     id: Uuid
     site_id: Uuid
     mw: float
-    allocated_mw: Annotated[float, Meta(description="Held, or on its way to be, MW.")]
-    shortfall_mw: Annotated[float, Meta(description="What is missing, signed as `mw`.")]
+    allocated_mw: Annotated[float, Meta(description="Power that its parts hold or will hold, MW.")]
+    shortfall_mw: Annotated[float, Meta(description="Missing power, with the sign of `mw`.")]
     duration_s: float | None
     priority: int
     state: StateName
-    summary: Annotated[str, Meta(description="All that, in words.")]
+    summary: Annotated[str, Meta(description="The result in words.")]
     counts: Annotated[dict[str, int], Meta(description="Parts in each state.")]
     started: StartedJson
     created_at: Time | None
@@ -61,7 +61,7 @@ class GroupJson(TypedDict):
 
 
 def group_shape(group: DispatchGroup, parts: Sequence[Dispatch]) -> GroupJson:
-    """An order to a site, what it has come to, and its parts."""
+    """An order to a site: its present result, and its parts."""
     found = group_state(group, parts)
     return {
         "id": group.id,

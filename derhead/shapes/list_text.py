@@ -1,8 +1,8 @@
 """Lists as text, whole or piece by piece: JSON, and CSV (RFC 4180). Pure.
 
-CSV has a row for each item and a column for each of its members, named in a header. Unknown is
-empty; a time is RFC 3339; words of a list are parted by spaces; what else is nested is JSON.
-A text that a spreadsheet would take for a formula has an apostrophe before it.
+CSV has a header, a row for each item and a column for each member. An unknown value is empty, a
+time is RFC 3339, words of a list are separated by spaces, other nested values are JSON. A text that
+a spreadsheet would take for a formula gets an apostrophe before it.
 """
 
 import csv
@@ -15,13 +15,13 @@ JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A text that begins with one of these is a formula to spreadsheets."""
+"""Characters with which a formula begins, for spreadsheets."""
 
 Items = Iterable[Mapping[str, object]]
 
 
 class ListText(Protocol):
-    """The text of one list: its head, its items, as many times as there are pieces, its tail."""
+    """The text of one list: a head, any number of pieces, a tail."""
 
     content_type: str
 
@@ -51,7 +51,7 @@ class JsonList:
 
 
 class CsvList:
-    """A header, and a line for each item. Members that are no column are left out."""
+    """A header, and a line for each item with the members that are columns."""
 
     content_type = f"{CSV_TYPE}; charset=utf-8"
 
@@ -70,7 +70,7 @@ class CsvList:
 
 
 class JsonLines:
-    """An object a line, with the members that are columns."""
+    """One object a line, with the members that are columns."""
 
     content_type = "application/jsonl"
 
@@ -93,7 +93,7 @@ def columns_of(kind: type) -> Sequence[str]:
 
 
 def dump(body: Mapping[str, object]) -> str:
-    """JSON text, all of it ASCII."""
+    """JSON text in ASCII."""
     return json.dumps(body, allow_nan=False, separators=(",", ":"))
 
 
@@ -118,5 +118,5 @@ def _cell(value: object) -> object:
 
 
 def _defused(text: str) -> str:
-    # Names, versions and reasons come from strangers. Numbers are no texts, and keep their sign.
+    # Names, versions and reasons come from strangers. Numbers are not text, and keep their sign.
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -20,7 +20,7 @@ from derhead.shapes.values import (
 
 
 class FollowsJson(TypedDict):
-    """What the asset does once the window has ended."""
+    """What the asset does after the window."""
 
     action: str
     mw: float | None
@@ -28,7 +28,7 @@ class FollowsJson(TypedDict):
 
 
 class PreflightJson(TypedDict):
-    """What would become of an order to an asset; nothing was ordered."""
+    """What an order to an asset would lead to; nothing was ordered."""
 
     dry_run: Literal[True]
     asset_id: Uuid
@@ -41,24 +41,26 @@ class PreflightJson(TypedDict):
     limits: LimitsJson
     p_mw: float | None
     soc: float | None
-    energy_mwh: Annotated[float | None, Meta(description="What the window takes, MWh.")]
-    available_mwh: Annotated[float | None, Meta(description="What the battery has for it, MWh.")]
+    energy_mwh: Annotated[float | None, Meta(description="Energy of the window, MWh.")]
+    available_mwh: Annotated[
+        float | None, Meta(description="Energy that the battery has for it, MWh.")
+    ]
     enough_energy: bool | None
     supersedes: list[Uuid]
     gives_way_to: Uuid | None
     then: FollowsJson
-    sentence: Annotated[str, Meta(description="All that, in words.")]
+    sentence: Annotated[str, Meta(description="The result in words.")]
 
 
 class FeasibleJson(TypedDict):
-    """What a site can do now, MW."""
+    """The range of power that a site can hold now, MW."""
 
     min_mw: float
     max_mw: float
 
 
 class SitePreflightJson(TypedDict):
-    """What would become of an order to a site; nothing was ordered."""
+    """What an order to a site would lead to; nothing was ordered."""
 
     dry_run: Literal[True]
     site_id: Uuid
@@ -67,11 +69,11 @@ class SitePreflightJson(TypedDict):
     feasible: FeasibleJson | None
     left_out: list[LeftOutJson]
     parts: list[PreflightJson]
-    sentence: Annotated[str, Meta(description="All that, in words.")]
+    sentence: Annotated[str, Meta(description="The result in words.")]
 
 
 def preflight_shape(found: Preflight) -> PreflightJson:
-    """What would become of an order to an asset."""
+    """What an order to an asset would lead to."""
     limits, follows = found.asset.limits, found.follows
     return {
         "dry_run": True,
@@ -100,7 +102,7 @@ def preflight_shape(found: Preflight) -> PreflightJson:
 
 
 def site_preflight_shape(found: SitePreflight) -> SitePreflightJson:
-    """What would become of an order to a site."""
+    """What an order to a site would lead to."""
     split = found.split
     return {
         "dry_run": True,

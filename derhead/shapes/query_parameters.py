@@ -1,6 +1,6 @@
 """Query parameters of the histories: pure.
 
-All problems of a query are found at once; each names its parameter and says what to write.
+A query's problems are found all at once. Each names its parameter and says what to write.
 """
 
 import re
@@ -24,7 +24,7 @@ RANGE = ("from", "to")
 PAGE = ("limit", "cursor")
 FIELDS = ("fields",)
 REPEATABLE = ("state",)
-"""Parameters that may be given several times: the same as their values with commas between."""
+"""Parameters that may be repeated, which is the same as one value with commas."""
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _STEP = re.compile(r"([0-9]{1,9})([smhd])")
@@ -40,31 +40,31 @@ class Query:
 
     within: TimeRange = EVER
     limit: int | None = None
-    """None = as many as the answer's form has by itself."""
+    """None = the default of the answer's form."""
     cursor: str | None = None
     step_us: int | None = None
     """Length of the buckets; None = the samples themselves."""
     states: tuple[State, ...] | None = None
-    """Those that count; None = any."""
+    """States of dispatches; None = any."""
     asset: str | None = None
-    """Id or name of an asset, not looked up yet."""
+    """Id or name of an asset, not yet looked up."""
     site: str | None = None
-    """Id or name of a site, not looked up yet."""
+    """Id or name of a site, not yet looked up."""
     fields: tuple[str, ...] | None = None
-    """Members that items are to have, not looked up yet; None = all."""
+    """The chosen members, not yet looked up; None = all."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadQuery:
-    """What is wrong: names of parameters, each with what to write instead."""
+    """Why the query cannot be used: names of parameters, each with what to write instead."""
 
     problems: tuple[tuple[str, str], ...]
     more: int = 0
-    """Problems that are not listed, as an answer lists only so many."""
+    """Number of problems that are not listed."""
 
 
 def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Query | BadQuery:
-    """The query that those parameters make; ``known`` are the ones that the endpoint takes."""
+    """The query of these parameters; ``known`` are the parameters that the endpoint takes."""
     findings = Findings()
     values: dict[str, object] = {}
     for name, texts in given.items():

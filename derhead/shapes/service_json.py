@@ -13,7 +13,7 @@ class HealthJson(TypedDict):
 
 
 class CheckJson(TypedDict):
-    """How one part of the headend is."""
+    """The state of one part of the headend."""
 
     name: str
     status: Literal["ready", "degraded", "unready"]
@@ -21,7 +21,7 @@ class CheckJson(TypedDict):
 
 
 class ReadinessJson(TypedDict):
-    """Whether the headend takes records and orders: as the worst of its checks."""
+    """Whether the headend takes records and orders: its worst check decides."""
 
     status: Literal["ready", "degraded", "unready"]
     checks: list[CheckJson]
@@ -41,9 +41,9 @@ class ProblemErrorJson(TypedDict):
 
 
 class ProblemJson(TypedDict):
-    """Why a request was not answered as asked (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
-    type: Annotated[str, Meta(description="Which kind of problem; a page of the documentation.")]
+    type: Annotated[str, Meta(description="The kind of problem; a page of the documentation.")]
     title: str
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: str

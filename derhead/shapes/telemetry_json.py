@@ -22,14 +22,16 @@ from derproto.der.v1 import OperatingState, QualityBit
 
 
 class SampleJson(TypedDict):
-    """One asset at one time, as far as time does not change it."""
+    """One asset at one time, without the members that time changes."""
 
     asset_id: Uuid
     asset_name: str
     site_id: Uuid
     agent_id: str | None
-    ts: Annotated[Time | None, Meta(description="Measured, by the agent's clock.")]
-    received_at: Annotated[Time | None, Meta(description="Received, by the headend's clock.")]
+    ts: Annotated[Time | None, Meta(description="When it was measured, by the agent's clock.")]
+    received_at: Annotated[
+        Time | None, Meta(description="When it was received, by the headend's clock.")
+    ]
     p_mw: Annotated[
         float | None,
         Meta(description="Active power, MW; positive = generation, negative = consumption."),
@@ -41,7 +43,8 @@ class SampleJson(TypedDict):
     status: Annotated[OperatingStatus | None, Meta(description="The device's operating state.")]
     quality: Annotated[list[QualityName], Meta(description="Doubts about the sample.")]
     setpoint_mw: Annotated[
-        float | None, Meta(description="The dispatch in force, MW; null if there is none.")
+        float | None,
+        Meta(description="Setpoint of the dispatch in force, MW; null if there is none."),
     ]
 
 
@@ -75,7 +78,7 @@ class BucketJson(TypedDict):
 
 
 class GapJson(TypedDict):
-    """A stretch of an asset's history without samples, or one that was filled since."""
+    """A stretch of an asset's history without samples, also if later samples filled it."""
 
     id: str
     asset_id: Uuid
@@ -94,8 +97,10 @@ class GapJson(TypedDict):
     rows: Annotated[
         int | None, Meta(description="Samples that are missing, where the agent counted them.")
     ]
-    backfilled: Annotated[bool, Meta(description="Samples that came later have closed it.")]
-    filled_until: Annotated[Time | None, Meta(description="Up to where they have closed it.")]
+    backfilled: Annotated[bool, Meta(description="Later samples have closed it.")]
+    filled_until: Annotated[
+        Time | None, Meta(description="Up to where later samples have closed it.")
+    ]
     agent_id: str | None
 
 
@@ -118,9 +123,9 @@ def telemetry_shape(
     telemetry_period_ms: int,
     restored: bool = False,
 ) -> TelemetryJson:
-    """An asset's sample; all unknown and stale where it never sent one.
+    """An asset's sample; all null, and stale, if the asset never had one.
 
-    ``restored``: it is what the journal knew at start, and stale whatever its age.
+    ``restored``: the sample is from before the headend's start, and so stale whatever its age.
     """
     age = None if sample is None else age_us(sample, now_us)
     return {
@@ -131,7 +136,7 @@ def telemetry_shape(
 
 
 def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> SampleJson:
-    """The part of ``telemetry_shape`` that time does not change: all but the last two."""
+    """``telemetry_shape`` without its last two members, which time changes."""
     return {
         "asset_id": asset.id,
         "asset_name": asset.name,
@@ -151,7 +156,7 @@ def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None
 
 
 def bucket_shape(bucket: Bucket) -> BucketJson:
-    """All in MW; ``ts`` is the start of the step."""
+    """Power in MW; ``ts`` is the start of the step."""
     return {
         "ts": time_of(bucket.start_us),
         "mean": number_of(bucket.mean_mw),
@@ -163,7 +168,7 @@ def bucket_shape(bucket: Bucket) -> BucketJson:
 
 
 def gap_shape(gap: GapRecord) -> GapJson:
-    """``end`` is null while nothing came after it, ``rows`` where nobody counted them."""
+    """``end`` is null while the gap lasts, ``rows`` if nobody counted the missing samples."""
     return {
         "id": gap.id,
         "asset_id": gap.asset_id,

@@ -22,7 +22,8 @@ EntryKind = Literal["connected", "disconnected", "superseded", "gap", "dispatch"
 
 
 class EntryJson(TypedDict):
-    """Something that befell an agent; the one of the last three that it is about is not null."""
+    """An event in an agent's life; of the last three members, the one that it is about is not
+    null."""
 
     at: Time | None
     kind: EntryKind
@@ -33,7 +34,7 @@ class EntryJson(TypedDict):
 
 
 Place = tuple[int, int, str]
-"""Where an entry stands: its time, microseconds since the epoch, the rank of its kind, its id."""
+"""The place of an entry: time (microseconds since the epoch), rank of its kind, id."""
 
 
 RANKS: dict[EntryKind, int] = {
@@ -43,12 +44,12 @@ RANKS: dict[EntryKind, int] = {
     "disconnected": 3,
     "superseded": 3,
 }
-"""Of entries of one moment, the greater comes first."""
+"""Of entries with one time, the greater rank comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """Something that befell an agent."""
+    """An event in an agent's life."""
 
     at_us: int
     kind: EntryKind
@@ -64,7 +65,7 @@ class TimelineEntry:
 
 
 def of_session(session: SessionRecord) -> list[TimelineEntry]:
-    """Its end, if it has ended, and its beginning."""
+    """The session's end, if it has ended, and its beginning."""
     entries = []
     if session.ended_us is not None:
         kind: EntryKind = "superseded" if session.end_reason == "superseded" else "disconnected"
@@ -82,7 +83,7 @@ def of_session(session: SessionRecord) -> list[TimelineEntry]:
 
 
 def of_gap(gap: GapRecord) -> list[TimelineEntry]:
-    """At the gap's start."""
+    """One entry, at the gap's start."""
     if gap.end_us is None:
         lasts = "no samples since"
     else:
@@ -94,7 +95,7 @@ def of_gap(gap: GapRecord) -> list[TimelineEntry]:
 
 
 def of_dispatch(dispatch: Dispatch) -> list[TimelineEntry]:
-    """When it was ordered."""
+    """One entry, at the time of the order."""
     reasons = ": ".join(filter(None, (dispatch.reason, dispatch.detail)))
     why = f" ({reasons})" if reasons else ""
     summary = f"ordered to hold {dispatch.mw:.6g} MW: {dispatch.state.value}{why}"

@@ -1,6 +1,6 @@
-"""Values that answers share: how times, numbers and names are written. Pure.
+"""Values that answers share: times, numbers and names as JSON writes them. Pure.
 
-Unknown is null. No number is NaN, and no time is one that RFC 3339 cannot write.
+An unknown value is null. No number is NaN, and every time is one that RFC 3339 can write.
 """
 
 import math
@@ -29,7 +29,7 @@ Priority = Annotated[int, Meta(ge=0, le=255)]
 
 
 def names_of(kind: type[Enum]) -> tuple[str, ...]:
-    """The names of a contract's enum as JSON writes them, without the unspecified one."""
+    """The names of a contract's enum as JSON writes them, without the unspecified member."""
     return tuple(each.name.lower() for each in kind if each.value != 0)
 
 
@@ -51,8 +51,11 @@ else:
 
 
 def time_of(us: int | None) -> str | None:
-    """Units: microseconds since the epoch. None where RFC 3339 has no text for the time."""
-    # An agent's clock may be anywhere.
+    """The time as RFC 3339 text; None if RFC 3339 has none for it.
+
+    Units: microseconds since the epoch.
+    """
+    # An agent's clock may show any time.
     try:
         return None if us is None else format_us(us)
     except OverflowError:

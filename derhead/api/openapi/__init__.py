@@ -1,4 +1,13 @@
-"""The API's own description: OpenAPI 3.1, and pages made of it."""
+"""The API's own description: OpenAPI 3.1, and pages made from it.
+
+Layers, from the ground up::
+
+    operations  what describes one operation
+    kept        examples and style sheet, as files
+    endpoints   all operations
+    document    the OpenAPI document
+    pages       the document as HTML
+"""
 
 from derhead.api.openapi.document import build, document
 from derhead.api.openapi.endpoints import OPERATIONS

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations and the answers' types: pure."""
+"""The OpenAPI 3.1 document, made from the operations and the answers' types: pure."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 ANY_PROBLEMS = (400, 404, 405, 413, 431, 500, 503)
-"""Statuses that any request may be answered with."""
+"""Statuses that any request may get."""
 
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
@@ -44,7 +44,7 @@ consumption; times are UTC, RFC 3339; unknown is null. Lists come in pages: foll
 
 _ORDER_RULES: Schema = {
     "additionalProperties": False,
-    # For an asset or for a site; null counts as left out.
+    # An order is for an asset or for a site; null counts as left out.
     "oneOf": [
         {
             "required": [named],
@@ -53,7 +53,7 @@ _ORDER_RULES: Schema = {
         for named, other in (("asset_id", "site_id"), ("site_id", "asset_id"))
     ],
 }
-"""What the types cannot say."""
+"""Rules that the types cannot express."""
 
 
 @cache
@@ -167,9 +167,9 @@ def _with_examples(found: Schema, operation_id: str, *rest: str) -> Schema:
 
 def _media(content: Content) -> Schema:
     if isinstance(content, Events):
-        # What a stream's items are, OpenAPI can say from 3.2 on only.
+        # OpenAPI can describe the items of a stream only from 3.2 on.
         items = {kind: _ref(data) for kind, data in content.data.items()}
-        # Nothing is said of the whole: some tools hold each event, not the text, to its schema.
+        # No schema for the whole text: some tools would check each event against it.
         return {"schema": {}, "x-events": items}
     return {"schema": _content(content)}
 

@@ -1,5 +1,5 @@
-"""Every operation of the API. A test holds this list against the routes, and each answer of
-the tests against what is said here.
+"""Every operation of the API. Tests compare this list with the routes, and every answer in a test
+with its description here.
 """
 
 from typing import get_args

@@ -1,4 +1,4 @@
-"""What the package carries for the description: real answers as examples, and a style sheet."""
+"""Files for the description: real answers as examples, and a style sheet."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,6 @@ _FOLDER = resources.files("derhead.api.openapi")
 EXAMPLES: Mapping[str, dict[str, object]] = json.loads(
     (_FOLDER / "examples.json").read_text(encoding="utf-8")
 )
-"""Real answers, by operation and status; ``scripts/openapi-examples`` writes them."""
+"""Real answers by operation and status; ``scripts/openapi-examples`` writes them."""
 
 STYLE = (_FOLDER / "docs.css").read_text(encoding="utf-8")

@@ -1,18 +1,18 @@
-"""What an operation of the API is, to those who document it: pure."""
+"""The description of one operation of the API: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Schema = dict[str, object]
-"""JSON Schema 2020-12, as OpenAPI 3.1 has it."""
+"""JSON Schema 2020-12, as OpenAPI 3.1 uses it."""
 
 Method = Literal["get", "post", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A page of items of a type."""
+    """A page of items of one type."""
 
     item: type
 
@@ -29,16 +29,16 @@ class Events:
     """An event stream."""
 
     data: Mapping[str, type]
-    """What each event's data is, as JSON."""
+    """The JSON type of each event's data."""
 
 
 Content = type | ListOf | Text | Events | tuple[type | ListOf, ...]
-"""What a body is; a tuple is one of several."""
+"""The type of a body; a tuple means one of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of the path, the query or the header."""
+    """A parameter in the path, the query or the header."""
 
     name: str
     place: Literal["path", "query", "header"]
@@ -49,13 +49,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerSpec:
-    """One status that an operation answers with, other than a problem."""
+    """One status of an operation that is not a problem."""
 
     description: str
     content: Mapping[str, Content] = field(default_factory=dict)
-    """What the body is, by media type; empty without one."""
+    """The body by media type; empty if there is none."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """What each header tells."""
+    """The meaning of each header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: type | None = None
-    """The type of the JSON body that it takes."""
+    """The type of the JSON body that the operation takes."""
     answers: Mapping[int, AnswerSpec] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
-    """Statuses of the problems that it may answer with, beside those that any may."""
+    """Statuses of its problems, beside those of any operation."""

@@ -1,4 +1,4 @@
-"""The API's description as HTML, for people: pure. It needs no script and nothing from outside."""
+"""The API's description as HTML, for people: pure. The pages need no script and no other host."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from derhead.api.answering.problem_kinds import ProblemKinds
 from derhead.api.openapi.document import build
 
 Node = Any
-"""A part of the document, as ``build`` makes it."""
+"""A part of the OpenAPI document."""
 
 _FRAME = """<!doctype html>
 <html lang="en">
@@ -34,7 +34,7 @@ def docs_page(version: str) -> str:
 
 
 def problems_page() -> str:
-    """What each kind of problem means, and what to do about it."""
+    """The page of all kinds of problems."""
     body = ['<main><p><a href="/docs">The API</a></p><h1>Problems</h1>', _PROBLEMS_INTRO]
     for problem in ProblemKinds:
         kind = problem.value
@@ -165,6 +165,6 @@ def _type(schema: Node) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, with what stands in backticks as code."""
+    """The text as HTML, with backticks as code."""
     parts = escape(text).split("`")
     return "".join(part if n % 2 == 0 else f"<code>{part}</code>" for n, part in enumerate(parts))
