@@ -52,7 +52,7 @@ from derproto.base.kinds import Address
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier
-from derproto.service import SESSION, ColumnCodec
+from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
 
 log = logging.getLogger(__name__)

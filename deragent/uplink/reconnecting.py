@@ -13,7 +13,7 @@ from deragent.tasks.controller import Controller
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.uplink_session import NoWelcome, UplinkOutcome, UplinkSession
 from derproto.base.command import leaves
-from derproto.service import SESSION, MessageCodec
+from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
 
 log = logging.getLogger(__name__)

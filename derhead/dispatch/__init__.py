@@ -9,6 +9,7 @@ Rooms, from the ground up; each imports only from those before it:
 - ``verdicts``: how well ended dispatches were followed.
 """
 
+from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.desk.dispatch_desk import DeskStatistics, DispatchDesk, DispatchStore
 from derhead.dispatch.desk.inputs import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
@@ -49,6 +50,7 @@ from derhead.dispatch.verdicts.verdict import (
 )
 
 __all__ = [
+    "SessionLink",
     "ENDED",
     "MAX_DURATION_S",
     "AgentReport",

@@ -10,17 +10,17 @@ from grpclib import GRPCError, Status
 
 from derhead.dispatch import AgentReport, DispatchDesk
 from derhead.gaps import GapLedger
-from derhead.sessions.acknowledger import Acknowledger
-from derhead.sessions.agent_memory import AgentMemory
-from derhead.sessions.allowances import Excess
-from derhead.sessions.certificate import check_certificate
-from derhead.sessions.directory import Admitted, Directory, Duplicate, describe_refusals
-from derhead.sessions.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
-from derhead.sessions.limits import SessionLimits
-from derhead.sessions.needs import TelemetryStore
-from derhead.sessions.records import HeartbeatRecord, SessionRecord
-from derhead.sessions.register import Registration, read_register, read_reports
-from derhead.sessions.session import GOODBYE_S, Session
+from derhead.sessions.admission.agent_memory import AgentMemory
+from derhead.sessions.admission.certificate import check_certificate
+from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
+from derhead.sessions.admission.register import Registration, read_register, read_reports
+from derhead.sessions.streams.acknowledger import Acknowledger
+from derhead.sessions.streams.allowances import Excess
+from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
+from derhead.sessions.streams.session import GOODBYE_S, Session
+from derhead.sessions.terms.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
+from derhead.sessions.terms.session_limits import SessionLimits
+from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
@@ -75,18 +75,27 @@ class Sessions:
     ) -> None:
         self._fleet = fleet
         self._desk = desk
-        self._latest = latest
         self._gaps = gaps
         self._store = store
         self._limits = limits
-        self._runtime = runtime
         self._acknowledger = Acknowledger()
+        self._memory = AgentMemory(limits.max_sessions)
+        self._excess = Excess()
+        self._context = SessionContext(
+            desk=desk,
+            latest=latest,
+            gaps=gaps,
+            store=store,
+            limits=limits,
+            runtime=runtime,
+            acknowledger=self._acknowledger,
+            excess=self._excess,
+            on_heartbeat=self._memory.take_heartbeat,
+        )
         self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
         self._live: dict[str, Session] = {}
-        self._memory = AgentMemory(limits.max_sessions)
         self._draining = False
         self._opened = self._refused = 0
-        self._excess = Excess()
 
     def remember(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
@@ -215,12 +224,12 @@ class Sessions:
                 self._end(other, DUPLICATE)
                 await _send_away(stream, DUPLICATE)
                 return None
-            case Admitted(entry, superseded, silenced):
+            case Admitted(live, superseded, silenced):
                 if superseded is not None:
                     self._end(superseded, SUPERSEDED)
                 for silent in silenced:
                     self._end(silent, SILENCED)
-        refusals = describe_refusals(entry.grants)
+        refusals = describe_refusals(live.grants)
         if refusals is not None:
             log.warning("%s: %s", registration.agent_id, refusals)
         site_id = registration.site_id
@@ -230,21 +239,13 @@ class Sessions:
                 registration.agent_id,
                 site_id,
             )
-        self._memory.register(registration.agent_id, entry.granted.values())
+        self._memory.register(registration.agent_id, live.granted.values())
         return Session(
             stream,
-            entry,
+            live,
             registration,
-            {index: self._fleet.assets[asset] for index, asset in entry.granted.items()},
-            desk=self._desk,
-            latest=self._latest,
-            gaps=self._gaps,
-            store=self._store,
-            limits=self._limits,
-            acknowledger=self._acknowledger,
-            runtime=self._runtime,
-            on_heartbeat=self._memory.take_heartbeat,
-            excess=self._excess,
+            {index: self._fleet.assets[asset] for index, asset in live.granted.items()},
+            self._context,
         )
 
     def _clear_place(self) -> bool:

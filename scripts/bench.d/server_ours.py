@@ -41,7 +41,7 @@ from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sess
 from derhead.telemetry import LatestTable, Sample, SampleBlock, stale_after_us
 from derproto.base.fleet import Fleet
 from derproto.base.runtime import real_runtime
-from derproto.service import SESSION, ColumnCodec
+from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
 
 OURS = ("triogrpc", "codec", "der", "sessions", "telemetry", "dispatch")

@@ -15,7 +15,7 @@ import trio
 from fleets import agents
 
 from derproto.der.v1 import AgentMessage, Register
-from derproto.service import SESSION, MessageCodec
+from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import connect, dial
 
 AT_A_TIME = 16

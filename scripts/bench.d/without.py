@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-import derproto.service
+import derproto.headend_rpc
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage
 from derproto.triogrpc import Deferred, LinkLimits, ServerStream, server
@@ -64,7 +64,7 @@ def compiled_codec() -> None:
         telemetry = message.telemetry
         return message if telemetry is None else TelemetryColumns.from_message(telemetry)
 
-    _replace(derproto.service, "decode_agent", decode_agent)
+    _replace(derproto.headend_rpc, "decode_agent", decode_agent)
 
 
 def collector_thresholds() -> None:

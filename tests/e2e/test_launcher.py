@@ -15,7 +15,7 @@ import trio
 
 from derproto.base.assets_file import render_fleet
 from derproto.der import v1
-from derproto.service import SESSION, MessageCodec
+from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
 from launcher.fleets.agent_jobs import plan_agents
 from launcher.fleets.generated_fleet import generate

@@ -1,10 +1,10 @@
 """Protobuf at speed: betterproto2's dataclasses, encoded and decoded by compiled functions."""
 
 from derproto.codec.agent import MAX_FIELDS, decode_agent, encode_agent
+from derproto.codec.codec_errors import DecodeError, EncodeError, UnsupportedField
 from derproto.codec.columns import TelemetryColumns
 from derproto.codec.decoding import decoder
 from derproto.codec.encoding import encoder
-from derproto.codec.errors import DecodeError, EncodeError, UnsupportedField
 
 __all__ = [
     # Any message class

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from derproto.codec import wire
+from derproto.codec.codec_errors import UnsupportedField
 from derproto.codec.decoding import (
     add_loop,
     add_number,
@@ -13,9 +14,8 @@ from derproto.codec.decoding import (
     decoding_helpers,
     names_of_fields,
 )
-from derproto.codec.errors import UnsupportedField
 from derproto.codec.fields import Field, fields_of, metadata
-from derproto.codec.source import Source, define
+from derproto.codec.generated import SourceLines, define
 from derproto.codec.wire import Buffer
 from derproto.der.v1 import Telemetry
 
@@ -118,7 +118,7 @@ def compile_columns_reader() -> Callable[[Buffer, int, int, int, int], Telemetry
     for field in FIELDS:
         if not field.packable or field.name not in TelemetryColumns.__slots__:
             raise UnsupportedField(f"Telemetry.{field.name} does not fit in columns")
-    source = Source()
+    source = SourceLines()
     source.add(0, "def decode_columns(data, pos, end, depth, left):")
     source.add(1, *(f"{field.name} = {_default(field)}" for field in FIELDS))
     add_loop(source, "Telemetry", FIELDS, _add_usual, _add_value, in_order=True)
@@ -145,7 +145,7 @@ def _empty(field: Field) -> str:
     return f"array({field.kind.typecode!r})"
 
 
-def _add_usual(source: Source, indent: int, field: Field) -> None:
+def _add_usual(source: SourceLines, indent: int, field: Field) -> None:
     name = field.name
     if not field.repeated:
         _add_value(source, indent, field)
@@ -167,13 +167,13 @@ def _add_usual(source: Source, indent: int, field: Field) -> None:
     source.add(indent, "pos = stop")
 
 
-def _add_as_array(source: Source, indent: int, field: Field) -> None:
+def _add_as_array(source: SourceLines, indent: int, field: Field) -> None:
     """A column that grows is an array, and stays one."""
     source.add(indent, f"if {field.name}.__class__ is tuple:")
     source.add(indent, f"    {field.name} = array({field.kind.typecode!r}, {field.name})")
 
 
-def _add_value(source: Source, indent: int, field: Field) -> None:
+def _add_value(source: SourceLines, indent: int, field: Field) -> None:
     """One value: a field's, or one more of a column."""
     name, value = field.name, add_number(source, indent, field)
     if not field.repeated:

@@ -14,7 +14,7 @@ from betterproto2 import Message
 
 from derproto.codec import wire
 from derproto.codec.fields import Field, metadata, reachable
-from derproto.codec.source import Source, define
+from derproto.codec.generated import SourceLines, define
 from derproto.codec.wire import FIXED32, FIXED64, VARINT, Buffer, DecodingState
 
 M = TypeVar("M", bound=Message)
@@ -55,7 +55,7 @@ def _decoder(cls: Any, max_fields: int) -> Callable[[Buffer], Any]:
 @cache
 def compile_reader(cls: type[Message]) -> Reader:
     """The compiled function of ``cls``; those of the classes within it are its globals."""
-    source, namespace = Source(), decoding_helpers()
+    source, namespace = SourceLines(), decoding_helpers()
     namespace |= {"keep_unknown": keep_unknown, "new": object.__new__}
     for each, fields in reachable(cls).items():
         namespace[each.__name__] = each
@@ -116,7 +116,7 @@ def keep_unknown(
         fields["_unknown_fields"] += unknown
 
 
-def _add_decoder(source: Source, name: str, fields: tuple[Field, ...]) -> None:
+def _add_decoder(source: SourceLines, name: str, fields: tuple[Field, ...]) -> None:
     source.add(0, f"def decode_{name}(data, pos, end, depth, state, into):")
     source.add(1, "if depth < 0:", '    raise Malformed("nested too deep")')
     source.add(1, "if into is None:", f"    fields = DEFAULTS_{name}.copy()")
@@ -133,11 +133,11 @@ def _add_decoder(source: Source, name: str, fields: tuple[Field, ...]) -> None:
     source.add(0, "")
 
 
-AddField = Callable[[Source, int, Field], None]
+AddField = Callable[[SourceLines, int, Field], None]
 
 
 def add_loop(
-    source: Source,
+    source: SourceLines,
     name: str,
     fields: tuple[Field, ...],
     add_usual: AddField,
@@ -187,7 +187,7 @@ def add_loop(
     source.add(2, f"raise decode_fault({name!r}, FIELDS_{name}, tag)")
 
 
-def add_count(source: Source, indent: int, fields: str) -> None:
+def add_count(source: SourceLines, indent: int, fields: str) -> None:
     """Counts so many fields, before anything is made of them."""
     source.add(indent, f"left -= {fields}", "if left < 0:", "    raise TooManyFields")
 
@@ -196,7 +196,7 @@ def _usual_tag(field: Field) -> int:
     return field.packed_tag if field.repeated and field.packable else field.tag
 
 
-def add_size(source: Source, indent: int) -> None:
+def add_size(source: SourceLines, indent: int) -> None:
     """A length, and with it ``stop``, the position behind what is so long."""
     source.add(indent, "size = data[pos]", "pos += 1")
     source.add(indent, "if size > 127:", "    size, pos = read_short_varint(data, pos - 1)")
@@ -204,12 +204,12 @@ def add_size(source: Source, indent: int) -> None:
     source.add(indent, "if stop > end:", "    raise IndexError")
 
 
-def add_width_check(source: Source, indent: int, field: Field) -> None:
+def add_width_check(source: SourceLines, indent: int, field: Field) -> None:
     source.add(indent, f"if size & {field.kind.bytes - 1}:")
     source.add(indent, f'    raise Malformed(f"{{size}} bytes of values of {field.kind.bytes}")')
 
 
-def add_number(source: Source, indent: int, field: Field) -> str:
+def add_number(source: SourceLines, indent: int, field: Field) -> str:
     """Reads one varint or fixed width number; returns the expression that stands for it."""
     if field.kind.wire_type in (FIXED64, FIXED32):
         source.add(indent, f"value = unpack_{field.kind.typecode}(data, pos)[0]")
@@ -243,7 +243,7 @@ def _meaning(field: Field) -> str:
     return "value"
 
 
-def _add_usual(source: Source, indent: int, field: Field) -> None:
+def _add_usual(source: SourceLines, indent: int, field: Field) -> None:
     """The usual form of a field: one value, or packed ones."""
     if not (field.repeated and field.packable):
         _add_value(source, indent, field)
@@ -264,7 +264,7 @@ def _add_usual(source: Source, indent: int, field: Field) -> None:
     source.add(indent, "pos = stop")
 
 
-def _add_value(source: Source, indent: int, field: Field) -> None:
+def _add_value(source: SourceLines, indent: int, field: Field) -> None:
     """One value: of a singular field, or one more of a repeated one."""
     if field.packable:
         _add_store(source, indent, field, add_number(source, indent, field))
@@ -285,7 +285,7 @@ def _add_value(source: Source, indent: int, field: Field) -> None:
     source.add(indent, "pos = stop")
 
 
-def _add_store(source: Source, indent: int, field: Field, value: str) -> None:
+def _add_store(source: SourceLines, indent: int, field: Field, value: str) -> None:
     if field.repeated:
         source.add(indent, f"fields[{field.name!r}].append({value})")
         return

@@ -14,9 +14,9 @@ import betterproto2
 from betterproto2 import Message
 
 from derproto.codec import wire
-from derproto.codec.errors import EncodeError
+from derproto.codec.codec_errors import EncodeError
 from derproto.codec.fields import Field, reachable
-from derproto.codec.source import Source, define
+from derproto.codec.generated import SourceLines, define
 from derproto.codec.wire import VARINT
 
 M = TypeVar("M", bound=Message)
@@ -47,7 +47,7 @@ def _encoder(cls: Any) -> Callable[[Any], bytes]:
 
 def compile_writer(cls: type[Message]) -> Writer:
     """The compiled function of ``cls``; those of the classes within it are its globals."""
-    source = Source()
+    source = SourceLines()
     namespace: dict[str, Any] = {
         "FAULTS": (struct.error, OverflowError, UnicodeEncodeError),
         "copysign": copysign,
@@ -69,7 +69,7 @@ def compile_writer(cls: type[Message]) -> Writer:
     return compiled
 
 
-def _add_encoder(source: Source, name: str, fields: tuple[Field, ...]) -> None:
+def _add_encoder(source: SourceLines, name: str, fields: tuple[Field, ...]) -> None:
     source.add(0, f"def encode_{name}(message):")
     source.add(1, "out = bytearray()")
     source.add(1, "try:")
@@ -99,7 +99,7 @@ def _is_written(field: Field) -> str:
     return "value"
 
 
-def _add_value(source: Source, indent: int, field: Field) -> None:
+def _add_value(source: SourceLines, indent: int, field: Field) -> None:
     tag = wire.write_varint(field.tag)
     if code := field.kind.typecode:
         source.add(indent, f"out += pack_{len(tag)}{code}({tag!r}, value)")
@@ -125,7 +125,7 @@ def _varint(field: Field) -> str:
     return f"{field.kind.writer}(value, {field.kind.bits})"
 
 
-def _add_sized(source: Source, indent: int) -> None:
+def _add_sized(source: SourceLines, indent: int) -> None:
     """``value``, which is bytes by now, behind its length."""
     source.add(indent, "size = len(value)")
     source.add(indent, "if size < 128:", "    out.append(size)")
@@ -133,7 +133,7 @@ def _add_sized(source: Source, indent: int) -> None:
     source.add(indent, "out += value")
 
 
-def _add_packed(source: Source, indent: int, field: Field) -> None:
+def _add_packed(source: SourceLines, indent: int, field: Field) -> None:
     if field.kind.typecode:
         source.add(indent, f"value = write_column({field.kind.typecode!r}, value)")
     else:

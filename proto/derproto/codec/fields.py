@@ -8,12 +8,12 @@ from typing import Any
 import betterproto2
 from betterproto2 import Message, ProtoClassMetadata
 
-from derproto.codec.errors import UnsupportedField
+from derproto.codec.codec_errors import UnsupportedField
 from derproto.codec.wire import FIXED32, FIXED64, LENGTH, VARINT
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class WireFormat:
     """How a protobuf type is written: its wire type and, where they apply, its details."""
 
     wire_type: int
@@ -29,24 +29,24 @@ class Kind:
         return 8 if self.wire_type == FIXED64 else 4
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+WIRE_FORMATS: Mapping[str, WireFormat] = MappingProxyType(
     {
-        betterproto2.TYPE_DOUBLE: Kind(FIXED64, typecode="d"),
-        betterproto2.TYPE_FIXED64: Kind(FIXED64, typecode="Q"),
-        betterproto2.TYPE_SFIXED64: Kind(FIXED64, typecode="q"),
-        betterproto2.TYPE_FIXED32: Kind(FIXED32, typecode="I"),
-        betterproto2.TYPE_SFIXED32: Kind(FIXED32, typecode="i"),
-        betterproto2.TYPE_BOOL: Kind(VARINT, bits=1, writer="write_unsigned"),
-        betterproto2.TYPE_UINT32: Kind(VARINT, bits=32, writer="write_unsigned"),
-        betterproto2.TYPE_UINT64: Kind(VARINT, bits=64, writer="write_unsigned"),
-        betterproto2.TYPE_INT32: Kind(VARINT, bits=32, writer="write_signed"),
-        betterproto2.TYPE_INT64: Kind(VARINT, bits=64, writer="write_signed"),
-        betterproto2.TYPE_ENUM: Kind(VARINT, bits=32, writer="write_signed"),
-        betterproto2.TYPE_SINT32: Kind(VARINT, bits=32, writer="write_zigzag"),
-        betterproto2.TYPE_SINT64: Kind(VARINT, bits=64, writer="write_zigzag"),
-        betterproto2.TYPE_STRING: Kind(LENGTH),
-        betterproto2.TYPE_BYTES: Kind(LENGTH),
-        betterproto2.TYPE_MESSAGE: Kind(LENGTH),
+        betterproto2.TYPE_DOUBLE: WireFormat(FIXED64, typecode="d"),
+        betterproto2.TYPE_FIXED64: WireFormat(FIXED64, typecode="Q"),
+        betterproto2.TYPE_SFIXED64: WireFormat(FIXED64, typecode="q"),
+        betterproto2.TYPE_FIXED32: WireFormat(FIXED32, typecode="I"),
+        betterproto2.TYPE_SFIXED32: WireFormat(FIXED32, typecode="i"),
+        betterproto2.TYPE_BOOL: WireFormat(VARINT, bits=1, writer="write_unsigned"),
+        betterproto2.TYPE_UINT32: WireFormat(VARINT, bits=32, writer="write_unsigned"),
+        betterproto2.TYPE_UINT64: WireFormat(VARINT, bits=64, writer="write_unsigned"),
+        betterproto2.TYPE_INT32: WireFormat(VARINT, bits=32, writer="write_signed"),
+        betterproto2.TYPE_INT64: WireFormat(VARINT, bits=64, writer="write_signed"),
+        betterproto2.TYPE_ENUM: WireFormat(VARINT, bits=32, writer="write_signed"),
+        betterproto2.TYPE_SINT32: WireFormat(VARINT, bits=32, writer="write_zigzag"),
+        betterproto2.TYPE_SINT64: WireFormat(VARINT, bits=64, writer="write_zigzag"),
+        betterproto2.TYPE_STRING: WireFormat(LENGTH),
+        betterproto2.TYPE_BYTES: WireFormat(LENGTH),
+        betterproto2.TYPE_MESSAGE: WireFormat(LENGTH),
     }
 )
 
@@ -59,7 +59,7 @@ class Field:
     number: int
     type: str
     """betterproto2's name of the protobuf type."""
-    kind: Kind
+    kind: WireFormat
     cls: Any
     """The Python class of one value; for a message or an enum, that class."""
     repeated: bool
@@ -101,7 +101,7 @@ def fields_of(cls: type[Message]) -> tuple[Field, ...]:
     fields = []
     for name in meta.sorted_field_names:
         of = meta.meta_by_field_name[name]
-        if of.unwrap is not None or of.proto_type not in KINDS:
+        if of.unwrap is not None or of.proto_type not in WIRE_FORMATS:
             kind = "well-known types" if of.unwrap is not None else of.proto_type
             raise UnsupportedField(f"{cls.__name__}.{name}: {kind} is not compiled")
         rivals = meta.oneof_field_by_group[of.group] if of.group else set()
@@ -111,7 +111,7 @@ def fields_of(cls: type[Message]) -> tuple[Field, ...]:
                 name=name,
                 number=of.number,
                 type=of.proto_type,
-                kind=KINDS[of.proto_type],
+                kind=WIRE_FORMATS[of.proto_type],
                 cls=meta.cls_by_field[name],
                 repeated=bool(of.repeated),
                 presence=bool(presence) and not of.repeated,

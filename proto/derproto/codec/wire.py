@@ -12,7 +12,7 @@ from typing import Any
 
 from betterproto2 import Message
 
-from derproto.codec.errors import DecodeError
+from derproto.codec.codec_errors import DecodeError
 
 Buffer = bytes | memoryview
 

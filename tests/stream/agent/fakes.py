@@ -11,7 +11,7 @@ from deragent.devices import DeviceError, Measurement
 from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
 from derproto.base.runtime import Runtime
 from derproto.der import v1
-from derproto.service import SESSION, MessageCodec
+from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
 from derproto.triogrpc.testing import MemoryNetwork
 

@@ -30,7 +30,7 @@ from derproto.der.v1 import (
     Register,
     Telemetry,
 )
-from derproto.service import SESSION, ColumnCodec, MessageCodec
+from derproto.headend_rpc import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.epoch import T0

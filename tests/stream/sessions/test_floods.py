@@ -8,7 +8,7 @@ from grpclib import Status
 from trio.testing import MockClock
 
 from derhead.sessions import HeartbeatRecord, SessionLimits
-from derhead.sessions.allowances import (
+from derhead.sessions.streams.allowances import (
     DISPATCH_REPORTS_BURST,
     DISPATCH_REPORTS_S,
     GAP_REPORTS_BURST,

@@ -24,9 +24,9 @@ from derhead.sessions import (
     SessionRecord,
     service,
 )
-from derhead.sessions.acks import RANGES_WAITING
-from derhead.sessions.outgoing import SETPOINTS_QUEUED
-from derhead.sessions.register import read_reports
+from derhead.sessions.admission.register import read_reports
+from derhead.sessions.streams.acks import RANGES_WAITING
+from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
 from derhead.telemetry import Sample, SampleBlock
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import (
@@ -44,7 +44,7 @@ from derproto.der.v1 import (
     RefusalReason,
     Register,
 )
-from derproto.service import SESSION, MessageCodec
+from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import LinkLimits, connect
 from tests.stream.sessions.bench import (
     A1,

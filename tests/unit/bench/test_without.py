@@ -13,10 +13,10 @@ from derproto.triogrpc import server
 from derproto.triogrpc.connection import link
 from derproto.triogrpc.sockets import transport
 from derproto.triogrpc.calls.server_stream import ServerStream
-import derproto.service, gc
+import derproto.headend_rpc, gc
 from without import PIECES
 places = [(server, "Shared"), (link, "FastHttp2"), (ServerStream, "deliver"),
-          (transport.SharedWriter, "add"), (derproto.service, "decode_agent")]
+          (transport.SharedWriter, "add"), (derproto.headend_rpc, "decode_agent")]
 def state():
     return [getattr(owner, name) for owner, name in places] + [gc.get_threshold()]
 gc.set_threshold(50_000, 20, 50)

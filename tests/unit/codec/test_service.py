@@ -4,7 +4,7 @@ import pytest
 
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage, Alive, HeadendMessage, Heartbeat, Telemetry
-from derproto.service import ColumnCodec, MessageCodec
+from derproto.headend_rpc import ColumnCodec, MessageCodec
 
 TELEMETRY = AgentMessage(telemetry=Telemetry(boot_id=1, first_seq=2, p_mw=[0.5]))
 ALIVE = HeadendMessage(alive=Alive(clock_us=1, session_us=2))

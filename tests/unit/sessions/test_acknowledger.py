@@ -5,8 +5,8 @@ import trio
 import trio.testing
 from grpclib.exceptions import StreamTerminatedError
 
-from derhead.sessions.acknowledger import Acknowledger
-from derhead.sessions.ends import INTERNAL_ERROR, End
+from derhead.sessions.streams.acknowledger import Acknowledger
+from derhead.sessions.terms.ends import INTERNAL_ERROR, End
 
 
 class Session:

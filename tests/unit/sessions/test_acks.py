@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.sessions import acks as acks_module
-from derhead.sessions.acks import MAX_RANGES, RANGES_WAITING, PendingAcks
+from derhead.sessions.streams import acks as acks_module
+from derhead.sessions.streams.acks import MAX_RANGES, RANGES_WAITING, PendingAcks
 from derhead.telemetry import RefusedRows
 from derproto.der.v1 import RefusalReason
 

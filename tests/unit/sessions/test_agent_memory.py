@@ -2,8 +2,9 @@
 
 import pytest
 
-from derhead.sessions import HeartbeatRecord, agent_memory
-from derhead.sessions.agent_memory import AgentMemory
+from derhead.sessions import HeartbeatRecord
+from derhead.sessions.admission import agent_memory
+from derhead.sessions.admission.agent_memory import AgentMemory
 
 
 def heartbeat(agent_id: str) -> HeartbeatRecord:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.sessions.allowances import TokenBucket
+from derhead.sessions.streams.allowances import TokenBucket
 
 
 @given(

@@ -1,6 +1,6 @@
 """A certificate names its agent as a URI."""
 
-from derhead.sessions.certificate import check_certificate
+from derhead.sessions.admission.certificate import check_certificate
 
 CERTIFICATE = {
     "subjectAltName": (("DNS", "mesa"), ("URI", "urn:der:agent:mesa"), ("URI", "https://x"))

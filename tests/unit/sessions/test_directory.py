@@ -4,14 +4,14 @@ from itertools import count
 
 import pytest
 
-from derhead.sessions.directory import (
+from derhead.sessions.admission.directory import (
     DUPLICATE_COUNT,
     Admitted,
     Directory,
     Duplicate,
     describe_refusals,
 )
-from derhead.sessions.register import Registration, read_register
+from derhead.sessions.admission.register import Registration, read_register
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import GrantResult, Register
 
@@ -59,7 +59,7 @@ def admit(directory: Directory, agent_id: str, session: str, now: float, *assets
 
 
 def results(admitted: Admitted) -> list[GrantResult]:
-    return [grant.result for grant in admitted.entry.grants]
+    return [grant.result for grant in admitted.live.grants]
 
 
 def test_a_refused_asset_keeps_its_index(directory: Directory) -> None:
@@ -71,8 +71,8 @@ def test_a_refused_asset_keeps_its_index(directory: Directory) -> None:
         GrantResult.NOT_AUTHORIZED,
         GrantResult.GRANTED,
     ]
-    assert admitted.entry.granted == {1: A1, 4: A2}
-    assert "nonsense" in admitted.entry.grants[0].detail
+    assert admitted.live.granted == {1: A1, 4: A2}
+    assert "nonsense" in admitted.live.grants[0].detail
     assert directory.holder(A1) == "x"
     assert directory.holder(A3) is None
 
@@ -97,14 +97,14 @@ def test_an_asset_belongs_to_one_live_agent(directory: Directory) -> None:
     admit(directory, "x", "s1", 0, A1)
     other = admit(directory, "y", "s2", SILENT_AFTER_S - 0.1, A1, A2)
     assert results(other) == [GrantResult.ASSET_HELD, GrantResult.GRANTED]
-    assert other.entry.grants[0].detail == "held by x"
+    assert other.live.grants[0].detail == "held by x"
     assert other.silenced == ()
     assert directory.holder(A1) == "x"
 
 
 def test_a_silent_agent_loses_its_asset(directory: Directory) -> None:
     first = admit(directory, "x", "s1", 0, A1, A2)
-    first.entry.heard_at = 10
+    first.live.heard_at = 10
     other = admit(directory, "y", "s2", 10 + SILENT_AFTER_S, A1)
     assert results(other) == [GrantResult.GRANTED]
     assert other.silenced == ("s1",)
@@ -114,7 +114,7 @@ def test_a_silent_agent_loses_its_asset(directory: Directory) -> None:
 
 def test_an_agent_that_is_held_up_keeps_its_asset(directory: Directory) -> None:
     first = admit(directory, "x", "s1", 0, A1)
-    first.entry.held_up = True
+    first.live.held_up = True
     other = admit(directory, "y", "s2", 10 * SILENT_AFTER_S, A1)
     assert results(other) == [GrantResult.ASSET_HELD]
 
@@ -181,18 +181,18 @@ def test_a_good_register_is_read() -> None:
 
 def test_refused_assets_are_told_in_one_line(directory: Directory) -> None:
     one = admit(directory, "x", "s1", 0, A1, "nonsense")
-    assert describe_refusals(one.entry.grants) == "asset 1 refused: 'nonsense' is not in the fleet"
+    assert describe_refusals(one.live.grants) == "asset 1 refused: 'nonsense' is not in the fleet"
     many = admit(directory, "y", "s2", 0, A2, *["nonsense"] * 1000)
-    line = describe_refusals(many.entry.grants)
+    line = describe_refusals(many.live.grants)
     assert line == "asset 1 refused: 'nonsense' is not in the fleet; and 999 more"
     none = admit(directory, "z", "s3", 100, A2)
-    assert describe_refusals(none.entry.grants) is None
+    assert describe_refusals(none.live.grants) is None
 
 
 def test_supersessions_of_many_ids_are_not_remembered_for_ever(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("derhead.sessions.directory.DUPLICATES_NOTED", 10)
+    monkeypatch.setattr("derhead.sessions.admission.directory.DUPLICATES_NOTED", 10)
     for number in range(100):
         agent_id = f"agent-{number}"
         for attempt in range(DUPLICATE_COUNT + 1):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from derhead.sessions.register import Registration, canonical_uuid
+from derhead.sessions.admission.register import Registration, canonical_uuid
 from derproto.base.fleet import Fleet
 from derproto.der.v1 import AssetGrant, GrantResult
 
@@ -25,12 +25,9 @@ DUPLICATES_NOTED = 1_000
 """Agent ids with supersessions, and with several agents. When full, the one noted longest ago is
 forgotten."""
 
-DUPLICATE_BACKOFF_MS = 30_000
-"""When both may come back."""
-
 
 @dataclass(eq=False, slots=True)
-class Entry:
+class LiveSession:
     """A live session, as the directory sees it."""
 
     session_id: str
@@ -49,7 +46,7 @@ class Entry:
 class Admitted:
     """The session may go on."""
 
-    entry: Entry
+    live: LiveSession
     superseded: str | None
     """The older session of the same agent, to be ended."""
     silenced: tuple[str, ...]
@@ -69,9 +66,9 @@ class Directory:
     def __init__(self, fleet: Fleet, *, silent_after_s: float) -> None:
         self._fleet = fleet
         self._silent_after_s = silent_after_s
-        self._by_session: dict[str, Entry] = {}
-        self._by_agent: dict[str, Entry] = {}
-        self._by_asset: dict[str, Entry] = {}
+        self._by_session: dict[str, LiveSession] = {}
+        self._by_agent: dict[str, LiveSession] = {}
+        self._by_asset: dict[str, LiveSession] = {}
         self._supersessions: dict[str, deque[float]] = {}
         self._duplicate_until: dict[str, float] = {}
 
@@ -93,34 +90,34 @@ class Directory:
             return Duplicate(older.session_id)
         if older is not None:
             self.release(older.session_id)
-        entry = Entry(session_id, agent_id, registration.boot_id, heard_at=now)
+        live = LiveSession(session_id, agent_id, registration.boot_id, heard_at=now)
         silenced: dict[str, None] = {}
-        entry.grants = tuple(
-            self._grant(entry, index, claimed, now, silenced)
+        live.grants = tuple(
+            self._grant(live, index, claimed, now, silenced)
             for index, claimed in enumerate(registration.asset_ids)
         )
-        self._by_agent[agent_id] = entry
-        self._by_session[session_id] = entry
+        self._by_agent[agent_id] = live
+        self._by_session[session_id] = live
         for lost in silenced:
             self.release(lost)
-        for asset_id in entry.granted.values():
-            self._by_asset[asset_id] = entry
-        return Admitted(entry, older.session_id if older else None, tuple(silenced))
+        for asset_id in live.granted.values():
+            self._by_asset[asset_id] = live
+        return Admitted(live, older.session_id if older else None, tuple(silenced))
 
     def release(self, session_id: str) -> None:
         """Forgets a session; harmless if it is gone or superseded already."""
-        entry = self._by_session.pop(session_id, None)
-        if entry is None:
+        live = self._by_session.pop(session_id, None)
+        if live is None:
             return
-        del self._by_agent[entry.agent_id]
-        for asset_id in entry.granted.values():
-            if self._by_asset.get(asset_id) is entry:
+        del self._by_agent[live.agent_id]
+        for asset_id in live.granted.values():
+            if self._by_asset.get(asset_id) is live:
                 del self._by_asset[asset_id]
 
     def holder(self, asset_id: str) -> str | None:
         """The live agent that holds the asset."""
-        entry = self._by_asset.get(asset_id)
-        return entry.agent_id if entry is not None else None
+        live = self._by_asset.get(asset_id)
+        return live.agent_id if live is not None else None
 
     def is_duplicate(self, agent_id: str, now: float) -> bool:
         """Whether several agents seem to use this id."""
@@ -133,7 +130,7 @@ class Directory:
         return sum(1 for at in times if now - at <= DUPLICATE_WITHIN_S)
 
     def _grant(
-        self, entry: Entry, index: int, claimed: str, now: float, silenced: dict[str, None]
+        self, live: LiveSession, index: int, claimed: str, now: float, silenced: dict[str, None]
     ) -> AssetGrant:
         asset_id = canonical_uuid(claimed)
         asset = self._fleet.assets.get(asset_id) if asset_id is not None else None
@@ -141,9 +138,9 @@ class Directory:
             return _refusal(
                 index, GrantResult.UNKNOWN_ASSET, f"{claimed[:64]!r} is not in the fleet"
             )
-        if asset.id in entry.granted.values():
+        if asset.id in live.granted.values():
             return _refusal(index, GrantResult.REPEATED, f"{asset.id} is listed twice")
-        if not self._fleet.agent_allowed(asset, entry.agent_id):
+        if not self._fleet.agent_allowed(asset, live.agent_id):
             return _refusal(
                 index, GrantResult.NOT_AUTHORIZED, f"{asset.id} belongs to another agent"
             )
@@ -152,7 +149,7 @@ class Directory:
             if held.held_up or now - held.heard_at < self._silent_after_s:
                 return _refusal(index, GrantResult.ASSET_HELD, f"held by {held.agent_id}")
             silenced[held.session_id] = None
-        entry.granted[index] = asset.id
+        live.granted[index] = asset.id
         return AssetGrant(asset_index=index, result=GrantResult.GRANTED)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import trio
 from grpclib.exceptions import StreamTerminatedError
 
-from derhead.sessions.ends import INTERNAL_ERROR, End
+from derhead.sessions.terms.ends import INTERNAL_ERROR, End
 
 log = logging.getLogger(__name__)
 

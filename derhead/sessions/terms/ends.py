@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from grpclib import Status
 
 from derhead.gaps import HoleCause
-from derhead.sessions.directory import DUPLICATE_BACKOFF_MS
 from derproto.der.v1 import GoodbyeReason
+
+DUPLICATE_BACKOFF_MS = 30_000
+"""When two agents of one id may come back."""
 
 
 @dataclass(frozen=True, slots=True)

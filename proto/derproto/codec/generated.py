@@ -4,7 +4,7 @@ import linecache
 from typing import Any
 
 
-class Source:
+class SourceLines:
     """Lines of functions to be, indented as one goes."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Source:
         return "\n".join(self._lines) + "\n"
 
 
-def define(name: str, source: Source, namespace: dict[str, Any]) -> None:
+def define(name: str, source: SourceLines, namespace: dict[str, Any]) -> None:
     """Runs ``source``, which defines functions, with ``namespace`` as its globals."""
     text, filename = source.text(), f"<derproto.codec: {name}>"
     exec(compile(text, filename, "exec"), namespace)

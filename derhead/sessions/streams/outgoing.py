@@ -5,13 +5,14 @@ can take it, so that a setpoint leaves with its true remaining time, or not at a
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import trio
 
-from derhead.dispatch import Dispatch, Reported, State, write_cancel, write_setpoint
-from derhead.sessions.acks import PendingAcks
-from derhead.sessions.directory import Entry
+from derhead.dispatch import Reported, SessionLink, State, write_cancel, write_setpoint
+from derhead.sessions.admission.directory import LiveSession
+from derhead.sessions.streams.acks import PendingAcks
+from derhead.sessions.streams.collaborators import SetpointDesk
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import Alive, Cancel, HeadendMessage, TelemetryAck
 from derproto.triogrpc import ServerStream
@@ -24,51 +25,20 @@ Intent = Literal["ack", "alive"] | str | Cancel
 """The id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""
 
 
-class Link(Protocol):
-    """The session, as the desk knows it."""
-
-    @property
-    def session_id(self) -> str: ...
-
-    @property
-    def granted(self) -> Sequence[str]: ...
-
-    @property
-    def setpoint_room(self) -> int: ...
-
-    def ask_for_room_nowait(self) -> None: ...
-
-    def send_setpoint_nowait(self, dispatch_id: str) -> None: ...
-
-    def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None: ...
-
-
-class Orders(Protocol):
-    """What is needed of the dispatch desk."""
-
-    def get(self, dispatch_id: str) -> Dispatch | None: ...
-
-    def setpoint_written_nowait(self, dispatch_id: str) -> None: ...
-
-    async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
-
-    def session_has_room_nowait(self, link: Link) -> None: ...
-
-
 class Outgoing:
     """The sending half of one session. Once stopped it takes nothing more."""
 
     def __init__(
         self,
         stream: ServerStream,
-        entry: Entry,
-        link: Link,
+        live: LiveSession,
+        link: SessionLink,
         claims: Sequence[str],
-        desk: Orders,
+        desk: SetpointDesk,
         runtime: Runtime,
     ) -> None:
         self._stream = stream
-        self._entry = entry
+        self._live = live
         self._link = link
         self._claims = claims
         self._desk = desk
@@ -187,12 +157,12 @@ class Outgoing:
 
     async def _send_setpoint(self, dispatch_id: str) -> None:
         dispatch = self._desk.get(dispatch_id)
-        if dispatch is None or dispatch.session_id != self._entry.session_id:
+        if dispatch is None or dispatch.session_id != self._live.session_id:
             return
         if dispatch.cancelling is not None:
             # Its Cancel comes right after, and would undo it.
             return
-        index = next(i for i, a in self._entry.granted.items() if a == dispatch.asset_id)
+        index = next(i for i, a in self._live.granted.items() if a == dispatch.asset_id)
         setpoint = write_setpoint(
             dispatch, index, now_us=self._wall_us(), session_us=self._session_us()
         )

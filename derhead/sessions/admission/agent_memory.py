@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from derhead.sessions.records import HeartbeatRecord, SessionRecord
+from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 
 AGENTS_REMEMBERED = 20_000
 """Agents that were ever granted an asset; twice ``max_sessions`` if that is more. When full, the

@@ -1,0 +1,81 @@
+"""What sessions need of the rest of the headend, and what they share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from derhead.dispatch import Dispatch, Reported, SessionLink
+from derhead.gaps import GapRecord, ReportedGap
+from derhead.sessions.streams.acknowledger import Acknowledger
+from derhead.sessions.streams.allowances import Excess
+from derhead.sessions.terms.session_limits import SessionLimits
+from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
+from derhead.telemetry import LatestTable, Sample
+from derproto.base.runtime import Runtime
+
+
+class TelemetryStore(Protocol):
+    """What a session needs of the journal."""
+
+    def append_telemetry_nowait(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> bool: ...
+
+    async def append_telemetry(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord] = (),
+    ) -> None: ...
+
+    def note(self, record: SessionRecord | HeartbeatRecord) -> None: ...
+
+
+class SessionGaps(Protocol):
+    """What a session needs of the ledger of gaps."""
+
+    @property
+    def changed(self) -> bool: ...
+
+    def take(self) -> list[GapRecord]: ...
+
+    def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]: ...
+
+
+class SetpointDesk(Protocol):
+    """What the sending half of a session needs of the dispatch desk."""
+
+    def get(self, dispatch_id: str) -> Dispatch | None: ...
+
+    def setpoint_written_nowait(self, dispatch_id: str) -> None: ...
+
+    async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None: ...
+
+    def session_has_room_nowait(self, link: SessionLink) -> None: ...
+
+
+class ReportDesk(SetpointDesk, Protocol):
+    """What the receiving half needs of it as well."""
+
+    @property
+    def setpoints_mw(self) -> Mapping[str, float]: ...
+
+    def report_nowait(self, asset_id: str, dispatch_id: str, reported: Reported) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionContext:
+    """What all sessions of a headend have in common."""
+
+    desk: ReportDesk
+    latest: LatestTable
+    gaps: SessionGaps
+    store: TelemetryStore
+    limits: SessionLimits
+    runtime: Runtime
+    acknowledger: Acknowledger
+    excess: Excess
+    on_heartbeat: Callable[[HeartbeatRecord], None]

@@ -1,0 +1,301 @@
+"""The receiving half of a session: each message is taken as it comes.
+
+``take_message`` runs in the task that reads the connection. What has to wait, for room in the
+journal say, is returned and awaited in the session's own task; until then flow control holds back
+the agent.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from derhead.dispatch import read_report
+from derhead.gaps import GapRecord, read_gap_report
+from derhead.sessions.admission.directory import LiveSession
+from derhead.sessions.admission.register import Registration, canonical_uuid
+from derhead.sessions.streams.acks import PendingAcks
+from derhead.sessions.streams.allowances import Allowances
+from derhead.sessions.streams.collaborators import SessionContext
+from derhead.sessions.terms.ends import UNREAD_ACKS, End, protocol_error
+from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
+from derhead.telemetry import (
+    Broken,
+    Columns,
+    RefusedRows,
+    Sample,
+    offer_block,
+    read_rows,
+)
+from derproto.base.fleet import Asset
+from derproto.codec import TelemetryColumns
+from derproto.der.v1 import (
+    AgentMessage,
+    DispatchReport,
+    GapReport,
+    GrantResult,
+    Health,
+    Heartbeat,
+)
+from derproto.triogrpc import Deferred, ServerStream
+
+log = logging.getLogger(__name__)
+
+TOO_MANY_GAPS = "%s sends too many gap reports: it is held back"
+TOO_MANY_REPORTS = "%s sends too many dispatch reports: it is held back"
+TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
+
+
+class ReceivingSession(Protocol):
+    """The session, as its receiving half knows it."""
+
+    @property
+    def is_ending(self) -> bool: ...
+
+    def end(self, end: End) -> None: ...
+
+    def acknowledge_nowait(self) -> None: ...
+
+    def record_so_far(self) -> SessionRecord: ...
+
+
+class Incoming:
+    """What one agent says, and what became of it."""
+
+    def __init__(
+        self,
+        stream: ServerStream,
+        live: LiveSession,
+        session: ReceivingSession,
+        registration: Registration,
+        assets: dict[int, Asset],
+        acks: PendingAcks,
+        context: SessionContext,
+    ) -> None:
+        self._stream = stream
+        self._live = live
+        self._session = session
+        self._agent_id = registration.agent_id
+        self._assets = assets
+        self._claims = registration.asset_ids
+        self._claimed = len(registration.asset_ids)
+        self._acks = acks
+        self._desk = context.desk
+        self._slots = {index: context.latest.slot(asset.id) for index, asset in assets.items()}
+        self._gaps = context.gaps
+        self._store = context.store
+        self._limits = context.limits
+        self._acknowledger = context.acknowledger
+        self._wall_us = context.runtime.wall_us
+        self._on_heartbeat = context.on_heartbeat
+        self._excess = context.excess
+        self._allowances = Allowances.from_now(
+            trio.current_time(), context.limits.heartbeat_period_s
+        )
+        self.seen_us = self._wall_us()
+        """When its last message came, microseconds since the epoch."""
+        self.clock_offset_us = registration.clock_us - self.seen_us
+        """The agent's clock minus the headend's, as of its last word on it."""
+        self.outbox_rows = registration.outbox_rows
+        self.messages = 1
+        self.samples = 0
+        self.ignored = 0
+        """Messages of no use: unknown kinds, repeated Registers, unreadable reports."""
+
+    def take_message(self, message: AgentMessage | TelemetryColumns) -> Deferred | None:
+        """Takes a message as it comes, in the task that reads the connection.
+
+        What cannot be done in place is returned, and awaited in the session's own task
+        while the stream stands still.
+        """
+        if self._session.is_ending:
+            return None
+        self._live.heard_at = trio.current_time()
+        self.seen_us = self._wall_us()
+        self.messages += 1
+        if isinstance(message, TelemetryColumns):
+            # Table and journal hold on to the columns, and their bounds count rows.
+            message.drop_unknown()
+            return self._take_telemetry(message)
+        if message.heartbeat is not None:
+            self._take_heartbeat(message.heartbeat)
+        elif message.dispatch_report is not None:
+            wait_s = self._allowances.dispatch_reports.take(self._live.heard_at)
+            if wait_s:
+                self._excess.dispatch_reports += 1
+                return self._take_later(
+                    wait_s, TOO_MANY_REPORTS, partial(self._take_report, message.dispatch_report)
+                )
+            return self._take_report(message.dispatch_report)
+        elif message.gap_report is not None:
+            wait_s = self._allowances.gap_reports.take(self._live.heard_at)
+            if wait_s:
+                self._excess.gap_reports += 1
+                return self._take_later(
+                    wait_s, TOO_MANY_GAPS, partial(self._take_gap, message.gap_report)
+                )
+            return self._take_gap(message.gap_report)
+        else:
+            self.ignored += 1
+        return None
+
+    def _take_telemetry(self, telemetry: Columns) -> Deferred | None:
+        rows = read_rows(
+            telemetry,
+            agent_id=self._agent_id,
+            granted=self._assets,
+            claimed=self._claimed,
+            max_rows=self._limits.max_rows,
+            received_us=self.seen_us,
+            setpoints_mw=self._desk.setpoints_mw,
+        )
+        if isinstance(rows, Broken):
+            self._session.end(protocol_error(rows.detail))
+            return None
+        offer_block(self._slots, rows.samples)
+        gaps = self._gaps.take() if self._gaps.changed else ()
+        self.samples += len(rows.samples)
+        boot_id = telemetry.boot_id
+        if rows.refused:
+            self._acknowledge(boot_id, (), rows.refused)
+        if not rows.samples:
+            return None
+        on_durable = partial(self._acknowledge, boot_id, rows.taken)
+        return self._append(rows.samples, on_durable, gaps)
+
+    def _append(
+        self,
+        samples: Sequence[Sample],
+        on_durable: Callable[[], None],
+        gaps: Sequence[GapRecord],
+    ) -> Deferred | None:
+        if self._store.append_telemetry_nowait(samples, on_durable, gaps):
+            return None
+        return partial(self._hold_up, self._store.append_telemetry, samples, on_durable, gaps)
+
+    async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Awaits what holds up the agent: that is not the agent's silence."""
+        self._live.held_up = True
+        await work(*arguments)
+        self._live.heard_at, self._live.held_up = trio.current_time(), False
+
+    def _take_later(
+        self, wait_s: float, line: str, take: Callable[[], Deferred | None]
+    ) -> Deferred:
+        """Holds back an agent that sends more than its allowance."""
+        self._tell_excess(line)
+
+        async def wait_and_take() -> None:
+            await trio.sleep(wait_s)
+            rest = take()
+            if rest is not None:
+                await rest()
+
+        return partial(self._hold_up, wait_and_take)
+
+    def _tell_excess(self, line: str) -> None:
+        """Logs ``line`` once a session."""
+        if line not in self._allowances.told:
+            self._allowances.told.add(line)
+            log.warning(line, self._agent_id)
+
+    def _acknowledge(
+        self,
+        boot_id: int,
+        taken: Sequence[tuple[int, int]],
+        refused: Sequence[RefusedRows] = (),
+    ) -> None:
+        self._acks.add(boot_id, taken, refused)
+        if self._acks.too_many:
+            self._session.end(UNREAD_ACKS)
+        self._acknowledger.add(self._session)
+
+    def _take_gap(self, report: GapReport) -> Deferred | None:
+        """Keeps what the agent tells of a gap, and says so once it is durable.
+
+        One that is of no use is acknowledged too: it would come again for ever.
+        """
+        if report.asset_index >= self._claimed:
+            self._end_unassigned("gap_report", report.asset_index)
+            return None
+        on_durable = partial(self._acknowledge_gap, report.boot_id, report.number, report.revision)
+        asset_id = self._asset_told_of(report.asset_index)
+        reported = read_gap_report(report, self._agent_id)
+        if asset_id is None or isinstance(reported, str):
+            self.ignored += 1
+            log.warning("%s: %s", self._agent_id, reported if asset_id else "gap of no asset")
+            on_durable()
+            return None
+        return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
+
+    def _asset_told_of(self, index: int) -> str | None:
+        """The asset, if this agent may tell of its past: its own, or held by another by now."""
+        if self._live.grants[index].result is GrantResult.ASSET_HELD:
+            return canonical_uuid(self._claims[index])
+        return self._live.granted.get(index)
+
+    def _acknowledge_gap(self, boot_id: int, number: int, revision: int) -> None:
+        self._acks.add_gap(boot_id, number, revision)
+        self._acknowledger.add(self._session)
+
+    def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
+        outbox = heartbeat.outbox
+        self.clock_offset_us = heartbeat.ts_us - self.seen_us
+        self.outbox_rows = outbox.rows if outbox is not None else 0
+        devices = []
+        for device in heartbeat.devices:
+            if device.asset_index >= self._claimed:
+                self._end_unassigned("heartbeat.devices", device.asset_index)
+                return
+            asset = self._assets.get(device.asset_index)
+            if asset is not None:
+                devices.append((asset.id, _health(device.health)))
+        record = HeartbeatRecord(
+            agent_id=self._agent_id,
+            ts_us=heartbeat.ts_us,
+            received_us=self.seen_us,
+            uptime_ms=heartbeat.uptime_ms,
+            outbox_rows=self.outbox_rows,
+            dropped_rows=outbox.dropped_rows if outbox is not None else 0,
+            devices=tuple(devices),
+        )
+        self._on_heartbeat(record)
+        if not self._allowances.heartbeats.take_nowait(self._live.heard_at):
+            self._excess.heartbeats += 1
+            self._tell_excess(TOO_MANY_HEARTBEATS)
+            return
+        # The journal learns how far the session is, in case nobody can tell at its end.
+        self._store.note(self._session.record_so_far())
+        self._store.note(record)
+
+    def _take_report(self, report: DispatchReport) -> Deferred | None:
+        if report.asset_index >= self._claimed:
+            self._end_unassigned("dispatch_report", report.asset_index)
+            return None
+        asset = self._assets.get(report.asset_index)
+        read = read_report(report)
+        if asset is None or isinstance(read, str):
+            self.ignored += 1
+            log.warning("%s: %s", self._agent_id, read if asset else "report on no asset")
+            return None
+        dispatch_id, reported = read
+        if self._desk.report_nowait(asset.id, dispatch_id, reported):
+            self._stream.give_way()
+            return None
+        return partial(self._hold_up, self._desk.report, asset.id, dispatch_id, reported)
+
+    def _end_unassigned(self, where: str, index: int) -> None:
+        self._session.end(
+            protocol_error(
+                f"{where}.asset_index: {index} was never assigned; 0 to {self._claimed - 1} were"
+            )
+        )
+
+
+_HEALTH = {Health.OK: "ok", Health.DEGRADED: "degraded", Health.UNREACHABLE: "unreachable"}
+
+
+def _health(health: Health) -> str:
+    return _HEALTH.get(health, "unknown")
