@@ -1,7 +1,7 @@
-"""The rows of one Telemetry message, kept by columns from the wire to the journal.
+"""The rows of one Telemetry message, kept as columns from the wire to the journal.
 
-Twenty thousand rows a second pass through the headend and few of them are ever looked at:
-a ``Sample`` is made of a row when somebody asks for it, not before.
+Twenty thousand rows a second pass through the headend, and few of them are ever read. So a
+``Sample`` is made of a row only when somebody reads it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from derproto.base.fleet import Asset
 
 
 class SampleBlock(Sequence[Sample]):
-    """The rows that were taken of one message; a sequence of samples, made when asked for."""
+    """The rows taken of one message: a sequence of samples, each made when it is read."""
 
     __slots__ = ("agent_id", "assets", "columns", "received_us", "rows", "setpoints_mw")
 
@@ -28,9 +28,9 @@ class SampleBlock(Sequence[Sample]):
         received_us: int,
         setpoints_mw: Mapping[str, float],
     ) -> None:
-        """``rows`` are those taken, in order; ``assets`` maps their indices.
+        """``rows`` are those taken, in order. ``assets`` maps their indices.
 
-        ``setpoints_mw`` tells the dispatches in force by asset id, and must not change.
+        ``setpoints_mw`` has the MW of each dispatch in force by asset id, and must not change.
         """
         self.columns = columns
         self.rows = rows
@@ -65,10 +65,11 @@ class SampleBlock(Sequence[Sample]):
         return (assets[indices[row]].id for row in self.rows)
 
     def values(self, assets: Mapping[str, int], boot: int) -> Iterator[tuple[Any, ...]]:
-        """Each row taken, in order: asset, ts_us, boot, seq, received_us, p_mw, q_mvar, soc,
-        voltage_v, frequency_hz, status, quality, setpoint_mw. Unknown is None.
+        """The values of each row taken, in order; None = unknown.
 
-        ``assets`` tells the number that stands for each asset, ``boot`` the boot's.
+        They are asset, ts_us, boot, seq, received_us, p_mw, q_mvar, soc, voltage_v, frequency_hz,
+        status, quality, setpoint_mw. ``assets`` maps an asset to the number that stands for it,
+        and ``boot`` is the number of the boot.
         """
         return self._values(self.rows, assets, boot)
 

@@ -1,8 +1,8 @@
-"""Telemetry messages, checked: pure.
+"""Checks Telemetry messages. Pure.
 
-A message has one of three fates: it breaks the protocol as a whole, and its session ends;
-or each of its rows is either taken or refused with a reason. The usual message, all of
-whose rows are taken, is checked column by column, without a look at each row.
+A message may break the protocol as a whole, which ends its session. Otherwise each of its rows is
+either taken, or refused with a reason. The usual message, whose rows are all taken, is checked
+column by column and not row by row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from derproto.base.fleet import Asset
 from derproto.der.v1 import RefusalReason
 
 MIN_TS_US, MAX_TS_US = 0, 253_402_300_800_000_000
-"""Times that RFC 3339 can write: 1970 up to, not including, year 10000."""
+"""The times that RFC 3339 can write: from 1970 up to, but not including, the year 10000."""
 
 MAX_SEQ = 2**63 - 1
 
@@ -24,14 +24,14 @@ _NO_SETPOINTS: Mapping[str, float] = {}
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The message breaks the protocol; ``detail`` names the field."""
+    """The message breaks the protocol. ``detail`` names the field."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRows:
-    """A run of sequence numbers that will not be taken."""
+    """A run of sequence numbers that are refused."""
 
     first: int
     last: int
@@ -39,7 +39,7 @@ class RefusedRows:
 
 
 class Rows(NamedTuple):
-    """What a message holds. A tuple, as one is made for every message."""
+    """The rows of a message, taken and refused. A tuple, since every message makes one."""
 
     samples: SampleBlock
     taken: Sequence[tuple[int, int]]
@@ -59,8 +59,8 @@ def read_rows(
 ) -> Rows | Broken:
     """The rows of a Telemetry message.
 
-    ``granted`` maps the session's indices to assets; indices below ``claimed`` that are
-    not in it were refused. ``setpoints_mw`` tells the dispatches in force, by asset id.
+    ``granted`` maps the session's indices to assets. Indices below ``claimed`` that are not in
+    it were refused. ``setpoints_mw`` has the MW of each dispatch in force by asset id.
 
     Units: ``received_us`` microseconds since the epoch.
     """
@@ -86,7 +86,7 @@ def read_rows(
 
 
 def _is_whole(telemetry: Columns, count: int, claimed: int, max_rows: int) -> bool:
-    """Whether nothing is wrong with the message, which has rows: what the usual one costs."""
+    """Whether the message has rows and nothing is wrong with it: the quick check."""
     whole = (0, count)
     return (
         0 < count <= max_rows
@@ -105,7 +105,7 @@ def _is_whole(telemetry: Columns, count: int, claimed: int, max_rows: int) -> bo
 
 
 def _find_fault(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
-    """What is wrong, by its name; None if nothing is, as with a message without rows."""
+    """The field that is wrong and why; None if nothing is, as in a message without rows."""
     count = len(telemetry.asset_index)
     if telemetry.boot_id == 0:
         return "telemetry.boot_id: 0; send the boot that measured the rows"

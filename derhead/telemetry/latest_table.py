@@ -1,8 +1,7 @@
-"""The latest table: each asset's newest sample, in memory: pure.
+"""The latest table: the newest sample of each asset, in memory.
 
-One writer side (sessions, and the journal at start). Readers take what is there; nobody
-waits. A slot points at a row of the message that brought it; the sample is made of it when
-somebody looks.
+Sessions write, and the journal at the start. Readers take what is there, and nobody waits. A slot
+points at a row of the message that brought it, and the sample is made when somebody reads it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,8 +53,8 @@ class Slot:
         self.held: Sample | None = None
         """The sample, once made."""
         self.restored = False
-        """The sample is what the journal knew at start: nothing newer came since, so it is
-        stale whatever its age."""
+        """The sample is from the journal, and none has come since the start. It is stale at any
+        age."""
         self.watch: Watch | None = None
         self.usual_us = -1
         """A sample measured at most so much after the one before is the usual case, which the
@@ -63,18 +62,18 @@ class Slot:
 
     @property
     def received_us(self) -> int:
-        """When the sample came; 0 if there is none."""
+        """When the sample was received; 0 = there is none."""
         came = self.held if self.block is None else self.block
         return 0 if came is None else came.received_us
 
     def is_older_than(
         self, agent_id: str, boot_id: int, seq: int, ts_us: int, backfilled: bool
     ) -> bool:
-        """Whether that sample is news.
+        """Whether that sample is newer than the slot's.
 
-        Within a boot the sequence number decides, so that an agent's clock that was set
-        back hides nothing. Between boots a backfilled row is news only if measured later;
-        a live row always is.
+        Within a boot the sequence number decides, so that a clock that was set back hides
+        nothing. Of another boot, a live row is always newer, and a backfilled row only if it was
+        measured later.
         """
         if boot_id == self.boot_id and agent_id == self.agent_id:
             return seq > self.seq
@@ -88,27 +87,27 @@ class Slot:
 
 
 class LatestTable:
-    """Newest sample of each asset that ever spoke."""
+    """The newest sample of each asset that ever sent one."""
 
     def __init__(self) -> None:
         self._slots: dict[str, Slot] = {}
 
     def slot(self, asset_id: str) -> Slot:
-        """The asset's slot, always the same: whoever writes often looks it up once."""
+        """The asset's slot. It never changes, so that a writer may look it up once."""
         slot = self._slots.get(asset_id)
         if slot is None:
             slot = self._slots[asset_id] = Slot()
         return slot
 
     def fill(self, samples: Iterable[Sample]) -> None:
-        """Takes over what the journal knew at start; newer samples already there stay."""
+        """Takes the journal's samples at the start. Samples that are already there stay."""
         for sample in samples:
             if self.get(sample.asset_id) is None:
                 self.offer(sample)
                 self.slot(sample.asset_id).restored = True
 
     def offer(self, sample: Sample) -> bool:
-        """Takes one sample if it is news; tells whether it was."""
+        """Takes a sample if it is newer; returns whether it was."""
         slot = self.slot(sample.asset_id)
         backfilled = bool(sample.quality & _BACKFILLED)
         if not slot.is_older_than(
@@ -126,7 +125,7 @@ class LatestTable:
 
 
 def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
-    """Takes what is news of a message; ``slots`` maps its indices to the assets' slots."""
+    """Takes the newer rows of a message; ``slots`` maps its indices to the slots of assets."""
     columns, agent_id = block.columns, block.agent_id
     indices, times = columns.asset_index, columns.ts_us
     boot_id, first_seq, backfill = columns.boot_id, columns.first_seq, columns.backfill
@@ -143,9 +142,9 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
 
 
 def since_us(sample: Sample) -> int:
-    """What a sample's age is counted from, microseconds since the epoch.
+    """The time from which a sample's age counts, microseconds since the epoch.
 
-    When it was measured; when it arrived, where the agent's clock is not to be believed.
+    This is the time of measurement, or the time of arrival if the agent's clock is off.
     """
     if sample.quality & QualityBit.CLOCK_SKEW:
         return sample.received_us

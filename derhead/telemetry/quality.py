@@ -1,4 +1,4 @@
-"""What is doubtful about a row: pure. Doubtful rows are kept, and flagged."""
+"""Flags the doubtful values of a row. Doubtful rows are kept. Pure."""
 
 import math
 
@@ -7,8 +7,8 @@ from derproto.base.fleet import Asset
 from derproto.der.v1 import QualityBit
 
 CLOCK_SKEW_US = 300_000_000
-"""A live row further than this from the headend's clock is flagged ``clock_skew``; a
-backfilled one may be as old as it likes, and is flagged only in the future."""
+"""A live row further than this from the headend's clock is flagged ``clock_skew``. A backfilled
+row may have any age, and is flagged only if it lies in the future."""
 
 IMPLAUSIBLE_FACTOR = 1.5
 """Power beyond this multiple of rated_mw is flagged ``implausible``: meters overshoot, and
@@ -21,7 +21,7 @@ _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
 def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> int:
-    """Bits as in ``der.v1.QualityBit``: what the agent said, and what the headend adds."""
+    """Bits as in ``der.v1.QualityBit``: those of the agent and those that the headend adds."""
     quality = columns.quality[row] & _KNOWN if columns.quality else 0
     ahead_us = columns.ts_us[row] - received_us
     if columns.backfill:
@@ -36,7 +36,7 @@ def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> i
 
 
 def _implausible(columns: Columns, row: int, asset: Asset) -> bool:
-    """Whether a value is outside what the asset can do. NaN, unknown, never is."""
+    """Whether a value is beyond what the asset can do. NaN means unknown, and never is."""
     if abs(columns.p_mw[row]) > asset.rated_mw * IMPLAUSIBLE_FACTOR:
         return True
     if columns.soc and (columns.soc[row] < 0.0 or columns.soc[row] > 1.0):

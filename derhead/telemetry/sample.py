@@ -1,16 +1,16 @@
-"""One sample, in the latest table, in the journal and as JSON: pure."""
+"""A sample as the headend keeps it, in the latest table, in the journal and in JSON. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One asset at one time. Unknown numbers are None, never NaN."""
+    """The measurements of one asset at one time. Unknown numbers are None, never NaN."""
 
     asset_id: str
     agent_id: str
     boot_id: int
-    """The agent's boot that measured it, 1..2**64-1; (boot, seq) names a sample of an agent."""
+    """The agent's boot, 1..2**64-1. (boot, seq) identifies a sample of an agent."""
     seq: int
     """Sequence number within the boot, from 1."""
     ts_us: int
@@ -30,19 +30,19 @@ class Sample:
     quality: int = 0
     """Bits as in ``der.v1.QualityBit``."""
     setpoint_mw: float | None = None
-    """The dispatch in force when it arrived, MW; None if there was none."""
+    """The setpoint in force when it arrived, MW; None = there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """All samples of one asset in one step of time."""
+    """The samples of one asset within one step of time, summed up."""
 
     start_us: int
-    """Start of the step, microseconds since the epoch; a multiple of the step's length."""
+    """Start of the step, microseconds since the epoch: a multiple of the length of a step."""
     count: int
     """Number of samples, at least 1."""
     mean_mw: float | None
-    """Mean, least, greatest and last active power of those known, MW; None if none is."""
+    """Mean, least, greatest and last known active power, MW; None = none is known."""
     min_mw: float | None
     max_mw: float | None
     last_mw: float | None

@@ -1,4 +1,4 @@
-"""Between the dispatch's life and the messages of ``der.v1``: pure translation."""
+"""Translates between a dispatch and the messages of ``der.v1``. Pure."""
 
 import math
 from uuid import UUID
@@ -20,11 +20,11 @@ _REASONS = {reason: reason.name for reason in DispatchReason if reason.value}
 _SUSPENSIONS = {suspension: suspension.name for suspension in Suspension if suspension.value}
 _MAX_DETAIL = 256
 _MAX_INTERRUPTED_US = 10**16
-"""Three centuries: what is longer is a mistake."""
+"""Longest interruption that is believed: three centuries."""
 
 
 def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
-    """The dispatch's id and what its agent says of it, or what is wrong with the message."""
+    """The id of a dispatch and its agent's report, or what is wrong with the message."""
     dispatch_id = _uuid(report.dispatch_id)
     if dispatch_id is None:
         return f"dispatch_report.dispatch_id: {report.dispatch_id[:64]!r} is not a UUID"
@@ -47,10 +47,10 @@ def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
 def write_setpoint(
     dispatch: Dispatch, asset_index: int, *, now_us: int, session_us: int
 ) -> Setpoint | None:
-    """The message that hands ``dispatch`` to its agent; None if it is too late to.
+    """The message that sends ``dispatch`` to its agent; None if it is too late.
 
-    Both times in it are relative to ``session_us``, the headend's time since its Welcome,
-    so that a message that waits in a stalled link never lengthens the window.
+    Its two relative times count from ``session_us``, the headend's time since Welcome, so that
+    a message that waits in a stalled link never lengthens the window.
 
     Units: ``now_us`` microseconds since the epoch, ``session_us`` microseconds.
     """
@@ -73,7 +73,7 @@ def write_setpoint(
 
 
 def write_cancel(dispatch_id: str, asset_index: int, reason: str) -> Cancel:
-    """The message that withdraws a dispatch from its agent."""
+    """The message that withdraws a dispatch."""
     return Cancel(dispatch_id=dispatch_id, asset_index=asset_index, reason=reason[:_MAX_DETAIL])
 
 

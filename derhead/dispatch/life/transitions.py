@@ -1,11 +1,11 @@
-"""The states of a dispatch, and every way from one to another: a table. Pure.
+"""The states of a dispatch, and the table of all transitions between them. Pure.
 
-``TRANSITIONS`` is the whole state machine; ``lifecycle.step`` makes no move that is not a row
-of it, and ``docs/dispatch.md`` is drawn from it.
+``TRANSITIONS`` is the whole state machine. ``lifecycle.step`` makes no move that is not a row of
+it, and ``scripts/docs`` draws ``docs/dispatch.md`` from it.
 
-Where it comes from: IEEE 2030.5-2018 table 27, whose response types the states name that an
-agent reports; ``pending`` and ``sent`` are the headend's own side of the link. Reasons are the
-control status codes of DNP3 (IEEE 1815), as far as it has them.
+The states that an agent reports are named after the response types of IEEE 2030.5-2018, table 27.
+``pending`` and ``sent`` are the headend's side of the link. Reasons are the control status codes
+of DNP3 (IEEE 1815) where DNP3 has one.
 """
 
 from collections.abc import Iterator
@@ -50,13 +50,13 @@ ENDED = frozenset(
         State.EXPIRED,
     }
 )
-"""States that nothing follows."""
+"""The final states."""
 
 OPEN = tuple(state for state in State if state not in ENDED)
-"""The others, in the order in which a dispatch passes through them."""
+"""The other states, in the order in which a dispatch passes through them."""
 
 AT_AGENT = frozenset({State.RECEIVED, State.STARTED})
-"""States in which the agent holds it, by its own word."""
+"""The states in which the agent has reported that it holds the dispatch."""
 
 RESPONSES = {
     State.RECEIVED: "1",
@@ -67,7 +67,7 @@ RESPONSES = {
     State.REJECTED: "252, 253",
     State.EXPIRED: "254",
 }
-"""IEEE 2030.5-2018 table 27: the response type that says the same. ``failed`` has none there."""
+"""The equal response type of IEEE 2030.5-2018, table 27. ``failed`` has none."""
 
 NO_REPORT = "NO_REPORT"
 """The one reason of the headend's own: the agent never reported an end, and no longer can."""
@@ -92,16 +92,16 @@ REASONS: dict[str, str | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One row: in ``before``, ``event`` leads to ``after``."""
+    """One row of the table: in ``before``, ``event`` leads to ``after``."""
 
     before: State
     event: str
     """The name of a class of ``lifecycle``."""
     after: State
     when: str
-    """What has to be so, in words."""
+    """The condition, in words."""
     source: str
-    """The standard that it is taken from, or whose rule it is."""
+    """The standard or the rule that it comes from."""
 
 
 _HEADEND = "headend's side of the link"
@@ -109,41 +109,39 @@ _RULE = "headend's rule"
 
 
 def _ours() -> Iterator[Transition]:
-    """What the headend does, or finds out, itself."""
+    """The transitions that the headend decides."""
     pending, sent = State.PENDING, State.SENT
     yield Transition(pending, "Sent", sent, "a session has room, and no better one waits", _HEADEND)
     yield Transition(sent, "LinkLost", pending, "the session or the headend ended", _HEADEND)
-    yield Transition(sent, "Forgotten", pending, "it never reached its agent", _HEADEND)
+    yield Transition(sent, "Forgotten", pending, "it never reached the agent", _HEADEND)
     for before in (pending, sent):
         yield Transition(
-            before, "Forgotten", State.CANCELLED, "it was to be withdrawn", "IEEE 2030.5 response 6"
+            before, "Forgotten", State.CANCELLED, "it was being withdrawn", "IEEE 2030.5 response 6"
         )
         yield Transition(
             before, "Forgotten", State.EXPIRED, "its time is over", "IEEE 2030.5 response 254"
         )
     for before in sorted(AT_AGENT):
-        yield Transition(
-            before, "Forgotten", State.FAILED, "its agent lost its memory: NO_REPORT", _RULE
-        )
+        yield Transition(before, "Forgotten", State.FAILED, "the agent lost it: NO_REPORT", _RULE)
     yield Transition(
         pending,
         "CancelWanted",
         State.CANCELLED,
-        "its agent certainly does not hold it",
+        "certainly no agent holds it",
         "IEEE 2030.5 response 6",
     )
     yield Transition(
         pending,
         "Superseded",
         State.SUPERSEDED,
-        "its agent holds a better one of an overlapping window",
+        "the agent holds a better one whose window overlaps",
         "IEEE 2030.5 response 7",
     )
     yield Transition(
         pending,
         "DeadlinePassed",
         State.EXPIRED,
-        "its agent certainly does not hold it",
+        "certainly no agent holds it",
         "IEEE 2030.5 response 254",
     )
     for before in OPEN:
@@ -153,16 +151,16 @@ def _ours() -> Iterator[Transition]:
 
 
 def _reported() -> Iterator[Transition]:
-    """What an agent says.
+    """The transitions that an agent reports.
 
-    It may speak of a dispatch that the headend believes pending: it was sent, the stream
-    broke, and the report of what became of it comes with the next Register.
+    An agent may report on a dispatch that is pending: it was sent, the stream broke, and the
+    report comes with the next Register.
     """
     forward = {
         before: [state for state in State if state in ENDED or state in OPEN[place + 1 :]]
         for place, before in enumerate(OPEN)
     }
-    # What the device took was neither refused nor too late.
+    # A dispatch that the device took was neither refused nor too late.
     forward[State.STARTED] = [
         state for state in forward[State.STARTED] if state not in (State.REJECTED, State.EXPIRED)
     ]
@@ -171,11 +169,11 @@ def _reported() -> Iterator[Transition]:
             if after is not State.SENT:
                 response = RESPONSES.get(after)
                 source = f"IEEE 2030.5 response {response}" if response else "DNP3 status codes"
-                yield Transition(before, "Reported", after, "its agent says so", source)
+                yield Transition(before, "Reported", after, "the agent reports it", source)
 
 
 TRANSITIONS = (*_ours(), *_reported())
-"""Every move that there is. Those that lead to no other state are not in it."""
+"""All transitions to another state."""
 
 _MOVES = frozenset((row.before, row.event, row.after) for row in TRANSITIONS)
 

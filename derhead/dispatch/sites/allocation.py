@@ -1,18 +1,19 @@
-"""One power for a site, split over its assets: pure.
+"""Splits one power for a site over its assets. Pure.
 
-The split goes by *headroom*: what an asset could do, by its limits, its newest telemetry and
-its state of charge, beyond what it does already. ``reach`` says how far each asset can be
-told to go; ``allocate`` splits.
+The split goes by *headroom*: what an asset could do beyond what it does already, by its limits,
+its newest telemetry and its state of charge. ``reach`` says how far each asset can be told to go,
+and ``allocate`` splits.
 
-Only assets that can go the order's way take part: to generate 3 MW asks nothing of a load.
-Each starts from what it does now, or from the part that it already holds, as far as that is
-the order's way. What is missing is shared in proportion to the headroom above that, what is
-too much in proportion to what each has. So the sun that shines is used before a battery is
-emptied, and twenty equal batteries get equal parts. At 0 MW every asset that can be told 0
-is.
+- Only assets that can go the order's way take part: an order to generate 3 MW asks nothing of a
+  load.
+- Each asset starts from what it does now, or from the part that it already holds, as far as that
+  is the order's way. Missing power is shared in proportion to the headroom above that, excess
+  power in proportion to what each asset has. So the sun that shines is used before a battery is
+  emptied, and twenty equal batteries get equal parts.
+- An order for 0 MW tells 0 to every asset that can be told 0.
 
-The parts sum up to the order to the milliwatt, in whole milliwatts; the same input gives the
-same parts; no part is beyond its asset's reach.
+The parts are whole milliwatts and sum up to the order exactly. The same input gives the same
+parts, and no part is beyond the reach of its asset.
 """
 
 import math
@@ -24,34 +25,34 @@ from derhead.dispatch.orders.order import LeftOut
 from derproto.base.fleet import Asset, AssetKind
 
 _UNITS = 1e9
-"""Milliwatts in a megawatt: shares are whole numbers of them, so that they sum up."""
+"""Milliwatts in a megawatt. Shares are whole milliwatts, so that they sum up exactly."""
 
 EMPTY, FULL = 0.0, 1.0
-"""States of charge at which a battery gives, or takes, nothing more."""
+"""States of charge at which a battery discharges, or charges, no further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An asset of the site as it is now."""
+    """An asset of a site as it is now."""
 
     asset: Asset
     online: bool
-    """An agent that is connected holds it."""
+    """A connected agent holds it."""
     p_mw: float | None = None
-    """What it does, MW; None = not known, or too long ago to be believed."""
+    """Its power, MW; None = unknown, or stale."""
     soc: float | None = None
     """State of charge, 0..1."""
     fresh: bool = True
     """Its newest sample is not stale."""
     outranked: bool = False
-    """It follows, or will in the order's window, a dispatch of a higher priority."""
+    """A dispatch of a higher priority claims it in the order's window."""
     held_mw: float | None = None
     """The part of this order that it already holds; None = none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The range that an asset can be told and hold, MW."""
+    """The range of power that an asset can be told and hold, MW."""
 
     low_mw: float
     high_mw: float
@@ -59,7 +60,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One asset's part."""
+    """The part of one asset."""
 
     asset_id: str
     mw: float
@@ -76,7 +77,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class DoesNotFit:
-    """The site cannot do it; these are the greatest powers that it can, either way."""
+    """The site cannot do it. The members are the greatest powers that it can do either way."""
 
     low_mw: float
     high_mw: float
@@ -84,20 +85,21 @@ class DoesNotFit:
 
 
 def why_left_out(left_out: Sequence[LeftOut]) -> str:
-    """In words: how many for each reason."""
+    """The number of assets for each reason, in words."""
     counts = Counter(left.why for left in left_out)
     return ", ".join(f"{count} {why}" for why, count in counts.items())
 
 
 def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
-    """How far the asset can be told to go for so long, or why it takes no part.
+    """The range that the asset can be told for that long, or why it takes no part.
 
-    - Nothing is asked of an asset that is offline, or follows an order of a higher priority.
-    - A battery does not discharge when empty nor charge when full. With ``energy_mwh``, its
-      state of charge and the window's length known, it is asked for no more than it can hold
-      to the end; losses are not counted, since nobody knows them here.
-    - Solar gives no more than it gives now; a load or a charger takes no more than it takes
-      now. What they could do is not measured, so without telemetry they take no part.
+    - An asset that is offline, or that follows an order of a higher priority, takes no part.
+    - A battery does not discharge when empty, nor charge when full. If ``energy_mwh``, the state
+      of charge and the length of the window are known, it is asked only for what it can hold to
+      the end. Losses are unknown here and do not count.
+    - A solar asset gives no more than it gives now, and a load or a charger takes no more than
+      it takes now, since nothing measures what more they could do. Without telemetry they take
+      no part.
     - A generator goes by its limits.
     """
     asset = candidate.asset
@@ -126,7 +128,7 @@ def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
 def allocate(
     mw: float, candidates: Sequence[Candidate], *, duration_us: int | None
 ) -> Allocation | DoesNotFit:
-    """Splits ``mw`` over the candidates, whose order decides between equals."""
+    """Splits ``mw`` over the candidates. Between equals their order decides."""
     reaches: list[tuple[Candidate, Reach]] = []
     left_out: list[LeftOut] = []
     for candidate in candidates:
@@ -138,7 +140,7 @@ def allocate(
     wanted = round(mw * _UNITS)
     if wanted == 0:
         return _all_at_zero(reaches, left_out)
-    # From here on power the other way is negative, whichever way the order goes.
+    # From here on, power in the order's direction is positive.
     sign = 1 if wanted > 0 else -1
     rooms: list[_Room] = []
     for candidate, found in reaches:
@@ -162,7 +164,7 @@ def allocate(
 
 
 def site_reach(candidates: Iterable[Candidate], *, duration_us: int | None) -> tuple[float, float]:
-    """The greatest consumption (negative) and generation that the assets can be told."""
+    """The greatest consumption (negative) and the greatest generation that assets can be told."""
     reaches = [reach(candidate, duration_us) for candidate in candidates]
     known = [found for found in reaches if isinstance(found, Reach)]
     low_mw = math.fsum(min(0.0, found.low_mw) for found in known)
@@ -171,7 +173,7 @@ def site_reach(candidates: Iterable[Candidate], *, duration_us: int | None) -> t
 
 
 def _battery_mw(candidate: Candidate, duration_us: int | None) -> tuple[float, float]:
-    """How much it can discharge and charge, MW, both 0 or more."""
+    """The power at which it can discharge and charge, MW, both 0 or more."""
     soc, energy_mwh = candidate.soc, candidate.asset.energy_mwh
     if soc is None:
         return math.inf, math.inf
@@ -184,15 +186,15 @@ def _battery_mw(candidate: Candidate, duration_us: int | None) -> tuple[float, f
 
 @dataclass(slots=True)
 class _Room:
-    """A candidate's room the order's way, in milliwatts of that way."""
+    """A candidate's range in the order's direction, in milliwatts."""
 
     candidate: Candidate
     reach: Reach
     low: int
-    """The least that it can be told, 0 or more."""
+    """The least power that it can be told, 0 or more."""
     high: int
     base: int
-    """Where it starts from."""
+    """The power that it starts from."""
 
     @classmethod
     def of(cls, candidate: Candidate, reach: Reach, sign: int) -> "_Room | None":
@@ -206,7 +208,7 @@ class _Room:
 
 
 def _whole(mw: float) -> int:
-    # Nobody's limits are beyond this; a reading may be anything.
+    # No limits are beyond this, but a reading may be anything.
     return round(min(max(mw, -1e9), 1e9) * _UNITS)
 
 
@@ -225,7 +227,7 @@ def _all_at_zero(reaches: Sequence[tuple[Candidate, Reach]], left_out: list[Left
 
 
 def _drop_must_runs(rooms: list[_Room], wanted: int, left_out: list[LeftOut]) -> None:
-    """Leaves out those that cannot be told so little, greatest first, until the rest can."""
+    """Leaves out assets whose least power is too much, greatest first, until the rest fit."""
     while rooms and sum(room.low for room in rooms) > wanted:
         greatest = max(rooms, key=lambda room: room.low)
         rooms.remove(greatest)
@@ -242,7 +244,7 @@ def _split(wanted: int, rooms: Sequence[_Room]) -> list[int]:
 
 
 def _in_proportion(amount: int, weights: Sequence[int]) -> list[int]:
-    """Whole parts of ``amount``, at most the sum of ``weights``; none beyond its weight.
+    """Splits ``amount``, at most the sum of ``weights``, into whole parts no larger than those.
 
     The largest remainders get what rounding down leaves; among equals, the first.
     """

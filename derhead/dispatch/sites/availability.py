@@ -1,4 +1,4 @@
-"""What a site's assets do now, and what more they could: pure."""
+"""A site as it is now: what its assets do, and what more they could do. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ class SiteNow:
     """A site as it is now. Powers are MW, positive = generation."""
 
     total: int
-    """Its assets; each is one of the three that follow."""
+    """Its assets. Each is online, stale or offline."""
     online: int
-    """An agent that is connected holds it, and its newest sample is fresh."""
+    """Assets that a connected agent holds and whose newest sample is fresh."""
     stale: int
-    """An agent holds it, and its newest sample is not fresh."""
+    """Assets that a connected agent holds and whose newest sample is not fresh."""
     offline: int
     measured: int
-    """Assets whose active power is known and fresh, online or not: those of ``p_mw``."""
+    """Assets whose active power is known and fresh, online or not."""
     p_mw: float | None
-    """Their sum; None if there are none."""
+    """The sum of their active power; None if there are none."""
     rated_mw: float
     available_up_mw: float
-    """By how much more the assets that are online could generate, or less consume."""
+    """How much more the online assets could generate, or how much less consume; 0 or more."""
     available_down_mw: float
-    """By how much less they could generate, or more consume; 0 or more, as is the other."""
+    """How much less the online assets could generate, or how much more consume; 0 or more."""
 
 
 def site_now(candidates: Sequence[Candidate]) -> SiteNow:
-    """Adds up. A candidate's ``p_mw`` is None where it is not known or not fresh.
+    """Sums up the candidates. ``p_mw`` is None where power is unknown or not fresh.
 
-    What each could do is what an order to the site would ask of it at most
-    (``allocation.reach``), for as long as it can be held: the energy of batteries is counted as
-    empty, full, or something. Orders in force do not count, since a new one may replace them.
-    An asset whose power is not known counts from 0.
+    An asset could do what an order to the site would ask of it at most (``allocation.reach``). The
+    energy of a battery counts only as empty, full or neither, since the order's length is open.
+    Orders in force do not count, since a new order may replace them. An asset whose power is
+    unknown counts from 0.
     """
     online = [candidate for candidate in candidates if candidate.online]
     known = [candidate.p_mw for candidate in candidates if candidate.p_mw is not None]

@@ -1,15 +1,17 @@
-"""What a site's other assets take over when one of them drops out: pure.
+"""What the other assets of a site take over when one drops out. Pure.
 
-A part is *lost* when its asset rejected it, failed, or let it expire, and when its agent has
-been away for longer than the asset's failsafe waits: by then the device has gone to its
-default. Where there is no failsafe the device is trusted to hold its part to the end, and
-is not lost by absence: two would do the same work. What the lost parts should have done is
-split over the others by their headroom, for what is left of the window. An asset that takes
-over more gets a new part of the same group, which supersedes the one that it held.
+A part is *lost* when its asset rejected it, failed, or let it expire. It is also lost when its
+agent has been away for longer than the asset's failsafe waits: the device has gone to its default
+by then. An asset without a failsafe is trusted to hold its part to the end, and absence does not
+lose it: two assets would do the same work.
 
-A part that somebody cancelled by itself, or that gave way to somebody's order to its asset,
-is not made up for: the group would fight whoever knew better. Nor is an asset used that
-follows somebody else's order. What cannot be made up for stays missing, and is shown.
+The power of lost parts is split over the others by their headroom, for the rest of the window. An
+asset that takes over more gets a new part of the group, which supersedes its part of before.
+
+Two kinds of parts are not made up for: a part that somebody cancelled by itself, and a part that
+was superseded by an order to its asset. The group would fight whoever knew better. An asset that
+follows another order does not take over. Power that nobody can take over stays missing, and is
+shown.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,39 +21,39 @@ from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
-from derhead.dispatch.sites.groups import counting_parts, holds
+from derhead.dispatch.sites.groups import current_parts, holds
 from derproto.base.fleet import Asset
 from derproto.base.windows import Window
 
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
-"""Ends of a part that the other assets make up for."""
+"""Ends of a part for which the other assets make up."""
 
 AWAY = "its agent was away, and other assets took over"
-"""Why the part of such an asset is withdrawn."""
+"""The reason with which the part of an absent agent is withdrawn."""
 
 LEAST_GRACE_S = 2.0
-"""Shortest time that an agent is given to come back, whatever the failsafe: it reconnects
-within half a second unless something is wrong."""
+"""Shortest time for an agent to come back, whatever the failsafe. An agent reconnects within half
+a second unless something is wrong."""
 
 LEAST_LEFT_US = 1_000_000
-"""With less than a second of its window left nothing is split anew."""
+"""Least rest of the window for which power is split again."""
 
 LEAST_CHANGE_MW = 1e-6
-"""A part is not replaced for less than a watt."""
+"""Least change for which a part is replaced: a watt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reallocation:
-    """What is to be ordered, and withdrawn, so that a group does its work again."""
+    """The orders and withdrawals by which others take over."""
 
     orders: tuple[AssetOrder, ...]
     """New parts."""
     cancels: tuple[str, ...]
-    """Ids of parts whose agents are away."""
+    """The ids of the parts of absent agents."""
 
 
 def grace_us(asset: Asset) -> int | None:
-    """How long an asset's agent may be away before its part is lost; None = for ever."""
+    """How long an asset's agent may be away before its part is lost; None = no limit."""
     after_s = asset.failsafe.after_s
     return round(max(after_s, LEAST_GRACE_S) * 1e6) if after_s else None
 
@@ -64,10 +66,10 @@ def lost_assets(
 ) -> frozenset[str]:
     """The assets that have dropped out of a group.
 
-    ``away_since_us`` tells since when nobody has held an asset; those held are not in it.
+    ``away_since_us`` has, for each asset that no session holds, since when none has held it.
     """
     lost = set()
-    for part in counting_parts(parts):
+    for part in current_parts(parts):
         asset = assets.get(part.asset_id)
         if asset is None or part.state in LOST or part.cancelling == AWAY:
             lost.add(part.asset_id)
@@ -88,17 +90,16 @@ def reallocate(
     busy: Collection[str],
     now_us: int,
 ) -> Reallocation | None:
-    """How the others make up for the ``lost`` assets; None if nothing is to be done.
+    """How the others take over from the ``lost`` assets; None if there is nothing to do.
 
-    ``candidates`` are the site's assets as they are now, ``busy`` those that follow another
-    order.
+    ``candidates`` are the site's assets as they are now. ``busy`` assets follow another order.
     """
     left = group.window.remaining(now_us)
     left_us = left.duration_us
     over = left_us is not None and left_us < LEAST_LEFT_US
     if group.cancelling is not None or over or not lost:
         return None
-    counting = {part.asset_id: part for part in counting_parts(parts)}
+    counting = {part.asset_id: part for part in current_parts(parts)}
     refused = {part.asset_id for part in parts if part.state in LOST}
     takers: list[Candidate] = []
     wanted_mw = group.mw
@@ -113,7 +114,7 @@ def reallocate(
         elif holds(part) and candidate.online and asset_id not in refused:
             takers.append(replace(candidate, held_mw=part.mw))
         elif holds(part) or part.state not in LOST:
-            # It keeps what it has, or somebody took it from the group.
+            # It keeps its part, or somebody took the asset from the group.
             wanted_mw -= part.mw
     orders = tuple(
         _order(group, share.asset_id, share.mw, left, now_us)
@@ -133,7 +134,7 @@ def _changes(part: Dispatch | None, mw: float) -> bool:
 
 
 def _shares(wanted_mw: float, takers: Sequence[Candidate], left_us: int | None) -> Sequence[Share]:
-    """The split, or of the greatest power that fits."""
+    """The shares of the power, or of the most that fits."""
     found = allocate(wanted_mw, takers, duration_us=left_us)
     if isinstance(found, DoesNotFit):
         fits_mw = min(max(wanted_mw, found.low_mw), found.high_mw)

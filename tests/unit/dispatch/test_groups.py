@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from derhead.dispatch.life.transitions import State
-from derhead.dispatch.sites.groups import counting_parts, group_state, holds
+from derhead.dispatch.sites.groups import current_parts, group_state, holds
 from tests.support.epoch import T0, S
 from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, part
 
@@ -63,14 +63,14 @@ def test_how_a_group_ends(ends: tuple[State, ...], state: State) -> None:
 def test_the_newest_part_of_an_asset_counts() -> None:
     older = part("a", *RUNNING, State.SUPERSEDED, mw=0.5)
     newer = part("a", *RUNNING, mw=0.75, at_s=5)
-    assert counting_parts([newer, older]) == [newer]
+    assert current_parts([newer, older]) == [newer]
     found = group_state(GROUP, [newer, older])
     assert (found.parts, found.started, found.allocated_mw) == (1, 1, 0.75)
 
 
 def test_a_newer_part_that_was_refused_leaves_the_older() -> None:
     older, newer = part("a", *RUNNING), part("a", State.SENT, State.REJECTED, at_s=5)
-    assert counting_parts([older, newer]) == [older]
+    assert current_parts([older, newer]) == [older]
 
 
 def test_what_is_being_withdrawn_holds_nothing() -> None:
