@@ -1,5 +1,8 @@
-"""The agent's side of the pure world: the real timeline, failsafe and session clock, and in the
-place of its tasks a loop that moves only when it is told what time it is."""
+"""The agent's side of the pure world.
+
+Timeline, failsafe and session clock are the real ones. In the place of the tasks is a loop that
+moves only when it is given the time.
+"""
 
 from dataclasses import dataclass, field, replace
 

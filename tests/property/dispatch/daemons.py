@@ -1,7 +1,7 @@
-"""The real headend and the real agent on a bad link, under virtual time, by a script.
+"""The real headend and the real agent on a bad link, under virtual time, driven by a script.
 
-All of both daemons runs, from the order to the device and back; only the network, the device
-and the clocks are made up. What a script does not say is drawn from its seed.
+Both daemons run whole, from the order to the device and back. Only network, device and clocks are
+replaced. Whatever a script leaves open is drawn from its seed.
 """
 
 import random

@@ -1,5 +1,8 @@
-"""The headend's side of the pure world: the real plans over the real book, and in the place of
-the desk's task a loop that moves only when it is told what time it is."""
+"""The headend's side of the pure world.
+
+Plans and book are the real ones. In the place of the desk's task is a loop that moves only when it
+is given the time.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
-"""The invariants of ``test_machine.py``, of the real daemons on a network in memory.
+"""The invariants of ``test_machine.py``, with the real daemons on a network in memory.
 
-Here nothing is left out but the sockets: sessions, flow control, desk, journal file,
-controllers and keeper are the real ones, each in its task under Trio's virtual clock. Bytes
-are not reordered, as TCP does not; connections stall, break and are refused, processes are
-killed and come back to their folders, clocks are set.
+Only the sockets are replaced. Sessions, flow control, desk, journal file, controllers and the
+agent's timelines file are the real ones, each in its task under Trio's virtual clock. Like TCP, the
+network does not reorder bytes. Connections stall, break and are refused. Processes are killed and
+come back to their folders. Clocks are set.
 
 ``DERHEAD_PROOF=N`` in the environment runs N times as many examples, new ones each time.
 """

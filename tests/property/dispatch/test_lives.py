@@ -1,4 +1,4 @@
-"""Any sequence of events: a dispatch ends at most once, and time alone brings it to its end."""
+"""Any sequence of events: a dispatch ends at most once, and time alone ends it."""
 
 from itertools import pairwise
 
@@ -63,7 +63,7 @@ def lived(dispatch: Dispatch, steps: list[tuple[Event, int]]) -> list[tuple[int,
 
 
 @given(dispatches, steps)
-def test_no_sequence_of_events_leaves_an_end(
+def test_no_sequence_of_events_leads_out_of_an_end(
     dispatch: Dispatch, steps: list[tuple[Event, int]]
 ) -> None:
     for (_, before), (_, after) in pairwise(lived(dispatch, steps)):
@@ -80,7 +80,7 @@ def test_no_sequence_of_events_leaves_an_end(
 
 
 @given(dispatches, steps)
-def test_time_alone_ends_all_but_what_an_agent_holds_without_end(
+def test_time_alone_ends_every_dispatch_with_an_end(
     dispatch: Dispatch, steps: list[tuple[Event, int]]
 ) -> None:
     now_us, last = lived(dispatch, steps)[-1]

@@ -1,44 +1,48 @@
 """Headend and agent together, as a state machine: the proof of what a dispatch promises.
 
-Both sides' pure code, all of it, under virtual time: the headend's plans and book, lifecycle
-and wire, the agent's session clock, timeline, failsafe and the image on its disk. Between them
-a link that loses, doubles, reorders, stalls and breaks at either end; around them a headend
-and an agent that are killed at any moment, also between a commit and its effects, a device
-that is slow, refuses, or takes a command and does not say so, a disk that takes nothing, and
-clocks that are hours apart and are set. The device keeps a record of what it was told, and
-when. At the end all is well for a while, and then these invariants are held against it:
+The whole pure code of both sides runs under virtual time: the headend's plans, book, lifecycle and
+messages, the agent's session clock, timeline, failsafe and file. The link between them loses,
+doubles, reorders, stalls and breaks at either end. Headend and agent are killed at any moment, even
+between a commit and its effects. The device is slow, refuses, or takes a command without an answer.
+The disk refuses. Clocks are hours apart and are set. The device records what it was told, and when.
+Every run ends with a quiet time, and then these invariants are checked against the record:
 
 1. Every dispatch ends, in exactly one state, by steps that the lifecycle allows.
-2. That state is what the device did. What started was taken by it; what expired or was
-   rejected was not; what failed did on an unwilling device; what completed was followed to
-   the end of its window, but for the time that it says it was interrupted.
-3. No device runs a setpoint outside its window by more than the time that the Welcome of its
-   session was on its way, and 100 ppm of the time since. A device that nobody can tell
-   anything leaves it as soon as somebody can.
+
+2. That state is what the device did. A dispatch that started was taken by the device. One that
+   expired or was rejected was not. One that failed had an unwilling device. One that completed was
+   followed to the end of the window, except for the interruption that it reports.
+
+3. No device follows a setpoint outside its window by more than the time that the Welcome of its
+   session was on its way, and 100 ppm of the time since. A device that cannot be reached leaves
+   the setpoint as soon as it can be.
+
 4. Once a dispatch has ended, its device does not follow it any more.
-5. No effect happens twice: the device is told a dispatch once, again only after a failsafe, a
-   restart of its agent or a command that it did not answer, and never once another has taken
-   its place.
-6. Who is superseded names by whom: one that is stronger and whose window overlaps.
-7. No device follows a dispatch while the headend is silent beyond ``failsafe.after_s``; heard
-   again before its end, the device follows it again.
 
-They are written in ``invariants.py``, and the worlds in ``together.py`` and ``daemons.py``,
-which has the real daemons (``test_daemons.py``).
+5. No effect happens twice. The device is told a dispatch once. It is told again only after a
+   failsafe, a restart of its agent or a command that it did not answer, and never once another
+   dispatch has replaced it.
 
-The examples are always the same, so that nobody's change is blamed for what was there before;
+6. A superseded dispatch names the one that superseded it: a stronger one whose window overlaps.
+
+7. No device follows a dispatch while the headend is silent beyond ``failsafe.after_s``. If the
+   headend is heard again before the end, the device follows it again.
+
+The invariants are in ``invariants.py``, the worlds in ``together.py`` and ``daemons.py``, and
+``test_daemons.py`` checks the same with the real daemons.
+
+The examples are always the same, so that a failure belongs to the change that shows it.
 ``DERHEAD_PROOF=N`` in the environment runs N times as many, new ones each time.
 
-Noticed, tried by breaking the code by hand: an id that is taken twice; a message's way not taken
-off, or the whole duration sent instead of what remains; a start that is ignored; a loser that is
-kept, or superseded before the winner is received, or by a window that it only meets; a priority
-that is ignored; a failsafe that never trips, or is never left; an interruption that is not told;
-a device left under an order at its end; on Register, what the agent does not know left as it is;
-ids forgotten, or time not counted, over a restart; a headend that ends on its own guess what its
-agent may hold; a Cancel not said again on the next session; a late report that revives. With
-``DERHEAD_PROOF=5`` or so also: a Cancel before its setpoint that is not remembered, an older report
-that overtakes a newer one, and what was on a lost link taken for sent.
-
+These mistakes were put into the code by hand, and the test found each of them: an id that is taken
+twice; the time on the way not taken off; the whole duration sent instead of the rest; a start or a
+priority that is ignored; a loser that is kept; a loser superseded before the winner is received, or
+by a window that it only meets; a failsafe that never trips, or never ends; an interruption that is
+not reported; a device left under an order at its end; a dispatch unknown to the agent left as it is
+on Register; ids forgotten, or time not counted, over a restart; a headend that ends by a guess a
+dispatch that its agent may hold; a Cancel not repeated on the next session; a late report that
+revives a dispatch. With ``DERHEAD_PROOF=5`` it also finds a Cancel before its setpoint that is
+forgotten, an older report that overtakes a newer one, and a dispatch on a lost link taken for sent.
 """
 
 import os

@@ -1,12 +1,12 @@
-"""Any sequence of happenings: what a plan must leave behind, whatever came before.
+"""What a plan must leave behind, after any sequence of inputs.
 
-- The book holds what has not ended, and nothing else; a plan alone changes nothing in it.
-- Nobody waits in vain: what is certainly at no agent, and whose agent is there and has room,
-  waits only for a better one of an overlapping window.
-- Nothing is sent against a better one of an overlapping window.
-- What is on its way has a session that it goes with.
-- Who is there was told of every withdrawal that concerns it.
-- Every ask has its answer, and time has nothing left to do now.
+- The book holds exactly the dispatches that have not ended. Making a plan changes nothing in it.
+- No dispatch waits in vain: if certainly no agent holds it, and its agent is connected and has
+  room, it waits only for a better one whose window overlaps.
+- No dispatch is sent while a better one overlaps.
+- Every sent dispatch has the session on which it was sent.
+- Every connected agent was sent each Cancel that concerns it.
+- Every caller has an answer, and no deadline is due.
 """
 
 import copy
@@ -190,7 +190,7 @@ class Runs:
 
 @settings(max_examples=400, deadline=None)
 @given(steps)
-def test_what_every_plan_leaves_behind(steps: list[tuple[str, Any]]) -> None:
+def test_every_plan_leaves_a_sound_book(steps: list[tuple[str, Any]]) -> None:
     runs = Runs()
     for step in steps:
         runs.run(runs.happenings(step))
@@ -198,7 +198,7 @@ def test_what_every_plan_leaves_behind(steps: list[tuple[str, Any]]) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(steps)
-def test_the_same_in_one_batch(steps: list[tuple[str, Any]]) -> None:
+def test_one_batch_has_the_same_outcome(steps: list[tuple[str, Any]]) -> None:
     """As many happenings as come before the desk rechecks again."""
     runs = Runs()
     happenings: list[DeskInput] = []

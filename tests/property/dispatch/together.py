@@ -1,7 +1,7 @@
 """Both sides of the pure world, and the link between them: virtual time, no task, no socket.
 
-The link is worse than gRPC's. Within a session its messages may be lost, doubled and come in
-any order; only Register and Welcome come first, as without them there is no session.
+The link is worse than gRPC's. Within a session its messages may be lost, doubled and reordered.
+Only Register and Welcome come first, since there is no session without them.
 """
 
 import random

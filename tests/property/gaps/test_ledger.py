@@ -1,11 +1,10 @@
-"""A device, its agent and the headend, with every mishap in any order: the ledger knows every hole.
+"""A device, its agent and the headend, with any mishap in any order: the ledger has every hole.
 
-After each step, of what the journal holds by then:
+After each step, the journal must hold this:
 
-- any two samples next to each other in time are near enough, or the ledger says what is
-  missing between them;
-- no sample lies in what the ledger says is missing;
-- nothing is said to be missing twice.
+- Any two neighbouring samples are near enough, or the ledger has the gap between them.
+- No sample lies in a gap of the ledger.
+- No gap is in the ledger twice.
 """
 
 from collections import deque
@@ -212,7 +211,7 @@ def _s(us: int) -> str:
     return f"{(us - T0) / S:g} s"
 
 
-def test_the_ledger_knows_every_hole_and_no_other() -> None:
+def test_the_ledger_has_every_hole_and_no_other() -> None:
     run_state_machine_as_test(
         Mishaps, settings=settings(max_examples=300, stateful_step_count=40, deadline=None)
     )

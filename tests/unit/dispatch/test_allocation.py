@@ -1,4 +1,4 @@
-"""How one power is split over a site."""
+"""The split of one power over a site."""
 
 import math
 from dataclasses import replace
@@ -74,7 +74,7 @@ def shares(found: Allocation | DoesNotFit) -> dict[str, float]:
         (Candidate(asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True), 0.3, 2),
     ],
 )
-def test_how_far_an_asset_can_go(candidate: Candidate, low_mw: float, high_mw: float) -> None:
+def test_the_reach_of_an_asset(candidate: Candidate, low_mw: float, high_mw: float) -> None:
     found = reach(candidate, HOUR_US)
     assert isinstance(found, Reach)
     assert [found.low_mw, found.high_mw] == pytest.approx([low_mw, high_mw])
@@ -89,11 +89,11 @@ def test_how_far_an_asset_can_go(candidate: Candidate, low_mw: float, high_mw: f
         (load(None), "its demand is not known"),
     ],
 )
-def test_what_takes_no_part(candidate: Candidate, why: str) -> None:
+def test_assets_that_take_no_part(candidate: Candidate, why: str) -> None:
     assert reach(candidate, HOUR_US) == why
 
 
-def test_without_an_end_energy_bounds_nothing() -> None:
+def test_energy_bounds_nothing_without_an_end() -> None:
     assert reach(battery(soc=0.01, energy_mwh=1.0), None) == Reach(-1.0, 1.0)
 
 
@@ -105,23 +105,23 @@ def test_equal_assets_get_equal_parts() -> None:
     assert set(shares(found).values()) == {-0.5}
 
 
-def test_parts_are_by_headroom() -> None:
+def test_parts_go_by_headroom() -> None:
     found = allocate(3.0, [battery("a"), battery("b", mw=5.0)], duration_us=None)
     assert shares(found) == {"a": 0.5, "b": 2.5}
 
 
-def test_the_sun_that_shines_is_used_first() -> None:
+def test_present_sun_is_used_first() -> None:
     site = [solar(3.0), battery(mw=2.0), load(-0.5)]
     assert shares(allocate(4.0, site, duration_us=None)) == {"sun": 3.0, "b": 1.0}
     assert shares(allocate(1.0, site, duration_us=None)) == {"sun": 1.0, "b": 0.0}
 
 
-def test_demand_that_is_there_is_used_first() -> None:
+def test_present_demand_is_used_first() -> None:
     site = [solar(3.0), battery(mw=2.0), load(-0.5)]
     assert shares(allocate(-1.0, site, duration_us=None)) == {"b": -0.5, "load": -0.5}
 
 
-def test_at_zero_all_are_told_zero() -> None:
+def test_an_order_for_zero_tells_all_zero() -> None:
     site = [solar(3.0), battery(), load(-0.5), battery("away")]
     site[3] = replace(site[3], online=False)
     site.append(Candidate(asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True))
@@ -134,7 +134,7 @@ def test_at_zero_all_are_told_zero() -> None:
     )
 
 
-def test_what_does_not_fit_says_what_would() -> None:
+def test_an_order_that_does_not_fit_names_what_would() -> None:
     site = [battery("a", soc=0.0), battery("b", mw=2.0), load(-0.25)]
     found = allocate(2.5, site, duration_us=HOUR_US)
     assert isinstance(found, DoesNotFit)
@@ -144,7 +144,7 @@ def test_what_does_not_fit_says_what_would() -> None:
     assert isinstance(allocate(-3.25, site, duration_us=HOUR_US), Allocation)
 
 
-def test_a_machine_that_must_run_is_left_out_of_little() -> None:
+def test_a_generator_that_must_run_is_left_out_of_a_small_order() -> None:
     generators = [
         Candidate(asset(name, AssetKind.GENERATOR, low, 2.0), True)
         for name, low in (("small", 0.3), ("big", 1.0))
@@ -159,7 +159,7 @@ def test_an_empty_site_can_do_nothing() -> None:
     assert allocate(0.0, [], duration_us=None) == Allocation(())
 
 
-def test_what_is_missing_goes_to_those_with_headroom_left() -> None:
+def test_missing_power_goes_to_assets_with_headroom_left() -> None:
     """Three held 0.6 each; one is gone."""
     held = [replace(battery(f"b{n}", mw=1.0), held_mw=0.6) for n in range(2)]
     gone = replace(battery("b2"), online=False, held_mw=0.6)
@@ -195,7 +195,7 @@ durations = st.integers(1, 7 * 24 * HOUR_US) | st.none()
 
 
 @given(sites, st.integers(-10_000_000, 10_000_000).map(lambda w: w / 1e6), durations)
-def test_no_part_is_beyond_reach_and_all_sum_up(
+def test_parts_stay_within_reach_and_sum_up(
     site: list[Candidate], mw: float, duration_us: int | None
 ) -> None:
     found = allocate(mw, site, duration_us=duration_us)
@@ -220,7 +220,7 @@ def test_no_part_is_beyond_reach_and_all_sum_up(
 
 
 @given(sites, st.floats(0.01, 0.99), durations)
-def test_what_a_site_can_do_it_is_given(
+def test_every_order_within_a_sites_reach_is_split(
     site: list[Candidate], part: float, duration_us: int | None
 ) -> None:
     # Without machines that must run, all between the two ends fits.

@@ -1,4 +1,4 @@
-"""A site's sums, from its assets as they are."""
+"""A site as it is now, as the sum of its assets."""
 
 import pytest
 from hypothesis import given
@@ -37,12 +37,14 @@ GENERATOR = asset(AssetKind.GENERATOR, 0.0, 3.0)
         (Candidate(GENERATOR, False, p_mw=1.0), 0.0, 0.0),
     ],
 )
-def test_what_each_could_do(candidate: Candidate, up_mw: float, down_mw: float) -> None:
+def test_each_asset_adds_what_it_could_do(
+    candidate: Candidate, up_mw: float, down_mw: float
+) -> None:
     found = site_now([candidate])
     assert (found.available_up_mw, found.available_down_mw) == (up_mw, down_mw)
 
 
-def test_a_site_adds_up() -> None:
+def test_a_site_is_the_sum_of_its_assets() -> None:
     found = site_now(
         [
             Candidate(SOLAR, True, p_mw=1.5),
@@ -55,7 +57,7 @@ def test_a_site_adds_up() -> None:
     assert (found.measured, found.p_mw, found.rated_mw) == (2, 1.4, 6.5)
 
 
-def test_nothing_known_is_no_zero() -> None:
+def test_an_unknown_power_is_not_zero() -> None:
     assert site_now([Candidate(SOLAR, True, fresh=False)]).p_mw is None
     assert site_now([]).p_mw is None
 
@@ -73,7 +75,7 @@ def test_nothing_known_is_no_zero() -> None:
         max_size=8,
     )
 )
-def test_counts_add_up_and_nothing_is_negative(candidates: list[Candidate]) -> None:
+def test_counts_add_up_and_are_never_negative(candidates: list[Candidate]) -> None:
     found = site_now(candidates)
     assert found.online + found.stale + found.offline == found.total == len(candidates)
     assert found.available_up_mw >= 0

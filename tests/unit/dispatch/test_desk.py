@@ -1,4 +1,4 @@
-"""The desk against a store in memory: order, push, withdraw, reconcile, refuse."""
+"""The desk with a store in memory: orders, reports, withdrawals and reconciliation."""
 
 import pytest
 import trio
@@ -61,7 +61,7 @@ async def test_an_order_for_an_online_asset_is_sent_at_once(
     assert link.sent == [dispatch.id]
 
 
-async def test_when_a_setpoint_left_is_journaled_with_what_follows(
+async def test_the_time_of_sending_is_journaled_with_the_next_change(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
@@ -78,7 +78,7 @@ async def test_when_a_setpoint_left_is_journaled_with_what_follows(
     assert times_us == [0, 2000, 5000]
 
 
-async def test_lost_in_sent_goes_to_the_next_session_under_its_id(
+async def test_a_dispatch_lost_in_sent_goes_to_the_next_session(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     first, second = Link("s1"), Link("s2")
@@ -109,7 +109,7 @@ async def test_a_newer_session_takes_over_before_the_older_ends(
     assert first.sent == [dispatch.id]
 
 
-async def test_what_the_agent_did_offline_is_believed(
+async def test_reports_from_an_offline_agent_count(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
@@ -126,7 +126,7 @@ async def test_what_the_agent_did_offline_is_believed(
     assert in_force.id == dispatch.id
 
 
-async def test_what_the_agent_forgot_has_failed(
+async def test_a_dispatch_that_the_agent_forgot_has_failed(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
@@ -169,7 +169,7 @@ async def test_the_log_tells_why_an_agent_or_its_device_refused(
     assert caplog.messages == [f"dispatch {dispatch.id} of a {state}: HARDWARE_ERROR: no answer"]
 
 
-async def test_a_report_by_another_assets_agent_is_not_believed(
+async def test_a_report_by_another_assets_agent_does_not_count(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     dispatch = await desk.order(AssetOrder("a", 1.0))
@@ -178,7 +178,7 @@ async def test_a_report_by_another_assets_agent_is_not_believed(
     assert store.kept[dispatch.id].state is State.PENDING
 
 
-async def test_nobody_came_for_it(
+async def test_a_dispatch_that_no_agent_takes_expires(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     short = await desk.order(AssetOrder("a", 1.0, duration_us=60_000_000))
@@ -194,7 +194,7 @@ async def test_nobody_came_for_it(
     assert link.sent == []
 
 
-async def test_at_the_start_what_was_sent_is_pending(
+async def test_a_sent_dispatch_is_pending_after_a_restart(
     store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     runtime = virtual_runtime(T0)
@@ -214,7 +214,7 @@ async def test_at_the_start_what_was_sent_is_pending(
     assert link.sent == [dispatch.id]
 
 
-async def test_an_order_that_the_journal_refuses_never_was(
+async def test_an_order_that_the_journal_refuses_does_not_exist(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     link = Link("s1")
@@ -274,7 +274,7 @@ async def test_waiting_changes_share_a_commit(
     assert store.writes <= 2
 
 
-async def test_what_a_session_has_no_room_for_stays_pending_until_it_has(
+async def test_a_dispatch_stays_pending_until_its_session_has_room(
     desk: DispatchDesk, store: Store
 ) -> None:
     orders = [await desk.order(AssetOrder("a", 1.0, S, start_us=T0 + n * S)) for n in range(1, 71)]
@@ -325,7 +325,7 @@ async def test_an_order_and_its_sessions_end_in_one_batch(
     assert dispatch.state is State.PENDING
 
 
-async def test_a_caller_that_hangs_up_before_the_desk_began_has_not_ordered(
+async def test_a_caller_that_hangs_up_early_has_ordered_nothing(
     desk: DispatchDesk, store: Store, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     await order_while_busy(desk, store, nursery)
@@ -365,7 +365,7 @@ async def test_an_order_for_later_is_sent_ahead(
     assert later.expires_us == later.window.end_us
 
 
-async def test_how_long_an_order_waits_counts_from_its_start(
+async def test_the_wait_for_an_agent_counts_from_the_start(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     now = await desk.order(AssetOrder("a", 1.0, expires_in_us=10 * S))
@@ -389,7 +389,7 @@ async def test_an_order_whose_window_is_over_has_expired(desk: DispatchDesk) -> 
     assert dispatch.state is State.EXPIRED
 
 
-async def test_what_was_sent_is_waited_for_past_its_time_to_live(
+async def test_a_sent_dispatch_outlives_its_time_to_wait(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
@@ -404,7 +404,7 @@ async def test_what_was_sent_is_waited_for_past_its_time_to_live(
     assert link.sent == []
 
 
-async def test_an_agent_that_never_comes_back_is_waited_for_a_day(
+async def test_the_desk_waits_a_day_for_an_absent_agent(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
@@ -436,7 +436,7 @@ async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> 
     assert desk.setpoints_mw == {}
 
 
-async def test_nothing_is_in_force_after_its_window_though_no_agent_says_so(
+async def test_nothing_is_in_force_after_its_window_without_a_report(
     desk: DispatchDesk, autojump_clock: trio.testing.MockClock
 ) -> None:
     began_s = trio.current_time()
@@ -452,7 +452,7 @@ async def test_nothing_is_in_force_after_its_window_though_no_agent_says_so(
     assert desk.statistics().open == 3
 
 
-async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, store: Store) -> None:
+async def test_open_dispatches_of_an_asset_are_bounded(desk: DispatchDesk, store: Store) -> None:
     used = UsedKey("k", "f", "dispatch", "x", T0)
     many = [AssetOrder("a", 1.0, S, start_us=T0 + n * S) for n in range(1, MAX_OPEN)]
     await desk.order_all([(f"n{n}", order) for n, order in enumerate(many)])
@@ -472,7 +472,7 @@ async def test_an_asset_takes_so_many_orders_and_no_more(desk: DispatchDesk, sto
 # --- withdrawn ----------------------------------------------------------------------------
 
 
-async def test_what_waits_is_cancelled_at_once(desk: DispatchDesk, store: Store) -> None:
+async def test_a_waiting_dispatch_is_cancelled_at_once(desk: DispatchDesk, store: Store) -> None:
     dispatch = await desk.order(AssetOrder("a", 1.0))
     cancelled = await desk.cancel(dispatch.id, "not wanted")
     assert cancelled.state is State.CANCELLED
@@ -482,7 +482,7 @@ async def test_what_waits_is_cancelled_at_once(desk: DispatchDesk, store: Store)
             await desk.cancel(dispatch_id, "again")
 
 
-async def test_what_is_at_the_agent_is_withdrawn_until_it_says_so(
+async def test_a_held_dispatch_is_cancelling_until_the_agent_reports(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     first, second = Link("s1", store=store), Link("s2", store=store)
@@ -505,7 +505,7 @@ async def test_what_is_at_the_agent_is_withdrawn_until_it_says_so(
     assert store.kept[dispatch.id].state is State.CANCELLED
 
 
-async def test_withdrawn_while_the_agent_is_away(
+async def test_a_dispatch_is_withdrawn_while_its_agent_is_away(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1", granted=("a", "b")), ())
@@ -544,7 +544,7 @@ async def test_a_withdrawal_outlives_the_headend(
     assert link.cancelled == [dispatch.id]
 
 
-async def test_a_withdrawal_that_the_journal_refuses_never_was(
+async def test_a_withdrawal_that_the_journal_refuses_does_not_exist(
     desk: DispatchDesk, store: Store, autojump_clock: trio.testing.MockClock
 ) -> None:
     dispatch = await desk.order(AssetOrder("a", 1.0))

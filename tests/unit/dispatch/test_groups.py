@@ -1,4 +1,4 @@
-"""What a group has come to, by its parts."""
+"""The state of a group, from its parts."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from tests.support.epoch import T0, S
 from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, part
 
 
-def test_all_started() -> None:
+def test_a_group_whose_parts_all_started() -> None:
     found = group_state(GROUP, [part(name, *RUNNING) for name in NAMES])
     assert (found.state, found.ended) == (State.STARTED, False)
     assert (found.counts, found.parts, found.started) == ({State.STARTED: 4}, 4, 4)
@@ -19,7 +19,7 @@ def test_all_started() -> None:
     assert found.sentence == "4 of 4 started in 0.3 s"
 
 
-def test_some_started_and_some_did_not() -> None:
+def test_a_group_whose_parts_started_in_part() -> None:
     parts = [
         part("a", *RUNNING),
         part("b", *RUNNING, at_s=1),
@@ -35,7 +35,7 @@ def test_some_started_and_some_did_not() -> None:
     assert found.sentence == "2 of 4 started in 1.3 s; 0.5 MW missing"
 
 
-def test_none_started_yet() -> None:
+def test_a_group_whose_parts_have_not_started() -> None:
     found = group_state(GROUP, [part("a", State.SENT, State.RECEIVED), part("b", State.SENT)])
     assert (found.state, found.started_in_us) == (State.RECEIVED, None)
     assert found.sentence == "0 of 2 started; 1 MW missing"
@@ -60,7 +60,7 @@ def test_how_a_group_ends(ends: tuple[State, ...], state: State) -> None:
     assert (found.state, found.ended) == (state, True)
 
 
-def test_the_newest_part_of_an_asset_counts() -> None:
+def test_the_newest_part_of_an_asset_is_current() -> None:
     older = part("a", *RUNNING, State.SUPERSEDED, mw=0.5)
     newer = part("a", *RUNNING, mw=0.75, at_s=5)
     assert current_parts([newer, older]) == [newer]
@@ -68,23 +68,23 @@ def test_the_newest_part_of_an_asset_counts() -> None:
     assert (found.parts, found.started, found.allocated_mw) == (1, 1, 0.75)
 
 
-def test_a_newer_part_that_was_refused_leaves_the_older() -> None:
+def test_a_refused_part_leaves_the_older_one_current() -> None:
     older, newer = part("a", *RUNNING), part("a", State.SENT, State.REJECTED, at_s=5)
     assert current_parts([older, newer]) == [older]
 
 
-def test_what_is_being_withdrawn_holds_nothing() -> None:
+def test_a_part_being_withdrawn_holds_nothing() -> None:
     assert holds(part("a", *RUNNING))
     assert holds(part("a", *RUNNING, State.COMPLETED))
     assert not holds(part("a", *RUNNING, cancelling="by hand"))
     assert not holds(part("a", State.EXPIRED))
 
 
-def test_of_a_group_that_is_withdrawn_nothing_is_missing() -> None:
+def test_a_withdrawn_group_has_no_shortfall() -> None:
     parts = [part(name, State.CANCELLED) for name in NAMES]
     found = group_state(replace(GROUP, cancelling="by hand"), parts)
     assert (found.state, found.shortfall_mw) == (State.CANCELLED, 0.0)
 
 
-def test_without_any_part_it_has_failed() -> None:
+def test_a_group_without_parts_has_failed() -> None:
     assert group_state(GROUP, []).state is State.FAILED

@@ -1,4 +1,4 @@
-"""Keys of orders, and when two orders are the same."""
+"""Idempotency keys, and the fingerprints of orders."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_keys(header: str, key: str) -> None:
     "header",
     ["", "  ", '""', "two words", '"open', 'a"b', "ümlaut", '"ümlaut"', "a,b", "a;b", "a\nb"],
 )
-def test_what_is_no_key(header: str) -> None:
+def test_texts_that_are_no_key_are_refused(header: str) -> None:
     with pytest.raises(ValueError, match="write"):
         read_key(header)
 
@@ -48,10 +48,10 @@ def test_the_same_order_has_the_same_fingerprint() -> None:
         ["asset_id", "a"],
     ],
 )
-def test_another_order_has_another(other: object) -> None:
+def test_another_order_has_another_fingerprint(other: object) -> None:
     assert fingerprint({"asset_id": "a", "mw": 1.5}) != fingerprint(other)
 
 
 @pytest.mark.parametrize("odd", [float("nan"), "\ud800", None, 10**29])
-def test_whatever_was_sent_has_one(odd: object) -> None:
+def test_every_json_document_has_a_fingerprint(odd: object) -> None:
     assert fingerprint({"mw": odd}) == fingerprint({"mw": odd})

@@ -1,4 +1,4 @@
-"""The judge against a store in memory: when it judges, by what, and what it waits for."""
+"""The judge with a store in memory: when it judges, and what it waits for."""
 
 import json
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ async def judging(world: World, nursery: trio.Nursery) -> World:
     return world
 
 
-async def test_what_ended_is_judged_once_its_telemetry_had_time_to_come(
+async def test_an_ended_dispatch_is_judged_after_a_grace_period(
     judging: World, autojump_clock: MockClock
 ) -> None:
     store = judging.store
@@ -164,7 +164,7 @@ async def test_what_ended_is_judged_once_its_telemetry_had_time_to_come(
     assert (verdict["covered"], verdict["samples"], verdict["final"]) == (1.0, 15, True)
 
 
-async def test_what_never_started_is_judged_without_telemetry(
+async def test_a_dispatch_that_never_started_is_judged_without_telemetry(
     judging: World, autojump_clock: MockClock
 ) -> None:
     states = (StateChange(State.PENDING, T0 - S), StateChange(State.EXPIRED, T0))
@@ -174,7 +174,7 @@ async def test_what_never_started_is_judged_without_telemetry(
     assert judging.store.outcome() == "unmeasured"
 
 
-async def test_what_an_agent_still_has_is_waited_for(
+async def test_the_judge_waits_for_rows_in_an_outbox(
     judging: World, autojump_clock: MockClock
 ) -> None:
     store = judging.store
@@ -190,9 +190,7 @@ async def test_what_an_agent_still_has_is_waited_for(
     assert store.outcome() == "achieved"
 
 
-async def test_what_never_comes_is_not_waited_for_for_ever(
-    judging: World, autojump_clock: MockClock
-) -> None:
+async def test_the_wait_for_telemetry_is_bounded(judging: World, autojump_clock: MockClock) -> None:
     judging.store.dispatches = [ended()]
     judging.agents.rows = None
     await trio.sleep(890)
@@ -201,7 +199,7 @@ async def test_what_never_comes_is_not_waited_for_for_ever(
     assert judging.store.outcome() == "unmeasured"
 
 
-async def test_with_nothing_more_to_come_there_is_no_waiting(
+async def test_the_judge_does_not_wait_for_an_empty_outbox(
     judging: World, autojump_clock: MockClock
 ) -> None:
     judging.store.dispatches = [ended()]
@@ -210,7 +208,7 @@ async def test_with_nothing_more_to_come_there_is_no_waiting(
     assert judging.store.outcome() == "unmeasured"
 
 
-async def test_a_clock_that_is_hours_off_is_seen_through(
+async def test_a_clock_that_is_hours_off_is_corrected(
     judging: World, autojump_clock: MockClock
 ) -> None:
     judging.store.dispatches = [ended()]
@@ -220,7 +218,7 @@ async def test_a_clock_that_is_hours_off_is_seen_through(
     assert judging.store.outcome() == "achieved"
 
 
-async def test_a_device_that_did_not_answer_measured_nothing(
+async def test_samples_of_a_silent_device_do_not_count(
     judging: World, autojump_clock: MockClock
 ) -> None:
     stale = int(QualityBit.STALE_DEVICE)
@@ -246,7 +244,9 @@ async def test_a_long_window_is_read_page_by_page(
     assert verdict["within_tolerance_ms"] == 0
 
 
-async def test_many_are_judged_in_turns(judging: World, autojump_clock: MockClock) -> None:
+async def test_many_dispatches_are_judged_page_by_page(
+    judging: World, autojump_clock: MockClock
+) -> None:
     number = 3 * DISPATCHES_A_PAGE + 5
     judging.store.dispatches = [ended(f"d{n:04}", start_s=-0.1) for n in range(number)]
     judging.hear(2)
@@ -254,7 +254,7 @@ async def test_many_are_judged_in_turns(judging: World, autojump_clock: MockCloc
     assert len(judging.store.verdicts) == number
 
 
-async def test_an_asset_that_is_no_more_is_not_asked_for_again(
+async def test_a_dispatch_of_a_removed_asset_gets_an_empty_verdict(
     judging: World, autojump_clock: MockClock
 ) -> None:
     judging.store.dispatches = [ended(asset_id="gone")]
@@ -262,7 +262,7 @@ async def test_an_asset_that_is_no_more_is_not_asked_for_again(
     assert judging.store.verdicts == {"d": "{}"}
 
 
-async def test_a_journal_that_fails_is_asked_again(
+async def test_the_judge_tries_again_while_the_journal_fails(
     judging: World, autojump_clock: MockClock
 ) -> None:
     judging.store.dispatches = [ended(start_s=-0.1)]
@@ -278,7 +278,9 @@ async def test_a_journal_that_fails_is_asked_again(
 # --- so far ---------------------------------------------------------------------------------
 
 
-async def test_a_running_one_is_judged_so_far(world: World, autojump_clock: MockClock) -> None:
+async def test_a_running_dispatch_has_a_provisional_verdict(
+    world: World, autojump_clock: MockClock
+) -> None:
     running = ended(state=State.STARTED, states=ended().states[:2], duration_us=None)
     world.store.measure(1.0)
     verdict = await world.judge.provisional(running)
@@ -287,7 +289,9 @@ async def test_a_running_one_is_judged_so_far(world: World, autojump_clock: Mock
     assert world.store.verdicts == {}
 
 
-async def test_a_long_one_by_its_newest_readings(world: World, autojump_clock: MockClock) -> None:
+async def test_a_long_dispatch_is_judged_by_its_newest_readings(
+    world: World, autojump_clock: MockClock
+) -> None:
     length_s = 4 * 3 * READINGS_A_PAGE
     running = ended(start_s=-length_s, duration_us=None)
     running = replace(running, state=State.STARTED, states=running.states[:2])
@@ -298,7 +302,7 @@ async def test_a_long_one_by_its_newest_readings(world: World, autojump_clock: M
     assert verdict.within_tolerance_ms is None
 
 
-async def test_nothing_is_said_of_an_asset_that_is_no_more(
+async def test_a_removed_asset_has_no_provisional_verdict(
     world: World, autojump_clock: MockClock
 ) -> None:
     assert await world.judge.provisional(ended(asset_id="gone")) is None
@@ -308,7 +312,7 @@ async def test_nothing_is_said_of_an_asset_that_is_no_more(
     assert verdict.outcome is VerdictOutcome.UNMEASURED
 
 
-def test_what_tells_of_a_clock() -> None:
+def test_samples_that_show_a_clock_offset() -> None:
     live = Sample("a", "agent", 1, 1, ts_us=T0 + 5 * S, received_us=T0)
     assert clock_offset_us(live) == 5 * S
     assert clock_offset_us(replace(live, ts_us=T0 - 200_000)) == 0

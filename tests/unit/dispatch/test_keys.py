@@ -1,4 +1,4 @@
-"""The keeper of keys: kept apart, kept for a day, and no longer."""
+"""The keeper of idempotency keys: keys are kept apart, for a day, and bounded."""
 
 from dataclasses import dataclass, field
 
@@ -63,7 +63,7 @@ async def test_a_key_is_found_for_a_day(
     assert await keeper.find("k") is None
 
 
-async def test_two_orders_of_one_key_are_kept_apart(keeper: KeyKeeper) -> None:
+async def test_two_orders_of_one_key_do_not_run_together(keeper: KeyKeeper) -> None:
     with keeper.claim("k"), keeper.claim("other"):
         with pytest.raises(InFlight), keeper.claim("k"):
             pass
@@ -107,7 +107,7 @@ async def test_an_order_whose_caller_hung_up_is_found_once_it_is_written(
     assert list(journal.kept) == ["d"]
 
 
-async def test_the_old_are_forgotten(
+async def test_old_keys_are_deleted(
     keeper: KeyKeeper, store: Store, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     for n in range(2 * FORGOTTEN_AT_ONCE + 5):
@@ -122,7 +122,7 @@ async def test_the_old_are_forgotten(
     assert list(store.used) == ["young"]
 
 
-async def test_there_is_a_bound(
+async def test_keys_are_bounded(
     keeper: KeyKeeper,
     store: Store,
     nursery: trio.Nursery,

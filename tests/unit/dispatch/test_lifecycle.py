@@ -1,4 +1,4 @@
-"""The life of a dispatch, as a table."""
+"""The life of a dispatch, event by event."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,7 +42,7 @@ def lost(**changes: object) -> Dispatch:
     return step(in_state(State.SENT, **changes), LinkLost(), T0 + 1)
 
 
-def test_the_usual_way() -> None:
+def test_the_usual_life() -> None:
     done = in_state(State.COMPLETED)
     assert [change.state for change in done.states] == [
         State.PENDING,
@@ -57,7 +57,7 @@ def test_the_usual_way() -> None:
     assert done.session_id == "s1"
 
 
-def test_sent_is_dated_when_it_left_and_nothing_else_is() -> None:
+def test_only_sent_takes_the_time_of_sending() -> None:
     sent = in_state(State.SENT)
     left = with_sent_time(sent, T0 + 7)
     assert [change.at_us - T0 for change in left.states] == [0, 7]
@@ -125,7 +125,7 @@ def test_every_open_state_and_every_event(event: str, when: str, place: int) -> 
 @pytest.mark.parametrize(
     "event", [*EVENTS.values(), *(Reported(s, revision=9) for s in REPORTABLE)]
 )
-def test_nothing_follows_an_end(state: State, event: Event) -> None:
+def test_no_event_changes_an_ended_dispatch(state: State, event: Event) -> None:
     ended = in_state(state)
     if isinstance(event, Sent | CancelWanted | Superseded):
         with pytest.raises(IllegalTransition):
@@ -151,7 +151,7 @@ def test_reports_move_forward_or_change_nothing(state: State, reported: State) -
         assert after.states[:-1] == before.states
 
 
-def test_the_table_is_the_moves_there_are() -> None:
+def test_the_table_has_exactly_the_moves_of_step() -> None:
     """Each row is reached, and the ends have no way out."""
     assert {row.before for row in TRANSITIONS} == set(OPEN)
     assert len(set(TRANSITIONS)) == len(TRANSITIONS)
@@ -181,14 +181,14 @@ def moves() -> list[tuple[Dispatch, str, Dispatch]]:
     return found
 
 
-def test_every_state_that_agents_report_has_its_source_but_failed() -> None:
+def test_every_reported_state_but_failed_has_a_response_type() -> None:
     assert set(RESPONSES) == set(REPORTABLE) - {State.FAILED}
 
 
 # --- on its way ---------------------------------------------------------------------------
 
 
-def test_lost_in_sent_is_pending_again_and_nobody_knows_whether_it_arrived() -> None:
+def test_a_dispatch_lost_in_sent_is_pending_and_may_have_arrived() -> None:
     dispatch = lost()
     assert dispatch.session_id == "s1"
     assert not dispatch.at_no_agent
@@ -199,7 +199,7 @@ def test_lost_in_sent_is_pending_again_and_nobody_knows_whether_it_arrived() -> 
     assert (again.id, again.attempts, again.session_id) == (dispatch.id, 2, "s2")
 
 
-def test_what_was_sent_and_never_arrived_is_pending_as_its_agent_comes_back() -> None:
+def test_a_setpoint_that_never_arrived_is_pending_again() -> None:
     free = step(in_state(State.SENT), Forgotten(), T0 + 9)
     assert free.at_no_agent
     assert [change.state for change in free.states] == [P, T, P]
@@ -214,7 +214,7 @@ def test_an_agent_cannot_report_the_headends_states(state: State) -> None:
 # --- deadlines ----------------------------------------------------------------------------
 
 
-def test_pending_expires_at_the_sooner_of_window_and_time_to_live() -> None:
+def test_pending_expires_with_its_window_or_its_time_to_wait() -> None:
     assert next_deadline(new()) == T0 + 600 * S
     assert next_deadline(new(expires_us=T0 + 60 * S)) == T0 + 60 * S
     assert next_deadline(new(duration_us=None)) is None
@@ -223,7 +223,7 @@ def test_pending_expires_at_the_sooner_of_window_and_time_to_live() -> None:
     assert early.state is State.PENDING
 
 
-def test_what_may_have_arrived_is_waited_for_a_day_past_its_window() -> None:
+def test_a_dispatch_that_may_have_arrived_is_kept_for_a_day() -> None:
     assert next_deadline(lost(expires_us=T0 + 60 * S)) == T0 + 600 * S + NO_REPORT_US
     endless = lost(duration_us=None, expires_us=T0 + 60 * S)
     assert next_deadline(endless) == T0 + 60 * S + NO_REPORT_US
@@ -234,7 +234,7 @@ def test_what_may_have_arrived_is_waited_for_a_day_past_its_window() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(AT_AGENT))
-def test_what_has_no_end_is_held_for_ever(state: State) -> None:
+def test_a_held_dispatch_without_an_end_has_no_deadline(state: State) -> None:
     endless = in_state(state, duration_us=None, expires_us=T0 + 60 * S)
     assert next_deadline(endless) is None
     assert step(endless, DeadlinePassed(), T0 + 10**15) is endless
@@ -275,7 +275,7 @@ def test_suspended_and_resumed_and_ended() -> None:
     assert (done.state, done.suspended, done.interrupted_us) == (State.COMPLETED, None, 100)
 
 
-def test_an_older_report_changes_nothing_and_a_repeated_one_neither() -> None:
+def test_older_and_repeated_reports_change_nothing() -> None:
     started = in_state(State.STARTED)
     assert started.revision == 2
     assert step(started, Reported(State.FAILED, revision=1), T0 + 9) is started
@@ -284,7 +284,7 @@ def test_an_older_report_changes_nothing_and_a_repeated_one_neither() -> None:
     assert newer == replace(started, revision=3)
 
 
-def test_reports_in_any_order_come_to_the_same() -> None:
+def test_reports_in_any_order_have_the_same_outcome() -> None:
     sent = in_state(State.SENT)
     late = step(sent, Reported(State.COMPLETED, interrupted_us=7, revision=3), T0 + 9)
     for revision, state in ((1, State.RECEIVED), (2, State.STARTED)):
@@ -305,13 +305,15 @@ def test_superseded_names_its_successor() -> None:
 # --- withdrawn ----------------------------------------------------------------------------
 
 
-def test_what_was_never_sent_is_cancelled_at_once() -> None:
+def test_a_dispatch_never_sent_is_cancelled_at_once() -> None:
     cancelled = step(new(), CancelWanted("not wanted"), T0 + 9)
     assert (cancelled.state, cancelled.detail) == (State.CANCELLED, "not wanted")
 
 
 @pytest.mark.parametrize("make", STATES[1:], ids=["lost", "sent", "received", "started"])
-def test_what_may_be_at_the_agent_waits_for_its_word(make: Callable[[], Dispatch]) -> None:
+def test_the_withdrawal_of_a_sent_dispatch_waits_for_the_report(
+    make: Callable[[], Dispatch],
+) -> None:
     before = make()
     asked = step(before, CancelWanted("first"), T0 + 9)
     assert (asked.state, asked.cancelling, asked.states) == (before.state, "first", before.states)
@@ -321,7 +323,9 @@ def test_what_may_be_at_the_agent_waits_for_its_word(make: Callable[[], Dispatch
 
 
 @pytest.mark.parametrize("make", STATES[1:3], ids=["lost", "sent"])
-def test_withdrawn_and_then_its_agent_never_had_it(make: Callable[[], Dispatch]) -> None:
+def test_a_withdrawn_dispatch_that_its_agent_never_had_is_cancelled(
+    make: Callable[[], Dispatch],
+) -> None:
     asked = step(make(), CancelWanted("not wanted"), T0 + 9)
     ended = step(asked, Forgotten(), T0 + 10)
     assert (ended.state, ended.detail) == (State.CANCELLED, "not wanted")

@@ -1,4 +1,4 @@
-"""What becomes of a batch: who is sent, who waits, who gives way. Scenarios as a table."""
+"""Plans for batches of inputs: which dispatch is sent, waits or is superseded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,7 +85,7 @@ ONLINE = SessionOpened(Link("s1"), ())
         ([("low", 50, 60, 3), ("mid", 25, 50, 2), ("high", 0, 30, 1)], ["high"]),
     ],
 )
-def test_of_those_that_overlap_only_the_best_is_sent(
+def test_only_the_best_of_overlapping_dispatches_is_sent(
     orders: Sequence[tuple[str, int, int, int]], sent: list[str]
 ) -> None:
     world = World()
@@ -97,7 +97,7 @@ def test_of_those_that_overlap_only_the_best_is_sent(
     assert set(world.states().values()) <= {"sent", "pending"}
 
 
-def test_the_losers_give_way_once_the_winner_is_received() -> None:
+def test_losers_are_superseded_once_the_winner_is_received() -> None:
     world = World()
     for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
         world.order(name, 0, 60, priority)
@@ -110,7 +110,7 @@ def test_the_losers_give_way_once_the_winner_is_received() -> None:
 
 
 @pytest.mark.parametrize("end", [State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED])
-def test_the_next_goes_on_if_the_winner_ends_before(end: State) -> None:
+def test_the_next_dispatch_is_sent_if_the_winner_ends_first(end: State) -> None:
     world = World()
     for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
         world.order(name, 0, 60, priority)
@@ -121,7 +121,7 @@ def test_the_next_goes_on_if_the_winner_ends_before(end: State) -> None:
     assert world.states() == {"low": "superseded", "high": end.value, "mid": "started"}
 
 
-def test_an_order_that_loses_to_what_the_agent_holds_is_not_sent() -> None:
+def test_an_order_that_loses_to_a_held_dispatch_is_not_sent() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("high", 10, 60, 1)
@@ -132,7 +132,7 @@ def test_an_order_that_loses_to_what_the_agent_holds_is_not_sent() -> None:
     assert world.kept["low"].superseded_by == "high"
 
 
-def test_an_order_that_wins_over_what_the_agent_holds_is_the_agents_to_decide() -> None:
+def test_the_agent_decides_when_a_better_order_arrives() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("old", 0, None)
@@ -144,7 +144,7 @@ def test_an_order_that_wins_over_what_the_agent_holds_is_the_agents_to_decide() 
     assert world.kept["old"].superseded_by == "new"
 
 
-def test_what_is_being_withdrawn_wins_over_none() -> None:
+def test_a_dispatch_being_withdrawn_supersedes_none() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("high", 0, None, 1)
@@ -156,7 +156,7 @@ def test_what_is_being_withdrawn_wins_over_none() -> None:
     assert [each.dispatch_id for each in world.effects] == ["high", "high", "low"]
 
 
-def test_a_window_that_is_over_is_in_nobodys_way() -> None:
+def test_a_window_that_is_over_blocks_no_order() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("over", 0, 60, 1)
@@ -168,9 +168,7 @@ def test_a_window_that_is_over_is_in_nobodys_way() -> None:
     assert world.states() == {"over": "started", "long": "superseded", "after": "sent"}
 
 
-def test_of_two_orders_of_one_moment_the_second_is_the_later_also_if_the_clock_was_set_back() -> (
-    None
-):
+def test_the_second_of_two_simultaneous_orders_is_later_even_if_the_clock_was_set_back() -> None:
     world = World()
     pair = tuple((name, AssetOrder("a", 1.0)) for name in ("first", "second"))
     world.happen(OrderRequested(pair))
@@ -182,7 +180,7 @@ def test_of_two_orders_of_one_moment_the_second_is_the_later_also_if_the_clock_w
     assert world.sent == ["third"]
 
 
-def test_nobody_waits_for_room_that_another_could_use() -> None:
+def test_room_goes_to_the_dispatch_that_starts_first() -> None:
     world = World()
     link = Link("s1", room=1)
     for name, start_s in (("later", 60), ("sooner", 0)):
@@ -201,7 +199,7 @@ def held(name: str, state: State = State.STARTED, asset: str = "a") -> AgentRepo
     return AgentReport(asset, name, Reported(state))
 
 
-def test_both_sides_are_compared_when_an_agent_comes_back() -> None:
+def test_both_sides_are_reconciled_when_an_agent_registers() -> None:
     world = World()
     world.happen(ONLINE)
     for place, name in enumerate(("arrived", "lost", "ended", "forgotten")):
@@ -221,7 +219,7 @@ def test_both_sides_are_compared_when_an_agent_comes_back() -> None:
     assert world.withdrawn == ["unknown"]
 
 
-def test_what_has_ended_here_and_is_held_there_is_withdrawn() -> None:
+def test_an_orphaned_dispatch_is_cancelled() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("d", 0, 60)
@@ -233,7 +231,7 @@ def test_what_has_ended_here_and_is_held_there_is_withdrawn() -> None:
     assert world.states() == {"d": "completed"}
 
 
-def test_an_agent_that_was_refused_the_asset_does_not_speak_for_it() -> None:
+def test_reports_of_an_agent_that_was_refused_the_asset_do_not_count() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("d", 0, 60)
@@ -242,7 +240,7 @@ def test_an_agent_that_was_refused_the_asset_does_not_speak_for_it() -> None:
     assert world.withdrawn == []
 
 
-def test_withdrawals_wait_for_room_too_and_are_bounded() -> None:
+def test_cancels_wait_for_room_and_are_bounded() -> None:
     world = World()
     link = Link("s1", room=2)
     orphans = tuple(held(f"stray {n}") for n in range(MAX_ORPHANS + 5))
@@ -257,7 +255,7 @@ def test_withdrawals_wait_for_room_too_and_are_bounded() -> None:
     assert world.book.orphans == {}
 
 
-def test_a_plan_that_is_dropped_has_changed_nothing() -> None:
+def test_a_dropped_plan_changes_nothing() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("d", 0, 60)
@@ -276,7 +274,7 @@ def test_a_plan_that_is_dropped_has_changed_nothing() -> None:
     assert set(world.book.links) == {"s1"}
 
 
-def test_a_setpoint_in_force_is_noted_and_forgotten() -> None:
+def test_the_setpoint_in_force_is_kept_until_it_ends() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("d", 0, 60)
@@ -287,7 +285,7 @@ def test_a_setpoint_in_force_is_noted_and_forgotten() -> None:
     assert (world.book.setpoints_mw, noted) == ({}, {"a": 1.0})
 
 
-def test_deadlines_of_what_has_ended_do_not_pile_up() -> None:
+def test_deadlines_of_ended_dispatches_do_not_pile_up() -> None:
     world = World()
     world.happen(ONLINE)
     for place in range(3 * STALE_DEADLINES):
@@ -299,7 +297,7 @@ def test_deadlines_of_what_has_ended_do_not_pile_up() -> None:
     assert world.book.next_due_us() == T0 + 60 * S + NO_REPORT_US
 
 
-def test_one_that_waits_goes_on_when_the_others_window_is_over_and_no_word_came() -> None:
+def test_a_waiting_dispatch_is_sent_when_the_rivals_window_ends_without_a_report() -> None:
     world = World()
     world.happen(ONLINE)
     world.order("mute", 0, 60, 1)

@@ -1,4 +1,4 @@
-"""What would become of an order."""
+"""Preflights of orders to assets."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def test_the_usual_order() -> None:
         (0.5, 1.2, 2.0, True),
     ],
 )
-def test_energy_against_the_battery(
+def test_energy_is_compared_with_the_battery(
     mw: float, soc: float | None, available_mwh: float | None, enough: bool | None
 ) -> None:
     found = ask(replace(ORDER, mw=mw), soc=soc)
@@ -70,13 +70,13 @@ def test_energy_against_the_battery(
     assert ("more than" in found.sentence) is (enough is False)
 
 
-def test_other_kinds_have_no_store() -> None:
+def test_only_a_battery_has_energy_to_compare() -> None:
     found = ask(replace(ORDER, mw=0.5), asset=SOLAR, soc=None)
     assert (found.energy_mwh, found.available_mwh, found.enough_energy) == (0.5, None, None)
     assert found.sentence.endswith("then it is given back to its own control.")
 
 
-def test_without_an_end() -> None:
+def test_a_window_without_an_end_has_no_energy() -> None:
     found = ask(AssetOrder("a", 0.5), held("later", T0 + 9 * HOUR_US))
     assert (found.window.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
     assert found.supersedes == ("later",)
@@ -84,7 +84,7 @@ def test_without_an_end() -> None:
     assert "without an end, superseding 1 dispatch; it ends when" in found.sentence
 
 
-def test_only_what_overlaps_gives_way() -> None:
+def test_only_overlapping_dispatches_are_superseded() -> None:
     found = ask(
         replace(ORDER, start_us=T0 + HOUR_US),
         held("before", T0),
@@ -106,7 +106,7 @@ def test_the_lower_number_wins() -> None:
     assert ask(ORDER, held("equal", T0)).supersedes == ("equal",)
 
 
-def test_what_is_being_withdrawn_is_as_good_as_gone() -> None:
+def test_a_dispatch_being_withdrawn_does_not_count() -> None:
     gone = replace(held("gone", T0, priority=0), cancelling="by hand")
     next_one = replace(held("next", T0 + HOUR_US), cancelling="by hand")
     found = ask(ORDER, gone, next_one)
@@ -114,19 +114,19 @@ def test_what_is_being_withdrawn_is_as_good_as_gone() -> None:
     assert found.follows.then is Afterwards.DEFAULT
 
 
-def test_beyond_the_limits() -> None:
+def test_an_order_beyond_the_limits_is_named() -> None:
     found = ask(replace(ORDER, mw=9.0))
     assert not found.within_limits
     assert "would not be asked: 9 MW is beyond its limits, -1 to 1 MW." in found.sentence
 
 
-def test_offline() -> None:
+def test_an_offline_asset_is_named() -> None:
     found = preflight(ORDER, BATTERY, (), online=False, p_mw=None, soc=None, now_us=T0)
     assert not found.online
     assert found.sentence.startswith("battery-1 is offline, and once its agent is back would hold")
 
 
-def test_a_start_just_past_takes_nothing_off_the_end() -> None:
+def test_a_start_in_the_past_leaves_the_end() -> None:
     found = ask(replace(ORDER, start_us=T0 - 2 * S, duration_us=90 * S))
     assert found.window == Window(T0, T0 + 88 * S)
     assert "from now for 1.47 min" in found.sentence
@@ -135,5 +135,5 @@ def test_a_start_just_past_takes_nothing_off_the_end() -> None:
 @pytest.mark.parametrize(
     ("seconds", "says"), [(5, "5 s"), (90, "1.5 min"), (9000, "2.5 h"), (172_800, "2 d")]
 )
-def test_times_are_spelled(seconds: int, says: str) -> None:
+def test_times_are_written_in_the_largest_unit(seconds: int, says: str) -> None:
     assert f"for {says}" in ask(replace(ORDER, mw=0.001, duration_us=seconds * S)).sentence

@@ -1,4 +1,4 @@
-"""What the others take over."""
+"""What other assets take over when one drops out."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,7 +49,7 @@ def running(*names: str) -> list[Dispatch]:
 REJECTED = part("d", State.SENT, State.REJECTED)
 
 
-def test_the_others_take_over_for_the_rest_of_the_window() -> None:
+def test_other_assets_take_over_for_the_rest_of_the_window() -> None:
     found = again([*running("a", "b", "c"), REJECTED])
     assert found is not None
     assert found.cancels == ()
@@ -68,50 +68,50 @@ def test_a_part_whose_agent_is_away_is_withdrawn() -> None:
     assert ordered(found).keys() == set("abc")
 
 
-def test_once_made_up_for_nothing_is_to_be_done() -> None:
+def test_nothing_is_left_to_do_after_a_takeover() -> None:
     first = again([*running("a", "b", "c"), REJECTED])
     newer = [part(name, *RUNNING, mw=mw, at_s=100) for name, mw in ordered(first).items()]
     older = [part(name, *RUNNING, State.SUPERSEDED) for name in "abc"]
     assert again([*older, *newer, REJECTED]) is None
 
 
-def test_an_asset_that_came_later_helps() -> None:
+def test_an_asset_that_connects_later_takes_over() -> None:
     found = again([*running("a", "b"), REJECTED], lost="d")
     # Of 2 MW, a and b hold 1; c is new and free.
     assert ordered(found)["c"] == pytest.approx(0.5, abs=0.01)
     assert sum(ordered(found).values()) == pytest.approx(2.0)
 
 
-def test_nobody_is_taken_from_another_order() -> None:
+def test_an_asset_under_another_order_does_not_take_over() -> None:
     found = again([*running("a", "b"), REJECTED], busy="c")
     assert ordered(found) == {"a": 1.0, "b": 1.0}
 
 
-def test_what_somebody_took_or_withdrew_is_not_made_up_for() -> None:
+def test_parts_that_somebody_withdrew_or_superseded_are_not_made_up_for() -> None:
     taken = part("b", *RUNNING, State.SUPERSEDED)
     withdrawn = part("c", *RUNNING, cancelling="by hand")
     found = again([*running("a"), taken, withdrawn, REJECTED])
     assert ordered(found) == {"a": 1.0}
 
 
-def test_who_is_away_for_a_moment_keeps_its_part_and_gets_no_more() -> None:
+def test_an_agent_briefly_away_keeps_its_part_and_gets_no_more() -> None:
     site = [ALL[0], candidate("b", online=False), *ALL[2:]]
     found = again([*running("a", "b", "c"), REJECTED], site)
     assert ordered(found) == {"a": 0.75, "c": 0.75}
 
 
-def test_who_refused_more_gets_no_more() -> None:
+def test_an_asset_that_refused_more_gets_no_more() -> None:
     refused = part("a", State.SENT, State.REJECTED, mw=0.7, at_s=50)
     found = again([*running("a", "b", "c"), refused, REJECTED])
     assert ordered(found) == {"b": 0.75, "c": 0.75}
 
 
-def test_what_does_not_fit_is_done_as_far_as_it_goes() -> None:
+def test_as_much_as_fits_is_taken_over() -> None:
     found = again([*running("a"), *[replace(REJECTED, asset_id=n) for n in "bcd"]], lost="bcd")
     assert ordered(found) == {"a": 1.0}
 
 
-def test_with_no_one_left_the_lost_are_still_withdrawn() -> None:
+def test_lost_parts_are_withdrawn_even_if_no_asset_is_left() -> None:
     away = [candidate(name, online=False) for name in NAMES]
     found = again(running(*NAMES), away, lost="abcd")
     assert found == Reallocation((), ("a@0", "b@0", "c@0", "d@0"))
@@ -125,12 +125,12 @@ def test_with_no_one_left_the_lost_are_still_withdrawn() -> None:
         (GROUP, "d", T0 + 599_500_000),
     ],
 )
-def test_when_nothing_is_made_up_for(group: DispatchGroup, lost: str, now_us: int) -> None:
+def test_cases_in_which_nothing_is_taken_over(group: DispatchGroup, lost: str, now_us: int) -> None:
     parts = [*running("a", "b", "c"), REJECTED]
     assert again(parts, group=group, lost=lost, now_us=now_us) is None
 
 
-def test_before_the_window_the_whole_of_it_is_ordered() -> None:
+def test_a_takeover_before_the_window_covers_all_of_it() -> None:
     ahead = replace(GROUP, start_us=NOW_US + 60 * S)
     found = again([*running("a", "b", "c"), REJECTED], group=ahead)
     assert found is not None
@@ -144,7 +144,7 @@ def test_before_the_window_the_whole_of_it_is_ordered() -> None:
 # --- who is lost ------------------------------------------------------------------------------
 
 
-def test_who_is_lost() -> None:
+def test_assets_that_are_lost() -> None:
     parts = [
         *running("a"),
         part("b", State.SENT, State.FAILED),
@@ -157,17 +157,17 @@ def test_who_is_lost() -> None:
     assert lost_assets(parts, ASSETS, away, T0 + 105 * S) == {"b", "d", "unknown"}
 
 
-def test_who_was_away_stays_out_when_it_is_back() -> None:
+def test_an_asset_that_was_replaced_stays_out() -> None:
     back = part("d", *RUNNING, State.CANCELLED, cancelling=AWAY)
     assert lost_assets([*running("a", "b", "c"), back], ASSETS, {}, NOW_US) == {"d"}
 
 
 @pytest.mark.parametrize(("after_s", "grace_s"), [(10.0, 10), (0.5, 2)])
-def test_an_agent_is_given_the_time_that_its_failsafe_waits(after_s: float, grace_s: int) -> None:
+def test_an_agent_has_as_long_as_its_failsafe_waits(after_s: float, grace_s: int) -> None:
     assert grace_us(battery("a", after_s)) == grace_s * S
 
 
-def test_without_a_failsafe_a_device_is_trusted_to_hold_on() -> None:
+def test_a_device_without_a_failsafe_is_not_lost() -> None:
     assets = {"d": battery("d", after_s=0.0)}
     assert lost_assets(running("d"), assets, {"d": T0 - 9 * 10**12}, NOW_US) == frozenset()
 
@@ -181,7 +181,7 @@ FATES = ("running", "rejected", "away", "taken", "withdrawn", "idle", "busy", "o
     st.lists(st.sampled_from(FATES), min_size=1, max_size=8),
     st.integers(-4_000_000, 4_000_000).map(lambda watts: watts / 1e6),
 )
-def test_whatever_drops_out(fates: list[str], mw: float) -> None:
+def test_parts_sum_up_whatever_drops_out(fates: list[str], mw: float) -> None:
     assets = {f"n{n}": battery(f"n{n}") for n in range(len(fates))}
     fate = dict(zip(assets, fates, strict=True))
     had = [name for name in assets if fate[name] not in ("idle", "busy", "offline")]

@@ -1,4 +1,4 @@
-"""Orders to sites: a real desk, links and a journal in memory."""
+"""Orders to sites, with a real desk, links and a journal in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -152,7 +152,7 @@ async def test_an_order_is_split_and_journaled_with_its_parts(
 
 
 @pytest.mark.parametrize("mw", [3.5, 0.0])
-async def test_what_does_not_fit_is_not_ordered(
+async def test_an_order_that_does_not_fit_is_refused(
     world: World, autojump_clock: MockClock, mw: float
 ) -> None:
     if mw:
@@ -164,7 +164,7 @@ async def test_what_does_not_fit_is_not_ordered(
     assert world.store.kept == {}
 
 
-async def test_who_follows_an_order_of_a_higher_priority_takes_no_part(
+async def test_an_asset_under_a_higher_priority_takes_no_part(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come("a", "b", "c")
@@ -180,7 +180,9 @@ async def test_who_follows_an_order_of_a_higher_priority_takes_no_part(
     assert not isinstance(await world.sites.order(SiteOrder("site", 2.0, 600 * S)), DoesNotFit)
 
 
-async def test_what_the_journal_refuses_never_was(world: World, autojump_clock: MockClock) -> None:
+async def test_an_order_that_the_journal_refuses_leaves_nothing(
+    world: World, autojump_clock: MockClock
+) -> None:
     world.come(*NAMES)
     await trio.sleep(1)
     world.store.refusing = True
@@ -206,7 +208,7 @@ async def test_a_rejected_part_is_taken_over(world: World, autojump_clock: MockC
     assert len(world.store.parts(group.id)) == 7, "it is done once"
 
 
-async def test_an_agent_that_is_away_too_long_is_replaced_and_withdrawn(
+async def test_a_part_whose_agent_is_away_too_long_is_taken_over(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -221,7 +223,7 @@ async def test_an_agent_that_is_away_too_long_is_replaced_and_withdrawn(
     assert gone.cancelling is not None
 
 
-async def test_an_agent_that_is_back_in_time_keeps_its_part(
+async def test_an_agent_that_returns_in_time_keeps_its_part(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -238,7 +240,7 @@ async def test_an_agent_that_is_back_in_time_keeps_its_part(
     assert len(world.store.parts(group.id)) == 4
 
 
-async def test_after_a_restart_groups_are_looked_after(
+async def test_groups_are_maintained_after_a_restart(
     world: World, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world.come(*NAMES)
@@ -257,7 +259,7 @@ async def test_after_a_restart_groups_are_looked_after(
     assert world.open(group.id) == pytest.approx(dict.fromkeys("bcd", 2 / 3))
 
 
-async def test_a_caller_that_hangs_up_leaves_a_group_that_is_looked_after(
+async def test_a_group_is_maintained_after_its_caller_hung_up(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -274,7 +276,7 @@ async def test_a_caller_that_hangs_up_leaves_a_group_that_is_looked_after(
     assert world.open(group.id) == pytest.approx(dict.fromkeys("bcd", 2 / 3))
 
 
-async def test_a_group_is_withdrawn_whole(world: World, autojump_clock: MockClock) -> None:
+async def test_a_group_is_withdrawn_as_a_whole(world: World, autojump_clock: MockClock) -> None:
     world.come(*NAMES)
     group = await started(world)
     found = await world.sites.cancel(group.id, "not wanted")
@@ -291,7 +293,7 @@ async def test_a_group_is_withdrawn_whole(world: World, autojump_clock: MockCloc
     assert await world.sites.cancel("nobody", "x") is None
 
 
-async def test_a_withdrawal_is_noted_though_the_disk_is_full_by_then(
+async def test_a_withdrawal_stands_if_the_disk_fills_after_it_was_noted(
     world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.come(*NAMES)
@@ -310,7 +312,7 @@ async def test_a_withdrawal_is_noted_though_the_disk_is_full_by_then(
     assert {part.cancelling for part in world.store.parts(group.id)} == {"not wanted"}
 
 
-async def test_a_withdrawal_that_is_not_noted_changes_nothing(
+async def test_a_withdrawal_that_the_journal_refuses_changes_nothing(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -323,7 +325,7 @@ async def test_a_withdrawal_that_is_not_noted_changes_nothing(
     assert {part.cancelling for part in world.store.parts(group.id)} == {None}
 
 
-async def test_a_withdrawal_that_a_crash_cut_short_is_finished(
+async def test_a_withdrawal_is_finished_after_a_crash(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -334,7 +336,7 @@ async def test_a_withdrawal_that_a_crash_cut_short_is_finished(
     assert {part.cancelling for part in world.store.parts(group.id)} == {"not wanted"}
 
 
-async def test_a_site_that_fails_and_fails_is_left_to_people(
+async def test_reallocations_of_a_group_are_bounded(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -345,7 +347,7 @@ async def test_a_site_that_fails_and_fails_is_left_to_people(
     assert len(world.store.parts(group.id)) == 4
 
 
-async def test_while_the_journal_fails_it_is_tried_again(
+async def test_the_keeper_tries_again_while_the_journal_fails(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES)
@@ -360,7 +362,7 @@ async def test_while_the_journal_fails_it_is_tried_again(
     assert len(world.open(group.id)) == 3
 
 
-async def test_what_takes_over_is_ordered_once_the_journal_takes_it(
+async def test_new_parts_are_ordered_once_the_journal_works(
     world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.come(*NAMES)
@@ -387,7 +389,9 @@ async def test_what_takes_over_is_ordered_once_the_journal_takes_it(
 # --- what would become of it ------------------------------------------------------------------
 
 
-async def test_what_would_become_of_an_order(world: World, autojump_clock: MockClock) -> None:
+async def test_a_preflight_says_what_an_order_would_do(
+    world: World, autojump_clock: MockClock
+) -> None:
     world.come("a", "b")
     running = await world.desk.order(AssetOrder("a", 0.25, 60 * S))
     found = world.sites.preflight(AssetOrder("a", 0.5, 600 * S))

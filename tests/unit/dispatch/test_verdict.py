@@ -1,4 +1,4 @@
-"""What readings make of a dispatch."""
+"""Verdicts from readings."""
 
 import json
 from dataclasses import replace
@@ -73,17 +73,17 @@ def every_4_s(p_mw: float, from_s: int = 2, to_s: int = 60) -> list[tuple[float,
 # --- latency ------------------------------------------------------------------------------
 
 
-def test_latency_is_from_the_order() -> None:
+def test_latency_counts_from_the_order() -> None:
     assert latency(lived(*USUAL)) == Latency(1.0, 10.0, 20.0)
 
 
-def test_sent_is_not_dated_before_something_follows() -> None:
+def test_sent_has_no_latency_while_it_is_the_newest_state() -> None:
     assert latency(lived(*USUAL[:2])) == Latency()
     again = lived(*USUAL[:2], (State.PENDING, 5), (State.SENT, 9))
     assert latency(again) == Latency(1.0)
 
 
-def test_started_counts_from_the_start_of_a_window_that_lay_ahead() -> None:
+def test_started_counts_from_the_start_of_a_later_window() -> None:
     ahead = lived(*USUAL[:3], (State.STARTED, 30.05), start_us=T0 + 30 * S)
     assert latency(ahead) == Latency(1.0, 10.0, 50.0)
 
@@ -93,33 +93,33 @@ def test_the_first_time_in_a_state_counts() -> None:
     assert latency(again) == Latency(1.0, None, 9500.0)
 
 
-def test_what_never_was_took_no_time() -> None:
+def test_a_state_never_reached_has_no_latency() -> None:
     assert latency(lived((State.PENDING, 0), (State.EXPIRED, 900))) == Latency()
 
 
 # --- the time that is measured --------------------------------------------------------------
 
 
-def test_it_is_measured_from_started_to_the_end_of_its_window() -> None:
+def test_a_dispatch_is_measured_from_started_to_the_end_of_its_window() -> None:
     assert measured_time(lived(*USUAL), T0) == MeasuredTime(T0 + 20_000, T0 + 60 * S)
     early = lived(*USUAL[:4], (State.SUPERSEDED, 12))
     assert measured_time(early, T0) == MeasuredTime(T0 + 20_000, T0 + 12 * S)
 
 
-def test_a_running_one_is_measured_up_to_now() -> None:
+def test_a_running_dispatch_is_measured_up_to_now() -> None:
     running = lived(*USUAL[:4])
     assert measured_time(running, T0 + 7 * S) == MeasuredTime(T0 + 20_000, T0 + 7 * S)
     assert measured_time(running, T0 + 700 * S) == MeasuredTime(T0 + 20_000, T0 + 60 * S)
 
 
-def test_one_without_an_end_is_measured_over_its_last_week() -> None:
+def test_a_dispatch_is_measured_over_its_last_week_at_most() -> None:
     now_us = T0 + 2 * LONGEST_US
     span = measured_time(lived(*USUAL[:4], duration_us=None), now_us)
     assert span == MeasuredTime(now_us - LONGEST_US, now_us, whole=False)
 
 
 @pytest.mark.parametrize("at_s", [0.02, 60, 90])
-def test_what_never_started_or_ended_at_once_is_not_measured(at_s: float) -> None:
+def test_a_dispatch_that_never_started_or_ended_at_once_is_not_measured(at_s: float) -> None:
     assert measured_time(lived((State.PENDING, 0), (State.CANCELLED, 1)), T0) is None
     late = lived((State.PENDING, 0), (State.STARTED, max(at_s, 0.02)), (State.COMPLETED, at_s))
     assert measured_time(late, T0) is None
@@ -128,7 +128,7 @@ def test_what_never_started_or_ended_at_once_is_not_measured(at_s: float) -> Non
 # --- the verdict ----------------------------------------------------------------------------
 
 
-def test_what_was_held_is_achieved() -> None:
+def test_a_setpoint_that_is_held_is_achieved() -> None:
     found = verdict(*every_4_s(1.02))
     assert found.outcome is VerdictOutcome.ACHIEVED
     assert found.mean_error_mw == pytest.approx(0.02)
@@ -138,7 +138,7 @@ def test_what_was_held_is_achieved() -> None:
     assert found.tolerance_mw == pytest.approx(0.1)
 
 
-def test_the_way_there_counts_in_the_mean_and_not_against_it() -> None:
+def test_the_approach_counts_in_the_mean_but_not_for_the_outcome() -> None:
     found = verdict((2, 0.0), (6, 0.4), *every_4_s(1.0, from_s=10))
     assert found.outcome is VerdictOutcome.ACHIEVED
     assert found.within_tolerance_ms == pytest.approx(9980)
@@ -147,7 +147,7 @@ def test_the_way_there_counts_in_the_mean_and_not_against_it() -> None:
     assert found.held_error_mw == pytest.approx(0.0)
 
 
-def test_what_was_never_reached_deviates() -> None:
+def test_a_setpoint_never_reached_is_deviating() -> None:
     found = verdict(*every_4_s(0.8))
     assert found.outcome is VerdictOutcome.DEVIATING
     assert found.within_tolerance_ms is None
@@ -155,11 +155,11 @@ def test_what_was_never_reached_deviates() -> None:
     assert found.mean_error_mw == pytest.approx(0.2)
 
 
-def test_what_was_left_again_deviates() -> None:
+def test_a_setpoint_left_again_is_deviating() -> None:
     assert verdict((2, 1.0), *every_4_s(0.0, from_s=6)).outcome is VerdictOutcome.DEVIATING
 
 
-def test_what_was_reached_only_at_last_deviates() -> None:
+def test_a_setpoint_reached_too_late_is_deviating() -> None:
     found = verdict(*every_4_s(0.0, to_s=54), (54, 1.0), (58, 1.0))
     assert found.held_error_mw == pytest.approx(0.0)
     assert found.outcome is VerdictOutcome.DEVIATING
@@ -172,7 +172,7 @@ def test_too_much_does_not_make_up_for_too_little() -> None:
     assert found.mean_error_mw == pytest.approx(0.3, abs=0.02)
 
 
-def test_one_reading_tells_of_a_short_window() -> None:
+def test_one_reading_covers_a_short_window() -> None:
     short = lived(*USUAL[:4], (State.COMPLETED, 5.01), duration_us=5 * S)
     found = verdict((4, 1.0), dispatch=short)
     assert (found.outcome, found.samples, found.covered) == (VerdictOutcome.ACHIEVED, 1, 1.0)
@@ -185,7 +185,7 @@ def test_time_without_readings_does_not_count() -> None:
     assert verdict(*every_4_s(1.0, to_s=24)).outcome is VerdictOutcome.UNMEASURED
 
 
-def test_what_is_outside_and_what_is_unknown_is_no_reading() -> None:
+def test_readings_outside_the_time_or_unknown_do_not_count() -> None:
     found = verdict((0.01, 9.0), (60, 9.0), (61, 9.0), (3, None), (4, float("nan")))
     assert (found.outcome, found.samples, found.mean_error_mw) == (
         VerdictOutcome.UNMEASURED,
@@ -194,12 +194,12 @@ def test_what_is_outside_and_what_is_unknown_is_no_reading() -> None:
     )
 
 
-def test_what_never_started_is_unmeasured_and_says_how_far_it_came() -> None:
+def test_a_dispatch_that_never_started_is_unmeasured_with_its_latencies() -> None:
     found = judge(lived(*USUAL[:2], (State.REJECTED, 0.5)), ASSET, None)
     assert (found.outcome, found.latency) == (VerdictOutcome.UNMEASURED, Latency(1.0, None, None))
 
 
-def test_the_start_of_a_week_tells_nothing_of_how_soon_it_was_reached() -> None:
+def test_the_start_of_the_last_week_gives_no_time_to_tolerance() -> None:
     dispatch = lived(*USUAL[:4], duration_us=None)
     deviation = Deviation(
         MeasuredTime(T0, T0 + 8 * S, whole=False), 1.0, tolerance_mw=0.1, gap_us=GAP_US
@@ -211,7 +211,7 @@ def test_the_start_of_a_week_tells_nothing_of_how_soon_it_was_reached() -> None:
     assert not found.final
 
 
-def test_its_text_is_json() -> None:
+def test_a_verdict_is_written_as_json() -> None:
     assert json.loads(verdict_text(verdict(*every_4_s(1.0)))) == {
         "outcome": "achieved",
         "sent_ms": 1.0,
@@ -234,7 +234,9 @@ readings = st.lists(
 
 
 @given(readings)
-def test_whatever_is_read_the_verdict_is_sound(given_readings: list[tuple[float, float]]) -> None:
+def test_a_verdict_is_sound_whatever_the_readings(
+    given_readings: list[tuple[float, float]],
+) -> None:
     found = verdict(*given_readings)
     assert 0.0 <= found.covered <= 1.0 + 1e-9
     errors = [abs(p - 1.0) for at, p in given_readings if p is not None and 0.02 <= at < 60]

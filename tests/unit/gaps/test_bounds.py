@@ -1,4 +1,4 @@
-"""However often an asset falls silent, the ledger's memory of it is bounded; and its clock."""
+"""Bounds of the ledger, and its behaviour when the clock is set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from tests.support.epoch import T0, S
 from tests.support.watched_asset import ASSET, LIMITS, Headend
 
 
-def test_of_many_holes_the_oldest_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_holes_of_an_asset_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asset_holes, "HOLES_KEPT", 2)
     headend = Headend()
     headend.connect()
@@ -30,7 +30,7 @@ def test_of_many_holes_the_oldest_stay_as_they_are(monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_of_many_reports_the_oldest_stand_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gap_reports_of_an_asset_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asset_holes, "REPORTS_KEPT", 2)
     headend = Headend()
     headend.connect()
@@ -43,7 +43,7 @@ def test_of_many_reports_the_oldest_stand_by_themselves(monkeypatch: pytest.Monk
     assert [cause for _, _, cause, _ in headend.shown()].count("overflow") == 3
 
 
-def test_a_stream_closed_and_opened_anew_is_no_restart() -> None:
+def test_a_reopened_stream_is_no_restart() -> None:
     headend = Headend()
     headend.connect()
     headend.live(0, 8)
@@ -55,7 +55,7 @@ def test_a_stream_closed_and_opened_anew_is_no_restart() -> None:
     assert headend.shown() == [(8, 60, "link", None)]
 
 
-def test_a_report_that_comes_again_changes_nothing_and_an_older_one_neither() -> None:
+def test_older_and_repeated_gap_reports_change_nothing() -> None:
     headend = Headend()
     headend.connect()
     headend.live(0, 8)
@@ -77,7 +77,7 @@ def silent(received_us: int) -> Sequence[Sample]:
     return [Sample(ASSET.id, "x", 1, 1, received_us, received_us)]
 
 
-async def test_every_asset_has_its_time_after_a_start_and_after_the_clock_was_set(
+async def test_silence_counts_anew_after_a_start_or_a_set_clock(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     ahead_us = 0

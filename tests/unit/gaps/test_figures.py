@@ -1,10 +1,10 @@
-"""What ``/metrics`` tells of gaps."""
+"""Gap figures in ``/metrics``."""
 
 from derhead.observability import Metrics, gap_metrics
 from tests.support.watched_asset import Headend
 
 
-def test_who_is_silent_is_counted_by_cause() -> None:
+def test_silent_assets_are_counted_by_cause() -> None:
     headend = Headend()
     headend.connect()
     headend.live(0, 8)

@@ -1,4 +1,4 @@
-"""What agents say of gaps is checked before it is believed."""
+"""Gap reports of agents: read and checked."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ REPORT = GapReport(
 )
 
 
-def test_a_report_is_read() -> None:
+def test_a_gap_report_is_read() -> None:
     told = ReportedGap(
         "x/18446744073709551615/3", Origin("x", 2**64 - 1), HoleCause.OVERFLOW, 5, 9, 2, revision=2
     )
@@ -41,7 +41,7 @@ def test_a_report_is_read() -> None:
         ({"end_us": 2**62}, "end_us"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, int], field: str) -> None:
+def test_the_wrong_field_of_a_gap_report_is_named(changes: dict[str, int], field: str) -> None:
     found = read_gap_report(replace(REPORT, **changes), "x")  # type: ignore[arg-type]
     assert isinstance(found, str)
     assert found.startswith(f"gap_report.{field}: ")

@@ -1,4 +1,4 @@
-"""What becomes of an asset's gaps, told as stories. Times are seconds, the period is 4 s."""
+"""The gaps of one asset, scenario by scenario. Times are seconds, the period is 4 s."""
 
 from collections.abc import Callable
 
@@ -346,7 +346,7 @@ STORIES: list[tuple[Story, list[Shown]]] = [
 
 
 @pytest.mark.parametrize(("story", "shown"), STORIES, ids=[each.__name__ for each, _ in STORIES])
-def test_story(story: Story, shown: list[Shown]) -> None:
+def test_the_gaps_of_a_scenario(story: Story, shown: list[Shown]) -> None:
     headend = Headend()
     headend.connect()
     headend.sample(0)

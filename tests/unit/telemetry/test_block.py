@@ -1,4 +1,4 @@
-"""Rows by columns: a block is the samples that it stands for, in memory and in the journal."""
+"""A block of rows equals its samples, in memory and in the journal."""
 
 import math
 from pathlib import Path
@@ -51,7 +51,7 @@ def block(rows: list[int] | None = None, **changes: object) -> SampleBlock:
     )
 
 
-def test_it_is_the_samples_of_the_rows_taken() -> None:
+def test_a_block_has_the_samples_of_the_rows_taken() -> None:
     samples = list(block())
     assert len(block()) == 3
     assert [s.seq for s in samples] == [10, 11, 13]
@@ -66,7 +66,7 @@ def test_it_is_the_samples_of_the_rows_taken() -> None:
     assert block()[1:] == samples[1:]
 
 
-def test_the_latest_table_takes_what_is_news() -> None:
+def test_the_latest_table_takes_newer_rows() -> None:
     latest = LatestTable()
     slots = {index: latest.slot(asset.id) for index, asset in ASSETS.items()}
     offer_block(slots, block())
@@ -85,7 +85,7 @@ def test_the_latest_table_takes_what_is_news() -> None:
 
 
 @pytest.mark.parametrize("as_block", [True, False])
-async def test_the_journal_stores_both_alike(
+async def test_the_journal_stores_blocks_and_samples_alike(
     tmp_path: Path, as_block: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     durable = trio.Event()

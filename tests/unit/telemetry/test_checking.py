@@ -1,4 +1,4 @@
-"""Telemetry messages: taken, refused or broken."""
+"""Telemetry messages: rows taken, rows refused, broken messages."""
 
 import math
 from typing import Any
@@ -64,13 +64,13 @@ def test_every_column_reaches_its_sample() -> None:
     assert list(taken.refused) == []
 
 
-def test_what_is_left_out_or_nan_is_unknown() -> None:
+def test_a_missing_column_and_nan_are_unknown() -> None:
     (sample,) = rows(asset_index=[1], ts_us=[T0], p_mw=[math.nan]).samples
     assert (sample.p_mw, sample.q_mvar, sample.soc, sample.voltage_v) == (None, None, None, None)
     assert sample.quality == 0
 
 
-def test_rows_of_a_refused_asset_are_refused_and_the_others_taken() -> None:
+def test_only_rows_of_a_refused_asset_are_refused() -> None:
     taken = rows(asset_index=[1, 0, 2, 1, 1], ts_us=[T0] * 5, p_mw=[0.0] * 5)
     assert list(taken.taken) == [(1, 1), (4, 5)]
     assert list(taken.refused) == [RefusedRows(2, 3, RefusalReason.ASSET_REFUSED)]
@@ -94,7 +94,7 @@ def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
         (CLOCK_SKEW_US + 1, True, True),
     ],
 )
-def test_clocks_too_far_off_are_kept_and_flagged(
+def test_rows_with_a_clock_far_off_are_kept_and_flagged(
     offset_us: int, backfill: bool, flagged: bool
 ) -> None:
     taken = rows(asset_index=[1], ts_us=[T0 + offset_us], p_mw=[0.0], backfill=backfill)
@@ -117,7 +117,7 @@ def test_clocks_too_far_off_are_kept_and_flagged(
         ("q_mvar", -5.0, False),
     ],
 )
-def test_the_impossible_is_kept_and_flagged(column: str, value: float, flagged: bool) -> None:
+def test_impossible_values_are_kept_and_flagged(column: str, value: float, flagged: bool) -> None:
     columns: dict[str, object] = {"p_mw": [0.0], column: [value]}
     (sample,) = rows(asset_index=[1], ts_us=[T0], **columns).samples
     assert bool(sample.quality & QualityBit.IMPLAUSIBLE) is flagged

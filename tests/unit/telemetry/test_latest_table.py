@@ -25,7 +25,7 @@ HELD = Sample("a", "x", boot_id=1, seq=10, ts_us=T0, received_us=T0, p_mw=1.0)
         ({"agent_id": "y", "seq": 1}, True),
     ],
 )
-def test_what_is_news(changes: dict[str, object], is_news: bool) -> None:
+def test_when_a_sample_is_newer(changes: dict[str, object], is_news: bool) -> None:
     latest = LatestTable()
     latest.fill([HELD])
     offered = replace(HELD, **changes)  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ def test_what_is_news(changes: dict[str, object], is_news: bool) -> None:
     assert latest.get("a") is (offered if is_news else HELD)
 
 
-def test_what_came_meanwhile_is_newer_than_the_journal() -> None:
+def test_a_live_sample_is_newer_than_the_journals() -> None:
     latest = LatestTable()
     newer = replace(HELD, seq=11)
     latest.offer(newer)
@@ -43,7 +43,7 @@ def test_what_came_meanwhile_is_newer_than_the_journal() -> None:
     assert not latest.slot("a").restored
 
 
-def test_what_the_journal_knew_is_restored_until_newer_comes() -> None:
+def test_the_journals_sample_stays_until_a_newer_one_comes() -> None:
     latest = LatestTable()
     latest.fill([HELD])
     assert latest.slot("a").restored
@@ -62,12 +62,12 @@ def test_what_the_journal_knew_is_restored_until_newer_comes() -> None:
         (T0 - 10**12, QualityBit.CLOCK_SKEW, 1_000_000),
     ],
 )
-def test_age_is_since_the_measurement(ts_us: int, quality: int, age: int) -> None:
+def test_age_counts_from_the_measurement(ts_us: int, quality: int, age: int) -> None:
     sample = replace(HELD, ts_us=ts_us, quality=quality)
     assert age_us(sample, T0 + 1_000_000) == age
     assert age_us(sample, T0 - 10**15) == 0
 
 
 @pytest.mark.parametrize(("period_ms", "after_us"), [(4000, 10_000_000), (8000, 20_000_000)])
-def test_stale_after(period_ms: int, after_us: int) -> None:
+def test_when_a_sample_is_stale(period_ms: int, after_us: int) -> None:
     assert stale_after_us(period_ms) == after_us
