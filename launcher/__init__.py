@@ -1,5 +1,5 @@
 """Starts fleets of simulated agents, for bring-up, demonstrations and load.
 
-From the ground up: ``fleets`` (which agent runs what), ``supervision`` (agents that live and
-die), ``display`` (what people see of them), ``running`` (puts them together), ``cli``.
+From the ground up: ``fleets`` (which agent runs what), ``supervision`` (starts and restarts
+agents), ``display`` (what people see of them), ``running`` (puts them together), ``cli``.
 """

@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"derlaunch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    does = "run the fleet's agents until Ctrl-C, and start again those that die"
+    does = "run the fleet's agents until Ctrl-C, and restart those that die"
     run = commands.add_parser("run", help=does, description=does, allow_abbrev=False)
     run.add_argument("--assets", metavar="F", required=True, help="the fleet's YAML")
     run.add_argument("--headend", metavar="H:P", required=True, help="where the headend listens")
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", metavar="DIR", help="folder of the agents' folders (default var/derlaunch)"
     )
 
-    does = "print the YAML of a made-up fleet, the same for the same seed"
+    does = "print the YAML of a generated fleet; the same seed gives the same fleet"
     made = commands.add_parser("generate", help=does, description=does, allow_abbrev=False)
     made.add_argument("n", metavar="N", help="number of assets")
     made.add_argument("--seed", metavar="S", default="1", help="a whole number (default 1)")
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Flags:
-    """Reads one flag after another, and notes what is wrong with each."""
+    """Reads flags, and collects their problems."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -60,7 +60,7 @@ class _Flags:
 
 def _data(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     given: str | None = args.data
-    # systemd separates several directories with colons; the first is ours.
+    # systemd separates several directories with colons; the launcher uses the first.
     return given or environ.get("STATE_DIRECTORY", "").partition(":")[0] or "var/derlaunch"
 
 
@@ -94,7 +94,7 @@ def _generate(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 2 = mend what was given, 1 = failed."""
+    """Runs the command and returns its exit code: 2 = mend flags or file, 1 = failed."""
     args = _parser().parse_args(argv)
     act = {"run": _run, "generate": _generate}[args.command]
     code = EXIT_FAILED

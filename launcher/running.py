@@ -1,4 +1,4 @@
-"""What ``derlaunch run`` is made of:
+"""The composition root of ``derlaunch run``:
 
 run_fleet
 ├ keep_screen                     last to end: it shows how the agents ended
@@ -37,21 +37,21 @@ from launcher.supervision.processes import GuardLost, ProcessSettings, run_proce
 
 @dataclass(frozen=True, slots=True)
 class FleetRun:
-    """What to run."""
+    """What ``derlaunch run`` was asked for."""
 
     assets: Path
-    """The file that the fleet came from."""
+    """The fleet's file."""
     fleet: Fleet
     headend: Address
     in_process: bool
     data: Path
-    """Folder that has a folder for each agent."""
+    """Folder with a folder for each agent."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
     """Runs the fleet's agents until SIGINT, SIGTERM or SIGHUP; returns the exit code.
 
-    Raises: OSError, perhaps in a group, when standard output is closed.
+    Raises: OSError when standard output is closed, perhaps in a group.
     """
     _allow_many_files()
     code = 0
@@ -125,7 +125,7 @@ def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
 
 
 async def stop_on_signal(stop: Callable[[], None]) -> None:
-    """Calls ``stop`` at SIGINT, SIGTERM or SIGHUP; further ones change nothing."""
+    """Calls ``stop`` at every SIGINT, SIGTERM or SIGHUP."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for _number in signals:
             stop()
@@ -136,14 +136,14 @@ def _columns() -> int:
 
 
 def _allow_many_files() -> None:
-    """An agent's process takes three descriptors here; the usual 1,024 end at 340 agents."""
+    """Raises the limit on open files: each agent's process needs three of the usual 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _ScreenHandler(logging.Handler):
-    """Shows log records as lines, where stderr would tear the terminal's last line."""
+    """Shows log records as lines: stderr would break the count at the terminal's bottom."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The commands that ask a running headend, over REST as anyone would.
+"""The commands that ask a running headend over its REST API.
 
 From the ground up: ``exits`` (exit codes), ``headend_url``, ``options`` (flags), ``rendering``
 (answers as people read them), all pure; ``headend_client`` (HTTP), ``following`` (events over
@@ -13,8 +13,8 @@ __all__ = ["COMMANDS", "URL_VARIABLE", "add_commands", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs one of ``COMMANDS``; its exit code."""
-    # Imported late: the headend's own commands need none of it.
+    """Runs one of ``COMMANDS``; returns its exit code."""
+    # Imported late: the headend's other commands do not need it.
     from derhead.client.commands import run as run_command
 
     return run_command(args)

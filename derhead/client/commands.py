@@ -27,12 +27,12 @@ LISTED = 100
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; its exit code. What went wrong goes to stderr."""
+    """Runs the command; returns its exit code. Errors go to stderr."""
     code: int = Exit.DONE
     try:
         code = trio.run(_run, args)
     except* BrokenPipeError:
-        # Whoever read us, such as `head`, had enough. What is buffered has nowhere to go.
+        # The reader, such as `head`, has enough. Buffered output has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except* (RequestRefused, HeadendUnreachable) as group:
         for error in leaves(group):
@@ -54,7 +54,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 def tell(line: str) -> None:
-    """Something for people, beside what was asked for."""
+    """Tells people something, on stderr."""
     print(f"derhead: {line}", file=sys.stderr, flush=True)
 
 
@@ -71,7 +71,7 @@ def show_json(shape: object) -> None:
 
 
 async def show_status(client: HeadendClient, args: argparse.Namespace) -> int:
-    """How headend and sites are, and which dispatches are open."""
+    """Shows the state of headend and sites, and the open dispatches."""
     ready = (await client.ask("GET", ("readyz",))).body
     if not isinstance(ready, dict) or "checks" not in ready:
         raise HeadendUnreachable(f"{args.headend.text} is no headend")
@@ -100,7 +100,7 @@ async def show_status(client: HeadendClient, args: argparse.Namespace) -> int:
 async def _newest(client: HeadendClient, asset: str) -> Any:
     """The asset's newest telemetry. Raises: HeadendUnreachable, RequestRefused."""
     if "/" in asset:
-        # Such a name has no place in a path.
+        # A name with a slash does not fit in a path.
         items = (await client.get("assets"))["items"]
         found = [each["id"] for each in items if each["name"] == asset]
         if not found:
@@ -113,7 +113,7 @@ async def _newest(client: HeadendClient, asset: str) -> Any:
 
 
 async def show_telemetry(client: HeadendClient, args: argparse.Namespace) -> int:
-    """What an asset measures now, and with ``--follow`` from now on."""
+    """Shows what an asset measures now; with ``--follow``, from now on."""
     item = await _newest(client, args.asset)
     if not args.follow:
         if args.json:
@@ -139,7 +139,7 @@ async def show_telemetry(client: HeadendClient, args: argparse.Namespace) -> int
 
 
 async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int:
-    """Orders, or says what an order would lead to; with ``--watch`` follows it to its end."""
+    """Orders, or shows what an order would do; with ``--watch``, follows it to its end."""
     asset = await _newest(client, args.asset)
     chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
     order = {
@@ -166,7 +166,7 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
         return Exit.DONE
     query = {"kind": "dispatch", "asset_id": asset["asset_id"]}
     async with Following(client, query, tell) as following:
-        # Its first event is there before the order is: nothing that becomes of it is missed.
+        # The stream is open before the order is placed, so that no change is missed.
         await following.next()
         dispatch = await _place(client, order)
         if not args.json:
@@ -179,9 +179,9 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
 
 
 async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]:
-    """The order's dispatch.
+    """Places an order; returns its dispatch.
 
-    Asked for once more if the answer is lost: by its key it is the same order.
+    If the answer is lost, asks once more: the key makes it the same order.
     """
     headers = {"Idempotency-Key": str(uuid4())}
     try:
@@ -216,7 +216,7 @@ async def _watch(
 async def _next(
     client: HeadendClient, following: Following, dispatch: dict[str, Any]
 ) -> dict[str, Any]:
-    """The dispatch as it is after its next change."""
+    """The dispatch after its next change."""
     while True:
         event = await following.next()
         data = json.loads(event.data)
@@ -227,13 +227,13 @@ async def _next(
             try:
                 found: dict[str, Any] = await client.get("dispatch", dispatch["id"])
             except HeadendUnreachable:
-                # Then the stream is lost as well, and begins anew.
+                # The stream is then lost as well, and opens again.
                 continue
             return found
 
 
 def _end_of(dispatch: dict[str, Any]) -> int | None:
-    """The exit code; None while it goes on, or its verdict is still to come."""
+    """The exit code; None while the dispatch or its verdict is open."""
     if dispatch["state"] in OPEN_STATES:
         return None
     if dispatch["state"] != ENDED_WELL:

@@ -1,19 +1,19 @@
-"""Exit codes of the commands that ask a headend: pure. ``docs/commands.md`` lists them."""
+"""Exit codes of the commands that ask a headend, as in ``docs/commands.md``: pure."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What a script may go by."""
+    """Exit codes for scripts."""
 
     DONE = 0
-    """Shown, ordered, or with ``--watch``: done, as telemetry tells."""
+    """Shown; ordered; or, with ``--watch``, achieved by telemetry."""
     REFUSED = 1
-    """The headend refused it, or the dispatch ended otherwise than ordered."""
+    """The headend refused the request, or the dispatch was not achieved."""
     USAGE = 2
     UNREACHABLE = 3
-    """No headend answers there, or it cannot now: trying again may help."""
+    """No headend answers there, or it cannot now. Another attempt may succeed."""
     UNMEASURED = 4
-    """The dispatch ran to its end, and telemetry does not tell whether it was obeyed."""
+    """The dispatch ran to its end, but telemetry does not show whether it was obeyed."""
     INTERRUPTED = 130
-    """Ctrl-C. A dispatch that was ordered goes on."""
+    """Ctrl-C. An ordered dispatch goes on."""

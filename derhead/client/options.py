@@ -1,4 +1,4 @@
-"""The commands that ask a headend, and what they can be told."""
+"""The commands that ask a headend, and their flags."""
 
 import argparse
 import math
@@ -47,13 +47,13 @@ def _headend_url(text: str) -> HeadendUrl:
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", url: str | None
 ) -> None:
-    """Adds them to derhead's; ``url`` is what the environment says."""
-    show = _add(commands, "status", url, "show how a running headend and its sites are")
+    """Adds the commands to derhead's; ``url`` is the headend's from the environment."""
+    show = _add(commands, "status", url, "show the state of a running headend and its sites")
     show.set_defaults(asset=None)
     telemetry = _add(commands, "telemetry", url, "show what an asset measures")
     telemetry.add_argument("asset", metavar="ASSET", help="its name or UUID")
     telemetry.add_argument(
-        "--follow", action="store_true", help="go on with what comes, a line each"
+        "--follow", action="store_true", help="go on with a line for each new value"
     )
     order = _add(commands, "dispatch", url, "order an asset to hold a power")
     order.add_argument("asset", metavar="ASSET", help="its name or UUID")
@@ -68,13 +68,15 @@ def add_commands(
         dest="duration_s",
         metavar="T",
         type=parse_duration,
-        help="how long, such as 90s, 15m or 1h30m; left out: until it is replaced",
+        help="how long, such as 90s, 15m or 1h30m (default: until replaced)",
     )
-    order.add_argument("--at", metavar="TIME", help="when it begins, RFC 3339; left out: now")
-    order.add_argument("--priority", metavar="N", type=int, help="0 wins, to 255; left out: 128")
+    order.add_argument("--at", metavar="TIME", help="when it begins, RFC 3339 (default: now)")
+    order.add_argument(
+        "--priority", metavar="N", type=int, help="0 to 255; the lower number wins (default 128)"
+    )
     either = order.add_mutually_exclusive_group()
     either.add_argument(
-        "--dry-run", action="store_true", help="order nothing, and say what would become of it"
+        "--dry-run", action="store_true", help="order nothing; show what the order would do"
     )
     either.add_argument("--watch", action="store_true", help="follow it to its end and its verdict")
 
@@ -90,7 +92,7 @@ def _add(
         "--headend",
         metavar="URL",
         type=_headend_url,
-        # A text, so that a wrong one in the environment is told as a wrong flag is.
+        # A text, so that a wrong one in the environment is reported like a wrong flag.
         default=url or DEFAULT_URL,
         help=f"its REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
     )

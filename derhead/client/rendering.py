@@ -1,6 +1,6 @@
-"""How answers look to people: pure.
+"""Answers as people read them: pure.
 
-Power is signed as everywhere: + into the grid, - consumption and charging. Unknown is ``-``.
+Power is positive into the grid, negative for consumption and charging. ``-`` is unknown.
 """
 
 import math
@@ -21,7 +21,7 @@ STYLES = {
     **dict.fromkeys(("degraded", "stale", "suspended"), "yellow"),
     **dict.fromkeys(("unready", "rejected", "failed", "expired", "deviating"), "red"),
 }
-"""How the states of headends, assets, dispatches and verdicts look on a terminal."""
+"""Colours of states on a terminal: of headends, assets, dispatches and verdicts."""
 
 
 def state(word: str) -> Text:
@@ -32,7 +32,7 @@ def state(word: str) -> Text:
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
     if value is None:
         return "-"
-    # -0.0004 would be written as -0.000.
+    # Otherwise -0.0004 would read -0.000.
     rounded = round(value, digits) + 0.0
     return f"{rounded:+.{digits}f}" if signed and rounded else f"{rounded:.{digits}f}"
 
@@ -43,12 +43,12 @@ def power(value: float | None) -> str:
 
 
 def clock(time: str | None) -> str:
-    """The time of day of an RFC 3339 time, UTC, to the second."""
+    """The time of day of an RFC 3339 time, in UTC and seconds."""
     return "-" if time is None else time[11:19]
 
 
 def status(found: Json) -> list[RenderableType]:
-    """A headend at a glance; ``found`` is what ``derhead status --json`` prints."""
+    """The state of a headend; ``found`` is the output of ``derhead status --json``."""
     ready = found["ready"]
     parts: list[RenderableType] = [Text.assemble(f"{found['headend']} is ", state(ready["status"]))]
     parts += [
@@ -74,7 +74,7 @@ def _site_table(sites: Sequence[Json]) -> Table:
 
 
 def _site_row(name: str, sites: Sequence[Json]) -> tuple[RenderableType, ...]:
-    """One site's figures, or the sums of several's."""
+    """The figures of one site, or the sums of several."""
     assets, online, stale, offline = (
         sum(site["assets"][which] for site in sites)
         for which in ("total", "online", "stale", "offline")
@@ -134,7 +134,7 @@ TELEMETRY_HEADING = (
 
 
 def telemetry_row(item: Json) -> str:
-    """The same as one line, under ``TELEMETRY_HEADING``."""
+    """An asset's telemetry as one line, under ``TELEMETRY_HEADING``."""
     flags = ["stale"] if item["stale"] else []
     status = " ".join([item["status"] or "-", *flags, *item["quality"]])
     return (
@@ -149,7 +149,7 @@ def _percent(share: float | None) -> str:
 
 
 def dispatch_line(dispatch: Json) -> str:
-    """How a dispatch is now, in a line."""
+    """The state of a dispatch in one line."""
     at = clock(dispatch["states"][-1]["at"]) if dispatch["states"] else "-"
     words = [f"{at}  {dispatch['state']}"]
     if dispatch["state"] == "started":
@@ -165,7 +165,7 @@ def dispatch_line(dispatch: Json) -> str:
 
 
 def ordered_line(dispatch: Json, asset_name: str) -> str:
-    """What was ordered, and under which id."""
+    """The order, and the id of its dispatch."""
     until = (
         "until it is replaced"
         if dispatch["end_at"] is None
@@ -178,7 +178,7 @@ def ordered_line(dispatch: Json, asset_name: str) -> str:
 
 
 def verdict_line(verdict: Json) -> str:
-    """What telemetry says of a dispatch that has ended."""
+    """The verdict on a dispatch that has ended."""
     words = [f"verdict: {verdict['outcome']}"]
     if verdict.get("mean_error_mw") is not None:
         words.append(f"mean error {number(verdict['mean_error_mw'])} MW")

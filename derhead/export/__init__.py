@@ -1,7 +1,7 @@
-"""``derhead export``: history as a file, from the journal and PostgreSQL themselves.
+"""``derhead export``: history as a file, read from the journal and PostgreSQL.
 
-From the ground up: ``flags``, ``export_request`` (what is asked for), both pure; ``parts`` (the
-histories that it is made of), ``output`` (a file that is there whole or not at all),
+From the ground up: ``flags``, ``export_request`` (the request), both pure; ``parts`` (the
+histories of an export), ``output`` (a file that appears only when complete),
 ``export_progress``, ``exporting``.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["add_parser", "run"]
 
 def run(flags: Namespace) -> None:
     """Runs the command; see ``exporting.run``."""
-    # Imported late: the other commands need none of it.
+    # Imported late: the other commands do not need it.
     from derhead.export.exporting import run as export
 
     export(flags)

@@ -1,7 +1,7 @@
-"""How far an export has come, for people at a terminal.
+"""The progress of an export, for people at a terminal.
 
-A history is read from its newest item backwards. So the time of the item that was read last,
-as a share of the range, tells how far the export has come.
+A history is read from its newest item backwards. So the time of the last item read shows how much
+of the range is done.
 """
 
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ PROGRESS_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ExportPosition:
-    """Where an export is."""
+    """The progress of an export."""
 
     done: int
-    """Finished parts: an asset's or an agent's history each."""
+    """Finished parts, each the history of an asset or agent."""
     of: int
     rows: int
     from_us: int | None
     to_us: int
     at_us: int | None
-    """Time of the row of the current part that was written last."""
+    """Time of the last row written of the current part; None before one."""
 
 
 def share_of(position: ExportPosition) -> float | None:
-    """How much is done, 0 to 1; None if the range has no beginning that would tell."""
+    """The share that is done, 0 to 1; None if the range has no beginning."""
     if position.done >= position.of:
         return 1.0
     within = 0.0
@@ -48,7 +48,7 @@ def share_of(position: ExportPosition) -> float | None:
 
 
 class ProgressBar:
-    """A line that is drawn again as the export goes on, on a terminal only."""
+    """A line on a terminal that is redrawn as the export goes on."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -56,7 +56,7 @@ class ProgressBar:
         self._next_s = 0.0
 
     def show(self, position: ExportPosition, name: str) -> None:
-        """Draws where the export is, at most every ``PROGRESS_S``, and at its end."""
+        """Draws the progress, at most every ``PROGRESS_S`` and at the end."""
         now_s = trio.current_time()
         due = now_s >= self._next_s or position.done >= position.of
         if due:
@@ -75,7 +75,7 @@ class ProgressBar:
 
 @contextmanager
 def open_progress_bar(stream: TextIO) -> Iterator[ProgressBar]:
-    """A progress bar for the block; nothing is drawn where ``stream`` is no terminal."""
+    """A progress bar for the block. If ``stream`` is not a terminal, nothing is drawn."""
     console = console_of(stream)
     progress = Progress(
         BarColumn(bar_width=24),
@@ -85,7 +85,7 @@ def open_progress_bar(stream: TextIO) -> Iterator[ProgressBar]:
         console=console,
         disable=not console.is_terminal,
         auto_refresh=False,
-        # What is exported may go to standard output.
+        # The export itself may go to standard output.
         redirect_stdout=False,
         redirect_stderr=False,
     )

@@ -1,4 +1,4 @@
-"""What an export is asked for on the command line, and what is wrong with that: pure."""
+"""The request on the command line of an export, and its problems: pure."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from derproto.base.problems import ConfigError, Problem
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What to write."""
+    """The history to write."""
 
     what: str
     query: Query
     assets: Sequence[Asset] | None
-    """Of which; None = of all that there ever were, which only dispatches can be."""
+    """Its assets; None = all that ever existed, which only dispatches support."""
     agents: Sequence[str] | None
-    """Of which; None = of all."""
+    """Its agents; None = all."""
 
 
 def read_request(flags: Namespace, fleet: Fleet) -> ExportRequest:
-    """Raises: ConfigError with everything that is wrong."""
+    """The request that the flags describe. Raises: ConfigError with all problems."""
     problems: list[Problem] = []
 
     def complain(key: str, text: str) -> None:
@@ -65,7 +65,7 @@ def read_request(flags: Namespace, fleet: Fleet) -> ExportRequest:
 
 
 def _gone(name: str) -> Asset | None:
-    """What the fleet has no more keeps its history under its id."""
+    """An asset that has left the fleet: its history stays under its id."""
     try:
         gone = str(UUID(name))
     except ValueError:

@@ -1,7 +1,7 @@
 """The command ``derhead export``.
 
-It reads the journal's file itself, beside a headend that runs or without one, and PostgreSQL
-where the configuration names it: an operator after an incident may have nothing but the files.
+It reads the journal's file directly, with or without a running headend, and PostgreSQL if the
+configuration names one. After an incident an operator may have only the files.
 """
 
 import os
@@ -31,17 +31,17 @@ from derproto.base.command import EXIT_FAILED
 from derproto.base.runtime import Runtime, real_runtime
 
 PAGE_ITEMS = 1_000
-"""Items in memory at once; the next are read when these are written."""
+"""Items in memory at once. When full, they are written before the next are read."""
 
 EXIT_INTERRUPTED = 130
 """What shells say of a program that Ctrl-C ended."""
 
 
 def run(flags: Namespace) -> None:
-    """Writes what the flags ask for.
+    """Writes the export that the flags describe.
 
-    Raises: ConfigError, JournalError, OSError; then no file was written, and what standard
-    output had is not all. SystemExit if it was interrupted, or nobody reads it any more.
+    Raises: ConfigError, JournalError, OSError; then no file was written, and standard output is
+    incomplete. SystemExit if the export was interrupted, or its reader closed the pipe.
     """
     config, fleet = load(flags, os.environ)
     request = read_request(flags, fleet)
@@ -56,7 +56,7 @@ def run(flags: Namespace) -> None:
         print("derhead: interrupted; the export is not whole", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except* BrokenPipeError:
-        # Whoever read it has enough. Python would complain once more at exit.
+        # The reader has enough. Without this, Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     if code:

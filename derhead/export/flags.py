@@ -1,4 +1,4 @@
-"""The flags of ``derhead export``: pure. Light, as every command of ``derhead`` imports them."""
+"""The flags of ``derhead export``: pure, and light, since every ``derhead`` imports them."""
 
 from argparse import _SubParsersAction
 from typing import Any
@@ -21,7 +21,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     command.add_argument("--to", metavar="T", dest="to_time", help="latest time, exclusive")
     command.add_argument("--step", metavar="D", help="telemetry in steps, such as 15m")
     command.add_argument("--format", choices=("csv", "jsonl"), default="csv")
-    command.add_argument("--output", metavar="F", help="a file; left out: standard output")
+    command.add_argument("--output", metavar="F", help="a file (default: standard output)")
     command.add_argument("--config", metavar="F", help="YAML of settings")
     command.add_argument("--assets", metavar="F", help="the fleet's YAML")
     command.add_argument("--data", metavar="DIR", help="folder of the journal")

@@ -1,4 +1,4 @@
-"""Where an export goes: a file that is there whole or not at all, or standard output."""
+"""The output of an export: a file that appears only when complete, or standard output."""
 
 import os
 import sys
@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Something to write to; None = standard output.
+    """Opens the output; None = standard output.
 
-    A file takes its name at the end of the block, in place of one that has it: until then, and
-    if the block fails, there is nothing under the name that was not there before. Raises: OSError.
+    A file gets its name at the end of the block, and replaces a file of that name. If the block
+    fails, nothing under the name has changed. Raises: OSError.
     """
     if path is None:
         yield sys.stdout.buffer
@@ -26,7 +26,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # As any new file would be: mkstemp's are for their owner alone.
+        # The mode of any new file: mkstemp's files are readable only by their owner.
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:

@@ -1,4 +1,4 @@
-"""The histories that an export is made of, one after the other."""
+"""The histories of an export, one after the other."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ class ExportPart:
     """The history of one asset or agent, or of all."""
 
     name: str
-    """For people; empty = of all."""
+    """The asset's or agent's name, for people; empty = all."""
     ask: Ask
     """Of this part: takes a ``PageRequest``."""
     shape: Callable[[Any], Mapping[str, object]]
     when: Callable[[Any], int]
-    """The time by which items are ordered."""
+    """The time that orders the items."""
 
 
 def columns(request: ExportRequest) -> Sequence[str]:

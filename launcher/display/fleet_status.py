@@ -1,4 +1,4 @@
-"""What the launcher says: a line for each change, and how many agents are in which state. Pure."""
+"""A line for each change of a fleet, and the number of agents in each state. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,25 +18,25 @@ class AgentStatus(StrEnum):
     CONNECTED = "connected"
     CONNECTING = "connecting"
     STARTING = "starting"
-    """Running, and not heard of yet."""
+    """Running, without an event so far."""
     WAITING = "waiting to start"
     """Not started yet, or dead."""
 
 
 class Tally:
-    """Where each agent stands and which dispatches are in force, from what happened."""
+    """The state of each agent, and the dispatches in force, as derived from events."""
 
     def __init__(self, agent_ids: Iterable[str]) -> None:
         self._status = dict.fromkeys(agent_ids, AgentStatus.WAITING)
         self._trouble: dict[str, object] = {}
-        """Why each agent that is not connected is not, as last told."""
-        # By agent and asset, where at most one is in force: that bounds it.
+        """The last reason why each agent is not connected."""
+        # By agent and asset: at most one dispatch of an asset is in force, which bounds the size.
         self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._status}
 
     def take(self, event: FleetEvent) -> bool:
-        """Takes over what happened; says whether it is news, and not one more vain try.
+        """Takes an event over; returns whether it is news, not just another failed attempt.
 
-        What comes of an agent not in the plan is news, and counts nowhere.
+        Events of unknown agents are news, but count nowhere.
         """
         agent_id = event.agent_id
         if agent_id not in self._status:
@@ -72,7 +72,7 @@ class Tally:
             case "started":
                 in_force[asset_id] = dispatch_id
             case "received":
-                # Held for later; what is in force stays so.
+                # Held for later; the dispatch in force stays.
                 pass
             case _ if in_force.get(asset_id) == dispatch_id:
                 del in_force[asset_id]
@@ -86,9 +86,9 @@ class Tally:
 
 
 def event_line(event: FleetEvent, names: Mapping[str, str]) -> str:
-    """The line about it, such as ``12:00:03 mesa-solar-03 connected``.
+    """The line about an event, such as ``12:00:03 mesa-solar-03 connected``.
 
-    ``names`` calls agents by other words than their ids. Units: times of day are UTC.
+    ``names`` maps agents' ids to names. Units: times of day are UTC.
     """
     name = names.get(event.agent_id, event.agent_id)
     match event:
@@ -110,7 +110,7 @@ def event_line(event: FleetEvent, names: Mapping[str, str]) -> str:
 
 
 def event_style(event: FleetEvent) -> str:
-    """How the line looks on a terminal, in rich's words: trouble stands out."""
+    """The line's style on a terminal, in rich's notation: trouble stands out."""
     match event:
         case AgentEnded():
             return "red"
@@ -162,20 +162,20 @@ def _event_text(kind: EventKind, detail: Mapping[str, object]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A time span as people say it."""
+    """A time span in words."""
     if seconds < 9.95:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def printable(text: str) -> str:
-    """One line that cannot steer a terminal, whoever wrote it, of at most MOST_CHARACTERS."""
+    """One line of at most MOST_CHARACTERS, without anything that could control a terminal."""
     line = "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
     return line if len(text) <= MOST_CHARACTERS else line[:-1] + "…"
 
 
 class CountTimer:
-    """When a count is worth a line where it cannot be rewritten: changed, and 10 s apart."""
+    """When to print the count where it cannot be redrawn: if it changed, at most every 10 s."""
 
     EVERY_S = 10.0
 
@@ -184,7 +184,7 @@ class CountTimer:
         self._due_s = 0.0
 
     def due(self, count_line: str, now_s: float) -> bool:
-        """Whether to print it now; then the next one is due ``EVERY_S`` later."""
+        """Whether to print the count now. After a True, the next is due ``EVERY_S`` later."""
         if count_line == self._last or now_s < self._due_s:
             return False
         self._last, self._due_s = count_line, now_s + self.EVERY_S

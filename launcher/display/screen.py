@@ -1,6 +1,6 @@
-"""Puts lines and the count on standard output, without ever holding up the agents.
+"""Writes lines and the count to standard output, and never delays the agents.
 
-rich draws them; the text is then written piece by piece, as fast as its reader takes it.
+rich renders them. The text is then written piece by piece, as fast as its reader takes it.
 """
 
 import io
@@ -22,17 +22,17 @@ LINES_WAITING = 10_000
 """Lines of output that wait for a slow reader. When full, a line is dropped and counted, and a
 later line says how many."""
 PIECE_BYTES = 512
-"""Written at once: POSIX promises that a pipe that is ready takes so many without blocking."""
+"""Size of one write: POSIX guarantees that a pipe that is ready takes it without blocking."""
 REPAINT_S = 0.05
-"""Shortest time between two writes: a flood of changes becomes a few large writes."""
+"""Least time between two updates: a flood of changes becomes a few large ones."""
 LAST_WORDS_S = 1.0
-"""How long the end waits for a reader that is slow."""
+"""Time that the end waits for a slow reader."""
 
 
 class Screen:
-    """Lines as they come, and a count that is rewritten on a terminal, repeated elsewhere.
+    """Lines as they come, and a count that is redrawn on a terminal and repeated elsewhere.
 
-    ``columns`` tells a terminal's width in characters; None says that it is no terminal.
+    ``columns`` returns the terminal's width in characters; None = not a terminal.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Screen:
             self._dropped += 1
 
     def finish(self) -> None:
-        """No more lines: ``keep_screen`` ends after those that wait, soon in any case."""
+        """Ends ``keep_screen`` after the lines that wait, but within ``LAST_WORDS_S``."""
         self._finish.set()
         self._scope.deadline = trio.current_time() + LAST_WORDS_S
 
     async def keep_screen(self) -> None:
-        """Shows what was put until ``finish``.
+        """Shows lines and count until ``finish``.
 
-        Raises: OSError when standard output is closed. Cancellation: what waits is lost.
+        Raises: OSError when standard output is closed. Cancellation: waiting lines are lost.
         """
         with self._scope:
             while not self._finish.is_set():
@@ -118,6 +118,6 @@ def terminal_text(console: Console, lines: Sequence[Text], count: str, columns: 
 
 
 def _can_wait(fd: int) -> bool:
-    """Whether one can wait until it takes more; a regular file takes everything at once."""
+    """Whether Trio can wait until the file takes more; a regular file takes everything at once."""
     mode = os.fstat(fd).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)

@@ -12,19 +12,18 @@ class AgentJob:
 
     agent_id: str
     name: str
-    """How lines call it: its only asset's name, else its id."""
+    """The agent's name in lines: its only asset's name, else its id."""
     site_id: str | None
-    """Of all its assets; None if it serves several sites."""
+    """The site of all its assets; None if there are several."""
     asset_ids: tuple[str, ...]
-    """At least one, in the file's order."""
+    """At least one asset, in the file's order."""
 
 
 def plan_agents(fleet: Fleet) -> tuple[AgentJob, ...]:
-    """Who runs what: each asset exactly one agent, in the file's order.
+    """The agents of a fleet, in the file's order; each asset has exactly one.
 
-    An asset for which the file names an ``agent`` (itself, or through its site) is run by
-    that agent, together with all others that name it; any other asset has an agent of its
-    own, whose id is the asset's.
+    Assets for which the file names the same ``agent``, at the asset or at its site, share that
+    agent. Any other asset has an agent of its own, whose id is the asset's.
     """
     held: dict[str, list[Asset]] = {}
     for asset in fleet.assets.values():

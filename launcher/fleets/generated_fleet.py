@@ -1,8 +1,8 @@
 """Which assets a generated fleet has: pure.
 
-``generate`` grows at its end: the fleet of N assets is the beginning of the fleet of N + 1
-for the same seed, ids, names and ratings alike, so that history survives a bigger fleet.
-That is why everything about an asset follows from the seed and its own place alone.
+A larger fleet of the same seed begins with the smaller one: ids, names and ratings stay, so that
+history survives a larger fleet. So everything about an asset follows from the seed and its own
+index alone.
 """
 
 import random
@@ -35,7 +35,7 @@ _PLACES = (
     *("spruce", "summit", "terrace", "timber", "tundra", "vale", "valley", "willow", "wood"),
 )
 
-# Every kind is among the first five, and in both of the first two sites.
+# Every kind is among the first five, and in each of the first two sites.
 _KINDS = (
     AssetKind.SOLAR,
     AssetKind.BATTERY,
@@ -50,7 +50,7 @@ _KINDS = (
 )
 _SHORT = {AssetKind.EV_CHARGER: "ev"}
 
-# What such plants are rated in distribution grids, MW.
+# Typical ratings in distribution grids, MW.
 _RATED_MW = {
     AssetKind.SOLAR: (0.25, 0.5, 1.0, 2.0, 3.0, 5.0),
     AssetKind.BATTERY: (0.25, 0.5, 1.0, 2.0, 2.5),
@@ -61,7 +61,7 @@ _RATED_MW = {
 
 
 def generate(n: int, seed: int = 1) -> Fleet:
-    """A fleet of ``n`` simulated assets of all kinds, about ten a site, the same for a seed.
+    """A fleet of ``n`` simulated assets of all kinds, about ten a site; the seed decides all.
 
     Raises: ValueError if ``n`` is not 1..MOST_ASSETS.
     """
@@ -85,13 +85,13 @@ def generate(n: int, seed: int = 1) -> Fleet:
 
 
 def _site_number(index: int) -> int:
-    """The first two sites fill side by side, so that already two assets have two sites."""
+    """The first two sites fill in turn, so that even two assets have two sites."""
     return index % 2 if index < 2 * ASSETS_PER_SITE else index // ASSETS_PER_SITE
 
 
 def _shuffled_places(seed: int) -> list[str]:
     rng = random.Random(f"{seed}/places")
-    # Of Random's methods, random() alone is the same in every version of Python.
+    # Only random() yields the same values in every version of Python.
     return sorted(_PLACES, key=lambda _place: rng.random())
 
 
@@ -111,7 +111,7 @@ def _asset(seed: int, index: int, kind: AssetKind, name: str, site: Site) -> Ass
         options["soc"] = round(0.3 + 0.5 * rng.random(), 2)
         options["efficiency"] = round(0.85 + 0.08 * rng.random(), 3)
     limits, default_mw = _range_mw(kind, rated_mw)
-    # Sun and people's demand are nobody's to hold while the headend is silent.
+    # A silent headend gives up control of sun and demand.
     own = kind in (AssetKind.SOLAR, AssetKind.LOAD, AssetKind.EV_CHARGER)
     return Asset(
         id=str(uuid.uuid5(_NAMESPACE, f"{seed}/asset/{index}")),
@@ -132,7 +132,7 @@ def _pick(values: tuple[float, ...], rng: random.Random) -> float:
 
 
 def _range_mw(kind: AssetKind, rated_mw: float) -> tuple[Limits, float | None]:
-    """What it may be told, and its default: its own control, or idle."""
+    """The limits of an asset, and its default; None = its own control."""
     match kind:
         case AssetKind.SOLAR:
             return Limits(0.0, rated_mw), None

@@ -1,4 +1,4 @@
-"""What can happen to an agent, as the launcher sees it: its own events, and what befalls it."""
+"""What can happen to an agent: its own events, and those that the launcher sees."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,24 +14,24 @@ class AgentStarted:
     """Microseconds since the epoch."""
     agent_id: str
     pid: int | None
-    """Its process; None if it runs inside the launcher's."""
+    """Its process; None if it runs inside the launcher's process."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEnded:
-    """An agent ended without being asked."""
+    """An agent ended although nobody stopped it."""
 
     at_us: int
     agent_id: str
     how: str
     lived_s: float
     wait_s: float
-    """Until it starts again."""
+    """Wait before it starts again."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSaid:
-    """An agent wrote a warning, an error, or something that is no event."""
+    """An agent wrote a warning, an error, or text that is not an event."""
 
     at_us: int
     agent_id: str

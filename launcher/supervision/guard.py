@@ -1,13 +1,13 @@
-"""Ends a launcher's agents when the launcher itself was killed, so that none is orphaned.
+"""Ends the agents of a launcher that was killed, so that none is orphaned.
 
-Run as a script: ``guard.py GRACE_S``, as the leader of the process group that all agents
-join. Its standard input is a pipe that only the launcher holds: a byte says that all agents
-have ended; the pipe's end says that the launcher died, however it died.
+Runs as a script, ``guard.py GRACE_S``, and leads the process group that all agents join. Its
+standard input is a pipe that only the launcher holds. A byte means that all agents have ended; the
+pipe's end means that the launcher died.
 
-Why not PR_SET_PDEATHSIG: that signal comes when the *thread* that started the child ends,
-and Trio starts children in worker threads, which end once they have idled for a while. A
-process group needs no code between fork and exec, includes what agents start themselves,
-and its number cannot be taken by strangers while this process leads it.
+Why not PR_SET_PDEATHSIG: that signal comes when the *thread* that started the child ends, and Trio
+starts children in worker threads that end when idle. A process group needs no code between fork
+and exec, and includes the children of agents. No other group can take its number while this
+process leads it.
 """
 
 import os
@@ -24,7 +24,7 @@ def main() -> None:
         return
     os.killpg(0, signal.SIGTERM)
     time.sleep(float(sys.argv[1]))
-    # Itself included, which is its end.
+    # This process included.
     os.killpg(0, signal.SIGKILL)
 
 

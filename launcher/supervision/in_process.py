@@ -1,8 +1,8 @@
-"""Many agents in the launcher's own loop: hundreds on a small machine, with one border each.
+"""Runs all agents in the launcher's own loop, each within a border of its own.
 
 run_in_process
-└ keep_agent      one an agent; a life at a time:
-  └ run_agent     the agent itself, as its own process would run it
+└ keep_agent      for each agent, one run after another:
+  └ run_agent     the agent, as in a process of its own
 """
 
 import logging
@@ -25,14 +25,14 @@ from launcher.supervision.restarts import keep_agent
 log = logging.getLogger(__name__)
 
 STARTS_PER_S = 50.0
-"""Agents started per second: each start is a connection and a handshake."""
+"""Agents started per second: each start costs a connection and a handshake."""
 STOP_S = 3.0
-"""From ``stopping`` until what has not ended is cut off, seconds."""
+"""Time from ``stopping`` until agents that have not ended are cut off, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """What all agents in one loop have in common."""
+    """Settings of all agents in one loop."""
 
     fleet: Fleet
     runtime: Runtime
@@ -44,7 +44,7 @@ class LoopSettings:
     on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
-    """What each agent keeps unacknowledged, in memory only; above, its oldest are dropped."""
+    """Samples that each agent keeps, in memory only; beyond, the oldest are dropped."""
 
 
 async def run_in_process(
@@ -52,8 +52,8 @@ async def run_in_process(
 ) -> None:
     """Runs every agent in this loop until ``stopping`` is set.
 
-    Sessions are then ended cleanly, and cut after STOP_S. An agent that crashes is started
-    again like a process that died; the others do not notice. Cancellation: cuts them all.
+    Then sessions end cleanly, or are cut after STOP_S. An agent that crashes starts again, like
+    a process that died; the others are not affected. Cancellation: cuts all sessions.
     """
     async with trio.open_nursery() as nursery:
         for job in jobs:
@@ -72,7 +72,7 @@ async def run_in_process(
 
 
 async def _live(job: AgentJob, settings: LoopSettings, stopping: trio.Event) -> str:
-    """One life of an agent; returns how it ended."""
+    """Runs an agent until it ends; returns how."""
     settings.on_event(AgentStarted(settings.runtime.wall_us(), job.agent_id, pid=None))
     assets = tuple(settings.fleet.assets[asset_id] for asset_id in job.asset_ids)
     try:

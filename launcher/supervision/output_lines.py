@@ -1,24 +1,24 @@
-"""Lines out of an agent's output, and which of its errors are worth passing on. Pure."""
+"""Splits an agent's output into lines, and selects those worth showing. Pure."""
 
 import re
 
 LONGEST_LINE = 65_536
-"""Bytes of one line; what is longer is cut, the rest of the line dropped."""
+"""Bytes of one line. When full, the rest of the line is dropped."""
 
-# The time that log lines begin with is left out: the launcher's own lines have one.
+# The time of a log line is left out: the launcher's own lines have one.
 _LEVEL = re.compile(
     r"(?:\d{4}-\d\d-\d\dT\S+ )?(?P<said>(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b.*)"
 )
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines. Holds at most LONGEST_LINE bytes."""
+    """Splits a stream of bytes into lines. Holds at most LONGEST_LINE bytes."""
 
     def __init__(self) -> None:
         self._begun = b""
 
     def feed(self, data: bytes | bytearray) -> list[str]:
-        """The lines that these bytes complete, without their ends."""
+        """The lines that these bytes complete, without line ends."""
         *ended, begun = data.split(b"\n")
         lines: list[str] = []
         for part in ended:
@@ -28,7 +28,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> str:
-        """The line begun so far; it counts as ended."""
+        """The unfinished line, which then counts as ended."""
         line, self._begun = self._begun, b""
         return line.decode(errors="replace").rstrip("\r")
 
@@ -37,10 +37,10 @@ class LineSplitter:
 
 
 class ErrorLines:
-    """Passes on warnings, errors and whatever follows them, at a bounded rate.
+    """Passes on warnings, errors and the lines under them, at a bounded rate.
 
-    A line that begins with the level DEBUG or INFO is dropped, and so are lines indented under
-    it. All else is passed on: what has no level is a traceback or a last word.
+    A line with the level DEBUG or INFO is dropped, with the lines indented under it. All other
+    lines are passed on: a line without a level is a traceback or a last word.
     """
 
     AT_ONCE = 40
@@ -55,7 +55,7 @@ class ErrorLines:
         self._dropped = 0
 
     def take(self, line: str, now_s: float) -> list[str]:
-        """What to show now that the agent wrote this line: nothing, it, or more."""
+        """The lines to show now that the agent wrote this one."""
         if not line.strip():
             return []
         if not line[0].isspace():
@@ -74,6 +74,6 @@ class ErrorLines:
         return [*self.rest(), line]
 
     def rest(self) -> list[str]:
-        """A line about the lines dropped since it was last said, if there were any."""
+        """A line that counts the lines dropped since the last such line, if there were any."""
         dropped, self._dropped = self._dropped, 0
         return [f"({dropped} more lines were not shown)"] if dropped else []

@@ -1,8 +1,8 @@
-"""A process for each agent: started gently, listened to, started again, and stopped in time.
+"""Runs each agent in a process of its own.
 
 run_processes
-├ _watch_guard      the process that ends all others should this one be killed
-└ keep_agent        one an agent; a life at a time:
+├ _watch_guard      the process that ends all others if this one is killed
+└ keep_agent        for each agent, one process after another:
   └ attend          reads events and errors until the process has ended
 """
 
@@ -29,25 +29,25 @@ from launcher.supervision.restarts import keep_agent
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL, seconds."""
 KILLED_S = 2.0
-"""How long a killed process may take to be gone."""
+"""Time for a killed process to be gone."""
 STARTING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Processes that may start at a time: importing keeps a core busy for a while. A start is
 over at the process's first word, or after START_S."""
 START_S = 10.0
 DRAIN_S = 1.0
-"""How long a dead process's output is read on, in case something else holds it open."""
+"""Time to read on after a process ended, in case something else holds its output open."""
 READ_BYTES = 16_384
 
 Command = Callable[[AgentJob], Sequence[str]]
 
 
 class GuardLost(Exception):
-    """The guard process ended: agents could be orphaned, so the launcher stops."""
+    """The guard process ended. Agents could be orphaned, so the launcher stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """What all agents' processes have in common."""
+    """Settings of all agents' processes."""
 
     command: Command
     """The command line that runs an agent and prints its events."""
@@ -60,8 +60,8 @@ class ProcessSettings:
 async def run_processes(jobs: Iterable[AgentJob], settings: ProcessSettings) -> None:
     """Runs every agent in a process of its own, for ever.
 
-    Cancellation: all agents get SIGTERM and, ``grace_s`` later, SIGKILL; none is left when
-    this returns. Should the launcher itself be killed, the guard does the same.
+    Cancellation: all agents get SIGTERM and, ``grace_s`` later, SIGKILL. None is left when this
+    returns. If the launcher itself is killed, the guard does the same.
 
     Raises: GuardLost, in a group.
     """
@@ -78,7 +78,7 @@ async def run_processes(jobs: Iterable[AgentJob], settings: ProcessSettings) -> 
 @asynccontextmanager
 async def _open_guard(grace_s: float) -> AsyncIterator[trio.Process]:
     process = await trio.lowlevel.open_process(
-        # Isolated and without site: it starts in a moment and needs nothing.
+        # Isolated and without site packages, it starts at once.
         [sys.executable, "-I", "-S", guard.__file__, str(grace_s)],
         stdin=subprocess.PIPE,
         process_group=0,
@@ -90,7 +90,7 @@ async def _open_guard(grace_s: float) -> AsyncIterator[trio.Process]:
     finally:
         with shielded_for(KILLED_S):
             async with process.stdin:
-                # Broken: it is gone already.
+                # Broken means that it is gone already.
                 with suppress(trio.BrokenResourceError):
                     await process.stdin.send_all(b".")
             await process.wait()
@@ -102,7 +102,7 @@ async def _watch_guard(process: trio.Process) -> None:
 
 
 def ending(process: trio.Process) -> str:
-    """How a process that has ended did so, in words."""
+    """How a process ended, in words."""
     code = process.returncode
     if code is None:
         return "does not end"
@@ -117,7 +117,7 @@ def ending(process: trio.Process) -> str:
 async def _live(
     job: AgentJob, settings: ProcessSettings, group: int, starts: trio.CapacityLimiter
 ) -> str:
-    """One life of an agent's process; returns how it ended."""
+    """Runs an agent's process until it ends; returns how."""
     async with trio.open_nursery() as nursery:
         async with starts:
             try:
@@ -126,7 +126,7 @@ async def _live(
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    # Ctrl-C reaches the terminal's foreground group, thus the launcher alone.
+                    # Ctrl-C reaches only the terminal's foreground group: the launcher.
                     process_group=group,
                 )
             except OSError as error:
@@ -140,11 +140,11 @@ async def _live(
 
 
 class _Listener:
-    """Listens to one process, and sees to it that it does not outlive its task."""
+    """Reads the output of one process, and ends the process with its task."""
 
     def __init__(self, job: AgentJob, settings: ProcessSettings, process: trio.Process) -> None:
         self.first_word = trio.Event()
-        """Set once it wrote something, or ended."""
+        """Set once the process wrote something, or ended."""
         self._job = job
         self._settings = settings
         self._process = process
@@ -153,7 +153,7 @@ class _Listener:
         self._worth_passing = ErrorLines()
 
     async def attend(self) -> None:
-        """Listens until the process has ended. Cancellation: ends it, within the grace."""
+        """Reads until the process has ended. Cancellation: ends the process within the grace."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         try:
@@ -167,7 +167,7 @@ class _Listener:
                     trio.open_nursery() as nursery,
                 ):
                     if self._process.returncode is None:
-                        # Or it could block on a full pipe, and never come to an end.
+                        # Otherwise it could block on a full pipe, and never end.
                         nursery.start_soon(self._listen, self._process.stdout, self._process.stderr)
                         await self._stop()
 
@@ -202,7 +202,7 @@ class _Listener:
         try:
             event = parse_line(line)
         except ValueError:
-            # Not ours to understand, but someone may want to read it.
+            # Not an event, but someone may want to read it.
             self._take_error_line(line)
         else:
             self._settings.on_event(event)

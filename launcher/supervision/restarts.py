@@ -1,7 +1,7 @@
-"""When an agent that died starts again, and the loop that does it, for both ways of running.
+"""Restarts an agent that ended, in a process or in this loop.
 
-The wait after a death is 1 s, doubled for each further one up to 30 s, and 1 s again after
-a life of a minute. It never gives up: the line says each time how long it waits.
+The first wait is 1 s. It doubles with each further end up to 30 s, and is 1 s again after an agent
+ran for a minute. The launcher never gives up.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ from launcher.supervision.fleet_events import AgentEnded, FleetEvent
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 HEALTHY_S = 60.0
-"""A life this long, seconds, counts as healthy: what killed it is a new trouble."""
+"""An agent that ran for so long was healthy, seconds: its end has a new cause."""
 
 
 def next_wait_s(last_wait_s: float | None, lived_s: float) -> float:
-    """How long to wait before the next start, seconds.
+    """The wait before the next start, seconds.
 
-    ``last_wait_s`` is the wait before the life that ended now, None for the first life.
+    ``last_wait_s`` is the wait before the run that ended now; None for the first run.
     """
     if last_wait_s is None or lived_s >= HEALTHY_S:
         return FIRST_WAIT_S
@@ -35,9 +35,9 @@ async def keep_agent(
     on_event: Callable[[FleetEvent], None],
     stopping: trio.Event | None = None,
 ) -> None:
-    """Starts an agent again whenever it ends, until ``stopping`` is set; for ever without it.
+    """Runs an agent again whenever it ends, until ``stopping`` is set; without it, for ever.
 
-    ``live`` runs it once and returns how it ended, in words; it has to end by itself once
+    ``live`` runs the agent once and returns how it ended, in words. It must end by itself once
     ``stopping`` is set.
     """
     if stopping is None:

@@ -169,6 +169,19 @@ def test_interrupted_it_leaves_nothing(folder: Path) -> None:
     assert errors == b"derhead: interrupted; the export is not whole\n"
 
 
+IMPORT_ALONE = """
+import sys
+import derhead.export.exporting
+heavy = {"asyncpg", "hypercorn", "quart", "trio_asyncio"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_it_loads_neither_the_http_server_nor_the_driver_of_postgresql() -> None:
+    loaded = subprocess.run([sys.executable, "-c", IMPORT_ALONE], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+
+
 def test_a_reader_that_has_enough_is_no_failure_of_ours(folder: Path) -> None:
     process = subprocess.Popen(
         command(folder, "telemetry", "--asset", ROOF),
