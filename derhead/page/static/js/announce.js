@@ -1,15 +1,15 @@
 /**
- * What a screen reader is told without being asked: changes of state, never each value.
+ * Announcements for screen readers: changes of state, not every value.
  */
 
 import { condition } from "./fleet.js";
 import { stateWord } from "./dispatches.js";
 import { setText } from "./dom.js";
 
-/** Changes are gathered for so long, so that a hundred of them are one sentence. */
+/** Changes within this time become one sentence. */
 const GATHER_MS = 1500;
 
-/** Speaks of links, assets and dispatches whose state changes. */
+/** Announces changes of the link, of assets and of dispatches. */
 export function startAnnouncing(store) {
   const place = document.getElementById("said");
   const known = new Map();

@@ -1,11 +1,11 @@
 /**
- * The headend's REST API, as far as the page asks it.
+ * The part of the headend's REST API that the page uses.
  */
 
 /** How long the page waits for an answer. */
 const PATIENCE_MS = 15_000;
 
-/** The headend refused: `status`, and its problem document if it sent one. */
+/** The headend refused: `status`, and the problem document if there is one. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `the headend answered ${status}`);
@@ -14,7 +14,7 @@ export class Refused extends Error {
   }
 }
 
-/** No answer came: whether the headend got the request is not known. */
+/** No answer came; the headend may or may not have got the request. */
 export class Unreachable extends Error {}
 
 /** An answer's JSON. Throws Refused or Unreachable. */
@@ -38,7 +38,7 @@ export async function ask(path, { method = "GET", body, headers = {}, patienceMs
   return document;
 }
 
-/** Items of a list, page by page, at most `most` of them. */
+/** At most `most` items of a list, read page by page. */
 export async function list(path, query = {}, most = 1000) {
   const items = [];
   let cursor = null;
@@ -52,7 +52,7 @@ export async function list(path, query = {}, most = 1000) {
   return items;
 }
 
-/** Every asset. */
+/** All assets. */
 export async function assets() {
   return (await ask("/assets")).items;
 }
@@ -60,8 +60,8 @@ export async function assets() {
 /**
  * Open dispatches, and the newest others: `{dispatches, trouble}`.
  *
- * Old ones may be where the headend cannot look now; then those since `recentMs` are told, and
- * `trouble` says so. "" is none.
+ * Old ones may be in a store that the headend cannot reach now. Then the list has those since
+ * `recentMs`, and `trouble` says so; "" = no trouble.
  */
 export async function dispatchesNow(recentMs) {
   try {
@@ -82,12 +82,12 @@ async function openAndNewest(range) {
   return pages.flat();
 }
 
-/** What would become of an order. */
+/** What an order would lead to. */
 export function preview(body) {
   return ask("/dispatch", { method: "POST", body: { ...body, dry_run: true } });
 }
 
-/** Places an order. Sent again with the same key, it is the same order. */
+/** Places an order. The same order with the same key is placed only once. */
 export function placeOrder(body, key) {
   const headers = { "idempotency-key": `"${key}"` };
   return ask("/dispatch", { method: "POST", body, headers });
@@ -98,7 +98,7 @@ export function withdraw(id) {
   return ask(`/dispatch/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
 
-/** A key that nobody else makes. `crypto.randomUUID` is there over HTTPS only. */
+/** A unique key. `crypto.randomUUID` exists only over HTTPS. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");

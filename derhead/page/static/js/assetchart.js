@@ -1,5 +1,5 @@
 /**
- * The card that an asset's chart stands in: its window, its buttons, and what it draws.
+ * The card around an asset's chart: its window, its buttons, and the data that it draws.
  */
 
 import { Chart } from "./chart.js";
@@ -76,7 +76,7 @@ export class AssetChart {
     this.chart.close();
   }
 
-  /** Adds the newest sample and moves on with time. */
+  /** Adds the newest sample, and moves the window on with time. */
   update(item) {
     if (item && item.ts !== this.lastTs) {
       this.lastTs = item.ts;
@@ -88,12 +88,12 @@ export class AssetChart {
     this.#draw();
   }
 
-  /** Marks gaps, rows as `logrows.js` makes them. */
+  /** Marks gaps, given as rows of `logrows.js`. */
   showGaps(rows) {
     this.chart.showGaps(rows.map((row) => ({ ...row, to: row.to ?? Infinity })));
   }
 
-  /** After an outage: there may be more to know. */
+  /** Loads again after an outage, which may have added samples. */
   reload() {
     this.samples.forget();
     this.samples.want(this.window, this.store.nowMs());
@@ -135,7 +135,7 @@ export class AssetChart {
   }
 }
 
-/** The longest pause that is no gap: some periods of these samples, 10 s at least. */
+/** The longest pause that is no gap: a few sample periods, at least 10 s. */
 function gapOf(points) {
   const pauses = points
     .slice(-60)

@@ -1,5 +1,5 @@
 /**
- * What an asset does now, in large figures, and what else is known of it.
+ * An asset's present values in large figures, and its other facts.
  */
 
 import { h, setAttribute, setText } from "./dom.js";

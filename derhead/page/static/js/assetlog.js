@@ -1,5 +1,5 @@
 /**
- * What an asset's agent went through, and what is missing of the asset's telemetry.
+ * The timeline of an asset's agent, and the gaps in the asset's telemetry.
  */
 
 import { ask } from "./api.js";
@@ -8,13 +8,13 @@ import { span, utc, when } from "./format.js";
 import { gapRow, timelineRow } from "./logrows.js";
 
 const SHOWN = 20;
-/** An agent that comes and goes is not asked about at each of it. */
+/** Least time between two requests, for an agent that often connects and disconnects. */
 const SETTLE_MS = 1000;
 
 export class AssetLog {
   #timer = 0;
 
-  /** `ongaps(rows)` is called with what is missing of the telemetry. */
+  /** `ongaps(rows)` is called with the gaps. */
   constructor(store, asset, ongaps) {
     this.store = store;
     this.asset = asset;
@@ -24,14 +24,14 @@ export class AssetLog {
     this.#load();
   }
 
-  /** Looks again if the asset came or went: that begins and ends gaps. */
+  /** Loads again if the asset came or went, since that begins and ends gaps. */
   update(state) {
     if (state === this.state) return;
     if (this.state !== undefined) this.reload();
     this.state = state;
   }
 
-  /** Something happened to an agent. */
+  /** An agent connected or disconnected. */
   reload() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), SETTLE_MS);
@@ -54,7 +54,7 @@ export class AssetLog {
   }
 }
 
-/** A table of rows as `logrows.js` makes them; with two columns, of points in time. */
+/** A table of rows of `logrows.js`; two columns if all rows are points in time. */
 class LogTable {
   constructor(store, title, name, columns) {
     this.store = store;
@@ -81,7 +81,7 @@ class LogTable {
     setText(this.note, text);
   }
 
-  /** Reads a list and shows it; its rows, none if it cannot be read. */
+  /** Loads a list and shows it. Returns its rows, or none if the request fails. */
   async load(path, rowOf, empty) {
     try {
       const { items } = await ask(path);

@@ -44,7 +44,7 @@ export class AssetRow {
     );
   }
 
-  /** Brings the row up to date; `place` is its place in the whole table. */
+  /** Updates the row; `place` is its place in the whole table. */
   update({ asset, item, state }, place, nowMs) {
     const digits = digitsFor(asset.rated_mw);
     const mw = item?.p_mw;

@@ -1,9 +1,9 @@
 /**
- * The table of assets: sorts, and stays smooth with thousands of rows.
+ * The table of assets: sortable, and smooth with thousands of rows.
  *
- * Only rows that can be seen are in the document once there are many; they are kept by asset and
- * only what changed in them is touched. A column of moving values is sorted anew every few
- * seconds, and not while somebody points at a row: what is about to be clicked stays put.
+ * A long table has only its visible rows in the document. Rows are kept by asset, and only changed
+ * cells are touched. A column of moving values is sorted again every few seconds, but not while the
+ * pointer is over a row, so that rows do not move under a click.
  */
 
 import { AssetRow } from "./assetrow.js";
@@ -70,7 +70,7 @@ export class AssetTable {
     removeEventListener("resize", this.onscroll);
   }
 
-  /** Shows these rows, in the table's own order. */
+  /** Shows these rows, in the table's order. */
   update(rows, nowMs) {
     this.#nowMs = nowMs;
     this.#rows = this.#ordered(rows, nowMs);
@@ -85,7 +85,7 @@ export class AssetTable {
       this.#sortedMs = nowMs;
       return sorted(rows, key, descending);
     }
-    // As it was; what was not there before comes last.
+    // Keep the order; new rows come last.
     const places = new Map(this.#rows.map((row, index) => [row.asset.id, index]));
     const placeOf = (row) => places.get(row.asset.id) ?? Infinity;
     return rows.sort((a, b) => placeOf(a) - placeOf(b) || 0);
@@ -118,7 +118,7 @@ export class AssetTable {
 
   #range() {
     this.#rowPx = rowHeight(this.element);
-    // Where the first row stands, whatever is above it in the document.
+    // The first row's position, whatever is above it in the document.
     const top = this.above.getBoundingClientRect().top;
     return visibleRange(this.#rows.length, this.#rowPx, -top, innerHeight);
   }
@@ -134,7 +134,7 @@ export class AssetTable {
 
   // --- keys ---------------------------------------------------------------------------
 
-  /** The tab key goes to one row, arrows from there: a thousand stops are none. */
+  /** Tab goes to one row and arrow keys go on from there, instead of a thousand tab stops. */
   #keepOneTabStop() {
     if (!this.#shown.has(this.#current)) this.#current = this.#shown.keys().next().value ?? null;
     for (const [id, row] of this.#shown) {
@@ -183,7 +183,7 @@ export class AssetTable {
 
   #sortBy(key) {
     const again = key === this.#sort.key;
-    // Of numbers the greatest is asked for first.
+    // Numbers are sorted from the greatest first.
     this.#sort = { key, descending: again ? !this.#sort.descending : MOVING.has(key) };
     this.#sortedMs = -Infinity;
     this.#pointed = false;
@@ -200,7 +200,7 @@ export class AssetTable {
   }
 }
 
-/** A body of one cell, as high as the rows that are not in the document. */
+/** A spacer as high as the rows that are not in the document. */
 function pad() {
   const cell = h("td", { colspan: COLUMNS.length });
   return h("tbody", { class: "pad", "aria-hidden": "true" }, h("tr", {}, cell));

@@ -1,5 +1,5 @@
 /**
- * One asset: what it does now, its last hour, what it was told, and how its agent was.
+ * One asset: its present values, its last hour, its dispatches, and its agent's timeline.
  */
 
 import { AssetChart } from "./assetchart.js";
@@ -144,7 +144,7 @@ export class AssetView {
   }
 }
 
-/** On an asset's page its part of a site's order stands by itself. */
+/** An asset's page shows its part of a site's order on its own. */
 function alone(entry) {
   return entry.parts ? { id: entry.parts.at(-1).id, single: entry.parts.at(-1) } : entry;
 }

@@ -1,8 +1,8 @@
 /**
  * The chart of an asset: power with its setpoint, and the state of charge below it.
  *
- * Drawn as SVG. It is moved by dragging, by wheel with Ctrl, by two fingers, by keys and by its
- * buttons; what it shows is told in words, too.
+ * The chart is SVG. The viewer moves it by dragging, with Ctrl and the wheel, with two fingers, with
+ * keys and with buttons. A text says what it shows.
  */
 
 import {
@@ -29,7 +29,7 @@ const CHARGE_HEIGHT = 84;
 const FOOT = 28;
 
 export class Chart {
-  /** `onmove(window)` is called when the viewer asks for another window. */
+  /** `onmove(window)` is called when the viewer chooses another window. */
   constructor({ charge, digits, onmove, nowMs }) {
     this.charge = charge;
     this.digits = digits;
@@ -72,7 +72,7 @@ export class Chart {
     this.draw();
   }
 
-  /** Marks windows of which measurements are missing. */
+  /** Marks windows without measurements. */
   showGaps(gaps) {
     this.gaps = gaps;
     this.draw();
@@ -204,7 +204,7 @@ export class Chart {
     ];
   }
 
-  // --- what is pointed at -------------------------------------------------------------
+  // --- the point under the pointer -------------------------------------------------------------
 
   #point(share) {
     this.cursor = share;
@@ -265,7 +265,7 @@ function round(value) {
   return Math.round(value * 10) / 10;
 }
 
-/** The decimals that the finest of these round numbers needs. */
+/** The number of decimals that these round numbers need. */
 function decimalsOf(values) {
   return Math.max(0, ...values.map((value) => (String(value).split(".")[1] ?? "").length));
 }

@@ -8,7 +8,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 
-/** The shortest and longest window that can be looked at. */
+/** The shortest and the longest window. */
 export const MIN_WINDOW = MINUTE;
 export const MAX_WINDOW = 24 * HOUR;
 
@@ -22,7 +22,7 @@ const STEPS = [
   [Infinity, 300, "5m"],
 ];
 
-/** `{ms, text}` of the means that a long window is drawn by, or null for sample by sample. */
+/** `{ms, text}` of the steps that draw a long window; null = sample by sample. */
 export function stepFor(window) {
   const length = window.to - window.from;
   if (length <= SAMPLES_WINDOW) return null;
@@ -30,18 +30,18 @@ export function stepFor(window) {
   return { ms: seconds * SECOND, text };
 }
 
-/** The window that ends now and is so long. */
+/** The window of that length that ends now. */
 export function latest(length, now) {
   return { from: now - length, to: now };
 }
 
-/** Moved by a share of its length; never into the future. */
+/** The window moved by a share of its length, never into the future. */
 export function pan(window, share, now) {
   const by = Math.min((window.to - window.from) * share, now - window.to);
   return { from: window.from + by, to: window.to + by };
 }
 
-/** Longer (`factor` above 1) or shorter, with the time at `share` of it staying where it is. */
+/** The window zoomed out (`factor` above 1) or in, around the time at `share` of it. */
 export function zoom(window, factor, share, now) {
   const length = window.to - window.from;
   const longer = Math.min(MAX_WINDOW, Math.max(MIN_WINDOW, length * factor));
@@ -50,12 +50,12 @@ export function zoom(window, factor, share, now) {
   return { from: from - over, to: from + longer - over };
 }
 
-/** The window as `now` goes on: one that ended at the present still does. */
+/** The window as `now` goes on: a window that ended at the present still does. */
 export function follow(window, before, now) {
   return before - window.to < SECOND ? latest(window.to - window.from, now) : window;
 }
 
-/** From least to greatest of what is drawn, with zero in it and a little room. */
+/** The range of the drawn values, with zero in it and a little room. */
 export function extent(values) {
   let low = 0;
   let high = 0;
@@ -69,7 +69,7 @@ export function extent(values) {
   return { low: low < 0 ? low - room : 0, high: high > 0 ? high + room : 0 };
 }
 
-/** About so many round numbers within a range. */
+/** Round numbers within a range, about as many as asked for. */
 export function ticks(low, high, about) {
   const rough = (high - low) / about;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -87,7 +87,7 @@ const TIME_STEPS = [
   ...[1, 2, 3, 6, 12].map((each) => each * HOUR),
 ];
 
-/** At most so many round times of the day in a window; `offset` is the zone's, in milliseconds. */
+/** Round times of day in a window, up to a number; `offset` is the zone's, in milliseconds. */
 export function timeTicks(window, most, offset) {
   const length = window.to - window.from;
   const step = TIME_STEPS.find((each) => length / each <= most) ?? 24 * HOUR;
@@ -97,7 +97,7 @@ export function timeTicks(window, most, offset) {
   return found;
 }
 
-/** Points cut where more than `gap` milliseconds lie between two, or where `valueOf` is null. */
+/** Segments of points, cut at pauses above `gap` milliseconds and where `valueOf` is null. */
 export function segments(points, valueOf, gap) {
   const found = [];
   let open = null;
@@ -149,7 +149,7 @@ export function bandPath(lows, highs, x, y) {
     .join("");
 }
 
-/** Values that hold until the next, as a line with steps: what a setpoint looks like. */
+/** A line with steps, such as a setpoint's: each value holds until the next. */
 export function stairs(parts) {
   return parts.map((points) =>
     points.flatMap((point, index) => {
@@ -175,7 +175,7 @@ export function nearest(points, t, reach) {
   return best && Math.abs(best.t - t) <= reach ? best : null;
 }
 
-/** Two lists in order of time as one; where both have a time, the second's point counts. */
+/** Two lists merged by time; where both have a point, the second's counts. */
 export function merged(before, after) {
   const byTime = new Map([...before, ...after].map((point) => [point.t, point]));
   return [...byTime.values()].sort((a, b) => a.t - b.t);

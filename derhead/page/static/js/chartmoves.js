@@ -1,5 +1,5 @@
 /**
- * How a chart is moved: drag, wheel with Ctrl, two fingers, keys.
+ * Moving a chart: drag, wheel with Ctrl, two fingers, keys.
  */
 
 import { HOUR, latest, pan, zoom } from "./chartmath.js";
@@ -20,8 +20,8 @@ const KEYS = {
 const WHEEL = 0.0025;
 
 /**
- * Listens on an element. `chart` has `area()` (`{left, width}` of the plot), `window()`,
- * `nowMs()`, `onmove(window)`, and `onpoint(share)` for where it is pointed at, null for nowhere.
+ * Listens on an element. `chart` has `area()` (`{left, width}` of the plot), `window()`, `nowMs()`,
+ * `onmove(window)`, and `onpoint(share)` for the pointer's place, null = no pointer.
  */
 export class ChartMoves {
   #fingers = new Map();
@@ -66,7 +66,7 @@ export class ChartMoves {
   }
 
   #wheel(event) {
-    // Without Ctrl the wheel is the page's. Pinching on a touchpad comes as wheel with Ctrl.
+    // Without Ctrl the wheel scrolls the page. A touchpad's pinch comes as wheel with Ctrl.
     if (!event.ctrlKey) return;
     event.preventDefault();
     const factor = Math.exp(event.deltaY * WHEEL * (event.deltaMode ? 20 : 1));
@@ -96,13 +96,13 @@ export class ChartMoves {
     this.#grab();
   }
 
-  /** Remembers what is under the fingers. */
+  /** Remembers the times under the fingers. */
   #grab() {
     const shares = [...this.#fingers.values()].map((x) => this.#share(x));
     this.#start = shares.length ? { window: this.chart.window(), shares } : null;
   }
 
-  /** Keeps under the fingers what was there. */
+  /** Keeps these times under the fingers. */
   #drag() {
     const { window, shares } = this.#start;
     const now = [...this.#fingers.values()].map((x) => this.#share(x));

@@ -1,13 +1,13 @@
 /**
- * Dispatches in words, and which of them are shown: pure.
+ * Dispatches in words, and the choice of those that a list shows: pure.
  */
 
 import { amount, signed, span } from "./format.js";
 
-/** States from which a dispatch goes on. */
+/** States of an open dispatch. */
 export const OPEN = new Set(["pending", "sent", "received", "started"]);
 
-/** How long one that has ended stays among the open ones, so that its end is seen. */
+/** Time that an ended dispatch stays in the list of open ones, so that its end is seen. */
 export const LINGER_MS = 120_000;
 
 const WORDS = {
@@ -31,10 +31,11 @@ const REASONS = {
   HARDWARE_ERROR: "the device did not take it",
   BLOCKED: "it is blocked",
   TOO_MANY_OPS: "it holds too many dispatches",
-  NO_REPORT: "its agent never said what became of it",
+  UNKNOWN_ASSET: "its agent does not know the asset",
+  NO_REPORT: "its agent never reported what became of it",
 };
 
-/** Whether it goes on. */
+/** Whether the dispatch is open. */
 export function isOpen(dispatch) {
   return OPEN.has(dispatch.state);
 }
@@ -45,7 +46,7 @@ export function stateWord(dispatch) {
   return WORDS[dispatch.state] ?? dispatch.state;
 }
 
-/** How a state is to be looked at: `active`, `waiting`, `good`, `bad` or `over`. */
+/** The tone of a state: `active`, `waiting`, `good`, `bad` or `over`. */
 export function stateTone(dispatch) {
   if (dispatch.state === "started") return dispatch.suspended ? "bad" : "active";
   if (isOpen(dispatch)) return "waiting";
@@ -53,14 +54,14 @@ export function stateTone(dispatch) {
   return dispatch.state === "completed" ? "good" : "over";
 }
 
-/** What an order asks for: `−1.50 MW, out of the grid`. */
+/** The power of an order: `−1.50 MW, out of the grid`. */
 export function asked(mw, digits = 2) {
   const text = `${signed(mw, digits)} MW`;
   if (Number(mw) === 0) return text;
   return mw > 0 ? `${text}, into the grid` : `${text}, out of the grid`;
 }
 
-/** What there is to know about how it stands, as a sentence; "" if the state says it all. */
+/** The dispatch's situation in a sentence; "" if the state says everything. */
 export function situation(dispatch, nowMs) {
   const startMs = Date.parse(dispatch.start_at);
   if (dispatch.suspended) return "Its agent cannot hear the headend, and keeps its default.";
@@ -94,7 +95,7 @@ function remaining(dispatch, nowMs) {
   return left > 0 ? `Ends in ${span(left / 1000)}.` : "Its window has ended.";
 }
 
-/** A dispatch's reason in words, with what its agent says of it. */
+/** A dispatch's reason in words, with its detail. */
 export function because({ reason, detail }) {
   if (!reason) return detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : "";
   const word = REASONS[reason];
@@ -110,7 +111,7 @@ export function progress(dispatch, nowMs) {
   return Math.min(1, Math.max(0, (nowMs - start) / (end - start)));
 }
 
-/** What telemetry says of how it was obeyed; "" if that is not known. */
+/** The verdict in a sentence; "" if there is none. */
 export function verdictSentence(verdict) {
   if (!verdict || !verdict.outcome) return "";
   const error = verdict.held_error_mw ?? verdict.mean_error_mw;
@@ -131,7 +132,7 @@ export function outcomeWord(verdict) {
   return (verdict && words[verdict.outcome]) || "";
 }
 
-/** When it ended, in milliseconds; null if it has not. */
+/** When the dispatch ended, in milliseconds; null if it is open. */
 export function endedMs(dispatch) {
   if (isOpen(dispatch)) return null;
   const last = dispatch.states.at(-1);
@@ -139,8 +140,8 @@ export function endedMs(dispatch) {
 }
 
 /**
- * What the list of open dispatches shows, newest first: entries `{id, single}` or
- * `{id, parts}` for an order to a site. Those that have just ended linger.
+ * The entries of the list of open dispatches, newest first: `{id, single}`, or `{id, parts}` for an
+ * order to a site. Dispatches that have just ended stay for a while.
  */
 export function openEntries(dispatches, nowMs) {
   const entries = new Map();

@@ -1,5 +1,5 @@
 /**
- * A list of dispatches as cards: what was asked, how it stands, and a way to withdraw it.
+ * A list of dispatches as cards: the order, its present state, and a button to withdraw it.
  */
 
 import { Refused, withdraw } from "./api.js";
@@ -17,7 +17,7 @@ import { h, keyed, setAttribute, setText } from "./dom.js";
 import { clock, count, digitsFor, power, utc, when } from "./format.js";
 import { assetHref } from "./route.js";
 
-/** Shows entries as `openEntries` makes them. `empty` is what it says when there are none. */
+/** Shows the entries of `openEntries`. `empty` is the text for an empty list. */
 export class DispatchList {
   constructor(store, empty, { named = true } = {}) {
     this.store = store;
@@ -34,7 +34,7 @@ export class DispatchList {
     );
   }
 
-  /** Brings the list up to date. */
+  /** Updates the list. */
   update(entries) {
     this.empty.hidden = entries.length > 0;
     setText(this.trouble, this.store.trouble);
@@ -202,7 +202,7 @@ class Card {
   }
 }
 
-/** Of a group's parts the newest of each asset; an asset that took over more has several. */
+/** Each asset's newest part of a group; an asset that took over power has several parts. */
 function newestByAsset(parts) {
   const newest = new Map();
   for (const part of [...parts].sort((a, b) => (a.created_at < b.created_at ? -1 : 1))) {

@@ -1,5 +1,5 @@
 /**
- * Dispatches as rows: what was asked, when, and what became of it.
+ * Dispatches as rows: the order, its time, and its result.
  */
 
 import {
@@ -18,7 +18,7 @@ import { assetHref } from "./route.js";
 export class DispatchTable {
   #dispatches = new Map();
 
-  /** `named`: a column says which asset. */
+  /** `named`: a column names the asset. */
   constructor(store, { named }) {
     this.store = store;
     this.named = named;
@@ -50,7 +50,7 @@ export class DispatchTable {
     return this.#dispatches.size;
   }
 
-  /** Takes in dispatches as they are now. */
+  /** Adds dispatches, or updates those that are there. */
   take(dispatches) {
     for (const dispatch of dispatches) this.#dispatches.set(dispatch.id, dispatch);
   }

@@ -1,7 +1,7 @@
 /**
- * Elements, made and changed in few words.
+ * Creating and changing elements.
  *
- * Text only ever becomes text: nothing here parses markup, so no name of an asset can be one.
+ * Text stays text: nothing here parses markup, so an asset's name cannot become any.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -14,7 +14,7 @@ export function h(tag, attributes = {}, ...children) {
   return build(document.createElement(tag), attributes, children);
 }
 
-/** As `h`, for SVG. */
+/** Like `h`, for SVG. */
 export function svg(tag, attributes = {}, ...children) {
   return build(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -28,7 +28,7 @@ function build(element, attributes, children) {
   return element;
 }
 
-/** Sets an attribute if it is not so already; null and false remove it. */
+/** Sets an attribute if it differs; null and false remove it. */
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
@@ -38,7 +38,7 @@ export function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
-/** Sets an element's text if it is not so already: what does not change costs no layout. */
+/** Sets an element's text if it differs, so that unchanged text costs no layout. */
 export function setText(element, text) {
   const only = element.firstChild;
   if (only && only === element.lastChild && only.nodeType === Node.TEXT_NODE) {
@@ -58,9 +58,9 @@ export function setChildren(parent, children) {
 }
 
 /**
- * Keeps one element for each key: `update(items)` makes, changes and removes them as needed.
+ * Keeps one element for each key: `update(items)` creates, changes and removes them.
  *
- * `make(item)` gives an element, `change(element, item)` brings it up to date.
+ * `make(item)` creates an element, `change(element, item)` updates it.
  */
 export function keyed(parent, keyOf, make, change) {
   const elements = new Map();
@@ -76,7 +76,7 @@ export function keyed(parent, keyOf, make, change) {
     for (const key of elements.keys()) if (!keep.has(key)) elements.delete(key);
     const focused = document.activeElement;
     setChildren(parent, wanted);
-    // An element that is moved loses the focus that it had.
+    // A moved element loses its focus.
     if (focused !== document.activeElement && parent.contains(focused)) focused.focus();
   };
 }

@@ -1,5 +1,5 @@
 /**
- * What narrows the table of assets: text, site, kind and state.
+ * The filter of the table of assets: text, site, kind and state.
  */
 
 import { h, keyed, setText } from "./dom.js";
@@ -7,7 +7,7 @@ import { kindName } from "./format.js";
 
 const NAMES = ["text", "site", "kind", "state"];
 
-/** A filter from an address's query: `{text, site, kind, state}`, each "" for any. */
+/** The filter in an address's query: `{text, site, kind, state}`, each "" for any. */
 export function filterOf(query) {
   return Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ""]));
 }
@@ -46,7 +46,7 @@ export class Filters {
     this.show(filter);
   }
 
-  /** Shows a filter that was chosen elsewhere. */
+  /** Shows a filter that came from elsewhere. */
   show(filter) {
     this.filter = filter;
     for (const name of NAMES)
@@ -54,7 +54,7 @@ export class Filters {
     this.clear.hidden = NAMES.every((name) => !filter[name]);
   }
 
-  /** Offers the sites and kinds that there are. */
+  /** Offers the fleet's sites and kinds. */
   update(fleet, totals) {
     this.site.fill(totals.sites.map((site) => [site.name, site.name]));
     const kinds = new Set([...fleet.assets.values()].map((asset) => asset.kind));

@@ -1,12 +1,12 @@
 /**
- * The fleet as the page knows it, and what is counted from it: pure.
+ * The fleet as the page knows it, and its sums: pure.
  *
- * A fleet is `{assets: Map of asset by id, latest: Map of telemetry by asset id}`, as
- * `GET /assets` and the telemetry events tell them. Each item of telemetry bears `at_ms`, the
- * page's time when it came.
+ * A fleet is `{assets: Map of asset by id, latest: Map of telemetry by asset id}`, from
+ * `GET /assets` and the telemetry events. Each item of telemetry has `at_ms`, the page's time when it
+ * came.
  */
 
-/** A fleet of which nothing is known yet. */
+/** An empty fleet. */
 export function emptyFleet() {
   return { assets: new Map(), latest: new Map() };
 }
@@ -16,7 +16,7 @@ export function withAssets(fleet, assets) {
   return { ...fleet, assets: new Map(assets.map((asset) => [asset.id, asset])) };
 }
 
-/** Takes in newer telemetry, in place. True if an asset is there that the fleet does not list. */
+/** Adds newer telemetry, in place. True if it has an asset that the fleet does not list. */
 export function takeTelemetry(fleet, items, nowMs) {
   let unknown = false;
   for (const item of items) {
@@ -26,7 +26,7 @@ export function takeTelemetry(fleet, items, nowMs) {
   return unknown;
 }
 
-/** Marks the assets of an agent that came or went, in place. */
+/** Marks the assets of an agent that connected or disconnected, in place. */
 export function takeAgent(fleet, agentId, online) {
   for (const [id, asset] of fleet.assets) {
     if (asset.agent_id === agentId && asset.online !== online) {
@@ -36,22 +36,22 @@ export function takeAgent(fleet, agentId, online) {
 }
 
 /**
- * `online`: its value is current. `stale`: it is connected, and has had nothing new to say for
- * too long. `offline`: its agent is not connected.
+ * `online`: the value is current. `stale`: the agent is connected, but the value is too old.
+ * `offline`: the agent is not connected.
  */
 export function condition(asset, item) {
-  // A current value is proof; whether the agent is connected is told a moment later.
+  // A current value is proof; the event of the agent's connection comes a moment later.
   if (item && !item.stale) return "online";
   return asset.online ? "stale" : "offline";
 }
 
-/** Seconds since the value was measured, as far as anybody knows; null if there never was one. */
+/** Seconds since the value was measured, as far as known; null if there never was one. */
 export function ageS(item, nowMs) {
   if (!item || item.age_s === null) return null;
   return item.age_s + Math.max(0, nowMs - item.at_ms) / 1000;
 }
 
-/** A sum that is added to an asset at a time. */
+/** A sum to which assets are added one by one. */
 export function emptyTotals() {
   return {
     mw: 0,
@@ -78,9 +78,9 @@ function add(totals, asset, item, state) {
 }
 
 /**
- * Power and conditions of the fleet and of each site: `{fleet, sites: [{id, name, ...}]}`.
+ * Power and states of the fleet and of each site: `{fleet, sites: [{id, name, ...}]}`.
  *
- * Only current values are counted; `counted` of `assets` says how many those are.
+ * Only current values count; `counted` of `assets` is their number.
  */
 export function totalsOf(fleet) {
   const all = emptyTotals();
@@ -102,7 +102,7 @@ export function totalsOf(fleet) {
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
-/** Orders names as people do: `battery-2` before `battery-10`. */
+/** Natural order of names: `battery-2` before `battery-10`. */
 export function compareText(a, b) {
   return collator.compare(a, b);
 }
@@ -119,13 +119,13 @@ const SORTS = {
   state: (row) => CONDITION_ORDER[row.state],
 };
 
-/** The columns that a table of assets can be sorted by. */
+/** The sortable columns of a table of assets. */
 export const SORT_KEYS = Object.keys(SORTS);
 
-/** Columns whose values move, so that rows would, too. */
+/** Columns whose values change all the time, so that their rows would move. */
 export const MOVING = new Set(["power", "setpoint", "charge"]);
 
-/** Whether a row is wanted by `{text, site, kind, state}`, each "" for any. */
+/** Whether a row passes the filter `{text, site, kind, state}`, each "" for any. */
 export function matches(row, filter) {
   const { asset } = row;
   if (filter.site && asset.site_name !== filter.site) return false;
@@ -137,7 +137,7 @@ export function matches(row, filter) {
     .every((word) => `${asset.name} ${asset.site_name}`.toLowerCase().includes(word));
 }
 
-/** The fleet's rows `{asset, item, state}` that the filter wants. */
+/** The fleet's rows `{asset, item, state}` that pass the filter. */
 export function rowsOf(fleet, filter) {
   const rows = [];
   for (const asset of fleet.assets.values()) {
@@ -148,7 +148,7 @@ export function rowsOf(fleet, filter) {
   return rows;
 }
 
-/** Rows in order; unknown values come last in either direction, equals go by name. */
+/** Sorted rows: unknown values last in either direction, equal ones by name. */
 export function sorted(rows, key, descending) {
   const valueOf = SORTS[key] ?? SORTS.name;
   const sign = descending ? -1 : 1;

@@ -1,17 +1,17 @@
 /**
- * Numbers, times and states as people read them: pure.
+ * Numbers, times and states for people: pure.
  *
- * Power is MW; a value is never shown without its sign or its unit. Unknown is a dash.
+ * Power is in MW, always with its sign and its unit. An unknown value is a dash.
  */
 
 const MINUS = "\u2212";
 const UNKNOWN = "\u2013";
 const FIGURE_SPACE = "\u2007";
-/** As wide as a digit, so that decimal points stand under each other. */
+/** A space as wide as a digit, which aligns decimal points. */
 
 const MOST_DIGITS = 3;
 
-/** The decimals that an asset's or a fleet's power is shown with, by its rating in MW. */
+/** The number of decimals for the power of an asset or a fleet, by its rating in MW. */
 export function digitsFor(ratedMw) {
   return ratedMw < 1 ? 3 : 2;
 }
@@ -24,7 +24,7 @@ export function signed(value, digits = 2) {
   return (value > 0 ? "+" : MINUS) + text;
 }
 
-/** As `signed`, for a column: padded so that decimal points align. */
+/** Like `signed`, padded for a column so that decimal points align. */
 export function inColumn(value, digits = 2) {
   const text = signed(value, digits);
   return text + FIGURE_SPACE.repeat(text === UNKNOWN ? MOST_DIGITS : MOST_DIGITS - digits);
@@ -106,7 +106,7 @@ export function when(date, now) {
   return today ? clock(date) : `${day(date)}, ${clock(date)}`;
 }
 
-/** `2026-11-24 14:03:12 UTC`: what a time says when it is pointed at. */
+/** `2026-11-24 14:03:12 UTC`: the tooltip of a time. */
 export function utc(date) {
   return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -1,5 +1,5 @@
 /**
- * What stands around every view: whether it is live, the time, the banner, the window's title.
+ * The frame around every view: link state, time, banner, the window's title.
  */
 
 import { clock, span, utc } from "./format.js";
@@ -7,7 +7,7 @@ import { setAttribute, setText } from "./dom.js";
 
 const WORDS = { connecting: "Connecting", live: "Live", lost: "Not live" };
 
-/** Keeps the frame up to date. `titleOf()` is the view's title. */
+/** Updates the frame. `titleOf()` is the view's title. */
 export function startFrame(store, titleOf) {
   const byId = (id) => document.getElementById(id);
   const [link, word, time] = [byId("link"), byId("link-word"), byId("clock")];
@@ -29,7 +29,7 @@ export function startFrame(store, titleOf) {
 
   function showBanner(phase, lostMs) {
     const now = Date.now();
-    // A page that has just been opened gets a moment before it complains.
+    // A page that was just opened waits a moment before it complains.
     const shown = phase === "lost" || (phase === "connecting" && now - lostMs > 3000);
     banner.hidden = !shown;
     if (!shown) return;
@@ -44,7 +44,7 @@ export function startFrame(store, titleOf) {
     );
   }
 
-  // Hidden, a window is not kept up to date: its title must not look as if it were.
+  // A hidden window is not updated, so its title must not look current.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) document.title = "derhead";
     else update();

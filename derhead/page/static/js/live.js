@@ -1,10 +1,9 @@
 /**
- * The headend's event stream: opened, watched, and opened again, for as long as the page is open.
+ * The headend's event stream, kept open while the page is visible.
  *
- * A stream that breaks is taken up again where it broke: the browser sends the last event's id.
- * The headend says `alive` every 10 s, so one that says nothing for longer is lost, whatever the
- * browser thinks of it, and is replaced. While the page is hidden there is no stream, since a
- * browser allows only few connections to one host.
+ * A broken stream resumes where it broke: the browser sends the last event's id. The headend sends
+ * `alive` every 10 s, so a stream that is silent for longer is lost, whatever the browser says, and is
+ * replaced. A hidden page has no stream, since a browser allows only few connections to one host.
  */
 
 import { SILENCE_MS, backoffMs, heard, lost, newLink } from "./link.js";
@@ -47,7 +46,7 @@ export function startLive(on) {
     wait(SILENCE_MS, miss);
   }
 
-  /** Nothing has come for too long, though nobody said that the stream broke. */
+  /** No event came for too long, though the stream did not break. */
   function miss() {
     become(lost(link, Date.now()));
     open();
@@ -55,7 +54,7 @@ export function startLive(on) {
 
   function fail() {
     become(lost(link, Date.now()));
-    // The browser tries again by itself unless the headend refused.
+    // The browser reconnects by itself unless the headend refused.
     if (source.readyState !== EventSource.CLOSED) return;
     wait(backoffMs(failures, Math.random()), open);
     failures += 1;
@@ -73,7 +72,7 @@ export function startLive(on) {
     else if (source === null) open();
     else wait(SILENCE_MS, miss);
   });
-  // A page that was left may be kept by the browser, and its connection with it.
+  // A browser may keep a page that was left, with its connection.
   addEventListener("pagehide", rest);
   addEventListener("pageshow", () => source === null && open());
   open();

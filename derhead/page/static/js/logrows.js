@@ -1,7 +1,7 @@
 /**
- * What befell an agent, and gaps in telemetry, as rows of a log: pure.
+ * An agent's timeline, and gaps in telemetry, as rows of a log: pure.
  *
- * A row is `{from, to, lengthS, text, tone}`, times in milliseconds, `to` null = still going on.
+ * A row is `{from, to, lengthS, text, tone}`; times in milliseconds, `to` null = not over.
  */
 
 import { stateWord } from "./dispatches.js";
@@ -58,7 +58,7 @@ function told({ kind, summary, session, gap, dispatch }, nameOf) {
   }
 }
 
-/** A hole in an asset's telemetry. */
+/** A gap in an asset's telemetry. */
 export function gapRow(gap, nowMs) {
   const from = Date.parse(gap.start);
   const to = gap.end === null ? null : Date.parse(gap.end);

@@ -1,5 +1,5 @@
 /**
- * The page: its frame, and which view stands in it.
+ * The page: its frame, and the view in it.
  */
 
 import { startAnnouncing } from "./announce.js";
@@ -23,7 +23,7 @@ const VIEWS = {
   unknown: () => new UnknownView(),
 };
 
-/** What an address that leads nowhere shows. */
+/** The view of an unknown address. */
 class UnknownView {
   title = "Nothing here";
   element = h(
@@ -42,7 +42,7 @@ let shown = null;
 let shownKey = "";
 
 function show() {
-  // "Skip to the content" is no view.
+  // "Skip to the content" is not a view.
   if (location.hash === "#view") return;
   const route = parseRoute(location.hash);
   const key = `${route.view}/${route.name ?? ""}`;
@@ -61,7 +61,7 @@ function show() {
   shown.update();
   if (!first) {
     scrollTo(0, 0);
-    // A new view is read from its heading on.
+    // A screen reader reads a new view from its heading on.
     const heading = place.querySelector("h1");
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });

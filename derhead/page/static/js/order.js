@@ -1,5 +1,5 @@
 /**
- * The dispatch form: its fields, the order that they make, and what answers say of them: pure.
+ * The dispatch form: its fields, their order, and the answer's errors by field: pure.
  *
  * Fields are strings, as typed: `{target, name, direction, mw, forever, duration, unit, starts,
  * start}`. `target` is `asset` or `site`; `direction` is `in` (into the grid) or `out`.
@@ -7,7 +7,7 @@
 
 const UNITS_S = { min: 60, h: 3600 };
 
-/** The field that a member of an order is typed into. */
+/** The field of each member of an order. */
 const FIELDS = {
   asset_id: "name",
   site_id: "name",
@@ -16,7 +16,7 @@ const FIELDS = {
   start_at: "start",
 };
 
-/** What the form holds when it opens. */
+/** The fields of a new form. */
 export function newFields(target = "asset", name = "") {
   return {
     target,
@@ -31,7 +31,7 @@ export function newFields(target = "asset", name = "") {
   };
 }
 
-/** `{body}` that can be posted, or `{errors: {field: text}}` where something is missing. */
+/** `{body}` to post, or `{errors: {field: text}}` if something is missing. */
 export function makeOrder(fields) {
   const errors = {};
   const body = {};
@@ -53,14 +53,14 @@ export function makeOrder(fields) {
   return Object.keys(errors).length ? { errors } : { body };
 }
 
-/** A number as people write it, with a comma or a point; null if it is none. */
+/** A number with a comma or a point; null if the text is none. */
 export function readNumber(text) {
   const plain = text.trim().replace(",", ".").replace("\u2212", "-");
   if (!/^-?(\d+\.?\d*|\.\d+)$/.test(plain)) return null;
   return Number(plain);
 }
 
-/** A sign that was typed belongs to the direction: `{direction, mw}`. */
+/** A typed sign sets the direction: `{direction, mw}`. */
 export function splitSign(text, direction) {
   const plain = text.replace(/^\s*\u2212/, "-").trimStart();
   if (plain.startsWith("-")) return { direction: "out", mw: plain.slice(1) };
@@ -68,7 +68,7 @@ export function splitSign(text, direction) {
   return { direction, mw: text };
 }
 
-/** A problem's errors by the form's fields; what belongs to none stands under `form`. */
+/** A problem's errors by field of the form; other errors are under `form`. */
 export function placeErrors(problem) {
   const placed = {};
   const errors = problem.errors ?? [];
@@ -81,7 +81,7 @@ export function placeErrors(problem) {
   return placed;
 }
 
-/** What must be seen before a dispatch is confirmed, beside its sentence. */
+/** Warnings to show before a dispatch is confirmed. */
 export function warningsOf(preflight) {
   const warnings = [];
   const parts = preflight.parts ?? [preflight];
@@ -108,7 +108,7 @@ export function warningsOf(preflight) {
   return warnings;
 }
 
-/** Why what was checked cannot be ordered at that power; "" if it can. */
+/** Why the checked order is impossible at that power; "" if it is possible. */
 export function tooMuch(preflight) {
   return preflight.fits === false || preflight.within_limits === false
     ? sentenceOf(preflight.sentence)

@@ -1,8 +1,8 @@
 /**
- * The dispatch form: it is filled, checked against the headend, confirmed, and then followed.
+ * The dispatch form: fill in, check with the headend, confirm, follow.
  *
- * Nothing is ordered before the headend's own sentence of what would happen has been shown. An
- * order that may or may not have arrived is sent again under the same key: it is the same order.
+ * Nothing is ordered before the form has shown the headend's own sentence about the result. An order
+ * that may or may not have arrived is sent again with the same key, so that it is placed once.
  */
 
 import { Refused, newKey, placeOrder, preview } from "./api.js";
@@ -72,7 +72,7 @@ export class OrderDialog {
     store.watch(() => this.#update());
   }
 
-  /** Opens the form, for `{target, name}` if that is known. */
+  /** Opens the form, for `{target, name}` if given. */
   open(of = {}) {
     this.placed = null;
     this.fields.fill(newFields(of?.target ?? "asset", of?.name ?? ""));
@@ -123,7 +123,7 @@ export class OrderDialog {
       return;
     }
     this.body = made.body;
-    // One key for one checked order, however often it is sent.
+    // One key for each checked order, however often it is sent.
     this.key = newKey();
     this.#show("check");
     setText(this.sentence, found.sentence);
@@ -142,7 +142,7 @@ export class OrderDialog {
     this.follow.focus();
   }
 
-  /** The answer, or null where there is none; then the form says why. */
+  /** The answer; null if there is none, and then the form says why. */
   async #ask(word, request) {
     const stage = this.stage;
     this.go.disabled = true;
@@ -151,7 +151,7 @@ export class OrderDialog {
     try {
       return await request();
     } catch (error) {
-      // Closed and opened again meanwhile, the form is another one.
+      // The form may have been closed and opened again meanwhile.
       if (this.stage !== stage) return null;
       this.#showTrouble(error, stage);
       return null;

@@ -1,5 +1,5 @@
 /**
- * The fields of the dispatch form, each with its label, its unit, and what is wrong with it.
+ * The fields of the dispatch form, each with label, unit and error.
  */
 
 import { h, keyed, setAttribute, setText } from "./dom.js";
@@ -79,7 +79,7 @@ export class OrderFields {
     this.#adapt();
   }
 
-  /** What the fields hold. */
+  /** The values of the fields. */
   read() {
     return {
       target: this.target.chosen(),
@@ -94,7 +94,7 @@ export class OrderFields {
     };
   }
 
-  /** Shows what is wrong, `{field: text}`, and goes to the first of it. */
+  /** Shows errors, `{field: text}`, and focuses the first field with one. */
   showErrors(errors) {
     let first = null;
     for (const [name, place] of this.errors) {
@@ -106,12 +106,12 @@ export class OrderFields {
     first?.focus();
   }
 
-  /** Goes to the first field that is still to be filled. */
+  /** Focuses the first empty field. */
   focusFirst() {
     (this.name.value ? this.mw : this.name).focus();
   }
 
-  /** Offers the names that there are, and says what is known of the one that was chosen. */
+  /** Offers the known names, and shows facts about the chosen one. */
   offer() {
     const site = this.target.chosen() === "site";
     const assets = [...this.store.fleet.assets.values()];
@@ -200,7 +200,7 @@ function choice(name, legend, options) {
   return element;
 }
 
-/** The next full quarter of an hour, as a local date and time that a field takes. */
+/** The next full quarter of an hour, as a local date and time for a field. */
 function soon() {
   const quarter = 15 * 60_000;
   const date = new Date(Math.ceil((Date.now() + 60_000) / quarter) * quarter);

@@ -1,5 +1,5 @@
 /**
- * The overview: the fleet's power, its sites, what is ordered, and every asset.
+ * The overview: the fleet's power, its sites, open dispatches, and every asset.
  */
 
 import { AssetTable } from "./assettable.js";
@@ -29,7 +29,7 @@ export class OverviewView {
     this.element = this.#build();
   }
 
-  /** The address changed, and the view stays. */
+  /** The address changed within this view. */
   navigate(route) {
     this.filter = filterOf(route.query);
     this.filters.show(this.filter);

@@ -1,7 +1,7 @@
 /**
  * Addresses of the page's views: pure.
  *
- * They stand behind the `#`, so that one file serves all: `#/?site=North`, `#/assets/battery-1`,
+ * They follow the `#`, so that one file serves all views: `#/?site=North`, `#/assets/battery-1`,
  * `#/dispatches`.
  */
 
@@ -23,7 +23,7 @@ export function assetHref(name) {
   return `#/assets/${encodeURIComponent(name)}`;
 }
 
-/** The address of the overview with a filter; what is empty is left out. */
+/** The address of the overview with a filter, without empty parts. */
 export function overviewHref(query) {
   const given = Object.entries(query).filter(([, value]) => value);
   return given.length ? `#/?${new URLSearchParams(given)}` : "#/";

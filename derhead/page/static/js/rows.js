@@ -1,15 +1,15 @@
 /**
- * Which rows of a long table stand in the document: pure.
+ * The rows of a long table that are in the document: pure.
  */
 
-/** Tables up to this long are whole, so that the browser's own search finds every row. */
+/** A table up to this length is whole, so that the browser's own search finds every row. */
 export const WHOLE_ROWS = 120;
 
-/** Rows beyond either edge that are there before they are scrolled to. */
+/** Extra rows beyond either edge, ready for scrolling. */
 const MARGIN_ROWS = 8;
 
 /**
- * `{start, end}` of the rows to show, of `count` rows `rowPx` high, when the view begins
+ * `{start, end}` of the rows to show, out of `count` rows of height `rowPx`. The view begins
  * `offsetPx` below the first row's top and is `viewPx` high.
  */
 export function visibleRange(count, rowPx, offsetPx, viewPx) {

@@ -1,37 +1,37 @@
 /**
- * One asset's measurements for its chart: loaded as its window needs them, and added to live.
+ * One asset's samples for its chart: loaded on demand, and extended live.
  */
 
 import { ask, list } from "./api.js";
 import { SAMPLES_WINDOW, merged, stepFor } from "./chartmath.js";
 
-/** Samples that are loaded for one window at most: two a second for an hour. */
+/** Most samples that are loaded for one window: two a second for an hour. */
 const MOST_SAMPLES = 8000;
 const MOST_BUCKETS = 1000;
-/** Loaded beyond either edge, as a share of the window, so that a small move needs nothing. */
+/** Share of the window that is loaded beyond either edge, so that a small move loads nothing. */
 const MARGIN = 0.25;
 
 export class Samples {
   points = [];
   step = null;
-  /** What has been loaded, as a window; null = nothing. */
+  /** The window of loaded samples; null = none. */
   #loaded = null;
   #wanted = null;
   #busy = false;
 
-  /** `onload()` is called when points have come, `onfail(error)` when they could not. */
+  /** `onload()` is called after a load, `onfail(error)` after a failed one. */
   constructor(assetId, onload, onfail) {
     this.assetId = assetId;
     this.onload = onload;
     this.onfail = onfail;
   }
 
-  /** Loads what the window needs and is not there. */
+  /** Loads the missing samples of the window. */
   want(window, now) {
     const step = stepFor(window);
     const same = step?.text === this.step?.text;
     const loaded = this.#loaded;
-    // The newest end comes live.
+    // The newest samples come live.
     if (
       same &&
       loaded &&
@@ -43,7 +43,7 @@ export class Samples {
     if (!this.#busy) this.#load();
   }
 
-  /** Takes a sample that has just come. */
+  /** Adds a live sample. */
   take(item) {
     if (item.ts === null || this.#loaded === null) return;
     const point = pointOf(item);
@@ -63,7 +63,7 @@ export class Samples {
     }
   }
 
-  /** Forgets what was loaded: after an outage there may be more to know. */
+  /** Drops the loaded samples: after an outage there may be more. */
   forget() {
     this.#loaded = null;
   }

@@ -1,11 +1,11 @@
 /**
- * The sites: each one's power, and what is wrong there.
+ * A tile for each site: its power, and its troubles.
  */
 
 import { h, keyed, setAttribute, setText } from "./dom.js";
 import { count, signed } from "./format.js";
 
-/** A tile for each site; choosing one narrows the table to it. */
+/** Tiles of sites; choosing one filters the table. */
 export class SiteTiles {
   constructor(onchoose, orders) {
     this.onchoose = onchoose;
@@ -19,7 +19,7 @@ export class SiteTiles {
     );
   }
 
-  /** Shows the sites; `chosen` is the name of the one that the table shows, or "". */
+  /** Shows the sites; `chosen` is the name of the table's site, or "". */
   update(sites, chosen) {
     this.chosen = chosen;
     this.widest = Math.max(...sites.map((site) => Math.abs(site.mw)), 0.001);

@@ -1,7 +1,7 @@
 /**
- * What the page knows, in one place: kept up to date by the event stream, read by the views.
+ * The page's state in one place: the event stream updates it, the views read it.
  *
- * Views are told once a frame that something changed, however much did.
+ * Views are notified at most once a frame, however much changed.
  */
 
 import * as api from "./api.js";
@@ -10,12 +10,12 @@ import { emptyFleet, takeAgent, takeTelemetry, withAssets } from "./fleet.js";
 import { newLink } from "./link.js";
 import { startLive } from "./live.js";
 
-/** Least time between two looks at the list of assets. */
+/** Least time between two requests for the list of assets. */
 const ASSETS_MS = 3000;
 const GROUP_MS = 400;
-/** Dispatches that are asked for where the headend cannot tell of all. */
+/** Age of dispatches to ask for if the headend cannot list all. */
 const RECENT_MS = 24 * 3_600_000;
-/** Most dispatches that are kept; those that ended longest ago go first. */
+/** Most dispatches in memory; those that ended first go first. */
 const DISPATCHES_KEPT = 5000;
 
 export class Store {
@@ -23,7 +23,7 @@ export class Store {
   dispatches = new Map();
   groups = new Map();
   link = newLink(Date.now());
-  /** Why not every dispatch is known; "" if it is. */
+  /** Why some dispatches are missing; "" if none is. */
   trouble = "";
   ready = false;
   #offsetMs = 0;
@@ -35,7 +35,7 @@ export class Store {
   #assetsMs = 0;
   #groupTimers = new Map();
 
-  /** Begins to listen to the headend. */
+  /** Starts the event stream. */
   start() {
     startLive({
       hello: (hello) => this.#greet(hello),
@@ -63,7 +63,7 @@ export class Store {
     return Date.now() + this.#offsetMs;
   }
 
-  /** Calls `watcher` once a frame while things change; returns how to stop that. */
+  /** Calls `watcher` once a frame while things change; returns a function that stops it. */
   watch(watcher) {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
@@ -75,7 +75,7 @@ export class Store {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Has the views look again at the next frame. */
+  /** Makes the views update at the next frame. */
   changed() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -85,7 +85,7 @@ export class Store {
     });
   }
 
-  /** A dispatch as it is now, from an event or an answer. */
+  /** Stores a dispatch, from an event or an answer. */
   takeDispatch(dispatch) {
     this.dispatches.set(dispatch.id, dispatch);
     this.#loading?.push(dispatch);
@@ -94,14 +94,14 @@ export class Store {
     this.#tell("dispatch", dispatch);
   }
 
-  /** An order to a site as it is now. */
+  /** Stores an order to a site. */
   takeGroup(group) {
     this.groups.set(group.id, group);
     for (const part of group.parts) this.dispatches.set(part.id, part);
     this.changed();
   }
 
-  /** The asset of that name or id, if the fleet has one. */
+  /** The asset of that name or id, if there is one. */
   findAsset(name) {
     const byId = this.fleet.assets.get(name);
     if (byId) return byId;
@@ -118,7 +118,7 @@ export class Store {
   }
 
   async #reload() {
-    // What happens while the lists are on their way is newer than they are.
+    // Events that come while the lists load are newer than the lists.
     const meanwhile = (this.#loading = []);
     try {
       const recentMs = this.nowMs() - RECENT_MS;
@@ -151,7 +151,7 @@ export class Store {
         this.fleet = withAssets(this.fleet, await api.assets());
         this.changed();
       } catch {
-        // The next event, or the next hello, asks again.
+        // The next event, or the next hello, tries again.
       }
     }, wait);
   }
@@ -163,7 +163,7 @@ export class Store {
       try {
         this.takeGroup(await api.ask(`/dispatch/${id}`));
       } catch {
-        // Its parts are shown without what only the group knows.
+        // The parts are shown without the group's own members.
       }
     }, GROUP_MS);
     this.#groupTimers.set(id, timer);

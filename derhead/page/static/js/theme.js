@@ -1,7 +1,7 @@
 /**
- * Light or dark: the system's choice, until the viewer makes another, which this browser keeps.
+ * Light or dark: the system's choice, or the viewer's, which this browser keeps.
  *
- * Not a module, and first in the page: modules run after the first paint.
+ * This is no module and comes first in the page, since modules run after the first paint.
  */
 
 (function () {
@@ -27,7 +27,7 @@
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // Without storage the choice holds until the page is closed.
+      // Without storage the choice lasts until the page is closed.
     }
     show(theme);
   }
