@@ -12,6 +12,7 @@ Who builds on whom, each layer on those below it::
     api          history            a fake headend for REST and its description; records to store
     dispatches   desk_fakes         dispatches in every state; the desk's journal and sessions
     watched_asset                   the gap ledger of one asset
+    timelines                       the orders of one asset, as its agent keeps them
     fleets                          assets files
           |
     epoch   waiting   deterministic   repository

@@ -9,7 +9,7 @@ from tests.support.repository import imports, modules_of_tests
 
 LAYERS = (
     {"epoch", "waiting", "deterministic", "repository"},
-    {"desk_fakes", "dispatches", "watched_asset", "fleets", "history", "api"},
+    {"desk_fakes", "dispatches", "timelines", "watched_asset", "fleets", "history", "api"},
     {"processes", "virtual"},
 )
 """The rooms and files of ``tests.support``, from the ground up."""
