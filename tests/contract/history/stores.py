@@ -1,4 +1,4 @@
-"""The same records in a journal, in PostgreSQL, and parted between the two at any time."""
+"""The same records in a journal, in PostgreSQL, and divided between the two at any time."""
 
 import json
 import tempfile
@@ -31,7 +31,7 @@ TABLES = (
 
 @dataclass
 class Records:
-    """What a store is to hold."""
+    """The records of a store."""
 
     samples: Sequence[Sample] = ()
     records: Sequence[Record] = ()
@@ -41,7 +41,7 @@ class Records:
 def journal_of(
     kept: Records, horizon_us: int | None = None, whole: str | None = None
 ) -> Iterator[Reader]:
-    """A journal with these records, and what it says of how whole they are."""
+    """A journal with these records, and with facts about how whole they are."""
     with tempfile.TemporaryDirectory() as folder:
         files = JournalFiles(Path(folder) / "journal.db", "OFF")
         try:
@@ -63,9 +63,9 @@ def journal_of(
 
 
 async def fill(port: Postgres, kept: Records) -> None:
-    """PostgreSQL with these records, and no others."""
+    """PostgreSQL with exactly these records."""
     await port.fetch(f"TRUNCATE {TABLES} RESTART IDENTITY")
-    # The other way round, so that its small integers are not the journal's.
+    # In reverse, so that its small integers differ from the journal's.
     samples = list(kept.samples)[::-1]
     await _insert(port, "assets", ("asset_id",), {(s.asset_id,) for s in samples})
     boots = {(s.agent_id, str(s.boot_id)) for s in samples}

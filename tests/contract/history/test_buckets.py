@@ -20,7 +20,7 @@ from tests.contract.history.stores import Records, fill, journal_of
 from tests.support.history.postgres_port import connect_feed, open_port
 from tests.support.processes.postgres import Database
 
-# What devices measure, what cancels out, and what no device can measure.
+# Values that devices measure, values that cancel out, values that no device can measure.
 powers = (
     st.none()
     | st.floats(-1e4, 1e4)
@@ -87,7 +87,7 @@ async def test_both_engines_make_the_same_buckets(
             with journal_of(Records(samples)) as journal:
                 expected = await all_buckets(journal, *span)
             assert_equal(await all_buckets(Archive(port), *span), expected)
-            # The journal let some of the older ones go; PostgreSQL may know all of them.
+            # The journal let some of the older samples go; PostgreSQL may have all of them.
             rng = Random(horizon_us)
             kept = [s for s in samples if s.ts_us >= horizon_us or rng.random() < 0.5]
             with journal_of(Records(kept), horizon_us) as journal:
@@ -115,12 +115,12 @@ async def test_both_engines_make_the_same_buckets(
             span = (step_us, from_us, to_us, limit)
             trio.from_thread.run(compare, to_samples(drawn), horizon_us, piece_rows, span)
 
-        # Hypothesis is synchronous; the stores are asked from here.
+        # Hypothesis is synchronous, so the stores are asked from here.
         await trio.to_thread.run_sync(hold)
 
 
 @pytest.mark.parametrize("known", ["0", None])
-async def test_a_journal_made_anew_asks_postgresql_of_all_times(
+async def test_a_new_journal_asks_postgresql_about_all_times(
     known: str | None, postgres: Database
 ) -> None:
     samples = [Sample("a", "x", 1, n, n, 0, float(n)) for n in range(1, 9)]

@@ -1,4 +1,4 @@
-"""One contract, three stores: the journal, PostgreSQL, and both as one, parted at any time."""
+"""One contract, three stores: the journal, PostgreSQL, and both as one, divided at any time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,13 +28,13 @@ from tests.support.processes.postgres import Database
 T = TypeVar("T")
 
 END = 40
-"""All times here lie between 0 and so many seconds."""
+"""All times here lie between 0 and this many seconds."""
 
 GROUP = DispatchGroup("group", "site-1", 2.0, 5 * S, 5 * S, None, 128, None, None, (), None)
 
 
 def some_samples(rng: Random) -> list[Sample]:
-    """Several agents and boots at the same times; boots that sort otherwise as text."""
+    """Several agents and boots at the same times; some boots sort differently as text."""
     found = {}
     for n in range(120):
         one = sample(
@@ -105,10 +105,10 @@ def when(one: object) -> int:
 
 
 def part(all_of_them: Sequence[T], horizon_us: int | None, rng: Random) -> tuple[list[T], list[T]]:
-    """What the journal has of them and what PostgreSQL has.
+    """The records of the journal, and those of PostgreSQL.
 
-    Older rows are in PostgreSQL, and some of them still in the journal; what is not older is in
-    the journal, and some of it already in PostgreSQL. The journal lets no open dispatch go.
+    Older records are in PostgreSQL, some of them also in the journal. Newer ones are in the
+    journal, some of them also in PostgreSQL. The journal never lets an open dispatch go.
     """
     journal, archive = [], []
     for one in all_of_them:
@@ -145,13 +145,13 @@ async def opened(
 
 
 STORES = ("journal", "postgres", "whole", "0", "7", "20", "33", "50")
-"""A number is the second at which journal and PostgreSQL part."""
+"""A number is the second at which journal and PostgreSQL are divided."""
 
 
 async def all_of(
     ask: Callable[[PageRequest], Awaitable[Page[T]]], limit: int, within: TimeRange = EVER
 ) -> list[T]:
-    """Page by page until the end."""
+    """All items, page by page."""
     items: list[T] = []
     cursor: str | None = None
     while True:
@@ -164,7 +164,9 @@ async def all_of(
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_every_page_of_every_history(store: str, postgres: Database) -> None:
+async def test_every_store_gives_every_page_of_every_history(
+    store: str, postgres: Database
+) -> None:
     rng = Random(store)
     samples, made = some_samples(rng), make_records()
     newest_first = sorted(samples, key=order, reverse=True)
@@ -226,7 +228,7 @@ async def test_dispatches_by_state_and_asset(store: str, postgres: Database) -> 
 
 
 @pytest.mark.parametrize("store", ["journal", "postgres", "20"])
-async def test_a_cursor_is_of_its_own_query(store: str, postgres: Database) -> None:
+async def test_a_cursor_belongs_to_one_query(store: str, postgres: Database) -> None:
     kept = Records([sample(n) for n in range(1, 9)], ())
     async with opened(store, postgres, kept, Random(1)) as past:
         page = await past.telemetry_history("asset-1", PageRequest(1))
@@ -236,7 +238,7 @@ async def test_a_cursor_is_of_its_own_query(store: str, postgres: Database) -> N
             await past.telemetry_history("asset-1", PageRequest(0))
 
 
-async def test_a_cursor_of_one_store_is_good_in_the_other(postgres: Database) -> None:
+async def test_a_cursor_of_one_store_works_in_the_other(postgres: Database) -> None:
     samples = some_samples(Random(3))
     newest_first = [one for one in sorted(samples, key=order, reverse=True) if "1" in one.asset_id]
     async with open_port(postgres.dsn) as port:
@@ -256,8 +258,8 @@ async def test_a_cursor_of_one_store_is_good_in_the_other(postgres: Database) ->
     assert found == newest_first
 
 
-async def test_of_a_record_in_both_the_journal_knows_better(postgres: Database) -> None:
-    """A journal that was made anew; what PostgreSQL has as pending has ended since."""
+async def test_the_journals_version_of_a_row_counts(postgres: Database) -> None:
+    """A new journal; a dispatch that PostgreSQL has as pending has ended since."""
     old = [dispatch(f"d-{n}", created_us=n * S, states=(State.PENDING,)) for n in range(20)]
     new = [
         dispatch(f"d-{n}", created_us=n * S, states=(State.PENDING, State.COMPLETED))
@@ -271,7 +273,7 @@ async def test_of_a_record_in_both_the_journal_knows_better(postgres: Database) 
             assert await all_of(past.dispatch_history, 3) == new[::-1] + old[9::-1]
 
 
-async def test_gaps_that_closed_since_are_not_shown_open(postgres: Database) -> None:
+async def test_a_gap_that_closed_since_is_not_shown_as_open(postgres: Database) -> None:
     open_ones = [gap(f"g-{n}", start_us=n * S, end_us=None) for n in range(9)]
     closed = [gap(f"g-{n}", start_us=n * S, end_us=n * S, cause=HoleCause.NONE) for n in range(9)]
     async with open_port(postgres.dsn) as port:

@@ -1,4 +1,4 @@
-"""Buckets are what plain Python makes of the same samples."""
+"""Buckets equal those that plain Python makes of the same samples."""
 
 import math
 import tempfile

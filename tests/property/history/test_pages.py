@@ -1,4 +1,4 @@
-"""Pages of telemetry have no hole and no repeat, whatever is added between them."""
+"""Pages of telemetry have neither holes nor repeats, whatever is added in between."""
 
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
 from tests.support.history.pages import page_of
 
-# Few values of each part, so that times, boots and sequences meet in every way.
+# Few values of each part, so that times, boots and sequences coincide in every way.
 samples = st.builds(
     Sample,
     asset_id=st.sampled_from(["a", "b"]),

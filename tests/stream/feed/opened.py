@@ -1,4 +1,4 @@
-"""A journal that spools, a port and a feed, and what both stores then hold."""
+"""A journal with a spool, a database and a feed, and the rows that both stores hold."""
 
 import json
 import random
@@ -50,7 +50,7 @@ def some(first: int, count: int, asset: str = "asset-1") -> list[Sample]:
 
 
 def gap(name: str, start_us: int, end_us: int | None, revision: int = 1) -> GapRecord:
-    """A hole in the history of asset-1."""
+    """A gap of asset-1."""
     return GapRecord(
         id=name,
         asset_id="asset-1",
@@ -76,17 +76,17 @@ class World:
     wall_us: Callable[[], int]
 
     async def telemetry(self, samples: list[Sample]) -> None:
-        """Returns once the journal has them."""
+        """Returns once the journal has stored them."""
         durable = trio.Event()
         await self.journal.append_telemetry(samples, durable.set)
         await durable.wait()
 
     async def settled(self) -> None:
-        """Returns once nothing waits in the spool, and nothing is left to walk."""
+        """Returns once nothing waits in the spool and the walk is over."""
         await self.until(lambda feed: not feed.lag_rows and not feed.walking)
 
     async def until(self, check: Callable[[Any], object]) -> None:
-        """Returns once the feed's statistics are so."""
+        """Returns once the feed's statistics satisfy the check."""
         with trio.fail_after(PATIENCE_S):
             while True:
                 if check(self.feed.statistics()):
@@ -131,7 +131,7 @@ def in_journal(folder: Path, query: str) -> Rows:
 
 
 def in_postgres(database: Database, query: str) -> Rows:
-    """Through the server's own client, so as JSON: whole numbers, floats and text as they are."""
+    """Rows through the server's own client, as JSON: integers, floats and text unchanged."""
     found = database.sql(f"SELECT json_agg(row_to_json(found)) FROM ({query}) AS found")
     return [tuple(row.values()) for row in json.loads(found)] if found else []
 

@@ -1,4 +1,4 @@
-"""The feed and the port broken off at any step: nothing is lost, and nothing is left behind."""
+"""The feed and the database, cancelled at any step: nothing is lost, nothing is left behind."""
 
 import random
 import sqlite3
@@ -40,7 +40,7 @@ class CancelAfter(trio.abc.Instrument):
 
 
 class MemoryDatabase:
-    """A database that commits, and may be broken off before and after it did."""
+    """A database in memory that commits, and may be cancelled before or after a commit."""
 
     dsn = "memory"
 
@@ -114,7 +114,8 @@ async def fill(path: Path, *, spooling: bool) -> None:
 
 
 async def feed_for(path: Path, database: MemoryDatabase, steps: int) -> bool:
-    """Feeds until all is fed, or broken off after so many steps; whether it was."""
+    """Feeds until everything is fed, or until cancelled after so many steps; returns whether it was
+    cancelled."""
     async with open_journal(
         path, virtual_runtime(NOW_US), synchronous="OFF", spooling=True
     ) as journal:
@@ -139,7 +140,7 @@ async def feed_for(path: Path, database: MemoryDatabase, steps: int) -> bool:
         return scope.cancelled_caught
 
 
-async def test_a_feed_broken_off_anywhere_loses_nothing(
+async def test_a_feed_cancelled_at_any_step_loses_nothing(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     steps, broken_off = 1, True
@@ -171,14 +172,14 @@ async def ask(dsn: str, steps: int) -> bool:
                 assert await port.load(answer, within_s=30) == 1
                 assert await port.fetch("SELECT 2") == [(2,)]
         except StoreUnreachable:
-            # What was asked is given up when its connection is.
+            # A job is given up together with its connection.
             assert scope.cancel_called
         finally:
             trio.lowlevel.remove_instrument(instrument)
     return scope.cancel_called
 
 
-async def test_a_port_broken_off_anywhere_leaves_nothing_behind(postgres: Database) -> None:
+async def test_a_database_cancelled_at_any_step_leaves_nothing_behind(postgres: Database) -> None:
     await ask(postgres.dsn, 100_000)
     before = trio.lowlevel.current_statistics().tasks_living
     steps, broken_off = 1, True

@@ -1,4 +1,4 @@
-"""A primary dies and its standby takes over, with or without the last that was committed."""
+"""A primary dies and its standby takes over, with or without the last commit."""
 
 import shutil
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ async def count(server: PostgresServer, wanted: int) -> bool:
     return said == str(wanted)
 
 
-async def test_a_standby_takes_over_and_what_it_had_not_seen_is_fed_again(tmp_path: Path) -> None:
+async def test_a_standby_that_takes_over_is_fed_what_it_missed(tmp_path: Path) -> None:
     with running_postgres() as primary:
         primary.sql(f"CREATE DATABASE {NAME}")
         with standby_of(primary) as standby:
@@ -45,7 +45,7 @@ async def test_a_standby_takes_over_and_what_it_had_not_seen_is_fed_again(tmp_pa
                 await world.telemetry(some(1, 100))
                 await world.settled()
                 await until(partial(count, standby, 100))
-                # From here on it sees no more of what the primary commits.
+                # From here on the standby receives no more commits.
                 standby.sql("ALTER SYSTEM SET primary_conninfo = ''; SELECT pg_reload_conf()")
                 await until(partial(cut_off, primary))
                 await world.telemetry(some(101, 100))

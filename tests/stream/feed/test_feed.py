@@ -1,4 +1,4 @@
-"""What the journal stores comes to PostgreSQL, once, whatever happens on the way."""
+"""Every stored record comes to PostgreSQL once, whatever happens on the way."""
 
 import math
 import random
@@ -30,7 +30,7 @@ GROUP = DispatchGroup(
 )
 
 
-async def test_everything_that_is_stored_is_fed(tmp_path: Path, postgres: Database) -> None:
+async def test_every_stored_record_is_fed(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.telemetry(
             [
@@ -60,7 +60,7 @@ async def test_everything_that_is_stored_is_fed(tmp_path: Path, postgres: Databa
     assert len(in_journal(tmp_path, "SELECT 1 FROM telemetry")) == 5
 
 
-async def test_what_comes_again_is_there_once(tmp_path: Path, postgres: Database) -> None:
+async def test_repeated_records_are_fed_once(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         for _ in range(3):
             await world.telemetry(some(1, 20))
@@ -70,7 +70,7 @@ async def test_what_comes_again_is_there_once(tmp_path: Path, postgres: Database
     assert len(in_postgres(postgres, "SELECT 1 FROM telemetry")) == 20
 
 
-async def test_large_batches_are_copied(tmp_path: Path, postgres: Database) -> None:
+async def test_a_large_batch_is_copied(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         for first in range(1, 30_000, 5_000):
             rows = [
@@ -82,7 +82,9 @@ async def test_large_batches_are_copied(tmp_path: Path, postgres: Database) -> N
     assert_equal(tmp_path, postgres)
 
 
-async def test_forgotten_keys_are_forgotten_there(tmp_path: Path, postgres: Database) -> None:
+async def test_forgotten_keys_are_deleted_from_postgresql(
+    tmp_path: Path, postgres: Database
+) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.journal.write(UsedKey("old", "f", "dispatch", "d", 5 * S))
         await world.journal.write(UsedKey("new", "f", "dispatch", "e", 50 * S))
@@ -92,7 +94,7 @@ async def test_forgotten_keys_are_forgotten_there(tmp_path: Path, postgres: Data
     assert in_postgres(postgres, "SELECT key FROM idempotency_keys") == [("new",)]
 
 
-async def test_times_far_off_are_kept(tmp_path: Path, postgres: Database) -> None:
+async def test_samples_with_far_off_times_are_fed(tmp_path: Path, postgres: Database) -> None:
     times = [0, -5 * S, 86_400 * S, 253_402_300_799 * S, NOW_US, NOW_US + 86_400 * S, 2**62]
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.telemetry([sample(n, ts_us=us) for n, us in enumerate(times, 1)])
@@ -100,9 +102,7 @@ async def test_times_far_off_are_kept(tmp_path: Path, postgres: Database) -> Non
     assert_equal(tmp_path, postgres)
 
 
-async def test_text_that_postgresql_does_not_know_is_fed(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_text_that_postgresql_refuses_is_replaced(tmp_path: Path, postgres: Database) -> None:
     odd = replace(session("s"), software_version="a\0b\u2028\U0001f600'\\")
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.journal.write(odd, replace(dispatch("d"), detail="\0"))
@@ -113,7 +113,7 @@ async def test_text_that_postgresql_does_not_know_is_fed(
     ]
 
 
-async def test_a_restart_goes_on_where_it_ended(tmp_path: Path, postgres: Database) -> None:
+async def test_the_feed_continues_after_a_restart(tmp_path: Path, postgres: Database) -> None:
     for n in range(4):
         async with open_world(tmp_path, postgres.dsn) as world:
             await world.telemetry(some(1 + n * 100, 100))
@@ -149,7 +149,7 @@ async def test_a_server_killed_again_and_again_loses_and_repeats_nothing(
 
 
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
-async def test_backends_cut_and_statements_cancelled(
+async def test_terminated_backends_and_cancelled_statements_lose_nothing(
     tmp_path: Path, postgres: Database, how: str
 ) -> None:
     statement = (
@@ -210,7 +210,7 @@ async def test_rights_taken_away_and_given_back(tmp_path: Path, postgres: Databa
         postgres.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-async def test_a_role_without_rights_is_told_before_there_is_anything_to_feed(
+async def test_missing_rights_are_reported_before_there_is_anything_to_feed(
     tmp_path: Path, postgres: Database
 ) -> None:
     role = f"r_{postgres.name}"
@@ -244,14 +244,12 @@ async def test_a_role_that_may_make_no_temporary_tables_feeds_too(
         postgres.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-async def test_a_backlog_is_caught_up_while_what_is_new_goes_first(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_new_rows_go_before_a_backlog(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, "postgresql://nobody@/x?host=/nowhere") as world:
         for n in range(CATCH_UP_ROWS // 5_000 + 2):
             await world.telemetry(some(1 + n * 5_000, 5_000))
             await world.journal.write(dispatch(f"d{n}", states=(State.PENDING,)))
-    # At this pace one batch of the backlog is all that goes.
+    # At this pace only one batch of the backlog goes.
     async with open_world(tmp_path, postgres.dsn, catch_up_rows_s=1) as world:
         await world.until(lambda feed: feed.catching_up and feed.fed_rows)
         await world.telemetry(some(900_000, 1, "newest"))

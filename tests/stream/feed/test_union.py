@@ -1,4 +1,4 @@
-"""What the journal let go is still there: a journal, its feed and retention, and one history."""
+"""Rows that the journal let go can still be read: journal, feed, retention and one history."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -63,7 +63,9 @@ async def forgetful(folder: Path, postgres: Database) -> AsyncIterator[tuple[Wor
         yield world, History(world.journal, Archive(world.postgres), world.feed)
 
 
-async def test_all_of_it_is_told(tmp_path: Path, postgres: Database) -> None:
+async def test_both_stores_together_answer_with_everything(
+    tmp_path: Path, postgres: Database
+) -> None:
     async with forgetful(tmp_path, postgres) as (world, past):
         alone = await world.journal.telemetry_history("asset-1", PageRequest(1000))
         assert list(alone.items) == SAMPLES[: -KEPT_HOURS - 1 : -1]
@@ -75,16 +77,16 @@ async def test_all_of_it_is_told(tmp_path: Path, postgres: Database) -> None:
         assert list((await past.gaps("asset-1", PageRequest(99))).items) == GAPS[::-1]
         assert await world.journal.dispatch("d-000") is None
         assert await past.dispatch("d-000") == ORDERS[0]
-        # Steps of five hours: one of them is cut where the journal begins.
+        # Steps of five hours; the beginning of the journal cuts one of them.
         steps = await past.telemetry_buckets("asset-1", PageRequest(200), step_us=5 * HOUR_US)
         assert sum(bucket.count for bucket in steps.items) == HOURS
         assert {bucket.count for bucket in steps.items[1:-1]} == {5}
         assert all(b.last_mw == b.max_mw for b in steps.items)
 
 
-async def test_an_export_has_all_of_it(tmp_path: Path, postgres: Database) -> None:
+async def test_an_export_has_the_rows_of_both_stores(tmp_path: Path, postgres: Database) -> None:
     async with forgetful(tmp_path, postgres) as (world, _):
-        # As if the fleet had lost it since: it is asked for by its id.
+        # As if the fleet had lost the asset since: it is asked for by its id.
         await world.telemetry([replace(one, asset_id=GONE) for one in SAMPLES])
         await world.settled()
     write_fleet(tmp_path, fleet())
@@ -103,7 +105,7 @@ async def test_an_export_has_all_of_it(tmp_path: Path, postgres: Database) -> No
     assert sum(counts) == HOURS
 
 
-async def test_what_comes_late_counts_once(tmp_path: Path, postgres: Database) -> None:
+async def test_late_samples_count_once(tmp_path: Path, postgres: Database) -> None:
     async with forgetful(tmp_path, postgres) as (world, past):
         late = [
             replace(one, boot_id=3, seq=one.seq + 1, ts_us=one.ts_us + HOUR_US // 2)
@@ -116,7 +118,7 @@ async def test_what_comes_late_counts_once(tmp_path: Path, postgres: Database) -
         assert len(page.items) == len(set(page.items)) == HOURS + 48
 
 
-async def test_without_postgresql_the_journal_tells_what_it_has(
+async def test_without_postgresql_the_journal_answers_what_it_has(
     tmp_path: Path, postgres: Database
 ) -> None:
     async with forgetful(tmp_path, postgres) as (_, past):
@@ -137,5 +139,5 @@ async def test_without_postgresql_the_journal_tells_what_it_has(
             await past.dispatch("d-000")
         with pytest.raises(JournalError, match=r"is in PostgreSQL"):
             await past.dispatch_history(PageRequest(99), states=[State.COMPLETED])
-        # Of what is open the journal lets nothing go.
+        # The journal never lets an open dispatch go.
         assert (await past.dispatch_history(PageRequest(99), states=[State.STARTED])).items == ()

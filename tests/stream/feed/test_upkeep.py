@@ -1,4 +1,4 @@
-"""Partitions and retention in PostgreSQL, and values that it does not take."""
+"""Partitions and retention in PostgreSQL, and values that it refuses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,9 @@ async def expire(port: Postgres, cut_us: int) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def test_what_is_old_goes_and_what_is_not_stays(tmp_path: Path, postgres: Database) -> None:
+async def test_only_old_rows_are_deleted_from_postgresql(
+    tmp_path: Path, postgres: Database
+) -> None:
     old_us, new_us = NOW_US, NOW_US + 10 * DAY_US
     over = (State.PENDING, State.EXPIRED)
     async with open_world(tmp_path, postgres.dsn, keep_days=3650) as world:
@@ -71,7 +73,7 @@ async def test_what_is_old_goes_and_what_is_not_stays(tmp_path: Path, postgres: 
     assert ids("sessions", "session_id") == ["live", "s-1"]
 
 
-async def test_days_ahead_are_made_before_they_come(tmp_path: Path, postgres: Database) -> None:
+async def test_partitions_are_made_ahead(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         now_us = world.wall_us()
         await world.telemetry([sample(1, ts_us=now_us)])
@@ -83,7 +85,7 @@ async def test_days_ahead_are_made_before_they_come(tmp_path: Path, postgres: Da
     assert postgres.sql("SELECT count(*) FROM telemetry_default") == "0"
 
 
-async def test_what_lies_in_the_default_partition_moves_to_its_day(
+async def test_rows_in_the_default_partition_move_to_their_day(
     tmp_path: Path, postgres: Database
 ) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
@@ -102,7 +104,7 @@ async def test_what_lies_in_the_default_partition_moves_to_its_day(
     assert_equal(tmp_path, postgres)
 
 
-async def test_whoever_holds_the_table_does_not_hold_up_the_feed(
+async def test_a_lock_on_the_table_does_not_delay_the_feed(
     tmp_path: Path, postgres: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_port(postgres.dsn) as port:
@@ -138,7 +140,7 @@ async def suppressing(work: Callable[[], Awaitable[None]]) -> None:
         return
 
 
-async def test_a_value_that_is_not_taken_holds_up_only_its_commit(
+async def test_a_value_that_postgresql_refuses_delays_only_its_commit(
     tmp_path: Path, postgres: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_port(postgres.dsn) as port:

@@ -1,4 +1,4 @@
-"""The tables in PostgreSQL: made once, found again, refused when they are somebody else's."""
+"""PostgreSQL's tables: made once, recognised, refused when they are another program's."""
 
 import sqlite3
 
@@ -12,7 +12,7 @@ from tests.support.history.postgres_port import connect_feed, open_port
 from tests.support.processes.postgres import Database
 
 
-async def test_tables_are_made_once_and_known_again(postgres: Database) -> None:
+async def test_tables_are_made_once_and_recognised(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         first = await connect_feed(port)
     async with open_port(postgres.dsn) as port:
@@ -22,7 +22,7 @@ async def test_tables_are_made_once_and_known_again(postgres: Database) -> None:
     )
 
 
-async def test_two_that_start_at_once_make_them_once(postgres: Database) -> None:
+async def test_two_headends_that_start_at_once_make_the_tables_once(postgres: Database) -> None:
     identities: set[str] = set()
 
     async def start() -> None:
@@ -55,7 +55,9 @@ async def test_newer_tables_are_refused_and_left_alone(postgres: Database) -> No
         "CREATE TABLE facts (key text, value text); INSERT INTO facts VALUES ('application', 'x')",
     ],
 )
-async def test_another_programs_tables_are_not_touched(postgres: Database, theirs: str) -> None:
+async def test_another_programs_tables_are_refused_and_not_touched(
+    postgres: Database, theirs: str
+) -> None:
     postgres.sql(theirs)
     async with open_port(postgres.dsn) as port:
         with pytest.raises(StoreUnreachable, match="tables of another program"):
@@ -63,7 +65,7 @@ async def test_another_programs_tables_are_not_touched(postgres: Database, their
     assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'telemetry'") == "0"
 
 
-async def test_a_role_without_rights_is_told_what_it_lacks(postgres: Database) -> None:
+async def test_missing_rights_are_named(postgres: Database) -> None:
     role = f"r_{postgres.name}"
     postgres.sql(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     try:

@@ -1,1 +1,1 @@
-"""Tests of history: records to store, and the stores to open."""
+"""Tests of history: records to store, and stores to open."""

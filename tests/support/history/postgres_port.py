@@ -1,4 +1,4 @@
-"""An open port to a test's database."""
+"""An open database service on a test's database."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +28,7 @@ async def open_port(dsn: str, *, password_file: Path | None = None) -> AsyncIter
 
 
 async def connect_feed(port: Postgres) -> str:
-    """Has the feed's connection made, and so the tables; the database's identity."""
+    """Has the feed's connection made, and so the tables; returns the database's identity."""
 
     async def identity(loader: Loader) -> str:
         return loader.prepared.identity
@@ -37,7 +37,7 @@ async def connect_feed(port: Postgres) -> str:
 
 
 async def once_reachable(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``attempt``, tried again for as long as PostgreSQL cannot be reached."""
+    """The result of ``attempt``, repeated while PostgreSQL cannot be reached."""
     with trio.fail_after(PATIENCE_S):
         while True:
             try:

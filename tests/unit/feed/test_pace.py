@@ -1,4 +1,4 @@
-"""A backlog's pace and course; days and their partitions; pauses between failures."""
+"""The pace and course of a backlog; days and their partitions; pauses after failures."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from derhead.history.postgres.days import (
 )
 
 
-def test_over_any_stretch_no_more_than_the_pace_goes() -> None:
+def test_over_any_period_the_pace_holds() -> None:
     pace = Pace(1_000)
     now_s = gone = 0.0
     for _ in range(20):
@@ -34,7 +34,7 @@ def test_a_pause_saves_up_nothing() -> None:
     assert pace.wait_s(100.0) == pytest.approx(0.5)
 
 
-def test_a_large_backlog_is_fed_from_both_ends_and_a_small_one_in_order() -> None:
+def test_only_a_large_backlog_is_fed_from_both_ends() -> None:
     course = Course()
     course.look(CATCH_UP_ROWS, 7)
     assert course.in_order
@@ -47,13 +47,13 @@ def test_a_large_backlog_is_fed_from_both_ends_and_a_small_one_in_order() -> Non
     assert course.in_order
 
 
-def test_pauses_grow_and_are_never_nothing() -> None:
+def test_pauses_grow_and_are_never_zero() -> None:
     assert [retry_s(n, 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 15, 15]
     assert retry_s(1, 0.0) == 0.25
     assert retry_s(10_000, 0.0) == 7.5
 
 
-def test_a_cause_is_said_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cause_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     health = FeedHealth("db.example/derhead")
     for _ in range(3):
         health.went_wrong(Trouble(StoreCause.UNREACHABLE, "nobody listens"), 1_000_000)
@@ -86,18 +86,18 @@ def test_a_cause_is_said_once_and_its_end_once(caplog: pytest.LogCaptureFixture)
         ("XX000", StoreCause.OTHER),
     ],
 )
-def test_errors_are_sorted_by_what_there_is_to_do(sqlstate: str | None, cause: StoreCause) -> None:
+def test_errors_are_sorted_by_what_to_do(sqlstate: str | None, cause: StoreCause) -> None:
     assert cause_of(sqlstate) is cause
 
 
-def test_there_is_advice_for_every_cause() -> None:
+def test_every_cause_has_advice() -> None:
     assert set(ADVICE) == set(StoreCause)
 
 
 NOW_US = 20_000 * DAY_US + 5
 
 
-def test_days_within_the_time_kept_get_partitions_and_others_do_not() -> None:
+def test_only_days_within_the_kept_time_get_partitions() -> None:
     days = {
         day_of(us) for us in (0, -1, NOW_US, NOW_US - 30 * DAY_US, NOW_US + 400 * DAY_US, 2**62)
     }
@@ -125,5 +125,5 @@ def test_partitions_are_named_by_date() -> None:
         ("FOR VALUES FROM (MINVALUE) TO ('0')", None),
     ],
 )
-def test_bounds_are_read(text: str, bound: tuple[int, int] | None) -> None:
+def test_bounds_of_partitions_are_read(text: str, bound: tuple[int, int] | None) -> None:
     assert read_bound(text) == bound

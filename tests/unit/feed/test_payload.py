@@ -1,4 +1,4 @@
-"""What a commit changed, packed and unpacked: the same values, or a clear refusal."""
+"""Payloads keep every value, or are clearly refused."""
 
 import math
 from typing import Any
@@ -35,7 +35,7 @@ RECORDS = st.lists(
 
 
 def telemetry_of(payload: Payload) -> list[tuple[Any, ...]]:
-    """Rows again, unknown as None."""
+    """Columns as rows, with None for unknown."""
     return [
         tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row)
         for row in zip(*payload.columns, strict=True)
@@ -43,7 +43,7 @@ def telemetry_of(payload: Payload) -> list[tuple[Any, ...]]:
 
 
 @given(st.lists(LINES, max_size=20), RECORDS)
-def test_what_is_packed_comes_out_again(
+def test_packing_and_unpacking_keeps_the_values(
     telemetry: list[row_types.Row], records: list[tuple[str, list[row_types.Row]]]
 ) -> None:
     assets = {line[0]: f"asset {line[0]}" for line in telemetry}
@@ -56,7 +56,7 @@ def test_what_is_packed_comes_out_again(
 
 
 @given(st.binary(max_size=200), st.data())
-def test_anything_else_is_refused(noise: bytes, data: st.DataObject) -> None:
+def test_broken_payloads_are_refused(noise: bytes, data: st.DataObject) -> None:
     good = pack(CommitChanges([(1, 2, 3, 4, 5, 1.0, None, None, None, None, 0, 0, None)], {1: "a"}))
     cut = data.draw(st.integers(0, len(good) - 1))
     for broken in (noise, good[:cut], good[:cut] + noise):
@@ -66,7 +66,7 @@ def test_anything_else_is_refused(noise: bytes, data: st.DataObject) -> None:
             unpack(broken)
         except BrokenPayload:
             continue
-        # Noise after the columns is not looked at.
+        # Bytes after the columns are ignored.
         assert broken[:5] == good[:5] or broken[0] == 1
 
 
@@ -75,7 +75,7 @@ def test_another_version_is_refused() -> None:
         unpack(b"\2" + pack(CommitChanges())[1:])
 
 
-def test_telemetry_takes_no_more_room_than_it_needs() -> None:
+def test_packed_telemetry_takes_few_bytes() -> None:
     telemetry: list[row_types.Row] = [
         (
             n % 1000,
@@ -97,7 +97,7 @@ def payload(*records: tuple[str, list[row_types.Row]]) -> Payload:
     return unpack(pack(CommitChanges(records=list(records))))
 
 
-def test_the_order_of_what_overwrites_is_kept_and_the_rest_is_gathered() -> None:
+def test_overwriting_rows_keep_their_order_in_a_batch() -> None:
     batch = merged(
         [
             payload(("dispatches", [("d", 1)]), ("heartbeats", [("h", 1)])),
@@ -115,7 +115,7 @@ def test_the_order_of_what_overwrites_is_kept_and_the_rest_is_gathered() -> None
     assert batch.rows == 6
 
 
-def test_what_is_new_goes_ahead_without_what_must_keep_its_order() -> None:
+def test_new_rows_go_ahead_except_those_whose_order_matters() -> None:
     both = payload(("dispatches", [("d", 1)]), ("sessions", [("s", 1)]))
     batch = merged([both], ordered=False)
     assert (batch.ordered, batch.others) == ([], {"sessions": [("s", 1)]})
@@ -123,7 +123,7 @@ def test_what_is_new_goes_ahead_without_what_must_keep_its_order() -> None:
     assert not has_ordered(payload(("gaps", [("g", 1)])))
 
 
-def test_a_batch_leaves_its_payloads_as_they_were() -> None:
+def test_merging_leaves_the_payloads_unchanged() -> None:
     first = payload(("dispatches", [("d", 1)]))
     batch = FeedBatch()
     batch.add(first)

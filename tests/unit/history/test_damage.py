@@ -1,4 +1,4 @@
-"""Damage that is met while the journal is open, and what is said while a start takes long."""
+"""Damage that SQLite meets while the journal is open, and progress reports of a long start."""
 
 import logging
 import random
@@ -27,7 +27,7 @@ PAGE = 4096
 
 @pytest.fixture
 def hurt(tmp_path: Path) -> Path:
-    """A journal, closed in order, of which a page of telemetry was then overwritten."""
+    """A journal that was closed in order, with one page of telemetry overwritten afterwards."""
     path = tmp_path / "journal.db"
     files = JournalFiles(path, "OFF")
     store = Store(files.writer)
@@ -55,7 +55,7 @@ async def by_commit(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("met", [by_query, by_commit])
-async def test_damage_that_is_met_ends_all_storing_until_a_restart_salvages(
+async def test_after_damage_nothing_is_stored_until_a_restart_salvages(
     hurt: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, met: object
 ) -> None:
     assert callable(met)
@@ -72,7 +72,7 @@ async def test_damage_that_is_met_ends_all_storing_until_a_restart_salvages(
         await journal.append_telemetry([sample(9000)], lambda: acknowledged.append(1))
         await trio.sleep(3600)
         assert acknowledged == []
-        # What can be read is read.
+        # Queries read what can be read.
         assert await journal.dispatch("d") == dispatch("d")
         failed = journal.statistics().failed_commits
     told = [r.message for r in caplog.records if r.levelno == logging.CRITICAL]
@@ -96,7 +96,7 @@ class Told(Notifier):
         self.lines.append(status)
 
 
-async def test_a_start_that_takes_long_says_what_it_does(
+async def test_a_long_start_reports_its_progress(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""Events are written with what they tell, in its order, and the oldest go."""
+"""Events are written with their changes, in order, and the oldest are deleted."""
 
 import sqlite3
 from dataclasses import replace
@@ -34,9 +34,7 @@ def commit(store: Store, *records: Record) -> int | None:
     return store.commit(Group(writes=(records,), now_us=NOW)).newest_event
 
 
-def test_each_change_of_a_dispatch_is_kept_as_it_then_was(
-    files: JournalFiles, store: Store
-) -> None:
+def test_each_event_holds_the_dispatch_as_it_then_was(files: JournalFiles, store: Store) -> None:
     ordered = replace(dispatch("d"), duration_us=None, group_id=None)
     started = replace(
         dispatch("d", states=(State.PENDING, State.SENT, State.STARTED)),
@@ -54,7 +52,7 @@ def test_each_change_of_a_dispatch_is_kept_as_it_then_was(
     assert newest == told[-1].id == eventlog.span(files.reader).newest
 
 
-def test_a_verdict_is_told_with_its_dispatch(files: JournalFiles, store: Store) -> None:
+def test_a_verdict_is_an_event_of_its_dispatch(files: JournalFiles, store: Store) -> None:
     ended = dispatch("d", states=(State.PENDING, State.COMPLETED))
     commit(store, ended)
     commit(store, Judged("d", "{}"), Judged("never was", "{}"))
@@ -64,9 +62,7 @@ def test_a_verdict_is_told_with_its_dispatch(files: JournalFiles, store: Store) 
     ]
 
 
-def test_a_session_is_told_when_it_begins_and_when_it_ends(
-    files: JournalFiles, store: Store
-) -> None:
+def test_a_session_has_an_event_at_its_start_and_its_end(files: JournalFiles, store: Store) -> None:
     began = session(connected_us=S)
     ended = session(connected_us=S, ended_us=9 * S, end_reason="silent", messages=8)
     for record in (began, replace(began, messages=5), ended, ended):
@@ -77,9 +73,7 @@ def test_a_session_is_told_when_it_begins_and_when_it_ends(
     ]
 
 
-def test_a_session_that_ended_before_it_was_noted_is_told_twice(
-    files: JournalFiles, store: Store
-) -> None:
+def test_a_session_noted_after_its_end_has_both_events(files: JournalFiles, store: Store) -> None:
     ended = session(ended_us=9 * S, end_reason="silent")
     store.commit(Group(notes=(ended,), now_us=NOW))
     began, over = logged(files)
@@ -89,7 +83,7 @@ def test_a_session_that_ended_before_it_was_noted_is_told_twice(
     assert (over.change, over.session) == ("disconnected", ended)
 
 
-def test_sessions_that_a_crash_left_open_are_told_to_have_ended(
+def test_sessions_that_a_crash_left_open_have_an_event_of_their_end(
     files: JournalFiles, store: Store
 ) -> None:
     store.commit(Group(notes=(session(), session("other")), now_us=NOW))
@@ -108,7 +102,7 @@ def test_telemetry_and_heartbeats_are_no_events(files: JournalFiles, store: Stor
     assert logged(files) == []
 
 
-def test_what_cannot_be_stored_is_not_told(files: JournalFiles, store: Store) -> None:
+def test_a_refused_record_has_no_event(files: JournalFiles, store: Store) -> None:
     bad = replace(dispatch("bad"), mw=float("nan"))
     good = dispatch("good")
     outcome = store.commit(Group(writes=((bad,), (good,)), now_us=NOW))
@@ -117,7 +111,7 @@ def test_what_cannot_be_stored_is_not_told(files: JournalFiles, store: Store) ->
     assert outcome.newest_event == logged(files)[-1].id
 
 
-def test_the_oldest_go_and_whoever_is_that_far_behind_is_told(
+def test_the_oldest_events_go_and_a_reader_that_far_behind_is_told(
     files: JournalFiles, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(eventlog, "EVENTS_KEPT", 3)
@@ -137,14 +131,14 @@ def test_the_oldest_go_and_whoever_is_that_far_behind_is_told(
     assert eventlog.events_after(files.reader, span.newest, 2) == []
 
 
-def test_a_journal_made_anew_gives_out_greater_numbers(files: JournalFiles, store: Store) -> None:
+def test_a_new_journal_gives_its_events_greater_numbers(files: JournalFiles, store: Store) -> None:
     commit(store, dispatch("d"))
     seconds = files.reader.execute("SELECT CAST(strftime('%s', 'now') AS INTEGER)").fetchone()[0]
-    # Later than all that a journal from a minute ago gave out, at below 1,000 a second.
+    # Greater than any number of a journal of a minute ago, at below 1,000 events a second.
     assert eventlog.span(files.reader).newest > (seconds - 60) * 1000
 
 
-def test_a_group_that_is_taken_back_leaves_no_event(files: JournalFiles, store: Store) -> None:
+def test_a_group_that_is_rolled_back_leaves_no_event(files: JournalFiles, store: Store) -> None:
     newest = eventlog.span(files.reader).newest
     pages = files.writer.execute("PRAGMA page_count").fetchone()[0]
     files.writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -158,7 +152,7 @@ def test_a_group_that_is_taken_back_leaves_no_event(files: JournalFiles, store: 
     assert [each.id for each in logged(files)] == [newest + 1]
 
 
-async def test_who_waits_for_an_event_wakes_when_it_is_stored(
+async def test_a_waiter_wakes_when_its_event_is_stored(
     path: Path, autojump_clock: MockClock
 ) -> None:
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:

@@ -1,4 +1,4 @@
-"""The open journal under virtual time: what returns when, and what is durable then."""
+"""The open journal in virtual time: when calls return, and what is durable then."""
 
 from collections.abc import Callable
 from functools import partial
@@ -52,7 +52,7 @@ async def test_telemetry_is_durable_within_its_group_and_acknowledged_after(
         assert journal.statistics().commits == 1
 
 
-async def test_a_batchful_does_not_wait(path: Path, autojump_clock: MockClock) -> None:
+async def test_a_full_batch_commits_at_once(path: Path, autojump_clock: MockClock) -> None:
     durable = trio.Event()
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF", batch_rows=10) as journal:
         began_s = trio.current_time()
@@ -88,7 +88,7 @@ async def test_writes_that_wait_together_share_a_commit(
         assert journal.statistics().commits <= 2
 
 
-async def test_a_note_rides_with_the_next_group(path: Path, autojump_clock: MockClock) -> None:
+async def test_a_note_is_stored_with_the_next_group(path: Path, autojump_clock: MockClock) -> None:
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
         journal.note(heartbeat(S))
         journal.note(session(messages=1))
@@ -98,9 +98,7 @@ async def test_a_note_rides_with_the_next_group(path: Path, autojump_clock: Mock
         assert await journal.last_sessions() == [session(messages=1)]
 
 
-async def test_a_write_that_no_store_takes_is_refused_alone(
-    path: Path, autojump_clock: MockClock
-) -> None:
+async def test_an_unstorable_write_is_refused_alone(path: Path, autojump_clock: MockClock) -> None:
     outcomes: dict[str, bool] = {}
 
     async def attempt(name: str, mw: float) -> None:
@@ -143,7 +141,7 @@ async def test_a_full_buffer_holds_its_callers_first_come_first_served(
     assert journal.statistics().rows == 91
 
 
-async def test_cancelled_while_it_waits_for_room_takes_nothing(
+async def test_a_caller_cancelled_while_waiting_for_room_hands_nothing_in(
     path: Path, autojump_clock: MockClock
 ) -> None:
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF", buffer_rows=1) as journal:
@@ -155,7 +153,7 @@ async def test_cancelled_while_it_waits_for_room_takes_nothing(
     assert journal.statistics().rows == 2
 
 
-async def test_an_acknowledgement_that_fails_ends_nothing(
+async def test_a_failing_acknowledgement_ends_nothing(
     path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     durable = trio.Event()
@@ -170,7 +168,7 @@ async def test_an_acknowledgement_that_fails_ends_nothing(
     assert "an acknowledgement failed" in caplog.text
 
 
-async def test_closing_commits_what_still_waits(path: Path, autojump_clock: MockClock) -> None:
+async def test_closing_commits_waiting_records(path: Path, autojump_clock: MockClock) -> None:
     acknowledged: list[int] = []
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF", batch_rows=2) as journal:
         for seq in range(1, 8):
@@ -182,7 +180,7 @@ async def test_closing_commits_what_still_waits(path: Path, autojump_clock: Mock
         assert await journal.latest_heartbeats() == [heartbeat(S)]
 
 
-async def test_cancelled_from_outside_it_still_commits(
+async def test_a_cancelled_journal_still_commits_waiting_records(
     path: Path, autojump_clock: MockClock
 ) -> None:
     with trio.CancelScope() as scope:
@@ -232,7 +230,7 @@ async def test_an_hour_plays_the_same_every_time(tmp_path: Path, autojump_clock:
 
 
 def slow_runtime(before_s: float) -> Runtime:
-    """Blocking work that has to wait for a thread, and may be cancelled until it has one."""
+    """Blocking work that waits for a thread, and may be cancelled until it gets one."""
 
     async def run_blocking(
         work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
@@ -243,7 +241,7 @@ def slow_runtime(before_s: float) -> Runtime:
     return Runtime(wall_us=lambda: T0, run_blocking=run_blocking)
 
 
-async def test_a_commit_cancelled_before_it_began_is_made_at_the_end(
+async def test_a_commit_cancelled_before_it_began_is_made_at_the_close(
     path: Path, autojump_clock: MockClock
 ) -> None:
     acknowledged: list[str] = []
@@ -279,7 +277,7 @@ async def test_closing_gives_up_when_the_disk_hangs(
     async def run_blocking(
         work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None
     ) -> T:
-        # What hangs is the writer; closing the files, with a limiter of its own, does not.
+        # The writer hangs; closing the files uses another limiter and does not.
         if hanging and limiter is journal._committer.limiter:
             await trio.sleep_forever()
         return work()

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of writing: what was acknowledged is there."""
+"""kill -9 in the middle of writing: acknowledged records survive."""
 
 import signal
 import subprocess
@@ -42,7 +42,7 @@ trio.run(main)
 LINES_BEFORE_KILL = 300
 
 
-def test_what_was_acknowledged_outlives_a_kill(path: Path) -> None:
+def test_acknowledged_records_survive_a_kill(path: Path) -> None:
     acknowledged: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)],
@@ -56,7 +56,7 @@ def test_what_was_acknowledged_outlives_a_kill(path: Path) -> None:
             if len(acknowledged) == LINES_BEFORE_KILL:
                 writer.kill()
     assert writer.returncode == -signal.SIGKILL
-    # The last line may have been cut by the kill.
+    # The kill may have cut the last line.
     words = [line.split() for line in acknowledged if line.endswith("\n")]
     assert len(words) >= LINES_BEFORE_KILL
     files = JournalFiles(path, "FULL")

@@ -1,4 +1,4 @@
-"""Groups, keys, and dispatches that want a verdict."""
+"""Groups, keys, and dispatches without a verdict."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) ->
     assert order_lookups.group(files.reader, "bare") == (bare, [])
 
 
-def test_a_group_is_written_over(files: JournalFiles, store: Store) -> None:
+def test_a_group_replaces_the_stored_one(files: JournalFiles, store: Store) -> None:
     write(store, GROUP)
     write(store, replace(GROUP, cancelling=None))
     assert order_lookups.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
@@ -73,7 +73,7 @@ def test_a_group_is_open_while_a_part_is(files: JournalFiles, store: Store, stat
     assert order_lookups.open_groups(files.reader) == ([GROUP] if is_open else [])
 
 
-def test_a_key_is_kept_with_what_it_led_to(files: JournalFiles, store: Store) -> None:
+def test_a_key_is_kept_with_its_order(files: JournalFiles, store: Store) -> None:
     write(store, dispatch("d"), key("k"))
     assert order_lookups.used_key(files.reader, "k") == key("k")
     assert order_lookups.used_key(files.reader, "K") is None
@@ -91,7 +91,7 @@ def test_the_oldest_keys_are_forgotten(files: JournalFiles, store: Store) -> Non
     assert order_lookups.count_keys(files.reader) == 5
 
 
-def test_ended_ones_want_a_verdict_until_they_have_it(files: JournalFiles, store: Store) -> None:
+def test_ended_dispatches_without_a_verdict_are_listed(files: JournalFiles, store: Store) -> None:
     for n, state in enumerate(State):
         write(store, dispatch(f"d{n}", created_us=n * S, states=(State.PENDING, state)))
     ended = ["d4", "d5", "d6", "d7", "d8", "d9"]
@@ -117,7 +117,7 @@ def ended_as(place: int) -> State:
     return list(State)[place]
 
 
-def test_the_unjudged_are_found_by_their_index(files: JournalFiles) -> None:
+def test_dispatches_without_a_verdict_are_found_by_their_index(files: JournalFiles) -> None:
     asked: list[str] = []
     files.reader.set_trace_callback(asked.append)
     order_lookups.unjudged(files.reader, None, 9)
@@ -128,9 +128,7 @@ def test_the_unjudged_are_found_by_their_index(files: JournalFiles) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-def test_readings_are_newest_first_and_go_on_where_they_ended(
-    files: JournalFiles, store: Store
-) -> None:
+def test_readings_are_newest_first_in_pages(files: JournalFiles, store: Store) -> None:
     store.commit(
         Group(batches=([sample(n, p_mw=n / 10) for n in range(1, 10)], [sample(5, asset="b")]))
     )
@@ -143,7 +141,9 @@ def test_readings_are_newest_first_and_go_on_where_they_ended(
     assert [each.key[0] for each in rest] == [3 * S, 2 * S]
 
 
-def test_a_sites_history_is_that_of_its_assets(files: JournalFiles, store: Store) -> None:
+def test_a_sites_history_has_the_dispatches_of_its_assets(
+    files: JournalFiles, store: Store
+) -> None:
     for n in range(9):
         write(store, dispatch(f"d{n}", asset=f"asset-{n % 3}", created_us=n * S))
     seen = []

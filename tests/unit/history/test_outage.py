@@ -1,4 +1,4 @@
-"""A disk that fails and comes back: real writes that the operating system refuses."""
+"""A disk that fails and works again: the operating system refuses real writes."""
 
 import logging
 import resource
@@ -18,17 +18,17 @@ from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
 ROOM_BYTES = 60_000
-"""What the disk still takes when it is nearly full: some pages, but no batch."""
+"""Room that is left on a nearly full disk: for some pages, but for no batch."""
 
 
 def used_bytes(wal: Path) -> int:
-    """Up to where the WAL was written; what follows are the zeros that it was made long with."""
+    """The written length of the WAL; the zeros of its allocation follow."""
     return len(wal.read_bytes().rstrip(b"\0"))
 
 
 @contextmanager
 def full_disk(path: Path, room_bytes: int = 0) -> Iterator[None]:
-    """No file of this process takes more than what the journal's WAL has now, plus some room."""
+    """Limits every file of this process to the WAL's length and some room."""
     wal = path.with_name(path.name + "-wal")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (used_bytes(wal) + room_bytes, hard))
@@ -39,7 +39,7 @@ def full_disk(path: Path, room_bytes: int = 0) -> Iterator[None]:
 
 
 async def filled(journal: Journal) -> None:
-    """A WAL so long that nothing else in the process comes near its limit."""
+    """A WAL so long that no other file of the process comes near its limit."""
     for n in range(40):
         batch = [sample(1000 * n + k, asset="filler") for k in range(1000)]
         durable = trio.Event()
@@ -47,7 +47,7 @@ async def filled(journal: Journal) -> None:
         await durable.wait()
 
 
-async def test_telemetry_outlives_an_outage_and_writes_learn_of_it(
+async def test_telemetry_survives_an_outage_and_writes_are_told(
     path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     acknowledged: list[str] = []
@@ -98,7 +98,7 @@ async def test_a_dispatch_that_still_fits_is_stored_while_telemetry_waits(
         assert journal.statistics().failing_since_us is None
 
 
-async def test_the_buffers_bound_holds_callers_until_the_disk_is_back(
+async def test_a_full_buffer_holds_callers_until_the_disk_works(
     path: Path, autojump_clock: MockClock
 ) -> None:
     async with open_journal(
@@ -114,7 +114,7 @@ async def test_the_buffers_bound_holds_callers_until_the_disk_is_back(
     assert journal.statistics().rows == 41_001
 
 
-async def test_closing_with_the_disk_full_ends_and_says_what_was_not_stored(
+async def test_closing_on_a_full_disk_logs_what_was_not_stored(
     path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     acknowledged: list[int] = []
@@ -129,7 +129,7 @@ async def test_closing_with_the_disk_full_ends_and_says_what_was_not_stored(
         assert (await journal.telemetry_history("asset-1", PageRequest(1))).items == ()
 
 
-async def test_with_nothing_to_store_it_still_finds_out_that_it_works_again(
+async def test_without_records_a_probe_finds_that_commits_work_again(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     path = tmp_path / "journal.db"

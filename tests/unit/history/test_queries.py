@@ -1,4 +1,4 @@
-"""The questions: what a headend asks at its start, and the histories it shows."""
+"""The journal's queries: those of a start, and the histories."""
 
 import re
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_open_dispatches_are_those_that_have_not_ended(files: JournalFiles, stor
     assert found[0] == dispatch("started", created_us=17 * S, states=(State.PENDING, State.STARTED))
 
 
-def test_history_takes_from_and_leaves_to(files: JournalFiles, store: Store) -> None:
+def test_a_range_includes_from_and_excludes_to(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(1, 10)],)))
     page = page_of(
         files.reader, listings.telemetry("asset-1", PageRequest(10, TimeRange(3 * S, 6 * S)))
@@ -154,7 +154,7 @@ def test_sessions_and_heartbeats_in_pages(files: JournalFiles, store: Store) -> 
     )
 
 
-def test_the_last_power_is_that_of_the_greatest_time_agent_boot_and_sequence(
+def test_the_last_power_has_the_greatest_time_agent_boot_and_sequence(
     files: JournalFiles, store: Store
 ) -> None:
     store.commit(
@@ -222,7 +222,7 @@ def test_lost_sessions_end_when_their_agents_were_last_heard(
     assert close_lost_sessions(store, 100 * S, "headend lost") == 0
 
 
-def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> None:
+def test_no_query_reads_a_whole_table(files: JournalFiles, store: Store) -> None:
     write(store, dispatch("d"), session(), heartbeat(S))
     store.commit(Group(batches=([sample(1)],)))
     asked: list[str] = []
@@ -253,12 +253,12 @@ def test_no_question_reads_a_whole_table(files: JournalFiles, store: Store) -> N
     for sql in questions:
         plan = [step for *_, step in con.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
         scanned = {step.split()[1] for step in plan if step.startswith("SCAN")}
-        # Assets, and what the statement itself made up, are few.
+        # Assets, and rows that the statement itself makes, are few.
         assert scanned <= {"a", "agents", "spans", "json_each", "CONSTANT", "s4", "s5", "s6"}, (
             plan,
             sql,
         )
-        # Of a page at most the rows of one time are sorted, or a page of each of several states.
+        # A page sorts at most the rows of one time, or one page for each of several states.
         is_page = re.search(r"LIMIT \d+$", sql) is not None and "UNION ALL" not in sql
         assert not (is_page and "USE TEMP B-TREE FOR ORDER BY" in plan), (plan, sql)
 
@@ -271,11 +271,11 @@ def test_steps_cost_what_their_rows_cost(files: JournalFiles, store: Store) -> N
     page = buckets_of(con, "asset-1", 10 * S, PageRequest(1000))
     con.set_progress_handler(None, 0)
     assert len(page.items) == 501
-    # Some hundred of SQLite's steps a row, however many steps of time there are.
+    # Some hundred of SQLite's steps a row, however many time steps there are.
     assert len(looks) < 5000 * 200 / 1000
 
 
-async def test_what_cannot_be_asked_is_refused(path: Path, autojump_clock: MockClock) -> None:
+async def test_queries_out_of_range_are_refused(path: Path, autojump_clock: MockClock) -> None:
     async with open_journal(path, virtual_runtime(0), synchronous="OFF") as journal:
         await write_two(journal)
         page = await journal.telemetry_history("asset-1", PageRequest(1))

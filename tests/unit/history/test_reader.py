@@ -1,4 +1,4 @@
-"""The reading connections: what takes too long is broken off, and orders wait for no history."""
+"""The reading connections: a long query is interrupted, and an order waits for no history."""
 
 import sqlite3
 import threading
@@ -23,9 +23,7 @@ def never_ends(con: sqlite3.Connection) -> list[object]:
     ).fetchall()
 
 
-async def test_a_question_without_end_is_broken_off(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_endless_query_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_connection, "LOOKS", 3)
     async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
         await journal.append_telemetry([sample(1)], lambda: None)
@@ -35,7 +33,7 @@ async def test_a_question_without_end_is_broken_off(
             assert await journal.telemetry_history("nobody", PageRequest(1))
 
 
-async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
+async def test_ten_empty_years_cost_two_statements(path: Path) -> None:
     ten_years_us = 10 * 365 * 86_400_000_000
     async with open_journal(path, real_runtime(), synchronous="OFF") as journal:
         asked: list[str] = []
@@ -47,7 +45,7 @@ async def test_ten_years_of_nothing_cost_two_statements(path: Path) -> None:
     assert len(asked) == 2
 
 
-async def test_what_an_order_needs_waits_for_no_history(path: Path) -> None:
+async def test_an_order_waits_for_no_history(path: Path) -> None:
     may_end = threading.Event()
     began = threading.Event()
 
@@ -62,7 +60,8 @@ async def test_what_an_order_needs_waits_for_no_history(path: Path) -> None:
                 nursery.start_soon(journal.inspect, long_history)
             await trio.to_thread.run_sync(began.wait)
             try:
-                # The first history does not end, and 299 wait for it: a wait here is for ever.
+                # The first history does not end, and 299 wait for it: whoever waited here would
+                # wait for ever.
                 with trio.fail_after(60):
                     assert await journal.dispatch("d") is not None
                     assert await journal.used_key("key") is not None

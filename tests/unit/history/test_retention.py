@@ -1,4 +1,4 @@
-"""Retention's task on a journal that lives."""
+"""Retention's task on an open journal."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def store(journal: Journal, first: int, count: int, from_us: int, every_us
         await durable.wait()
 
 
-async def test_what_is_too_old_goes_hour_by_hour(path: Path, autojump_clock: MockClock) -> None:
+async def test_old_rows_are_deleted_hour_by_hour(path: Path, autojump_clock: MockClock) -> None:
     async with keeping(path, RetentionLimits(keep_us=DAY_US)) as (journal, retention):
         await store(journal, 0, 100, T0 - DAY_US, HOUR_US // 4)
         journal.note(heartbeat(T0 - DAY_US - S))
@@ -59,7 +59,7 @@ async def test_what_is_too_old_goes_hour_by_hour(path: Path, autojump_clock: Moc
         assert statistics.telemetry_from_us == T0 - DAY_US + 10 * HOUR_US
 
 
-async def test_at_its_bound_the_oldest_go_and_it_takes_all_that_comes(
+async def test_at_its_size_the_journal_drops_the_oldest_and_takes_the_new(
     path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     limits = RetentionLimits(max_bytes=2_000_000)
@@ -81,7 +81,7 @@ async def test_at_its_bound_the_oldest_go_and_it_takes_all_that_comes(
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-async def test_with_nothing_to_drop_telemetry_waits_and_dispatches_do_not(
+async def test_with_nothing_to_drop_telemetry_waits_but_dispatches_do_not(
     path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     limits = RetentionLimits(max_bytes=1_000_000)
@@ -118,7 +118,7 @@ async def test_a_hold_outlives_a_full_disk(path: Path, autojump_clock: MockClock
             assert journal.statistics().failing_since_us is not None
             journal.hold_telemetry("too large")
         await trio.sleep(5)
-        # A probe finds that it works again; what is held stays.
+        # A probe finds that commits work again; the hold stays.
         assert acknowledged == []
         journal.hold_telemetry(None)
         await trio.sleep(5)
@@ -126,7 +126,7 @@ async def test_a_hold_outlives_a_full_disk(path: Path, autojump_clock: MockClock
         assert journal.statistics().failing_since_us is None
 
 
-async def test_a_look_that_fails_is_counted_and_tried_again(
+async def test_a_failed_look_is_counted_and_tried_again(
     path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with keeping(path, RetentionLimits(keep_us=DAY_US)) as (journal, retention):
@@ -143,7 +143,7 @@ async def test_a_look_that_fails_is_counted_and_tried_again(
         assert retention.statistics().deleted["telemetry"] == 10
 
 
-async def test_samples_that_go_are_told_of(path: Path, autojump_clock: MockClock) -> None:
+async def test_deleting_samples_moves_the_horizon(path: Path, autojump_clock: MockClock) -> None:
     async with keeping(path, RetentionLimits(keep_us=DAY_US)) as (journal, _):
         await store(journal, 0, 10, T0 - 2 * DAY_US, S)
         await trio.sleep(3600)

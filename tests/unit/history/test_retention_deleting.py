@@ -1,4 +1,4 @@
-"""Retention's statements, on a real file."""
+"""Retention's deletions, on a real file."""
 
 import sqlite3
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.support.history.records import dispatch, heartbeat, sample, session
 def sweep(
     con: sqlite3.Connection, cut: Cutoff, *, at_most: int = 1000, fed: bool = False
 ) -> Counter[str]:
-    """Everything that the cut takes, step by step."""
+    """Deletes everything before the cut, step by step."""
     deleted = Counter[str]()
     for table, delete in deleting.DELETES.items():
         position: deleting.Position = ()
@@ -51,7 +51,7 @@ def keys(con: sqlite3.Connection, table: str, column: str) -> list[object]:
     cut=st.integers(-1, 21),
     at_most=st.integers(1, 7),
 )
-def test_samples_from_before_the_cut_go_and_all_others_stay(
+def test_only_samples_before_the_cut_are_deleted(
     tmp_path_factory: pytest.TempPathFactory,
     seconds: list[tuple[str, int]],
     cut: int,
@@ -75,7 +75,7 @@ def test_samples_from_before_the_cut_go_and_all_others_stay(
         files.close()
 
 
-def test_the_fact_never_goes_back(files: JournalFiles, store: Store) -> None:
+def test_the_horizon_never_moves_back(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(1), sample(5)],)))
     sweep(files.writer, at(9 * S))
     store.commit(Group(batches=([sample(2)],)))
@@ -83,7 +83,7 @@ def test_the_fact_never_goes_back(files: JournalFiles, store: Store) -> None:
     assert facts.get_int(files.writer, facts.TELEMETRY_FROM_US) == 9 * S
 
 
-def test_heartbeats_go_by_when_they_were_received(files: JournalFiles, store: Store) -> None:
+def test_heartbeats_are_deleted_by_arrival(files: JournalFiles, store: Store) -> None:
     notes = [heartbeat(n * S, agent=agent) for n in range(9) for agent in ("a", "b")]
     store.commit(Group(notes=tuple(notes)))
     assert sweep(files.writer, at(5 * S), at_most=2) == {"heartbeats": 10}
@@ -92,7 +92,7 @@ def test_heartbeats_go_by_when_they_were_received(files: JournalFiles, store: St
     ]
 
 
-def test_of_sessions_the_open_and_the_newest_stay(files: JournalFiles, store: Store) -> None:
+def test_open_sessions_and_each_agents_newest_stay(files: JournalFiles, store: Store) -> None:
     store.commit(
         Group(
             notes=(
@@ -109,9 +109,7 @@ def test_of_sessions_the_open_and_the_newest_stay(files: JournalFiles, store: St
     assert keys(files.writer, "sessions", "session_id") == left
 
 
-def test_of_dispatches_the_open_and_those_that_ended_lately_stay(
-    files: JournalFiles, store: Store
-) -> None:
+def test_open_and_recently_ended_dispatches_stay(files: JournalFiles, store: Store) -> None:
     done = (State.PENDING, State.SENT, State.CANCELLED)
     store.commit(
         Group(
@@ -129,7 +127,7 @@ def test_of_dispatches_the_open_and_those_that_ended_lately_stay(
     assert sorted(set(map(str, keys(files.writer, "dispatch_states", "dispatch_id")))) == left
 
 
-def test_a_group_goes_with_the_last_of_its_parts(files: JournalFiles, store: Store) -> None:
+def test_a_group_is_deleted_with_its_last_part(files: JournalFiles, store: Store) -> None:
     def group(name: str) -> DispatchGroup:
         return DispatchGroup(name, "site", 1.0, S, S, None, expires_us=None)
 
@@ -149,7 +147,7 @@ def test_a_group_goes_with_the_last_of_its_parts(files: JournalFiles, store: Sto
     assert sweep(files.writer, at(10 * S), at_most=1) == {"dispatches": 1, "dispatch_groups": 1}
 
 
-def test_closed_gaps_go(files: JournalFiles) -> None:
+def test_closed_gaps_before_the_cut_are_deleted(files: JournalFiles) -> None:
     for name, end_us in (("closed", 2 * S), ("late", 20 * S), ("open", None)):
         files.writer.execute(
             "INSERT INTO gaps VALUES (?, 'asset', NULL, 1, ?, 'link', NULL, 0, NULL, 0, 1)",
@@ -160,7 +158,7 @@ def test_closed_gaps_go(files: JournalFiles) -> None:
 
 
 def test_an_agent_cannot_fill_the_journal_with_gaps(files: JournalFiles) -> None:
-    # Reports that last, of one time in the far future: no age would ever take them.
+    # Open gaps in the far future: no age would ever delete them.
     for asset in ("flooded", "calm"):
         for n in range(deleting.NEWEST_KEPT + (500 if asset == "flooded" else 0)):
             files.writer.execute(
@@ -183,7 +181,7 @@ def test_an_agent_cannot_fill_the_journal_with_sessions(files: JournalFiles, sto
     store.commit(Group(notes=(*ended, session("open", connected_us=0))))
     spool(files.writer, 5 * S, None)
     facts.put(files.writer, facts.FED_WHOLE, 1)
-    # Neither the open one goes, nor what PostgreSQL was not fed.
+    # Neither the open session is deleted, nor what PostgreSQL was not fed.
     assert sweep(files.writer, at(0), fed=True) == {"sessions": 5}
     files.writer.execute("DELETE FROM unfed")
     assert sweep(files.writer, at(0), fed=True) == {"sessions": 5}
@@ -205,14 +203,14 @@ def spool(con: sqlite3.Connection, committed_us: int, oldest_ts_us: int | None) 
     )
 
 
-def test_what_postgresql_was_not_fed_stays(files: JournalFiles, store: Store) -> None:
+def test_rows_that_postgresql_was_not_fed_stay(files: JournalFiles, store: Store) -> None:
     store.commit(
         Group(
             batches=([sample(n) for n in range(10)],),
             notes=tuple(heartbeat(n * S) for n in range(10)),
         )
     )
-    # Before the walk has fed what was there, nothing goes.
+    # Until older rows are fed, nothing is deleted.
     assert sweep(files.writer, at(9 * S), fed=True) == {}
     assert facts.get(files.writer, facts.TELEMETRY_FROM_US) is None
     facts.put(files.writer, facts.FED_WHOLE, 1)
@@ -225,7 +223,7 @@ def test_what_postgresql_was_not_fed_stays(files: JournalFiles, store: Store) ->
     assert sweep(files.writer, at(9 * S), fed=True) == {"telemetry": 3, "heartbeats": 5}
 
 
-def test_room_goes_back_to_the_disk(files: JournalFiles, store: Store) -> None:
+def test_free_pages_are_given_back_to_the_disk(files: JournalFiles, store: Store) -> None:
     store.commit(Group(batches=([sample(n) for n in range(20_000)],)))
     full = measuring.read_sizes(files.writer)
     assert full.file_bytes > 1_000_000
@@ -240,7 +238,7 @@ def test_room_goes_back_to_the_disk(files: JournalFiles, store: Store) -> None:
     assert (given_back.pages, given_back.free_pages) == (swept.pages - 100, swept.free_pages - 100)
 
 
-def test_a_long_reader_keeps_the_wal_and_is_not_waited_for(
+def test_truncating_the_wal_does_not_wait_for_a_long_reader(
     files: JournalFiles, store: Store
 ) -> None:
     store.commit(Group(batches=([sample(1)],)))

@@ -1,4 +1,4 @@
-"""What the journal may forget, and when it must not grow any more."""
+"""What the journal may forget, and when it must stop growing."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ LARGE = replace(SMALL, pages=1050)
 HUGE = replace(SMALL, pages=2000)
 
 
-def test_by_age_whole_hours_are_kept_a_little_longer() -> None:
+def test_age_is_counted_in_whole_hours() -> None:
     cut = policy.by_age(LIMITS, T0)
     assert cut == Cutoff(cut.samples_us, cut.samples_us, cut.samples_us)
     assert cut.samples_us % HOUR_US == 0
@@ -30,21 +30,21 @@ def test_by_age_whole_hours_are_kept_a_little_longer() -> None:
 
 
 @pytest.mark.parametrize(("sizes", "share"), [(LARGE, 100 / 1050), (HUGE, 0.2)])
-def test_by_size_the_oldest_go_before_their_time(sizes: Sizes, share: float) -> None:
+def test_a_cutoff_by_size_moves_with_the_excess(sizes: Sizes, share: float) -> None:
     oldest = T0 - 10 * DAY_US
     cut = policy.by_size(LIMITS, sizes, oldest, policy.by_age(LIMITS, T0), T0)
     assert cut.samples_us == cut.heartbeats_us
     assert cut.samples_us - oldest == pytest.approx(10 * DAY_US * share, abs=1)
-    # Who ordered what is kept as long as was promised.
+    # Records of orders keep their promised time.
     assert cut.records_us == policy.by_age(LIMITS, T0).records_us
 
 
-def test_by_size_the_last_hour_stays() -> None:
+def test_a_cutoff_by_size_spares_the_last_hour() -> None:
     cut = policy.by_size(LIMITS, HUGE, T0 - HOUR_US - 1, policy.by_age(LIMITS, T0), T0)
     assert cut.samples_us <= T0 - HOUR_US
 
 
-def test_by_size_nothing_stays_that_is_too_old() -> None:
+def test_a_cutoff_by_size_is_never_before_that_by_age() -> None:
     aged = policy.by_age(LIMITS, T0)
     assert policy.by_size(LIMITS, LARGE, T0 - 1000 * DAY_US, aged, T0) == aged
 
@@ -57,7 +57,7 @@ def test_by_size_nothing_stays_that_is_too_old() -> None:
         (Spared(None, 6), Cutoff(7, 6, 6)),
     ],
 )
-def test_what_is_not_fed_stays(spared: Spared, left: Cutoff) -> None:
+def test_rows_that_were_not_fed_are_spared(spared: Spared, left: Cutoff) -> None:
     assert Cutoff(7, 8, 9).sparing(spared) == left
 
 

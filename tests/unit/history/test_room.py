@@ -1,4 +1,4 @@
-"""Room for what runs, on a disk that has none."""
+"""Room for running dispatches on a full disk."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ from tests.support.history.records import dispatch, sample
 from tests.support.processes.disk import small_disk
 
 CHANGES = 600
-"""Of dispatches, while the disk is full."""
+"""Changes of dispatches while the disk is full."""
 
 
 async def test_on_a_full_disk_hundreds_of_changes_of_dispatches_are_stored(
@@ -31,7 +31,7 @@ async def test_on_a_full_disk_hundreds_of_changes_of_dispatches_are_stored(
         path = disk.folder / "journal.db"
         async with open_journal(path, virtual_runtime(T0)) as journal:
             acknowledged: list[int] = []
-            # The WAL is nearly as long as it gets before it is written back.
+            # The WAL is nearly as long as it gets before a checkpoint.
             for n in range(30):
                 rows = [sample(n * 4000 + k, asset=f"asset-{k % 400}") for k in range(4000)]
                 durable = trio.Event()
@@ -47,7 +47,7 @@ async def test_on_a_full_disk_hundreds_of_changes_of_dispatches_are_stored(
                         states = (State.PENDING, *([State.SENT] * (n % 3)))
                         await journal.write(dispatch(f"d-{n // 3}", states=states))
                 assert acknowledged == []
-                # What was acknowledged is read.
+                # Every acknowledged change can be read.
                 page = await journal.telemetry_history("asset-0", PageRequest(1))
                 assert page.items[0].seq == 29 * 4000 + 3600
             finally:
@@ -79,7 +79,7 @@ print(con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 """
 
 
-def test_locks_that_other_processes_must_see_outlive_it(path: Path) -> None:
+def test_allocating_the_wal_keeps_sqlites_locks(path: Path) -> None:
     files = JournalFiles(path, "FULL")
     try:
         files.reader.execute("BEGIN")

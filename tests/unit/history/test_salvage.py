@@ -1,4 +1,4 @@
-"""Damaged journals: real files with real damage, and what is left of them."""
+"""Damaged journals: real files with real damage, and what salvage keeps of them."""
 
 import random
 import shutil
@@ -63,7 +63,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whose newest half is in its WAL, as after kill -9."""
+    """A journal whose newest half is in its WAL, as after kill -9."""
     folder = tmp_path_factory.mktemp("killed")
     files = JournalFiles(folder / "live" / "journal.db", "OFF")
     fill(Store(files.writer), 0, 200)
@@ -75,7 +75,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy(path: Path, to: Path) -> Path:
-    """The journal, and whatever lies beside it, in a folder of its own."""
+    """Copies the journal and the files beside it into a folder of their own."""
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(path.parent, to, ignore=shutil.ignore_patterns("*.reserve"))
     return to / path.name
@@ -89,13 +89,13 @@ def all_rows(con: sqlite3.Connection) -> Rows:
 
 
 def rows_of(path: Path, to: Path) -> Rows:
-    """What a sound file holds."""
+    """The rows of a sound file."""
     with closing(sqlite3.connect(copy(path, to))) as con:
         return all_rows(con)
 
 
 def readable(path: Path) -> Rows:
-    """What plain SQL reads of a damaged file from either end of each table."""
+    """The rows that plain SQL reads from either end of each table of a damaged file."""
     found: Rows = {}
     for name, key in KEYS.items():
         found[name] = set()
@@ -111,14 +111,14 @@ def readable(path: Path) -> Rows:
 
 
 def opened(path: Path) -> tuple[Rows, Salvaged | None]:
-    """What a headend finds when it starts on the file."""
+    """The rows that a headend has after it starts on the file."""
     files = JournalFiles(path, "OFF")
     try:
         assert files.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert files.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert files.writer.execute("PRAGMA auto_vacuum").fetchone() == (2,)
         rows = all_rows(files.reader)
-        # It takes what comes.
+        # The journal accepts new records.
         Store(files.writer).commit(Group(batches=([sample(10**6)],), writes=((dispatch("new"),),)))
     finally:
         files.close()
@@ -140,16 +140,16 @@ def mark_unclean(path: Path) -> None:
 
 
 def mark_met(path: Path) -> None:
-    """As a headend does that met the damage while it ran."""
+    """The mark of a headend that met damage while it ran."""
     path.with_suffix(".lock").write_text("damaged pid 1".ljust(63) + "\n")
 
 
 def check_survivors(before: Rows, could: Rows, after: Rows) -> None:
-    """All that could be read is there, but for samples that lost the names of what they are of."""
+    """Every readable row is there, except samples of an asset or boot that lost its name."""
     assets = {row[0] for row in after["assets"]}
     boots = {row[0] for row in after["boots"]}
     could["telemetry"] = {row for row in could["telemetry"] if row[0] in assets and row[2] in boots}
-    # What a state is of is lost with its dispatch.
+    # States without their dispatch are left out.
     there = {row[0] for row in after["dispatches"]}
     could["dispatch_states"] = {row for row in could["dispatch_states"] if row[0] in there}
     for name in KEYS:
@@ -172,7 +172,7 @@ def check_survivors(before: Rows, could: Rows, after: Rows) -> None:
     filler=st.sampled_from(["random", "zero", "ones", "another page"]),
     seed=st.integers(0, 999),
 )
-def test_all_that_can_be_read_from_either_end_survives_any_page(
+def test_every_row_readable_from_either_end_survives_a_damaged_page(
     sound: Path,
     killed: Path,
     tmp_path: Path,
@@ -199,8 +199,8 @@ def test_all_that_can_be_read_from_either_end_survives_any_page(
     could = readable(asked)
     hidden = finds(asked, Left.UNCLEAN) is None and finds(asked, Left.DAMAGED) is not None
     if hidden:
-        # A page of another table, whole in itself, is no fault to the quick check. Whoever
-        # reads it meets it, and then the next start looks more closely.
+        # The quick check accepts a valid page of another table. A query meets the damage, and then
+        # the next start checks more closely.
         mark_met(path)
     after, salvaged = opened(path)
     check_survivors(before, could, after)
@@ -212,7 +212,7 @@ def test_all_that_can_be_read_from_either_end_survives_any_page(
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("which", ["sound", "killed"])
-def test_what_is_before_the_cut_of_a_truncated_file_survives(
+def test_rows_before_the_end_of_a_truncated_file_survive(
     sound: Path, killed: Path, tmp_path: Path, which: str, share: float
 ) -> None:
     original = {"sound": sound, "killed": killed}[which]
@@ -226,13 +226,11 @@ def test_what_is_before_the_cut_of_a_truncated_file_survives(
     if salvaged is not None:
         assert path.with_name(salvaged.moved_to).exists()
     else:
-        # Only what the WAL holds too was cut off.
+        # Only rows that the WAL also holds were cut off.
         assert all(rows <= after[name] for name, rows in before.items())
 
 
-def test_rows_between_two_hurt_pages_survive_but_for_the_two_assets(
-    sound: Path, tmp_path: Path
-) -> None:
+def test_rows_between_two_damaged_pages_survive(sound: Path, tmp_path: Path) -> None:
     before = rows_of(sound, tmp_path / "before")
     path = copy(sound, tmp_path / "hurt")
     with closing(sqlite3.connect(path)) as con:
@@ -279,7 +277,7 @@ def test_a_file_with_a_torn_first_page_is_set_aside_whole(
     mark_unclean(path)
     after, salvaged = opened(path)
     if salvaged is None:
-        # Its WAL holds the page, too.
+        # The WAL holds the first page too.
         assert all(rows <= after[name] for name, rows in before.items())
         return
     assert path.with_name(salvaged.moved_to).read_bytes() == torn
@@ -294,7 +292,7 @@ def test_a_file_with_a_torn_first_page_is_set_aside_whole(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(place=st.floats(0, 1, exclude_max=True), length=st.integers(1, 3 * PAGE))
-def test_a_hurt_wal_costs_no_more_than_what_only_it_held(
+def test_a_damaged_wal_costs_only_rows_that_it_alone_held(
     killed: Path, tmp_path: Path, place: float, length: int
 ) -> None:
     path = copy(killed, tmp_path / "hurt")
@@ -307,7 +305,7 @@ def test_a_hurt_wal_costs_no_more_than_what_only_it_held(
     assert {n * S for n in range(200)} <= checkpointed
 
 
-def test_without_its_wal_what_was_checkpointed_is_there(killed: Path, tmp_path: Path) -> None:
+def test_without_its_wal_checkpointed_rows_survive(killed: Path, tmp_path: Path) -> None:
     path = copy(killed, tmp_path / "hurt")
     path.with_name(path.name + "-wal").unlink()
     mark_unclean(path)
@@ -326,7 +324,7 @@ def test_a_wal_without_its_file_is_set_aside_whole(killed: Path, tmp_path: Path,
     after, salvaged = opened(path)
     assert salvaged is not None
     assert path.with_name(f"{salvaged.moved_to}-wal").read_bytes() == wal
-    # Nothing is taken for never there.
+    # No table counts as whole.
     assert not any(after.values())
     assert not any(copied.whole for copied in salvaged.tables.values())
 
@@ -334,7 +332,7 @@ def test_a_wal_without_its_file_is_set_aside_whole(killed: Path, tmp_path: Path,
 # --- what is said of it --------------------------------------------------------------------
 
 
-def test_damage_is_told_of_until_a_headend_was_closed_in_order(
+def test_damage_is_reported_until_a_headend_is_closed_in_order(
     sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = copy(sound, tmp_path / "hurt")
@@ -345,7 +343,7 @@ def test_damage_is_told_of_until_a_headend_was_closed_in_order(
     assert salvaged.moved_to in caplog.text
     assert "rows salvaged" in caplog.text
     assert "is lost of" in salvaged.summary()
-    # That one was killed before anybody could look: the next one tells again.
+    # That headend was killed before anybody could look: the next one reports again.
     mark_unclean(path)
     files = JournalFiles(path, "OFF")
     assert files.salvaged == salvaged
@@ -360,22 +358,22 @@ def test_damage_is_told_of_until_a_headend_was_closed_in_order(
         files.close()
 
 
-def test_a_file_left_in_order_is_not_looked_through(sound: Path, tmp_path: Path) -> None:
+def test_a_file_closed_in_order_is_not_checked(sound: Path, tmp_path: Path) -> None:
     path = copy(sound, tmp_path / "hurt")
     hurt(path, 50 * PAGE, random.Random(4).randbytes(PAGE))
     files = JournalFiles(path, "OFF")
     assert files.salvaged is None
-    # Whoever meets the damage marks it.
+    # Whoever meets the damage marks the file.
     files.mark_damaged()
     files.close()
     _, salvaged = opened(path)
     assert salvaged is not None
 
 
-def test_a_crash_in_between_loses_nothing(sound: Path, tmp_path: Path) -> None:
+def test_a_crash_between_salvage_and_rename_loses_nothing(sound: Path, tmp_path: Path) -> None:
     path = copy(sound, tmp_path / "hurt")
     before = rows_of(sound, tmp_path / "before")
-    # The new journal was whole, and the damaged one not moved yet.
+    # The new journal was complete, and the damaged one not moved yet.
     shutil.copy(path, f"{path}.salvaged")
     path.write_bytes(b"junk" * 5000)
     Path(f"{path}-wal").write_bytes(b"its own")
@@ -387,7 +385,7 @@ def test_a_crash_in_between_loses_nothing(sound: Path, tmp_path: Path) -> None:
     assert Path(f"{aside}-wal").read_bytes() == b"its own"
 
 
-def test_an_unfinished_copy_is_begun_again(sound: Path, tmp_path: Path) -> None:
+def test_an_unfinished_salvage_begins_again(sound: Path, tmp_path: Path) -> None:
     path = copy(sound, tmp_path / "hurt")
     Path(f"{path}.salvaging").write_bytes(b"half a copy")
     hurt(path, 50 * PAGE, bytes(PAGE))

@@ -1,4 +1,4 @@
-"""The file: made, brought up to date, refused, locked."""
+"""The journal's file: created, migrated, refused, locked."""
 
 import os
 import re
@@ -20,10 +20,10 @@ from tests.support.epoch import S
 from tests.support.history.records import dispatch, heartbeat, sample, session
 
 V1, V2 = (Path(__file__).parent / f"v{n}.sql" for n in (1, 2))
-"""Journals as these versions wrote them. Never changed: they stand for files out there."""
+"""Journals as these versions wrote them. Never change them: such files exist."""
 
 
-def test_a_new_file_is_what_durability_and_upkeep_need(path: Path) -> None:
+def test_a_new_file_has_the_pragmas_of_the_document(path: Path) -> None:
     files = JournalFiles(path, "FULL")
     pragmas = {
         name: files.writer.execute(f"PRAGMA {name}").fetchone()[0]
@@ -62,7 +62,7 @@ def test_nobody_outside_the_group_reads_a_journal(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_a_journal_that_all_could_read_is_taken_from_them(path: Path) -> None:
+def test_a_world_readable_journal_is_made_private(path: Path) -> None:
     JournalFiles(path, "FULL").close()
     path.chmod(0o604)
     files = JournalFiles(path, "FULL")
@@ -83,11 +83,11 @@ LED = dispatch(
     revision=4,
     verdict='{"result": "achieved"}',
 )
-"""A dispatch of which everything is known."""
+"""A dispatch with every field set."""
 
 
 @pytest.mark.parametrize(("written", "more"), [(V1, []), (V2, [LED])], ids=["v1", "v2"])
-def test_what_earlier_versions_wrote_is_read(
+def test_journals_of_earlier_versions_are_migrated(
     path: Path, written: Path, more: list[Dispatch]
 ) -> None:
     path.parent.mkdir()
@@ -106,7 +106,7 @@ def test_what_earlier_versions_wrote_is_read(
         files.close()
 
 
-def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
+def test_a_newer_file_is_refused_and_not_touched(path: Path) -> None:
     JournalFiles(path, "FULL").close()
     with closing(sqlite3.connect(path)) as con:
         con.execute("PRAGMA user_version = 99")
@@ -135,7 +135,7 @@ def test_a_migration_that_fails_changes_nothing(
     assert ("extra",) not in tables
 
 
-def test_a_file_of_someone_else_is_refused(path: Path) -> None:
+def test_another_programs_file_is_refused(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as con:
         con.execute("CREATE TABLE theirs (a)")

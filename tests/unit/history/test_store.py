@@ -1,4 +1,4 @@
-"""Groups become transactions: whole, or not at all, and one bad value spoils only its unit."""
+"""Groups become transactions, whole or not at all; a bad value is refused with its unit only."""
 
 import math
 import sqlite3
@@ -37,7 +37,7 @@ def test_samples_come_back_as_they_were(files: JournalFiles, store: Store) -> No
     assert list(reversed(page.items)) == samples
 
 
-def test_a_resend_is_recognised(files: JournalFiles, store: Store) -> None:
+def test_a_resent_sample_is_not_stored_again(files: JournalFiles, store: Store) -> None:
     first, second = [sample(1), sample(2)], [sample(2, p_mw=9.0), sample(3)]
     store.commit(Group(batches=(first,)))
     outcome = store.commit(Group(batches=(second, second)))
@@ -46,9 +46,7 @@ def test_a_resend_is_recognised(files: JournalFiles, store: Store) -> None:
     assert [each.p_mw for each in page.items] == [1.5, 1.5, 1.5]
 
 
-def test_a_clock_stepped_back_or_another_boot_loses_nothing(
-    files: JournalFiles, store: Store
-) -> None:
+def test_a_clock_set_back_or_another_boot_loses_nothing(files: JournalFiles, store: Store) -> None:
     samples = [sample(1, ts_us=S), sample(2, ts_us=S), sample(1, ts_us=S, boot=5)]
     samples.append(sample(1, ts_us=S, agent="agent-2"))
     assert store.commit(Group(batches=(samples,))).inserted_rows == 4
@@ -75,7 +73,9 @@ def test_counters_beyond_the_stores_integers_stay_at_its_largest(
     assert (stored.outbox_rows, stored.uptime_ms) == (2**63 - 1, 2**63 - 1)
 
 
-def test_a_value_no_store_takes_spoils_only_its_unit(files: JournalFiles, store: Store) -> None:
+def test_an_unstorable_value_is_refused_with_its_unit_only(
+    files: JournalFiles, store: Store
+) -> None:
     bad_sample = sample(2**63, asset="asset-9", ts_us=S)
     bad_write = replace(dispatch("bad"), mw=math.nan)
     outcome = store.commit(
@@ -92,12 +92,12 @@ def test_a_value_no_store_takes_spoils_only_its_unit(files: JournalFiles, store:
     assert seqs(files) == [3, 1]
     assert [each.id for each in statements.open_dispatches(files.reader)] == ["good"]
     assert statements.latest_heartbeats(files.reader) == [heartbeat(S)]
-    # What was made for the refused rows was taken back, and is made again when needed.
+    # Ids for the refused rows were rolled back, and are made again when needed.
     store.commit(Group(batches=([sample(5, asset="asset-9")],)))
     assert seqs(files, "asset-9") == [5]
 
 
-def test_a_full_disk_leaves_nothing_and_once_there_is_room_all_goes_in(
+def test_a_failed_group_leaves_nothing_and_fits_once_there_is_room(
     files: JournalFiles, store: Store
 ) -> None:
     store.commit(Group(batches=([sample(1)],)))
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_nothing_and_once_there_is_room_all_goes_in(
     )
 
 
-def test_a_dispatch_is_stored_over_what_was_there(files: JournalFiles, store: Store) -> None:
+def test_a_dispatch_replaces_the_stored_one(files: JournalFiles, store: Store) -> None:
     early = dispatch("d", states=(State.PENDING, State.SENT))
     late = dispatch("d", states=(State.PENDING, State.SENT, State.RECEIVED, State.STARTED))
     store.commit(Group(writes=((early,),)))
@@ -129,7 +129,7 @@ def test_a_dispatch_is_stored_over_what_was_there(files: JournalFiles, store: St
     assert statements.dispatch(files.reader, "d") == late
 
 
-def test_a_sessions_end_stays_whatever_comes_late(files: JournalFiles, store: Store) -> None:
+def test_a_stored_end_of_a_session_stays(files: JournalFiles, store: Store) -> None:
     store.commit(Group(notes=(session(),)))
     store.commit(Group(writes=((session(ended_us=9 * S, end_reason="silent", messages=7),),)))
     store.commit(Group(notes=(session(messages=3),)))
@@ -138,7 +138,7 @@ def test_a_sessions_end_stays_whatever_comes_late(files: JournalFiles, store: St
     ]
 
 
-def test_known_ids_are_bounded(
+def test_cached_ids_are_bounded(
     files: JournalFiles, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ids, "CACHED_IDS", 3)
@@ -148,9 +148,7 @@ def test_known_ids_are_bounded(
     assert seqs(files, "asset-4") == [4, 3, 2]
 
 
-def test_of_a_gap_the_newest_record_stays_in_whatever_order_it_comes(
-    files: JournalFiles, store: Store
-) -> None:
+def test_a_gaps_newest_record_stays_in_any_order(files: JournalFiles, store: Store) -> None:
     newer = gap(revision=3, filled_us=60 * S, backfilled=True)
     store.commit(Group(notes=(gap(revision=2), newer)))
     store.commit(Group(notes=(gap(revision=1),)))

@@ -1,4 +1,4 @@
-"""What a headend takes over at its start of gaps that are not closed."""
+"""The open gaps that a headend takes over at its start."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from tests.support.epoch import S
 from tests.support.history.records import gap, sample
 
 
-def test_gaps_come_with_who_measured_at_their_edges(files: JournalFiles, store: Store) -> None:
+def test_unfinished_gaps_name_the_origin_of_their_edges(files: JournalFiles, store: Store) -> None:
     samples = [
         sample(10, boot=1),
         sample(20, boot=2),
@@ -36,7 +36,7 @@ def test_gaps_come_with_who_measured_at_their_edges(files: JournalFiles, store: 
     assert found["other"][1:] == (None, None)
 
 
-def test_of_each_asset_the_newest_come_oldest_first(files: JournalFiles, store: Store) -> None:
+def test_each_assets_newest_gaps_are_listed_oldest_first(files: JournalFiles, store: Store) -> None:
     notes = tuple(
         gap(f"{asset}-{n}", asset=asset, start_us=n * S) for asset in ("a", "b") for n in range(9)
     )

@@ -1,4 +1,4 @@
-"""What waits for a commit, and when that is due."""
+"""Records that wait for a commit, and when it is due."""
 
 import math
 
@@ -22,11 +22,11 @@ def waiting() -> WaitingRecords:
     return WaitingRecords(group_s=0.1, batch_rows=10, buffer_rows=30)
 
 
-def test_nothing_is_never_due(waiting: WaitingRecords) -> None:
+def test_without_records_no_commit_is_due(waiting: WaitingRecords) -> None:
     assert waiting.due_s() == math.inf
 
 
-def test_telemetry_waits_for_company_from_the_oldest_on(waiting: WaitingRecords) -> None:
+def test_telemetry_waits_from_its_oldest_sample_on(waiting: WaitingRecords) -> None:
     waiting.add_batch(batch(3, 5.0))
     waiting.add_batch(batch(3, 5.05))
     assert waiting.due_s() == pytest.approx(5.1)
@@ -38,13 +38,13 @@ def test_a_full_batch_is_due_at_once(waiting: WaitingRecords) -> None:
     assert waiting.due_s() == -math.inf
 
 
-def test_a_note_waits_for_company(waiting: WaitingRecords) -> None:
+def test_a_note_waits_for_the_group(waiting: WaitingRecords) -> None:
     waiting.add_note(heartbeat(1), 7.0)
     waiting.add_note(session(), 7.05)
     assert waiting.due_s() == pytest.approx(7.1)
 
 
-def test_a_write_is_due_at_once_and_takes_all_along(waiting: WaitingRecords) -> None:
+def test_a_write_is_due_at_once_and_takes_all_others_along(waiting: WaitingRecords) -> None:
     waiting.add_batch(batch(3, 5.0))
     waiting.add_note(heartbeat(1), 5.0)
     write = Write((dispatch("d"),), nothing)
@@ -69,7 +69,7 @@ def test_one_commit_takes_whole_batches_up_to_the_bound_in_order(waiting: Waitin
     assert waiting.take(0.0).batches == batches[2:]
 
 
-def test_there_is_room_up_to_the_bound_and_for_one_batch_beyond_it(waiting: WaitingRecords) -> None:
+def test_the_buffer_has_room_up_to_its_bound_or_for_a_single_batch(waiting: WaitingRecords) -> None:
     assert waiting.has_room(31)
     waiting.add_batch(batch(20))
     assert waiting.has_room(10)
@@ -88,7 +88,7 @@ def test_after_a_failure_only_writes_are_due(waiting: WaitingRecords) -> None:
     assert waiting.take(6.0).batches
 
 
-def test_what_was_not_committed_comes_first_again(waiting: WaitingRecords) -> None:
+def test_records_of_a_failed_commit_go_first_again(waiting: WaitingRecords) -> None:
     batches = [batch(5, 1.0), batch(5, 2.0), batch(5, 3.0)]
     old, new = Write((dispatch("old"),), nothing), Write((dispatch("new"),), nothing)
     waiting.add_batch(batches[0])
@@ -126,7 +126,7 @@ def test_too_many_heartbeats_drop_the_oldest(
     assert waiting.take(0.0).heartbeats == [heartbeat(us) for us in (12, 13, 14)]
 
 
-def test_of_a_session_only_the_newest_record_waits(
+def test_only_a_sessions_newest_record_waits(
     waiting: WaitingRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting_module, "NOTED_SESSIONS", 2)
@@ -138,7 +138,7 @@ def test_of_a_session_only_the_newest_record_waits(
     assert list(waiting.take(0.0).sessions.values()) == [session("b"), session("c")]
 
 
-def test_a_write_tells_its_caller_once_settled() -> None:
+def test_a_settled_write_tells_its_caller() -> None:
     told: list[str] = []
     write = Write((dispatch("d"),), lambda: told.append("settled"))
     error = ValueError("no")
@@ -147,7 +147,7 @@ def test_a_write_tells_its_caller_once_settled() -> None:
     assert write.error is error
 
 
-def test_of_a_gap_only_the_newest_record_waits_and_a_fleet_of_them_takes_several_commits(
+def test_only_a_gaps_newest_record_waits_and_many_gaps_take_several_commits(
     waiting: WaitingRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting_module, "NOTED_GAPS", 3)
@@ -168,7 +168,7 @@ def test_of_a_gap_only_the_newest_record_waits_and_a_fleet_of_them_takes_several
     assert waiting.due_s() == math.inf
 
 
-def test_gaps_of_a_batch_share_its_commit(waiting: WaitingRecords) -> None:
+def test_gaps_of_a_batch_are_stored_in_its_commit(waiting: WaitingRecords) -> None:
     waiting.add_batch(SampleBatch([sample(1)], lambda: None, 0.0, [gap()]))
     assert waiting.rows == 2
     taken = waiting.take(0.0)

@@ -1,4 +1,4 @@
-"""Cursors: they lead on, and nothing else is taken for one."""
+"""Cursors lead to the next page, and no other text is accepted."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def test_a_cursor_gives_back_its_key() -> None:
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         decode_cursor(text, SCOPE, SHAPE)
 

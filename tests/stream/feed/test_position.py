@@ -1,4 +1,4 @@
-"""Which database is fed, and from where on: walks, other databases, backups, lost journals."""
+"""Which database is fed, and from where: walks, other databases, backups, lost journals."""
 
 import shutil
 from dataclasses import replace
@@ -29,7 +29,7 @@ NOWHERE = "postgresql://nobody@/x?host=/nowhere"
 
 
 async def fill_alone(folder: Path, rows: int = 3 * BATCH_ROWS) -> None:
-    """A journal as it is without PostgreSQL."""
+    """A journal of a headend without PostgreSQL."""
     async with open_journal(folder / "journal.db", real_runtime(), synchronous="OFF") as journal:
         for first in range(1, rows, BATCH_ROWS):
             durable = trio.Event()
@@ -47,7 +47,9 @@ def facts(folder: Path) -> dict[str, str]:
     return {key: value for key, value in in_journal(folder, "SELECT key, value FROM facts")}  # noqa: C416
 
 
-async def test_what_was_there_before_is_fed(tmp_path: Path, postgres: Database) -> None:
+async def test_rows_from_before_the_configuration_are_fed(
+    tmp_path: Path, postgres: Database
+) -> None:
     await fill_alone(tmp_path)
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.telemetry(some(900_001, 10))
@@ -58,9 +60,7 @@ async def test_what_was_there_before_is_fed(tmp_path: Path, postgres: Database) 
     assert "telemetry_whole" not in known
 
 
-async def test_a_walk_comes_to_its_end_while_more_and_more_is_stored(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_a_walk_ends_while_rows_keep_coming(tmp_path: Path, postgres: Database) -> None:
     enough = False
 
     async def keep_storing(world: World) -> None:
@@ -74,16 +74,16 @@ async def test_a_walk_comes_to_its_end_while_more_and_more_is_stored(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_storing, world)
             await world.until(lambda feed: not feed.walking)
-            # Not cancelled: what is on its way then would be stored once nobody feeds it any more.
+            # Not cancelled: a sample on its way would be stored after the feed has ended.
             enough = True
         await world.settled()
     assert_equal(tmp_path, postgres)
 
 
-async def test_a_walk_goes_on_after_a_restart(tmp_path: Path, postgres: Database) -> None:
+async def test_a_walk_continues_after_a_restart(tmp_path: Path, postgres: Database) -> None:
     await fill_alone(tmp_path)
     async with open_world(tmp_path, postgres.dsn, catch_up_rows_s=1) as world:
-        # At this pace one page is all that goes.
+        # At this pace only one page goes.
         await world.until(lambda feed: feed.fed_rows)
         await world.journal.write(dispatch("d", states=(State.PENDING, State.EXPIRED)))
     assert "feed_walk" in facts(tmp_path)
@@ -92,7 +92,7 @@ async def test_a_walk_goes_on_after_a_restart(tmp_path: Path, postgres: Database
     assert_equal(tmp_path, postgres)
 
 
-async def test_another_database_gets_everything(
+async def test_another_database_is_fed_everything(
     tmp_path: Path, postgres: Database, postgres_server: PostgresServer
 ) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
@@ -105,16 +105,14 @@ async def test_another_database_gets_everything(
         assert_equal(tmp_path, another)
 
 
-async def test_a_database_that_lost_what_it_was_fed_gets_it_again(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_a_database_that_lost_rows_is_fed_again(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.telemetry(some(1, 100))
         await world.settled()
         earlier = postgres.sql("SELECT key, value FROM facts WHERE key LIKE 'fed:%'").split("|")
         await world.telemetry(some(101, 100))
         await world.settled()
-    # As a standby that had not seen the last batch, or a backup from before it.
+    # As a standby that missed the last batch, or a backup from before it.
     postgres.sql(
         f"DELETE FROM telemetry WHERE seq > 100;"
         f"UPDATE facts SET value = '{earlier[1]}' WHERE key = '{earlier[0]}'"
@@ -126,9 +124,7 @@ async def test_a_database_that_lost_what_it_was_fed_gets_it_again(
     assert_equal(tmp_path, postgres)
 
 
-async def test_newer_tables_stop_the_feed_and_nothing_else(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_newer_tables_stop_only_the_feed(tmp_path: Path, postgres: Database) -> None:
     async with open_world(tmp_path, postgres.dsn) as world:
         await world.settled()
     postgres.sql("UPDATE facts SET value = '999' WHERE key = 'schema_version'")
@@ -140,7 +136,7 @@ async def test_newer_tables_stop_the_feed_and_nothing_else(
         await world.settled()
 
 
-async def test_an_older_copy_of_the_journal_knows_that_postgresql_knows_more(
+async def test_an_older_copy_of_the_journal_notices_that_postgresql_has_more(
     tmp_path: Path, postgres: Database
 ) -> None:
     folder, copy = tmp_path / "now", tmp_path / "copy"
@@ -176,9 +172,7 @@ async def test_without_postgresql_the_spool_is_dropped(tmp_path: Path, postgres:
     assert_equal(tmp_path, postgres)
 
 
-async def test_a_lost_journal_begins_with_what_postgresql_knows(
-    tmp_path: Path, postgres: Database
-) -> None:
+async def test_a_lost_journal_starts_from_postgresql(tmp_path: Path, postgres: Database) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     now_us = real_runtime().wall_us()
     running = dispatch("running", created_us=now_us, states=(State.PENDING, State.STARTED))
@@ -204,7 +198,7 @@ async def test_a_lost_journal_begins_with_what_postgresql_knows(
     assert len(in_postgres(postgres, "SELECT 1 FROM telemetry")) == 3
 
 
-async def test_without_a_journal_and_without_postgresql_it_starts_and_says_so(
+async def test_without_journal_and_postgresql_the_headend_starts_and_logs_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_world(tmp_path, NOWHERE, feeding=False) as world:
@@ -213,11 +207,11 @@ async def test_without_a_journal_and_without_postgresql_it_starts_and_says_so(
     assert (
         "the journal is empty, and PostgreSQL at nobody@/nowhere/x cannot be asked" in caplog.text
     )
-    # Until PostgreSQL was asked nobody knows what it knows.
+    # Until PostgreSQL was asked, nobody knows what it has.
     assert facts(tmp_path)["telemetry_whole"] == "0"
 
 
-async def test_wait_passed_tells_when_old_samples_are_fed(
+async def test_wait_passed_returns_when_old_samples_are_fed(
     tmp_path: Path, postgres: Database
 ) -> None:
     async with open_world(tmp_path, NOWHERE) as world:

@@ -1,4 +1,4 @@
-"""Questions to a real PostgreSQL from Trio tasks: answers, deadlines, and all ways it goes away."""
+"""Questions to a real PostgreSQL from Trio tasks: answers, deadlines, and every way it fails."""
 
 import traceback
 from contextlib import ExitStack
@@ -65,7 +65,7 @@ async def test_many_tasks_ask_at_once(postgres: Database) -> None:
     assert sorted(answers) == list(range(200))
 
 
-async def test_a_deadline_holds_and_the_next_question_is_answered(postgres: Database) -> None:
+async def test_after_a_deadline_the_next_question_is_answered(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         await connect_feed(port)
         began_s = trio.current_time()
@@ -73,11 +73,11 @@ async def test_a_deadline_holds_and_the_next_question_is_answered(postgres: Data
             await port.fetch("SELECT pg_sleep(60)", within_s=0.2)
         assert trio.current_time() - began_s < 5
         assert await answers(port)
-        # The statement does not go on behind the asker's back.
+        # The statement must not continue after its caller has left.
         await until(partial(nobody_sleeps, port))
 
 
-async def test_who_gives_up_leaves_nothing_behind(postgres: Database) -> None:
+async def test_a_caller_that_gives_up_leaves_nothing_behind(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         await connect_feed(port)
         with trio.move_on_after(0.2) as scope:
@@ -86,7 +86,7 @@ async def test_who_gives_up_leaves_nothing_behind(postgres: Database) -> None:
         assert await answers(port)
 
 
-async def test_without_a_server_questions_are_refused_and_all_heals_when_it_is_back(
+async def test_without_a_server_questions_are_refused_until_it_is_back(
     postgres: Database,
 ) -> None:
     async with open_port(postgres.dsn) as port:
@@ -100,7 +100,7 @@ async def test_without_a_server_questions_are_refused_and_all_heals_when_it_is_b
         assert await once_reachable(lambda: connect_feed(port)) == identity
 
 
-async def test_a_connection_cut_by_the_server_is_made_anew(postgres: Database) -> None:
+async def test_a_connection_that_the_server_cut_is_made_anew(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         await connect_feed(port)
         for _ in range(3):
@@ -111,7 +111,7 @@ async def test_a_connection_cut_by_the_server_is_made_anew(postgres: Database) -
             )
 
 
-async def test_a_transaction_cut_in_the_middle_ends_neither_loop_nor_port(
+async def test_a_transaction_cut_in_the_middle_ends_neither_loop_nor_service(
     postgres: Database,
 ) -> None:
     async def cut() -> None:
@@ -129,7 +129,7 @@ async def test_a_transaction_cut_in_the_middle_ends_neither_loop_nor_port(
         assert await once_reachable(lambda: connect_feed(port))
 
 
-async def test_a_server_that_stands_still_holds_up_nobody(postgres: Database) -> None:
+async def test_a_server_that_stops_answering_delays_nobody(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         await connect_feed(port)
         assert await answers(port)
@@ -145,7 +145,7 @@ async def test_a_server_that_stands_still_holds_up_nobody(postgres: Database) ->
         assert await answers(port)
 
 
-async def test_the_port_ends_soon_though_the_server_stands_still(postgres: Database) -> None:
+async def test_the_service_ends_soon_if_the_server_stops_answering(postgres: Database) -> None:
     still = ExitStack()
     with still, trio.fail_after(PATIENCE_S):
         async with open_port(postgres.dsn) as port:
@@ -159,7 +159,7 @@ async def test_the_port_ends_soon_though_the_server_stands_still(postgres: Datab
         assert trio.current_time() - began_s < 4
 
 
-async def test_a_wrong_password_is_told_and_a_right_one_heals(
+async def test_a_wrong_password_is_reported_and_a_right_one_helps(
     postgres: Database, tmp_path: Path
 ) -> None:
     role = f"r_{postgres.name}"
@@ -203,7 +203,7 @@ async def test_a_dsn_that_leads_nowhere_is_told_without_its_password(
     assert "secret" not in "".join(traceback.format_exception(raised))
 
 
-async def test_a_database_that_is_not_there(postgres: Database) -> None:
+async def test_a_missing_database_is_named(postgres: Database) -> None:
     async with open_port(postgres.server.dsn("nowhere")) as port:
         raised = await trouble_of(port)
     assert raised.trouble.cause is StoreCause.NO_DATABASE
