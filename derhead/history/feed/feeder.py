@@ -279,7 +279,7 @@ class Feed:
         )
         number = stands.number
         if page.payload is None:
-            log.info("PostgreSQL has all that the journal held before")
+            log.info("PostgreSQL has all older rows of the journal")
         else:
             batch = merged([page.payload])
             try:
@@ -318,8 +318,8 @@ class Feed:
         assert self._standing is not None
         if self._standing.database is not None:
             log.warning(
-                "PostgreSQL is another database than the one fed so far, or has lost some of "
-                "what it was fed: all that the journal holds is fed again"
+                "PostgreSQL is another database than the one fed so far, or has lost rows: "
+                "everything in the journal is fed again"
             )
         self._standing = await self._journal.maintain(
             partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed))
@@ -335,8 +335,8 @@ class Feed:
 
     def _hold_back(self, spool_id: int, why: str) -> None:
         log.error(
-            "what commit %d of the spool changed cannot be fed (%s); it stays in the journal, and "
-            "is tried again at the next start",
+            "commit %d of the spool cannot be fed (%s); it stays in the journal, and is tried "
+            "again at the next start",
             spool_id,
             why,
         )
@@ -354,7 +354,7 @@ class Feed:
                 raise
             # A long reader of an old partition must not delay the feed.
             if not self._expiry_fails:
-                log.warning("PostgreSQL does not drop what is old: %s", error)
+                log.warning("PostgreSQL does not delete old rows: %s", error)
             self._expiry_fails = True
             self._health.stood_in_the_way(error.trouble)
             self._expire_at_s = trio.current_time() + RETRY_MOST_S

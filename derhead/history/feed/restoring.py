@@ -78,8 +78,8 @@ async def restore(
         known = await _ask(postgres, runtime.wall_us(), wait_s)
     except StoreUnreachable as error:
         log.error(
-            "the journal is %s, and PostgreSQL at %s cannot be asked for what it knows: %s. "
-            "Starting without: orders that agents hold from before are withdrawn",
+            "the journal is %s, and PostgreSQL at %s does not answer: %s. "
+            "Starting without it: orders that agents still hold are withdrawn",
             "empty" if journal.salvaged is None else "damaged",
             postgres.dsn,
             error,
@@ -92,7 +92,7 @@ async def restore(
     )
     if known.tables["sessions"] or known.tables["dispatches"]:
         log.warning(
-            "the journal was %s: %d open dispatches and what else is known of %d agents came from "
+            "the journal was %s: %d open dispatches and the records of %d agents came from "
             "PostgreSQL",
             "empty" if journal.salvaged is None else "damaged",
             len(known.tables["dispatches"]),

@@ -76,7 +76,7 @@ class Salvaged:
         if torn:
             parts.append(f"an unknown number is lost of {', '.join(torn)}")
         if lost:
-            parts.append(f"{lost} rows could be read and not be used")
+            parts.append(f"{lost} readable rows were left out as invalid")
         if self.stopped is not None:
             parts.append(f"copying ended early: {self.stopped}")
         return "; ".join(parts)

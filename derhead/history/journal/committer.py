@@ -214,7 +214,8 @@ class Committer:
             self.failing_since_us = self._runtime.wall_us()
             log.error(
                 "commits fail (%s): telemetry stays in memory, not acknowledged, and is tried "
-                "again every %g s; orders are refused, what runs is controlled as long as it fits",
+                "again every %g s; orders are refused; running dispatches are controlled while "
+                "their changes fit",
                 why,
                 RETRY_S,
             )

@@ -66,8 +66,8 @@ class Partitions:
                 await self._make(day)
             except asyncpg.LockNotAvailableError:
                 log.warning(
-                    "somebody, a backup perhaps, holds telemetry in PostgreSQL: the partition of a "
-                    "day is made later, and its rows lie in the default partition until then"
+                    "a program, perhaps a backup, locks telemetry in PostgreSQL: the partition of "
+                    "a day is made later; until then its rows lie in the default partition"
                 )
                 self._again_us = now_us + LOOK_US
                 return

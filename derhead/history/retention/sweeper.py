@@ -128,8 +128,8 @@ class Retention:
             self._truncated += cut
             if not cut and not self._wal_is_long:
                 log.warning(
-                    "the journal's WAL has %d MB and cannot be cut: some other program, a backup "
-                    "perhaps, reads the file for long",
+                    "the journal's WAL has %d MB and cannot be truncated: another program, perhaps "
+                    "a backup, reads the file for long",
                     sizes.wal_bytes // 1_000_000,
                 )
             self._wal_is_long = not cut
