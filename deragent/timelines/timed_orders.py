@@ -7,6 +7,7 @@ generation.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from derproto.base.windows import Window
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 
 
@@ -71,8 +72,14 @@ class TimedOrder:
         that only meet can seem to overlap, by as long as their messages were on their way.
         """
         if self.from_us and other.from_us:
-            return before(self.from_us, other.until_us) and before(other.from_us, self.until_us)
-        return before(self.start_s, other.end_s) and before(other.start_s, self.end_s)
+            theirs = Window(other.from_us, other.until_us)
+            return Window(self.from_us, self.until_us).overlaps(theirs)
+        return self._mono_window().overlaps(other._mono_window())
+
+    def _mono_window(self) -> Window:
+        """Its window by the agent's monotonic clock, microseconds."""
+        end_us = None if self.end_s is None else round(self.end_s * 1e6)
+        return Window(round(self.start_s * 1e6), end_us)
 
     def making_way(self, other: "TimedOrder") -> "TimedOrder":
         """The order, cut to end where ``other`` begins, if ``other`` begins later by the
