@@ -72,6 +72,8 @@ class AgentSide:
         self.boot = "first"
         """Names the boot of its machine; empty if that does not tell."""
         self.disk: bytes | None = None
+        self.written: tuple[str, float] | None = None
+        """The boot and the clock when the disk was last written."""
         self.disk_works = True
         self.timeline = self._blank = Timeline(Limits(-2.0, 2.0), 0.0, failsafe)
         self.reports: list[Report] = []
@@ -189,6 +191,7 @@ class AgentSide:
             return
         image = SavedTimelines(self._stamp(now_s), self.moment(now_s), {"asset": self.timeline})
         self.disk, self._kept = write_timelines(image), self.timeline
+        self.written = (self.boot, self.clock_s)
         self.reports += self._unkept
         self._unkept = []
         if self._order is not None:

@@ -62,7 +62,8 @@ class Record:
     diskless: list[Span] = field(default_factory=list)
     """When the agent could not write what it has to remember, and so did not begin."""
     misled_s: list[float] = field(default_factory=list)
-    """When an agent came back to a machine that had been started anew, with its clock set."""
+    """When an agent came back, with its clock set, to a machine that had been started again since
+    the disk was last written."""
     silent: list[Span] = field(default_factory=list)
     """When no byte of the headend could reach the agent."""
     welcomes: list[tuple[float, float]] = field(default_factory=list)

@@ -206,8 +206,9 @@ class Together:
             self.agent.clock_s += clock_moves_s
             if new_boot:
                 self.agent.boot += "'"
-                if clock_moves_s:
-                    self.record.misled_s.append(self.now_s)
+            boot, clock_s = self.agent.written or (self.agent.boot, self.agent.clock_s)
+            if boot != self.agent.boot and clock_s != self.agent.clock_s:
+                self.record.misled_s.append(self.now_s)
             self.record.down.append(Span(self._killed_s, self.now_s))
             self.agent.start(self.now_s)
 
