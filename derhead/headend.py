@@ -90,7 +90,7 @@ class Headend:
             runtime,
             telemetry_period_s=limits.telemetry_period_s,
         )
-        self.keys = KeyKeeper(journal, self.desk.settle, runtime)
+        self.keys = KeyKeeper(journal, self.desk.flush, runtime)
         self.sites = SiteDesk(
             self.desk,
             journal,

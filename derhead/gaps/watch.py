@@ -175,7 +175,7 @@ class AssetWatch:
                 self._holes.close_lasting(ts_us)
 
     def _why(self, apart_us: int, received_us: int) -> HoleCause:
-        """Why samples stopped, as far as the two origins do not tell."""
+        """Why samples stopped, unless the two origins show a restart."""
         if self._session_end is not None:
             return self._session_end
         # Within a session. While a device is away time passes on both clocks; a clock that is
@@ -199,7 +199,7 @@ class AssetWatch:
         same_boot = self._edge()[1] == origin
         restart = self._session_end is HoleCause.AGENT_RESTART
         if self._session_end is None or (restart and same_boot):
-            # The same boot is no restart, whatever the agent said when it left.
+            # The same boot is back, so that the end of the stream was no restart.
             self._session_end = HoleCause.LINK
         self._slot.usual_us = _EVERY_SAMPLE
         hole = self.lasting

@@ -116,8 +116,10 @@ class Book:
         return min((at for at in times if at is not None), default=None)
 
     def due_rechecks(self, now_us: int) -> list[str]:
-        """The assets for whose next window a dispatch waits no longer. Settling them sets the
-        next time."""
+        """The assets of which a window has ended that another dispatch waited for.
+
+        Settling such an asset sets its next time.
+        """
         return [asset_id for asset_id, at in self.rechecks.items() if at <= now_us]
 
     def _next_deadline_us(self) -> int | None:
@@ -133,7 +135,7 @@ class Book:
     def pop_due(self, now_us: int, at_most: int) -> list[str]:
         """Returns the dispatches whose deadline has passed, each of them once.
 
-        What was in force until now is noted no more.
+        Setpoints whose windows are over are no longer in force from then on.
         """
         self._end_windows(now_us)
         due: list[str] = []
@@ -197,8 +199,8 @@ class Book:
     def note_sent_time(self, dispatch_id: str, at_us: int) -> None:
         """Notes when the setpoint was written to its session's stream.
 
-        Journaled with the dispatch's next change, its agent's word as a rule: a commit of its
-        own for a time alone would cost what the order's did.
+        The time is journaled with the next change of the dispatch, usually its agent's report.
+        A commit of its own would cost as much as the commit of the order.
         """
         dispatch = self.open.get(dispatch_id)
         if dispatch is not None:

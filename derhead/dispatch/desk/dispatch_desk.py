@@ -108,7 +108,7 @@ class DispatchDesk:
         """
         return await self._ask(OrderRequested(tuple(orders), records))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Returns once every earlier order is journaled or refused.
 
         That includes orders of callers who have hung up since. Raises: JournalError.

@@ -31,7 +31,7 @@ class State(StrEnum):
     REJECTED = "rejected"
     """The agent or the device refused it."""
     FAILED = "failed"
-    """The device could not follow it, or nobody can tell what the device did."""
+    """The device could not follow it, or it is not known what the device did."""
     SUPERSEDED = "superseded"
     """It gave way to another dispatch of its asset."""
     CANCELLED = "cancelled"

@@ -53,10 +53,10 @@ class KeyKeeper:
     """
 
     def __init__(
-        self, store: KeyStore, settle: Callable[[], Awaitable[None]], runtime: Runtime
+        self, store: KeyStore, flush_desk: Callable[[], Awaitable[None]], runtime: Runtime
     ) -> None:
         self._store = store
-        self._settle = settle
+        self._flush_desk = flush_desk
         self._wall_us = runtime.wall_us
         self._in_flight: set[str] = set()
         self._count = 0
@@ -81,7 +81,7 @@ class KeyKeeper:
 
         Raises: TooManyKeys if the key is new and cannot be stored; JournalError.
         """
-        await self._settle()
+        await self._flush_desk()
         used = await self._store.used_key(key)
         if used is not None and used.created_us > self._wall_us() - KEPT_US:
             return used

@@ -114,7 +114,7 @@ def reallocate(
         elif holds(part) and candidate.online and asset_id not in refused:
             takers.append(replace(candidate, held_mw=part.mw))
         elif holds(part) or part.state not in LOST:
-            # It keeps its part, or somebody took the asset from the group.
+            # It keeps its part, or an order to the asset superseded the part.
             wanted_mw -= part.mw
     orders = tuple(
         _order(group, share.asset_id, share.mw, left, now_us)

@@ -95,7 +95,7 @@ async def test_an_order_whose_caller_hung_up_is_found_once_it_is_written(
     journal, runtime = Journal(), virtual_runtime(T0)
     desk = DispatchDesk(journal, runtime)
     await nursery.start(desk.run)
-    keeper = KeyKeeper(journal, desk.settle, runtime)
+    keeper = KeyKeeper(journal, desk.flush, runtime)
     journal.busy_s = 2.0
     used = UsedKey("k", "f", "dispatch", "d", T0)
     with trio.move_on_after(1), keeper.claim("k"):
