@@ -19,8 +19,6 @@ others, and what every part needs stands below."""
 NOT_YET: set[str] = {
     "derhead",
     "derproto",
-    "derhead.dispatch",
-    "derhead.telemetry",
     "derproto.base",
 }
 """Packages that are still to be split."""
