@@ -1,4 +1,4 @@
-"""A Chromium for all tests of a process, and a world for it to look at."""
+"""A Chromium for all tests of a process, and a headend with agents for it to show."""
 
 from collections.abc import Iterator
 

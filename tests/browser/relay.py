@@ -1,4 +1,4 @@
-"""A way between browser and headend that tests can cut, in each manner that ways are cut."""
+"""A relay between browser and headend that tests can cut in several ways."""
 
 import socket
 import threading
@@ -22,11 +22,11 @@ class Relay:
         self._lock = threading.Lock()
         self._ended = False
         self.silent = False
-        """Nothing comes through any more, though connections stay."""
+        """Connections stay, but no bytes pass."""
         self.refusing = False
         """New connections are closed at once."""
         self.lose_answers = False
-        """What the headend answers is thrown away, with its connection."""
+        """The headend's answers are dropped, with their connections."""
 
     @property
     def base(self) -> str:

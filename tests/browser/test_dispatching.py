@@ -87,7 +87,7 @@ def test_a_dispatch_by_the_keyboard_alone(page: Browser, world: World) -> None:
     assert dispatch["state"] == "cancelled"
 
 
-def test_what_is_wrong_stands_at_its_field(page: Browser, world: World) -> None:
+def test_errors_appear_at_their_fields(page: Browser, world: World) -> None:
     page.click("#order")
     page.click("dialog button", "Check")
     page.wait_text("#order-name-error", "Choose an asset.")
@@ -101,7 +101,7 @@ def test_what_is_wrong_stands_at_its_field(page: Browser, world: World) -> None:
     page.click("dialog button", "Check")
     page.wait_text("#order-mw-error", "99 MW is beyond its limits, -2 to 2 MW.")
     assert page.run("return document.activeElement.getAttribute('aria-invalid')") == "true"
-    # The refusal of the headend is no fault of the page's.
+    # The headend's refusal is not an error of the page.
     assert all("status of 4" in text for text in page.complaints())
     page.type("#order-mw", "-0.5")
     assert page.run("return document.getElementById('order-direction-out').checked")
@@ -130,9 +130,7 @@ def test_a_site_is_dispatched_as_one(page: Browser, world: World) -> None:
     page.wait_text(".overview .open .dispatch .badge", "Withdrawn")
 
 
-def test_an_answer_that_is_lost_is_asked_for_again_and_dispatched_once(
-    world: World, browser: Browser
-) -> None:
+def test_a_lost_answer_is_retried_and_dispatched_once(world: World, browser: Browser) -> None:
     with Relay(world.http_port) as relay:
         browser.open(relay.base)
         browser.wait_text("tr:has(a[href='#/assets/battery']) .state", "online")
@@ -146,6 +144,6 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_dispatched_once(
         browser.click("dialog button", "Confirm dispatch")
         browser.wait_text("dialog .dispatch .badge", "Running")
         assert len(world.get("/dispatch/history")["items"]) == 1
-        # What was lost is all that the console tells.
+        # The console reports only the lost request.
         assert all("net::ERR" in text for text in browser.complaints())
         browser.leave()

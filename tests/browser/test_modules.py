@@ -1,4 +1,4 @@
-"""The page's pure modules, run where they run: in the browser."""
+"""The page's pure modules, run in the browser."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def test_numbers_have_a_sign_a_unit_and_no_false_precision(page: Browser) -> Non
     assert columns == ["+1.50\u2007", "+1.500"]
 
 
-def test_what_an_asset_does_is_a_word(page: Browser) -> None:
+def test_an_assets_activity_is_a_word(page: Browser) -> None:
     cases = [
         ([-1.2, "battery"], "charging"),
         ([1.2, "battery"], "discharging"),
@@ -66,7 +66,7 @@ const names = (rows) => rows.map((row) => row.asset.id);
 """
 
 
-def test_sums_count_what_is_current_and_say_what_is_left_out(page: Browser) -> None:
+def test_sums_count_current_values_and_the_missing_ones(page: Browser) -> None:
     totals = page.module("fleet.js", FLEET + "return m.totalsOf(fleet)")
     fleet_total = totals["fleet"]
     assert (fleet_total["mw"], fleet_total["up"], fleet_total["down"]) == (1.5, 2, 0.5)
@@ -81,7 +81,7 @@ def test_rows_are_found_and_sorted(page: Browser) -> None:
     assert page.module("fleet.js", run, {}, "name", False) == [
         *("battery-2", "battery-10", "gone", "quiet")
     ]
-    # Unknown comes last, whichever way.
+    # Unknown values come last in either direction.
     assert page.module("fleet.js", run, {}, "power", True)[-1] == "gone"
     assert page.module("fleet.js", run, {}, "power", False)[0] == "battery-2"
     assert page.module("fleet.js", run, {}, "power", False)[-1] == "gone"
@@ -90,7 +90,7 @@ def test_rows_are_found_and_sorted(page: Browser) -> None:
     assert page.module("fleet.js", run, {}, "state", False)[:2] == ["gone", "quiet"]
 
 
-def test_an_agent_that_goes_takes_its_assets_along(page: Browser) -> None:
+def test_an_agent_that_disconnects_takes_its_assets_offline(page: Browser) -> None:
     run = FLEET + "m.takeAgent(fleet, 'quiet', false); return m.totalsOf(fleet).fleet.offline"
     assert page.module("fleet.js", run) == 2
 
@@ -127,21 +127,21 @@ def test_fields_make_an_order(
     assert made == {"body": body}
 
 
-def test_what_is_missing_is_said_at_its_field(page: Browser) -> None:
+def test_missing_values_are_named_at_their_fields(page: Browser) -> None:
     made = page.module(
         "order.js", "return m.makeOrder({...m.newFields(), mw: 'much', duration: '-1'})"
     )
     assert set(made["errors"]) == {"name", "mw", "duration"}
 
 
-def test_a_sign_that_is_typed_is_a_direction(page: Browser) -> None:
+def test_a_typed_sign_sets_the_direction(page: Browser) -> None:
     assert page.module("order.js", "return m.splitSign('-1.5', 'in')") == {
         "direction": "out",
         "mw": "1.5",
     }
 
 
-def test_a_problem_stands_at_the_field_that_it_points_to(page: Browser) -> None:
+def test_a_problem_appears_at_the_field_of_its_pointer(page: Browser) -> None:
     problem = {
         "detail": "the order cannot be used",
         "errors": [
@@ -173,7 +173,7 @@ def test_addresses(page: Browser, address: str, route: dict[str, object]) -> Non
     assert page.module("route.js", "return m.parseRoute(a[0])", address) == route
 
 
-def test_only_rows_in_sight_are_in_the_document(page: Browser) -> None:
+def test_only_visible_rows_are_in_the_document(page: Browser) -> None:
     run = "return m.visibleRange(...a)"
     assert page.module("rows.js", run, 100, 44, 0, 900) == {"start": 0, "end": 100}
     assert page.module("rows.js", run, 1000, 50, -300, 900) == {"start": 0, "end": 20}
@@ -207,7 +207,7 @@ def test_ticks_are_round_and_reach_the_edges(page: Browser) -> None:
     assert times == [600_000 * n for n in range(1, 7)]
 
 
-def test_lines_break_where_nothing_was_measured(page: Browser) -> None:
+def test_lines_break_at_gaps(page: Browser) -> None:
     points = [{"t": t, "p": p} for t, p in ((0, 1), (4, 2), (8, None), (12, 3), (40, 4))]
     parts = page.module("chartmath.js", "return m.segments(a[0], (p) => p.p, 10)", points)
     assert [[point["t"] for point in part] for part in parts] == [[0, 4], [12], [40]]
@@ -288,7 +288,7 @@ def test_a_dispatch_in_words(
     assert sentence in said[2]
 
 
-def test_what_is_ordered_is_listed_once_and_lingers_when_it_has_ended(page: Browser) -> None:
+def test_a_dispatch_is_listed_once_and_stays_for_a_while_after_its_end(page: Browser) -> None:
     ended = [{"state": "completed", "at": "2026-01-31T12:01:00Z", "reason": None}]
     dispatches = [
         DISPATCH,
@@ -360,7 +360,7 @@ def test_an_agents_timeline_in_words(page: Browser) -> None:
     ]
 
 
-def test_dispatches_that_cannot_all_be_read_are_read_in_part(page: Browser) -> None:
+def test_recent_dispatches_are_shown_if_old_ones_are_unreadable(page: Browser) -> None:
     run = """
         const asked = [];
         globalThis.fetch = async (path) => {

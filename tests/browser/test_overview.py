@@ -55,7 +55,7 @@ def test_values_move_without_a_reload(browser: Browser, world: World) -> None:
     assert browser.run("return document.title").startswith("\u2212")
 
 
-def test_the_table_is_narrowed_and_sorted(browser: Browser, world: World) -> None:
+def test_the_table_is_filtered_and_sorted(browser: Browser, world: World) -> None:
     browser.open(world.base)
     browser.find(row("solar"))
     names = "return [...document.querySelectorAll('tbody .name a')].map((a) => a.textContent)"
@@ -67,14 +67,14 @@ def test_the_table_is_narrowed_and_sorted(browser: Browser, world: World) -> Non
     browser.type("input[type=search]", "sol")
     browser.wait("only that one", lambda: browser.run(names) == ["solar"])
     assert browser.run("return location.hash") == "#/?text=sol"
-    # The address keeps it.
+    # The address keeps the filter.
     browser.driver.refresh()
     browser.wait("still only that one", lambda: browser.run(names) == ["solar"])
     browser.click("button", "Clear")
     browser.wait("all of them", lambda: len(browser.run(names)) == 3)
 
 
-def test_the_table_is_walked_by_keys(browser: Browser, world: World) -> None:
+def test_keys_move_through_the_table(browser: Browser, world: World) -> None:
     browser.open(world.base)
     browser.find(row("solar"))
     browser.press_tab_to("tbody a")
@@ -109,7 +109,7 @@ def test_an_asset_is_shown_with_its_last_hour(browser: Browser, world: World) ->
     assert "last \u22120.75 MW" in label
 
 
-def test_the_chart_is_moved_by_keys_and_stays_with_now_until_then(
+def test_keys_move_the_chart_which_follows_the_present_until_then(
     browser: Browser, world: World
 ) -> None:
     browser.open(f"{world.base}/#/assets/battery")
@@ -130,7 +130,7 @@ def test_the_chart_is_moved_by_keys_and_stays_with_now_until_then(
     browser.wait_text(".chart-card", "Means of 5m")
 
 
-def test_an_address_that_leads_nowhere(browser: Browser, world: World) -> None:
+def test_an_unknown_address(browser: Browser, world: World) -> None:
     browser.open(f"{world.base}/#/assets/nobody")
     browser.wait_text("main", "The fleet has no asset called nobody.")
     browser.open(f"{world.base}/#/what/ever")
@@ -152,7 +152,7 @@ def test_axe_finds_nothing_serious(browser: Browser, world: World, view: str, da
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_window_is_too_narrow(browser: Browser, world: World, view: str) -> None:
+def test_the_page_fits_narrow_windows(browser: Browser, world: World, view: str) -> None:
     browser.open("about:blank")
     browser.open(world.base + view)
     wait_until_filled(browser)
@@ -171,7 +171,7 @@ def test_on_a_phone_no_power_is_cut_and_names_take_two_lines(
         battery(asset_id, name) | {"rated_mw": 0.5, "energy_mwh": 1.0}
         for asset_id, name in names.items()
     ]
-    # One is never heard of.
+    # One asset never has a sample.
     small.append(battery(SOLAR, "river-battery-03"))
     with running(tmp_path, {**fleet(), "assets": small}, FAST) as world:
         world.start_headend()

@@ -1,4 +1,4 @@
-"""The page when its stream is lost: it says so, and since when, and comes back by itself."""
+"""A lost stream: the page says since when, and recovers by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +28,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def page(world: World, browser: Browser) -> Iterator[Browser]:
     yield browser
-    # What is lost is told by the console, too, and by nothing else.
+    # The console reports the lost stream, and nothing else.
     assert all("net::ERR" in text for text in browser.complaints())
     browser.leave()
 
 
-def test_a_cut_is_told_at_once_and_mended_by_itself(world: World, page: Browser) -> None:
+def test_a_cut_is_shown_at_once_and_heals_by_itself(world: World, page: Browser) -> None:
     with Relay(world.http_port) as relay:
         page.open(relay.base)
         page.wait_text(f"{BATTERY_ROW} .state", "online")
@@ -47,7 +47,7 @@ def test_a_cut_is_told_at_once_and_mended_by_itself(world: World, page: Browser)
         assert "No live data" in page.run("return document.title")
         page.wait("said", lambda: "No live data." in page.announced())
         assert page.faults() == []
-        # What happens meanwhile is not missed.
+        # Changes in the meantime are not missed.
         dispatch = world.order("battery", 0.5, duration_s=3600)
         world.wait_state(dispatch["id"], "started")
         relay.mend()
@@ -57,19 +57,19 @@ def test_a_cut_is_told_at_once_and_mended_by_itself(world: World, page: Browser)
         page.leave()
 
 
-def test_a_way_that_falls_silent_is_noticed(world: World, page: Browser) -> None:
+def test_a_silent_connection_is_noticed(world: World, page: Browser) -> None:
     with Relay(world.http_port) as relay:
         page.open(relay.base)
         page.wait_text(f"{BATTERY_ROW} .state", "online")
         relay.silent = True
         page.wait_text(".banner", "No live data since ", within_s=25)
         relay.mend()
-        # Connections that were silenced say nothing ever again: it takes new ones.
+        # Silenced connections stay silent, so recovery needs new ones.
         page.wait("no banner", lambda: page.look(".banner") is None, within_s=25)
         page.leave()
 
 
-def test_a_headend_that_comes_back_knows_more(world: World, page: Browser) -> None:
+def test_a_restarted_headend_is_asked_again(world: World, page: Browser) -> None:
     (headend,) = (each for each in world.processes if each.log.stem == "derhead")
     page.open(world.base)
     page.wait_text(f"{BATTERY_ROW} .state", "online")

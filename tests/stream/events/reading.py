@@ -14,7 +14,7 @@ class Reader:
         self.head = b""
         self.last_id: int | None = None
         self.ended = False
-        """The answer ended as HTTP says, not by the connection's end alone."""
+        """The answer ended by HTTP's rules, not only by the connection's end."""
         self._raw = b""
         self._text = b""
 

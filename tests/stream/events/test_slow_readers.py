@@ -25,7 +25,7 @@ def powers(items: list[dict[str, float]]) -> set[float]:
     return {item["p_mw"] for item in items}
 
 
-async def test_a_slow_reader_gets_the_newest_of_each_asset_once(
+async def test_a_slow_reader_gets_each_assets_newest_state_once(
     autojump_clock: MockClock,
 ) -> None:
     async with world(large_view(ASSETS)) as here:
@@ -34,14 +34,14 @@ async def test_a_slow_reader_gets_the_newest_of_each_asset_once(
         for n in range(1, 26):
             here.offer_all(n)
             assert powers((await fast.next("telemetry")).data["items"]) == {float(n)}
-        # Its first frame is from before; then all at once, and in between nothing.
+        # Its first frame is old; then comes one frame with all changes.
         assert powers((await slow.next("telemetry")).data["items"]) == {None}
         caught_up = await slow.next("telemetry")
         assert len(caught_up.data["items"]) == ASSETS
         assert powers(caught_up.data["items"]) == {25.0}
         here.offer_all(26)
         assert powers((await slow.next("telemetry")).data["items"]) == {26.0}
-        # One for all, and one for the distance at which the slow one was.
+        # One frame for all, and one for the slow reader's distance.
         assert here.app.events.statistics().telemetry_frames == 28
 
 
@@ -69,7 +69,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(autojump_clock: MockClock)
         assert here.running.server.statistics().send_timeouts == 1
 
 
-async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
+async def test_a_stalled_reader_does_not_delay_the_shutdown(
     autojump_clock: MockClock,
 ) -> None:
     async with world(large_view(ASSETS)) as here:
@@ -82,7 +82,7 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
         assert trio.current_time() - began_s <= LIMITS.grace_s + 1
 
 
-async def test_one_that_takes_a_little_now_and_then_stays(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_takes_a_little_now_and_then_stays(autojump_clock: MockClock) -> None:
     async with world(large_view(ASSETS)) as here:
         reader = await here.reader()
         for n in range(1, 8):
@@ -92,7 +92,7 @@ async def test_one_that_takes_a_little_now_and_then_stays(autojump_clock: MockCl
         assert here.app.events.statistics().readers == 1
 
 
-async def test_a_reader_that_goes_is_noticed(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_disconnects_is_noticed(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader()
         await reader.next("telemetry")
@@ -131,7 +131,7 @@ async def _look_often(here: World, readers: list[Reader], numbers: range) -> Non
     gc.collect()
 
 
-async def test_over_http_2_it_is_cut_off_when_it_opens_no_window(
+async def test_over_http_2_a_reader_that_opens_no_window_is_cut_off(
     autojump_clock: MockClock,
 ) -> None:
     async with world(large_view(ASSETS)) as here:

@@ -1,4 +1,4 @@
-"""The stream of events over the real server: what it begins with, what follows, how it ends."""
+"""The stream of events over the real server: its beginning, its events, its end."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ OTHER = replace(DISPATCHED, id="other", asset_id=SOLAR)
 ENDED = SessionEvent(12, NOW, "disconnected", SESSION)
 
 
-async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) -> None:
+async def test_a_stream_begins_with_hello_and_all_assets(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader()
         assert b"content-type: text/event-stream" in reader.head.lower()
@@ -38,7 +38,7 @@ async def test_it_begins_with_hello_and_all_assets(autojump_clock: MockClock) ->
         assert first.data["items"][1]["p_mw"] == -0.25
 
 
-async def test_then_only_what_changed(autojump_clock: MockClock) -> None:
+async def test_later_frames_have_only_changed_assets(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader("?kind=telemetry")
         await reader.next("telemetry")
@@ -51,7 +51,7 @@ async def test_then_only_what_changed(autojump_clock: MockClock) -> None:
         assert trio.current_time() - began_s <= 4
 
 
-async def test_events_of_the_log_come_at_once_with_their_ids(autojump_clock: MockClock) -> None:
+async def test_log_events_come_at_once_with_their_ids(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader("?kind=agent,dispatch")
         await reader.next("hello")
@@ -74,7 +74,9 @@ async def test_events_of_the_log_come_at_once_with_their_ids(autojump_clock: Moc
         assert agent.data["session"]["samples"] == 30
 
 
-async def test_who_comes_back_is_told_what_it_missed(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_reconnects_gets_the_events_that_it_missed(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as here:
         events = [DispatchEvent(n, NOW, replace(DISPATCHED, id=str(n))) for n in range(10, 500)]
         here.view.history.happen(*events)
@@ -87,7 +89,7 @@ async def test_who_comes_back_is_told_what_it_missed(autojump_clock: MockClock) 
 
 
 @pytest.mark.parametrize("last_id", [3, 99], ids=["too old", "unknown"])
-async def test_who_may_have_missed_something_is_told_so(
+async def test_a_reader_learns_that_it_may_have_missed_events(
     last_id: int, autojump_clock: MockClock
 ) -> None:
     async with world() as here:
@@ -99,7 +101,7 @@ async def test_who_may_have_missed_something_is_told_so(
         assert (await reader.next("dispatch")).id == 20
 
 
-async def test_it_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
+async def test_a_stream_gives_signs_of_life(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader(f"?kind=dispatch&asset_id={BATTERY}")
         await reader.next("hello")
@@ -126,7 +128,7 @@ async def test_readers_beyond_the_bound_are_refused(
         await here.reader()
 
 
-async def test_of_many_readers_at_once_those_beyond_the_bound_get_503_and_no_empty_stream(
+async def test_simultaneous_readers_beyond_the_bound_get_503_and_no_empty_stream(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "MAX_READERS", 2)
@@ -165,7 +167,7 @@ async def test_a_reader_that_never_gets_its_first_byte_gives_its_place_back(
         assert here.app.events.statistics().readers == 0
 
 
-async def test_when_the_headend_stops_the_stream_ends_in_order(autojump_clock: MockClock) -> None:
+async def test_a_stopping_headend_ends_streams_in_order(autojump_clock: MockClock) -> None:
     async with world() as here:
         reader = await here.reader()
         await reader.next("telemetry")
@@ -178,7 +180,7 @@ async def test_when_the_headend_stops_the_stream_ends_in_order(autojump_clock: M
 
 
 @pytest.mark.parametrize("error", [JournalError("the disk is gone"), ValueError("junk")])
-async def test_when_the_log_cannot_be_read_for_a_while_nothing_is_missed(
+async def test_no_event_is_missed_while_the_log_is_unreadable(
     error: Exception, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with world() as here:
@@ -193,7 +195,7 @@ async def test_when_the_log_cannot_be_read_for_a_while_nothing_is_missed(
         assert "events" in caplog.text
 
 
-async def test_a_fault_while_it_looks_hides_nothing(
+async def test_a_bug_in_a_look_hides_no_change(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with world() as here:
@@ -210,12 +212,12 @@ async def test_a_fault_while_it_looks_hides_nothing(
         told = await reader.next("telemetry")
         assert {item["p_mw"] for item in told.data["items"]} == {9.0}
         assert "events stop for" in caplog.text
-        # Who comes now is told of all, too.
+        # A new reader gets all assets, too.
         another = await here.reader("?kind=telemetry")
         assert len((await another.next("telemetry")).data["items"]) == 3
 
 
-async def test_when_the_journal_cannot_be_read_the_stream_is_refused(
+async def test_an_unreadable_journal_refuses_the_stream(
     autojump_clock: MockClock,
 ) -> None:
     async with world() as here:

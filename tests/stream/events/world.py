@@ -1,4 +1,4 @@
-"""A server that tells events of a small headend, in memory and in virtual time."""
+"""A server of events for a small headend, in memory and in virtual time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ from tests.support.api.fake_headend import SAMPLE, FakeView, make_fleet
 
 @dataclass
 class World:
-    """A headend that tells events, and readers of it."""
+    """A headend that serves events, and its readers."""
 
     view: FakeView
     app: RestApp
     running: Serving[MemoryStream]
 
     async def reader(self, query: str = "", last_id: int | None = None) -> Reader:
-        """One that is let in."""
+        """A reader whose stream has begun."""
         reader = Reader(await self.running.connect())
         assert await reader.ask(query, last_id) == 200
         return reader
@@ -47,7 +47,7 @@ async def world(view: FakeView | None = None) -> AsyncIterator[World]:
 
 
 def large_view(assets: int) -> FakeView:
-    """A view of so many assets: 250 of them make a frame that no buffer takes whole."""
+    """A fake headend with that many assets; 250 of them make a frame larger than any buffer."""
     view = FakeView()
     (site,) = make_fleet().sites.values()
     many = [

@@ -1,1 +1,1 @@
-"""Tests of REST and ``/events``: a fake headend to serve, and the description to judge by."""
+"""Support for tests of REST and ``/events``: a fake headend, and the checks of the description."""

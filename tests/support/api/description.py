@@ -1,4 +1,4 @@
-"""Holds answers against the API's own description."""
+"""Checks answers against the API's own description."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from derproto import __version__
 
 @cache
 def spec() -> Any:
-    """The document, with every object closed: what is not described is a fault."""
+    """The document with every object closed, so that an undescribed member fails."""
     document = json.loads(json.dumps(build(__version__)))
     for schema in document["components"]["schemas"].values():
         if "properties" in schema:
@@ -25,7 +25,7 @@ def spec() -> Any:
 
 
 def hold(method: str, path: str, status: int, content_type: str, text: str) -> None:
-    """Fails unless the description knows this answer to this request.
+    """Fails unless the description has this answer to this request.
 
     A path that it does not know must be answered with a problem; HEAD is a GET without a body.
     """
@@ -81,7 +81,7 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def hold_event(kind: str, data: object) -> None:
-    """Fails unless the description knows this event of ``/events``."""
+    """Fails unless the description has this event of ``/events``."""
     media = spec()["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
     assert kind in media["x-events"], f"the event {kind} is not described"
     _validator(json.dumps(media["x-events"][kind])).validate(data)

@@ -1,4 +1,4 @@
-"""A small headend for REST to look at: three assets at one site, two agents."""
+"""A small headend for REST: three assets at one site, two agents."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ SITE = "0f0e0d0c-0000-4000-8000-000000000000"
 SOLAR, BATTERY, SILENT = (f"0f0e0d0c-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
 DISPATCH = "d0d0d0d0-0000-4000-8000-000000000000"
 NEXT = "next"
-"""The cursor that every page here ends with, and the only one accepted."""
+"""The only valid cursor, which every page here has."""
 
 
 def make_fleet() -> Fleet:
@@ -167,7 +167,7 @@ BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 @dataclass
 class FakeHistory(Histories):
-    """Answers each query with one record, and keeps what it was asked."""
+    """Answers each query with one record, and records the queries."""
 
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     dispatches: dict[str, Dispatch] = field(default_factory=lambda: {DISPATCH: DISPATCHED})

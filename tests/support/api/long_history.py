@@ -1,4 +1,4 @@
-"""A history of any length, made as it is asked for."""
+"""A history of any length, made on demand."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Requests through Quart's own test client, and what every answer has in common."""
+"""Requests through Quart's test client, with the checks that hold for every answer."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tests.support.api.fake_headend import FakeView
 
 JSON = {"Content-Type": "application/json"}
 HEALTH = [("/healthz", 503), ("/readyz", 503)]
-"""What monitors are told is no problem of theirs."""
+"""Answers to monitors that are no problem documents."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ async def ask(
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request, and what every answer has in common."""
+    """Sends one request, and checks what holds for every answer."""
     response = (
         await create_app(view)
         .test_client()

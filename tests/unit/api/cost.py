@@ -1,16 +1,16 @@
-"""What an attack costs the loop, in CPU time: what else the machine does is not counted."""
+"""The cost of an attack for the loop, in CPU time, so that other load does not count."""
 
 import gc
 import time
 from collections.abc import Callable
 
 MAX_STALL_S = 0.05
-"""The longest that one request may keep the loop, of CPU time."""
+"""Most CPU time for which one request may keep the loop, seconds."""
 
 
 def cpu_s(act: Callable[[], object], *, tries: int = 5) -> float:
-    """The least CPU time of some tries, seconds."""
-    # Without a collection before: it would cost more than all the tries.
+    """The least CPU time of several tries, seconds."""
+    # No collection before, which would cost more than all tries.
     gc.disable()
     try:
         return min(_once_s(act) for _ in range(tries))
@@ -25,7 +25,7 @@ def _once_s(act: Callable[[], object]) -> float:
 
 
 def hold_linear(attack: Callable[[int], object], size: int) -> None:
-    """An attack of that size stalls nothing, and one of a fourth costs about a fourth.
+    """Checks that an attack stalls nothing, and that one of a fourth costs about a fourth.
 
     Quadratic cost would be sixteen times that of a fourth.
     """

@@ -1,4 +1,4 @@
-"""What there is to see, and that all of it is documented."""
+"""Every endpoint that reads, and its place in the documentation."""
 
 import re
 from pathlib import Path
@@ -76,7 +76,7 @@ async def test_telemetry_by_id_or_name(name: str) -> None:
     assert answer.body["setpoint_mw"] == -0.5
 
 
-async def test_telemetry_of_an_asset_that_never_spoke() -> None:
+async def test_telemetry_of_an_asset_without_samples() -> None:
     answer = await ask(FakeView(), "/telemetry/pump")
     assert answer.status == 200
     assert (answer.body["ts"], answer.body["age_s"], answer.body["stale"]) == (None, None, True)
@@ -92,7 +92,7 @@ async def test_telemetry_history() -> None:
     span = "from=2026-01-31T11:00:00Z&to=2026-01-31T12:00:00Z"
     answer = await ask(view, f"/telemetry/battery-1/history?{span}&limit=7&cursor={NEXT}")
     assert answer.body["next_cursor"] == NEXT
-    # The setpoint of then, not of now.
+    # The setpoint at that time, not the present one.
     assert [item["setpoint_mw"] for item in answer.items] == [-0.3]
     assert view.history.asked == [
         (
@@ -148,13 +148,13 @@ async def test_heartbeat_by_agent_or_asset(name: str) -> None:
     assert answer.body["uptime_s"] == HEARTBEAT.uptime_ms / 1000
 
 
-async def test_heartbeat_of_the_last_holder_that_sent_none() -> None:
+async def test_heartbeat_of_a_last_holder_without_heartbeats() -> None:
     answer = await ask(FakeView(), "/heartbeat/pump")
     assert answer.status == 200
     assert (answer.body["agent_id"], answer.body["ts"]) == ("agent-2", None)
 
 
-async def test_heartbeat_of_an_asset_that_nobody_ever_held() -> None:
+async def test_heartbeat_of_an_asset_that_was_never_held() -> None:
     view = FakeView()
     del view.last_holders[SILENT]
     answer = await ask(view, "/heartbeat/pump")
@@ -183,7 +183,7 @@ async def test_health() -> None:
     assert answer.body == {"status": "failing", "journal": "the disk is full"}
 
 
-async def test_readiness_is_that_of_the_worst_check() -> None:
+async def test_the_worst_check_decides_readiness() -> None:
     view = FakeView()
     assert (await ask(view, "/readyz")).body == {"status": "ready", "checks": []}
     found = {"journal": Check("journal", Health.READY, "takes records")}
@@ -231,7 +231,7 @@ def test_every_route_is_documented() -> None:
 
 
 @pytest.mark.parametrize("path", ["/sites/Alamosa", f"/sites/{SITE}", f"/sites/{SITE.upper()}"])
-async def test_a_site_tells_what_its_assets_do_together(path: str) -> None:
+async def test_a_site_shows_the_sum_of_its_assets(path: str) -> None:
     site = (await ask(FakeView(), path)).body
     assert (site["id"], site["name"], site["p_mw"]) == (SITE, "Alamosa", -0.25)
     assert site["assets"] == {"total": 3, "online": 1, "stale": 1, "offline": 1, "measured": 1}

@@ -24,7 +24,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_some_members_alone(path: str) -> None:
+async def test_chosen_members_only(path: str) -> None:
     names = LISTS[path]
     whole = (await ask(FakeView(), path)).items
     joint = "&" if "?" in path else "?"
@@ -38,11 +38,11 @@ async def test_some_members_alone(path: str) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("some", [False, True])
-async def test_as_a_table(path: str, some: bool) -> None:
+async def test_every_list_is_available_as_csv(path: str, some: bool) -> None:
     whole = (await ask(FakeView(), f"{path}")).items
     wanted = [f"fields={','.join(LISTS[path])}"] if some else []
     if path.count("/") > 1 or "dispatch" in path:
-        # The histories of the fake have no end.
+        # The fake's histories never end.
         wanted.append("limit=9")
     query = ("&" if "?" in path else "?") + "&".join(wanted) if wanted else ""
     client = create_app(FakeView()).test_client()
@@ -57,7 +57,7 @@ async def test_as_a_table(path: str, some: bool) -> None:
     assert rows[0][first] == whole[0][first]
 
 
-async def test_a_table_tells_what_json_tells() -> None:
+async def test_csv_has_the_values_of_json() -> None:
     view = FakeView()
     view.latest.fill([SAMPLE])
     client = create_app(view).test_client()
@@ -73,6 +73,6 @@ async def test_a_table_tells_what_json_tells() -> None:
 
 
 @pytest.mark.parametrize("fields", ["", "id,", "ID", "id;name", "no_such", "id,p_mw,no_such"])
-async def test_fields_that_are_none(fields: str) -> None:
+async def test_malformed_fields_are_refused(fields: str) -> None:
     answer = await ask(FakeView(), f"/telemetry?fields={fields}")
     assert (answer.status, answer.pointers) == (422, ["/query/fields"])

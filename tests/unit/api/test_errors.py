@@ -27,7 +27,7 @@ from tests.unit.api.asking import ask, order
         "/%00%ff",
     ],
 )
-async def test_what_is_not_there_is_404(path: str) -> None:
+async def test_an_unknown_path_or_name_is_404(path: str) -> None:
     assert (await ask(FakeView(), path)).status == 404
 
 
@@ -50,7 +50,7 @@ async def test_what_is_not_there_is_404(path: str) -> None:
         ("/dispatch/history?a/b=x", ["/query/a~1b"]),
     ],
 )
-async def test_a_query_that_cannot_be_used_is_422(path: str, pointers: list[str]) -> None:
+async def test_a_wrong_query_is_422(path: str, pointers: list[str]) -> None:
     answer = await ask(FakeView(), path)
     assert (answer.status, answer.pointers) == (422, pointers)
 
@@ -66,7 +66,7 @@ async def test_a_query_that_cannot_be_used_is_422(path: str, pointers: list[str]
         ("BREW", "/healthz", "GET, HEAD"),
     ],
 )
-async def test_a_method_that_is_not_there_is_405(method: str, path: str, allowed: str) -> None:
+async def test_an_unsupported_method_is_405(method: str, path: str, allowed: str) -> None:
     answer = await ask(FakeView(), path, method)
     assert (answer.status, answer.headers["Allow"]) == (405, allowed)
 
@@ -75,7 +75,7 @@ async def test_get_dispatch_is_405() -> None:
     assert (await ask(FakeView(), "/dispatch")).status == 405
 
 
-async def test_a_problem_says_where_it_was() -> None:
+async def test_a_problem_names_its_path() -> None:
     answer = await ask(FakeView(), "/telemetry/no%20body%3F")
     assert answer.body["instance"] == "/telemetry/no%20body%3F"
     assert (answer.body["type"], answer.body["title"]) == (
@@ -101,7 +101,7 @@ async def test_a_failure_is_a_problem_and_one_line_in_the_log(
     assert status != 500 or "bug" not in answer.text
 
 
-async def test_reading_and_refusing_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_reads_and_their_refusals_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
     await ask(FakeView(), "/telemetry")
     await ask(FakeView(), "/telemetry/nobody")
     assert caplog.records == []

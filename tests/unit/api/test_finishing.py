@@ -1,4 +1,4 @@
-"""Tags, compression, and pages of other origins."""
+"""ETags, compression, and pages of other origins."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ async def status(view: FakeView, path: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("path", [*LISTS, f"/dispatch/{DISPATCH}", "/docs"])
-async def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
+async def test_unchanged_answers_get_304(path: str) -> None:
     view = FakeView()
     answer = await ask(view, path)
     tag = answer.headers["ETag"]
@@ -47,7 +47,7 @@ async def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/telemetry", f"/telemetry/{BATTERY}"])
-async def test_telemetry_that_only_grew_older_is_not_sent_again(path: str) -> None:
+async def test_telemetry_that_only_aged_gets_304(path: str) -> None:
     view = FakeView()
     client = create_app(view).test_client()
     tag = (await client.get(path)).headers["ETag"]
@@ -62,9 +62,7 @@ async def test_telemetry_that_only_grew_older_is_not_sent_again(path: str) -> No
     "path",
     [f"/telemetry/{BATTERY}/history", f"/heartbeat/{BATTERY}", f"/heartbeat/{BATTERY}/history"],
 )
-async def test_records_that_only_grew_older_are_not_sent_again(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_records_that_only_aged_get_304(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     view = FakeView()
     client = create_app(view).test_client()
     first = await client.get(path)
@@ -76,12 +74,12 @@ async def test_records_that_only_grew_older_are_not_sent_again(
     assert again.status_code == 304
 
 
-async def test_a_problem_has_no_tag() -> None:
+async def test_a_problem_has_no_etag() -> None:
     assert "ETag" not in (await ask(FakeView(), "/nothing")).headers
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.5", "*"])
-async def test_a_long_text_is_compressed_for_who_takes_it(accepted: str) -> None:
+async def test_a_long_text_is_compressed_for_clients_that_accept_gzip(accepted: str) -> None:
     client = create_app(many()).test_client()
     plain = await (await client.get("/telemetry")).get_data(as_text=False)
     assert len(plain) > GZIP_BYTES
@@ -93,13 +91,13 @@ async def test_a_long_text_is_compressed_for_who_takes_it(accepted: str) -> None
 
 
 @pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "identity"])
-async def test_and_for_nobody_else(accepted: str) -> None:
+async def test_a_long_text_is_sent_plain_to_other_clients(accepted: str) -> None:
     client = create_app(many()).test_client()
     answer = await client.get("/telemetry", headers={"Accept-Encoding": accepted})
     assert "Content-Encoding" not in answer.headers
 
 
-async def test_a_short_text_is_not() -> None:
+async def test_a_short_text_is_sent_plain() -> None:
     answer = await ask(FakeView(), "/assets", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
 
@@ -108,7 +106,7 @@ PAGE = "https://control.example"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
 
 
-async def test_pages_of_other_origins_may_not_read() -> None:
+async def test_pages_of_other_origins_may_not_read_answers() -> None:
     client = create_app(FakeView()).test_client()
     answer = await client.get("/assets", headers={"Origin": PAGE})
     assert "Access-Control-Allow-Origin" not in answer.headers
@@ -116,7 +114,7 @@ async def test_pages_of_other_origins_may_not_read() -> None:
 
 
 @pytest.mark.parametrize("origins", [[PAGE], ["https://other.example", PAGE], ["*"]])
-async def test_unless_the_configuration_names_them(origins: list[str]) -> None:
+async def test_pages_of_configured_origins_may_read_answers(origins: list[str]) -> None:
     client = create_app(FakeView(), origins=origins).test_client()
     for path in ("/assets", "/nothing", "/telemetry"):
         answer = await client.get(path, headers={"Origin": PAGE})
@@ -130,7 +128,7 @@ async def test_unless_the_configuration_names_them(origins: list[str]) -> None:
     assert (await client.options("/dispatch", headers={"Origin": PAGE})).status_code == 405
 
 
-async def test_and_no_others() -> None:
+async def test_pages_of_origins_that_are_not_configured_may_not() -> None:
     client = create_app(FakeView(), origins=[PAGE]).test_client()
     answer = await client.get("/assets", headers={"Origin": PAGE + ".evil"})
     assert "Access-Control-Allow-Origin" not in answer.headers

@@ -1,4 +1,4 @@
-"""What one request may cost: its CPU time grows with its size, and its answer does not."""
+"""The cost of one request: CPU time grows with its size, and its answer stays short."""
 
 import base64
 import csv
@@ -17,6 +17,7 @@ from derhead.api.routes.json_body import MAX_DEPTH, BadJson, parse_json
 from derhead.dispatch import fingerprint, parse_order, read_key
 from derhead.events import Filter
 from derhead.findings import MAX_FINDINGS
+from derhead.history import PageRequest
 from derhead.observability import Metrics
 from derhead.shapes import BadQuery, CsvList, parse_query
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
@@ -31,7 +32,7 @@ HEADER = 16 * 1024
 """Bytes of the longest header, with the query in it."""
 
 ANSWER = 8 * 1024
-"""Bytes that a refusal may have, whatever was sent."""
+"""Most bytes of a refusal, whatever was sent."""
 
 LONG = "a" * 60_000
 FLEET = make_fleet()
@@ -42,7 +43,7 @@ def members(count: int, text: str = "1") -> bytes:
 
 
 def take(body: bytes) -> object:
-    """All that is done with an order's body before there is an order."""
+    """Everything that happens to an order's body before there is an order."""
     document = parse_json(body)
     if isinstance(document, BadJson):
         return document
@@ -80,10 +81,10 @@ async def test_the_answer_to_any_body_is_short(name: str) -> None:
     assert len(answer.text) < ANSWER
 
 
-async def test_of_many_errors_twenty_are_listed_and_the_others_counted() -> None:
+async def test_twenty_of_many_errors_are_listed_and_the_others_counted() -> None:
     answer = await order(FakeView(), {str(n): 1 for n in range(3_000)})
     assert len(answer.pointers) == MAX_FINDINGS == 20
-    # Neither an asset nor a power was named.
+    # The body also lacks an asset and a power.
     assert f"; {3_002 - 20} more errors are not listed" in str(answer.body["detail"])
     few = await order(FakeView(), {str(n): 1 for n in range(18)})
     assert len(few.pointers) == 20
@@ -102,7 +103,7 @@ def test_a_body_within_the_bound_of_nesting_is_read_and_written_again(depth: int
 
 @pytest.mark.parametrize("member", ["asset_id", "site_id", "start_at", "mw", "priority", "dry_run"])
 @pytest.mark.parametrize("text", [LONG, "\ud800"])
-async def test_any_text_in_any_member_is_refused_in_short(member: str, text: str) -> None:
+async def test_any_text_in_any_member_gets_a_short_refusal(member: str, text: str) -> None:
     named = {} if member == "site_id" else {"asset_id": "battery-1"}
     answer = await order(FakeView(), {**named, "mw": 0.1, member: text})
     assert answer.status in (404, 422)
@@ -112,7 +113,7 @@ async def test_any_text_in_any_member_is_refused_in_short(member: str, text: str
 
 FIRST, LAST = "0001-01-01T00:00:00", "9999-12-31T23:59:59.999999"
 BEYOND = [f"{FIRST}+23:59", f"{FIRST}+00:01", f"{LAST}-00:01", f"{LAST}-23:59"]
-"""Times that only their offset takes out of the years that can be written."""
+"""Times that their offset moves out of the calendar."""
 
 
 @pytest.mark.parametrize("time", BEYOND)
@@ -128,7 +129,7 @@ async def test_a_time_that_utc_cannot_write_is_refused_by_name(time: str) -> Non
 
 
 @pytest.mark.parametrize("time", [f"{FIRST}Z", f"{LAST}Z"])
-async def test_the_first_and_the_last_time_of_all_can_be_asked_for(time: str) -> None:
+async def test_the_first_and_the_last_time_are_accepted(time: str) -> None:
     body = {"asset_id": "battery-1", "mw": 0.1, "start_at": time, "duration_s": 604_800}
     answer = await order(FakeView(), {**body, "dry_run": True})
     assert answer.status == (422 if time.startswith("0001") else 200)
@@ -137,7 +138,7 @@ async def test_the_first_and_the_last_time_of_all_can_be_asked_for(time: str) ->
 
 
 def big_fleet(sites: int, assets: int) -> Fleet:
-    """Each asset stands at the next site."""
+    """Assets are dealt out to the sites in turn."""
     at = [Site(f"site-{n}", f"S{n}") for n in range(sites)]
     there = [
         Asset(f"id-{n}", f"A{n}", f"site-{n % sites}", AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
@@ -192,7 +193,7 @@ def test_names_are_found_in_a_large_fleet_without_a_search() -> None:
     assert isinstance(read_filter({"asset_id": ["A10000"]}, BIG), NotThere)
 
 
-def test_of_many_wrong_parameters_twenty_are_listed() -> None:
+def test_twenty_of_many_wrong_parameters_are_listed() -> None:
     for refused in (
         parse_query({f"x{n}": ["1"] for n in range(500)}, ("from",)),
         parse_query({f"x{n}": ["1"] for n in range(500)}, ()),
@@ -228,7 +229,7 @@ async def test_the_answer_to_any_query_is_short(path: str) -> None:
 
 
 @pytest.mark.parametrize("place", [2**63 - 1, 2**62, 0, -(2**63)])
-async def test_a_forged_place_in_a_timeline_asks_for_no_time_that_a_store_cannot_take(
+async def test_a_forged_timeline_cursor_queries_no_time_beyond_64_bits(
     place: int,
 ) -> None:
     view = FakeView()
@@ -236,8 +237,11 @@ async def test_a_forged_place_in_a_timeline_asks_for_no_time_that_a_store_cannot
     cursor = base64.urlsafe_b64encode(forged).decode().rstrip("=")
     answer = await ask(view, f"/agents/agent-1/timeline?from=9000-01-01T00:00:00Z&cursor={cursor}")
     assert answer.status == 200
-    asked = [arguments.get("to_us") for _, arguments in view.history.asked]
-    assert max(each for each in asked if isinstance(each, int)) < 2**63
+    pages = [arguments["page"] for _, arguments in view.history.asked]
+    assert pages
+    for page in pages:
+        assert isinstance(page, PageRequest)
+        assert page.within.to_us is None or page.within.to_us < 2**63
 
 
 ACCEPT = {
@@ -270,7 +274,7 @@ async def test_no_accept_header_stalls_the_loop(name: str, size: int) -> None:
     "version", ["x", "1.0.0-9", "9" * 5_000, "1.0.0\u00e9", "", "1.0.0", "0.0.1"]
 )
 @pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
-def test_figures_are_told_whatever_version_is_asked_for(kind: str, version: str) -> None:
+def test_metrics_answer_whatever_version_is_asked_for(kind: str, version: str) -> None:
     _, content_type = Metrics().render(f"{kind};version={version}")
     assert content_type.isascii()
 
@@ -279,7 +283,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-async def test_no_text_in_a_table_is_a_formula(text: str) -> None:
+async def test_no_text_in_csv_is_a_formula(text: str) -> None:
     view = FakeView()
     asset = replace(view.fleet.assets[BATTERY], name=text)
     view.fleet = Fleet(view.fleet.sites, {BATTERY: asset})
@@ -289,7 +293,7 @@ async def test_no_text_in_a_table_is_a_formula(text: str) -> None:
     assert (await ask(view, "/assets")).items[0]["name"] == text
 
 
-def test_a_number_in_a_table_keeps_its_sign() -> None:
+def test_a_number_in_csv_keeps_its_sign() -> None:
     piece = CsvList(("a", "b", "c", "d")).piece(
         [{"a": -0.5, "b": -3, "c": "0-1", "d": ["-x", "y"]}]
     )

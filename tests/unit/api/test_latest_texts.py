@@ -1,4 +1,4 @@
-"""The text that is kept of an asset always says what rendering it anew would."""
+"""The kept text of an asset always equals a new rendering."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ SAMPLES = st.builds(
 
 
 class View(FakeView):
-    """Whose clock and setpoints can be set."""
+    """A fake headend whose clock and setpoints tests can set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def anew(view: View, asset: Asset) -> str:
     st.text(min_size=1, max_size=8),
     st.lists(st.tuples(st.none() | SAMPLES, NUMBERS, TIMES), max_size=5),
 )
-def test_it_is_what_rendering_anew_would_say(
+def test_kept_text_equals_a_new_rendering(
     name: str, steps: list[tuple[Sample | None, float | None, int]]
 ) -> None:
     view = View()
@@ -79,7 +79,7 @@ def test_it_is_what_rendering_anew_would_say(
         assert texts.one(asset).text == anew(view, asset)
 
 
-def test_an_asset_that_never_spoke_and_then_does() -> None:
+def test_an_assets_first_sample_appears() -> None:
     view = View()
     texts = LatestTexts(view)
     pump = view.fleet.assets[SILENT]
@@ -90,7 +90,7 @@ def test_an_asset_that_never_spoke_and_then_does() -> None:
     assert texts.one(pump).text.endswith('"age_s":2.5,"stale":false}')
 
 
-def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
+def test_a_restored_sample_is_stale_until_a_newer_one_comes() -> None:
     view = View()
     texts = LatestTexts(view)
     pump = view.fleet.assets[SILENT]
@@ -100,7 +100,7 @@ def test_what_the_journal_knew_is_stale_until_newer_comes() -> None:
     assert texts.one(pump).text.endswith('"age_s":2.5,"stale":false}')
 
 
-def test_it_is_stale_just_when_rendering_anew_says_so() -> None:
+def test_kept_text_is_stale_exactly_when_a_new_rendering_is() -> None:
     view = View()
     texts = LatestTexts(view)
     battery = view.fleet.assets[BATTERY]
@@ -109,7 +109,7 @@ def test_it_is_stale_just_when_rendering_anew_says_so() -> None:
         assert texts.one(battery).text == anew(view, battery)
 
 
-def test_a_setpoint_that_is_equal_but_written_differently() -> None:
+def test_an_equal_setpoint_with_another_text_is_rendered_again() -> None:
     view = View()
     texts = LatestTexts(view)
     battery = view.fleet.assets[BATTERY]
@@ -117,7 +117,7 @@ def test_a_setpoint_that_is_equal_but_written_differently() -> None:
         assert texts.one(battery).text == anew(view, battery)
 
 
-def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
+def test_another_asset_with_the_same_id_is_rendered_again() -> None:
     view = View()
     texts = LatestTexts(view)
     battery = view.fleet.assets[BATTERY]
@@ -125,7 +125,7 @@ def test_another_asset_of_the_same_id_is_rendered_anew() -> None:
     assert json.loads(texts.one(replace(battery, name="new")).text)["asset_name"] == "new"
 
 
-async def test_the_list_holds_each_assets_text_of_one_moment() -> None:
+async def test_all_ages_of_a_list_are_of_one_moment() -> None:
     view = View()
     assets = {
         f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
@@ -139,7 +139,7 @@ async def test_the_list_holds_each_assets_text_of_one_moment() -> None:
     assert (await texts.all()).text == f'{{"items":[{expected}],"next_cursor":null}}'
 
 
-async def test_a_tag_stands_for_what_is_said_whatever_its_age() -> None:
+async def test_a_tag_ignores_ages() -> None:
     view = View()
     texts = LatestTexts(view)
     pump, battery = view.fleet.assets[SILENT], view.fleet.assets[BATTERY]
@@ -163,7 +163,7 @@ async def test_a_tag_stands_for_what_is_said_whatever_its_age() -> None:
     assert LatestTexts(view).one(battery).tag != one.tag, "another run of the headend"
 
 
-async def test_a_list_that_others_renewed_meanwhile_matches_none() -> None:
+async def test_a_list_that_changed_while_it_was_rendered_matches_no_tag() -> None:
     view = View()
     assets = {
         f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
@@ -171,7 +171,7 @@ async def test_a_list_that_others_renewed_meanwhile_matches_none() -> None:
     }
 
     class Renewed(dict[str, Asset]):
-        """Once armed, has news of the first asset while it is walked through."""
+        """Once armed, changes the first asset while a caller iterates."""
 
         armed = False
 

@@ -1,4 +1,4 @@
-"""The description is whole: every route, every member, every kind of problem."""
+"""The description is complete: every route, every member, every kind of problem."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def test_every_parameter_of_a_path_is_described() -> None:
         assert named == re.findall(r"\{(\w+)\}", operation.path), operation.id
 
 
-def test_every_parameter_of_a_query_is_one_that_is_read() -> None:
+def test_every_described_query_parameter_is_read() -> None:
     named = {
         each.name
         for operation in OPERATIONS
@@ -52,25 +52,25 @@ def test_every_parameter_of_a_query_is_one_that_is_read() -> None:
     assert named <= {*QUERY_PARAMETERS, *LISTENING_PARAMETERS}
 
 
-def test_operations_have_names_of_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
     assert {operation.tag for operation in OPERATIONS} == {tag["name"] for tag in SPEC["tags"]}
 
 
-def test_words_are_those_of_the_code() -> None:
+def test_enums_have_the_words_of_the_code() -> None:
     state = SCHEMAS["State"]["properties"]["state"]["enum"]
     assert sorted(state) == sorted(each.value for each in State)
     kind = SCHEMAS["Asset"]["properties"]["kind"]["enum"]
     assert sorted(kind) == sorted(each.value for each in AssetKind)
 
 
-def test_an_order_has_the_members_that_are_read() -> None:
+def test_an_order_describes_the_members_that_are_read() -> None:
     order = SCHEMAS["Order"]
     assert sorted(order["properties"]) == sorted(MEMBERS)
     assert order["required"] == ["mw"]
 
 
-def test_all_that_is_referred_to_is_there() -> None:
+def test_every_reference_resolves() -> None:
     text = json.dumps(SPEC)
     for kind, name in re.findall(r'"#/components/(\w+)/([\w-]+)"', text):
         assert name in SPEC["components"][kind]
@@ -83,7 +83,7 @@ async def test_the_description_is_served(path: str) -> None:
     assert len(answer.text) > 1000
 
 
-async def test_pages_load_nothing_from_outside() -> None:
+async def test_pages_load_nothing_from_other_hosts() -> None:
     for page in (docs_page("1"), problems_page()):
         assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
         assert "<script" not in page
@@ -98,7 +98,7 @@ def test_every_link_of_the_pages_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("problem", ProblemKinds)
-def test_every_type_of_problem_is_a_heading_that_is_served_and_kept(problem: ProblemKinds) -> None:
+def test_every_kind_of_problem_has_a_heading_on_its_page(problem: ProblemKinds) -> None:
     kind = problem.value
     assert kind.type == f"/docs/problems#{kind.slug}"
     assert f'<section id="{kind.slug}">' in problems_page()
@@ -126,11 +126,11 @@ WITHOUT_EXAMPLE = {
     "withdrawDispatch 200",
     "tellMetrics 200 application/openmetrics-text",
 }
-"""What is long, or is not met when all is well."""
+"""Answers that are long, or that a healthy headend never gives."""
 
 
 def described() -> dict[str, tuple[str, str, int, str]]:
-    """What examples may be of, by key: method, path, status and media type."""
+    """The possible keys of examples: method, path, status and media type."""
     found: dict[str, tuple[str, str, int, str]] = {}
     for operation in OPERATIONS:
         for status, answer in operation.answers.items():

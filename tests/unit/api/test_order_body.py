@@ -1,4 +1,4 @@
-"""Which bodies are orders, and what is said of those that are not."""
+"""Bodies that are orders, and the errors of those that are not."""
 
 import json
 import math
@@ -100,7 +100,7 @@ def test_orders(body: object, order: AssetOrder) -> None:
         ({"dry_run": "yes"}, "/dry_run", "is neither; write true or false"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, says: str) -> None:
+def test_every_error_is_named(changes: dict[str, object], pointer: str, says: str) -> None:
     refused = parse_order(WHOLE | changes, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     ((at, detail),) = refused.problems
@@ -126,7 +126,7 @@ def test_an_order_for_a_site() -> None:
         ({"site_id": SITE, "mw": None}, "/mw", "missing"),
     ],
 )
-def test_what_is_no_order_for_a_site(body: object, pointer: str, says: str) -> None:
+def test_wrong_orders_for_a_site_are_refused(body: object, pointer: str, says: str) -> None:
     refused = parse_order(body, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     ((at, detail),) = refused.problems
@@ -134,7 +134,7 @@ def test_what_is_no_order_for_a_site(body: object, pointer: str, says: str) -> N
     assert says in detail
 
 
-def test_what_is_only_asked_may_be_beyond_the_limits() -> None:
+def test_a_dry_run_may_be_beyond_the_limits() -> None:
     asked = parse_order(WHOLE | {"mw": 99, "dry_run": True}, FLEET, NOW)
     assert asked == AssetOrder(BATTERY, 99.0, dry_run=True)
     assert parse_order(WHOLE | {"dry_run": False}, FLEET, NOW) == AssetOrder(BATTERY, -0.5)
@@ -149,13 +149,13 @@ def test_all_problems_at_once() -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 7, math.nan, True])
-def test_what_is_no_object_is_no_order(body: object) -> None:
+def test_only_an_object_is_an_order(body: object) -> None:
     refused = parse_order(body, FLEET, NOW)
     assert isinstance(refused, BadOrder)
     assert [pointer for pointer, _ in refused.problems] == [""]
 
 
-def test_an_unknown_asset_is_told_from_a_bad_order() -> None:
+def test_an_unknown_asset_is_not_a_bad_order() -> None:
     assert parse_order({"asset_id": "nobody", "mw": 99}, FLEET, NOW) == UnknownAsset("nobody")
 
 
@@ -174,7 +174,7 @@ def test_an_unknown_asset_is_told_from_a_bad_order() -> None:
         (b'{"a":' * 12_000, "nested too deeply"),
     ],
 )
-def test_what_is_not_json(data: bytes, says: str) -> None:
+def test_malformed_json_is_refused(data: bytes, says: str) -> None:
     refused = parse_json(data)
     assert isinstance(refused, BadJson)
     assert says in refused.detail

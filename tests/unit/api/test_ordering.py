@@ -52,7 +52,7 @@ async def test_an_order_is_taken() -> None:
         (b"x" * 70_000, 413, []),
     ],
 )
-async def test_what_is_no_order(body: bytes, status: int, pointers: list[str]) -> None:
+async def test_wrong_bodies_are_refused(body: bytes, status: int, pointers: list[str]) -> None:
     view = FakeView()
     answer = await order(view, body)
     assert (answer.status, answer.pointers) == (status, pointers)
@@ -65,7 +65,7 @@ async def test_an_unknown_asset_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
-async def test_what_does_not_say_that_it_is_json_is_415(kind: str | None) -> None:
+async def test_a_body_of_another_type_is_415(kind: str | None) -> None:
     view = FakeView()
     headers = {} if kind is None else {"Content-Type": kind}
     data = b'{"asset_id":"battery-1","mw":0}'
@@ -115,21 +115,21 @@ async def test_a_dispatch_is_withdrawn(left: Dispatch, status: int) -> None:
     assert view.cancels == [(DISPATCH, WITHDRAWN)]
 
 
-async def test_what_cannot_be_withdrawn() -> None:
+async def test_ended_and_unknown_dispatches_cannot_be_withdrawn() -> None:
     view = FakeView()
     ended = await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
     assert (ended.status, ended.body["detail"]) == (409, "the dispatch has ended: it is started")
     assert (await ask(view, "/dispatch/nobody", "DELETE")).status == 404
 
 
-async def test_what_runs_is_withdrawn_though_the_disk_is_full() -> None:
+async def test_a_running_dispatch_can_be_withdrawn_on_a_full_disk() -> None:
     view = FakeView()
     view.why_failing = "the disk is full"
     view.cancelled = replace(DISPATCHED, cancelling="x")
     assert (await ask(view, f"/dispatch/{DISPATCH}", "DELETE")).status == 202
 
 
-async def test_orders_are_taken_though_telemetry_is_held() -> None:
+async def test_orders_are_taken_while_telemetry_is_held() -> None:
     view = FakeView()
     view.why_held = "the journal is as large as it may be"
     assert (await order(view, {"asset_id": "battery-1", "mw": 0})).status == 201
@@ -145,7 +145,7 @@ async def test_an_order_for_a_site_is_taken() -> None:
     assert view.orders == [SiteOrder(SITE, 1.5, 60_000_000)]
 
 
-async def test_an_order_that_the_site_cannot_do_says_what_it_can() -> None:
+async def test_a_refused_site_order_names_the_sites_range() -> None:
     view = FakeView()
     answer = await order(view, {"site_id": SITE, "mw": 3.5})
     assert (answer.status, answer.pointers) == (422, ["/mw"])
@@ -190,7 +190,9 @@ async def keyed(view: FakeView, body: object, key: str = '"k"') -> Answer:
 @pytest.mark.parametrize(
     ("body", "target"), [(ORDER, DISPATCH), ({"site_id": "Alamosa", "mw": 1}, GROUP)]
 )
-async def test_an_order_sent_again_is_the_same(body: dict[str, object], target: str) -> None:
+async def test_a_repeated_order_gives_the_same_dispatch(
+    body: dict[str, object], target: str
+) -> None:
     view = FakeView()
     first = await keyed(view, body)
     again = await keyed(view, dict(reversed(body.items())))
@@ -202,7 +204,7 @@ async def test_an_order_sent_again_is_the_same(body: dict[str, object], target: 
     assert len(view.orders) == 1
 
 
-async def test_an_order_is_the_same_though_its_start_has_gone_by(
+async def test_a_repeated_order_is_valid_after_its_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     view = FakeView()
@@ -221,7 +223,7 @@ async def test_another_order_needs_another_key() -> None:
     assert len(view.orders) == 2
 
 
-async def test_what_was_refused_is_not_remembered() -> None:
+async def test_a_refused_order_leaves_no_key() -> None:
     view = FakeView()
     assert (await keyed(view, ORDER | {"mw": 99})).status == 422
     assert (await keyed(view, ORDER)).status == 201
@@ -229,7 +231,7 @@ async def test_what_was_refused_is_not_remembered() -> None:
     assert (await keyed(view, ORDER, "k2")).status == 201
 
 
-async def test_a_second_while_the_first_is_at_work_is_409(
+async def test_a_repeated_order_is_409_while_the_first_is_taken(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     view = FakeView()
@@ -243,7 +245,7 @@ async def test_a_second_while_the_first_is_at_work_is_409(
 
 
 @pytest.mark.parametrize("key", ["", '""', "two words", "k" * 256])
-async def test_what_is_no_key_is_400(key: str) -> None:
+async def test_a_malformed_key_is_400(key: str) -> None:
     view = FakeView()
     answer = await keyed(view, ORDER, key)
     assert (answer.status, answer.pointers) == (400, ["/header/Idempotency-Key"])
@@ -282,7 +284,7 @@ async def test_a_group_is_shown_and_withdrawn() -> None:
     assert view.group_cancels == [(GROUP, WITHDRAWN)] * 3
 
 
-async def test_a_verdict_so_far_is_measured_where_there_is_none_yet() -> None:
+async def test_a_provisional_verdict_is_measured_if_there_is_none_yet() -> None:
     view = FakeView()
     answer = await ask(view, f"/dispatch/{DISPATCH}")
     verdict = answer.body["verdict"]

@@ -49,7 +49,7 @@ def lines(answer: Answer) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "text/csv, application/json;q=0.9", "text/*"])
-async def test_csv_is_for_those_who_accept_it(accept: str) -> None:
+async def test_csv_is_sent_if_accept_prefers_it(accept: str) -> None:
     (line,) = lines(await ask(long_view(1), HISTORY, headers={"Accept": accept}))
     assert line == {
         "asset_id": BATTERY,
@@ -72,14 +72,14 @@ async def test_csv_is_for_those_who_accept_it(accept: str) -> None:
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json", "text/html", "text/csv;q=0.5, application/json"]
 )
-async def test_everybody_else_gets_json(accept: str) -> None:
+async def test_json_is_sent_otherwise(accept: str) -> None:
     answer = await ask(long_view(1), HISTORY, headers={"Accept": accept} if accept else {})
     assert answer.headers["Content-Type"] == "application/json"
     assert "Accept," in answer.headers["Vary"]
     assert len(answer.items) == 1
 
 
-async def test_every_history_is_there_as_csv() -> None:
+async def test_every_history_is_available_as_csv() -> None:
     view = FakeView()
     (bucket,) = lines(await ask(view, f"{HISTORY}?step=1m", headers=CSV))
     assert list(bucket) == ["ts", "mean", "min", "max", "last", "count"]
@@ -93,13 +93,13 @@ async def test_every_history_is_there_as_csv() -> None:
     assert dispatch["states"].startswith('[{"state":"pending"')
 
 
-async def test_nothing_is_a_header_in_csv() -> None:
+async def test_an_empty_history_is_a_header_in_csv() -> None:
     answer = await ask(long_view(0), HISTORY, headers=CSV)
     assert lines(answer) == []
     assert answer.text.startswith("asset_id,asset_name,")
 
 
-async def test_a_page_of_csv_names_the_next() -> None:
+async def test_a_page_of_csv_links_to_the_next() -> None:
     view = long_view(25)
     path, seen = f"{HISTORY}?from=2026-01-01T00:00:00%2B01:00&limit=10", []
     while path:
@@ -114,7 +114,7 @@ async def test_a_page_of_csv_names_the_next() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, PAGE_ITEMS, PAGE_ITEMS + 1, 3 * PAGE_ITEMS, 3333])
-async def test_csv_without_a_limit_is_all_there_is(count: int) -> None:
+async def test_csv_without_a_limit_has_all_items(count: int) -> None:
     found = lines(await ask(long_view(count), HISTORY, headers=CSV))
     times = [line["ts"] for line in found]
     assert len(set(times)) == count
@@ -122,7 +122,7 @@ async def test_csv_without_a_limit_is_all_there_is(count: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, PAGE_ITEMS, PAGE_ITEMS + 1, 2500, 1_000_000])
-async def test_json_of_any_length_goes_on_where_it_ended(limit: int) -> None:
+async def test_json_of_any_length_continues_at_its_cursor(limit: int) -> None:
     view = long_view(3000)
     answer = await ask(view, f"{HISTORY}?limit={limit}")
     assert len(answer.items) == min(limit, 3000)
@@ -137,7 +137,7 @@ async def test_buckets_of_any_length() -> None:
     assert answer.body["next_cursor"] == "1440"
 
 
-async def test_what_is_wrong_from_the_start_is_a_problem() -> None:
+async def test_a_wrong_query_of_a_long_history_is_a_problem() -> None:
     assert (await ask(long_view(9, fails_after=0), f"{HISTORY}?limit=5000")).status == 503
     answer = await ask(long_view(9), f"{HISTORY}?limit=5000&cursor={NEXT}")
     assert (answer.status, answer.pointers) == (422, ["/query/cursor"])
@@ -151,7 +151,7 @@ async def test_head_reads_one_page() -> None:
     assert len(view.history.asked) == 1
 
 
-def test_long_answers_have_a_bound() -> None:
+def test_long_answers_are_bounded() -> None:
     long = LongAnswers()
     holders = [type("Holder", (), {})() for _ in range(LONG_ANSWERS)]
     frees = [long.take(holder) for holder in holders]
@@ -161,6 +161,6 @@ def test_long_answers_have_a_bound() -> None:
     frees[0]()
     frees[0]()
     assert long.taken == LONG_ANSWERS - 1
-    # One that was never sent frees its own.
+    # An answer that was never sent frees its slot.
     holders.clear()
     assert long.taken == 0

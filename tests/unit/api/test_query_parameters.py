@@ -1,4 +1,4 @@
-"""Which query parameters are understood, and what is said of those that are not."""
+"""Query parameters, and the errors of wrong ones."""
 
 import pytest
 from hypothesis import given
@@ -70,7 +70,7 @@ def test_without_parameters() -> None:
         ("form", ["x"], "did you mean from?"),
     ],
 )
-def test_what_is_wrong_is_named(name: str, texts: list[str], says: str) -> None:
+def test_every_error_is_named(name: str, texts: list[str], says: str) -> None:
     refused = parse_query({name: texts}, ALL)
     assert isinstance(refused, BadQuery)
     ((at, detail),) = refused.problems
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_named(name: str, texts: list[str], says: str) -> None:
     assert says in detail
 
 
-def test_an_endpoint_without_parameters_says_so() -> None:
+def test_an_endpoint_without_parameters_refuses_any() -> None:
     refused = parse_query({"limit": ["1"]}, ())
     assert refused == BadQuery((("limit", "unknown parameter; there are none here; leave it out"),))
 
@@ -90,7 +90,7 @@ def test_all_problems_at_once() -> None:
 
 
 @pytest.mark.parametrize("to", ["2026-01-31T12:00:00Z", "2026-01-31T11:00:00Z"])
-def test_a_range_that_holds_nothing_is_refused(to: str) -> None:
+def test_an_empty_range_is_refused(to: str) -> None:
     refused = parse_query({"from": ["2026-01-31T12:00:00Z"], "to": [to]}, ALL)
     assert isinstance(refused, BadQuery)
     assert [name for name, _ in refused.problems] == ["from"]

@@ -1,4 +1,4 @@
-"""What callers see of each record, word for word."""
+"""The JSON of each record, word for word."""
 
 import json
 import math
@@ -104,7 +104,7 @@ def test_telemetry() -> None:
     }
 
 
-def test_telemetry_of_an_asset_that_never_spoke() -> None:
+def test_telemetry_of_an_asset_without_samples() -> None:
     shape = telemetry_shape(PUMP, None, setpoint_mw=None, now_us=NOW, telemetry_period_ms=4000)
     told = {"asset_id": PUMP.id, "asset_name": "pump", "site_id": SITE}
     assert shape == dict.fromkeys(telemetry()) | told | {"quality": [], "stale": True}
@@ -140,12 +140,12 @@ def test_status(status: int, name: str) -> None:
     assert telemetry(status=int(status))["status"] == name
 
 
-def test_quality_bits_that_nobody_knows_are_left_out() -> None:
+def test_unknown_quality_bits_are_left_out() -> None:
     assert telemetry(quality=0xFFF6)["quality"] == ["implausible", "stale_device"]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_no_number_is_one_that_json_lacks(number: float) -> None:
+def test_nan_and_infinity_are_null(number: float) -> None:
     shape = telemetry(p_mw=number, soc=number, voltage_v=number)
     assert (shape["p_mw"], shape["soc"], shape["voltage_v"]) == (None, None, None)
     json.dumps(shape, allow_nan=False)
@@ -175,20 +175,20 @@ def test_heartbeat() -> None:
     }
 
 
-def test_heartbeat_that_never_was() -> None:
+def test_an_agent_without_a_heartbeat() -> None:
     known = dict.fromkeys(heartbeat_shape("agent-2", HEARTBEAT, now_us=NOW))
     shape = heartbeat_shape("agent-2", None, now_us=NOW)
     assert shape == known | {"agent_id": "agent-2", "devices": []}
 
 
-def test_heartbeat_of_an_empty_outbox_is_not_unknown() -> None:
+def test_an_empty_outbox_is_zero_and_not_null() -> None:
     calm = replace(HEARTBEAT, outbox_rows=0, uptime_ms=0, received_us=NOW)
     shape = heartbeat_shape("agent-1", calm, now_us=NOW)
     assert (shape["outbox_rows"], shape["uptime_s"], shape["age_s"]) == (0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("ts_us", [-(2**63), 2**63 - 1])
-def test_a_clock_that_is_nowhere_is_null(ts_us: int) -> None:
+def test_a_time_beyond_the_calendar_is_null(ts_us: int) -> None:
     lost = replace(HEARTBEAT, ts_us=ts_us)
     assert heartbeat_shape("agent-1", lost, now_us=NOW)["ts"] is None
 
@@ -303,7 +303,7 @@ def test_group() -> None:
     }
 
 
-def test_what_would_become_of_an_order() -> None:
+def test_preflight() -> None:
     shape: dict[str, object] = {
         **preflight_shape(FakeView().preflight(AssetOrder(BATTERY, -0.5, 3_600_000_000)))
     }
@@ -329,7 +329,7 @@ def test_what_would_become_of_an_order() -> None:
     }
 
 
-def test_what_would_become_of_an_order_to_a_site() -> None:
+def test_site_preflight() -> None:
     fits = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 0.5)))
     assert (fits["fits"], fits["feasible"]) == (True, None)
     assert fits["left_out"] == [{"asset_id": SILENT, "why": "offline"}]

@@ -1,4 +1,4 @@
-"""What befell an agent, in one list: merged, paged, and each thing once."""
+"""An agent's timeline: merged, paged, and each entry once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ SCOPE = ("x",)
 
 
 def cut(records: Sequence[T], place: Callable[[T], tuple[int, str]], cursor: str | None) -> Page[T]:
-    """A page as the journal cuts it, newest first; two records long."""
+    """A page like the journal's: newest first, two records long."""
     rows = sorted(((place(record), record) for record in records), key=lambda row: row[0])[::-1]
     if cursor is not None:
         before = decode_cursor(cursor, SCOPE, (int, str))
@@ -52,7 +52,7 @@ class History:
         return cut(found, lambda d: (d.created_us, d.id), page.cursor)
 
     async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
-        # Also those that began before the range and reach into it.
+        # Also gaps that began before the range and reach into it.
         found = [g for g in self.all_gaps if g.asset_id == asset_id]
         found = [g for g in found if g.start_us < page.within.high_us]
         return cut(found, lambda g: (g.start_us, g.id), page.cursor)
@@ -63,7 +63,7 @@ def _inside(at_us: int, within: TimeRange) -> bool:
 
 
 def read(history: History, query: Query, at_most: int) -> list[TimelineEntry]:
-    """Page after page, to the end."""
+    """Reads page after page to the end."""
     asked = cast("Histories", history)
 
     async def read_all() -> list[TimelineEntry]:
@@ -121,7 +121,7 @@ DISPATCHES = st.builds(
     st.none() | st.integers(0, 30),
     st.integers(1, 5),
 )
-def test_each_thing_stands_once_and_in_its_order(
+def test_each_entry_appears_once_and_in_order(
     sessions: list[SessionRecord],
     dispatches: list[Dispatch],
     gaps: list[GapRecord],
@@ -133,7 +133,7 @@ def test_each_thing_stands_once_and_in_its_order(
     if sessions:
         expected += [entry for dispatch in dispatches for entry in of_dispatch(dispatch)]
         expected += [entry for gap in gaps for entry in of_gap(gap)]
-    # Whose session began after the range has nothing in it, nor has its end.
+    # A session that began after the range has no entry in it.
     expected = [entry for entry in expected if _inside(entry.at_us, TimeRange(from_us, to_us))]
     expected.sort(key=lambda entry: entry.place, reverse=True)
     found = read(History(sessions, dispatches, gaps), Query(TimeRange(from_us, to_us)), at_most)
@@ -165,7 +165,7 @@ async def test_over_rest() -> None:
         assert len(about) == 1
 
 
-async def test_an_agent_that_never_connected_has_none() -> None:
+async def test_an_unknown_agent_has_no_timeline() -> None:
     assert (await ask(FakeView(), "/agents/nobody/timeline")).status == 404
     wrong = await ask(FakeView(), "/agents/agent-1/timeline?cursor=x&from=y")
     assert wrong.status == 422

@@ -17,7 +17,7 @@ def look(board: Board, **assets: tuple[object, bool]) -> bool:
     return news
 
 
-def test_a_look_tells_those_that_are_another_or_stale() -> None:
+def test_a_look_notes_changed_and_stale_assets() -> None:
     board = Board()
     assert look(board, a=(OLD, False), b=(OLD, False), c=(OLD, False))
     assert board.look == 1
@@ -30,23 +30,23 @@ def test_a_look_tells_those_that_are_another_or_stale() -> None:
     assert [name for name in "abc" if board.changed_since(name, 3)] == ["b"]
 
 
-def test_what_is_equal_and_not_the_same_is_news() -> None:
+def test_an_equal_object_counts_as_a_change() -> None:
     board = Board()
     look(board, a=([], False))
     assert look(board, a=([], False))
 
 
-def test_what_is_noted_is_not_told_before_the_look_is_over() -> None:
+def test_changes_are_visible_only_after_the_look() -> None:
     board = Board()
     look(board, a=(OLD, False))
     board.note([("a", (NEW, False))])
-    # Who takes it now remembers look 1, and is told again.
+    # A reader that takes it now remembers look 1, and gets it again.
     assert board.look == 1
     board.close()
     assert board.changed_since("a", 1)
 
 
-def test_cleared_it_tells_of_all_anew() -> None:
+def test_after_a_clear_every_asset_has_changed() -> None:
     board = Board()
     assert not board.ready
     look(board, a=(OLD, False))
@@ -54,7 +54,7 @@ def test_cleared_it_tells_of_all_anew() -> None:
     board.clear()
     assert not board.ready
     assert look(board, a=(OLD, False))
-    # Also to whoever had been told of it.
+    # Also for a reader that had it before.
     assert board.changed_since("a", 1)
 
 
@@ -67,7 +67,7 @@ def ids_since(held: Ring, event_id: int) -> list[int] | None:
     return None if found is None else [entry.event.id for entry in found]
 
 
-def test_a_ring_has_all_that_came_after_its_beginning() -> None:
+def test_a_ring_has_all_events_since_its_beginning() -> None:
     held = Ring(10)
     assert ids_since(held, 10) == []
     held.extend(events(11, 12, 15))
@@ -78,7 +78,7 @@ def test_a_ring_has_all_that_came_after_its_beginning() -> None:
     assert ids_since(held, 15) == ids_since(held, 99) == []
 
 
-def test_a_full_ring_forgets_the_oldest_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_ring_drops_the_oldest_and_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ring, "EVENTS_IN_MEMORY", 3)
     held = Ring(10)
     held.extend(events(11, 12, 13, 14, 15))
@@ -100,7 +100,7 @@ def test_an_events_bytes_are_made_once() -> None:
     assert len(made) == 1
 
 
-def test_frames_are_what_the_standard_says() -> None:
+def test_frames_follow_the_standard() -> None:
     assert frame("dispatch", '{"a":1}', 7) == b'id: 7\nevent: dispatch\ndata: {"a":1}\n\n'
     assert telemetry_frame(['{"a":1}', "{}"]) == (
         b'event: telemetry\ndata: {"items":[{"a":1},{}]}\n\n'

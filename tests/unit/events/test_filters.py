@@ -1,4 +1,4 @@
-"""What a reader asks for, and what of all that happens is for it."""
+"""A reader's filter, and the events that pass it."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_a_filter_is_read(
     assert read_filter(given, FLEET) == Filter(frozenset(kinds), expected, frozenset(sites))
 
 
-def test_an_asset_of_another_site_does_not_fit_both() -> None:
+def test_an_asset_of_another_site_matches_nothing() -> None:
     other = Site("other", "Elsewhere")
     far = Asset("far", "far", "other", AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
     fleet = Fleet({**FLEET.sites, "other": other}, {**FLEET.assets, "far": far})
@@ -55,7 +55,7 @@ def test_an_asset_of_another_site_does_not_fit_both() -> None:
     assert found == Filter(assets=frozenset())
 
 
-def test_a_name_with_a_comma_is_tried_whole() -> None:
+def test_a_name_with_a_comma_is_tried_as_one_name() -> None:
     odd = replace(FLEET.assets[SOLAR], name="roof, south")
     fleet = Fleet(FLEET.sites, {**FLEET.assets, SOLAR: odd})
     found = read_filter({"asset_id": ["roof, south", "pump"]}, fleet)
@@ -70,14 +70,14 @@ def test_a_name_with_a_comma_is_tried_whole() -> None:
         ({"limit": ["3"], "kind": ["x", "y"]}, ["limit", "kind", "kind"]),
     ],
 )
-def test_what_cannot_be_read_is_named(given: dict[str, list[str]], names: list[str]) -> None:
+def test_wrong_parameters_are_named(given: dict[str, list[str]], names: list[str]) -> None:
     found = read_filter(given, FLEET)
     assert isinstance(found, BadQuery)
     assert [name for name, _ in found.problems] == names
 
 
 @pytest.mark.parametrize("given", [{"asset_id": ["roof,nobody"]}, {"site_id": [""]}])
-def test_what_the_fleet_has_not_is_said(given: dict[str, list[str]]) -> None:
+def test_an_unknown_asset_or_site_is_named(given: dict[str, list[str]]) -> None:
     assert isinstance(read_filter(given, FLEET), NotThere)
 
 
@@ -106,5 +106,5 @@ WITHOUT_ASSETS = SessionEvent(3, NOW, "connected", replace(SESSION, asset_ids=()
         (Filter(assets=ALL, sites=frozenset({SITE})), [OF_BATTERY, OF_AGENT, WITHOUT_ASSETS]),
     ],
 )
-def test_an_event_is_for_those_who_asked(wanted: Filter, has: list[LoggedEvent]) -> None:
+def test_a_filter_passes_only_wanted_events(wanted: Filter, has: list[LoggedEvent]) -> None:
     assert [e for e in (OF_BATTERY, OF_AGENT, WITHOUT_ASSETS) if wanted.has(e)] == has

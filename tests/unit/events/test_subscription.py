@@ -1,4 +1,4 @@
-"""A reader's place, on a hub that does as it is told."""
+"""A reader's place, on a fake hub."""
 
 import trio
 from trio.testing import MockClock
@@ -9,7 +9,7 @@ from derhead.events.subscription import Subscription
 
 
 class Hub:
-    """Tells of one event of the log, once it has happened."""
+    """A fake hub with one event of the log, once it has happened."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -42,7 +42,7 @@ class Hub:
         return (8, [b"event"]) if self.happened and position < 8 else (position, [])
 
 
-async def test_what_happens_while_a_frame_is_made_is_not_slept_through(
+async def test_news_during_the_making_of_a_frame_is_not_missed(
     autojump_clock: MockClock,
 ) -> None:
     hub = Hub()
@@ -54,7 +54,7 @@ async def test_what_happens_while_a_frame_is_made_is_not_slept_through(
         assert trio.current_time() - began_s < 1
 
 
-async def test_it_gives_a_sign_of_life_every_ten_seconds(autojump_clock: MockClock) -> None:
+async def test_a_reader_gets_a_sign_of_life_every_ten_seconds(autojump_clock: MockClock) -> None:
     async with Subscription(Hub(), Audience(Filter(), ()), 7, resumed=True) as reader:
         await reader.__anext__()
         began_s = trio.current_time()
@@ -62,14 +62,14 @@ async def test_it_gives_a_sign_of_life_every_ten_seconds(autojump_clock: MockClo
         assert 30 <= trio.current_time() - began_s < 31
 
 
-async def test_its_place_is_given_back_once(autojump_clock: MockClock) -> None:
+async def test_a_reader_gives_its_place_back_once(autojump_clock: MockClock) -> None:
     hub = Hub()
     async with Subscription(hub, Audience(Filter(), ()), 7, resumed=True):
         assert hub.left == 0
     assert hub.left == 1
 
 
-def test_one_that_is_never_entered_gives_its_place_back() -> None:
+def test_a_subscription_that_is_never_entered_gives_its_place_back() -> None:
     hub = Hub()
     Subscription(hub, Audience(Filter(), ()), 7, resumed=True)
     assert hub.left == 1

@@ -1,4 +1,4 @@
-"""What /readyz and /metrics say of the journal."""
+"""The journal at /readyz and /metrics."""
 
 from pathlib import Path
 
@@ -30,9 +30,7 @@ async def test_a_journal_that_fails_is_unready_and_says_why(
         assert journal_check(journal.statistics()).health is Health.READY
 
 
-async def test_figures_are_those_of_the_statistics(
-    tmp_path: Path, autojump_clock: MockClock
-) -> None:
+async def test_figures_match_the_statistics(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with open_journal(tmp_path / "journal.db", virtual_runtime(T0)) as journal:
         metrics = Metrics()
         metrics.add(lambda: journal_metrics(journal.statistics()))

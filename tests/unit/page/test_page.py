@@ -1,4 +1,4 @@
-"""The page's files: what is served of them, and what they may use."""
+"""The page's files: their headers, and the rules that they follow."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ async def test_the_page_is_served_under_a_policy_that_allows_nothing_else() -> N
         ("/page/icon.svg", "image/svg+xml"),
     ],
 )
-async def test_its_files_say_what_they_are(path: str, content_type: str) -> None:
+async def test_files_have_their_content_types(path: str, content_type: str) -> None:
     answer = await ask(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == content_type
@@ -52,7 +52,7 @@ async def test_its_files_say_what_they_are(path: str, content_type: str) -> None
     assert await answer.get_data() == (STATIC / path.removeprefix("/page/")).read_bytes()
 
 
-async def test_a_file_that_is_known_already_is_not_sent_again() -> None:
+async def test_an_unchanged_file_gets_304() -> None:
     tag = (await ask("/page/js/main.js")).headers["etag"]
     again = await ask("/page/js/main.js", If_None_Match=tag)
     assert again.status_code == 304
@@ -69,7 +69,7 @@ async def test_nothing_else_is_served(path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_every_file_is_of_a_kind_that_is_served() -> None:
+def test_every_file_has_a_served_type() -> None:
     on_disk = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     assert set(read_files()) == on_disk
 
@@ -96,7 +96,7 @@ def test_every_script_is_used_and_every_import_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(read_files()))
-def test_no_file_leads_to_another_host_or_makes_markup_of_text(path: str) -> None:
+def test_no_file_names_another_host_or_parses_markup(path: str) -> None:
     text = (STATIC / path).read_text()
     assert re.findall(r"https?://(?!www\.w3\.org/)", text) == []
     assert (
@@ -104,7 +104,7 @@ def test_no_file_leads_to_another_host_or_makes_markup_of_text(path: str) -> Non
     )
 
 
-def test_every_script_says_first_what_it_is() -> None:
+def test_every_script_begins_with_its_purpose() -> None:
     assert [
         script.name for script in SCRIPTS if not script.read_text().startswith("/**\n * ")
     ] == []
@@ -124,11 +124,11 @@ def code_of(text: str) -> str:
     return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
 
 
-def test_scripts_that_are_pure_touch_neither_page_nor_clock_and_import_only_such() -> None:
+def test_pure_scripts_touch_neither_page_nor_clock_and_import_only_pure_ones() -> None:
     texts = {script.name: script.read_text() for script in SCRIPTS}
     pure = {name for name, text in texts.items() if is_pure(text)}
     assert {"format.js", "fleet.js", "link.js", "order.js", "chartmath.js"} <= pure
     assert {name: found for name in pure if (found := ACTS.findall(code_of(texts[name])))} == {}
     assert {n: more for n in pure if (more := imports(STATIC / "js" / n) - pure)} == {}
-    # The rule sees what it is there for.
+    # The rule finds what it looks for.
     assert ACTS.findall(code_of(texts["live.js"]))
