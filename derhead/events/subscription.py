@@ -18,7 +18,7 @@ ALIVE_S = 10.0
 """Time between two signs of life."""
 
 
-class EventSource(Protocol):
+class ReaderHub(Protocol):
     """What a reader needs of the hub."""
 
     @property
@@ -59,7 +59,7 @@ class Subscription:
     """
 
     def __init__(
-        self, source: EventSource, audience: Audience, position: int, *, resumed: bool
+        self, source: ReaderHub, audience: Audience, position: int, *, resumed: bool
     ) -> None:
         self._source = source
         self._audience = audience

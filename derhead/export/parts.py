@@ -20,7 +20,7 @@ from derhead.shapes import (
     dispatch_shape,
     gap_shape,
     heartbeat_shape,
-    lasting_shape,
+    sample_shape,
     session_shape,
 )
 from derhead.telemetry import Bucket, Sample
@@ -108,7 +108,7 @@ def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Se
 
 
 def _sample(asset: Asset, sample: Sample) -> Mapping[str, object]:
-    return lasting_shape(asset, sample, sample.setpoint_mw)
+    return sample_shape(asset, sample, sample.setpoint_mw)
 
 
 def _step(asset: Asset, bucket: Bucket) -> Mapping[str, object]:

@@ -65,7 +65,7 @@ from derhead.shapes.telemetry_json import (
     TelemetryJson,
     bucket_shape,
     gap_shape,
-    lasting_shape,
+    sample_shape,
     telemetry_shape,
 )
 from derhead.shapes.timeline_json import (
@@ -130,7 +130,7 @@ __all__ = [
     "group_shape",
     "heartbeat_shape",
     "hello_shape",
-    "lasting_shape",
+    "sample_shape",
     "of_dispatch",
     "of_gap",
     "of_session",

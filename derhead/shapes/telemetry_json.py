@@ -129,13 +129,13 @@ def telemetry_shape(
     """
     age = None if sample is None else age_us(sample, now_us)
     return {
-        **lasting_shape(asset, sample, setpoint_mw),
+        **sample_shape(asset, sample, setpoint_mw),
         "age_s": seconds_of(age),
         "stale": restored or age is None or age > stale_after_us(telemetry_period_ms),
     }
 
 
-def lasting_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> SampleJson:
+def sample_shape(asset: Asset, sample: Sample | None, setpoint_mw: float | None) -> SampleJson:
     """``telemetry_shape`` without its last two members, which time changes."""
     return {
         "asset_id": asset.id,

@@ -81,16 +81,16 @@ class PagedHistory(Generic[T]):
         return replace(self, shape=lambda item: leave(shape(item)), columns=fields)
 
 
-async def reply_history(past: PagedHistory[T], query: Query, long: LongAnswers) -> Response:
+async def reply_history(history: PagedHistory[T], query: Query, long: LongAnswers) -> Response:
     """Answers with the history from the query's cursor on, as JSON or CSV.
 
     At most ``limit`` items. Without a limit, 100 items in JSON and all items in CSV.
     """
-    past = past.only(query.fields)
-    text = chosen_text(past.columns)
+    history = history.only(query.fields)
+    text = chosen_text(history.columns)
     whole = query.limit is None and isinstance(text, CsvList)
     limit = None if whole else query.limit or DEFAULT_LIMIT
-    walk = PageWalk(past, limit, query)
+    walk = PageWalk(history, limit, query)
     await walk.read()
     if walk.at_end or (limit is not None and limit <= PAGE_ITEMS):
         return await _reply_whole(walk, text)
@@ -126,10 +126,10 @@ def _with_cursor(cursor: str) -> str:
 class PageWalk(Generic[T]):
     """Reads a history with one page in memory at a time."""
 
-    def __init__(self, past: PagedHistory[T], limit: int | None, query: Query) -> None:
+    def __init__(self, history: PagedHistory[T], limit: int | None, query: Query) -> None:
         self.cursor = query.cursor
         """Where the next page begins."""
-        self._past = past
+        self._history = history
         self._within = query.within
         self._left = limit
         self._read: deque[T] = deque()
@@ -144,7 +144,7 @@ class PageWalk(Generic[T]):
         """Reads the next page, which may be empty. Raises: BadCursor, JournalError."""
         left = self._left
         limit = PAGE_ITEMS if left is None else min(left, PAGE_ITEMS)
-        page = await self._past.ask(PageRequest(limit, self._within, self.cursor))
+        page = await self._history.ask(PageRequest(limit, self._within, self.cursor))
         self._begun = True
         self._read.extend(page.items)
         self.cursor = page.next_cursor
@@ -156,7 +156,7 @@ class PageWalk(Generic[T]):
         if not self._read:
             return None
         few = min(ITEMS_A_TURN, len(self._read))
-        return [self._past.shape(self._read.popleft()) for _ in range(few)]
+        return [self._history.shape(self._read.popleft()) for _ in range(few)]
 
 
 class LongBody(IterableBody):

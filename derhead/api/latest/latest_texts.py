@@ -12,12 +12,12 @@ from uuid import uuid4
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import list_text
 from derhead.events import Look
-from derhead.shapes import dump, lasting_shape
+from derhead.shapes import dump, sample_shape
 from derhead.telemetry import LatestTable, Sample, Slot, since_us, stale_after_us
 from derproto.base.fleet import Asset
 
 
-class Tagged(NamedTuple):
+class TaggedText(NamedTuple):
     """A text, and an ETag (RFC 9110, 8.8.3) that changes with the text.
 
     The tag ignores ages: a client with an older text of the same tag misses nothing, and can
@@ -37,7 +37,7 @@ class _Text:
     """Holds the asset's newest sample, always."""
     sample: Sample | None
     setpoint_mw: float | None
-    lasting: str
+    timeless: str
     """The text of the JSON object without the members that time changes."""
     since_us: int | None
     """The time from which the age counts, microseconds since the epoch."""
@@ -75,12 +75,12 @@ class LatestTexts:
         self._run = uuid4().hex[:8]
         self._version = 0
 
-    def one(self, asset: Asset) -> Tagged:
+    def one(self, asset: Asset) -> TaggedText:
         """One asset's newest telemetry, with its present age."""
         text = self._writer()(asset)
-        return Tagged(text, self._tag(self._texts[asset.id].version))
+        return TaggedText(text, self._tag(self._texts[asset.id].version))
 
-    async def all(self) -> Tagged:
+    async def all(self) -> TaggedText:
         """The newest telemetry of all assets. Ages are from the moment of the call."""
         write, changes, began = self._writer(), 0, self._version
 
@@ -95,8 +95,8 @@ class LatestTexts:
         if self._version != began + changes:
             # Other callers found new samples in the pauses, perhaps of assets written before.
             self._version += 1
-            return Tagged(text, self._tag(-self._version))
-        return Tagged(text, self._tag(self._version))
+            return TaggedText(text, self._tag(-self._version))
+        return TaggedText(text, self._tag(self._version))
 
     def written(self, assets: Iterable[Asset]) -> Iterator[str]:
         """The newest telemetry of each of the assets, with its present age."""
@@ -132,12 +132,12 @@ class LatestTexts:
                 self._version += 1
                 text.stale, text.version = stale, self._version
             if since_us is None:
-                return f'{text.lasting},"age_s":null,"stale":true}}'
+                return f'{text.timeless},"age_s":null,"stale":true}}'
             if age_us < 0:
                 age_us = 0
             if stale:
-                return f'{text.lasting},"age_s":{age_us / 1e6!r},"stale":true}}'
-            return f'{text.lasting},"age_s":{age_us / 1e6!r},"stale":false}}'
+                return f'{text.timeless},"age_s":{age_us / 1e6!r},"stale":true}}'
+            return f'{text.timeless},"age_s":{age_us / 1e6!r},"stale":false}}'
 
         return write
 
@@ -171,7 +171,7 @@ class LatestTexts:
             slot,
             sample,
             setpoint_mw,
-            lasting=dump(lasting_shape(asset, sample, setpoint_mw))[:-1],
+            timeless=dump(sample_shape(asset, sample, setpoint_mw))[:-1],
             since_us=None if sample is None else since_us(sample),
             restored=slot.restored,
         )

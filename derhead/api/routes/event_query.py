@@ -17,13 +17,15 @@ _ID = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class NotThere:
+class UnknownName:
     """The fleet has no such asset or site; ``detail`` names it."""
 
     detail: str
 
 
-def read_filter(given: Mapping[str, Sequence[str]], fleet: Fleet) -> Filter | BadQuery | NotThere:
+def read_filter(
+    given: Mapping[str, Sequence[str]], fleet: Fleet
+) -> Filter | BadQuery | UnknownName:
     """The filter that the parameters describe.
 
     Each parameter may be repeated, or list several values between commas. Names may contain commas:
@@ -41,10 +43,12 @@ def read_filter(given: Mapping[str, Sequence[str]], fleet: Fleet) -> Filter | Ba
         return BadQuery(tuple(findings.listed), findings.more)
     sites = _find_all(given.get("site_id", ()), fleet.find_site)
     if isinstance(sites, str):
-        return NotThere(f"no site has the id or name {sites!r}; GET /assets names the site of each")
+        return UnknownName(
+            f"no site has the id or name {sites!r}; GET /assets names the site of each"
+        )
     assets = _find_all(given.get("asset_id", ()), fleet.find_asset)
     if isinstance(assets, str):
-        return NotThere(f"no asset has the id or name {assets!r}; GET /assets lists them")
+        return UnknownName(f"no asset has the id or name {assets!r}; GET /assets lists them")
     return _make(kinds, sites, assets, fleet)
 
 

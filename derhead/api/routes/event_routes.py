@@ -10,7 +10,7 @@ from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.lookups import refuse_query
 from derhead.api.answering.replies import HEADERS, RETRY_AFTER_S, HttpProblem
 from derhead.api.latest.latest_texts import LatestTexts
-from derhead.api.routes.event_query import NotThere, read_filter, read_last_id
+from derhead.api.routes.event_query import UnknownName, read_filter, read_last_id
 from derhead.events import (
     EventHub,
     EventLog,
@@ -63,7 +63,7 @@ def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
         match wanted:
             case BadQuery():
                 raise refuse_query(wanted)
-            case NotThere(detail):
+            case UnknownName(detail):
                 raise HttpProblem(404, detail)
         last_id = read_last_id(request.headers.get("Last-Event-ID"))
         try:

@@ -42,11 +42,11 @@ def heartbeat_routes(headend: HeartbeatParts, long: LongAnswers) -> Blueprint:
                 return Page((), None)
             return await headend.history.heartbeats(agent_id, page)
 
-        past = PagedHistory(
+        listed = PagedHistory(
             ask,
             lambda heartbeat: heartbeat_shape(agent_id, heartbeat, now_us=now_us),
             [name for name in columns_of(HeartbeatJson) if name != "age_s"],
         )
-        return await reply_history(past, query, long)
+        return await reply_history(listed, query, long)
 
     return routes

@@ -12,7 +12,7 @@ import pytest
 
 from derhead.api import create_app
 from derhead.api.answering.current_lists import MAX_ACCEPT, wants_csv
-from derhead.api.routes.event_query import NotThere, read_filter
+from derhead.api.routes.event_query import UnknownName, read_filter
 from derhead.api.routes.json_body import MAX_DEPTH, BadJson, parse_json
 from derhead.dispatch import fingerprint, parse_order, read_key
 from derhead.events import Filter
@@ -190,7 +190,7 @@ def test_names_are_found_in_a_large_fleet_without_a_search() -> None:
     found = read_filter({"asset_id": ["A1,A2", "id-3"], "site_id": ["S1,S2,S3"]}, BIG)
     assert isinstance(found, Filter)
     assert found.assets == frozenset({"id-1", "id-2", "id-3"})
-    assert isinstance(read_filter({"asset_id": ["A10000"]}, BIG), NotThere)
+    assert isinstance(read_filter({"asset_id": ["A10000"]}, BIG), UnknownName)
 
 
 def test_twenty_of_many_wrong_parameters_are_listed() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.api.routes.event_query import NotThere, read_filter, read_last_id
+from derhead.api.routes.event_query import UnknownName, read_filter, read_last_id
 from derhead.events import DispatchEvent, Filter, LoggedEvent, SessionEvent
 from derhead.shapes import BadQuery
 from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
@@ -78,7 +78,7 @@ def test_wrong_parameters_are_named(given: dict[str, list[str]], names: list[str
 
 @pytest.mark.parametrize("given", [{"asset_id": ["roof,nobody"]}, {"site_id": [""]}])
 def test_an_unknown_asset_or_site_is_named(given: dict[str, list[str]]) -> None:
-    assert isinstance(read_filter(given, FLEET), NotThere)
+    assert isinstance(read_filter(given, FLEET), UnknownName)
 
 
 @pytest.mark.parametrize(
