@@ -134,17 +134,17 @@ def next_deadline(dispatch: Dispatch) -> int | None:
     other is for its agent to end, and the headend waits for the agent's report for a day after
     the window. A dispatch without an end that its agent holds has no deadline.
     """
-    end_us = dispatch.window.end_us
-    limits = [at for at in (end_us, dispatch.expires_us) if at is not None]
     if dispatch.ended:
         return None
+    end_us = dispatch.window.end_us
+    expires_us = dispatch.expires_us
     if dispatch.at_no_agent:
-        return min(limits, default=None)
+        return min((at for at in (end_us, expires_us) if at is not None), default=None)
     if end_us is not None:
         return end_us + NO_REPORT_US
-    if dispatch.state in AT_AGENT or not limits:
+    if dispatch.state in AT_AGENT or expires_us is None:
         return None
-    return limits[0] + NO_REPORT_US
+    return expires_us + NO_REPORT_US
 
 
 def _late(dispatch: Dispatch, event: DeadlinePassed, now_us: int) -> Dispatch:
