@@ -164,13 +164,13 @@ class GroupKeeper:
         if found is None:
             return
         kept.reallocations += 1
-        log.info("group %s: %d take over for %d", group.id, len(found.orders), len(lost))
+        log.info("group %s: %d assets take over for %d", group.id, len(found.orders), len(lost))
         await self.withdraw(found.cancels, AWAY)
         if found.orders:
             try:
                 new = await self._desk.order_all([(str(uuid4()), each) for each in found.orders])
             except TooManyOpen as full:
-                log.warning("group %s: nothing takes over: %s", group.id, full)
+                log.warning("group %s: no asset takes over: %s", group.id, full)
             else:
                 kept.parts.update({part.id: part for part in new})
 

@@ -160,9 +160,9 @@ class HeadendSide:
         else:
             send(v1.HeadendMessage(setpoint=setpoint))
 
-    def _happen(self, now_s: float, *happenings: DeskInput) -> None:
+    def _happen(self, now_s: float, *inputs: DeskInput) -> None:
         """Journal first, effects second."""
-        plan = make_plan(self._book, happenings, _us(now_s))
+        plan = make_plan(self._book, inputs, _us(now_s))
         doom, self.doom = self.doom, None
         if doom == "before":
             raise Crash

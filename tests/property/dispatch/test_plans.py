@@ -84,7 +84,7 @@ steps = st.lists(
 
 
 class Runs:
-    """Batches of happenings, each planned and taken, and what holds after it."""
+    """Batches of inputs, each planned and taken, and what holds after it."""
 
     def __init__(self) -> None:
         self.book = Book()
@@ -92,7 +92,7 @@ class Runs:
         self.links: list[Link] = []
         self.names = iter(NAMES)
 
-    def happenings(self, step: tuple[str, Any]) -> list[DeskInput]:
+    def inputs(self, step: tuple[str, Any]) -> list[DeskInput]:
         match step:
             case ("order", AssetOrder() as order):
                 name = next(self.names, None)
@@ -126,11 +126,11 @@ class Runs:
             return report
         return replace(report, asset_id=dispatch.asset_id)
 
-    def run(self, happenings: list[DeskInput]) -> None:
+    def run(self, inputs: list[DeskInput]) -> None:
         due = [DeadlineDue(name) for name in self.book.pop_due(self.now_us, 100)]
         before = copy.deepcopy((self.book.open, self.book.cancels, self.book.orphans))
         rechecks = [WindowOver(asset_id) for asset_id in self.book.due_rechecks(self.now_us)]
-        plan = make_plan(self.book, [*happenings, *due, *rechecks], self.now_us)
+        plan = make_plan(self.book, [*inputs, *due, *rechecks], self.now_us)
         assert (self.book.open, self.book.cancels, self.book.orphans) == before
         for ask, answer in plan.answers.items():
             assert isinstance(answer, tuple) or (
@@ -193,18 +193,18 @@ class Runs:
 def test_every_plan_leaves_a_sound_book(steps: list[tuple[str, Any]]) -> None:
     runs = Runs()
     for step in steps:
-        runs.run(runs.happenings(step))
+        runs.run(runs.inputs(step))
 
 
 @settings(max_examples=400, deadline=None)
 @given(steps)
 def test_one_batch_has_the_same_outcome(steps: list[tuple[str, Any]]) -> None:
-    """As many happenings as come before the desk rechecks again."""
+    """As many inputs as come before the desk rechecks again."""
     runs = Runs()
-    happenings: list[DeskInput] = []
+    inputs: list[DeskInput] = []
     for step in steps:
         if step[0] in ("wait", "restart"):
-            runs.run(happenings)
-            happenings = []
-        happenings += runs.happenings(step)
-    runs.run(happenings)
+            runs.run(inputs)
+            inputs = []
+        inputs += runs.inputs(step)
+    runs.run(inputs)

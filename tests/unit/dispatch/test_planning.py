@@ -36,8 +36,8 @@ class World:
     kept: dict[str, Dispatch] = field(default_factory=dict)
     now_us: int = T0
 
-    def happen(self, *happenings: DeskInput) -> None:
-        plan = make_plan(self.book, happenings, self.now_us)
+    def take(self, *inputs: DeskInput) -> None:
+        plan = make_plan(self.book, inputs, self.now_us)
         assert plan.illegal == 0
         self.book.take(plan.changes, self.now_us)
         self.kept.update(plan.changes.dispatches)
@@ -51,10 +51,10 @@ class World:
             duration_us=None if duration_s is None else duration_s * S,
             priority=priority,
         )
-        self.happen(OrderRequested(((name, order),)))
+        self.take(OrderRequested(((name, order),)))
 
     def report(self, name: str, state: State, **more: str) -> None:
-        self.happen(AgentReport("a", name, Reported(state, **more)))  # type: ignore[arg-type]
+        self.take(AgentReport("a", name, Reported(state, **more)))  # type: ignore[arg-type]
 
     def states(self) -> dict[str, str]:
         return {name: dispatch.state.value for name, dispatch in self.kept.items()}
@@ -92,7 +92,7 @@ def test_only_the_best_of_overlapping_dispatches_is_sent(
     for order in orders:
         world.order(*order)
     assert world.sent == []
-    world.happen(ONLINE)
+    world.take(ONLINE)
     assert world.sent == sent
     assert set(world.states().values()) <= {"sent", "pending"}
 
@@ -101,7 +101,7 @@ def test_losers_are_superseded_once_the_winner_is_received() -> None:
     world = World()
     for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
         world.order(name, 0, 60, priority)
-    world.happen(ONLINE)
+    world.take(ONLINE)
     assert world.states() == {"low": "pending", "high": "sent", "mid": "pending"}
     world.report("high", State.RECEIVED)
     assert world.states() == {"low": "superseded", "high": "received", "mid": "superseded"}
@@ -114,7 +114,7 @@ def test_the_next_dispatch_is_sent_if_the_winner_ends_first(end: State) -> None:
     world = World()
     for name, priority in (("low", 3), ("high", 1), ("mid", 2)):
         world.order(name, 0, 60, priority)
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.report("high", end)
     assert world.states() == {"low": "pending", "high": end.value, "mid": "sent"}
     world.report("mid", State.STARTED)
@@ -123,7 +123,7 @@ def test_the_next_dispatch_is_sent_if_the_winner_ends_first(end: State) -> None:
 
 def test_an_order_that_loses_to_a_held_dispatch_is_not_sent() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("high", 10, 60, 1)
     world.report("high", State.RECEIVED)
     world.order("low", 0, 60)
@@ -134,7 +134,7 @@ def test_an_order_that_loses_to_a_held_dispatch_is_not_sent() -> None:
 
 def test_the_agent_decides_when_a_better_order_arrives() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("old", 0, None)
     world.report("old", State.STARTED)
     world.order("new", 0, None)
@@ -146,10 +146,10 @@ def test_the_agent_decides_when_a_better_order_arrives() -> None:
 
 def test_a_dispatch_being_withdrawn_supersedes_none() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("high", 0, None, 1)
     world.report("high", State.STARTED)
-    world.happen(CancelRequested("high", "not wanted"))
+    world.take(CancelRequested("high", "not wanted"))
     world.order("low", 0, None)
     assert world.states() == {"high": "started", "low": "sent"}
     # The agent hears of the withdrawal first.
@@ -158,7 +158,7 @@ def test_a_dispatch_being_withdrawn_supersedes_none() -> None:
 
 def test_a_window_that_is_over_blocks_no_order() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("over", 0, 60, 1)
     world.report("over", State.STARTED)
     world.order("long", 59, 600)
@@ -171,12 +171,12 @@ def test_a_window_that_is_over_blocks_no_order() -> None:
 def test_the_second_of_two_simultaneous_orders_is_later_even_if_the_clock_was_set_back() -> None:
     world = World()
     pair = tuple((name, AssetOrder("a", 1.0)) for name in ("first", "second"))
-    world.happen(OrderRequested(pair))
+    world.take(OrderRequested(pair))
     world.now_us -= 3600 * S
     world.order("third", -3600, None)
     times = [world.kept[name].created_us for name in ("first", "second", "third")]
     assert times == [T0, T0 + 1, T0 + 2]
-    world.happen(ONLINE)
+    world.take(ONLINE)
     assert world.sent == ["third"]
 
 
@@ -185,10 +185,10 @@ def test_room_goes_to_the_dispatch_that_starts_first() -> None:
     link = Link("s1", room=1)
     for name, start_s in (("later", 60), ("sooner", 0)):
         world.order(name, start_s, 60)
-    world.happen(SessionOpened(link, ()))
+    world.take(SessionOpened(link, ()))
     assert world.sent == ["sooner"]
     link.room = 10
-    world.happen(SessionHasRoom(link))
+    world.take(SessionHasRoom(link))
     assert world.sent == ["sooner", "later"]
 
 
@@ -201,14 +201,14 @@ def held(name: str, state: State = State.STARTED, asset: str = "a") -> AgentRepo
 
 def test_both_sides_are_reconciled_when_an_agent_registers() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     for place, name in enumerate(("arrived", "lost", "ended", "forgotten")):
         world.order(name, place * 60, 60)
     world.report("forgotten", State.RECEIVED)
-    world.happen(SessionEnded("s1"))
+    world.take(SessionEnded("s1"))
     link = Link("s2")
     reports = (held("arrived"), held("ended", State.COMPLETED), held("unknown"))
-    world.happen(SessionOpened(link, reports))
+    world.take(SessionOpened(link, reports))
     assert world.states() == {
         "arrived": "started",
         "lost": "sent",
@@ -221,7 +221,7 @@ def test_both_sides_are_reconciled_when_an_agent_registers() -> None:
 
 def test_an_orphaned_dispatch_is_cancelled() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("d", 0, 60)
     world.report("d", State.COMPLETED)
     world.report("d", State.STARTED)
@@ -233,9 +233,9 @@ def test_an_orphaned_dispatch_is_cancelled() -> None:
 
 def test_reports_of_an_agent_that_was_refused_the_asset_do_not_count() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("d", 0, 60)
-    world.happen(SessionOpened(Link("s2", granted=("b",)), (held("d"),)))
+    world.take(SessionOpened(Link("s2", granted=("b",)), (held("d"),)))
     assert world.states() == {"d": "sent"}
     assert world.withdrawn == []
 
@@ -243,31 +243,31 @@ def test_reports_of_an_agent_that_was_refused_the_asset_do_not_count() -> None:
 def test_cancels_wait_for_room_and_are_bounded() -> None:
     world = World()
     link = Link("s1", room=2)
-    orphans = tuple(held(f"stray {n}") for n in range(MAX_ORPHANS + 5))
-    world.happen(SessionOpened(link, orphans))
+    orphans = tuple(held(f"orphan {n}") for n in range(MAX_ORPHANS + 5))
+    world.take(SessionOpened(link, orphans))
     assert len(world.withdrawn) == 2
     link.room = 10_000
-    world.happen(SessionHasRoom(link))
-    assert world.withdrawn == [f"stray {n}" for n in range(MAX_ORPHANS)]
-    world.happen(SessionHasRoom(link))
+    world.take(SessionHasRoom(link))
+    assert world.withdrawn == [f"orphan {n}" for n in range(MAX_ORPHANS)]
+    world.take(SessionHasRoom(link))
     assert len(world.withdrawn) == MAX_ORPHANS
-    world.happen(SessionEnded("s1"))
+    world.take(SessionEnded("s1"))
     assert world.book.orphans == {}
 
 
 def test_a_dropped_plan_changes_nothing() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("d", 0, 60)
     before = dict(world.book.open)
-    happenings: list[DeskInput] = [
+    inputs: list[DeskInput] = [
         held("d", State.STARTED),
-        held("stray"),
+        held("orphan"),
         CancelRequested("d", "not wanted"),
         SessionEnded("s1"),
         OrderRequested((("new", AssetOrder("a", 1.0)),)),
     ]
-    plans = [make_plan(world.book, happenings, T0) for _ in range(2)]
+    plans = [make_plan(world.book, inputs, T0) for _ in range(2)]
     assert plans[0] == plans[1]
     assert world.book.open == before
     assert world.book.orphans == {}
@@ -276,7 +276,7 @@ def test_a_dropped_plan_changes_nothing() -> None:
 
 def test_the_setpoint_in_force_is_kept_until_it_ends() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("d", 0, 60)
     world.report("d", State.STARTED)
     noted = world.book.setpoints_mw
@@ -287,7 +287,7 @@ def test_the_setpoint_in_force_is_kept_until_it_ends() -> None:
 
 def test_deadlines_of_ended_dispatches_do_not_pile_up() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     for place in range(3 * STALE_DEADLINES):
         world.order(f"d{place}", 0, 60)
         world.report(f"d{place}", State.RECEIVED)
@@ -299,13 +299,13 @@ def test_deadlines_of_ended_dispatches_do_not_pile_up() -> None:
 
 def test_a_waiting_dispatch_is_sent_when_the_rivals_window_ends_without_a_report() -> None:
     world = World()
-    world.happen(ONLINE)
+    world.take(ONLINE)
     world.order("mute", 0, 60, 1)
     world.order("waits", 0, None)
     assert world.states() == {"mute": "sent", "waits": "pending"}
     assert world.book.next_due_us() == T0 + 60 * S
     world.now_us += 60 * S
     assert world.book.due_rechecks(world.now_us) == ["a"]
-    world.happen(WindowOver("a"))
+    world.take(WindowOver("a"))
     assert world.states() == {"mute": "sent", "waits": "sent"}
     assert world.book.rechecks == {}
