@@ -33,7 +33,7 @@ class FeedHealth:
         self.failures = 0
         """Failures in a row."""
 
-    def went_well(self, now_us: int) -> None:
+    def note_success(self, now_us: int) -> None:
         """PostgreSQL did a job of the feed."""
         self.failures = 0
         self.trouble = None
@@ -42,13 +42,13 @@ class FeedHealth:
             log.warning("PostgreSQL is fed again after %.1f s", failed_s)
             self.failing_since_us = None
 
-    def stood_in_the_way(self, trouble: Trouble) -> None:
+    def note_obstacle(self, trouble: Trouble) -> None:
         """Another job failed. Until the first batch, this is the best explanation why nothing is
         fed."""
         if self.trouble is not None and self.trouble.cause is StoreCause.STARTING:
             self.trouble = trouble
 
-    def went_wrong(self, trouble: Trouble, now_us: int) -> None:
+    def note_failure(self, trouble: Trouble, now_us: int) -> None:
         """A batch failed, or PostgreSQL could not be asked."""
         self.failed += 1
         self.failures += 1

@@ -9,8 +9,8 @@ import trio
 
 from derhead.dispatch import State, UsedKey
 from derhead.history import open_journal, restore
+from derhead.history.feed.batch_loading import BATCH_ROWS
 from derhead.history.feed.clearing import clear_spool
-from derhead.history.feed.feeder import BATCH_ROWS
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import (
     NOW_US,

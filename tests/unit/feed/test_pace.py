@@ -56,10 +56,10 @@ def test_pauses_grow_and_are_never_zero() -> None:
 def test_a_cause_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     health = FeedHealth("db.example/derhead")
     for _ in range(3):
-        health.went_wrong(Trouble(StoreCause.UNREACHABLE, "nobody listens"), 1_000_000)
-    health.went_wrong(Trouble(StoreCause.PASSWORD, "wrong"), 2_000_000)
-    health.went_well(5_000_000)
-    health.went_well(6_000_000)
+        health.note_failure(Trouble(StoreCause.UNREACHABLE, "nobody listens"), 1_000_000)
+    health.note_failure(Trouble(StoreCause.PASSWORD, "wrong"), 2_000_000)
+    health.note_success(5_000_000)
+    health.note_success(6_000_000)
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "PostgreSQL at db.example/derhead cannot be fed",
         "PostgreSQL at db.example/derhead cannot be fed",

@@ -1,0 +1,123 @@
+"""The feed's half of a batch: which database it is for, and what becomes of the position."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from derhead.history.feed import position
+from derhead.history.feed.feed_health import FeedHealth
+from derhead.history.feed.position import FeedPosition
+from derhead.history.journal.embedded import Journal
+from derhead.history.postgres.causes import StoreCause, Trouble
+from derhead.history.postgres.fed_database import Stranger, Target
+from derhead.history.spool.feed_batch import FeedBatch
+from derproto.base.runtime import Runtime
+
+if TYPE_CHECKING:
+    from derhead.history.postgres.database import Postgres
+    from derhead.history.postgres.loader import Loader
+
+log = logging.getLogger(__name__)
+
+BATCH_ROWS = 5_000
+"""Rows in about one transaction of PostgreSQL; a single commit may have more. When full, the rest
+go into the next; the spool is bounded by the journal's size."""
+
+LOAD_S = 60.0
+"""Time for PostgreSQL to commit a batch; then it is cancelled and fed again."""
+
+
+class BatchLoading:
+    """Has PostgreSQL commit batches, and keeps the feed's position in the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        postgres: "Postgres",
+        runtime: Runtime,
+        health: FeedHealth,
+        keep_days: int,
+    ) -> None:
+        self._journal = journal
+        self._postgres = postgres
+        self._runtime = runtime
+        self._health = health
+        self._keep_days = keep_days
+        self.most_rows = BATCH_ROWS
+        """Rows of the next batch; fewer while a refused value is searched."""
+        self.position: FeedPosition | None = None
+        """None = not read yet."""
+        self.moved = trio.lowlevel.ParkingLot()
+        """Woken whenever the position moves."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Everything from before PostgreSQL was configured is fed."""
+        return self.position is not None and self.position.whole
+
+    async def begin(self) -> None:
+        """Reads the position. Raises: JournalError."""
+        self.position = await self._journal.maintain(position.begin)
+
+    async def load(self, batch: FeedBatch) -> int:
+        """Commits the batch in PostgreSQL; returns its number. Raises: StoreUnreachable."""
+        while True:
+            at = self.position
+            assert at is not None
+            target = Target(at.database or "", at.journal, at.number + 1)
+            work = partial(_load, batch, target, self._runtime.wall_us(), self._keep_days)
+            stranger = await self.run(work)
+            if stranger is None:
+                self.most_rows = min(self.most_rows * 2, BATCH_ROWS)
+                return target.number
+            await self._adopt(stranger)
+
+    async def run(self, work: "Callable[[Loader], Awaitable[Stranger | None]]") -> Stranger | None:
+        """Runs work on the feed's connection. Raises: StoreUnreachable."""
+        result = await self._postgres.load(work, within_s=LOAD_S)
+        self._health.note_success(self._runtime.wall_us())
+        return result
+
+    def is_guilty(self, trouble: Trouble, batch: FeedBatch, *, alone: bool) -> bool:
+        """Whether this batch alone holds a value that PostgreSQL refuses. Otherwise smaller batches
+        are tried, until the value is found."""
+        if trouble.cause is not StoreCause.VALUE:
+            return False
+        self.most_rows = BATCH_ROWS if alone else max(1, batch.rows // 2)
+        return alone
+
+    def move_to(self, number: int) -> None:
+        """PostgreSQL has committed the batch of that number, and the spool knows."""
+        at = self.position
+        assert at is not None
+        self.position = FeedPosition(at.journal, at.database, number, at.walk, at.whole)
+        self.moved.unpark_all()
+
+    async def walk_to(self, walk: str | None, number: int) -> None:
+        """PostgreSQL has the tables up to that place; None = all of them. Raises: JournalError."""
+        at = self.position
+        assert at is not None
+        await self._journal.maintain(partial(position.put_walk, position=walk, number=number))
+        self.position = FeedPosition(at.journal, at.database, number, walk, whole=walk is None)
+        self.moved.unpark_all()
+
+    async def _adopt(self, stranger: Stranger) -> None:
+        prepared = stranger.prepared
+        assert self.position is not None
+        if self.position.database is not None:
+            log.warning(
+                "PostgreSQL is another database than the one fed so far, or has lost rows: "
+                "everything in the journal is fed again"
+            )
+        self.position = await self._journal.maintain(
+            partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed))
+        )
+
+
+async def _load(
+    batch: FeedBatch, target: Target, now_us: int, keep_days: int, loader: "Loader"
+) -> Stranger | None:
+    return await loader.load(batch, target, now_us, keep_days)

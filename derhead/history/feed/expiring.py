@@ -1,0 +1,69 @@
+"""Deletes old rows from PostgreSQL, between batches."""
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from derhead.history.feed.batch_loading import LOAD_S
+from derhead.history.feed.feed_health import RETRY_MOST_S, FeedHealth
+from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derproto.base.runtime import Runtime
+
+if TYPE_CHECKING:
+    from derhead.history.postgres.database import Postgres
+    from derhead.history.postgres.loader import Loader
+
+log = logging.getLogger(__name__)
+
+EXPIRE_S = 600.0
+"""Interval of deleting old rows from PostgreSQL."""
+
+STEP_S = 0.2
+"""Pause between two steps of one deletion."""
+
+IN_THE_WAY = frozenset({StoreCause.INTERRUPTED, StoreCause.RIGHTS, StoreCause.OTHER})
+"""Causes that may keep old rows from being deleted, but not new ones from being fed."""
+
+
+class Expiring:
+    """Has PostgreSQL delete what it has kept for ``keep_days``."""
+
+    def __init__(
+        self, postgres: "Postgres", runtime: Runtime, health: FeedHealth, keep_days: int
+    ) -> None:
+        self._postgres = postgres
+        self._runtime = runtime
+        self._health = health
+        self._keep_us = keep_days * 86_400_000_000
+        self._fails = False
+        self._due_s = float("-inf")
+
+    def due_in_s(self, now_s: float) -> float:
+        return max(self._due_s - now_s, 0)
+
+    async def run_if_due(self) -> None:
+        """Deletes some old rows. Raises: StoreUnreachable, if nothing else can be fed either."""
+        if trio.current_time() < self._due_s:
+            return
+        cut_us = self._runtime.wall_us() - self._keep_us
+        try:
+            more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
+        except StoreUnreachable as error:
+            if error.trouble.cause not in IN_THE_WAY:
+                raise
+            # A long reader of an old partition must not delay the feed.
+            if not self._fails:
+                log.warning("PostgreSQL does not delete old rows: %s", error)
+            self._fails = True
+            self._health.note_obstacle(error.trouble)
+            self._due_s = trio.current_time() + RETRY_MOST_S
+            return
+        self._fails = False
+        self._due_s = trio.current_time() + (STEP_S if more else EXPIRE_S)
+        self._health.note_success(self._runtime.wall_us())
+
+
+async def _expire(cut_us: int, loader: "Loader") -> bool:
+    return await loader.expire(cut_us)
