@@ -5,16 +5,16 @@ Synchronous. Functions that change a fact must run inside a transaction of the w
 
 import sqlite3
 
-from derhead.history.sql.listings import Kept
+from derhead.history.sql.listings import HorizonKind
 
-TELEMETRY_FROM_US = Kept.TELEMETRY.value
+TELEMETRY_FROM_US = HorizonKind.TELEMETRY.value
 """Every sample from this time on that was ever stored is still here; none = every sample is.
 Earlier samples may be gone. The value only grows."""
 
-HEARTBEATS_FROM_US = Kept.HEARTBEATS.value
+HEARTBEATS_FROM_US = HorizonKind.HEARTBEATS.value
 """The same for heartbeats, by arrival."""
 
-RECORDS_FROM_US = Kept.RECORDS.value
+RECORDS_FROM_US = HorizonKind.RECORDS.value
 """The same for dispatches, sessions and gaps, by their start."""
 
 TELEMETRY_WHOLE = "telemetry_whole"

@@ -18,7 +18,7 @@ from derhead.history.queries.unfinished import unfinished_gaps
 from derhead.history.sql import buckets
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
-from derhead.history.sql.listings import Kept, Listing
+from derhead.history.sql.listings import HorizonKind, Listing
 from derhead.history.sql.page_request import check_positive
 from derhead.history.sql.row_types import DispatchRow, GroupRow
 from derhead.history.writing import eventlog
@@ -119,9 +119,9 @@ class Reader(Histories):
 
     # --- for who asks another store, too --------------------------------------------
 
-    async def horizon(self, kept: Kept) -> int | None:
+    async def horizon(self, kind: HorizonKind) -> int | None:
         """From what time on the journal has all rows of that kind; None = it has them all."""
-        return await self._read_order(partial(statements.horizon, kept=kept))
+        return await self._read_order(partial(statements.horizon, kind=kind))
 
     async def find(self, listing: Listing[T]) -> tuple[Sequence[Any], int | None]:
         """The rows of a page, one more if there is one, and the horizon at that moment."""

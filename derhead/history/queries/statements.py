@@ -21,7 +21,7 @@ from derhead.history.sql.listings import (
     PARTS,
     SAMPLES,
     SESSIONS,
-    Kept,
+    HorizonKind,
     Listing,
 )
 from derhead.history.sql.page_request import END_US
@@ -54,19 +54,19 @@ def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: 
         gathering.take(start_us, con.execute(buckets.SUMS, listings.named(asked)).fetchall())
 
 
-def horizon(con: sqlite3.Connection, kept: Kept | None) -> int | None:
+def horizon(con: sqlite3.Connection, kind: HorizonKind | None) -> int | None:
     """From what time on the journal has every row that exists; None = it has them all."""
     if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
         # PostgreSQL may have rows of any time that the journal lacks.
         return END_US
-    return None if kept is None else facts.get_int(con, kept)
+    return None if kind is None else facts.get_int(con, kind)
 
 
 def find_with_horizon(con: sqlite3.Connection, listing: Listing[T]) -> tuple[list[Any], int | None]:
     """The rows of a page, and the horizon at the same moment."""
     with con:
         con.execute("BEGIN")
-        return find(con, listing), horizon(con, listing.kept)
+        return find(con, listing), horizon(con, listing.horizon_kind)
 
 
 def gather_with_horizon(
@@ -75,7 +75,7 @@ def gather_with_horizon(
     """As ``gather_piece``, but not beyond the horizon, which it returns."""
     with con:
         con.execute("BEGIN")
-        horizon_us = horizon(con, Kept.TELEMETRY)
+        horizon_us = horizon(con, HorizonKind.TELEMETRY)
         whole_us = low_us if horizon_us is None else max(low_us, horizon_us)
         if whole_us < gathering.high_us:
             gather_piece(con, gathering, whole_us)
@@ -108,7 +108,7 @@ def group_with_horizon(
         con.execute("BEGIN")
         found = con.execute(GROUP, listings.named((group_id,))).fetchone()
         parts = con.execute(PARTS, listings.named((group_id,))).fetchall()
-        horizon_us = horizon(con, Kept.RECORDS)
+        horizon_us = horizon(con, HorizonKind.RECORDS)
     group = None if found is None else GroupRow(*found)
     return group, list(map(DispatchRow._make, parts)), horizon_us
 

@@ -25,7 +25,7 @@ from derhead.telemetry import Sample
 T = TypeVar("T")
 
 
-class Kept(StrEnum):
+class HorizonKind(StrEnum):
     """From what time on the journal has everything: the fact that says so, for each kind of row.
 
     A row's time is the first part of its key.
@@ -41,8 +41,8 @@ class Kept(StrEnum):
 class Listing(Generic[T]):
     """One page of a history, newest first."""
 
-    kept: Kept | None
-    """Which rows of this kind the journal has let go; None = it never lets any go."""
+    horizon_kind: HorizonKind | None
+    """The horizon of such rows in the journal; None = the journal never lets any go."""
     sql: str
     """Selects one row more than the page holds, to learn whether there is a next page."""
     args: tuple[object, ...]
@@ -55,7 +55,7 @@ class Listing(Generic[T]):
     key: Callable[[Any], Key]
     """The sort key of a row; it begins with a time."""
     read: Callable[[Any], T]
-    passing: Literal["dispatches", "gaps"] | None = None
+    changing_table: Literal["dispatches", "gaps"] | None = None
     """The table of the rows, if a changing column selects them. Their key then ends with an id, and
     a row's earlier version means nothing."""
 
@@ -122,7 +122,7 @@ def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, str, str, int))
     return Listing(
-        Kept.TELEMETRY,
+        HorizonKind.TELEMETRY,
         f"{SAMPLES} WHERE t.asset = (SELECT id FROM assets WHERE asset_id = $1)"
         " AND t.ts_us >= $2 AND t.ts_us < $3 AND t.ts_us <= $4"
         " AND (t.ts_us, b.agent_id, b.boot_id, t.seq) < ($4, $5, $6, $7)"
@@ -179,7 +179,7 @@ def dispatches(
         where = f"d.id IN ({' UNION ALL '.join(found)})"
         args += among
     return Listing(
-        None if among and ENDED.isdisjoint(states or ()) else Kept.RECORDS,
+        None if among and ENDED.isdisjoint(states or ()) else HorizonKind.RECORDS,
         f"{DISPATCHES} WHERE {where} {newest}",
         tuple(args),
         page.within.low_us,
@@ -188,7 +188,7 @@ def dispatches(
         row_types.DispatchRow._make,
         _dispatch_key,
         mapping.to_dispatch,
-        passing="dispatches" if among else None,
+        changing_table="dispatches" if among else None,
     )
 
 
@@ -199,7 +199,7 @@ def sessions(agent_id: str, page: PageRequest) -> Listing[SessionRecord]:
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, str))
     return Listing(
-        Kept.RECORDS,
+        HorizonKind.RECORDS,
         f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3"
         " AND (s.connected_us, s.session_id) < ($4, $5)"
         " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT $6",
@@ -220,7 +220,7 @@ def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, int))
     return Listing(
-        Kept.HEARTBEATS,
+        HorizonKind.HEARTBEATS,
         f"{HEARTBEATS} WHERE h.agent_id = $1 AND h.received_us >= $2 AND h.received_us < $3"
         " AND (h.received_us, h.ts_us) < ($4, $5)"
         " ORDER BY h.received_us DESC, h.ts_us DESC LIMIT $6",
@@ -241,7 +241,7 @@ def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, str))
     return Listing(
-        Kept.RECORDS,
+        HorizonKind.RECORDS,
         f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
         " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
         " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
@@ -253,7 +253,7 @@ def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
         row_types.GapRow._make,
         _gap_key,
         mapping.to_gap,
-        passing="gaps",
+        changing_table="gaps",
     )
 
 

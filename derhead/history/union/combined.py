@@ -17,7 +17,7 @@ from derhead.history.queries.reader import Reader
 from derhead.history.sql import buckets, mapping
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.histories import Histories
-from derhead.history.sql.listings import Kept, Listing
+from derhead.history.sql.listings import HorizonKind, Listing
 from derhead.history.sql.page_request import END_US
 from derhead.history.union import merging
 from derproto.base.timefmt import format_us
@@ -58,7 +58,7 @@ class History(Histories):
         found = await self._journal.dispatch(dispatch_id)
         if found is not None or self._archive is None:
             return found
-        horizon_us = await self._journal.horizon(Kept.RECORDS)
+        horizon_us = await self._journal.horizon(HorizonKind.RECORDS)
         if horizon_us is None:
             return None
         return await _answered(self._archive.dispatch(dispatch_id), horizon_us)
@@ -85,11 +85,11 @@ class History(Histories):
             return listing.page(ours)
         theirs = await _answered(self._archive.find(listing), horizon_us)
         stale: frozenset[tuple[int | str, ...]] = frozenset()
-        if listing.passing:
+        if listing.changing_table:
             keys = {listing.key(row) for row in theirs} - {listing.key(row) for row in ours}
-            known = await self._journal.known(listing.passing, [str(key[1]) for key in keys])
+            known = await self._journal.known(listing.changing_table, [str(key[1]) for key in keys])
             stale = frozenset(key for key in keys if key[1] in known)
-        merged = merging.put_together(ours, theirs, listing, stale)
+        merged = merging.merge_pages(ours, theirs, listing, stale)
         return listing.page(merged.rows, merged.resume)
 
     async def _gather(self, asked: buckets.Steps) -> Sequence[buckets.BucketPart]:

@@ -36,28 +36,26 @@ def is_whole(ours: Sequence[Row], listing: Listing[Any], horizon_us: int | None)
     return full and int(listing.key(ours[listing.limit - 1])[0]) >= horizon_us
 
 
-def put_together(
+def merge_pages(
     ours: Sequence[Row],
     theirs: Sequence[Row],
     listing: Listing[Any],
-    not_theirs: frozenset[Key] = frozenset(),
+    outdated: frozenset[Key] = frozenset(),
 ) -> MergedPage:
     """Merges a page of each store, newest first.
 
-    ``not_theirs``: keys of rows whose version in PostgreSQL is outdated; the journal's version does
+    ``outdated``: keys of rows whose version in PostgreSQL is outdated; the journal's version does
     not belong on this page.
     """
     keyed_ours = ((listing.key(row), True, row) for row in ours)
     keyed_theirs = ((listing.key(row), False, row) for row in theirs)
     rows = list(_once(merge(keyed_ours, keyed_theirs, key=lambda one: one[:2], reverse=True)))
-    if not not_theirs:
+    if not outdated:
         return MergedPage(tuple(row for _, row in rows[: listing.limit + 1]))
     # Rows left out may make room for others, older than the last row that PostgreSQL gave.
     full = len(theirs) > listing.limit
     end = listing.key(theirs[-1]) if full else None
-    kept = [
-        (key, row) for key, row in rows if key not in not_theirs and (end is None or key >= end)
-    ]
+    kept = [(key, row) for key, row in rows if key not in outdated and (end is None or key >= end)]
     return MergedPage(tuple(row for _, row in kept[: listing.limit + 1]), end)
 
 

@@ -11,7 +11,7 @@ from derhead.dispatch import UsedKey
 from derhead.errors import JournalError
 from derhead.history import open_journal
 from derhead.history.queries import query_connection
-from derhead.history.sql.listings import Kept
+from derhead.history.sql.listings import HorizonKind
 from derhead.history.sql.page_request import PageRequest, TimeRange
 from derproto.base.runtime import real_runtime
 from tests.support.history.records import dispatch, sample
@@ -68,6 +68,6 @@ async def test_an_order_waits_for_no_history(path: Path) -> None:
                     assert await journal.count_keys() == 1
                     assert await journal.group("none") is None
                     assert await journal.find_group("none") == (None, [], None)
-                    assert await journal.horizon(Kept.RECORDS) is None
+                    assert await journal.horizon(HorizonKind.RECORDS) is None
             finally:
                 may_end.set()
