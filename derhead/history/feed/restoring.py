@@ -69,8 +69,8 @@ async def restore(
     Waits at most ``wait_s`` for PostgreSQL; then the headend starts without it, and logs that. A
     journal that fed this PostgreSQL needs nothing. Raises: JournalError.
     """
-    stands = await journal.maintain(position.begin)
-    if stands.database is not None:
+    before = await journal.maintain(position.begin)
+    if before.database is not None:
         return
     if journal.salvaged is None and not await journal.inspect(_is_empty):
         return
