@@ -73,7 +73,7 @@ class FileContents:
     gaps: tuple[Gap, ...]
     missing: tuple[MissingRows, ...]
     """Missing rows that no gap covers yet."""
-    strange: dict[str, int]
+    unserved: dict[str, int]
     """Counts of removed rows, by asset id: the agent no longer serves these assets."""
 
 
@@ -136,12 +136,12 @@ class OutboxFile:
         self._asset_numbers = [numbers[asset_id] for asset_id in asset_ids]
         self._indices = {number: index for index, number in enumerate(self._asset_numbers)}
         rows = dict(run("SELECT asset, count(*) FROM rows GROUP BY asset"))
-        strange = {
+        unserved = {
             asset_id: rows.pop(number, 0)
             for asset_id, number in numbers.items()
             if number not in self._indices
         }
-        for asset_id in strange:
+        for asset_id in unserved:
             for table in ("rows", "gaps", "missing"):
                 run(f"DELETE FROM {table} WHERE asset = ?", (numbers[asset_id],))
             run("DELETE FROM assets WHERE id = ?", (asset_id,))
@@ -161,7 +161,7 @@ class OutboxFile:
                 MissingRows(self._indices[asset], GapCause(cause), int(boot), *rest)
                 for asset, cause, boot, *rest in run("SELECT * FROM missing")
             ),
-            {asset_id: count for asset_id, count in strange.items() if count},
+            {asset_id: count for asset_id, count in unserved.items() if count},
         )
 
     # --- afterwards ---------------------------------------------------------------------

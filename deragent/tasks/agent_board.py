@@ -223,7 +223,7 @@ class AgentBoard:
         """
         self._headend_us, self._headend_s = clock_us, trio.current_time()
         absence, self._absence = self._absence, None
-        return 0.0 if absence is None else absence.underrated_s(clock_us, self._headend_s)
+        return 0.0 if absence is None else absence.underestimated_s(clock_us, self._headend_s)
 
     def hear(self) -> None:
         """Notes that a message came: whatever its kind, the headend is alive."""

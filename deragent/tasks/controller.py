@@ -24,7 +24,7 @@ TELL_TIMEOUT_S = 5.0
 default is tried again every 5 s."""
 LEAVE_S = 1.0
 """Time in which a stopping agent returns a device to its default."""
-REPORTS_UNKEPT = 256
+REPORTS_UNSAVED = 256
 """Reports of one asset that wait until its timeline is on disk. When full, the oldest is dropped;
 the next Register carries the last report of every dispatch."""
 
@@ -44,7 +44,7 @@ class Controller:
     the newest pending command, so there is no queue to bound.
 
     With a data folder, ``on_change`` is called in place at every change. Reports are sent, and
-    orders told to the device, only once ``take_kept`` says that the change is on disk.
+    orders told to the device, only once ``note_saved`` says that the change is on disk.
     """
 
     def __init__(self, asset_index: int, asset: Asset, device: Device, board: AgentBoard) -> None:
@@ -60,15 +60,15 @@ class Controller:
         self.timeline = Timeline(limits, asset.default_mw, asset.failsafe)
         self.on_change: Callable[[], None] | None = None
         self._version = 0
-        self._kept = self.snapshot()
-        self._unkept: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNKEPT)
+        self._saved = self.snapshot()
+        self._unsaved: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNSAVED)
         self._to_tell: tuple[int, Apply | ReturnToDefault] | None = None
         self._told_id: str | None = None
         """The id of the last order that the device was told."""
         self._leave_s: float | None = None
         """End of that order's window, if the device may still follow it."""
         self._changed = Signal()
-        self._newly_kept = trio.Event()
+        self._newly_saved = trio.Event()
 
     # --- events -------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class Controller:
         order = self._waiting_order()
         over = order is not None and not timed_orders.before(trio.current_time(), order.end_s)
         if order is not None and over and order.dispatch_id != self._told_id:
-            self._take_step(timed_orders.NeverTold(order.dispatch_id))
+            self._take_step(timed_orders.OrderWithheld(order.dispatch_id))
         self._take_step(event)
 
     def _take_step(self, event: timed_orders.TimelineEvent) -> None:
@@ -93,11 +93,11 @@ class Controller:
         self._version += 1
         for effect in effects:
             if isinstance(effect, Report):
-                self._unkept.append((self._version, effect))
+                self._unsaved.append((self._version, effect))
             else:
                 self._to_tell = self._version, effect
         if self.on_change is None:
-            self.take_kept(self.snapshot())
+            self.note_saved(self.snapshot())
         else:
             self.on_change()
 
@@ -109,32 +109,32 @@ class Controller:
         """The last report on every dispatch held or ended lately, held ones first."""
         return asset_timeline.last_reports(self.timeline, self._board.now())
 
-    # --- keeping ------------------------------------------------------------------------
+    # --- saving -------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The present timeline, to be saved."""
         return Snapshot(self._version, self.timeline)
 
-    def take_kept(self, kept: Snapshot) -> None:
+    def note_saved(self, saved: Snapshot) -> None:
         """A snapshot is on disk: its reports may be sent, and its order told to the device."""
-        self._kept = kept
-        while self._unkept and self._unkept[0][0] <= kept.version:
-            self._board.add_report(self._index, self._unkept.popleft()[1])
+        self._saved = saved
+        while self._unsaved and self._unsaved[0][0] <= saved.version:
+            self._board.add_report(self._index, self._unsaved.popleft()[1])
         if self._to_tell is not None:
             self._changed.set()
-        self._newly_kept.set()
-        self._newly_kept = trio.Event()
+        self._newly_saved.set()
+        self._newly_saved = trio.Event()
 
-    async def wait_kept(self) -> None:
+    async def wait_saved(self) -> None:
         """Waits until all changes so far are on disk."""
         version = self._version
-        while self._kept.version < version:
-            await self._newly_kept.wait()
+        while self._saved.version < version:
+            await self._newly_saved.wait()
 
     def resume(self, timeline: Timeline) -> None:
         """Takes over the timeline of an earlier process, before ``control`` runs."""
         self.timeline = timeline
-        self._kept = self.snapshot()
+        self._saved = self.snapshot()
         force = timeline.in_force
         for order in timeline.held:
             if force is not None and force.told and order.dispatch_id == force.dispatch_id:
@@ -188,7 +188,7 @@ class Controller:
         if self._to_tell is None:
             return None
         version, command = self._to_tell
-        return command if isinstance(command, Apply) and version > self._kept.version else None
+        return command if isinstance(command, Apply) and version > self._saved.version else None
 
     def _overstays_s(self) -> float:
         """When the device must leave its last order because the next one still waits for the disk;

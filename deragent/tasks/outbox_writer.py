@@ -75,7 +75,7 @@ class OutboxWriter:
         outbox.gaps.restore(found.gaps)
         for missing in found.missing:
             outbox.gaps.note_missing(missing)
-        for asset_id, rows in found.strange.items():
+        for asset_id, rows in found.unserved.items():
             log.warning("asset %s is not served any more: %d samples are removed", asset_id, rows)
         if found.state.rows:
             log.info("%d samples of earlier processes are still to be sent", found.state.rows)

@@ -98,8 +98,8 @@ class TimelineWriter:
             self._board.telemetry_period_s.set(loaded.period_s)
         for controller, timeline in zip(self._controllers, timelines, strict=True):
             controller.resume(timeline)
-        strange = set(loaded.assets) - {c.asset_id for c in self._controllers}
-        for asset_id in sorted(strange):
+        unserved = set(loaded.assets) - {c.asset_id for c in self._controllers}
+        for asset_id in sorted(unserved):
             log.warning("asset %s is not served any more: its dispatches are forgotten", asset_id)
 
     async def run(self) -> None:
@@ -146,7 +146,7 @@ class TimelineWriter:
             log.warning("timelines are written again")
         self._failing = False
         for controller, snapshot in zip(self._controllers, snapshots, strict=True):
-            controller.take_kept(snapshot)
+            controller.note_saved(snapshot)
         return True
 
     def _stamp(self) -> Stamp:

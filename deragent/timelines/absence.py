@@ -52,7 +52,7 @@ class Absence:
     left_s: float
     """When that was by this process's clock, monotonic seconds."""
 
-    def underrated_s(self, headend_us: int, now_s: float) -> float:
+    def underestimated_s(self, headend_us: int, now_s: float) -> float:
         """How much longer the absence was than assumed, seconds.
 
         Negative if it was shorter, since the agent's clock had been set forward. 0 if the

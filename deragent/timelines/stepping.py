@@ -26,6 +26,7 @@ from deragent.timelines import failsafe
 from deragent.timelines.asset_timeline import Timeline
 from deragent.timelines.seen_orders import SeenOrder, make_room
 from deragent.timelines.timed_orders import (
+    AbsenceCorrected,
     Applied,
     Apply,
     ApplyFailed,
@@ -34,8 +35,7 @@ from deragent.timelines.timed_orders import (
     DefaultTaken,
     InForce,
     Moment,
-    MoreTimePassed,
-    NeverTold,
+    OrderWithheld,
     Phase,
     Report,
     ReturnToDefault,
@@ -76,13 +76,13 @@ def step(
             turn.start(dispatch_id, mw)
         case ApplyFailed(dispatch_id, detail):
             turn.fail(dispatch_id, detail)
-        case NeverTold(dispatch_id):
+        case OrderWithheld(dispatch_id):
             turn.take_back(dispatch_id)
         case DefaultTaken():
             turn.settle()
         case DefaultFailed():
             turn.retry_default()
-        case MoreTimePassed(seconds):
+        case AbsenceCorrected(seconds):
             turn.move_windows(-seconds)
         case TimePassed():
             pass

@@ -207,7 +207,7 @@ class ApplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class NeverTold:
+class OrderWithheld:
     """The order's window ended while the order waited for the disk."""
 
     dispatch_id: str
@@ -224,7 +224,7 @@ class DefaultFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class MoreTimePassed:
+class AbsenceCorrected:
     """The agent was away for longer than it assumed when it restored its timeline."""
 
     seconds: float
@@ -241,9 +241,9 @@ TimelineEvent = (
     | CancelArrived
     | Applied
     | ApplyFailed
-    | NeverTold
+    | OrderWithheld
     | DefaultTaken
     | DefaultFailed
-    | MoreTimePassed
+    | AbsenceCorrected
     | TimePassed
 )

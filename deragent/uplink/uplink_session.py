@@ -15,7 +15,7 @@ import trio
 from deragent.event_lines import EventKind
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
-from deragent.timelines.timed_orders import CancelArrived, MoreTimePassed, SetpointArrived
+from deragent.timelines.timed_orders import AbsenceCorrected, CancelArrived, SetpointArrived
 from deragent.uplink.messages import (
     ranges,
     read_setpoint,
@@ -113,7 +113,7 @@ class UplinkSession:
         # is full, Register carries dispatches that are held and not yet on disk.
         with trio.move_on_after(KEEP_TIMEOUT_S):
             for controller in self._controllers:
-                await controller.wait_kept()
+                await controller.wait_saved()
         # Nothing awaits from here to the composed message: no report is lost in between.
         board.begin_session()
         register = v1.Register(
@@ -159,12 +159,12 @@ class UplinkSession:
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
         # Before any task can resume an order because the headend was heard.
-        underrated_s = board.take_headend_clock(welcome.clock_us)
-        if underrated_s != 0:
-            how = "stood still for" if underrated_s > 0 else "was set forward by"
-            log.warning("this machine's clock %s %.0f s", how, abs(underrated_s))
+        underestimated_s = board.take_headend_clock(welcome.clock_us)
+        if underestimated_s != 0:
+            how = "stood still for" if underestimated_s > 0 else "was set forward by"
+            log.warning("this machine's clock %s %.0f s", how, abs(underestimated_s))
             for controller in self._controllers:
-                controller.handle(MoreTimePassed(underrated_s))
+                controller.handle(AbsenceCorrected(underestimated_s))
 
     # --- in -----------------------------------------------------------------------------
 

@@ -81,10 +81,10 @@ class AgentSide:
         self.clock: SessionClock | None = None
         """Of the session that was welcomed."""
         self.heard_s = 0.0
-        self._kept = self._blank
-        self._unkept: list[Report] = []
+        self._saved = self._blank
+        self._unsaved: list[Report] = []
         self._order: Apply | None = None
-        """What the device is to be told once it is kept."""
+        """What the device is to be told once its timeline is saved."""
         self._to_tell: Apply | ReturnToDefault | None = None
         self._telling: _Telling | None = None
         self._leave_s: float | None = None
@@ -94,7 +94,7 @@ class AgentSide:
     def start(self, now_s: float) -> None:
         """A new life."""
         self.timeline, self.reports, self.clock = self._blank, [], None
-        self._unkept, self._order, self._to_tell, self._telling = [], None, None, None
+        self._unsaved, self._order, self._to_tell, self._telling = [], None, None, None
         self.heard_s = now_s
         self._absence = self._headend_zero_us = None
         if self.disk is not None:
@@ -111,7 +111,7 @@ class AgentSide:
         if force is None:
             # Whatever the device was told before.
             self.timeline = replace(self.timeline, returning=True, default_due_s=now_s)
-        self._kept = self.timeline
+        self._saved = self.timeline
         self._step(timed_orders.TimePassed(), now_s)
 
     def moment(self, now_s: float) -> Moment:
@@ -131,9 +131,9 @@ class AgentSide:
     def _take_headend_clock(self, clock_us: int, now_s: float) -> None:
         self._headend_zero_us = clock_us - round(now_s * 1e6)
         absence, self._absence = self._absence, None
-        underrated_s = 0.0 if absence is None else absence.underrated_s(clock_us, now_s)
-        if underrated_s != 0:
-            self._step(timed_orders.MoreTimePassed(underrated_s), now_s)
+        underestimated_s = 0.0 if absence is None else absence.underestimated_s(clock_us, now_s)
+        if underestimated_s != 0:
+            self._step(timed_orders.AbsenceCorrected(underestimated_s), now_s)
 
     # --- what happens to it --------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class AgentSide:
         """Begins a session: what it says of dispatches, instead of what was still to be said."""
         self.reports.clear()
         self.clock = None
-        # Also what is not yet kept: it waits for the disk, but not for ever.
+        # Also what is not yet saved: it waits for the disk, but not for ever.
         reports = asset_timeline.last_reports(self.timeline, self.moment(now_s))
         return [write_report(0, report) for report in reports]
 
@@ -190,10 +190,10 @@ class AgentSide:
         if not self.disk_works:
             return
         image = SavedTimelines(self._stamp(now_s), self.moment(now_s), {"asset": self.timeline})
-        self.disk, self._kept = write_timelines(image), self.timeline
+        self.disk, self._saved = write_timelines(image), self.timeline
         self.written = (self.boot, self.clock_s)
-        self.reports += self._unkept
-        self._unkept = []
+        self.reports += self._unsaved
+        self._unsaved = []
         if self._order is not None:
             self._to_tell, self._order = self._order, None
             self._speak(now_s)
@@ -205,7 +205,7 @@ class AgentSide:
         for effect in effects:
             match effect:
                 case Report():
-                    self._unkept.append(effect)
+                    self._unsaved.append(effect)
                 case Apply():
                     # The newest counts.
                     self._order, self._to_tell = effect, None

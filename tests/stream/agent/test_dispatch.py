@@ -94,7 +94,7 @@ async def test_the_same_id_is_applied_once(autojump_clock: MockClock, bench: Ben
     assert bench.devices[0].told == [(0.0, 1.0), (100, 0.0)]
 
 
-async def test_the_newer_replaces_and_the_stronger_stays(
+async def test_a_newer_order_replaces_and_a_stronger_one_stays(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent()
@@ -113,7 +113,7 @@ async def test_the_newer_replaces_and_the_stronger_stays(
 
 
 @pytest.mark.parametrize("mw", [2.1, -5.0, float("nan"), float("inf")])
-async def test_what_the_asset_cannot_do_is_rejected(
+async def test_an_order_beyond_the_limits_is_rejected(
     autojump_clock: MockClock, bench: Bench, mw: float
 ) -> None:
     await bench.start_agent()
@@ -222,7 +222,7 @@ async def test_windows_do_not_depend_on_the_agents_clock(
     assert session.states == [RECEIVED, RECEIVED, STARTED, COMPLETED, STARTED, COMPLETED]
 
 
-async def test_a_ramp_is_the_devices_to_hold_and_the_default_comes_without(
+async def test_a_device_holds_the_ramp_and_gets_its_default_without_one(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent()
@@ -232,7 +232,7 @@ async def test_a_ramp_is_the_devices_to_hold_and_the_default_comes_without(
     assert bench.devices[0].ramps == [0.1, None]
 
 
-async def test_what_gave_way_while_the_device_was_told_is_not_its_last_word(
+async def test_an_order_superseded_while_the_device_was_told_does_not_stand(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent()
@@ -300,7 +300,7 @@ async def test_a_stopping_agent_gives_its_device_the_default(
     assert bench.devices[1].told == []
 
 
-async def test_a_setpoint_for_no_asset_of_ours_is_counted(
+async def test_a_setpoint_for_an_unknown_asset_is_counted(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent()

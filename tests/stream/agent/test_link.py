@@ -97,7 +97,7 @@ async def test_a_stalled_link_is_given_up_too(autojump_clock: MockClock, bench: 
     assert bench.details(EventKind.DISCONNECTED)[0]["reason"] == "headend silent for 30 s"
 
 
-async def test_a_headend_that_does_not_welcome_is_left(
+async def test_a_headend_that_sends_no_welcome_is_left(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.welcomes = False

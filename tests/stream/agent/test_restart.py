@@ -45,7 +45,7 @@ def told(session: FakeSession) -> list[tuple[str, v1.DispatchState, int]]:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-async def test_an_agent_measures_as_it_was_told_although_the_headend_is_away(
+async def test_the_telemetry_period_survives_a_restart_without_the_headend(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, killed: bool
 ) -> None:
     bench.headend.welcome.telemetry_period_ms = 500
@@ -151,7 +151,7 @@ async def test_an_id_is_applied_once_over_restarts(
     assert 1.5 not in [mw for _, mw in bench.devices[0].told]
 
 
-async def test_nothing_is_said_or_done_before_it_is_on_disk(
+async def test_reports_and_orders_wait_until_they_are_on_disk(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, bool]] = []
@@ -175,7 +175,7 @@ async def test_nothing_is_said_or_done_before_it_is_on_disk(
     assert len(heard) == 4
 
 
-async def test_a_disk_that_is_full_holds_orders_and_no_end(
+async def test_a_full_disk_delays_orders_and_not_their_ends(
     autojump_clock: MockClock,
     bench: Bench,
     tmp_path: Path,
@@ -201,7 +201,7 @@ async def test_a_disk_that_is_full_holds_orders_and_no_end(
     assert "timelines are written again" in caplog.text
 
 
-async def test_what_waits_for_the_disk_is_no_secret_at_register(
+async def test_register_carries_orders_that_wait_for_the_disk(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the headend would take it for never arrived, and withdraw it without a word.
@@ -217,7 +217,7 @@ async def test_what_waits_for_the_disk_is_no_secret_at_register(
     assert bench.devices[0].told == []
 
 
-async def test_what_a_full_disk_kept_from_the_device_leaves_it_at_its_default(
+async def test_a_device_stays_at_its_default_if_a_full_disk_kept_its_order(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.start_agent(data=tmp_path)
@@ -282,7 +282,7 @@ async def test_two_agents_on_one_folder(
         await other_bench.start_agent(data=tmp_path)
 
 
-async def test_an_asset_that_is_not_served_any_more_is_told_of(
+async def test_an_asset_that_is_not_served_any_more_is_logged(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bench.start_agent(assets=2, data=tmp_path)
@@ -296,7 +296,7 @@ async def test_an_asset_that_is_not_served_any_more_is_told_of(
     assert "is not served any more" in caplog.text
 
 
-async def test_a_long_silence_is_remembered(
+async def test_a_long_silence_survives_a_restart(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
     await bench.start_agent(data=tmp_path, failsafe=Failsafe(300.0))

@@ -12,7 +12,7 @@ from derproto.der import v1
 from tests.stream.agent.conftest import Bench
 
 
-async def test_registers_with_what_the_contract_asks(
+async def test_register_has_all_that_the_contract_asks(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent(assets=2)
@@ -192,7 +192,7 @@ async def test_the_outbox_is_bounded_and_says_what_it_lost(
     assert len(bench.details(EventKind.OUTBOX_DROPPING)) == 1
 
 
-async def test_a_refused_asset_is_told_once_and_the_others_go_on(
+async def test_a_refused_asset_is_reported_once_and_the_others_go_on(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.refused = {1: v1.GrantResult.UNKNOWN_ASSET}

@@ -72,7 +72,7 @@ async def test_it_asks_and_is_answered() -> None:
         assert found["p_mw"] == -0.25
 
 
-async def test_what_is_refused_is_told_in_words() -> None:
+async def test_a_refusal_is_told_in_words() -> None:
     async with headend(FakeView()) as port, client_of(port) as client:
         with pytest.raises(RequestRefused, match=r"no asset has the id or name 'süd .'"):
             await client.get("telemetry", "süd ?")
@@ -112,7 +112,7 @@ async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ],
     ids=["a page", "no HTTP", "cut short", "a proxy alone", "silence"],
 )
-async def test_what_is_no_headend_is_unreachable(
+async def test_a_server_that_is_no_headend_is_unreachable(
     answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headend_client, "ANSWER_S", 0.3 if not answer else 20.0)
@@ -131,7 +131,7 @@ async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
             await client.get("assets")
 
 
-async def test_nobody_there_is_told_in_one_line() -> None:
+async def test_a_refused_connection_is_told_in_one_line() -> None:
     async with client_of(1) as client:
         with pytest.raises(HeadendUnreachable, match=r"1 cannot be asked: .*Connection refused"):
             await client.get("assets")
@@ -151,7 +151,7 @@ def test_the_commands_start_no_second_event_loop() -> None:
     assert (asked.returncode, asked.stdout) == (3, b""), asked.stderr
 
 
-async def test_what_holds_no_data_is_no_event() -> None:
+async def test_events_without_data_are_skipped() -> None:
     stream = (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
         b"retry: 2000\n\nid: 7\nevent: hello\ndata: {}\n\n: alive\n\ndata: a\ndata: b\n\n"

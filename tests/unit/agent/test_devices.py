@@ -42,7 +42,7 @@ async def powers(device: Device, count: int, every_s: float = 4.0) -> list[float
 
 
 @pytest.mark.parametrize("kind", AssetKind)
-async def test_every_kind_reads_what_a_meter_would(
+async def test_every_kind_yields_plausible_readings(
     autojump_clock: MockClock, kind: AssetKind
 ) -> None:
     device = await open_device(asset(kind), virtual_runtime(NOON_US))
@@ -155,7 +155,7 @@ def test_power_stays_within_the_rating(w_m2: float, mw: float) -> None:
         (["time_utc,ghi_w_m2", "2020-01-01T00:00Z,5", "x"], "line 3"),
     ],
 )
-def test_a_file_that_is_no_day_is_refused_by_its_line(lines: list[str], wrong: str) -> None:
+def test_a_bad_csv_is_refused_with_its_line(lines: list[str], wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         parse_day(lines)
 

@@ -39,7 +39,7 @@ def test_rows_that_go_one_after_another_are_one_gap_that_grows() -> None:
     assert told(book) == [Gap(BOOT, 1, 3, 0, GapCause.OVERFLOW, 1 * S, 20 * S, 19)]
 
 
-def test_each_asset_and_cause_has_its_own() -> None:
+def test_each_asset_and_cause_has_gaps_of_its_own() -> None:
     book = GapBook(BOOT)
     book.note_missing(missing(1, 3))
     book.note_missing(missing(4, 4, asset=1))
@@ -70,7 +70,7 @@ def test_a_row_that_arrived_ends_a_gap(delivered: DeliveredRows, gaps: int) -> N
     assert len(told(book)) == gaps
 
 
-def test_a_gap_is_told_until_its_newest_revision_is_known() -> None:
+def test_a_gap_is_reported_until_its_newest_revision_is_acknowledged() -> None:
     book = GapBook(BOOT)
     book.note_missing(missing(1, 4))
     first = told(book)
@@ -84,7 +84,7 @@ def test_a_gap_is_told_until_its_newest_revision_is_known() -> None:
     assert told(book) == []
 
 
-def test_one_that_is_known_is_forgotten_once_it_grows_no_more() -> None:
+def test_an_acknowledged_gap_is_dropped_once_it_cannot_grow() -> None:
     book = GapBook(BOOT)
     book.note_missing(missing(1, 4))
     (gap,) = told(book)
@@ -97,7 +97,7 @@ def test_one_that_is_known_is_forgotten_once_it_grows_no_more() -> None:
     assert (gap.key in unsaved.gone, [g.number for g in unsaved.gaps]) == (True, [2])
 
 
-def test_a_device_leaves_a_gap_that_is_open_until_it_answers() -> None:
+def test_the_gap_of_a_device_is_open_until_it_answers() -> None:
     book = GapBook(BOOT)
     for at_s in (10, 14, 18):
         book.note_device(0, at_s * S, answers=False)
@@ -121,7 +121,7 @@ def test_a_clock_that_was_set_back_ends_no_gap_before_it_began() -> None:
     assert (gap.start_us, gap.end_us) == (10 * S, 10 * S)
 
 
-def test_an_open_gap_of_an_earlier_life_is_closed_under_its_name() -> None:
+def test_an_open_gap_of_an_earlier_process_keeps_its_number() -> None:
     book = GapBook(BOOT)
     book.restore([Gap(3, 9, 2, 0, GapCause.DEVICE, 10 * S, 0, 0)])
     book.note_device(0, 30 * S, answers=False)
@@ -147,7 +147,7 @@ def test_when_full_the_newest_of_its_kind_is_widened() -> None:
     assert len(book) == GAPS_KEPT + 1
 
 
-def test_what_could_not_be_saved_is_saved_the_next_time() -> None:
+def test_gaps_that_could_not_be_saved_are_saved_the_next_time() -> None:
     book = GapBook(BOOT)
     book.note_missing(missing(1, 4))
     unsaved = book.take_unsaved()

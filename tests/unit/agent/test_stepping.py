@@ -17,7 +17,7 @@ from deragent.timelines.timed_orders import (
     CancelArrived,
     DefaultFailed,
     DefaultTaken,
-    NeverTold,
+    OrderWithheld,
     Report,
     SetpointArrived,
     TimedOrder,
@@ -41,12 +41,12 @@ def play(*moves: tuple[float, TimelineEvent]) -> list[list[str]]:
 SCENARIOS: dict[str, list[tuple[float, TimelineEvent, list[str]]]] = {
     "an order that the device was never told in its window": [
         (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
-        (60, NeverTold("a"), ["a expired", "default 0.25"]),
+        (60, OrderWithheld("a"), ["a expired", "default 0.25"]),
     ],
     "an order that the device took has been told": [
         (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
         (0, Applied("a", 1.0), ["a started"]),
-        (60, NeverTold("a"), ["a completed", "default 0.25"]),
+        (60, OrderWithheld("a"), ["a completed", "default 0.25"]),
     ],
     "a window from arrival to end": [
         (0, arrive("a", end_s=60), ["a received", "tell a 1"]),
@@ -310,7 +310,7 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-def test_what_holds_in_every_life(moves: list[tuple[float, TimelineEvent, bool]]) -> None:
+def test_invariants_hold_in_every_life(moves: list[tuple[float, TimelineEvent, bool]]) -> None:
     timeline, now_s = IDLE, 0.0
     started: dict[str, int] = {}
     for wait_s, event, works in moves:
@@ -348,7 +348,7 @@ def test_what_holds_in_every_life(moves: list[tuple[float, TimelineEvent, bool]]
     assert all(count <= stepping.APPLY_ATTEMPTS for count in started.values())
 
 
-def test_the_default_is_owed_until_it_is_taken() -> None:
+def test_a_device_is_told_its_default_until_it_takes_it() -> None:
     timeline, _ = step(IDLE, arrive("a"), moment(0))
     assert not timeline.returning
     timeline, _ = step(timeline, CancelArrived("a"), moment(1))
@@ -383,7 +383,7 @@ def test_windows_that_meet_by_the_headends_clock_do_not_overlap() -> None:
         ]
 
 
-def test_windows_that_overlap_by_the_headends_clock_do_although_they_seem_to_meet() -> None:
+def test_windows_overlap_by_the_headends_clock_although_they_seem_to_meet() -> None:
     first = replace(order("a", 1.0, 10.0, 20.0), from_us=10, until_us=20)
     second = replace(order("b", 0.5, 20.0, 29.0), from_us=19, until_us=28)
     told = play((0, SetpointArrived(first)), (0, SetpointArrived(second)))

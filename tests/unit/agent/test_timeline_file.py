@@ -20,7 +20,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_folder_is_one_agents(tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_agent(tmp_path: Path) -> None:
     store = TimelineFile(tmp_path)
     with pytest.raises(DataFolderError, match="another agent keeps its timelines in this folder"):
         TimelineFile(tmp_path)
@@ -28,7 +28,7 @@ def test_a_folder_is_one_agents(tmp_path: Path) -> None:
     TimelineFile(tmp_path).close()
 
 
-def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFolderError, match="cannot keep timelines here"):
         TimelineFile(tmp_path / "file" / "data")
@@ -79,7 +79,7 @@ def test_the_file_is_on_disk_before_its_name_is_and_then_the_folder(
     store.close()
 
 
-def test_what_is_set_aside_is_there_to_look_at(tmp_path: Path) -> None:
+def test_a_file_set_aside_can_be_examined(tmp_path: Path) -> None:
     store = TimelineFile(tmp_path)
     for data in (b"bad", b"worse"):
         store.save(data)

@@ -11,10 +11,10 @@ from deragent.timelines.absence import Stamp, passed_s
 from deragent.timelines.asset_timeline import Timeline, last_reports
 from deragent.timelines.stepping import step
 from deragent.timelines.timed_orders import (
+    AbsenceCorrected,
     Applied,
     ApplyFailed,
     Moment,
-    MoreTimePassed,
     Phase,
     Report,
     TimelineEffect,
@@ -85,7 +85,7 @@ STARTED = live(HELD, (0, arrive("a", end_s=600)), (0, Applied("a", 1.0)))
         (replace(NOON, up_us=NOON.up_us - 1), None),
     ],
 )
-def test_what_passed(stamp: Stamp, passed: float | None) -> None:
+def test_the_time_between_two_stamps(stamp: Stamp, passed: float | None) -> None:
     assert passed_s(NOON, stamp) == passed
 
 
@@ -124,7 +124,7 @@ def test_a_window_that_passed_meanwhile() -> None:
     assert [words(e) for e in effects] == ["a expired"]
 
 
-def test_one_that_waits_still_waits() -> None:
+def test_a_waiting_order_still_waits() -> None:
     waiting = live(HELD, (0, arrive("a", start_s=200, end_s=300)))
     after, effects, _ = over_a_restart(waiting, 100, later(50), now=moment(9000))
     assert effects == []
@@ -171,12 +171,12 @@ def test_after_another_boot_the_headends_clock_decides() -> None:
     absence = recalled.absence(moment(9000), rebooted)
     assert absence is not None
     # At 9010 it thinks that 30 s have passed.
-    assert absence.underrated_s(5_030_000_000, 9010) == 0
-    assert absence.underrated_s(5_030_900_000, 9010) == 0
-    assert absence.underrated_s(5_090_000_000, 9010) == 60
-    assert absence.underrated_s(5_010_000_000, 9010) == -20
+    assert absence.underestimated_s(5_030_000_000, 9010) == 0
+    assert absence.underestimated_s(5_030_900_000, 9010) == 0
+    assert absence.underestimated_s(5_090_000_000, 9010) == 60
+    assert absence.underestimated_s(5_010_000_000, 9010) == -20
     # A headend's clock that was set back lengthens nothing.
-    assert absence.underrated_s(1, 9010) == 0
+    assert absence.underestimated_s(1, 9010) == 0
     assert recalled.absence(moment(9000), later(20)) is None
     silent = read_timelines(write_timelines(replace(image, stamp=NOON)))
     assert silent.absence(moment(9000), rebooted) is None
@@ -186,7 +186,7 @@ def test_windows_move_when_more_time_had_passed() -> None:
     held = live(STARTED, (1, arrive("b", start_s=700, end_s=800)))
     after, _, _ = over_a_restart(held, 100, later(20), now=moment(0))
     after, _ = step(after, Applied("a", 1.0), moment(0))
-    after, effects = step(after, MoreTimePassed(490), moment(0))
+    after, effects = step(after, AbsenceCorrected(490), moment(0))
     assert [words(e) for e in effects] == ["a completed -20", "default 0.25"]
     assert [(o.start_s, o.end_s) for o in after.held] == [(90, 190)]
 
@@ -205,7 +205,7 @@ def test_absences_in_a_row_are_corrected_as_one() -> None:
         absence = again.absence(moment(0), replace(second, boot=boot))
         assert absence is not None
         # It thinks that 7 s have passed in all; it was an hour.
-        assert absence.underrated_s(8_600_000_000, 0.0) == 3593
+        assert absence.underestimated_s(8_600_000_000, 0.0) == 3593
 
 
 def test_starts_alone_move_when_less_time_had_passed() -> None:
@@ -215,13 +215,13 @@ def test_starts_alone_move_when_less_time_had_passed() -> None:
     unheard = moment(0, -math.inf)
     after, _, _ = over_a_restart(held, 50, later(0, clock_s=150, boot="b2"), now=unheard)
     assert after.suspended
-    after, effects = step(after, MoreTimePassed(-140), moment(0))
+    after, effects = step(after, AbsenceCorrected(-140), moment(0))
     assert after.in_force is None
     assert effects == ()
     assert [(o.start_s, o.end_s) for o in after.held] == [(40, 600), (840, None)]
 
 
-def test_one_suspended_stays_so_until_the_headend_is_heard() -> None:
+def test_a_suspended_order_waits_until_the_headend_is_heard() -> None:
     watched = replace(IDLE, failsafe=Failsafe(60.0))
     timeline = live(watched, (0, arrive("a", end_s=600)), (0, Applied("a", 1.0)))
     timeline, _ = step(timeline, TimePassed(), moment(60, 0))
@@ -235,7 +235,7 @@ def test_one_suspended_stays_so_until_the_headend_is_heard() -> None:
     assert [words(e) for e in told] == ["a started -50"]
 
 
-def test_one_that_was_being_told_is_told_again() -> None:
+def test_an_order_that_was_being_told_is_told_again() -> None:
     telling = live(HELD, (0, arrive("a", end_s=600)), (1, ApplyFailed("a", "bus")))
     after, effects, _ = over_a_restart(telling, 1, later(10), now=moment(0))
     assert [words(e) for e in effects] == ["tell a 1"]
@@ -243,14 +243,14 @@ def test_one_that_was_being_told_is_told_again() -> None:
     assert (after.in_force.phase, after.in_force.attempts) == (Phase.TELLING, 0)
 
 
-def test_a_default_that_is_owed_is_still_owed() -> None:
+def test_a_device_still_has_to_take_its_default() -> None:
     ended = live(STARTED, (600, TimePassed()))
     assert ended.returning
     _, effects, _ = over_a_restart(ended, 600, later(5), now=moment(0))
     assert [words(e) for e in effects] == ["default 0.25"]
 
 
-def test_ended_ids_are_known_for_a_day_in_all() -> None:
+def test_ended_ids_are_remembered_for_a_day_in_all() -> None:
     ended = live(STARTED, (600, TimePassed()))
     day = 24 * 3600.0
     for passed, known in ((day - 1, True), (day, False)):
@@ -264,7 +264,7 @@ def test_ended_ids_are_known_for_a_day_in_all() -> None:
     assert [words(e) for e in effects] == ["a completed"]
 
 
-def test_limits_that_were_narrowed() -> None:
+def test_narrowed_limits_reject_held_orders() -> None:
     narrow = replace(HELD, limits=Limits(-0.5, 0.5))
     after, effects, _ = over_a_restart(STARTED, 10, later(1), now=moment(0), blank=narrow)
     assert [words(e) for e in effects] == ["default 0.25"]
@@ -288,7 +288,7 @@ def test_every_field_of_a_report_comes_back() -> None:
     assert after.held == timeline.held
 
 
-def test_an_asset_that_was_not_there() -> None:
+def test_an_asset_without_a_saved_timeline_begins_blank() -> None:
     recalled = read_timelines(write_timelines(SavedTimelines(NOON, moment(0), {})))
     assert recalled.timeline("asset", HELD, moment(0), NOON) is HELD
 
@@ -307,7 +307,7 @@ IMAGE = write_timelines(SavedTimelines(NOON, moment(10), {"asset": STARTED}))
         (IMAGE[:30], "checksum"),
     ],
 )
-def test_what_is_damaged_or_newer_is_not_read(data: bytes, why: str) -> None:
+def test_damaged_or_newer_bytes_are_refused(data: bytes, why: str) -> None:
     with pytest.raises(UnreadableTimelines, match=why):
         read_timelines(data)
 
@@ -315,13 +315,13 @@ def test_what_is_damaged_or_newer_is_not_read(data: bytes, why: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"[]", b"{}", b'{"wall_us": 1, "boot": "", "up_us": 0, "assets": 5}', b"not json"]
 )
-def test_what_is_whole_and_still_nonsense_is_not_read(body: bytes) -> None:
+def test_nonsense_with_a_valid_checksum_is_refused(body: bytes) -> None:
     head = f"deragent-timelines 1 {timeline_format._checksum(body)}\n".encode()
     with pytest.raises(UnreadableTimelines, match="does not hold what it should"):
         read_timelines(head + body)
 
 
-def test_what_the_first_writers_of_this_format_left_is_read() -> None:
+def test_files_of_early_versions_are_read() -> None:
     said = json.loads(IMAGE.partition(b"\n")[2])
     del said["doubtful_us"]
     body = json.dumps(said).encode()
@@ -329,7 +329,7 @@ def test_what_the_first_writers_of_this_format_left_is_read() -> None:
     assert read_timelines(head + body) == read_timelines(IMAGE)
 
 
-def test_an_assets_nonsense_is_not_read() -> None:
+def test_nonsense_about_one_asset_is_refused() -> None:
     said = json.loads(IMAGE.partition(b"\n")[2])
     said["assets"]["asset"]["held"] = [["a"]]
     recalled = LoadedTimelines(NOON, None, said["assets"])

@@ -83,7 +83,7 @@ def test_a_fast_welcome_bounds_a_link_that_became_slow() -> None:
         assert 0 <= late_s <= DRIFT * (tick * 10 + 3.0) + 1e-6
 
 
-def test_the_way_here_is_taken_off_a_window() -> None:
+def test_the_delay_of_a_message_is_deducted_from_its_window() -> None:
     clock = SessionClock(100.0)
     setpoint = v1.Setpoint(
         dispatch_id="d1",
@@ -104,13 +104,13 @@ def test_the_way_here_is_taken_off_a_window() -> None:
 
 
 @pytest.mark.parametrize("ramp", [None, 0.0, -1.0, math.nan])
-def test_no_end_and_no_ramp(ramp: float | None) -> None:
+def test_a_setpoint_without_end_or_ramp(ramp: float | None) -> None:
     order = read_setpoint(v1.Setpoint(ramp_mw_per_s=ramp), SessionClock(5.0))
     assert order.end_s is None
     assert order.ramp_mw_per_s is None
 
 
-def test_columns_leave_out_what_nobody_knows() -> None:
+def test_columns_without_known_values_are_left_out() -> None:
     rows = [
         OutboxRow(7, 0, 1000, Measurement(p_mw=1.0, soc=0.5, status=v1.OperatingState.RUNNING)),
         OutboxRow(8, 1, 2000, Measurement(q_mvar=0.1), quality=4),
@@ -130,7 +130,7 @@ def test_columns_leave_out_what_nobody_knows() -> None:
     assert message.quality == [0, 4]
 
 
-def test_an_outbox_tells_its_range() -> None:
+def test_an_outbox_reports_its_range() -> None:
     outbox = Outbox(1, OutboxLimits(memory_rows=2))
     assert write_outbox(outbox) == v1.Outbox()
     for ts_us in (10, 20, 30):
@@ -140,7 +140,7 @@ def test_an_outbox_tells_its_range() -> None:
     )
 
 
-def test_a_reports_words_are_bounded() -> None:
+def test_the_detail_of_a_report_is_bounded() -> None:
     report = Report("d1", v1.DispatchState.FAILED, 5, detail="x" * 1000)
     assert len(write_report(0, report).detail) == 256
 

@@ -16,13 +16,13 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "15 m", "-1m", "1h30", "1w", "٣m"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_bad_durations_are_refused(text: str) -> None:
     with pytest.raises(Exception, match="write one such as"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1,5", "one", ""])
-def test_what_is_no_power_is_refused(text: str) -> None:
+def test_bad_powers_are_refused(text: str) -> None:
     with pytest.raises(Exception, match="write MW"):
         parse_mw(text)
 
@@ -43,7 +43,7 @@ def test_urls(url: str, assets: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "h:80", "ftp://h", "http://", "http://h:99999", "http://u:p@h", "http://h?a=1"]
 )
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_bad_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="write one such as"):
         parse_headend_url(url)
 
@@ -65,14 +65,14 @@ def test_a_name_may_hold_anything() -> None:
         ["status", "--headend", "nowhere"],
     ],
 )
-def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         derhead.cli.main(arguments)
     assert ended.value.code == 2
     assert "error:" in capsys.readouterr().err
 
 
-def test_a_wrong_url_of_the_environment_is_2(
+def test_a_bad_url_in_the_environment_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DERHEAD_URL", "nowhere")

@@ -79,7 +79,7 @@ SITE = {
 }
 
 
-def test_a_headend_at_a_glance() -> None:
+def test_the_state_of_a_headend() -> None:
     checks = [
         {"name": "journal", "status": "ready", "detail": "takes records"},
         {"name": "feed", "status": "degraded", "detail": "PostgreSQL is away"},

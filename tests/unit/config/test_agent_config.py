@@ -110,7 +110,7 @@ def test_several_assets_are_claimed_in_their_order_for_a_named_agent(tmp_path: P
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_chosen(
+def test_wrong_choices_are_refused(
     tmp_path: Path,
     site: str | None,
     asset_names: tuple[str, ...],
@@ -178,7 +178,7 @@ def test_the_higher_source_chooses_between_site_and_asset() -> None:
     assert str(caught.value) == "DERAGENT_ASSET: site is given too; keep one of site and asset"
 
 
-def test_what_must_be_given() -> None:
+def test_missing_settings_are_named() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(Namespace(), NO_ENV)
     assert str(caught.value).splitlines() == [

@@ -96,7 +96,7 @@ def test_an_agent_of_several_assets_says_which() -> None:
     assert event_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
 
 
-def test_what_others_wrote_cannot_steer_the_terminal() -> None:
+def test_output_of_agents_cannot_control_the_terminal() -> None:
     line = event_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
     assert line.isprintable()
     assert "gone" in line
@@ -135,7 +135,7 @@ def count_after(*events: FleetEvent) -> str:
         ([event(EventKind.CONNECTED, "stranger")], "3 waiting to start"),
     ],
 )
-def test_agents_are_counted_where_they_stand(events: list[FleetEvent], agents: str) -> None:
+def test_agents_are_counted_by_state(events: list[FleetEvent], agents: str) -> None:
     assert count_after(*events) == f"agents 3: {agents} · dispatches in force 0"
 
 
@@ -158,7 +158,7 @@ def test_dispatches_in_force_are_counted(events: list[FleetEvent], in_force: int
     assert count_after(*events).endswith(f"dispatches in force {in_force}")
 
 
-def test_vain_tries_are_told_once_for_each_reason() -> None:
+def test_failed_attempts_are_shown_once_for_each_reason() -> None:
     def lost(reason: str) -> tuple[EventKind, Detail]:
         return EventKind.DISCONNECTED, {"reason": reason}
 

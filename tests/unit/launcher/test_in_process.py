@@ -77,7 +77,9 @@ async def test_stopping_while_they_start_starts_no_more(
     assert trio.current_time() == 0.1
 
 
-async def test_one_that_does_not_stop_is_cut_off(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_agent_that_does_not_stop_is_cut_off(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async def never() -> trio.abc.Stream:
         await trio.sleep_forever()
         raise AssertionError

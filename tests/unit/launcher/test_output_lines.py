@@ -23,7 +23,7 @@ def test_a_line_without_end_takes_bounded_memory() -> None:
     assert splitter.feed(b"\nnext\r\n") == ["x" * LONGEST_LINE, "next"]
 
 
-def test_what_is_not_utf_8_is_still_a_line() -> None:
+def test_bytes_that_are_not_utf_8_are_still_a_line() -> None:
     assert LineSplitter().feed(b"caf\xe9\n") == ["caf\ufffd"]
 
 

@@ -115,7 +115,7 @@ def test_an_agent_of_two_sites_has_no_site() -> None:
 
 
 @given(n=sizes, agents=st.dictionaries(st.integers(0, 89), st.sampled_from(["a", "b", "c"])))
-def test_every_asset_is_run_exactly_once_by_who_may(n: int, agents: dict[int, str]) -> None:
+def test_every_asset_is_run_once_by_an_agent_that_may(n: int, agents: dict[int, str]) -> None:
     fleet = _with_agents(generate(n), agents, {1: "b"})
     jobs = plan_agents(fleet)
     run = [asset_id for job in jobs for asset_id in job.asset_ids]

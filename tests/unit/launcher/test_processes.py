@@ -104,7 +104,7 @@ async def test_an_agent_that_dies_starts_again_and_others_stay(behaviour: str, h
     assert len(watch.pids) == 3
 
 
-async def test_what_cannot_be_started_is_tried_again() -> None:
+async def test_an_agent_that_cannot_be_started_is_tried_again() -> None:
     watch = Watch()
     await watch.run(
         [job("steady")], lambda: bool(watch.ends), command=lambda _job: ["/no/such/program"]
@@ -112,14 +112,14 @@ async def test_what_cannot_be_started_is_tried_again() -> None:
     assert watch.ends[0].how.startswith("could not be started")
 
 
-async def test_one_that_ignores_sigterm_is_killed() -> None:
+async def test_an_agent_that_ignores_sigterm_is_killed() -> None:
     watch = Watch()
     await watch.run([job("stubborn")], lambda: bool(watch.connected()), grace_s=0.1)
     assert not any(exists(pid) for pid in watch.pids)
     assert watch.said == ["did not end within 0.1 s of SIGTERM: killed"]
 
 
-async def test_one_that_floods_its_errors_runs_on() -> None:
+async def test_an_agent_that_floods_its_errors_runs_on() -> None:
     watch = Watch()
     await watch.run([job("floods")], lambda: bool(watch.connected()))
     assert "ERROR flood 0" in watch.said
@@ -127,7 +127,7 @@ async def test_one_that_floods_its_errors_runs_on() -> None:
     assert not any("quiet" in text for text in watch.said)
 
 
-async def test_one_that_babbles_can_say_goodbye() -> None:
+async def test_an_agent_that_writes_without_end_can_stop_cleanly() -> None:
     watch = Watch()
     await watch.run([job("babbles")], lambda: bool(watch.connected()))
     last = watch.seen[-1]
@@ -135,7 +135,7 @@ async def test_one_that_babbles_can_say_goodbye() -> None:
     assert last.kind is EventKind.DISCONNECTED
 
 
-async def test_what_is_no_event_is_passed_on() -> None:
+async def test_output_that_is_not_an_event_is_shown() -> None:
     watch = Watch()
     await watch.run([job("mumbles")], lambda: bool(watch.connected()))
     assert watch.said == ["not an event"]

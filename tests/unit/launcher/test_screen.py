@@ -109,7 +109,7 @@ async def test_a_reader_that_stalls_costs_bounded_memory_and_no_waiting(
     assert len(os.read(reader, 1_000_000)) < LINES_WAITING * len(line)
 
 
-async def test_what_was_dropped_is_said(pipe: tuple[int, int]) -> None:
+async def test_dropped_lines_are_counted(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     screen = Screen(writer, lambda: "", None)
     for _ in range(LINES_WAITING + 5):
