@@ -13,6 +13,10 @@ class HeadendUrl:
     text: str
     """As it was given, without a slash at its end."""
 
+    @property
+    def tls(self) -> bool:
+        return self.text.startswith("https:")
+
     def of(self, *path: str) -> str:
         """The URL of a resource; the path's parts may hold any characters."""
         return self.text + "".join("/" + quote(part, safe="") for part in path)
@@ -31,4 +35,4 @@ def parse_headend_url(url: str) -> HeadendUrl:
         raise ValueError(f"{url!r} is no http or https URL; {example}")
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r} has more than a host and a path; {example}")
-    return HeadendUrl(url.rstrip("/"))
+    return HeadendUrl(f"{parts.scheme}{url[len(parts.scheme) :].rstrip('/')}")

@@ -1,4 +1,4 @@
-"""What commands show people: rich, with colours on a terminal, and plain text elsewhere.
+"""Output of commands for people: rich, with colours on a terminal and plain text elsewhere.
 
 On a terminal ``NO_COLOR`` is honoured. In a pipe or a file there are no control codes, no line
 is wrapped or cut, and no line ends in blanks, so that a script can read it.
@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 PLAIN_COLUMNS = 10_000
-"""Width where nobody looks: wider than any line."""
+"""Width of text that nothing wraps or cuts: wider than any line."""
 
 
 def console_of(file: TextIO, *, terminal: bool | None = None) -> Console:
@@ -30,8 +30,12 @@ def console_of(file: TextIO, *, terminal: bool | None = None) -> Console:
 
 
 def rendered(file: TextIO, *parts: RenderableType) -> str:
-    """The parts, one below the other, as they look on that file; without the last line's end."""
+    """The parts, one below the other, as they look on that file; without the last line's end.
+
+    No line is cut to a terminal's width: ids in a table can be copied whole.
+    """
     console = console_of(file)
+    console.width = PLAIN_COLUMNS
     with console.capture() as captured:
         for part in parts:
             console.print(part)

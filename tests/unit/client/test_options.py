@@ -32,12 +32,15 @@ def test_bad_powers_are_refused(text: str) -> None:
     [
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080/assets"),
         ("http://h/", "http://h/assets"),
+        ("HTTPS://h", "https://h/assets"),
         ("https://h/der/", "https://h/der/assets"),
         ("http://[::1]:9", "http://[::1]:9/assets"),
     ],
 )
 def test_urls(url: str, assets: str) -> None:
-    assert parse_headend_url(url).of("assets") == assets
+    headend = parse_headend_url(url)
+    assert headend.of("assets") == assets
+    assert headend.tls is assets.startswith("https")
 
 
 @pytest.mark.parametrize(

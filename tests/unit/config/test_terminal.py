@@ -46,6 +46,13 @@ def test_a_pipe_gets_plain_text_whatever_its_width(
     assert rendered(io.StringIO(), table).splitlines()[1] == "x" * 200 + "  [bold]:smile:[/bold]"
 
 
+def test_a_narrow_terminal_gets_whole_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    table = columns("DISPATCH", "STATE", words=2)
+    table.add_row("x" * 36, "started")
+    assert "x" * 36 + "  started" in rendered(Terminal(), table)
+
+
 def test_a_terminal_gets_colours_unless_NO_COLOR_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rendered(Terminal(), Text("failed", style="red")) == "\x1b[31mfailed\x1b[0m"
     monkeypatch.setenv("NO_COLOR", "1")
