@@ -70,7 +70,7 @@ class FileWork:
     """Rows of this boot to add. Then the file drops as many of its oldest rows as the limits
     require, and reports them as missing."""
     gaps: Unsaved
-    account: bool
+    list_acked: bool
     """Whether the result must list the rows of ``acked``."""
 
 

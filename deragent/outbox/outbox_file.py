@@ -204,7 +204,7 @@ class OutboxFile:
         missing: list[MissingRows] = []
         acked = refused = 0
         for span in work.acked:
-            if work.account:
+            if work.list_acked:
                 delivered += self._delivered(span)
             acked += self._delete("boot = ? AND seq BETWEEN ? AND ?", self._values(span))
         for span in work.refused:

@@ -162,7 +162,7 @@ class Outbox:
     def next_backfill(self, most: int) -> BackfillBatch | FileLookup | None:
         """The oldest backfill not yet sent, without a hole; None if there is none.
 
-        If it may be in the file: a query whose rows go to ``take_found``.
+        If it may be in the file: a query whose rows go to ``take_looked_up``.
         """
         while self._unsent:
             boot_id, first, last = self._unsent[0]
@@ -173,23 +173,23 @@ class Outbox:
                 )
                 if self.file is not None and self.file.rows:
                     return in_file
-                self._went_on(in_file.last)
+                self._advance_backfill(in_file.last)
                 continue
             run = self._rows.run(first, last, most)
-            self._went_on(run[-1].seq if run else last)
+            self._advance_backfill(run[-1].seq if run else last)
             if run:
                 return BackfillBatch(boot_id, run)
         return None
 
-    def take_found(self, read: FileLookup, rows: Sequence[OutboxRow]) -> BackfillBatch | None:
+    def take_looked_up(self, lookup: FileLookup, rows: Sequence[OutboxRow]) -> BackfillBatch | None:
         """The rows of a query that are to be sent; None if there are none in its range."""
         run = unbroken(list(rows))
-        if not self._unsent or self._unsent[0][:2] != (read.boot_id, read.first):
+        if not self._unsent or self._unsent[0][:2] != (lookup.boot_id, lookup.first):
             return None
-        self._went_on(run[-1].seq if run else read.last)
-        return BackfillBatch(read.boot_id, run) if run else None
+        self._advance_backfill(run[-1].seq if run else lookup.last)
+        return BackfillBatch(lookup.boot_id, run) if run else None
 
-    def _went_on(self, to: int) -> None:
+    def _advance_backfill(self, to: int) -> None:
         boot_id, _first, last = self._unsent.popleft()
         if to < last:
             self._unsent.appendleft(SeqSpan(boot_id, to + 1, last))
@@ -200,7 +200,7 @@ class Outbox:
         Ranges are (first, last), ends included; unknown rows in them are ignored.
         """
         for first, last in ranges:
-            for row in self._leave(self._acked, boot_id, first, last):
+            for row in self._remove(self._acked, boot_id, first, last):
                 self.acked_rows += 1
                 if self.gaps.grows:
                     self.gaps.note_delivered(
@@ -212,11 +212,11 @@ class Outbox:
     def refuse(self, boot_id: int, ranges: Iterable[tuple[int, int]]) -> None:
         """Drops and counts rows that the headend will never take, and notes them as missing."""
         for first, last in ranges:
-            for row in self._leave(self._refused, boot_id, first, last):
+            for row in self._remove(self._refused, boot_id, first, last):
                 self.refused_rows += 1
                 self.gaps.note_missing(self._missing(row, GapCause.REFUSED))
 
-    def _leave(self, of_file: SeqSpans, boot_id: int, first: int, last: int) -> list[OutboxRow]:
+    def _remove(self, of_file: SeqSpans, boot_id: int, first: int, last: int) -> list[OutboxRow]:
         """Removes a range from memory, and later from the file; returns the rows of memory."""
         if boot_id != self.boot_id:
             if boot_id in self._earlier:

@@ -193,7 +193,7 @@ class AgentBoard:
             reason=report.detail,
         )
 
-    def remember(self, heard_s: float, absence: Absence | None) -> None:
+    def restore_headend(self, heard_s: float, absence: Absence | None) -> None:
         """Takes over what an earlier process knew of the headend, before the first session."""
         self._heard_s, self._absence = heard_s, absence
 

@@ -45,7 +45,7 @@ class OutboxWriter:
         self._outbox = board.outbox
         self._run_blocking = runtime.run_blocking
         self._limiter = trio.CapacityLimiter(1)
-        self._store: OutboxFile | None = None
+        self._file: OutboxFile | None = None
         self._failing = False
 
     async def open(self) -> bool:
@@ -56,7 +56,7 @@ class OutboxWriter:
         board = self._board
         asset_ids = [asset.id for asset in board.plan.assets]
         try:
-            self._store = await self._blocking(
+            self._file = await self._blocking(
                 lambda: OutboxFile(self._folder, board.boot_id, asset_ids)
             )
         except OutboxFileDamagedError as damage:
@@ -65,7 +65,7 @@ class OutboxWriter:
         except OutboxFileError as error:
             self._note_failure(error)
             return False
-        self._take_over(self._store.found)
+        self._take_over(self._file.found)
         self._note_success()
         return True
 
@@ -83,21 +83,21 @@ class OutboxWriter:
     async def run(self) -> None:
         """Does the file's work as it comes due, for ever. Cancellation: waits for current work."""
         while True:
-            if self._store is None and not await self.open():
+            if self._file is None and not await self.open():
                 await trio.sleep(RETRY_S)
                 continue
             await self._board.wait_outbox_due()
             await self._work()
 
-    async def wait_rows(self, read: FileLookup) -> list[OutboxRow]:
+    async def wait_rows(self, lookup: FileLookup) -> list[OutboxRow]:
         """The rows of a query, once the file can be read."""
         while True:
-            store = self._store
-            if store is not None:
+            file = self._file
+            if file is not None:
                 try:
-                    return await self._blocking(partial(store.read, read))
+                    return await self._blocking(partial(file.read, lookup))
                 except OutboxFileDamagedError as damage:
-                    await self._lose(store, damage)
+                    await self._lose(file, damage)
                     return []
                 except OutboxFileError as error:
                     self._note_failure(error)
@@ -111,11 +111,11 @@ class OutboxWriter:
         left = self._outbox.memory_rows
         if left:
             log.warning("%d samples are lost with this process: they are not on disk", left)
-        store, self._store = self._store, None
-        if store is not None:
+        file, self._file = self._file, None
+        if file is not None:
             with shielded_for(LAST_S):
                 try:
-                    await self._blocking(store.close)
+                    await self._blocking(file.close)
                 except (OutboxFileError, OutboxFileDamagedError) as error:
                     log.warning("the outbox's file was not closed properly: %s", error)
 
@@ -128,19 +128,19 @@ class OutboxWriter:
 
     async def _work(self, *, everything: bool = False) -> bool:
         """Does the file's work that is due now; returns whether there was any that succeeded."""
-        store = self._store
+        file = self._file
         work = self._outbox.begin_work(trio.current_time(), everything=everything)
-        if store is None or work is None:
+        if file is None or work is None:
             return False
-        return await self._do(store, work)
+        return await self._do(file, work)
 
-    async def _do(self, store: OutboxFile, work: FileWork) -> bool:
+    async def _do(self, file: OutboxFile, work: FileWork) -> bool:
         outbox = self._outbox
         done = None
         try:
-            done = await self._blocking(lambda: store.apply(work, outbox.limits))
+            done = await self._blocking(lambda: file.apply(work, outbox.limits))
         except OutboxFileDamagedError as damage:
-            await self._lose(store, damage)
+            await self._lose(file, damage)
         except OutboxFileError as error:
             self._note_failure(error)
         finally:
@@ -155,14 +155,14 @@ class OutboxWriter:
         self._note_success()
         return True
 
-    async def _lose(self, store: OutboxFile, damage: OutboxFileDamagedError) -> None:
-        if store is not self._store:
+    async def _lose(self, file: OutboxFile, damage: OutboxFileDamagedError) -> None:
+        if file is not self._file:
             return
-        self._store = None
+        self._file = None
         lost = self._outbox.lose_file()
         log.error("%d samples in the outbox's file are lost", lost)
         try:
-            await self._blocking(store.close)
+            await self._blocking(file.close)
         except (OutboxFileError, OutboxFileDamagedError) as error:
             log.warning("the damaged file was not closed properly: %s", error)
         await self._set_aside(damage)

@@ -93,7 +93,7 @@ class TimelineWriter:
     def _resume(self, loaded: LoadedTimelines) -> None:
         now, stamp = self._board.now(), self._stamp()
         timelines = [loaded.timeline(c.asset_id, c.timeline, now, stamp) for c in self._controllers]
-        self._board.remember(loaded.heard_s(now, stamp), loaded.absence(now, stamp))
+        self._board.restore_headend(loaded.heard_s(now, stamp), loaded.absence(now, stamp))
         if loaded.period_s is not None:
             self._board.telemetry_period_s.set(loaded.period_s)
         for controller, timeline in zip(self._controllers, timelines, strict=True):

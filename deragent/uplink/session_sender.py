@@ -67,7 +67,7 @@ class SessionSender:
         board = self._board
         while isinstance(step := board.outbox.next_backfill(most_rows), FileLookup):
             assert board.wait_rows is not None
-            batch = board.outbox.take_found(step, await board.wait_rows(step))
+            batch = board.outbox.take_looked_up(step, await board.wait_rows(step))
             if batch is not None:
                 return batch
         return step

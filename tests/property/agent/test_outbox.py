@@ -179,7 +179,7 @@ class OutboxAgainstModel(RuleBasedStateMachine):
     def take_backfill(self, most: int) -> None:
         while isinstance(step := self.outbox.next_backfill(most), FileLookup):
             rows = self.store.read(step)
-            batch = self.outbox.take_found(step, rows)
+            batch = self.outbox.take_looked_up(step, rows)
             if batch is not None:
                 break
         else:
