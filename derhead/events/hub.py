@@ -49,8 +49,16 @@ MAX_READERS = 500
 """Readers of events at once. When full, another one is refused with 503."""
 
 
+MAX_FOLLOWED = 100_000
+"""Assets in all filters of telemetry together, each filter counted once: each keeps a frame of its
+own, about 300 bytes an asset. When full, a reader with another filter is refused with 503."""
+
+FILTERS_OF_ALL = 4
+"""Filters of the whole fleet that always fit: one for each choice of kinds with telemetry."""
+
+
 class TooManyReaders(Exception):
-    """All places for readers are taken."""
+    """All places for readers are taken, or for their filters."""
 
 
 class EventLog(Protocol):
@@ -87,6 +95,7 @@ class EventHub:
         self._board = Board()
         self._ring: Ring | None = None
         self._audiences: dict[Filter, Audience] = {}
+        self._followed = 0
         self._waiting = trio.lowlevel.ParkingLot()
         self.news = 0
         """Counts news; readers wait for it to rise."""
@@ -109,7 +118,12 @@ class EventHub:
         if self._readers >= MAX_READERS:
             self._refused += 1
             raise TooManyReaders(f"{MAX_READERS} readers listen, and no more are served")
-        audience, span = self._enter(wanted), None
+        span = None
+        try:
+            audience = self._enter(wanted)
+        except TooManyReaders:
+            self._refused += 1
+            raise
         try:
             span = await self._journal.event_span()
         finally:
@@ -120,13 +134,21 @@ class EventHub:
         return Subscription(self, audience, position, resumed=resumed)
 
     def _enter(self, wanted: Filter) -> Audience:
-        """Counts one more reader with that filter, and returns its audience."""
-        self._readers += 1
-        self._occupied.set()
+        """Counts one more reader with that filter, and returns its audience.
+
+        Raises: TooManyReaders if the filter is new and has too many assets.
+        """
         audience = self._audiences.get(wanted)
         if audience is None:
             mine = [asset for asset in self._assets if wanted.has_asset(asset.id)]
-            audience = self._audiences[wanted] = Audience(wanted, mine)
+            audience = Audience(wanted, mine)
+            most = max(MAX_FOLLOWED, FILTERS_OF_ALL * len(self._assets))
+            if self._followed + audience.followed > most:
+                raise TooManyReaders("readers with other filters follow too many assets already")
+            self._followed += audience.followed
+            self._audiences[wanted] = audience
+        self._readers += 1
+        self._occupied.set()
         audience.readers += 1
         return audience
 
@@ -136,6 +158,7 @@ class EventHub:
         audience.readers -= 1
         if not audience.readers:
             del self._audiences[audience.wanted]
+            self._followed -= audience.followed
         if not self._readers:
             self._occupied = trio.Event()
 

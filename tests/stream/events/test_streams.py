@@ -128,6 +128,26 @@ async def test_readers_beyond_the_bound_are_refused(
         await here.reader()
 
 
+async def test_filters_of_all_readers_hold_a_bounded_number_of_assets(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MAX_FOLLOWED", 4)
+    monkeypatch.setattr(hub, "FILTERS_OF_ALL", 1)
+    async with world() as here:
+        whole = [await here.reader() for _ in range(3)]
+        await here.reader(f"?asset_id={BATTERY}")
+        other = Reader(await here.running.connect())
+        assert await other.ask(f"?asset_id={SOLAR}") == 503
+        assert b"retry-after" in other.head.lower()
+        # Neither the same filter nor one without telemetry holds more.
+        await here.reader(f"?asset_id={BATTERY}")
+        await here.reader(f"?kind=dispatch&asset_id={SOLAR}")
+        for reader in whole:
+            await reader.stream.aclose()
+        await trio.sleep(1)
+        await here.reader(f"?asset_id={SOLAR}")
+
+
 async def test_simultaneous_readers_beyond_the_bound_get_503_and_no_empty_stream(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
