@@ -176,13 +176,15 @@ def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
 def _reported(dispatch: Dispatch, report: Reported, now_us: int) -> Dispatch:
     """Takes an agent's report. Reports may arrive in any order.
 
-    A report changes nothing if it is older than the newest one by its revision, if its state
-    lies before the present one (it was sent again after a broken stream), or if the dispatch
-    has ended.
+    A report of an open state changes nothing if it is older than the newest one by its revision,
+    or if its state lies before the present one (it was sent again after a broken stream). An end
+    counts at any revision: no report follows it, and an agent whose disk failed before a restart
+    counts its revisions from an older one. Nothing changes a dispatch that has ended.
     """
     if report.state in (State.PENDING, State.SENT):
         raise IllegalTransition(f"an agent cannot report {report.state}")
-    if dispatch.ended or 0 < report.revision <= dispatch.revision or _behind(dispatch, report):
+    older = report.state in OPEN and 0 < report.revision <= dispatch.revision
+    if dispatch.ended or older or _behind(dispatch, report):
         return dispatch
     said: dict[str, Any] = {
         "applied_mw": dispatch.applied_mw if report.applied_mw is None else report.applied_mw,

@@ -278,10 +278,16 @@ def test_suspended_and_resumed_and_ended() -> None:
 def test_older_and_repeated_reports_change_nothing() -> None:
     started = in_state(State.STARTED)
     assert started.revision == 2
-    assert step(started, Reported(State.FAILED, revision=1), T0 + 9) is started
+    assert step(started, Reported(State.STARTED, applied_mw=0.2, revision=1), T0 + 9) is started
     assert step(started, Reported(State.STARTED, applied_mw=0.1, revision=2), T0 + 9) is started
     newer = step(started, Reported(State.STARTED, revision=3), T0 + 9)
     assert newer == replace(started, revision=3)
+
+
+def test_an_end_counts_at_any_revision() -> None:
+    started = replace(in_state(State.STARTED), revision=3)
+    after = step(started, Reported(State.COMPLETED, revision=3), T0 + 9)
+    assert (after.state, after.revision) == (State.COMPLETED, 3)
 
 
 def test_reports_in_any_order_have_the_same_outcome() -> None:
