@@ -13,8 +13,8 @@ from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
 from derproto.base.command import exit_code_of
 from derproto.base.logs import configure_logging
-from derproto.base.problems import ConfigError
 from derproto.base.runtime import real_runtime
+from derproto.configuration.problems import ConfigError
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deragent.outbox import OutboxLimits
-from derproto.base.fleet import Asset, Fleet
-from derproto.base.kinds import (
+from derproto.configuration.fleet import Asset, Fleet
+from derproto.configuration.kinds import (
     AGENT,
     LOG_LEVELS,
     PATH,
@@ -19,8 +19,8 @@ from derproto.base.kinds import (
     address,
     choice,
 )
-from derproto.base.problems import ConfigError, Problem, nearest
-from derproto.base.settings import NO_PATH, Settings, state_directory
+from derproto.configuration.problems import ConfigError, Problem, nearest
+from derproto.configuration.settings import NO_PATH, Settings, state_directory
 
 PREFIX = "DERAGENT"
 

@@ -36,9 +36,9 @@ from deragent.tasks.outbox_writer import open_outbox_writer
 from deragent.tasks.sampler import sample_asset
 from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
-from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
+from derproto.configuration.fleet import Asset
 from derproto.triogrpc import dial
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError
 from derproto import __version__
 from derproto.base.command import exit_code_of
-from derproto.base.fleet import Asset, AssetKind, Fleet
 from derproto.base.logs import configure_logging
+from derproto.configuration.fleet import Asset, AssetKind, Fleet
 
 
 def _parser() -> argparse.ArgumentParser:

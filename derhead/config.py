@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from derhead.dsn import Dsn, read_dsn
-from derproto.base.fleet import Fleet
-from derproto.base.kinds import (
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.kinds import (
     LOG_LEVELS,
     PATH,
     Address,
@@ -18,7 +18,7 @@ from derproto.base.kinds import (
     address,
     choice,
 )
-from derproto.base.settings import NO_PATH, Rank, Settings, data_folder
+from derproto.configuration.settings import NO_PATH, Rank, Settings, data_folder
 
 PREFIX = "DERHEAD"
 HTTP = Address("127.0.0.1", 8080)

@@ -47,11 +47,11 @@ from derhead.history import (
 )
 from derhead.httpserver import HttpLimits, serve_http
 from derhead.sessions import SessionLimits
-from derproto.base.fleet import Fleet
-from derproto.base.kinds import Address
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from derproto.base.problems import nearest
+from derproto.configuration.problems import nearest
 
 MAX_FINDINGS = 20
 """Findings that one answer lists. When full: further ones are counted, and cost nothing else."""

@@ -36,8 +36,8 @@ from derhead.observability import (
 from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Fleet
 
 
 class Headend:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from derproto import __version__
-from derproto.base.assets_file import load_fleet, render_fleet
 from derproto.base.command import EXIT_FAILED, exit_code_of
-from derproto.base.kinds import PATH, Kind, Whole, address
-from derproto.base.problems import ConfigError, Problem
+from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.kinds import PATH, Kind, Whole, address
+from derproto.configuration.problems import ConfigError, Problem
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")

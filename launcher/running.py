@@ -22,10 +22,10 @@ import trio
 from rich.text import Text
 
 from derproto.base.command import EXIT_FAILED, leaves
-from derproto.base.fleet import Fleet
-from derproto.base.kinds import Address
 from derproto.base.logs import RepeatFilter
 from derproto.base.runtime import real_runtime
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.kinds import Address
 from derproto.triogrpc import dial
 from launcher.display.fleet_status import Tally, event_line, event_style, printable
 from launcher.display.screen import Screen

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deragent.outbox import OutboxLimits
 from derhead.dispatch import AssetOrder
-from derproto.base.assets_file import load_fleet
 from derproto.base.runtime import virtual_runtime
+from derproto.configuration.assets_file import load_fleet
 from tests.support.processes.chromium import Browser, running_chromium
 from tests.support.processes.world import World, running
 from tests.support.virtual import HEADEND, VirtualWorld, virtual_world

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from derproto.base.fleet import Limits
+from derproto.configuration.fleet import Limits
 from derproto.der.v1 import Health, OperatingState
 
 

@@ -3,7 +3,7 @@
 import math
 
 from deragent.devices.device import DeviceConfigError
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 
 def only(asset: Asset, known: frozenset[str]) -> None:

@@ -5,8 +5,8 @@ A driver implements ``deragent.devices.Device`` and imports no other driver.
 
 from deragent.devices import Device, DeviceConfigError
 from deragent.drivers.simulation import SimulatedDevice, open_replay
-from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset
 
 DRIVERS = ("simulated", "replay")
 """Names that ``device.driver`` may have."""

@@ -14,8 +14,8 @@ from deragent.tasks.signals import Signal
 from deragent.timelines import asset_timeline, stepping, timed_orders
 from deragent.timelines.asset_timeline import Timeline
 from deragent.timelines.timed_orders import Apply, Report, ReturnToDefault
-from derproto.base.fleet import Asset, Limits
 from derproto.base.runtime import shielded_for
+from derproto.configuration.fleet import Asset, Limits
 
 log = logging.getLogger(__name__)
 

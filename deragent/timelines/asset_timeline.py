@@ -11,7 +11,7 @@ from types import MappingProxyType
 from deragent.timelines import failsafe
 from deragent.timelines.seen_orders import SeenOrder
 from deragent.timelines.timed_orders import InForce, Moment, Phase, Report, TimedOrder
-from derproto.base.fleet import Failsafe, Limits
+from derproto.configuration.fleet import Failsafe, Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ the headend, that time is -inf: too long ago for any failsafe.
 
 import math
 
-from derproto.base.fleet import Failsafe, FailsafeAction
+from derproto.configuration.fleet import Failsafe, FailsafeAction
 
 
 def due_s(failsafe: Failsafe, heard_s: float) -> float | None:

@@ -8,7 +8,7 @@ import trio
 from derhead.events.board import Board
 from derhead.events.filters import Filter
 from derhead.events.frames import telemetry_frame
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 ITEMS_A_TURN = 200
 """Assets that are rendered before other tasks get their turn."""

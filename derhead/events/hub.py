@@ -25,7 +25,7 @@ from derhead.events.logged_events import LoggedEvent, LogSpan, SessionEvent
 from derhead.events.ring import Ring, RingEntry
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts
-from derproto.base.fleet import Fleet
+from derproto.configuration.fleet import Fleet
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from derhead.events.board import Look
 from derhead.events.logged_events import LoggedEvent
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 
 class TelemetryTexts(Protocol):

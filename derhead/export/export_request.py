@@ -7,8 +7,8 @@ from uuid import UUID
 
 from derhead.export.flags import OF_AGENTS, OF_ASSETS
 from derhead.shapes import BadQuery, Query, parse_query
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
-from derproto.base.problems import ConfigError, Problem
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.configuration.problems import ConfigError, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from derhead.shapes import (
     session_shape,
 )
 from derhead.telemetry import Bucket, Sample
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "telemetry": columns_of(SampleJson),

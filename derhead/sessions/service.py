@@ -22,8 +22,8 @@ from derhead.sessions.terms.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDE
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Fleet
 from derproto.der.v1 import (
     AgentMessage,
     Goodbye,

@@ -12,7 +12,7 @@ from derhead.shapes.values import (
     Uuid,
     number_of,
 )
-from derproto.base.fleet import Asset, Site
+from derproto.configuration.fleet import Asset, Site
 
 
 class LimitsJson(TypedDict):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from derhead.dispatch import State
 from derhead.findings import Findings
 from derhead.history import EVER, TimeRange
-from derproto.base.problems import nearest
 from derproto.base.timefmt import parse_us
+from derproto.configuration.problems import nearest
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000_000

@@ -17,7 +17,7 @@ from derhead.shapes.values import (
     time_of,
 )
 from derhead.telemetry import Bucket, Sample, age_us, stale_after_us
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 from derproto.der.v1 import OperatingState, QualityBit
 
 

@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from derhead.dispatch import MAX_DURATION_S, State, VerdictOutcome
 from derhead.gaps import HoleCause
-from derproto.base.fleet import AssetKind
 from derproto.base.timefmt import format_us
+from derproto.configuration.fleet import AssetKind
 from derproto.der.v1 import OperatingState, QualityBit
 
 Json: TypeAlias = Mapping[str, object]

@@ -10,7 +10,7 @@ from typing import Any, overload
 from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.quality import row_quality
 from derhead.telemetry.sample import Sample
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 
 class SampleBlock(Sequence[Sample]):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from derhead.telemetry.block import SampleBlock
 from derhead.telemetry.message_columns import Columns
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 from derproto.der.v1 import RefusalReason
 
 MIN_TS_US, MAX_TS_US = 0, 253_402_300_800_000_000

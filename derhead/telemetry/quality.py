@@ -3,7 +3,7 @@
 import math
 
 from derhead.telemetry.message_columns import Columns
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 from derproto.der.v1 import QualityBit
 
 CLOCK_SKEW_US = 300_000_000

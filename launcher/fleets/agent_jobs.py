@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from derproto.base.fleet import Asset, Fleet
+from derproto.configuration.fleet import Asset, Fleet
 
 
 @dataclass(frozen=True, slots=True)

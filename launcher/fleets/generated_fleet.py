@@ -9,7 +9,7 @@ import random
 import uuid
 from types import MappingProxyType
 
-from derproto.base.fleet import (
+from derproto.configuration.fleet import (
     Asset,
     AssetKind,
     DeviceSpec,

@@ -16,8 +16,8 @@ import trio
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
 from deragent.outbox import OutboxLimits
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Fleet
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision.fleet_events import AgentStarted, FleetEvent
 from launcher.supervision.restarts import keep_agent

@@ -1,9 +1,13 @@
 """The contract between agents and headend, and what both stand on.
 
+From the ground up:
+
 - ``der.v1``: the messages, generated from ``proto/der/v1/headend.proto`` (``scripts/proto``).
-- ``service``: the one rpc, and the codec of its messages.
+- ``configuration``: YAML, flags and environment; ``assets.yaml``.
+- ``base``: clocks and blocking work, logs, signals.
+- ``codec``: protobuf at speed.
 - ``triogrpc``: gRPC on Trio; knows nothing of DER.
-- ``base``: clocks and blocking work, configuration files, ``assets.yaml``.
+- ``headend_rpc``: the one rpc, and the codec of its messages.
 
 ``headend.proto`` lies here too, for agents on other gRPC stacks.
 """

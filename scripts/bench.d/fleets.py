@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import UUID, uuid5
 
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 
 _NAMESPACE = UUID("9d0a4a0e-52a5-5f3c-8d0c-0a7b1f1d3f44")
 SITE_ID = str(uuid5(_NAMESPACE, "site"))

@@ -23,8 +23,8 @@ from derhead.history import Archive, Journal, RetentionLimits, make_postgres, op
 from derhead.httpserver import serve_http
 from derhead.sessions import SessionLimits
 from derhead.telemetry import Sample
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import real_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from tests.support.processes.postgres import fresh_database, running_postgres
 
 ASSET, SITE = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))

@@ -39,8 +39,8 @@ from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.history import Journal, open_journal
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.telemetry import LatestTable, Sample, SampleBlock, stale_after_us
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import real_runtime
+from derproto.configuration.fleet import Fleet
 from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
 

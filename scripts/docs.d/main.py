@@ -8,6 +8,7 @@ from pathlib import Path
 import bounds
 import kinds_of_problems
 import meanings
+import packages
 import states
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "bounds": ("docs/bounds.md", bounds.draw),
     "states": ("docs/dispatch.md", states.draw),
+    "packages": ("docs/layout.md", packages.draw),
+    "arrows": ("ARCHITECTURE.md", packages.picture),
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
     "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),

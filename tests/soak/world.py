@@ -19,7 +19,7 @@ from deragent.tasks.agent_board import AgentStatistics
 from derhead.dispatch import AssetOrder
 from derhead.headend import Headend
 from derhead.history.sql.page_request import PageRequest
-from derproto.base.fleet import Fleet
+from derproto.configuration.fleet import Fleet
 from launcher.fleets.generated_fleet import generate
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0

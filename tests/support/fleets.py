@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from derproto.base.assets_file import load_fleet
-from derproto.base.fleet import Fleet
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.fleet import Fleet
 
 SITE = "5c1f0000-0000-4000-8000-0000000000aa"
 BATTERY = "5c1f0000-0000-4000-8000-000000000001"

@@ -10,7 +10,7 @@ from deragent.timelines.timed_orders import (
     TimedOrder,
     TimelineEffect,
 )
-from derproto.base.fleet import Limits
+from derproto.configuration.fleet import Limits
 
 IDLE = Timeline(Limits(-2.0, 2.0), default_mw=0.25)
 

@@ -17,8 +17,8 @@ from deragent.tasks.agent_board import AgentBoard
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
 from derhead.headend import Headend
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.configuration.fleet import Fleet
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.epoch import T0
 

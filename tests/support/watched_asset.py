@@ -7,7 +7,7 @@ from derhead.gaps.holes import Origin
 from derhead.gaps.record import report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
 from derhead.telemetry import Columns, LatestTable, Sample, SampleBlock, offer_block
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, Telemetry
 from tests.support.epoch import T0, S
 

@@ -15,8 +15,8 @@ import trio
 
 from deragent.devices import Device, DeviceError, Measurement
 from deragent.drivers import open_device
-from derproto.base.fleet import Asset, Limits
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset, Limits
 
 NOMINAL_HZ = 60.0
 STEP_HZ = 1e-9

@@ -20,9 +20,9 @@ from deragent.devices.device import DeviceConfigError, Measurement
 from deragent.drivers.simulation.physics import Output, curtailed
 from deragent.drivers.simulation.ramp import Ramp
 from deragent.drivers.simulation.simulated import measured, second_of_day
-from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import parse_us
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import OperatingState
 
 CARRIED_DAY = "alamosa-2016-01-01.csv"

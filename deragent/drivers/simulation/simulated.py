@@ -23,8 +23,8 @@ from deragent.drivers.simulation.physics import (
     Solar,
 )
 from deragent.drivers.simulation.ramp import Ramp
-from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 
 NOMINAL_V = 277.0
 """Line to neutral of a 480 V system."""

@@ -8,7 +8,7 @@ from quart import Response, request
 
 from derhead.api.answering.replies import ITEMS_A_TURN, HttpProblem, reply_body
 from derhead.shapes import CSV_TYPE, JSON_TYPE, CsvList, Json, JsonList, ListText
-from derproto.base.problems import nearest
+from derproto.configuration.problems import nearest
 
 MAX_ACCEPT = 1_024
 """Characters of an ``Accept`` header. When full: the header is ignored, and JSON is sent."""

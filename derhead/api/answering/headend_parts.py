@@ -7,7 +7,7 @@ and Python wants one order.
 from typing import Protocol
 
 from derhead.history import Histories
-from derproto.base.fleet import Fleet
+from derproto.configuration.fleet import Fleet
 
 
 class HasFleet(Protocol):

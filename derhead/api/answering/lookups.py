@@ -9,7 +9,7 @@ from derhead.api.answering.headend_parts import HasFleet, KnowsAgents
 from derhead.api.answering.replies import HttpProblem
 from derhead.findings import pointer_to
 from derhead.shapes import BadQuery, Query, parse_query
-from derproto.base.fleet import Asset, Fleet, Site
+from derproto.configuration.fleet import Asset, Fleet, Site
 
 
 def read_query(known: Collection[str]) -> Query:

@@ -14,7 +14,7 @@ from derhead.api.answering.replies import list_text
 from derhead.events import Look
 from derhead.shapes import dump, sample_shape
 from derhead.telemetry import LatestTable, Sample, Slot, since_us, stale_after_us
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 
 class TaggedText(NamedTuple):

@@ -19,7 +19,7 @@ from derhead.api.answering.replies import HEADERS
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.httpserver import find_end, read_plain
 from derhead.shapes import JSON_TYPE
-from derproto.base.fleet import Asset, Fleet
+from derproto.configuration.fleet import Asset, Fleet
 
 _PATH = b"/telemetry"
 _BEGINNINGS = (b"GET " + _PATH, b"HEAD " + _PATH)

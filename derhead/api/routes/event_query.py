@@ -8,7 +8,7 @@ from typing import TypeVar
 from derhead.events import KINDS, Filter
 from derhead.findings import Findings
 from derhead.shapes import BadQuery
-from derproto.base.fleet import Asset, Fleet, Site
+from derproto.configuration.fleet import Asset, Fleet, Site
 
 T = TypeVar("T", Asset, Site)
 

@@ -25,7 +25,7 @@ from derhead.shapes import (
     telemetry_shape,
 )
 from derhead.telemetry import Bucket, Sample
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 
 class TelemetryParts(LatestParts, HasHistory, Protocol):

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from derhead.dispatch.orders.order import AssetOrder, SiteOrder
 from derhead.findings import Findings, pointer_to
-from derproto.base.fleet import Asset, Fleet
-from derproto.base.kinds import Kind, Number, Truth, Whole, describe
 from derproto.base.timefmt import format_us, parse_us
+from derproto.configuration.fleet import Asset, Fleet
+from derproto.configuration.kinds import Kind, Number, Truth, Whole, describe
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.orders.order import AssetOrder
-from derproto.base.fleet import Asset, AssetKind
 from derproto.base.windows import Window
+from derproto.configuration.fleet import Asset, AssetKind
 
 
 class Afterwards(StrEnum):

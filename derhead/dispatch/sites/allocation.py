@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from derhead.dispatch.orders.order import LeftOut
-from derproto.base.fleet import Asset, AssetKind
+from derproto.configuration.fleet import Asset, AssetKind
 
 _UNITS = 1e9
 """Milliwatts in a megawatt. Shares are whole milliwatts, so that they sum up exactly."""

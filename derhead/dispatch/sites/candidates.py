@@ -9,8 +9,8 @@ from derhead.dispatch.orders.order import DispatchGroup, SiteOrder
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
 from derhead.dispatch.sites.availability import SiteNow, site_now
 from derhead.telemetry import LatestTable, age_us, stale_after_us
-from derproto.base.fleet import Asset, Fleet
 from derproto.base.windows import Window
+from derproto.configuration.fleet import Asset, Fleet
 
 
 class OpenDispatches(Protocol):

@@ -19,8 +19,8 @@ from derhead.dispatch.orders.order import DispatchGroup
 from derhead.dispatch.sites.candidates import Candidates
 from derhead.dispatch.sites.reallocation import AWAY, LOST, lost_assets, reallocate
 from derhead.errors import JournalError
-from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, Share, allocate
 from derhead.dispatch.sites.groups import current_parts, holds
-from derproto.base.fleet import Asset
 from derproto.base.windows import Window
+from derproto.configuration.fleet import Asset
 
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
 """Ends of a part for which the other assets make up."""

@@ -22,8 +22,8 @@ from derhead.dispatch.sites.candidates import Candidates
 from derhead.dispatch.sites.group_keeper import FoundGroup, GroupKeeper, GroupStore
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable
-from derproto.base.fleet import Fleet
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Fleet
 
 log = logging.getLogger(__name__)
 

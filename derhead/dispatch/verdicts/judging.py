@@ -27,8 +27,8 @@ from derhead.dispatch.verdicts.verdict import (
 )
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
-from derproto.base.fleet import Asset, Fleet
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset, Fleet
 from derproto.der.v1 import QualityBit
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.transitions import State
-from derproto.base.fleet import Asset
+from derproto.configuration.fleet import Asset
 
 LONGEST_US = 7 * 86_400_000_000
 """A dispatch is measured over its last 7 days at most."""

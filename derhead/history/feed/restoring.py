@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from derhead.history.feed import position
+from derhead.history.file.inserts import Insert
 from derhead.history.file.transaction import transaction
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable
 from derhead.history.sql import row_types
 from derhead.history.writing.ids import Ids
-from derhead.history.writing.inserts import Insert
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from pathlib import Path
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
 from derhead.history.file.damage import read_only
+from derhead.history.file.inserts import ROWS_A_STATEMENT
 from derhead.history.file.table_walks import (
     Copied,
     Table,
@@ -37,7 +38,6 @@ from derhead.history.file.table_walks import (
     text_or_bytes,
 )
 from derhead.history.sql.row_types import Row
-from derhead.history.writing.inserts import ROWS_A_STATEMENT
 
 log = logging.getLogger(__name__)
 

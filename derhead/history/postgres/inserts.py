@@ -1,6 +1,6 @@
 """PostgreSQL's INSERT statements, one for each table. Pure.
 
-They have the same effect as the journal's (``derhead/history/writing/inserts.py``), and may be
+They have the same effect as the journal's (``derhead/history/file/inserts.py``), and may be
 repeated.
 """
 

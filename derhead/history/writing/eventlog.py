@@ -12,9 +12,9 @@ from typing import Any
 
 from derhead.dispatch import Dispatch, Judged, State, StateChange
 from derhead.events import DispatchEvent, LoggedEvent, LogSpan, SessionEvent
+from derhead.history.file import inserts
 from derhead.history.sql import mapping, row_types
 from derhead.history.sql.listings import DISPATCHES, SESSIONS
-from derhead.history.writing import inserts
 from derhead.sessions import SessionRecord
 
 EVENTS_KEPT = 100_000

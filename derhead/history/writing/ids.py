@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
+from derhead.history.file import inserts
+from derhead.history.file.inserts import MAX_PARAMETERS
 from derhead.history.sql.row_types import Row
-from derhead.history.writing import inserts
-from derhead.history.writing.inserts import MAX_PARAMETERS
 
 CACHED_IDS = 100_000
 """Small integers of assets and boots in memory, of each kind. When full, the cache starts

@@ -18,10 +18,11 @@ from itertools import chain, islice
 
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
 from derhead.gaps import GapRecord
+from derhead.history.file import inserts
 from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
 from derhead.history.spool.unfed import Spooling
 from derhead.history.sql import mapping, row_types
-from derhead.history.writing import eventlog, inserts
+from derhead.history.writing import eventlog
 from derhead.history.writing.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from derhead.sessions.admission.register import Registration, canonical_uuid
-from derproto.base.fleet import Fleet
+from derproto.configuration.fleet import Fleet
 from derproto.der.v1 import AssetGrant, GrantResult
 
 T = TypeVar("T")

@@ -29,8 +29,8 @@ from derhead.telemetry import (
     offer_block,
     read_rows,
 )
-from derproto.base.fleet import Asset
 from derproto.codec import TelemetryColumns
+from derproto.configuration.fleet import Asset
 from derproto.der.v1 import (
     AgentMessage,
     DispatchReport,

@@ -38,8 +38,8 @@ from derhead.sessions.terms.ends import (
     silent,
 )
 from derhead.sessions.terms.session_records import SessionRecord
-from derproto.base.fleet import Asset
 from derproto.base.runtime import shielded_for
+from derproto.configuration.fleet import Asset
 from derproto.der.v1 import (
     Goodbye,
     HeadendMessage,

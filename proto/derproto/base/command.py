@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from derproto.base.logs import drain_logs
-from derproto.base.problems import ConfigError
+from derproto.configuration.problems import ConfigError
 
 EXIT_FAILED = 1
 """The machine would not: an address in use, a disk that is full."""

@@ -1,4 +1,10 @@
-"""Protobuf at speed: betterproto2's dataclasses, encoded and decoded by compiled functions."""
+"""Protobuf at speed: betterproto2's dataclasses, encoded and decoded by compiled functions.
+
+From the ground up: ``codec_errors`` and ``generated`` (code from text), ``wire`` (what compiled
+functions call), ``fields`` (a class's fields, from betterproto2's metadata),
+``decoding`` and ``encoding``, ``columns`` (telemetry as arrays), ``agent`` (an agent's messages
+with their telemetry as columns).
+"""
 
 from derproto.codec.agent import MAX_FIELDS, decode_agent, encode_agent
 from derproto.codec.codec_errors import DecodeError, EncodeError, UnsupportedField

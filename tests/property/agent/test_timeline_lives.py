@@ -38,7 +38,7 @@ from deragent.timelines.timed_orders import (
     TimePassed,
 )
 from deragent.timelines.timeline_format import SavedTimelines, read_timelines, write_timelines
-from derproto.base.fleet import Failsafe, FailsafeAction
+from derproto.configuration.fleet import Failsafe, FailsafeAction
 from derproto.der.v1 import DispatchState
 from tests.support.timelines import IDLE
 

@@ -21,7 +21,7 @@ from deragent.timelines.timed_orders import (
 from deragent.timelines.timeline_format import SavedTimelines, read_timelines, write_timelines
 from deragent.uplink.messages import read_setpoint, write_report
 from deragent.uplink.session_clock import SessionClock
-from derproto.base.fleet import Failsafe, Limits
+from derproto.configuration.fleet import Failsafe, Limits
 from derproto.der import v1
 from tests.support.epoch import T0
 

@@ -24,8 +24,8 @@ from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import TELL_TIMEOUT_S
 from derhead.dispatch import ENDED, AssetOrder
 from derhead.headend import Headend
-from derproto.base.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.property.dispatch.record import Record, Span, Told
 from tests.support.deterministic import deterministic_trio

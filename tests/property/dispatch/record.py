@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from deragent.uplink.session_clock import DRIFT
 from derhead.dispatch import Dispatch, State
-from derproto.base.fleet import Failsafe
+from derproto.configuration.fleet import Failsafe
 from tests.support.epoch import T0
 
 

@@ -53,7 +53,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from derproto.base.fleet import Failsafe
+from derproto.configuration.fleet import Failsafe
 from tests.property.dispatch.invariants import broken
 from tests.property.dispatch.together import Together
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from deragent.tasks.controller import TELL_TIMEOUT_S
 from deragent.uplink.messages import write_report
 from derhead.dispatch import AssetOrder
-from derproto.base.fleet import Failsafe
+from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.property.dispatch.agent_side import NEVER, AgentSide, DeviceSide
 from tests.property.dispatch.headend_side import ASSET_ID, Crash, HeadendSide, Link

@@ -13,8 +13,8 @@ from deragent.daemon import run_agent
 from deragent.event_lines import EventKind, EventLine
 from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard, AgentStatistics
-from derproto.base.fleet import Failsafe
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.configuration.fleet import Failsafe
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.fakes import AFTER_A_MINUTE, START_US, FakeDevices, FakeHeadend, plan
 

@@ -8,8 +8,8 @@ import trio
 
 from deragent.config import AgentPlan
 from deragent.devices import DeviceError, Measurement
-from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
 from derproto.base.runtime import Runtime
+from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Limits
 from derproto.der import v1
 from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream

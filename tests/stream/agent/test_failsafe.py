@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from deragent.event_lines import EventKind
-from derproto.base.fleet import Failsafe, FailsafeAction
+from derproto.configuration.fleet import Failsafe, FailsafeAction
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
 from tests.stream.agent.fakes import FakeSession

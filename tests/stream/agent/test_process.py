@@ -16,8 +16,8 @@ from trio.testing import MockClock
 from deragent.daemon import run_agent
 from deragent.devices import Measurement
 from deragent.event_lines import EventKind, EventLine, parse_line
-from derproto.base.fleet import Asset
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.configuration.fleet import Asset
 from derproto.der import v1
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.conftest import Bench

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from deragent.tasks.timeline_writer import MARK_S
 from deragent.timelines.timeline_file import FILE, SET_ASIDE, DataFolderError, TimelineFile
-from derproto.base.fleet import Failsafe
+from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench, up
 from tests.stream.agent.fakes import HOLD, START_US, FakeSession

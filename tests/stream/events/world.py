@@ -8,7 +8,7 @@ from functools import partial
 import trio
 
 from derhead.api import RestApp, create_app
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.events.reading import Reader
 from tests.stream.http.support import Serving, serving_in_memory

@@ -18,7 +18,7 @@ from quart import Response, websocket
 
 from derhead.api import RestApp, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
 from tests.support.api.fake_headend import SITE, FakeView
 

@@ -23,7 +23,7 @@ from derhead.httpserver import HttpLimits
 from derhead.httpserver.protocols.request_head import HEADER_BYTES
 from derhead.httpserver.protocols.request_ids import RequestIds
 from derhead.httpserver.sender import SEND_BYTES
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
 from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory

@@ -22,8 +22,8 @@ from derhead.sessions import (
     Sessions,
 )
 from derhead.telemetry import LatestTable, Sample
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import (
     AgentMessage,
     HeadendMessage,

@@ -38,9 +38,9 @@ from derhead.observability import Metrics, Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import Bucket, LatestTable, Sample
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import parse_us
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 
 NOW = parse_us("2026-01-31T12:00:00Z")
 SITE = "0f0e0d0c-0000-4000-8000-000000000000"

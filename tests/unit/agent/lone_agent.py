@@ -8,8 +8,8 @@ from deragent.event_lines import EventLine
 from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
-from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import Runtime, real_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 
 BATTERY = Asset(
     id="00000000-0000-4000-8000-000000000001",

@@ -11,9 +11,9 @@ from trio.testing import MockClock
 from deragent.devices import Device, DeviceConfigError
 from deragent.drivers import open_device
 from deragent.drivers.simulation.replay import available_mw, irradiance_at, parse_day
-from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.base.timefmt import parse_us
+from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.der.v1 import Health, OperatingState
 
 NOON_US = parse_us("2026-03-01T19:00:00Z")

@@ -16,7 +16,7 @@ from deragent.timelines.timed_orders import (
     TimelineEvent,
     TimePassed,
 )
-from derproto.base.fleet import Failsafe, FailsafeAction
+from derproto.configuration.fleet import Failsafe, FailsafeAction
 from tests.support.timelines import IDLE, arrive, moment, words
 
 DEFAULT, RELEASE, HOLD = (

@@ -28,7 +28,7 @@ from deragent.timelines.timeline_format import (
     read_timelines,
     write_timelines,
 )
-from derproto.base.fleet import Failsafe, Limits
+from derproto.configuration.fleet import Failsafe, Limits
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 from tests.support.epoch import HOUR_US
 from tests.support.timelines import IDLE, arrive, moment, words

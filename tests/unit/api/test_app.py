@@ -9,8 +9,8 @@ from derhead.api import create_app
 from derhead.api.answering.replies import ITEMS_A_TURN
 from derhead.history import PageRequest, TimeRange
 from derhead.observability import Check, Health, gauge_by
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.base.timefmt import parse_us
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import (
     BATTERY,
     GAP,

@@ -8,7 +8,7 @@ import pytest
 
 from derhead.api import create_app
 from derhead.api.answering.finishing import GZIP_BYTES
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
 from tests.unit.api.asking import ask
 

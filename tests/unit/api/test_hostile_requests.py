@@ -20,7 +20,7 @@ from derhead.findings import MAX_FINDINGS
 from derhead.history import PageRequest
 from derhead.observability import Metrics
 from derhead.shapes import BadQuery, CsvList, parse_query
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from tests.support.api.fake_headend import BATTERY, NOW, FakeView, make_fleet
 from tests.unit.api.asking import ask, order
 from tests.unit.api.cost import MAX_STALL_S, cpu_s, hold_linear

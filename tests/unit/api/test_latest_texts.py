@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.shapes import dump, telemetry_shape
 from derhead.telemetry import Sample, stale_after_us
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
 
 NUMBERS = (

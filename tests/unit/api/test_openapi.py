@@ -14,7 +14,7 @@ from derhead.api.routes.event_query import PARAMETERS as LISTENING_PARAMETERS
 from derhead.dispatch import State
 from derhead.dispatch.orders.parsing import MEMBERS
 from derhead.shapes.query_parameters import _PARAMETERS as QUERY_PARAMETERS
-from derproto.base.fleet import AssetKind
+from derproto.configuration.fleet import AssetKind
 from tests.support.api.description import hold
 from tests.support.api.fake_headend import FakeView
 from tests.unit.api.asking import ask

@@ -8,9 +8,9 @@ import pytest
 
 from deragent.config import AgentConfig, AgentPlan, choose_assets, load, load_config
 from deragent.outbox import OutboxLimits
-from derproto.base.assets_file import load_fleet
-from derproto.base.kinds import Address
-from derproto.base.problems import ConfigError
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.kinds import Address
+from derproto.configuration.problems import ConfigError
 from tests.unit.config.fleet_file import BATTERY, KEPT, NORTH, PUMP, ROOF, SOUTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from derproto.base.assets_file import load_fleet
-from derproto.base.fleet import AssetKind, Failsafe, FailsafeAction, Limits
-from derproto.base.problems import ConfigError
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.fleet import AssetKind, Failsafe, FailsafeAction, Limits
+from derproto.configuration.problems import ConfigError
 
 SITE = "00000000-0000-4000-8000-0000000000a1"
 OTHER_SITE = "00000000-0000-4000-8000-0000000000a2"

@@ -16,8 +16,8 @@ from derhead.config import HeadendConfig
 from derhead.errors import JournalError
 from derproto import __version__
 from derproto.base.command import exit_code_of
-from derproto.base.fleet import Fleet
-from derproto.base.problems import ConfigError, Problem
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.problems import ConfigError, Problem
 from tests.unit.config.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]

@@ -8,10 +8,10 @@ import pytest
 from deragent.devices import DeviceConfigError
 from deragent.drivers import DRIVERS as AGENT_DRIVERS
 from deragent.drivers import open_device
-from derproto.base.device_options import DRIVERS
-from derproto.base.fleet import Asset, AssetKind, DeviceSpec, Limits
-from derproto.base.kinds import Kind, Number, Whole
 from derproto.base.runtime import virtual_runtime
+from derproto.configuration.device_options import DRIVERS
+from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
+from derproto.configuration.kinds import Kind, Number, Whole
 
 
 def asset_with(kind: AssetKind, driver: str, options: dict[str, object]) -> Asset:

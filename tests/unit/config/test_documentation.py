@@ -9,17 +9,17 @@ import pytest
 import deragent.config
 import derhead.config
 from derhead.cli import main
-from derproto.base.assets_file import (
+from derproto.configuration.assets_file import (
     ASSET_KEYS,
     FAILSAFE_KEYS,
     LIMITS_KEYS,
     SITE_KEYS,
     load_fleet,
 )
-from derproto.base.device_options import DRIVERS
-from derproto.base.fleet import AssetKind
-from derproto.base.kinds import LOG_LEVELS
-from derproto.base.settings import Settings
+from derproto.configuration.device_options import DRIVERS
+from derproto.configuration.fleet import AssetKind
+from derproto.configuration.kinds import LOG_LEVELS
+from derproto.configuration.settings import Settings
 
 TEXT = (Path(__file__).parents[3] / "docs/configuration.md").read_text(encoding="utf-8")
 

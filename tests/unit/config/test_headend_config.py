@@ -9,8 +9,8 @@ import pytest
 from derhead.config import HeadendConfig, load, load_config
 from derhead.daemon import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
-from derproto.base.kinds import Address
-from derproto.base.problems import ConfigError
+from derproto.configuration.kinds import Address
+from derproto.configuration.problems import ConfigError
 from tests.unit.config.fleet_file import NORTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from derproto.base.kinds import Address, Number, Truth, Whole, address
+from derproto.configuration.kinds import Address, Number, Truth, Whole, address
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derproto.base.assets_file import load_fleet, render_fleet
-from derproto.base.device_options import DRIVERS
-from derproto.base.fleet import (
+from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.device_options import DRIVERS
+from derproto.configuration.fleet import (
     Asset,
     AssetKind,
     DeviceSpec,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from derproto.base.kinds import Texts, plain_value
-from derproto.base.problems import ConfigError, Problem, nearest
-from derproto.base.yamlfile import load_yaml
+from derproto.configuration.kinds import Texts, plain_value
+from derproto.configuration.problems import ConfigError, Problem, nearest
+from derproto.configuration.yamlfile import load_yaml
 
 
 @pytest.mark.parametrize(

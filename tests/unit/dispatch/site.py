@@ -6,7 +6,7 @@ from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
-from derproto.base.fleet import Asset, AssetKind, Failsafe, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Limits
 from tests.support.epoch import T0, S
 
 NAMES = ("a", "b", "c", "d")

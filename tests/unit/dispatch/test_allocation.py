@@ -17,7 +17,7 @@ from derhead.dispatch.sites.allocation import (
     reach,
     site_reach,
 )
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from tests.support.epoch import HOUR_US
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from derhead.dispatch.sites.allocation import Candidate
 from derhead.dispatch.sites.availability import site_now
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 
 SITE = "77aa0000-0000-4000-8000-000000000000"
 

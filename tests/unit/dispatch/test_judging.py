@@ -19,8 +19,8 @@ from derhead.dispatch.verdicts.judging import (
 from derhead.dispatch.verdicts.verdict import Judged, Reading, ReadingRange, VerdictOutcome
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.base.runtime import virtual_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import QualityBit
 from tests.support.epoch import T0, S
 

@@ -8,8 +8,8 @@ from derhead.dispatch.life.dispatches import Dispatch, created
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
-from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.windows import Window
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from tests.support.epoch import HOUR_US, T0, S
 
 BATTERY = Asset("a", "battery-1", "s", AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0), energy_mwh=2.0)

@@ -28,8 +28,8 @@ from derhead.dispatch.orders.preflight import Afterwards
 from derhead.dispatch.sites.group_keeper import MAX_REALLOCATIONS
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
-from derproto.base.fleet import Fleet, Site
 from derproto.base.runtime import virtual_runtime
+from derproto.configuration.fleet import Fleet, Site
 from tests.support import desk_fakes
 from tests.support.epoch import T0, S
 from tests.unit.dispatch.site import ASSETS, NAMES

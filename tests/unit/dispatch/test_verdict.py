@@ -21,7 +21,7 @@ from derhead.dispatch.verdicts.verdict import (
     measured_time,
     verdict_text,
 )
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from tests.support.epoch import T0, S
 
 GAP_US = 10 * S

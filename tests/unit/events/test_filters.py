@@ -7,7 +7,7 @@ import pytest
 from derhead.api.routes.event_query import UnknownName, read_filter, read_last_id
 from derhead.events import DispatchEvent, Filter, LoggedEvent, SessionEvent
 from derhead.shapes import BadQuery
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from tests.support.api.fake_headend import (
     BATTERY,
     DISPATCHED,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from derproto.base.assets_file import load_fleet
+from derproto.configuration.assets_file import load_fleet
 from tests.support.repository import ROOT, modules, tracked_files
 
 README, ARCHITECTURE = Path("README.md"), Path("ARCHITECTURE.md")
@@ -69,7 +69,7 @@ def test_every_document_is_led_to() -> None:
 # --- files and tests that are named -------------------------------------------------------
 
 NAMING_FILES = {
-    ARCHITECTURE: 20,
+    ARCHITECTURE: 10,
     PROMISES: 30,
     Path("CONTRIBUTING.md"): 25,
     Path("docs/traps.md"): 15,
@@ -90,13 +90,6 @@ def test_files_that_are_named_exist(path: Path) -> None:
         )
     }
     assert len(named) >= NAMING_FILES[path]
-    assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_the_layout_names_what_is_there() -> None:
-    layout = section((ROOT / ARCHITECTURE).read_text(), "Layout")
-    named = re.findall(r"^((?:proto|derhead|deragent|launcher)/\S*)", layout, re.MULTILINE)
-    assert len(named) > 15
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
@@ -181,7 +174,7 @@ def test_log_lines_that_are_quoted_are_logged() -> None:
 
 # --- length -----------------------------------------------------------------------------------
 
-MOST_WORDS = {README: 1200}
+MOST_WORDS = {README: 1200, ARCHITECTURE: 3000}
 """Words of a front page, code and tables included, as ``wc -w`` counts them."""
 
 

@@ -289,7 +289,7 @@ def test_the_list_has_those_that_outside_bytes_meet() -> None:
     assert len(ALL) >= 20
     assert {
         "derhead.httpserver.protocols.request_head._FIELD",
-        "derproto.base.kinds._NUMBER",
+        "derproto.configuration.kinds._NUMBER",
     } <= set(ALL)
 
 

@@ -1,7 +1,9 @@
 """Packages are rooms with one purpose, and imports only point down."""
 
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -16,13 +18,6 @@ ROOTS = {"derhead", "deragent", "launcher", "derproto"}
 """Packages whose own modules are rooms by themselves: what composes a daemon stands above all
 others, and what every part needs stands below."""
 
-NOT_YET: set[str] = {
-    "derhead",
-    "derproto",
-    "derproto.base",
-}
-"""Packages that are still to be split."""
-
 
 def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The project's modules that a module imports, with the line."""
@@ -33,6 +28,7 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield found, line
 
 
+@cache
 def arrows() -> dict[tuple[str, str], str]:
     """Every import of one of the project's modules by another, and where it stands."""
     return {
@@ -91,10 +87,7 @@ def spelled(groups: list[list[str]], name_of: dict[str, str]) -> list[str]:
         f"{' <-> '.join(group)}: {where}"
         for group in groups
         for (above, below), where in arrows().items()
-        if name_of[above] in group
-        and name_of[below] in group
-        and name_of[above] != name_of[below]
-        and not any(member.startswith(tuple(NOT_YET)) for member in group)
+        if name_of[above] in group and name_of[below] in group and name_of[above] != name_of[below]
     ]
 
 
@@ -182,13 +175,22 @@ def test_the_link_knows_nothing_of_der() -> None:
     assert known == []
 
 
-def test_the_base_stands_on_nothing() -> None:
+BELOW = {
+    "derproto.configuration": set(),
+    "derproto.base": {"derproto.configuration"},
+}
+"""What stands at the very ground, and on what."""
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_the_ground_stands_on_nothing(package: str) -> None:
+    allowed = {package, *BELOW[package]}
     above = [
         f"{name}:{line}: {module}"
         for name, tree in modules().items()
-        if name.startswith("derproto.base")
+        if name.startswith(package)
         for module, _imported, line in imports(tree)
-        if module.split(".")[0] == "derproto" and not module.startswith("derproto.base")
+        if module.split(".")[0] == "derproto" and ".".join(module.split(".")[:2]) not in allowed
     ]
     assert above == []
 
@@ -208,7 +210,7 @@ def inside(package: str) -> list[str]:
 
 
 def test_no_package_is_a_bag() -> None:
-    full = {p: len(inside(p)) for p in packages() if p not in NOT_YET}
+    full = {p: len(inside(p)) for p in packages()}
     assert {package: count for package, count in full.items() if count > MOST_MODULES} == {}
 
 
@@ -229,3 +231,35 @@ def test_a_package_says_its_purpose_in_its_first_line(package: str) -> None:
     first = docstring(package).partition("\n\n")[0]
     assert first.endswith("."), f"{package}: one sentence that says what the package is for"
     assert len(first.split()) <= 30, f"{package}: {first}"
+
+
+def named_at(name: str, text: str) -> int | None:
+    """Where a package's docstring names one of its modules: ``name``, or a line of a list."""
+    tail = name.rpartition("_")[2]
+    forms = (rf"``{name}/?``", rf"^ +{name}/? ", rf"``\*_{tail}``", rf"^ +\*_{tail} ")
+    found = re.search("|".join(forms), text, re.MULTILINE)
+    return found and found.start()
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_package_names_its_modules_from_the_ground_up(package: str) -> None:
+    text = docstring(package)
+    misplaced = []
+    for (above, below), where in arrows().items():
+        if package in ROOTS - {"derproto"} or not {above, below} <= below_of(package):
+            continue
+        high, low = (part_of(package, module) for module in (above, below))
+        if high != low:
+            places = named_at(low, text), named_at(high, text)
+            if None in places or places[0] > places[1]:  # type: ignore[operator]
+                misplaced.append(f"{where}: {low} comes before {high}")
+    assert misplaced == []
+
+
+def below_of(package: str) -> set[str]:
+    """Every module inside a package, however deep."""
+    return {name for name in modules() if name.startswith(f"{package}.")}
+
+
+def part_of(package: str, module: str) -> str:
+    return module[len(package) + 1 :].partition(".")[0]

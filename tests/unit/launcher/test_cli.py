@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from derproto.base.assets_file import load_fleet
-from derproto.base.kinds import Address
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.kinds import Address
 from launcher.cli import main
 from launcher.fleets.agent_jobs import plan_agents
 from launcher.fleets.generated_fleet import generate

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derproto.base.assets_file import load_fleet, render_fleet
-from derproto.base.fleet import Asset, AssetKind, Fleet
+from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.fleet import Asset, AssetKind, Fleet
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 

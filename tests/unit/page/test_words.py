@@ -9,7 +9,7 @@ from derhead.dispatch import ENDED, State
 from derhead.dispatch.life.transitions import REASONS
 from derhead.gaps import HoleCause
 from derhead.shapes.values import names_of
-from derproto.base.fleet import AssetKind
+from derproto.configuration.fleet import AssetKind
 from derproto.der.v1 import QualityBit
 
 SCRIPTS = resources.files("derhead.page") / "static" / "js"

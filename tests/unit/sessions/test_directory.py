@@ -12,7 +12,7 @@ from derhead.sessions.admission.directory import (
     describe_refusals,
 )
 from derhead.sessions.admission.register import Registration, read_register
-from derproto.base.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import GrantResult, Register
 
 SITE = "00000000-0000-4000-8000-00000000000a"

@@ -9,8 +9,8 @@ import trio
 from derhead.history import open_journal
 from derhead.history.sql.page_request import PageRequest
 from derhead.telemetry import LatestTable, SampleBlock, offer_block
-from derproto.base.fleet import Asset, AssetKind, Limits
 from derproto.base.runtime import virtual_runtime
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, Telemetry
 from tests.support.epoch import T0
 

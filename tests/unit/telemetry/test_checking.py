@@ -8,7 +8,7 @@ import pytest
 from derhead.telemetry import Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.checking import MAX_TS_US
 from derhead.telemetry.quality import CLOCK_SKEW_US
-from derproto.base.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
 from tests.support.epoch import T0
 

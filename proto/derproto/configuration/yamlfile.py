@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import yaml
 
-from derproto.base.kinds import Kind, describe, plain_value
-from derproto.base.problems import Problem, nearest
+from derproto.configuration.kinds import Kind, describe, plain_value
+from derproto.configuration.problems import Problem, nearest
 
 T = TypeVar("T")
 

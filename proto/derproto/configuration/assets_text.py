@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from derproto.base.fleet import OWN_CONTROL, Asset, DeviceSpec, Failsafe, Fleet, Site
-from derproto.base.kinds import plain_value
+from derproto.configuration.fleet import OWN_CONTROL, Asset, DeviceSpec, Failsafe, Fleet, Site
+from derproto.configuration.kinds import plain_value
 
 HEADER = """\
 # The fleet: sites and the assets behind them, for headend, agents and launcher alike.

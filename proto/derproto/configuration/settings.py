@@ -11,11 +11,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from derproto.base.assets_file import load_fleet
-from derproto.base.fleet import Fleet
-from derproto.base.kinds import PATH, Kind
-from derproto.base.problems import ConfigError, Problem
-from derproto.base.yamlfile import Section, load_yaml
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.kinds import PATH, Kind
+from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.yamlfile import Section, load_yaml
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import yaml
 
-from derproto.base.problems import nearest
+from derproto.configuration.problems import nearest
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

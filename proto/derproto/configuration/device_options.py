@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from derproto.base.fleet import AssetKind, DeviceSpec
-from derproto.base.kinds import TEXT, FromText, Kind, Number, Whole, choice
-from derproto.base.yamlfile import Section
+from derproto.configuration.fleet import AssetKind, DeviceSpec
+from derproto.configuration.kinds import TEXT, FromText, Kind, Number, Whole, choice
+from derproto.configuration.yamlfile import Section
 
 Options = Mapping[str, Kind[object]]
 

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
-from derproto.base.assets_text import render_fleet
-from derproto.base.device_options import read_device
-from derproto.base.fleet import (
+from derproto.configuration.assets_text import render_fleet
+from derproto.configuration.device_options import read_device
+from derproto.configuration.fleet import (
     OWN_CONTROL,
     Asset,
     AssetKind,
@@ -20,9 +20,9 @@ from derproto.base.fleet import (
     Limits,
     Site,
 )
-from derproto.base.kinds import AGENT, TEXT, FromText, Number, member
-from derproto.base.problems import ConfigError, Problem, nearest
-from derproto.base.yamlfile import Section, load_yaml
+from derproto.configuration.kinds import AGENT, TEXT, FromText, Number, member
+from derproto.configuration.problems import ConfigError, Problem, nearest
+from derproto.configuration.yamlfile import Section, load_yaml
 
 MAX_MW = 100_000.0
 MAX_NAME = 100

@@ -1,0 +1,7 @@
+"""Configuration files: YAML, flags and environment, read with every problem in one pass.
+
+From the ground up: ``problems`` (what is wrong, in lines that a person can act on), ``kinds`` (of
+values), ``yamlfile`` (YAML with the line of every key), ``fleet`` (sites and assets),
+``assets_text``, ``device_options`` and ``assets_file`` (``assets.yaml``), ``settings`` (a daemon's:
+flags over environment over file over defaults).
+"""
