@@ -50,6 +50,8 @@ class BatchLoading:
         """Rows of the next batch; fewer while a refused value is searched."""
         self.position: FeedPosition | None = None
         """None = not read yet."""
+        self.moves = 0
+        """How often the position moved."""
         self.moved = trio.lowlevel.ParkingLot()
         """Woken whenever the position moves."""
 
@@ -94,7 +96,7 @@ class BatchLoading:
         at = self.position
         assert at is not None
         self.position = FeedPosition(at.journal, at.database, number, at.walk, at.whole)
-        self.moved.unpark_all()
+        self._note_move()
 
     async def walk_to(self, walk: str | None, number: int) -> None:
         """PostgreSQL has the tables up to that place; None = all of them. Raises: JournalError."""
@@ -102,6 +104,10 @@ class BatchLoading:
         assert at is not None
         await self._journal.maintain(partial(position.put_walk, position=walk, number=number))
         self.position = FeedPosition(at.journal, at.database, number, walk, whole=walk is None)
+        self._note_move()
+
+    def _note_move(self) -> None:
+        self.moves += 1
         self.moved.unpark_all()
 
     async def _adopt(self, stranger: Stranger) -> None:

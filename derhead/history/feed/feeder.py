@@ -102,9 +102,13 @@ class Feed:
         with trio.move_on_after(within_s):
             # Without an end, there would always be something newer.
             newest = await self._journal.inspect(unfed.newest)
-            while not await self._passed(before_us, newest):
-                await self._loading.moved.park()
-            return True
+            while True:
+                moves = self._loading.moves
+                if await self._passed(before_us, newest):
+                    return True
+                # A move during the look has woken nobody.
+                if self._loading.moves == moves:
+                    await self._loading.moved.park()
         return False
 
     async def _passed(self, before_us: int, up_to: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -189,3 +190,28 @@ async def test_a_database_cancelled_at_any_step_leaves_nothing_behind(postgres: 
         assert trio.lowlevel.current_statistics().tasks_living == before
         steps += 5
     assert steps > 40
+
+
+async def test_a_move_during_a_look_is_not_missed(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = virtual_runtime(NOW_US)
+    looks = 0
+
+    async def passed(*_: int) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            feed._loading._note_move()
+        return looks > 1
+
+    async with open_journal(
+        tmp_path / "journal.db", runtime, synchronous="OFF", spooling=True
+    ) as journal:
+        database = cast(Postgres, MemoryDatabase())
+        feed = Feed(
+            journal, database, runtime, random.Random(1), keep_days=400, catch_up_rows_s=1e6
+        )
+        monkeypatch.setattr(feed, "_passed", passed)
+        assert await feed.wait_passed(NOW_US, 60)
+    assert looks == 2

@@ -13,13 +13,14 @@ from derhead.dispatch import State
 from derhead.errors import JournalError
 from derhead.history import DAY_US, Archive, History, Retention, RetentionLimits
 from derhead.history.sql.page_request import PageRequest, TimeRange
+from derhead.history.union import combined
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import NOW_US, World, open_world
 from tests.support.epoch import HOUR_US
 from tests.support.fleets import fleet, write_fleet
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 GONE = "11111111-2222-4333-8444-555555555555"
 HOURS = 20 * 24
@@ -105,7 +106,10 @@ async def test_an_export_has_the_rows_of_both_stores(tmp_path: Path, postgres: D
     assert sum(counts) == HOURS
 
 
-async def test_late_samples_count_once(tmp_path: Path, postgres: Database) -> None:
+async def test_late_samples_count_once(
+    tmp_path: Path, postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "FED_S", PATIENCE_S)
     async with forgetful(tmp_path, postgres) as (world, past):
         late = [
             replace(one, boot_id=3, seq=one.seq + 1, ts_us=one.ts_us + HOUR_US // 2)
