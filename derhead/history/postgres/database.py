@@ -86,7 +86,7 @@ class Postgres:
         async def ask(session: _Asker) -> list[Row]:
             return list(map(tuple, await session.connection.fetch(sql, *args)))
 
-        return await _request(self._ask, ask, within_s)
+        return await _run_job(self._ask, ask, within_s)
 
     async def load(self, work: Callable[[Loader], Awaitable[T]], *, within_s: float) -> T:
         """Runs the coroutine ``work`` on the feed's own connection, as one task.
@@ -94,7 +94,7 @@ class Postgres:
         Cancellation: what it wrote may have been committed. Raises: StoreUnreachable, also after
         ``within_s``; then too what it wrote may have been committed.
         """
-        return await _request(self._ask_feed, work, within_s)
+        return await _run_job(self._ask_feed, work, within_s)
 
     async def _open_loader(self) -> Loader:
         password = await self._password()
@@ -141,24 +141,24 @@ async def _kept(connection: PostgresConnection) -> AsyncIterator[PostgresConnect
         raise
 
 
-async def _request(
+async def _run_job(
     ask: trio.MemorySendChannel[Job[S]],
     work: Callable[[S], Awaitable[T]],
     within_s: float,
 ) -> T:
-    request: Job[S] = Job(work)
+    job: Job[S] = Job(work)
     try:
         with trio.move_on_after(within_s):
-            await ask.send(request)
-            await request.settled.wait()
+            await ask.send(job)
+            await job.settled.wait()
     finally:
         # Nobody waits for the job any more, if it still runs.
-        request.scope.cancel()
-    if request.error is not None:
-        raise request.error
-    if not request.settled.is_set():
+        job.scope.cancel()
+    if job.error is not None:
+        raise job.error
+    if not job.settled.is_set():
         raise StoreUnreachable(Trouble(StoreCause.UNREACHABLE, f"no answer within {within_s:g} s"))
-    result: T = request.result
+    result: T = job.result
     return result
 
 

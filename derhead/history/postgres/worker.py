@@ -65,31 +65,31 @@ class ConnectionWorker(Generic[S]):
         self._failures = 0
         self._retry_at_s = float("-inf")
 
-    async def serve(self, requests: trio.MemoryReceiveChannel[Job[S]]) -> None:
+    async def serve(self, jobs: trio.MemoryReceiveChannel[Job[S]]) -> None:
         """Runs jobs until cancelled. Call it in the asyncio loop's context."""
         try:
-            async for request in requests:
-                await self._answer(request)
+            async for job in jobs:
+                await self._answer(job)
         finally:
             await self._close()
 
-    async def _answer(self, request: Job[S]) -> None:
-        if request.scope.cancel_called:
+    async def _answer(self, job: Job[S]) -> None:
+        if job.scope.cancel_called:
             return
         finished = False
         try:
-            with request.scope:
+            with job.scope:
                 session = await self._connected()
-                request.result = await trio_asyncio.aio_as_trio(request.work)(session)
+                job.result = await trio_asyncio.aio_as_trio(job.work)(session)
                 finished = True
         except StoreUnreachable as error:
-            request.error = error
+            job.error = error
         except DRIVER_ERRORS as error:
-            request.error = StoreUnreachable(trouble_of(error))
+            job.error = StoreUnreachable(trouble_of(error))
         except Exception as error:  # noqa: BLE001 - whoever asked raises it
-            request.error = error
+            job.error = error
         finally:
-            request.settled.set()
+            job.settled.set()
             if not finished or (self._session and self._session.connection.is_closed()):
                 # Also after a mere error of a statement: after a failover, or with changed rights,
                 # a new connection finds the server as it is.
