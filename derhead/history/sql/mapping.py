@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history.sql.row_types import (
+    DISPATCHES,
+    GAPS,
     GROUPS,
+    SESSIONS,
     DispatchRow,
     GapRow,
     GroupRow,
@@ -17,6 +21,10 @@ from derhead.history.sql.row_types import (
 )
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
+
+_DISPATCH = attrgetter(*DISPATCHES)
+_SESSION = attrgetter(*SESSIONS)
+_GAP = attrgetter(*GAPS)
 
 MAX_INTEGER = 2**63 - 1
 """Largest integer of both engines; a larger counter is stored as this."""
@@ -74,30 +82,10 @@ def to_sample(row: Row) -> Sample:
 
 
 def dispatch_row(dispatch: Dispatch) -> Row:
-    return (
-        dispatch.id,
-        dispatch.asset_id,
-        dispatch.mw,
-        dispatch.created_us,
-        dispatch.start_us,
-        dispatch.duration_us,
-        dispatch.priority,
-        dispatch.ramp_mw_per_s,
-        dispatch.group_id,
-        dispatch.expires_us,
-        dispatch.state.value,
-        dispatch.reason,
-        dispatch.detail,
-        dispatch.applied_mw,
-        dispatch.session_id,
-        dispatch.attempts,
-        dispatch.superseded_by,
-        dispatch.suspended,
-        min(dispatch.interrupted_us, MAX_INTEGER),
-        dispatch.cancelling,
-        dispatch.revision,
-        dispatch.verdict,
-    )
+    """In the order of ``DISPATCHES``."""
+    row = DispatchRow._make((*_DISPATCH(dispatch), None))
+    interrupted_us = min(dispatch.interrupted_us, MAX_INTEGER)
+    return row._replace(state=dispatch.state.value, interrupted_us=interrupted_us)[:-1]
 
 
 def state_rows(dispatch: Dispatch) -> list[Row]:
@@ -149,20 +137,11 @@ def to_used_key(row: Row) -> UsedKey:
 
 
 def session_row(record: SessionRecord) -> Row:
-    return (
-        record.session_id,
-        record.agent_id,
-        record.site_id,
-        json.dumps(record.asset_ids),
-        record.connected_us,
-        record.peer,
-        record.software_version,
-        str(record.boot_id),
-        record.ended_us,
-        record.end_reason,
-        record.messages,
-        record.samples,
-        _bounded(record.clock_offset_us),
+    """A ``SessionRow``."""
+    return SessionRow(*_SESSION(record))._replace(
+        asset_ids=json.dumps(record.asset_ids),
+        boot_id=str(record.boot_id),
+        clock_offset_us=_bounded(record.clock_offset_us),
     )
 
 
@@ -198,18 +177,11 @@ def to_heartbeat(row: Row) -> HeartbeatRecord:
 
 
 def gap_row(record: GapRecord) -> Row:
-    return (
-        record.id,
-        record.asset_id,
-        record.agent_id,
-        record.start_us,
-        record.end_us,
-        record.cause.value,
-        None if record.rows is None else min(record.rows, MAX_INTEGER),
-        int(record.backfilled),
-        record.filled_us,
-        record.revision,
-        record.noticed_us,
+    """A ``GapRow``."""
+    return GapRow(*_GAP(record))._replace(
+        cause=record.cause.value,
+        rows=_bounded(record.rows),
+        backfilled=int(record.backfilled),
     )
 
 
