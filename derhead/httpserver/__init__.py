@@ -1,11 +1,11 @@
 """An HTTP server for one app: HTTP/1.1 and HTTP/2, with a bound on all that a client may take.
 
-It knows HTTP, and nothing of DER. Hypercorn parses and frames; this package owns the accept
+The package knows HTTP and nothing of DER. Hypercorn parses and frames; this package owns the accept
 loop, the connections, their deadlines and their bounds. Layers, from the ground up::
 
     http_limits       what clients may take
-    places            which connections have a place: pure
-    held_answers      what is held for slow clients: pure
+    places            how many connections, in all and by address: pure
+    held_answers      how many bytes for slow clients, and who gives way: pure
     stream_addresses  where a stream comes from
     shields           shields with a deadline
     sender            sending in order, piece by piece

@@ -1,4 +1,4 @@
-"""One request to the app: what it receives and sends, counted, bounded, and ended in order."""
+"""One request to the app: its messages in both directions, bounded and ended in order."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -14,15 +14,15 @@ from derhead.httpserver.sender import SEND_BYTES
 from derhead.httpserver.shields import Shields
 
 ROOM_BYTES = 1024 * 1024
-"""Bytes that the open requests of one HTTP/2 connection hold, but for the last that began. When
-full, the next request waits to begin."""
+"""Bytes that the open requests of one HTTP/2 connection hold, before another may begin. When full,
+the next request waits."""
 
 RESERVED_BYTES = 128 * 1024
-"""Bytes that a request counts for until its answer is known to be longer."""
+"""Bytes that a request counts for from its beginning, until its answer turns out longer."""
 
 
 class AnswerRoom:
-    """Room for what the requests of one HTTP/2 connection hold."""
+    """Holds back requests of one HTTP/2 connection while others hold much memory."""
 
     def __init__(self) -> None:
         self._taken = 0
@@ -34,7 +34,7 @@ class AnswerRoom:
             await self._waiting.park()
 
     def change(self, count: int) -> None:
-        """So many bytes more are held, or fewer."""
+        """The requests hold so many bytes more; fewer, if negative."""
         self._taken += count
         if count < 0:
             self._waiting.unpark_all()
@@ -48,7 +48,7 @@ class Carrier(Protocol):
     share: AnswerShare
     room: AnswerRoom
     ending: set[trio.CancelScope]
-    """Shields of answers' ends, which go with the connection."""
+    """Shields around the ends of answers; closing the connection cancels them."""
 
     @property
     def is_multiplexed(self) -> bool:
@@ -59,20 +59,20 @@ class Carrier(Protocol):
         """Whether the connection ends already."""
 
     def begin_stream(self) -> None:
-        """What is sent from now on are events."""
+        """The answer is an event stream."""
 
     def note_progress(self) -> None:
-        """The client has taken a piece of an answer."""
+        """The client has read a piece of an answer."""
 
     def give_up_sending(self) -> None:
-        """The client does not take its answer: closes the connection, and counts it."""
+        """The client does not read its answer: counts it and closes the connection."""
 
     def cut_off(self) -> None:
-        """Closes the connection so that the client sees that the answer has no end."""
+        """Closes the connection so that the client notices an incomplete answer."""
 
 
 class AppCall:
-    """One request, from its header to its answer's end."""
+    """One request, from its header to the end of its answer."""
 
     def __init__(self, carrier: Carrier, receive: Any, send: Any) -> None:
         self._carrier = carrier
@@ -98,17 +98,17 @@ class AppCall:
             if self._begun and not self._ended and scope["type"] == "http":
                 self._carrier.cut_off()
 
-    # --- what the app does --------------------------------------------------------------
+    # --- messages of the app ------------------------------------------------------------
 
     async def _take(self) -> Any:
         message = await self._receive()
-        # What the client gave up need not be ended.
+        # The answer to a client that is gone needs no end.
         self._ended = self._ended or message["type"] == "http.disconnect"
         self._hold(len(message.get("body", b"")))
         return message
 
     async def _give(self, message: Any) -> None:
-        # Nothing more for a client that is gone: buffering it would be no checkpoint.
+        # Sending to a client that is gone only buffers, without a checkpoint.
         await trio.lowlevel.checkpoint_if_cancelled()
         self._begun = True
         if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
@@ -131,15 +131,15 @@ class AppCall:
             else:
                 await self._send(message)
         finally:
-            # The rest lies in Hypercorn's buffer until the call ends.
+            # So much stays in Hypercorn's buffer, at most until the call ends.
             more = min(count, BUFFER_HIGH_WATER - self._buffered) if self._multiplexed else 0
             self._buffered += more
             self._release(count - more)
 
     async def _send_windowed(self, message: Any) -> None:
-        """Sends a part of an HTTP/2 answer within the window that its client gives.
+        """Sends a part of an HTTP/2 answer within its client's window, for a bounded time.
 
-        Where that is closed no byte waits in the connection's sending, which would end it.
+        The connection's own send timeout does not see a closed window: no byte is under way.
         """
         carrier, body = self._carrier, message["body"]
         wait_s = carrier.limits.stream_s if self._streams else carrier.limits.response_s
@@ -154,9 +154,9 @@ class AppCall:
     async def _give_end(self, message: Any) -> None:
         self._ended = True
         carrier = self._carrier
-        # With an answer's last message Hypercorn readies the connection for the next request,
-        # and tells the app that the client is gone: quart-trio then cancels this very task, and
-        # half done the connection would wait for ever.
+        # At the last message Hypercorn prepares the connection for the next request and tells the
+        # app that the client is gone. quart-trio then cancels this very task: without a shield
+        # the connection would be half prepared and wait for ever.
         with carrier.shields.open(carrier.limits.send_s) as shield:
             carrier.ending.add(shield)
             try:
@@ -166,7 +166,7 @@ class AppCall:
         if shield.cancelled_caught and not carrier.is_closing:
             carrier.give_up_sending()
 
-    # --- what it holds ------------------------------------------------------------------
+    # --- memory -------------------------------------------------------------------------
 
     def _hold(self, count: int) -> None:
         self._held += count

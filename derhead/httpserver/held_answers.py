@@ -1,12 +1,12 @@
-"""How much of bodies and answers the server holds for clients that do not take them. Pure."""
+"""How many bytes of bodies and answers the server holds, and which connection gives way. Pure."""
 
 from collections.abc import Callable
 
 
 class HeldAnswers:
-    """What is held for all connections together, in bytes.
+    """Counts the bytes that all connections hold together.
 
-    When full: the connection whose client has taken nothing for longest is given up.
+    When full: the connection whose client has read nothing for longest is given up.
     """
 
     def __init__(self, most: int) -> None:
@@ -16,11 +16,11 @@ class HeldAnswers:
         self.given_up = 0
 
     def share(self, give_up: Callable[[], object]) -> "AnswerShare":
-        """The share of one more connection, which ``give_up`` closes."""
+        """A share for a new connection; ``give_up`` closes that connection."""
         return AnswerShare(self, give_up)
 
     def grow(self, share: "AnswerShare", count: int) -> None:
-        """Counts bytes of a share, and gives up others while there are too many."""
+        """Counts more bytes of a share, and gives up connections while there are too many."""
         self._shares.add(share)
         self.held += count
         while self.held > self._most:
@@ -30,14 +30,14 @@ class HeldAnswers:
             slowest.give_up()
 
     def shrink(self, share: "AnswerShare", count: int) -> None:
-        """A share has so many bytes less."""
+        """Counts fewer bytes of a share."""
         self.held -= count
         if not share.held:
             self._shares.discard(share)
 
 
 class AnswerShare:
-    """What is held for one connection, in bytes."""
+    """Counts the bytes that one connection holds."""
 
     def __init__(self, store: HeldAnswers, give_up: Callable[[], object]) -> None:
         self._store = store
@@ -45,10 +45,10 @@ class AnswerShare:
         self.give_up = give_up
         self.held = 0
         self.taken_at = 0.0
-        """When its client last took something, or had nothing to take."""
+        """When its client last read something, or had nothing to read."""
 
     def hold(self, count: int, now: float) -> None:
-        """So many bytes more wait."""
+        """So many bytes more are in memory."""
         if self._gone or not count:
             return
         if not self.held:
@@ -57,7 +57,7 @@ class AnswerShare:
         self._store.grow(self, count)
 
     def release(self, count: int, now: float) -> None:
-        """So many bytes do not wait any more."""
+        """So many bytes have been read or are no longer needed."""
         if self._gone or not count:
             return
         self.held -= count
@@ -65,6 +65,6 @@ class AnswerShare:
         self._store.shrink(self, count)
 
     def leave(self) -> None:
-        """Counts nothing more: the connection ends."""
+        """The connection ends: nothing of it counts any more."""
         count, self.held, self._gone = self.held, 0, True
         self._store.shrink(self, count)

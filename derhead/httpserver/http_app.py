@@ -7,20 +7,20 @@ from derhead.httpserver.http_limits import HttpLimits
 
 
 class AnswerCut(Exception):
-    """An app raises it where an answer that has begun cannot be finished. The log says why."""
+    """Raised by an app that cannot finish an answer it has begun. The log says why."""
 
 
 class HttpApp(Protocol):
-    """An ASGI app, and what it tells its server."""
+    """An ASGI app with what its server needs beside."""
 
     @property
     def lane(self) -> FastLane | None:
-        """It answers some of the requests; None = the app answers all."""
+        """Answers some of the requests; None = the app answers all."""
 
     def take_limits(self, limits: HttpLimits) -> None:
-        """Sets those of the limits that the app itself keeps."""
+        """Sets the limits that the app itself enforces."""
 
     def problem_text(self, status: int, detail: str) -> str:
-        """The JSON (RFC 9457) of a problem with a request that does not reach the app."""
+        """Problem JSON (RFC 9457) for a request that is refused before it reaches the app."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...

@@ -1,10 +1,10 @@
-"""One HTTP connection: Hypercorn's protocol code on a Trio stream, with a bound on every wait.
+"""One HTTP connection: Hypercorn's protocols on a Trio stream, with a bound on every wait.
 
-Hypercorn's own connection class sends under a shield without end, and leaves connections
-behind that nobody will close: after a refused WebSocket handshake, after a failed answer
-to a pipelined request, or when quart-trio cancels a request while Hypercorn readies the
-connection for the next one. Here a connection is one cancel scope: its deadline moves with
-what the connection does, and whoever wants it closed cancels it.
+Hypercorn's own connection class sends under a shield without a deadline. It also leaves some
+connections open for ever: after a refused WebSocket handshake, after a failed answer to a
+pipelined request, and when quart-trio cancels a request while Hypercorn prepares the connection
+for the next one. Here each connection has one cancel scope. The scope's deadline moves with the
+connection's work, and cancelling the scope closes the connection.
 """
 
 import socket
@@ -29,21 +29,21 @@ from derhead.httpserver.shields import Shields
 from derhead.httpserver.stream_addresses import Address
 
 RECEIVE_BYTES = 64 * 1024
-"""Most that is read at once."""
+"""Bytes that one read takes at most."""
 
 UNSENT_BYTES = 64 * 1024
-"""Of an event stream that the kernel may keep, not sent yet: what it keeps is no longer news
-when a slow client gets it, and without a bound that is megabytes."""
+"""Bytes of an event stream that the kernel may hold unsent. By default it holds megabytes, and a
+slow client would read old news."""
 
 NOT_SENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 LINGER_S = 1.0
-"""How long a closing connection reads away what still comes: closed over unread data, TCP
-resets it, and the client may lose the answer."""
+"""Time that a closing connection reads and discards what still arrives. TCP resets a connection
+that is closed over unread data, and the client may lose the answer."""
 
 
 class ConnectionCounts(Protocol):
-    """What a connection counts."""
+    """Counters that a connection increments."""
 
     send_timeouts: int
 
@@ -51,8 +51,8 @@ class ConnectionCounts(Protocol):
 class HttpConnection:
     """Serves one stream until either side ends it.
 
-    ``app`` is any ASGI app; its lifespan is not run. What ``lane`` knows to answer does not
-    reach it. ``addresses`` are the client's and the server's.
+    ``app`` is any ASGI app; its lifespan does not run. ``lane`` answers some requests before the
+    app sees them. ``addresses`` are those of the client and of the server.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class HttpConnection:
     async def run(self) -> None:
         """Serves requests until the connection's end, and closes the stream.
 
-        Raises: ExceptionGroup of whatever a malformed request made Hypercorn raise.
-        Cancellation: ends requests at once; an answer's last bytes get a bounded moment.
+        Raises: ExceptionGroup of the errors that a malformed request raised in Hypercorn.
+        Cancellation: requests end at once; the last bytes of an answer get a bounded time.
         """
         self._set_idle(True)
         try:
@@ -112,8 +112,8 @@ class HttpConnection:
             await self._close()
 
     def finish(self) -> None:
-        """Closes the connection now if it is idle, else after the answers on their way."""
-        # Hypercorn looks at context.terminated before it readies a connection for more.
+        """Closes an idle connection now, and a busy one after its answers."""
+        # Hypercorn checks context.terminated before it prepares a connection for the next request.
         if self._idle:
             self._end()
 
@@ -143,14 +143,14 @@ class HttpConnection:
             if rest or not data:
                 await protocol.handle(RawData(rest))
         if self._reads and not data:
-            # Who has said all may still listen: `nc -N` does. One that is gone resets us.
+            # A client that has finished sending may still read: `nc -N` does. A lost one resets.
             await self._answered.wait()
         await protocol.handle(Closed())
 
     async def _answer_fast(self, wrapper: ProtocolWrapper, data: bytes) -> bytes:
-        """Answers the requests that the data begins with, as far as the lane takes them.
+        """Answers requests from the beginning of the data, as long as the lane takes them.
 
-        Returns what is left, for Hypercorn.
+        Returns the rest, for Hypercorn.
         """
         start = 0
         while (
@@ -168,9 +168,9 @@ class HttpConnection:
         return data[start:]
 
     async def _send_fast(self, answer: bytes) -> None:
-        """As ``_send``, without a lock and a scope of its own: a fifth of a request's time.
+        """Sends like ``_send``, without a lock and a scope: they are a fifth of a request's time.
 
-        Between Hypercorn's requests nobody else sends, or needs the connection's deadline.
+        Between requests of Hypercorn nobody else sends or moves the connection's deadline.
         """
         pieces = memoryview(answer)
         if len(answer) > SEND_BYTES:
@@ -191,7 +191,7 @@ class HttpConnection:
             if len(answer) > SEND_BYTES:
                 self.share.release(len(answer), trio.current_time())
 
-    # --- what the protocol wants ----------------------------------------------------
+    # --- events from Hypercorn --------------------------------------------------------
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -223,12 +223,12 @@ class HttpConnection:
         await self._sender.hand_over(data)
 
     def _piece_sent(self) -> None:
-        # Over HTTP/2 it may be no more than what answers the client's own frames.
+        # Over HTTP/2 the piece may only answer the client's own frames.
         if not self.is_multiplexed:
             self.note_progress()
 
     def note_progress(self) -> None:
-        """The client has taken a piece of an answer: it may have its time for the next."""
+        """Gives the client its full time for the next piece of an answer."""
         if not self._idle:
             self._scope.deadline = trio.current_time() + self.limits.response_s
 
@@ -238,18 +238,21 @@ class HttpConnection:
         self._drop()
 
     def _drop(self) -> None:
-        """Closes the connection to a client that does not read, or is gone."""
+        """Closes the connection of a client that does not read or is gone."""
         self._reads = False
         self._end()
 
     def cut_off(self) -> None:
-        """Closes the connection so that its client sees an answer without an end for what it is:
-        one whose length was not known would end with the stream, whole by its looks."""
+        """Resets the connection, so that the client notices an incomplete answer.
+
+        An answer of unknown length ends where its connection ends: a plain close would make it
+        look complete.
+        """
         self._cut = True
         self._drop()
 
     def _end(self) -> None:
-        """Cancels all that the connection does; an answer's end that nobody waits for, too."""
+        """Cancels all work of the connection, the shielded ends of answers too."""
         self._scope.cancel()
         for shield in self.ending:
             shield.cancel()
@@ -260,7 +263,7 @@ class HttpConnection:
         self._config.request_ids.enter(scope.get("headers", ()))
         await AppCall(self, receive, send).run(self._app, scope)
 
-    # --- what a call wants ----------------------------------------------------------
+    # --- what an AppCall needs ------------------------------------------------------
 
     @property
     def is_multiplexed(self) -> bool:
@@ -273,9 +276,9 @@ class HttpConnection:
         return self._scope.cancel_called
 
     def begin_stream(self) -> None:
-        """What is sent from now on are events: there may be none for long, and the newest count."""
+        """Sets the times and buffers of an event stream: pauses are long, only news counts."""
         self._sender.wait_s = self.limits.stream_s
-        # It has no end to be waited for: who closes the connection, or half of it, is gone.
+        # A stream has no end to wait for: a client that closes its sending side is gone.
         self._answered.set()
         if isinstance(self._stream, trio.SocketStream) and NOT_SENT is not None:
             self._stream.setsockopt(socket.IPPROTO_TCP, NOT_SENT, UNSENT_BYTES)
@@ -292,6 +295,6 @@ class HttpConnection:
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._reads = False
         if self._cut and isinstance(self._stream, trio.SocketStream):
-            # Closed so, TCP resets the connection.
+            # With this option TCP resets the connection.
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self._stream)

@@ -1,25 +1,25 @@
-"""What one client may take of the headend's HTTP server."""
+"""What clients may take of the HTTP server."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """Bounds of every connection; each says what happens beyond it."""
+    """The bounds of a server and of its connections."""
 
     max_connections: int = 2000
     """Open connections (configurable). When full, a new one is closed before a byte of it is
     read."""
     address_share: float = 0.5
-    """Share of the places that one address may take, or one network of 64 bits of IPv6: half of
-    them leaves a place for others, and is enough for a proxy. When full, a new connection from
-    there is closed before a byte of it is read."""
+    """Share of the connections that one address may have open; a /64 network of IPv6 counts as one
+    address. Half leaves places for others, and is enough for a proxy. When full, a new connection
+    from that address is closed before a byte of it is read."""
     held_bytes: int = 64 * 1024 * 1024
-    """Bytes of bodies and answers held for all connections. When full, the connection whose
-    client has taken nothing for longest is closed."""
+    """Bytes of request bodies and answers in memory, of all connections. When full, the connection
+    whose client has read nothing for longest is closed."""
     h2_control_frames: int = 500
-    """Frames of one HTTP/2 connection in 30 s that make work and move nothing: PING, SETTINGS,
-    PRIORITY, unknown ones, and small DATA and WINDOW_UPDATE beyond what requests and answers
+    """Frames in 30 s that one HTTP/2 client may send without purpose: PING, SETTINGS, PRIORITY and
+    unknown frames, and small DATA and WINDOW_UPDATE frames beyond those that requests and answers
     need. When full, the connection ends."""
     h2_resets: int = 200
     """Requests that one HTTP/2 connection may reset in 30 s. When full, the connection ends."""

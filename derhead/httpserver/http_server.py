@@ -1,7 +1,7 @@
-"""Our own accept loop around Hypercorn's protocol code: each connection has a border.
+"""The accept loop. An exception of one connection ends that connection only.
 
-Hypercorn's own ``serve`` lets an exception that one malformed request raises end the whole
-server, and with it the process.
+In Hypercorn's own ``serve`` the exception of one malformed request ends the server, and with it
+the process.
 """
 
 import logging
@@ -28,24 +28,24 @@ Listener = trio.abc.Listener[trio.abc.Stream]
 
 @dataclass(frozen=True, slots=True)
 class HttpStatistics:
-    """Connections since the start, and how many are open now."""
+    """Counters of connections since the start, and figures of now."""
 
     open: int
     accepted: int
     refused: int
-    """Closed at once, since no place was left, or none for their address."""
+    """Connections closed at once: no place was left, or none for their address."""
     failed: int
-    """Ended by an exception: malformed requests that Hypercorn does not expect."""
+    """Connections ended by an exception: malformed requests that Hypercorn does not expect."""
     send_timeouts: int
-    """Closed because the client did not read its answer."""
+    """Connections closed because the client did not read its answer in time."""
     given_up: int
-    """Closed because the server held too much for clients that did not read."""
+    """Connections closed because the server held too much for clients that did not read."""
     held_bytes: int
-    """Bytes of bodies and answers held now."""
+    """Bytes of request bodies and answers in memory now."""
 
 
 class HttpServer:
-    """An app on listeners; see ``serve_http``."""
+    """Serves one app; see ``serve_http``."""
 
     def __init__(self, app: HttpApp, limits: HttpLimits) -> None:
         app.take_limits(limits)
@@ -154,16 +154,16 @@ async def serve_http(
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[HttpServer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves the app over cleartext HTTP/1.1 and HTTP/2 until ``stopping`` is set, or cancelled.
+    """Serves the app over cleartext HTTP/1.1 and HTTP/2 until ``stopping`` is set.
 
-    No request ends it: what a connection raises is counted, logged, and ends that
-    connection only. Started with an ``HttpServer``, whose ``statistics()`` tell.
+    No request ends the server: an exception of a connection is counted and logged, and ends that
+    connection only. ``task_status`` gets the ``HttpServer``, for its ``statistics()``.
 
-    Resource handling: closes the listeners, and every stream that they gave. The app's
-    lifespan is not run: what an app here needs has its owner in the daemon.
-    When stopping: no more connections are accepted, idle ones are closed, and open requests
-    get ``grace_s`` to be answered. Cancellation: open requests are cancelled, and the bytes
-    of answers under way get ``grace_s``. Either way it ends in that time.
+    Resource handling: closes the listeners and every stream that they gave. The app's lifespan
+    does not run: the daemon owns what the app needs.
+    When stopping: the server accepts no more connections, closes idle ones, and gives open
+    requests ``grace_s``. Cancellation: open requests are cancelled, and answers under way get
+    ``grace_s``. Either way the server ends within that time.
     """
     await HttpServer(app, limits or HttpLimits()).serve(
         listeners,
@@ -173,7 +173,7 @@ async def serve_http(
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> str:
-    """The first error of a group of groups, in one line."""
+    """The first error of nested groups, in one line."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,17 +1,17 @@
-"""Which connections the server has a place for. Pure."""
+"""How many connections may be open, and how many from one address. Pure."""
 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 
 V6_NETWORK_BITS = 64
-"""One site or one host has at least as many addresses of IPv6 as share these first bits."""
+"""One site, even one host, usually has all IPv6 addresses with the same first 64 bits."""
 
 
 class Places:
-    """The places of a server, and how many each address has taken.
+    """Counts open connections, in all and by address.
 
-    When full: a new connection is refused, of an address that has its share as well. A
-    connection without an address, as in memory, counts for none.
+    When full: a new connection is refused. So is one from an address that has its full share.
+    A connection without an address, as in memory, counts for no address.
     """
 
     def __init__(self, most: int, share: float) -> None:
@@ -21,7 +21,7 @@ class Places:
         self.taken = 0
 
     def take(self, address: str | None) -> bool:
-        """Takes a place, if there is one for this address."""
+        """Takes a place; False if there is none for this address."""
         origin = None if address is None else origin_of(address)
         if self.taken >= self._most:
             return False
@@ -43,7 +43,7 @@ class Places:
 
 
 def origin_of(address: str) -> str:
-    """What counts as one address: an address of IPv4, or the network of one of IPv6."""
+    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address."""
     parsed = ip_address(address.partition("%")[0])
     if not isinstance(parsed, IPv6Address):
         return str(parsed)

@@ -5,15 +5,14 @@ from collections.abc import Callable
 import trio
 
 SEND_BYTES = 64 * 1024
-"""Piece of an answer that a client has its time for."""
+"""Bytes of a piece: the client has ``wait_s`` to read it."""
 
 
 class StreamSender:
     """Sends bytes on a stream.
 
-    ``wait_s`` is the time for a piece; a client that takes longer has stalled. ``lost`` is
-    called when the stream breaks, ``stalled`` when the time is over, ``progressed`` after each
-    piece.
+    ``wait_s`` is the time for a piece. ``progressed`` is called after each piece, ``stalled`` when
+    a piece takes longer, ``lost`` when the stream breaks.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class StreamSender:
         self._waiting = trio.lowlevel.ParkingLot()
 
     async def send(self, data: bytes) -> None:
-        """Sends the bytes. Cancellation: the stream is left with a part of them."""
+        """Sends the bytes. Cancellation: a part of them may have been sent."""
         async with self._lock:
             for start in range(0, len(data), SEND_BYTES):
                 try:
@@ -52,10 +51,11 @@ class StreamSender:
                 self._progressed()
 
     async def hand_over(self, data: bytes) -> None:
-        """Has ``run`` send the bytes, and waits until it has.
+        """Waits until ``run`` has sent the bytes.
 
-        Cancellation: they are sent all the same. What several requests share must not lose a
-        frame of one that is given up: the others' headers are compressed against it.
+        Cancellation: ``run`` sends the bytes all the same. HTTP/2 compresses each header against
+        the ones before: without the frames of a cancelled request, the client could not read
+        later headers.
         """
         self._unsent += data
         self._given += len(data)
@@ -65,7 +65,7 @@ class StreamSender:
             await self._waiting.park()
 
     async def run(self) -> None:
-        """Sends what is handed over, until cancelled."""
+        """Sends the bytes from ``hand_over``, until cancelled."""
         while True:
             await self._something.wait()
             self._something = trio.Event()

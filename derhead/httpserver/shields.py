@@ -1,4 +1,4 @@
-"""The shields of all connections, each with a deadline."""
+"""Shields against cancellation, each with a deadline."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,8 +1,8 @@
-"""What the frames of an HTTP/2 client cost, reckoned before they are parsed. Pure.
+"""What the frames of an HTTP/2 client cost, counted before h2 parses them. Pure.
 
-h2 takes 20 to 40 µs for a frame, however short, and parses all that it is given at once. So the
-meter reads the nine bytes that begin each frame, cuts what came into turns that cost about the
-same, and counts the frames that make work and move nothing.
+h2 takes 20 to 40 µs for a frame, however short, and parses all its input at once. The meter reads
+the nine bytes at the beginning of each frame, cuts the input into turns of bounded cost, and counts
+the frames that make work without purpose.
 """
 
 from collections.abc import Iterator
@@ -15,34 +15,35 @@ PREFACE_BYTES = 24
 HEAD_BYTES = 9
 
 FRAME_BYTES = 16 * 1024
-"""Bytes of one frame: HTTP/2's default. When full, the connection ends before they are gathered."""
+"""Bytes of one frame, HTTP/2's default. When full, the connection ends before the frame is
+gathered."""
 
 BLOCK_BYTES = 32 * 1024
 """Bytes of one request's compressed header, in all its frames. When full, the connection ends."""
 
 TURN_COST = 50
-"""What is parsed before other tasks get their turn, in frames of the cheap kinds: 2 ms."""
+"""Cost of what is parsed before other tasks get their turn, in cheap frames: about 2 ms."""
 
 HEADERS_COST = 10
-"""A header of 16 KiB costs as much as so many frames of the cheap kinds, and more with its call."""
+"""Cost of a HEADERS frame, in cheap frames: it may hold a header of 16 KiB."""
 
 WINDOW_S = 30.0
 
 SMALL_BYTES = 256
-"""A shorter piece of a body that is not its last moves nothing to speak of."""
+"""A DATA frame of fewer bytes is small, unless it is the last of its body."""
 
 FREE_A_REQUEST = 8
-"""Small pieces of a body and window updates that belong to one request."""
+"""Small DATA and WINDOW_UPDATE frames that each request entitles its client to."""
 
 BYTES_AN_UPDATE = 512
-"""A client may open its window once for so many bytes of answers: those in use do so for 1 KiB at
-least, of the stream and of the connection."""
+"""Bytes of answers that entitle the client to one WINDOW_UPDATE more. Usual clients send two, for
+stream and connection, for every 1 KiB at most."""
 
 SETTING_BYTES = 60
-"""Ten settings cost as much as a frame."""
+"""Bytes of SETTINGS that cost as much as a cheap frame: ten settings."""
 
 MOST_FREE = 4_096
-"""Window updates and small pieces that a client may save up. When full, it earns no more."""
+"""Entitlements that a client may save up. When full, it earns no more."""
 
 DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 8, 9
 NAMES = {2: "PRIORITY", SETTINGS: "SETTINGS", 5: "PUSH_PROMISE", 6: "PING", 7: "GOAWAY"}
@@ -50,7 +51,7 @@ END_STREAM = 1
 
 
 class Http2Flood(Exception):
-    """A client made more work than one connection may."""
+    """A client made more work than one connection may make."""
 
 
 class FrameMeter:
@@ -66,9 +67,9 @@ class FrameMeter:
         self._block = 0
 
     def turns(self, data: bytes, now: float) -> Iterator[bytes]:
-        """The bytes in pieces, each of which costs a turn at most.
+        """Cuts the bytes into pieces of bounded cost.
 
-        Raises: Http2Flood, after the piece before the frame that was too much.
+        Raises: Http2Flood, at a frame beyond a budget; the pieces before it have been given.
         """
         begun = at = cost = 0
         while at < len(data):
@@ -90,7 +91,7 @@ class FrameMeter:
             yield data[begun:at]
 
     def sent(self, count: int) -> None:
-        """So many bytes of answers have been sent: the client may open its window for more."""
+        """So many bytes of answers have been sent, and entitle the client to window updates."""
         earned, self._unpaid = divmod(self._unpaid + count, BYTES_AN_UPDATE)
         self._free = min(self._free + earned, MOST_FREE)
 

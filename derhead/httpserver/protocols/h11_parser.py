@@ -1,8 +1,8 @@
 """h11's parser of requests, with a bound on a header and in linear time.
 
-h11 bounds a header only while it is not whole. Two of its expressions try every way to share a run
-of blanks: 16 KiB of them after a colon cost 3 s. They are replaced for the whole process, by
-expressions that take the same lines.
+h11 bounds a header only while the header is incomplete. Two of h11's expressions take quadratic
+time for a run of blanks: 16 KiB of blanks after a colon cost 3 s. This module replaces both, for
+the whole process, with expressions that match the same lines.
 """
 
 import re
@@ -19,17 +19,16 @@ HEADER_FIELD = re.compile(
 )
 CHUNK_HEADER = re.compile(rb"(?P<chunk_size>[0-9A-Fa-f]{1,20})(?P<chunk_ext>;[^\r\n]*+)?[ \t]*\r\n")
 
-# mypy knows them as constants of another module.
 readers.header_field_re = HEADER_FIELD
 readers.chunk_header_re = CHUNK_HEADER
 
 
 class HeadRefused(h11.RemoteProtocolError):
-    """A request's header is one that ``request_head`` refuses."""
+    """The request's header is refused; see ``request_head``."""
 
 
 class Http1Parser(h11.Connection):
-    """Parses requests, and refuses what h11 lets pass: see ``request_head``."""
+    """Parses requests, and refuses some headers that h11 accepts; see ``request_head``."""
 
     def _extract_next_receive_event(self) -> Any:
         if self.their_state is h11.IDLE:
@@ -41,7 +40,7 @@ class Http1Parser(h11.Connection):
 
 
 def _head_size(data: bytearray) -> int:
-    """Bytes of the header that the data begins with; 0 if it is not whole."""
+    """Bytes of the header at the beginning of the data; 0 if it is incomplete."""
     ends = [at + len(end) for end in (b"\n\r\n", b"\n\n") if (at := data.find(end)) >= 0]
     return min(ends, default=0)
 

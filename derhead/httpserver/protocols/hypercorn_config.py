@@ -1,4 +1,4 @@
-"""Hypercorn's settings, and what every answer's header has."""
+"""Hypercorn's settings, and the headers of every answer."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,7 @@ client."""
 
 
 class ServerConfig(Config):
-    """Hypercorn's settings for one server.
-
-    ``problem_text`` words a refusal: see ``HttpApp``.
-    """
+    """Hypercorn's settings for one server; ``problem_text`` is that of ``HttpApp``."""
 
     def __init__(
         self,
@@ -37,5 +34,5 @@ class ServerConfig(Config):
         self.h2_max_header_list_size = HEADER_BYTES
 
     def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
-        """Of every answer, also of those that Hypercorn makes itself."""
+        """The headers of every answer, also of those that Hypercorn makes itself."""
         return [*super().response_headers(protocol), self.request_ids.header()]

@@ -13,10 +13,9 @@ from derhead.httpserver.protocols.request_head import HEADER_BYTES, TOO_LONG
 
 
 class Http1Answers(H11Protocol):
-    """HTTP/1.1 whose own refusals are problems (RFC 9457), and that knows no WebSockets.
+    """HTTP/1.1 with problems (RFC 9457) as refusals, and without WebSockets.
 
-    There are none here. A request for one is answered as if it had not asked for more than
-    HTTP, as RFC 9110 (7.8) allows: with a 404.
+    A request for a WebSocket is answered as a plain request, as RFC 9110 (7.8) allows.
     """
 
     config: ServerConfig
@@ -37,9 +36,9 @@ class Http1Answers(H11Protocol):
         )
 
     async def _send_error_response(self, status_code: int) -> None:
-        # Called where h11's error is being handled, without it.
+        # Hypercorn calls this while it handles h11's error, and does not pass the error.
         error = sys.exc_info()[1]
-        # h11 would have a transfer coding that nobody knows be the server's fault.
+        # For h11 an unknown transfer coding is the server's fault.
         status_code = 400 if status_code >= 500 else status_code
         detail = f"the request breaks HTTP/1.1: {error}"[:300]
         if status_code == 431:
@@ -59,9 +58,9 @@ class Http1Answers(H11Protocol):
             h11.EndOfMessage(),
         ]
         try:
-            # All at once: between two pieces the app may try to answer, too.
+            # In one piece: between two pieces the app could answer as well.
             data = b"".join(self.connection.send(event) or b"" for event in answer)
         except h11.LocalProtocolError:
-            # An answer has begun already; the connection ends with it.
+            # An answer has begun; the connection ends after it.
             return
         await self.send(RawData(data=data))

@@ -1,7 +1,7 @@
-"""Hypercorn's HTTP/2, with what it lacks: a budget of frames, and answers that wait.
+"""Hypercorn's HTTP/2 with a budget of frames, and with answers that wait for their client.
 
-What a client sends is metered before h2 parses it. What an answer goes on to say waits for the
-window that its client gives, where Hypercorn's own lets it pile up.
+Frames are metered before h2 parses them. An answer waits while its client's window is closed;
+Hypercorn alone would buffer the answer without bound.
 """
 
 import logging
@@ -28,14 +28,14 @@ from derhead.httpserver.protocols.request_head import HEADER_BYTES, HeadRefusal,
 log = logging.getLogger(__name__)
 
 CLOSED_STREAMS = 1024
-"""Ended requests that a connection remembers. When full, the oldest is forgotten: a late frame of
-it ends the connection."""
+"""Ended requests that a connection remembers. When full, the oldest is forgotten, and a late frame
+for it ends the connection."""
 
 _SETTINGS = frozenset(SettingCodes)
 
 
 class BoundedH2(H2Connection):
-    """h2's connection, which keeps no more than a client's use of it needs."""
+    """h2's connection with bounded memory."""
 
     MAX_CLOSED_STREAMS = CLOSED_STREAMS
 
@@ -44,13 +44,13 @@ class BoundedH2(H2Connection):
         self.decoder.max_header_list_size = HEADER_BYTES
 
     def _receive_settings_frame(self, frame: SettingsFrame) -> Any:
-        # h2 keeps a queue for each of 65,536 settings that nobody knows.
+        # h2 keeps a queue for each setting, and there are 65,536 of which h2 knows eight.
         frame.settings = {code: n for code, n in frame.settings.items() if code in _SETTINGS}
         return super()._receive_settings_frame(frame)
 
 
 class Http2Answers(H2Protocol):
-    """HTTP/2 whose clients may only make so much work, and whose answers wait for them."""
+    """HTTP/2 that bounds the work of its clients, and whose answers wait for them."""
 
     config: ServerConfig
 
@@ -90,15 +90,15 @@ class Http2Answers(H2Protocol):
         await self.send(Closed())
 
     async def _sort_out(self, event: H2Event) -> bool:
-        """Deals with what Hypercorn would not, and tells whether it has."""
+        """Handles the events that Hypercorn handles badly; True if this was one."""
         match event:
             case DataReceived() if event.stream_id not in self.streams:
-                # It was answered before it was read.
+                # The answer came before the end of the body.
                 self.connection.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
                 )
             case PriorityUpdated():
-                # RFC 9113 has done away with them.
+                # RFC 9113 has deprecated priorities.
                 pass
             case RequestReceived():
                 refusal = _refusal_of(event)
@@ -125,7 +125,7 @@ class Http2Answers(H2Protocol):
 
     async def _create_stream(self, request: RequestReceived) -> None:
         await super()._create_stream(request)
-        # After a number of them Hypercorn would close the connection under those on their way.
+        # After a number of requests Hypercorn closes the connection, and loses open answers.
         self.keep_alive_requests = 0
 
     async def _send_data(self, stream_id: int) -> None:
@@ -140,7 +140,7 @@ class Http2Answers(H2Protocol):
         if isinstance(event, Body):
             buffer = self.stream_buffers.get(event.stream_id)
             while buffer is not None and len(buffer.buffer) >= BUFFER_HIGH_WATER:
-                # Set whenever less than a frame was taken, nothing included.
+                # The event is set whenever Hypercorn took less than a frame, even nothing.
                 await buffer._paused.wait()
                 await buffer._paused.clear()
 

@@ -1,4 +1,4 @@
-"""Hypercorn's protocols on one connection: HTTP/1.1, and HTTP/2 where a client begins so."""
+"""Both protocols on one connection: HTTP/1.1, and HTTP/2 if the client chooses it."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class Protocols(ProtocolWrapper):
     async def _become_http2(self, data: bytes, *upgrade: Any) -> None:
         self.protocol = protocol = Http2Answers(*self._common)
         await protocol.initiate(*upgrade)
-        # Its preface has been taken for a request that is never answered.
+        # Hypercorn took the preface for a request, and that request has no answer.
         await self.send(Updated(idle=protocol.idle))
         if data:
             await protocol.handle(RawData(data))

@@ -1,6 +1,6 @@
 """The head of an HTTP/1.1 request: whether it is plain, and why it is refused. Pure.
 
-Every expression here reads its input once: no part of it can match what the part after it needs.
+Every expression here takes linear time: a loop never matches a character that may follow the loop.
 """
 
 import re
@@ -16,36 +16,36 @@ TOO_LONG = f"path, query and header fields together are longer than {HEADER_BYTE
 _LABEL = rb"[0-9A-Za-z_-]{1,63}"
 _HOST = re.compile(rb"(?:%b(?:[.]%b)*+[.]?|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?" % (_LABEL, _LABEL))
 _LINE = re.compile(rb"(GET|HEAD) (/[0-9A-Za-z._~/-]*) HTTP/1[.]1\r\n")
-"""A path of characters that stand for themselves."""
+"""A path without escapes and without a query."""
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e]*)")
 
 _NOT_PLAIN = frozenset(
     (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"x-request-id")
 )
-"""Fields that change what the server does."""
+"""Fields that change what the server does with a request."""
 
 Fields = Iterable[tuple[bytes, bytes]]
 
 
 class HeadRefusal(NamedTuple):
-    """Why a request is not served."""
+    """Why a request is refused."""
 
     status: int
     detail: str
 
 
 def is_host(value: bytes) -> bool:
-    """Whether a ``Host`` or ``:authority`` names a host; an empty one is a host without a name."""
+    """Whether the value of ``Host`` or ``:authority`` is valid. Empty is valid."""
     return _HOST.fullmatch(value) is not None
 
 
 def refusal_of_size(size: int) -> HeadRefusal | None:
-    """Why a request is refused whose header has that many bytes."""
+    """The refusal of a header with so many bytes, if any."""
     return HeadRefusal(431, TOO_LONG) if size > HEADER_BYTES else None
 
 
 def refusal_of_fields(fields: Fields) -> HeadRefusal | None:
-    """Why a request with these fields is refused; their names are in small letters."""
+    """The refusal of a header with these fields, if any. Names are in small letters."""
     names = set()
     for name, value in fields:
         names.add(name)
@@ -54,32 +54,32 @@ def refusal_of_fields(fields: Fields) -> HeadRefusal | None:
                 400, "the Host header is no host's name; send the one you connect to"
             )
     if names >= {b"content-length", b"transfer-encoding"}:
-        # Parties that disagree on which of them counts see different requests (RFC 9112, 6.3).
+        # A proxy and a server may disagree on which one counts: request smuggling (RFC 9112, 6.3).
         return HeadRefusal(400, "Content-Length stands beside Transfer-Encoding; send one of them")
     return None
 
 
 def find_end(data: bytes, start: int) -> int | None:
-    """Where the header that begins there ends; None if it is not all there, or too long."""
+    """The index behind the header that begins at ``start``; None if incomplete or too long."""
     at = data.find(b"\r\n\r\n", start, start + HEADER_BYTES)
     return None if at < 0 else at + 4
 
 
 class PlainRequest(NamedTuple):
-    """A request without a body that keeps its connection open."""
+    """A GET or HEAD without a body, on a connection that stays open."""
 
     bodiless: bool
-    """HEAD."""
+    """The request is a HEAD."""
     path: bytes
     fields: list[tuple[bytes, bytes]]
-    """Names in small letters, without ``host`` and ``connection``."""
+    """Fields but ``host`` and ``connection``, names in small letters."""
 
 
 def read_plain(head: bytes) -> PlainRequest | None:
-    """The plain request with this header, which ends with its empty line.
+    """The plain request with this header, up to and including the empty line.
 
-    Anything unusual is None, and another parser's to judge: a query, a field that changes what
-    the server does, a syntax that only some accept.
+    None for anything unusual, which Hypercorn then judges: a query, a field that changes what the
+    server does, a rare syntax.
     """
     line = _LINE.match(head)
     if line is None:

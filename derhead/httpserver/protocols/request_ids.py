@@ -1,4 +1,4 @@
-"""A name for every request: in its answer, and in each line that it leaves in the log."""
+"""A name for every request, in its answer and in its log lines."""
 
 import re
 from collections.abc import Iterable
@@ -16,23 +16,23 @@ _current: ContextVar[bytes | None] = ContextVar("request_id", default=None)
 
 
 class RequestIds:
-    """Names requests: as the caller does, else by a number of this server's."""
+    """Names requests: by the caller's name, or by a number of this server."""
 
     def __init__(self) -> None:
         self._prefix = uuid4().hex[:8]
         self._numbers = count(1)
 
     def new(self) -> bytes:
-        """One that no other request has, always as long."""
+        """A new name, unique and of constant length."""
         return b"%s-%08x" % (self._prefix.encode("ascii"), next(self._numbers))
 
     def enter(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """The task at hand serves a request with these headers, from here to its end."""
+        """From here on the current task serves the request with these headers."""
         given = next((value for name, value in headers if name == HEADER), b"")
         name = given if _GIVEN.fullmatch(given) else self.new()
         _current.set(name)
         log_context.set(name.decode("ascii"))
 
     def header(self) -> tuple[bytes, bytes]:
-        """What the answer says; a new name where the request was too broken to have one."""
+        """The answer's header; a new name if the request was too broken to have one."""
         return HEADER, _current.get() or self.new()
