@@ -1,15 +1,15 @@
-"""Which log lines are left out because too many like them came. Pure."""
+"""Limits how often a log line repeats. Pure."""
 
 from dataclasses import dataclass
 
 PERIOD_S = 10.0
 
 LINES_A_PERIOD = 300
-"""Log lines of one logger and one text, its values aside, in 10 s. When full, further ones are left
-out, and a line says how many."""
+"""Log lines in 10 s of one logger and one text before its values are put in. When full, further
+lines are left out, and a line says how many."""
 
 TEXTS = 500
-"""Texts that are counted at a time. When full, the others of a logger count together."""
+"""Texts that are counted one by one. When full, further texts of a logger count together."""
 
 TEXT_CHARACTERS = 200
 
@@ -18,7 +18,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Window:
-    """Lines of one kind since it began."""
+    """The lines of one text in one period."""
 
     began_s: float
     lines: int = 0
@@ -26,7 +26,7 @@ class _Window:
 
 
 class RepeatLimit:
-    """Counts lines by logger and by text before its values were put in."""
+    """Counts lines by logger and text."""
 
     def __init__(self) -> None:
         self._windows: dict[Key, _Window] = {}
@@ -34,7 +34,7 @@ class RepeatLimit:
         self._forgot_s = float("-inf")
 
     def admits(self, logger: str, text: str, now_s: float) -> bool:
-        """Whether one more line may be written."""
+        """Counts one more line; whether it may be written."""
         key = (logger, text[:TEXT_CHARACTERS])
         if key not in self._windows and len(self._windows) >= TEXTS:
             self._forget(now_s)
@@ -51,7 +51,7 @@ class RepeatLimit:
         return False
 
     def take_left_out(self, now_s: float, *, all_of_them: bool = False) -> list[tuple[Key, int]]:
-        """The kinds of which lines were left out in a period that is over, and how many."""
+        """The texts whose lines were left out in periods that are over, with counts, once."""
         if now_s < self._due_s and not all_of_them:
             return []
         over = {
@@ -75,5 +75,5 @@ class RepeatLimit:
 
 
 def _is_over(window: _Window, now_s: float) -> bool:
-    """Also when the clock was set back."""
+    """Whether the window's period is over; true also if the clock was set back."""
     return not 0 <= now_s - window.began_s < PERIOD_S

@@ -1,8 +1,9 @@
-"""Log records on stderr, one line each, written by a thread: nobody who logs ever waits.
+"""Log records on stderr, one line each, written by a thread: a task that logs never waits.
 
-A pipe that nobody reads blocks who writes into it. Making it non-blocking would do so for every
-process that shares it. So a thread writes, from a queue with a bound; what does not fit is counted,
-and told once the queue is empty again. Repeats are limited before the queue.
+A pipe that nobody reads blocks its writers. A non-blocking pipe is no remedy, since every process
+that shares the pipe would find it non-blocking. So a thread writes lines from a bounded queue.
+Lines beyond the bound are dropped and counted, and a line tells the count once the queue is empty.
+Repeats are limited before the queue.
 """
 
 import logging
@@ -17,7 +18,7 @@ from derproto.base.runtime import start_thread
 from derproto.base.timefmt import format_us
 
 log_context: ContextVar[str | None] = ContextVar("log_context", default=None)
-"""What the task at hand works for, such as a request; stands in brackets in its log lines."""
+"""What the current task works for, such as a request; in brackets at the end of its log lines."""
 
 WAITING_BYTES = 4 * 1024 * 1024
 """Log lines that wait for a slow reader of stderr. When full, a line is dropped and counted, and a
@@ -59,7 +60,7 @@ class LineFormatter(logging.Formatter):
 
 
 class RepeatFilter(logging.Filter):
-    """Leaves out what is repeated too often; ``tell`` is given a record that says how much."""
+    """Leaves out lines that repeat too often; ``tell`` gets a record that says how many."""
 
     def __init__(self, tell: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class RepeatFilter(logging.Filter):
         return self._limit.admits(record.name, str(record.msg), record.created)
 
     def tell_left_out(self, now_s: float, *, all_of_them: bool = False) -> None:
-        """Tells of the periods that are over, or of all."""
+        """Tells how many lines were left out in periods that are over, or in all periods."""
         for (logger, text), count in self._limit.take_left_out(now_s, all_of_them=all_of_them):
             what = f"{count} more lines of several texts were left out"
             if text:
@@ -80,14 +81,14 @@ class RepeatFilter(logging.Filter):
 
 
 def make_record(logger: str, text: str) -> logging.LogRecord:
-    """A warning of this moment."""
+    """A warning with the time of now."""
     return logging.LogRecord(logger, logging.WARNING, "", 0, "%s", (text,), None)
 
 
 class BackgroundHandler(logging.Handler):
-    """Writes lines to a file descriptor in a thread. ``emit`` never waits.
+    """Writes lines in a thread, by ``write``. ``emit`` never waits.
 
-    When full: a line is dropped and counted, and a later one says how many.
+    When full: a line is dropped and counted, and a later line says how many.
     """
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
@@ -96,19 +97,19 @@ class BackgroundHandler(logging.Handler):
         self._repeats = RepeatFilter(self._put)
         self._write = write
         self._queue: queue.SimpleQueue[bytes | queue.SimpleQueue[None] | None] = queue.SimpleQueue()
-        # Each of these is changed by one side alone: no lock is needed.
+        # Only one side changes each counter, so that no lock is needed.
         self._given = self._dropped = 0
         self._written = self._told = 0
         start_thread(self._write_on, "log")
 
-    # --- the side of whoever logs ---------------------------------------------------
+    # --- tasks that log -------------------------------------------------------------
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._repeats.filter(record):
             self._put(record)
 
     def drain(self) -> bool:
-        """Waits until what was logged is written, for ``FLUSH_S`` at most; whether it is."""
+        """Waits until all lines are written, ``FLUSH_S`` at most; False if some are not."""
         self._repeats.tell_left_out(0.0, all_of_them=True)
         mark: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._queue.put(mark)
@@ -119,11 +120,11 @@ class BackgroundHandler(logging.Handler):
         return True
 
     def flush(self) -> None:
-        """Waits, within bounds: ``logging`` calls it when the process ends."""
+        """Calls ``drain``: ``logging`` flushes its handlers when the process ends."""
         self.drain()
 
     def close(self) -> None:
-        """Ends the thread after what waits."""
+        """Ends the thread after the lines that wait."""
         self._queue.put(None)
         super().close()
 
@@ -166,7 +167,7 @@ class BackgroundHandler(logging.Handler):
             self._write(f"{self.format(make_record(__name__, text))}\n".encode())
 
     def _look_for_left_out(self) -> None:
-        # Whoever flushes holds the lock and waits for this thread; then there is no need.
+        # A flush holds the lock while it waits for this thread, and tells the counts itself.
         if self.lock is not None and self.lock.acquire(blocking=False):
             try:
                 self._repeats.tell_left_out(make_record(__name__, "").created)
@@ -175,7 +176,7 @@ class BackgroundHandler(logging.Handler):
 
 
 def write_to(fd: int) -> Callable[[bytes], None]:
-    """What writes all of some bytes to a descriptor; bytes for one that is closed are lost."""
+    """A function that writes bytes to a descriptor; if it is closed, the bytes are lost."""
 
     def write(data: bytes) -> None:
         left = memoryview(data)
@@ -183,7 +184,7 @@ def write_to(fd: int) -> Callable[[bytes], None]:
             try:
                 left = left[os.write(fd, left) :]
             except BlockingIOError:
-                # Another process has made it non-blocking, for all that share it.
+                # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [fd], [], RETRY_S)
             except OSError:
                 return
@@ -192,10 +193,10 @@ def write_to(fd: int) -> Callable[[bytes], None]:
 
 
 def configure_logging(level: str) -> None:
-    """Sends every record of ``level`` (``debug``, ``info``, …) and above to stderr.
+    """Sends records of ``level`` (``debug``, ``info``, …) and above, and warnings, to stderr.
 
-    Replaces what was configured before. Warnings of Python and of libraries come too. Past the
-    buffer of ``sys.stderr``: a thread that waits within it would hold its lock.
+    Replaces the configuration before. The handler does not use ``sys.stderr``: a thread that waits
+    there would hold the lock of its buffer.
     """
     handler = BackgroundHandler(write_to(STDERR))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -203,6 +204,6 @@ def configure_logging(level: str) -> None:
 
 
 def drain_logs() -> bool:
-    """Waits, within bounds, until what was logged is on stderr; False if it is not read."""
+    """Waits until all lines are on stderr, a bounded time; False if stderr is not read."""
     handlers = logging.getLogger().handlers
     return all(each.drain() for each in handlers if isinstance(each, BackgroundHandler))

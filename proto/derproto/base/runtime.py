@@ -68,9 +68,9 @@ def real_runtime() -> Runtime:
 
 
 def start_thread(work: Callable[[], None], name: str) -> None:
-    """Starts a thread beside Trio, which the end of the process does not wait for.
+    """Starts a thread beside Trio. The end of the process does not wait for it.
 
-    For what must be able to block for ever, as writing to a pipe that nobody reads.
+    It is for work that may block for ever, such as writing to a pipe that nobody reads.
     """
     threading.Thread(target=work, name=name, daemon=True).start()
 
