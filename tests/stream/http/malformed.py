@@ -1,4 +1,4 @@
-"""What clients, broken or hostile, may send: 59 requests, by name.
+"""59 malformed or hostile requests, by name.
 
 Eight of them end the process of an app that Hypercorn's own ``serve`` serves.
 ``/healthz`` is a plain route, ``/dispatch`` takes a body, ``/ws`` is a WebSocket.
@@ -12,7 +12,7 @@ from h2.connection import H2Connection
 Header = tuple[bytes, bytes]
 
 KILLERS = ("h2 non-ascii path", "h2 CONNECT plain")
-"""Two that end Hypercorn's own ``serve``."""
+"""Two requests that end Hypercorn's own ``serve``."""
 
 _GET: tuple[Header, ...] = (
     (b":method", b"GET"),

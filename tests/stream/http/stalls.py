@@ -1,4 +1,4 @@
-"""How long one task keeps the loop, in CPU time."""
+"""Measures how long a task holds the loop, in CPU time."""
 
 import gc
 import time
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import trio
 
 MAX_STALL_S = 0.05
-"""The longest that one client may keep the loop, of CPU time."""
+"""The longest time that one client may hold the loop."""
 
 
 class LongestStep(trio.abc.Instrument):

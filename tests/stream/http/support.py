@@ -1,4 +1,4 @@
-"""The real app, with a few routes for tests only, on the real server: over sockets, or in memory.
+"""The real app with a few routes for tests, on the real server, over sockets or in memory.
 
 In memory a test runs in virtual time, so that limits can be met to the second.
 """
@@ -27,7 +27,7 @@ Conn = TypeVar("Conn", bound=trio.abc.Stream)
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 SLOW_S = 1.0
 ANSWER_S, QUIET_S = 0.15, 0.02
-"""How long a malformed request waits for its first answer, and after each piece for more."""
+"""Time that an attack waits for the first bytes of an answer, and for more after each piece."""
 
 
 def make_app(view: FakeView | None = None) -> RestApp:

@@ -1,4 +1,4 @@
-"""Both lanes answer the same bytes, and close connections at the same time.
+"""Both lanes answer with the same bytes, and close connections at the same time.
 
 Each connection is played twice, to a server with the fast lane and to one without, in
 virtual time and under one wall time.
@@ -70,7 +70,7 @@ FAST = {
     ),
     "pipelined": ONE + ALL + SILENT,
 }
-"""Requests for the lane alone."""
+"""Requests that the fast lane answers."""
 
 SLOW = {
     "name with a space": ONE.replace(BATTERY.encode(), b"east%20roof"),
@@ -106,7 +106,7 @@ SLOW = {
     "request with a name": with_fields(b"Host: x", b"X-Request-Id: mine"),
     "empty line first": b"\r\n" + ALL,
 }
-"""Requests that the lane leaves alone."""
+"""Requests that the fast lane leaves to the app."""
 
 LAST = {
     "HTTP/1.0 kept alive": with_fields(b"Connection: keep-alive", first=b"GET /telemetry HTTP/1.0"),
@@ -130,7 +130,7 @@ LAST = {
     "half a header": ALL[:-2],
     "nothing": b"",
 }
-"""So are these, and after them the connection ends, or waits for more of them."""
+"""Such requests too, after which the connection ends or waits for the rest of a request."""
 
 
 class View(FakeView):
@@ -218,7 +218,7 @@ def test_the_lane_answers_as_the_app_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SLOW | LAST)
-def test_the_lane_leaves_the_rest_alone(name: str) -> None:
+def test_the_lane_leaves_other_requests_to_the_app(name: str) -> None:
     assert play_both([(SLOW | LAST)[name]])[1] == 0
 
 
@@ -235,7 +235,7 @@ def test_a_header_beyond_the_bound_is_431_however_it_comes() -> None:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_what_is_malformed_meets_the_same_end_after_the_lane(name: str) -> None:
+def test_a_malformed_request_ends_alike_on_both_servers(name: str) -> None:
     play_both([ONE + REQUESTS[name]])
 
 
@@ -252,19 +252,19 @@ def test_lanes_take_turns_in_one_piece() -> None:
     assert taken == 1
 
 
-def test_a_header_that_comes_in_pieces_is_hypercorns() -> None:
+def test_a_header_in_pieces_goes_to_hypercorn() -> None:
     played, taken = play_both([ONE + ALL[:9], ALL[9:], SILENT])
     assert played.sent.count(b"HTTP/1.1 200 ") == 3
     assert taken == 2
 
 
-def test_a_request_within_a_header_is_none() -> None:
+def test_a_request_within_a_header_is_not_answered() -> None:
     played, taken = play_both([HEALTH[:-2], ONE])
     assert played.sent.startswith(b"HTTP/1.1 400 ")
     assert taken == 0
 
 
-def test_a_request_in_a_body_is_none() -> None:
+def test_a_request_within_a_body_is_not_answered() -> None:
     fields = (b"Host: x", b"Content-Type: application/json", b"Content-Length: %d" % len(ONE))
     order = with_fields(*fields, first=b"POST /dispatch HTTP/1.1")
     played, taken = play_both([order, ONE, ONE])
@@ -280,7 +280,9 @@ def test_a_request_waits_for_the_answer_before_it() -> None:
     assert taken == 0
 
 
-def test_a_connection_ends_after_as_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_has_a_last_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Config, "keep_alive_max_requests", 4)
     played, taken = play_both([ONE, HEALTH, ONE, ONE, ONE])
     assert taken == 2
@@ -298,7 +300,7 @@ CONNECTIONS = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_however_the_bytes_are_cut(data: st.DataObject) -> None:
+def test_both_lanes_agree_however_the_bytes_are_cut(data: st.DataObject) -> None:
     sent = data.draw(CONNECTIONS)
     cuts = data.draw(st.lists(st.integers(0, len(sent)), max_size=5).map(sorted))
     ends = [*cuts, len(sent)]
@@ -307,7 +309,7 @@ def test_however_the_bytes_are_cut(data: st.DataObject) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_whatever_is_wrong_with_a_byte(data: st.DataObject) -> None:
+def test_both_lanes_agree_whatever_byte_is_wrong(data: st.DataObject) -> None:
     sent = bytearray(data.draw(st.sampled_from(list(FAST.values()))))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(sent) - 1))
@@ -319,7 +321,7 @@ def test_whatever_is_wrong_with_a_byte(data: st.DataObject) -> None:
     play_both([bytes(sent) + ONE])
 
 
-async def test_an_answer_is_as_of_now(autojump_clock: MockClock) -> None:
+async def test_an_answer_has_the_newest_sample(autojump_clock: MockClock) -> None:
     view = View()
     async with serving_in_memory(app=make_app(view)) as running:
         stream = await running.connect()
@@ -367,7 +369,7 @@ async def test_a_reader_that_is_slow_but_reads_gets_all(autojump_clock: MockCloc
         assert running.server.statistics().send_timeouts == 0
 
 
-async def test_a_reader_that_goes_away_is_no_failure(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_leaves_is_no_failure(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         gone = await running.connect()
         await fill(gone)
@@ -377,7 +379,7 @@ async def test_a_reader_that_goes_away_is_no_failure(autojump_clock: MockClock) 
         assert running.server.statistics().failed == 0
 
 
-async def test_the_answer_on_its_way_is_whole_when_the_server_stops(
+async def test_an_answer_under_way_is_complete_when_the_server_stops(
     autojump_clock: MockClock,
 ) -> None:
     async with serving_in_memory() as running:

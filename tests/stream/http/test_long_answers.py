@@ -1,4 +1,4 @@
-"""Answers that are sent while they are read: how much is read ahead, and how a failure shows."""
+"""Answers that are sent while their pages are read: how far ahead, and how a failure shows."""
 
 import tracemalloc
 
@@ -27,7 +27,7 @@ from tests.support.api.long_history import LongHistory
 LIMITS = HttpLimits()
 PATH = b"/telemetry/battery-1/history"
 LINE_BYTES = 150
-"""At least so many of a sample in CSV."""
+"""Bytes of a sample in CSV, at least."""
 
 
 def request(version: bytes = b"1.1") -> bytes:
@@ -98,7 +98,7 @@ async def test_what_fails_half_way_does_not_look_whole(
     assert line == "GET '/telemetry/battery-1/history' was cut off: the journal cannot be read"
 
 
-async def test_over_http_2_it_does_not_look_whole_either() -> None:
+async def test_a_failed_answer_over_http_2_does_not_look_complete() -> None:
     view, _ = view_of(100_000, fails_after=3 * PAGE_ITEMS)
     async with serving(app=make_app(view)) as running, await running.connect() as stream:
         client = h2.connection.H2Connection()
@@ -118,7 +118,7 @@ async def test_over_http_2_it_does_not_look_whole_either() -> None:
 
 
 @pytest.mark.parametrize("with_reset", [True, False])
-async def test_who_goes_away_is_read_for_no_longer(with_reset: bool) -> None:
+async def test_a_client_that_leaves_ends_the_reading(with_reset: bool) -> None:
     view, history = view_of(1_000_000_000)
     async with serving(app=make_app(view)) as running:
         for _ in range(20):
@@ -137,7 +137,7 @@ async def test_who_goes_away_is_read_for_no_longer(with_reset: bool) -> None:
             assert len(history.asked) > asked
 
 
-async def test_more_than_may_be_at_once_are_told_to_try_again() -> None:
+async def test_long_answers_beyond_the_bound_get_503() -> None:
     view, _ = view_of(1_000_000_000)
     async with serving(app=make_app(view)) as running, trio.open_nursery() as nursery:
         streams = [await running.connect() for _ in range(17)]
@@ -158,7 +158,7 @@ async def test_more_than_may_be_at_once_are_told_to_try_again() -> None:
         nothing_more.set()
 
 
-async def test_a_server_that_stops_cuts_it_off() -> None:
+async def test_a_stopping_server_cuts_a_long_answer_off() -> None:
     view, _ = view_of(1_000_000_000)
     limits = HttpLimits(grace_s=0.1)
     async with serving(limits, make_app(view)) as running, await running.connect() as stream:

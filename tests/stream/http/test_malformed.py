@@ -1,4 +1,4 @@
-"""No request ends the server, whatever it holds and however its connection ends."""
+"""No request ends the server, whatever its bytes and however its connection ends."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from tests.stream.http.malformed import KILLERS, REQUESTS
 from tests.stream.http.support import attack, is_healthy, serving
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_has_all_requests() -> None:
     assert len(REQUESTS) == 59
     assert set(KILLERS) <= set(REQUESTS)
 

@@ -1,4 +1,4 @@
-"""What a client may hold up, and for how long: its own connection, within its limits.
+"""A slow client holds up its own connection only, and only within the limits.
 
 In memory, in virtual time, with the limits that a headend has by default.
 """
@@ -17,7 +17,7 @@ from tests.stream.http.support import HEALTH, ask, receive, receive_all, serving
 
 LIMITS = HttpLimits()
 LINGER_S = 1.0
-"""What a closing connection waits for a client that does not close its side."""
+"""Time that a closing connection waits for the client to close its side."""
 ORDER = b"POST /dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 FIREHOSE = b"GET /firehose HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -46,7 +46,7 @@ async def until_closed(stream: MemoryStream) -> tuple[bytes, float]:
     return await receive_all(stream), round(trio.current_time() - began, 3)
 
 
-async def test_a_connection_that_says_nothing_is_closed(autojump_clock: MockClock) -> None:
+async def test_a_silent_connection_is_closed(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         stream = await running.connect()
         assert await until_closed(stream) == (b"", LIMITS.idle_s)
@@ -119,7 +119,7 @@ async def test_a_reader_that_is_slow_but_reads_is_served(autojump_clock: MockClo
 @pytest.mark.parametrize(
     "name", ["ws no key", "ws bad version", "ws bad extension", "h2 initial window 0"]
 )
-async def test_what_hypercorn_would_leave_open_is_closed(
+async def test_connections_that_hypercorn_leaves_open_are_closed(
     name: str, autojump_clock: MockClock
 ) -> None:
     async with serving_in_memory() as running:
@@ -131,14 +131,14 @@ async def test_what_hypercorn_would_leave_open_is_closed(
         assert running.server.statistics().open == 0
 
 
-async def test_an_answer_that_does_not_come_is_given_up(autojump_clock: MockClock) -> None:
+async def test_a_request_without_an_answer_is_given_up(autojump_clock: MockClock) -> None:
     async with serving_in_memory(HttpLimits(response_s=0.5)) as running:
         stream = await running.connect()
         await stream.send_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
         assert await until_closed(stream) == (b"", 0.5)
 
 
-async def test_a_connection_is_idle_anew_after_each_answer(autojump_clock: MockClock) -> None:
+async def test_the_idle_time_begins_anew_after_each_answer(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         stream = await running.connect()
         for _ in range(5):
@@ -162,7 +162,7 @@ async def test_connections_beyond_the_bound_are_refused_until_one_ends(
         assert running.server.statistics().accepted == 3
 
 
-async def test_who_has_said_all_may_still_listen(autojump_clock: MockClock) -> None:
+async def test_a_client_that_has_finished_sending_may_still_read(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         stream = await running.connect()
         await stream.send_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What only a kernel's sockets do: buffers and resets; with limits short enough to wait for."""
+"""Buffers and resets of the kernel's sockets, under limits short enough to wait for."""
 
 import json
 
@@ -27,7 +27,7 @@ async def test_head_answers_without_a_body() -> None:
     assert body == b""
 
 
-async def test_a_body_too_long_is_413_and_the_client_hears_it() -> None:
+async def test_a_body_too_long_is_413_and_the_client_gets_it() -> None:
     """Closed over unread bytes, TCP would reset the connection, and the answer be lost."""
     order = b"POST /dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     body = b"x" * 500_000

@@ -1,4 +1,4 @@
-"""A server ends in its time, whatever clients do meanwhile. In memory, in virtual time."""
+"""A stopping server ends within its grace, whatever clients do. In memory, in virtual time."""
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ from tests.stream.http.support import (
 
 DAY_S = 86_400.0
 PATIENT = HttpLimits(idle_s=DAY_S, body_s=DAY_S, send_s=DAY_S, response_s=DAY_S)
-"""Nothing but the stop ends a connection."""
+"""Limits under which only the stop ends a connection."""
 
 CLIENTS = {
     "stalled reader": b"GET /firehose HTTP/1.1\r\nhost: x\r\n\r\n",
