@@ -161,6 +161,14 @@ def test_h2_has_the_attributes() -> None:
     assert http2.max_inbound_frame_size == 16_384
 
 
+def test_h2_keeps_no_setting_that_it_does_not_know() -> None:
+    http2 = Http2(LinkLimits(), client_side=False)
+    settings = b"".join(n.to_bytes(2, "big") + bytes(4) for n in range(100, 2_100))
+    frame = len(settings).to_bytes(3, "big") + b"\4" + bytes(5) + settings
+    http2.receive_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame)
+    assert len(http2.remote_settings) < 16
+
+
 def test_grpclib_calls_only_what_ours_have() -> None:
     """asyncio's event, buffer and transport, as far as grpclib uses them."""
     assert {"is_set", "set", "clear", "wait"} <= set(dir(Flag))

@@ -20,6 +20,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_WINDOW = 65535
 ANY_STREAM = 2**31 - 1
 
+_SETTINGS = frozenset(SettingCodes)
+
 
 class _Values(list[int]):
     """A setting's value, and the one that waits to be acknowledged.
@@ -111,6 +113,11 @@ class Http2(H2Connection):
         # "Any stream": one that is on its way still gets a proper refusal.
         frame = GoAwayFrame(0, last_stream_id=ANY_STREAM, error_code=ErrorCodes.NO_ERROR)
         self._prepare_for_sending([frame])
+
+    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
+        # h2 keeps a queue for each setting, and there are 65,536 of which h2 knows eight.
+        frame.settings = {code: n for code, n in frame.settings.items() if code in _SETTINGS}
+        return super()._receive_settings_frame(frame)
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         if frame.error_code != ErrorCodes.NO_ERROR:
