@@ -61,3 +61,25 @@ async def test_a_header_that_stops_is_cut_off() -> None:
         async with serving(QUICK) as running, await running.connect() as stream:
             await stream.send_all(b"GET /healthz HTTP/1.1\r\nx-a:")
             assert await receive_all(stream) == b""
+
+
+async def test_one_address_has_half_of_the_places_and_another_is_served() -> None:
+    with trio.fail_after(10):
+        async with (
+            serving(HttpLimits(max_connections=4)) as running,
+            await running.connect() as first,
+            await running.connect() as second,
+            await running.connect() as third,
+            await trio.open_tcp_stream(
+                "127.0.0.1", running.port, local_address="127.0.0.2"
+            ) as other,
+        ):
+            assert (await ask(first, HEALTH)).startswith(b"HTTP/1.1 200 ")
+            assert (await ask(second, HEALTH)).startswith(b"HTTP/1.1 200 ")
+            assert await receive_all(third) == b""
+            assert running.server.statistics().refused == 1
+            assert (await ask(other, HEALTH)).startswith(b"HTTP/1.1 200 ")
+            await first.aclose()
+            while running.server.statistics().open > 2:
+                await trio.lowlevel.checkpoint()
+            assert await is_healthy(running.port)
