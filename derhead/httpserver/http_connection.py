@@ -178,7 +178,8 @@ class HttpConnection:
         try:
             await self._stream.send_all(pieces[:SEND_BYTES])
             for start in range(SEND_BYTES, len(pieces), SEND_BYTES):
-                self._scope.deadline = trio.current_time() + self.limits.send_s
+                self.share.taken_at = trio.current_time()
+                self._scope.deadline = self.share.taken_at + self.limits.send_s
                 await self._stream.send_all(pieces[start : start + SEND_BYTES])
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._drop()
@@ -229,6 +230,7 @@ class HttpConnection:
 
     def note_progress(self) -> None:
         """Gives the client its full time for the next piece of an answer."""
+        self.share.taken_at = trio.current_time()
         if not self._idle:
             self._scope.deadline = trio.current_time() + self.limits.response_s
 

@@ -14,7 +14,7 @@ class HttpLimits:
     """Share of the connections that one address may have open; a /64 network of IPv6 counts as one
     address. Half leaves places for others, and is enough for a proxy. When full, a new connection
     from that address is closed before a byte of it is read."""
-    held_bytes: int = 64 * 1024 * 1024
+    held_bytes: int = 128 * 1024 * 1024
     """Bytes of request bodies and answers in memory, of all connections. When full, the connection
     whose client has read nothing for longest is closed."""
     h2_control_frames: int = 500

@@ -22,7 +22,7 @@ from tests.stream.http.http2_client import (
     is_calmed,
 )
 from tests.stream.http.stalls import MAX_STALL_S, longest_step
-from tests.stream.http.support import HEALTH, ask, large_view, make_app, serving_in_memory
+from tests.stream.http.support import HEALTH, ask, large_view, make_app, receive, serving_in_memory
 
 LIMITS = HttpLimits()
 ALL = b"GET /telemetry HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -172,6 +172,31 @@ async def test_slow_readers_over_http_1_hold_no_more_than_the_bound(
             await slow.send_all(head)
             await wait_all_tasks_blocked()
             assert running.server.statistics().held_bytes <= most
+        assert running.server.statistics().given_up > 0
+
+
+@pytest.mark.parametrize("lane", [b"*/*", b"application/json;q=1"], ids=["fast", "slow"])
+async def test_a_steady_reader_stays_when_one_that_reads_nothing_gives_way(
+    lane: bytes, autojump_clock: MockClock
+) -> None:
+    app = make_app(large_view())
+    head = b"GET /telemetry HTTP/1.1\r\nhost: x\r\naccept: " + lane + b"\r\n\r\n"
+    async with serving_in_memory(HttpLimits(held_bytes=800_000), app) as running:
+        steady = await running.connect()
+        await steady.send_all(head)
+        answer = b""
+        stalled = None
+        while not answer.endswith(b'"next_cursor":null}'):
+            piece = await receive(steady)
+            assert piece
+            answer += piece
+            if stalled is None:
+                stalled = await running.connect()
+                await stalled.send_all(head)
+            await trio.sleep(2)
+            if running.server.statistics().given_up == 0:
+                third = await running.connect()
+                await third.send_all(head)
         assert running.server.statistics().given_up > 0
 
 
