@@ -32,13 +32,13 @@ PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
 
 NOT_MODIFIED = AnswerSpec(
-    description="There is nothing new since the answer whose `ETag` is in `If-None-Match`."
+    description="Nothing has changed since the answer whose `ETag` is in `If-None-Match`."
 )
 
 _DESCRIPTION = """\
-See and steer distributed energy resources. Power is MW, positive = generation, negative =
-consumption; times are UTC, RFC 3339; unknown is null. Lists come in pages: follow
-`next_cursor`. Errors are problems (RFC 9457): `type` names the kind, `errors` what to mend.
+Monitor and dispatch distributed energy resources. Power is in MW, positive = generation, negative =
+consumption. Times are UTC, RFC 3339. Unknown values are null. Lists come in pages: follow
+`next_cursor`. Errors are problems (RFC 9457): `type` names the kind, `errors` what to correct.
 """
 
 

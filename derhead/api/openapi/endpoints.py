@@ -43,11 +43,11 @@ CSV_TYPE = "text/csv"
 
 TAGS = {
     "fleet": "Assets, sites and agents.",
-    "telemetry": "What assets measure, now and before.",
-    "dispatch": "Orders, and what became of them.",
-    "events": "What changes, as it happens.",
-    "heartbeat": "How agents are, now and before.",
-    "service": "How the headend itself is.",
+    "telemetry": "Measurements of assets, now and before.",
+    "dispatch": "Orders and dispatches.",
+    "events": "Changes as they happen.",
+    "heartbeat": "The health of agents, now and before.",
+    "service": "The headend itself.",
 }
 
 
@@ -69,8 +69,8 @@ SITE = _path("site", "The site's UUID, or its unique name.")
 AGENT = _path("agent_id", "The agent's id.")
 AGENT_OR_ASSET = _path(
     "agent_or_asset",
-    "An agent's id; or an asset's UUID or name, which stands for the agent that holds it or held"
-    " it last.",
+    "An agent's id; or the UUID or name of an asset, which stands for the agent that holds it or"
+    " held it last.",
 )
 DISPATCH = _path("dispatch_id", "UUID of a dispatch, or of an order to a site.")
 
@@ -82,46 +82,46 @@ PAGE = (
     _query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        "Items of the answer. CSV without a limit has all that there are; more than 1,000 are"
-        " sent while they are read.",
+        "Number of items. CSV without a limit has all items; more than 1,000 are sent while they"
+        " are read.",
     ),
-    _query("cursor", _TEXT, "The `next_cursor` of the page before; the rest stays as it was."),
+    _query("cursor", _TEXT, "The `next_cursor` of the page before; keep the other parameters."),
 )
 FIELDS = _query(
     "fields",
     {"type": "string", "pattern": "^[a-z_0-9]{1,40}( *, *[a-z_0-9]{1,40})*$"},
-    "Members that items are to have, with commas between; left out: all.",
+    "The members of each item, separated by commas; left out: all.",
 )
 STEP = _query(
     "step",
     {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["15m"]},
-    "Tells of `p_mw` in steps of this length, up to 31d, rather than of each sample.",
+    "Summarises `p_mw` in steps of this length, up to 31d, instead of listing samples.",
 )
 STATE = _query(
     "state",
     {"type": "array", "items": {"type": "string", "enum": list(get_args(StateName))}},
-    "Only dispatches in these states; given several times, or a list with commas.",
+    "Only dispatches in these states; repeated, or a list with commas.",
 )
 KIND = _query(
     "kind",
     {"type": "array", "items": {"type": "string", "enum": list(KINDS)}},
-    "Only events of these kinds; given several times, or a list with commas.",
+    "Only events of these kinds; repeated, or a list with commas.",
 )
 LISTENED = (
-    _query("site_id", _TEXTS, "Only what is of these sites, by UUID or name."),
-    _query("asset_id", _TEXTS, "Only what is of these assets, by UUID or name."),
+    _query("site_id", _TEXTS, "Only events of these sites, by UUID or name."),
+    _query("asset_id", _TEXTS, "Only events of these assets, by UUID or name."),
 )
 LAST_EVENT_ID = Parameter(
     name="Last-Event-ID",
     place="header",
     schema={"type": "string"},
-    description="The id of the last event that the reader had: it goes on after that one.",
+    description="The id of the last event that the reader had; the stream resumes after it.",
 )
 KEY = Parameter(
     name="Idempotency-Key",
     place="header",
     schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    description="Names the order: the same key and order again give the same dispatch.",
+    description="A name for the order: the same key with the same order gives the same dispatch.",
 )
 
 
@@ -135,7 +135,9 @@ def _past(description: str, content: Content) -> dict[int, AnswerSpec]:
             description=description,
             content={
                 JSON_TYPE: content,
-                CSV_TYPE: Text("RFC 4180, with a header: a row for each item. Unknown is empty."),
+                CSV_TYPE: Text(
+                    "RFC 4180 with a header and a row for each item. Unknown values are empty."
+                ),
             },
             headers={
                 "Link": 'The next page, `rel="next"`, if it is known before the answer begins.'
@@ -160,7 +162,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/sites",
         id="listSites",
         tag="fleet",
-        summary="Every site, what its assets do together, and what more they could",
+        summary="Every site: the power of its assets, and how far it could go up and down",
         parameters=(FIELDS,),
         answers=_past("All sites.", ListOf(SiteJson)),
         problems=(422,),
@@ -170,7 +172,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/sites/{site}",
         id="showSite",
         tag="fleet",
-        summary="One site, what its assets do together, and what more they could",
+        summary="One site: the power of its assets, and how far it could go up and down",
         parameters=(SITE,),
         answers=_ok("The site.", SiteJson),
         problems=(422,),
@@ -180,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/agents",
         id="listAgents",
         tag="fleet",
-        summary="The agents connected now",
+        summary="The connected agents",
         parameters=(FIELDS,),
         answers=_past("All agents with a live session.", ListOf(AgentJson)),
         problems=(422,),
@@ -200,9 +202,9 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/agents/{agent_id}/timeline",
         id="showTimeline",
         tag="fleet",
-        summary="What befell an agent, newest first: sessions, gaps and dispatches in one list",
-        description="A gap stands at its start, a dispatch when it was ordered. Assets are those"
-        " of the agent's newest session.",
+        summary="An agent's sessions, gaps and dispatches in one list, newest first",
+        description="A gap appears at its start, a dispatch at the time of its order. The assets"
+        " are those of the agent's newest session.",
         parameters=(AGENT, *RANGE, *PAGE),
         answers=_ok("A page of entries.", ListOf(EntryJson)),
         problems=(422,),
@@ -212,7 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/telemetry",
         id="listTelemetry",
         tag="telemetry",
-        summary="The newest telemetry of every asset, in one call",
+        summary="The newest telemetry of all assets",
         parameters=(FIELDS,),
         answers=_past("Every asset's newest sample.", ListOf(TelemetryJson)),
         problems=(422,),
@@ -232,7 +234,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/telemetry/{asset}/history",
         id="listHistory",
         tag="telemetry",
-        summary="An asset's samples, or what they come to in steps of time; newest first",
+        summary="An asset's samples, or summaries over steps of time, newest first",
         parameters=(ASSET, *RANGE, *PAGE, FIELDS, STEP),
         answers=_past(
             "Samples, or with `step` buckets.",
@@ -245,7 +247,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/telemetry/{asset}/gaps",
         id="listGaps",
         tag="telemetry",
-        summary="Where an asset's history has holes, and why; newest first",
+        summary="The gaps in an asset's samples with their causes, newest first",
         parameters=(ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Gaps.", ListOf(GapJson)),
         problems=(422,),
@@ -256,20 +258,20 @@ OPERATIONS: tuple[Operation, ...] = (
         id="orderDispatch",
         tag="dispatch",
         summary="Orders an asset, or a whole site, to hold a power",
-        description="With `dry_run` nothing is ordered, and the answer is what would become of it.",
+        description="With `dry_run` nothing is ordered; the answer says what it would lead to.",
         parameters=(KEY,),
         body=OrderJson,
         answers={
             200: AnswerSpec(
-                description="What would become of it; nothing was ordered.",
+                description="What the order would lead to; nothing was ordered.",
                 content={JSON_TYPE: (PreflightJson, SitePreflightJson)},
             ),
             201: AnswerSpec(
-                description="It is on the headend's disk, and on its way.",
+                description="The order is on the headend's disk, and on its way.",
                 content={JSON_TYPE: (DispatchJson, GroupJson)},
                 headers={
-                    "Location": "Where it is shown.",
-                    "Idempotency-Replayed": "`true` if the key came with this order before.",
+                    "Location": "The path of the dispatch.",
+                    "Idempotency-Replayed": "`true` if this order came with this key before.",
                 },
             ),
         },
@@ -297,7 +299,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/dispatch/{dispatch_id}",
         id="showDispatch",
         tag="dispatch",
-        summary="What became of an order, and of its parts",
+        summary="A dispatch, or an order to a site with its parts",
         parameters=(DISPATCH,),
         answers=_ok("The dispatch, or the order to a site.", (DispatchJson, GroupJson)),
         problems=(422,),
@@ -307,14 +309,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/dispatch/{dispatch_id}",
         id="withdrawDispatch",
         tag="dispatch",
-        summary="Withdraws an order",
+        summary="Withdraws a dispatch, or an order to a site",
         parameters=(DISPATCH,),
         answers={
             200: AnswerSpec(
-                description="It has ended.", content={JSON_TYPE: (DispatchJson, GroupJson)}
+                description="The dispatch has ended.",
+                content={JSON_TYPE: (DispatchJson, GroupJson)},
             ),
             202: AnswerSpec(
-                description="It is being withdrawn; its agent has to say so.",
+                description="The dispatch is being withdrawn; its agent has to confirm.",
                 content={JSON_TYPE: (DispatchJson, GroupJson)},
             ),
         },
@@ -325,7 +328,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/heartbeat/{agent_or_asset}",
         id="showHeartbeat",
         tag="heartbeat",
-        summary="How an agent is",
+        summary="An agent's newest heartbeat",
         parameters=(AGENT_OR_ASSET,),
         answers=_ok("Its newest heartbeat; nulls if it never sent one.", HeartbeatJson),
         problems=(422,),
@@ -335,7 +338,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/heartbeat/{agent_or_asset}/history",
         id="listHeartbeats",
         tag="heartbeat",
-        summary="How an agent was, newest first",
+        summary="An agent's heartbeats, newest first",
         parameters=(AGENT_OR_ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Heartbeats.", ListOf(HeartbeatJson)),
         problems=(422,),
@@ -345,7 +348,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/events",
         id="tellEvents",
         tag="events",
-        summary="What changes, as it happens",
+        summary="Changes as they happen",
         description="Server-sent events: `hello`, `telemetry`, `agent`, `dispatch` and `alive`.",
         parameters=(KIND, *LISTENED, LAST_EVENT_ID),
         answers={
@@ -363,8 +366,12 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="Whether the headend can do its work",
         answers={
-            200: AnswerSpec(description="It can.", content={JSON_TYPE: HealthJson}),
-            503: AnswerSpec(description="It cannot.", content={JSON_TYPE: HealthJson}),
+            200: AnswerSpec(
+                description="The headend can do its work.", content={JSON_TYPE: HealthJson}
+            ),
+            503: AnswerSpec(
+                description="The headend cannot do its work.", content={JSON_TYPE: HealthJson}
+            ),
         },
     ),
     Operation(
@@ -375,10 +382,12 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Whether the headend takes records and orders, check by check",
         answers={
             200: AnswerSpec(
-                description="It does; `degraded` asks somebody to look.",
+                description="It takes them; `degraded` asks somebody to look.",
                 content={JSON_TYPE: ReadinessJson},
             ),
-            503: AnswerSpec(description="It does not.", content={JSON_TYPE: ReadinessJson}),
+            503: AnswerSpec(
+                description="It does not take them.", content={JSON_TYPE: ReadinessJson}
+            ),
         },
         problems=(422,),
     ),
@@ -390,7 +399,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="The headend's figures, for Prometheus",
         answers={
             200: AnswerSpec(
-                description="Families named `derhead_…`, in the format that `Accept` asks for.",
+                description="Families named `derhead_…`, in the format that `Accept` prefers.",
                 content={
                     "text/plain": Text(),
                     "application/openmetrics-text": Text(),
@@ -422,7 +431,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/docs/problems",
         id="showProblems",
         tag="service",
-        summary="What each kind of problem means",
+        summary="The kinds of problems",
         answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
         problems=(422,),
     ),
@@ -431,7 +440,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/docs/style.css",
         id="showDocsStyle",
         tag="service",
-        summary="How those pages look",
+        summary="The style sheet of these pages",
         answers={200: AnswerSpec(description="A style sheet.", content={"text/css": Text()})},
         problems=(422,),
     ),

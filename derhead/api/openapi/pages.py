@@ -50,7 +50,7 @@ def problems_page() -> str:
 
 _PROBLEMS_INTRO = (
     "<p>Every error is <code>application/problem+json</code> (RFC 9457). <code>type</code> names"
-    " one of these kinds, <code>detail</code> tells of this case, and <code>errors</code> lists"
+    " one of these kinds, <code>detail</code> describes this case, and <code>errors</code> lists"
     " what is wrong, each with a JSON pointer.</p>"
 )
 
