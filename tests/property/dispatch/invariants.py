@@ -112,10 +112,16 @@ def stays_in_its_window(record: Record, dispatch: Dispatch) -> Iterator[str]:
 
 
 def leaves_when_it_ends(record: Record, dispatch: Dispatch) -> Iterator[str]:
-    """Once its end is known anywhere, the device does not follow it any more."""
+    """Once its end is known anywhere, the device does not follow it any more.
+
+    An agent that a set clock misled may report an end too early, without a disk to keep it. Once
+    its clock is right again, it resumes what its disk says.
+    """
     if dispatch.state not in ENDED:
         return
     ended_s = _ended_s(dispatch)
+    if _misled(record, dispatch, ended_s):
+        return
     for stretch in record.followed(dispatch.id):
         told_late_s = stretch.from_s - ended_s
         if told_late_s > TINY_S and not _late_for_a_reason(record, ended_s, stretch.from_s):
