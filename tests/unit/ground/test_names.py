@@ -17,13 +17,6 @@ MIRRORED = {
 }
 """Names that stand in several places on purpose, and why: the same thing in each."""
 
-NOT_YET_CLASSES = {
-    *("Kind", "Link"),
-}
-NOT_YET_MODULES = {
-    *("errors", "service"),
-}
-
 
 def class_names(trees: dict[str, ast.Module]) -> Places:
     """Each class's name, with the modules that define one."""
@@ -53,11 +46,11 @@ def shared(places: Places, allowed: Iterable[str]) -> list[str]:
 
 
 def test_a_class_name_means_one_thing() -> None:
-    assert shared(class_names(modules()), NOT_YET_CLASSES) == []
+    assert shared(class_names(modules()), ()) == []
 
 
 def test_a_module_name_means_one_thing() -> None:
-    assert shared(module_names(modules()), MIRRORED.keys() | NOT_YET_MODULES) == []
+    assert shared(module_names(modules()), MIRRORED) == []
 
 
 def test_two_things_of_one_name_are_found() -> None:
