@@ -37,7 +37,7 @@ def power_is(world: World, mw: float) -> bool:
     return bool(sample["p_mw"] == mw and not sample["stale"])
 
 
-def test_an_agent_killed_under_an_order_resumes_it_and_ends_it(tmp_path: Path) -> None:
+def test_an_agent_killed_under_a_dispatch_resumes_it_and_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -71,7 +71,7 @@ def test_an_agent_killed_under_an_order_resumes_it_and_ends_it(tmp_path: Path) -
         assert again.stop() == 0
 
 
-def test_an_agent_alone_goes_to_its_default_and_resumes(tmp_path: Path) -> None:
+def test_an_agent_without_a_headend_takes_its_default_and_resumes_later(tmp_path: Path) -> None:
     with running(tmp_path, watched(2.0), FAST) as world:
         headend = world.start_headend()
         world.start_agent(BATTERY)
@@ -102,7 +102,7 @@ def test_an_agent_alone_goes_to_its_default_and_resumes(tmp_path: Path) -> None:
         assert {mw for at_s, mw in alone.items() if at_s > 2.5} == {0.0}
 
 
-def test_two_agents_on_one_folder_are_refused(tmp_path: Path) -> None:
+def test_a_second_agent_on_a_folder_exits(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         world.start_agent(BATTERY)

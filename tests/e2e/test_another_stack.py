@@ -74,7 +74,7 @@ def agent(pb: ModuleType, world: World) -> Iterator[Agent]:
     agent.close()
 
 
-def test_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -> None:
+def test_grpcio_runs_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -> None:
     welcome = agent.join("foreign", SOLAR, UNKNOWN)
     assert welcome.telemetry_period_ms == 4000
     assert [grant.result for grant in welcome.assets] == [1, 2]
@@ -93,7 +93,7 @@ def test_a_session_from_welcome_to_acknowledgement(agent: Agent, world: World) -
     )
 
 
-def test_a_dispatch_and_its_reports(agent: Agent, world: World) -> None:
+def test_grpcio_receives_a_dispatch_and_reports_it(agent: Agent, world: World) -> None:
     agent.join("foreign", BATTERY)
     dispatch = world.order(BATTERY, -1.25, duration_s=600)
     setpoint = agent.hear("setpoint")
@@ -112,13 +112,13 @@ def test_a_dispatch_and_its_reports(agent: Agent, world: World) -> None:
     assert done["applied_mw"] == -1.25
 
 
-def test_no_register(agent: Agent) -> None:
+def test_the_headend_ends_a_stream_without_a_register(agent: Agent) -> None:
     began = time.monotonic()
     assert agent.end() == (grpc.StatusCode.DEADLINE_EXCEEDED, "no Register within 1 s")
     assert time.monotonic() - began >= 0.9
 
 
-def test_the_first_message_must_be_register(agent: Agent) -> None:
+def test_the_headend_refuses_a_first_message_other_than_register(agent: Agent) -> None:
     agent.send_telemetry(1, 0, 1.0)
     assert agent.end() == (
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -126,7 +126,7 @@ def test_the_first_message_must_be_register(agent: Agent) -> None:
     )
 
 
-def test_bytes_that_are_no_message(world: World) -> None:
+def test_the_headend_refuses_bytes_that_are_no_message(world: World) -> None:
     with grpc.insecure_channel(world.headend_address) as channel:
         method = channel.stream_stream(METHOD)
         call = method(iter([b"\x0a\xff\xff"]), timeout=PATIENCE_S)
@@ -135,7 +135,9 @@ def test_bytes_that_are_no_message(world: World) -> None:
         assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_second_stream_of_an_agent(pb: ModuleType, agent: Agent, world: World) -> None:
+def test_a_second_stream_of_an_agent_replaces_the_first(
+    pb: ModuleType, agent: Agent, world: World
+) -> None:
     agent.join("twin", SOLAR)
     newer = Agent(pb, world.headend_address)
     try:

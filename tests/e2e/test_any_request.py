@@ -46,7 +46,7 @@ NAMES = f"""
 """
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
     with running(tmp_path, FLEET) as world:
         world.start_headend()
         world.start_agent(ASSET)
@@ -151,7 +151,7 @@ def check(request: bytes, answer: bytes) -> None:
             hold("GET", "/nothing", 404, "application/problem+json", body.decode())
 
 
-def test_garbled_bytes_are_answered_in_kind(tmp_path: Path) -> None:
+def test_the_server_answers_garbled_requests_as_described(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     with running(tmp_path, FLEET) as world:

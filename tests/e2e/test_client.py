@@ -75,7 +75,7 @@ def test_telemetry(world: World) -> None:
     assert shown.records()[0]["asset_name"] == "battery"
 
 
-def test_telemetry_is_followed_until_ctrl_c(world: World) -> None:
+def test_the_command_follows_telemetry_until_ctrl_c(world: World) -> None:
     command = Command(world, "telemetry", "battery", "--follow", "--json")
     eventually("three come", lambda: len(command.records()) >= 3)
     command.process.send_signal(signal.SIGINT)
@@ -85,7 +85,7 @@ def test_telemetry_is_followed_until_ctrl_c(world: World) -> None:
     assert command.err.read_text() == ""
 
 
-def test_a_pipe_that_is_closed_ends_it(world: World) -> None:
+def test_a_closed_pipe_ends_the_command(world: World) -> None:
     follow = f"{sys.executable} -m derhead telemetry battery --follow"
     shell = f"({follow}; echo $? >&2) | head -n 2"
     done = subprocess.run(
@@ -108,7 +108,7 @@ def test_a_dry_run_orders_nothing(world: World) -> None:
     assert world.get("/dispatch/history")["items"] == before
 
 
-def test_a_dispatch_is_watched_to_its_verdict(world: World) -> None:
+def test_the_command_watches_a_dispatch_to_its_verdict(world: World) -> None:
     command = Command(world, "dispatch", "battery", 1, "--for", "3s", "--watch")
     assert command.wait() == 0
     assert command.lines()[-1].startswith("verdict: achieved")
@@ -116,7 +116,7 @@ def test_a_dispatch_is_watched_to_its_verdict(world: World) -> None:
     assert states[-2:] == ["started", "completed"]
 
 
-def test_a_dispatch_that_is_withdrawn_is_1_over_a_restart(world: World) -> None:
+def test_a_withdrawn_dispatch_exits_with_1_also_over_a_restart(world: World) -> None:
     command = Command(world, "dispatch", "battery", -1, "--watch", "--json")
     eventually("it runs", lambda: "started" in _states(command))
     world.processes[0].stop()
@@ -129,7 +129,7 @@ def test_a_dispatch_that_is_withdrawn_is_1_over_a_restart(world: World) -> None:
     assert "trying again" in command.err.read_text()
 
 
-def test_ctrl_c_leaves_a_dispatch_as_it_is(world: World) -> None:
+def test_ctrl_c_leaves_the_dispatch_running(world: World) -> None:
     command = Command(world, "dispatch", "load", -0.5, "--for", "1h", "--watch")
     # Its agent is away.
     eventually("it is ordered", lambda: len(command.lines()) >= 2)
@@ -150,7 +150,7 @@ def test_ctrl_c_leaves_a_dispatch_as_it_is(world: World) -> None:
         (("dispatch", "battery", 1, "--at", "noon"), "/start_at: "),
     ],
 )
-def test_what_is_refused_is_1_and_says_why(
+def test_a_refused_order_exits_with_1_and_its_reason(
     world: World, arguments: tuple[object, ...], words: str
 ) -> None:
     command = Command(world, *arguments)
@@ -159,7 +159,7 @@ def test_what_is_refused_is_1_and_says_why(
     assert command.lines() == []
 
 
-def test_no_headend_is_3(world: World) -> None:
+def test_an_absent_headend_exits_with_3(world: World) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     for arguments in (["status"], ["telemetry", "b", "--follow"], ["dispatch", "b", "1"]):
         command = Command(world, *arguments, "--headend", nobody)

@@ -28,7 +28,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_the_demo_shows_a_dispatch_applied(tmp_path: Path) -> None:
+def test_the_demo_shows_an_applied_dispatch(tmp_path: Path) -> None:
     http, grpc = free_port(), free_port()
     demo = run(
         *(sys.executable, "scripts/demo.py", "--once", "--data", tmp_path),
@@ -41,7 +41,7 @@ def test_the_demo_shows_a_dispatch_applied(tmp_path: Path) -> None:
     assert "The battery charges, as measured" in demo.stdout
 
 
-def test_the_demo_does_not_take_another_headend_for_its_own(tmp_path: Path) -> None:
+def test_the_demo_refuses_to_run_beside_another_headend(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         demo = run(
             *(sys.executable, "scripts/demo.py", "--once", "--data", tmp_path),
@@ -52,7 +52,7 @@ def test_the_demo_does_not_take_another_headend_for_its_own(tmp_path: Path) -> N
     assert "Address already in use" in demo.stderr
 
 
-def test_a_fresh_environment_with_only_pip_install(tmp_path: Path) -> None:
+def test_the_commands_run_after_a_bare_pip_install(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
     installed = run(
@@ -78,7 +78,7 @@ def test_a_fresh_environment_with_only_pip_install(tmp_path: Path) -> None:
     assert "nowhere" in checked.stderr
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_a_command_lists_all_configuration_errors_at_once(tmp_path: Path) -> None:
     assets = tmp_path / "assets.yaml"
     assets.write_text(
         "sites:\n"
@@ -104,7 +104,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert all(line.startswith(f"{assets}:") for line in lines), served.stderr
 
 
-def test_an_address_in_use_is_one_line(tmp_path: Path) -> None:
+def test_an_address_in_use_costs_one_line_of_error(tmp_path: Path) -> None:
     assets = tmp_path / "assets.yaml"
     assets.write_text(run(sys.executable, "-m", "launcher", "generate", "1").stdout)
     with socket.create_server(("127.0.0.1", 0)) as taken:

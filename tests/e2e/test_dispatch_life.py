@@ -24,7 +24,7 @@ def power_is(world: World, mw: float) -> bool:
     return bool(world.get("/telemetry/battery")["p_mw"] == pytest.approx(mw))
 
 
-def test_one_for_later_starts_although_the_headend_is_gone_by_then(tmp_path: Path) -> None:
+def test_a_dispatch_for_later_starts_after_a_kill_of_the_headend(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -46,7 +46,7 @@ def test_one_for_later_starts_although_the_headend_is_gone_by_then(tmp_path: Pat
         assert done["attempts"] == 1
 
 
-def test_one_that_is_withdrawn_ends_at_the_device_too(tmp_path: Path) -> None:
+def test_a_withdrawn_dispatch_ends_at_the_device(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         world.start_agent(BATTERY)
@@ -63,7 +63,7 @@ def test_one_that_is_withdrawn_ends_at_the_device_too(tmp_path: Path) -> None:
         assert withdraw(world, "nobody").status_code == 404
 
 
-def test_withdrawn_while_the_headend_is_away_from_its_agent(tmp_path: Path) -> None:
+def test_a_dispatch_withdrawn_while_its_agent_is_away_ends_on_its_return(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -82,7 +82,7 @@ def test_withdrawn_while_the_headend_is_away_from_its_agent(tmp_path: Path) -> N
         eventually("the default", lambda: power_is(world, 0.0))
 
 
-def test_of_those_that_wait_only_the_best_is_sent(tmp_path: Path) -> None:
+def test_the_headend_sends_only_the_best_of_the_waiting_dispatches(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         low = world.order(BATTERY, 0.1, priority=200)
@@ -97,7 +97,7 @@ def test_of_those_that_wait_only_the_best_is_sent(tmp_path: Path) -> None:
         assert low["id"] not in agent.text()
 
 
-def test_one_to_an_asset_that_its_agent_was_refused_waits_for_one_that_is_granted_it(
+def test_a_dispatch_to_a_refused_asset_waits_for_an_agent_that_is_granted_it(
     tmp_path: Path,
 ) -> None:
     with running(tmp_path, fleet(), FAST) as world:

@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_what_a_document_says_to_type_works(name: str, demo: World, tmp_path: Path) -> None:
+def test_the_commands_in_the_documents_work(name: str, demo: World, tmp_path: Path) -> None:
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     assert len(blocks) > 1

@@ -51,7 +51,7 @@ def reading(world: World, query: str = "", last_id: int | None = None) -> Iterat
         curl.process.wait()
 
 
-def test_curl_sees_an_agent_come_a_dispatch_run_and_what_it_missed(tmp_path: Path) -> None:
+def test_curl_follows_an_agent_a_dispatch_and_the_events_it_missed(tmp_path: Path) -> None:
     with running(tmp_path / "world", fleet(), {"telemetry_period_s": 0.5}) as world:
         headend = world.start_headend()
         with reading(world) as curl:

@@ -24,7 +24,7 @@ def measured(world: World, asset_id: str) -> bool:
     return world.get(f"/telemetry/{asset_id}")["stale"] is False
 
 
-def test_telemetry_is_seen_within_a_period_and_a_second(tmp_path: Path) -> None:
+def test_rest_shows_telemetry_within_a_period_and_a_second(tmp_path: Path) -> None:
     with running(tmp_path, fleet()) as world:
         world.start_headend()
         for asset_id in (BATTERY, SOLAR):
@@ -45,7 +45,7 @@ def test_telemetry_is_seen_within_a_period_and_a_second(tmp_path: Path) -> None:
         assert len(seen) >= 4, "no newer samples came"
 
 
-def test_heartbeats_tell_of_devices(tmp_path: Path) -> None:
+def test_heartbeats_carry_the_health_of_devices(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         assert world.get(f"/heartbeat/{BATTERY}")["ts"] is None
@@ -59,7 +59,7 @@ def test_heartbeats_tell_of_devices(tmp_path: Path) -> None:
         assert kept[0]["agent_id"] == "mesa-battery"
 
 
-def test_a_dispatch_is_applied_and_ends(tmp_path: Path) -> None:
+def test_an_agent_applies_a_dispatch_and_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         world.start_agent(BATTERY)
@@ -97,7 +97,7 @@ def test_a_dispatch_is_applied_and_ends(tmp_path: Path) -> None:
         assert states == {"completed", "superseded"}
 
 
-def test_an_agent_that_was_away_takes_its_dispatch_when_back(tmp_path: Path) -> None:
+def test_an_absent_agent_takes_its_dispatch_on_return(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -121,7 +121,7 @@ def test_an_agent_that_was_away_takes_its_dispatch_when_back(tmp_path: Path) -> 
         )
 
 
-def test_a_headend_killed_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+def test_a_killed_headend_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         for asset_id in (BATTERY, SOLAR, LOAD):
@@ -153,7 +153,7 @@ def test_a_headend_killed_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
         assert world.order(BATTERY, 0.25)["state"] == "sent"
 
 
-def test_a_headend_killed_while_a_dispatch_is_on_its_way(tmp_path: Path) -> None:
+def test_a_dispatch_under_way_survives_a_kill_of_the_headend(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -172,7 +172,7 @@ def test_a_headend_killed_while_a_dispatch_is_on_its_way(tmp_path: Path) -> None
         assert len(applied) == 1
 
 
-def test_an_asset_added_by_hand(tmp_path: Path) -> None:
+def test_an_agent_serves_an_asset_added_by_hand(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -196,7 +196,7 @@ def test_an_asset_added_by_hand(tmp_path: Path) -> None:
         eventually("the other goes on", lambda: len(world.history(BATTERY)) > kept)
 
 
-def test_a_frozen_agent_is_ended_and_one_that_thaws_is_back(tmp_path: Path) -> None:
+def test_the_headend_drops_a_frozen_agent_and_readmits_it(tmp_path: Path) -> None:
     settings = {**FAST, "agent_silence_s": 3.0, "alive_period_s": 1.0}
     with running(tmp_path, fleet(), settings) as world:
         world.start_headend()
@@ -216,7 +216,7 @@ def test_a_frozen_agent_is_ended_and_one_that_thaws_is_back(tmp_path: Path) -> N
         eventually("both sessions are told", lambda: ends() == [None, "silent"])
 
 
-def test_stopping_is_prompt_whatever_clients_do(tmp_path: Path) -> None:
+def test_a_headend_stops_promptly_whatever_its_clients_do(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agents = [world.start_agent(asset_id) for asset_id in (BATTERY, SOLAR)]
@@ -238,7 +238,7 @@ def test_stopping_is_prompt_whatever_clients_do(tmp_path: Path) -> None:
         eventually("both sessions are told", told)
 
 
-def test_a_second_headend_on_the_same_data_is_refused(tmp_path: Path) -> None:
+def test_a_second_headend_on_the_same_data_exits(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world, running(tmp_path, fleet(), FAST) as other:
         world.start_headend()
         with pytest.raises(AssertionError, match="another"):

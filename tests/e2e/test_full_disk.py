@@ -24,7 +24,9 @@ def ready(world: World) -> dict[str, object]:
     return body
 
 
-def test_a_full_disk_loses_nothing_and_leaves_what_runs_under_control(tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_running_dispatches_stay_under_control(
+    tmp_path: Path,
+) -> None:
     with (
         small_disk(tmp_path / "disk") as disk,
         running(tmp_path / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
@@ -82,7 +84,7 @@ def test_a_full_disk_loses_nothing_and_leaves_what_runs_under_control(tmp_path: 
         assert "commits work again" in headend.text()
 
 
-def test_a_headend_starts_on_a_full_disk_and_takes_telemetry_when_there_is_room(
+def test_a_headend_starts_on_a_full_disk_and_takes_telemetry_once_it_has_room(
     tmp_path: Path,
 ) -> None:
     with (

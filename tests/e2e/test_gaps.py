@@ -41,7 +41,7 @@ def measured(world: World, asset_id: str, count: int) -> None:
     eventually("more samples", lambda: len(world.history(asset_id)) >= known + count)
 
 
-async def test_a_cut_link_is_a_gap_that_is_filled(tmp_path: Path) -> None:
+async def test_a_cut_link_leaves_a_gap_that_the_agent_fills(tmp_path: Path) -> None:
     in_thread = trio.to_thread.run_sync
     with running(tmp_path, fleet(), PERIODS) as world:
         await in_thread(world.start_headend)
@@ -67,7 +67,7 @@ async def test_a_cut_link_is_a_gap_that_is_filled(tmp_path: Path) -> None:
             nursery.cancel_scope.cancel()
 
 
-def test_an_agent_killed_and_a_headend_killed_each_leave_their_gap(tmp_path: Path) -> None:
+def test_a_killed_agent_and_a_killed_headend_each_leave_a_gap(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), PERIODS) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -99,7 +99,7 @@ def test_an_agent_killed_and_a_headend_killed_each_leave_their_gap(tmp_path: Pat
         assert gaps(world, BATTERY, "agent_restart") == restarts
 
 
-def test_who_is_silent_has_a_gap_that_lasts_over_a_restart(tmp_path: Path) -> None:
+def test_the_gap_of_a_silent_agent_outlives_a_restart_of_the_headend(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), PERIODS) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)

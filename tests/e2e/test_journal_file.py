@@ -27,7 +27,7 @@ def ended(world: World, name: str) -> tuple[int, str]:
     return process.popen.wait(30), process.text()
 
 
-def test_a_second_headend_on_the_folder_ends_and_names_the_first(tmp_path: Path) -> None:
+def test_a_second_headend_on_a_folder_exits_and_names_the_first(tmp_path: Path) -> None:
     with running(tmp_path, fleet()) as world:
         first = world.start_headend()
         code, said = ended(world, "second")
@@ -38,7 +38,7 @@ def test_a_second_headend_on_the_folder_ends_and_names_the_first(tmp_path: Path)
         assert world.get("/readyz")["status"] == "ready"
 
 
-def test_a_journal_of_newer_software_is_refused(tmp_path: Path) -> None:
+def test_the_headend_refuses_a_journal_of_newer_software(tmp_path: Path) -> None:
     with running(tmp_path, fleet()) as world:
         world.start_headend().stop()
         with closing(sqlite3.connect(tmp_path / "derhead" / "journal.db")) as con:
@@ -49,7 +49,7 @@ def test_a_journal_of_newer_software_is_refused(tmp_path: Path) -> None:
         assert "Traceback" not in said
 
 
-def test_systemd_is_told_and_a_killed_headends_journal_is_checked(
+def test_the_headend_tells_systemd_and_checks_its_journal_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
@@ -73,7 +73,7 @@ def test_systemd_is_told_and_a_killed_headends_journal_is_checked(
         assert lock.read_text().startswith("closed ")
 
 
-def test_a_damaged_journal_is_salvaged_and_told_of(tmp_path: Path) -> None:
+def test_the_headend_salvages_a_damaged_journal_and_says_so(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), {"telemetry_period_s": 0.2}) as world:
         headend = world.start_headend()
         world.start_agent(BATTERY)

@@ -122,7 +122,9 @@ def exists(pid: int) -> bool:
     return True
 
 
-async def test_a_process_for_each_agent_started_again_and_stopped(tmp_path: Path) -> None:
+async def test_the_launcher_runs_a_process_an_agent_and_restarts_and_stops_them(
+    tmp_path: Path,
+) -> None:
     async with open_headend() as (headend, port):
         process, output = await launch(tmp_path, port)
         await output.wait(r" connected$", times=SIZE)
@@ -143,7 +145,7 @@ async def test_a_process_for_each_agent_started_again_and_stopped(tmp_path: Path
         assert "Traceback" not in output.text
 
 
-async def test_many_agents_in_one_loop(tmp_path: Path) -> None:
+async def test_the_launcher_runs_many_agents_in_one_loop(tmp_path: Path) -> None:
     async with open_headend() as (headend, port):
         process, output = await launch(tmp_path, port, "--in-process")
         await output.wait(r" connected$", times=SIZE)

@@ -34,7 +34,7 @@ def history_times(world: World) -> Counter[int]:
     return Counter(parse_us(sample["ts"]) for sample in world.history(BATTERY))
 
 
-def test_what_was_on_disk_outlives_a_kill_and_arrives_once(tmp_path: Path) -> None:
+def test_rows_on_an_agents_disk_outlive_its_kill_and_arrive_once(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)
@@ -69,7 +69,7 @@ def test_what_was_on_disk_outlives_a_kill_and_arrives_once(tmp_path: Path) -> No
         eventually("the file is empty", lambda: not file_times(world))
 
 
-def test_a_full_disk_costs_no_sample(tmp_path: Path) -> None:
+def test_an_agent_with_a_full_disk_loses_no_sample(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
         headend = world.start_headend()
         agent = world.start_agent(BATTERY)

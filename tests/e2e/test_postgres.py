@@ -33,7 +33,7 @@ def count(database: Database, table: str) -> int:
     return int(database.sql(f"SELECT count(*) FROM {table}"))
 
 
-def test_history_comes_to_postgresql_also_after_it_was_away(
+def test_the_headend_feeds_postgresql_after_an_outage_of_it(
     tmp_path: Path, postgres: Database
 ) -> None:
     with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
@@ -58,7 +58,7 @@ def test_history_comes_to_postgresql_also_after_it_was_away(
         assert "PostgreSQL is fed again" in text
 
 
-def test_a_lost_journal_does_not_end_what_its_agents_hold(
+def test_agents_keep_their_orders_when_the_headend_loses_its_journal(
     tmp_path: Path, postgres: Database
 ) -> None:
     with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
@@ -82,7 +82,7 @@ def test_a_lost_journal_does_not_end_what_its_agents_hold(
         assert "1 open dispatches" in headend.text()
 
 
-def test_a_stopping_headend_waits_for_no_postgresql(tmp_path: Path, postgres: Database) -> None:
+def test_a_headend_stops_without_waiting_for_postgresql(tmp_path: Path, postgres: Database) -> None:
     with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
         headend = world.start_headend()
         world.start_agent(BATTERY)
@@ -99,7 +99,7 @@ def test_a_stopping_headend_waits_for_no_postgresql(tmp_path: Path, postgres: Da
         ("mysql://h/d", "postgres.dsn: it is no URI of PostgreSQL; write postgresql://"),
     ],
 )
-def test_a_dsn_that_cannot_be_used_ends_the_start(tmp_path: Path, dsn: str, said: str) -> None:
+def test_a_headend_with_an_unusable_dsn_does_not_start(tmp_path: Path, dsn: str, said: str) -> None:
     with running(tmp_path, fleet(), beside(dsn)) as world:
         arguments = ("--assets", world.assets, "--config", tmp_path / "derhead.yaml")
         command = world._start("derhead", "derhead", "serve", *arguments)

@@ -43,7 +43,7 @@ def write_agent_certificate(authority: trustme.CA, agent_id: str, folder: Path) 
     )
 
 
-def test_a_certificate_speaks_for_its_agent_only(tmp_path: Path) -> None:
+def test_a_certificate_admits_only_its_own_agent(tmp_path: Path) -> None:
     authority = trustme.CA()
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca))

@@ -7,7 +7,7 @@ from derhead.dispatch import ENDED
 from tests.soak.world import play
 
 
-def test_an_hour_with_a_bad_link_loses_nothing(tmp_path: Path) -> None:
+def test_an_hour_over_a_bad_link_loses_nothing(tmp_path: Path) -> None:
     started = time.perf_counter()
     account = play(tmp_path, agents=5, hours=1, seed=11)
     print(f"one simulated hour in {time.perf_counter() - started:.1f} s, {account.cuts} cuts")

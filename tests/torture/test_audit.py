@@ -47,14 +47,14 @@ HOLE = (ALL[9].ts_us, ALL[20].ts_us)
 KILLED = Struck(Harm.KILL_AGENT, READINGS[19].at_us + 1, READINGS[19].at_us + 2)
 
 
-def test_what_is_whole_is_found_so() -> None:
+def test_the_audit_accepts_whole_stores() -> None:
     assert wrong_samples(ACCOUNT, ALL) == []
     assert missing(ACCOUNT, ALL, READINGS[-1].at_us) == []
     assert list(holes(ALL, LIMIT_US)) == []
     assert wrong_gaps([], ALL, [], []) == []
 
 
-def test_a_repeat_of_a_device_that_does_not_answer_is_no_sample() -> None:
+def test_the_audit_counts_no_repeat_of_a_silent_device() -> None:
     repeat = replace(ALL[3], seq=99, quality=int(QualityBit.STALE_DEVICE))
     assert wrong_samples(ACCOUNT, [*ALL, repeat]) == []
     assert missing(ACCOUNT, [repeat], READINGS[-1].at_us) == list(READINGS)
@@ -69,19 +69,19 @@ def test_a_repeat_of_a_device_that_does_not_answer_is_no_sample() -> None:
         replace(ALL[5], frequency_hz=None),
     ],
 )
-def test_a_sample_too_many_is_found(fault: Stored) -> None:
+def test_the_audit_finds_a_sample_too_many(fault: Stored) -> None:
     assert len(wrong_samples(ACCOUNT, [*ALL, fault])) == 1
 
 
 @pytest.mark.parametrize(
     "change", [{"p_mw": 0.5}, {"p_mw": None}, {"ts_us": BEGAN_US}, {"ts_us": BEGAN_US + 10**9}]
 )
-def test_a_sample_that_is_not_as_it_was_is_found(change: dict[str, float | None]) -> None:
+def test_the_audit_finds_a_changed_sample(change: dict[str, float | None]) -> None:
     wrong = replace(ALL[5], **change)  # type: ignore[arg-type]
     assert len(wrong_samples(ACCOUNT, [*ALL[:5], wrong, *ALL[6:]])) == 1
 
 
-def test_what_is_missing_is_found_unless_a_kill_took_it() -> None:
+def test_the_audit_finds_a_missing_sample_unless_a_kill_took_it() -> None:
     missed = missing(ACCOUNT, HOLED, READINGS[-1].at_us)
     assert missed == list(READINGS[10:20])
     assert unforgivable(missed, []) == missed
@@ -97,7 +97,7 @@ def hole_faults(*gaps: Gap) -> list[str]:
     return unexplained_holes(list(holes(HOLED, LIMIT_US)), gaps, READINGS[10:20], [KILLED])
 
 
-def test_a_hole_must_be_in_the_ledger_whole_and_under_its_cause() -> None:
+def test_the_audit_wants_each_hole_whole_and_under_its_cause() -> None:
     entry = Gap(*HOLE, "agent_restart", backfilled=False)
     assert hole_faults(entry) == []
     assert hole_faults(replace(entry, start_us=HOLE[0] - 5, end_us=HOLE[1] + 5)) == []
@@ -113,11 +113,11 @@ def test_a_hole_must_be_in_the_ledger_whole_and_under_its_cause() -> None:
     assert len(hole_faults(replace(entry, cause="link"))) == 1
 
 
-def test_a_hole_in_which_nobody_measured_is_none() -> None:
+def test_the_audit_counts_no_hole_in_which_nobody_measured() -> None:
     assert unexplained_holes(list(holes(HOLED, LIMIT_US)), [], [], []) == []
 
 
-def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
+def test_the_audit_wants_a_cause_and_an_end_for_each_gap() -> None:
     entry = Gap(*HOLE, "agent_restart", backfilled=False)
     assert wrong_gaps([entry], HOLED, READINGS[10:20], [KILLED]) == []
     assert wrong_gaps([replace(entry, backfilled=True)], ALL, [], [KILLED]) == []
@@ -146,7 +146,7 @@ def test_an_entry_must_be_a_hole_that_has_ended_and_was_caused() -> None:
     assert len(wrong_gaps([entry], HOLED, READINGS[10:20], [long_ago])) == 1
 
 
-def test_stores_that_differ_are_found() -> None:
+def test_the_audit_finds_stores_that_differ() -> None:
     rows = [{"id": "a", "n": 1, "x": 0.1}, {"id": "b", "n": 2, "x": None}]
     assert stores.differences("t", rows, [dict(row) for row in reversed(rows)]) == []
     assert stores.differences("t", rows, [{**rows[0], "n": 1.0}, rows[1]]) == []

@@ -62,7 +62,7 @@ async def meanwhile(harm: Callable[[float], Awaitable[None]]) -> AsyncIterator[N
         nursery.cancel_scope.cancel()
 
 
-async def test_cut_ends_every_connection_and_lets_none_in() -> None:
+async def test_a_cut_ends_every_connection_and_refuses_new_ones() -> None:
     async with proxied() as proxy, connected(proxy) as before:
         async with meanwhile(proxy.cut):
             assert await is_ended(before)
@@ -72,7 +72,7 @@ async def test_cut_ends_every_connection_and_lets_none_in() -> None:
             pass
 
 
-async def test_a_stall_holds_what_is_sent_and_delivers_it_late() -> None:
+async def test_a_stall_delays_every_byte_and_loses_none() -> None:
     async with proxied() as proxy, connected(proxy) as stream:
         async with meanwhile(proxy.stall):
             await stream.send_all(b"late")
@@ -80,7 +80,7 @@ async def test_a_stall_holds_what_is_sent_and_delivers_it_late() -> None:
         assert await stream.receive_some() == b"late"
 
 
-async def test_half_open_tells_the_agent_nothing() -> None:
+async def test_a_half_open_connection_tells_the_agent_nothing() -> None:
     async with proxied() as proxy:
         async with connected(proxy) as stream, connected(proxy) as other:
             await proxy.half_open(random.Random(0))

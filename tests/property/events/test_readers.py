@@ -265,5 +265,5 @@ async def play(script: Sequence[Act]) -> None:
 
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.lists(acts, min_size=5, max_size=40))
-def test_each_ends_with_the_newest_and_misses_nothing(script: list[Act]) -> None:
+def test_every_reader_ends_with_the_newest_telemetry_and_misses_no_event(script: list[Act]) -> None:
     trio.run(play, script, clock=MockClock(autojump_threshold=0))

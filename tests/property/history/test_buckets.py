@@ -36,7 +36,7 @@ def bucket_of(start_us: int, samples: list[Sample]) -> Bucket:
     limit=st.integers(1, 9),
     piece_rows=st.integers(1, 20),
 )
-def test_buckets(
+def test_buckets_equal_those_of_plain_python(
     rows: list[tuple[int, float | None]],
     step_us: int,
     from_us: int | None,

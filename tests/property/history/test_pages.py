@@ -34,7 +34,7 @@ batches = st.lists(samples, max_size=30)
     from_us=st.none() | st.integers(-3, 6),
     to_us=st.none() | st.integers(-3, 6),
 )
-def test_pages_while_rows_are_added(
+def test_pages_repeat_and_miss_no_row_while_rows_are_added(
     first: list[Sample],
     later: list[list[Sample]],
     limits: list[int],
