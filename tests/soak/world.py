@@ -31,13 +31,13 @@ SETTLE_S = 60.0
 
 @dataclass
 class Account:
-    """What happened, and what is left."""
+    """The record of a run, and what it left behind."""
 
     events: list[tuple[float, str, str]] = field(default_factory=list)
     """(seconds since the start, agent, kind), in the order they happened."""
     cuts: int = 0
     orders: dict[str, str] = field(default_factory=dict)
-    """The state in which each dispatch was at the end."""
+    """The last state of each dispatch, by its id."""
     agents: dict[str, AgentStatistics] = field(default_factory=dict)
     stored: dict[str, int] = field(default_factory=dict)
     """Samples of each asset in the journal."""
@@ -46,7 +46,7 @@ class Account:
 
 
 def play(folder: Path, *, agents: int, hours: float, seed: int) -> Account:
-    """Plays ``hours`` of a headend and its agents, and tells what happened."""
+    """Plays ``hours`` of a headend and its agents, and returns the record."""
     account = Account()
     with deterministic_trio(seed):
         trio.run(
@@ -95,7 +95,7 @@ def _note(account: Account, event: EventLine) -> None:
 
 
 async def _drop_links(world: VirtualWorld, rng: random.Random, account: Account) -> None:
-    """Now and then every connection is cut, and for a while nobody gets through."""
+    """Cuts every connection now and then, and refuses new ones for a while."""
     while True:
         await trio.sleep(rng.uniform(60, 600))
         account.cuts += 1
@@ -105,7 +105,7 @@ async def _drop_links(world: VirtualWorld, rng: random.Random, account: Account)
 
 
 async def _order(world: VirtualWorld, rng: random.Random, account: Account) -> None:
-    """Orders something of some asset about every two minutes, online or not."""
+    """Orders power of a random asset about every two minutes, online or not."""
     assets = list(world.fleet.assets.values())
     while True:
         await trio.sleep(rng.uniform(30, 210))
@@ -117,7 +117,7 @@ async def _order(world: VirtualWorld, rng: random.Random, account: Account) -> N
 
 
 async def _audit(headend: Headend, fleet: Fleet, account: Account) -> None:
-    """Reads back from the journal what it holds of everything."""
+    """Reads the orders and samples of all assets back from the journal."""
     for dispatch_id in account.orders:
         dispatch = await headend.history.dispatch(dispatch_id)
         assert dispatch is not None

@@ -1,6 +1,6 @@
-"""The agent's process with meters on its devices; all else is ``deragent run``.
+"""``deragent run`` with a meter on each device.
 
-Configured by environment alone: the agent's own variables, and ``TORTURE_METERS``, the folder of
+The environment configures it: the agent's own variables, and ``TORTURE_METERS``, the folder of
 the meters' accounts.
 """
 

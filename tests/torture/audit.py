@@ -1,6 +1,6 @@
-"""What must be true once everything is mended: pure, over what devices, stores and ledger say.
+"""Judges a torture run from the accounts of meters, the stores and the gap ledger. Pure.
 
-Each function returns what is wrong, in words; an empty list is what is hoped for.
+Each function returns faults in words; an empty list means that it found none.
 """
 
 from collections import Counter
@@ -13,22 +13,22 @@ from tests.torture.meters import Account, Reading, number_of
 from tests.torture.plan import Harm
 
 MEMORY_US = 10_000_000
-"""What an agent may hold in memory only, and lose with its life."""
+"""How much time of readings an agent may keep in memory alone, and lose in a kill."""
 
 LATE_US = 2_000_000
-"""How long after its reading a sample may be dated, on a machine that is busy."""
+"""How much later than its reading a sample may be dated, on a busy machine."""
 
 EDGE_US = 750_000
-"""One and a half periods: a gap that an agent reports begins with the first sample that is
-missing, and ends with the last."""
+"""One and a half periods: a reported gap begins with the first missing sample and ends with the
+last one."""
 
 NEAR_US = 6_000_000
-"""How far from a blow its consequences may begin: what it takes to notice silence."""
+"""How long after a blow its consequences may begin: the time in which silence is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One sample as a store has it."""
+    """One sample in a store."""
 
     ts_us: int
     agent_id: str
@@ -40,7 +40,7 @@ class Stored:
 
     @property
     def fresh(self) -> bool:
-        """It was measured; else it repeats the last answer of a device that did not answer."""
+        """True of a measured sample, false of a repeat of a silent device's last answer."""
         return not self.quality & QualityBit.STALE_DEVICE
 
 
@@ -53,11 +53,11 @@ class Gap:
     cause: str
     backfilled: bool
     filled_us: int | None = None
-    """Up to where samples that came later have closed it."""
+    """The time up to which later samples have closed the gap."""
 
     @property
     def missing_us(self) -> int:
-        """From where on there is nothing."""
+        """The time from which samples are missing."""
         return self.start_us if self.filled_us is None else self.filled_us
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A time in which something was done to an asset, or to what it depends on."""
+    """A time span in which a harm struck an asset, or something that it depends on."""
 
     harm: Harm
     from_us: int
@@ -85,14 +85,14 @@ CAUSES: Mapping[str, frozenset[Harm]] = {
     "agent_restart": frozenset({Harm.KILL_AGENT, Harm.RESTART_AGENT}),
     "device": frozenset({Harm.BREAK_DEVICE}),
 }
-"""What may lead to a gap of each cause; any other cause is none that was given."""
+"""The harms that explain a gap of each cause. No other cause may occur."""
 
 UNMEASURED = frozenset({"device", "clock"})
-"""Causes of gaps in which no sample was taken, and so none is missing."""
+"""Causes of gaps in which no device was read, so that no sample is missing."""
 
 
 def wrong_samples(account: Account, stored: Iterable[Stored]) -> list[str]:
-    """A sample that is there twice, or that its device never gave, or not so."""
+    """Samples that are stored twice, that no device gave, or that differ from their reading."""
     readings = {reading.number: reading for reading in account.readings}
     fresh = [each for each in stored if each.fresh]
     numbers = Counter(_number(each) for each in fresh)
@@ -107,13 +107,13 @@ def wrong_samples(account: Account, stored: Iterable[Stored]) -> list[str]:
 
 
 def missing(account: Account, stored: Iterable[Stored], until_us: int) -> list[Reading]:
-    """Readings up to a time that are not there."""
+    """Readings up to that time that the store does not hold."""
     there = {_number(each) for each in stored if each.fresh}
     return [r for r in account.readings if r.at_us <= until_us and r.number not in there]
 
 
 def unforgivable(missed: Iterable[Reading], kills: Sequence[Struck]) -> list[Reading]:
-    """Those that no kill of their agent explains: at most ten seconds go with its memory."""
+    """Missing readings that no kill of their agent explains: a kill costs ten seconds at most."""
     return [
         reading
         for reading in missed
@@ -122,7 +122,7 @@ def unforgivable(missed: Iterable[Reading], kills: Sequence[Struck]) -> list[Rea
 
 
 def holes(stored: Iterable[Stored], limit_us: int) -> Iterator[tuple[int, int]]:
-    """Times between two samples further apart than the limit."""
+    """The spans between two samples that are further apart than the limit."""
     times = sorted(each.ts_us for each in stored if each.fresh)
     return ((before, after) for before, after in pairwise(times) if after - before > limit_us)
 
@@ -133,10 +133,10 @@ def unexplained_holes(
     missed: Sequence[Reading],
     strokes: Sequence[Struck],
 ) -> list[str]:
-    """Holes that the ledger does not tell of whole, or under a cause that is not theirs.
+    """Holes that the ledger omits, shows in part, or explains with a wrong cause.
 
-    A hole in which nothing was measured, though agent and device were well, is none: until its
-    first Welcome an agent measures at a period of its own.
+    A hole is none if the agent and the device were well and no reading was taken in it: before
+    its first Welcome an agent measures at a period of its own.
     """
     wrong = []
     for start_us, end_us in found:

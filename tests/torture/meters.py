@@ -1,9 +1,9 @@
-"""Devices that keep an account of their own: what each was asked for, and what it answered.
+"""Meters: devices that keep an account of every reading and every command.
 
-A meter stands between the agent and a device of its usual drivers. It writes every reading to
-a file before the agent gets it, and puts the reading's number into it: into the last digits of
-the frequency, where a store that keeps numbers whole keeps it. So what a device produced is
-known without asking the agent, and a reading is recognised wherever it turns up.
+A meter stands between the agent and the asset's usual driver. It writes each reading to a file
+before the agent gets the reading. It also numbers the reading, in the last digits of the
+frequency. The audit therefore knows what a device produced without asking the agent, and
+recognises each reading in any store that keeps numbers whole.
 """
 
 import os
@@ -20,30 +20,30 @@ from derproto.configuration.fleet import Asset, Limits
 
 NOMINAL_HZ = 60.0
 STEP_HZ = 1e-9
-"""What one reading's number adds to the frequency: far below what a meter shows, far above
-what a double rounds."""
+"""The frequency that one reading's number adds: too small to matter, too large for a double to
+round away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One answer of a device, as its meter wrote it down."""
+    """One answer of a device, from its meter's account."""
 
     number: int
-    """Of the asset's readings, from 1, over all lives of its agent."""
+    """Counts the asset's readings from 1, over all lives of its agent."""
     at_us: int
-    """When, microseconds since the epoch, just before the agent got it."""
+    """The time just before the agent got the reading, microseconds since the epoch."""
     p_mw: float
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a meter wrote down, in order."""
+    """Everything that a meter wrote, in order."""
 
     readings: tuple[Reading, ...]
     applied_mw: tuple[float, ...]
-    """Every power that the device was told."""
+    """Every power that the agent commanded."""
     failures: tuple[int, ...]
-    """Times at which it did not answer, microseconds since the epoch."""
+    """Times at which the device did not answer, microseconds since the epoch."""
 
 
 def frequency_of(number: int) -> float:
@@ -51,7 +51,7 @@ def frequency_of(number: int) -> float:
 
 
 def number_of(frequency_hz: float) -> int:
-    """Which reading a frequency belongs to."""
+    """The number of the reading with that frequency."""
     return round((frequency_hz - NOMINAL_HZ) / STEP_HZ)
 
 
@@ -60,12 +60,12 @@ def account_path(folder: Path, asset_id: str) -> Path:
 
 
 def broken_path(folder: Path, asset_id: str) -> Path:
-    """While this file is there, the asset's device does not answer when it is read."""
+    """The file whose presence keeps the asset's device from answering."""
     return folder / f"{asset_id}.broken"
 
 
 def read_account(folder: Path, asset_id: str) -> Account:
-    """The account so far; a meter that never was has written nothing."""
+    """Reads the account so far; empty for an asset without a meter yet."""
     path = account_path(folder, asset_id)
     text = path.read_text() if path.exists() else ""
     # The last line may be half written: its reading has not been handed out.
@@ -82,7 +82,7 @@ def read_account(folder: Path, asset_id: str) -> Account:
 
 
 class Meter:
-    """A device with an account of it."""
+    """A device that keeps an account."""
 
     def __init__(self, device: Device, folder: Path, asset_id: str) -> None:
         self._device = device
@@ -101,7 +101,7 @@ class Meter:
         if self._broken.exists():
             self._write("failed", time.time_ns() // 1000)
             raise DeviceError("it is broken")
-        # From here on nothing awaits: what is written down is handed out, or dies with the agent.
+        # Nothing awaits from here on: the agent gets the written reading, or dies with it.
         self._number += 1
         numbered = replace(measurement, frequency_hz=frequency_of(self._number))
         self._write("read", self._number, time.time_ns() // 1000, repr(numbered.p_mw))
@@ -116,7 +116,7 @@ class Meter:
         await self._device.release()
 
     def _write(self, *words: object) -> None:
-        """One line, in one call: a kill leaves it whole, or leaves it out."""
+        """Writes one line in one call, so that a kill never leaves half a line."""
         line = " ".join(map(str, words)) + "\n"
         assert os.write(self._account, line.encode()) == len(line)
 

@@ -1,4 +1,4 @@
-"""Orders all along: each with a key, sent again until it is answered, and remembered."""
+"""A caller that orders all along. It repeats each order under its key until it has an answer."""
 
 import random
 from dataclasses import dataclass, field
@@ -9,34 +9,36 @@ import trio
 from tests.torture.rig import Rig
 
 LONGEST_S = 3.0
-"""Of a window; short, so that most orders run their whole life under torture."""
+"""The longest window, seconds: short, so that most dispatches live and end under torture."""
 
 EXPIRES_S = 20.0
 ANSWER_S = 3.0
 AGAIN_S = 0.3
-"""Pause before the same order is sent again."""
+"""Pause before the caller repeats an order, seconds."""
 
 TRY_AGAIN = {409, 503}
-"""Still being taken, or cannot be taken now; 503 comes with its reason."""
+"""Statuses after which the caller repeats the order."""
 
 
 @dataclass
 class Orders:
-    """What was ordered, and what was answered."""
+    """The orders of all callers, and their answers."""
 
     noted: dict[str, float] = field(default_factory=dict)
-    """By id: the power of each dispatch that was answered 201. No two have the same."""
+    """The power of each dispatch that a 201 confirmed, by its id. Each power is unique."""
     refused: list[str] = field(default_factory=list)
-    """Answers that nothing that was done explains."""
+    """Answers that no harm explains."""
     replayed: int = 0
-    """Orders that were there already when they were sent again."""
+    """Orders that the headend had taken before the caller repeated them."""
     unwell: int = 0
-    """Tries without an answer, or refused for now."""
+    """Tries that got no answer, or an answer other than 201."""
     _number: int = 0
 
     async def place(self, rig: Rig, rng: random.Random, stopping: trio.Event) -> None:
-        """Orders something of some asset, again and again, until ``stopping`` is set; what is
-        under way by then is still sent until it is answered."""
+        """Orders power of random assets until ``stopping`` is set.
+
+        The last order, too, is repeated until it has an answer.
+        """
         async with httpx.AsyncClient(base_url=rig.base, timeout=ANSWER_S) as client:
             while not stopping.is_set():
                 self._number += 1

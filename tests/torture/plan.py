@@ -1,4 +1,4 @@
-"""What is done to whom, and when: drawn from one seed. Pure."""
+"""The plan of a torture run: which harm strikes which target, and when. One seed draws it. Pure."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,19 @@ from enum import StrEnum
 
 
 class Harm(StrEnum):
-    """Something that is done, for as long as its blow says."""
+    """What can be done to a process, a link, a device or a disk."""
 
     KILL_HEADEND = "kill headend"
-    """SIGKILL; started again afterwards. The same for the next two."""
+    """SIGKILL, then a new start. The same for the next two."""
     KILL_AGENT = "kill agent"
     KILL_POSTGRES = "kill postgres"
     RESTART_HEADEND = "restart headend"
-    """SIGTERM; started again afterwards."""
+    """SIGTERM, then a new start. The same for the next one."""
     RESTART_AGENT = "restart agent"
     CUT = "cut"
-    """Every connection is cut, and none let in."""
+    """The proxy cuts every connection and refuses new ones."""
     STALL = "stall"
-    """Nothing passes between agents and headend, and then all of it."""
+    """The proxy holds every byte back, and then delivers all of them."""
     HALF_OPEN = "half open"
     """One connection loses the headend's half."""
     FREEZE_HEADEND = "freeze headend"
@@ -43,7 +43,7 @@ LASTING_S = {
     Harm.BREAK_DEVICE: (2.0, 5.0),
     Harm.FILL_DISK: (2.0, 5.0),
 }
-"""Shortest and longest, seconds."""
+"""The shortest and the longest time that each harm lasts, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,19 @@ class Blow:
     """One harm to one target."""
 
     at_s: float
-    """Since the beginning."""
+    """Seconds since the run began."""
     harm: Harm
     for_s: float
     target: int = 0
-    """Which agent or asset, where there are several."""
+    """The number of the agent or asset, where there are several."""
 
 
 def draw_plan(
     rng: random.Random, seconds: float, *, agents: int, assets: int, pause_s: float
 ) -> Iterator[Blow]:
-    """Blows in order, on average ``pause_s`` apart, so that some overlap.
+    """Yields blows in the order of their time, on average ``pause_s`` apart; some overlap.
 
-    All harms come in turn, each time in another order: a short plan has them all too.
+    Every harm comes once before any comes again, so a short plan has all of them.
     """
     at_s = 0.0
     waiting: list[Harm] = []

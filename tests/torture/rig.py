@@ -1,7 +1,7 @@
-"""The real processes under torture, and what is done to them.
+"""The rig of a torture run: real processes, and the harms that strike them.
 
-The headend with PostgreSQL behind it, agents whose devices have meters, a proxy between. All
-of them are started as a user would, killed with SIGKILL, and started again.
+Agents with meters on their devices reach a headend through a proxy; the headend feeds
+PostgreSQL. The rig starts all of them with the commands that a user would type.
 """
 
 import os
@@ -32,13 +32,13 @@ from tests.torture.meters import broken_path
 from tests.torture.plan import Blow, Harm
 
 PERIOD_S = 0.5
-"""Telemetry's period: fleets have 4 s; here a minute shows as much as eight of theirs."""
+"""The telemetry period. Fleets have 4 s, so one minute here shows as much as eight of theirs."""
 
 ALIVE_S = 1.0
-"""Agents give up a headend that is silent for three times this."""
+"""The headend's sign of life. An agent leaves a headend that is silent for three times as long."""
 
 SILENCE_S = 4.0
-"""The headend gives up an agent that is silent for so long."""
+"""How long an agent may be silent before the headend ends its session."""
 
 HEARTBEAT_S = 1.0
 
@@ -47,25 +47,25 @@ NAMESPACE = UUID("5c1f0000-0000-4000-8000-0000000000ff")
 
 @dataclass(frozen=True, slots=True)
 class Suffered:
-    """A blow that was dealt, by the wall's clock."""
+    """A blow that struck, in wall clock time."""
 
     harm: Harm
     target: int
     from_us: int
     to_us: int
-    """When it was over: a process listening again, a link open."""
+    """When the harm was mended: the process listens again, the link is open."""
 
 
 @dataclass
 class AgentSpec:
-    """One agent of the rig and what it serves."""
+    """One agent of the rig and its assets."""
 
     agent_id: str
     asset_ids: tuple[str, ...]
 
 
 class Rig:
-    """Processes in one folder."""
+    """The processes of a run, and its folder."""
 
     def __init__(
         self, folder: Path, disk: SmallDisk, postgres: Database, agents: int, assets_each: int
@@ -95,7 +95,7 @@ class Rig:
 
     @property
     def data(self) -> Path:
-        """The headend's folder."""
+        """The headend's data folder."""
         return self._disk.folder
 
     @property
@@ -199,7 +199,7 @@ class Rig:
         assert process.returncode in expected, f"{process.args!r} ended with {process.returncode}"
 
     def close(self) -> None:
-        """Whatever state they are in, they are gone afterwards."""
+        """Kills every process that still runs, stopped ones too."""
         for process in (self._headend, *self._running.values()):
             if process is not None and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -207,7 +207,7 @@ class Rig:
                 process.wait()
 
     def check(self) -> None:
-        """Nobody died by himself."""
+        """Fails if a process ended without being told to."""
         for name, process in (("derhead", self._headend), *self._named_agents()):
             assert process is not None
             assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
@@ -221,7 +221,7 @@ class Rig:
     # --- what was done ----------------------------------------------------------------
 
     def strokes(self, asset_id: str) -> list[Struck]:
-        """What was done to an asset, its agent, or what all depend on."""
+        """The blows that struck an asset, its agent, or something that all agents depend on."""
         agent = next(n for n, spec in enumerate(self.agents) if asset_id in spec.asset_ids)
         targets = {
             Harm.KILL_AGENT: agent,
@@ -235,13 +235,13 @@ class Rig:
         ]
 
     def kills(self, asset_id: str) -> list[Struck]:
-        """When its agent was killed."""
+        """The kills of the asset's agent."""
         return [each for each in self.strokes(asset_id) if each.harm is Harm.KILL_AGENT]
 
     # --- blows ------------------------------------------------------------------------
 
     async def suffer(self, blow: Blow, rng: random.Random) -> None:
-        """Deals one blow and mends it again; one that strikes what is down already waits."""
+        """Deals one blow and mends it. A blow to something that is down waits until it is up."""
         lock = self._one_at_a_time.setdefault(self._struck(blow), trio.Lock())
         async with lock:
             from_us = wall_us()
@@ -309,7 +309,7 @@ def _id(name: str) -> str:
 async def rigged(
     folder: Path, postgres: Database, agents: int, assets_each: int
 ) -> AsyncIterator[Rig]:
-    """A rig whose processes run; whatever became of them, they are gone afterwards."""
+    """A rig with its processes running for the block; none is left afterwards."""
     with small_disk(folder / "derhead") as disk:
         rig = Rig(folder, disk, postgres, agents, assets_each)
         rig.write_files()

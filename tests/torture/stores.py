@@ -1,4 +1,4 @@
-"""What the stores hold, read past the headend: SQLite by its file, PostgreSQL by ``psql``."""
+"""Reads both stores without the headend: SQLite from its file, PostgreSQL through ``psql``."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ TELEMETRY = (
     " t.soc, t.voltage_v, t.frequency_hz, t.status, t.quality, t.setpoint_mw"
     " FROM telemetry t JOIN assets a ON a.id = t.asset JOIN boots b ON b.id = t.boot"
 )
-"""Without the small integers, which each engine draws for itself."""
+"""Without the surrogate keys, which each engine draws for itself."""
 
 RECORDS = {
     "telemetry": TELEMETRY,
@@ -25,13 +25,13 @@ RECORDS = {
     "heartbeats": "SELECT * FROM heartbeats",
     "gaps": "SELECT * FROM gaps",
 }
-"""All that both stores must agree about."""
+"""The queries whose rows must be equal in both stores."""
 
 Row = dict[str, Any]
 
 
 def in_postgres(database: Database, query: str) -> list[Row]:
-    """A query's rows. JSON on the way carries doubles whole, and tells NULL from empty text."""
+    """A query's rows. JSON carries doubles whole, and keeps NULL apart from empty text."""
     text = database.sql(f"SELECT row_to_json(r) FROM ({query}) r")
     return [json.loads(line) for line in text.splitlines()]
 
@@ -46,7 +46,7 @@ def in_journal(path: Path, query: str) -> list[Row]:
 
 
 def differences(name: str, ours: list[Row], theirs: list[Row]) -> list[str]:
-    """What the journal has and PostgreSQL has not, and the other way round; the first few."""
+    """The first few rows that only one of the two stores holds."""
     here, there = (
         {json.dumps(_plain(row), sort_keys=True) for row in rows} for rows in (ours, theirs)
     )
@@ -76,7 +76,7 @@ def samples(rows: list[Row]) -> dict[str, list[Stored]]:
 
 
 GAPS = "SELECT * FROM gaps WHERE cause <> 'none'"
-"""Without those that the ledger took back."""
+"""Without the gaps that the ledger took back."""
 
 
 def gaps(rows: list[Row]) -> dict[str, list[Gap]]:
@@ -95,7 +95,7 @@ def gaps(rows: list[Row]) -> dict[str, list[Gap]]:
 
 
 def _plain(row: Row) -> Row:
-    """The engines agree about numbers, not about how JSON writes a whole one."""
+    """The row with every number as a double: engines write whole numbers in different ways."""
     return {
         key: float(value) if isinstance(value, int | float) and abs(value) < 2**53 else value
         for key, value in row.items()

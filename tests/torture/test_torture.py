@@ -1,10 +1,10 @@
-"""Torture: real processes killed at random, links cut, disks full; and then every sample is there.
+"""Torture: the test kills real processes at random, cuts links and fills the disk; then it audits.
 
-What devices produced is known from their meters, what was ordered from its caller, what was
-done to whom from the test. After it all, nothing is missing but what a killed agent held in
-its memory, and the ledger knows of every hole, and why.
+Meters know what the devices produced, callers know what they ordered, and the test knows which
+harm struck whom. In the end the stores miss only what a killed agent held in memory, and the gap
+ledger knows every hole and its cause.
 
-``DERHEAD_TORTURE_S`` makes it longer, ``DERHEAD_TORTURE_SEED`` repeats one that failed.
+``DERHEAD_TORTURE_S`` sets the length of a run; ``DERHEAD_TORTURE_SEED`` repeats one that failed.
 """
 
 import os
@@ -35,23 +35,23 @@ pytestmark = pytest.mark.e2e
 SECONDS = float(os.environ.get("DERHEAD_TORTURE_S", "60"))
 SEED = int(os.environ.get("DERHEAD_TORTURE_SEED", "0")) or secrets.randbelow(2**31)
 PAUSE_S = 2.0
-"""Between two blows, on average."""
+"""The mean time between two blows, seconds."""
 
 AGENTS, ASSETS_EACH = 3, 2
 CALLERS = 2
 LIMIT_US = round(2.5 * PERIOD_S * 1e6)
-"""Two samples further apart have a hole between them."""
+"""Two samples that are further apart have a hole between them."""
 
 LOOK_S = 0.5
-"""Between two looks at how far it has healed."""
+"""Pause between two checks of the recovery, seconds."""
 
 HEALING_S = 120.0
-"""Agents try again after up to 30 s; what they kept then takes some seconds."""
+"""Agents redial after up to 30 s, and then need some seconds to deliver their outboxes."""
 
 
 @pytest.fixture
 def durable_postgres() -> Iterator[Database]:
-    """A server of its own, which keeps its word when killed."""
+    """A database of a server that syncs to disk, so that a kill costs no commit."""
     with running_postgres(fsync=True) as server, fresh_database(server) as database:
         yield database
 

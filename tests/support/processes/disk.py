@@ -1,5 +1,7 @@
-"""A disk that can be full: a small file system of its own, or, where none may be mounted, a
-limit that the kernel keeps for one process. Nothing is patched either way."""
+"""A disk that a test can fill: a small file system, or a kernel limit on one process's files.
+
+The limit serves where the test may not mount a file system. Neither way patches any code.
+"""
 
 import os
 import resource
@@ -16,7 +18,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """What ``folder`` lies on."""
+    """The disk below ``folder``."""
 
     folder: Path
     mounted: bool
@@ -26,7 +28,7 @@ class SmallDisk:
         return self.folder / "ballast"
 
     def fill(self, pid: int) -> None:
-        """From now on nothing more fits in, for the process ``pid`` at least."""
+        """Fills the disk, at least for the process ``pid``."""
         if not self.mounted:
             _limit_files(pid, max(map(_size, self.folder.iterdir()), default=0))
             return
@@ -37,7 +39,7 @@ class SmallDisk:
                         ballast.write(bytes(size))
 
     def empty(self, pid: int) -> None:
-        """There is room again."""
+        """Makes room again."""
         if self.mounted:
             self._ballast.unlink()
         else:
@@ -45,7 +47,7 @@ class SmallDisk:
 
 
 def _size(path: Path) -> int:
-    # The journal makes its WAL long ahead: what is not written yet does not count.
+    # The journal extends its WAL ahead of writing: the zeros at its end do not count.
     return len(path.read_bytes().rstrip(b"\0"))
 
 
@@ -58,7 +60,7 @@ def _limit_files(pid: int, most: int | None) -> None:
 def small_disk(folder: Path) -> Iterator[SmallDisk]:
     """An empty folder on a disk of ``SIZE_MB`` for the block, where that may be mounted.
 
-    What is in it afterwards stays, to be looked at.
+    The folder keeps its files afterwards, for inspection.
     """
     folder.mkdir()
     mounted = os.getuid() == 0 and _ran(

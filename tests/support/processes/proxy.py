@@ -1,8 +1,7 @@
-"""A link that can be made bad: a TCP relay between agents and headend, in the test's loop.
+"""A TCP relay between agents and headend that can make the link bad, in the test's own loop.
 
-It can cut every connection and let nobody in, hold up bytes and deliver them late, and lose
-one half of a connection without telling the other: what a NAT that forgets, a pulled cable or
-a dead switch do.
+It cuts connections and refuses new ones, delays bytes, and loses one half of a connection
+without telling the other. A NAT that forgets, a pulled cable and a dead switch do the same.
 """
 
 import random
@@ -11,17 +10,17 @@ from dataclasses import dataclass, field
 import trio
 
 CHUNK = 16_384
-"""Bytes that wait in the relay, each way of a connection."""
+"""Most bytes that wait in the relay, for each direction of a connection."""
 
 
 @dataclass(eq=False)
 class Pair:
-    """One connection: what came in, and what leads on to the headend."""
+    """One relayed connection: its agent's half and its headend's half."""
 
     agent: trio.SocketStream
     headend: trio.SocketStream
     deaf: bool = False
-    """Its headend's half is gone, and the agent's is held open and told nothing."""
+    """The headend's half is gone; the agent's half stays open and silent."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -44,10 +43,10 @@ class Proxy:
         task_status.started()
         await trio.serve_listeners(self._relay, listeners)
 
-    # --- what can be done to it -------------------------------------------------------
+    # --- harms ------------------------------------------------------------------------
 
     async def cut(self, for_s: float) -> None:
-        """Every connection ends, and for a while none is let in."""
+        """Ends every connection, and refuses new ones for a while."""
         self._refusing += 1
         try:
             for pair in self._pairs:
@@ -57,7 +56,7 @@ class Proxy:
             self._refusing -= 1
 
     async def stall(self, for_s: float) -> None:
-        """For a while nothing passes, either way; then all of it does."""
+        """Holds every byte back for a while, both ways; then delivers all of them."""
         self._stalls += 1
         self._flowing = self._flowing if self._stalls > 1 else trio.Event()
         try:
@@ -68,7 +67,7 @@ class Proxy:
                 self._flowing.set()
 
     async def half_open(self, rng: random.Random) -> None:
-        """One connection loses its headend's half; its agent is not told."""
+        """Drops the headend's half of one connection without telling its agent."""
         pairs = [pair for pair in self._pairs if not pair.deaf]
         if pairs:
             pair = rng.choice(pairs)
@@ -109,12 +108,12 @@ class Proxy:
         if not pair.deaf:
             pair.scope.cancel()
         elif source is pair.agent:
-            # Nobody tells the agent. It gives up by itself, and only that ends the pair.
+            # Nobody tells the agent: only the agent's own end of the connection ends the pair.
             await self._swallow(pair)
             pair.scope.cancel()
 
     async def _swallow(self, pair: Pair) -> None:
-        """Takes what the agent says until it ends the connection."""
+        """Discards what the agent sends until it ends the connection."""
         try:
             while await pair.agent.receive_some(CHUNK):
                 pass

@@ -1,4 +1,4 @@
-"""Real processes on loopback sockets: the project's own commands, started as a user would."""
+"""Runs the project's own commands as real processes on loopback sockets."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 
 def free_port() -> int:
-    """A TCP port of loopback on which nobody listens."""
+    """A TCP port on loopback that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -58,7 +58,7 @@ class Process:
         return self.popen.wait(within_s)
 
     def close(self) -> None:
-        """Whatever state it is in, it is gone afterwards."""
+        """Kills the process if it still runs, stopped or not."""
         if self.alive:
             self.send(signal.SIGCONT)
             self.kill()
@@ -148,7 +148,7 @@ class World:
             return False
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """One request; what is answered must be what the API's description says."""
+        """Sends one request; fails unless the API's description allows the answer."""
         answer = httpx.request(method, f"{self.base}{path}", timeout=10, **more)
         hold_response(answer)
         return answer
@@ -196,7 +196,7 @@ class World:
 def running(
     folder: Path, fleet: dict[str, Any], settings: dict[str, Any] | None = None
 ) -> Iterator[World]:
-    """A world with its files written; whatever was started in it is gone afterwards."""
+    """A world with its files written; no process of it is left after the block."""
     world = World(folder, fleet, settings or {})
     world.write_files()
     try:
