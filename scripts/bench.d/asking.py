@@ -1,4 +1,4 @@
-"""Questions to a headend's REST, as far as the benchmark has any."""
+"""The benchmark's requests to a headend's REST."""
 
 import http.client
 import json
@@ -9,7 +9,7 @@ from errors import Failed
 
 
 def get_text(port: int, path: str, timeout_s: float) -> str:
-    """The body of an answer. Raises: Failed."""
+    """Fetches the body of an answer. Raises: Failed."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout_s) as answer:
             body: bytes = answer.read()
@@ -19,6 +19,6 @@ def get_text(port: int, path: str, timeout_s: float) -> str:
 
 
 def get_items(port: int, path: str, timeout_s: float) -> list[dict[str, Any]]:
-    """The items of a list. Raises: Failed."""
+    """Fetches the items of a list. Raises: Failed."""
     items: list[dict[str, Any]] = json.loads(get_text(port, path, timeout_s))["items"]
     return items

@@ -1,4 +1,4 @@
-"""PostgreSQL's telemetry table and nothing else: what one connection does with the same rows.
+"""PostgreSQL's telemetry table alone: how fast one connection inserts the same rows.
 
 The headend's own schema, with today's partition, and batches like the feed's; none of its code,
 so that it stays the measure when the feed changes.
@@ -63,14 +63,14 @@ async def insert(con: asyncpg.Connection, how: str, batch: Sequence[Row]) -> Non
 
 
 async def run(dsn: str, how: str, seconds: float) -> None:
-    """Inserts for a time, and prints how many rows a second became durable."""
+    """Inserts for a time, and prints the durable rows a second."""
     con = await asyncpg.connect(dsn)
     await make_table(con)
     rows, inserting_s = 0, 0.0
     for batch in batches(sessions=50, assets_each=20, rows_a_message=50):
         began_s = time.monotonic()
         await insert(con, how, batch)
-        # Making up the rows is not part of what is measured.
+        # The time to make up the rows does not count.
         inserting_s += time.monotonic() - began_s
         rows += len(batch)
         if inserting_s >= seconds:

@@ -1,4 +1,4 @@
-"""The journal's telemetry table and nothing else: what SQLite alone does with the same rows.
+"""The journal's telemetry table alone: how fast SQLite inserts the same rows.
 
 Same schema, pragmas and batches as the journal's; its file, but none of its code, so that it
 stays the measure when the journal changes.
@@ -26,7 +26,7 @@ ROWS_A_STATEMENT = 2_500
 
 
 class BareTable:
-    """Inserts rows, a transaction each call; durable when it returns."""
+    """Inserts rows, one durable transaction a call."""
 
     def __init__(self, folder: Path) -> None:
         self._files = JournalFiles(folder / "journal.db", "FULL")
@@ -68,7 +68,7 @@ def batches(sessions: int, assets_each: int, rows_a_message: int) -> Iterator[li
 
 
 def main() -> None:
-    """Inserts for a time, and prints how many rows a second became durable."""
+    """Inserts for a time, and prints the durable rows a second."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, required=True)
@@ -78,7 +78,7 @@ def main() -> None:
     for batch in batches(sessions=50, assets_each=20, rows_a_message=50):
         began_s = time.monotonic()
         table.insert(batch)
-        # Making up the rows is not part of what is measured.
+        # The time to make up the rows does not count.
         inserting_s += time.monotonic() - began_s
         rows += len(batch)
         if inserting_s >= options.seconds:

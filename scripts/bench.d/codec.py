@@ -1,4 +1,4 @@
-"""What a telemetry message costs to write and to read, in microseconds a sample.
+"""The cost of encoding and decoding a telemetry message, microseconds a sample.
 
 Ours are columns, as the headend reads them; beside them the compiled dataclasses, plain
 betterproto2, and google.protobuf (upb, in C). The latter only parses when it is asked to, and
@@ -126,7 +126,7 @@ def decoding(rows: int, peer: Any) -> Contestants:
 
 
 def encoding(rows: int, peer: Any) -> Contestants:
-    """From columns, dataclass or google's object, each made before."""
+    """Encodes from columns, a dataclass or google's object, all made beforehand."""
     message = AgentMessage(telemetry=telemetry(rows))
     columns = TelemetryColumns.from_message(telemetry(rows))
     theirs = peer.FromString(encode_agent(message))
@@ -170,7 +170,7 @@ def google_class() -> Any:
 
 
 def measure(contestants: Contestants, rounds: int, seconds: float) -> dict[str, float]:
-    """Microseconds of CPU a call, of each."""
+    """The CPU time of each call, microseconds."""
     calls = {name: calls_in(run, seconds) for name, run in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in contestants}
     gc.disable()

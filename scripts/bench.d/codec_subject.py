@@ -10,17 +10,17 @@ from processes import running
 from workshop import HERE, Workshop
 
 FULL_S = 600.0
-"""The longest that it may take when it is not to be quick."""
+"""Most time for a full run, seconds."""
 
 MEASURES = (Measure("codec", "encoding and decoding"),)
-"""What is said to be missing if ``codec.py``, which knows its measures, cannot run."""
+"""The measures that are reported missing if ``codec.py`` cannot run."""
 
 _PROGRAM = "import codec, json, sys; print(json.dumps(codec.main(quick='quick' in sys.argv)))"
 
 
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:
     size = budget.pick("quick", "full")
-    # In a process of its own: on the server's core, and ended if it takes too long.
+    # A process of its own runs on the server's core, and can be ended if it takes too long.
     with running(
         "codec",
         [sys.executable, "-c", _PROGRAM, size],

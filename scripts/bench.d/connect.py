@@ -1,4 +1,4 @@
-"""Subject ``connect``: 5,000 agents at once, what each costs in memory, and what they leave.
+"""Subject ``connect``: 5,000 agents at once, their memory, and the sessions they leave behind.
 
 The real headend with its journal, against servers that keep a dict.
 """
@@ -22,11 +22,11 @@ from workshop import HERE, Workshop
 
 AGENTS = 5000
 WARMUP_AGENTS = 50
-"""Come and go before memory is first looked at: what is made once is not a session's."""
+"""Agents that come and go before the first look at memory, so that one-time costs do not count."""
 
 SETTLE_S = 1.0
 LEAVE_S = 5.0
-"""How long after all connections closed at once a session may still be there."""
+"""How long a session may outlive the close of all connections, seconds."""
 
 TIME = Measure("connect_5000_s", "5,000 agents connected and registered (s)", True)
 MEMORY = Measure("kb_per_session", "memory a session, cleartext (kB)", True)

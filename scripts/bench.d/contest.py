@@ -1,4 +1,4 @@
-"""Rounds: every contestant in turn, again and again, so that a noisy minute hurts all alike."""
+"""Rounds: all contestants take turns, so that a noisy minute hurts all of them alike."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,19 +11,19 @@ from measures import OURS, Findings, Measure
 T = TypeVar("T")
 
 QUICK_S = 45.0
-"""What ``--quick`` may take for one subject, once what it needs is built."""
+"""Most time of ``--quick`` for one subject, builds excluded, seconds."""
 
 ENDING_S = 5.0
-"""Of that, kept free to end processes and print."""
+"""The part of it that is reserved for ending processes and printing."""
 
 LEAST_S = 5.0
-"""With less left nothing more is begun."""
+"""With less time left no further round begins."""
 
 ROUNDS = 3
 
 
 class Budget:
-    """How much there is time for."""
+    """The time that is left for measuring."""
 
     def __init__(self, quick: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.quick = quick
@@ -31,11 +31,11 @@ class Budget:
         self._began = clock()
 
     def restart(self) -> None:
-        """What was built until now does not count."""
+        """Starts the clock anew: the time for builds does not count."""
         self._began = self._clock()
 
     def pick(self, quick: T, full: T) -> T:
-        """One of two sizes."""
+        """The size for a quick run or for a full one."""
         return quick if self.quick else full
 
     def left_s(self) -> float:
@@ -49,7 +49,7 @@ class Budget:
         return min(seconds, self.left_s())
 
     def rounds(self, most: int = ROUNDS) -> Iterator[int]:
-        """The first round always, others as long as one like the longest still fits."""
+        """Yields rounds: always one, then more while one as long as the longest still fits."""
         longest_s = 0.0
         for number in range(most):
             if number and self.left_s() < longest_s:
@@ -61,13 +61,13 @@ class Budget:
 
 @dataclass
 class Sheet:
-    """What one contestant brings home of one round."""
+    """One contestant's figures of one round."""
 
     figures: dict[str, float | None] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
     def put(self, key: str, value: float | None, *notes: str | None) -> None:
-        """A figure, and what is to be said of it; None is nothing."""
+        """Notes a figure and remarks on it; None is no remark."""
         self.figures[key] = value
         said = "; ".join(note for note in notes if note is not None)
         if said:
@@ -80,9 +80,9 @@ class Contestant:
 
     name: str
     keys: tuple[str, ...]
-    """The measures it takes part in."""
+    """The measures that the contestant takes part in."""
     measure: Callable[[Sheet], None]
-    """Runs it once. Raises: Unavailable, Failed; what is on the sheet by then counts."""
+    """Runs one round. Raises: Unavailable, Failed; figures that it noted before still count."""
 
 
 def compete(
@@ -94,7 +94,7 @@ def compete(
     tell: Callable[[str], None],
     most_rounds: int = ROUNDS,
 ) -> list[Findings]:
-    """All rounds of all contestants; of the peers only ``main_peer`` if it is to be quick."""
+    """Runs all rounds of all contestants; a quick run has ``main_peer`` as its only peer."""
     findings = {measure.key: Findings(measure) for measure in measures}
     taking_part = [c for c in contestants if not budget.quick or c.name in (OURS, main_peer)]
     for number in budget.rounds(most_rounds):

@@ -1,4 +1,4 @@
-"""Subject ``dispatch``: how soon an order has reached its device, and how many a second can.
+"""Subject ``dispatch``: the time from an order to its start, and the most dispatches a second.
 
 The real headend with its journal on one core, and on the other 1,000 agents that answer each
 setpoint with received and started, and with superseded for the one before. Nobody else takes
@@ -30,7 +30,7 @@ TELEMETRY_RATE = 5_000
 """Messages of one row a second, over all agents."""
 
 IDLE_RATE = 1
-"""The same where orders alone are wanted; 0 would be as many as it can."""
+"""The same while orders alone are measured; 0 would mean as many as possible."""
 
 RATE = 200
 """Orders a second, over all assets."""
@@ -60,7 +60,7 @@ MEASURES = (P50, P99, MOST)
 
 @dataclass(frozen=True)
 class Load:
-    """Fleet and times of the runs."""
+    """The fleet and the times of a run."""
 
     workshop: Workshop
     budget: Budget
@@ -153,7 +153,7 @@ def _count(
         )
     if not counted["started_us"]:
         raise Failed("no order was started while it was counted")
-    # Who orders is no stranger to the core; its warm-up is not counted here.
+    # The program that orders belongs to the core; its warm-up does not count here.
     orders_busy = counted["cpu_s"] / (load.warmup_s + load.seconds)
     return counted, replace(
         window,

@@ -1,9 +1,9 @@
-"""Why a figure is missing."""
+"""The reasons for which a figure is missing."""
 
 
 class Unavailable(Exception):
-    """Something this machine lacks, and the text says how to get it. Not tried again."""
+    """This machine lacks something, and the text says how to get it. The run does not try again."""
 
 
 class Failed(Exception):
-    """It was there and did not do it; the text says what was seen."""
+    """A contestant failed; the text says what the run saw."""

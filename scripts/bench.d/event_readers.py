@@ -22,7 +22,7 @@ REQUEST = b"GET /events HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n
 
 @dataclass
 class Reader:
-    """One connection."""
+    """One reader's connection."""
 
     sock: socket.socket
     begun: bool = False
@@ -30,10 +30,10 @@ class Reader:
     frames: int = 0
     length: int = 0
     tail: bytes = b""
-    """What may be a frame's beginning."""
+    """Bytes that may begin a frame."""
 
     def read(self, buffer: memoryview) -> None:
-        """Takes what has come."""
+        """Reads the bytes that have arrived."""
         size = self.sock.recv_into(buffer)
         self.gone = size == 0
         self.length += size

@@ -1,4 +1,4 @@
-"""Subject ``events``: what readers of ``/events`` cost the real headend.
+"""Subject ``events``: the cost of readers of ``/events`` to the real headend.
 
 1,000 assets each send a sample a second, so that every frame tells of all of them, some 0.4 MB,
 and 100 readers ask for everything. The same load without readers comes first.
@@ -74,7 +74,7 @@ def _measure(workshop: Workshop, budget: Budget, servers: Servers, sheet: Sheet)
             frame_kb = counted["bytes"] / max(1, counted["frames"]) / 1e3
             told = f"{frame_kb:.0f} kB a frame, readers used {readers_busy:.0%} of their core"
             sheet.put(CORES.key, with_s - without_s, told, doubt, doubt_too)
-            # Counted over the warm-up, too.
+            # The count includes the warm-up.
             sheet.put(FRAMES.key, counted["fewest_frames"] / (seconds + 1))
             sheet.put(RSS.key, (server.child.rss_kb() - rss_kb) / READERS)
 

@@ -1,4 +1,4 @@
-"""Subject ``fairness``: what 950 sessions notice of 50 that flood.
+"""Subject ``fairness``: the effect of 50 flooding sessions on 950 others.
 
 The 950 send a message a second each and are sent setpoints; the 50 send messages of one row
 as fast as they are taken. What a session may do in one turn is bounded, so the others wait for
@@ -18,7 +18,7 @@ from workshop import Workshop
 
 QUIET, FLOODING = 950, 50
 RATE = 950
-"""Messages a second of the quiet ones together."""
+"""Messages a second of all quiet sessions together."""
 
 ASSETS = QUIET + FLOODING
 

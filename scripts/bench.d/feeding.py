@@ -1,4 +1,4 @@
-"""The second half of subject ``ingest``: on from the journal into PostgreSQL.
+"""The second half of subject ``ingest``: from the journal into PostgreSQL.
 
 A real PostgreSQL with ``fsync``, on the same two cores as everything else. One headend is
 first saturated while PostgreSQL is there, and timed until all of it is in PostgreSQL; then
@@ -36,10 +36,10 @@ HOUR_ROWS = 900_000
 QUICK_ROWS = 100_000
 
 STEP_S = 0.5
-"""The outage's rows come in steps, so that memory is looked at on the way."""
+"""The outage's rows come in steps, so that the run can look at memory between them."""
 
 LOOK_S = 0.05
-"""Between two looks at what is still to be fed."""
+"""Pause between two looks at the rows that wait, seconds."""
 
 FEEDING_S = 120.0
 
@@ -58,7 +58,7 @@ MEMORY = tuple(
 MEASURES = (END_TO_END, FEED, AWAY, *MEMORY)
 
 SETTINGS = {"DERHEAD_POSTGRES_CATCH_UP_ROWS_S": "1000000"}
-"""The feed spares the headend by a bound of its own, far below what it can do."""
+"""Lifts the feed's own bound, which spares the headend and is far below its capacity."""
 
 
 def run(workshop: Workshop, budget: Budget, fleet: Path, assets: Path) -> list[Findings]:
@@ -103,7 +103,7 @@ def _ours(
             postgres.stop()
             _outage(server, agents, budget, sheet)
             postgres.start()
-            # After an outage the feed pauses before it tries again: that is not what is measured.
+            # After an outage the feed pauses before it tries again. That pause does not count.
             rows = _wait_feeding(server, budget)
             began_s = time.monotonic()
             _wait_fed(server, budget)
@@ -111,7 +111,7 @@ def _ours(
 
 
 def _outage(server: Server, agents: Agents, budget: Budget, sheet: Sheet) -> None:
-    """An hour's rows with nobody to feed them to."""
+    """Takes an hour's rows while PostgreSQL is away."""
     wanted = budget.pick(QUICK_ROWS, HOUR_ROWS)
     rows, seconds = 0, 0.0
     waiting = list(zip(SHARES, MEMORY, strict=True))
@@ -166,7 +166,7 @@ def _bare(
             *("--dsn", database.dsn, "--how", how, "--seconds", seconds),
         )
         with running(how, command, cores=workshop.cores.both, logs=workshop.logs) as child:
-            # Making up the rows takes about as long as storing them.
+            # Making the rows takes about as long as storing them.
             done = json.loads(child.wait(budget.timeout_s(4 * seconds + ANSWER_S)))
     for measure in (END_TO_END, FEED):
         sheet.put(measure.key, done["rows"] / done["seconds"])

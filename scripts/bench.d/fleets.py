@@ -1,4 +1,4 @@
-"""The benchmark's fleets: assets, and which agent claims which of them.
+"""The benchmark's fleets: assets, and the agent that claims each of them.
 
 Everything follows from the numbers, so that every process of a run names the same assets.
 """

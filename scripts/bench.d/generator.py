@@ -1,4 +1,4 @@
-"""The load generator, as Python sees it; what it does is described in ``agents/agents.c``."""
+"""Python's handle on the load generator; ``agents/agents.c`` describes the generator."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from servers import Server
 from workshop import Workshop
 
 ANSWER_S = 10.0
-"""How long after its time the generator may take to answer."""
+"""How late the generator may answer, seconds."""
 
 OTHERS_AT_MOST = 0.1
 GENERATOR_AT_MOST = 0.95
@@ -22,7 +22,7 @@ GENERATOR_AT_MOST = 0.95
 
 @dataclass(frozen=True)
 class Window:
-    """What happened while it was counted."""
+    """The counts of one measurement."""
 
     seconds: float
     messages: int
@@ -30,19 +30,19 @@ class Window:
     rows: int
     acked_rows: int
     taken_rows: int
-    """As the server counts them, or if it does not tell, as it acknowledged them."""
+    """Rows by the server's count or, without one, by its acknowledgements."""
     setpoints_us: list[int]
-    """Times of setpoints, if the server tells."""
+    """The times of setpoints, where the server reports them."""
     ways_us: list[int]
-    """How long messages were on their way to the latest table, if the server tells."""
+    """The times of messages to the latest table, where the server reports them."""
     server_cpu_s: float
     generator_busy: float
-    """Share of its core that the generator used."""
+    """The share of its core that the generator used."""
     others_busy: float
-    """Cores' worth that neither used, and somebody else did: it should be next to nothing."""
+    """Cores that other processes used; it should be next to nothing."""
 
     def doubt(self) -> str | None:
-        """Why these figures are not to be trusted, if they are not."""
+        """The reason not to trust these figures, if there is one."""
         if self.others_busy > OTHERS_AT_MOST:
             return f"other programs used {self.others_busy:.0%} of a core meanwhile"
         if self.generator_busy > GENERATOR_AT_MOST:
@@ -67,7 +67,7 @@ class Agents:
             raise Failed(f"{ready['refused_assets']} assets were refused to their agents")
 
     def require_all(self) -> None:
-        """Raises: Failed if some were not let in."""
+        """Raises: Failed if the server refused some agents."""
         if self.welcomed < self.wanted:
             raise Failed(f"only {self.welcomed:,} of {self.wanted:,} agents were let in")
 
@@ -108,11 +108,11 @@ class Agents:
         )
 
     def flood(self, rows: int, seconds: float) -> None:
-        """Sends as many messages as the server takes, while others do something else."""
+        """Starts to send as many messages as the server takes; does not wait for the end."""
         self._child.say(f"go 0 {rows} 0 {seconds:g}")
 
     def end_flood(self, seconds: float) -> float:
-        """Waits for the end of ``flood``; messages sent a second. Raises: Failed."""
+        """Waits for the end of ``flood``; returns messages a second. Raises: Failed."""
         began = self._child.hear(self._budget.timeout_s(ANSWER_S))
         ended = self._child.hear(self._budget.timeout_s(seconds + ANSWER_S))
         lost = ended["closed"] + ended["resets"] + ended["goodbyes"]
@@ -122,7 +122,7 @@ class Agents:
         return messages / (ended["at_s"] - began["at_s"])
 
     def close(self) -> None:
-        """All connections at once."""
+        """Closes all connections at once."""
         self._child.ask("close", self._budget.timeout_s(ANSWER_S))
 
 

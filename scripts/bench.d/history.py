@@ -1,4 +1,4 @@
-"""Subject ``history``: what the past costs to read; ``history_run.py`` measures it."""
+"""Subject ``history``: the cost of reading history; ``history_run.py`` measures it."""
 
 import json
 import sys
@@ -10,10 +10,10 @@ from processes import running
 from workshop import HERE, ROOT, Workshop
 
 FULL_S = 600.0
-"""The longest that it may take when it is not to be quick."""
+"""Most time for a full run, seconds."""
 
 MEASURES = (Measure("history", "reading the past"),)
-"""What is said to be missing if ``history_run.py``, which knows its measures, cannot run."""
+"""The measures that are reported missing if ``history_run.py`` cannot run."""
 
 
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:

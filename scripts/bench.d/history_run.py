@@ -1,4 +1,4 @@
-"""Reads a day of an asset in steps of a minute, and very many rows, as callers do.
+"""Reads a day of an asset in steps of a minute, and a million rows, as callers do.
 
 The peer of each is the bare statement that groups the day's rows: no last power, no exact
 mean, no asset to be found by its id. Run it with a folder and ``quick`` or ``full``.
@@ -29,7 +29,7 @@ from tests.support.processes.postgres import fresh_database, running_postgres
 
 ASSET, SITE = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))
 OTHERS = 4
-"""Assets beside it, whose rows lie between its own."""
+"""Other assets, whose rows lie between those of the asset."""
 
 S = 1_000_000
 DAY_S = 86_400
@@ -112,7 +112,7 @@ def resident_mb() -> float:
 
 
 async def ask_small(port: int, path: str, took: list[float]) -> None:
-    """Every 20 ms a short question."""
+    """Asks a short question every 20 ms."""
     while True:
         began_s = time.perf_counter()
         await get(port, path, "application/json")
@@ -228,7 +228,7 @@ async def of_postgres(dsn: str, size: str, found: dict[str, object]) -> None:
 
 
 async def _nothing(loader: object) -> None:
-    """The feed's connection makes the tables."""
+    """Makes the tables, through the feed's connection."""
 
 
 def main() -> None:

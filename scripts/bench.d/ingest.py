@@ -59,7 +59,7 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             budget,
             main_peer="sqlite",
             tell=workshop.tell,
-            # What is quick has another half to come.
+            # A quick run has another half to come.
             most_rounds=budget.pick(1, ROUNDS),
         )
         budget.restart()
@@ -103,7 +103,7 @@ def _bare(
                 *("--data", folder, "--seconds", seconds),
             )
             with running("sqlite", command, cores=cores, logs=workshop.logs) as child:
-                # Making up the rows takes about as long as storing them.
+                # Making the rows takes about as long as storing them.
                 done = json.loads(child.wait(budget.timeout_s(4 * seconds + ANSWER_S)))
         sheet.put(measure.key, done["rows"] / done["seconds"])
 

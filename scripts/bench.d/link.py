@@ -1,4 +1,4 @@
-"""Subject ``link``: what a message costs, and how fast a setpoint is under load.
+"""Subject ``link``: the cost of a message, and the time of a setpoint under load.
 
 The headend's real link, sessions, desk and codec over a store that keeps nothing, against
 servers that keep the newest row in a dict: nothing is durable, so nothing is acknowledged. The
@@ -31,10 +31,10 @@ ASSETS = 1000
 ORDERS_A_SECOND = 200
 
 AGAIN_S = 0.3
-"""Warm-up of a server that was under the same load a moment ago."""
+"""Warm-up of a server that had the same load a moment ago, seconds."""
 
 KEPT_UP = 0.95
-"""Share of the rate below which a server has not kept up."""
+"""The share of the rate below which a server did not keep up."""
 
 COST = Measure(
     "cpu_us_per_message", "CPU a message, 20,000/s over 1,000 sessions (us)", lower_is_better=True
@@ -77,7 +77,7 @@ class Load:
 
     @contextmanager
     def connected(self, start: Start, fleet: Path) -> Iterator[tuple[Server, Agents]]:
-        """A server with all agents of a fleet let in. Raises: Failed."""
+        """A server with all agents of a fleet connected. Raises: Failed."""
         with (
             start() as server,
             connected(self.workshop, self.budget, fleet, server.port, mqtt=server.mqtt) as agents,
@@ -130,7 +130,7 @@ def _paced(load: Load, name: str, start: Start) -> Contestant:
 
 
 def _broker(load: Load, name: str, start: Start) -> Contestant:
-    """A broker acknowledges by its nature, and sends no setpoints of its own."""
+    """A broker always acknowledges, and sends no setpoints."""
 
     def measure(sheet: Sheet) -> None:
         with load.connected(start, load.many) as (server, agents):
@@ -148,7 +148,7 @@ def _saturated(load: Load, name: str, start: Start) -> Contestant:
             window = agents.go(
                 server, rate=0, rows=BATCH, warmup_s=load.warmup_s, seconds=load.seconds
             )
-            # Else it was the generator that was measured, or something else on the core.
+            # Otherwise the figure is that of the generator, or of another process on the core.
             busy = window.server_cpu_s / window.seconds
             note = None if busy > KEPT_UP else f"its core was only {busy:.0%} busy"
             sheet.put(
@@ -177,7 +177,7 @@ def _journaled(
 
 
 def put_cost(sheet: Sheet, key: str, window: Window) -> None:
-    """CPU a message of those that the server took."""
+    """CPU time for each message that the server took."""
     rate = window.taken_rows / window.seconds
     note = None if rate >= RATE * KEPT_UP else f"kept up with only {rate:,.0f} of {RATE:,}/s"
     sheet.put(key, 1e6 * _per(window.server_cpu_s, window.taken_rows), note, window.doubt())
@@ -194,7 +194,7 @@ def _put_times(sheet: Sheet, window: Window) -> None:
 
 
 def quantile_ms(times_us: list[int], share: float) -> float | None:
-    """The time within which this share came, ms; None if nothing did."""
+    """The time within which this share arrived, ms; None without arrivals."""
     if not times_us:
         return None
     ordered = sorted(times_us)

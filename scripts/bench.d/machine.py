@@ -1,4 +1,4 @@
-"""What the figures were measured on, and which cores do what."""
+"""The machine under the figures, and the task of each core."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cores:
-    """Who runs where. With a single core everything shares it, and figures mean little."""
+    """The cores of server and load. On a single core both share it, and figures mean little."""
 
     server: frozenset[int]
     generator: frozenset[int]
@@ -28,7 +28,7 @@ def pick_cores() -> Cores:
 
 
 def busy_s(cores: Collection[int]) -> float:
-    """What programs have used of these cores since the machine started, seconds."""
+    """The CPU time that programs have used on these cores since the machine started, seconds."""
     total = 0
     for line in Path("/proc/stat").read_text().splitlines():
         name, _, counts = line.partition(" ")
@@ -39,7 +39,7 @@ def busy_s(cores: Collection[int]) -> float:
 
 
 def describe_machine() -> list[str]:
-    """Lines for people: hardware, system, and the versions that matter."""
+    """Describes hardware, system and the versions that matter, in lines for people."""
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(

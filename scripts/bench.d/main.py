@@ -33,12 +33,12 @@ from workshop import Workshop
 
 @dataclass(frozen=True)
 class Subject:
-    """What can be asked for."""
+    """A subject of the benchmark."""
 
     what: str
     run: Callable[[Workshop, Budget], list[Findings]]
     measures: Sequence[Measure]
-    """Those that are null if it cannot run at all."""
+    """The measures that are null if the subject cannot run at all."""
 
 
 SUBJECTS = {
@@ -73,7 +73,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
-    # Also where a shell started it in the background, with SIGINT ignored.
+    # A shell that starts it in the background makes it ignore SIGINT; this undoes that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         findings = _measure(
@@ -98,7 +98,7 @@ def _measure(subjects: list[str], quick: bool) -> list[Findings]:
     workshop = Workshop(cores, tell=_tell)
     if len(usable) == 1:
         _tell("only one core: server and generator share it")
-    # This process sleeps while others are measured; what little it does, it does there.
+    # This process sleeps during measurements; the little that it does runs on that core.
     os.sched_setaffinity(0, cores.generator)
     findings = []
     try:
@@ -111,7 +111,7 @@ def _measure(subjects: list[str], quick: bool) -> list[Findings]:
 
 
 def _run(subject: Subject, workshop: Workshop, budget: Budget) -> list[Findings]:
-    """Its figures; all null, with the reason, if it cannot run."""
+    """The subject's figures; all null, with the reason, if it cannot run."""
     try:
         return subject.run(workshop, budget)
     except (Failed, Unavailable) as error:
@@ -124,14 +124,14 @@ def _run(subject: Subject, workshop: Workshop, budget: Budget) -> list[Findings]
 
 
 def _allow_many_files() -> None:
-    """Thousands of connections in one process; children inherit the limit."""
+    """Allows thousands of connections in one process; children inherit the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tell(line: str) -> None:
-    """Progress goes to standard error: standard output holds the result alone."""
+    """Prints progress to standard error: standard output holds the result alone."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Figures: what is measured, what came out, and how it is shown."""
+"""Measures, their figures, and the shape of the result."""
 
 import statistics
 from collections.abc import Iterable, Mapping
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OURS = "ours"
-"""The contestant that the others are compared with."""
+"""The contestant to compare the others with."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Something to be measured of each contestant."""
+    """One quantity that is measured of each contestant."""
 
     key: str
     """Its name in JSON."""
     title: str
-    """What it is, for people, with its unit."""
+    """Its description for people, with the unit."""
     lower_is_better: bool = False
 
 
 @dataclass
 class Findings:
-    """One measure's figures, by contestant, as round by round they come in."""
+    """One measure's figures, by contestant and round."""
 
     measure: Measure
     values: dict[str, list[float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    """By contestant: why it has no figure, or what to know about it."""
+    """By contestant: the reason for a missing figure, or a remark."""
 
     def add(self, contestant: str, value: float | None) -> None:
         values = self.values.setdefault(contestant, [])
@@ -59,7 +59,7 @@ class Findings:
 
 
 def findings_of_json(key: str, shape: Mapping[str, Any]) -> Findings:
-    """Figures that a module gives ready-made, in the JSON's own shape."""
+    """Figures that a module returns in the shape of the JSON."""
     findings = Findings(Measure(key, str(shape.get("title", key.replace("_", " ")))))
     findings.add(OURS, shape["ours"])
     for peer, value in shape["peers"].items():
@@ -69,7 +69,7 @@ def findings_of_json(key: str, shape: Mapping[str, Any]) -> Findings:
 
 
 def as_json(all_findings: Iterable[Findings]) -> dict[str, Any]:
-    """The whole result: one object, a key a measure."""
+    """The whole result: one object, with one key for each measure."""
     return {findings.measure.key: findings.as_json() for findings in all_findings}
 
 

@@ -1,4 +1,4 @@
-"""Subject ``memory``: who holds what a session weighs.
+"""Subject ``memory``: the memory of a session, by its holder.
 
 Of the headend's link, by the package whose code allocated it, as ``tracemalloc`` sees it: what
 Python's allocators hold for themselves, and the kernel for a socket, is not in it.
@@ -15,7 +15,7 @@ SESSIONS = 1000
 WARMUP = 50
 
 LEAST_KB = 0.1
-"""What holds less than this a session is not listed."""
+"""A package that holds less a session is not listed."""
 
 MEASURES = (Measure("kb_per_session_traced", "a session, all that is traced (kB)", True),)
 

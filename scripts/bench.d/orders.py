@@ -1,4 +1,4 @@
-"""Orders from outside: POST /dispatch, and when each is known to be ``started``.
+"""Posts orders from outside, and notes when the journal shows each as ``started``.
 
 A process of its own, one thread, a few connections that stay open. What is durable it asks
 the journal itself, every millisecond: in WAL mode other processes see a commit once its fsync
@@ -34,7 +34,7 @@ WINDOW_S = 60
 
 LOOK_S = 0.001
 LAST_S = 5.0
-"""How long after its time an order may take to be answered and started."""
+"""How long an order may take to be answered and started, seconds."""
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -47,22 +47,22 @@ class Line:
 
     stream: socket.socket
     posted_s: float | None = None
-    """When the order on its way was begun; None if there is none."""
+    """When the order under way began; None without one."""
     read: bytearray = field(default_factory=bytearray)
 
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted: orders begun within the window."""
+    """The counts of one window: orders that began within it."""
 
     began_s: float
     until_s: float
     orders: int = 0
     refused: int = 0
     answered_us: list[int] = field(default_factory=list)
-    """From POST begun to its answer."""
+    """Times from the begin of POST to its answer."""
     started_us: list[int] = field(default_factory=list)
-    """From POST begun to ``started`` in the journal."""
+    """Times from the begin of POST to ``started`` in the journal."""
     started: int = 0
     """Dispatches, of whatever order, that became ``started`` in the journal in the window."""
 
@@ -106,7 +106,7 @@ class Journal:
         self._version = -1
 
     def started(self, waiting: dict[str, float]) -> list[str]:
-        """Of these dispatches, those that have been ``started``, durably."""
+        """Those of these dispatches that the journal shows as ``started``."""
         (version,) = self._file.execute("PRAGMA data_version").fetchone()
         if not waiting or version == self._version:
             return []
@@ -120,7 +120,7 @@ class Journal:
 
 
 class Orders:
-    """Posts and watches."""
+    """Posts orders and watches the journal."""
 
     def __init__(self, port: int, journal: Path, assets: int) -> None:
         self._address = ("127.0.0.1", port)

@@ -17,7 +17,7 @@ STALE_AFTER_S = 10.0
 
 
 def make_app(items: list[dict[str, Any]]) -> Any:
-    """The app over a fixed latest table; an item's age is that of the moment it is asked for."""
+    """The app over a fixed latest table; it computes an item's age for each request."""
     app = FastAPI()
     latest = {
         item["asset_id"]: (datetime.fromisoformat(item["ts"]).timestamp(), item) for item in items

@@ -45,7 +45,7 @@ class Session:
         self.number = number
         self.asset_ids = asset_ids
         self.on_disk: list[Ack] = []
-        """What is to be acknowledged once the table has it."""
+        """Rows to acknowledge once the table has them."""
         self._pb = pb
         self._context = context
         # grpc.aio takes one write at a time.
@@ -59,7 +59,7 @@ class Session:
             await self._context.write(message)
 
     def acknowledge(self, acks: list[Ack]) -> None:
-        """Soon, and together with what comes until then."""
+        """Sends acknowledgements soon, merged with those that come until then."""
         self._unsaid += acks
         self._woken.set()
         if self._acknowledging is None:
@@ -106,7 +106,7 @@ class Headend:
         return {"sessions": len(self._sessions), "rows": self._rows, "setpoints_us": times_us}
 
     async def session(self, requests: object, context: Any) -> None:
-        """The rpc."""
+        """Serves the rpc."""
         pb = self._pb
         first = await context.read()
         agent_id = first.register.agent_id
@@ -159,7 +159,7 @@ class Headend:
             self._due.set()
 
     async def keep_committing(self, table: BareTable) -> None:
-        """Group commits in a thread, like the journal's, and acknowledgements after them."""
+        """Commits groups in a thread, like the journal, and acknowledges them afterwards."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), GROUP_MS / 1000)
@@ -182,7 +182,7 @@ class Headend:
                 self._setpoints_us.append(round((time.monotonic() - ordered_at) * 1e6))
 
     async def keep_ordering(self) -> None:
-        """Setpoints at a steady rate, agent by agent."""
+        """Sends setpoints at a steady rate, agent by agent."""
         while True:
             if self.rate and not self._turn:
                 self._turn.extend(

@@ -1,4 +1,4 @@
-"""Subject ``pieces``: what each piece of the link's fast path is worth.
+"""Subject ``pieces``: the value of each piece of the link's fast path.
 
 The load of ``link``, with the headend whole and with one piece taken out (``without.py``).
 """

@@ -1,4 +1,4 @@
-"""Child processes: pinned, talked to in lines of JSON, and gone when their block ends."""
+"""Child processes: pinned to cores, driven by lines of JSON, and ended with their block."""
 
 import contextlib
 import ctypes
@@ -16,7 +16,7 @@ from typing import Any
 from errors import Failed
 
 STOP_S = 2.0
-"""From SIGTERM to SIGKILL: what is still to be stored then, nobody wants."""
+"""Seconds from SIGTERM to SIGKILL. Nobody needs what is still unstored then."""
 
 _PR_SET_PDEATHSIG = 1
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -34,7 +34,7 @@ class Child:
         self.pid = popen.pid
 
     def say(self, line: str) -> None:
-        """Writes a line to its standard input. Raises: Failed if it is gone."""
+        """Writes a line to its standard input. Raises: Failed if it has ended."""
         assert self._popen.stdin is not None
         try:
             self._popen.stdin.write(line.encode() + b"\n")
@@ -56,7 +56,7 @@ class Child:
         return heard
 
     def ask(self, line: str, timeout_s: float) -> dict[str, Any]:
-        """What it answers to a line."""
+        """Its answer to a line."""
         self.say(line)
         return self.hear(timeout_s)
 
@@ -114,7 +114,7 @@ class Child:
         raise Failed(self._obituary())
 
     def stop(self) -> None:
-        """Whatever state it is in, it is gone afterwards."""
+        """Ends the process, whatever its state."""
         if self._popen.stdin is not None:
             with contextlib.suppress(OSError):
                 self._popen.stdin.close()
@@ -166,7 +166,7 @@ def running(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-                # Ctrl-C reaches the benchmark alone, which then ends them in order.
+                # Ctrl-C reaches the benchmark alone, which then ends its children in order.
                 start_new_session=True,
                 preexec_fn=prepare,
             ),
@@ -180,7 +180,7 @@ def running(
 
 
 def free_port() -> int:
-    """A TCP port of loopback on which nobody listens now."""
+    """A TCP port on loopback that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -188,7 +188,7 @@ def free_port() -> int:
 
 
 def wait_listening(child: Child, port: int, timeout_s: float) -> None:
-    """Returns when somebody listens. Raises: Failed if nobody does in time, or it ends."""
+    """Returns once the port is open. Raises: Failed if it is not in time, or the process ends."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         child.check()

@@ -1,4 +1,4 @@
-"""Subject ``rest``: the two endpoints asked most, of the real headend with 1,000 assets.
+"""Subject ``rest``: the two busiest endpoints of the real headend, with 1,000 assets.
 
 Against FastAPI on uvicorn with the same answers from a dict. ``wrk`` asks, on 32 connections.
 """
@@ -35,7 +35,7 @@ KEYS = (ONE.key, ALL.key)
 
 @dataclass(frozen=True)
 class Files:
-    """What the run writes."""
+    """The files of a run."""
 
     paths: Path
     """A path of ``GET /telemetry/{id}`` a line."""
@@ -50,7 +50,7 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
     find_program("wrk", "wrk")
     workshop.agents()
     with contextlib.suppress(Unavailable):
-        # Said again when it is the peer's turn.
+        # The peer's turn repeats the message.
         workshop.fastapi_python()
     budget.restart()
     with workshop.scratch() as folder:
@@ -75,7 +75,7 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
 def _headend(
     workshop: Workshop, budget: Budget, servers: Servers, files: Files
 ) -> Iterator[Server]:
-    """A headend whose agents are connected and have each said something."""
+    """A headend whose agents are connected and have each sent a sample."""
     with (
         servers.derhead(files.assets) as server,
         connected(workshop, budget, files.agents, server.port) as agents,
@@ -124,7 +124,7 @@ def _requests_per_s(
     rest: tuple[object, ...],
     seconds: int,
 ) -> float:
-    """What ``wrk`` counts. Raises: Failed, also if an answer was not 200."""
+    """Runs ``wrk``; returns its counts. Raises: Failed, also if an answer was not 200."""
     command = (
         *(find_program("wrk", "wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
         *("--timeout", f"{ANSWER_S}s", *options),
@@ -136,7 +136,7 @@ def _requests_per_s(
 
 
 def read_wrk(said: str) -> float:
-    """Requests a second, as ``wrk`` prints them. Raises: Failed if some were not answered well."""
+    """Requests a second from the output of ``wrk``. Raises: Failed if an answer was no success."""
     wrong = re.search(r"Non-2xx.*|Socket errors.*", said)
     if wrong:
         raise Failed(f"wrk: {wrong[0].strip()}")

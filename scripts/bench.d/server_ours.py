@@ -48,7 +48,7 @@ OURS = ("triogrpc", "codec", "der", "sessions", "telemetry", "dispatch")
 """Packages of ours that hold something of a session."""
 
 WINDOW_US = 60_000_000
-"""Length of each order's window: none ends while it is measured."""
+"""Length of each order's window: none ends during a measurement."""
 
 MAX_TIMES = 100_000
 """Times to acknowledgement kept until somebody asks for them. When full: the oldest goes."""
@@ -68,7 +68,7 @@ class Stopwatch:
         self._ordered_at[asset_id] = trio.current_time()
 
     def see(self, dispatches: Sequence[Any]) -> None:
-        """Notes those that the store is told have started."""
+        """Notes the dispatches that started, as the store hears of them."""
         for dispatch in dispatches:
             if isinstance(dispatch, Dispatch) and dispatch.state is State.STARTED:
                 ordered_at = self._ordered_at.pop(dispatch.asset_id, None)
@@ -77,7 +77,7 @@ class Stopwatch:
 
 
 class NullJournal:
-    """Keeps nothing, and so acknowledges nothing unless told to."""
+    """Keeps nothing, and acknowledges nothing unless told to."""
 
     def __init__(self, stopwatch: Stopwatch) -> None:
         self._stopwatch = stopwatch
@@ -111,7 +111,7 @@ class NullJournal:
         self.append_telemetry_nowait(samples, on_durable, gaps)
 
     def take_ways_us(self) -> list[int]:
-        """How long messages of the timed agents were on their way, since last asked."""
+        """The times of the timed agents' messages since the last question."""
         ways_us, self.ways_us = list(self.ways_us), deque(maxlen=MAX_TIMES)
         return ways_us
 
@@ -126,7 +126,7 @@ class NullJournal:
 
 
 class WatchedJournal:
-    """The real journal, with a stopwatch beside it."""
+    """The real journal with a stopwatch."""
 
     def __init__(self, journal: Journal, stopwatch: Stopwatch) -> None:
         self._journal = journal
@@ -160,7 +160,7 @@ async def _journaled(folder: Path, stopwatch: Stopwatch) -> AsyncIterator[Store]
 
 
 class Orders:
-    """Dispatches at a steady rate, asset by asset."""
+    """Orders dispatches at a steady rate, asset by asset."""
 
     def __init__(self, desk: DispatchDesk, fleet: Fleet, stopwatch: Stopwatch) -> None:
         self._desk = desk
@@ -238,7 +238,7 @@ async def serve(
 
 
 def held_by() -> dict[str, int]:
-    """Bytes held, by the package whose code allocated them. Only with ``--trace``."""
+    """Live bytes, by the package whose code allocated them. Only with ``--trace``."""
     gc.collect()
     held: Counter[str] = Counter()
     for statistic in tracemalloc.take_snapshot().statistics("filename"):

@@ -1,4 +1,4 @@
-"""Every server that is measured: how it is started, and where it listens."""
+"""Starts every measured server, and knows where it listens."""
 
 import contextlib
 import getpass
@@ -14,7 +14,7 @@ from processes import Child, free_port, running, wait_listening
 from workshop import HERE, Workshop, find_program
 
 START_S = 20.0
-"""The longest that a server may take to listen."""
+"""Most time until a server listens, seconds."""
 
 ANSWER_S = 5.0
 
@@ -41,11 +41,11 @@ class Server:
         self.child.say(f"orders {rate:g}" if agents is None else f"orders {rate:g} {agents}")
 
     def acknowledge(self) -> None:
-        """Acknowledges telemetry at once from now on. Only if it ``tells``."""
+        """Makes the server acknowledge telemetry at once. Only if it ``tells``."""
         self.child.say("acks on")
 
     def memory(self) -> dict[str, int]:
-        """Bytes held, by package. Only of our link, traced."""
+        """Live bytes by package. Only of our link, traced."""
         return self.child.ask("memory", ANSWER_S)
 
     def stats(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Servers:
 
     @contextlib.contextmanager
     def _announced(self, name: str, command: Sequence[object]) -> Iterator[Server]:
-        """A server that prints its port."""
+        """Starts a server that prints its port."""
         with self._running(name, command) as child:
             port = int(child.hear(self.budget.timeout_s(START_S))["port"])
             yield Server(child, port, tells=True)
@@ -162,7 +162,7 @@ class Servers:
 
     @contextlib.contextmanager
     def fastapi(self, latest: Path) -> Iterator[Server]:
-        """FastAPI on uvicorn over what a ``GET /telemetry`` once answered."""
+        """FastAPI on uvicorn over a saved answer to ``GET /telemetry``."""
         port = free_port()
         command = (
             *(self.workshop.fastapi_python(), HERE / "peer_fastapi.py"),

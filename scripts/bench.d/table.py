@@ -1,4 +1,4 @@
-"""The result as a table in Markdown: what people read, and what docs/performance.md holds."""
+"""The result as a table in Markdown, for people and for docs/performance.md."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from measures import OURS, Findings
 
 
 def render(all_findings: Sequence[Findings]) -> str:
-    """A row a measure and peer; notes below."""
+    """Draws one row for each measure and peer, with notes below."""
     rows = [("measure", "ours", "peer", "peer's", "ours / peer's")]
     for findings in all_findings:
         measure = findings.measure
@@ -29,7 +29,7 @@ def render(all_findings: Sequence[Findings]) -> str:
 
 
 def show(value: float | None) -> str:
-    """Three digits or so, with thousands apart; a dash for none."""
+    """A figure with about three digits and thousands separated; a dash for none."""
     if value is None:
         return "-"
     if abs(value) >= 100:
@@ -46,7 +46,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _notes(all_findings: Sequence[Findings]) -> list[str]:
-    """Each note once, however many measures it concerns."""
+    """Each note once, with all the measures that it concerns."""
     notes: dict[tuple[str, str], list[str]] = {}
     for findings in all_findings:
         for contestant, note in findings.notes.items():

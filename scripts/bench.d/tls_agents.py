@@ -1,4 +1,4 @@
-"""Agents over TLS that register and then stay: for memory alone, so they may cost what they like.
+"""Agents over TLS that register and stay. They serve to measure memory, so their cost is free.
 
 Prints ``{"welcomed": N}`` when all are in, and stays until standard input ends.
 """

@@ -1,4 +1,4 @@
-"""The headend's link with one of its pieces taken out, to see what the piece is worth."""
+"""The headend's link without one of its pieces, to measure the worth of the piece."""
 
 import gc
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def shared_reader() -> None:
 
 
 def data_frames() -> None:
-    """DATA frames go through h2, as all others."""
+    """DATA frames go through h2, like all other frames."""
     _replace(link, "FastHttp2", Http2)
 
 
@@ -43,7 +43,7 @@ def callback() -> None:
 
 
 def shared_writer() -> None:
-    """A task for each connection sends what it gathered."""
+    """A task for each connection sends its gathered bytes."""
 
     async def send(each: transport.Transport) -> None:
         await trio.lowlevel.checkpoint()
@@ -68,7 +68,7 @@ def compiled_codec() -> None:
 
 
 def collector_thresholds() -> None:
-    """The garbage collector runs as often as Python has it."""
+    """The garbage collector keeps Python's own thresholds."""
     gc.set_threshold(700, 10, 10)
 
 

@@ -1,4 +1,4 @@
-"""What a run needs and the repository does not hold: built once, into ``var/bench``."""
+"""Builds what a run needs beyond the repository, once, into ``var/bench``."""
 
 import contextlib
 import os
@@ -20,10 +20,10 @@ PROTO = ROOT / "proto/der/v1/headend.proto"
 
 FASTAPI = ("fastapi", "uvicorn[standard]")
 GOPATH = Path("/usr/share/gocode")
-"""Where Debian's packages of Go sources lie."""
+"""The folder of Debian's packages of Go sources."""
 
 BUILD_S = 300.0
-"""The longest that a compiler or pip may take."""
+"""Most time for a compiler or pip, seconds."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Workshop:
 
     @property
     def logs(self) -> Path:
-        """Errors of every process that ran."""
+        """The folder of the error output of every process."""
         return _made(self.folder / "logs")
 
     @contextlib.contextmanager
@@ -46,7 +46,7 @@ class Workshop:
             yield Path(name)
 
     def agents(self) -> Path:
-        """The load generator. Raises: Unavailable without a C compiler."""
+        """Builds the load generator. Raises: Unavailable without a C compiler."""
         sources = sorted((HERE / "agents").glob("*.[ch]"))
         program = self.folder / "agents"
         if _is_newer(program, sources):
@@ -69,7 +69,7 @@ class Workshop:
         return folder
 
     def go_peer(self) -> Path:
-        """The server on grpc-go. Raises: Unavailable without Go or grpc-go's sources."""
+        """Builds the server on grpc-go. Raises: Unavailable without Go or grpc-go's sources."""
         go = shutil.which("go")
         if go is None or not (GOPATH / "src/google.golang.org/grpc").is_dir():
             raise Unavailable("not installed: apt-get install golang-go golang-google-grpc-dev")
@@ -150,7 +150,7 @@ class Workshop:
 
 
 def find_program(program: str, package: str) -> str:
-    """Where an installed program is. Raises: Unavailable, naming Debian's package."""
+    """The path of an installed program. Raises: Unavailable, naming Debian's package."""
     # Debian keeps servers in sbin, which is not on everyone's path.
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
