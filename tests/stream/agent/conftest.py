@@ -21,7 +21,7 @@ from tests.stream.agent.fakes import AFTER_A_MINUTE, START_US, FakeDevices, Fake
 
 @dataclass
 class Bench:
-    """What a test needs at hand."""
+    """An agent, its devices and its headend, for one test."""
 
     network: MemoryNetwork
     headend: FakeHeadend
@@ -95,5 +95,5 @@ async def bench(nursery: trio.Nursery) -> Bench:
 
 @pytest.fixture
 async def other_bench(nursery: trio.Nursery) -> Bench:
-    """A second one, in a world of its own."""
+    """A second agent, in a world of its own."""
     return await open_bench(nursery)

@@ -1,4 +1,4 @@
-"""A headend and devices that do what a test says, and remember what they saw."""
+"""A headend and devices that a test controls, and that record what they see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ def plan(
 
 
 class FakeDevice:
-    """Holds what it is told; ``broken`` makes it fail, ``hung`` makes it not answer."""
+    """Holds its setpoint. ``broken`` makes it fail, ``hung`` makes it not answer."""
 
     def __init__(self, asset: Asset) -> None:
         self.limits = asset.limits
@@ -59,14 +59,14 @@ class FakeDevice:
         self.told: list[tuple[float, float | None]] = []
         """(Trio's time to 0.1 s, MW) of each apply that succeeded; None for a release."""
         self.ramps: list[float | None] = []
-        """MW/s of each of these that was no release."""
+        """The ramp rate of each of these that was not a release, MW/s."""
         self.reads = 0
         self.broken = False
         self.hung = False
         self.slow_s = 0.0
-        """How long it takes to be told something."""
+        """Time that the device needs to take a command."""
         self.most_at_once = 0
-        """Most commands that were under way at the same time."""
+        """Greatest number of commands under way at the same time."""
         self._under_way = 0
 
     async def read(self) -> Measurement:
@@ -127,7 +127,7 @@ class FakeSession:
     """(Trio's time, message) after Register."""
     ended_s: float | None = None
     half_closed: bool = False
-    """Whether the agent ended its half, rather than the link breaking."""
+    """Whether the agent ended its half of the stream; else the link broke."""
 
     @property
     def reports(self) -> list[tuple[float, v1.DispatchReport]]:
@@ -203,7 +203,7 @@ class FakeSession:
 
 
 class FakeHeadend:
-    """Welcomes every agent, acknowledges what it takes, and says Alive."""
+    """Welcomes every agent, acknowledges its rows, and sends Alive."""
 
     def __init__(self, network: MemoryNetwork) -> None:
         self.network = network
@@ -224,7 +224,7 @@ class FakeHeadend:
 
     @property
     def session(self) -> FakeSession:
-        """The newest one."""
+        """The newest session."""
         return self.sessions[-1]
 
     async def serve(
@@ -239,7 +239,7 @@ class FakeHeadend:
         await server.serve([listening], task_status=task_status)
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Until ``holds`` after some message or the start or end of a session."""
+        """Waits until ``holds``; looks after each message, and each start or end of a session."""
         with trio.fail_after(3600):
             while not holds():
                 await self._changed.wait()
@@ -250,7 +250,7 @@ class FakeHeadend:
         return self.sessions[number - 1]
 
     async def wait_states(self, *states: v1.DispatchState) -> None:
-        """Until the newest session has reported these states, in this order."""
+        """Waits until the newest session has reported these states, in this order."""
         await self.wait_until(lambda: self.session.states == list(states))
 
     def slow_down(self) -> None:

@@ -25,7 +25,7 @@ def leave(bench: Bench) -> None:
 
 
 def told(session: FakeSession) -> list[tuple[v1.DispatchState, v1.Suspension, float]]:
-    """What Register said of each dispatch: state, suspended, seconds interrupted."""
+    """The dispatches in Register: state, suspended, seconds interrupted."""
     return [
         (v1.DispatchState(r.state), v1.Suspension(r.suspended), round(r.interrupted_us / 1e6))
         for r in session.register.dispatches

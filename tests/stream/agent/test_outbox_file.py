@@ -1,4 +1,4 @@
-"""Samples that outlive their agent, and gaps that are told until they are known."""
+"""Samples that survive a restart, and gaps that are reported until acknowledged."""
 
 import sqlite3
 from itertools import pairwise
@@ -23,7 +23,7 @@ def file_rows(folder: Path) -> list[tuple[int, int]]:
 
 
 def overwrite(path: Path) -> None:
-    """A page of nothing, in place, where a file began."""
+    """Overwrites the first page of a file with zeros."""
     with path.open("r+b") as file:
         file.write(b"\0" * 4096)
 
@@ -58,7 +58,7 @@ async def test_in_an_outage_rows_are_soon_on_disk_and_come_back_from_there(
     for _ in range(120):
         await trio.sleep(1)
         waiting = bench.statistics.outbox_rows
-        # Ten seconds' worth until it is clear that nothing is acknowledged, then two.
+        # Memory holds 10 s until it is clear that nothing is acknowledged, then 2 s.
         assert waiting - len(file_rows(tmp_path)) <= (11 if waiting <= 12 else 2)
     bench.network.refuse("headend", False)
     session = await bench.headend.wait_session(2)
@@ -71,7 +71,7 @@ async def test_in_an_outage_rows_are_soon_on_disk_and_come_back_from_there(
     assert all(abs(b - a - 1_000_000) <= 1 for a, b in pairwise(times))
     assert file_rows(tmp_path) == []
     assert bench.statistics.outbox_rows == 0
-    # Acknowledgements have come for a while: the disk is left alone again.
+    # Acknowledgements have come for a while: rows stay in memory again.
     await cut_off(bench)
     await trio.sleep(9)
     assert file_rows(tmp_path) == []
@@ -170,7 +170,7 @@ async def test_overflow_is_told_as_one_gap_of_each_asset_until_it_is_known(
         assert min(ts for ts, i in sent if i == index) - report.end_us == pytest.approx(4e6, abs=2)
         rows = (report.end_us - report.start_us) / 4e6 + 1
         assert report.rows == pytest.approx(rows, abs=1e-3)
-    # Not acknowledged, they are told again; acknowledged, they are not.
+    # Gaps are reported again until they are acknowledged.
     bench.network.cut("headend")
     second = await bench.headend.wait_session(2)
     await trio.sleep(10)

@@ -25,7 +25,7 @@ EXPIRED = v1.DispatchState.EXPIRED
 
 
 async def stop(bench: Bench, session: FakeSession) -> None:
-    """As SIGTERM would."""
+    """Stops the agent as SIGTERM does."""
     bench.stopping.set()
     await bench.headend.wait_until(lambda: session.ended_s is not None)
     await trio.sleep(0.1)
@@ -33,12 +33,12 @@ async def stop(bench: Bench, session: FakeSession) -> None:
 
 
 def no_room(_store: TimelineFile, _data: bytes) -> None:
-    """A full disk, in the place of ``TimelineStore.save``."""
+    """A full disk, in place of ``TimelineFile.save``."""
     raise OSError(28, "No space left on device")
 
 
 def told(session: FakeSession) -> list[tuple[str, v1.DispatchState, int]]:
-    """What Register said: id, state, revision."""
+    """The dispatches in Register: id, state, revision."""
     return [
         (r.dispatch_id, v1.DispatchState(r.state), r.revision) for r in session.register.dispatches
     ]
@@ -61,7 +61,7 @@ async def test_the_telemetry_period_survives_a_restart_without_the_headend(
             else:
                 await stop(bench, session)
     if killed:
-        # What it wrote as it was cancelled a kill would have kept it from.
+        # A kill would have prevented the last write, at cancellation.
         (tmp_path / FILE).write_bytes(left)
     async with trio.open_nursery() as bench.nursery:
         await bench.start_agent(data=tmp_path, seed=2)
@@ -88,7 +88,7 @@ async def test_a_stopped_agent_resumes_what_is_left_of_a_window(
     back = await bench.headend.wait_session(2)
     assert {(d, state) for d, state, _ in told(back)} == {("d1", STARTED), ("d2", RECEIVED)}
     await trio.sleep(1)
-    # The device took it again before Register was said, or after.
+    # The device took the order again before Register was sent, or after.
     said = [*back.register.dispatches, *(report for _, report in back.reports)]
     (report,) = [r for r in said if r.dispatch_id == "d1" and r.revision > 2]
     resumed_s = bench.devices[0].told[-1][0]
@@ -169,7 +169,7 @@ async def test_reports_and_orders_wait_until_they_are_on_disk(
     monkeypatch.setattr(TimelineFile, "save", note_save)
     await session.order("d1", 1.5, seconds=600)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    # The first writing came before anything, the second before `started` was said.
+    # The first write came before anything else, the second before `started` was sent.
     assert heard[:2] == [("said", False), ("done", False)]
     assert heard[3] == ("done", True)
     assert len(heard) == 4
@@ -191,7 +191,7 @@ async def test_a_full_disk_delays_orders_and_not_their_ends(
         await session.order("d2", 0.5, delay_s=120, seconds=1000)
         await session.order("d3", 0.5, delay_s=105, seconds=5)
         await trio.sleep(150)
-        # d3 was never told; that its device is at its default is made sure of.
+        # d3 was never told; its device is told its default to make sure.
         assert bench.devices[0].told == [(0, 1.5), (100, 0.0), (110, 0.0)]
         assert session.states == [RECEIVED, STARTED]
     await trio.sleep(5)
@@ -204,7 +204,7 @@ async def test_a_full_disk_delays_orders_and_not_their_ends(
 async def test_register_carries_orders_that_wait_for_the_disk(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Else the headend would take it for never arrived, and withdraw it without a word.
+    # Otherwise the headend would assume that it never arrived, and withdraw it silently.
     monkeypatch.setattr(TimelineFile, "save", no_room)
     await bench.start_agent(data=tmp_path)
     session = await bench.headend.wait_session(1)
@@ -312,7 +312,7 @@ async def test_a_long_silence_survives_a_restart(
     begun_s = trio.current_time()
     await bench.start_agent(data=tmp_path, failsafe=Failsafe(300.0), seed=2)
     await trio.sleep(200)
-    # Resumed at once, and given up when the silence was 300 s long in all.
+    # Resumed at once, and suspended when the whole silence reached 300 s.
     assert bench.devices[0].told[-2:] == [(round(begun_s, 1), 1.5), (300, 0.0)]
 
 
@@ -336,7 +336,7 @@ async def test_a_reboot_waits_for_the_headend_and_its_clock(
     bench.devices[0].told.clear()
     await bench.start_agent(data=tmp_path, seed=2)
     await trio.sleep(20)
-    # How long the headend was silent is not known: the device is at its default.
+    # The silence of the headend is unknown: the device is at its default.
     assert {mw for _, mw in bench.devices[0].told} == {0.0}
     bench.devices[0].told.clear()
     bench.network.refuse("headend", False)

@@ -1,4 +1,4 @@
-"""Samples on their way: prompt, once, never lost while there is room, counted when not."""
+"""Samples on their way: prompt, never doubled, never lost while there is room, else counted."""
 
 from itertools import pairwise
 

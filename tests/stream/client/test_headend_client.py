@@ -1,4 +1,4 @@
-"""The commands' HTTP against the real server on loopback, and against what is no headend."""
+"""The client of the commands, against the real server on loopback and against strangers."""
 
 import json
 import ssl

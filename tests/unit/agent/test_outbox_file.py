@@ -1,4 +1,4 @@
-"""The outbox's file: its bounds, what is refused, and what survives."""
+"""The outbox's file: its bounds, files that are refused, and rows that survive."""
 
 import sqlite3
 from contextlib import closing
@@ -19,11 +19,11 @@ from derproto.der.v1 import OperatingState, QualityBit
 
 ASSETS = ["00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001"]
 BOOT = 2**64 - 1
-"""As large as they come."""
+"""A row of the greatest size."""
 
 
 def spill(store: OutboxFile, outbox: Outbox, rows: int) -> None:
-    """Has so many rows measured, and all that is in memory written."""
+    """Appends so many rows, and writes all rows of memory."""
     for number in range(rows):
         measured = Measurement(1.0, -0.5, 0.25, 229.9, 50.01, OperatingState.RUNNING)
         outbox.append(number % 2, 10**15 + number, measured, QualityBit.IMPLAUSIBLE, now_s=0.0)

@@ -1,4 +1,4 @@
-"""Which stretches are one gap, when a gap is told, and when it is forgotten."""
+"""Which stretches are one gap, when a gap is reported, and when it is dropped."""
 
 from itertools import pairwise
 
@@ -142,7 +142,7 @@ def test_when_full_the_newest_of_its_kind_is_widened() -> None:
     assert sum(gap.rows for gap in gaps) == GAPS_KEPT + 100
     last = max(gaps, key=lambda gap: gap.number)
     assert (last.rows, last.end_us) == (101, (10 * (GAPS_KEPT + 99) + 1) * S)
-    # Another cause has one all the same.
+    # Another cause still gets a gap of its own.
     book.note_device(0, 5 * S, answers=False)
     assert len(book) == GAPS_KEPT + 1
 

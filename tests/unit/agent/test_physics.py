@@ -1,4 +1,4 @@
-"""Simulated devices: what energy and power must do whatever they are told."""
+"""Simulated devices: energy and power stay plausible whatever the commands."""
 
 import math
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_no_model_leaves_its_rating_or_its_energy(model: Model, steps: list[Inpu
 
 
 def run(model: Model, seconds: int, command_mw: float | None) -> tuple[Model, float]:
-    """The model after so many seconds, and the energy that came out, MWh."""
+    """The model after so many seconds, and the energy that it delivered, MWh."""
     energy_mwh = 0.0
     for _ in range(seconds):
         model, output = model.step(Inputs(1.0, 43_200, command_mw))

@@ -1,4 +1,4 @@
-"""The setpoint timeline: scenarios as tables, and what must hold in all of them."""
+"""The steps of a timeline: scenarios as tables, and invariants of all of them."""
 
 import math
 from dataclasses import replace
@@ -270,7 +270,7 @@ def test_more_orders_than_can_be_held_are_rejected() -> None:
     assert isinstance(effects[0], Report)
     assert effects[0].reason is DispatchReason.TOO_MANY_OPS
     assert len(after.held) == stepping.MAX_HELD
-    # One that replaces a held order needs no room of its own.
+    # An order that replaces a held one needs no extra room.
     _, effects = step(after, arrive("instead", start_s=100, end_s=101), moment(0))
     assert [words(e) for e in effects] == ["d0 superseded", "instead received"]
 
@@ -363,7 +363,7 @@ def test_a_device_is_told_its_default_until_it_takes_it() -> None:
 
 
 def test_windows_that_meet_by_the_headends_clock_do_not_overlap() -> None:
-    """Their messages' ways differed: by the agent's clock the first ends 0.2 s too late."""
+    """The messages' delays differed: by the agent's clock the first ends 0.2 s too late."""
     first = replace(order("a", 1.0, 10.2, 20.2), from_us=10, until_us=20)
     second = replace(order("b", 0.5, 20.0, 30.0), from_us=20, until_us=30)
     for one, other in ((first, second), (second, first)):

@@ -1,4 +1,4 @@
-"""The timelines' file: whole or not at all, and one agent a folder."""
+"""The timelines' file: replaced atomically, and one agent for each folder."""
 
 import os
 from pathlib import Path

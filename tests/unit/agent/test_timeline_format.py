@@ -38,7 +38,7 @@ HELD = replace(IDLE, failsafe=Failsafe(0.0))
 
 
 def later(seconds: float, *, clock_s: float | None = None, boot: str = "b1") -> Stamp:
-    """So long after NOON, by a wall clock that moved on so far."""
+    """A stamp after NOON: by the time since boot, and by the wall clock."""
     wall_us = NOON.wall_us + round((seconds if clock_s is None else clock_s) * 1e6)
     up_us = NOON.up_us + round(seconds * 1e6) if boot == NOON.boot else 7
     return Stamp(wall_us, boot, up_us)
@@ -59,7 +59,7 @@ def over_a_restart(
     blank: Timeline = HELD,
     silent_s: float = 0.0,
 ) -> tuple[Timeline, list[TimelineEffect], LoadedTimelines]:
-    """What an agent that was killed at ``then_s`` makes of it, and what it does first."""
+    """The timeline that an agent killed at ``then_s`` restores, and its first effects."""
     image = SavedTimelines(NOON, moment(then_s, then_s - silent_s), {"asset": timeline})
     recalled = read_timelines(write_timelines(image))
     after = recalled.timeline("asset", blank, now, stamp)
@@ -81,7 +81,7 @@ STARTED = live(HELD, (0, arrive("a", end_s=600)), (0, Applied("a", 1.0)))
         (later(60, boot="b2"), 60.0),
         (later(60, clock_s=-1, boot="b2"), None),
         (Stamp(NOON.wall_us + 5_000_000), 5.0),
-        # A boot that goes backwards is none.
+        # A time since boot that went backwards is unknown.
         (replace(NOON, up_us=NOON.up_us - 1), None),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_clock_that_was_set_back_ends_windows() -> None:
     stepped = later(60, clock_s=-60, boot="b2")
     after, effects, recalled = over_a_restart(both, 100, stepped, now=moment(9000))
     assert [words(e) for e in effects] == ["a completed", "default 0.25"]
-    # What has no end keeps its full wait.
+    # An order without an end keeps its full wait.
     assert [(o.dispatch_id, o.start_s) for o in after.held] == [("b", 9000 + 4900)]
     # How long the headend was silent is not known either.
     assert recalled.heard_s(moment(9000), stepped) == -math.inf
@@ -154,7 +154,7 @@ def test_the_period_is_remembered() -> None:
     image = SavedTimelines(NOON, moment(100), {}, period_s=0.5)
     assert read_timelines(write_timelines(image)).period_s == 0.5
     assert read_timelines(write_timelines(replace(image, period_s=None))).period_s is None
-    # The first writers of the format did not.
+    # Early versions did not write it.
     _head, body = write_timelines(image).split(b"\n")
     old = body.replace(b'"period_us": 500000, ', b"")
     head = f"deragent-timelines 1 {timeline_format._checksum(old)}\n".encode()
@@ -170,7 +170,7 @@ def test_after_another_boot_the_headends_clock_decides() -> None:
     assert recalled.heard_s(moment(9000), rebooted) == -math.inf
     absence = recalled.absence(moment(9000), rebooted)
     assert absence is not None
-    # At 9010 it thinks that 30 s have passed.
+    # At 9010 the agent assumes that 30 s have passed.
     assert absence.underestimated_s(5_030_000_000, 9010) == 0
     assert absence.underestimated_s(5_030_900_000, 9010) == 0
     assert absence.underestimated_s(5_090_000_000, 9010) == 60
@@ -198,20 +198,20 @@ def test_absences_in_a_row_are_corrected_as_one() -> None:
     second = replace(later(0, clock_s=0, boot="b2"), headend_us=0)
     first_absence = recalled.absence(moment(0), second)
     assert first_absence is not None
-    # 7 s into its second life it writes what it knows, and is gone again.
+    # The second process saves after 7 s, and ends.
     doubtful = replace(second, headend_us=first_absence.left_us, doubtful_us=7_000_000)
     again = read_timelines(write_timelines(SavedTimelines(doubtful, moment(7), {})))
     for boot in ("b2", "b3"):
         absence = again.absence(moment(0), replace(second, boot=boot))
         assert absence is not None
-        # It thinks that 7 s have passed in all; it was an hour.
+        # It assumes that 7 s have passed in all; it was an hour.
         assert absence.underestimated_s(8_600_000_000, 0.0) == 3593
 
 
 def test_starts_alone_move_when_less_time_had_passed() -> None:
     """The machine's clock had been set forward: no order begins early, none lasts longer."""
     held = live(HELD, (1, arrive("a", start_s=100, end_s=800)), (1, arrive("b", start_s=900)))
-    # It thinks that 150 s have passed, and that the window of `a` has begun.
+    # The agent assumes that 150 s have passed, and that the window of `a` has begun.
     unheard = moment(0, -math.inf)
     after, _, _ = over_a_restart(held, 50, later(0, clock_s=150, boot="b2"), now=unheard)
     assert after.suspended

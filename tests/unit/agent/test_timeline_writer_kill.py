@@ -1,4 +1,4 @@
-"""kill -9 in the midst of orders: what was reported is still known."""
+"""kill -9 in the midst of orders: every report is still known."""
 
 import signal
 import subprocess
@@ -73,7 +73,7 @@ def test_what_was_reported_outlives_a_kill(tmp_path: Path) -> None:
 
 
 async def what_is_known(folder: Path) -> dict[str, str]:
-    """The states that the next life of the agent finds, by dispatch."""
+    """The states that the agent's next process finds, by dispatch."""
     runtime, board, controller = await lone_agent(lambda _event: None)
     async with open_timeline_writer(folder, runtime, board, [controller]):
         return {

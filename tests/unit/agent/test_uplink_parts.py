@@ -1,4 +1,4 @@
-"""Backoff, session clock and messages: what the uplink decides without a link."""
+"""Backoff, session clock and messages: the pure parts of the uplink."""
 
 import math
 import random
@@ -96,7 +96,7 @@ def test_the_delay_of_a_message_is_deducted_from_its_window() -> None:
     )
     clock.heard(setpoint.sent_at_session_us, 145.0)
     order = read_setpoint(setpoint, clock)
-    # Exact, but for what the clocks may have drifted apart in 45 s.
+    # Exact, except for the drift between the clocks in 45 s.
     assert order.start_s == pytest.approx(132.0, abs=0.005)
     assert order.end_s == order.start_s + 58.0
     assert (order.dispatch_id, order.mw, order.priority) == ("d1", -1.5, 7)

@@ -1,4 +1,4 @@
-"""What the commands are told, and where they ask."""
+"""The flags of the commands, and the headend's URL."""
 
 import pytest
 

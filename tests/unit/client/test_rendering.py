@@ -1,4 +1,4 @@
-"""What is shown of answers: made of what the API really answers with."""
+"""Rendering, from answers as the API gives them."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What ``derlaunch`` says and how it exits; see tests/e2e for what it runs."""
+"""The output and exit codes of ``derlaunch``; tests/e2e runs its agents."""
 
 import sys
 from pathlib import Path

@@ -25,7 +25,7 @@ async def no_headend() -> trio.abc.Stream:
 
 @dataclass
 class Stage:
-    """A fleet in one loop, and what happened to it."""
+    """A fleet in one loop, and its events."""
 
     size: int
     seen: list[FleetEvent] = field(default_factory=list)

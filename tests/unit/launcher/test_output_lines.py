@@ -1,4 +1,4 @@
-"""Lines out of output, and which errors are passed on."""
+"""Splitting output into lines, and selecting errors."""
 
 from hypothesis import given
 from hypothesis import strategies as st

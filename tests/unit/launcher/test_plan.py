@@ -1,4 +1,4 @@
-"""Generated fleets, and who runs what."""
+"""Generated fleets, and the agents that run them."""
 
 from collections import Counter
 from dataclasses import replace

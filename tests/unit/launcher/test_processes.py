@@ -1,4 +1,4 @@
-"""Agents as processes: real ones, of a fake agent."""
+"""Agents in real processes, with a fake agent."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def fake_command(one: AgentJob) -> Sequence[str]:
 
 
 class Watch:
-    """Runs agents until what is waited for has happened."""
+    """Runs agents until an awaited event has happened."""
 
     def __init__(self) -> None:
         self.seen: list[FleetEvent] = []
@@ -160,7 +160,7 @@ class FakeLauncher(NamedTuple):
 
     process: trio.Process
     pids: list[int]
-    """Of its agents and, last, of its guard."""
+    """The pids of its agents and, last, of its guard."""
 
 
 async def start_launcher(grace_s: float, *behaviours: str) -> FakeLauncher:
@@ -189,7 +189,7 @@ async def test_a_signal_to_its_whole_group_stops_all(
     number: signal.Signals,
 ) -> None:
     launcher = await start_launcher(0.2, "steady", "steady", "stubborn")
-    # As a terminal does on Ctrl-C: to all of the foreground's process group.
+    # As a terminal does on Ctrl-C: to the whole foreground process group.
     os.killpg(launcher.process.pid, number)
     with trio.fail_after(PATIENCE_S):
         assert await launcher.process.wait() == 0

@@ -1,4 +1,4 @@
-"""When a dead agent starts again."""
+"""When an agent that ended starts again."""
 
 import pytest
 import trio
