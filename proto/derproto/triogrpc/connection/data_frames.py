@@ -1,12 +1,11 @@
-"""DATA frames recognised over h2, both ways; everything else goes through h2 unchanged.
+"""A fast path for plain DATA frames, both ways; h2 handles all other frames.
 
-h2 makes a frame object, a dispatch, two state machine steps and a logger call of each
-frame, some 20 µs. Nearly all frames of a long-lived call are DATA frames of an open stream,
-without flags and within the windows: for those, all that h2 would do is to shrink two
-windows and say ``DataReceived``. This does the same for them, and hands any frame that is
-not plainly one of them to h2, whole and in its place. Its windows, states and settings
-stay the only state; tests run random and hostile frames through this, through the plain
-path and through h2 alone, and compare events, errors and windows.
+For each frame h2 makes a frame object, a dispatch, two state machine steps and a logger call: some
+20 µs. Nearly all frames of a long-lived call are DATA frames of an open stream, without flags and
+within the windows. For those h2 would only shrink two windows and return ``DataReceived``; this
+module does exactly that. Every other frame goes to h2, whole and in order. h2's windows, states
+and settings stay the only state. Tests run random and hostile frames through this path and through
+h2 alone, and compare events, errors and windows.
 """
 
 from h2.connection import ConnectionState
@@ -26,10 +25,10 @@ class FastHttp2(Http2):
     """``Http2``, faster for plain DATA frames."""
 
     _tail = b""
-    """The beginning of a frame that h2 has not been given."""
+    """The beginning of a frame that h2 does not have yet."""
 
     def receive_data(self, data: bytes | bytearray) -> list[Event]:  # type: ignore[override]
-        """Takes bytes in; what they mean.
+        """Takes bytes in and returns their events.
 
         Raises: h2's ProtocolError, with the GOAWAY ready to be sent.
         """
@@ -44,7 +43,7 @@ class FastHttp2(Http2):
         while end - at >= HEADER_BYTES:
             size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             stop = at + HEADER_BYTES + size
-            # Type DATA without flags, and something in it: a candidate.
+            # A candidate: type DATA, without flags, not empty.
             plain = data[at + 3] == 0 and data[at + 4] == 0 and size > 0
             if stop > end or size > self.max_inbound_frame_size:
                 break
@@ -74,7 +73,7 @@ class FastHttp2(Http2):
     def _take(
         self, data: bytes | bytearray, at: int, size: int, stop: int, events: list[Event]
     ) -> bool:
-        """Does for a plain DATA frame what h2 would; False if it is h2's to judge."""
+        """Handles a plain DATA frame as h2 would; False if h2 must handle the frame."""
         stream_id = int.from_bytes(data[at + 5 : at + HEADER_BYTES], "big") & 0x7FFFFFFF
         stream = self.streams.get(stream_id)
         if stream is None or self.state_machine.state not in _OPEN:

@@ -1,6 +1,6 @@
-"""h2's connection, with the few things that a long-lived gRPC link needs otherwise.
+"""h2's connection, with the few changes that a long-lived gRPC link needs.
 
-The one place where bytes go into h2 is ``receive_data`` of this class.
+Bytes enter h2 in one place: ``receive_data`` of this class.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ _SETTINGS = frozenset(SettingCodes)
 
 
 class _Values(list[int]):
-    """A setting's value, and the one that waits to be acknowledged.
+    """A setting's value, and the next one until the peer acknowledges it.
 
-    h2 has a ``deque`` for each, 760 bytes for one number: 10 kB of every connection.
+    h2 uses a ``deque`` for each setting: 760 bytes for one number, 10 kB for each connection.
     """
 
     def popleft(self) -> int:
@@ -36,18 +36,18 @@ class _Values(list[int]):
 class Http2(H2Connection):
     """One HTTP/2 connection's state: bytes in, events out, and the reverse.
 
-    A GOAWAY without error, from either side, leaves it open: calls that run go on. h2
-    itself refuses every frame after one.
+    After a GOAWAY without error, from either side, open calls go on. h2 itself would refuse every
+    further frame.
     """
 
-    # What is remembered of closed streams; h2's 65536 cost megabytes a connection.
+    # Closed streams to remember; h2's 65536 would cost megabytes for each connection.
     MAX_CLOSED_STREAMS = 1024
 
     def __init__(self, limits: LinkLimits, *, client_side: bool) -> None:
         super().__init__(
             H2Configuration(
                 client_side=client_side,
-                # Never fails; gRPC's header values are ASCII or base64.
+                # Latin-1 decodes any bytes; gRPC's header values are ASCII or base64.
                 header_encoding="latin-1",
             )
         )
@@ -72,8 +72,8 @@ class Http2(H2Connection):
             self.increment_flow_control_window(wider)
 
     def _open(self, settings: Mapping[SettingCodes | int, int]) -> None:
-        # h2 would say its defaults in a first SETTINGS frame and ours in a second, and
-        # take the peer's acknowledgement of the first for that of the second.
+        # h2 would send its defaults in a first SETTINGS frame and ours in a second, and would
+        # mistake the peer's acknowledgement of the first for that of the second.
         self.state_machine.process_input(ConnectionInputs.SEND_SETTINGS)
         self.local_settings.update(settings)
         frame = SettingsFrame(0)
@@ -84,13 +84,13 @@ class Http2(H2Connection):
 
     # h2 takes any buffer (a protocol that mypy knows from Python 3.12 on).
     def receive_data(self, data: bytes | bytearray) -> list[Event]:  # type: ignore[override]
-        """Takes bytes in; what they mean.
+        """Takes bytes in and returns their events.
 
         Raises: h2's ProtocolError, with the GOAWAY ready to be sent.
         """
         events = super().receive_data(data)
-        # h2 looks at a frame's length when all of it is there: up to 16 MiB, kept for a
-        # peer that only announces them.
+        # h2 checks a frame's length only once the whole frame has arrived, and would gather up
+        # to 16 MiB for a peer that announces a large one.
         rest = self.incoming_buffer._data
         if len(rest) >= 3:
             length = int.from_bytes(rest[:3], "big")
@@ -105,12 +105,12 @@ class Http2(H2Connection):
         return events
 
     def announce_max_streams(self, max_streams: int) -> None:
-        """Tells the peer how many calls it may have at a time from now on."""
+        """Tells the peer how many calls at a time it may have from now on."""
         self.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
 
     def announce_goaway(self) -> None:
-        """Tells the peer to start no further calls here; those that run go on."""
-        # "Any stream": one that is on its way still gets a proper refusal.
+        """Tells the peer to start no further calls; open calls go on."""
+        # Any stream: a request that is already on its way still gets a proper refusal.
         frame = GoAwayFrame(0, last_stream_id=ANY_STREAM, error_code=ErrorCodes.NO_ERROR)
         self._prepare_for_sending([frame])
 

@@ -1,6 +1,6 @@
 """The receiving half of one stream: bytes in, messages out.
 
-The one place where messages are cut out of the bytes of a stream.
+Messages are cut out of a stream's bytes here and nowhere else.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,21 +14,22 @@ from derproto.triogrpc.core.reassembly import ReassemblyPool
 from derproto.triogrpc.core.waits import Flag
 
 PREFIX_BYTES = 5
-"""Before each body: a flag of one byte (compressed), and the body's length in four."""
+"""The prefix of each body: a flag of one byte (compressed), and the body's length in four."""
 
 UNCOUNTED_BYTES = 16 * 1024
-"""Bytes of an unfinished message that are not worth counting: a frame."""
+"""Bytes of an unfinished message that the pool does not count: one frame."""
 
 MESSAGES_PER_TURN = 64
-"""Messages delivered of what one read brought, before other connections have their turn:
-one that floods waits for the handler's task, and its sender for the window."""
+"""Messages of one read to deliver before other connections have their turn. A flooding connection
+then waits for its handler's task, and its peer for the window."""
 
 
 class Turn:
-    """How many messages may still be delivered of what a connection's last read brought.
+    """How many messages of a connection's last read may still be delivered.
 
-    ``further`` is shared by all connections: those with more than that queue for it, and one
-    of them goes on in each turn of the loop. Fifty that flood would else fill each turn.
+    All connections share ``further``. A connection with more messages queues for it, and one of
+    them goes on in each turn of the loop. Otherwise fifty flooding connections would fill each
+    turn.
     """
 
     __slots__ = ("_further", "left")
@@ -38,13 +39,13 @@ class Turn:
         self.left = MESSAGES_PER_TURN
 
     def begin(self) -> None:
-        """Another read."""
+        """Starts the turn of another read."""
         self.left = MESSAGES_PER_TURN
 
     async def begin_further(self) -> None:
-        """Another turn without a read, when it is this connection's. A checkpoint."""
+        """Waits for another turn without a read. A checkpoint."""
         async with self._further:
-            # Whoever is next is woken now, and runs when others had their turn.
+            # The next in the queue wakes now, and runs after the other tasks of this turn.
             self.left = MESSAGES_PER_TURN
 
 
@@ -52,16 +53,16 @@ Deferred = Callable[[], Awaitable[None]]
 """The rest of taking a message, when it cannot be done in place."""
 
 OnMessage = Callable[[bytes], Deferred | None]
-"""Takes a body; what it returns is called and awaited before the next body is delivered."""
+"""Takes a body. If it returns a function, that is awaited before the next body is delivered."""
 
 
 class Inbound:
-    """What a stream received and its reader has not taken yet.
+    """Received bytes that the reader of a stream has not taken yet.
 
-    In the place of grpclib's ``Buffer``, which hands out bytes. The peer's window is
-    opened as messages are taken, or for the rest of a message that somebody waits for;
-    so one that nobody takes is bounded by the window, and one that is waited for by
-    ``max_message_bytes``.
+    It replaces grpclib's ``Buffer``, which hands out bytes. The peer's window opens when a message
+    is taken, and for the rest of a message that the reader waits for. So a message without a
+    waiting reader is bounded by the window, and one with a reader by ``max_message_bytes`` and the
+    pool.
     """
 
     def __init__(
@@ -92,10 +93,10 @@ class Inbound:
         self._fault: Exception | None = None
 
     def add(self, data: bytes, ack_size: int) -> None:
-        """Takes in a DATA frame; ``ack_size`` is what it used of the window."""
+        """Takes in a DATA frame that used ``ack_size`` bytes of the window."""
         self._unacked += ack_size
         if self._fault is not None:
-            # The call ends: nobody takes what still comes.
+            # The call ends: no reader takes further bytes.
             return
         on_message = self._on_message
         if on_message is None:
@@ -111,17 +112,17 @@ class Inbound:
         self._changed.set()
 
     def fail(self, failure: Exception) -> None:
-        """Nothing more will come; what came whole can still be taken."""
+        """Ends the stream with a failure; whole messages can still be taken."""
         self._failure = failure
         self._changed.set()
 
     def admit(self, max_message_bytes: int) -> None:
-        """The service knows its peer: the bound of a message is now this one."""
+        """The service has admitted the call: sets its final bound of a message."""
         self.admitted = True
         self._max_message_bytes = max_message_bytes
 
     def give_up(self) -> None:
-        """The pool has no room for what is gathered here: the reader is told so."""
+        """The pool has no room for these bytes: drops them, and fails the reader."""
         self._bytes.clear()
         self._counted = False
         self._fault = GRPCError(
@@ -131,7 +132,7 @@ class Inbound:
         self._changed.set()
 
     def unacked_size(self) -> int:
-        """Bytes of the window still held, given up for ever: the stream is over."""
+        """Drops everything, as the stream is over; returns the bytes of the window still held."""
         self._bytes.clear()
         self._count_unfinished()
         held, self._unacked = self._unacked, 0
@@ -140,10 +141,10 @@ class Inbound:
     async def receive(self) -> bytes | None:
         """The next message's body, None when the peer has ended its half.
 
-        Cancellation: loses nothing. Without a checkpoint if a message is there.
-        Raises: GRPCError for what is no message (see ``_cut``), the failure given to
-        ``fail`` after the last whole message, ``trio.BusyResourceError`` for a second
-        task that receives.
+        Cancellation: loses nothing. No checkpoint if a message is there.
+        Raises: GRPCError for bytes that are no message (see ``_cut``); after the last whole
+        message the failure given to ``fail``; ``trio.BusyResourceError`` for a second task that
+        receives.
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving on this call")
@@ -174,13 +175,13 @@ class Inbound:
     async def deliver(self, on_message: OnMessage) -> None:
         """Hands each message to ``on_message``, until the peer has ended its half.
 
-        In the connection's reading task, as the bytes come: no task wakes for a message.
-        The handler's task, in here, wakes for what cannot be done in place: what
-        ``on_message`` returns to be called and awaited, the rest of a turn of
-        MESSAGES_PER_TURN, and the end. Until then bytes wait, bounded by the window.
+        ``on_message`` is called in the connection's reading task as bytes arrive, so no task wakes
+        for a message. The handler's task, which is in here, wakes to await what ``on_message``
+        returned, for messages beyond MESSAGES_PER_TURN, and for the end. Until then bytes wait,
+        bounded by the window.
 
-        Cancellation: messages not delivered yet are kept.
-        Raises: as ``receive``, and what ``on_message`` or its rest raises.
+        Cancellation: keeps messages that were not delivered.
+        Raises: as ``receive``, and what ``on_message`` and its rest raise.
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving on this call")
@@ -193,7 +194,7 @@ class Inbound:
                 if self._fault is not None:
                     raise self._fault
                 if self._deliver_turn(on_message):
-                    # Others first: this connection has had its turn.
+                    # This connection has had its turn.
                     await self._turn.begin_further()
                     continue
                 if self._fault is not None:
@@ -213,7 +214,7 @@ class Inbound:
             self._receiving = False
 
     def _deliver_whole(self, data: bytes, on_message: OnMessage) -> bool:
-        """Delivers a frame that is one message, as most are; False if it is not."""
+        """Delivers a frame that is exactly one message, as most are; False if it is not."""
         size = len(data)
         if (
             size < PREFIX_BYTES
@@ -235,7 +236,7 @@ class Inbound:
         return True
 
     def _deliver_turn(self, on_message: OnMessage) -> bool:
-        """Delivers what is whole; True if the handler's task must go on with it."""
+        """Delivers whole messages; True if the handler's task must continue."""
         data = self._bytes
         at = end = 0
         try:
@@ -249,7 +250,7 @@ class Inbound:
                 if self._pending is not None:
                     break
             else:
-                # The turn is over; it may be that nothing is left.
+                # The turn is over; perhaps no message is left.
                 end = self._end_of_message(at)
         except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
             self._fault = error
@@ -266,7 +267,7 @@ class Inbound:
         return True
 
     def _cut(self) -> bytes | None:
-        """A whole message's body off the front of the bytes, if there is one."""
+        """The body of the first message, removed from the bytes, if it is whole."""
         end = self._end_of_message(0)
         if not end:
             return None
@@ -277,7 +278,7 @@ class Inbound:
     def _end_of_message(self, start: int) -> int:
         """Where the message that begins at ``start`` ends; 0 if it is not whole.
 
-        Raises: GRPCError for what is no message.
+        Raises: GRPCError for bytes that are no message.
         """
         data = self._bytes
         have = len(data) - start
@@ -296,7 +297,7 @@ class Inbound:
         return start + PREFIX_BYTES + size if have >= PREFIX_BYTES + size else 0
 
     def _count_unfinished(self) -> None:
-        """What is here is part of one message: the pool is told, which may give it up."""
+        """Tells the pool how much of one message is here; the pool may give it up."""
         size = len(self._bytes)
         if size > UNCOUNTED_BYTES:
             self._counted = True
@@ -309,7 +310,7 @@ class Inbound:
         self._pool.release(self)
 
     def _open_window(self, keep: int) -> None:
-        """Gives back the window of all but ``keep`` bytes; h2 tells the peer of many together."""
+        """Gives back all but ``keep`` bytes of the window; h2 announces many of them together."""
         size = self._unacked - keep
         if size > 0:
             self._unacked -= size

@@ -1,10 +1,9 @@
 """One connection: HTTP/2 over one Trio stream, the same at both ends.
 
-``run`` is its task and owns the nursery in which its calls run, and what its peer takes
-slowly is sent. Reading, sending and asking a silent peer are done by tasks that all
-connections share (``shared.py``): they call in here, and nothing that happens in these calls
-leaves them. Whatever ends the connection goes through ``end``, which only notes the reason
-and wakes ``run``, which does the rest.
+``run`` is the connection's task. It owns the nursery for calls and for slow sends. Tasks that all
+connections share (``shared.py``) read, send and ask silent peers; they call into this module, and
+no error leaves these calls. Every end goes through ``end``, which notes the reason and wakes
+``run``; ``run`` does the rest.
 """
 
 import logging
@@ -36,10 +35,10 @@ from derproto.triogrpc.sockets.transport import Transport
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0
-"""For the last bytes of a connection that ends, its GOAWAY among them."""
+"""Time to send the last bytes of a connection, its GOAWAY among them, seconds."""
 
 CLOSE_S = 1.0
-"""For the closing of the stream itself, which should not wait at all."""
+"""Time to close the stream itself, which should not wait at all, seconds."""
 
 ServeCall = Callable[[Stream, Headers], Awaitable[None]]
 
@@ -47,9 +46,9 @@ ServeCall = Callable[[Stream, Headers], Awaitable[None]]
 class Link(grpclib.protocol.AbstractHandler):
     """One connection from its first byte to its last. It owns ``stream``.
 
-    ``serve_call`` makes it a server's: it is run for each call and must contain its own
-    errors. ``on_settled`` is called once, when the handshake is over, well or not, and
-    ``on_admitted`` once the service has admitted the peer.
+    A server gives ``serve_call``, which runs for each call and must contain its own errors.
+    ``on_settled`` is called once, when the handshake has succeeded or failed; ``on_admitted`` once,
+    when the service has admitted the peer.
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class Link(grpclib.protocol.AbstractHandler):
                     with trio.move_on_after(self._flush_s):
                         await self._transport.wait_sent()
                 finally:
-                    # Before the nursery closes: it takes no task after that.
+                    # While the nursery is open, which slow sends would need.
                     self._transport.abandon()
                 nursery.cancel_scope.cancel()
         finally:
@@ -141,7 +140,7 @@ class Link(grpclib.protocol.AbstractHandler):
                 await trio.aclose_forcefully(self._stream)
 
     def end(self, reason: str, kind: str | None = None) -> None:
-        """Notes why the connection ends, and makes it end. The first reason counts."""
+        """Ends the connection; the first reason counts."""
         if self.reason is not None:
             return
         self.reason = reason
@@ -153,12 +152,12 @@ class Link(grpclib.protocol.AbstractHandler):
         self._reading.cancel()
 
     def yield_place(self) -> None:
-        """Makes room for another connection: ends at once, without the last bytes."""
+        """Ends at once, without the last bytes, to make room for another connection."""
         self._flush_s = 0
         self.end("another connection needs its place", "yielded")
 
     async def wait_ready(self) -> None:
-        """Until the peer's SETTINGS are here.
+        """Waits for the peer's SETTINGS.
 
         Raises: ConnectionLost, if the connection ended instead.
         """
@@ -166,7 +165,7 @@ class Link(grpclib.protocol.AbstractHandler):
         self.check_open()
 
     async def wait_closed(self) -> None:
-        """Until the connection has ended and its calls are cut."""
+        """Waits until the connection has ended and its calls are cut."""
         await self._closed.wait()
 
     def check_open(self) -> None:
@@ -202,7 +201,7 @@ class Link(grpclib.protocol.AbstractHandler):
             self.end("connection lost")
 
     def _take_bytes(self, data: bytes | None, now: float) -> None:
-        """What came, in the reader's task: the border, nothing a peer sends goes further."""
+        """Takes received bytes in the reader's task, and contains every error they cause."""
         if self.reason is not None:
             return
         if not data:
@@ -217,7 +216,7 @@ class Link(grpclib.protocol.AbstractHandler):
             self._fail(exc)
 
     def _fail(self, fault: Exception) -> None:
-        """A fault of ours in a shared task: it ends this connection alone."""
+        """Ends this connection alone, for a bug met in a shared task."""
         log.error("connection with %s failed", self.peer, exc_info=fault)
         self.end(f"internal error: {type(fault).__name__}", "connection")
 
@@ -250,13 +249,13 @@ class Link(grpclib.protocol.AbstractHandler):
         self.connection.flush()
 
     def settled(self) -> None:
-        """The first SETTINGS are here: the handshake's deadline is met."""
+        """The peer's first SETTINGS have arrived, within the handshake's deadline."""
         if not self._ready.is_set():
             self._reading.deadline = float("inf")
             self._settle()
 
     def _settle(self) -> None:
-        """The handshake is over, well or not: once."""
+        """Notes, once, that the handshake has succeeded or failed."""
         if not self._ready.is_set():
             self._ready.set()
             self._on_settled(self)
@@ -291,7 +290,7 @@ class Link(grpclib.protocol.AbstractHandler):
         self.end("flood: the peer makes us answer and does not read", "flood")
 
     def _look(self, now: float) -> None:
-        """Asks a silent peer whether it is there, and ends what gives no answer."""
+        """Sends a silent peer a PING, and ends the connection if no answer comes."""
         if self.reason is not None:
             return
         try:
@@ -312,11 +311,11 @@ class Link(grpclib.protocol.AbstractHandler):
     def accept(
         self, stream: grpclib.protocol.Stream, headers: Headers, release_stream: Callable[[], None]
     ) -> None:
-        """Starts a call: what grpclib's processor asks of its handler."""
+        """Starts a call, for grpclib's processor."""
         assert self._calls is not None
         assert self._serve_call is not None
         assert isinstance(stream, Stream)
-        # Before the task runs, as a reset may stand right behind the request.
+        # Before the task runs, as a reset may directly follow the request.
         stream.scopes = CallScopes()
         self._counters.streams_total += 1
         self._counters.streams_open += 1
@@ -340,7 +339,7 @@ class Link(grpclib.protocol.AbstractHandler):
         """Nothing: see ``end``."""
 
     def drain(self) -> None:
-        """No further calls; the connection ends with the last of those that run."""
+        """Takes no further calls; the connection ends with the last open one."""
         self._draining = True
         if not self.processor.streams:
             self.end("drained")
@@ -349,7 +348,7 @@ class Link(grpclib.protocol.AbstractHandler):
             self.connection.flush()
 
     def stop_calls(self, error: grpclib.GRPCError) -> None:
-        """Cancels the handlers that still run; their clients get ``error``."""
+        """Cancels all running handlers; their clients get ``error``."""
         for stream in self.processor.streams.values():
             if stream.scopes is not None:
                 stream.scopes.stop(error)

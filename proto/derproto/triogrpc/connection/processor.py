@@ -1,4 +1,4 @@
-"""From h2's events to the streams they concern: grpclib's processor, made robust."""
+"""Takes h2's events to their streams: grpclib's processor, made robust."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ FLOOD_WINDOW_S = 30.0
 
 
 class LinkEvents(Protocol):
-    """What the processor tells the link about the connection as a whole."""
+    """Events of the connection as a whole, for the link."""
 
     def settled(self) -> None:
         """The peer's SETTINGS have come."""
@@ -31,7 +31,7 @@ class LinkEvents(Protocol):
 
 
 class Processor(grpclib.protocol.EventsProcessor):
-    """Takes h2's events to the streams they concern.
+    """Takes h2's events to their streams.
 
     Raises (from ``process``): Flooding.
     """
@@ -64,7 +64,7 @@ class Processor(grpclib.protocol.EventsProcessor):
         # In quotes: a type built for each frame would cost a microsecond.
         process = cast("Callable[[Any], None] | None", self.processors.get(event.__class__))
         if process is None:
-            # What we have no use for, such as extension frames and 1xx headers.
+            # Frames without use here, such as extension frames and 1xx headers.
             self._spend(self._control, "frames without use")
         else:
             process(event)
@@ -87,7 +87,7 @@ class Processor(grpclib.protocol.EventsProcessor):
         super().process_request_received(event)
 
     def process_data_received(self, event: h2.events.DataReceived) -> None:
-        # grpclib's, less its statistics, which cost a clock read a frame.
+        # As grpclib's, without its statistics, which read a clock for each frame.
         data = event.data
         if not data and event.stream_ended is None:
             self._spend(self._control, "empty frames")

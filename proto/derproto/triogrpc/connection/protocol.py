@@ -1,7 +1,7 @@
 """grpclib's protocol layer, with its waits on Trio.
 
-``Connection`` and ``Stream`` are grpclib's classes of the same purpose. What is overridden
-is what touches asyncio, and waits that would not end with the connection.
+``Connection`` and ``Stream`` subclass grpclib's. They override the methods that touch asyncio, and
+the waits that would not end with the connection.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from derproto.triogrpc.sockets.transport import Transport
 Headers = list[tuple[str, str]]
 
 FRAME_BYTES = 16 * 1024
-"""The largest DATA frame that is sent: what HTTP/2 lets every peer take, though it may
-announce more. Streams take turns by frames, and the write buffer is exceeded by one."""
+"""Bytes of the largest DATA frame that is sent: as many as every HTTP/2 peer takes. Streams take
+turns by frames, and the write buffer may be exceeded by one frame."""
 
 
 class Connection(grpclib.protocol.Connection):
@@ -66,7 +66,7 @@ class Connection(grpclib.protocol.Connection):
         self.stream_close_waiter = Flag()
 
     def admit(self) -> None:
-        """The service knows the peer: the connection has the bounds of all that are admitted."""
+        """The service has admitted the peer: gives the connection its full bounds."""
         if self.admitted:
             return
         self.admitted = True
@@ -88,7 +88,7 @@ class Connection(grpclib.protocol.Connection):
             self.flush()
 
     def flush(self) -> None:
-        # Most frames leave nothing to be said.
+        # Most frames need no answer.
         if self._connection._data_to_send:
             super().flush()
 
@@ -99,7 +99,7 @@ class Connection(grpclib.protocol.Connection):
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Wakes whoever waits to write or to open a stream; they find it closed."""
+        """Closes; tasks that wait to write or to open a stream wake and find it closed."""
         self._transport.close()
         self.write_ready.set()
         self.stream_close_waiter.set()
@@ -153,7 +153,7 @@ class Stream(grpclib.protocol.Stream):
         self.connection.streams_started += 1
 
     def admit(self) -> None:
-        """The service knows the peer: see ``ServerStream.admit``."""
+        """See ``ServerStream.admit``."""
         self.buffer.admit(self.connection.limits.max_message_bytes)
         self.connection.admit()
 
@@ -237,8 +237,8 @@ class Stream(grpclib.protocol.Stream):
     async def send_data(self, data: bytes, end_stream: bool = False) -> None:
         """Sends all of ``data``, as the windows and the write buffer allow.
 
-        Cancellation: a message of which a part is sent leaves nothing that could be
-        sent after it, so the stream is reset.
+        Cancellation: if a part of the message was sent, the stream is reset, as nothing could
+        follow that part.
         """
         assert self.id is not None
         http2, connection = self._h2_connection, self.connection
@@ -292,5 +292,5 @@ class Stream(grpclib.protocol.Stream):
     def reset_nowait(self, error_code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
         assert self.id is not None
         self._h2_connection.reset_stream(self.id, error_code=error_code)
-        # Also when senders must wait: it frees what they wait for.
+        # Also while senders wait: a reset frees what they wait for.
         self.connection.flush()

@@ -17,10 +17,10 @@ async def dial(
 
     All of the host's addresses are tried (happy eyeballs), small writes are not delayed
     (TCP_NODELAY). With TLS the server must agree to ALPN ``h2``, which is set on the
-    context; ``server_hostname`` is whom the certificate must name, if not ``host``.
+    context. The certificate must name ``server_hostname``, or else ``host``.
 
     Units: ``timeout_s`` for all of it, in seconds.
-    Raises: OSError, for whatever does not work; TimeoutError is one.
+    Raises: OSError for every failure; TimeoutError is an OSError.
     """
     try:
         with trio.fail_after(timeout_s):
@@ -41,7 +41,7 @@ async def _start_tls(
         stream,
         ssl_context,
         server_hostname=server_hostname,
-        # HTTP/2 says itself when it is over.
+        # HTTP/2 has its own end of a connection.
         https_compatible=True,
     )
     try:

@@ -1,4 +1,4 @@
-"""Connections in memory, for tests. Bounded as sockets are, and they fail on demand."""
+"""Connections in memory for tests: bounded like sockets, and failing on demand."""
 
 import operator
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import trio
 
 BUFFER_BYTES = 64 * 1024
-"""Sent and not yet received bytes of one direction. Above it senders wait."""
+"""Bytes of one direction that were sent and not received. Beyond it senders wait."""
 
 
 class _Pipe:
-    """Bytes in one direction, with what may happen to each of its ends."""
+    """The bytes of one direction, and the state of its two ends."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -115,7 +115,7 @@ class _Pipe:
 
 
 class MemoryStream(trio.abc.HalfCloseableStream):
-    """One end of a connection in memory, with a socket's manners."""
+    """One end of a connection in memory; it behaves like a socket."""
 
     def __init__(self, outgoing: _Pipe, incoming: _Pipe, peer_text: str) -> None:
         self._outgoing = outgoing

@@ -1,14 +1,13 @@
 """One task that reads the sockets of all connections.
 
-A task for each that waits for its own socket costs a message an ``epoll_ctl``, a wake-up and
-two switches, more than all that is done with it (docs/performance.md). Here the sockets
-stand in one ``epoll`` that stays armed, and what is readable is read and taken in a row.
+With a reading task for each socket, a message would cost an ``epoll_ctl``, a wake-up and two task
+switches: more than all the work on the message itself (docs/performance.md). Here one ``epoll``
+holds all sockets and stays armed, and one task reads the readable ones in a row.
 
-A sweep reads each readable socket once, those first that said little when they were last
-read; other tasks have their turn every ``TURN_S``. Of those that filled their last read, and
-so flood, as many follow as fit into one such turn, each in its order, the others in the
-sweeps after it. So fifty peers that flood share a turn's time in each sweep, and nobody else
-waits longer for them than that.
+A sweep reads each readable socket once and lets other tasks run every ``TURN_S``. A socket that
+filled its last read is flooding. Sockets that do not flood are read first. Then the sweep spends
+one ``TURN_S`` on flooding sockets, longest unread first; the rest wait for the next sweep. So fifty
+flooding peers share one turn in each sweep, and no other peer waits longer for them than that.
 """
 
 import contextlib
@@ -20,16 +19,15 @@ from collections.abc import Callable, Iterator
 import trio
 
 READ_BYTES = 16 * 1024
-"""What one read takes at most, of one connection, in one turn. A read allocates as much
-before it knows what came."""
+"""Bytes that one read of one connection takes at most. Each read allocates as many in advance."""
 
 TURN_S = 0.0005
-"""After so long, seconds, a sweep lets other tasks run, in its midst. A setpoint and its
-report pass through four tasks that wait for such a turn."""
+"""Seconds after which a sweep lets other tasks run. A setpoint and its report pass through four
+tasks, each of which waits for such a turn."""
 
 Take = Callable[[bytes | None, float], None]
-"""Takes what came, and the time: some bytes, none at the end, None from a broken socket. It
-must not raise."""
+"""Takes received bytes and the time: no bytes at the end of the stream, None if the socket is
+broken. It must not raise."""
 
 
 class SharedReader:
@@ -39,20 +37,20 @@ class SharedReader:
         self._epoll = select.epoll()
         self._entries: dict[int, tuple[Callable[[int], bytes], Take]] = {}
         self._flooding: dict[int, int] = {}
-        """Sockets whose last read was full, that read longest ago first, and in which sweep."""
+        """Flooding sockets, the one read longest ago first, each with the sweep that read it."""
         self._sweeps = 0
         self._passed_over: tuple[int, list[int]] = 0, []
-        """The last sweep, and those that flood, were readable, and had no turn in it."""
+        """The last sweep, and the flooding sockets that were readable and had no turn in it."""
         self._turn_ends = 0.0
         self._sweeping = False
         self._swept = trio.lowlevel.ParkingLot()
 
     @contextlib.contextmanager
     def reading(self, sock: socket.socket, take: Take) -> Iterator[None]:
-        """Hands to ``take`` what comes from ``sock``, while the block runs.
+        """Hands received bytes of ``sock`` to ``take`` while the block runs.
 
-        After an end or a break it goes on to say so: whoever is told leaves the block.
-        Nothing comes any more once ``run`` has ended.
+        After the stream's end, ``take`` is told of it again and again until the block is left.
+        After ``run`` has ended, ``take`` is not called.
         """
         fd = sock.fileno()
         if not self._epoll.closed:
@@ -100,7 +98,7 @@ class SharedReader:
         self._passed_over = self._sweeps, passed_over
 
     def _read(self, fd: int) -> float:
-        """Reads once, if the socket is still there. The time afterwards."""
+        """Reads once, if the socket is still registered. Returns the time afterwards."""
         entry = self._entries.get(fd)
         now = trio.current_time()
         if entry is None:
@@ -116,7 +114,7 @@ class SharedReader:
             data = None
         take(data, now)
         if data is not None and len(data) == READ_BYTES:
-            # Behind the others that do.
+            # Last in the order of flooding sockets.
             self._flooding.pop(fd, None)
             self._flooding[fd] = self._sweeps
             return trio.current_time()
@@ -125,7 +123,7 @@ class SharedReader:
         return now
 
     def give_way(self) -> None:
-        """What is being taken woke somebody who should not wait: the turn ends after it."""
+        """Ends the turn after the current read: it woke a task that should not wait."""
         self._turn_ends = -math.inf
 
     def _sweep_is_over(self) -> None:
@@ -133,15 +131,15 @@ class SharedReader:
         self._swept.unpark_all()
 
     async def caught_up(self) -> None:
-        """Until all that had come before this call has been taken.
+        """Waits until all bytes that arrived before this call are taken.
 
-        For whoever is about to judge a peer's silence: it may be the loop that was late.
+        A caller that judges a peer's silence needs it: the loop may have been late, not the peer.
         """
         # A sweep that has begun, then one that looked after this call.
         await self._end_of_sweep()
         await others_first()
         await self._end_of_sweep()
-        # Those that flood may have their turn in the sweeps after it.
+        # Flooding sockets may have their turn in later sweeps.
         last, behind = self._passed_over
         while behind := [fd for fd in behind if self._flooding.get(fd, last) < last]:
             await trio.lowlevel.checkpoint()
@@ -152,7 +150,7 @@ class SharedReader:
 
 
 async def read_alone(stream: trio.abc.Stream, take: Take) -> None:
-    """Reads ``stream`` in this task until cancelled, or told its end: TLS, memory.
+    """Reads ``stream`` in this task until cancelled, for TLS and memory.
 
     Raises: trio.ClosedResourceError.
     """
@@ -168,6 +166,6 @@ async def read_alone(stream: trio.abc.Stream, take: Take) -> None:
 
 
 async def others_first() -> None:
-    """Until tasks whose sockets are readable have had a turn."""
+    """Waits until tasks whose sockets are readable have had a turn."""
     await trio.lowlevel.checkpoint()
     await trio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
-"""The tasks that all connections of one server share, or that one client's has alone.
+"""The tasks that all connections of one server share; a client's connection has its own.
 
-One reads sockets, one sends, one looks for peers that fell silent. Whatever one connection
-does in them is contained by that connection (``Link``).
+One task reads sockets, one sends, one looks for silent peers. They call into connections, and
+each connection (``Link``) contains its own errors in these calls.
 """
 
 import math
@@ -16,15 +16,15 @@ from derproto.triogrpc.sockets.reading import SharedReader, others_first
 from derproto.triogrpc.sockets.transport import SharedWriter
 
 LOOK_S = 0.25
-"""Least time between two looks for silent peers, seconds."""
+"""Shortest time between two looks for silent peers, seconds."""
 
 Look = Callable[[float], None]
 
 
 class Attended:
-    """A connection as the one that looks for silent peers sees it: pure.
+    """When a connection was heard and asked, for the keepalive task: pure.
 
-    ``heard_at`` is set whenever bytes come.
+    ``heard_at`` is set whenever bytes arrive.
     """
 
     __slots__ = ("asked_at", "heard_at", "keepalive_s", "timeout_s")
@@ -37,29 +37,29 @@ class Attended:
 
     @property
     def due_at(self) -> float:
-        """When something is to be done if nothing is heard until then."""
+        """When the keepalive task must act, if nothing is heard until then."""
         if self.asked_at > self.heard_at:
             return self.asked_at + self.timeout_s
         return self.heard_at + self.keepalive_s
 
     def ask(self, now: float) -> None:
-        """The peer is being asked whether it is there."""
+        """Notes that the peer was sent a PING."""
         self.asked_at = now
 
     def is_gone(self, now: float) -> bool:
-        """Whether it was asked, and gave no sign in time."""
+        """Whether the peer was asked and did not answer in time."""
         return self.asked_at > self.heard_at and now >= self.due_at
 
     def is_silent(self, now: float) -> bool:
-        """Whether it should be asked."""
+        """Whether the peer should be asked."""
         return self.asked_at <= self.heard_at and now >= self.due_at
 
 
 class Shared:
     """Reader, writer and keepalive for any number of connections.
 
-    ``reads``: with a shared reader of sockets, where the system has one; else each
-    connection reads for itself.
+    With ``reads``, and where the system has ``epoll``, sockets are read by one shared task. Else
+    each connection reads its own.
     """
 
     def __init__(self, limits: LinkLimits, *, reads: bool) -> None:
@@ -87,19 +87,19 @@ class Shared:
         self._attended.pop(attended, None)
 
     async def caught_up(self) -> None:
-        """Until all that had come before this call has been taken.
+        """Waits until all bytes that arrived before this call are taken.
 
-        For whoever is about to judge a peer's silence: it may be the loop that was late.
+        A caller that judges a peer's silence needs it: the loop may have been late, not the peer.
         """
         if self.reader is not None:
             await self.reader.caught_up()
-        # For those that read in tasks of their own.
+        # For connections that read in tasks of their own.
         await others_first()
 
     async def _keep_alive(self) -> None:
         looked_at = -math.inf
         while True:
-            # Nobody who comes meanwhile is due earlier than this.
+            # A connection that arrives meanwhile is not due before this.
             latest = trio.current_time() + self._keepalive_time_s
             due_at = min((attended.due_at for attended in self._attended), default=latest)
             await trio.sleep_until(max(min(due_at, latest), looked_at + LOOK_S))

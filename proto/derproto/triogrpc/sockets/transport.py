@@ -1,9 +1,9 @@
 """The sending half of a connection: many small writes, few large sends.
 
-What is written after a pause is sent at once; what follows soon after is gathered, and sent
-together in the loop's next turn, by a task that all connections share (``SharedWriter``). Most
-sends fit into the socket's buffer, and need no task of their own, no deadline and no cancel
-scope; what does not fit is sent by a task that lives until it is sent.
+The first write after a pause is sent at once. Writes that follow soon are gathered and sent
+together in the loop's next turn by a task that all connections share (``SharedWriter``). Most sends
+fit into the socket's buffer and need no task, deadline or cancel scope. The rest of a send that
+does not fit is sent by a task that ends with it.
 """
 
 import math
@@ -17,14 +17,14 @@ from derproto.triogrpc.core.link_limits import LinkLimits
 from derproto.triogrpc.core.waits import Flag
 
 SEND_BYTES = 64 * 1024
-"""What one send hands to the stream, and so what a peer must take in ``send_timeout_s``."""
+"""Bytes that one send hands to the stream; a peer must take them within ``send_timeout_s``."""
 
 SENDS_A_TURN = 64
-"""Connections that are sent to before other tasks have their turn: half a millisecond."""
+"""Connections to send to before other tasks have their turn: half a millisecond."""
 
 PAUSE_S = 0.001
-"""Least time between two writes that are both sent at once, seconds. A setpoint need not wait
-for the loop's next turn, and many in a row still go out together."""
+"""Shortest time between two writes that are both sent at once, seconds. So one setpoint does not
+wait for the loop's next turn, and many in a row still go out together."""
 
 CONTROL_BYTES = 64 * 1024
 """Bytes of answers (PING, SETTINGS, resets, window updates) beyond the write buffer, which holds
@@ -32,9 +32,9 @@ senders only. When full, the connection ends: its peer makes us answer and does 
 
 
 class SharedWriter:
-    """One task that sends for all connections what they gathered.
+    """One task that sends the gathered bytes of all connections.
 
-    Bound: each connection stands in it once.
+    Bound: each connection waits in it once.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class SharedWriter:
         self._filled = Flag()
 
     def add(self, transport: "Transport") -> None:
-        """Has it ``send_nowait``, once what runs now has had its turn."""
+        """Has the transport ``send_nowait`` in the loop's next turn."""
         self._due.append(transport)
         self._filled.set()
 
@@ -57,17 +57,17 @@ class SharedWriter:
                 if place % SENDS_A_TURN == 0:
                     await trio.lowlevel.checkpoint()
             if self._filled.is_set():
-                # The wait would not let others run.
+                # The wait would return at once, without a checkpoint.
                 await trio.lowlevel.checkpoint()
 
 
 class Transport:
     """Gathers what is written until it is sent.
 
-    Has of ``asyncio.Transport`` the methods that grpclib calls. ``pause`` and ``resume``
-    are called as the buffer passes its bound, ``overflow`` when it exceeds it by more
-    than ``CONTROL_BYTES``; all three from within a write, so they must only take note.
-    ``broken`` is told, once, why nothing more can be sent.
+    It has the methods of ``asyncio.Transport`` that grpclib calls. ``pause`` and ``resume`` are
+    called when the buffer passes its bound, ``overflow`` when it is beyond it by more than
+    ``CONTROL_BYTES``. All three are called within a write, so they must only take note. ``broken``
+    is called once, with the reason why nothing more can be sent.
     """
 
     def __init__(
@@ -97,17 +97,17 @@ class Transport:
         self._sending = False
         self._sent_at = -math.inf
         self._tasks: trio.Nursery | None = None
-        # Up while nobody is about to send.
+        # Set while no send is due.
         self._idle = Flag(True)
         self._send = _sender_of(stream)
 
     def open(self, tasks: trio.Nursery) -> None:
-        """The stream takes bytes from now on; ``tasks`` is for what it takes slowly."""
+        """From now on the stream takes bytes; ``tasks`` runs slow sends."""
         self._tasks = tasks
         self._send_soon()
 
     def write(self, data: bytes) -> None:
-        """Adds to what will be sent next; nothing after ``close()``."""
+        """Adds to the next send; does nothing after ``close()``."""
         if self._closing or not data:
             return
         self._gathered += data
@@ -125,17 +125,17 @@ class Transport:
         return self._closing
 
     def close(self) -> None:
-        """No further writes; what was written is still sent."""
+        """Takes no further writes; earlier ones are still sent."""
         self._closing = True
 
     def abandon(self) -> None:
-        """Nothing is sent any more."""
+        """Stops sending."""
         self._closing = True
         self._gathered.clear()
         self._tasks = None
 
     async def wait_sent(self) -> None:
-        """Until all that was written is sent, or cannot be."""
+        """Waits until all written bytes are sent, or cannot be."""
         await self._idle.wait()
 
     def _send_soon(self) -> None:
@@ -151,7 +151,7 @@ class Transport:
             self._writer.add(self)
 
     def send_nowait(self) -> None:
-        """Sends what the stream takes at once, the rest in a task."""
+        """Sends as much as the stream takes at once, and the rest in a task."""
         if self._tasks is None:
             self._stop_sending()
             return
@@ -210,8 +210,8 @@ class Transport:
 
 
 def _sender_of(stream: trio.abc.Stream) -> Callable[[bytearray], int]:
-    """What sends as much as ``stream`` takes at once; how many bytes, 0 from one that cannot
-    tell. Raises (when called): OSError."""
+    """A function that sends as much as ``stream`` takes at once and returns how many bytes that
+    were; always 0 if the stream cannot tell. It raises OSError."""
     if not isinstance(stream, trio.SocketStream):
         return lambda _data: 0
     send = stream.socket._sock.send  # type: ignore[attr-defined]
