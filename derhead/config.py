@@ -31,57 +31,57 @@ _DSN = FromText(read_dsn, "a DSN such as postgresql://derhead@db.example/derhead
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadendConfig:
-    """All that ``derhead`` can be told; ``docs/configuration.md`` describes each for people."""
+    """All settings of ``derhead``; ``docs/configuration.md`` describes them for users."""
 
     assets: Path
     """The fleet's file."""
     http: Address = HTTP
-    """Where REST listens; port 0 = any free one, as for ``grpc``."""
+    """Address of REST; port 0 = any free port, as for ``grpc``."""
     grpc: Address = GRPC
-    """Where agents connect."""
+    """Address for agents."""
     data: Path = Path("var/derhead")
     """Folder of the journal."""
     telemetry_period_s: float = 4.0
-    """What agents are told; also ``heartbeat_period_s``."""
+    """Agents get this period in Welcome, like ``heartbeat_period_s``."""
     heartbeat_period_s: float = 30.0
     alive_period_s: float = 10.0
-    """Between two signs of life to each agent."""
+    """Seconds between two Alives to each agent."""
     agent_silence_s: float = 45.0
-    """A session that is silent for this long is ended."""
+    """Seconds of silence after which a session is ended."""
     register_timeout_s: float = 10.0
-    """From a stream's start to its Register."""
+    """Seconds from a stream's start to its Register."""
     drain_s: float = 5.0
-    """What sessions get to end at shutdown."""
+    """Seconds for sessions to end at shutdown."""
     max_sessions: int = 5000
     max_http_connections: int = 2000
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may use REST from a browser; ``*`` = any."""
     retention_days: float | None = None
-    """How long the journal keeps what is over; None = 30 days, or 7 beside a PostgreSQL."""
+    """Days for which the journal keeps ended records; None = 30, or 7 beside a PostgreSQL."""
     retention_max_gb: float = 10.0
     """Size of the journal's file in units of 10^9 bytes (configurable). When full, the oldest
     samples and heartbeats are deleted before their time; with none left to delete, telemetry
     waits as on a full disk, and dispatches are still stored."""
     postgres_dsn: Dsn | None = None
-    """Where history goes from the journal; None = nowhere."""
+    """The database that the journal feeds; None = no database."""
     postgres_password_file: Path | None = None
     """The password of its role, read at each connection."""
     postgres_days: int = 400
-    """How long it keeps what it is given."""
+    """Days for which PostgreSQL keeps its rows."""
     postgres_catch_up_rows_s: float = 20_000.0
-    """How fast a backlog is fed, rows a second."""
+    """Rows a second at which a backlog is fed."""
     postgres_start_wait_s: float = 30.0
-    """How long a headend without a journal waits for PostgreSQL at its start."""
+    """Seconds for which a headend without a journal waits for PostgreSQL at its start."""
     tls_cert: Path | None = None
     """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
-    """PEM authorities that agents' certificates must come from; None = asks for none."""
+    """PEM of the authorities for agents' certificates; None = no certificate is required."""
     log_level: str = "info"
 
 
 def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig:
-    """The config, to be used only if ``settings.finish()`` finds nothing wrong with it."""
+    """The config; valid only if ``settings.finish()`` finds no problem."""
     default = HeadendConfig(assets=NO_PATH)
     config = HeadendConfig(
         assets=settings.read("assets", PATH, default.assets),
@@ -155,7 +155,7 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
 def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
     """The config of flags, environment and ``--config`` file.
 
-    Raises: ConfigError with everything that is wrong.
+    Raises: ConfigError with every problem.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
@@ -166,7 +166,7 @@ def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
 def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[HeadendConfig, Fleet]:
     """The config, and the fleet that it names.
 
-    Raises: ConfigError with everything that is wrong in either.
+    Raises: ConfigError with every problem of either.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)

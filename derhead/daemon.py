@@ -1,18 +1,18 @@
 """The headend's composition root.
 
-``run_headend`` is the headend itself: clock, blocking work and listeners come from outside,
-so that it runs whole under virtual time. Its nursery tree, from the outside in::
+``run_headend`` is the headend itself. Its clock, blocking work and listeners come from its caller,
+so that all of it runs under virtual time. Its nursery tree, from the outside in::
 
     run_headend
     └ journal                       opened first, closed last
-      └ outside                     PostgreSQL's connections and its feed, if it is configured
-      └ services                    dispatch desk, sites, judge, keys, acknowledgements,
-      │                            gaps, retention
-        └ links                     gRPC server: a task group a connection, a session in each
-          └ http                    REST: a task group a connection
+      └ outside                     PostgreSQL's connections and its feed, if configured
+        └ services                  dispatch desk, sites, judge, keys, acknowledgements,
+          │                         gaps, retention
+          └ links                   gRPC server: a task group for each connection, with its session
+            └ http                  REST: a task group for each connection
 
-It stops from the inside out: REST and accept loops first, then every session is told
-Goodbye(draining) and given ``drain_s``, then the desk, then the journal.
+It stops from the inside out. REST and the accept loops stop first. Then every session gets
+Goodbye(draining) and ``drain_s`` to end. Then the desk stops, then the journal.
 
 ``main`` is the process around it: signals, sockets, TLS.
 """
@@ -62,23 +62,23 @@ BACKLOG = 4096
 refuses, and agents try again."""
 
 STOP_S = 5.5
-"""From SIGTERM until whatever still runs is cut off. The journal's own end, up to 4 s, comes
-after it, so that the process is gone within ten seconds."""
+"""Seconds from SIGTERM until all remaining tasks are cancelled. The journal's own end, up to 4 s,
+follows, so that the process is gone within ten seconds."""
 
 SWITCH_INTERVAL_S = 2e-5
-"""How long a busy loop may keep the interpreter from the journal's thread. With CPython's
+"""Seconds for which a busy loop may keep the interpreter from the journal's thread. With CPython's
 5 ms a saturated loop starves commits for seconds (docs/storage.md)."""
 
 
 GC_THRESHOLDS = (5_000, 200, 50)
-"""Python's 700, 10, 10 look through all sessions many times a second: a sixth of the CPU at
-20,000 messages a second. What holds a session is freed without the collector. A look at the
-5,000 youngest objects stops the loop for half a millisecond, and setpoints with it."""
+"""The garbage collector's thresholds. Python's 700, 10, 10 would search all sessions many times a
+second: a sixth of the CPU at 20,000 messages a second. Sessions are freed without the collector. To
+search the 5,000 youngest objects stops the loop, and setpoints with it, for half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where connections come from: sockets in a daemon, memory in a test."""
+    """The listeners: sockets in a daemon, memory in a test."""
 
     grpc: Sequence[trio.abc.Listener[trio.abc.Stream]]
     http: Sequence[trio.abc.Listener[trio.abc.Stream]]
@@ -94,10 +94,10 @@ async def run_headend(
     notifier: Notifier = NOBODY,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Runs a headend until ``stopping`` is set; ready, and started, when it listens.
+    """Runs a headend until ``stopping`` is set; it has started once it listens.
 
-    Raises: JournalError if the journal cannot be opened; afterwards only a fault of the
-    headend's own. Cancellation: ends everything at once; what was acknowledged stays.
+    Raises: JournalError if the journal cannot be opened; later only for a bug of the headend.
+    Cancellation: ends everything at once; acknowledged data stay.
     """
     spooling = config.postgres_dsn is not None
     async with open_journal(
@@ -152,9 +152,9 @@ async def run_headend(
 async def open_feed(
     config: HeadendConfig, journal: Journal, runtime: Runtime, outside: trio.Nursery
 ) -> Feed | None:
-    """The feed to PostgreSQL, started in ``outside``, if it is configured.
+    """The feed to PostgreSQL, started in ``outside``; None if it is not configured.
 
-    A journal that is empty gets what PostgreSQL knows first. Raises: JournalError.
+    An empty journal is first restored from PostgreSQL. Raises: JournalError.
     """
     if config.postgres_dsn is None:
         outside.start_soon(clear_spool, journal)
@@ -178,7 +178,7 @@ async def open_feed(
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:
-    """The part of the configuration that sessions go by."""
+    """The limits of sessions, from the configuration."""
     return SessionLimits(
         register_timeout_s=config.register_timeout_s,
         telemetry_period_s=config.telemetry_period_s,
@@ -190,7 +190,7 @@ def session_limits(config: HeadendConfig) -> SessionLimits:
 
 
 def retention_limits(config: HeadendConfig) -> RetentionLimits:
-    """The part of the configuration that the journal's retention goes by."""
+    """The limits of the journal's retention, from the configuration."""
     days = config.retention_days
     if days is None:
         days = KEPT_DAYS if config.postgres_dsn is None else FED_KEPT_DAYS
@@ -202,23 +202,22 @@ def retention_limits(config: HeadendConfig) -> RetentionLimits:
 
 
 def link_limits(config: HeadendConfig) -> LinkLimits:
-    """The part of the configuration that connections go by."""
-    # Besides live sessions there are those on their way in and out.
+    """The limits of agents' connections, from the configuration."""
+    # Besides live sessions there are connections on their way in and out.
     max_connections = config.max_sessions + 1000
     return LinkLimits(
         max_connections=max_connections,
         newcomers=NewcomerLimits(address_share=max_connections // 4),
-        # A silent agent is the session's to end, which says so; PINGs find what it does not:
-        # connections that have no session.
+        # Sessions end silent agents, with a reason. PINGs find silent connections without one.
         keepalive_time_s=config.agent_silence_s,
     )
 
 
 async def main(config: HeadendConfig, fleet: Fleet) -> None:
-    """The headend's process, until SIGTERM or SIGINT: both end it cleanly, a second one at once.
+    """The headend's process until SIGTERM or SIGINT; a second signal ends it at once.
 
-    Raises: OSError (an address in use, certificates), JournalError, or a fault of the
-    headend's own, so that the process ends with exit code 1.
+    Raises: OSError (an address in use, certificates), JournalError, or a bug's exception; each ends
+    the process with exit code 1.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
@@ -254,7 +253,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
 
 
 async def _listen(name: str, address: Address) -> list[trio.SocketListener]:
-    """Listeners on the address that the setting ``name`` gives. Raises: OSError, saying so."""
+    """Listeners on the address of the setting ``name``. Raises: OSError that names both."""
     try:
         return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
     except OSError as error:
@@ -266,7 +265,7 @@ async def _listen(name: str, address: Address) -> list[trio.SocketListener]:
 
 
 def _bound(listeners: Sequence[trio.SocketListener]) -> Address:
-    """Where they really listen: port 0 means any free one."""
+    """The address in use: port 0 stands for any free port."""
     host, port, *_ = listeners[0].socket.getsockname()
     return Address(host, port)
 

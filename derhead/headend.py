@@ -1,4 +1,4 @@
-"""The headend's parts, wired: what REST reads and orders through."""
+"""The headend's parts, wired together, and the view of them that REST uses."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -43,7 +43,7 @@ from derproto.configuration.fleet import Fleet
 class Headend:
     """Fleet, latest table, desk and sessions over one journal.
 
-    Resource handling: it runs nothing; the daemon runs its parts.
+    Resource handling: it starts no task; the daemon runs its parts.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Headend:
         self._runtime = runtime
 
     async def load(self) -> None:
-        """Fills the memory from the journal: what each asset and agent said last.
+        """Restores each asset's and agent's newest data from the journal.
 
         Sessions that a crash left open are ended first. Raises: JournalError.
         """
@@ -127,7 +127,7 @@ class Headend:
         )
 
     def backlog(self, asset_id: str) -> int | None:
-        """Rows that the asset's agent has yet to deliver; None if none holds it now."""
+        """Rows that the asset's agent has still to deliver; None if no agent holds it."""
         holders = (each for each in self.sessions.live if asset_id in each.granted)
         return next((session.outbox_rows for session in holders), None)
 
@@ -165,7 +165,7 @@ class Headend:
         return self.sessions.last_holder(asset_id)
 
     def knows_agent(self, agent_id: str) -> bool:
-        """Whether the agent ever had a session."""
+        """Whether the agent is remembered to have had a session."""
         return self.sessions.knows_agent(agent_id)
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
@@ -173,7 +173,7 @@ class Headend:
         return self.sessions.heartbeat(agent_id)
 
     def site_now(self, site_id: str) -> SiteNow:
-        """What a site's assets do, and what more they could."""
+        """The power of a site's assets now, and the power they could add."""
         return self.sites.now(site_id)
 
     def setpoint_mw(self, asset_id: str) -> float | None:
@@ -182,7 +182,7 @@ class Headend:
         return dispatch.mw if dispatch is not None else None
 
     async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
-        """Takes an order, and remembers the key that it bears.
+        """Takes an order, and remembers its idempotency key.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
         """
@@ -197,7 +197,7 @@ class Headend:
     async def order_site(
         self, order: SiteOrder, claim: KeyClaim | None = None
     ) -> FoundGroup | DoesNotFit:
-        """Splits an order over a site, and remembers the key that it bears.
+        """Splits an order over a site, and remembers its idempotency key.
 
         Raises: JournalError, TooManyOpen; then nothing was ordered.
         """
@@ -207,19 +207,19 @@ class Headend:
         return found
 
     def preflight(self, order: AssetOrder) -> Preflight:
-        """What would become of an order to an asset."""
+        """The expected outcome of an order to an asset."""
         return self.sites.preflight(order)
 
     def preflight_site(self, order: SiteOrder) -> SitePreflight:
-        """What would become of an order to a site."""
+        """The expected outcome of an order to a site."""
         return self.sites.preflight_site(order)
 
     async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
-        """By the newest telemetry. Raises: JournalError."""
+        """The verdict by the newest telemetry. Raises: JournalError."""
         return await self.judge.provisional(dispatch)
 
     async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
-        """Withdraws what is open of a group; None if there is no such group.
+        """Withdraws the open dispatches of a group; None if there is no such group.
 
         Raises: NotOpen; JournalError, and then it can be tried again.
         """
@@ -230,9 +230,9 @@ class Headend:
         return await self.desk.cancel(dispatch_id, reason)
 
     def failing(self) -> str | None:
-        """Why no order can be stored now: the disk is full, say; None if one can."""
+        """Why no order can be stored now, a full disk for instance; None if one can."""
         return self.journal.statistics().failing_reason or None
 
     def held(self) -> str | None:
-        """Why telemetry is not stored, though orders are; None if it is."""
+        """Why telemetry is not stored although orders are; None if it is."""
         return self.journal.statistics().held_reason

@@ -3,9 +3,9 @@
 Rooms, from the ground up; each imports only from those before it:
 
 - ``terms``: a session's limits, its record and its end.
-- ``admission``: who may come in, and what is remembered of who was here; pure.
-- ``streams``: one agent's stream, receiving and sending.
-- ``service``: all of them.
+- ``admission``: which agents may come in, and the memory of earlier ones; pure.
+- ``streams``: one agent's stream, with its receiving and its sending half.
+- ``service``: all sessions.
 """
 
 from derhead.sessions.admission.register import AGENT_ID

@@ -1,4 +1,4 @@
-"""All sessions: admits each stream, and knows who is there and who was."""
+"""All sessions: admits each stream, and knows the agents that are and were connected."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -35,12 +35,12 @@ from derproto.triogrpc import ServerStream
 log = logging.getLogger(__name__)
 
 SILENT_PERIODS = 3
-"""An agent from which so many telemetry periods brought nothing no longer keeps its assets
-from another; nor does one past the silence limit, which is about to be ended."""
+"""Silent telemetry periods after which another agent may claim an agent's assets. At the silence
+limit, if that is sooner, the session ends anyway."""
 
 
 REPORTS_A_TURN = 256
-"""Reports of one Register that are read before other tasks have their turn: 2 ms."""
+"""Reports of one Register to read before other tasks have their turn: 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,17 @@ class SessionStatistics:
     open: int
     opened: int
     refused: int
-    """Streams that were ended before they were welcomed."""
+    """Streams that ended before Welcome."""
     excess_gap_reports: int = 0
     """Gap reports beyond an agent's allowance, held back by flow control."""
     excess_dispatch_reports: int = 0
-    """Dispatch reports beyond it, likewise."""
+    """Dispatch reports beyond an agent's allowance, held back by flow control."""
     excess_heartbeats: int = 0
-    """Heartbeats beyond it, kept in memory only."""
+    """Heartbeats beyond an agent's allowance, kept in memory only."""
 
 
 class Sessions:
-    """Admits agents, runs their sessions, and remembers each agent's last words."""
+    """Admits agents, runs their sessions, and remembers each agent's newest heartbeat."""
 
     def __init__(
         self,
@@ -100,14 +100,14 @@ class Sessions:
     def remember(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
     ) -> None:
-        """Takes over what the journal knew at start: each agent's last session and heartbeat."""
+        """Restores each agent's last session and heartbeat from the journal, at the start."""
         self._memory.restore(sessions, heartbeats)
 
     # --- what is there --------------------------------------------------------------
 
     @property
     def live(self) -> Sequence[Session]:
-        """Sessions welcomed and not ended, in the order they came."""
+        """Sessions that were welcomed and have not ended, in the order of their Registers."""
         return tuple(self._live.values())
 
     def holder(self, asset_id: str) -> str | None:
@@ -115,11 +115,11 @@ class Sessions:
         return self._directory.holder(asset_id)
 
     def last_holder(self, asset_id: str) -> str | None:
-        """The agent that held it last, or holds it now."""
+        """The agent that holds the asset, or held it last."""
         return self._memory.last_holder(asset_id)
 
     def knows_agent(self, agent_id: str) -> bool:
-        """Whether the agent had a session, as far as is remembered."""
+        """Whether the agent is remembered to have had a session."""
         return self._memory.knows(agent_id)
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
@@ -141,15 +141,15 @@ class Sessions:
         )
 
     async def run(self) -> None:
-        """What sessions share: their acknowledgements. Until cancelled."""
+        """Sends the acknowledgements of all sessions until cancelled."""
         await self._acknowledger.run()
 
     # --- a stream's life ------------------------------------------------------------
 
     async def serve(self, stream: ServerStream) -> None:
-        """One stream, from its first message to its status.
+        """Serves one stream from its first message to its status.
 
-        Raises: GRPCError with the status, if not OK.
+        Raises: GRPCError with the status, if it is not OK.
         """
         session = None
         try:
@@ -181,7 +181,7 @@ class Sessions:
             log.info("%s disconnected: %s", registration.agent_id, session.record.end_reason)
 
     def drain(self) -> None:
-        """Ends every session with Goodbye(draining); those that come from now on, too."""
+        """Ends every session with Goodbye(draining), and every later one as well."""
         self._draining = True
         for session in self.live:
             session.end(DRAINING)
@@ -209,7 +209,7 @@ class Sessions:
         stream: ServerStream,
         registration: Registration,
     ) -> Session | None:
-        """The session, entered in the directory; None if it was sent away with a Goodbye."""
+        """The new session, entered in the directory; None if the agent got a Goodbye."""
         if self._draining:
             await _send_away(stream, DRAINING)
             return None
@@ -262,7 +262,7 @@ class Sessions:
             session.end(end)
 
     async def _read_reports(self, registration: Registration) -> list[AgentReport]:
-        """What Register says of dispatches; what cannot be read is left out, with one log line."""
+        """The readable reports of a Register; the others together are one log line."""
         reports, readable, faults = registration.reports, list[AgentReport](), list[str]()
         for start in range(0, len(reports), REPORTS_A_TURN):
             piece = reports[start : start + REPORTS_A_TURN]
@@ -287,7 +287,7 @@ def _silent_after_s(limits: SessionLimits) -> float:
 
 
 async def _send_away(stream: ServerStream, end: End) -> None:
-    """Says Goodbye instead of Welcome."""
+    """Sends Goodbye instead of Welcome."""
     goodbye = Goodbye(
         reason=end.goodbye or GoodbyeReason.UNSPECIFIED,
         detail=end.detail,

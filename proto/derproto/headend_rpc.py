@@ -1,4 +1,4 @@
-"""The one rpc of ``der.v1.Headend``, and the codecs of its messages."""
+"""The rpc of ``der.v1.Headend``, and the codecs of its messages."""
 
 from typing import Any
 
@@ -44,9 +44,9 @@ class MessageCodec(CodecBase):
 
 
 class ColumnCodec(MessageCodec):
-    """The same, with TelemetryColumns in the place of an AgentMessage whose body is telemetry.
+    """A ``MessageCodec`` with TelemetryColumns for AgentMessages whose body is telemetry.
 
-    A receiver gets one or the other from the stream; a sender may send either.
+    A receiver gets either class from the stream; a sender may send either.
     """
 
     def encode(self, message: Any, message_type: type[Message]) -> bytes:

@@ -1,4 +1,4 @@
-"""Who may come in: Register, certificates, claims to assets, and what is remembered of agents.
+"""Admission of agents: Register, certificates, claims to assets, and the memory of agents.
 
 All of it is pure. From the ground up: ``certificate`` and ``register``; ``directory``;
 ``agent_memory``.

@@ -1,16 +1,16 @@
-"""What is remembered of agents after their sessions: pure."""
+"""The memory of agents beyond their sessions: pure."""
 
 from collections.abc import Iterable
 
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 
 AGENTS_REMEMBERED = 20_000
-"""Agents that were ever granted an asset; twice ``max_sessions`` if that is more. When full, the
-one that registered longest ago is forgotten; the journal still has its history."""
+"""Agents to remember that were once granted an asset; twice ``max_sessions`` if that is more. When
+full, the agent that registered longest ago is forgotten; the journal still has its history."""
 
 STRANGERS_REMEMBERED = 1_000
-"""Agents that were never granted an asset. When full, the one that registered longest ago is
-forgotten."""
+"""Agents to remember that were never granted an asset. When full, the agent that registered longest
+ago is forgotten."""
 
 
 class AgentMemory:
@@ -26,14 +26,14 @@ class AgentMemory:
     def restore(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
     ) -> None:
-        """Takes over what the journal knew: each agent's last session and heartbeat."""
+        """Restores each agent's last session and heartbeat."""
         for record in sorted(sessions, key=lambda record: record.connected_us):
             self.register(record.agent_id, record.asset_ids)
         for heartbeat in heartbeats:
             self.take_heartbeat(heartbeat)
 
     def register(self, agent_id: str, granted: Iterable[str]) -> None:
-        """An agent has come, and was granted these assets."""
+        """Notes that an agent registered and was granted these assets."""
         holds_any = False
         for asset_id in granted:
             self._last_holders[asset_id] = agent_id
@@ -45,7 +45,7 @@ class AgentMemory:
             self._note(self._strangers, agent_id, STRANGERS_REMEMBERED)
 
     def _note(self, agents: dict[str, None], agent_id: str, most: int) -> None:
-        # The one that came last stands last.
+        # The newest is the last of the dictionary.
         agents.pop(agent_id, None)
         agents[agent_id] = None
         if len(agents) > most:
@@ -54,12 +54,12 @@ class AgentMemory:
             self._heartbeats.pop(oldest, None)
 
     def take_heartbeat(self, record: HeartbeatRecord) -> None:
-        """An agent's newest heartbeat; of one that is forgotten it is not kept."""
+        """Keeps an agent's newest heartbeat, unless the agent is forgotten."""
         if self.knows(record.agent_id):
             self._heartbeats[record.agent_id] = record
 
     def knows(self, agent_id: str) -> bool:
-        """Whether the agent had a session, as far as is remembered."""
+        """Whether the agent is remembered."""
         return agent_id in self._agents or agent_id in self._strangers
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:

@@ -1,4 +1,4 @@
-"""Which agents a client certificate speaks for: pure.
+"""The agents that a client certificate names: pure.
 
 A certificate names its agent as a URI in its subject alternative names,
 ``urn:der:agent:<agent_id>``.
@@ -21,10 +21,10 @@ def certified_agents(certificate: Mapping[str, object]) -> frozenset[str]:
 
 
 def check_certificate(certificate: Mapping[str, object] | None, agent_id: str) -> str | None:
-    """What is wrong with this agent_id under this certificate; None if nothing is.
+    """Why the certificate does not allow this agent_id; None if it does.
 
-    Without a verified client certificate anyone may claim any id: the headend then trusts
-    its network.
+    Without a verified client certificate any client may use any id; the headend then trusts its
+    network.
     """
     if not certificate:
         return None

@@ -1,4 +1,4 @@
-"""Who is connected, and who holds which asset: pure decisions over a small table.
+"""The connected agents and the assets that each holds: pure.
 
 Time is passed in: seconds on the loop's clock.
 """
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 DUPLICATE_COUNT = 3
 DUPLICATE_WITHIN_S = 60.0
-"""So many supersessions of one agent_id within this time mean two agents with one id."""
+"""``DUPLICATE_COUNT`` supersessions of one agent_id within this time mean two agents."""
 
 DUPLICATE_SHOWN_S = 600.0
-"""How long after the last of them the agent is shown as ``duplicate_id``."""
+"""Seconds after the last supersession for which the agent is shown as ``duplicate_id``."""
 
 DUPLICATES_NOTED = 1_000
-"""Agent ids with supersessions, and with several agents. When full, the one noted longest ago is
-forgotten."""
+"""Agent ids to remember with supersessions, and as many with several agents. When full, the id
+noted longest ago is forgotten."""
 
 
 @dataclass(eq=False, slots=True)
@@ -34,9 +34,9 @@ class LiveSession:
     agent_id: str
     boot_id: int
     heard_at: float
-    """When its last message came; the session keeps it current."""
+    """When the agent's last message arrived; the session keeps it current."""
     held_up: bool = False
-    """Whether it is we who do not read, while the journal has no room: no silence of its agent."""
+    """Whether the headend itself does not read now, as the journal has no room."""
     grants: tuple[AssetGrant, ...] = ()
     granted: dict[int, str] = field(default_factory=dict)
     """Asset id of each granted index."""
@@ -44,18 +44,18 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The session may go on."""
+    """The session may start."""
 
     live: LiveSession
     superseded: str | None
     """The older session of the same agent, to be ended."""
     silenced: tuple[str, ...]
-    """Sessions of other agents, silent, that lost an asset to it and are to be ended."""
+    """Silent sessions of other agents that lost an asset to it, to be ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Several agents use this id: this session and the one named must go."""
+    """Several agents use this id: this session and ``other`` must end."""
 
     other: str
 
@@ -75,10 +75,10 @@ class Directory:
     def admit(
         self, registration: Registration, session_id: str, now: float
     ) -> Admitted | Duplicate:
-        """Enters a new session: the newest of an agent wins, and takes the agent's assets."""
+        """Enters a new session; the newest session of an agent takes the agent's assets."""
         agent_id = registration.agent_id
         older = self._by_agent.get(agent_id)
-        # The same process that comes again after a broken link is not another agent.
+        # The same process that reconnects is not another agent.
         another = older is not None and older.boot_id != registration.boot_id
         if (
             older is not None
@@ -154,7 +154,7 @@ class Directory:
 
 
 def _note(noted: dict[str, T], agent_id: str, value: T) -> None:
-    """Notes it as the newest, and forgets the oldest of too many."""
+    """Notes a value as the newest, and forgets the oldest if there are too many."""
     noted.pop(agent_id, None)
     noted[agent_id] = value
     if len(noted) > DUPLICATES_NOTED:
@@ -166,7 +166,7 @@ def _refusal(index: int, result: GrantResult, detail: str) -> AssetGrant:
 
 
 def describe_refusals(grants: Sequence[AssetGrant]) -> str | None:
-    """The first refused asset with its reason, and how many more there are; None if all are
+    """The first refused asset with its reason, and the number of others; None if all were
     granted."""
     refused = [grant for grant in grants if grant.result is not GrantResult.GRANTED]
     if not refused:

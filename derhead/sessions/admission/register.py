@@ -1,4 +1,4 @@
-"""Register, read and checked: pure."""
+"""Reading and checking a Register: pure."""
 
 import re
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ MAX_TEXT = 64
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Who opened a session, and what it claims."""
+    """A checked Register: the agent and its claims."""
 
     agent_id: str
     site_id: str | None
     asset_ids: tuple[str, ...]
-    """As claimed, in their order: the position is the asset's index. Not yet checked."""
+    """The claimed ids in order, not yet checked; a position is an asset's index."""
     software_version: str
     boot_id: int
     clock_us: int
@@ -29,7 +29,7 @@ class Registration:
 
 
 def read_register(register: Register, max_assets: int) -> Registration | str:
-    """The registration, or what is wrong with it, naming the field."""
+    """The registration, or a sentence that names the wrong field."""
     if not AGENT_ID.fullmatch(register.agent_id):
         return (
             f"register.agent_id: {register.agent_id[:MAX_TEXT]!r} is not 1 to 64 of [A-Za-z0-9._-]"
@@ -63,7 +63,7 @@ def read_register(register: Register, max_assets: int) -> Registration | str:
 def read_reports(
     reports: Sequence[DispatchReport], asset_ids: Sequence[str]
 ) -> tuple[list[AgentReport], list[str]]:
-    """The reports that can be read, and what is wrong with each of the others."""
+    """The readable reports, and a sentence about each of the others."""
     readable, faults = [], []
     for report in reports:
         read = read_report(report)

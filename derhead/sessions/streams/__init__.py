@@ -1,5 +1,5 @@
-"""One agent's stream: what it says, what it is told, and its nursery.
+"""One agent's stream: its receiving half, its sending half, and the nursery around both.
 
 From the ground up: ``acks`` and ``allowances``; ``acknowledger``; ``collaborators``; ``outgoing``
-and ``incoming``, the two halves; ``session``, the nursery around both.
+and ``incoming``, the two halves; ``session``, the nursery.
 """

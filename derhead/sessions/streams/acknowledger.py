@@ -1,8 +1,8 @@
-"""One task that says to all agents what of their telemetry is durable.
+"""One task that sends acknowledgements to all agents.
 
-A commit makes rows of a thousand sessions durable at once. A wake-up of a thousand tasks for
-one small message each costs more than the messages; a session whose stream cannot take its
-acknowledgement now sends it from its own task, as everything else.
+One commit makes rows of a thousand sessions durable. To wake a thousand tasks for one small message
+each would cost more than the messages. A session whose stream has no room sends its
+acknowledgement from its own task, like all other messages.
 """
 
 import logging
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 SESSIONS_A_TURN = 64
-"""Sessions that acknowledge before other tasks have their turn: half a millisecond."""
+"""Sessions to acknowledge before other tasks have their turn: half a millisecond."""
 
 
 class Acknowledging(Protocol):
-    """What it needs of a session."""
+    """A session, for the acknowledger."""
 
     def acknowledge_nowait(self) -> None: ...
 
@@ -29,7 +29,7 @@ class Acknowledging(Protocol):
 
 
 class Acknowledger:
-    """Sessions with something to acknowledge, and the task that has them say it.
+    """The sessions with pending acknowledgements, and the task that has them sent.
 
     Bound: each session once.
     """
@@ -39,13 +39,13 @@ class Acknowledger:
         self._filled = trio.Event()
 
     def add(self, session: Acknowledging) -> None:
-        """Has it ``acknowledge_nowait``, once what runs now has had its turn."""
+        """Has the session ``acknowledge_nowait`` in the loop's next turn."""
         if not self._due:
             self._filled.set()
         self._due[session] = None
 
     async def run(self) -> None:
-        """Acknowledges until cancelled. A session that fails at it is ended, alone."""
+        """Acknowledges until cancelled. A session that fails is ended alone."""
         while True:
             await self._filled.wait()
             self._filled = trio.Event()

@@ -1,8 +1,7 @@
-"""What of an agent's telemetry is durable or refused and not yet said: pure.
+"""The pending acknowledgements of one agent: pure.
 
-Acknowledgements conflate: ranges that touch merge, so that however slowly an agent reads,
-what waits for it stays small. Of one whose rows are taken and refused by turns nothing merges:
-what may wait for it has a bound.
+Ranges that touch merge, so that few wait for an agent that reads slowly. Ranges that are taken and
+refused in turns do not merge; a bound limits those.
 """
 
 from collections.abc import Iterable
@@ -33,7 +32,7 @@ class PendingAcks:
 
     @property
     def too_many(self) -> bool:
-        """Whether more waits than may."""
+        """Whether more ranges wait than may."""
         return self._ranges > RANGES_WAITING
 
     def __bool__(self) -> bool:
@@ -55,14 +54,14 @@ class PendingAcks:
             self._ranges += 1
 
     def add_gap(self, boot_id: int, number: int, revision: int) -> None:
-        """Notes that a report of a gap is durable; of one gap the newest revision counts."""
+        """Notes that a gap report is durable; the newest revision of a gap counts."""
         gaps = self._gaps.setdefault(boot_id, {})
         if number not in gaps:
             self._ranges += 1
         gaps[number] = max(revision, gaps.get(number, 0))
 
     def take(self) -> TelemetryAck | None:
-        """The next message, or None when all is said. One boot a message."""
+        """The next message, for one boot; None when nothing is pending."""
         boot_id = next(chain(self._durable, self._refused, self._gaps), None)
         if boot_id is None:
             return None

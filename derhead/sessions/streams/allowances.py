@@ -1,38 +1,37 @@
-"""How often one agent may say what the headend has to store or act on: pure.
+"""Rates for the messages of one agent that the headend has to store or act on: pure.
 
-Time is passed in: seconds on the loop's clock. Telemetry needs no allowance: the journal takes
-each session's messages in turn, one waiting message a session. Whatever else an agent may send
-(a second Register, a message of an unknown kind) is counted and stores nothing.
+Time is passed in: seconds on the loop's clock. Telemetry needs no allowance: one message of each
+session may wait for the journal, and they are taken in turn. Other messages (a second Register, an
+unknown kind) are counted, and nothing is stored of them.
 """
 
 from dataclasses import dataclass, field
 
 GAP_REPORTS_S = 200.0
-"""Gap reports a second of one agent, which sends at most 100. When full, flow control holds back
-what the agent sends."""
+"""Gap reports a second of one agent; deragent sends at most 100. When full, flow control holds back
+the agent's stream."""
 
 GAP_REPORTS_BURST = 1_000
 """Gap reports that one agent may send at once. When full, ``GAP_REPORTS_S`` holds."""
 
 DISPATCH_REPORTS_S = 1_000.0
-"""Dispatch reports a second of one agent. When full, flow control holds back what the agent
-sends."""
+"""Dispatch reports a second of one agent. When full, flow control holds back the agent's stream."""
 
 DISPATCH_REPORTS_BURST = 5_000
-"""Dispatch reports that one agent may send at once; after an outage it has up to 4,096. When full,
-``DISPATCH_REPORTS_S`` holds."""
+"""Dispatch reports that one agent may send at once; after an outage deragent has up to 4,096. When
+full, ``DISPATCH_REPORTS_S`` holds."""
 
 HEARTBEATS_A_PERIOD = 4.0
-"""Heartbeats that are stored of one agent in each heartbeat period. When full, only the newest is
-kept, in memory."""
+"""Heartbeats of one agent to store in each heartbeat period. When full, only the newest is kept, in
+memory."""
 
 HEARTBEATS_BURST = 10
-"""Heartbeats of one agent that are stored in a row. When full, ``HEARTBEATS_A_PERIOD`` holds."""
+"""Heartbeats of one agent to store in a row. When full, ``HEARTBEATS_A_PERIOD`` holds."""
 
 
 @dataclass(slots=True)
 class Excess:
-    """What was beyond the agents' allowances, since the start."""
+    """Messages beyond the agents' allowances, since the start."""
 
     gap_reports: int = 0
     dispatch_reports: int = 0
@@ -51,7 +50,7 @@ class TokenBucket:
         self._since = now
 
     def take(self, now: float) -> float:
-        """Takes a token, perhaps one that is still to come; seconds until it is there."""
+        """Takes a token, perhaps a future one; returns the seconds until it is there."""
         self._refill(now)
         self._tokens -= 1
         return max(0.0, -self._tokens / self._rate_s)
@@ -77,11 +76,11 @@ class Allowances:
     dispatch_reports: TokenBucket
     heartbeats: TokenBucket
     told: set[str] = field(default_factory=set)
-    """The log lines about too many of a kind that this session has had."""
+    """The log lines about excess that this session has had."""
 
     @classmethod
     def from_now(cls, now: float, heartbeat_period_s: float) -> "Allowances":
-        """Full ones."""
+        """Allowances with full buckets."""
         return cls(
             TokenBucket(GAP_REPORTS_S, GAP_REPORTS_BURST, now),
             TokenBucket(DISPATCH_REPORTS_S, DISPATCH_REPORTS_BURST, now),

@@ -1,4 +1,4 @@
-"""What sessions need of the rest of the headend, and what they share."""
+"""The parts of the headend that sessions use, as protocols, and the context they share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from derproto.base.runtime import Runtime
 
 
 class TelemetryStore(Protocol):
-    """What a session needs of the journal."""
+    """The journal, for a session."""
 
     def append_telemetry_nowait(
         self,
@@ -35,7 +35,7 @@ class TelemetryStore(Protocol):
 
 
 class SessionGaps(Protocol):
-    """What a session needs of the ledger of gaps."""
+    """The ledger of gaps, for a session."""
 
     @property
     def changed(self) -> bool: ...
@@ -46,7 +46,7 @@ class SessionGaps(Protocol):
 
 
 class SetpointDesk(Protocol):
-    """What the sending half of a session needs of the dispatch desk."""
+    """The dispatch desk, for the sending half of a session."""
 
     def get(self, dispatch_id: str) -> Dispatch | None: ...
 
@@ -58,7 +58,7 @@ class SetpointDesk(Protocol):
 
 
 class ReportDesk(SetpointDesk, Protocol):
-    """What the receiving half needs of it as well."""
+    """The dispatch desk, for both halves of a session."""
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]: ...
@@ -68,7 +68,7 @@ class ReportDesk(SetpointDesk, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionContext:
-    """What all sessions of a headend have in common."""
+    """The parts that all sessions of a headend share."""
 
     desk: ReportDesk
     latest: LatestTable

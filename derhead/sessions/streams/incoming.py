@@ -1,7 +1,7 @@
-"""The receiving half of a session: each message is taken as it comes.
+"""The receiving half of a session.
 
-``take_message`` runs in the task that reads the connection. What has to wait, for room in the
-journal say, is returned and awaited in the session's own task; until then flow control holds back
+``take_message`` runs in the task that reads the connection. If a message has to wait, for room in
+the journal for instance, the session's own task awaits the rest; until then flow control holds back
 the agent.
 """
 
@@ -49,7 +49,7 @@ TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
 
 
 class ReceivingSession(Protocol):
-    """The session, as its receiving half knows it."""
+    """The session, for its receiving half."""
 
     @property
     def is_ending(self) -> bool: ...
@@ -62,7 +62,7 @@ class ReceivingSession(Protocol):
 
 
 class Incoming:
-    """What one agent says, and what became of it."""
+    """Takes the messages of one agent, and counts them."""
 
     def __init__(
         self,
@@ -95,20 +95,20 @@ class Incoming:
             trio.current_time(), context.limits.heartbeat_period_s
         )
         self.seen_us = self._wall_us()
-        """When its last message came, microseconds since the epoch."""
+        """When the last message arrived, microseconds since the epoch."""
         self.clock_offset_us = registration.clock_us - self.seen_us
-        """The agent's clock minus the headend's, as of its last word on it."""
+        """The agent's clock minus the headend's, by the newest Register or Heartbeat."""
         self.outbox_rows = registration.outbox_rows
         self.messages = 1
         self.samples = 0
         self.ignored = 0
-        """Messages of no use: unknown kinds, repeated Registers, unreadable reports."""
+        """Messages without use: unknown kinds, repeated Registers, unreadable reports."""
 
     def take_message(self, message: AgentMessage | TelemetryColumns) -> Deferred | None:
-        """Takes a message as it comes, in the task that reads the connection.
+        """Takes one message, in the task that reads the connection.
 
-        What cannot be done in place is returned, and awaited in the session's own task
-        while the stream stands still.
+        Returns the rest of the work if it has to wait. The session's own task awaits it, and the
+        stream stands still until then.
         """
         if self._session.is_ending:
             return None
@@ -116,7 +116,7 @@ class Incoming:
         self.seen_us = self._wall_us()
         self.messages += 1
         if isinstance(message, TelemetryColumns):
-            # Table and journal hold on to the columns, and their bounds count rows.
+            # Table and journal keep the columns, and their bounds count rows only.
             message.drop_unknown()
             return self._take_telemetry(message)
         if message.heartbeat is not None:
@@ -176,7 +176,7 @@ class Incoming:
         return partial(self._hold_up, self._store.append_telemetry, samples, on_durable, gaps)
 
     async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Awaits what holds up the agent: that is not the agent's silence."""
+        """Awaits work that holds up the agent, which must not count as the agent's silence."""
         self._live.held_up = True
         await work(*arguments)
         self._live.heard_at, self._live.held_up = trio.current_time(), False
@@ -184,7 +184,7 @@ class Incoming:
     def _take_later(
         self, wait_s: float, line: str, take: Callable[[], Deferred | None]
     ) -> Deferred:
-        """Holds back an agent that sends more than its allowance."""
+        """Holds back an agent that has used up its allowance."""
         self._tell_excess(line)
 
         async def wait_and_take() -> None:
@@ -213,9 +213,9 @@ class Incoming:
         self._acknowledger.add(self._session)
 
     def _take_gap(self, report: GapReport) -> Deferred | None:
-        """Keeps what the agent tells of a gap, and says so once it is durable.
+        """Stores a gap report, and acknowledges it once it is durable.
 
-        One that is of no use is acknowledged too: it would come again for ever.
+        A useless report is acknowledged as well: the agent would repeat it for ever.
         """
         if report.asset_index >= self._claimed:
             self._end_unassigned("gap_report", report.asset_index)
@@ -231,7 +231,7 @@ class Incoming:
         return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
 
     def _asset_told_of(self, index: int) -> str | None:
-        """The asset, if this agent may tell of its past: its own, or held by another by now."""
+        """The asset, if the agent may report its gaps: its own, or one now held by another."""
         if self._live.grants[index].result is GrantResult.ASSET_HELD:
             return canonical_uuid(self._claims[index])
         return self._live.granted.get(index)
@@ -266,7 +266,7 @@ class Incoming:
             self._excess.heartbeats += 1
             self._tell_excess(TOO_MANY_HEARTBEATS)
             return
-        # The journal learns how far the session is, in case nobody can tell at its end.
+        # The journal notes how far the session is, in case the headend is killed.
         self._store.note(self._session.record_so_far())
         self._store.note(record)
 

@@ -1,7 +1,7 @@
-"""What a session says to its agent after Welcome: a bounded channel, and the task that empties it.
+"""The sending half of a session: a bounded channel, and the task that empties it.
 
-The channel carries intents rather than messages: what is sent is worked out when the stream
-can take it, so that a setpoint leaves with its true remaining time, or not at all.
+The channel carries intents, not messages. A message is made when the stream can take it, so that a
+setpoint leaves with its true remaining time, or not at all.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ SETPOINTS_QUEUED = 64
 until the session reports room; it ends a session that never does. None is dropped."""
 
 Intent = Literal["ack", "alive"] | str | Cancel
-"""The id of a dispatch whose setpoint is due, a Cancel, or one of the two words."""
+"""The id of a dispatch whose setpoint is due, a Cancel, an acknowledgement or an Alive."""
 
 
 class Outgoing:
-    """The sending half of one session. Once stopped it takes nothing more."""
+    """The sending half of one session. Once stopped it takes no more intents."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Outgoing:
         self._wall_us = runtime.wall_us
         self.acks = PendingAcks()
         self._unsent_ack: TelemetryAck | None = None
-        # Room for setpoints and cancels, and for one intent each to acknowledge and to be alive.
+        # Room for setpoints and cancels, for one acknowledgement and for one Alive.
         self._send, self._receive = trio.open_memory_channel[Intent](SETPOINTS_QUEUED + 2)
         self._queued: set[str] = set()
         self._setpoints = 0
@@ -54,15 +54,15 @@ class Outgoing:
         self._began_at = trio.current_time()
 
     def begin(self) -> None:
-        """Session time starts: Welcome is being written."""
+        """Starts the session's time: Welcome is being written."""
         self._began_at = trio.current_time()
 
     def stop(self) -> None:
-        """The session ends: nothing more is taken."""
+        """Takes no more intents: the session ends."""
         self._stopped = True
 
     def close(self) -> None:
-        """The session is over."""
+        """Closes the channel: the session is over."""
         self._stopped = True
         self._send.close()
         self._receive.close()
@@ -71,11 +71,11 @@ class Outgoing:
 
     @property
     def room(self) -> int:
-        """How many more setpoints and cancels it takes now."""
+        """How many more setpoints and cancels fit now."""
         return SETPOINTS_QUEUED - self._setpoints
 
     def ask_for_room_nowait(self) -> None:
-        """The desk is told as soon as half of the room is free."""
+        """Tells the desk as soon as half of the room is free."""
         self._room_wanted = True
         self._tell_of_room()
 
@@ -85,26 +85,26 @@ class Outgoing:
             self._desk.session_has_room_nowait(self._link)
 
     def queue_setpoint(self, dispatch_id: str) -> None:
-        """A dispatch's setpoint is due; there is room for it."""
+        """Queues a dispatch's setpoint; the caller knows that there is room."""
         if not self._stopped and dispatch_id not in self._queued:
             self._setpoints += 1
             self._queue(dispatch_id)
 
     def queue_cancel(self, dispatch_id: str, asset_id: str, reason: str) -> None:
-        """A dispatch is withdrawn, of an asset that was claimed; there is room for it."""
+        """Queues a Cancel for a claimed asset; the caller knows that there is room."""
         if not self._stopped:
             self._setpoints += 1
             cancel = write_cancel(dispatch_id, self._claims.index(asset_id), reason)
             self._send.send_nowait(cancel)
 
     def say_alive_nowait(self) -> bool:
-        """A sign of life is due; False if the last one still waits."""
+        """Queues an Alive; False if the last one still waits."""
         waits = "alive" in self._queued
         self._queue("alive")
         return not waits
 
     def acknowledge_nowait(self) -> None:
-        """Says what is to be acknowledged now; what cannot be sent at once waits its turn.
+        """Sends pending acknowledgements; those that do not fit at once wait their turn.
 
         Raises: StreamTerminatedError.
         """
@@ -117,7 +117,7 @@ class Outgoing:
                 return
 
     def _queue(self, intent: str) -> None:
-        """Puts an intent into the channel, once."""
+        """Queues an intent, unless it is queued already."""
         if not self._stopped and intent not in self._queued:
             self._queued.add(intent)
             self._send.send_nowait(intent)
@@ -125,7 +125,7 @@ class Outgoing:
     # --- messages go out ------------------------------------------------------------
 
     async def send_queued(self) -> None:
-        """Sends what is queued, for ever. Raises: StreamTerminatedError."""
+        """Sends queued intents for ever. Raises: StreamTerminatedError."""
         async for intent in self._receive:
             match intent:
                 case "ack":
@@ -160,7 +160,7 @@ class Outgoing:
         if dispatch is None or dispatch.session_id != self._live.session_id:
             return
         if dispatch.cancelling is not None:
-            # Its Cancel comes right after, and would undo it.
+            # Its Cancel follows, and would undo it.
             return
         index = next(i for i, a in self._live.granted.items() if a == dispatch.asset_id)
         setpoint = write_setpoint(

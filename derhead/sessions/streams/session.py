@@ -1,18 +1,17 @@
 """One agent's stream: a nursery that receives, sends, keeps alive and watches for silence.
 
-It dies alone, for any reason, and leaves nothing behind: whoever ends a session calls
-``end`` with the reason, the nursery is cancelled, and what remains is said in one place,
-``run``'s last lines.
+A session dies alone, for any reason, and leaves nothing behind. Every end goes through ``end`` with
+its reason, which cancels the nursery. The last lines of ``run`` then send Goodbye and the status.
 
 Task tree::
 
     run
-    ├ take_message       called as messages come, by the task that reads the connection; what
-    │                    has to wait, for room in the journal say, is awaited in the nursery's
-    │                    own task, and with it, through flow control, the agent
+    ├ take_message       called for each message in the task that reads the connection
+    │                    (``incoming.py``); the nursery's own task awaits work that has to wait,
+    │                    and flow control holds back the agent meanwhile
     ├ send_queued        takes intents from the session's bounded channel (``outgoing.py``)
-    └ keep_time          Alive, whatever journal and database do; ends a session that says
-                         nothing, or that reads nothing
+    └ keep_time          sends Alive, whatever journal and database do; ends a session whose
+                         agent is silent or does not read
 """
 
 import logging
@@ -50,7 +49,7 @@ from derproto.triogrpc import ServerStream
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-"""How long an ending session tries to say so."""
+"""Seconds for which an ending session tries to send Goodbye."""
 
 
 class Session:
@@ -99,22 +98,22 @@ class Session:
 
     @property
     def seen_us(self) -> int:
-        """When its last message came, microseconds since the epoch."""
+        """When the agent's last message arrived, microseconds since the epoch."""
         return self._incoming.seen_us
 
     @property
     def clock_offset_us(self) -> int:
-        """The agent's clock minus the headend's, as of its last word on it."""
+        """The agent's clock minus the headend's, by the newest Register or Heartbeat."""
         return self._incoming.clock_offset_us
 
     @property
     def outbox_rows(self) -> int:
-        """Rows that wait in the agent's outbox, as of its last word on it."""
+        """Rows in the agent's outbox, by the newest Register or Heartbeat."""
         return self._incoming.outbox_rows
 
     @property
     def ignored(self) -> int:
-        """Messages of no use: unknown kinds, repeated Registers, unreadable reports."""
+        """Messages without use: unknown kinds, repeated Registers, unreadable reports."""
         return self._incoming.ignored
 
     @property
@@ -131,39 +130,39 @@ class Session:
         return self._end is not None
 
     def end(self, end: End) -> None:
-        """Ends the session; the first reason given stands."""
+        """Ends the session; the first reason counts."""
         if self._end is None:
             self._end = end
             self.outgoing.stop()
         self._scope.cancel()
 
     def acknowledge_nowait(self) -> None:
-        """Says what is to be acknowledged. Raises: StreamTerminatedError."""
+        """Sends pending acknowledgements. Raises: StreamTerminatedError."""
         self.outgoing.acknowledge_nowait()
 
     # --- what the desk sees of it ---------------------------------------------------
 
     @property
     def setpoint_room(self) -> int:
-        """How many more setpoints and cancels it takes now."""
+        """How many more setpoints and cancels fit now."""
         return self.outgoing.room
 
     def ask_for_room_nowait(self) -> None:
-        """The desk has more to send: it is told as soon as half of the room is free."""
+        """Tells the desk, which has more to send, as soon as half of the room is free."""
         self.outgoing.ask_for_room_nowait()
 
     def send_setpoint_nowait(self, dispatch_id: str) -> None:
-        """Queues a setpoint for the stream; the desk has looked at ``setpoint_room``."""
+        """Queues a setpoint; the desk has checked ``setpoint_room``."""
         self.outgoing.queue_setpoint(dispatch_id)
 
     def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None:
-        """Queues a Cancel for the stream; of an asset that was claimed, if perhaps refused."""
+        """Queues a Cancel for a claimed asset, which may have been refused."""
         self.outgoing.queue_cancel(dispatch_id, asset_id, reason)
 
     async def run(self) -> None:
         """Welcomes the agent and serves it until the session's end.
 
-        Raises: GRPCError with the status that the stream ends with, if not OK.
+        Raises: GRPCError with the stream's status, if it is not OK.
         Cancellation: the stream is gone; the session ends as "connection lost".
         """
         try:
@@ -194,11 +193,11 @@ class Session:
 
     @property
     def silence(self) -> HoleCause:
-        """What keeps its assets from being heard, once it has ended."""
+        """Why its assets are silent once it has ended."""
         return (self._end or INTERNAL_ERROR).silence
 
     def record_so_far(self) -> SessionRecord:
-        """The session's record as of now, without an end."""
+        """The session's record up to now, without an end."""
         incoming = self._incoming
         return replace(self.record, messages=incoming.messages, samples=incoming.samples)
 
@@ -221,14 +220,14 @@ class Session:
         await self._stream.send_message(HeadendMessage(welcome=welcome))
 
     async def _keep_time(self) -> None:
-        """Alive, whatever journal and database do, and an end to who says nothing.
+        """Sends Alive, whatever journal and database do, and ends a silent session.
 
-        One task for both: of what a session weighs, tasks are the most.
+        One task does both: tasks are most of a session's memory.
         """
         alive_at = trio.current_time() + self._limits.alive_period_s
         while True:
             await trio.sleep_until(min(alive_at, self._live.heard_at + self._limits.silence_s))
-            # If it was the loop that was late, what the agent said is there to be read first.
+            # If the loop was late, the agent's messages are there and must be read first.
             await self._stream.wait_read()
             if trio.current_time() >= alive_at:
                 alive_at += self._limits.alive_period_s
@@ -242,7 +241,7 @@ class Session:
         if now < self._live.heard_at + limit_s:
             return
         if self._live.held_up:
-            # Not the agent's silence: the journal holds up its reader.
+            # The journal holds up the reader; the agent is not silent.
             self._live.heard_at = now
             return
         self.end(silent(limit_s))

@@ -1,1 +1,1 @@
-"""The terms of a session: its limits, what the journal keeps of it, why it ends."""
+"""The terms of a session: its limits, its record in the journal, its reasons to end."""

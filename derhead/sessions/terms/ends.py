@@ -1,4 +1,4 @@
-"""Why sessions end: what the journal keeps, the agent hears, and its stream's status says. Pure."""
+"""The reasons for which sessions end, for the journal, the agent and the stream's status: pure."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from derhead.gaps import HoleCause
 from derproto.der.v1 import GoodbyeReason
 
 DUPLICATE_BACKOFF_MS = 30_000
-"""When two agents of one id may come back."""
+"""Milliseconds after which two agents with one id may reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class End:
     reconnect_after_ms: int = 0
     status: Status = Status.OK
     silence: HoleCause = HoleCause.LINK
-    """What then keeps its assets from being heard."""
+    """Why its assets are silent afterwards."""
 
 
 CLOSED_BY_AGENT = End("closed by agent", silence=HoleCause.AGENT_RESTART)
 CONNECTION_LOST = End("connection lost")
 BROKEN_MESSAGE = End("protocol error")
-"""What came was no message; the link has said so with the stream's status."""
+"""The received bytes were no message; the link has sent the stream's status."""
 INTERNAL_ERROR = End("internal error")
 SLOW_READER = End(
     "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
@@ -49,7 +49,7 @@ def protocol_error(detail: str) -> End:
 
 
 def silent(limit_s: float) -> End:
-    """The agent said nothing for the limit, seconds."""
+    """The agent was silent for the limit, seconds."""
     return End(
         "silent",
         GoodbyeReason.SILENT,

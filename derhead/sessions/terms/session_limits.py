@@ -8,12 +8,12 @@ class SessionLimits:
     """Periods and bounds of every session."""
 
     register_timeout_s: float = 10.0
-    """Time from the stream's start to its Register."""
+    """Seconds from the stream's start to its Register."""
     telemetry_period_s: float = 4.0
     heartbeat_period_s: float = 30.0
     alive_period_s: float = 10.0
     silence_s: float = 45.0
-    """A session from which nothing came for this long is ended."""
+    """Seconds of silence after which a session is ended."""
     max_sessions: int = 5000
     """Sessions at a time (configurable). When full, the oldest that was granted no asset ends; if
     each was, a new stream ends with RESOURCE_EXHAUSTED."""

@@ -1,4 +1,4 @@
-"""What the journal keeps of sessions and heartbeats: pure."""
+"""The journal's records of sessions and heartbeats: pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The client: one connection, and calls on it."""
+"""The client's end: one connection, and calls on it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,9 +41,9 @@ class Channel:
         metadata: _MetadataLike | None = None,
         timeout: float | None = None,
     ) -> ClientStream:
-        """A call of ``method``, to be used as ``async with``. Nothing is sent yet.
+        """A call of ``method``, to be used with ``async with``. Sends nothing yet.
 
-        Units: ``timeout`` in seconds, from now, for the whole call; the server is told.
+        Units: ``timeout`` in seconds from now, for the whole call; it is sent to the server.
         """
         deadline = None if timeout is None else Deadline.from_timeout(timeout)
         fields = cast(_Metadata, MultiDict(cast(Any, metadata or ())))
@@ -69,15 +69,15 @@ class Channel:
 
     @property
     def closed_because(self) -> str | None:
-        """Why the connection ended, in words; None while it is open."""
+        """The reason for the connection's end, in words; None while it is open."""
         return self._link.reason
 
     async def wait_closed(self) -> None:
-        """Until the connection has ended, whoever ended it. Calls have failed by then."""
+        """Waits until the connection has ended, for any reason. Its calls have failed by then."""
         await self._link.wait_closed()
 
     async def __connect__(self) -> Link:
-        # What grpclib's client.Stream asks of its channel before a request.
+        # grpclib's client.Stream calls this before a request.
         self._link.check_open()
         if self._link.peer_goes_away:
             raise GRPCError(Status.UNAVAILABLE, "The server is going away")
@@ -93,10 +93,10 @@ async def connect(
     codec: CodecBase,
     limits: LinkLimits | None = None,
 ) -> AsyncIterator[Channel]:
-    """A channel over ``stream``, for as long as the block runs.
+    """A channel over ``stream`` while the block runs.
 
-    The connection's end does not end the block: its calls fail, and ``wait_closed``
-    returns. What the block raises is passed on as it is, not in a group.
+    The connection's end does not end the block: its calls fail, and ``wait_closed`` returns. An
+    exception of the block passes unchanged, not in a group.
 
     Resource handling: owns ``stream`` from here on, and closes it.
     Raises: ConnectionLost, if the server's SETTINGS do not come in time.

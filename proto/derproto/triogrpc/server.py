@@ -22,20 +22,20 @@ from derproto.triogrpc.sockets.shared import Shared
 log = logging.getLogger(__name__)
 
 ACCEPT_RETRY_S = 0.1
-"""Pause after an accept that failed, for want of file descriptors for instance."""
+"""Pause after a failed accept, seconds; file descriptors may have run out."""
 
 ACCEPT_QUIET_S = 10.0
-"""After one such failure is logged, for how long the next ones only count."""
+"""Seconds after such a log line for which further failures are only counted."""
 
 STOP_S = 1.0
-"""After a drain's grace: for cancelled handlers to clean up and their clients to hear."""
+"""Seconds after a drain's grace for cancelled handlers to clean up and tell their clients."""
 
 
 class Server:
-    """Serves rpcs on any Trio listeners, each connection behind a border of its own.
+    """Serves rpcs on any Trio listeners, with a border around each connection.
 
-    No peer and no handler's exception leaves its connection: they are logged, counted,
-    and end that call or that connection.
+    No exception of a peer's or a handler's making leaves its connection. It is logged and counted,
+    and ends that call or that connection.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Server:
     ) -> None:
         """Accepts and serves until drained or cancelled. Once for each server.
 
-        Resource handling: it owns the listeners from here on, and closes them.
-        Error handling: an accept that fails is logged, counted and tried again; a
-        listener that somebody closes is left.
+        Resource handling: owns the listeners from here on, and closes them.
+        Error handling: a failed accept is logged, counted and tried again; a listener that was
+        closed is left.
         Cancellation: ends every connection at once.
         """
         if self._serving:
@@ -90,9 +90,9 @@ class Server:
     async def drain(self, grace_s: float) -> None:
         """Ends the service in good order; ``serve`` returns after it.
 
-        Stops accepting, tells clients by GOAWAY, refuses new calls with UNAVAILABLE.
-        Calls that run get ``grace_s`` seconds, then their handlers are cancelled and
-        their clients told UNAVAILABLE. Returns when no connection is left.
+        Stops accepting, sends GOAWAY, and refuses new calls with UNAVAILABLE. Open calls get
+        ``grace_s`` seconds; then their handlers are cancelled and their clients get UNAVAILABLE.
+        Returns when no connection is left.
         """
         self._handlers.draining = True
         self._accepting.cancel()
@@ -143,7 +143,7 @@ class Server:
                     await trio.aclose_forcefully(stream)
                     raise
                 if self._handlers.draining:
-                    # It was there when the acceptors were told to stop.
+                    # It had arrived when the acceptors were told to stop.
                     await trio.aclose_forcefully(stream)
                     return
                 if len(self._links) >= self._limits.max_connections and not self._clear_place():
@@ -170,10 +170,10 @@ class Server:
                 connections.start_soon(self._serve_connection, link)
 
     async def _make_room(self) -> None:
-        """Until one more handshake may begin. No checkpoint if it may at once.
+        """Waits until one more handshake may begin. No checkpoint if it may at once.
 
-        Who is silent in a full house makes room after ``handshake_patience_s``: else a few
-        sockets that say nothing would keep a fleet out.
+        When all places are taken, a silent peer loses its own after ``handshake_patience_s``:
+        otherwise a few silent sockets would keep a fleet out.
         """
         while len(self._arriving) >= self._limits.max_handshakes:
             oldest = next(iter(self._arriving))
@@ -194,7 +194,7 @@ class Server:
         return True
 
     def _note_arrived(self, link: Link) -> None:
-        """Its handshake is over, well or not."""
+        """Notes that a handshake has succeeded or failed."""
         self._arriving.pop(link, None)
         self._arrived.set()
 

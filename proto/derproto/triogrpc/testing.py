@@ -1,8 +1,7 @@
 """A network in memory, to run real servers and clients without sockets.
 
-Everything is decided by Trio's clock and scheduler: under ``trio.testing.MockClock``
-hours pass in milliseconds. Buffers are bounded as a socket's are, so that flow control
-is exercised.
+Only Trio's clock and scheduler matter: under ``trio.testing.MockClock`` hours pass in milliseconds.
+Buffers are bounded like a socket's, so that flow control is exercised.
 """
 
 import errno
@@ -33,11 +32,11 @@ __all__ = [
 ]
 
 BACKLOG = 1024
-"""Connections that wait to be accepted. Above it ``connect`` waits."""
+"""Connections that wait to be accepted. Beyond it ``connect`` waits."""
 
 
 class MemoryListener(trio.abc.Listener[MemoryStream]):
-    """What accepts the connections made to one name of a ``MemoryNetwork``."""
+    """Accepts the connections to one name of a ``MemoryNetwork``."""
 
     def __init__(self, network: "MemoryNetwork", name: str) -> None:
         self._network = network
@@ -49,7 +48,7 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return await self._receive.receive()
 
     async def aclose(self) -> None:
-        """Nobody listens to the name any more; who waits to be accepted is cut off."""
+        """Stops listening; connections that wait to be accepted are cut."""
         self._network._forget(self)
         while True:
             try:
@@ -83,7 +82,7 @@ class MemoryNetwork:
         return listener
 
     async def connect(self, name: str) -> MemoryStream:
-        """A connection to whoever listens to ``name``. While it is stalled, waits.
+        """A connection to the listener of ``name``. Waits while the name is stalled.
 
         Raises: OSError(ECONNREFUSED) if nobody listens, or by ``refuse``.
         """
@@ -107,18 +106,18 @@ class MemoryNetwork:
         return client
 
     def cut(self, name: str) -> None:
-        """Every open connection to ``name`` is gone, with the bytes on their way: sending
-        and receiving raise BrokenResourceError at both ends."""
+        """Cuts every open connection to ``name`` and loses the bytes on their way: sending and
+        receiving raise BrokenResourceError at both ends."""
         for stream in self._streams.pop(name, ()):
             stream.cut()
 
     def refuse(self, name: str, refused: bool) -> None:
-        """Whether ``connect`` is refused although somebody listens. Open connections stay."""
+        """Sets whether ``connect`` is refused in spite of a listener. Open connections stay."""
         (self._refused.add if refused else self._refused.discard)(name)
 
     def stall(self, name: str, stalled: bool) -> None:
-        """Whether bytes of connections to ``name`` are held back, both ways, EOF too; then
-        they flow, in order. New connections wait as well."""
+        """Sets whether bytes of connections to ``name`` are held back, both ways, EOF too. Later
+        they flow in order. New connections wait as well."""
         (self._stalled.add if stalled else self._stalled.discard)(name)
         for stream in self._streams.get(name, ()):
             stream.stall(stalled)

@@ -1,4 +1,4 @@
-"""A call, as its caller sees it."""
+"""A call at its client."""
 
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -22,7 +22,7 @@ from derproto.triogrpc.core.link_limits import LinkLimits
 from derproto.triogrpc.core.method import Method
 from derproto.triogrpc.core.waits import TimedWaits, Turns, lock_held
 
-# grpclib's hooks around calls; it wants the table, nobody listens.
+# grpclib's hooks around calls: it requires the table, which stays empty.
 _NO_EVENTS = _DispatchChannelEvents()
 
 
@@ -38,9 +38,9 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     One task may send while another receives. Leaving the block ends the call: one with
     a single reply waits for its status, any other that has not ended is reset.
 
-    Raises (from every method): GRPCError with the server's status as soon as that is
-    known, for a sender too, who is told ``Status.OK`` if the server ended the call before
-    the client did; GRPCError(DEADLINE_EXCEEDED); ConnectionLost.
+    Raises (from every method): GRPCError with the server's status as soon as it is known. A sender
+    gets it too: ``Status.OK`` if the server ended the call before the client did. Also
+    GRPCError(DEADLINE_EXCEEDED) and ConnectionLost.
     """
 
     _stream: Stream
@@ -82,10 +82,10 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     # -- sending ------------------------------------------------------------------------
 
     async def send_request(self, *, end: bool = False) -> None:
-        """Sends the request's headers: the call begins.
+        """Sends the request's headers, which begins the call.
 
-        ``send_message`` does so by itself; needed before a task receives that does not
-        send. ``end`` ends the sending half as well, without a message.
+        ``send_message`` does it by itself; it is needed before a task only receives. With ``end``
+        it also ends the sending half, without a message.
         When full: waits while the server's limit of concurrent calls is reached.
         """
         async with lock_held(self._sending):
@@ -159,10 +159,10 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     async def recv_message(self) -> Any | None:
         """The next message, None when the server has ended the call with OK.
 
-        What had come whole before the call failed is still given.
+        Messages that arrived whole before the call failed are still returned.
 
-        Raises: GRPCError with the status with which the server ended the call;
-        GRPCError(INTERNAL) for what cannot be decoded.
+        Raises: GRPCError with the server's status; GRPCError(INTERNAL) for bytes that cannot be
+        decoded.
         Cancellation: loses nothing. Lets other tasks run at least every 32 messages.
         """
         if not self._recv_initial_metadata_done:
@@ -184,9 +184,9 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
         return message
 
     async def recv_trailing_metadata(self) -> None:
-        """Waits for the status; ``trailing_metadata`` is there then. May be repeated.
+        """Waits for the status and sets ``trailing_metadata``. May be repeated.
 
-        Messages that nobody receives can keep the server from coming to its status.
+        The status may never come while messages before it are not received.
         """
         if not self._recv_initial_metadata_done:
             raise ProtocolError("Initial metadata was not received")
@@ -211,7 +211,7 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
         self._raise_for_grpc_status(status, message, None)
 
     def _verdict(self, error: StreamTerminatedError) -> Exception:
-        """What ended the call, best known: its status, a reset's, or ``error`` itself."""
+        """The best known reason for the call's end: its status, a reset's status, or ``error``."""
         if self._send_request_done:
             headers = dict(self._stream.trailers or self._stream.headers or ())
             if "grpc-status" in headers:

@@ -1,4 +1,4 @@
-"""The server's half of calls: each handler within a border, its exceptions turned into a status."""
+"""A server's handlers: each runs within a border that turns its exceptions into a status."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Handlers:
         """Whether further calls are refused."""
 
     async def serve(self, stream: Stream, headers: Headers) -> None:
-        """Serves one call to its end. Contains whatever its handler raises."""
+        """Serves one call to its end, and contains every exception of its handler."""
         scopes = stream.scopes
         assert scopes is not None
         with scopes.whole:
@@ -65,13 +65,13 @@ class Handlers:
             await call.finish(error)
 
     async def _run_handler(self, call: ServerStream, scopes: CallScopes) -> GRPCError | None:
-        """Runs the handler of ``call``; how the call ends, None for OK."""
+        """Runs the handler of ``call``; returns the error that the call ends with, None for OK."""
         raised: GRPCError | None = None
         with scopes.work:
             try:
                 await self._handlers[call.method](call)
             except* Exception as group:  # noqa: BLE001 - logged by _judge, the border
-                # Judged here, as a Cancelled beside them goes on past this function.
+                # Here, because a Cancelled in the same group goes on past this function.
                 raised = self._judge(call, group)
         if raised is not None:
             return raised
@@ -86,7 +86,7 @@ class Handlers:
         return None
 
     def _judge(self, call: ServerStream, group: ExceptionGroup[Exception]) -> GRPCError | None:
-        """The status that the handler's exceptions come to; logs what is a fault."""
+        """The status for the handler's exceptions; logs those that are bugs."""
         status: GRPCError | None = None
         fault = False
         for error in _leaves(group):

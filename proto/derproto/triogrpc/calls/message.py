@@ -1,4 +1,4 @@
-"""Between messages and the bytes of a stream. The other half of this is ``inbound``."""
+"""Messages to framed bytes, and bodies to messages; ``inbound`` cuts the bodies."""
 
 from typing import Any
 
@@ -34,6 +34,6 @@ def decode_message(
     """
     try:
         return codec.decode(body, message_type)
-    except Exception as exc:  # codecs raise what they like
+    except Exception as exc:  # codecs may raise anything
         reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
         raise GRPCError(malformed, f"not a {message_type.__name__}: {reason}") from exc

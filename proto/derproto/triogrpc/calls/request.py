@@ -1,4 +1,4 @@
-"""What a request's headers ask for. Decides only, sends nothing."""
+"""A request's headers as a call to serve, or as a refusal. It sends nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The answer to a request that is no call of ours."""
+    """The answer to a request that cannot be served."""
 
     http_status: int
     status: Status | None
@@ -35,7 +35,7 @@ class Refusal:
 def read_request(
     headers: list[tuple[str, str]], methods: Mapping[str, Method], content_subtype: str
 ) -> Request | Refusal:
-    """The call that ``headers`` ask for, or how to refuse it."""
+    """The call that ``headers`` ask for, or its refusal."""
     fields = dict(headers)
     if fields.get(":method") != "POST":
         return Refusal(405, None, None)
@@ -51,6 +51,6 @@ def read_request(
         deadline = Deadline.from_headers(headers)
         metadata = decode_metadata(headers)
     except ValueError as exc:
-        # A grpc-timeout that is none, or a "-bin" value that is not base64.
+        # A malformed grpc-timeout, or a "-bin" value that is not base64.
         return Refusal(200, Status.INVALID_ARGUMENT, f"Invalid metadata: {exc}")
     return Request(method, metadata, deadline, fields.get("user-agent"))

@@ -1,4 +1,4 @@
-"""A served call, as its handler sees it."""
+"""A call at its server, for its handler."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -22,10 +22,9 @@ from derproto.triogrpc.core.waits import Turns, lock_held
 from derproto.triogrpc.sockets.peer import Peer
 
 MAX_STATUS_MESSAGE = 1000
-"""Characters of a status message that are sent: it travels in a header, and peers bound
-their headers."""
+"""Characters of a status message to send: it travels in a header, and peers bound headers."""
 
-# grpclib's hooks around calls; it wants the table, nobody listens.
+# grpclib's hooks around calls: it requires the table, which stays empty.
 _NO_EVENTS = _DispatchServerEvents()
 
 
@@ -37,11 +36,11 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
     """
 
     peer: str  # type: ignore[assignment]  # the text; grpclib has an object here
-    """Who calls, for people: ``127.0.0.1:5123``."""
+    """The client's address as text: ``127.0.0.1:5123``."""
     deadline: Deadline | None
-    """When the client wants the call to have ended; the handler is cancelled then."""
+    """The client's deadline for the call; it cancels the handler."""
     metadata: _Metadata
-    """What the client sent with its request, a multidict."""
+    """The request's metadata, a multidict."""
 
     def __init__(
         self,
@@ -82,36 +81,36 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         return self._link_peer.cert()
 
     def admit(self) -> None:
-        """For a service that knows its client by now, as it has registered, say.
+        """Ends the newcomer's bounds, for a service that now knows its client.
 
-        The call may send messages of ``max_message_bytes``, its connection may have
-        ``max_streams`` calls, and gives way to no other. Needed only with
-        ``LinkLimits.newcomers``; harmless without, and twice.
+        From now on the call's messages may have ``max_message_bytes``, its connection may have
+        ``max_streams`` calls, and the connection gives way to no other. Needed only with
+        ``LinkLimits.newcomers``. May be repeated.
         """
         self._h2.admit()
 
     def give_way(self) -> None:
-        """For a callback of ``deliver`` that woke somebody who should not wait for what else
-        is there to be read: others have their turn after it."""
+        """Ends the reader's turn after this message. For a callback of ``deliver`` that woke a task
+        which should not wait for further reads."""
         reader = self._h2.connection.shared.reader
         if reader is not None:
             reader.give_way()
 
     async def wait_read(self) -> None:
-        """Until all that had come from the client before this call is read.
+        """Waits until all bytes that arrived before this call are read.
 
-        For whoever is about to judge its silence: it may be the loop that was late.
+        A caller that judges the client's silence needs it: the loop may have been late.
         """
         await self._h2.connection.shared.caught_up()
 
     async def recv_message(self) -> Any | None:
         """The next message, None when the client has ended its half.
 
-        The client may send as much as the stream's window holds before this takes it.
+        The client may send as much as the stream's window holds before a message is taken.
 
-        Raises: GRPCError for what cannot be decoded (INVALID_ARGUMENT), is too large
-        (RESOURCE_EXHAUSTED) or compressed (UNIMPLEMENTED); left alone, it ends the call
-        with that status.
+        Raises: GRPCError for a message that cannot be decoded (INVALID_ARGUMENT), is too large
+        (RESOURCE_EXHAUSTED) or compressed (UNIMPLEMENTED). If the handler lets it pass, the call
+        ends with that status.
         Cancellation: loses nothing. Lets other tasks run at least every 32 messages.
         """
         await self._turns.step()
@@ -130,13 +129,13 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
     async def deliver(self, on_message: Callable[[Any], Deferred | None]) -> None:
         """Hands each message to ``on_message`` until the client has ended its half.
 
-        The fast way to receive: ``on_message`` is called as the bytes come, in the task
-        that reads them, so it must not block. What it cannot do in place it returns, to be
-        called and awaited here; until then no further message is delivered, and the window stays
-        closed. At most 64 messages in a row, then other connections have their turn.
+        The fast way to receive: ``on_message`` is called in the reading task as bytes arrive, so
+        it must not block. If it has to wait it returns a function, which is called and awaited
+        here; until then no further message is delivered, and the window stays closed. After 64
+        messages in a row other connections have their turn.
 
-        Raises: as ``recv_message``, and what ``on_message`` or its rest raises.
-        Cancellation: messages not delivered yet are kept.
+        Raises: as ``recv_message``, and what ``on_message`` and its rest raise.
+        Cancellation: keeps messages that were not delivered.
         """
 
         codec, message_type, counters = self._codec, self._recv_type, self._counters
@@ -184,8 +183,8 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
     def send_message_nowait(self, message: Any) -> bool:
         """Sends one message if that needs no waiting; False if nothing was sent.
 
-        For whoever has a message for each of a thousand calls: no task wakes for it. The
-        first message of a call is never sent so.
+        For a sender with a message for each of a thousand calls: no task wakes. It never sends the
+        first message of a call.
 
         Raises: as ``send_message``.
         """
@@ -209,7 +208,7 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         status_details: Any = None,
         metadata: _MetadataLike | None = None,
     ) -> None:
-        """Ends the call with a status, and metadata if there is some.
+        """Ends the call with a status and perhaps metadata.
 
         Raises: grpclib's ProtocolError, if it has ended.
         """
@@ -250,7 +249,7 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
             except StreamTerminatedError:
                 return
         if self._h2.closable:
-            # The client need not send what nobody will receive.
+            # The client need not send messages that the handler will not receive.
             self._h2.reset_nowait(ErrorCodes.NO_ERROR)
 
     @property

@@ -1,4 +1,4 @@
-"""What every part of a link uses: limits, errors, counters, deadlines, waits.
+"""The parts that every room of the link uses: limits, errors, counters, deadlines, waits.
 
 No module here imports another.
 """

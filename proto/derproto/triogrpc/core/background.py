@@ -1,4 +1,4 @@
-"""Tasks that serve a block."""
+"""Background tasks of an ``async with`` block."""
 
 from types import TracebackType
 
@@ -6,10 +6,10 @@ import trio
 
 
 class background_nursery:
-    """A nursery whose tasks are there for the block: leaving it cancels them.
+    """A nursery whose tasks serve the block; leaving the block cancels them.
 
-    The block's own exception passes as it is, where a nursery would put it into a group:
-    the caller need not know that there are tasks.
+    An exception of the block passes unchanged; a nursery would wrap it in a group. So the caller
+    need not know that there are tasks.
 
     Raises: a group, if one of the tasks raised.
     """

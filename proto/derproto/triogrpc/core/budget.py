@@ -1,11 +1,11 @@
-"""How often a peer may do what only makes work: pure."""
+"""A budget for frames that only make work: pure."""
 
 
 class Budget:
     """At most ``limit`` events in each window of ``window_s`` seconds, by a given clock.
 
-    Windows stand side by side, the first begins with the first event: twice the limit
-    may pass around a border. That is enough against a flood, and one comparison cheap.
+    Windows follow each other, the first begins with the first event. So twice the limit may pass
+    around the end of a window, which still stops a flood and costs one comparison.
     """
 
     __slots__ = ("_limit", "_since", "_spent", "_window_s")

@@ -1,4 +1,4 @@
-"""What can end a running handler, and how its end is told apart."""
+"""The cancel scopes of a running handler, and why it was cancelled."""
 
 import trio
 from grpclib.exceptions import GRPCError
@@ -7,9 +7,9 @@ from grpclib.exceptions import GRPCError
 class CallScopes:
     """The two cancel scopes of one served call.
 
-    ``work`` is around the handler: its deadline is the call's, and ``stop`` cancels it
-    with a status for the client. ``whole`` is around that and the sending of the status:
-    it is cancelled when there is nobody left to tell.
+    ``work`` surrounds the handler. It has the call's deadline, and ``stop`` cancels it with a
+    status for the client. ``whole`` surrounds ``work`` and the sending of the status. It is
+    cancelled when the client is gone.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a server counts, and how it tells."""
+"""The counters of a server, and their snapshot."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -54,11 +54,11 @@ class Counters:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatistics:
-    """A server's counts at one moment. All but the ``_open`` ones only ever grow."""
+    """A server's counts at one moment. All but the ``_open`` ones only grow."""
 
     connections_open: int
     connections_total: int
-    """Accepted and served, without the refused."""
+    """Connections accepted and served."""
     connections_refused: int
     """Closed at once because ``max_connections`` were open."""
     streams_open: int

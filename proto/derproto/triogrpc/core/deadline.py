@@ -18,7 +18,7 @@ _MAX_TIMEOUT_S = 99_999_999.0
 def decode_timeout(value: str) -> float:
     """Seconds that a ``grpc-timeout`` header gives.
 
-    grpclib's takes any number of digits, of which a long enough row overflows a float.
+    grpclib's own takes any number of digits, enough to overflow a float.
 
     Raises: ValueError.
     """
@@ -38,7 +38,7 @@ class Deadline(grpclib.metadata.Deadline):
 
     @classmethod
     def from_headers(cls, headers: Collection[tuple[str, str]]) -> Self | None:
-        """What the request's headers ask for; None if nothing.
+        """The deadline in the request's headers; None if there is none.
 
         Raises: ValueError.
         """
@@ -46,7 +46,7 @@ class Deadline(grpclib.metadata.Deadline):
         return cls.from_timeout(min(timeouts)) if timeouts else None
 
     def time_remaining(self) -> float:
-        """Seconds left, not less than 0, and no more than the header can say."""
+        """Seconds left, from 0 to the most that the header can express."""
         return min(max(0.0, self._timestamp - trio.current_time()), _MAX_TIMEOUT_S)
 
     @property

@@ -1,4 +1,4 @@
-"""How a call or a connection can end, other than with a status."""
+"""The ends of a call or a connection without a status."""
 
 from grpclib.const import Status
 from grpclib.exceptions import StreamTerminatedError
@@ -6,7 +6,7 @@ from h2.errors import ErrorCodes
 
 
 class ConnectionLost(StreamTerminatedError):
-    """The connection ended under the call; whether the peer acted on it is unknown."""
+    """The connection ended during the call; whether the peer acted on it is unknown."""
 
 
 class StreamReset(StreamTerminatedError):
@@ -22,11 +22,11 @@ class PeerStalled(Exception):
 
 
 class Flooding(Exception):
-    """The peer sends more of what only makes work than the limits allow."""
+    """The peer sends more frames that only make work than the limits allow."""
 
 
 def error_name(error_code: int) -> str:
-    """An HTTP/2 error code in words, also one that HTTP/2 does not know."""
+    """The name of an HTTP/2 error code, or its number if HTTP/2 does not define it."""
     try:
         return ErrorCodes(error_code).name
     except ValueError:

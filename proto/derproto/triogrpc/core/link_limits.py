@@ -21,9 +21,9 @@ class NewcomerLimits:
 
     address_share: int = 1500
     """Connections of one address that are not admitted; the headend sets a quarter of
-    ``max_connections``. When full, and only while the server has
-    as many connections as it may, the oldest of that address is closed before that of any other.
-    A fleet behind one address is let in as fast as it registers."""
+    ``max_connections``. When full, nothing happens until the server itself is full. Then the oldest
+    connection of that address is closed before those of other addresses. So a fleet behind one
+    address comes in as fast as it registers."""
 
     def __post_init__(self) -> None:
         _check_positive(self)
@@ -31,12 +31,12 @@ class NewcomerLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkLimits:
-    """How much one peer may cost us, and how long we wait for it.
+    """How much one peer may cost, and how long this end waits for it.
 
-    The same object serves both ends; a field that concerns one end says so. The defaults
-    suit thousands of peers that each keep one long stream of small messages.
+    Both ends take the same class; a field that concerns one end says so. The defaults suit
+    thousands of peers, each with one long stream of small messages.
 
-    Raises: ValueError at construction, for a bound that could not work.
+    Raises: ValueError at construction, for a bound that cannot work.
     """
 
     max_connections: int = 6000
@@ -59,9 +59,9 @@ class LinkLimits:
     full, the call ends with RESOURCE_EXHAUSTED before the message is gathered."""
 
     max_reassembly_bytes: int = 64 * MiB
-    """Bytes of all connections' messages that have not come whole, those below 16 KiB apart. When
-    full, the call that has gathered for longest ends with RESOURCE_EXHAUSTED, one that is not
-    admitted before any that is."""
+    """Bytes of unfinished messages of all connections together; messages of which less than 16 KiB
+    have arrived are not counted. When full, the call that has gathered for longest ends with
+    RESOURCE_EXHAUSTED, calls that are not admitted first."""
 
     stream_window_bytes: int = 128 * KiB
     """Bytes of one stream received and not yet consumed by its handler. When full, the peer's
@@ -117,7 +117,7 @@ class LinkLimits:
             if getattr(self, name) >= 2**31:
                 raise ValueError(f"{name} must be less than 2**31")
         if self.connection_window_bytes < 65535:
-            # HTTP/2 gives no way to announce less.
+            # The least that HTTP/2 can announce.
             raise ValueError("connection_window_bytes must be at least 65535")
         if self.max_message_bytes >= 2**32:
             raise ValueError("max_message_bytes must be less than 2**32")

@@ -1,4 +1,4 @@
-"""What both ends must agree on about one rpc."""
+"""One rpc, as both ends agree on it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,7 @@ from grpclib.const import Cardinality
 class Method:
     """One rpc: its path, who streams, and the types of its messages.
 
-    Hashable, so that it is the key of a server's table of handlers, and the same object
-    names the call at the client.
+    It is hashable: a server's handlers are keyed by it, and a client's call names it.
     """
 
     path: str

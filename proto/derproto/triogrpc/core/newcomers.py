@@ -1,4 +1,4 @@
-"""Connections that no service has admitted yet, and which of them gives way: pure."""
+"""Connections that no service has admitted yet, and the order in which they give way: pure."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -9,9 +9,9 @@ C = TypeVar("C", bound=Hashable)
 class Newcomers(Generic[C]):
     """Newcomers by age and address.
 
-    A full server closes one newcomer for each connection that comes. That is the oldest of an
-    address with more than ``address_share`` of them, if there is one, and else the oldest of all:
-    a fleet that returns from behind one address registers sooner than it grows old.
+    A full server closes one newcomer for each new connection: the oldest newcomer of an address
+    that has more than ``address_share``, or else the oldest of all. The connections of a returning fleet
+    register before they are the oldest.
     """
 
     def __init__(self, address_share: int) -> None:
@@ -34,7 +34,7 @@ class Newcomers(Generic[C]):
             self._crowded[address] = None
 
     def remove(self, newcomer: C) -> None:
-        """Forgets one that was admitted, or has ended; harmless if it is not there."""
+        """Forgets a connection that was admitted or has ended; harmless if it is not there."""
         address = self._addresses.pop(newcomer, None)
         if address is None:
             return

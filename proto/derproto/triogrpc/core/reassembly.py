@@ -1,4 +1,4 @@
-"""What all unfinished messages of one server may weigh together: pure."""
+"""A bound on the unfinished messages of a whole server: pure."""
 
 from typing import Protocol
 
@@ -15,10 +15,9 @@ class Reassembling(Protocol):
 
 
 class ReassemblyPool:
-    """Bytes of unfinished messages, of all connections that share it.
+    """Counts the bytes of unfinished messages of all connections.
 
-    When full: the call that has gathered for longest is ended, one that is not admitted before any
-    that is.
+    When full: the call that has gathered for longest is ended, calls that are not admitted first.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -28,10 +27,10 @@ class ReassemblyPool:
         self.held_bytes = 0
 
     def hold(self, call: Reassembling, size: int) -> None:
-        """``call`` holds ``size`` bytes now; it may be given up within this call."""
+        """Notes that ``call`` holds ``size`` bytes; may call ``give_up`` of it or of others."""
         calls = self._admitted if call.admitted else self._newcomers
         self.held_bytes += size - calls.get(call, 0)
-        # A call keeps its place: the one that began first is the first.
+        # A call keeps its place, so the first one is the one that began first.
         calls[call] = size
         while self.held_bytes > self._max_bytes:
             oldest = next(iter(self._newcomers or self._admitted))
@@ -39,5 +38,5 @@ class ReassemblyPool:
             oldest.give_up()
 
     def release(self, call: Reassembling) -> None:
-        """``call`` holds nothing any more; harmless if it held nothing."""
+        """Notes that ``call`` holds no bytes; harmless if it held none."""
         self.held_bytes -= self._newcomers.pop(call, 0) + self._admitted.pop(call, 0)

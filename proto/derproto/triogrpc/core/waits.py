@@ -9,10 +9,9 @@ from grpclib.exceptions import GRPCError
 
 
 class Flag:
-    """``asyncio.Event`` as grpclib uses it: may be cleared again, and waits on Trio.
+    """``asyncio.Event`` as grpclib uses it, on Trio: it can be cleared again.
 
-    ``wait()`` returns without a checkpoint when the flag is up; whoever loops on it
-    needs a checkpoint elsewhere.
+    ``wait()`` has no checkpoint while the flag is up; a loop around it needs a checkpoint elsewhere.
     """
 
     __slots__ = ("_lot", "_up")
@@ -42,10 +41,10 @@ class Flag:
 
 
 class TimedWaits:
-    """``with`` around a call's waits: past the deadline they raise DEADLINE_EXCEEDED.
+    """``with`` around a call's waits: after the deadline they raise DEADLINE_EXCEEDED.
 
-    In the place of grpclib's ``Wrapper``, on cancel scopes. Several tasks may be inside
-    at a time, each with a scope of its own.
+    It replaces grpclib's ``Wrapper``. Several tasks may be inside at a time; each has its own
+    cancel scope.
 
     Raises: GRPCError(DEADLINE_EXCEEDED).
     """
@@ -90,12 +89,12 @@ def _deadline_exceeded() -> GRPCError:
 
 
 STEPS_PER_TURN = 32
-"""Messages that a task may send or receive before it lets other tasks run. A checkpoint
-for each would cost more than the message; none would let one handler hold the loop."""
+"""Messages that a task may send or receive before it lets other tasks run. A checkpoint for each
+would cost more than the message; without any, one handler could hold the loop."""
 
 
 class Turns:
-    """A checkpoint every ``STEPS_PER_TURN`` steps, and a look for cancellation at each."""
+    """A checkpoint every ``STEPS_PER_TURN`` steps; each step checks for cancellation."""
 
     __slots__ = ("_steps",)
 
