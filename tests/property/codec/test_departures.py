@@ -108,7 +108,7 @@ def test_a_number_out_of_range_is_refused() -> None:
 
 def test_the_document_lists_exactly_these() -> None:
     text = (ROOT / "docs" / "codec.md").read_text()
-    _, section = text.split("## Where it departs from betterproto2\n")
+    _, section = text.split("## Differences from betterproto2\n")
     listed = re.findall(r"^\| `([^`]+)` \|", section.split("\n## ")[0], re.MULTILINE)
     tested = {case.departure for case in [*READ_OTHERWISE, *REFUSED]} | {ZERO, RANGE}
     assert len(listed) == len(set(listed))

@@ -73,7 +73,7 @@ class DispatchReason(betterproto2.Enum):
 
     NOT_AUTHORIZED = 4
     """
-    Whoever asked may not.
+    The caller has no permission.
     """
 
     HARDWARE_ERROR = 5
@@ -153,12 +153,12 @@ class DispatchState(betterproto2.Enum):
 
     REJECTED = 4
     """
-    The agent or the device will not [252, 253].
+    The agent or the device refuses it [252, 253].
     """
 
     FAILED = 5
     """
-    The device should have, and could not.
+    The device could not follow it.
     """
 
     CANCELLED = 6
@@ -293,7 +293,7 @@ class GoodbyeReason(betterproto2.Enum):
 
     SLOW_READER = 6
     """
-    The agent did not read what it was sent.
+    The agent did not read its messages.
     """
 
     @classmethod
@@ -578,8 +578,8 @@ class RefusalReason(betterproto2.Enum):
 
 class Suspension(betterproto2.Enum):
     """
-    Why a started dispatch does not steer its device for now. It stays STARTED,
-    and is followed again if the cause ends within its window.
+    Why a started dispatch does not control its device now. It stays STARTED, and
+    the device follows it again if the cause ends within the window.
     """
 
     UNSPECIFIED = 0
@@ -610,7 +610,7 @@ class Suspension(betterproto2.Enum):
 @dataclass(eq=False, repr=False)
 class AgentMessage(betterproto2.Message):
     """
-    What an agent says. Exactly one of `body` is set.
+    A message of an agent. Exactly one of `body` is set.
 
     Oneofs:
         - body:
@@ -620,7 +620,7 @@ class AgentMessage(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True, group="body"
     )
     """
-    First message of a session, and only the first.
+    The first message of a session, and only the first.
     """
 
     telemetry: "Telemetry | None" = betterproto2.field(
@@ -641,7 +641,7 @@ class AgentMessage(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True, group="body"
     )
     """
-    What became of a setpoint.
+    The state of a setpoint.
     """
 
     gap_report: "GapReport | None" = betterproto2.field(
@@ -658,7 +658,7 @@ default_message_pool.register_message("der.v1", "AgentMessage", AgentMessage)
 @dataclass(eq=False, repr=False)
 class Alive(betterproto2.Message):
     """
-    The headend's sign of life, every alive_period_ms, whatever its stores do.
+    The headend's sign of life, every alive_period_ms, whatever the state of its stores.
     """
 
     clock_us: "int" = betterproto2.field(1, betterproto2.TYPE_SFIXED64)
@@ -678,7 +678,7 @@ default_message_pool.register_message("der.v1", "Alive", Alive)
 @dataclass(eq=False, repr=False)
 class AssetGrant(betterproto2.Message):
     """
-    What the headend made of one claimed asset.
+    The headend's decision on one claimed asset.
     """
 
     asset_index: "int" = betterproto2.field(1, betterproto2.TYPE_FIXED32)
@@ -705,9 +705,9 @@ default_message_pool.register_message("der.v1", "AssetGrant", AssetGrant)
 @dataclass(eq=False, repr=False)
 class Cancel(betterproto2.Message):
     """
-    Withdraws a setpoint; the agent reports what became of it. An agent that does not
-    know the id remembers it as CANCELLED, so that a Setpoint that comes later has no
-    effect, and reports that.
+    Withdraws a setpoint; the agent reports the dispatch's state. An agent that does not
+    know the id remembers it as CANCELLED and reports that, so that a later Setpoint with
+    this id has no effect.
     """
 
     dispatch_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -754,7 +754,7 @@ default_message_pool.register_message("der.v1", "DeviceHealth", DeviceHealth)
 @dataclass(eq=False, repr=False)
 class DispatchReport(betterproto2.Message):
     """
-    What became of a setpoint, as its agent saw it.
+    The state of a setpoint, as its agent sees it.
     """
 
     dispatch_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -783,7 +783,7 @@ class DispatchReport(betterproto2.Message):
 
     applied_mw: "float | None" = betterproto2.field(5, betterproto2.TYPE_DOUBLE, optional=True)
     """
-    What the device was told, MW, positive = generation; absent before it was.
+    The power set at the device, MW, positive = generation; absent before it was set.
     """
 
     ts_us: "int" = betterproto2.field(6, betterproto2.TYPE_SFIXED64)
@@ -798,7 +798,7 @@ class DispatchReport(betterproto2.Message):
 
     superseded_by: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
     """
-    UUID of the dispatch that it gave way to; empty unless state is SUPERSEDED.
+    UUID of the dispatch that superseded it; empty unless state is SUPERSEDED.
     """
 
     suspended: "Suspension" = betterproto2.field(
@@ -810,14 +810,14 @@ class DispatchReport(betterproto2.Message):
 
     interrupted_us: "int" = betterproto2.field(10, betterproto2.TYPE_UINT64)
     """
-    Time of the window, so far, in which the device did not follow it because it
-    was suspended, microseconds, 0 or more.
+    Time within the window, so far, for which the dispatch was suspended,
+    microseconds, 0 or more.
     """
 
     revision: "int" = betterproto2.field(11, betterproto2.TYPE_UINT32)
     """
-    How many reports of this dispatch its agent has made, this one included: of
-    two, the higher is the newer; from 1, 0 from an agent that does not count.
+    Number of the agent's report of this dispatch, from 1: the higher is the newer.
+    0 from an agent that does not count.
     """
 
 
@@ -847,9 +847,9 @@ default_message_pool.register_message("der.v1", "GapAck", GapAck)
 @dataclass(eq=False, repr=False)
 class GapReport(betterproto2.Message):
     """
-    A stretch of one asset's history that its agent does not have and will never send, or, of
-    a device that does not answer, will not have until it does. An agent repeats a report, also
-    in later sessions and after a restart, until its newest revision has been acknowledged.
+    A stretch of one asset's history that its agent will never send. While a device does not
+    answer, the stretch is open. An agent repeats a report, also in later sessions and after a
+    restart, until the report's newest revision is acknowledged.
     """
 
     boot_id: "int" = betterproto2.field(1, betterproto2.TYPE_FIXED64)
@@ -864,7 +864,7 @@ class GapReport(betterproto2.Message):
 
     revision: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
     """
-    Which of its agent's reports of this gap this is, from 1: the higher is the newer.
+    Revision of the report of this gap, from 1: the higher is the newer.
     """
 
     asset_index: "int" = betterproto2.field(4, betterproto2.TYPE_FIXED32)
@@ -876,7 +876,7 @@ class GapReport(betterproto2.Message):
         5, betterproto2.TYPE_ENUM, default_factory=lambda: GapCause(0)
     )
     """
-    Why there is nothing.
+    Why samples are missing.
     """
 
     start_us: "int" = betterproto2.field(6, betterproto2.TYPE_SFIXED64)
@@ -920,7 +920,7 @@ class Goodbye(betterproto2.Message):
 
     reconnect_after_ms: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
     """
-    The agent should not reconnect earlier than this, milliseconds; 0 = as it likes.
+    Time before which the agent should not reconnect, milliseconds; 0 = no limit.
     """
 
 
@@ -930,7 +930,7 @@ default_message_pool.register_message("der.v1", "Goodbye", Goodbye)
 @dataclass(eq=False, repr=False)
 class HeadendMessage(betterproto2.Message):
     """
-    What the headend says. Exactly one of `body` is set.
+    A message of the headend. Exactly one of `body` is set.
 
     Oneofs:
         - body:
@@ -1106,8 +1106,8 @@ class Register(betterproto2.Message):
         7, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The last known report of every dispatch that the agent holds, or has ended
-    within the last 24 h, so that both sides' views can be reconciled.
+    The newest report of every dispatch that the agent holds, or has ended within
+    the last 24 h, so that the headend can reconcile its view.
     """
 
     outbox: "Outbox | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True)
@@ -1142,9 +1142,9 @@ default_message_pool.register_message("der.v1", "SeqRange", SeqRange)
 @dataclass(eq=False, repr=False)
 class Setpoint(betterproto2.Message):
     """
-    An order for one asset. Both times are relative, and count from
-    sent_at_session_us: the agent subtracts what the message spent on its way, so
-    that no two clocks need to agree and a stalled link cannot lengthen a window.
+    An order for one asset. Both times are relative to sent_at_session_us. The
+    agent subtracts the message's time on its way, so that no two clocks need to
+    agree, and a stalled link cannot lengthen a window.
     """
 
     dispatch_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1197,8 +1197,8 @@ class Setpoint(betterproto2.Message):
     start_us: "int" = betterproto2.field(10, betterproto2.TYPE_SFIXED64)
     """
     The window's start by the headend's clock, microseconds since the epoch; 0 = not known.
-    Only compared with start_us and end_us of others, never with the agent's clock: by it
-    windows overlap or not, however long their messages were on their way.
+    The agent compares it only with start_us and end_us of other setpoints, never with its
+    own clock: so it knows which windows overlap, however long messages were on their way.
     """
 
     end_us: "int" = betterproto2.field(11, betterproto2.TYPE_SFIXED64)
@@ -1303,7 +1303,7 @@ class TelemetryAck(betterproto2.Message):
 
     refused: "list[RefusedRange]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Rows that will never be taken; the agent drops them and records a gap.
+    Rows that the headend will never take; the agent drops them and records a gap.
     """
 
     gaps: "list[GapAck]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -1318,7 +1318,7 @@ default_message_pool.register_message("der.v1", "TelemetryAck", TelemetryAck)
 @dataclass(eq=False, repr=False)
 class Welcome(betterproto2.Message):
     """
-    Answers Register, unless the headend will not have the session: then Goodbye does.
+    Answers Register if the headend admits the session; else Goodbye does.
     """
 
     session_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
