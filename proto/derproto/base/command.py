@@ -1,4 +1,4 @@
-"""What the commands share: from what went wrong to lines on stderr and an exit code."""
+"""Errors of the commands as lines on stderr and an exit code."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,7 @@ from derproto.base.logs import drain_logs
 from derproto.configuration.problems import ConfigError
 
 EXIT_FAILED = 1
-"""The machine would not: an address in use, a disk that is full."""
+"""The machine refused: an address in use, a full disk."""
 EXIT_CONFIG = 2
 """The configuration must be mended."""
 
@@ -28,10 +28,10 @@ def exit_code_of(
     config_errors: tuple[type[Exception], ...] = (ConfigError,),
     failures: tuple[type[Exception], ...] = (OSError,),
 ) -> int:
-    """Runs ``act`` and returns the command's exit code; what went wrong goes to stderr.
+    """Runs ``act`` and returns the command's exit code; errors go to stderr.
 
-    A configuration error prints its own lines, a failure one line; errors of other kinds are
-    bugs and propagate. ``act`` may raise them alone or, as nurseries do, in groups.
+    A configuration error prints its lines, a failure one line. Other exceptions are bugs and
+    propagate. ``act`` may raise exceptions alone or in groups, as nurseries do.
     """
     code = 0
     try:
@@ -46,7 +46,7 @@ def exit_code_of(
 
 
 def _tell(lines: Iterable[str]) -> None:
-    # A stderr that takes no more log lines would hold up the end of the process.
+    # A blocked stderr would hold up the end of the process.
     if drain_logs():
         for line in lines:
             print(line, file=sys.stderr)

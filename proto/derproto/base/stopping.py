@@ -1,4 +1,4 @@
-"""How a daemon is asked to stop: SIGTERM or SIGINT, once for good order, twice for at once."""
+"""Stopping a daemon: SIGTERM or SIGINT stops it in order, a second signal at once."""
 
 import logging
 import signal
@@ -13,8 +13,8 @@ async def watch_signals(
 ) -> None:
     """Sets ``stopping`` at the first signal; cancels ``scope`` at the second.
 
-    ``within_s`` bounds the good order: seconds after the first signal the scope is
-    cancelled in any case. Runs until cancelled.
+    ``within_s`` seconds after the first signal the scope is cancelled in any case. Runs until
+    cancelled.
     """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:

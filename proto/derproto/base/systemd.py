@@ -1,7 +1,7 @@
-"""What a daemon tells systemd of itself: datagrams to the socket that ``NOTIFY_SOCKET`` names.
+"""A daemon's messages to systemd: datagrams to the socket that ``NOTIFY_SOCKET`` names.
 
-``sd_notify(3)`` in some lines, so that a unit of ``Type=notify`` knows when the daemon is
-ready, and waits for one whose start takes long. Without that variable nothing is sent.
+This is ``sd_notify(3)`` in a few lines: a unit of ``Type=notify`` learns when the daemon is ready,
+and waits for a long start. Without that variable nothing is sent.
 """
 
 import logging
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Tells systemd, if it started this process and wants to know; else nobody.
+    """Sends messages to systemd if it started this process and asked for them.
 
-    Nothing here blocks or raises: a message that cannot be sent is logged once and dropped.
+    No method blocks or raises: if a message cannot be sent, that is logged once.
     """
 
     def __init__(self, address: str = "") -> None:
@@ -27,15 +27,15 @@ class Notifier:
         return cls(environ.get("NOTIFY_SOCKET", ""))
 
     def ready(self) -> None:
-        """The daemon does its work from here on."""
+        """Reports that the daemon has started."""
         self._send("READY=1", "STATUS=running")
 
     def stopping(self) -> None:
-        """It has begun to stop."""
+        """Reports that the daemon has begun to stop."""
         self._send("STOPPING=1", "STATUS=stopping")
 
     def busy(self, status: str, within_s: float) -> None:
-        """It is at work on its start or stop, and will say more within that time."""
+        """Asks for more time to start or stop, until the next message."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}", f"STATUS={status}")
 
     def _send(self, *lines: str) -> None:
@@ -52,4 +52,4 @@ class Notifier:
 
 
 NOBODY = Notifier()
-"""Tells nobody."""
+"""A notifier that sends nothing."""

@@ -1,4 +1,4 @@
-"""UTC for people and JSON (RFC 3339 with ``Z``), and for wire and stores: pure."""
+"""UTC as text (RFC 3339 with ``Z``) and as microseconds: pure."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -41,6 +41,6 @@ def parse_us(text: str) -> int:
         raise ValueError(f"{text!r} has no time zone; write {text}Z for UTC")
     us = (when - _EPOCH) // _MICROSECOND
     if not _FIRST_US <= us <= _LAST_US:
-        # Its own offset takes it there.
+        # Its own offset moves it there.
         raise ValueError(f"{text!r} is not within the years 1 to 9999 of UTC; write such a time")
     return us

@@ -21,9 +21,9 @@ _write_telemetry = compile_writer(Telemetry)
 
 
 def decode_agent(data: Buffer) -> AgentMessage | TelemetryColumns:
-    """An agent's message; one whose body is telemetry as its columns, each one copy.
+    """An agent's message; if its body is telemetry, the columns, each made by one copy.
 
-    What AgentMessage itself holds beyond the columns, unknown fields, is dropped then.
+    Unknown fields of AgentMessage itself are dropped in that case.
 
     Raises: DecodeError for the same bytes as ``decoder(AgentMessage)``.
     """
@@ -33,13 +33,13 @@ def decode_agent(data: Buffer) -> AgentMessage | TelemetryColumns:
     if pos:
         return _read_columns(data, pos, len(data), MAX_DEPTH - 1, MAX_FIELDS)
     message = _decode(data)
-    # Telemetry beside something else, or in parts: right, if not fast.
+    # Telemetry beside other fields, or in parts: correct, but slow.
     telemetry = message.telemetry
     return message if telemetry is None else TelemetryColumns.from_message(telemetry)
 
 
 def _only_telemetry(data: Buffer) -> int:
-    """Where telemetry begins that fills the message to its end; 0 if it is not so."""
+    """The start of telemetry that fills the rest of the message; 0 if none does."""
     if len(data) < 2 or data[0] != _TELEMETRY_TAG:
         return 0
     size, pos = data[1], 2
@@ -52,7 +52,7 @@ def _only_telemetry(data: Buffer) -> int:
 
 
 def encode_agent(message: AgentMessage | TelemetryColumns) -> bytes:
-    """An agent's message; columns as one whose body is telemetry.
+    """Encodes an agent's message, or columns as a message whose body is telemetry.
 
     Raises: EncodeError for a value that does not fit its field.
     """

@@ -1,13 +1,13 @@
-"""What the codec raises. Both are ValueErrors, so a link takes them for a peer's fault."""
+"""The codec's errors. DecodeError and EncodeError are ValueErrors."""
 
 
 class DecodeError(ValueError):
-    """The bytes are not such a message. Names the message and, where known, the field."""
+    """The bytes are no such message. Its text names the message and, if known, the field."""
 
 
 class EncodeError(ValueError):
-    """A value does not fit its field. Names the message and the field."""
+    """A value does not fit its field. Its text names the message and the field."""
 
 
 class UnsupportedField(TypeError):
-    """A message class has a field of a kind that is not compiled. Raised when compiling."""
+    """A message class has a field of a kind that cannot be compiled. Raised when compiling."""

@@ -1,4 +1,4 @@
-"""Telemetry as arrays: what the headend makes of a message without an object a number."""
+"""Telemetry as arrays, which need no object for each number."""
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +21,11 @@ from derproto.der.v1 import Telemetry
 
 
 class TelemetryColumns:
-    """``der.v1.Telemetry`` with an array for each repeated field; else the same attributes.
+    """``der.v1.Telemetry`` with an array for each repeated field, and otherwise the same
+    attributes.
 
-    A decoded column of one value is a tuple, and one that was left out an empty array.
-    Whether columns have the same length is for the receiver to check, as with the message
-    itself.
+    A decoded column of one value is a tuple; an absent one is an empty array. The receiver must
+    check that columns have the same length, as with the message itself.
 
     Units, signs: as in headend.proto.
     """
@@ -82,13 +82,13 @@ class TelemetryColumns:
 
     @classmethod
     def from_message(cls, message: Telemetry) -> "TelemetryColumns":
-        """The same as columns."""
+        """The columns of a message."""
         columns = cls(**{field.name: getattr(message, field.name) for field in FIELDS})
         columns._unknown_fields = message._unknown_fields
         return columns
 
     def to_message(self) -> Telemetry:
-        """The same as a message, with a list for each column."""
+        """A message with a list for each column."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in FIELDS}
         for field in FIELDS:
             if field.repeated:
@@ -98,7 +98,7 @@ class TelemetryColumns:
         return message
 
     def drop_unknown(self) -> None:
-        """Lets go of unknown fields: for who keeps columns, and counts what they weigh by rows."""
+        """Drops unknown fields, for a holder that bounds its memory by rows."""
         self._unknown_fields = b""
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ FIELDS = fields_of(Telemetry)
 
 def compile_columns_reader() -> Callable[[Buffer, int, int, int, int], TelemetryColumns]:
     """The function that reads columns from ``data[pos:end]``: (data, pos, end, depth left, fields
-    left). Columns are copied, so their numbers count as nothing.
+    left). Packed columns are copied and count as no fields.
 
     Raises: UnsupportedField if Telemetry has a field that is neither number nor column.
     """
@@ -152,7 +152,7 @@ def _add_usual(source: SourceLines, indent: int, field: Field) -> None:
         return
     add_size(source, indent)
     add_width_check(source, indent, field)
-    # A tuple of one is made in a third of the time of an array.
+    # A tuple of one takes a third of the time of an array.
     source.add(indent, f"if size == {field.kind.bytes}:")
     source.add(indent, f"    column = unpack_{field.kind.typecode}(data, pos)")
     source.add(indent, "else:")
@@ -168,7 +168,7 @@ def _add_usual(source: SourceLines, indent: int, field: Field) -> None:
 
 
 def _add_as_array(source: SourceLines, indent: int, field: Field) -> None:
-    """A column that grows is an array, and stays one."""
+    """Turns a column that grows into an array."""
     source.add(indent, f"if {field.name}.__class__ is tuple:")
     source.add(indent, f"    {field.name} = array({field.kind.typecode!r}, {field.name})")
 

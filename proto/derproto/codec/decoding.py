@@ -1,7 +1,7 @@
 """Bytes to betterproto2's dataclasses, by one compiled function a class.
 
-The function walks the tags of one message and fills the dictionary that becomes the
-object's. `docs/codec.md` shows one, and says where it parts with its two models.
+The function walks the tags of one message and fills the dictionary of the new object.
+`docs/codec.md` shows such a function, and how it differs from its two models.
 """
 
 import struct
@@ -26,10 +26,10 @@ Reader = Callable[[Buffer, int, int, int, DecodingState, Message | None], Any]
 def decoder(cls: type[M], *, max_fields: int = wire.UNBOUNDED) -> Callable[[Buffer], M]:
     """A function that decodes messages of ``cls``; compiled once.
 
-    It raises DecodeError, and keeps nothing of the buffer given. ``max_fields`` bounds the fields
-    of one message, those of embedded messages included: each is counted before anything is made
-    of it. An embedded message counts as four more, an unknown field as two, 8 bytes of packed
-    numbers as one.
+    The function raises DecodeError, and keeps no reference to its buffer. ``max_fields`` bounds the
+    fields of one message, those of embedded messages included; each field is counted before any
+    object is made of it. An embedded message counts as four more fields, an unknown field as two,
+    and 8 bytes of packed numbers as one.
 
     Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
     """
@@ -68,7 +68,7 @@ def compile_reader(cls: type[Message]) -> Reader:
 
 
 def decoding_helpers() -> dict[str, Any]:
-    """What all decoders use, by the names that they use."""
+    """The globals of all decoders, by name."""
     return {
         "FAULTS": (IndexError, struct.error, UnicodeDecodeError, wire.Malformed),
         "Malformed": wire.Malformed,
@@ -83,7 +83,7 @@ def decoding_helpers() -> dict[str, Any]:
 
 
 def names_of_fields(cls: type[Message], fields: tuple[Field, ...]) -> dict[str, Any]:
-    """What the decoder of one class uses beyond the helpers."""
+    """The further globals of the decoder of one class."""
     namespace: dict[str, Any] = {
         f"FIELDS_{cls.__name__}": {field.number: field.name for field in fields}
     }
@@ -96,7 +96,7 @@ def names_of_fields(cls: type[Message], fields: tuple[Field, ...]) -> dict[str, 
 
 
 def _defaults(cls: type[Message], fields: tuple[Field, ...]) -> dict[str, Any]:
-    """The object's dictionary before anything is read, but for its lists."""
+    """The dictionary of an object before decoding, without its lists."""
     generators = metadata(cls).default_gen
     made = {field.name: generators[field.name]() for field in fields if not field.repeated}
     return made | {"_unknown_fields": b""}
@@ -105,7 +105,7 @@ def _defaults(cls: type[Message], fields: tuple[Field, ...]) -> dict[str, Any]:
 def keep_unknown(
     fields: dict[str, Any], unknown: bytearray, message: Message, state: DecodingState
 ) -> None:
-    """Puts the unknown fields of one occurrence of a message behind those of earlier ones."""
+    """Appends the unknown fields of one occurrence of a message to those of earlier ones."""
     if not fields["_unknown_fields"]:
         fields["_unknown_fields"] = bytes(unknown)
     elif isinstance(fields["_unknown_fields"], bytes):
@@ -145,17 +145,16 @@ def add_loop(
     *,
     in_order: bool = False,
 ) -> None:
-    """Walks ``data[pos:end]``, tag by tag; ``unknown`` is what it does not know, or None.
+    """Adds the loop over the tags of ``data[pos:end]``. ``unknown`` gathers unknown fields, or is
+    None; ``left`` counts down the fields that may still come.
 
-    ``left`` counts down the fields that may still come.
-
-    ``add_usual`` adds what reads a field as writers write it, ``add_value`` what reads one
-    value of a repeated field that writers pack, and need not. ``in_order``: looks first
-    whether the fields, of numbers up to 15, stand in the order of their numbers, each once.
+    ``add_usual`` adds the code for a field in its usual form. ``add_value`` adds the code for one
+    value of a repeated field that writers usually pack. With ``in_order`` the code first expects
+    each field once, in the order of numbers, which must be at most 15.
     """
     source.add(1, "unknown = None", "tag = 0", "try:")
     if in_order:
-        # Writers write fields in the order of their numbers: one look at each finds them.
+        # Writers write fields in the order of their numbers, so one comparison finds each.
         for field in fields:
             tag = _usual_tag(field)
             source.add(2, f"if pos < end and data[pos] == {tag}:  # {field.name}")
@@ -188,7 +187,7 @@ def add_loop(
 
 
 def add_count(source: SourceLines, indent: int, fields: str) -> None:
-    """Counts so many fields, before anything is made of them."""
+    """Counts fields before any object is made of them."""
     source.add(indent, f"left -= {fields}", "if left < 0:", "    raise TooManyFields")
 
 
@@ -197,7 +196,7 @@ def _usual_tag(field: Field) -> int:
 
 
 def add_size(source: SourceLines, indent: int) -> None:
-    """A length, and with it ``stop``, the position behind what is so long."""
+    """Reads a length, and sets ``stop`` to the position after that many bytes."""
     source.add(indent, "size = data[pos]", "pos += 1")
     source.add(indent, "if size > 127:", "    size, pos = read_short_varint(data, pos - 1)")
     source.add(indent, "stop = pos + size")
@@ -210,7 +209,7 @@ def add_width_check(source: SourceLines, indent: int, field: Field) -> None:
 
 
 def add_number(source: SourceLines, indent: int, field: Field) -> str:
-    """Reads one varint or fixed width number; returns the expression that stands for it."""
+    """Reads one varint or fixed width number; returns the expression for its value."""
     if field.kind.wire_type in (FIXED64, FIXED32):
         source.add(indent, f"value = unpack_{field.kind.typecode}(data, pos)[0]")
         source.add(indent, f"pos += {field.kind.bytes}")
@@ -224,7 +223,7 @@ def add_number(source: SourceLines, indent: int, field: Field) -> str:
 
 
 def _narrowed(field: Field) -> str:
-    """What becomes of a varint of 64 bits in a field of this width and sign."""
+    """The expression that narrows a varint of 64 bits to the field's width and sign."""
     bits = field.kind.bits
     if field.kind.writer == "write_signed":
         sign = 1 << bits - 1

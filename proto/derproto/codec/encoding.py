@@ -1,7 +1,7 @@
 """betterproto2's dataclasses to bytes, by one compiled function a class.
 
-The same bytes as google.protobuf's: fields by number, then what was unknown when the message
-was decoded. Anything with the class's attributes will do; columns may be arrays.
+The bytes are the same as google.protobuf's: fields by number, then the unknown fields of the
+decoded message. Any object with the class's attributes can be encoded; columns may be arrays.
 """
 
 import struct
@@ -27,8 +27,8 @@ Writer = Callable[[Any], bytearray]
 def encoder(cls: type[M]) -> Callable[[M], bytes]:
     """A function that encodes messages of ``cls``; compiled once.
 
-    It raises EncodeError for a value that does not fit its field. It does not check types:
-    that is mypy's part.
+    The function raises EncodeError for a value that does not fit its field. It does not check
+    types; mypy does.
 
     Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
     """
@@ -126,7 +126,7 @@ def _varint(field: Field) -> str:
 
 
 def _add_sized(source: SourceLines, indent: int) -> None:
-    """``value``, which is bytes by now, behind its length."""
+    """Writes the length of ``value``, which is bytes by now, and ``value``."""
     source.add(indent, "size = len(value)")
     source.add(indent, "if size < 128:", "    out.append(size)")
     source.add(indent, "else:", "    out += write_varint(size)")

@@ -1,4 +1,4 @@
-"""What there is to compile: a message class's fields, read from betterproto2's metadata. Pure."""
+"""The fields of a message class, read from betterproto2's metadata: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from derproto.codec.wire import FIXED32, FIXED64, LENGTH, VARINT
 
 @dataclass(frozen=True, slots=True)
 class WireFormat:
-    """How a protobuf type is written: its wire type and, where they apply, its details."""
+    """The encoding of a protobuf type: its wire type and, where they apply, its details."""
 
     wire_type: int
     typecode: str = ""
@@ -83,7 +83,7 @@ class Field:
 
 
 def metadata(cls: Any) -> ProtoClassMetadata:
-    """What betterproto2 knows of a message class; made when first asked for."""
+    """betterproto2's metadata of a message class, made at first use."""
     made: ProtoClassMetadata = cls._betterproto
     return made
 
@@ -91,9 +91,9 @@ def metadata(cls: Any) -> ProtoClassMetadata:
 def fields_of(cls: type[Message]) -> tuple[Field, ...]:
     """A class's fields, by number.
 
-    Raises: UnsupportedField for float (a Python float does not hold it as it came), maps,
-    wrappers and well-known types (betterproto2 turns them into Python's own), and pydantic
-    classes (they check what they are given).
+    Raises: UnsupportedField for float (a Python float would change it), maps, wrappers and
+    well-known types (betterproto2 converts them to Python's own), and pydantic classes (they
+    validate their values).
     """
     meta = metadata(cls)
     if hasattr(cls, "__pydantic_fields__"):

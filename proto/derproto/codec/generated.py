@@ -5,7 +5,7 @@ from typing import Any
 
 
 class SourceLines:
-    """Lines of functions to be, indented as one goes."""
+    """Indented lines of source for generated functions."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

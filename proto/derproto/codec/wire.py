@@ -1,8 +1,8 @@
-"""What compiled functions call: long varints, unknown fields, columns, faults. Pure.
+"""Helpers of compiled functions: long varints, unknown fields, columns, errors: pure.
 
-Functions that read take the position of the first byte and return the next one. They raise
-IndexError where the data end, which the compiled function turns into a DecodeError. They may
-read past the end of an embedded message; whoever called sees a position behind its end.
+Reading functions take the position of the first byte and return the next one. At the end of the
+data they raise IndexError, which the compiled function turns into a DecodeError. They may read past
+the end of an embedded message; the caller then sees a position after that end.
 """
 
 import sys
@@ -23,17 +23,17 @@ VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 """Wire types: the low three bits of a tag."""
 
 UNBOUNDED = 2**63
-"""As many fields as the bytes hold."""
+"""No bound of fields: as many as the bytes hold."""
 
 EMBEDDED_MESSAGE = 4
-"""As how many fields an embedded message counts, its own apart: its object takes that long."""
+"""Fields that an embedded message counts as, beside its own: making its object takes as long."""
 
 UNKNOWN_FIELD = 2
-"""As how many fields an unknown one counts: it is copied."""
+"""Fields that an unknown field counts as: copying it takes as long."""
 
 PACKED_BYTES = 8
-"""Bytes of packed numbers of fixed width that count as one field. A packed varint counts as its
-bytes."""
+"""Bytes of packed numbers of fixed width that count as one field. Each byte of packed varints
+counts as one."""
 
 MAX_VARINT_BYTES = 10
 MAX_TAG_BYTES = 5
@@ -41,14 +41,14 @@ UINT32_MAX = 2**32 - 1
 UINT64_MAX = 2**64 - 1
 
 SWAP = sys.byteorder == "big"
-"""Whether columns, little-endian on the wire, need their bytes turned round here."""
+"""Whether this machine must swap the bytes of columns, which are little-endian on the wire."""
 
 for _typecode, _size in (("I", 4), ("i", 4), ("q", 8), ("Q", 8), ("d", 8)):
     assert array(_typecode).itemsize == _size, f"array({_typecode!r}) is not {_size} bytes here"
 
 
 class Malformed(Exception):
-    """What is wrong with the bytes at hand; the compiled function adds which field it was."""
+    """The bytes are malformed; the compiled function adds the field's name."""
 
 
 class TooManyFields(Malformed):
@@ -59,7 +59,7 @@ class TooManyFields(Malformed):
 
 
 class DecodingState:
-    """What the functions that decode one message share."""
+    """The state that is shared by the functions that decode one message."""
 
     __slots__ = ("late", "left")
 
@@ -67,8 +67,8 @@ class DecodingState:
         self.left = left
         """Fields that may still come."""
         self.late: list[Message] = []
-        """Messages whose unknown fields came in several parts. These grow in place and become
-        bytes at the end, so that no peer can make us copy them again and again."""
+        """Messages whose unknown fields came in several parts. The parts grow in place and become
+        bytes at the end, so that no peer can have them copied again and again."""
 
 
 def read_varint(data: Buffer, pos: int) -> tuple[int, int]:
@@ -201,21 +201,21 @@ def write_column(typecode: str, values: Iterable[Any]) -> bytes:
 
 
 class EnumTable(dict[int, Any]):
-    """Members of an enum by number; a number without a name becomes a nameless member."""
+    """Members of an enum by number; an unknown number becomes a member without a name."""
 
     def __init__(self, enum: Any) -> None:
         super().__init__({int(member): member for member in enum})
         self._enum = enum
 
     def __missing__(self, number: int) -> Any:
-        # Not kept: a peer could fill the table.
+        # Not stored, as a peer could fill the table.
         return self._enum(number)
 
 
 def decode_fault(
     message: str, fields: Mapping[int, str], tag: int, error: Exception | None = None
 ) -> DecodeError:
-    """The error to raise for what ended a message's decoding in the field of ``tag``."""
+    """The DecodeError for an error in the field of ``tag``."""
     number = tag >> 3
     where = f"{message}.{fields[number]}" if number in fields else message
     if isinstance(error, UnicodeDecodeError):

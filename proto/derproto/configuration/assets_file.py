@@ -1,4 +1,4 @@
-"""``assets.yaml``: the fleet as people write it, read with all its problems at once."""
+"""Reading ``assets.yaml``, with all of its problems at once."""
 
 import re
 from collections.abc import Callable
@@ -93,7 +93,7 @@ _AFTER = Number(least=0, most=365 * 86_400.0, unit="seconds; 0 = hold until the 
 
 
 class _FleetReader:
-    """What has been read of the file so far, so that doubles can be told."""
+    """The parts of the file read so far, to find duplicates."""
 
     def __init__(self, folder: Path, new_id: Callable[[], str]) -> None:
         self._folder = folder
@@ -113,7 +113,7 @@ class _FleetReader:
             agent=section.optional("agent", AGENT),
         )
         self.sites[site.id] = site
-        # A site whose id is wrong is still the one that assets mean by its name or text.
+        # Assets may refer to a site by its name or text even if its id is wrong.
         written = section.value("id")
         for text in (site.name, written.text if written is not None else None):
             if text:
@@ -133,7 +133,7 @@ class _FleetReader:
         agent = section.optional("agent", AGENT)
         energy_mwh = _energy_mwh(section, kind)
         device = self._device(section, kind)
-        # None here is wrong and has been noted: this asset will not be used.
+        # None stands for a noted problem: this asset is not used.
         if name is None or site_id is None or kind is None or rated_mw is None or limits is None:
             return
         if tolerance_pct is None or failsafe is None or device is None:
@@ -154,7 +154,7 @@ class _FleetReader:
         )
 
     def _id(self, section: Section) -> str:
-        """The section's id; a new one, and the problem noted, where it has none of its own."""
+        """The section's id; without one, a problem is noted and a new id returned."""
         value = section.value("id")
         text = (value.text or "").lower() if value is not None else ""
         if value is None:
@@ -219,7 +219,7 @@ def _limits(section: Section, kind: AssetKind | None, rated_mw: float | None) ->
                     f"{mw:g} is beyond rated_mw; write a number from {-rated_mw:g} to {rated_mw:g}",
                 )
         if low is not None and high is not None and low > high:
-            # The bound that the file names; of both, the upper.
+            # The bound that the file names; the upper one if it names both.
             name = "max_mw" if written.value("max_mw") is not None else "min_mw"
             written.complain(
                 name, f"min_mw {low:g} is above max_mw {high:g}; write limits that hold a range"
@@ -229,7 +229,7 @@ def _limits(section: Section, kind: AssetKind | None, rated_mw: float | None) ->
 
 
 def _default_mw(section: Section, kind: AssetKind | None, limits: Limits | None) -> float | None:
-    """What is written; left out, 0 MW, or None for kinds that go their own way."""
+    """The written value; else 0 MW, or None for kinds that control themselves."""
     default_mw = section.optional("default_mw", _MW)
     if default_mw is None and kind not in OWN_CONTROL and section.value("default_mw") is None:
         default_mw = 0.0
@@ -269,7 +269,7 @@ def load_fleet(path: Path, *, new_id: Callable[[], str] = lambda: str(uuid4())) 
 
     ``new_id`` makes the ids that messages offer for pasting.
 
-    Raises: ConfigError with everything that is wrong in the file.
+    Raises: ConfigError with every problem of the file.
     """
     problems: list[Problem] = []
     top = load_yaml(path, problems)

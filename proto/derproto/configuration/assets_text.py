@@ -1,4 +1,4 @@
-"""A fleet written as ``assets.yaml``."""
+"""Writing a fleet as ``assets.yaml``."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ HEADER = """\
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what would not be read back as text."""
+    """Quotes text that would be read back as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -79,9 +79,9 @@ def _device(device: DeviceSpec) -> dict[str, object]:
 
 
 def render_fleet(fleet: Fleet) -> str:
-    """``assets.yaml`` of a fleet, which ``load_fleet`` reads back equal.
+    """The text of ``assets.yaml``, which ``load_fleet`` reads back as an equal fleet.
 
-    The same fleet gives the same text; what equals its default is left out.
+    The same fleet gives the same text; values equal to their defaults are left out.
     """
     content = {
         "sites": [_site(site) for site in fleet.sites.values()],

@@ -1,4 +1,4 @@
-"""Which keys an asset's ``device`` section may have, for each driver and kind."""
+"""The keys of an asset's ``device`` section, for each driver and kind."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,8 +39,8 @@ def _driver(text: str) -> str:
 def read_device(section: Section, kind: AssetKind | None, folder: Path) -> DeviceSpec | None:
     """An asset's ``device`` section; None if it is wrong, and then noted.
 
-    ``kind`` is None where the asset's own is wrong: then every kind's options pass.
-    ``folder`` is what relative paths start from.
+    ``kind`` is None if the asset's kind is wrong: then the options of every kind pass. Relative
+    paths start from ``folder``.
     """
     advice = f"write driver: {' or driver: '.join(DRIVERS)}"
     driver = section.require("driver", FromText(_driver, f"one of: {', '.join(DRIVERS)}"), advice)

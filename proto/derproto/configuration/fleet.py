@@ -1,4 +1,4 @@
-"""Sites and assets of ``assets.yaml``, on which headend, agent and launcher agree: pure."""
+"""Sites and assets of ``assets.yaml``, for headend, agent and launcher: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 
 class AssetKind(StrEnum):
-    """What a DER is."""
+    """Kinds of DER."""
 
     SOLAR = "solar"
     BATTERY = "battery"
@@ -17,12 +17,12 @@ class AssetKind(StrEnum):
 
 
 OWN_CONTROL = frozenset({AssetKind.SOLAR, AssetKind.EV_CHARGER, AssetKind.LOAD})
-"""Kinds that go their own way when nobody orders anything: holding sun or demand at 0 MW
-after a dispatch would be a second order that nobody gave."""
+"""Kinds that control themselves without a dispatch. To hold sun or demand at 0 MW after a dispatch
+would be a second order."""
 
 
 class FailsafeAction(StrEnum):
-    """What an agent does with an asset once the headend has been silent too long."""
+    """An agent's action on an asset when the headend has been silent too long."""
 
     DEFAULT = "default"
     """Hold ``default_mw``."""
@@ -32,7 +32,7 @@ class FailsafeAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Range of active power that an asset may be told, MW, positive = generation."""
+    """Range of an asset's setpoints, MW, positive = generation."""
 
     min_mw: float
     max_mw: float
@@ -52,7 +52,7 @@ class Failsafe:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSpec:
-    """Which driver speaks to the device, and that driver's own keys."""
+    """The driver of the device, and the driver's own keys."""
 
     driver: str = "simulated"
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -60,14 +60,14 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place with assets behind one grid connection."""
+    """A site: assets behind one grid connection."""
 
     id: str
     """UUID, lower case with hyphens."""
     name: str
     """Unique among sites."""
     timezone: str | None = None
-    """IANA name, for people; all times stay UTC."""
+    """IANA name, for display only; all times stay UTC."""
     agent: str | None = None
     """The only agent that may claim this site's assets; None = any."""
 
@@ -86,13 +86,12 @@ class Asset:
     """Greatest magnitude of its active power, MW, above 0."""
     limits: Limits
     default_mw: float | None = 0.0
-    """What it is told at the end of a setpoint's window, MW; None = nothing, it is given back
-    to its own control."""
+    """Its setpoint at the end of a dispatch's window, MW; None = it returns to its own control."""
     tolerance_pct: float = 5.0
-    """How near to a setpoint counts as reached, % of ``rated_mw``."""
+    """The distance from a setpoint that counts as reached, % of ``rated_mw``."""
     failsafe: Failsafe = Failsafe()
     agent: str | None = None
-    """The only agent that may claim it; None = as the site says."""
+    """The only agent that may claim it; None = the site's agent."""
     energy_mwh: float | None = None
     """Usable energy of a battery, MWh, above 0; None for other kinds."""
     device: DeviceSpec = DeviceSpec()
@@ -111,7 +110,7 @@ class Fleet:
     _by_site: Mapping[str, tuple[Asset, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # One request may name thousands of assets: a name is looked up, not searched for.
+        # One request may name thousands of assets, so names have a table.
         named: dict[str, Asset] = {}
         by_site: dict[str, list[Asset]] = {}
         for asset in self.assets.values():

@@ -1,7 +1,7 @@
-"""Kinds of values that a key may have, read alike from YAML, flags and environment: pure.
+"""Kinds of values for keys, read alike from YAML, flags and environment: pure.
 
-A kind turns what stands there into the value that the program uses, or says what is wrong
-and what to write instead, as the text of a ValueError.
+A kind converts the written text to the program's value, or raises a ValueError whose text says what
+is wrong and what to write instead.
 """
 
 import ipaddress
@@ -34,7 +34,7 @@ class Kind(Protocol[T_co]):
     """What a key's value may be."""
 
     def read(self, raw: object) -> T_co:
-        """The value of what YAML holds: a scalar, a list of them, or a node.
+        """The value of a YAML scalar, a list of them, or a node.
 
         Raises: ValueError, saying what is wrong and what to write.
         """
@@ -49,8 +49,7 @@ class Kind(Protocol[T_co]):
 def plain_value(text: str) -> str | int | float | bool | None:
     """What unquoted text means: YAML 1.2's numbers, true, false and null; else itself.
 
-    YAML 1.1, which the parser follows, reads 1:30 as 90, 010 as 8, no as false and 1e5 as
-    text; people do not.
+    The parser's YAML 1.1 would read 1:30 as 90, 010 as 8, no as false and 1e5 as text.
     """
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
@@ -64,7 +63,7 @@ def plain_value(text: str) -> str | int | float | bool | None:
 
 
 def describe(raw: object) -> str:
-    """What stands there, in plain words."""
+    """A written value in plain words."""
     match raw:
         case None:
             return "nothing"
@@ -89,7 +88,7 @@ class Number:
     least: float = -math.inf
     most: float = math.inf
     above: float = -math.inf
-    """Like ``least``, but itself too little."""
+    """Like ``least``, but exclusive."""
     unit: str = ""
 
     def read(self, raw: object) -> float:
@@ -150,7 +149,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class FromText(Generic[T]):
-    """Text that ``convert`` makes a value of, or refuses with a ValueError."""
+    """Text that ``convert`` converts to a value, or refuses with a ValueError."""
 
     convert: Callable[[str], T]
     wanted: str = "text"

@@ -1,19 +1,19 @@
-"""What is wrong in a configuration, in lines that a person can act on."""
+"""Problems of a configuration, each as a line that says what to do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 MOST_NAMED = 16
-"""A message lists known words up to this many; above, it only names the nearest."""
+"""Known words that a message lists at most; of more it only names the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and what to do about it: ``file:line: key: text``."""
+    """One problem and its remedy: ``file:line: key: text``."""
 
     file: str | None
-    """None for a flag, an environment variable or something left out everywhere."""
+    """None for a flag, an environment variable or a missing value."""
     line: int | None
     """From 1."""
     key: str
@@ -28,9 +28,9 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; ``problems`` holds all of them, at least one.
+    """A configuration with problems, at least one.
 
-    Its text is one line a problem, those of a file in the file's order.
+    Its text is one line for each problem; those of a file are in the file's order.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -1,8 +1,8 @@
 """A daemon's settings: flags over environment over ``--config`` file over defaults.
 
 A key ``agent.id`` is the flag ``--agent-id``, the variable ``DERAGENT_AGENT_ID`` and
-``agent: {id: …}`` in the file; one ``Kind`` reads all three. Problems are noted under the
-name by which the value came, and raised together.
+``agent: {id: …}`` in the file; one ``Kind`` reads all three. A problem is noted under the name of
+the value's source; all are raised together.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from derproto.configuration.yamlfile import Section, load_yaml
 T = TypeVar("T")
 
 NO_PATH = Path()
-"""Stands where a path that must be given was not; told by identity."""
+"""The placeholder of a required path that is missing; compared by identity."""
 
 
 class Rank(IntEnum):
-    """Where a value came from; the greater one holds."""
+    """The source of a value; the greatest counts."""
 
     DEFAULT = 0
     FILE = 1
@@ -40,11 +40,10 @@ class _Source:
 
 
 class Settings:
-    """Reads one setting after another; ``finish`` raises what was wrong with them.
+    """Reads one setting after another; ``finish`` raises their problems.
 
-    ``flags`` holds text, a list of texts (a flag that repeats), True (one without a value)
-    or None by name, as argparse leaves it. A variable that is set but empty counts as left
-    out.
+    ``flags`` holds text, a list of texts (a repeated flag), True (a flag without a value) or None
+    by name, as from argparse. A variable that is set but empty counts as absent.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Settings:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys read so far, in their order: all there are, once a config is read."""
+        """The keys read so far, in order: all keys, once a config is read."""
         return tuple(self._keys)
 
     def variable(self, key: str) -> str:
@@ -73,30 +72,30 @@ class Settings:
         return f"{self._prefix}_{key.upper().replace('.', '_')}"
 
     def rank(self, key: str) -> Rank:
-        """Where the key's value comes from."""
+        """The source of the key's value."""
         return self._source(key).rank
 
     def read(self, key: str, kind: Kind[T], default: T) -> T:
-        """The key's value; ``default`` where it is left out, or wrong and then noted."""
+        """The key's value; ``default`` if it is absent, or wrong and noted."""
         found = self.optional(key, kind)
         return default if found is None else found
 
     def optional(self, key: str, kind: Kind[T]) -> T | None:
-        """The key's value; None where it is left out, or wrong and then noted."""
+        """The key's value; None if it is absent, or wrong and noted."""
         self._keys.append(key)
         source = self._source(key)
         if source.rank is Rank.DEFAULT:
             return None
         if source.section is not None:
             found = source.section.optional(_last(key), kind)
-            # A path in the file is relative to the file, wherever the daemon is started.
+            # A path in the file is relative to the file, not to the working directory.
             if isinstance(found, Path):
                 return kind.parse(str(self._folder / found))
             return found
         return self._outside(key, kind)
 
     def complain(self, key: str, text: str) -> None:
-        """Notes a problem under the name by which the key's value came."""
+        """Notes a problem under the name of the source of the key's value."""
         source = self._source(key)
         if source.section is not None:
             source.section.complain(_last(key), text)
@@ -104,7 +103,7 @@ class Settings:
             self.problems.append(Problem(None, None, source.name, text))
 
     def require_one(self, *keys: str) -> None:
-        """Notes that none of the keys has a value, unless one has."""
+        """Notes a problem if none of the keys has a value."""
         if all(self._source(key).rank is Rank.DEFAULT for key in keys):
             flags = " or ".join(_flag(key) for key in keys)
             variables = " or ".join(self.variable(key) for key in keys)
@@ -113,7 +112,7 @@ class Settings:
             self.problems.append(Problem(None, None, flags, text))
 
     def require_file(self, key: str, path: Path | None, *, needs: str | None = None) -> None:
-        """Notes a path that is given but no file, or given without the key it ``needs``."""
+        """Notes a path that is no file, or that is given without the key it ``needs``."""
         if path is None:
             return
         if not path.is_file():
@@ -122,7 +121,7 @@ class Settings:
             self.complain(key, f"it needs {needs}; give both or neither")
 
     def read_fleet(self, path: Path) -> Fleet | None:
-        """The fleet of that file; None if it is wrong, and then noted."""
+        """The fleet of that file; None if it has problems, which are noted."""
         try:
             return load_fleet(path)
         except ConfigError as wrong:
@@ -130,7 +129,8 @@ class Settings:
             return None
 
     def finish(self) -> None:
-        """Raises: ConfigError with all that was wrong, also keys of the file never read."""
+        """Raises: ConfigError with every problem, also for keys of the file that were never
+        read."""
         if self._file is not None:
             self._file.refuse_unknown(
                 tuple(dict.fromkeys(key.partition(".")[0] for key in self._keys))
@@ -190,7 +190,7 @@ def _flag(key: str) -> str:
 
 
 def data_folder(settings: Settings, environ: Mapping[str, str], command: str) -> Path:
-    """Where a daemon keeps its files: ``data``, else what systemd gives it, else ``var``."""
+    """A daemon's folder for files: ``data``, else systemd's, else ``var``."""
     return settings.read("data", PATH, state_directory(environ) or Path("var") / command)
 
 

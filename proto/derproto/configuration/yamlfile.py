@@ -1,7 +1,7 @@
-"""YAML read with the line of every key, so that a problem can say where it stands.
+"""Reading YAML with the line of every key, which problems name.
 
-A file becomes a ``Section`` (a mapping); its readers never raise for what the file holds
-but note a problem and answer None, so that one run finds all problems.
+A file becomes a ``Section`` (a mapping). Its readers never raise for the file's content; they note
+a problem and return None, so that one run finds all problems.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,12 +16,12 @@ from derproto.configuration.problems import Problem, nearest
 
 T = TypeVar("T")
 
-# libyaml is ten times as fast, which counts where each asset has a process of its own.
+# libyaml is ten times as fast, which matters with a process for each asset.
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )
 MAX_DEPTH = 50
-"""Levels of nesting in a file; libyaml overruns its stack far above."""
+"""Levels of nesting in a file; libyaml overruns its stack far beyond."""
 
 TOO_DEEP = "nested too deeply; write it flat, as docs/configuration.md shows"
 
@@ -35,7 +35,7 @@ def _line_of(node: yaml.Node) -> int:
 
 
 def _raw(node: yaml.Node) -> object:
-    """A scalar's value, a list of its items' values, or the node itself for all else."""
+    """A scalar's value, a list of its items' values, or else the node itself."""
     if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
         return [_raw(item) if isinstance(item, yaml.ScalarNode) else item for item in node.value]
     if isinstance(node, yaml.ScalarNode) and node.tag.startswith(_YAML):
@@ -44,7 +44,7 @@ def _raw(node: yaml.Node) -> object:
 
 
 class _NotRead(Exception):
-    """Why a file cannot be read as YAML, and on which line."""
+    """The reason why a file is no YAML, with its line."""
 
     def __init__(self, line: int | None, text: str) -> None:
         super().__init__(text)
@@ -53,7 +53,7 @@ class _NotRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What stands at one key, and where."""
+    """The value of one key, with its line."""
 
     node: yaml.Node
     key: str
@@ -61,17 +61,17 @@ class Value:
 
     @property
     def raw(self) -> object:
-        """What a ``Kind`` reads."""
+        """The value, for a ``Kind``."""
         return _raw(self.node)
 
     @property
     def text(self) -> str | None:
-        """A scalar as it is written, whatever it means; None for lists and mappings."""
+        """A scalar as written, whatever its meaning; None for lists and mappings."""
         return str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else None
 
 
 class Section:
-    """A mapping of the file. Keys whose value is empty or null count as left out."""
+    """A mapping of the file. Keys with an empty or null value count as absent."""
 
     def __init__(
         self, file: str, key: str, node: yaml.MappingNode | None, problems: list[Problem]
@@ -104,7 +104,7 @@ class Section:
         self.problems.append(Problem(self.file, line, key, text))
 
     def complain(self, name: str, text: str) -> None:
-        """Notes a problem at that key, or at the section's start where it is left out."""
+        """Notes a problem at that key, or at the section's start if the key is absent."""
         value = self._values.get(name)
         self._note(self.line if value is None else value.line, self._path(name), text)
 
@@ -115,12 +115,12 @@ class Section:
                 self._note(value.line, value.key, f"unknown key; {nearest(name, known)}")
 
     def value(self, name: str) -> Value | None:
-        """What stands at the key; None where it is left out."""
+        """The item at the key; None if it is absent."""
         value = self._values.get(name)
         return None if value is None or value.raw is None else value
 
     def optional(self, name: str, kind: Kind[T]) -> T | None:
-        """The key's value; None where it is left out or wrong, and then noted."""
+        """The key's value; None if it is absent, or wrong and noted."""
         value = self.value(name)
         if value is None:
             return None
@@ -131,22 +131,22 @@ class Section:
             return None
 
     def read(self, name: str, kind: Kind[T], default: T) -> T | None:
-        """The key's value, or ``default`` where it is left out; None where it is wrong."""
+        """The key's value; ``default`` if it is absent; None if it is wrong."""
         return default if self.value(name) is None else self.optional(name, kind)
 
     def require(self, name: str, kind: Kind[T], advice: str) -> T | None:
-        """The key's value; noted as missing, with the advice, where it is left out."""
+        """The key's value; if it is absent, notes that with the advice."""
         if self.value(name) is None:
             self.complain(name, f"missing; {advice}")
         return self.optional(name, kind)
 
     def section(self, name: str) -> "Section | None":
-        """The mapping at the key; None where it is left out or wrong, and then noted."""
+        """The mapping at the key; None if it is absent, or wrong and noted."""
         value = self.value(name)
         return None if value is None else self._mapping(value)
 
     def sections(self, name: str, advice: str) -> "Iterator[Section]":
-        """The mappings in the list at the key; noted where it is left out, empty or wrong."""
+        """The mappings in the list at the key; notes a list that is absent, empty or wrong."""
         value = self.value(name)
         if value is None:
             self.complain(name, f"missing; {advice}")
@@ -183,7 +183,7 @@ def _too_deep(text: str) -> bool:
 
 def _syntax_problem(wrong: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     mark, began = wrong.problem_mark, wrong.context_mark
-    # What was left open is noticed behind the last line, where there is nothing to see.
+    # An open bracket is noticed only after the last line, which shows nothing.
     last = max(len(text.splitlines()), 1)
     line = min(mark.line + 1, last) if mark is not None else 1
     context = wrong.context or ""
@@ -212,7 +212,7 @@ def _compose(path: Path) -> yaml.Node | None:
             raise _NotRead(1, TOO_DEEP)
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:
-        # libyaml may look far ahead of the events that are counted, and has a bound of its own.
+        # libyaml may read far ahead of the counted events, and has its own bound.
         if "nesting depth" in (wrong.problem or ""):
             raise _NotRead(1, TOO_DEEP) from None
         raise _NotRead(*_syntax_problem(wrong, text)) from None
@@ -223,7 +223,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def load_yaml(path: Path, problems: list[Problem]) -> Section | None:
-    """The file's mapping; None, and the reason noted, if it cannot be read as one.
+    """The file's mapping; None, with the problem noted, if it is none.
 
     An empty file is an empty mapping.
     """
