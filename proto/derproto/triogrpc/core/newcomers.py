@@ -10,8 +10,8 @@ class Newcomers(Generic[C]):
     """Newcomers by age and address.
 
     A full server closes one newcomer for each new connection: the oldest newcomer of an address
-    that has more than ``address_share``, or else the oldest of all. The connections of a returning fleet
-    register before they are the oldest.
+    that has more than ``address_share``, or else the oldest of all. The connections of a returning
+    fleet register before they are the oldest.
     """
 
     def __init__(self, address_share: int) -> None:

@@ -11,7 +11,8 @@ from grpclib.exceptions import GRPCError
 class Flag:
     """``asyncio.Event`` as grpclib uses it, on Trio: it can be cleared again.
 
-    ``wait()`` has no checkpoint while the flag is up; a loop around it needs a checkpoint elsewhere.
+    ``wait()`` has no checkpoint while the flag is up; a loop around it needs a checkpoint
+    elsewhere.
     """
 
     __slots__ = ("_lot", "_up")
