@@ -198,3 +198,23 @@ def test_sending_agrees(sends: list[tuple[int, int, bool]]) -> None:
         came += [connection.data_to_send(), windows(connection)]
         written.append(came)
     assert written[0] == written[1]
+
+
+@given(sizes=st.lists(st.integers(1, 3_000), max_size=80))
+def test_consumed_bytes_are_announced_as_by_h2(sizes: list[int]) -> None:
+    fast, alone = FastHttp2(LIMITS, client_side=False), plain_h2()
+    for connection in (fast, alone):
+        connection.receive_data(PREFACE + frame(4, 0, 0, b"") + request(1))
+        connection.data_to_send()
+        # Both have the initial window until the peer acknowledges another.
+    for size in sizes:
+        written = []
+        for connection in (fast, alone):
+            room = connection.streams[1]._inbound_window_manager.current_window_size
+            taken = min(size, room, connection.remote_flow_control_window(1))
+            if taken > 0:
+                connection.receive_data(frame(0, 0, 1, bytes(taken)))
+                connection.acknowledge_received_data(taken, 1)
+            written.append(connection.data_to_send())
+        assert written[0] == written[1]
+        assert windows(fast) == windows(alone)
