@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import chdir, closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +121,15 @@ def test_a_range_in_steps_as_json_lines(folder: Path) -> None:
 )
 def test_every_history(folder: Path, what: str, column: str, values: Sequence[str]) -> None:
     assert [row[column] for row in rows(export(folder, what))] == values
+
+
+def test_no_text_in_csv_is_a_formula(tmp_path: Path) -> None:
+    write_fleet(tmp_path)
+    with closing(fill(tmp_path, 1)) as files:
+        hostile = replace(session("s-3", agent="agent-3"), software_version="=1+1")
+        Store(files.writer).commit(Group(batches=(), writes=((hostile,),)))
+    (row,) = rows(export(tmp_path, "sessions", "--agent", "agent-3"))
+    assert row["software_version"] == "'=1+1"
 
 
 def test_an_asset_that_has_left_the_fleet(folder: Path) -> None:
