@@ -1,7 +1,7 @@
 """The desk's state in memory: open dispatches, which session holds which asset, and deadlines.
 
-Pure. It changes by ``take``, after the journal has the changes, by ``note_sent_time`` and as time
-passes.
+Pure. ``take`` applies changes that the journal has, ``note_sent_time`` dates a setpoint, and
+``pop_due`` ends windows.
 """
 
 import heapq
@@ -14,7 +14,8 @@ from derhead.dispatch.life.lifecycle import next_deadline
 from derhead.dispatch.life.transitions import State
 
 STALE_DEADLINES = 1000
-"""Obsolete deadlines kept beside one for each open dispatch. When full, they are cleared away."""
+"""Obsolete deadlines kept in addition to one for each open dispatch. When full, they are cleared
+away."""
 
 
 class SessionLink(Protocol):
@@ -29,7 +30,7 @@ class SessionLink(Protocol):
 
     @property
     def setpoint_room(self) -> int:
-        """Setpoints and Cancels that it still takes now."""
+        """Setpoints and Cancels for which it has room now."""
 
     def ask_for_room_nowait(self) -> None:
         """Asks it to call ``session_has_room_nowait`` once it has room again."""
@@ -98,7 +99,7 @@ class Book:
     def in_force(self, asset_id: str, now_us: int) -> Dispatch | None:
         """The dispatch that the asset's device follows now, as far as the headend knows."""
         of_asset = self._by_asset.get(asset_id)
-        # Most assets, most of the time; REST asks for a thousand at once.
+        # Usual, and worth a short cut: REST asks for a thousand assets at once.
         if not of_asset:
             return None
         for dispatch_id in reversed(of_asset):
@@ -116,9 +117,9 @@ class Book:
         return min((at for at in times if at is not None), default=None)
 
     def due_rechecks(self, now_us: int) -> list[str]:
-        """The assets of which a window has ended that another dispatch waited for.
+        """The assets with a dispatch that waited for another one's window, which has ended.
 
-        Settling such an asset sets its next time.
+        Settling such an asset sets the time of its next recheck.
         """
         return [asset_id for asset_id, at in self.rechecks.items() if at <= now_us]
 
@@ -135,7 +136,7 @@ class Book:
     def pop_due(self, now_us: int, at_most: int) -> list[str]:
         """Returns the dispatches whose deadline has passed, each of them once.
 
-        Setpoints whose windows are over are no longer in force from then on.
+        From then on, setpoints whose windows are over are no longer in force.
         """
         self._end_windows(now_us)
         due: list[str] = []
@@ -161,7 +162,7 @@ class Book:
     # --- change ---------------------------------------------------------------------
 
     def take(self, changes: BookChanges, now_us: int) -> None:
-        """Makes the changes of a plan."""
+        """Applies the changes of a plan."""
         for session_id, link in changes.links.items():
             if link is not None:
                 self.links[session_id] = link
@@ -189,7 +190,7 @@ class Book:
         self._note_setpoints({each.asset_id for each in changes.dispatches.values()}, now_us)
 
     def _end_windows(self, now_us: int) -> None:
-        """Ends what is in force with its window, whether or not the agent has reported it."""
+        """Ends dispatches in force whose windows are over, even if no agent has reported it."""
         if self._first_end_us is None or now_us < self._first_end_us:
             return
         over = {asset_id for asset_id, end_us in self._force_ends.items() if end_us <= now_us}

@@ -2,8 +2,8 @@
 
 One task has one inbox. It takes the inputs that wait (orders, withdrawals, reports, sessions that
 begin and end, deadlines), plans their outcome (``planning.py``, pure), and writes all changes to
-the journal in one commit. Only then it carries out the effects: a setpoint is queued on its
-session, a caller gets its answer. What the journal does not have has not happened.
+the journal in one commit. Only then does it carry out the effects: it queues setpoints on
+their sessions and answers callers. A change that is not in the journal has not happened.
 """
 
 import logging
@@ -48,7 +48,7 @@ ASK_TIMEOUT_S = 5.0
 answered with 503."""
 
 LONGEST_SLEEP_S = 60.0
-"""Longest sleep before the desk reads the clock again, which may have been set."""
+"""Longest sleep before the desk reads the clock again, since the clock may have been set."""
 
 RETRY_S = 1.0
 """Pause before the next attempt at changes that the journal refused."""
@@ -78,7 +78,7 @@ class DeskStatistics:
 class DispatchDesk:
     """Takes orders and reports, and keeps every open dispatch.
 
-    Resource handling: ``run`` is its one task. Nothing is decided while it does not run.
+    Resource handling: ``run`` is its one task. The desk decides nothing while it does not run.
     """
 
     def __init__(self, store: DispatchStore, runtime: Runtime) -> None:
@@ -120,7 +120,8 @@ class DispatchDesk:
 
         It is ``cancelled``, or has ``cancelling`` set until its agent reports its end.
 
-        Raises: NotOpen if it has ended or never existed; JournalError, and then it goes on.
+        Raises: NotOpen if the dispatch has ended or never existed; JournalError, and then the
+        dispatch goes on.
         Cancellation: a withdrawal that the desk has begun to write stands.
         """
         (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason))
@@ -131,7 +132,7 @@ class DispatchDesk:
         self._inbox.put_nowait(SessionOpened(link, tuple(reports)))
 
     def session_ended_nowait(self, session_id: str) -> None:
-        """A session ended: dispatches sent on it and not reported are pending again."""
+        """A session ended: dispatches sent on it without a report are pending again."""
         self._inbox.put_nowait(SessionEnded(session_id))
 
     def session_has_room_nowait(self, link: SessionLink) -> None:
@@ -266,7 +267,7 @@ class DispatchDesk:
             request.answer(plan.answers[request.ask])
         for item in items:
             if isinstance(item, DeadlineDue):
-                # The input may have moved its deadline.
+                # ``pop_due`` removed its deadline; an open dispatch needs one again.
                 self._book.watch(item.dispatch_id)
 
     async def _carry_out(self, plan: Plan, now_us: int) -> None:

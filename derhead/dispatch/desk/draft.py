@@ -1,7 +1,7 @@
 """A plan in the making: the book as it will be, and the effects that follow. Pure.
 
-A draft reads the book and changes nothing in it. What it decides is in its ``plan``: if the
-journal refuses that, the plan is dropped.
+A draft reads the book and changes nothing in it. Its decisions are in its ``plan``, which is
+dropped if the journal refuses it.
 """
 
 import logging

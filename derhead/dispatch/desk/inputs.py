@@ -63,7 +63,7 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class SessionHasRoom:
-    """A session takes setpoints and cancels again."""
+    """A session has room for setpoints and Cancels again."""
 
     link: SessionLink
 
@@ -77,18 +77,18 @@ class DeadlineDue:
 
 @dataclass(frozen=True, slots=True)
 class WindowOver:
-    """A window has ended for which other dispatches of the asset waited."""
+    """A window has ended that other dispatches of the asset waited for."""
 
     asset_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class HeadendStarted:
-    """The headend started: no session of before is left."""
+    """The headend started, and no earlier session is left."""
 
 
 CallerRequest = OrderRequested | CancelRequested
-"""An input for whose outcome a caller waits."""
+"""An input whose outcome a caller waits for."""
 
 DeskInput = (
     CallerRequest

@@ -1,4 +1,4 @@
-"""How each input moves the dispatches that it concerns. Pure."""
+"""How each input changes the dispatches that it concerns. Pure."""
 
 from derhead.dispatch.desk.book import OrphanedDispatch, SessionLink
 from derhead.dispatch.desk.draft import Draft
@@ -32,7 +32,7 @@ MAX_OPEN = 256
 """Open dispatches of one asset. When full, an order for that asset is refused with 409."""
 
 MAX_ORPHANS = 1024
-"""Dispatches that one agent holds, the headend does not lead, and the agent must still cancel.
+"""Orphaned dispatches of one agent that are still to be cancelled.
 When full, the desk notes no more; the agent reports them again at its next Register."""
 
 

@@ -1,9 +1,8 @@
 """Plans the outcome of a batch of inputs: changes to the journal, then effects. Pure.
 
-First every input moves the dispatches that it concerns (``intake.py``). Then each asset that was
-touched is settled: what is due is sent to its agent (``settling.py``). A plan changes nothing in
-the book on which it is made: if the journal refuses the changes, the plan is dropped and made
-again later.
+First every input changes the dispatches that it concerns (``intake.py``). Then each touched asset
+is settled: its agent is sent what is due (``settling.py``). A plan changes nothing in the book that
+it is made from. If the journal refuses the changes, the plan is dropped and made again later.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ def make_plan(book: Book, items: Sequence[DeskInput], now_us: int) -> Plan:
 
 
 def _answer(draft: Draft, items: Iterable[DeskInput]) -> None:
-    """Answers every caller that is not refused with its dispatches as they are now."""
+    """Gives every caller that is not refused its dispatches, as they are now."""
     for item in items:
         if isinstance(item, OrderRequested | CancelRequested) and item not in draft.plan.answers:
             ids = (

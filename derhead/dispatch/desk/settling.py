@@ -1,16 +1,16 @@
 """What to send to the agents once all inputs of a batch are taken. Pure.
 
-Each asset that was touched is settled, if a session holds it:
+The desk settles each touched asset that a session holds, in two steps:
 
-1. A dispatch that is being withdrawn and may be at the agent: the agent is sent a Cancel, once
-   a session.
-2. The dispatches that are certainly not at the agent, best first: lower priority number, then
-   later order. If a better one whose window overlaps is at the agent, it supersedes this one.
-   If a better one is on its way there, this one waits: it goes on if the agent refuses the
-   better one or its window passes. Otherwise it is sent.
+1. For a dispatch that is being withdrawn and may be at the agent, it sends a Cancel, once a
+   session.
+2. It goes through the dispatches that are certainly not at the agent, best first: lower priority
+   number, then later order. If a better one whose window overlaps is at the agent, it supersedes
+   the dispatch. If such a better one is on its way, the dispatch waits until the agent refuses
+   that one or its window passes. If there is no better one, the dispatch is sent.
 
-So of several dispatches that overlap only the best is sent. What the agent holds, the agent
-decides.
+So of several dispatches that overlap, the desk sends only the best. The agent decides about those
+that it holds.
 """
 
 from derhead.dispatch.desk.book import SessionLink
@@ -26,12 +26,12 @@ def rank(dispatch: Dispatch) -> tuple[int, int]:
 
 
 def overlap(one: Dispatch, other: Dispatch, now_us: int) -> bool:
-    """Whether what remains of their windows has a moment in common."""
+    """Whether the rest of their windows overlaps."""
     return one.window.remaining(now_us).overlaps(other.window)
 
 
 def settle(draft: Draft) -> None:
-    """Sends what is due to the agents: of each asset first the Cancels, then the setpoints."""
+    """Sends agents what is due: for each asset, first the Cancels, then the setpoints."""
     for link in draft.orphaned.values():
         _cancel_orphans(draft, link)
     for asset_id in list(draft.touched):
@@ -56,7 +56,7 @@ def _cancel_orphans(draft: Draft, link: SessionLink) -> None:
 
 
 def _settle_asset(draft: Draft, link: SessionLink, dispatches: list[Dispatch]) -> int | None:
-    """Sends what is due. Returns when the first window ends for which a dispatch waits."""
+    """Sends what is due. Returns the end of the first window that a dispatch waits for."""
     for dispatch in dispatches:
         if dispatch.cancelling is not None and dispatch.state is not State.PENDING:
             _send_cancel(draft, link, dispatch, dispatch.cancelling)
@@ -67,7 +67,7 @@ def _settle_asset(draft: Draft, link: SessionLink, dispatches: list[Dispatch]) -
     best: list[Dispatch] = []
     for dispatch in sorted(dispatches, key=rank):
         if dispatch.cancelling is not None:
-            # A dispatch that is being withdrawn wins over none.
+            # A dispatch that is being withdrawn supersedes no other.
             continue
         if dispatch.at_no_agent:
             rivals = [each for each in better if overlap(each, dispatch, draft.now_us)]
@@ -78,7 +78,7 @@ def _settle_asset(draft: Draft, link: SessionLink, dispatches: list[Dispatch]) -
             ends = (each.window.end_us for each in rivals)
             waited_for += [end_us for end_us in ends if end_us is not None]
         better.append(dispatch)
-    # If room is scarce, what starts first goes first.
+    # If room is scarce, the dispatch that starts first goes first.
     for dispatch in sorted(best, key=_start):
         if draft.take_room(link):
             draft.plan.effects.append(SendSetpoint(link, dispatch.id))

@@ -20,7 +20,7 @@ _REASONS = {reason: reason.name for reason in DispatchReason if reason.value}
 _SUSPENSIONS = {suspension: suspension.name for suspension in Suspension if suspension.value}
 _MAX_DETAIL = 256
 _MAX_INTERRUPTED_US = 10**16
-"""Longest interruption that is believed: three centuries."""
+"""Longest interruption that the headend believes: three centuries."""
 
 
 def read_report(report: DispatchReport) -> tuple[str, Reported] | str:
@@ -49,8 +49,8 @@ def write_setpoint(
 ) -> Setpoint | None:
     """The message that sends ``dispatch`` to its agent; None if it is too late.
 
-    Its two relative times count from ``session_us``, the headend's time since Welcome, so that
-    a message that waits in a stalled link never lengthens the window.
+    The message's two relative times count from ``session_us``, the headend's time since Welcome.
+    So a message that waits in a stalled link never lengthens the window.
 
     Units: ``now_us`` microseconds since the epoch, ``session_us`` microseconds.
     """

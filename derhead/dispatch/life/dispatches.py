@@ -1,4 +1,4 @@
-"""A dispatch as a value: one order to one asset, and all that became of it. Pure."""
+"""A dispatch as a value: one order to one asset, and its history. Pure."""
 
 from dataclasses import dataclass, replace
 
@@ -45,15 +45,15 @@ class Dispatch:
     applied_mw: float | None = None
     """The power that the device was told, MW, as its agent reported it."""
     session_id: str | None = None
-    """The session that it was last sent on; None again once its agent registered without it."""
+    """The session of its last setpoint; None again once its agent has registered without it."""
     attempts: int = 0
     """Times that it was sent."""
     superseded_by: str | None = None
     """The id of the dispatch that superseded it."""
     suspended: str | None = None
-    """Why its device does not follow it now, although it is ``started``; None = it does."""
+    """Why its device does not follow it now, although it is ``started``; None = it is followed."""
     interrupted_us: int = 0
-    """Time of its window in which it was suspended so far, microseconds."""
+    """How long it has been suspended within its window so far, microseconds."""
     cancelling: str | None = None
     """Why it is being withdrawn, in words; None = it is not being withdrawn."""
     revision: int = 0
@@ -88,7 +88,7 @@ def created(dispatch: Dispatch) -> Dispatch:
 
 
 def with_sent_time(dispatch: Dispatch, at_us: int) -> Dispatch:
-    """The dispatch with its ``sent`` at the time when its setpoint was written to the stream.
+    """The dispatch with its ``sent`` dated to when its setpoint was written to the stream.
 
     ``sent`` is journaled before the setpoint is queued, so that the journal knows of every
     setpoint on its way. The time of writing is known only later. It is never earlier than the

@@ -6,10 +6,10 @@ desk journals a changed dispatch before anyone else sees it.
 
 The headend decides alone only where it knows enough:
 
-- Certainly no agent holds a dispatch that was never sent, or that its agent registered without. The
-  headend ends such a dispatch at once, as ``expired`` or ``cancelled``.
-- Of a dispatch that was sent, only the agent knows. It stays open until the agent reports. A day
-  after its window it has ``failed``, because no report came.
+- A dispatch is certainly at no agent if it was never sent, or if its agent then registered without
+  knowing it. The headend ends such a dispatch at once, as ``expired`` or ``cancelled``.
+- Only the agent knows what became of a dispatch that was sent. The dispatch stays open until the
+  agent reports. If no report comes, it has ``failed`` a day after its window.
 
 A dispatch may be delivered several times under one id, since an agent applies an id once.
 """
@@ -21,8 +21,8 @@ from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.transitions import AT_AGENT, NO_REPORT, OPEN, State, is_transition
 
 NO_REPORT_US = 86_400_000_000
-"""Time past its window that the headend waits for an agent's report: agents remember ended
-dispatches for as long. When over, the dispatch is ``failed`` with NO_REPORT."""
+"""How long after a dispatch's window the headend waits for a report: agents remember ended
+dispatches as long. When over, the dispatch is ``failed`` with NO_REPORT."""
 
 
 class IllegalTransition(Exception):
@@ -41,7 +41,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class LinkLost:
-    """The session that it was sent on ended, or the headend ended."""
+    """The session that the dispatch was sent on ended, or the headend ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class CancelWanted:
-    """A caller withdraws it."""
+    """A caller withdraws the dispatch."""
 
     reason: str
     """Why, in words."""
@@ -106,7 +106,7 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
         case LinkLost():
             if dispatch.state is not State.SENT:
                 return dispatch
-            # It may have arrived, so the session that it was sent on stays noted.
+            # The setpoint may have arrived, so its session stays noted.
             return _move(dispatch, event, State.PENDING, now_us)
         case Reported():
             return _reported(dispatch, event, now_us)
@@ -130,9 +130,9 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
 def next_deadline(dispatch: Dispatch) -> int | None:
     """When ``DeadlinePassed`` ends the dispatch, microseconds since the epoch; None = never.
 
-    A dispatch that certainly no agent holds expires with its window or its time to wait. Any
-    other is for its agent to end, and the headend waits for the agent's report for a day after
-    the window. A dispatch without an end that its agent holds has no deadline.
+    A dispatch that certainly no agent holds expires with its window or its time to wait. Only its
+    agent ends any other: the headend waits for the agent's report for a day after the window. A
+    dispatch has no deadline if its agent holds it and its window has no end.
     """
     if dispatch.ended:
         return None
@@ -163,7 +163,7 @@ def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
     if dispatch.state in AT_AGENT:
         detail = "its agent restarted and no longer holds it"
         return _move(dispatch, event, State.FAILED, now_us, NO_REPORT, detail)
-    # Certainly no agent holds it now, so that whatever waited for that is done at once.
+    # Certainly no agent holds it now, so a withdrawal or expiry that waited for that is done now.
     free = replace(dispatch, session_id=None)
     if dispatch.cancelling is not None:
         return _move(free, event, State.CANCELLED, now_us, detail=dispatch.cancelling)
@@ -176,10 +176,11 @@ def _forgotten(dispatch: Dispatch, event: Forgotten, now_us: int) -> Dispatch:
 def _reported(dispatch: Dispatch, report: Reported, now_us: int) -> Dispatch:
     """Takes an agent's report. Reports may arrive in any order.
 
-    A report of an open state changes nothing if it is older than the newest one by its revision,
-    or if its state lies before the present one (it was sent again after a broken stream). An end
-    counts at any revision: no report follows it, and an agent whose disk failed before a restart
-    counts its revisions from an older one. Nothing changes a dispatch that has ended.
+    A report of an open state changes nothing if its revision is not above the newest. Nor does it
+    if its state lies before the present one, as when the report is repeated after a broken stream.
+
+    A report of an end counts at any revision. No report follows it, and an agent whose disk failed
+    before a restart counts on from an older revision. Nothing changes a dispatch that has ended.
     """
     if report.state in (State.PENDING, State.SENT):
         raise IllegalTransition(f"an agent cannot report {report.state}")

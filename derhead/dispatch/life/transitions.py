@@ -1,7 +1,7 @@
 """The states of a dispatch, and the table of all transitions between them. Pure.
 
-``TRANSITIONS`` is the whole state machine. ``lifecycle.step`` makes no move that is not a row of
-it, and ``scripts/docs`` draws ``docs/dispatch.md`` from it.
+``TRANSITIONS`` is the whole state machine. ``lifecycle.step`` makes only the moves in its rows, and
+``scripts/docs`` draws the tables of ``docs/dispatch.md`` from it.
 
 The states that an agent reports are named after the response types of IEEE 2030.5-2018, table 27.
 ``pending`` and ``sent`` are the headend's side of the link. Reasons are the control status codes
@@ -53,7 +53,7 @@ ENDED = frozenset(
 """The final states."""
 
 OPEN = tuple(state for state in State if state not in ENDED)
-"""The other states, in the order in which a dispatch passes through them."""
+"""The states that are not final, in the order in which a dispatch passes through them."""
 
 AT_AGENT = frozenset({State.RECEIVED, State.STARTED})
 """The states in which the agent has reported that it holds the dispatch."""
@@ -67,10 +67,10 @@ RESPONSES = {
     State.REJECTED: "252, 253",
     State.EXPIRED: "254",
 }
-"""The equal response type of IEEE 2030.5-2018, table 27. ``failed`` has none."""
+"""The equivalent response type of IEEE 2030.5-2018, table 27. ``failed`` has none."""
 
 NO_REPORT = "NO_REPORT"
-"""The one reason of the headend's own: the agent never reported an end, and no longer can."""
+"""The headend's only own reason: the agent never reported an end, and no longer can."""
 
 STATUS_CODES = {
     DispatchReason.NOT_SUPPORTED: "4",

@@ -55,7 +55,7 @@ class ForgetKeys:
 
 
 def read_key(header: str) -> str:
-    """The key in a header's value: a quoted string, or a bare text as most callers write it.
+    """The key in a header's value: a quoted string, or bare text as most callers write it.
 
     Raises: ValueError, saying what to write.
     """

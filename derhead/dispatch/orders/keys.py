@@ -1,6 +1,6 @@
-"""The keeper of idempotency keys: keeps two orders of one key apart, and forgets old keys.
+"""The keeper of idempotency keys: takes one order of a key at a time, and forgets old keys.
 
-The journal has the keys, each with its order. In memory are only their number and the keys of
+The journal has the keys, each with its order. Memory holds only their number, and the keys of
 orders that are being taken now.
 """
 
@@ -47,7 +47,7 @@ class KeyStore(Protocol):
 
 
 class KeyKeeper:
-    """Keeps two orders of one key apart, and forgets keys after a day.
+    """Takes one order of a key at a time, and forgets keys after a day.
 
     Resource handling: ``run`` is its one task. ``claim`` and ``find`` need no task.
     """
@@ -66,7 +66,7 @@ class KeyKeeper:
         """Reserves the key while its order is being taken. Raises: InFlight."""
         if key in self._in_flight:
             raise InFlight(key)
-        # No more than there are requests, which the HTTP server bounds.
+        # At most one key for each open request, and the HTTP server bounds those.
         self._in_flight.add(key)
         try:
             yield
@@ -76,8 +76,8 @@ class KeyKeeper:
     async def find(self, key: str) -> UsedKey | None:
         """The order that the key led to within the last day; None = the key is new.
 
-        Call it under ``claim``. It waits for the desk first, since an earlier order of the key,
-        whose caller hung up, may be on its way to the disk.
+        Call ``find`` under ``claim``. It waits for the desk first, because the caller of an earlier
+        order of the key may have hung up while that order was on its way to the disk.
 
         Raises: TooManyKeys if the key is new and cannot be stored; JournalError.
         """

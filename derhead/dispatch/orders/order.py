@@ -6,7 +6,7 @@ from derproto.base.windows import Window
 
 PENDING_TTL_US = 900_000_000
 """Time that a dispatch waits for its agent, unless the order says otherwise: a setpoint that
-nobody could take for a quarter of an hour is more likely wrong than wanted. When over, the
+no agent takes within a quarter of an hour is more likely wrong than wanted. When over, the
 dispatch is ``expired``."""
 
 
@@ -30,7 +30,7 @@ class AssetOrder:
     group_id: str | None = None
     """The group of the site order that it is a part of."""
     dry_run: bool = False
-    """The caller only asks what it would do. It may be beyond the asset's limits."""
+    """The caller only asks what the order would do. Its power may be beyond the asset's limits."""
 
     def window(self, now_us: int) -> Window:
         """Its window, if it is ordered now."""
@@ -44,11 +44,11 @@ class SiteOrder:
     site_id: str
     """UUID of a site of the fleet."""
     mw: float
-    """The sum of what its assets are told, MW."""
+    """The sum of the powers that its assets are told, MW."""
     duration_us: int | None = None
     priority: int = 128
     ramp_mw_per_s: float | None = None
-    """Of each asset."""
+    """Ramp of each asset."""
     start_us: int | None = None
     expires_in_us: int | None = None
     dry_run: bool = False
@@ -59,7 +59,7 @@ class SiteOrder:
 
 
 def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
-    """When its dispatch expires if it is ordered now and its agent does not come."""
+    """When an order's dispatch expires, if it is ordered now and its agent does not come."""
     wait_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
     return order.window(now_us).expires_us(now_us, wait_us)
 

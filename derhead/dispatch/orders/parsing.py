@@ -17,8 +17,8 @@ MAX_DURATION_S = 604_800.0
 not hold."""
 
 MAX_LATE_S = 5.0
-"""How far in the past a window may start, seconds. It covers the order's way and the difference
-of two clocks."""
+"""How far in the past a window may start, seconds. This covers the order's way to the headend
+and the difference of the two clocks."""
 
 MEMBERS = (
     "asset_id",
@@ -57,11 +57,11 @@ class UnknownAsset:
 
 @dataclass(frozen=True, slots=True)
 class BadOrder:
-    """What is wrong: JSON pointers, each with what to write instead."""
+    """The problems of an order: JSON pointers, each with what to write instead."""
 
     problems: tuple[tuple[str, str], ...]
     more: int = 0
-    """Problems that are not listed, as an answer lists only so many."""
+    """The number of further problems. An answer lists only so many."""
 
 
 Parsed = AssetOrder | SiteOrder | UnknownAsset | UnknownSite | BadOrder

@@ -1,6 +1,6 @@
 """What an order would do, without giving it. Pure.
 
-The answer has figures and one sentence for people. It holds for the present, which may change
+The answer has figures and one sentence for people. It describes the present, which may change
 before the order is given.
 """
 
@@ -44,13 +44,13 @@ class Preflight:
     asset: Asset
     online: bool
     window: Window
-    """The rest of its window."""
+    """The rest of the order's window."""
     within_limits: bool
     p_mw: float | None
     """The asset's power now."""
     soc: float | None
     energy_mwh: float | None
-    """The energy in the window, with the sign of power; None without an end."""
+    """The energy in the window, with the sign of power; None if the window has no end."""
     available_mwh: float | None
     """The energy that the battery can give or take, 0 or more; None = unknown, or no battery."""
     enough_energy: bool | None
@@ -73,7 +73,7 @@ def preflight(
     now_us: int,
 ) -> Preflight:
     """What ``order`` would do; ``held`` are the asset's open dispatches."""
-    # A dispatch that is being withdrawn wins over none, and is gone by then.
+    # A dispatch that is being withdrawn supersedes no other, and is gone by then.
     held = [each for each in held if each.cancelling is None]
     window = order.window(now_us).remaining(now_us)
     overlapping = [each for each in held if each.window.overlaps(window)]
