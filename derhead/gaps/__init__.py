@@ -1,8 +1,8 @@
 """The gap ledger: every gap in every asset's history, its cause, and how far backfill closed it.
 
 From the ground up: ``record`` (a gap as the journal keeps it) · ``holes`` (a hole, and how samples
-fill it) · ``asset_holes`` (all of one asset) and ``reports`` (of agents) · ``watch`` (one asset) ·
-``tracker`` (all assets) · ``ledger`` (the task).
+fill it) · ``asset_holes`` (all holes of one asset) and ``reports`` (of agents) · ``watch`` (one
+asset) · ``tracker`` (all assets) · ``ledger`` (the task).
 """
 
 from derhead.gaps.asset_holes import HOLES_KEPT

@@ -16,7 +16,7 @@ nothing further and stays in the journal as it is."""
 
 
 class AssetHoles:
-    """What is missing of one asset.
+    """The holes of one asset, and the reports that explain them.
 
     Each change marks the holes that it concerns, and ``on_change`` is called. ``records`` draws
     the marked holes again and returns the records that differ from those drawn before.
@@ -45,7 +45,7 @@ class AssetHoles:
         self._reports: dict[str, ReportedGap] = {}
         self._closed: list[GapRecord] = []
         self._removed: dict[str, GapRecord] = {}
-        """The records drawn of holes that are no more."""
+        """The records that were drawn of removed holes."""
         self._marked: dict[Hole, None] = {}
 
     def restore(self, holes: list[Hole], reports: Sequence[ReportedGap]) -> None:
@@ -68,11 +68,11 @@ class AssetHoles:
         cause: HoleCause,
         noticed_us: int,
     ) -> None:
-        """Opens a hole between two samples, above all that have both edges."""
+        """Opens a hole between two samples, after all other holes with both edges."""
         self._add(Hole(self._asset_id, low_us, low_us, low, high_us, high, cause, noticed_us))
 
     def open_lasting(self, edge_us: int, edge: Origin, cause: HoleCause, noticed_us: int) -> None:
-        """Opens the hole that lasts since the newest sample, unless there is one."""
+        """Opens a lasting hole after the newest sample, unless one is open."""
         if self.lasting is None:
             self.lasting = Hole(
                 self._asset_id, edge_us, edge_us, edge, None, None, cause, noticed_us
@@ -80,7 +80,7 @@ class AssetHoles:
             self.mark(self.lasting)
 
     def close_lasting(self, end_us: int) -> None:
-        """Ends the lasting hole, of which nothing is missing before ``end_us``."""
+        """Ends the lasting hole. Nothing of it is missing before ``end_us``."""
         hole, self.lasting = self.lasting, None
         if hole is not None:
             self._replace(hole, ())
@@ -98,7 +98,7 @@ class AssetHoles:
             self.lasting = None
 
     def cut(self, place: int, ts_us: int, origin: Origin) -> None:
-        """Puts a sample into the hole at that place among those with both edges."""
+        """Puts a sample into the hole at ``place`` among ``bounded``."""
         hole = self.bounded[place]
         remaining, closed = hole.cut(ts_us, origin, self._limits)
         self._closed += closed
@@ -110,7 +110,7 @@ class AssetHoles:
             self._drop_oldest()
 
     def mark(self, hole: Hole) -> None:
-        """Has the hole drawn again: something of it may have changed."""
+        """Marks the hole to be drawn again, since it may have changed."""
         self._marked[hole] = None
         self._on_change()
 
@@ -186,7 +186,7 @@ class AssetHoles:
         return [*self.bounded, self.lasting] if self.lasting is not None else self.bounded
 
     def _replace(self, hole: Hole, heirs: Iterable[Hole]) -> None:
-        """Takes a hole away. Its records go, but for those that its heirs have too."""
+        """Removes a hole, and its records except those that its heirs draw too."""
         self._removed |= hole.shown
         self._marked.pop(hole, None)
         self._on_change()

@@ -1,12 +1,12 @@
 """Holes in an asset's history, and how samples fill them. Pure.
 
-A *hole* is a stretch without samples that is longer than two samples may lie apart. At each of
-its edges there is a sample. Backfill comes in the order of measurement, and each sample moves
+A *hole* is a stretch without samples that is longer than two samples may lie apart. A sample lies
+at each of its edges. Backfill comes in the order of measurement, and each sample moves
 the lower edge up. A sample that leaves too much behind cuts the hole in two: the lower part is
 missing, the upper part is still awaited.
 
-A hole is drawn as a ``GapRecord`` that begins where the hole first began. Where agents reported
-why a part of it is missing, it is drawn as several.
+A hole is drawn as a ``GapRecord`` that begins where the hole first began. If agents reported why a
+part of the hole is missing, it is drawn as several records.
 """
 
 from collections.abc import Iterable, Sequence
@@ -70,7 +70,7 @@ class ReportedGap:
     revision: int
 
     def is_open_for(self, origin: Origin) -> bool:
-        """Whether it goes on, and another agent or boot than that one reported it."""
+        """Whether the gap goes on, and an agent or boot other than ``origin`` reported it."""
         return self.end_us is None and self.origin != origin
 
     def overlaps(self, hole: "Hole") -> bool:
@@ -95,7 +95,7 @@ class ReportedGap:
 
 @dataclass(eq=False, slots=True)
 class Hole:
-    """A stretch without samples, above the part of it that was filled."""
+    """A stretch without samples, and below it the part that samples have filled."""
 
     asset_id: str
     start_us: int
@@ -111,7 +111,7 @@ class Hole:
     edges show a restart."""
     noticed_us: int
     shown: dict[str, GapRecord] = field(default_factory=dict)
-    """The records last drawn of it, by id."""
+    """The records that were last drawn of the hole, by id."""
 
     @property
     def until_us(self) -> int:
@@ -165,9 +165,9 @@ class Hole:
         return records
 
     def cut(self, ts_us: int, origin: Origin, limits: GapLimits) -> "CutHole":
-        """Puts a sample strictly between its two edges.
+        """Puts a sample strictly between the hole's two edges.
 
-        Where one part is left, the hole itself goes on, changed, and is what remains.
+        If only one part is left, this hole itself becomes that part.
         """
         high_us = self.until_us
         leaves_low = ts_us - self.low_us > limits.between(self.low, origin)

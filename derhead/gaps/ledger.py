@@ -24,8 +24,8 @@ ASSETS_A_TURN = 100
 them have just fallen silent."""
 
 CLOCK_STEP_US = 1_000_000
-"""Difference between two checks from which the headend's clock counts as set. Silence is then
-counted anew, since the clock no longer tells how long an asset has been silent."""
+"""Deviation of the headend's clock between two checks above which it counts as set. Silence then
+counts anew, since the clock no longer tells how long an asset has been silent."""
 
 
 class GapNotes(Protocol):
@@ -62,7 +62,7 @@ class GapLedger:
         return self._tracker.changed
 
     def take(self) -> list[GapRecord]:
-        """The records that those samples changed, to be stored in their commit."""
+        """The records that offered samples changed, to be stored in the commit of those samples."""
         return self._tracker.take(self._wall_us())
 
     def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]:

@@ -18,7 +18,7 @@ class HoleCause(Enum):
     """The agent's outbox was full and dropped its oldest samples."""
     DEVICE = "device"
     """The agent was connected and measured nothing. Its device did not answer, or its process or
-    host stood still for less than the silence after which the headend ends a session."""
+    host stood still, but too briefly for the headend to end the session."""
     REFUSED = "refused"
     """The headend refused the samples, because another agent held the asset."""
     CLOCK = "clock"
@@ -50,7 +50,7 @@ class GapRecord:
     filled_us: int | None
     """Up to where later samples have closed it so far."""
     revision: int
-    """From 1. Of two records of one gap, the higher one is newer."""
+    """From 1. Of two records of one gap, the one with the higher revision is newer."""
     noticed_us: int
     """When the headend first noticed it, by the headend's clock."""
 
@@ -69,5 +69,5 @@ def report_id(agent_id: str, boot_id: int, number: int) -> str:
 
 
 def is_reported(gap_id: str) -> bool:
-    """Whether ``report_id`` made it."""
+    """Whether ``report_id`` made the id, which means that an agent reported the gap."""
     return "/" in gap_id

@@ -5,7 +5,7 @@ from derhead.gaps.record import HoleCause, report_id
 from derproto.der.v1 import GapCause, GapReport
 
 LATEST_US = 253_402_300_800_000_000
-"""Times that RFC 3339 can write end before this; they begin at 0, in 1970."""
+"""End of the valid times, which RFC 3339 cannot write: the year 10000. They begin at 0, in 1970."""
 
 MAX_NUMBER = 2**63 - 1
 

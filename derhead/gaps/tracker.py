@@ -18,7 +18,7 @@ class Unfinished(NamedTuple):
 
     record: GapRecord
     low: Origin | None
-    """Who measured the sample up to which it is filled; None if there is no such sample."""
+    """Who measured the sample up to which the gap is filled; None if there is none."""
     high: Origin | None
 
 
@@ -80,7 +80,7 @@ class GapTracker:
             return []
         watches = list(self._changed)
         self._changed.clear()
-        # Above every revision that this headend, or one before its restart, has given out.
+        # Above every revision given out so far, even before a restart.
         self._last_revision = revision = max(self._last_revision + 1, now_us)
         changed = [each for watch in watches for each in watch.records()]
         # A report keeps the revision that its agent gave it.

@@ -1,9 +1,9 @@
 """The watch of one asset: decides which of its samples begin, fill and end holes. Pure.
 
 Nearly every sample comes within a period after the one before. ``derhead.telemetry.offer_block``
-finds that by a comparison with the asset's slot, and does not call the watch. The watch sees the
-others: ``take_newer`` those that are newer than the slot's sample, before the slot takes them
-over, and ``take_late`` those that are not newer, while there are holes.
+finds such a sample by comparing it with the asset's slot, and does not call the watch. The watch
+sees the other samples. ``take_newer`` gets a sample that is newer than the slot's, before the slot
+takes it over. ``take_late`` gets a sample that is not newer, while there are holes.
 """
 
 from bisect import bisect_left
@@ -96,7 +96,7 @@ class AssetWatch:
     # --- samples --------------------------------------------------------------------
 
     def take_newer(self, row: int, block: SampleBlock) -> None:
-        """Takes a sample newer than the slot's, which still holds the one before."""
+        """Takes a sample newer than the slot's. The slot still holds the one before."""
         columns = block.columns
         ts_us, backfill = columns.ts_us[row], columns.backfill
         origin = Origin(block.agent_id, columns.boot_id)
@@ -136,7 +136,7 @@ class AssetWatch:
             self._slot.usual_us = _EVERY_SAMPLE
 
     def _fill(self, ts_us: int, origin: Origin) -> None:
-        """Takes a sample from before the newest."""
+        """Takes a sample measured before the newest one."""
         place = bisect_left(self.holes, ts_us, key=_low_us) - 1
         if place >= 0 and ts_us < self.holes[place].until_us:
             self._holes.cut(place, ts_us, origin)
@@ -150,11 +150,11 @@ class AssetWatch:
         edge_us: int,
         edge: Origin,
     ) -> None:
-        """Takes a sample from after the newest."""
+        """Takes a sample measured after the newest one so far."""
         is_far = ts_us - edge_us > self._limits.between(edge, origin)
         was_silent = received_us - self._slot.received_us > self._limits.hole_us
         if backfill and was_silent and self._session_end is not None:
-            # The live sample follows, and no check for silence has run since.
+            # No check for silence has opened this hole yet, and the live sample is still to come.
             self._holes.open_lasting(edge_us, edge, self._session_end, received_us)
         hole = self.lasting
         if hole is None and is_far:
@@ -178,8 +178,8 @@ class AssetWatch:
         """Why samples stopped, unless the two origins show a restart."""
         if self._session_end is not None:
             return self._session_end
-        # Within a session. While a device is away time passes on both clocks; a clock that is
-        # set forward passes it on the agent's alone.
+        # Within a session. While a device is away, both clocks advance. If the agent's clock is
+        # set forward, only that clock advances.
         passed_us = received_us - self._slot.received_us
         is_clock = apart_us - passed_us > self._limits.hole_us
         return HoleCause.CLOCK if is_clock else HoleCause.DEVICE
@@ -199,7 +199,7 @@ class AssetWatch:
         same_boot = self._edge()[1] == origin
         restart = self._session_end is HoleCause.AGENT_RESTART
         if self._session_end is None or (restart and same_boot):
-            # The same boot is back, so that the end of the stream was no restart.
+            # The same boot is back, so the agent did not restart.
             self._session_end = HoleCause.LINK
         self._slot.usual_us = _EVERY_SAMPLE
         hole = self.lasting
@@ -221,8 +221,8 @@ class AssetWatch:
     def check_silence(self, now_us: int, trusted_us: int) -> None:
         """Opens a gap if the asset is silent.
 
-        Silence counts from ``trusted_us`` at the earliest: from when the headend began to
-        listen, or last trusted its clock.
+        Silence counts from ``trusted_us`` at the earliest: when the headend began to listen, or
+        when the headend's clock was last set.
         """
         if not self.has_samples:
             return

@@ -28,7 +28,7 @@ class SampleBlock(Sequence[Sample]):
         received_us: int,
         setpoints_mw: Mapping[str, float],
     ) -> None:
-        """``rows`` are those taken, in order. ``assets`` maps their indices.
+        """``rows`` are the rows taken, in order. ``assets`` maps their indices to assets.
 
         ``setpoints_mw`` has the MW of each dispatch in force by asset id, and must not change.
         """
@@ -67,9 +67,9 @@ class SampleBlock(Sequence[Sample]):
     def values(self, assets: Mapping[str, int], boot: int) -> Iterator[tuple[Any, ...]]:
         """The values of each row taken, in order; None = unknown.
 
-        They are asset, ts_us, boot, seq, received_us, p_mw, q_mvar, soc, voltage_v, frequency_hz,
-        status, quality, setpoint_mw. ``assets`` maps an asset to the number that stands for it,
-        and ``boot`` is the number of the boot.
+        The values are asset, ts_us, boot, seq, received_us, p_mw, q_mvar, soc, voltage_v,
+        frequency_hz, status, quality, setpoint_mw. ``assets`` maps an asset to the number that
+        stands for it, and ``boot`` is the number of the boot.
         """
         return self._values(self.rows, assets, boot)
 

@@ -60,7 +60,7 @@ def read_rows(
     """The rows of a Telemetry message.
 
     ``granted`` maps the session's indices to assets. Indices below ``claimed`` that are not in
-    it were refused. ``setpoints_mw`` has the MW of each dispatch in force by asset id.
+    ``granted`` were refused. ``setpoints_mw`` has the MW of each dispatch in force by asset id.
 
     Units: ``received_us`` microseconds since the epoch.
     """

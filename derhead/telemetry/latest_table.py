@@ -1,7 +1,7 @@
 """The latest table: the newest sample of each asset, in memory.
 
-Sessions write, and the journal at the start. Readers take what is there, and nobody waits. A slot
-points at a row of the message that brought it, and the sample is made when somebody reads it.
+Sessions write to it, and at the start the journal does. Readers take what is there, and nobody
+waits. A slot points at a row of a message, and its sample is made when somebody reads it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class Watch(Protocol):
         """The slot is about to take the newer sample in that row."""
 
     def take_late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
-        """A sample came that the slot does not take, and there are ``holes`` or it is later."""
+        """The slot does not take this sample, and there are ``holes`` or it was measured later."""
 
 
 class Slot:
@@ -57,8 +57,8 @@ class Slot:
         age."""
         self.watch: Watch | None = None
         self.usual_us = -1
-        """A sample measured at most so much after the one before is the usual case, which the
-        watch does not see; -1 = it sees every sample."""
+        """A sample measured at most this long after the one before is usual, and the watch does
+        not see it; -1 = the watch sees every sample."""
 
     @property
     def received_us(self) -> int:
@@ -69,11 +69,11 @@ class Slot:
     def is_older_than(
         self, agent_id: str, boot_id: int, seq: int, ts_us: int, backfilled: bool
     ) -> bool:
-        """Whether that sample is newer than the slot's.
+        """Whether the slot's sample is older than the given one.
 
         Within a boot the sequence number decides, so that a clock that was set back hides
-        nothing. Of another boot, a live row is always newer, and a backfilled row only if it was
-        measured later.
+        nothing. A live row of another boot is always newer. A backfilled row of another boot is
+        newer only if it was measured later.
         """
         if boot_id == self.boot_id and agent_id == self.agent_id:
             return seq > self.seq
@@ -93,7 +93,7 @@ class LatestTable:
         self._slots: dict[str, Slot] = {}
 
     def slot(self, asset_id: str) -> Slot:
-        """The asset's slot. It never changes, so that a writer may look it up once."""
+        """The asset's slot. An asset keeps its slot, so that a writer may look it up once."""
         slot = self._slots.get(asset_id)
         if slot is None:
             slot = self._slots[asset_id] = Slot()

@@ -1,4 +1,4 @@
-"""What the headend reads of a Telemetry message, whichever decoder made it. Pure."""
+"""The parts of a Telemetry message that the headend reads, whichever decoder made it. Pure."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,8 +7,8 @@ from typing import Protocol
 class Columns(Protocol):
     """A Telemetry message: ``der.v1.Telemetry`` or ``derproto.codec.TelemetryColumns``.
 
-    Each column has a value a row, in the units of the contract; all but the first three
-    may be empty instead.
+    Each column has one value a row, in the units of the contract. The columns after ``p_mw`` may
+    be empty instead.
     """
 
     @property

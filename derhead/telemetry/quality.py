@@ -36,7 +36,7 @@ def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> i
 
 
 def _implausible(columns: Columns, row: int, asset: Asset) -> bool:
-    """Whether a value is beyond what the asset can do. NaN means unknown, and never is."""
+    """Whether a value is beyond what the asset can do. NaN means unknown, which is never beyond."""
     if abs(columns.p_mw[row]) > asset.rated_mw * IMPLAUSIBLE_FACTOR:
         return True
     if columns.soc and (columns.soc[row] < 0.0 or columns.soc[row] > 1.0):

@@ -7,9 +7,9 @@ and ``allocate`` splits.
 - Only assets that can go the order's way take part: an order to generate 3 MW asks nothing of a
   load.
 - Each asset starts from what it does now, or from the part that it already holds, as far as that
-  is the order's way. Missing power is shared in proportion to the headroom above that, excess
-  power in proportion to what each asset has. So the sun that shines is used before a battery is
-  emptied, and twenty equal batteries get equal parts.
+  is the order's way. Missing power is shared in proportion to the headroom above that start, and
+  excess power in proportion to what each asset has. So the split uses the sun that shines before
+  it empties a battery, and twenty equal batteries get equal parts.
 - An order for 0 MW tells 0 to every asset that can be told 0.
 
 The parts are whole milliwatts and sum up to the order exactly. The same input gives the same
@@ -28,7 +28,7 @@ _UNITS = 1e9
 """Milliwatts in a megawatt. Shares are whole milliwatts, so that they sum up exactly."""
 
 EMPTY, FULL = 0.0, 1.0
-"""States of charge at which a battery discharges, or charges, no further."""
+"""States of charge at which a battery stops discharging, and stops charging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class DoesNotFit:
-    """The site cannot do it. The members are the greatest powers that it can do either way."""
+    """The site cannot do the order. The two powers are the greatest that it can do either way."""
 
     low_mw: float
     high_mw: float
@@ -91,7 +91,7 @@ def why_left_out(left_out: Sequence[LeftOut]) -> str:
 
 
 def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
-    """The range that the asset can be told for that long, or why it takes no part.
+    """The range that the asset can be told for ``duration_us``, or why it takes no part.
 
     - An asset that is offline, or that follows an order of a higher priority, takes no part.
     - A battery does not discharge when empty, nor charge when full. If ``energy_mwh``, the state
@@ -244,9 +244,10 @@ def _split(wanted: int, rooms: Sequence[_Room]) -> list[int]:
 
 
 def _in_proportion(amount: int, weights: Sequence[int]) -> list[int]:
-    """Splits ``amount``, at most the sum of ``weights``, into whole parts no larger than those.
+    """Splits ``amount``, at most the sum of ``weights``, into whole parts within their weights.
 
-    The largest remainders get what rounding down leaves; among equals, the first.
+    The parts with the largest remainders get what rounding down leaves; among equals, the first
+    do.
     """
     total = sum(weights)
     if total == 0:

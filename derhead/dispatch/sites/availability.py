@@ -21,7 +21,7 @@ class SiteNow:
     measured: int
     """Assets whose active power is known and fresh, online or not."""
     p_mw: float | None
-    """The sum of their active power; None if there are none."""
+    """The sum of the measured assets' active power; None if none is measured."""
     rated_mw: float
     available_up_mw: float
     """How much more the online assets could generate, or how much less consume; 0 or more."""
@@ -30,10 +30,10 @@ class SiteNow:
 
 
 def site_now(candidates: Sequence[Candidate]) -> SiteNow:
-    """Sums up the candidates. ``p_mw`` is None where power is unknown or not fresh.
+    """Sums up the candidates. A candidate's ``p_mw`` is None if its power is unknown or not fresh.
 
-    An asset could do what an order to the site would ask of it at most (``allocation.reach``). The
-    energy of a battery counts only as empty, full or neither, since the order's length is open.
+    An asset could do at most what an order to the site could ask of it (``allocation.reach``). A
+    battery's energy counts only as empty, full or neither, since the order's length is open.
     Orders in force do not count, since a new order may replace them. An asset whose power is
     unknown counts from 0.
     """

@@ -1,6 +1,6 @@
 """The task that maintains open groups: when an asset drops out, others take over its part.
 
-What a group has come to is read off its parts. Nothing else is remembered, so that a restart
+The keeper reads the state of a group off its parts and remembers nothing else, so that a restart
 forgets nothing.
 """
 
@@ -28,8 +28,8 @@ CHECK_S = 0.5
 """Pause between two checks of the open groups."""
 
 MAX_REALLOCATIONS = 16
-"""Times that other assets take over in one group. When full, further dropouts stay missing and
-are shown: a site that fails so often is for people to look at."""
+"""Times that other assets take over in one group. When full, the power of further
+dropouts stays missing and is shown: people should look at a site that fails so often."""
 
 UNANSWERED_US = 60_000_000
 """How long a group is kept without parts: its caller hung up, and the desk may still journal it."""
@@ -84,7 +84,7 @@ class GroupKeeper:
 
     def keep(self, group: DispatchGroup, parts: Sequence[Dispatch]) -> None:
         """Maintains a group from now on."""
-        # No more than there are open dispatches, which the desk bounds.
+        # At most one group for each open dispatch, and the desk bounds those.
         self._open[group.id] = _OpenGroup(group, {part.id: part for part in parts})
 
     def drop(self, group_id: str) -> None:
@@ -98,18 +98,18 @@ class GroupKeeper:
             kept.group = group
 
     async def withdraw(self, dispatch_ids: Sequence[str], reason: str) -> None:
-        """Withdraws those of the dispatches that are open. Raises: JournalError."""
+        """Withdraws the dispatches that are still open. Raises: JournalError."""
         for dispatch_id in dispatch_ids:
             try:
                 await self._desk.cancel(dispatch_id, reason)
             except NotOpen:
-                # It has ended meanwhile.
+                # The dispatch has ended meanwhile.
                 continue
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Loads the open groups and maintains them until cancelled.
 
-        Raises: JournalError at the start. While the journal fails later, it tries again.
+        Raises: JournalError at the start. If the journal fails later, the keeper tries again.
         """
         for group in await self._store.open_groups():
             found = await self._store.group(group.id)
@@ -140,7 +140,7 @@ class GroupKeeper:
             return
         self._note_absences(kept, now_us)
         if kept.settled and not changed and not kept.away_since_us:
-            # Most groups, most of the time.
+            # The usual case.
             return
         kept.settled = False
         lost = lost_assets(parts, self._assets, kept.away_since_us, now_us)
@@ -164,7 +164,7 @@ class GroupKeeper:
         if found is None:
             return
         kept.reallocations += 1
-        log.info("group %s: %d assets take over for %d", group.id, len(found.orders), len(lost))
+        log.info("group %s: %d assets take over from %d", group.id, len(found.orders), len(lost))
         await self.withdraw(found.cancels, AWAY)
         if found.orders:
             try:
@@ -175,7 +175,7 @@ class GroupKeeper:
                 kept.parts.update({part.id: part for part in new})
 
     async def _refresh(self, kept: _OpenGroup) -> bool:
-        """Brings the parts up to date, from the journal where one has ended.
+        """Brings the parts up to date. Reads the journal if one of them has ended.
 
         Returns whether anything changed.
         """

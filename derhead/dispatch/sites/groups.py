@@ -24,23 +24,23 @@ class GroupState:
     """The state of a group and of its parts."""
 
     state: State
-    """While it is open: the state of its furthest part. Once it has ended: ``completed`` if a part
-    is, or else the most frequent end."""
+    """While the group is open: the state of its furthest part. Once the group has ended:
+    ``completed`` if any part is, or else the most frequent end of its parts."""
     counts: Mapping[State, int]
     """Assets by the state of their current part. States without any are left out."""
     parts: int
     started: int
-    """Assets of which a part has started, whatever its end."""
+    """Assets with a part that has started, however the part ended."""
     first_started_us: int | None
     last_started_us: int | None
     started_in_us: int | None
-    """From the later of order and start of the window to the last start of a part."""
+    """Time from the order, or from the start of the window if that is later, to the last start."""
     allocated_mw: float
     """The power of the current parts that are open or completed."""
     shortfall_mw: float
     """The power missing from the order, with the order's sign."""
     sentence: str
-    """The same in words."""
+    """The state in words."""
 
     @property
     def ended(self) -> bool:

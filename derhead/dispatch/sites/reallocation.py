@@ -2,16 +2,15 @@
 
 A part is *lost* when its asset rejected it, failed, or let it expire. It is also lost when its
 agent has been away for longer than the asset's failsafe waits: the device has gone to its default
-by then. An asset without a failsafe is trusted to hold its part to the end, and absence does not
-lose it: two assets would do the same work.
+by then. An asset without a failsafe is trusted to hold its part to the end, so absence does not
+lose the part. If another asset took over, both would do the same work.
 
 The power of lost parts is split over the others by their headroom, for the rest of the window. An
-asset that takes over more gets a new part of the group, which supersedes its part of before.
+asset that takes over more gets a new part of the group, which supersedes its earlier part.
 
-Two kinds of parts are not made up for: a part that somebody cancelled by itself, and a part that
-was superseded by an order to its asset. The group would fight whoever knew better. An asset that
-follows another order does not take over. Power that nobody can take over stays missing, and is
-shown.
+The other assets do not make up for a part that somebody cancelled alone, or that an order to
+its asset superseded: the group would fight whoever knew better. An asset that follows another order
+does not take over. The group shows power that no asset can take over as missing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +25,7 @@ from derproto.base.windows import Window
 from derproto.configuration.fleet import Asset
 
 LOST = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
-"""Ends of a part for which the other assets make up."""
+"""The ends of a part that the other assets make up for."""
 
 AWAY = "its agent was away, and other assets took over"
 """The reason with which the part of an absent agent is withdrawn."""
@@ -36,10 +35,10 @@ LEAST_GRACE_S = 2.0
 a second unless something is wrong."""
 
 LEAST_LEFT_US = 1_000_000
-"""Least rest of the window for which power is split again."""
+"""Shortest rest of the window for which power is split again."""
 
 LEAST_CHANGE_MW = 1e-6
-"""Least change for which a part is replaced: a watt."""
+"""Smallest change of power for which a part is replaced: a watt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Reallocation:
     orders: tuple[AssetOrder, ...]
     """New parts."""
     cancels: tuple[str, ...]
-    """The ids of the parts of absent agents."""
+    """The ids of the parts to withdraw: those of absent agents."""
 
 
 def grace_us(asset: Asset) -> int | None:
@@ -66,7 +65,7 @@ def lost_assets(
 ) -> frozenset[str]:
     """The assets that have dropped out of a group.
 
-    ``away_since_us`` has, for each asset that no session holds, since when none has held it.
+    ``away_since_us`` maps each asset that no session holds to the time since when none has.
     """
     lost = set()
     for part in current_parts(parts):

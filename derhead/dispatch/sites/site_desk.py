@@ -92,7 +92,7 @@ class SiteDesk:
         orders = [
             (str(uuid4()), _part(order, group, share.asset_id, share.mw)) for share in split.shares
         ]
-        # Before the desk has it: the group stands even if its caller hangs up.
+        # Kept before the desk has the order: the group stands even if its caller hangs up.
         self._keeper.keep(group, ())
         try:
             parts = await self._desk.order_all(orders, group, *used)
@@ -105,8 +105,8 @@ class SiteDesk:
     async def cancel(self, group_id: str, reason: str) -> FoundGroup | None:
         """Withdraws the open parts of a group; None if there is no group of that id.
 
-        Once the withdrawal of the group is noted, its parts are withdrawn too, even if the
-        journal fails now.
+        Once the journal has the withdrawal of the group, its parts are withdrawn too: later, if
+        the journal fails now.
 
         Raises: NotOpen if all parts have ended; JournalError, and then nothing was changed.
         """
@@ -117,7 +117,7 @@ class SiteDesk:
         if all(part.ended for part in parts):
             raise NotOpen(group_id)
         if group.cancelling is None:
-            # Before its parts, so that no other asset takes over a withdrawn part.
+            # The group goes before its parts, so that no other asset takes over a withdrawn part.
             group = replace(group, cancelling=reason)
             await self._store.write(group)
         self._keeper.update(group)

@@ -48,24 +48,24 @@ LONGEST_PAUSE_S = 5.0
 """Longest pause between two rounds."""
 
 PERIODS = 2.5
-"""Telemetry periods that the judge waits after the end. The time between two readings that are
-further apart does not count."""
+"""Telemetry periods that the judge waits after the end of a dispatch. If two readings are further
+apart, the time between them does not count."""
 
 LATEST_US = 900_000_000
 """Longest wait after the end for missing telemetry."""
 
 TRY_AGAIN_US = 30_000_000
-"""Wait until the next attempt if telemetry may still come."""
+"""Pause before the next attempt if telemetry may still come."""
 
 PUT_OFF = 10_000
 """Ended dispatches that wait for telemetry still on its way. When full, the next one is judged by
 the telemetry that is there."""
 
 COMPLETE = 0.9
-"""Share of the covered time from which no more telemetry is awaited."""
+"""Share of the time that readings must cover before the judge awaits no more of them."""
 
 CLOCK_US = 250_000
-"""Difference between the two clocks that counts as the time of transmission."""
+"""Largest difference between the agent's clock and the headend's that transmission explains."""
 
 _BACKFILLED, _STALE = int(QualityBit.BACKFILLED), int(QualityBit.STALE_DEVICE)
 
@@ -130,7 +130,7 @@ class Judge:
 
     @property
     def grace_us(self) -> int:
-        """Wait for telemetry after the end of a dispatch."""
+        """How long the judge waits for telemetry after the end of a dispatch."""
         return self._gap_us
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -260,7 +260,7 @@ def clock_offset_us(newest: Sample | None) -> int:
 
 def _feed(deviation: Deviation, readings: Sequence[Reading], offset_us: int) -> None:
     for reading in readings:
-        # A device that does not answer repeats its last power.
+        # While a device does not answer, its agent repeats the last power.
         known = not reading.quality & _STALE
         deviation.take(reading.key[0] - offset_us, reading.p_mw if known else None)
 

@@ -1,8 +1,8 @@
 """The verdict of a dispatch: how soon and how well telemetry shows that it was followed. Pure.
 
 A dispatch is measured from ``started`` to the end of its window, or to its own end if that is
-earlier. Between two readings power is taken as a straight line. Before the first reading it is
-taken as that reading, after the last one likewise. Where two readings are further apart than
+earlier. Between two readings power is taken as a straight line. Before the first reading power is
+taken as that reading, and after the last as the last. If two readings are further apart than
 ``gap_us``, the time between them does not count: it neither adds an error nor hides one.
 
 - ``achieved``: the power came within the asset's tolerance in the first half of the covered time,
@@ -64,7 +64,7 @@ class Verdict:
     outcome: VerdictOutcome
     latency: Latency
     tolerance_mw: float
-    """Difference from the setpoint that counts as none."""
+    """Largest difference from the setpoint that counts as none."""
     within_tolerance_ms: float | None = None
     """From ``started`` until the first reading within tolerance; None = none was."""
     mean_error_mw: float | None = None
@@ -74,7 +74,7 @@ class Verdict:
     covered: float = 0.0
     """Share of the time that readings cover, 0..1."""
     samples: int = 0
-    """Readings in that time."""
+    """Readings in the measured time."""
     final: bool = True
 
 
@@ -125,7 +125,7 @@ class MeasuredTime:
 
 
 def latency(dispatch: Dispatch) -> Latency:
-    """The latency up to the first time in each state, by the headend's clock."""
+    """The time until the dispatch was first in each state, by the headend's clock."""
     return Latency(
         sent_ms=_after_ms(_dated(dispatch), State.SENT, dispatch.created_us),
         received_ms=_after_ms(dispatch, State.RECEIVED, dispatch.created_us),
@@ -134,14 +134,14 @@ def latency(dispatch: Dispatch) -> Latency:
 
 
 def _dated(dispatch: Dispatch) -> Dispatch:
-    """The dispatch without a ``sent`` whose time is not final; see ``with_sent_time``."""
+    """The dispatch without a newest ``sent``: its time is not final; see ``with_sent_time``."""
     if dispatch.state is not State.SENT:
         return dispatch
     return replace(dispatch, states=dispatch.states[:-1])
 
 
 def measured_time(dispatch: Dispatch, now_us: int) -> MeasuredTime | None:
-    """The time over which to measure it; None if it never started, or ended at once."""
+    """The time over which to measure the dispatch; None if it never started, or ended at once."""
     started_us = _first_us(dispatch, State.STARTED)
     if started_us is None:
         return None
@@ -154,7 +154,7 @@ def measured_time(dispatch: Dispatch, now_us: int) -> MeasuredTime | None:
 
 
 def tolerance_mw(asset: Asset) -> float:
-    """Difference from a setpoint that counts as none."""
+    """Largest difference from a setpoint that counts as none."""
     return asset.rated_mw * asset.tolerance_pct / 100
 
 
