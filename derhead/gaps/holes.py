@@ -1,9 +1,9 @@
 """Holes in an asset's history, and how samples fill them. Pure.
 
 A *hole* is a stretch without samples that is longer than two samples may lie apart. A sample lies
-at each of its edges. Backfill comes in the order of measurement, and each sample moves
-the lower edge up. A sample that leaves too much behind cuts the hole in two: the lower part is
-missing, the upper part is still awaited.
+at each of its edges. Backfill comes in the order of measurement, and each sample moves the lower
+edge up. A sample too far above the lower edge cuts the hole in two: the lower part is missing, the
+upper part is still awaited.
 
 A hole is drawn as a ``GapRecord`` that begins where the hole first began. If agents reported why a
 part of the hole is missing, it is drawn as several records.
@@ -99,7 +99,7 @@ class Hole:
 
     asset_id: str
     start_us: int
-    """Where it first began. From here to ``low_us`` it was filled."""
+    """Where it first began. Samples have filled it from here to ``low_us``."""
     low_us: int
     low: Origin | None
     """Who measured the sample at the lower edge; None = not known."""

@@ -39,16 +39,17 @@ class GapRecord:
     agent_id: str | None
     """The agent that measured the last sample before it, or that reported it."""
     start_us: int
-    """The last sample before it; of a reported gap, the first missing sample."""
+    """Time of the last sample before it; if an agent reported it, of the first missing sample."""
     end_us: int | None
-    """The first sample after it; of a reported gap, the last missing sample. None = it lasts."""
+    """Time of the first sample after it; if an agent reported it, of the last missing sample.
+    None = it lasts."""
     cause: HoleCause
     rows: int | None
     """Missing samples, if an agent counted them."""
     backfilled: bool
     """Whether later samples have closed it."""
     filled_us: int | None
-    """Up to where later samples have closed it so far."""
+    """The time up to which later samples have closed it so far."""
     revision: int
     """From 1. Of two records of one gap, the one with the higher revision is newer."""
     noticed_us: int

@@ -15,7 +15,7 @@ _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
 class Watch(Protocol):
-    """Sees the samples that do not come one period after another."""
+    """Sees the samples that come unusually early or late after the one before."""
 
     @property
     def holes(self) -> Sequence[object]: ...

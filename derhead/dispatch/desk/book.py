@@ -64,11 +64,11 @@ class BookChanges:
     orphans: dict[str, tuple[OrphanedDispatch, ...]] = field(default_factory=dict)
     """By session, the dispatches whose Cancel is still to be sent."""
     rechecks: dict[str, int | None] = field(default_factory=dict)
-    """By asset, the end of the window for which other dispatches wait; None = none waits."""
+    """By asset, the end of the window that other dispatches wait for; None = none waits."""
 
 
 class Book:
-    """The state on which plans are made."""
+    """The state that plans are made from."""
 
     def __init__(self) -> None:
         self.open: dict[str, Dispatch] = {}
@@ -78,7 +78,7 @@ class Book:
         """By dispatch, the session on which its Cancel was sent."""
         self.orphans: dict[str, tuple[OrphanedDispatch, ...]] = {}
         self.rechecks: dict[str, int] = {}
-        """By asset, the end of the window for which other dispatches wait."""
+        """By asset, the end of the window that other dispatches wait for."""
         self._by_asset: dict[str, dict[str, None]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._setpoints_mw: Mapping[str, float] = {}
@@ -112,7 +112,7 @@ class Book:
     # --- time -----------------------------------------------------------------------
 
     def next_due_us(self) -> int | None:
-        """When time alone next changes something."""
+        """The next time at which something changes without any input; None = never."""
         times = [*self.rechecks.values(), self._next_deadline_us(), self._first_end_us]
         return min((at for at in times if at is not None), default=None)
 

@@ -107,7 +107,7 @@ class Draft:
             after = step(dispatch, event, self.now_us)
         except IllegalTransition as illegal:
             self.plan.illegal += 1
-            log.warning("an event of a dispatch was ignored: %s", illegal)
+            log.warning("ignoring an event that does not fit its dispatch: %s", illegal)
             return dispatch
         if after is not dispatch:
             self.changes.dispatches[dispatch.id] = after

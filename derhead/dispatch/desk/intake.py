@@ -32,7 +32,7 @@ MAX_OPEN = 256
 """Open dispatches of one asset. When full, an order for that asset is refused with 409."""
 
 MAX_ORPHANS = 1024
-"""Orphaned dispatches of one agent that are still to be cancelled.
+"""Orphaned dispatches that one agent must still cancel.
 When full, the desk notes no more; the agent reports them again at its next Register."""
 
 
@@ -162,7 +162,7 @@ def _take_ended(draft: Draft, session_id: str) -> None:
 
 
 def _note_orphan(draft: Draft, link: SessionLink, report: AgentReport) -> None:
-    """Notes a dispatch that the agent holds and the headend does not lead, to be cancelled."""
+    """Notes an orphaned dispatch, which the agent must cancel."""
     if report.reported.state not in AT_AGENT:
         return
     draft.orphaned[link.session_id] = link

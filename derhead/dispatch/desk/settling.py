@@ -2,12 +2,12 @@
 
 The desk settles each touched asset that a session holds, in two steps:
 
-1. For a dispatch that is being withdrawn and may be at the agent, it sends a Cancel, once a
+1. For a dispatch that is being withdrawn and may be at the agent, the desk sends a Cancel, once a
    session.
-2. It goes through the dispatches that are certainly not at the agent, best first: lower priority
-   number, then later order. If a better one whose window overlaps is at the agent, it supersedes
-   the dispatch. If such a better one is on its way, the dispatch waits until the agent refuses
-   that one or its window passes. If there is no better one, the dispatch is sent.
+2. The desk goes through the dispatches that are certainly not at the agent, best first: lower
+   priority number, then later order. If a better one whose window overlaps is at the agent, it
+   supersedes the dispatch. If such a better one is on its way, the dispatch waits until the agent
+   refuses that one or its window passes. If there is no better one, the dispatch is sent.
 
 So of several dispatches that overlap, the desk sends only the best. The agent decides about those
 that it holds.
@@ -21,7 +21,7 @@ from derhead.dispatch.life.transitions import AT_AGENT, State
 
 
 def rank(dispatch: Dispatch) -> tuple[int, int]:
-    """Of two dispatches whose windows overlap, the one of the lower rank wins."""
+    """The lower rank wins between two dispatches whose windows overlap."""
     return dispatch.priority, -dispatch.created_us
 
 

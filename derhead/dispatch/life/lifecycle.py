@@ -98,7 +98,9 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
     match event:
         case Sent(session_id):
             if not dispatch.at_no_agent:
-                raise IllegalTransition(f"dispatch {dispatch.id}: {dispatch.state} is not sent")
+                raise IllegalTransition(
+                    f"dispatch {dispatch.id}: {dispatch.state}, its agent may hold it"
+                )
             attempts = dispatch.attempts + 1
             return _move(
                 dispatch, event, State.SENT, now_us, session_id=session_id, attempts=attempts
@@ -123,7 +125,7 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
             return dispatch if dispatch.cancelling else replace(dispatch, cancelling=reason)
         case Superseded(by):
             if not dispatch.at_no_agent:
-                raise IllegalTransition(f"dispatch {dispatch.id}: its agent decides what it holds")
+                raise IllegalTransition(f"dispatch {dispatch.id}: only its agent ends it now")
             return _move(dispatch, event, State.SUPERSEDED, now_us, superseded_by=by)
 
 

@@ -128,7 +128,7 @@ def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
 def allocate(
     mw: float, candidates: Sequence[Candidate], *, duration_us: int | None
 ) -> Allocation | DoesNotFit:
-    """Splits ``mw`` over the candidates. Between equals their order decides."""
+    """Splits ``mw`` over the candidates. Their order decides between equals."""
     reaches: list[tuple[Candidate, Reach]] = []
     left_out: list[LeftOut] = []
     for candidate in candidates:
@@ -164,7 +164,7 @@ def allocate(
 
 
 def site_reach(candidates: Iterable[Candidate], *, duration_us: int | None) -> tuple[float, float]:
-    """The greatest consumption (negative) and the greatest generation that assets can be told."""
+    """The greatest consumption (negative) and generation that the assets together can be told."""
     reaches = [reach(candidate, duration_us) for candidate in candidates]
     known = [found for found in reaches if isinstance(found, Reach)]
     low_mw = math.fsum(min(0.0, found.low_mw) for found in known)

@@ -32,7 +32,7 @@ MAX_REALLOCATIONS = 16
 dropouts stays missing and is shown: people should look at a site that fails so often."""
 
 UNANSWERED_US = 60_000_000
-"""How long a group is kept without parts: its caller hung up, and the desk may still journal it."""
+"""How long a group is kept without parts: the desk may journal it after its caller hung up."""
 
 FoundGroup = tuple[DispatchGroup, Sequence[Dispatch]]
 

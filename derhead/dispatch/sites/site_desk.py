@@ -41,7 +41,7 @@ class SitePreflight:
 class SiteDesk:
     """Takes orders for whole sites.
 
-    Resource handling: ``run`` is its one task. Without it orders are still taken.
+    Resource handling: ``run`` is its one task. Orders are taken even without ``run``.
     """
 
     def __init__(
