@@ -20,7 +20,7 @@ class Backlog:
     _newest_id: int = 0
 
     def begin(self, size: SpoolSize, added_rows: int) -> None:
-        """Starts from a measurement, made when so many rows had been added."""
+        """Starts from a measurement that was made after ``added_rows`` rows had been added."""
         self._at_start = size.rows - added_rows
         self._newest_id, self.oldest_us = size.newest_id, size.oldest_us
 
@@ -28,26 +28,26 @@ class Backlog:
         return self._at_start + added_rows - self._dropped
 
     def newest_id(self, newest_id: int) -> int:
-        """The greatest id that the spool ever used; ``newest_id`` is the greatest since it was
-        opened."""
+        """The greatest id that the spool ever used; ``newest_id`` is the greatest since the journal
+        was opened."""
         return max(self._newest_id, newest_id)
 
     def look(self, added_rows: int) -> None:
-        """A turn of the feed begins."""
+        """Notes that a turn of the feed begins."""
         self._seen = added_rows
 
     def found(self, committed_us: int) -> None:
-        """The oldest waiting commit was read."""
+        """Notes that the oldest waiting commit was read."""
         self.oldest_us = (
             committed_us if self.oldest_us is None else min(self.oldest_us, committed_us)
         )
 
     def drop(self, rows: int, oldest_us: int | None) -> None:
-        """So many rows were fed; ``oldest_us`` is that of the rows that still wait."""
+        """Notes that so many rows were fed. ``oldest_us``: of the commits that still wait."""
         self._dropped += rows
         self.oldest_us = oldest_us
 
     def empty(self) -> None:
-        """Nothing is left of what waited when the turn began."""
+        """Notes that all that waited when the turn began is fed."""
         self.oldest_us = None
         self._at_start = self._dropped - self._seen

@@ -1,4 +1,4 @@
-"""The feed's half of a batch: which database it is for, and what becomes of the position."""
+"""Loading a batch as the feed sees it: the database that it is for, and the position after it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ BATCH_ROWS = 5_000
 go into the next; the spool is bounded by the journal's size."""
 
 LOAD_S = 60.0
-"""Time for PostgreSQL to commit a batch; then it is cancelled and fed again."""
+"""Time for PostgreSQL to commit a batch; after it the batch is cancelled and fed again."""
 
 
 class BatchLoading:
@@ -47,7 +47,7 @@ class BatchLoading:
         self._health = health
         self._keep_days = keep_days
         self.most_rows = BATCH_ROWS
-        """Rows of the next batch; fewer while a refused value is searched."""
+        """Rows of the next batch; fewer while the feed searches for a refused value."""
         self.position: FeedPosition | None = None
         """None = not read yet."""
         self.moves = 0
@@ -84,22 +84,23 @@ class BatchLoading:
         return result
 
     def is_guilty(self, trouble: Trouble, batch: FeedBatch, *, alone: bool) -> bool:
-        """Whether this batch alone holds a value that PostgreSQL refuses. Otherwise smaller batches
-        are tried, until the value is found."""
+        """Whether PostgreSQL refuses a value of this batch, and the batch cannot be split
+        (``alone``). If it can be split, the next batches are smaller, until the value is found."""
         if trouble.cause is not StoreCause.VALUE:
             return False
         self.most_rows = BATCH_ROWS if alone else max(1, batch.rows // 2)
         return alone
 
     def move_to(self, number: int) -> None:
-        """PostgreSQL has committed the batch of that number, and the spool knows."""
+        """Notes that PostgreSQL committed the batch of that number; the journal has stored this
+        already."""
         at = self.position
         assert at is not None
         self.position = FeedPosition(at.journal, at.database, number, at.walk, at.whole)
         self._note_move()
 
     async def walk_to(self, walk: str | None, number: int) -> None:
-        """PostgreSQL has the tables up to that place; None = all of them. Raises: JournalError."""
+        """Stores that PostgreSQL has the tables up to there; None = all. Raises: JournalError."""
         at = self.position
         assert at is not None
         await self._journal.maintain(partial(position.put_walk, position=walk, number=number))

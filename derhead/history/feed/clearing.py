@@ -18,7 +18,7 @@ PAUSE_S = 0.2
 """Pause between two such transactions."""
 
 RETRY_S = 15.0
-"""Pause after the journal refused one."""
+"""Pause after the journal refused such a transaction."""
 
 
 async def clear_spool(journal: Journal) -> None:

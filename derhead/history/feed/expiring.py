@@ -44,7 +44,7 @@ class Expiring:
         return max(self._due_s - now_s, 0)
 
     async def run_if_due(self) -> None:
-        """Deletes some old rows. Raises: StoreUnreachable, if nothing else can be fed either."""
+        """Deletes some old rows. Raises: StoreUnreachable, if nothing can be fed either."""
         if trio.current_time() < self._due_s:
             return
         cut_us = self._runtime.wall_us() - self._keep_us

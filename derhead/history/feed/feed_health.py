@@ -8,8 +8,8 @@ log = logging.getLogger(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
-"""Longest pauses after the first failed batch, and after many in a row; each pause is drawn from
-half of it up to it."""
+"""Longest pauses after the first failed batch, and after many in a row. Each pause is drawn between
+half the longest and the longest."""
 
 
 def retry_s(failures: int, draw: float) -> float:
@@ -34,7 +34,7 @@ class FeedHealth:
         """Failures in a row."""
 
     def note_success(self, now_us: int) -> None:
-        """PostgreSQL did a job of the feed."""
+        """Notes that PostgreSQL did a job of the feed."""
         self.failures = 0
         self.trouble = None
         if self.failing_since_us is not None:
@@ -43,13 +43,13 @@ class FeedHealth:
             self.failing_since_us = None
 
     def note_obstacle(self, trouble: Trouble) -> None:
-        """Another job failed. Until the first batch, this is the best explanation why nothing is
+        """Notes that another job failed. Until the first batch, this explains best why nothing is
         fed."""
         if self.trouble is not None and self.trouble.cause is StoreCause.STARTING:
             self.trouble = trouble
 
     def note_failure(self, trouble: Trouble, now_us: int) -> None:
-        """A batch failed, or PostgreSQL could not be asked."""
+        """Notes that a batch failed, or that PostgreSQL could not be asked."""
         self.failed += 1
         self.failures += 1
         if self.trouble is None or self.trouble.cause is not trouble.cause:

@@ -1,8 +1,8 @@
 """The feed's task: brings commits from the spool to PostgreSQL.
 
 It takes commits from the spool, merges several into one transaction of PostgreSQL, and drops them
-from the spool after PostgreSQL's commit. Whatever fails, they are still in the spool and are fed
-again: every step may be repeated.
+from the spool after PostgreSQL's commit. After any failure the commits are still in the spool and
+are fed again, so every step may be repeated.
 """
 
 import logging
@@ -95,18 +95,18 @@ class Feed:
         )
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+        """Whether PostgreSQL has every sample from before ``before_us`` that the journal ever had.
 
         Waits for it at most ``within_s``. Raises: JournalError.
         """
         with trio.move_on_after(within_s):
-            # Without an end, there would always be something newer.
+            # Wait only for commits up to this one: newer ones keep coming.
             newest = await self._journal.inspect(unfed.newest)
             while True:
                 moves = self._loading.moves
                 if await self._passed(before_us, newest):
                     return True
-                # A move during the look has woken nobody.
+                # Look again after a move during the look: that move woke nobody.
                 if self._loading.moves == moves:
                     await self._loading.moved.park()
         return False
@@ -139,7 +139,7 @@ class Feed:
                 log.exception("the feed failed; it is tried again")
                 fault = Trouble(StoreCause.OTHER, "the feed failed, see the log")
                 self._health.note_failure(fault, self._runtime.wall_us())
-            # While a refused value is searched, the server is well.
+            # While the feed searches for a refused value, the server is well: keep pauses short.
             failures = 1 if self._loading.most_rows < BATCH_ROWS else self._health.failures
             await trio.sleep(retry_s(failures, self._rng.random()))
 
@@ -147,7 +147,7 @@ class Feed:
         if self._loading.position is not None:
             return
         assert self._journal.spooling is not None
-        # On the writer's connection: a commit between the two would be counted twice.
+        # Measure on the writer's connection: a commit in between would be counted twice.
         measure = partial(_measure, spooling=self._journal.spooling)
         size, added_rows = await self._journal.maintain(measure)
         self._backlog.begin(size, added_rows)
@@ -165,7 +165,7 @@ class Feed:
             await self._wait(seen_id)
 
     async def _feed_in_order(self) -> bool:
-        """Whether there may be more to feed at once."""
+        """Feeds commits, then perhaps a page; returns whether there may be more to feed at once."""
         found = await self._read(0, FOREVER)
         if found:
             await self._feed_spooled(found)
@@ -304,7 +304,7 @@ class Feed:
         return self._backlog.newest_id(self._journal.spooling.newest_id)
 
     def _nothing_waits(self) -> None:
-        """Everything that waited when the turn began is fed."""
+        """Notes that everything that waited when the turn began is fed."""
         if not self._held_back:
             self._backlog.empty()
 

@@ -19,7 +19,7 @@ class Pace:
         return max(0.0, self._free_at_s - now_s)
 
     def spent(self, rows: int, now_s: float) -> None:
-        """A batch of so many rows went."""
+        """Notes that a batch of so many rows went."""
         self._free_at_s = max(self._free_at_s, now_s) + rows / self.rows_s
 
 
@@ -27,8 +27,8 @@ class Pace:
 class Course:
     """Whether the spool is fed in order, or from both ends.
 
-    From both ends: rows above ``live_after`` are fed as they come, rows below in their order at the
-    pace. Changes whose order matters stay with those below until their turn.
+    From both ends: commits above ``live_after`` are fed as they come, and the backlog in order, at
+    the pace. Changes whose order matters wait with the backlog for their turn.
     """
 
     backlog_before: int | None = None
@@ -46,5 +46,5 @@ class Course:
             self.backlog_before, self.live_after = newest_id + 1, newest_id
 
     def caught_up(self) -> None:
-        """The backlog is fed: from now on everything goes in order."""
+        """Notes that the backlog is fed: from now on everything goes in order."""
         self.backlog_before = None

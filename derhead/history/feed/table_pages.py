@@ -2,7 +2,7 @@
 
 Synchronous. Each page is one short read by key. A change behind the walk is in the spool; a change
 ahead of it is read when the walk gets there. A page must be fed before the spool is read again, so
-that nothing older follows it.
+that no older version of a row follows a newer one.
 """
 
 import json

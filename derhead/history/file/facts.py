@@ -8,8 +8,8 @@ import sqlite3
 from derhead.history.sql.listings import HorizonKind
 
 TELEMETRY_FROM_US = HorizonKind.TELEMETRY.value
-"""Every sample from this time on that was ever stored is still here; none = every sample is.
-Earlier samples may be gone. The value only grows."""
+"""Every stored sample of this time or later is still here; none = every sample is. Earlier samples
+may be gone. The value only grows."""
 
 HEARTBEATS_FROM_US = HorizonKind.HEARTBEATS.value
 """The same for heartbeats, by arrival."""
@@ -35,7 +35,7 @@ FEED_BATCH = "feed_batch"
 """The number of the newest batch that the database committed."""
 
 FEED_WALK = "feed_walk"
-"""How far the feed has read the tables for rows from before; see ``feed.table_pages``."""
+"""How far the feed's walk through the tables has come; see ``feed.table_pages``."""
 
 FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
 """Facts that hold only while everything stored also goes through ``unfed``."""
@@ -45,7 +45,7 @@ DAMAGE = "damage"
 order."""
 
 PAST_DAMAGE = "past_damage"
-"""What was salvaged last, after that."""
+"""The newest such report, after a headend that reported it was closed in order."""
 
 
 def get(con: sqlite3.Connection, key: str) -> str | None:

@@ -10,9 +10,9 @@ MAX_PARAMETERS = 32_766
 """SQLite's default limit on the parameters of one statement."""
 
 ROWS_A_STATEMENT = (500, 100, 20, 4, 1)
-"""Sizes of the statements that a batch is cut into. Few sizes, so that each statement is compiled
-once and stays in the connection's cache, which saves a tenth of a row's cost. Large sizes, because
-each statement hands over the interpreter."""
+"""Sizes of the statements that a batch is cut into. There are few sizes, so each statement is
+compiled once and stays in the connection's cache, which saves a tenth of a row's cost. They are
+large, because each statement hands over the interpreter."""
 
 
 class Insert:
@@ -55,7 +55,7 @@ DISPATCH_STATES = Insert(
 )
 GROUPS = Insert("dispatch_groups", row_types.GROUPS, _replacing(row_types.GROUPS, "id"))
 USED_KEYS = Insert("idempotency_keys", row_types.USED_KEYS, _replacing(row_types.USED_KEYS, "key"))
-# A note may be stored after a later write: a stored end stays.
+# A note may be stored after a later write, so a stored end stays.
 SESSIONS = Insert(
     "sessions",
     row_types.SESSIONS,
@@ -66,7 +66,7 @@ SESSIONS = Insert(
     " samples = max(excluded.samples, sessions.samples)",
 )
 HEARTBEATS = Insert("heartbeats", row_types.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
-# Of two records of one gap the newer stays, in whatever order they arrive.
+# The newer record of a gap stays, whatever the order of arrival.
 GAPS = Insert(
     "gaps",
     row_types.GAPS,

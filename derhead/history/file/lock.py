@@ -69,7 +69,7 @@ class FolderLock:
         self.mark(Left.UNCLEAN)
 
     def mark(self, left: Left) -> None:
-        """What the next headend reads if nothing else is written."""
+        """Writes how the journal was left, for the next headend to read."""
         text = f"{left.value} pid {os.getpid()}".ljust(MARK_BYTES - 1) + "\n"
         try:
             os.pwrite(self._fd, text.encode("ascii"), 0)

@@ -1,8 +1,8 @@
 """Room on the disk for running dispatches when the disk is full.
 
-Telemetry stops while some megabytes are still free. Other programs may take those, so the WAL is
-allocated ahead. Commits overwrite its blocks: withdrawals and the agents' reports are stored
-although no block is free.
+Telemetry stops while some megabytes are still free. Other programs may take that space, so the WAL
+is allocated ahead. Commits overwrite the WAL's blocks. So withdrawals and the agents' reports are
+stored even if no block is free.
 
 Synchronous.
 """
@@ -22,9 +22,9 @@ RESUME_BYTES = 20 * 1024 * 1024
 """Free bytes above which telemetry is stored again after the disk was full."""
 
 WAL_PAGES = 12_000
-"""Pages of WAL allocated at the start, 47 MiB, of which 4,000 are used before a checkpoint: 8,000
-remain for a full disk, and a change of a dispatch takes about ten. When full, on a full disk, a
-change of a dispatch is refused and has not happened."""
+"""Pages of WAL allocated at the start (47 MiB). A checkpoint comes after 4,000 pages, so 8,000
+remain for a full disk; a change of a dispatch takes about ten. When full, on a full disk, a change
+of a dispatch is refused and has not happened."""
 
 TRUNCATE_WAIT_MS = 50
 """How long truncating the WAL waits for readers."""
@@ -52,7 +52,7 @@ class Room:
         """Allocates the WAL of an open journal; False if the disk has too little room."""
         self.is_secured = self._free_bytes() >= RESUME_BYTES
         if self.is_secured:
-            # Some file systems cannot, or a limit forbids it: then commits find out.
+            # Some file systems cannot allocate ahead, or a limit forbids it. Then commits find out.
             with suppress(OSError):
                 self._lengthen()
         return self.is_secured

@@ -178,7 +178,8 @@ def _copy(
     try:
         _insert(target, table, rows, copied, progress)
     except sqlite3.Error as error:
-        # An error of the new file; errors of the damaged one end its walk. Rows copied so far stay.
+        # This is an error of the new file: errors of the damaged file only end its walk. Rows
+        # copied so far stay.
         copied.whole = False
         salvaged.stopped = f"{table.name}: {error}"
 

@@ -133,7 +133,7 @@ class JournalFiles:
             facts.put(self.writer, facts.DAMAGE, None)
 
     def mark_damaged(self) -> None:
-        """SQLite met damage: the next start checks the whole file."""
+        """Notes that SQLite met damage, so that the next start checks the whole file."""
         self._lock.mark(Left.DAMAGED)
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ NAMES_FIRST = ("assets", "boots", "facts")
 """Tables copied first, in this order. Telemetry, the longest, comes last."""
 
 NOT_COPIED = ("events",)
-"""Readers of the event log must notice that events may be missing. The numbers of a new log begin
-anew, which tells them."""
+"""Tables that stay behind. The numbers of a new event log begin anew, so its readers notice that
+events may be missing."""
 
 MAX_STRAYS = 1_000
 """Consecutive rows out of order. When full, the walk gives up."""
@@ -45,7 +45,7 @@ class Table:
     nullable: tuple[bool, ...]
     key: tuple[str, ...]
     _sound: set[tuple[type, ...]] = field(default_factory=set)
-    """Types of rows that were found valid; there are few."""
+    """Combinations of column types that were found valid; there are few."""
 
     def is_sound(self, row: Row) -> bool:
         """Whether every value is valid for its column."""
@@ -107,7 +107,7 @@ def from_both_ends(source: sqlite3.Connection, table: Table, copied: Copied) -> 
 def telemetry(
     source: sqlite3.Connection, target: sqlite3.Connection, table: Table, copied: Copied
 ) -> Iterator[Row]:
-    """Telemetry from both ends, and in between from both ends of each asset."""
+    """Telemetry from both ends of the table; then each asset in between from both of its ends."""
     up, down = TableWalk(source, table), TableWalk(source, table)
     yield from up.rows("ASC")
     if not (up.is_torn or up.junk):
@@ -116,7 +116,7 @@ def telemetry(
     copied.junk = up.junk
     copied.whole = not up.is_torn
     for (asset,) in target.execute("SELECT id FROM assets ORDER BY id").fetchall():
-        # Without junk the keys can be trusted: everything up to them was read.
+        # A walk without junk can be trusted: it read everything up to its last key.
         is_read = (up.last is not None and asset < up.last[0] and not up.junk) or (
             down.last is not None and asset > down.last[0] and not down.junk
         )

@@ -41,7 +41,7 @@ FLUSH_S = 4.0
 class Committer:
     """Commits the records in ``waiting`` over the journal's writing connection.
 
-    Whoever else works on that connection does so through ``run``.
+    All other work on that connection goes through ``run``.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Committer:
         return await self._runtime.run_blocking(work, limiter=self.limiter)
 
     def hold_telemetry(self, reason: str | None) -> None:
-        """Keeps telemetry and notes from being stored, for that reason; None lifts it.
+        """Holds telemetry and notes back, for that reason; None lifts the hold.
 
-        Meanwhile they wait in memory, as on a full disk. Writes are stored.
+        Held records wait in memory, as on a full disk. Writes are stored.
         """
         if reason is not None and self._held_reason is None:
             log.error("telemetry is not acknowledged: %s", reason)
@@ -123,7 +123,7 @@ class Committer:
                 await self._commit()
 
     def poke(self) -> None:
-        """Wakes the task if what was just added is due before its next turn."""
+        """Wakes the task if a new record is due before the task would wake by itself."""
         # The task is woken only for what is due before it would wake by itself.
         if self._waiting.due_s() < self._sleeps_until_s:
             self._wake.set()
@@ -137,7 +137,7 @@ class Committer:
         if self.failing_since_us is not None and not await self._may_retry():
             self._waiting.hold_until(trio.current_time() + RETRY_S)
         elif self._held_reason is not None:
-            # Once a failure's pause is over, only a probe is written.
+            # Retention holds telemetry: after a failure's pause, too, only writes or a probe go.
             self._waiting.hold_until(math.inf)
         taken = self._waiting.take(trio.current_time())
         if taken.empty and not self._files.room.is_secured:
@@ -170,7 +170,7 @@ class Committer:
         if outcome.newest_event is not None:
             self.newest_event = outcome.newest_event
         self.committed.unpark_all()
-        # A write may fit where telemetry does not, so its commit proves nothing if others are due.
+        # A write may fit where telemetry does not: its commit proves nothing while others wait.
         alone = taken.only_writes and self._waiting.others and self._held_reason is None
         if self.failing_since_us is not None and self._files.room.is_secured and not alone:
             self._recovered(self.failing_since_us)
@@ -188,7 +188,7 @@ class Committer:
             write.settle(outcome.refused_writes.get(place))
 
     async def _may_retry(self) -> bool:
-        """Whether more than writes may be tried: the pause is over, and the disk has room."""
+        """False if the pause after a failure is over but the disk has no room: it pauses again."""
         if self._waiting.is_held_at(trio.current_time()):
             return True
         return await self._runtime.run_blocking(self._files.room.secure)
@@ -226,7 +226,7 @@ class Committer:
             self._met_damage(error)
 
     def _met_damage(self, error: sqlite3.Error) -> None:
-        """The file is damaged: records written now might be lost with it."""
+        """Stops storing: records written to a damaged file might be lost with it."""
         if self._is_damaged:
             return
         self._is_damaged = True

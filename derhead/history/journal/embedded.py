@@ -85,7 +85,7 @@ class Journal(Reader):
 
         Returns as soon as they are in memory, where they stay at most 100 ms unless commits fail. A
         sample that exists already (same asset, time, boot and sequence) is not stored again; that
-        is no error. ``gaps`` are stored in the same commit as the samples, which may be none.
+        is no error. ``gaps`` are stored in the same commit as ``samples``, which may be empty.
         ``on_durable`` runs in the journal's task and must not block. If the journal is closed
         first, it is never called.
 
@@ -120,7 +120,7 @@ class Journal(Reader):
         """Stores all the records in one transaction, and returns when they are on disk.
 
         Writes that wait at the same time share a commit. A dispatch replaces the stored one of its
-        id, with all its states. So does a session, but a stored end stays.
+        id, with all its states. A session replaces the stored one, too, but a stored end stays.
 
         Cancellation: the records may or may not be stored. Raises: JournalError; then none of them
         is stored.
@@ -160,19 +160,20 @@ class Journal(Reader):
             raise JournalError(f"the journal could not close lost sessions: {error}") from error
 
     async def wait_event(self, after: int) -> None:
-        """Returns once an event with a greater number was stored since the journal was opened."""
+        """Returns once the newest event stored since the journal was opened is above ``after``."""
         while self._committer.newest_event <= after:
             await self._committer.committed.park()
 
     async def wait_spooled(self, after: int) -> None:
-        """Returns once the spool has a greater id, since the journal was opened with a spool."""
+        """Returns once the newest id spooled since the journal was opened is above ``after``.
+        Without a spool it never returns."""
         while self.spooling is None or self.spooling.newest_id <= after:
             await self._committer.committed.park()
 
     # --- upkeep ---------------------------------------------------------------------
 
     async def maintain(self, work: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> T:
-        """Runs maintenance on the writing connection; commits wait for it meanwhile.
+        """Runs maintenance on the writing connection; commits wait meanwhile.
 
         ``alone``: waits until none of the headend's own queries runs, and keeps them waiting.
         Cancellation: waits for work that has begun. Raises: JournalError, also while commits fail,
@@ -200,13 +201,13 @@ class Journal(Reader):
         return is_cut
 
     async def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs a query of the maintenance, in turn with the other queries. Raises: JournalError."""
+        """Runs a maintenance query, in turn with the other queries. Raises: JournalError."""
         return await self._read(work)
 
     def hold_telemetry(self, reason: str | None) -> None:
-        """Keeps telemetry and notes from being stored, for that reason; None lifts it.
+        """Holds telemetry and notes back, for that reason; None lifts the hold.
 
-        Meanwhile they wait in memory, as on a full disk. Writes are stored.
+        Held records wait in memory, as on a full disk. Writes are stored.
         """
         self._committer.hold_telemetry(reason)
 

@@ -42,8 +42,8 @@ async def open_journal(
     """Opens the journal in the file ``path``, creating or migrating it, for the block.
 
     The data folder is created if need be, and locked, because two headends on one folder would
-    destroy each other's history. However the block ends, records still in memory are committed,
-    within 4 s unless the disk hangs in a call.
+    destroy each other's history. However the block ends, the journal commits the records still in
+    memory, within 4 s unless the disk hangs in a call.
 
     After an unclean stop the file is checked, and a damaged one salvaged, which may take minutes.
     Meanwhile a line is logged every 10 s, and ``notifier`` makes systemd wait.
@@ -88,7 +88,7 @@ async def _open_files(
         finally:
             nursery.cancel_scope.cancel()
     assert failed is not None
-    # Raised outside the nursery, which would wrap it in a group.
+    # Raise the error outside the nursery, which would wrap it in a group.
     raise failed
 
 

@@ -24,8 +24,8 @@ NOTED_GAPS = 10_000
 is dropped and counted: the sample that ends a gap also stores its end."""
 
 GAPS_A_COMMIT = 1_000
-"""Noted gaps in one commit: a fleet falls silent as one. When full, the rest go into the next
-commit."""
+"""Noted gaps in one commit: a whole fleet may fall silent at once. When full, the rest go into the
+next commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SampleBatch:
 
     @property
     def weight(self) -> int:
-        """What the batch counts for, in rows."""
+        """The rows that the batch counts for."""
         return len(self.samples) + len(self.gaps)
 
 
@@ -94,8 +94,8 @@ class WaitingRecords:
     """All records between their call and their commit.
 
     Telemetry and notes wait ``group_s`` to share a commit. A write makes the commit due at once,
-    and takes all others along. After a failed commit only writes are due until ``hold_until``: they
-    may fit where a batch does not, and their callers deserve an answer.
+    and telemetry and notes go with it. After a failed commit only writes are due until
+    ``hold_until``: they may fit where a batch does not, and their callers deserve an answer.
     """
 
     def __init__(self, *, group_s: float, batch_rows: int, buffer_rows: int) -> None:
@@ -134,7 +134,7 @@ class WaitingRecords:
         return self._held_until_s is not None and now_s < self._held_until_s
 
     def has_room(self, rows: int) -> bool:
-        """Whether so many more rows may wait; a batch larger than the bound must be alone."""
+        """Whether so many more rows may wait. A batch larger than the bound may only wait alone."""
         return self.rows == 0 or self.rows + rows <= self._buffer_rows
 
     def add_batch(self, batch: SampleBatch) -> None:
@@ -185,8 +185,8 @@ class WaitingRecords:
         self._held_until_s = until_s
 
     def take(self, now_s: float) -> Taken:
-        """Takes the contents of the next commit: all writes and, unless they are held, all notes
-        and as many batches, in order of arrival, as make up ``batch_rows``."""
+        """Takes the contents of the next commit: all writes, then notes and telemetry unless they
+        are held. Batches go in order of arrival until they make up ``batch_rows``."""
         writes, self._writes = self._writes, []
         if self._held_until_s is not None and now_s < self._held_until_s:
             return Taken([], {}, [], {}, writes)
@@ -210,11 +210,11 @@ class WaitingRecords:
         return writes
 
     def settle(self, taken: Taken) -> None:
-        """They were committed: their rows take no more room."""
+        """Frees the room of rows that were committed."""
         self.rows -= sum(batch.weight for batch in taken.batches)
 
     def put_back(self, taken: Taken, now_s: float) -> None:
-        """They were not committed: they wait again, ahead of whatever came meanwhile."""
+        """Puts records that were not committed back, ahead of all that came meanwhile."""
         self._writes = taken.writes + self._writes
         self._batches.extendleft(reversed(taken.batches))
         self._waiting_rows += sum(batch.weight for batch in taken.batches)

@@ -35,7 +35,7 @@ class Archive(Histories):
         return listing.rows(await self._ask(listing.sql, *listing.args))
 
     async def gather(self, gathering: buckets.Gathering, low_us: int) -> None:
-        """The next piece of a page in steps; none of it is from before ``low_us``."""
+        """The next piece of a page in steps, back to ``low_us`` at most."""
         (edges,) = await self._ask(buckets.EDGES, *gathering.ask_edges(low_us))
         start_us = gathering.find_low(low_us, edges)
         if start_us is not None:

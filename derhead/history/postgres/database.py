@@ -91,8 +91,8 @@ class Postgres:
     async def load(self, work: Callable[[Loader], Awaitable[T]], *, within_s: float) -> T:
         """Runs the coroutine ``work`` on the feed's own connection, as one task.
 
-        Cancellation: what it wrote may have been committed. Raises: StoreUnreachable, also after
-        ``within_s``; then too what it wrote may have been committed.
+        Cancellation: the writes of ``work`` may have been committed. Raises: StoreUnreachable, also
+        after ``within_s``; its writes may have been committed then, too.
         """
         return await _run_job(self._ask_feed, work, within_s)
 
@@ -118,7 +118,7 @@ class Postgres:
         return session
 
     async def _password(self) -> str | None:
-        """Read at every connection: a secret may change while the headend runs."""
+        """Reads the password for every connection: a secret may change while the headend runs."""
         path = self._password_file
         if path is None:
             return None
@@ -132,7 +132,7 @@ class Postgres:
 
 @asynccontextmanager
 async def _kept(connection: PostgresConnection) -> AsyncIterator[PostgresConnection]:
-    """A connection that is being prepared; it is cut if that fails."""
+    """A connection that is being prepared. If that fails, the connection is cut."""
     try:
         await watch_client(connection)
         yield connection
@@ -152,7 +152,7 @@ async def _run_job(
             await ask.send(job)
             await job.settled.wait()
     finally:
-        # Nobody waits for the job any more, if it still runs.
+        # If the job still runs, nobody waits for it any more.
         job.scope.cancel()
     if job.error is not None:
         raise job.error
@@ -163,5 +163,5 @@ async def _run_job(
 
 
 def _log_stray(_loop: Any, context: dict[str, Any]) -> None:
-    """Logs for debugging what nobody awaited; it has no further effect."""
+    """Logs, for debugging, an error that nobody awaited; it has no further effect."""
     log.debug("asyncio: %s (%s)", context.get("message"), context.get("exception"))

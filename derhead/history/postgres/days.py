@@ -10,7 +10,7 @@ AHEAD_DAYS = 2
 """Days ahead of today whose partitions are made in advance."""
 
 MOST_DAYS = 4_000
-"""Days back that may have a partition each, whatever ``postgres.days`` says: every partition makes
+"""Past days that may each have a partition, whatever ``postgres.days`` says: every partition makes
 planning a query slower."""
 
 _BOUND = re.compile(r"FROM \('?(-?\d+)'?\) TO \('?(-?\d+)'?\)")
@@ -37,7 +37,7 @@ def partition_name(day: int) -> str:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """The name, or one made from it that no table has: a detached partition keeps its name."""
+    """The name, or a variant that no table has: a detached partition keeps its name."""
     names, free, n = set(taken), name, 1
     while free in names:
         n += 1

@@ -43,9 +43,9 @@ _DELETIONS = (
 
 
 async def expire(connection: PostgresConnection, partitions: Partitions, cut_us: int) -> bool:
-    """Deletes what is from before the cut; returns whether there may be more.
+    """Deletes rows from before the cut; returns whether there may be more.
 
-    Telemetry in the default partition, from clocks far off, goes by when it arrived.
+    In the default partition the time of arrival counts: its rows come from clocks that are far off.
     """
     await partitions.drop_before(cut_us)
     deletions = list(_DELETIONS)

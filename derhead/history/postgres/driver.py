@@ -25,7 +25,7 @@ SETTINGS = {
     # All statements are short: compiling one costs more than running it.
     "jit": "off",
     "timezone": "UTC",
-    # Whatever a killed headend left open must neither hold locks nor delay vacuum.
+    # A transaction that a killed headend left open must neither hold locks nor delay vacuum.
     "idle_in_transaction_session_timeout": "60000",
     "client_min_messages": "warning",
 }
@@ -95,7 +95,7 @@ async def connect(dsn: Dsn, password: str | None) -> PostgresConnection:
             command_timeout=None,
         )
     except ValueError:
-        # Its text may repeat a part of the DSN, and that may be a part of the password.
+        # The error's text may repeat a part of the DSN, and so a part of the password.
         said = "postgres.dsn has a port or parameter that cannot be used"
         raise StoreUnreachable(Trouble(StoreCause.NO_DATABASE, said)) from None
     return cast(PostgresConnection, connection)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A database whose tables have this version."""
+    """A database whose tables have this software's version."""
 
     identity: str
-    """Chosen with the tables: it tells this database from any other, and from one made anew."""
+    """Chosen when the tables are made. It differs in any other database, and in one made anew."""
     fed: dict[str, int]
     """The number of the newest committed batch, by journal."""
     may_copy: bool = True
@@ -22,11 +22,11 @@ class Target:
     identity: str
     journal: str
     number: int
-    """One more than the number of the journal's batch before, whichever of them succeeded."""
+    """One more than the number of the journal's newest batch that is known to be committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """The database is another than the one fed, or lacks some of what it was fed."""
+    """The database is not the one that was fed, or lacks some of what it was fed."""
 
     prepared: Prepared

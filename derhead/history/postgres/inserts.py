@@ -102,8 +102,8 @@ INSERT_COPIED = (
 
 
 def cleaned(lines: Iterable[Row]) -> list[Row]:
-    """Rows as PostgreSQL accepts them. It takes no zero character in text, and would keep NaN,
-    which the journal keeps as NULL."""
+    """Rows as PostgreSQL accepts them. PostgreSQL refuses zero characters in text. It would keep
+    NaN, which the journal stores as NULL."""
     return [tuple(map(_clean, line)) for line in lines]
 
 

@@ -9,7 +9,7 @@ from derhead.history.postgres.fed_database import Prepared
 from derhead.history.sql import row_types
 
 SAMPLES_DAYS = 7
-"""How far back the newest sample of an asset is looked for."""
+"""How far back to look for an asset's newest sample."""
 
 KEYS_US = DAY_US
 """Greatest age of an idempotency key."""

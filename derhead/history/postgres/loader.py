@@ -27,8 +27,8 @@ from derhead.history.spool.feed_batch import FeedBatch
 from derhead.history.sql import row_types
 
 COPY_ROWS = 500
-"""Rows of telemetry from which on they are copied into a temporary table and inserted from there.
-This takes a third of the CPU here and is a quarter faster, but needs two more statements."""
+"""Batches of at least so many rows of telemetry are copied into a temporary table and inserted from
+there. This takes a third of the CPU here and is a quarter faster, but needs two more statements."""
 
 CACHED_NUMBERS = 100_000
 """PostgreSQL's numbers of assets and boots in memory. When full, the cache starts empty."""
@@ -49,8 +49,8 @@ class Loader:
     ) -> Stranger | None:
         """Stores the whole batch, or nothing; None once it is committed.
 
-        Stores nothing if the database is another than the target, or if it lost what it was fed
-        before, because a backup was restored or a standby was behind.
+        Stores nothing if the database is not the target, or if it lost earlier batches because a
+        backup was restored or a standby was behind.
         """
         fed = self.prepared.fed.get(target.journal, 0)
         if (
@@ -63,7 +63,7 @@ class Loader:
         try:
             await self._load(batch, target)
         except asyncpg.CheckViolationError:
-            # No partition takes some row: somebody removed one since the last look.
+            # A row has no partition: somebody removed one since the last look.
             self.partitions.forget()
             await self.partitions.ensure(days, now_us, keep_days)
             await self._load(batch, target)
@@ -71,7 +71,7 @@ class Loader:
         return None
 
     async def expire(self, cut_us: int) -> bool:
-        """Deletes what is from before the cut; returns whether there may be more."""
+        """Deletes rows from before the cut; returns whether there may be more."""
         return await expire(self.connection, self.partitions, cut_us)
 
     async def last_state(self, now_us: int) -> LastState:

@@ -46,7 +46,7 @@ class Partitions:
         self._looked_us = self._again_us = 0
 
     def forget(self) -> None:
-        """Something changed: the next ``ensure`` looks again."""
+        """Makes the next ``ensure`` look at the partitions again."""
         self._days = None
 
     async def ensure(self, days: Iterable[int], now_us: int, keep_days: int) -> None:

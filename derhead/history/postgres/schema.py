@@ -119,7 +119,7 @@ def _not_ours(tables: str) -> StoreUnreachable:
 
 
 async def put_fact(connection: PostgresConnection, key: str, value: str) -> None:
-    """Stores what the database knows of itself."""
+    """Stores a fact about the database, in the database."""
     await connection.execute(
         "INSERT INTO facts (key, value) VALUES ($1, $2)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",

@@ -91,8 +91,8 @@ class ConnectionWorker(Generic[S]):
         finally:
             job.settled.set()
             if not finished or (self._session and self._session.connection.is_closed()):
-                # Also after a mere error of a statement: after a failover, or with changed rights,
-                # a new connection finds the server as it is.
+                # Close even after an error of a statement: after a failover, or a change of rights,
+                # only a new connection finds the server as it is.
                 await self._close()
 
     async def _connected(self) -> S:
@@ -119,8 +119,8 @@ class ConnectionWorker(Generic[S]):
         self._trouble = trouble
 
     async def _close(self) -> None:
-        """Closes the connection, in order if that takes at most ``CLOSE_S``. The server then also
-        cancels a statement that was given up, which a mere cut would leave running."""
+        """Closes the connection, in order if that takes at most ``CLOSE_S``. An orderly close also
+        makes the server cancel an abandoned statement, which a mere cut would leave running."""
         if self._session is None:
             return
         connection, self._session = self._session.connection, None

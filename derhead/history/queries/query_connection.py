@@ -38,7 +38,7 @@ class QueryConnection:
         self._looks = 0
         con.set_progress_handler(self._look, STEPS_A_LOOK)
         self.limiter = trio.CapacityLimiter(1)
-        """While somebody holds it, no query runs."""
+        """No query runs while a task holds this limiter."""
 
     async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The query's answer.

@@ -69,7 +69,7 @@ class SpoolWatch:
         self._journal = journal
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+        """Whether PostgreSQL has every sample from before ``before_us`` that the journal ever had.
 
         Waits for it at most ``within_s``. Raises: JournalError.
         """

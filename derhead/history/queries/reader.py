@@ -1,7 +1,7 @@
 """The journal's questions as async calls.
 
-Each runs on a reading connection, one at a time. What an order needs has a connection of its own: a
-queue of long histories delays no order.
+Each runs on a reading connection, one at a time. Questions that an order needs have a connection of
+their own, so a queue of long histories delays no order.
 """
 
 import sqlite3
@@ -31,8 +31,8 @@ T = TypeVar("T")
 class Reader(Histories):
     """The journal's past, and what a headend needs at its start.
 
-    ``orders`` answers what an order needs: ids, keys, and whether the journal still has all orders.
-    ``histories`` answers everything else.
+    ``orders`` answers the questions that an order needs: ids, keys, and whether the journal still
+    has all orders. ``histories`` answers everything else.
     """
 
     def __init__(self, histories: QueryConnection, orders: QueryConnection) -> None:
@@ -54,7 +54,7 @@ class Reader(Histories):
         return await self._read(statements.last_sessions)
 
     async def unfinished_gaps(self, at_most: int) -> list[Unfinished]:
-        """The newest gaps of each asset that samples may still fill, at most so many."""
+        """The newest gaps that samples may still fill, at most ``at_most`` of each asset."""
         return await self._read(partial(unfinished_gaps, at_most=at_most))
 
     async def open_dispatches(self) -> list[Dispatch]:
@@ -100,7 +100,7 @@ class Reader(Histories):
         return await self._read(eventlog.span)
 
     async def events_after(self, after: int, *, limit: int) -> list[LoggedEvent] | None:
-        """Events with greater numbers, oldest first; None if some of them are gone."""
+        """Events with numbers above ``after``, oldest first; None if some of them are gone."""
         check_positive(limit=limit)
         return await self._read(partial(eventlog.events_after, after=after, limit=limit))
 
@@ -120,7 +120,7 @@ class Reader(Histories):
     # --- for who asks another store, too --------------------------------------------
 
     async def horizon(self, kind: HorizonKind) -> int | None:
-        """From what time on the journal has all rows of that kind; None = it has them all."""
+        """The time from which the journal has all rows of that kind; None = it has them all."""
         return await self._read_order(partial(statements.horizon, kind=kind))
 
     async def find(self, listing: Listing[T]) -> tuple[Sequence[Any], int | None]:
@@ -136,12 +136,13 @@ class Reader(Histories):
     async def is_fed(self, before_us: int, up_to: int | None) -> tuple[bool, int]:
         """Whether PostgreSQL has been fed all samples from before that time.
 
-        Only commits up to ``up_to`` count, if given; also returns the newest one that counted.
+        Also returns the newest commit that counted. If ``up_to`` is given, later commits do not
+        count.
         """
         return await self._read(partial(statements.is_fed, before_us=before_us, up_to=up_to))
 
     async def known(self, table: str, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that the journal has in that table, in whatever state."""
+        """The ids that the journal has in that table, in any state."""
         return await self._read(partial(statements.known, table=table, ids=ids))
 
     async def find_group(

@@ -45,7 +45,7 @@ def find(con: sqlite3.Connection, listing: Listing[T]) -> list[Any]:
 
 
 def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: int) -> None:
-    """The next piece of a page in steps; none of it is from before ``low_us``."""
+    """The next piece of a page in steps, back to ``low_us`` at most."""
     asked = gathering.ask_edges(low_us)
     edges = con.execute(buckets.EDGES, listings.named(asked)).fetchone()
     start_us = gathering.find_low(low_us, edges)
@@ -55,7 +55,7 @@ def gather_piece(con: sqlite3.Connection, gathering: buckets.Gathering, low_us: 
 
 
 def horizon(con: sqlite3.Connection, kind: HorizonKind | None) -> int | None:
-    """From what time on the journal has every row that exists; None = it has them all."""
+    """The time from which the journal has every row that exists; None = it has them all."""
     if facts.get(con, facts.TELEMETRY_WHOLE) == "0":
         # PostgreSQL may have rows of any time that the journal lacks.
         return END_US
@@ -85,7 +85,7 @@ def gather_with_horizon(
 def is_fed(con: sqlite3.Connection, before_us: int, up_to: int | None) -> tuple[bool, int]:
     """Whether PostgreSQL has been fed all samples from before that time.
 
-    Only commits up to ``up_to`` count, if given; also returns the newest one that counted.
+    Also returns the newest commit that counted. If ``up_to`` is given, later commits do not count.
     """
     newest = unfed.newest(con) if up_to is None else up_to
     whole = facts.get(con, facts.FED_WHOLE) is not None
@@ -93,7 +93,7 @@ def is_fed(con: sqlite3.Connection, before_us: int, up_to: int | None) -> tuple[
 
 
 def known(con: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
-    """Those of the ids that the journal has in that table, in whatever state."""
+    """The ids that the journal has in that table, in any state."""
     found = con.execute(
         f"SELECT id FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
     )

@@ -11,7 +11,8 @@ from derhead.history.sql import mapping, row_types
 
 
 def _origin(within: str) -> str:
-    # The origin of the sample at an edge, or of the next one beyond the edge of a reported gap.
+    # The origin of the sample at a gap's edge. A reported gap may have none there: then the next
+    # sample beyond the edge counts.
     return (
         "(SELECT json_array(b.agent_id, b.boot_id) FROM telemetry t JOIN boots b ON b.id = t.boot"
         " WHERE t.asset = (SELECT id FROM assets WHERE asset_id = g.asset_id)"
@@ -31,7 +32,7 @@ _UNFINISHED = (
 
 
 def unfinished_gaps(con: sqlite3.Connection, at_most: int) -> list[Unfinished]:
-    """The newest of each asset, at most ``at_most``, ordered by asset and time."""
+    """The newest such gaps, at most ``at_most`` of each asset, ordered by asset and time."""
     found = con.execute(_UNFINISHED, {"at_most": at_most}).fetchall()
     return [
         Unfinished(mapping.to_gap(row[:-2]), _to_origin(row[-2]), _to_origin(row[-1]))

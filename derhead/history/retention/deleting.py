@@ -1,8 +1,8 @@
 """Retention's deletions, in small steps.
 
-Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short transaction
-that continues along a table's key where the one before ended, so that its rows lie on the same
-pages. The same transaction looks up what PostgreSQL was not fed yet: no commit can come between.
+Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short
+transaction. It continues along a table's key where the previous one ended, so its rows lie on the
+same pages. It also looks up what PostgreSQL was not fed yet, so that no commit can come between.
 """
 
 import sqlite3
@@ -56,7 +56,7 @@ class Delete(Protocol):
 def delete_telemetry(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Samples, asset by asset, and the fact that says from what time on all are there."""
+    """Deletes samples, asset by asset, and moves the fact ``telemetry_from_us``."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).samples_us
 
@@ -73,7 +73,7 @@ def delete_telemetry(
 def delete_heartbeats(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Heartbeats, agent by agent."""
+    """Deletes heartbeats, agent by agent, and moves the fact ``heartbeats_from_us``."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).heartbeats_us
 
@@ -90,7 +90,7 @@ def delete_heartbeats(
 def delete_sessions(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Ended sessions, agent by agent, except the newest of each, which makes the agent known."""
+    """Deletes ended sessions, agent by agent, except each agent's newest, which keeps it known."""
     with transaction(con):
         spared = read_spared(con, fed)
         before_us = cut.sparing(spared).records_us
@@ -113,7 +113,7 @@ def delete_sessions(
 def delete_gaps(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
+    """Deletes closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
     with transaction(con):
         spared = read_spared(con, fed)
         before_us = cut.sparing(spared).records_us
@@ -134,7 +134,7 @@ def delete_gaps(
 def delete_dispatches(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Ended dispatches whose last change was before the cut."""
+    """Deletes ended dispatches whose last change was before the cut."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).records_us
         page = con.execute(
@@ -160,7 +160,7 @@ def delete_dispatches(
 def delete_groups(
     con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Orders to sites that have no part left."""
+    """Deletes orders to sites that have no part left."""
     with transaction(con):
         before_us = cut.sparing(read_spared(con, fed)).records_us
         page = con.execute(
@@ -191,13 +191,13 @@ DELETES: dict[str, Delete] = {
 
 
 def vacuum(con: sqlite3.Connection, pages: int) -> None:
-    """Gives back so many free pages at the end of the file."""
+    """Gives so many free pages at the end of the file back to the disk."""
     # The pragma frees a page in each step: ``execute`` would stop after the first.
     con.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def _note(con: sqlite3.Connection, fact: str, before_us: int, rows: int) -> None:
-    """Notes from what time on everything is still there, if older rows were deleted."""
+    """Moves the fact to that time if older rows were deleted: from it on nothing is missing."""
     known_us = facts.get_int(con, fact)
     if rows > 0 and (known_us is None or known_us < before_us):
         facts.put(con, fact, before_us)
@@ -229,19 +229,19 @@ def _step(
 
 
 _BEFORE = {"id": -1, "agent_id": "", "asset_id": ""}
-"""A value before all others of each such column."""
+"""For each column, a value before all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Records:
-    """A table in which each name keeps its newest records."""
+    """The columns of a table in which each asset or agent keeps its newest records."""
 
     table: str
     name: str
     start_us: str
     id: str
     stored_us: str
-    """When the headend learned of the record: PostgreSQL must have been fed up to then."""
+    """When the headend learned of the record. PostgreSQL must have been fed up to that time."""
 
 
 _GAPS = _Records("gaps", "asset_id", "start_us", "id", "noticed_us")
@@ -251,7 +251,7 @@ _SESSIONS = _Records("sessions", "agent_id", "connected_us", "session_id", "ende
 def _delete_too_many(
     con: sqlite3.Connection, records: _Records, name: int | str, spared: Spared, at_most: int
 ) -> int:
-    """Deletes the name's oldest records beyond ``NEWEST_KEPT``."""
+    """Deletes the asset's or agent's oldest records beyond ``NEWEST_KEPT``."""
     order = f"{records.start_us} DESC, {records.id} DESC"
     found = con.execute(
         f"SELECT {records.start_us}, {records.id} FROM {records.table} WHERE {records.name} = ?"
@@ -280,7 +280,8 @@ def _delete_oldest(
     before_us: int,
     at_most: int,
 ) -> int:
-    """Deletes the first rows of that value, in the order of the rest of the key."""
+    """Deletes the value's oldest rows from before that time, in the order of the rest of the
+    key."""
     first, time, *_ = columns
     rest = ", ".join(columns[1:])
     beyond = con.execute(

@@ -2,8 +2,8 @@
 
 A row goes when it is older than ``keep_us``. If the file is still above ``max_bytes``, the oldest
 samples and heartbeats go early, some percent of their period at a time, if they are older than an
-hour. Nothing goes that a configured PostgreSQL was not fed. If nothing is left to drop, telemetry
-is held: not acknowledged, as on a full disk, so that its agents keep it.
+hour. Rows stay until a configured PostgreSQL has them. If nothing is left to drop, telemetry is
+held: not acknowledged, as on a full disk, so that its agents keep it.
 """
 
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ DAY_US = 24 * HOUR_US
 GB = 1_000_000_000
 
 KEPT_DAYS = 30
-"""Days that the journal keeps what is over, without a PostgreSQL (configurable). When full, it is
-deleted in small transactions."""
+"""Days that the journal keeps past records, without a PostgreSQL (configurable). When full, older
+records are deleted in small transactions."""
 
 FED_KEPT_DAYS = 7
-"""Days that the journal keeps what is over, beside a PostgreSQL (configurable). When full, what
-PostgreSQL has is deleted."""
+"""Days that the journal keeps past records, beside a PostgreSQL (configurable). When full, records
+that PostgreSQL has are deleted."""
 
 SPARED_US = HOUR_US
 """Younger samples are never dropped early."""
 
 GRACE = 1.1
-"""Multiple of ``max_bytes`` that is allowed while rows are being dropped."""
+"""Multiple of ``max_bytes`` that the file may reach while retention drops rows."""
 
 FREE_KEPT_BYTES = 64 * 1024 * 1024
 """Free pages that stay in the journal's file for new rows. When full, the disk gets the rest
@@ -48,7 +48,7 @@ class RetentionLimits:
     keep_us: int = KEPT_DAYS * DAY_US
     max_bytes: int = 10 * GB
     fed: bool = False
-    """PostgreSQL is configured: what it was not fed is spared."""
+    """PostgreSQL is configured: rows stay until it has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """From what time on rows must stay because PostgreSQL was not fed; None = none must."""
+    """Times from which rows must stay, because PostgreSQL was not fed them; None = no row must."""
 
     samples_us: int | None = None
     records_us: int | None = None
@@ -95,7 +95,7 @@ class Cutoff:
     """Ended sessions, ended dispatches with their states and groups, closed gaps."""
 
     def sparing(self, spared: Spared) -> "Cutoff":
-        """The cutoff without what must stay."""
+        """The cutoff, moved back so that spared rows stay."""
         return Cutoff(
             _earlier(self.samples_us, spared.samples_us),
             _earlier(self.heartbeats_us, spared.records_us),
@@ -112,8 +112,8 @@ def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
 def by_size(
     limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cutoff, now_us: int
 ) -> Cutoff:
-    """The cutoff moved forward by twice the share that is too much, because more arrives meanwhile.
-    It moves by 1 % to 20 % of the period, whose rows may be unevenly distributed."""
+    """The cutoff moved forward by twice the excess share, because more arrives meanwhile. It moves
+    by 1 % to 20 % of the period, because rows may be unevenly distributed."""
     too_much = (sizes.used_bytes - limits.max_bytes) / sizes.used_bytes
     share = min(max(2 * too_much, 0.01), 0.2)
     before_us = oldest_us + round((now_us - oldest_us) * share)

@@ -56,7 +56,7 @@ class FeedBatch:
 
 
 def has_ordered(payload: Payload) -> bool:
-    """Whether some of its changes must wait for their turn."""
+    """Whether some of the payload's changes must be applied in the order of commits."""
     return any(table not in IN_ANY_ORDER for table, _ in payload.records)
 
 

@@ -1,8 +1,8 @@
 """The changes of a commit, packed into bytes for the spool and unpacked again. Pure.
 
 Telemetry is packed by columns, each as wide as its values need: five thousand rows are packed in
-some milliseconds and written in one piece. Everything else is JSON. A payload names the journal's
-small integers for assets and boots, so it can be read without the journal's tables.
+some milliseconds and written in one piece. Everything else is JSON. A payload includes the names
+for the journal's small integers, so it can be read without the journal's tables.
 
 Layout: one byte for the version; four for the length of the head; the head as JSON; the bytes of
 the columns one after the other, little-endian.
@@ -33,7 +33,7 @@ VERDICTS = "verdicts"
 """A kind of change: (dispatch id, verdict)."""
 
 FORGOTTEN_KEYS = "forgotten_keys"
-"""A kind of change: (microseconds since the epoch,), before which idempotency keys are
+"""A kind of change: (microseconds since the epoch,). Idempotency keys from before it are
 forgotten."""
 
 Table = tuple[str, list[Row]]

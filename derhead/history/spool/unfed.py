@@ -1,7 +1,7 @@
 """The table ``unfed``: one row for each commit that PostgreSQL was not fed yet.
 
-Synchronous. The store uses ``Spooling``, which writes in the commit's own transaction: whatever
-crashes, a row of the journal that PostgreSQL lacks is in the spool. The feed uses the functions.
+Synchronous. The store uses ``Spooling``, which writes in the commit's own transaction. So every row
+that PostgreSQL lacks is in the spool, whatever crashes. The feed uses the functions.
 """
 
 import json
@@ -16,8 +16,8 @@ from derhead.history.spool.payload import CommitChanges, pack
 from derhead.history.sql.row_types import Row
 
 READ_BYTES = 4 * 1024 * 1024
-"""Bytes of the spool in memory; a single row may be more. When full, the rest are read once these
-are fed."""
+"""Bytes of the spool in memory; a single row may be more. When full, the remaining rows are read
+after these are fed."""
 
 TS_US = 1
 """The place of ``ts_us`` in a row of telemetry."""
@@ -32,7 +32,7 @@ class Spooling:
         self.newest_id = 0
         """The greatest id in the spool since the journal was opened."""
         self.added_rows = 0
-        """Rows of any table that were added since then."""
+        """Rows of any table that were added since the journal was opened."""
 
     def add_telemetry(
         self,
@@ -158,8 +158,8 @@ def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
 
 
 def clear(con: sqlite3.Connection, at_most: int) -> bool:
-    """Removes some of a spool that nobody feeds any more, and the feed's facts; True once it is
-    empty."""
+    """Removes up to ``at_most`` commits of an abandoned spool, and the feed's facts. True once the
+    spool is empty."""
     with transaction(con):
         for key in facts.FEED:
             facts.put(con, key, None)

@@ -2,12 +2,12 @@
 
 A history is read backwards from its newest row, in *pieces* of a limited number of rows. The store
 aggregates each piece by steps. A step may span two pieces or two stores: then its parts are merged
-here. So no statement runs long, however long the step, and only sums travel.
+here. So no statement runs long, however long the step is, and only sums leave a store.
 
 Both stores must give the same mean. Their sums of floating-point numbers differ in the last digits,
-and where generation and consumption cancel out, in all digits. So each power is summed in two
-parts: its multiple of 2^-20 MW, about a watt, whose sums are exact up to 2^33 MW in all, and the
-small remainder.
+or in all digits if generation and consumption cancel out. So each power is summed in two parts: a
+multiple of 2^-20 MW (about a watt) and the small remainder. Sums of the multiples are exact up to
+2^33 MW.
 
 A power beyond ±10^12 MW counts as unknown, because PostgreSQL refuses a sum that overflows.
 """
@@ -39,7 +39,7 @@ SELECT (SELECT max(ts_us) {_ROWS}),
     (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $4),
     (SELECT ts_us {_ROWS} ORDER BY ts_us DESC LIMIT 1 OFFSET $5)
 """
-"""The newest row's time in a range, and the times of two rows that many places before it."""
+"""The newest row's time in a range, and the times of the rows ``$4`` and ``$5`` places older."""
 
 # SQLite uses the first of several conditions on a time for its index: here the ends of a step.
 SUMS = f"""
@@ -140,7 +140,7 @@ class Gathering:
 
     @property
     def done(self) -> bool:
-        # Older rows may still change the last part, but none before it.
+        # Older rows can still change the last part, but no other.
         return self.high_us <= self._asked.low_us or len(self._parts) > self._asked.limit
 
     @property
@@ -158,8 +158,9 @@ class Gathering:
         if newest_us is None:
             self.high_us = low_us
             return None
-        # A piece has a limited number of rows, and covers no more steps than are wanted. Where rows
-        # are dense, a stretch of time covers those steps; where rows are sparse, as many rows do.
+        # A piece has at most ``piece_rows`` rows, and covers about the wanted steps. If rows are
+        # dense, the time of those steps is enough. If rows are sparse, the piece takes a row for
+        # each step.
         step_us = self._asked.step_us
         stretch_us = newest_us - newest_us % step_us - self._wanted * step_us
         enough_us = low_us if after_wanted_us is None else min(stretch_us, after_wanted_us)

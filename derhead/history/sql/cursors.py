@@ -57,7 +57,8 @@ def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], .
 
 
 def _is_storable(part: object, kind: type) -> bool:
-    # isinstance takes a bool for an int. No store takes more than 64 bits, or half a character.
+    # isinstance accepts a bool as an int. Stores accept neither more than 64 bits nor a lone
+    # surrogate.
     if type(part) is not kind:
         return False
     if isinstance(part, int):

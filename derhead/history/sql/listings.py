@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 
 class HorizonKind(StrEnum):
-    """From what time on the journal has everything: the fact that says so, for each kind of row.
+    """The fact that holds the journal's horizon, for each kind of row.
 
-    A row's time is the first part of its key.
+    The journal has every row from its horizon on. A row's time is the first part of its key.
     """
 
     TELEMETRY = "telemetry_from_us"
@@ -42,7 +42,7 @@ class Listing(Generic[T]):
     """One page of a history, newest first."""
 
     horizon_kind: HorizonKind | None
-    """The horizon of such rows in the journal; None = the journal never lets any go."""
+    """The journal's horizon for such rows; None = the journal keeps them all."""
     sql: str
     """Selects one row more than the page holds, to learn whether there is a next page."""
     args: tuple[object, ...]
@@ -56,15 +56,16 @@ class Listing(Generic[T]):
     """The sort key of a row; it begins with a time."""
     read: Callable[[Any], T]
     changing_table: Literal["dispatches", "gaps"] | None = None
-    """The table of the rows, if a changing column selects them. Their key then ends with an id, and
-    a row's earlier version means nothing."""
+    """The rows' table, if the query selects by a column that changes. The key then ends with an id,
+    and an earlier version of a row does not count."""
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Any]:
         """The statement's answer as typed rows."""
         return list(map(self.row, found))
 
     def page(self, found: Sequence[Any], resume: Key | None = None) -> Page[T]:
-        """The page of these rows. ``resume``: where the next page begins if no row tells."""
+        """The page of these rows. ``resume``: where the next page begins if ``found`` has no extra
+        row."""
         kept = found[: self.limit]
         after = self.key(kept[-1]) if len(found) > self.limit else resume
         cursor = None if after is None else encode_cursor(self.scope, after)
@@ -76,7 +77,7 @@ SAMPLES = (
     " JOIN boots b ON b.id = t.boot JOIN assets a ON a.id = t.asset"
 )
 NEWEST_SAMPLE = "ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC"
-"""The order of an asset's telemetry: by time, then by what identifies a sample."""
+"""The order of an asset's telemetry, newest first: by time, then by agent, boot and sequence."""
 
 _STATES = ", ".join(f"s.{name}" for name in row_types.DISPATCH_STATES[1:])
 DISPATCHES = (
@@ -117,7 +118,7 @@ def named(args: Sequence[object]) -> dict[str, object]:
 def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
     """By (ts_us, agent, boot, seq)."""
     scope: Key = ("telemetry", asset_id)
-    # Without a cursor a key above all others keeps the statement the same.
+    # Without a cursor, a key above all others keeps the statement the same.
     after: Key = (END_US, "", "", 0)
     if page.cursor is not None:
         after = decode_cursor(page.cursor, scope, (int, str, str, int))
@@ -144,7 +145,7 @@ def dispatches(
     asset_ids: Sequence[str] | None = None,
     states: Collection[State] | None = None,
 ) -> Listing[Dispatch]:
-    """By (created_us, id); ``asset_ids`` are those of a site, ``states`` any that count."""
+    """By (created_us, id); ``asset_ids`` are a site's assets, ``states`` the wanted states."""
     few: Key = () if asset_ids is None else (*sorted(asset_ids)[:1], len(asset_ids))
     among = sorted({state.value for state in states or ()})
     scope: Key = ("dispatch", asset_id or "", ",".join(among), *few)
@@ -235,7 +236,7 @@ def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
 
 
 def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
-    """By (start_us, id): those that reach into the range."""
+    """By (start_us, id): gaps that overlap the range."""
     scope: Key = ("gaps", asset_id)
     after: Key = (END_US, "")
     if page.cursor is not None:

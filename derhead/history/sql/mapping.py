@@ -47,7 +47,7 @@ def boots(samples: Sequence[Sample]) -> Iterable[tuple[str, int]]:
 def telemetry_rows(
     samples: Sequence[Sample], assets: Mapping[str, int], boots: Mapping[tuple[str, int], int]
 ) -> Iterator[Row]:
-    """Rows in the order of ``TELEMETRY``. SQLite stores a NaN as NULL, which is what it means."""
+    """Rows in the order of ``TELEMETRY``. SQLite stores NaN as NULL; both mean unknown."""
     if isinstance(samples, SampleBlock):
         # Straight from the message's columns: no sample is built.
         return samples.values(assets, boots[samples.agent_id, samples.columns.boot_id])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 MIN_US, END_US = -(2**62), 2**62
-"""All times lie between these; None at an end of a range stands for them."""
+"""All times lie between these two. An open end of a range stands for one of them."""
 
 MAX_STEP_OR_LIMIT = 10**16
 """Larger values (300 years of microseconds) would overflow the stores' integers in a sum."""

@@ -31,10 +31,10 @@ answer is 503."""
 
 
 class Feeding(Protocol):
-    """The feed, or another process that knows how far it is."""
+    """The feed, or another process that knows how far the feed is."""
 
     async def wait_passed(self, before_us: int, within_s: float) -> bool:
-        """Whether PostgreSQL has every sample from before that time that the journal ever had.
+        """Whether PostgreSQL has every sample from before ``before_us`` that the journal ever had.
 
         Waits for it at most ``within_s``.
         """
@@ -103,7 +103,7 @@ class History(Histories):
                 break
         if gathering.done:
             return gathering.parts
-        # From here on PostgreSQL alone answers: a row that both stores have counts once.
+        # From here back PostgreSQL alone answers, so a row that both stores have counts once.
         await self._wait_fed(gathering.high_us, horizon_us)
         gathering.piece_rows = PIECE_ROWS
         while not gathering.done:

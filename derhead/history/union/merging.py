@@ -1,9 +1,9 @@
 """Two stores as one: merges their rows into one page. Pure.
 
-From some time on, its *horizon*, the journal has everything; of older rows it may have some.
-PostgreSQL has every row that the journal let go, because the journal lets a row go only after
-PostgreSQL has it. So asking the journal first and PostgreSQL second finds every row. If both have a
-row, the journal's version is never the older one.
+The journal has every row from its *horizon* on, and may have some older ones. PostgreSQL has every
+row that the journal let go, because the journal lets a row go only after PostgreSQL has it. So
+asking the journal first and PostgreSQL second finds every row. If both have a row, the journal's
+version is never the older one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def is_whole(ours: Sequence[Row], listing: Listing[Any], horizon_us: int | None)
     """Whether the journal alone has the whole page. ``horizon_us`` None = it has everything."""
     if horizon_us is None or listing.low_us >= horizon_us:
         return True
-    # A row that the journal let go cannot stand before a row from after its horizon.
+    # A row that the journal let go is from before its horizon, so it cannot come before these rows.
     full = len(ours) > listing.limit
     return full and int(listing.key(ours[listing.limit - 1])[0]) >= horizon_us
 
@@ -52,7 +52,7 @@ def merge_pages(
     rows = list(_once(merge(keyed_ours, keyed_theirs, key=lambda one: one[:2], reverse=True)))
     if not outdated:
         return MergedPage(tuple(row for _, row in rows[: listing.limit + 1]))
-    # Rows left out may make room for others, older than the last row that PostgreSQL gave.
+    # Rows that are left out make room for others. Those may be older than PostgreSQL's last row.
     full = len(theirs) > listing.limit
     end = listing.key(theirs[-1]) if full else None
     kept = [(key, row) for key, row in rows if key not in outdated and (end is None or key >= end)]

@@ -18,14 +18,14 @@ from derhead.history.sql.listings import DISPATCHES, SESSIONS
 from derhead.sessions import SessionRecord
 
 EVENTS_KEPT = 100_000
-"""Events of the log in the journal, some 60 MB. When full, the oldest goes; a reader who resumes
-from before it is told that events are missing."""
+"""Events of the log in the journal, some 60 MB. When full, the oldest goes; a reader that resumes
+from an earlier event learns that events are missing."""
 
 _INSERT = inserts.Insert("events", ("at_us", "kind", "data"), "DO NOTHING")
 
 
 def open_before(con: sqlite3.Connection, records: Sequence[object]) -> Mapping[str, bool]:
-    """Which sessions among the records the journal already has, and whether they are open.
+    """The sessions among the records that the journal already has, and whether each is open.
 
     Call it before the records are written, and pass the result to ``log``.
     """
@@ -58,7 +58,7 @@ def log(
 
 
 def log_ended(con: sqlite3.Connection, session_ids: Sequence[str]) -> None:
-    """Writes the ends of sessions that are already stored as ended."""
+    """Writes events for the ends of sessions, which are already stored."""
     ended = _sessions(con, session_ids)
     _append(con, [event for each in ended for event in _session_events(each, True)])
 
@@ -71,7 +71,7 @@ def span(con: sqlite3.Connection) -> LogSpan:
 
 
 def events_after(con: sqlite3.Connection, after: int, limit: int) -> list[LoggedEvent] | None:
-    """Events with greater numbers, oldest first; None if some of them are gone."""
+    """Events with numbers above ``after``, oldest first; None if some of them are gone."""
     found = con.execute(
         "SELECT id, at_us, kind, data, (SELECT min(id) FROM events) FROM events"
         " WHERE id > ? ORDER BY id LIMIT ?",

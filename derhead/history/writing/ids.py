@@ -22,7 +22,8 @@ class Ids:
         self._boots: dict[tuple[str, int], int] = {}
 
     def forget(self) -> None:
-        """After a rollback: integers created since the last commit are gone."""
+        """Empties the cache after a rollback, which undoes integers created since the last
+        commit."""
         self._assets.clear()
         self._boots.clear()
 

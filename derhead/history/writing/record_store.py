@@ -3,10 +3,9 @@
 Synchronous; one call at a time, through ``Runtime.run_blocking``.
 
 A group is first written quickly: all rows of a table in as few statements as SQLite allows. A
-thread hands over the interpreter at every statement, so beside a busy loop a statement for each row
-would cost milliseconds each. If the store can never take some value, the transaction is rolled back
-and the group is written carefully: each unit behind a savepoint, so that only the guilty unit is
-refused.
+thread hands over the interpreter at every statement. Beside a busy loop, a statement for each row
+would cost milliseconds a row. If the store can never take some value, it rolls back and writes the
+group carefully: each unit behind a savepoint. Then it refuses only the guilty unit.
 """
 
 import sqlite3
@@ -40,7 +39,7 @@ UNSTORABLE = (
     sqlite3.ProgrammingError,
     sqlite3.InterfaceError,
 )
-"""Errors of a value, which would recur; every other ``sqlite3.Error`` is the store's."""
+"""Errors of a value, which would recur. Every other ``sqlite3.Error`` is an error of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +228,7 @@ class Store:
         _keep_verdicts(self._con, judged)
         newest = eventlog.log(self._con, records, before, now_us)
         outcome.newest_event = newest or outcome.newest_event
-        # Last: a refused unit must leave nothing in the spool.
+        # The spool comes last: a refused unit must leave nothing in it.
         for insert, lines in stored:
             self.spool(insert.table, lines)
         self.spool(VERDICTS, judged)

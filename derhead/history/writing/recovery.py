@@ -29,8 +29,8 @@ SELECT min(connected_us) FROM sessions WHERE agent_id = :agent_id AND connected_
 def close_lost_sessions(store: Store, ended_us: int, reason: str) -> int:
     """Ends every open session at the time when its agent was last heard; returns how many.
 
-    If neither heartbeats nor samples tell, the end is ``ended_us``. It is never later than that,
-    nor later than the start of the agent's next session. All in one transaction.
+    If neither heartbeats nor samples tell, the end is ``ended_us``. The end is never later than
+    ``ended_us``, nor than the start of the agent's next session. All in one transaction.
     """
     with store.transaction(ended_us) as con:
         open_sessions = con.execute(
