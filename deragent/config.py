@@ -34,7 +34,7 @@ class AgentConfig:
     site: str | None = None
     """Id or name of the site whose assets the agent serves; None = ``asset_names``."""
     asset_names: tuple[str, ...] = ()
-    """Ids or names of the assets that the agent serves, without ``site``."""
+    """Ids or names of the assets that the agent serves, if ``site`` is None."""
     agent_id: str | None = None
     headend: Address
     data: Path | None = None
@@ -55,7 +55,7 @@ class AgentConfig:
     """Print a line of JSON on stdout at each change of state."""
 
     def data_folder(self, agent_id: str) -> Path:
-        """The folder of the agent of that id."""
+        """The data folder of the agent with this id."""
         return self.data or Path("var/deragent") / agent_id
 
 

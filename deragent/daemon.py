@@ -74,7 +74,7 @@ async def run_agent(
 
     Raises: DeviceConfigError, DataFolderError or OSError before ``started``; afterwards only
     bugs of the agent, in a group: the crash of one task ends the agent. Cancellation: cuts the
-    session; devices under an order are told their default, within a second.
+    session; tells devices under an order their default, within a second.
     """
     devices = [await open_device(asset, runtime) for asset in plan.assets]
     board = AgentBoard(

@@ -37,7 +37,7 @@ from launcher.supervision.processes import GuardLost, ProcessSettings, run_proce
 
 @dataclass(frozen=True, slots=True)
 class FleetRun:
-    """What ``derlaunch run`` was asked for."""
+    """The request to ``derlaunch run``."""
 
     assets: Path
     """The fleet's file."""
@@ -45,7 +45,7 @@ class FleetRun:
     headend: Address
     in_process: bool
     data: Path
-    """Folder with a folder for each agent."""
+    """Folder that holds a folder for each agent."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:

@@ -1,4 +1,4 @@
-"""The port to a device: what the agent knows of whatever it measures and steers.
+"""The port to a device: all that the agent knows of the devices that it measures and steers.
 
 From the ground up: ``device`` (the port, its errors and what it measures), ``driver_options``
 (a driver's own keys in ``assets.yaml``). Drivers stand above, in ``deragent.drivers``.

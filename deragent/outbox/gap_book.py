@@ -1,10 +1,12 @@
 """Gaps: stretches of history that an agent will never send. Pure.
 
-Rows of one asset that go missing one after another, for one cause, are one gap. Each of them
+Rows of one asset that go missing one after another, for one cause, are one gap. Each lost row
 widens the gap and raises its revision. The gap stops growing once a row measured after it has
-arrived at the headend. A device that does not answer opens a gap; its next answer closes the gap,
-also after a restart of the agent. A gap is reported until its newest revision is acknowledged,
-and then dropped, unless it can still grow.
+arrived at the headend.
+
+A device that does not answer opens a gap. The device's next answer closes the gap, even if the
+agent has restarted in between. The agent reports a gap until the headend acknowledges its newest
+revision. Then the agent drops the gap, unless the gap can still grow.
 """
 
 from collections.abc import Iterable
@@ -53,9 +55,9 @@ class MissingRows:
     first_seq: int
     last_seq: int
     start_us: int
-    """The earliest of their times."""
+    """Time of the earliest row."""
     end_us: int
-    """The latest."""
+    """Time of the latest row."""
     rows: int
 
 
@@ -118,7 +120,7 @@ class GapBook:
 
     @property
     def grows(self) -> bool:
-        """Whether any gap can still grow, so that it matters which rows arrive."""
+        """Whether any gap can still grow. If none can, it does not matter which rows arrive."""
         return bool(self._growing)
 
     # --- what happens -------------------------------------------------------------------
@@ -182,7 +184,7 @@ class GapBook:
     # --- to the headend -----------------------------------------------------------------
 
     def begin_session(self) -> None:
-        """Every gap that is not acknowledged is reported again."""
+        """Begins a session: every gap that is not acknowledged is to be reported again."""
         self._due = dict.fromkeys(key for key in self._gaps if key not in self._acked)
 
     @property
@@ -200,7 +202,7 @@ class GapBook:
         return None
 
     def ack(self, boot_id: int, number: int, revision: int) -> None:
-        """The headend has that revision. Only the newest one matters."""
+        """Notes that the headend has a revision of a gap. Only the newest revision counts."""
         gap = self._gaps.get((boot_id, number))
         if gap is None or revision < gap.revision:
             return
@@ -221,12 +223,12 @@ class GapBook:
         return Unsaved(gaps, tuple(key for key in keys if key not in self._gaps))
 
     def put_back(self, unsaved: Unsaved) -> None:
-        """The changes could not be saved."""
+        """Takes back changes that could not be saved."""
         for key in (*(gap.key for gap in unsaved.gaps), *unsaved.gone):
             self._unsaved[key] = None
 
     def save_all(self) -> None:
-        """The file is new: every gap must be saved."""
+        """Marks every gap as unsaved, since the file is new."""
         self._unsaved = dict.fromkeys(self._gaps)
 
     def restore(self, gaps: Iterable[Gap]) -> None:

@@ -28,7 +28,7 @@ class OutboxRow:
     quality: int = 0
     """Bits as in ``der.v1.QualityBit``."""
     taken_s: float = 0.0
-    """The same, monotonic seconds; 0 for a row from the file."""
+    """When the sample was measured, monotonic seconds; 0 for a row from the file."""
 
 
 _seq = attrgetter("seq")

@@ -100,7 +100,7 @@ class OutboxFile:
         self._rows = self.found.state.rows
 
     def close(self) -> None:
-        """Closes the file, and so empties its WAL."""
+        """Closes the file, which empties its WAL."""
         with _translated():
             self._db.close()
 
@@ -267,7 +267,7 @@ class OutboxFile:
                 values += (m.p_mw, m.q_mvar, m.soc, m.voltage_v, m.frequency_hz)
                 values += (int(m.status), row.quality)
             places = _places(len(some), COLUMNS)
-            # Rows of a commit that was reported as failed may be there nevertheless.
+            # SQLite may report a commit as failed although its rows are in the file.
             added += self._db.execute(
                 f"INSERT INTO rows VALUES {places} ON CONFLICT DO NOTHING", values
             ).rowcount

@@ -2,16 +2,16 @@
 
 Every sample gets the next sequence number of this boot, from 1. Rows leave the outbox when
 they are acknowledged or refused, or when a bound forces out the oldest; sending alone removes
-nothing. No clock orders them, so one that jumps neither loses nor reorders any.
+nothing. No clock orders the rows, so a clock that jumps neither loses nor reorders any.
 
-*Sessions.* A session begins with ``begin_session``: rows measured from then on are *live*; rows
-from before are *backfill*, also those that an earlier session sent without an acknowledgement.
-Within a session each row is handed out once.
+*Sessions.* A session begins with ``begin_session``. Rows measured from then on are *live*. Older
+rows are *backfill*, even if an earlier session sent them without an acknowledgement. Within a
+session the outbox hands out each row once.
 
-*The file.* ``timing`` decides which rows go to the file, if there is one. What the file is to do
-stands in a ``FileWork``. It is begun, done by whoever has the file, and then told to have
-succeeded or failed. Rows stay in memory until the file has them, so all rows of this boot in the
-file are older than those in memory. The file alone knows rows of earlier boots.
+*The file.* ``timing`` decides which rows go to the file, if there is one. ``begin_work`` returns
+the changes to make, a ``FileWork``. The file's owner makes them, and then calls ``finish_work`` or
+``fail_work``. Rows stay in memory until the file has them, so all rows of this boot in the file
+are older than those in memory. Only the file knows rows of earlier boots.
 """
 
 import math
@@ -35,7 +35,7 @@ from derproto.der.v1 import GapCause
 
 UNSENT_SPANS = 1000
 """Runs of rows that a session's backfill has still to send, earlier boots apart. When full, the
-last run is widened over the rows between, which are sent twice."""
+last run is widened, and the rows between the two runs are sent twice."""
 EVER = 2**63 - 1
 
 
@@ -145,7 +145,7 @@ class Outbox:
     # --- to the headend -----------------------------------------------------------------
 
     def begin_session(self) -> None:
-        """From now on new rows are live; all present rows are backfill that is still to be sent."""
+        """Begins a session: new rows are live; all present rows are backfill still to be sent."""
         self._next_live = self._next_seq
         self._unsent = deque(SeqSpan(boot_id, 1, EVER) for boot_id in self._earlier)
         self._unsent.append(SeqSpan(self.boot_id, 1, self._next_seq - 1))
@@ -162,7 +162,7 @@ class Outbox:
     def next_backfill(self, most: int) -> BackfillBatch | FileLookup | None:
         """The oldest backfill not yet sent, without a hole; None if there is none.
 
-        If it may be in the file: a query whose rows go to ``take_looked_up``.
+        If the rows may be in the file, returns a query. Its result goes to ``take_looked_up``.
         """
         while self._unsent:
             boot_id, first, last = self._unsent[0]
@@ -240,7 +240,7 @@ class Outbox:
         self._unsent.extendleft(SeqSpan(boot_id, 1, EVER) for boot_id in reversed(earlier))
 
     def lose_file(self) -> int:
-        """The file's rows are lost; returns how many there were."""
+        """Gives up the file and the rows in it; returns how many rows are lost."""
         lost = 0 if self.file is None else self.file.rows
         self.dropped_rows += lost
         self.file, self._earlier, self._writing_to = None, (), None
@@ -284,7 +284,7 @@ class Outbox:
         )
 
     def finish_work(self, work: FileWork, done: FileWorkDone) -> bool:
-        """The work is on disk; returns whether rows became backfill by it."""
+        """Notes that work is on disk; returns whether that turned rows into backfill."""
         self._writing_to, self._failing = None, False
         self.file = done.state
         self.acked_rows += done.acked
@@ -306,7 +306,7 @@ class Outbox:
         return True
 
     def fail_work(self, work: FileWork) -> None:
-        """The work failed, and will be tried again."""
+        """Notes that work failed. A later ``begin_work`` includes it again."""
         self._writing_to, self._failing = None, True
         self._acked.put_back(work.acked)
         self._refused.put_back(work.refused)

@@ -29,7 +29,7 @@ class SeqSpans:
         return iter(self._spans)
 
     def add(self, span: SeqSpan) -> None:
-        """Adds a span; merges it with the last one if it continues that."""
+        """Adds a span; merges it with the last span if it continues that span."""
         if span.first > span.last:
             return
         if self._spans:

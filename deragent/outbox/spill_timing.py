@@ -1,8 +1,8 @@
 """When rows go to the outbox's file, and when they stay in memory again. Pure.
 
 Rows stay in memory while acknowledgements come. Once the oldest has waited for
-``SPILL_AFTER_S``, all go to the file. From then on each row goes that has waited for
-``SPILL_SOON_S``, until acknowledgements have come in time for ``CALM_AFTER_S``.
+``SPILL_AFTER_S``, all rows go to the file. From then on each row goes to the file after waiting
+for ``SPILL_SOON_S``. This ends once acknowledgements have come in time for ``CALM_AFTER_S``.
 
 Times are monotonic seconds.
 """
@@ -14,9 +14,9 @@ SPILL_AFTER_S = 9.0
 """How long a row waits for its acknowledgement before rows go to the file, seconds. With
 WORK_PAUSE_S and the write itself, a kill loses at most the last 10 s."""
 SPILL_SOON_S = 1.0
-"""The same while rows go to the file, seconds."""
+"""How long a row waits for its acknowledgement while rows go to the file, seconds."""
 CALM_AFTER_S = 10.0
-"""After so long with acknowledgements in time, rows stay in memory again, seconds."""
+"""How long acknowledgements must come in time before rows stay in memory again, seconds."""
 WORK_PAUSE_S = 1.0
 """Least time between two writes of the file, seconds, unless memory is half full."""
 MARK_S = 1.0
@@ -30,12 +30,12 @@ class SpillTiming:
         self.spilling = False
         """Whether rows go to the file as they come."""
         self._marks: deque[tuple[int, float]] = deque()
-        """(first row from then on, when), a mark a second, back to SPILL_AFTER_S ago."""
+        """One mark a second: (seq of the first row, time). Reaches back SPILL_AFTER_S."""
         self._in_time_s: tuple[float, float] | None = None
         """Since when, and last when, acknowledgements came in time."""
 
     def begin_session(self) -> None:
-        """Acknowledgements of an earlier session say nothing of this one."""
+        """Forgets when acknowledgements came: an earlier session says nothing about this one."""
         self._in_time_s = None
 
     def note_row(self, seq: int, now_s: float) -> None:
@@ -55,11 +55,11 @@ class SpillTiming:
                 return
 
     def row_due_s(self, taken_s: float) -> float:
-        """When a row taken then goes to the file."""
+        """When a row taken at ``taken_s`` goes to the file."""
         return taken_s + (SPILL_SOON_S if self.spilling else SPILL_AFTER_S)
 
     def calm_due_s(self) -> float:
-        """When rows may stay in memory again; infinite if nothing says so yet."""
+        """When rows may stay in memory again; infinite if nothing suggests it yet."""
         if not self.spilling or self._in_time_s is None:
             return math.inf
         return self._in_time_s[0] + CALM_AFTER_S

@@ -109,7 +109,7 @@ class AgentBoard:
         self._dropping = False
         self._outbox_due = Signal()
         self._outbox_awaited_s = -math.inf
-        """Until when the task of the outbox's file sleeps."""
+        """Time until which the task of the outbox's file sleeps."""
 
     def now(self) -> Moment:
         return Moment(trio.current_time(), self._wall_us(), self._heard_s)
@@ -206,7 +206,7 @@ class AgentBoard:
     def headend_clock(self) -> tuple[int, int | None]:
         """The headend's clock as in a ``Stamp``: its time, and its age if that is in doubt.
 
-        Before the first Welcome it is the time that an earlier process knew; 0 if none did.
+        Before the first Welcome, an earlier process's time stands in; 0 if there was none.
         """
         now_s = trio.current_time()
         if self._headend_us is not None:
@@ -226,7 +226,7 @@ class AgentBoard:
         return 0.0 if absence is None else absence.underestimated_s(clock_us, self._headend_s)
 
     def hear(self) -> None:
-        """Notes that a message came: whatever its kind, the headend is alive."""
+        """Notes that a message came. A message of any kind shows that the headend is alive."""
         self._heard_s = trio.current_time()
         if self._waiting_for_word:
             waiting, self._waiting_for_word = self._waiting_for_word, set()

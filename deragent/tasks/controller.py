@@ -66,7 +66,7 @@ class Controller:
         self._told_id: str | None = None
         """The id of the last order that the device was told."""
         self._leave_s: float | None = None
-        """End of that order's window, if the device may still follow it."""
+        """End of the window of the last order told, if the device may still follow that order."""
         self._changed = Signal()
         self._newly_saved = trio.Event()
 
@@ -141,7 +141,7 @@ class Controller:
                 self._told_id, self._leave_s = order.dispatch_id, order.end_s
 
     def begin_at_default(self) -> None:
-        """Has the device told its default first: nothing is known of its earlier orders."""
+        """Makes the default the device's first command, since its earlier orders are unknown."""
         due_s = self._board.now().mono_s
         self.resume(replace(self.timeline, returning=True, default_due_s=due_s))
 
@@ -191,8 +191,10 @@ class Controller:
         return command if isinstance(command, Apply) and version > self._saved.version else None
 
     def _overstays_s(self) -> float:
-        """When the device must leave its last order because the next one still waits for the disk;
-        infinite if it need not."""
+        """When the device must leave its last order; infinite if it need not.
+
+        It must if the next order still waits for the disk when the last one's window ends.
+        """
         waits = self._waiting_order() is not None
         return math.inf if self._leave_s is None or not waits else self._leave_s
 

@@ -23,7 +23,7 @@ class EventPrinter:
         self._dropped = 0
 
     def put(self, event: EventLine) -> None:
-        """Queues a line. When full: the line is dropped; a log line says how many were."""
+        """Queues a line. When full: the line is dropped; a log line says how many were dropped."""
         try:
             self._send.send_nowait(event.to_line())
         except trio.WouldBlock:
@@ -34,7 +34,7 @@ class EventPrinter:
         self._send.close()
 
     async def print_events(self) -> None:
-        """Prints until ``close``. Once nobody reads any more, the rest is dropped.
+        """Prints until ``close``. Drops the remaining lines once the reader is gone.
 
         Cancellation: after the line being printed.
         """

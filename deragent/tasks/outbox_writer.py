@@ -144,7 +144,7 @@ class OutboxWriter:
         except OutboxFileError as error:
             self._note_failure(error)
         finally:
-            # Also if this task is cancelled before the work began.
+            # Needed too if this task is cancelled before the work began.
             if done is None:
                 outbox.fail_work(work)
         if done is None:
@@ -195,11 +195,11 @@ async def open_outbox_writer(
     """Opens the outbox's file in a folder that only this agent uses.
 
     The block must run ``run``. However the block ends, the rows in memory are written. The agent
-    works also if the file cannot be opened.
+    works even if the file cannot be opened.
     """
     writer = OutboxWriter(folder, runtime, board)
     if not await writer.open():
-        # A damaged file was set aside: now a new one can be opened.
+        # The first try set a damaged file aside, so the second can open a new one.
         await writer.open()
     board.wait_rows = writer.wait_rows
     try:

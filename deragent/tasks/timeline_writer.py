@@ -1,7 +1,7 @@
 """Saves the timelines before their changes take effect, and restores them after a restart.
 
-A report to the headend must still be true after a kill, and after a kill the agent must know which
-orders its devices follow, so as to end them. So reports, and orders to devices, wait until their
+After a kill, a report to the headend must still be true, and the agent must know which orders its
+devices follow, so that it can end them. Reports and orders to devices therefore wait until their
 timeline is on disk. A command that returns a device to its default waits for nothing. Changes
 during a write share the next write.
 """
@@ -32,12 +32,12 @@ from derproto.base.runtime import Runtime, shielded_for
 log = logging.getLogger(__name__)
 
 MARK_S = 30.0
-"""While an order is in force, the file is written at least this often, seconds. So after a kill
-the agent knows about how long it was away, and the headend silent."""
+"""Most time between two writes of the file while an order is in force, seconds. After a kill, the
+last write shows about how long the agent was away and the headend was silent."""
 RETRY_S = 1.0
 """Pause after a failed write, seconds."""
 LAST_S = 1.0
-"""Time in which a stopping agent writes the file a last time."""
+"""Time in which a stopping agent writes the file a last time, seconds."""
 
 
 class TimelineWriter:

@@ -1,4 +1,4 @@
-"""What each asset must do when, also after a restart of the agent.
+"""What each asset must do and when, even after a restart of the agent.
 
 From the ground up: ``failsafe`` (when an agent acts alone), ``timed_orders`` (orders, events and
 effects), ``seen_orders`` (each id once), ``asset_timeline`` (the state of one asset),

@@ -1,9 +1,9 @@
 """How much time passed while an agent was away: pure.
 
-Monotonic times end with the process. So a moment is stamped with the wall clock and with the
-time since the machine's boot. The difference of two stamps is the time that passed between them:
-by the time since boot, which nobody can set, if the boot is the same; else by the wall clock. If
-the wall clock was set back, the time is unknown.
+Monotonic times end with the process. So a stamp holds the wall clock and the time since the
+machine's boot. If two stamps are of the same boot, the time since boot tells how much time passed
+between them: nobody can set it. Otherwise the wall clock tells. If the wall clock was set back,
+the time that passed is unknown.
 
 After another boot the wall clock is in doubt: a machine without a clock battery goes on from the
 time at which it stopped. The headend's clock in the next Welcome corrects it (``Absence``).
@@ -28,8 +28,10 @@ class Stamp:
     headend_us: int = 0
     """The headend's clock; 0 if unknown."""
     doubtful_us: int | None = None
-    """Age of ``headend_us``, microseconds, if an absence is still to be corrected; None if
-    ``headend_us`` is of this very moment."""
+    """Age of ``headend_us`` while an absence is still to be corrected, microseconds.
+
+    None if ``headend_us`` is the headend's clock at this very moment.
+    """
 
 
 def passed_s(then: Stamp, now: Stamp) -> float | None:
@@ -50,7 +52,7 @@ class Absence:
     left_us: int
     """The headend's clock when the agent's previous process last wrote its file."""
     left_s: float
-    """When that was by this process's clock, monotonic seconds."""
+    """The time of that write by this process's clock, monotonic seconds."""
 
     def underestimated_s(self, headend_us: int, now_s: float) -> float:
         """How much longer the absence was than assumed, seconds.

@@ -20,7 +20,7 @@ class Timeline:
 
     limits: Limits
     default_mw: float | None
-    """MW; None = the device is released to its own control."""
+    """The device's default, MW; None = the device is released to its own control."""
     failsafe: Failsafe = field(default_factory=Failsafe)
     held: tuple[TimedOrder, ...] = ()
     """Orders that wait or are in force; their windows do not overlap."""
@@ -31,7 +31,7 @@ class Timeline:
     default_due_s: float | None = None
     """When the device must be told its default or failsafe; None while it is being told."""
     seen: Mapping[str, SeenOrder] = field(default_factory=lambda: MappingProxyType({}))
-    """By id: every held order, and orders that ended lately, in the order of their end."""
+    """Held orders and orders that ended lately, by id; ended ones in the order of their end."""
 
     @property
     def suspended(self) -> bool:
@@ -42,7 +42,7 @@ class Timeline:
 def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
     """When ``TimePassed`` will next change something, monotonic seconds; None = never.
 
-    ``heard_s`` is when the headend was last heard. It may move on until then.
+    ``heard_s`` is when the headend was last heard. It may move on before the deadline.
     """
     force = timeline.in_force
     due = [order.end_s for order in timeline.held]

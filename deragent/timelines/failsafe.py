@@ -1,4 +1,4 @@
-"""When an agent acts alone, and what it then tells a device: pure.
+"""When an agent acts alone, and the setpoint that it then tells a device: pure.
 
 Silence is time without any message from the headend. Alive comes every 10 s, so a quiet fleet is
 not a silent headend. Times are monotonic seconds. If the agent does not know when it last heard

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from deragent.timelines.timed_orders import Report
 
 MAX_SEEN = 2048
-"""Remembered dispatch ids of one asset: a dispatch every 42 s for a day. When full, the one that
-ended longest ago is forgotten."""
+"""Remembered dispatch ids of one asset: a dispatch every 42 s for a day. When full, the id whose
+order ended longest ago is forgotten."""
 REMEMBER_S = 24 * 3600.0
 """How long the id of an ended order is remembered, seconds."""
 
@@ -29,7 +29,7 @@ class SeenOrder:
 
 
 def make_room(seen: dict[str, SeenOrder], now_s: float) -> None:
-    """Drops ids that ended too long ago, in place, and more of the oldest to fit one new id."""
+    """Drops, in place, ids that ended too long ago, then the oldest until one new id fits."""
     surplus = len(seen) + 1 - MAX_SEEN
     for key, each in list(seen.items()):
         if each.ended_s is None:

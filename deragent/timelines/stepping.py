@@ -1,21 +1,21 @@
 """How events change an asset's timeline: pure decisions. No I/O, no clock, no Trio.
 
 If the window of a new order overlaps others, the lower priority number wins, then the later
-order, then the later arrival. The loser ends entirely and never resumes. An id is applied once:
-if it comes again, its last report is repeated.
+order, then the later arrival. The loser ends entirely and never resumes. The agent applies an id
+once. If the id comes again, the agent repeats its last report.
 
-The device is told the order in force. If the device refuses it too often, the order has
-failed. When the headend is silent too long, the device is told its failsafe and the order is
-suspended; when the headend is heard again within the window, the device is told the order
-again. When no order is in force any more, the device is told the asset's default until it
-takes it.
+The agent tells the device the order in force. If the device refuses the order too often, the
+order has failed. When the headend is silent too long, the agent tells the device its failsafe and
+suspends the order. When the headend is heard again within the window, the agent tells the device
+the order again. When no order is in force any more, the agent tells the device the asset's
+default until the device takes it.
 
 ``step`` returns the timeline after an event, and the effects to carry out. The new timeline
 already remembers the reports among them. At most one effect addresses the device, and it is the
 last one. ``next_deadline`` says when ``TimePassed`` is due.
 
-Times are monotonic seconds, as given by the caller. ``Moment`` adds the wall time, which is only
-written into reports, and when the headend was last heard.
+Times are monotonic seconds, as given by the caller. ``Moment`` adds the wall time, which only
+reports use, and the time at which the headend was last heard.
 """
 
 import math
@@ -181,7 +181,7 @@ class _Turn:
         if force is not None and not force.told:
             order = self._held[force.dispatch_id]
             if order.start_s > self._now.mono_s:
-                # The window has not begun after all.
+                # By the corrected clock, the window has not begun yet.
                 self._force = None
 
     def end_windows(self) -> None:

@@ -1,4 +1,4 @@
-"""Orders to an asset, the events that they meet, and the effects that follow. Values only: pure.
+"""Orders to an asset, events that change its timeline, and the effects. Values only: pure.
 
 Times are monotonic seconds unless their names say otherwise. Power is MW, positive =
 generation.
@@ -25,7 +25,7 @@ class Moment:
     wall_us: int
     """Microseconds since the epoch; only reports use it."""
     heard_s: float
-    """When the headend's last message came, monotonic seconds; before one, the agent's start."""
+    """When the headend's last message came, monotonic seconds; the agent's start if none has."""
 
     def wall_us_at(self, mono_s: float) -> int:
         """The wall time of another monotonic time."""
@@ -41,14 +41,14 @@ class TimedOrder:
     priority: int
     start_s: float
     end_s: float | None
-    """None: until replaced."""
+    """None = until another order replaces it."""
     ramp_mw_per_s: float | None = None
     ordered_us: int = 0
     """When the headend accepted the order, by its clock; 0 = unknown."""
     from_us: int = 0
     """The window's start by the headend's clock; 0 = unknown."""
     until_us: int | None = None
-    """The window's end by the headend's clock; None: until replaced."""
+    """The window's end by the headend's clock; None = until another order replaces it."""
 
     def moved(self, seconds: float) -> "TimedOrder":
         """The order with its window corrected by so many seconds.
@@ -60,7 +60,7 @@ class TimedOrder:
         return replace(self, start_s=self.start_s + seconds, end_s=end_s)
 
     def outranks(self, newcomer: "TimedOrder") -> bool:
-        """Whether it beats an order that arrives after it: by priority, then by the later order."""
+        """Whether this order beats one that arrives after it: by priority, then the later order."""
         if self.priority != newcomer.priority:
             return self.priority < newcomer.priority
         return 0 < newcomer.ordered_us < self.ordered_us
@@ -68,8 +68,8 @@ class TimedOrder:
     def overlaps(self, other: "TimedOrder") -> bool:
         """Whether the two windows overlap.
 
-        The headend's clock decides, if both orders have its times. By the agent's clock, windows
-        that only meet can seem to overlap, by as long as their messages were on their way.
+        If both orders have the headend's times, its clock decides. By the agent's clock, adjacent
+        windows can seem to overlap, by as long as their messages were on their way.
         """
         if self.from_us and other.from_us:
             theirs = Window(other.from_us, other.until_us)
@@ -77,7 +77,7 @@ class TimedOrder:
         return self._mono_window().overlaps(other._mono_window())
 
     def _mono_window(self) -> Window:
-        """Its window by the agent's monotonic clock, microseconds."""
+        """The order's window by the agent's monotonic clock, microseconds."""
         end_us = None if self.end_s is None else round(self.end_s * 1e6)
         return Window(round(self.start_s * 1e6), end_us)
 
@@ -140,7 +140,7 @@ class InForce:
     complaint: str = ""
     """The device's last error about this order."""
     away_s: float | None = None
-    """Since when the order is interrupted; None while the device follows it, or never has."""
+    """Start of the interruption; None while the device follows the order, or never has."""
     interrupted_s: float = 0.0
     """Interruption before ``away_s``, seconds."""
 

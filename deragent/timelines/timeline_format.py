@@ -1,12 +1,13 @@
 """Timelines as bytes and back: pure.
 
-Each time is written relative to the moment of writing, which is stamped with clocks that outlive
-the process (``absence``). If it is unknown how long the agent was away, every window with an end
-is over: a restart may shorten a window, and never lengthens it. After another boot of the machine
-the headend counts as unheard, which holds orders back until its clock has corrected the absence.
+Each time is written relative to the moment of writing. A stamp records that moment by clocks that
+outlive the process (``absence``). A restart may shorten a window, and never lengthens it. So if
+the length of the absence is unknown, every window with an end is over. After another boot of the
+machine, the headend counts as unheard. This holds orders back until the headend's clock has
+corrected the absence.
 
-The device must be told a restored order in force again. The order counts as interrupted from the
-last write until the device takes it.
+The agent must tell the device a restored order in force again. The order counts as interrupted
+from the last write until the device takes it.
 """
 
 import hashlib
@@ -151,14 +152,16 @@ class LoadedTimelines:
         return now.mono_s - gone_s - self.silent_s
 
     def absence(self, now: Moment, stamp: Stamp) -> Absence | None:
-        """The absence that the headend's clock must correct; None if it is certain, or cannot be
-        corrected."""
+        """The absence that the headend's clock must correct.
+
+        None if the absence is certain, or cannot be corrected.
+        """
         gone_s = passed_s(self.stamp, stamp)
         doubtful_us = self.stamp.doubtful_us
         certain = doubtful_us is None and same_boot(self.stamp, stamp)
         if gone_s is None or self.stamp.headend_us == 0 or certain:
             return None
-        # Several absences in a row, without a word of the headend between them, count as one.
+        # Consecutive absences without a message of the headend between them count as one.
         left_s = now.mono_s - gone_s - (doubtful_us or 0) / 1e6
         return Absence(self.stamp.headend_us, left_s)
 
@@ -167,7 +170,7 @@ class LoadedTimelines:
 
         ``blank`` brings limits, default and failsafe, which may have changed since.
 
-        Raises: Unreadable.
+        Raises: UnreadableTimelines.
         """
         if asset_id not in self.assets:
             return blank
@@ -178,9 +181,9 @@ class LoadedTimelines:
 
 
 def read_timelines(data: bytes) -> LoadedTimelines:
-    """What ``write_timelines`` wrote.
+    """Reads the bytes that ``write_timelines`` returned.
 
-    Raises: Unreadable, with the reason in words.
+    Raises: UnreadableTimelines, with the reason in words.
     """
     head, _, body = data.partition(b"\n")
     mark, _, rest = head.decode(errors="replace").partition(" ")
@@ -220,14 +223,14 @@ def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Time
         held = [o if o.end_s is None else replace(o, end_s=now.mono_s) for o in held]
     seen = {k.report.dispatch_id: k for k in (_read_seen(k, then_s) for k in said["known"])}
     force = None if said["force"] is None else _read_force(said["force"], seen, then_s)
-    # If an order was in force, the device may be anywhere.
+    # If an order was in force, the device may follow any setpoint now.
     returning = bool(said["returning"]) or force is not None
     # The asset's limits may have been narrowed since.
     for order in [order for order in held if order.mw not in blank.limits]:
         held.remove(order)
         if force is not None and force.dispatch_id == order.dispatch_id:
             force = None
-        # Put last: ended ids are in the order of their end.
+        # Goes last, since ended ids are in the order of their end.
         was = seen.pop(order.dispatch_id).report
         seen[order.dispatch_id] = SeenOrder(_refused(was, now), now.mono_s)
     return replace(

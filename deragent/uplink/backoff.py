@@ -1,8 +1,8 @@
 """When to reconnect: pure. Full jitter, so that a fleet does not return all at once.
 
 The wait is drawn from 0 to a ceiling that doubles with every attempt, from 0.5 s to 30 s. A
-session of at least a minute resets the ceiling. A wait that the headend asked for in its Goodbye
-comes first, and the jitter on top.
+session of at least a minute resets the ceiling. If the headend's Goodbye asked for a wait, the
+drawn wait is added to it.
 """
 
 from dataclasses import dataclass

@@ -13,15 +13,15 @@ REGISTER_REPORTS = 2048
 have. When full, those of the oldest ended dispatches are left out."""
 HELD_REPORTS = 8192
 """Reports of held dispatches in a Register: 85 assets with a quarter-hourly schedule of a day,
-0.9 MB. When full, the headend takes the rest for forgotten and has them cancelled when they
-begin."""
+0.9 MB. When full, the headend assumes that the agent forgot the rest, and cancels each when it
+begins."""
 
 
 _HELD = frozenset({v1.DispatchState.RECEIVED, v1.DispatchState.STARTED})
 
 
 def write_telemetry(boot_id: int, rows: Sequence[OutboxRow], *, backfill: bool) -> v1.AgentMessage:
-    """At least one row, with consecutive sequence numbers, by columns.
+    """A message of at least one row, by columns. Sequence numbers are consecutive.
 
     A column without any known value is left out; a single unknown value is NaN.
     """
@@ -97,8 +97,8 @@ def write_report(asset_index: int, report: Report) -> v1.DispatchReport:
 def register_reports(reports: Iterable[tuple[int, Report]]) -> list[tuple[int, Report]]:
     """The reports for a Register, each with its asset's index.
 
-    Held dispatches come first, since the headend assumes that the agent has forgotten any that
-    it does not find; then those that ended last.
+    Held dispatches come first: the headend assumes that the agent forgot any dispatch missing
+    from the Register. Then come those that ended last.
     """
     held: list[tuple[int, Report]] = []
     ended: list[tuple[int, Report]] = []

@@ -55,8 +55,8 @@ async def keep_uplink(
 ) -> None:
     """Holds one session after another until ``stopping`` is set, then ends the last one cleanly.
 
-    This is the border of the link: an exception in a session ends only that session. One that
-    is not an error of the link is logged with its traceback. Raises: nothing but Cancelled.
+    This is the border of the link: an exception in a session ends only that session. If it is
+    not an error of the link, a log line shows its traceback. Raises: nothing but Cancelled.
     Cancellation: cuts the session.
     """
     backoff = Backoff()

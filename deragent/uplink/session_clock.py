@@ -1,13 +1,13 @@
 """The headend's session time on the agent's own monotonic clock: pure.
 
-The headend writes its time since Welcome into Alive and Setpoint. The arrival of a message minus
-that time is the start of session time plus the message's delay. The least of these values is the
-best estimate of the start. So the agent knows that a setpoint on a stalled link is late, although
-no two wall clocks agree.
+The headend writes its time since Welcome into Alive and Setpoint. A message's arrival time minus
+that time is the start of session time plus the message's delay. The least of these differences is
+the best estimate of the start. So the agent knows that a setpoint on a stalled link is late,
+although no two wall clocks agree.
 
-The two clocks may drift apart, so an estimate loses ``DRIFT`` of its age. A window is therefore
-never lengthened by more than Welcome's own delay plus that share of the time since. A faster
-message improves the estimate.
+The two clocks may drift apart, so an estimate moves later by ``DRIFT`` of its age. The estimate
+therefore never lengthens a window by more than Welcome's own delay plus that share of the time
+since. A faster message improves the estimate.
 """
 
 DRIFT = 1e-4

@@ -18,7 +18,7 @@ BACKFILL_PAUSE_S = 0.02
 GAPS_A_TURN = 100
 """Gap reports a second. When full, the rest follow a second later."""
 GAPS_PAUSE_S = 1.0
-"""Pause after that, in which a gap that grows does so without a report for each row."""
+"""Pause after a turn of gap reports, so that a growing gap needs no report for each row."""
 LEAST_PERIOD_S = 0.1
 LAST_WORDS_S = 1.0
 """Time to read the headend's last message, once nothing can be sent any more."""
@@ -36,7 +36,7 @@ class SessionSender:
         try:
             await self._stream.send_message(message)
         except (GRPCError, StreamTerminatedError):
-            # A Goodbye may have come just before; its reader then ends the session meanwhile.
+            # A Goodbye may have just come. The pause lets its reader end the session.
             await trio.sleep(LAST_WORDS_S)
             raise
 
@@ -86,7 +86,7 @@ class SessionSender:
                 await board.gaps_waiting.wait()
 
     async def send_reports(self) -> None:
-        """Sends what became of dispatches."""
+        """Sends reports on dispatches."""
         board = self._board
         while True:
             taken = board.take_report()

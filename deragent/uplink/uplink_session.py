@@ -1,9 +1,9 @@
 """One session with the headend, from Register to its end.
 
 A session has one nursery: a task receives, five send (live samples, backfill, gaps, reports,
-heartbeats), one watches the headend's silence, and one waits for the agent to stop. The first that
-finds the session over gives the reason, and all end together. Errors of the link are not caught
-here; ``keep_uplink`` is their border.
+heartbeats), one watches the headend's silence, and one waits for the agent to stop. The first task
+that finds the session over gives the reason, and all tasks end together. Errors of the link are
+not caught here; ``keep_uplink`` is their border.
 """
 
 import logging
@@ -114,7 +114,7 @@ class UplinkSession:
         with trio.move_on_after(KEEP_TIMEOUT_S):
             for controller in self._controllers:
                 await controller.wait_saved()
-        # Nothing awaits from here to the composed message: no report is lost in between.
+        # From here until the message is composed, nothing awaits, so no report is lost.
         board.begin_session()
         register = v1.Register(
             agent_id=plan.agent_id,
@@ -158,7 +158,7 @@ class UplinkSession:
         board.telemetry_period_s.set(period_s)
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
-        # Before any task can resume an order because the headend was heard.
+        # Correct the clock before any task resumes an order because the headend was heard.
         underestimated_s = board.take_headend_clock(welcome.clock_us)
         if underestimated_s != 0:
             how = "stood still for" if underestimated_s > 0 else "was set forward by"

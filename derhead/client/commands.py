@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         code = trio.run(_run, args)
     except* BrokenPipeError:
-        # The reader, such as `head`, has enough. Buffered output has nowhere to go.
+        # The reader, such as `head`, closed the pipe, so buffered output has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except* (RequestRefused, HeadendUnreachable) as group:
         for error in leaves(group):
@@ -181,7 +181,7 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
 async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]:
     """Places an order; returns its dispatch.
 
-    If the answer is lost, asks once more: the key makes it the same order.
+    If the answer is lost, sends the request once more: its key makes it the same order.
     """
     headers = {"Idempotency-Key": str(uuid4())}
     try:
@@ -227,7 +227,7 @@ async def _next(
             try:
                 found: dict[str, Any] = await client.get("dispatch", dispatch["id"])
             except HeadendUnreachable:
-                # The stream is then lost as well, and opens again.
+                # The event stream is lost too, and reopens.
                 continue
             return found
 

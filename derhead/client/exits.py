@@ -7,12 +7,12 @@ class Exit(IntEnum):
     """Exit codes for scripts."""
 
     DONE = 0
-    """Shown; ordered; or, with ``--watch``, achieved by telemetry."""
+    """The command succeeded; with ``--watch``, telemetry shows that the dispatch was achieved."""
     REFUSED = 1
     """The headend refused the request, or the dispatch was not achieved."""
     USAGE = 2
     UNREACHABLE = 3
-    """No headend answers there, or it cannot now. Another attempt may succeed."""
+    """No headend answers, or it cannot serve the request now. Another attempt may succeed."""
     UNMEASURED = 4
     """The dispatch ran to its end, but telemetry does not show whether it was obeyed."""
     INTERRUPTED = 130

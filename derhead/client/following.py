@@ -1,4 +1,4 @@
-"""Events without an end, over breaks of the stream."""
+"""An endless series of events that continues after breaks of the stream."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -11,15 +11,15 @@ from httpx2 import ServerSentEvent
 from derhead.client.headend_client import EventStream, HeadendClient, HeadendUnreachable
 
 RETRY_S = 2.0
-"""Pause before a lost stream is asked for again."""
+"""Pause before the client asks for a lost stream again."""
 
 
 class Following:
     """The events that a query asks for. Enter it, then take one after another.
 
-    Entering raises HeadendUnreachable or RequestRefused. A stream that is lost later is asked
-    for again, from the last event's id on, until the headend answers; ``tell`` is called once
-    for each loss. Then a ``hello`` comes again, which says whether events were missed.
+    Entering raises HeadendUnreachable or RequestRefused. If the stream is lost later, ``next``
+    calls ``tell`` once. Then it asks for the events after the last id until the headend answers.
+    The new stream begins with a ``hello``, which says whether events were missed.
     """
 
     def __init__(

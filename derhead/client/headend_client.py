@@ -1,7 +1,7 @@
 """A client of a headend's REST API and its event stream: httpx2, which runs on Trio.
 
-What goes wrong becomes one of two errors: ``HeadendUnreachable`` (no headend answers there, or
-it cannot now) and ``RequestRefused`` (it answered, and will not).
+Every failure becomes one of two errors. ``HeadendUnreachable``: no headend answers there, or it
+cannot serve the request now. ``RequestRefused``: the headend answered with a refusal.
 """
 
 import json
@@ -24,7 +24,7 @@ ANSWER_S = 20.0
 """Time for a whole answer: longer than the headend takes for any of these."""
 
 SILENCE_S = 25.0
-"""An event stream without a byte for so long is lost: the headend sends some every 10 s."""
+"""Silence after which an event stream counts as lost: the headend sends bytes every 10 s."""
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Bytes of one answer, or of one event, that a command reads. When full, the command gives up
@@ -41,14 +41,14 @@ class RequestRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HeadendAnswer:
-    """What a headend answered."""
+    """A headend's answer to a request."""
 
     status: int
     body: Any
-    """From JSON."""
+    """The body, parsed from JSON."""
 
     def accepted(self) -> Any:
-        """The body, if it is no problem. Raises: HeadendUnreachable, RequestRefused."""
+        """The body, unless it is a problem. Raises: HeadendUnreachable, RequestRefused."""
         if self.status < 300:
             return self.body
         if self.status >= 500:
@@ -72,7 +72,7 @@ class HeadendClient:
             verify=ssl.create_default_context()
             if url.tls
             else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            # A proxy that the environment names is for the world outside.
+            # A proxy from the environment is meant for the internet, not for a headend.
             trust_env=False,
             headers={"Accept-Encoding": "identity"},
         )
@@ -102,7 +102,7 @@ class HeadendClient:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> HeadendAnswer:
-        """One request, and the answer whatever it says. Raises: HeadendUnreachable."""
+        """Sends a request; returns any answer, even a refusal. Raises: HeadendUnreachable."""
         request = self._http.build_request(
             method,
             self._url.of(*path),
@@ -161,7 +161,7 @@ class HeadendClient:
 
     @contextmanager
     def _border(self, seconds: float) -> Iterator[None]:
-        """Turns whatever can go wrong with a connection into ``HeadendUnreachable``."""
+        """Turns every failure of a connection into ``HeadendUnreachable``."""
         try:
             yield
         except httpx2.ConnectTimeout:
@@ -186,7 +186,7 @@ class EventStream:
         self._client = client
         self._events = aiter(httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES))
         self.last_id = last_id
-        """The newest event's id; to be given to the headend after a break."""
+        """The newest event's id. After a break, a new stream continues from it."""
 
     async def next(self) -> httpx2.ServerSentEvent:
         """The next event that holds data.
@@ -209,7 +209,7 @@ def _json_or_none(text: bytes) -> object:
 
 
 def _reason(error: BaseException) -> str:
-    """The words of an error's first cause; of several attempts' errors, the first one's."""
+    """The text of an error's first cause. In a group of errors, the first error counts."""
     while not isinstance(error, httpx2.ProtocolError):
         cause = error.__cause__ or error.__context__
         if isinstance(error, BaseExceptionGroup):

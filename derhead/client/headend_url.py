@@ -11,7 +11,7 @@ class HeadendUrl:
     """A headend's REST API, perhaps under a path of a proxy."""
 
     text: str
-    """As it was given, without a slash at its end."""
+    """The URL as the user gave it, without a slash at its end."""
 
     @property
     def tls(self) -> bool:
@@ -27,7 +27,7 @@ def parse_headend_url(url: str) -> HeadendUrl:
     example = f"write one such as {DEFAULT_URL}"
     try:
         parts = urlsplit(url)
-        # A port that is none is found only when it is looked at.
+        # urlsplit checks the port only when somebody reads it.
         _ = parts.port
     except ValueError as wrong:
         raise ValueError(f"{url!r} is no URL ({wrong}); {example}") from None

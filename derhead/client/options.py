@@ -92,7 +92,7 @@ def _add(
         "--headend",
         metavar="URL",
         type=_headend_url,
-        # A text, so that a wrong one in the environment is reported like a wrong flag.
+        # A string default, so that argparse reports a wrong environment value like a wrong flag.
         default=url or DEFAULT_URL,
         help=f"its REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
     )

@@ -32,7 +32,7 @@ def state(word: str) -> Text:
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
     if value is None:
         return "-"
-    # Otherwise -0.0004 would read -0.000.
+    # Adding 0.0 turns -0.0 into 0.0: otherwise -0.0004 would read -0.000.
     rounded = round(value, digits) + 0.0
     return f"{rounded:+.{digits}f}" if signed and rounded else f"{rounded:.{digits}f}"
 
@@ -154,7 +154,7 @@ def dispatch_line(dispatch: Json) -> str:
     words = [f"{at}  {dispatch['state']}"]
     if dispatch["state"] == "started":
         words.append(f"at {power(dispatch['applied_mw'])} MW")
-    # An older headend tells no detail.
+    # An older headend sends no detail.
     if reasons := list(filter(None, (dispatch["reason"], dispatch.get("detail")))):
         words.append(f"({': '.join(reasons)})")
     if dispatch["suspended"]:

@@ -29,7 +29,7 @@ class ExportPosition:
     from_us: int | None
     to_us: int
     at_us: int | None
-    """Time of the last row written of the current part; None before one."""
+    """Time of the current part's last written row; None before its first."""
 
 
 def share_of(position: ExportPosition) -> float | None:

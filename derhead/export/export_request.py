@@ -18,9 +18,9 @@ class ExportRequest:
     what: str
     query: Query
     assets: Sequence[Asset] | None
-    """Its assets; None = all that ever existed, which only dispatches support."""
+    """Assets of the history; None = all that ever existed, which only dispatches support."""
     agents: Sequence[str] | None
-    """Its agents; None = all."""
+    """Agents of the history; None = all."""
 
 
 def read_request(flags: Namespace, fleet: Fleet) -> ExportRequest:

@@ -34,7 +34,7 @@ PAGE_ITEMS = 1_000
 """Items in memory at once. When full, they are written before the next are read."""
 
 EXIT_INTERRUPTED = 130
-"""What shells say of a program that Ctrl-C ended."""
+"""Exit code that shells use for a program that Ctrl-C ended."""
 
 
 def run(flags: Namespace) -> None:
@@ -56,7 +56,7 @@ def run(flags: Namespace) -> None:
         print("derhead: interrupted; the export is not whole", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except* BrokenPipeError:
-        # The reader has enough. Without this, Python would complain again at exit.
+        # The reader closed the pipe. Without this, Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     if code:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
     """Opens the output; None = standard output.
 
-    A file gets its name at the end of the block, and replaces a file of that name. If the block
-    fails, nothing under the name has changed. Raises: OSError.
+    A file gets its name at the end of the block, and replaces any file of that name. If the
+    block fails, nothing under that name changes. Raises: OSError.
     """
     if path is None:
         yield sys.stdout.buffer
@@ -26,7 +26,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # The mode of any new file: mkstemp's files are readable only by their owner.
+        # Give it the mode of any new file: mkstemp lets only the owner read.
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:

@@ -34,11 +34,11 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "sessions": columns_of(SessionJson),
     "heartbeats": tuple(name for name in columns_of(HeartbeatJson) if name != "age_s"),
 }
-"""What is written of an item: what REST tells of it, without what time changes."""
+"""The columns of each history: those of REST, without the ones that change as time passes."""
 
 
 Ask = Callable[..., Awaitable[Page[Any]]]
-"""A page of a history: takes a ``PageRequest``, and before it what the history is of."""
+"""Reads a page of a history. Arguments: the history's asset or agent, then a ``PageRequest``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ExportPart:
     name: str
     """The asset's or agent's name, for people; empty = all."""
     ask: Ask
-    """Of this part: takes a ``PageRequest``."""
+    """Reads a page of this part. Takes only a ``PageRequest``."""
     shape: Callable[[Any], Mapping[str, object]]
     when: Callable[[Any], int]
     """The time that orders the items."""
@@ -59,7 +59,7 @@ def columns(request: ExportRequest) -> Sequence[str]:
 
 
 def parts(request: ExportRequest, history: History, agents: Sequence[str]) -> Sequence[ExportPart]:
-    """In the order in which they are written. ``agents`` are all that there ever were."""
+    """The parts, in the order of writing. ``agents`` are all agents that ever existed."""
     step_us = request.query.step_us
 
     def of_assets(

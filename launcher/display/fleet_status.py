@@ -9,7 +9,7 @@ from derproto.base.timefmt import format_us
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 
 MOST_CHARACTERS = 400
-"""Of one line; what is longer is cut."""
+"""Most characters of a line; a longer line is cut."""
 
 
 class AgentStatus(StrEnum):
@@ -30,13 +30,13 @@ class Tally:
         self._status = dict.fromkeys(agent_ids, AgentStatus.WAITING)
         self._trouble: dict[str, object] = {}
         """The last reason why each agent is not connected."""
-        # By agent and asset: at most one dispatch of an asset is in force, which bounds the size.
+        # By agent and asset. An asset has at most one dispatch in force, which bounds the size.
         self._in_force: dict[str, dict[str, str]] = {agent: {} for agent in self._status}
 
     def take(self, event: FleetEvent) -> bool:
-        """Takes an event over; returns whether it is news, not just another failed attempt.
+        """Counts an event; returns whether it is news, not just another failed attempt.
 
-        Events of unknown agents are news, but count nowhere.
+        Events of unknown agents are news, but are not counted.
         """
         agent_id = event.agent_id
         if agent_id not in self._status:
@@ -72,7 +72,7 @@ class Tally:
             case "started":
                 in_force[asset_id] = dispatch_id
             case "received":
-                # Held for later; the dispatch in force stays.
+                # The agent holds this dispatch for later; the one in force stays.
                 pass
             case _ if in_force.get(asset_id) == dispatch_id:
                 del in_force[asset_id]
@@ -175,7 +175,7 @@ def printable(text: str) -> str:
 
 
 class CountTimer:
-    """When to print the count where it cannot be redrawn: if it changed, at most every 10 s."""
+    """When to print a count that cannot be redrawn: if it changed, at most every 10 s."""
 
     EVERY_S = 10.0
 
@@ -184,7 +184,7 @@ class CountTimer:
         self._due_s = 0.0
 
     def due(self, count_line: str, now_s: float) -> bool:
-        """Whether to print the count now. After a True, the next is due ``EVERY_S`` later."""
+        """Whether to print the count now. After True, the next is due ``EVERY_S`` later."""
         if count_line == self._last or now_s < self._due_s:
             return False
         self._last, self._due_s = count_line, now_s + self.EVERY_S

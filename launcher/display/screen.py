@@ -22,11 +22,11 @@ LINES_WAITING = 10_000
 """Lines of output that wait for a slow reader. When full, a line is dropped and counted, and a
 later line says how many."""
 PIECE_BYTES = 512
-"""Size of one write: POSIX guarantees that a pipe that is ready takes it without blocking."""
+"""Size of one write: POSIX guarantees that a ready pipe takes this much without blocking."""
 REPAINT_S = 0.05
 """Least time between two updates: a flood of changes becomes a few large ones."""
 LAST_WORDS_S = 1.0
-"""Time that the end waits for a slow reader."""
+"""Time that the screen waits for a slow reader at its end."""
 
 
 class Screen:
@@ -51,9 +51,9 @@ class Screen:
         self._scope = trio.CancelScope()
 
     def put(self, line: Text) -> None:
-        """Queues a line, whose style shows on a terminal only.
+        """Queues a line. Its style shows only on a terminal.
 
-        When full: it is dropped, and a line says how many were.
+        When full: the line is dropped, and a later line says how many were dropped.
         """
         if len(self._lines) < LINES_WAITING:
             self._lines.append(line)

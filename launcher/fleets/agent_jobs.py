@@ -12,7 +12,7 @@ class AgentJob:
 
     agent_id: str
     name: str
-    """The agent's name in lines: its only asset's name, else its id."""
+    """The agent's name in output lines: its only asset's name, else the agent's id."""
     site_id: str | None
     """The site of all its assets; None if there are several."""
     asset_ids: tuple[str, ...]

@@ -1,8 +1,8 @@
 """Which assets a generated fleet has: pure.
 
-A larger fleet of the same seed begins with the smaller one: ids, names and ratings stay, so that
-history survives a larger fleet. So everything about an asset follows from the seed and its own
-index alone.
+A larger fleet of the same seed begins with the smaller one. Ids, names and ratings stay, so that
+history survives when a fleet grows. Everything about an asset therefore follows from the seed and
+the asset's index alone.
 """
 
 import random
@@ -21,7 +21,7 @@ from derproto.configuration.fleet import (
 )
 
 MOST_ASSETS = 100_000
-"""Assets of a generated fleet; beyond it the file is no longer one that people read."""
+"""Assets of a generated fleet; people could not read the file of a larger one."""
 ASSETS_PER_SITE = 10
 
 _NAMESPACE = uuid.UUID("5f2b1c9e-0f0a-5f57-9d43-3c6d2a1be0d7")
@@ -85,7 +85,7 @@ def generate(n: int, seed: int = 1) -> Fleet:
 
 
 def _site_number(index: int) -> int:
-    """The first two sites fill in turn, so that even two assets have two sites."""
+    """The site of an asset. The first two sites fill in turn, so two assets have two sites."""
     return index % 2 if index < 2 * ASSETS_PER_SITE else index // ASSETS_PER_SITE
 
 

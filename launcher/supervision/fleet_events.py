@@ -14,7 +14,7 @@ class AgentStarted:
     """Microseconds since the epoch."""
     agent_id: str
     pid: int | None
-    """Its process; None if it runs inside the launcher's process."""
+    """Id of the agent's process; None if the agent runs inside the launcher's process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ import time
 
 
 def main() -> None:
-    """Waits for the launcher's end."""
+    """Waits until the launcher ends; if it died, ends the agents."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if os.read(0, 1):
         return
     os.killpg(0, signal.SIGTERM)
     time.sleep(float(sys.argv[1]))
-    # This process included.
+    # The kill includes this process.
     os.killpg(0, signal.SIGKILL)
 
 

@@ -46,7 +46,7 @@ class ErrorLines:
     AT_ONCE = 40
     """Lines passed on at once: a traceback or two. When spent, lines are dropped and counted."""
     PER_S = 2.0
-    """Lines passed on per second after that."""
+    """Lines passed on per second once ``AT_ONCE`` is spent."""
 
     def __init__(self) -> None:
         self._allowance = float(self.AT_ONCE)

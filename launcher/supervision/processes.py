@@ -31,11 +31,11 @@ GRACE_S = 5.0
 KILLED_S = 2.0
 """Time for a killed process to be gone."""
 STARTING_AT_ONCE = max(2, os.cpu_count() or 1)
-"""Processes that may start at a time: importing keeps a core busy for a while. A start is
-over at the process's first word, or after START_S."""
+"""Processes that may start at a time: importing keeps a core busy for a while. A start ends
+with the process's first output, or after START_S."""
 START_S = 10.0
 DRAIN_S = 1.0
-"""Time to read on after a process ended, in case something else holds its output open."""
+"""Time to read on after a process ended, if another process holds its output open."""
 READ_BYTES = 16_384
 
 Command = Callable[[AgentJob], Sequence[str]]

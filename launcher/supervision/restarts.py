@@ -1,7 +1,7 @@
 """Restarts an agent that ended, in a process or in this loop.
 
-The first wait is 1 s. It doubles with each further end up to 30 s, and is 1 s again after an agent
-ran for a minute. The launcher never gives up.
+The first wait is 1 s. The wait doubles with each further end, up to 30 s. After a run of at
+least a minute it is 1 s again. The launcher never gives up.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from launcher.supervision.fleet_events import AgentEnded, FleetEvent
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 HEALTHY_S = 60.0
-"""An agent that ran for so long was healthy, seconds: its end has a new cause."""
+"""Run time from which an agent counts as healthy, seconds: its end then has a new cause."""
 
 
 def next_wait_s(last_wait_s: float | None, lived_s: float) -> float:

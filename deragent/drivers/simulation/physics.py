@@ -1,7 +1,7 @@
 """How simulated devices behave: pure functions of state, elapsed time, command and noise.
 
-Every model is an immutable value. ``step`` returns the model ``dt_s`` later, and what a meter
-at its terminals reads then. A model draws no random numbers; the inputs bring them. Power is
+Every model is an immutable value. ``step`` returns the model ``dt_s`` later, and the reading of
+a meter at its terminals then. A model draws no random numbers; its inputs hold them. Power is
 MW, positive = generation.
 """
 
@@ -108,7 +108,7 @@ class Battery:
     energy_mwh: float
     soc: float
     efficiency: float = 0.88
-    """Of a round trip, 0..1, above 0."""
+    """Efficiency of a round trip, above 0, at most 1."""
     p_mw: float = 0.0
 
     def step(self, inputs: Inputs) -> tuple[Self, Output]:

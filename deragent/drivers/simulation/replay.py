@@ -2,7 +2,7 @@
 
 Power is ``rated_mw`` at 1,000 W/m2, proportional below, and within 0..``rated_mw``. Power
 between two minutes is interpolated, and unknown where the station measured nothing. A setpoint
-curtails it. Options (all optional): ``file``, a CSV of one day by minutes with the columns
+curtails the power. Options (all optional): ``file``, a CSV of one day by minutes with the columns
 ``time_utc`` and ``ghi_w_m2``; ``seed`` of the noise of voltage and frequency.
 """
 

@@ -94,7 +94,7 @@ class SimulatedDevice:
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
         await trio.lowlevel.checkpoint()
-        # Until now the model followed the previous command.
+        # The step up to now still follows the previous command.
         before = self._step()
         self._command = Ramp(mw, trio.current_time(), before.p_mw, ramp_mw_per_s)
         return mw
