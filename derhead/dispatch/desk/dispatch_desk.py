@@ -1,9 +1,9 @@
 """The dispatch desk: owns every open dispatch and leads it through its life.
 
-One task has one inbox. It takes the inputs that wait (orders, withdrawals, reports, sessions that
-begin and end, deadlines), plans their outcome (``planning.py``, pure), and writes all changes to
-the journal in one commit. Only then does it carry out the effects: it queues setpoints on
-their sessions and answers callers. A change that is not in the journal has not happened.
+One task has one inbox. Its inputs are orders, withdrawals, reports, sessions that begin and end,
+and deadlines. The task plans the outcome of all that wait (``planning.py``, pure), and writes the
+changes to the journal in one commit. Only then does it carry out the effects: it queues setpoints
+on their sessions and answers callers. A change that is not in the journal has not happened.
 """
 
 import logging

@@ -76,8 +76,8 @@ class KeyKeeper:
     async def find(self, key: str) -> UsedKey | None:
         """The order that the key led to within the last day; None = the key is new.
 
-        Call ``find`` under ``claim``. It waits for the desk first, because the caller of an earlier
-        order of the key may have hung up while that order was on its way to the disk.
+        Call ``find`` under ``claim``. It waits for the desk first: an earlier order of the key may
+        be on its way to the disk although its caller hung up.
 
         Raises: TooManyKeys if the key is new and cannot be stored; JournalError.
         """

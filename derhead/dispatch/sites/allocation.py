@@ -97,9 +97,8 @@ def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
     - A battery does not discharge when empty, nor charge when full. If ``energy_mwh``, the state
       of charge and the length of the window are known, it is asked only for what it can hold to
       the end. Losses are unknown here and do not count.
-    - A solar asset gives no more than it gives now, and a load or a charger takes no more than
-      it takes now, since nothing measures what more they could do. Without telemetry they take
-      no part.
+    - A solar asset gives no more than it gives now. A load or a charger takes no more than it
+      takes now. Nothing measures what more they could do. Without telemetry they take no part.
     - A generator goes by its limits.
     """
     asset = candidate.asset

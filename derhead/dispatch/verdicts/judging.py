@@ -1,8 +1,8 @@
 """The judge: gives every dispatch its verdict some seconds after it ended.
 
 The journal knows which ended dispatches have no verdict, so the judge remembers nothing, and a
-restart loses nothing. Telemetry may come late. The judge waits ``grace_us`` for it, and up to a
-quarter of an hour if much is missing and the agent is away or still has rows to deliver.
+restart loses nothing. Telemetry may come late. The judge waits ``grace_us`` for it. It
+waits up to a quarter of an hour if much is missing and the agent is away or has rows to deliver.
 """
 
 import logging
