@@ -1,6 +1,6 @@
 """The headend's HTTP API: an app that answers for one headend. ``derhead.httpserver`` serves it.
 
-What is asked and answered has its types in ``derhead.shapes``. Layers, from the ground up::
+``derhead.shapes`` holds the types of requests and answers. Layers, from the ground up::
 
     answering  how a request is refused, and how an answer is made and finished
     latest     the newest telemetry as text, rendered once for all who ask

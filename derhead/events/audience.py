@@ -25,7 +25,7 @@ class _Frame:
 class Audience:
     """The readers with one filter, and the frames of the present look.
 
-    There is one frame for the readers that keep up, and one for each look that others had last.
+    Readers that keep up share one frame. Slower readers share one if they last had the same look.
     """
 
     def __init__(self, wanted: Filter, assets: Sequence[Asset]) -> None:
@@ -42,7 +42,7 @@ class Audience:
     ) -> tuple[bytes, bool]:
         """The frame of all changes after the look ``after``, and whether it was made just now.
 
-        Empty if nothing of interest changed. After look 0 it has all assets.
+        The frame is empty if nothing of interest changed. After look 0 it has all assets.
         """
         if self._look != board.look:
             self._frames.clear()

@@ -9,8 +9,8 @@ noted since. A slow reader costs no memory, and gets the newest state of each as
 from collections.abc import Iterable
 
 Look = tuple[object, bool]
-"""An asset at one moment: an object that stands for its newest sample and setpoint, and is another
-object whenever these change; and whether the sample is stale."""
+"""An asset at one moment: an object that stands for the newest sample and setpoint, and whether the
+sample is stale. A new sample or setpoint brings another object."""
 
 
 class Board:
@@ -47,7 +47,7 @@ class Board:
         return self._changed.get(asset_id, 0) > look
 
     def clear(self) -> None:
-        """Forgets all looks: at the next one every asset has changed."""
+        """Forgets all looks: at the next look every asset counts as changed."""
         self.ready = False
         self._seen.clear()
         self._changed.clear()

@@ -15,7 +15,7 @@ class Filter:
     assets: frozenset[str] | None = None
     """Ids of the wanted assets; None = all."""
     sites: frozenset[str] = frozenset()
-    """Ids of the sites that are wanted whole, with agents there that hold no asset."""
+    """Ids of sites that are wanted as a whole: also their agents that hold no asset."""
 
     @property
     def telemetry(self) -> bool:

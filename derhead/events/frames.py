@@ -25,7 +25,7 @@ def telemetry_frame(items: Iterable[str]) -> bytes:
 def alive_frame(data: str, event_id: int) -> bytes:
     """A sign of life: a comment for proxies, and an event for clients that watch for silence.
 
-    Its id is that of the newest event that the reader has got or does not want, so that a reader
-    that reconnects resumes after it.
+    Its id is that of the newest event that the reader has got or does not want. A reader that
+    reconnects resumes after that event.
     """
     return b": alive\n" + frame("alive", data, event_id)

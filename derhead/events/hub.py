@@ -2,8 +2,8 @@
 
 There are two tasks. One looks at the fleet's newest telemetry once a second, the other follows the
 journal's log of events. Each wakes the readers when there is something new. A reader
-(``Subscription``) is two numbers, its place in the looks and its place in the log, and takes what
-it has not had whenever it is ready. Nothing is queued for a reader, so a slow one costs no memory.
+(``Subscription``) is two numbers: its place in the looks and its place in the log. Whenever it is
+ready, it takes what it has not had. Nothing is queued for a reader, so a slow one costs no memory.
 A frame that many readers want is made once, and all of them get the same bytes.
 
 Without readers, both tasks rest.
@@ -50,15 +50,15 @@ MAX_READERS = 500
 
 
 MAX_FOLLOWED = 100_000
-"""Assets in all filters of telemetry together, each filter counted once: each keeps a frame of its
-own, about 300 bytes an asset. When full, a reader with another filter is refused with 503."""
+"""Assets in all filters of telemetry together, each filter counted once. A filter keeps a frame of
+its own, about 300 bytes an asset. When full, a reader with another filter is refused with 503."""
 
 FILTERS_OF_ALL = 4
-"""Filters of the whole fleet that always fit: one for each choice of kinds with telemetry."""
+"""Whole-fleet filters that fit at any fleet size: one for each set of kinds with telemetry."""
 
 
 class TooManyReaders(Exception):
-    """All places for readers are taken, or for their filters."""
+    """No place is left for another reader, or none for the assets of its filter."""
 
 
 class EventLog(Protocol):
@@ -108,9 +108,9 @@ class EventHub:
     # --- readers --------------------------------------------------------------------
 
     async def subscribe(self, wanted: Filter, last_id: int | None) -> Subscription:
-        """Adds a reader, after the event ``last_id`` or after the newest event.
+        """Adds a reader that begins after the event ``last_id``, or after the newest event.
 
-        It can resume after ``last_id`` if the journal still holds all later events.
+        The reader resumes after ``last_id`` if the journal still holds all later events.
 
         Resource handling: the subscription holds its place among the readers from now on.
         Raises: TooManyReaders, JournalError.
@@ -277,7 +277,7 @@ class EventHub:
         await self._journal.wait_event(ring.newest)
         found = await self._journal.events_after(ring.newest, limit=EVENTS_A_PAGE)
         if found is None:
-            # The hub is so far behind that events are gone; readers notice by their own place.
+            # The hub is so far behind that events are gone. Each reader finds its own events gone.
             raise JournalError("events were dropped before they were told")
         ring.extend(found)
         self._tell_all()
@@ -285,11 +285,11 @@ class EventHub:
 
 
 async def _keep(work: Callable[[], Awaitable[None]]) -> None:
-    """Repeats the work for ever. A bug in it interrupts events for a while, and never the
+    """Repeats the work for ever. A bug in the work interrupts events for a while, but never the
     headend."""
     while True:
         try:
             await work()
-        except Exception:  # the border: a bug in telling must not stop the work
+        except Exception:  # the border: a bug in the work must not end it
             log.exception("events stop for %g s after a bug", RETRY_S)
             await trio.sleep(RETRY_S)

@@ -18,7 +18,7 @@ class DispatchEvent:
     at_us: int
     """When it was journaled, microseconds since the epoch."""
     dispatch: Dispatch
-    """Its state then."""
+    """The dispatch as it was then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SessionEvent:
     """When it began or ended, microseconds since the epoch."""
     change: Change
     session: SessionRecord
-    """Its state then."""
+    """The session as it was then."""
 
 
 LoggedEvent: TypeAlias = DispatchEvent | SessionEvent

@@ -48,14 +48,14 @@ class ReaderHub(Protocol):
 
 
 class Subscription:
-    """Enter it, then iterate for the stream's bytes. It ends when the hub does.
+    """Enter it, then iterate for the stream's bytes. The stream ends when the hub does.
 
-    It holds its place in ``audience`` from the beginning. It gives the place back when it is left
-    or becomes garbage, as an answer may be given up before its first byte.
+    A subscription holds its place in ``audience`` from its creation, and gives the place back on
+    exit. It also does so when it becomes garbage: an answer may be given up before its first byte.
 
     Bytes are made on demand, so a late reader gets the newest state, and every event of the log.
     The stream also ends if events are gone or the journal is unreadable: a reader that reconnects
-    then learns which.
+    then learns which of the two.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Subscription:
             self._alive_due_s = trio.current_time() + ALIVE_S
             return RETRY + self._source.hello(self._resumed, self._position)
         while not self._source.ended:
-            # Read before the look: news that comes while a frame is made must not be slept through.
+            # Read first: the reader must not sleep through news that comes while a frame is made.
             seen = self._source.news
             try:
                 told = await self._take(self._audience)

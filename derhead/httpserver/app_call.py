@@ -18,7 +18,7 @@ ROOM_BYTES = 1024 * 1024
 the next request waits."""
 
 RESERVED_BYTES = 128 * 1024
-"""Bytes that a request counts for from its beginning, until its answer turns out longer."""
+"""Bytes that count for a request from its beginning, until its answer turns out longer."""
 
 
 class AnswerRoom:
@@ -34,7 +34,7 @@ class AnswerRoom:
             await self._waiting.park()
 
     def change(self, count: int) -> None:
-        """The requests hold so many bytes more; fewer, if negative."""
+        """Adds ``count`` bytes to those that the requests hold; a negative count subtracts."""
         self._taken += count
         if count < 0:
             self._waiting.unpark_all()
@@ -56,16 +56,16 @@ class Carrier(Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection ends already."""
+        """Whether the connection is already ending."""
 
     def begin_stream(self) -> None:
-        """The answer is an event stream."""
+        """Notes that the answer is an event stream."""
 
     def note_progress(self) -> None:
-        """The client has read a piece of an answer."""
+        """Notes that the client has read a piece of an answer."""
 
     def give_up_sending(self) -> None:
-        """The client does not read its answer: counts it and closes the connection."""
+        """Counts a client that does not read its answer, and closes the connection."""
 
     def cut_off(self) -> None:
         """Closes the connection so that the client notices an incomplete answer."""
@@ -131,7 +131,7 @@ class AppCall:
             else:
                 await self._send(message)
         finally:
-            # So much stays in Hypercorn's buffer, at most until the call ends.
+            # Hypercorn's buffer keeps ``more`` bytes, at most until the call ends.
             more = min(count, BUFFER_HIGH_WATER - self._buffered) if self._multiplexed else 0
             self._buffered += more
             self._release(count - more)

@@ -1,7 +1,7 @@
 """The fast lane: an app's own way to answer a few requests without Hypercorn and ASGI.
 
-Through Hypercorn and Quart a request costs 600 µs. A short answer needs 20 of them; the rest goes
-into a nursery, three tasks, channels and contexts.
+A request costs 600 µs through Hypercorn and Quart. A short answer needs 20 µs; the rest goes into
+a nursery, three tasks, channels and contexts.
 """
 
 from collections.abc import Iterable
@@ -36,8 +36,8 @@ class FastLane(Protocol):
 def find_free(wrapper: ProtocolWrapper) -> H11Protocol | None:
     """Hypercorn's HTTP/1.1 protocol of a connection, if a lane may answer the next request.
 
-    A lane may answer between requests, while Hypercorn holds no byte of the next one, and if the
-    next one is not the connection's last. The lane's caller then counts the request in
+    A lane may answer between requests, if Hypercorn holds no byte of the next request and that
+    request is not the connection's last. The lane's caller then counts the request in
     ``keep_alive_requests``.
     """
     protocol = wrapper.protocol

@@ -48,7 +48,7 @@ class AnswerShare:
         """When its client last read something, or had nothing to read."""
 
     def hold(self, count: int, now: float) -> None:
-        """So many bytes more are in memory."""
+        """Counts ``count`` more bytes in memory."""
         if self._gone or not count:
             return
         if not self.held:
@@ -57,7 +57,7 @@ class AnswerShare:
         self._store.grow(self, count)
 
     def release(self, count: int, now: float) -> None:
-        """So many bytes have been read or are no longer needed."""
+        """Counts off ``count`` bytes that the client has read or that are no longer needed."""
         if self._gone or not count:
             return
         self.held -= count
@@ -65,6 +65,6 @@ class AnswerShare:
         self._store.shrink(self, count)
 
     def leave(self) -> None:
-        """The connection ends: nothing of it counts any more."""
+        """Ends the share: bytes of its connection no longer count."""
         count, self.held, self._gone = self.held, 0, True
         self._store.shrink(self, count)

@@ -11,7 +11,7 @@ class AnswerCut(Exception):
 
 
 class HttpApp(Protocol):
-    """An ASGI app with what its server needs beside."""
+    """An ASGI app, with what its server needs beyond ASGI."""
 
     @property
     def lane(self) -> FastLane | None:

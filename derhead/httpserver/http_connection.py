@@ -143,7 +143,7 @@ class HttpConnection:
             if rest or not data:
                 await protocol.handle(RawData(rest))
         if self._reads and not data:
-            # A client that has finished sending may still read: `nc -N` does. A lost one resets.
+            # A client that has finished sending may still read, as `nc -N` does. A lost one resets.
             await self._answered.wait()
         await protocol.handle(Closed())
 
@@ -168,9 +168,10 @@ class HttpConnection:
         return data[start:]
 
     async def _send_fast(self, answer: bytes) -> None:
-        """Sends like ``_send``, without a lock and a scope: they are a fifth of a request's time.
+        """Sends like ``_send``, without a lock and a scope: they take a fifth of a request's time.
 
-        Between requests of Hypercorn nobody else sends or moves the connection's deadline.
+        Neither is needed: between requests of Hypercorn, no other task sends or moves the
+        connection's deadline.
         """
         pieces = memoryview(answer)
         if len(answer) > SEND_BYTES:
@@ -224,7 +225,7 @@ class HttpConnection:
         await self._sender.hand_over(data)
 
     def _piece_sent(self) -> None:
-        # Over HTTP/2 the piece may only answer the client's own frames.
+        # Over HTTP/2 the piece may hold no answer, only replies to the client's own frames.
         if not self.is_multiplexed:
             self.note_progress()
 
@@ -278,7 +279,7 @@ class HttpConnection:
         return self._scope.cancel_called
 
     def begin_stream(self) -> None:
-        """Sets the times and buffers of an event stream: pauses are long, only news counts."""
+        """Sets an event stream's time and buffer: its pauses are long, and only its news counts."""
         self._sender.wait_s = self.limits.stream_s
         # A stream has no end to wait for: a client that closes its sending side is gone.
         self._answered.set()

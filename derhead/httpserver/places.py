@@ -11,7 +11,7 @@ class Places:
     """Counts open connections, in all and by address.
 
     When full: a new connection is refused. So is one from an address that has its full share.
-    A connection without an address, as in memory, counts for no address.
+    A connection without an address, such as one in memory, counts for no address.
     """
 
     def __init__(self, most: int, share: float) -> None:

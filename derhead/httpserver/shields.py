@@ -17,7 +17,7 @@ class Shields:
 
     @contextmanager
     def open(self, seconds: float) -> Iterator[trio.CancelScope]:
-        """A shield of at most so many seconds, fewer while the server stops."""
+        """A shield of at most ``seconds``, shorter while the server stops."""
         with shielded_for(min(seconds, max(0.0, self._cut_at - trio.current_time()))) as scope:
             self._open.add(scope)
             try:
@@ -26,7 +26,7 @@ class Shields:
                 self._open.discard(scope)
 
     def cut_after(self, seconds: float) -> None:
-        """Ends all shields, present and future, so many seconds from now at the latest."""
+        """Ends all shields, present and future, at most ``seconds`` from now."""
         self._cut_at = min(self._cut_at, trio.current_time() + seconds)
         for scope in self._open:
             scope.deadline = min(scope.deadline, self._cut_at)

@@ -16,7 +16,7 @@ def addresses_of(stream: trio.abc.Stream) -> tuple[Address, Address]:
     try:
         peer = stream.socket.getpeername()
     except OSError:
-        # Reset before it was served; reading will say so.
+        # The client reset the stream before it was served; reading the stream will show it.
         return None, None
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None, None

@@ -33,7 +33,7 @@ class Metrics:
         try:
             encode, content_type = choose_encoder(accept if accept.isascii() else "")
         except TypeError:
-            # The library compares versions as numbers, and this version is none.
+            # The library compares versions as numbers, and this version is not a number.
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 

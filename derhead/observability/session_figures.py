@@ -9,7 +9,7 @@ from derhead.sessions import SessionStatistics
 
 
 def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
-    """How many agents are connected, who was turned away, and who said too much."""
+    """Connected agents, refused streams, and messages beyond what one agent may send."""
     name = "derhead_sessions_"
     yield gauge(name + "open", "Sessions now.", sessions.open)
     yield counter(name + "opened", "Sessions since the start.", sessions.opened)

@@ -76,7 +76,7 @@ class SiteJson(TypedDict):
 
 
 def asset_shape(asset: Asset, site: Site, *, agent_id: str | None, online: bool) -> AssetJson:
-    """``agent_id`` holds the asset now if ``online``, else it was the last to hold it."""
+    """``agent_id`` is the agent that holds the asset if ``online``, else the last that held it."""
     return {
         "id": asset.id,
         "name": asset.name,

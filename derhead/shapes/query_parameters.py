@@ -1,6 +1,6 @@
 """Query parameters of the histories: pure.
 
-A query's problems are found all at once. Each names its parameter and says what to write.
+``parse_query`` finds all problems at once. Each names its parameter and says what to write.
 """
 
 import re

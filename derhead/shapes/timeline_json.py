@@ -44,7 +44,7 @@ RANKS: dict[EntryKind, int] = {
     "disconnected": 3,
     "superseded": 3,
 }
-"""Of entries with one time, the greater rank comes first."""
+"""Among entries with the same time, the one with the greater rank comes first."""
 
 
 @dataclass(frozen=True, slots=True)

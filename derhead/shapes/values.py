@@ -51,7 +51,7 @@ else:
 
 
 def time_of(us: int | None) -> str | None:
-    """The time as RFC 3339 text; None if RFC 3339 has none for it.
+    """The time as RFC 3339 text; None if RFC 3339 cannot write it.
 
     Units: microseconds since the epoch.
     """

@@ -4,7 +4,7 @@
   The newest telemetry has a tag of its own. The tag of any other answer is a hash of its text
   without ages.
 - **Compression.** A long text is sent with gzip if the client accepts it.
-- **CORS.** Pages of other origins may read answers only where the configuration names them.
+- **CORS.** A page of another origin may read answers only if the configuration names that origin.
 """
 
 import re

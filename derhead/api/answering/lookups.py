@@ -52,7 +52,7 @@ class FindsAgents(HasFleet, KnowsAgents, Protocol):
 def find_agent(headend: FindsAgents, agent_or_asset: str) -> str | None:
     """The agent of that id; or, for an asset, the agent that holds it or held it last.
 
-    None if no agent ever held the asset. Raises: HttpProblem (404) if there is neither.
+    None if no agent ever held the asset. Raises: HttpProblem (404) if nothing has that name.
     """
     # The asset first: an agent for one asset has that asset's id, and may have lost the asset.
     asset = headend.fleet.find_asset(agent_or_asset)

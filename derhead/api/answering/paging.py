@@ -1,8 +1,8 @@
 """Histories of any length as answers: read, rendered and sent page by page.
 
-A history of one page is an answer like any other. A longer one is sent while it is read, so that a
-million rows cost no more memory than a thousand: the next page is read once the client's connection
-has taken the one before. The answer begins after the first page was read, so a wrong query gets a
+A history of one page is an answer like any other. A longer one is sent while it is read: the next
+page is read once the client's connection has taken the one before. So a million rows cost no more
+memory than a thousand. The answer begins after the first page was read, so a wrong query gets a
 problem. A later failure can only cut the answer off: the connection is reset, so that no client
 takes a partial answer for a complete one.
 """
@@ -99,7 +99,7 @@ async def reply_history(history: PagedHistory[T], query: Query, long: LongAnswer
     response = reply_body(body, text.content_type)
     if request.method == "HEAD":
         response.set_data("")
-        # Quart counted the empty body.
+        # Quart set the length of the empty body, which is not the answer's.
         del response.headers["Content-Length"]
     # No deadline for the whole: the server bounds the time for each piece.
     response.timeout = None

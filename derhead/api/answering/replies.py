@@ -77,7 +77,7 @@ async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> 
 
 
 async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
-    """JSON text of a list. Other tasks run between items, so they must not change meanwhile."""
+    """JSON text of a list. Other tasks run between items, so these must not change meanwhile."""
     rendered: list[str] = []
     remaining = iter(items)
     while turn := list(islice(remaining, ITEMS_A_TURN)):

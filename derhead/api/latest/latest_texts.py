@@ -93,7 +93,7 @@ class LatestTexts:
 
         text = await list_text(map(count, self._headend.fleet.assets.values()))
         if self._version != began + changes:
-            # Other callers found new samples in the pauses, perhaps of assets written before.
+            # In a pause another caller found new samples, perhaps of assets already in this text.
             self._version += 1
             return TaggedText(text, self._tag(-self._version))
         return TaggedText(text, self._tag(self._version))
@@ -103,7 +103,7 @@ class LatestTexts:
         return map(self._writer(), assets)
 
     def looks(self, assets: Iterable[Asset]) -> Iterator[tuple[str, Look]]:
-        """Each asset's id and look: the object that stands for its text, and its staleness."""
+        """Each asset's id and look: an object that stands for its text, and whether it is stale."""
         current = self._finder()
         now_us, stale_us = (
             self._headend.wall_us(),

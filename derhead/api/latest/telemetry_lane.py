@@ -1,12 +1,12 @@
 """The fast lane: the two most frequent endpoints, answered without Hypercorn and Quart.
 
-Hypercorn and Quart take 600 µs for a request, of which at most 20 µs make the answer: the rest goes
+Hypercorn and Quart take 600 µs for a request. At most 20 µs of that make the answer; the rest goes
 into a nursery, three tasks, channels and contexts. The fast lane recognises a plain request for the
-newest telemetry in the received bytes and answers it in one piece, byte for byte as the slow lane
+newest telemetry in the received bytes. It answers in one piece, byte for byte as the slow lane
 does. Anything unusual goes to the slow lane: errors, bodies, queries, upgrades, connections to
 close.
 
-The server keeps the limits and the end of the connection, for both lanes.
+For both lanes, the server enforces the limits and ends the connection.
 """
 
 from collections.abc import Iterable

@@ -258,8 +258,7 @@ def _schemas() -> dict[str, Schema]:
 
 
 def _tidy(name: str, schema: Any, types: list[type]) -> Schema:
-    """Names without ``Json``, members in the order of the answers, unions as OpenAPI tools like
-    them."""
+    """The schema, with names without ``Json`` and members in the order of the answers."""
     text = json.dumps(schema)
     found: Schema = json.loads(text.replace('Json"', '"'))
     order = next((list(get_type_hints(item)) for item in types if item.__name__ == name), None)

@@ -26,7 +26,10 @@ WITHDRAWN = "withdrawn by its caller"
 
 
 class DispatchId(BaseConverter):
-    """The last part of a dispatch's path. ``history`` is another path, for all methods."""
+    """The last part of a dispatch's path.
+
+    ``history`` never matches, whatever the method: ``/dispatch/history`` is a path of its own.
+    """
 
     regex = "(?!history$)[^/]+"
 
@@ -40,7 +43,7 @@ class DispatchParts(OrderingParts, Protocol):
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
         """Withdraws a dispatch: it ends at once, or is ``cancelling`` until its agent reports.
 
-        Raises: NotOpen if it has ended or never was; JournalError if it goes on.
+        Raises: NotOpen if the dispatch has ended or never was; JournalError if it goes on.
         """
 
     async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
@@ -96,7 +99,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
         read_query(())
-        # Also on a full disk: the room that is left is for running dispatches.
+        # This works on a full disk too: its remaining room is for running dispatches.
         try:
             dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN)
         except NotOpen:

@@ -28,8 +28,8 @@ def read_filter(
 ) -> Filter | BadQuery | UnknownName:
     """The filter that the parameters describe.
 
-    Each parameter may be repeated, or list several values between commas. Names may contain commas:
-    the whole value is tried as one name first.
+    Each parameter may be repeated, or list several values separated by commas. Names may contain
+    commas, so the whole value is tried as one name first.
     """
     findings = Findings()
     for name in given:

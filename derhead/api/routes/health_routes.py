@@ -22,7 +22,7 @@ class HealthParts(Protocol):
         """Why orders cannot be stored now; None if they can."""
 
     def held(self) -> str | None:
-        """Why telemetry is not stored while orders are; None if it is stored."""
+        """Why telemetry is not stored although orders are; None if telemetry is stored."""
 
 
 def health_routes(headend: HealthParts) -> Blueprint:

@@ -7,8 +7,8 @@ MAX_DEPTH = 32
 """Levels of lists and objects in a body. When full: the body is refused."""
 
 MAX_DIGITS = 30
-"""Digits of the longest whole number that becomes an int, since that takes quadratic time. A longer
-one becomes a float."""
+"""Digits of the longest whole number that becomes an int. Parsing an int takes quadratic time, so a
+longer number becomes a float."""
 
 
 _TOO_DEEP = "the body is nested too deeply; send a flat JSON object"
@@ -49,7 +49,7 @@ def parse_json(data: bytes) -> object | BadJson:
         return BadJson(f"the body is not JSON: {wrong.msg} at {where}")
     except RecursionError:
         return BadJson(_TOO_DEEP)
-    # A deeper document can be parsed here, yet fail where it is written again.
+    # A deeper document may parse here, yet fail when it is written again.
     return BadJson(_TOO_DEEP) if _is_deep(document) else document
 
 

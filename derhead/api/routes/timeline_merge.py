@@ -69,10 +69,10 @@ async def entries_of(
 class EntrySource(Generic[T]):
     """A history as entries, newest first, read page by page on demand.
 
-    A record makes one entry. A session makes two, its beginning and its end, and sessions
+    A record makes one entry, but a session makes two: its beginning and its end. Sessions
     ``overlap``: records are sorted by beginning, and a session that takes over begins before
-    the older one ends. So an entry is known to be the next only once the following record has
-    none but older entries. No more than two sessions of one agent overlap.
+    the older one ends. So the source reads the following record first: an entry is the next
+    one only if that record's entries are all older. At most two sessions of an agent overlap.
     """
 
     def __init__(

@@ -91,7 +91,7 @@ class FrameMeter:
             yield data[begun:at]
 
     def sent(self, count: int) -> None:
-        """So many bytes of answers have been sent, and entitle the client to window updates."""
+        """Counts ``count`` sent bytes of answers, which entitle the client to window updates."""
         earned, self._unpaid = divmod(self._unpaid + count, BYTES_AN_UPDATE)
         self._free = min(self._free + earned, MOST_FREE)
 

@@ -58,7 +58,7 @@ class Http1Answers(H11Protocol):
             h11.EndOfMessage(),
         ]
         try:
-            # In one piece: between two pieces the app could answer as well.
+            # In one piece: between two pieces the app could send an answer of its own.
             data = b"".join(self.connection.send(event) or b"" for event in answer)
         except h11.LocalProtocolError:
             # An answer has begun; the connection ends after it.

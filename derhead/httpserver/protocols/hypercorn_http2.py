@@ -44,13 +44,13 @@ class BoundedH2(H2Connection):
         self.decoder.max_header_list_size = HEADER_BYTES
 
     def _receive_settings_frame(self, frame: SettingsFrame) -> Any:
-        # h2 keeps a queue for each setting, and there are 65,536 of which h2 knows eight.
+        # h2 keeps a queue for each of 65,536 possible settings, and knows only eight.
         frame.settings = {code: n for code, n in frame.settings.items() if code in _SETTINGS}
         return super()._receive_settings_frame(frame)
 
 
 class Http2Answers(H2Protocol):
-    """HTTP/2 that bounds the work of its clients, and whose answers wait for them."""
+    """HTTP/2 that bounds the work its clients cause, and whose answers wait for their clients."""
 
     config: ServerConfig
 
@@ -76,7 +76,7 @@ class Http2Answers(H2Protocol):
             self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             await self._end()
         except ProtocolError:
-            # h2 has its GOAWAY ready.
+            # h2 has already queued its GOAWAY frame.
             await self._end()
 
     async def _take(self, data: bytes) -> None:
@@ -93,7 +93,7 @@ class Http2Answers(H2Protocol):
         """Handles the events that Hypercorn handles badly; True if this was one."""
         match event:
             case DataReceived() if event.stream_id not in self.streams:
-                # The answer came before the end of the body.
+                # The answer ended before the request's body did.
                 self.connection.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
                 )
@@ -140,7 +140,7 @@ class Http2Answers(H2Protocol):
         if isinstance(event, Body):
             buffer = self.stream_buffers.get(event.stream_id)
             while buffer is not None and len(buffer.buffer) >= BUFFER_HIGH_WATER:
-                # The event is set whenever Hypercorn took less than a frame, even nothing.
+                # Hypercorn sets the event whenever it took less than a frame, even nothing.
                 await buffer._paused.wait()
                 await buffer._paused.clear()
 

@@ -27,7 +27,7 @@ class RequestIds:
         return b"%s-%08x" % (self._prefix.encode("ascii"), next(self._numbers))
 
     def enter(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """From here on the current task serves the request with these headers."""
+        """Names the request with these headers, which the current task serves from now on."""
         given = next((value for name, value in headers if name == HEADER), b"")
         name = given if _GIVEN.fullmatch(given) else self.new()
         _current.set(name)
