@@ -1,6 +1,6 @@
-"""A DSN of PostgreSQL, read as far as its password must be kept secret; asyncpg reads the rest.
+"""PostgreSQL's DSN, read as far as is needed to keep its password secret; asyncpg reads the rest.
 
-Pure. No error repeats any part of the text: whatever is misread may be part of a password.
+Pure. No error repeats any part of the text, because a misread part may belong to a password.
 """
 
 import re
@@ -17,12 +17,12 @@ _HOSTS = re.compile(r"(?:\[[^\]@]*\]|[^:@,\[\]]*)(?::\d{1,5})?")
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """A DSN that asyncpg can be given; neither ``str`` nor ``repr`` shows its password."""
+    """A DSN for asyncpg; neither ``str`` nor ``repr`` shows its password."""
 
     text: str = field(repr=False)
     password: str | None = field(repr=False)
     takes_writes: bool
-    """The DSN does not say which servers it wants: it shall be one that takes writes."""
+    """The DSN has no ``target_session_attrs``, so the server must be one that takes writes."""
     shown: str
 
     def __str__(self) -> str:

@@ -1,9 +1,9 @@
-"""History: what the headend remembers, in its journal always, and in PostgreSQL where there is one.
+"""History: the headend's records, always in its journal, and in PostgreSQL if that is configured.
 
 From the ground up: ``sql`` (what both stores share), ``file`` (the journal's file), ``spool``
-(what PostgreSQL is still to be fed), ``writing`` and ``queries`` (the journal's statements),
-``journal``; ``postgres``; ``feed`` (from the one to the other), ``retention`` (what the journal
-forgets), ``union`` (both as one past).
+(changes that PostgreSQL lacks), ``writing`` and ``queries`` (the journal's statements),
+``journal``; ``postgres``; ``feed`` (from the journal to PostgreSQL), ``retention`` (what the
+journal forgets), ``union`` (both stores as one history).
 """
 
 from derhead.errors import JournalError

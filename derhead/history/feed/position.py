@@ -45,8 +45,8 @@ def begin(con: sqlite3.Connection) -> FeedPosition:
 
 
 def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> FeedPosition:
-    """Notes that the database is another than the one fed, or lost rows, or has more than this
-    journal remembers; ``fed`` is the database's own count for each journal.
+    """Notes that the database is not the one that was fed, or lost rows, or has more than this
+    journal remembers. ``fed`` is the database's own count for each journal.
 
     Everything is fed again if the database may lack something. From now on queries ask PostgreSQL
     for rows that the journal may lack.

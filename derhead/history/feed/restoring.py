@@ -1,8 +1,8 @@
 """A journal that was lost starts from PostgreSQL.
 
-Otherwise the headend would control no dispatch, and its agents would release what they hold. Before
-anything is loaded from the journal, this fetches open dispatches, their groups, callers' keys, the
-last session and heartbeat of each agent, open gaps, and the newest sample of each asset.
+Otherwise the headend would control no dispatch, and its agents would release what they hold. So
+this runs before anything is loaded from the journal. It fetches open dispatches, their groups,
+callers' keys, open gaps, each agent's last session and heartbeat, and each asset's newest sample.
 """
 
 import logging

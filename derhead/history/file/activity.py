@@ -1,4 +1,4 @@
-"""What opening the journal is busy with: its thread writes it, a task reports it."""
+"""The current work of opening the journal: a thread writes it down, a task reports it."""
 
 
 class Activity:

@@ -15,8 +15,8 @@ NAMES_FIRST = ("assets", "boots", "facts")
 """Tables copied first, in this order. Telemetry, the longest, comes last."""
 
 NOT_COPIED = ("events",)
-"""Tables that stay behind. The numbers of a new event log begin anew, so its readers notice that
-events may be missing."""
+"""Tables that stay behind. A new event log begins with numbers of its own, so its readers notice
+that events may be missing."""
 
 MAX_STRAYS = 1_000
 """Consecutive rows out of order. When full, the walk gives up."""

@@ -1,8 +1,8 @@
 """The committer: the task that turns waiting records into group commits.
 
 ``waiting`` decides what waits and when a commit is due. ``writing.record_store`` turns a group into
-a transaction. This module handles failing commits: telemetry stays in memory and is tried again
-every second; writes are tried alone, and refused if they do not fit; after damage nothing more is
+a transaction. This module handles failing commits. Telemetry stays in memory and is tried again
+every second. Writes are tried alone, and refused if they do not fit. After damage nothing more is
 stored.
 """
 

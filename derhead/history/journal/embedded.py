@@ -213,8 +213,8 @@ class Journal(Reader):
 
     @property
     def salvaged(self) -> Salvaged | None:
-        """What was lost and kept when the file was found damaged, at this start or before; None
-        once a headend that reported it was stopped in order."""
+        """What was lost and kept when the file was found damaged, at this start or before. None
+        once a headend that reported the damage was stopped in order."""
         return self._files.salvaged
 
     def statistics(self) -> JournalStatistics:

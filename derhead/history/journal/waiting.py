@@ -1,4 +1,4 @@
-"""What waits for the journal's next commit, and when it is due. Pure: time is passed in."""
+"""Records that wait for the journal's next commit, and when it is due. Pure: time is passed in."""
 
 import math
 from collections import deque
@@ -12,8 +12,8 @@ from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
 NOTED_HEARTBEATS = 10_000
-"""Heartbeats that wait for a commit. When full, the oldest is dropped and counted: newer ones
-tell more, and telemetry tells the rest."""
+"""Heartbeats that wait for a commit. When full, the oldest is dropped and counted: newer ones tell
+more, and telemetry also shows when an agent was last heard."""
 
 NOTED_SESSIONS = 10_000
 """Sessions whose changes wait for a commit, each with its newest record only. When full, the

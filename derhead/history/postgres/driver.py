@@ -60,7 +60,7 @@ DRIVER_ERRORS = (
     TimeoutError,
     trio.TooSlowError,
 )
-"""Errors of the driver when PostgreSQL, or the way to it, is not well."""
+"""Errors of the driver if PostgreSQL, or the way to it, fails."""
 
 
 @asynccontextmanager

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
-"""Longest pauses after the first failed connection, and after many in a row; each pause is drawn
-from 0 up to it. Until it is over, jobs are refused at once."""
+"""Longest pauses after the first failed connection, and after many in a row. Each pause is drawn
+between 0 and the longest. Jobs are refused at once until the pause is over."""
 
 
 class ReadySession(Protocol):

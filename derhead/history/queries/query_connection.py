@@ -15,9 +15,8 @@ STEPS_A_LOOK = 200_000
 """Steps of SQLite's machine between two progress checks: some 4 ms."""
 
 LOOKS = 500
-"""Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all,
-in which no other question on the connection is answered. When full, the question is broken off
-with 503."""
+"""Progress checks of one question, each after 200,000 steps of SQLite's machine: some 2 s in all.
+Meanwhile other questions on the connection wait. When full, the question is broken off with 503."""
 
 
 class QueryConnection:

@@ -1,9 +1,9 @@
 """What the journal may forget, and when it must stop growing. Pure: time is passed in.
 
 A row goes when it is older than ``keep_us``. If the file is still above ``max_bytes``, the oldest
-samples and heartbeats go early, some percent of their period at a time, if they are older than an
-hour. Rows stay until a configured PostgreSQL has them. If nothing is left to drop, telemetry is
-held: not acknowledged, as on a full disk, so that its agents keep it.
+samples and heartbeats go early, some percent of their period at a time. None younger than an hour
+goes early. Rows stay until a configured PostgreSQL has them. If nothing is left to drop, telemetry
+is held: not acknowledged, as on a full disk, so that its agents keep it.
 """
 
 from dataclasses import dataclass, field

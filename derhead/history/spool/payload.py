@@ -4,8 +4,8 @@ Telemetry is packed by columns, each as wide as its values need: five thousand r
 some milliseconds and written in one piece. Everything else is JSON. A payload includes the names
 for the journal's small integers, so it can be read without the journal's tables.
 
-Layout: one byte for the version; four for the length of the head; the head as JSON; the bytes of
-the columns one after the other, little-endian.
+Layout: one byte for the version; four bytes for the length of the head; the head as JSON; then the
+bytes of each column, little-endian.
 """
 
 import json

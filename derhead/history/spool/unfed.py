@@ -117,7 +117,8 @@ def oldest_us(con: sqlite3.Connection) -> int | None:
 def read(
     con: sqlite3.Connection, after_id: int, before_id: int, at_most_rows: int
 ) -> list[Spooled]:
-    """The next commits between two ids, in order: about so many rows, at least one commit."""
+    """The next commits between two ids, in order: about ``at_most_rows`` rows, but at least one
+    commit."""
     found: list[Spooled] = []
     rows = size = 0
     statement = (
@@ -135,7 +136,7 @@ def read(
 
 
 def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
-    """Removes commits that PostgreSQL has, as its batch of that number."""
+    """Removes commits that PostgreSQL has committed as the batch of that number."""
     with transaction(con):
         con.execute(
             "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
