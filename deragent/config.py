@@ -81,7 +81,7 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
     if settings.rank("site") == settings.rank("asset") and site and asset_names:
         settings.complain("asset", "site is given too; keep one of site and asset")
     elif site and asset_names:
-        # One of them from a stronger source replaces the other entirely.
+        # The setting from the stronger source replaces the other entirely.
         if settings.rank("site") > settings.rank("asset"):
             asset_names = ()
         else:

@@ -1,4 +1,4 @@
-"""Events that an agent reports to the process that started it, as lines of JSON: pure."""
+"""Events that an agent reports to the program that started it, as lines of JSON: pure."""
 
 import json
 from collections.abc import Mapping

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from derproto.der.v1 import GapCause
 
 GAPS_KEPT = 4096
-"""Gaps that the headend does not have yet, 100 bytes each. When full, the newest of the same
-asset and cause is widened over the time between; one of each always fits."""
+"""Gaps that the headend does not have yet, 100 bytes each. When full, the newest gap of the
+same asset and cause is widened over the time between; the first gap of each always fits."""
 
 GapKey = tuple[int, int]
 """The boot in which the gap was noticed, and its number within that boot."""

@@ -28,7 +28,7 @@ BESIDE = ("", "-wal", "-shm")
 PARAMETERS = 32_766
 """Greatest number of parameters of one statement."""
 VACUUM_PAGES = 256
-"""Free pages of 4 KiB that are given back to the disk at once, when there are more."""
+"""Free pages of 4 KiB given back to the disk at once, if the file has more."""
 
 SCHEMA = """
 CREATE TABLE boots (n INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL UNIQUE);
@@ -187,7 +187,7 @@ class OutboxFile:
         ]
 
     def apply(self, work: FileWork, limits: OutboxLimits) -> FileWorkDone:
-        """Makes all changes in one transaction; on disk when it returns."""
+        """Makes all changes in one transaction, which is on disk when this returns."""
         with _translated():
             # Outside the transaction, since failed work must have no effect. The pragma frees a
             # page for each step, and ``execute`` would take only one step.

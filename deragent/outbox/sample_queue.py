@@ -217,14 +217,14 @@ class Outbox:
                 self.gaps.note_missing(self._missing(row, GapCause.REFUSED))
 
     def _remove(self, of_file: SeqSpans, boot_id: int, first: int, last: int) -> list[OutboxRow]:
-        """Removes a range from memory, and later from the file; returns the rows of memory."""
+        """Removes a range from memory, and later from the file; returns the rows from memory."""
         if boot_id != self.boot_id:
             if boot_id in self._earlier:
                 of_file.add(SeqSpan(boot_id, first, last))
             return []
         if self.file is not None:
             of_file.add(SeqSpan(boot_id, first, min(last, self._spilled_to)))
-            # Rows that are being written are counted here, and must leave the file again.
+            # Memory counts the rows being written, so the file only removes them, as acknowledged.
             being_written = SeqSpan(
                 boot_id, max(first, self._spilled_to + 1), min(last, self._writing_to or 0)
             )

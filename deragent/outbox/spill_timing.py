@@ -32,7 +32,7 @@ class SpillTiming:
         self._marks: deque[tuple[int, float]] = deque()
         """One mark a second: (seq of the first row, time). Reaches back SPILL_AFTER_S."""
         self._in_time_s: tuple[float, float] | None = None
-        """Since when, and last when, acknowledgements came in time."""
+        """When acknowledgements began to come in time, and when the last one came."""
 
     def begin_session(self) -> None:
         """Forgets when acknowledgements came: an earlier session says nothing about this one."""
@@ -59,7 +59,7 @@ class SpillTiming:
         return taken_s + (SPILL_SOON_S if self.spilling else SPILL_AFTER_S)
 
     def calm_due_s(self) -> float:
-        """When rows may stay in memory again; infinite if nothing suggests it yet."""
+        """When rows may stay in memory again; infinite without a time in sight."""
         if not self.spilling or self._in_time_s is None:
             return math.inf
         return self._in_time_s[0] + CALM_AFTER_S

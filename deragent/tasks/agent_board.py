@@ -119,7 +119,7 @@ class AgentBoard:
         return round((trio.current_time() - self._started_s) * 1000)
 
     def emit(self, kind: EventKind, **detail: str | float | int | None) -> None:
-        """Reports an event to whoever started the agent."""
+        """Reports an event to the program that started the agent."""
         self._on_event(EventLine(self._wall_us(), self.plan.agent_id, kind, detail))
 
     def statistics(self) -> AgentStatistics:
@@ -218,8 +218,8 @@ class AgentBoard:
     def take_headend_clock(self, clock_us: int) -> float:
         """Takes over the clock of a Welcome.
 
-        The first time, returns by how much the agent's absence was longer than assumed,
-        seconds; else 0.
+        The first time, returns how much longer the agent's absence was than assumed, seconds;
+        later 0.
         """
         self._headend_us, self._headend_s = clock_us, trio.current_time()
         absence, self._absence = self._absence, None

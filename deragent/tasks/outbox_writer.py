@@ -120,7 +120,7 @@ class OutboxWriter:
                     log.warning("the outbox's file was not closed properly: %s", error)
 
     async def _blocking(self, work: Callable[[], T]) -> T:
-        """Runs work in a thread. Raises: OutboxFileError also if the work could not begin."""
+        """Runs work in a thread. Raises: OutboxFileError, even if the work could not begin."""
         try:
             return await self._run_blocking(work, limiter=self._limiter)
         except OSError as error:

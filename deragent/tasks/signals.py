@@ -17,7 +17,10 @@ class Signal:
         self._event.set()
 
     async def wait(self) -> None:
-        """Waits until the signal is set, then clears it. Cancellation: it stays as it was."""
+        """Waits until the signal is set, then clears it.
+
+        Cancellation: the signal stays as it was.
+        """
         await self._event.wait()
         self._event = trio.Event()
 

@@ -68,8 +68,8 @@ class TimedOrder:
     def overlaps(self, other: "TimedOrder") -> bool:
         """Whether the two windows overlap.
 
-        If both orders have the headend's times, its clock decides. By the agent's clock, adjacent
-        windows can seem to overlap, by as long as their messages were on their way.
+        The headend's clock decides if both orders have times by it. By the agent's clock,
+        adjacent windows can seem to overlap, by as long as their messages were on their way.
         """
         if self.from_us and other.from_us:
             theirs = Window(other.from_us, other.until_us)

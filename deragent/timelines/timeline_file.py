@@ -39,10 +39,10 @@ class TimelineFile:
             return None
 
     def save(self, data: bytes) -> None:
-        """Replaces the file atomically; on disk when it returns.
+        """Replaces the file atomically; the new one is on disk when this returns.
 
-        A power cut leaves the old file or the new one. Raises: OSError; the old file is then
-        still there.
+        A power cut leaves the old file or the new one. Raises: OSError, and keeps the old
+        file.
         """
         being_written = self.path.with_suffix(".new")
         fd = os.open(being_written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)

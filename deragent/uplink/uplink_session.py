@@ -50,7 +50,7 @@ class UplinkOutcome:
     """The result of a session, filled in as it goes on."""
 
     reason: str | None = None
-    """Why the session ended, if it decided so itself; None if the link broke."""
+    """The reason from the task that found the session over; None if the link broke."""
     welcomed_s: float | None = None
     """Monotonic time of Welcome; None if there was none."""
     reconnect_after_s: float = 0.0

@@ -54,7 +54,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 def tell(line: str) -> None:
-    """Tells people something, on stderr."""
+    """Prints a line for people, on stderr."""
     print(f"derhead: {line}", file=sys.stderr, flush=True)
 
 

@@ -21,7 +21,7 @@ CONNECT_S = 5.0
 """Time for a connection, TLS included."""
 
 ANSWER_S = 20.0
-"""Time for a whole answer: longer than the headend takes for any of these."""
+"""Time for a whole answer: longer than the headend takes for any request from here."""
 
 SILENCE_S = 25.0
 """Silence after which an event stream counts as lost: the headend sends bytes every 10 s."""

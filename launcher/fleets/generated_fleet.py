@@ -21,7 +21,7 @@ from derproto.configuration.fleet import (
 )
 
 MOST_ASSETS = 100_000
-"""Assets of a generated fleet; people could not read the file of a larger one."""
+"""Assets of a generated fleet; the file of a larger one is too long for people to read."""
 ASSETS_PER_SITE = 10
 
 _NAMESPACE = uuid.UUID("5f2b1c9e-0f0a-5f57-9d43-3c6d2a1be0d7")

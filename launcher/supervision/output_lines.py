@@ -28,7 +28,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> str:
-        """The unfinished line, which then counts as ended."""
+        """Ends and returns the unfinished line."""
         line, self._begun = self._begun, b""
         return line.decode(errors="replace").rstrip("\r")
 

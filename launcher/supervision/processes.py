@@ -90,7 +90,7 @@ async def _open_guard(grace_s: float) -> AsyncIterator[trio.Process]:
     finally:
         with shielded_for(KILLED_S):
             async with process.stdin:
-                # Broken means that it is gone already.
+                # A broken pipe means that the guard is already gone.
                 with suppress(trio.BrokenResourceError):
                     await process.stdin.send_all(b".")
             await process.wait()
