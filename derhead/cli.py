@@ -1,4 +1,4 @@
-"""The command ``derhead``: ``serve``, ``check``, ``export``, and those that ask a running one."""
+"""The command ``derhead``: ``serve``, ``check``, ``export``, and those that ask a headend."""
 
 import argparse
 import math
@@ -84,7 +84,7 @@ def _check(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed.
 
-    Those that ask a headend have some more, see ``docs/commands.md``.
+    Commands that ask a headend have further exit codes: see ``docs/commands.md``.
     """
     args = _parser().parse_args(argv)
     if args.command in client.COMMANDS:

@@ -65,7 +65,7 @@ class HeadendConfig:
     postgres_dsn: Dsn | None = None
     """The database that the journal feeds; None = no database."""
     postgres_password_file: Path | None = None
-    """The password of its role, read at each connection."""
+    """The file with the password of the DSN's role, read at each connection."""
     postgres_days: int = 400
     """Days for which PostgreSQL keeps its rows."""
     postgres_catch_up_rows_s: float = 20_000.0

@@ -11,10 +11,10 @@ so that all of it runs under virtual time. Its nursery tree, from the outside in
           └ links                   gRPC server: a task group for each connection, with its session
             └ http                  REST: a task group for each connection
 
-It stops from the inside out. REST and the accept loops stop first. Then every session gets
+The headend stops from the inside out. REST and the accept loops stop first. Then every session gets
 Goodbye(draining) and ``drain_s`` to end. Then the desk stops, then the journal.
 
-``main`` is the process around it: signals, sockets, TLS.
+``main`` is the process around the headend: signals, sockets, TLS.
 """
 
 import gc
@@ -72,8 +72,8 @@ SWITCH_INTERVAL_S = 2e-5
 
 GC_THRESHOLDS = (5_000, 200, 50)
 """The garbage collector's thresholds. Python's 700, 10, 10 would search all sessions many times a
-second: a sixth of the CPU at 20,000 messages a second. Sessions are freed without the collector. To
-search the 5,000 youngest objects stops the loop, and setpoints with it, for half a millisecond."""
+second: a sixth of the CPU at 20,000 messages a second. Sessions are freed without the collector. A
+search of the 5,000 youngest objects stops the loop, and so setpoints, for half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ async def run_headend(
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
 
-    Raises: JournalError if the journal cannot be opened; later only for a bug of the headend.
+    Raises: JournalError if the journal cannot be opened. Later it raises only for a bug of ours.
     Cancellation: ends everything at once; acknowledged data stay.
     """
     spooling = config.postgres_dsn is not None

@@ -1,4 +1,4 @@
-"""What is wrong with a request, bounded to what an answer lists: pure."""
+"""The faults of a request, at most as many as an answer lists: pure."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ class Findings:
 
     def add_unknown(self, name: str, detail: str, word: str, known: Iterable[str]) -> None:
         """Adds a finding whose detail ends with the known word nearest to ``word``."""
-        # The search for the nearest word takes 10 µs, so an unlisted finding goes without.
+        # The search for the nearest word takes 10 µs, so only listed findings have it.
         full = len(self.listed) >= MAX_FINDINGS
         self.add(name, "" if full else f"{detail}; {nearest(word[:MAX_NAME], known)}")
 

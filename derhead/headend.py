@@ -221,12 +221,12 @@ class Headend:
     async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
         """Withdraws the open dispatches of a group; None if there is no such group.
 
-        Raises: NotOpen; JournalError, and then it can be tried again.
+        Raises: NotOpen; JournalError, and then the caller may try again.
         """
         return await self.sites.cancel(group_id, reason)
 
     async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
-        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then it goes on."""
+        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then the dispatch goes on."""
         return await self.desk.cancel(dispatch_id, reason)
 
     def failing(self) -> str | None:

@@ -1,4 +1,4 @@
-"""All sessions: admits each stream, and knows the agents that are and were connected."""
+"""All sessions: admits each stream, and knows the connected agents and earlier ones."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -35,8 +35,8 @@ from derproto.triogrpc import ServerStream
 log = logging.getLogger(__name__)
 
 SILENT_PERIODS = 3
-"""Silent telemetry periods after which another agent may claim an agent's assets. At the silence
-limit, if that is sooner, the session ends anyway."""
+"""Silent telemetry periods after which another agent may claim an agent's assets. The
+session ends anyway at the silence limit, if that is sooner."""
 
 
 REPORTS_A_TURN = 256
@@ -262,7 +262,7 @@ class Sessions:
             session.end(end)
 
     async def _read_reports(self, registration: Registration) -> list[AgentReport]:
-        """The readable reports of a Register; the others together are one log line."""
+        """The readable reports of a Register; one log line tells of all others."""
         reports, readable, faults = registration.reports, list[AgentReport](), list[str]()
         for start in range(0, len(reports), REPORTS_A_TURN):
             piece = reports[start : start + REPORTS_A_TURN]

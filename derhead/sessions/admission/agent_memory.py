@@ -45,7 +45,7 @@ class AgentMemory:
             self._note(self._strangers, agent_id, STRANGERS_REMEMBERED)
 
     def _note(self, agents: dict[str, None], agent_id: str, most: int) -> None:
-        # The newest is the last of the dictionary.
+        # The newest agent is last in the dictionary.
         agents.pop(agent_id, None)
         agents[agent_id] = None
         if len(agents) > most:

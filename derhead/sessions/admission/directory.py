@@ -22,8 +22,8 @@ DUPLICATE_SHOWN_S = 600.0
 """Seconds after the last supersession for which the agent is shown as ``duplicate_id``."""
 
 DUPLICATES_NOTED = 1_000
-"""Agent ids to remember with supersessions, and as many with several agents. When full, the id
-noted longest ago is forgotten."""
+"""Agent ids to remember for their supersessions, and as many that several agents use. When full,
+the id noted longest ago is forgotten."""
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +36,7 @@ class LiveSession:
     heard_at: float
     """When the agent's last message arrived; the session keeps it current."""
     held_up: bool = False
-    """Whether the headend itself does not read now, as the journal has no room."""
+    """Whether the headend itself has stopped reading, because the journal has no room."""
     grants: tuple[AssetGrant, ...] = ()
     granted: dict[int, str] = field(default_factory=dict)
     """Asset id of each granted index."""
@@ -50,7 +50,7 @@ class Admitted:
     superseded: str | None
     """The older session of the same agent, to be ended."""
     silenced: tuple[str, ...]
-    """Silent sessions of other agents that lost an asset to it, to be ended."""
+    """Silent sessions of other agents that lost an asset to this one, to be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Directory:
         """Enters a new session; the newest session of an agent takes the agent's assets."""
         agent_id = registration.agent_id
         older = self._by_agent.get(agent_id)
-        # The same process that reconnects is not another agent.
+        # A process that reconnects is the same agent.
         another = older is not None and older.boot_id != registration.boot_id
         if (
             older is not None

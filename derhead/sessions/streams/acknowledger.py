@@ -1,7 +1,7 @@
 """One task that sends acknowledgements to all agents.
 
-One commit makes rows of a thousand sessions durable. To wake a thousand tasks for one small message
-each would cost more than the messages. A session whose stream has no room sends its
+One commit makes rows of a thousand sessions durable. Waking a thousand tasks, each for one small
+message, would cost more than the messages. A session whose stream has no room sends its
 acknowledgement from its own task, like all other messages.
 """
 
@@ -21,7 +21,7 @@ SESSIONS_A_TURN = 64
 
 
 class Acknowledging(Protocol):
-    """A session, for the acknowledger."""
+    """A session, as the acknowledger uses it."""
 
     def acknowledge_nowait(self) -> None: ...
 
@@ -29,7 +29,7 @@ class Acknowledging(Protocol):
 
 
 class Acknowledger:
-    """The sessions with pending acknowledgements, and the task that has them sent.
+    """The sessions with pending acknowledgements, and the task that sends them.
 
     Bound: each session once.
     """
@@ -39,7 +39,7 @@ class Acknowledger:
         self._filled = trio.Event()
 
     def add(self, session: Acknowledging) -> None:
-        """Has the session ``acknowledge_nowait`` in the loop's next turn."""
+        """Calls the session's ``acknowledge_nowait`` in the loop's next turn."""
         if not self._due:
             self._filled.set()
         self._due[session] = None
@@ -56,7 +56,7 @@ class Acknowledger:
                 try:
                     session.acknowledge_nowait()
                 except StreamTerminatedError:
-                    # Its reader ends it.
+                    # The session's reader ends the session.
                     continue
                 except Exception:
                     log.exception("a session could not acknowledge")

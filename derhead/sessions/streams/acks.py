@@ -1,7 +1,7 @@
 """The pending acknowledgements of one agent: pure.
 
-Ranges that touch merge, so that few wait for an agent that reads slowly. Ranges that are taken and
-refused in turns do not merge; a bound limits those.
+Touching ranges merge, so that few of them wait for an agent that reads slowly. Alternating taken
+and refused ranges do not merge; a bound limits those.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class PendingAcks:
 
     @property
     def too_many(self) -> bool:
-        """Whether more ranges wait than may."""
+        """Whether more ranges wait than the bound allows."""
         return self._ranges > RANGES_WAITING
 
     def __bool__(self) -> bool:

@@ -1,8 +1,8 @@
 """Rates for the messages of one agent that the headend has to store or act on: pure.
 
 Time is passed in: seconds on the loop's clock. Telemetry needs no allowance: one message of each
-session may wait for the journal, and they are taken in turn. Other messages (a second Register, an
-unknown kind) are counted, and nothing is stored of them.
+session may wait for the journal, which takes them in turn. The session counts other messages (a
+second Register, an unknown kind), and stores nothing of them.
 """
 
 from dataclasses import dataclass, field

@@ -15,7 +15,7 @@ from derproto.base.runtime import Runtime
 
 
 class TelemetryStore(Protocol):
-    """The journal, for a session."""
+    """The journal, as a session uses it."""
 
     def append_telemetry_nowait(
         self,
@@ -35,7 +35,7 @@ class TelemetryStore(Protocol):
 
 
 class SessionGaps(Protocol):
-    """The ledger of gaps, for a session."""
+    """The ledger of gaps, as a session uses it."""
 
     @property
     def changed(self) -> bool: ...
@@ -46,7 +46,7 @@ class SessionGaps(Protocol):
 
 
 class SetpointDesk(Protocol):
-    """The dispatch desk, for the sending half of a session."""
+    """The dispatch desk, as the sending half of a session uses it."""
 
     def get(self, dispatch_id: str) -> Dispatch | None: ...
 
@@ -58,7 +58,7 @@ class SetpointDesk(Protocol):
 
 
 class ReportDesk(SetpointDesk, Protocol):
-    """The dispatch desk, for both halves of a session."""
+    """The dispatch desk, as both halves of a session use it."""
 
     @property
     def setpoints_mw(self) -> Mapping[str, float]: ...

@@ -1,7 +1,7 @@
 """The receiving half of a session.
 
 ``take_message`` runs in the task that reads the connection. If a message has to wait, for room in
-the journal for instance, the session's own task awaits the rest; until then flow control holds back
+the journal for instance, the session's own task awaits the rest. Meanwhile flow control holds back
 the agent.
 """
 
@@ -49,7 +49,7 @@ TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
 
 
 class ReceivingSession(Protocol):
-    """The session, for its receiving half."""
+    """The session, as its receiving half sees it."""
 
     @property
     def is_ending(self) -> bool: ...
@@ -176,7 +176,7 @@ class Incoming:
         return partial(self._hold_up, self._store.append_telemetry, samples, on_durable, gaps)
 
     async def _hold_up(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Awaits work that holds up the agent, which must not count as the agent's silence."""
+        """Awaits work that holds up the agent. The wait does not count as the agent's silence."""
         self._live.held_up = True
         await work(*arguments)
         self._live.heard_at, self._live.held_up = trio.current_time(), False
@@ -215,7 +215,7 @@ class Incoming:
     def _take_gap(self, report: GapReport) -> Deferred | None:
         """Stores a gap report, and acknowledges it once it is durable.
 
-        A useless report is acknowledged as well: the agent would repeat it for ever.
+        A useless report is acknowledged as well: otherwise the agent would repeat it for ever.
         """
         if report.asset_index >= self._claimed:
             self._end_unassigned("gap_report", report.asset_index)
@@ -231,7 +231,7 @@ class Incoming:
         return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
 
     def _asset_told_of(self, index: int) -> str | None:
-        """The asset, if the agent may report its gaps: its own, or one now held by another."""
+        """The asset, if the agent may report its gaps: its own, or one that another agent holds."""
         if self._live.grants[index].result is GrantResult.ASSET_HELD:
             return canonical_uuid(self._claims[index])
         return self._live.granted.get(index)

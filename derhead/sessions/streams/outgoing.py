@@ -19,7 +19,7 @@ from derproto.triogrpc import ServerStream
 
 SETPOINTS_QUEUED = 64
 """Setpoints and cancels that wait for one agent's stream. When full, the desk keeps the rest
-until the session reports room; it ends a session that never does. None is dropped."""
+until the session reports room, and ends a session that never does. None is dropped."""
 
 Intent = Literal["ack", "alive"] | str | Cancel
 """The id of a dispatch whose setpoint is due, a Cancel, an acknowledgement or an Alive."""
@@ -160,7 +160,7 @@ class Outgoing:
         if dispatch is None or dispatch.session_id != self._live.session_id:
             return
         if dispatch.cancelling is not None:
-            # Its Cancel follows, and would undo it.
+            # A Cancel follows, and would undo the setpoint.
             return
         index = next(i for i, a in self._live.granted.items() if a == dispatch.asset_id)
         setpoint = write_setpoint(

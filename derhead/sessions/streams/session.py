@@ -1,7 +1,8 @@
 """One agent's stream: a nursery that receives, sends, keeps alive and watches for silence.
 
-A session dies alone, for any reason, and leaves nothing behind. Every end goes through ``end`` with
-its reason, which cancels the nursery. The last lines of ``run`` then send Goodbye and the status.
+A session dies alone, for any reason, and leaves nothing behind. Every end goes through ``end``,
+which notes the reason and cancels the nursery. The last lines of ``run`` then send Goodbye and the
+status.
 
 Task tree::
 
@@ -156,7 +157,7 @@ class Session:
         self.outgoing.queue_setpoint(dispatch_id)
 
     def send_cancel_nowait(self, dispatch_id: str, asset_id: str, reason: str) -> None:
-        """Queues a Cancel for a claimed asset, which may have been refused."""
+        """Queues a Cancel for a claimed asset, even if the claim was refused."""
         self.outgoing.queue_cancel(dispatch_id, asset_id, reason)
 
     async def run(self) -> None:
@@ -232,7 +233,7 @@ class Session:
             if trio.current_time() >= alive_at:
                 alive_at += self._limits.alive_period_s
                 if not self.outgoing.say_alive_nowait():
-                    # The last one is still waiting, for a whole period.
+                    # The last Alive has waited for a whole period.
                     self.end(SLOW_READER)
             self._end_if_silent()
 

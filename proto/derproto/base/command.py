@@ -13,7 +13,7 @@ EXIT_CONFIG = 2
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, groups within it opened; an error alone is its own leaf."""
+    """The errors in a group and in groups within it; an error alone is its own leaf."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)

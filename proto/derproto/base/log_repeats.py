@@ -5,8 +5,8 @@ from dataclasses import dataclass
 PERIOD_S = 10.0
 
 LINES_A_PERIOD = 300
-"""Log lines in 10 s of one logger and one text before its values are put in. When full, further
-lines are left out, and a line says how many."""
+"""Log lines of one logger and one text (without its values) in 10 s. When full, further lines are
+left out, and a line says how many."""
 
 TEXTS = 500
 """Texts that are counted one by one. When full, further texts of a logger count together."""
@@ -34,7 +34,7 @@ class RepeatLimit:
         self._forgot_s = float("-inf")
 
     def admits(self, logger: str, text: str, now_s: float) -> bool:
-        """Counts one more line; whether it may be written."""
+        """Counts one more line; returns whether it may be written."""
         key = (logger, text[:TEXT_CHARACTERS])
         if key not in self._windows and len(self._windows) >= TEXTS:
             self._forget(now_s)
@@ -51,7 +51,7 @@ class RepeatLimit:
         return False
 
     def take_left_out(self, now_s: float, *, all_of_them: bool = False) -> list[tuple[Key, int]]:
-        """The texts whose lines were left out in periods that are over, with counts, once."""
+        """Each text whose lines were left out in a period that is over, with the count, once."""
         if now_s < self._due_s and not all_of_them:
             return []
         over = {

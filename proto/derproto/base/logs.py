@@ -28,8 +28,8 @@ LINE_CHARACTERS = 16 * 1024
 """Characters of one log line, a traceback's too. When full, the rest is cut off."""
 
 FLUSH_S = 1.0
-"""Time that the end of the process waits for a slow reader of stderr. When over, what waits is
-lost."""
+"""Time that the end of the process waits for a slow reader of stderr. When over, waiting
+lines are lost."""
 
 RETRY_S = 1.0
 
@@ -81,7 +81,7 @@ class RepeatFilter(logging.Filter):
 
 
 def make_record(logger: str, text: str) -> logging.LogRecord:
-    """A warning with the time of now."""
+    """A warning with the current time."""
     return logging.LogRecord(logger, logging.WARNING, "", 0, "%s", (text,), None)
 
 
@@ -124,7 +124,7 @@ class BackgroundHandler(logging.Handler):
         self.drain()
 
     def close(self) -> None:
-        """Ends the thread after the lines that wait."""
+        """Ends the thread once the waiting lines are written."""
         self._queue.put(None)
         super().close()
 
@@ -195,7 +195,7 @@ def write_to(fd: int) -> Callable[[bytes], None]:
 def configure_logging(level: str) -> None:
     """Sends records of ``level`` (``debug``, ``info``, …) and above, and warnings, to stderr.
 
-    Replaces the configuration before. The handler does not use ``sys.stderr``: a thread that waits
+    Replaces any earlier configuration. The handler does not use ``sys.stderr``: a thread that waits
     there would hold the lock of its buffer.
     """
     handler = BackgroundHandler(write_to(STDERR))
@@ -204,6 +204,6 @@ def configure_logging(level: str) -> None:
 
 
 def drain_logs() -> bool:
-    """Waits until all lines are on stderr, a bounded time; False if stderr is not read."""
+    """Waits, for a bounded time, until all lines are on stderr; False if stderr is not read."""
     handlers = logging.getLogger().handlers
     return all(each.drain() for each in handlers if isinstance(each, BackgroundHandler))

@@ -1,9 +1,8 @@
 """The ports through which wall time and blocking work enter a daemon.
 
-Nothing else in the project reads the wall clock or starts a thread. That is what lets
-the real headend and real agents run for a simulated week under Trio's ``MockClock``:
-there, blocking work runs inline (a mock clock would jump hours while a thread works)
-and wall time follows Trio's time.
+Nothing else in the project reads the wall clock or starts a thread. So the real headend
+and real agents can run for a simulated week under Trio's ``MockClock``. There, blocking work
+runs inline (a mock clock would jump hours while a thread works), and wall time follows Trio's.
 """
 
 import threading
@@ -39,9 +38,9 @@ class Runtime:
     run_blocking: RunBlocking
     """The one way to do blocking work."""
     since_boot: Callable[[], tuple[str, int]] = lambda: ("", 0)
-    """What names this boot of the machine, and the time since then, also while it slept, in
-    microseconds: a clock that outlives the process and that nobody can set. An empty name is
-    a machine that does not tell."""
+    """The name of this boot of the machine, and the microseconds since the boot, sleep included.
+    Together they are a clock that outlives the process and that nobody can set. The name is
+    empty if the machine does not tell it."""
 
 
 async def _in_thread(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:

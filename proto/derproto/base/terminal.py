@@ -16,7 +16,7 @@ PLAIN_COLUMNS = 10_000
 def console_of(file: TextIO, *, terminal: bool | None = None) -> Console:
     """A console that shows texts as they are: no markup, no emoji names, no guessed colours.
 
-    ``terminal`` says whether what the file gets is for a terminal; None = as the file says.
+    ``terminal`` says whether the output goes to a terminal; None = as the file says.
     """
     terminal = file.isatty() if terminal is None else terminal
     return Console(
@@ -43,8 +43,8 @@ def rendered(file: TextIO, *parts: RenderableType) -> str:
 
 
 def columns(*headings: str, words: int = 1) -> Table:
-    """An empty table without lines; the first ``words`` columns start alike, the others end
-    alike, as numbers do."""
+    """An empty table without lines; the first ``words`` columns are aligned left, the others
+    right, as suits numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place < words else "right", no_wrap=True)

@@ -12,7 +12,7 @@ _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def format_us(us: int) -> str:
-    """RFC 3339 text, with ``Z`` and as many of six decimals as are not zero.
+    """RFC 3339 text, with ``Z`` and up to six decimals, without trailing zeros.
 
     Units: ``us`` is microseconds since the epoch. Raises: OverflowError outside years 1..9999.
     """
@@ -41,6 +41,6 @@ def parse_us(text: str) -> int:
         raise ValueError(f"{text!r} has no time zone; write {text}Z for UTC")
     us = (when - _EPOCH) // _MICROSECOND
     if not _FIRST_US <= us <= _LAST_US:
-        # Its own offset moves it there.
+        # Only the text's own offset can move the time out of them.
         raise ValueError(f"{text!r} is not within the years 1 to 9999 of UTC; write such a time")
     return us

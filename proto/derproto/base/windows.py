@@ -50,9 +50,9 @@ class Window(NamedTuple):
         return self if now_us <= self.start_us else Window(now_us, self.end_us)
 
     def expires_us(self, ordered_us: int, wait_us: int) -> int:
-        """When an order for it expires that still waits for its agent.
+        """When an order for this window expires, if the order still waits for its agent.
 
-        The wait counts from the later of order and start, and is over with the window.
+        The wait counts from the later of order and start, and ends with the window at the latest.
         """
         expires_us = max(ordered_us, self.start_us) + wait_us
         return expires_us if self.end_us is None else min(expires_us, self.end_us)

@@ -10,9 +10,9 @@ from derproto.der.v1 import AgentMessage, Telemetry
 (_TELEMETRY_TAG,) = [field.tag for field in fields_of(AgentMessage) if field.name == "telemetry"]
 
 MAX_FIELDS = 120_000
-"""Fields of one message, as ``decoder`` counts them: the largest that agents send is a Register of
-8,192 reports and 1,000 assets, of 116,000. When full, the message is refused before anything is
-made of its next field, so that none holds the loop for more than some 30 ms."""
+"""Fields of one message, as ``decoder`` counts them; an agent's largest, a Register of 8,192
+reports and 1,000 assets, has 116,000. When full, the message is refused before an object is made
+of its next field, so that no message holds the loop for more than some 30 ms."""
 
 _decode = decoder(AgentMessage, max_fields=MAX_FIELDS)
 _encode = encoder(AgentMessage)

@@ -31,7 +31,7 @@ def decoder(cls: type[M], *, max_fields: int = wire.UNBOUNDED) -> Callable[[Buff
     object is made of it. An embedded message counts as four more fields, an unknown field as two,
     and 8 bytes of packed numbers as one.
 
-    Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
+    Raises: UnsupportedField if ``cls``, or a class within it, has a field that cannot be compiled.
     """
     return _decoder(cls, max_fields)
 

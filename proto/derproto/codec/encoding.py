@@ -30,7 +30,7 @@ def encoder(cls: type[M]) -> Callable[[M], bytes]:
     The function raises EncodeError for a value that does not fit its field. It does not check
     types; mypy does.
 
-    Raises: UnsupportedField for a class that has, or leads to, a kind of field not compiled.
+    Raises: UnsupportedField if ``cls``, or a class within it, has a field that cannot be compiled.
     """
     return _encoder(cls)
 

@@ -18,7 +18,7 @@ class WireFormat:
 
     wire_type: int
     typecode: str = ""
-    """Of ``struct`` and ``array``, for fixed width."""
+    """The code that ``struct`` and ``array`` have for it, for fixed width."""
     bits: int = 0
     """Width of a varint's value."""
     writer: str = ""
@@ -64,7 +64,7 @@ class Field:
     """The Python class of one value; for a message or an enum, that class."""
     repeated: bool
     presence: bool
-    """None means absent, and a default value is written: optional, oneof, message."""
+    """Whether None means absent, so that a default value is written: optional, oneof, message."""
     rivals: tuple[str, ...]
     """The other fields of its oneof."""
 

@@ -26,10 +26,11 @@ UNBOUNDED = 2**63
 """No bound of fields: as many as the bytes hold."""
 
 EMBEDDED_MESSAGE = 4
-"""Fields that an embedded message counts as, beside its own: making its object takes as long."""
+"""Fields that an embedded message counts as, beside its own: making its object takes as long as
+reading these."""
 
 UNKNOWN_FIELD = 2
-"""Fields that an unknown field counts as: copying it takes as long."""
+"""Fields that an unknown field counts as: copying it takes as long as reading these."""
 
 PACKED_BYTES = 8
 """Bytes of packed numbers of fixed width that count as one field. Each byte of packed varints
@@ -171,7 +172,7 @@ def write_unsigned(value: int, bits: int) -> bytes:
 
 
 def write_signed(value: int, bits: int) -> bytes:
-    """A negative number takes 10 bytes, also one of 32 bits.
+    """The varint of a signed number; a negative one takes 10 bytes, even one of 32 bits.
 
     Raises: OverflowError if it has more bits.
     """

@@ -17,8 +17,8 @@ class AssetKind(StrEnum):
 
 
 OWN_CONTROL = frozenset({AssetKind.SOLAR, AssetKind.EV_CHARGER, AssetKind.LOAD})
-"""Kinds that control themselves without a dispatch. To hold sun or demand at 0 MW after a dispatch
-would be a second order."""
+"""Kinds that control themselves without a dispatch. Holding sun or demand at 0 MW after a
+dispatch would be a second order."""
 
 
 class FailsafeAction(StrEnum):

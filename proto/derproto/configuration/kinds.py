@@ -31,7 +31,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class Kind(Protocol[T_co]):
-    """What a key's value may be."""
+    """The values that a key may have, and how they are read."""
 
     def read(self, raw: object) -> T_co:
         """The value of a YAML scalar, a list of them, or a node.
@@ -47,7 +47,7 @@ class Kind(Protocol[T_co]):
 
 
 def plain_value(text: str) -> str | int | float | bool | None:
-    """What unquoted text means: YAML 1.2's numbers, true, false and null; else itself.
+    """The meaning of unquoted text: YAML 1.2's numbers, true, false, null; else the text itself.
 
     The parser's YAML 1.1 would read 1:30 as 90, 010 as 8, no as false and 1e5 as text.
     """

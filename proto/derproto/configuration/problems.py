@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 MOST_NAMED = 16
-"""Known words that a message lists at most; of more it only names the nearest."""
+"""Most known words that a message lists; if there are more, it names only the nearest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A key ``agent.id`` is the flag ``--agent-id``, the variable ``DERAGENT_AGENT_ID`` and
 ``agent: {id: …}`` in the file; one ``Kind`` reads all three. A problem is noted under the name of
-the value's source; all are raised together.
+the value's source; all problems are raised together.
 """
 
 from collections.abc import Mapping
@@ -196,6 +196,6 @@ def data_folder(settings: Settings, environ: Mapping[str, str], command: str) ->
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
     """The folder that systemd made for a daemon, or None."""
-    # It separates several with colons; the first is the daemon's own.
+    # systemd separates several folders with colons; the first is the daemon's own.
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else None

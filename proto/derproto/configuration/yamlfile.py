@@ -21,7 +21,7 @@ _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )
 MAX_DEPTH = 50
-"""Levels of nesting in a file; libyaml overruns its stack far beyond."""
+"""Levels of nesting in a file. Far deeper nesting makes libyaml overrun its stack."""
 
 TOO_DEEP = "nested too deeply; write it flat, as docs/configuration.md shows"
 

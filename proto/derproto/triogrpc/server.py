@@ -25,7 +25,7 @@ ACCEPT_RETRY_S = 0.1
 """Pause after a failed accept, seconds; file descriptors may have run out."""
 
 ACCEPT_QUIET_S = 10.0
-"""Seconds after such a log line for which further failures are only counted."""
+"""Seconds after a failed accept was logged for which further failures are only counted."""
 
 STOP_S = 1.0
 """Seconds after a drain's grace for cancelled handlers to clean up and tell their clients."""
@@ -34,8 +34,8 @@ STOP_S = 1.0
 class Server:
     """Serves rpcs on any Trio listeners, with a border around each connection.
 
-    No exception of a peer's or a handler's making leaves its connection. It is logged and counted,
-    and ends that call or that connection.
+    No exception that a peer or a handler causes leaves its connection. The server logs and counts
+    it, and ends that call or that connection.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Server:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accepts and serves until drained or cancelled. Once for each server.
+        """Accepts and serves until drained or cancelled. May be called once.
 
         Resource handling: owns the listeners from here on, and closes them.
-        Error handling: a failed accept is logged, counted and tried again; a listener that was
-        closed is left.
+        Error handling: a failed accept is logged, counted and tried again; a closed listener is
+        given up.
         Cancellation: ends every connection at once.
         """
         if self._serving:
@@ -143,7 +143,7 @@ class Server:
                     await trio.aclose_forcefully(stream)
                     raise
                 if self._handlers.draining:
-                    # It had arrived when the acceptors were told to stop.
+                    # The connection arrived before the acceptors were told to stop.
                     await trio.aclose_forcefully(stream)
                     return
                 if len(self._links) >= self._limits.max_connections and not self._clear_place():
@@ -162,7 +162,7 @@ class Server:
                 if self._limits.newcomers is not None:
                     self._newcomers.add(link, link.peer.host)
                 self._arriving[link] = None
-                # Before the task runs, so that the bound holds.
+                # Counted before the task runs, so that the bound holds.
                 self._links.add(link)
                 self._idle.clear()
                 self._counters.connections_total += 1
@@ -172,7 +172,7 @@ class Server:
     async def _make_room(self) -> None:
         """Waits until one more handshake may begin. No checkpoint if it may at once.
 
-        When all places are taken, a silent peer loses its own after ``handshake_patience_s``:
+        When all places are taken, a silent peer loses its place after ``handshake_patience_s``:
         otherwise a few silent sockets would keep a fleet out.
         """
         while len(self._arriving) >= self._limits.max_handshakes:

@@ -72,7 +72,7 @@ class MemoryNetwork:
         self._connections = 0
 
     def listen(self, name: str) -> MemoryListener:
-        """Listens to ``name``, for ``Server.serve``. Again after the last one is closed.
+        """Listens to ``name``, for ``Server.serve``. A closed listener frees its name.
 
         Raises: OSError(EADDRINUSE).
         """
@@ -84,7 +84,7 @@ class MemoryNetwork:
     async def connect(self, name: str) -> MemoryStream:
         """A connection to the listener of ``name``. Waits while the name is stalled.
 
-        Raises: OSError(ECONNREFUSED) if nobody listens, or by ``refuse``.
+        Raises: OSError(ECONNREFUSED) if nobody listens, or after ``refuse``.
         """
         await trio.lowlevel.checkpoint()
         while name in self._stalled:
@@ -116,8 +116,8 @@ class MemoryNetwork:
         (self._refused.add if refused else self._refused.discard)(name)
 
     def stall(self, name: str, stalled: bool) -> None:
-        """Sets whether bytes of connections to ``name`` are held back, both ways, EOF too. Later
-        they flow in order. New connections wait as well."""
+        """Holds back all bytes of connections to ``name``, both ways, EOF too, or lets them flow
+        again, in order. New connections wait as well."""
         (self._stalled.add if stalled else self._stalled.discard)(name)
         for stream in self._streams.get(name, ()):
             stream.stall(stalled)

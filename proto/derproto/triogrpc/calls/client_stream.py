@@ -35,8 +35,8 @@ class Connecting(Protocol):
 class ClientStream(grpclib.client.Stream[Any, Any]):
     """One call, as its caller sees it. grpclib's ``client.Stream`` on Trio.
 
-    One task may send while another receives. Leaving the block ends the call: one with
-    a single reply waits for its status, any other that has not ended is reset.
+    One task may send while another receives. Leaving the block ends the call. A call
+    with a single reply waits for its status; any other call that has not ended is reset.
 
     Raises (from every method): GRPCError with the server's status as soon as it is known. A sender
     gets it too: ``Status.OK`` if the server ended the call before the client did. Also
@@ -84,8 +84,8 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     async def send_request(self, *, end: bool = False) -> None:
         """Sends the request's headers, which begins the call.
 
-        ``send_message`` does it by itself; it is needed before a task only receives. With ``end``
-        it also ends the sending half, without a message.
+        ``send_message`` does it by itself, so only a task that receives first needs it. ``end``
+        also ends the sending half, without a message.
         When full: waits while the server's limit of concurrent calls is reached.
         """
         async with lock_held(self._sending):
@@ -94,7 +94,7 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     async def send_message(self, message: Any, *, end: bool = False) -> None:
         """Sends one message, whole; the last one with ``end``.
 
-        Raises: GRPCError(RESOURCE_EXHAUSTED) for one too large, before any of it is sent.
+        Raises: GRPCError(RESOURCE_EXHAUSTED) if it is too large, before any of it is sent.
         Cancellation: if a part was sent, the call is over.
         When full: waits, as long as the server reads at all (``send_timeout_s``).
         """
@@ -186,7 +186,7 @@ class ClientStream(grpclib.client.Stream[Any, Any]):
     async def recv_trailing_metadata(self) -> None:
         """Waits for the status and sets ``trailing_metadata``. May be repeated.
 
-        The status may never come while messages before it are not received.
+        The status may never come while earlier messages are not received.
         """
         if not self._recv_initial_metadata_done:
             raise ProtocolError("Initial metadata was not received")

@@ -31,7 +31,7 @@ _NO_EVENTS = _DispatchServerEvents()
 class ServerStream(grpclib.server.Stream[Any, Any]):
     """One call: its messages, metadata and end. grpclib's ``server.Stream`` on Trio.
 
-    One task at a time may receive; any number may send, each message goes out whole.
+    One task at a time may receive; any number may send, and each message goes out whole.
     Handlers end a call with a status by ``raise GRPCError(Status.X, "why")``.
     """
 
@@ -81,7 +81,7 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
         return self._link_peer.cert()
 
     def admit(self) -> None:
-        """Ends the newcomer's bounds, for a service that now knows its client.
+        """Ends the newcomer's bounds; a service calls it once it knows its client.
 
         From now on the call's messages may have ``max_message_bytes``, its connection may have
         ``max_streams`` calls, and the connection gives way to no other. Needed only with
@@ -162,7 +162,7 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
     async def send_message(self, message: Any) -> None:
         """Sends one message, whole, when the windows and the write buffer allow it.
 
-        Raises: GRPCError(RESOURCE_EXHAUSTED) for one too large, before any of it is sent.
+        Raises: GRPCError(RESOURCE_EXHAUSTED) if it is too large, before any of it is sent.
         Cancellation: if a part was sent, the call is over.
         When full: waits, as long as the peer reads at all (``send_timeout_s``).
         """
@@ -254,7 +254,7 @@ class ServerStream(grpclib.server.Stream[Any, Any]):
 
     @property
     def sendable(self) -> bool:
-        """Whether the client can still be sent something."""
+        """Whether a message can still be sent to the client."""
         return self._h2.closable
 
     @property

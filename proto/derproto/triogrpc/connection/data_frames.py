@@ -101,7 +101,7 @@ class FastHttp2(Http2):
         return True
 
     def acknowledge_received_data(self, acknowledged_size: int, stream_id: int) -> None:
-        """As h2's: it only counts, until half of a window is to be announced."""
+        """As h2's: only counts consumed bytes, until half of a window must be announced."""
         stream = self.streams.get(stream_id)
         if stream is not None and acknowledged_size > 0:
             whole = self._inbound_flow_control_window_manager

@@ -115,7 +115,7 @@ class Http2(H2Connection):
         self._prepare_for_sending([frame])
 
     def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
-        # h2 keeps a queue for each setting, and there are 65,536 of which h2 knows eight.
+        # h2 keeps a queue for each setting. A peer may send 65,536 of them; h2 knows eight.
         frame.settings = {code: n for code, n in frame.settings.items() if code in _SETTINGS}
         return super()._receive_settings_frame(frame)
 

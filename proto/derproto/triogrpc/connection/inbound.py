@@ -60,9 +60,8 @@ class Inbound:
     """Received bytes that the reader of a stream has not taken yet.
 
     It replaces grpclib's ``Buffer``, which hands out bytes. The peer's window opens when a message
-    is taken, and for the rest of a message that the reader waits for. So a message without a
-    waiting reader is bounded by the window, and one with a reader by ``max_message_bytes`` and the
-    pool.
+    is taken, and for the rest of a message that the reader waits for. So the window bounds a
+    message without a waiting reader; ``max_message_bytes`` and the pool bound one with a reader.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Inbound:
         self._changed.set()
 
     def admit(self, max_message_bytes: int) -> None:
-        """The service has admitted the call: sets its final bound of a message."""
+        """Sets the call's final bound of a message, once the service has admitted it."""
         self.admitted = True
         self._max_message_bytes = max_message_bytes
 
@@ -142,8 +141,8 @@ class Inbound:
         """The next message's body, None when the peer has ended its half.
 
         Cancellation: loses nothing. No checkpoint if a message is there.
-        Raises: GRPCError for bytes that are no message (see ``_cut``); after the last whole
-        message the failure given to ``fail``; ``trio.BusyResourceError`` for a second task that
+        Raises: GRPCError for bytes that are no message (see ``_cut``); the failure given to
+        ``fail``, after the last whole message; ``trio.BusyResourceError`` for a second task that
         receives.
         """
         if self._receiving:
@@ -176,9 +175,9 @@ class Inbound:
         """Hands each message to ``on_message``, until the peer has ended its half.
 
         ``on_message`` is called in the connection's reading task as bytes arrive, so no task wakes
-        for a message. The handler's task, which is in here, wakes to await what ``on_message``
-        returned, for messages beyond MESSAGES_PER_TURN, and for the end. Until then bytes wait,
-        bounded by the window.
+        for a message. The handler's task waits in this method. It wakes to await what
+        ``on_message`` returned, for messages beyond MESSAGES_PER_TURN, and for the end. Until then
+        bytes wait, bounded by the window.
 
         Cancellation: keeps messages that were not delivered.
         Raises: as ``receive``, and what ``on_message`` and its rest raise.

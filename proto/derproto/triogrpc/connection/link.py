@@ -1,9 +1,9 @@
 """One connection: HTTP/2 over one Trio stream, the same at both ends.
 
 ``run`` is the connection's task. It owns the nursery for calls and for slow sends. Tasks that all
-connections share (``shared.py``) read, send and ask silent peers; they call into this module, and
-no error leaves these calls. Every end goes through ``end``, which notes the reason and wakes
-``run``; ``run`` does the rest.
+connections share (``shared.py``) read, send, and send a PING to silent peers. They call into this
+module, and no error leaves these calls. Every end goes through ``end``, which notes the reason and
+wakes ``run``; ``run`` does the rest.
 """
 
 import logging
@@ -127,7 +127,7 @@ class Link(grpclib.protocol.AbstractHandler):
                     with trio.move_on_after(self._flush_s):
                         await self._transport.wait_sent()
                 finally:
-                    # While the nursery is open, which slow sends would need.
+                    # Before the nursery closes, because slow sends would need it.
                     self._transport.abandon()
                 nursery.cancel_scope.cancel()
         finally:

@@ -1,4 +1,4 @@
-"""The ends of a call or a connection without a status."""
+"""Errors of calls and connections that end without a status."""
 
 from grpclib.const import Status
 from grpclib.exceptions import StreamTerminatedError

@@ -96,7 +96,7 @@ class LinkLimits:
     """Time without a byte from the peer. When over, the peer is sent a PING."""
 
     keepalive_timeout_s: float = 10.0
-    """Time after that PING for any byte to come: the only sign of a peer whose host lost power.
+    """Time after that PING for any byte to come; silence is the only sign of a host without power.
     When over, the connection is closed."""
 
     send_timeout_s: float = 30.0

@@ -30,7 +30,7 @@ class ReassemblyPool:
         """Notes that ``call`` holds ``size`` bytes; may call ``give_up`` of it or of others."""
         calls = self._admitted if call.admitted else self._newcomers
         self.held_bytes += size - calls.get(call, 0)
-        # A call keeps its place, so the first one is the one that began first.
+        # A call keeps its place, so the first call has gathered for longest.
         calls[call] = size
         while self.held_bytes > self._max_bytes:
             oldest = next(iter(self._newcomers or self._admitted))

@@ -130,11 +130,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         await self._outgoing.send(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Until there is room for a byte."""
+        """Waits until there is room for a byte."""
         await self._outgoing.wait_room()
 
     async def send_eof(self) -> None:
-        """The other end receives what was sent, then EOF."""
+        """Ends sending: the other end receives what was sent, then EOF."""
         if self.closed:
             raise trio.ClosedResourceError("this end was closed")
         await trio.lowlevel.checkpoint()
@@ -157,7 +157,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     def cut(self) -> None:
-        """The connection is gone, for both ends at once."""
+        """Breaks the connection for both ends at once."""
         self._outgoing.cut()
         self._incoming.cut()
 

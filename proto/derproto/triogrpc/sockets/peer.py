@@ -24,7 +24,7 @@ class Peer(grpclib.protocol.Peer):
 
     @property
     def host(self) -> str:
-        """The address without the port; of other streams the same as the text."""
+        """The address without the port; for other streams, the same as the text."""
         address = self._address
         return str(address[0]) if isinstance(address, tuple) else str(address)
 

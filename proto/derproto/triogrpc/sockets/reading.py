@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import trio
 
 READ_BYTES = 16 * 1024
-"""Bytes that one read of one connection takes at most. Each read allocates as many in advance."""
+"""Most bytes that one read of one connection takes. Each read allocates them in advance."""
 
 TURN_S = 0.0005
 """Seconds after which a sweep lets other tasks run. A setpoint and its report pass through four
@@ -123,7 +123,7 @@ class SharedReader:
         return now
 
     def give_way(self) -> None:
-        """Ends the turn after the current read: it woke a task that should not wait."""
+        """Ends the turn after the current read: the read woke a task that should not wait."""
         self._turn_ends = -math.inf
 
     def _sweep_is_over(self) -> None:

@@ -22,7 +22,7 @@ Look = Callable[[float], None]
 
 
 class Attended:
-    """When a connection was heard and asked, for the keepalive task: pure.
+    """When a connection was last heard and last sent a PING, for the keepalive task: pure.
 
     ``heard_at`` is set whenever bytes arrive.
     """
@@ -47,11 +47,11 @@ class Attended:
         self.asked_at = now
 
     def is_gone(self, now: float) -> bool:
-        """Whether the peer was asked and did not answer in time."""
+        """Whether the peer was sent a PING and did not answer in time."""
         return self.asked_at > self.heard_at and now >= self.due_at
 
     def is_silent(self, now: float) -> bool:
-        """Whether the peer should be asked."""
+        """Whether the peer should be sent a PING."""
         return self.asked_at <= self.heard_at and now >= self.due_at
 
 
@@ -83,7 +83,7 @@ class Shared:
         self._attended[attended] = look
 
     def leave(self, attended: Attended) -> None:
-        """The connection is over."""
+        """Forgets a connection that is over."""
         self._attended.pop(attended, None)
 
     async def caught_up(self) -> None:

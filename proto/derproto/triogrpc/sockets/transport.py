@@ -2,8 +2,8 @@
 
 The first write after a pause is sent at once. Writes that follow soon are gathered and sent
 together in the loop's next turn by a task that all connections share (``SharedWriter``). Most sends
-fit into the socket's buffer and need no task, deadline or cancel scope. The rest of a send that
-does not fit is sent by a task that ends with it.
+fit into the socket's buffer and need no task, deadline or cancel scope. If a send does
+not fit, a task sends the rest and then ends.
 """
 
 import math
@@ -42,7 +42,7 @@ class SharedWriter:
         self._filled = Flag()
 
     def add(self, transport: "Transport") -> None:
-        """Has the transport ``send_nowait`` in the loop's next turn."""
+        """Calls the transport's ``send_nowait`` in the loop's next turn."""
         self._due.append(transport)
         self._filled.set()
 
@@ -65,7 +65,7 @@ class Transport:
     """Gathers what is written until it is sent.
 
     It has the methods of ``asyncio.Transport`` that grpclib calls. ``pause`` and ``resume`` are
-    called when the buffer passes its bound, ``overflow`` when it is beyond it by more than
+    called when the buffer passes its bound, ``overflow`` when it exceeds the bound by more than
     ``CONTROL_BYTES``. All three are called within a write, so they must only take note. ``broken``
     is called once, with the reason why nothing more can be sent.
     """
@@ -171,7 +171,7 @@ class Transport:
             self._tasks.start_soon(self._send_slowly)
 
     async def _send_slowly(self) -> None:
-        """Sends until nothing is left. Cancellation: what is left is lost."""
+        """Sends until nothing is left. Cancellation: the rest is lost."""
         try:
             while self._gathered:
                 gathered, self._gathered = self._gathered, bytearray()
