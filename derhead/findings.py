@@ -1,4 +1,4 @@
-"""The faults of a request, at most as many as an answer lists: pure."""
+"""The faults of a request, as many as one answer lists: pure."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
 """Output of commands for people: rich, with colours on a terminal and plain text elsewhere.
 
-On a terminal ``NO_COLOR`` is honoured. In a pipe or a file there are no control codes, no line
-is wrapped or cut, and no line ends in blanks, so that a script can read it.
+On a terminal ``NO_COLOR`` is honoured. A pipe or a file gets text that a script can read:
+no control codes, no line wrapped or cut, no blanks at a line's end.
 """
 
 from typing import TextIO

@@ -1,7 +1,7 @@
 """Bytes to betterproto2's dataclasses, by one compiled function a class.
 
 The function walks the tags of one message and fills the dictionary of the new object.
-`docs/codec.md` shows such a function, and how it differs from its two models.
+`docs/codec.md` shows such a function, and compares it with betterproto2 and google.protobuf.
 """
 
 import struct

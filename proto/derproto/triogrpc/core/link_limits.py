@@ -42,8 +42,7 @@ class LinkLimits:
     max_connections: int = 6000
     """Open connections of one server; the headend sets ``max_sessions`` + 1,000. When full, the
     oldest that no service has admitted is closed to let a new one in. If all are admitted, the
-    new one is closed at once, so that its peer learns of it now and backs off, instead of waiting
-    in a queue."""
+    new one is closed at once: its peer then backs off, instead of waiting in a queue."""
 
     newcomers: NewcomerLimits | None = None
     """What a connection may cost until its service admits it. None: every connection is admitted
