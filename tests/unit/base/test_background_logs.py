@@ -84,9 +84,12 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_costs_bounded_memory(
     assert not handler.drain()
     lines = read_to_the_end(pipe, handler)
     numbers = [int(match[1]) for line in lines if (match := re.search(r": (\d+) x", line))]
-    assert numbers == list(range(len(numbers)))
-    (told,) = (line for line in lines if "were dropped" in line)
-    assert f": {LINES - len(numbers)} log lines were dropped" in told
+    # Where lines were dropped depends on when the thread writes; none is out of order.
+    assert numbers == sorted(set(numbers))
+    told = [
+        int(match[1]) for line in lines if (match := re.search(r"(\d+) log lines were dr", line))
+    ]
+    assert len(numbers) + sum(told) == LINES
 
 
 @pytest.mark.usefixtures("_any_repeats")
