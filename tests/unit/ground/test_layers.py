@@ -82,13 +82,24 @@ def graph_of(pairs: Iterator[tuple[str, str]]) -> Graph:
 
 
 def spelled(groups: list[list[str]], name_of: dict[str, str]) -> list[str]:
-    """Each circle with the imports that tie it."""
-    return [
-        f"{' <-> '.join(group)}: {where}"
+    """The imports to look at: those that alone close a circle, or else all that tie it."""
+    inside = {
+        where: (name_of[above], name_of[below])
         for group in groups
         for (above, below), where in arrows().items()
         if name_of[above] in group and name_of[below] in group and name_of[above] != name_of[below]
-    ]
+    }
+    return closing(inside) or [*inside]
+
+
+def closing(inside: dict[str, tuple[str, str]]) -> list[str]:
+    """The imports without which fewer nodes stand in a circle than without any other."""
+    left = {
+        where: sum(map(len, circles(graph_of(p for w, p in inside.items() if p != pair))))
+        for where, pair in inside.items()
+    }
+    fewest = min(left.values(), default=0)
+    return [where for where, count in left.items() if count == fewest]
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
@@ -217,6 +228,11 @@ def test_no_package_is_a_bag() -> None:
 def test_a_circle_is_found_and_named() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [["b", "c"]]
     assert circles({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+def test_the_import_that_closes_a_circle_is_named() -> None:
+    inside = {"down": ("a", "b"), "down too": ("b", "c"), "past": ("a", "c"), "up": ("c", "a")}
+    assert closing(inside) == ["up"]
 
 
 # --- what a package says of itself --------------------------------------------------------------
