@@ -10,9 +10,8 @@ import importlib
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
-from sources import modules
+from tests.support.repository import modules
 
 SECTIONS = {
     "In the headend": ("derhead",),
@@ -23,9 +22,9 @@ POLICY = re.compile(r"\.? When (?:full|over)[,:]? ")
 KIB, MIB = 1024, 1024 * 1024
 
 
-def draw(root: Path) -> str:
+def draw() -> str:
     """The tables, a section for each end of the link."""
-    rows = [row for module, tree in modules(root).items() for row in _bounds(module, tree)]
+    rows = [row for module, tree in modules().items() for row in _bounds(module, tree)]
     parts = []
     for heading, packages in SECTIONS.items():
         lines = [

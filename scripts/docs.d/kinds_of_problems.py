@@ -1,11 +1,9 @@
 """The kinds of problems, from REST's own table."""
 
-from pathlib import Path
-
 from derhead.api.answering.problem_kinds import ProblemKinds
 
 
-def draw(_root: Path) -> str:
+def draw() -> str:
     """A section for each kind."""
     return "\n\n".join(map(_section, ProblemKinds))
 

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import bounds
 import kinds_of_problems
@@ -11,9 +10,9 @@ import meanings
 import packages
 import states
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.repository import ROOT
 
-PARTS: dict[str, tuple[str, Callable[[Path], str]]] = {
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "bounds": ("docs/bounds.md", bounds.draw),
     "states": ("docs/dispatch.md", states.draw),
     "packages": ("docs/layout.md", packages.draw),
@@ -44,7 +43,7 @@ def main() -> int:
     for name, (place, draw) in PARTS.items():
         path = ROOT / place
         text = path.read_text(encoding="utf-8")
-        new = insert(text, name, draw(ROOT))
+        new = insert(text, name, draw())
         if new == text:
             continue
         if check:

@@ -1,24 +1,23 @@
 """What the states of a dispatch and the causes of gaps mean: tables of their enums."""
 
 import ast
-from pathlib import Path
 
-from sources import modules
+from tests.support.repository import modules
 
 
-def states(root: Path) -> str:
+def states() -> str:
     """What each state of a dispatch means."""
-    return _meanings(root, "derhead.dispatch.life.transitions", "State", "state")
+    return _meanings("derhead.dispatch.life.transitions", "State", "state")
 
 
-def causes(root: Path) -> str:
+def causes() -> str:
     """What each cause of a gap means, but for the one that no caller sees."""
-    return _meanings(root, "derhead.gaps.record", "HoleCause", "cause", hidden="none")
+    return _meanings("derhead.gaps.record", "HoleCause", "cause", hidden="none")
 
 
-def _meanings(root: Path, module: str, enum: str, heading: str, hidden: str = "") -> str:
+def _meanings(module: str, enum: str, heading: str, hidden: str = "") -> str:
     lines = [f"| {heading} | meaning |", "|---|---|"]
-    for node in modules(root)[module].body:
+    for node in modules()[module].body:
         if not isinstance(node, ast.ClassDef) or node.name != enum:
             continue
         for member, said in zip(node.body, node.body[1:], strict=False):

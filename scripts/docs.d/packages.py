@@ -5,34 +5,32 @@ others is left out: who imports ``dispatch``, which imports ``telemetry``, may i
 """
 
 import ast
-from pathlib import Path
 
-from sources import PACKAGES, imported, is_package, modules
+from tests.support.repository import TOP_PACKAGES, imported, modules, room
 
 Graph = dict[str, set[str]]
 
 
-def draw(root: Path) -> str:
+def draw() -> str:
     """A table: floor, package, purpose, and the packages right below."""
-    trees = modules(root)
-    graph = packages(root, trees)
+    graph = packages()
     floors = floors_of(graph)
     lines = ["| floor | package | purpose | stands on |", "|---|---|---|---|"]
     for name in sorted(graph, key=lambda name: (-floors[name], name)):
         below = ", ".join(f"`{other}`" for other in sorted(direct(name, graph)))
-        lines.append(f"| {floors[name]} | `{name}` | {_purpose(trees[name])} | {below} |")
+        lines.append(f"| {floors[name]} | `{name}` | {_purpose(modules()[name])} | {below} |")
     return "\n".join(lines)
 
 
-def picture(root: Path) -> str:
+def picture() -> str:
     """A diagram of the packages right inside the top ones, inner packages folded into them."""
     graph: Graph = {}
-    for name, below in packages(root, modules(root)).items():
+    for name, below in packages().items():
         if home := _folded(name):
             graph[home] = graph.get(home, set()) | {_folded(other) for other in below} - {home, ""}
     floors_of(graph)
     lines = ["```mermaid", "flowchart TD"]
-    for top in PACKAGES:
+    for top in TOP_PACKAGES:
         inside = sorted(name for name in graph if name.startswith(f"{top}."))
         lines += [f"  subgraph {top}", *(f"    {name}[{_last(name)}]" for name in inside), "  end"]
     for name in sorted(graph):
@@ -51,20 +49,14 @@ def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def packages(root: Path, trees: dict[str, ast.Module]) -> Graph:
-    """Each room and those that its modules import. A top package's own modules are rooms."""
+def packages() -> Graph:
+    """Each room and those that its modules import."""
     graph: Graph = {}
-    for module, tree in trees.items():
-        home = _room(root, module)
-        below = {_room(root, other) for other in imported(module, tree, trees)} - {home}
-        graph[home] = graph.get(home, set()) | below
+    for module, tree in modules().items():
+        home = room(module)
+        graph[home] = graph.get(home, set()) | {room(other) for other, _ in imported(tree)} - {home}
     used = {other for below in graph.values() for other in below}
     return {name: below for name, below in graph.items() if below or name in used}
-
-
-def _room(root: Path, module: str) -> str:
-    package = module if is_package(root, module) else module.rpartition(".")[0]
-    return module if package in PACKAGES else package
 
 
 def floors_of(graph: Graph) -> dict[str, int]:

@@ -1,12 +1,11 @@
 """A dispatch's states and transitions as a diagram and as tables."""
 
 from itertools import groupby
-from pathlib import Path
 
 from derhead.dispatch.life.transitions import ENDED, REASONS, RESPONSES, TRANSITIONS, State
 
 
-def draw(_root: Path) -> str:
+def draw() -> str:
     """The diagram, then the tables of transitions, states and reasons."""
     return f"{_diagram()}\n\n{_transitions()}\n\n{_states()}\n\n{_reasons()}"
 

@@ -1,4 +1,4 @@
-"""The project's own files, as tests about the project read them."""
+"""The project's own files, as tests about the project and ``scripts/docs`` read them."""
 
 import ast
 import subprocess
@@ -8,6 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("derhead", "deragent", "launcher", "proto/derproto")
+TOP_PACKAGES = ("derhead", "deragent", "launcher", "derproto")
+"""Their own modules are rooms by themselves: what composes a daemon stands above all others, and
+what every part needs stands below."""
 GENERATED = ("proto/derproto/der/", "proto/derproto/message_pool.py")
 
 
@@ -85,3 +88,18 @@ def is_package(module: str) -> bool:
     """Whether the module of this name is a folder with an ``__init__``."""
     place = module.replace(".", "/")
     return any((ROOT / base / place / "__init__.py").is_file() for base in (".", "proto"))
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """The project's modules that a module imports, with the line."""
+    for module, name, line in imports(tree):
+        inside = f"{module}.{name}"
+        found = inside if inside in modules() else module
+        if found in modules():
+            yield found, line
+
+
+def room(module: str) -> str:
+    """The package of a module; a top package's own modules are rooms by themselves."""
+    package = module if is_package(module) else module.rpartition(".")[0]
+    return module if package in TOP_PACKAGES else package

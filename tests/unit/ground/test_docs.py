@@ -1,6 +1,7 @@
 """What the documents say of the code and of each other is so."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -123,6 +124,7 @@ def test_what_is_drawn_from_the_code_is_as_the_code_says() -> None:
     checked = subprocess.run(
         [sys.executable, "scripts/docs.d/main.py", "--check"],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
