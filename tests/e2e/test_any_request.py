@@ -87,7 +87,10 @@ SEEDS = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     b"GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n",
 )
-TOKENS = (b"\r\n", b"\n", b"\0", b" ", b"%00", b"%ff", b"..", b"//", b"{", b"NaN", b"1e999", b":")
+TOKENS = (
+    *(b"\r\n", b"\n", b"\0", b" ", b"%00", b"%ff", b"..", b"//", b"{", b"NaN", b"1e999", b":"),
+    *(b"?", b"http://["),
+)
 
 
 def garble(seed: bytes, chance: random.Random) -> bytes:

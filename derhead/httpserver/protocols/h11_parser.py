@@ -11,7 +11,11 @@ from typing import Any
 import h11
 import h11._readers as readers
 
-from derhead.httpserver.protocols.request_head import refusal_of_fields, refusal_of_size
+from derhead.httpserver.protocols.request_head import (
+    refusal_of_fields,
+    refusal_of_size,
+    refusal_of_target,
+)
 
 HEADER_FIELD = re.compile(
     rb"(?P<field_name>[-!#$%&'*+.^_`|~0-9a-zA-Z]+):[ \t]*+"
@@ -35,7 +39,7 @@ class Http1Parser(h11.Connection):
             _hold(refusal_of_size(_head_size(self._receive_buffer._data)))
         event = super()._extract_next_receive_event()
         if isinstance(event, h11.Request):
-            _hold(refusal_of_fields(event.headers))
+            _hold(refusal_of_target(event.target) or refusal_of_fields(event.headers))
         return event
 
 

@@ -23,7 +23,12 @@ from hyperframe.frame import SettingsFrame
 
 from derhead.httpserver.protocols.frame_meter import FrameMeter, Http2Flood
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
-from derhead.httpserver.protocols.request_head import HEADER_BYTES, HeadRefusal, is_host
+from derhead.httpserver.protocols.request_head import (
+    HEADER_BYTES,
+    HeadRefusal,
+    is_host,
+    refusal_of_target,
+)
 
 log = logging.getLogger(__name__)
 
@@ -151,4 +156,4 @@ def _refusal_of(request: RequestReceived) -> HeadRefusal | None:
         return HeadRefusal(405, "CONNECT is not possible here")
     if not is_host(fields.get(b":authority", fields.get(b"host", b""))):
         return HeadRefusal(400, "the authority is no host's name; send the one you connect to")
-    return None
+    return refusal_of_target(fields.get(b":path", b""))

@@ -5,6 +5,7 @@ Every expression here takes linear time: a loop never matches a character that m
 
 import re
 from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
 HEADER_BYTES = 16 * 1024
@@ -14,7 +15,11 @@ HEADER_BYTES = 16 * 1024
 TOO_LONG = f"path, query and header fields together are longer than {HEADER_BYTES} bytes"
 
 _LABEL = rb"[0-9A-Za-z_-]{1,63}"
-_HOST = re.compile(rb"(?:%b(?:[.]%b)*+[.]?|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?" % (_LABEL, _LABEL))
+_HOST = re.compile(
+    rb"(?:%b(?:[.]%b)*+[.]?|\[([0-9A-Fa-f:.]{2,45})\])?(?::[0-9]{0,5})?" % (_LABEL, _LABEL)
+)
+_URL = re.compile(rb"https?://([^/?]*+)(?:[/?].*)?", re.IGNORECASE)
+_TARGET = re.compile(rb"[\x21-\x7e]+")
 _LINE = re.compile(rb"(GET|HEAD) (/[0-9A-Za-z._~/-]*) HTTP/1[.]1\r\n")
 """A path without escapes and without a query."""
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e]*)")
@@ -36,7 +41,25 @@ class HeadRefusal(NamedTuple):
 
 def is_host(value: bytes) -> bool:
     """Whether the value of ``Host`` or ``:authority`` is valid. Empty is valid."""
-    return _HOST.fullmatch(value) is not None
+    host = _HOST.fullmatch(value)
+    if host is None or host[1] is None:
+        return host is not None
+    try:
+        IPv6Address(host[1].decode("ascii"))
+    except AddressValueError:
+        return False
+    return True
+
+
+def refusal_of_target(target: bytes) -> HeadRefusal | None:
+    """The refusal of a request target or ``:path``, if any; see RFC 9112, 3.2."""
+    if _TARGET.fullmatch(target):
+        if target.startswith(b"/") or target == b"*":
+            return None
+        url = _URL.fullmatch(target)
+        if url is not None and url[1] and is_host(url[1]):
+            return None
+    return HeadRefusal(400, "the request target is no path; send a path that begins with /")
 
 
 def refusal_of_size(size: int) -> HeadRefusal | None:

@@ -200,14 +200,20 @@ async def test_a_steady_reader_stays_when_one_that_reads_nothing_gives_way(
         assert running.server.statistics().given_up > 0
 
 
-@pytest.mark.parametrize("authority", ["a b", "c@d", "a/b", "a..b"])
-async def test_an_authority_that_is_no_host_is_400(
-    authority: str, autojump_clock: MockClock
+@pytest.mark.parametrize(
+    ("path", "authority"),
+    [
+        *(("/healthz", name) for name in ("a b", "c@d", "a/b", "a..b")),
+        *((path, "x") for path in ("?", "healthz", "http://[/x", "/a b", "/\u00e9")),
+    ],
+)
+async def test_an_authority_or_a_path_that_is_none_is_400(
+    path: str, authority: str, autojump_clock: MockClock
 ) -> None:
     async with serving_in_memory() as running:
         client = Http2Client(await running.connect())
         client.h2.config.validate_outbound_headers = False
-        await client.get("/healthz", authority)
+        await client.get(path, authority)
         heads = [
             each
             for each in await client.read_to_end()
