@@ -21,7 +21,7 @@ from derhead.httpserver.fast_lane import FastLane, LaneRequest
 from derhead.httpserver.http_app import AnswerCut, HttpApp
 from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.http_server import HttpServer, HttpStatistics, serve_http
-from derhead.httpserver.protocols.request_head import PlainRequest, find_end, read_plain
+from derhead.httpserver.protocols.request_head import find_end, read_fields, read_line
 
 __all__ = [
     "AnswerCut",
@@ -31,8 +31,8 @@ __all__ = [
     "HttpServer",
     "HttpStatistics",
     "LaneRequest",
-    "PlainRequest",
     "find_end",
-    "read_plain",
+    "read_fields",
+    "read_line",
     "serve_http",
 ]

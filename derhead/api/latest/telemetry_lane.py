@@ -12,25 +12,25 @@ For both lanes, the server enforces the limits and ends the connection.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from derhead.api.answering.finishing import VARY
 from derhead.api.answering.replies import HEADERS
 from derhead.api.latest.latest_texts import LatestTexts
-from derhead.httpserver import find_end, read_plain
+from derhead.httpserver import find_end, read_fields, read_line
 from derhead.shapes import JSON_TYPE
 from derproto.configuration.fleet import Asset, Fleet
 
 _PATH = b"/telemetry"
+_SLASH = ord("/")
 _BEGINNINGS = (b"GET " + _PATH, b"HEAD " + _PATH)
 _LEFT = (b"if-none-match", b"origin")
 """Header fields that change the answer."""
 
 SHORT_BYTES = 1024
-"""Longest header whose parsed form is cached, bytes."""
+"""Longest header whose fields are cached, bytes."""
 
 SHORT_HEADERS = 256
-"""Parsed headers in the cache. When full, the least recently used one goes."""
+"""Header fields in the cache. When full, the least recently used ones go."""
 
 _FIELDS = {
     "content-type": JSON_TYPE,
@@ -54,24 +54,14 @@ class TelemetryRequest:
     """Where the request's bytes end."""
 
 
-class _Question(NamedTuple):
-    """A request's header, parsed."""
-
-    name: str | None
-    """Id or name of the asset; None = all assets."""
-    bodiless: bool
-
-
 @lru_cache(maxsize=SHORT_HEADERS)
-def _read(head: bytes) -> _Question | None:
-    """The parsed header, if the lane answers it. Cached: clients send the same header again."""
-    request = read_plain(head)
-    if request is None or any(_changes_answer(*field) for field in request.fields):
-        return None
-    if request.path == _PATH:
-        return _Question(None, request.bodiless)
-    name = request.path.removeprefix(_PATH + b"/")
-    return None if not name or b"/" in name else _Question(name.decode("ascii"), request.bodiless)
+def _are_plain(fields: bytes) -> bool:
+    """Whether the lane answers a request with these header fields.
+
+    Cached: whatever path a client asks for next, it sends the same fields again.
+    """
+    found = read_fields(fields)
+    return found is not None and not any(_changes_answer(*field) for field in found)
 
 
 def _changes_answer(name: bytes, value: bytes) -> bool:
@@ -93,17 +83,19 @@ class TelemetryLane:
 
     def find(self, data: bytes, start: int) -> TelemetryRequest | None:
         """The plain request at ``start``, if it is complete and its answer is a 200; else None."""
-        end = find_end(data, start) if data.startswith(_BEGINNINGS, start) else None
-        if end is None:
+        if not data.startswith(_BEGINNINGS, start):
             return None
-        read = _read if end - start <= SHORT_BYTES else _read.__wrapped__
-        question = read(data[start:end])
-        if question is None:
+        end, line = find_end(data, start), read_line(data, start)
+        if end is None or line is None:
             return None
-        asset = None if question.name is None else self._fleet.find_asset(question.name)
-        if question.name is not None and asset is None:
+        are_plain = _are_plain if end - start <= SHORT_BYTES else _are_plain.__wrapped__
+        if not are_plain(data[line.end : end]):
             return None
-        return TelemetryRequest(asset, question.bodiless, end)
+        if line.path == _PATH:
+            return TelemetryRequest(None, line.bodiless, end)
+        asset = self._fleet.find_asset(line.path[len(_PATH) + 1 :].decode("ascii"))
+        is_one = asset is not None and line.path[len(_PATH)] == _SLASH
+        return TelemetryRequest(asset, line.bodiless, end) if is_one else None
 
     async def answer(
         self, request: TelemetryRequest, server_headers: Iterable[tuple[bytes, bytes]]

@@ -88,27 +88,31 @@ def find_end(data: bytes, start: int) -> int | None:
     return None if at < 0 else at + 4
 
 
-class PlainRequest(NamedTuple):
-    """A GET or HEAD without a body, on a connection that stays open."""
+class PlainLine(NamedTuple):
+    """The first line of a GET or HEAD whose path has neither escapes nor a query."""
 
     bodiless: bool
     """The request is a HEAD."""
     path: bytes
-    fields: list[tuple[bytes, bytes]]
-    """Fields but ``host`` and ``connection``, names in small letters."""
+    end: int
+    """Where the line ends and the header fields begin."""
 
 
-def read_plain(head: bytes) -> PlainRequest | None:
-    """The plain request with this header, up to and including the empty line.
+def read_line(data: bytes, start: int) -> PlainLine | None:
+    """The plain line that begins at ``start``, if one does."""
+    line = _LINE.match(data, start)
+    return None if line is None else PlainLine(line[1] == b"HEAD", line[2], line.end())
 
-    None for anything unusual, which Hypercorn then judges: a query, a field that changes what the
-    server does, a rare syntax.
+
+def read_fields(fields: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The header fields but ``host`` and ``connection``, names in small letters.
+
+    ``fields`` is the header without its first line, up to and including the empty line. None for
+    anything unusual, which Hypercorn then judges: a field that changes what the server does, a
+    rare syntax, or a connection to close.
     """
-    line = _LINE.match(head)
-    if line is None:
-        return None
-    hosts, fields = 0, []
-    for text in head[line.end() : -4].split(b"\r\n"):
+    hosts, found = 0, []
+    for text in fields[:-4].split(b"\r\n"):
         field = _FIELD.fullmatch(text)
         if field is None:
             return None
@@ -123,5 +127,5 @@ def read_plain(head: bytes) -> PlainRequest | None:
         elif name in _NOT_PLAIN:
             return None
         else:
-            fields.append((name, value))
-    return PlainRequest(line[1] == b"HEAD", line[2], fields) if hosts == 1 else None
+            found.append((name, value))
+    return found if hosts == 1 else None
