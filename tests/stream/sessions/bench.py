@@ -9,6 +9,7 @@ import trio
 from grpclib import GRPCError, Status
 
 from derhead.dispatch import (
+    AssetOrder,
     Dispatch,
     DispatchDesk,
     DispatchGroup,
@@ -126,20 +127,25 @@ class Bench:
     runtime: Runtime
 
     @asynccontextmanager
-    async def stream(self) -> AsyncIterator[ClientStream]:
-        """A stream on which nothing was said."""
-        memory = await self.network.connect("headend")
-        async with connect(memory, authority="headend", codec=MessageCodec()) as channel:
+    async def stream(self, window_bytes: int | None = None) -> AsyncIterator[ClientStream]:
+        """A stream on which nothing was said, and that takes so much before it is read."""
+        limits = None if window_bytes is None else LinkLimits(stream_window_bytes=window_bytes)
+        memory, codec = await self.network.connect("headend"), MessageCodec()
+        async with connect(memory, authority="headend", codec=codec, limits=limits) as channel:
             async with channel.request(SESSION) as stream:
                 await stream.send_request()
                 yield stream
 
     @asynccontextmanager
     async def agent(
-        self, agent_id: str = "x", *assets: str, **register: Any
+        self,
+        agent_id: str = "x",
+        *assets: str,
+        window_bytes: int | None = None,
+        **register: Any,
     ) -> AsyncIterator[ClientStream]:
         """A stream that has registered; its Welcome is still to be received."""
-        async with self.stream() as stream:
+        async with self.stream(window_bytes) as stream:
             await stream.send_message(
                 AgentMessage(
                     register=Register(
@@ -149,6 +155,15 @@ class Bench:
                     )
                 )
             )
+            yield stream
+
+    @asynccontextmanager
+    async def welcomed(
+        self, agent_id: str = "x", *assets: str, **register: Any
+    ) -> AsyncIterator[ClientStream]:
+        """A stream that has registered and received its Welcome."""
+        async with self.agent(agent_id, *assets, **register) as stream:
+            await receive(stream, "welcome")
             yield stream
 
 
@@ -212,3 +227,11 @@ def telemetry(first_seq: int, *index: int, p_mw: float = 1.0) -> AgentMessage:
             p_mw=[p_mw] * len(index),
         )
     )
+
+
+def in_a_row(count: int) -> list[AssetOrder]:
+    """Orders that do not touch each other, beginning a minute from now."""
+    minute = 60_000_000
+    return [
+        AssetOrder(A1, 0.5, minute, start_us=T0 + (place + 1) * minute) for place in range(count)
+    ]

@@ -10,6 +10,7 @@ import h2.connection
 import h2.events
 import trio
 from grpclib.encoding.base import CodecBase
+from h2.settings import SettingCodes
 
 from derproto.triogrpc import (
     Cardinality,
@@ -73,6 +74,27 @@ ECHO: dict[Method, Handler] = {
     UP: echo_up,
     BOTH: echo_both,
 }
+
+
+async def hang(stream: ServerStream) -> None:
+    """A handler that never answers."""
+    await trio.sleep_forever()
+
+
+class Hanging:
+    """A handler that never answers, and counts the calls of it that were cancelled."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.cancelled = trio.Event()
+        """Set at the first."""
+
+    async def __call__(self, stream: ServerStream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.ended += 1
+            self.cancelled.set()
 
 
 @dataclass
@@ -171,6 +193,11 @@ class RawClient:
         )
         self.h2.initiate_connection()
         self.events: list[h2.events.Event] = []
+
+    def open_windows(self) -> None:
+        """Flow control holds the server back no more."""
+        self.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        self.h2.increment_flow_control_window(2**31 - 1 - 65535)
 
     async def flush(self) -> None:
         data = self.h2.data_to_send()

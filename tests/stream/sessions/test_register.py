@@ -1,0 +1,166 @@
+"""Register: the rules that an agent is told, and who may hold an asset."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from grpclib import Status
+from trio.testing import MockClock
+
+from derhead.dispatch import (
+    AgentReport,
+)
+from derhead.sessions import (
+    service,
+)
+from derhead.sessions.admission.register import read_reports
+from derproto.der.v1 import (
+    DispatchReport,
+    GoodbyeReason,
+    GrantResult,
+)
+from tests.stream.sessions.bench import (
+    A1,
+    A2,
+    SITE,
+    UNKNOWN,
+    Bench,
+    receive,
+    status_of,
+    telemetry,
+)
+
+
+async def test_welcome_tells_the_rules(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.agent("x", A1, UNKNOWN) as stream:
+        welcome = await receive(stream, "welcome")
+    assert welcome.telemetry_period_ms == 4000
+    assert welcome.heartbeat_period_ms == 30_000
+    assert welcome.alive_period_ms == 10_000
+    assert welcome.agent_silence_limit_ms == 45_000
+    assert [grant.result for grant in welcome.assets] == [
+        GrantResult.GRANTED,
+        GrantResult.UNKNOWN_ASSET,
+    ]
+    assert UNKNOWN in welcome.assets[1].detail
+
+
+async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: MockClock) -> None:
+    async with bench.stream() as stream:
+        started = trio.current_time()
+        status, message = await status_of(stream)
+        assert status is Status.DEADLINE_EXCEEDED
+        assert message == "no Register within 10 s"
+        assert trio.current_time() - started == pytest.approx(10)
+    assert bench.sessions.statistics().refused == 1
+
+
+async def test_the_first_message_must_be_register(bench: Bench) -> None:
+    async with bench.stream() as stream:
+        await stream.send_message(telemetry(1, 0))
+        status, message = await status_of(stream)
+    assert (status, message) == (Status.INVALID_ARGUMENT, "the first message must be register")
+
+
+async def test_a_malformed_identity_names_its_field(bench: Bench) -> None:
+    async with bench.agent("not an id") as stream:
+        status, message = await status_of(stream)
+    assert status is Status.INVALID_ARGUMENT
+    assert message is not None
+    assert message.startswith("register.agent_id: 'not an id'")
+
+
+async def test_a_register_of_unreadable_reports_is_one_log_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [DispatchReport(dispatch_id="none")] * 2000
+    async with bench.welcomed("x", A1, dispatches=bad):
+        pass
+    (line,) = [record.getMessage() for record in caplog.records if "register" in record.msg]
+    assert line == (
+        "x: register: 2000 of 2000 reports cannot be read, the first: "
+        "dispatch_report.dispatch_id: 'none' is not a UUID"
+    )
+
+
+async def test_others_have_their_turn_while_a_register_of_many_reports_is_read(
+    bench: Bench, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    pieces: list[tuple[int, int]] = []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    def read(
+        reports: Sequence[DispatchReport], asset_ids: Sequence[str]
+    ) -> tuple[list[AgentReport], list[str]]:
+        pieces.append((turns, len(reports)))
+        return read_reports(reports, asset_ids)
+
+    monkeypatch.setattr(service, "read_reports", read)
+    nursery.start_soon(take_turns)
+    async with bench.agent("x", A1, dispatches=[DispatchReport(dispatch_id="none")] * 2000):
+        while sum(size for _, size in pieces) < 2000:
+            await trio.lowlevel.checkpoint()
+    assert max(size for _, size in pieces) == service.REPORTS_A_TURN
+    first, last = pieces[0][0], pieces[-1][0]
+    # Trio shuffles the tasks of one turn, so the first and the last may each miss one.
+    assert last - first >= len(pieces) - 3
+
+
+async def test_an_unknown_site_is_warned_of(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async with bench.agent("x", A1, site_id=UNKNOWN) as stream:
+        welcome = await receive(stream, "welcome")
+    assert [grant.result for grant in welcome.assets] == [GrantResult.GRANTED]
+    assert f"x: register.site_id: {UNKNOWN} is not in the fleet" in caplog.text
+    caplog.clear()
+    async with bench.welcomed("y", A1, site_id=SITE):
+        pass
+    assert "site_id" not in caplog.text
+
+
+async def test_a_second_stream_of_an_agent_wins(bench: Bench) -> None:
+    async with bench.welcomed() as first:
+        async with bench.welcomed() as second:
+            goodbye = await receive(first, "goodbye")
+            assert goodbye.reason is GoodbyeReason.SUPERSEDED
+            assert await status_of(first) == (Status.OK, None)
+            await second.send_message(telemetry(1, 0))
+            await receive(second, "telemetry_ack")
+            assert len(bench.sessions.live) == 1
+    assert ("x", "superseded") in bench.store.ends()
+
+
+async def test_two_agents_with_one_id_are_both_sent_away(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with (
+        bench.agent(boot_id=1) as one,
+        bench.agent(boot_id=2) as two,
+        bench.agent(boot_id=1) as three,
+    ):
+        for stream in (one, two, three):
+            await receive(stream, "welcome")
+        async with bench.agent(boot_id=2) as four:
+            for stream in (three, four):
+                goodbye = await receive(stream, "goodbye")
+                assert goodbye.reason is GoodbyeReason.DUPLICATE_ID
+                assert goodbye.reconnect_after_ms == 30_000
+    assert bench.sessions.is_duplicate("x")
+    async with bench.welcomed():
+        pass
+
+
+async def test_an_asset_of_a_live_agent_is_refused(bench: Bench) -> None:
+    async with bench.agent("x", A1) as first, bench.agent("y", A1, A2) as second:
+        await receive(first, "welcome")
+        welcome = await receive(second, "welcome")
+        assert [grant.result for grant in welcome.assets] == [
+            GrantResult.ASSET_HELD,
+            GrantResult.GRANTED,
+        ]
+        assert welcome.assets[0].detail == "held by x"
