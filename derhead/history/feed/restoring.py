@@ -17,7 +17,7 @@ from derhead.history.file.inserts import Insert
 from derhead.history.file.transaction import transaction
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable
-from derhead.history.sql import row_types
+from derhead.history.sql.record_tables import RECORD_TABLES
 from derhead.history.writing.ids import Ids
 from derproto.base.runtime import Runtime
 
@@ -46,17 +46,7 @@ WORTH_WAITING = frozenset(
 """Causes that may pass by themselves; a wrong password does not."""
 
 _KEEPING = {
-    name: Insert(name, columns, "DO NOTHING")
-    for name, columns in (
-        ("dispatches", row_types.DISPATCHES),
-        ("dispatch_states", row_types.DISPATCH_STATES),
-        ("dispatch_groups", row_types.GROUPS),
-        ("idempotency_keys", row_types.USED_KEYS),
-        ("sessions", row_types.SESSIONS),
-        ("heartbeats", row_types.HEARTBEATS),
-        ("gaps", row_types.GAPS),
-        ("telemetry", row_types.TELEMETRY),
-    )
+    name: Insert(name, table.columns, "DO NOTHING") for name, table in RECORD_TABLES.items()
 }
 """A row that the journal has already stays as it is."""
 

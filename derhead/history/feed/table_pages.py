@@ -11,39 +11,7 @@ from dataclasses import dataclass
 
 from derhead.history.spool.payload import CommitChanges, Payload, pack, unpack
 from derhead.history.sql import row_types
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-
-    def page(
-        self, con: sqlite3.Connection, after: list[object], at_most: int
-    ) -> list[row_types.Row]:
-        key = ", ".join(self.key)
-        beyond = f" WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""
-        return con.execute(
-            f"SELECT {', '.join(self.columns)} FROM {self.table}{beyond} ORDER BY {key} LIMIT ?",
-            (*after, at_most),
-        ).fetchall()
-
-    def key_of(self, row: row_types.Row) -> list[object]:
-        return [row[self.columns.index(name)] for name in self.key]
-
-
-_STRETCHES = (
-    _Stretch("dispatch_groups", row_types.GROUPS, ("id",)),
-    _Stretch("dispatches", row_types.DISPATCHES, ("id",)),
-    _Stretch("dispatch_states", row_types.DISPATCH_STATES, ("dispatch_id", "n")),
-    _Stretch("idempotency_keys", row_types.USED_KEYS, ("key",)),
-    _Stretch("sessions", row_types.SESSIONS, ("session_id",)),
-    _Stretch("gaps", row_types.GAPS, ("id",)),
-    _Stretch("heartbeats", row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
-    _Stretch("telemetry", row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
-)
-"""In the order of the walk: open records first, the most rows last."""
+from derhead.history.sql.record_tables import RECORD_TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +27,20 @@ class TablePage:
 
 def read_page(con: sqlite3.Connection, position: str | None, at_most: int) -> TablePage:
     """The rows of one table after that position; None = from the beginning."""
-    place, after = json.loads(position) if position else (0, [])
-    for number in range(place, len(_STRETCHES)):
-        stretch = _STRETCHES[number]
-        found = stretch.page(con, after, at_most)
+    first, after = json.loads(position) if position else (0, [])
+    for place, (name, table) in enumerate(RECORD_TABLES.items()):
+        if place < first:
+            continue
+        key = ", ".join(table.key)
+        beyond = f" WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""
+        found = con.execute(
+            f"SELECT {', '.join(table.columns)} FROM {name}{beyond} ORDER BY {key} LIMIT ?",
+            (*after, at_most),
+        ).fetchall()
         if found:
-            going_on = json.dumps([number, stretch.key_of(found[-1])])
-            return TablePage(_payload(con, stretch.table, found), len(found), going_on)
+            last = dict(zip(table.columns, found[-1], strict=True))
+            going_on = json.dumps([place, [last[column] for column in table.key]])
+            return TablePage(_payload(con, name, found), len(found), going_on)
         after = []
     return TablePage(None, 0, None)
 

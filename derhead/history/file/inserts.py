@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import chain, islice
 
 from derhead.history.sql import row_types
+from derhead.history.sql.record_tables import RECORD_TABLES
 
 MAX_PARAMETERS = 32_766
 """SQLite's default limit on the parameters of one statement."""
@@ -19,7 +20,6 @@ class Insert:
     """One table's multi-row INSERT."""
 
     def __init__(self, table: str, columns: tuple[str, ...], on_conflict: str) -> None:
-        self.table = table
         row = f"({','.join('?' * len(columns))})"
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         self._statements = [
@@ -41,36 +41,10 @@ class Insert:
         return changed
 
 
-def _replacing(columns: tuple[str, ...], *key: str) -> str:
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    return f"({', '.join(key)}) DO UPDATE SET {changes}"
+INSERTS = {
+    name: Insert(name, table.columns, table.on_conflict) for name, table in RECORD_TABLES.items()
+}
+"""By table."""
 
-
-TELEMETRY = Insert("telemetry", row_types.TELEMETRY, "(asset, ts_us, boot, seq) DO NOTHING")
-DISPATCHES = Insert("dispatches", row_types.DISPATCHES, _replacing(row_types.DISPATCHES, "id"))
-DISPATCH_STATES = Insert(
-    "dispatch_states",
-    row_types.DISPATCH_STATES,
-    _replacing(row_types.DISPATCH_STATES, "dispatch_id", "n"),
-)
-GROUPS = Insert("dispatch_groups", row_types.GROUPS, _replacing(row_types.GROUPS, "id"))
-USED_KEYS = Insert("idempotency_keys", row_types.USED_KEYS, _replacing(row_types.USED_KEYS, "key"))
-# A note may be stored after a later write, so a stored end stays.
-SESSIONS = Insert(
-    "sessions",
-    row_types.SESSIONS,
-    "(session_id) DO UPDATE SET"
-    " ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
-    " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
-    " messages = max(excluded.messages, sessions.messages),"
-    " samples = max(excluded.samples, sessions.samples)",
-)
-HEARTBEATS = Insert("heartbeats", row_types.HEARTBEATS, "(agent_id, received_us, ts_us) DO NOTHING")
-# The newer record of a gap stays, whatever the order of arrival.
-GAPS = Insert(
-    "gaps",
-    row_types.GAPS,
-    _replacing(row_types.GAPS[:-1], "id") + " WHERE excluded.revision >= gaps.revision",
-)
 ASSETS = Insert("assets", ("asset_id",), "(asset_id) DO NOTHING")
 BOOTS = Insert("boots", ("agent_id", "boot_id"), "(agent_id, boot_id) DO NOTHING")

@@ -9,6 +9,7 @@ from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Troubl
 from derhead.history.postgres.driver import PostgresConnection, transaction
 from derhead.history.postgres.fed_database import Prepared
 from derhead.history.sql.migrations import read_migrations
+from derhead.history.sql.record_tables import RECORD_TABLES
 
 MIGRATION_LOCK = 0x44455248
 """The advisory lock for changes to tables: two headends that start at once take turns."""
@@ -18,18 +19,7 @@ APPLICATION = "derhead"
 OLDEST_SERVER = 14
 """The oldest PostgreSQL that the statements support."""
 
-TABLES = (
-    "assets",
-    "boots",
-    "telemetry",
-    "dispatches",
-    "dispatch_states",
-    "dispatch_groups",
-    "idempotency_keys",
-    "sessions",
-    "heartbeats",
-    "gaps",
-)
+TABLES = ("assets", "boots", *RECORD_TABLES)
 
 
 def migrations() -> dict[int, str]:
@@ -66,7 +56,7 @@ async def prepare_schema(connection: PostgresConnection) -> Prepared:
         may_copy = await connection.fetchval(
             "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
         )
-    facts: dict[str, str] = {key: value for key, value in found}  # noqa: C416
+    facts: dict[str, str] = dict(map(tuple, found))
     identity = facts.pop("identity")
     fed = {key.removeprefix("fed:"): int(value) for key, value in facts.items()}
     return Prepared(identity, fed, may_copy)
@@ -101,7 +91,7 @@ async def _version(connection: PostgresConnection) -> int:
     found = await connection.fetch(
         "SELECT key, value FROM facts WHERE key IN ('application', 'schema_version')"
     )
-    facts: dict[str, str] = {key: value for key, value in found}  # noqa: C416
+    facts: dict[str, str] = dict(map(tuple, found))
     if facts.get("application") != APPLICATION:
         raise _not_ours("facts")
     return int(facts["schema_version"])

@@ -178,7 +178,7 @@ class Store:
         )
         if self._spooling is not None:
             telemetry = list(telemetry)
-        inserted = inserts.TELEMETRY.execute(self._con, telemetry)
+        inserted = inserts.INSERTS["telemetry"].execute(self._con, telemetry)
         if isinstance(telemetry, list) and self._spooling is not None:
             self._spooling.add_telemetry(
                 telemetry,
@@ -192,47 +192,37 @@ class Store:
         self, records: Sequence[Record], now_us: int, outcome: CommitOutcome
     ) -> None:
         before = eventlog.open_before(self._con, records)
-        dispatches, states, sessions, heartbeats = [], [], [], []
-        groups, used_keys, judged, gaps, forgotten = [], [], [], [], []
+        changed: dict[str, list[row_types.Row]] = {name: [] for name in inserts.INSERTS}
+        judged: list[row_types.Row] = []
+        forgotten: list[row_types.Row] = []
         for record in records:
             match record:
                 case Dispatch():
-                    dispatches.append(mapping.dispatch_row(record))
-                    states.extend(mapping.state_rows(record))
+                    changed["dispatches"].append(mapping.dispatch_row(record))
+                    changed["dispatch_states"].extend(mapping.state_rows(record))
                 case DispatchGroup():
-                    groups.append(mapping.group_row(record))
+                    changed["dispatch_groups"].append(mapping.group_row(record))
                 case UsedKey():
-                    used_keys.append(mapping.used_key_row(record))
+                    changed["idempotency_keys"].append(mapping.used_key_row(record))
                 case ForgetKeys(before_us, at_most):
                     _forget_keys(self._con, before_us, at_most)
                     forgotten.append((before_us,))
                 case Judged(dispatch_id, text):
                     judged.append((dispatch_id, text))
                 case SessionRecord():
-                    sessions.append(mapping.session_row(record))
+                    changed["sessions"].append(mapping.session_row(record))
                 case HeartbeatRecord():
-                    heartbeats.append(mapping.heartbeat_row(record))
+                    changed["heartbeats"].append(mapping.heartbeat_row(record))
                 case GapRecord():
-                    gaps.append(mapping.gap_row(record))
-        stored = (
-            (inserts.DISPATCHES, dispatches),
-            (inserts.DISPATCH_STATES, states),
-            (inserts.GROUPS, groups),
-            (inserts.USED_KEYS, used_keys),
-            (inserts.SESSIONS, sessions),
-            (inserts.HEARTBEATS, heartbeats),
-            (inserts.GAPS, gaps),
-        )
-        for insert, lines in stored:
-            insert.execute(self._con, lines)
+                    changed["gaps"].append(mapping.gap_row(record))
+        for table, lines in changed.items():
+            inserts.INSERTS[table].execute(self._con, lines)
         _keep_verdicts(self._con, judged)
         newest = eventlog.log(self._con, records, before, now_us)
         outcome.newest_event = newest or outcome.newest_event
         # The spool comes last: a refused unit must leave nothing in it.
-        for insert, lines in stored:
-            self.spool(insert.table, lines)
-        self.spool(VERDICTS, judged)
-        self.spool(FORGOTTEN_KEYS, forgotten)
+        for table, lines in (*changed.items(), (VERDICTS, judged), (FORGOTTEN_KEYS, forgotten)):
+            self.spool(table, lines)
 
 
 def _forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
@@ -244,7 +234,7 @@ def _forget_keys(con: sqlite3.Connection, before_us: int, at_most: int) -> None:
     )
 
 
-def _keep_verdicts(con: sqlite3.Connection, judged: Sequence[tuple[str, str]]) -> None:
+def _keep_verdicts(con: sqlite3.Connection, judged: Sequence[row_types.Row]) -> None:
     """Stores each (dispatch id, verdict), many in one statement."""
     remaining = iter(judged)
     while chunk := list(islice(remaining, inserts.MAX_PARAMETERS // 2)):

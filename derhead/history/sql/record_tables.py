@@ -1,0 +1,61 @@
+"""The tables of records: their keys, and what happens to a row that exists. Pure.
+
+Both stores have these tables, and both treat a row that arrives twice in the same way.
+"""
+
+from dataclasses import dataclass
+
+from derhead.history.sql import row_types
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTable:
+    """One table."""
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    changes: str | None = None
+    """What replaces a row of the same key; None = it stays as it is."""
+
+    @property
+    def on_conflict(self) -> str:
+        """The end of an INSERT, as SQLite spells it."""
+        done = "NOTHING" if self.changes is None else f"UPDATE SET {self.changes}"
+        return f"({', '.join(self.key)}) DO {done}"
+
+
+def _replaced(columns: tuple[str, ...], *key: str) -> RecordTable:
+    changes = (f"{name} = excluded.{name}" for name in columns if name not in key)
+    return RecordTable(columns, key, ", ".join(changes))
+
+
+_GAPS = _replaced(row_types.GAPS[:-1], "id")
+
+RECORD_TABLES = {
+    "dispatch_groups": _replaced(row_types.GROUPS, "id"),
+    "dispatches": _replaced(row_types.DISPATCHES, "id"),
+    "dispatch_states": _replaced(row_types.DISPATCH_STATES, "dispatch_id", "n"),
+    "idempotency_keys": _replaced(row_types.USED_KEYS, "key"),
+    # A note may be stored after a later write, so a stored end stays.
+    "sessions": RecordTable(
+        row_types.SESSIONS,
+        ("session_id",),
+        "ended_us = coalesce(excluded.ended_us, sessions.ended_us),"
+        " end_reason = coalesce(excluded.end_reason, sessions.end_reason),"
+        " messages = max(excluded.messages, sessions.messages),"
+        " samples = max(excluded.samples, sessions.samples)",
+    ),
+    # The newer record of a gap stays, whatever the order of arrival. It may not know when the gap
+    # was first noticed, and then says 0.
+    "gaps": RecordTable(
+        row_types.GAPS,
+        _GAPS.key,
+        f"{_GAPS.changes},"
+        " noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
+        " WHERE excluded.revision >= gaps.revision",
+    ),
+    "heartbeats": RecordTable(row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
+    "telemetry": RecordTable(row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
+}
+"""By name: open records first, the most rows last. The feed's position names a table by its place
+here."""
