@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
-from derhead.history.sql.listings import NEWEST_SAMPLE
 from derhead.history.sql.page_request import PageRequest, check_positive
 from derhead.history.sql.row_types import Row
 from derhead.telemetry import Bucket
@@ -47,7 +46,7 @@ SELECT spans.*, (
     SELECT t.p_mw FROM telemetry t JOIN boots b ON b.id = t.boot
     WHERE t.asset = {_ASSET} AND t.ts_us >= spans.start_us AND t.ts_us < spans.start_us + $4
     AND t.ts_us >= $2 AND t.ts_us < $3 AND t.{_KNOWN}
-    {NEWEST_SAMPLE} LIMIT 1
+    ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC LIMIT 1
 )
 FROM (
     SELECT start_us, count(*), count(p_mw), sum(round(p_mw * {_GRID})),

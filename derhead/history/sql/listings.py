@@ -10,8 +10,9 @@ and contains none of their small integers.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Generic, Literal, TypeVar
 
 from derhead.dispatch import ENDED, Dispatch, State
@@ -76,9 +77,6 @@ SAMPLES = (
     f"SELECT {row_types.SAMPLE_COLUMNS} FROM telemetry t"
     " JOIN boots b ON b.id = t.boot JOIN assets a ON a.id = t.asset"
 )
-NEWEST_SAMPLE = "ORDER BY t.ts_us DESC, b.agent_id DESC, b.boot_id DESC, t.seq DESC"
-"""The order of an asset's telemetry, newest first: by time, then by agent, boot and sequence."""
-
 _STATES = ", ".join(f"s.{name}" for name in row_types.DISPATCH_STATES[1:])
 DISPATCHES = (
     f"SELECT {', '.join('d.' + name for name in row_types.DISPATCHES)},"
@@ -117,25 +115,56 @@ def named(args: Sequence[object]) -> dict[str, object]:
 
 def telemetry(asset_id: str, page: PageRequest) -> Listing[Sample]:
     """By (ts_us, agent, boot, seq)."""
-    scope: Key = ("telemetry", asset_id)
-    # Without a cursor, a key above all others keeps the statement the same.
-    after: Key = (END_US, "", "", 0)
-    if page.cursor is not None:
-        after = decode_cursor(page.cursor, scope, (int, str, str, int))
-    return Listing(
-        HorizonKind.TELEMETRY,
+    return _listing(
+        ("telemetry", asset_id),
         f"{SAMPLES} WHERE t.asset = (SELECT id FROM assets WHERE asset_id = $1)"
-        " AND t.ts_us >= $2 AND t.ts_us < $3 AND t.ts_us <= $4"
-        " AND (t.ts_us, b.agent_id, b.boot_id, t.seq) < ($4, $5, $6, $7)"
-        f" {NEWEST_SAMPLE} LIMIT $8",
-        (asset_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
-        page.within.low_us,
-        page.limit,
-        scope,
+        " AND t.ts_us >= $2 AND t.ts_us < $3 AND t.ts_us <= $4",
+        {"t.ts_us": END_US, "b.agent_id": "", "b.boot_id": "", "t.seq": 0},
+        page,
         row_types.SampleRow._make,
-        _sample_key,
         mapping.to_sample,
+        HorizonKind.TELEMETRY,
     )
+
+
+def sessions(agent_id: str, page: PageRequest) -> Listing[SessionRecord]:
+    """By (connected_us, session_id)."""
+    return _listing(
+        ("sessions", agent_id),
+        f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3",
+        {"s.connected_us": END_US, "s.session_id": ""},
+        page,
+        row_types.SessionRow._make,
+        mapping.to_session,
+    )
+
+
+def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
+    """By (received_us, ts_us)."""
+    return _listing(
+        ("heartbeats", agent_id),
+        f"{HEARTBEATS} WHERE h.agent_id = $1 AND h.received_us >= $2 AND h.received_us < $3",
+        {"h.received_us": END_US, "h.ts_us": 0},
+        page,
+        row_types.HeartbeatRow._make,
+        mapping.to_heartbeat,
+        HorizonKind.HEARTBEATS,
+    )
+
+
+def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
+    """By (start_us, id): gaps that overlap the range."""
+    listing = _listing(
+        ("gaps", asset_id),
+        f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
+        " AND g.start_us < $3 AND g.cause <> 'none'",
+        {"g.start_us": END_US, "g.id": ""},
+        page,
+        row_types.GapRow._make,
+        mapping.to_gap,
+    )
+    # A gap that began long before may reach into the range.
+    return replace(listing, low_us=MIN_US, changing_table="gaps")
 
 
 def dispatches(
@@ -187,92 +216,41 @@ def dispatches(
         page.limit,
         scope,
         row_types.DispatchRow._make,
-        _dispatch_key,
+        attrgetter("created_us", "id"),
         mapping.to_dispatch,
         changing_table="dispatches" if among else None,
     )
 
 
-def sessions(agent_id: str, page: PageRequest) -> Listing[SessionRecord]:
-    """By (connected_us, session_id)."""
-    scope: Key = ("sessions", agent_id)
-    after: Key = (END_US, "")
+def _listing(
+    scope: tuple[str, str],
+    select: str,
+    above_all: dict[str, int | str],
+    page: PageRequest,
+    row: Callable[[Iterable[Any]], Any],
+    read: Callable[[Any], T],
+    horizon_kind: HorizonKind = HorizonKind.RECORDS,
+) -> Listing[T]:
+    """A page of what one asset or agent has.
+
+    ``select`` takes its id and the range as ``$1``, ``$2`` and ``$3``. ``above_all``: the columns
+    of the sort key, and a key above all others. Without a cursor the page begins there, which
+    keeps the statement the same.
+    """
+    after: Key = tuple(above_all.values())
     if page.cursor is not None:
-        after = decode_cursor(page.cursor, scope, (int, str))
+        after = decode_cursor(page.cursor, scope, tuple(map(type, after)))
+    marks = ", ".join(f"${n}" for n in range(4, 4 + len(after)))
+    newest = ", ".join(f"{column} DESC" for column in above_all)
     return Listing(
-        HorizonKind.RECORDS,
-        f"{SESSIONS} WHERE s.agent_id = $1 AND s.connected_us >= $2 AND s.connected_us < $3"
-        " AND (s.connected_us, s.session_id) < ($4, $5)"
-        " ORDER BY s.connected_us DESC, s.session_id DESC LIMIT $6",
-        (agent_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
+        horizon_kind,
+        f"{select} AND ({', '.join(above_all)}) < ({marks})"
+        f" ORDER BY {newest} LIMIT ${4 + len(after)}",
+        (scope[1], page.within.low_us, page.within.high_us, *after, page.limit + 1),
         page.within.low_us,
         page.limit,
         scope,
-        row_types.SessionRow._make,
-        _session_key,
-        mapping.to_session,
+        row,
+        attrgetter(*(column.partition(".")[2] for column in above_all)),
+        read,
     )
-
-
-def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
-    """By (received_us, ts_us)."""
-    scope: Key = ("heartbeats", agent_id)
-    after: Key = (END_US, 0)
-    if page.cursor is not None:
-        after = decode_cursor(page.cursor, scope, (int, int))
-    return Listing(
-        HorizonKind.HEARTBEATS,
-        f"{HEARTBEATS} WHERE h.agent_id = $1 AND h.received_us >= $2 AND h.received_us < $3"
-        " AND (h.received_us, h.ts_us) < ($4, $5)"
-        " ORDER BY h.received_us DESC, h.ts_us DESC LIMIT $6",
-        (agent_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
-        page.within.low_us,
-        page.limit,
-        scope,
-        row_types.HeartbeatRow._make,
-        _heartbeat_key,
-        mapping.to_heartbeat,
-    )
-
-
-def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
-    """By (start_us, id): gaps that overlap the range."""
-    scope: Key = ("gaps", asset_id)
-    after: Key = (END_US, "")
-    if page.cursor is not None:
-        after = decode_cursor(page.cursor, scope, (int, str))
-    return Listing(
-        HorizonKind.RECORDS,
-        f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
-        " AND g.start_us < $3 AND (g.start_us, g.id) < ($4, $5) AND g.cause <> 'none'"
-        " ORDER BY g.start_us DESC, g.id DESC LIMIT $6",
-        (asset_id, page.within.low_us, page.within.high_us, *after, page.limit + 1),
-        # A gap that began long before may reach into the range.
-        MIN_US,
-        page.limit,
-        scope,
-        row_types.GapRow._make,
-        _gap_key,
-        mapping.to_gap,
-        changing_table="gaps",
-    )
-
-
-def _sample_key(row: row_types.SampleRow) -> Key:
-    return (row.ts_us, row.agent_id, row.boot_id, row.seq)
-
-
-def _dispatch_key(row: row_types.DispatchRow) -> Key:
-    return (row.created_us, row.id)
-
-
-def _session_key(row: row_types.SessionRow) -> Key:
-    return (row.connected_us, row.session_id)
-
-
-def _heartbeat_key(row: row_types.HeartbeatRow) -> Key:
-    return (row.received_us, row.ts_us)
-
-
-def _gap_key(row: row_types.GapRow) -> Key:
-    return (row.start_us, row.id)
