@@ -48,11 +48,7 @@ class Archive(Histories):
 
     async def group(self, group_id: str) -> FoundGroup | None:
         found, parts = await self.find_group(group_id)
-        return (
-            None
-            if found is None
-            else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
-        )
+        return mapping.to_found_group(found, parts)
 
     async def find_group(self, group_id: str) -> tuple[GroupRow | None, Sequence[DispatchRow]]:
         """An order to a site, and its parts."""

@@ -3,14 +3,12 @@
 Runs on the asyncio loop. Telemetry goes in whole partitions, everything else row by row.
 """
 
-from derhead.dispatch import ENDED, State
 from derhead.history.postgres.driver import PostgresConnection
 from derhead.history.postgres.partitions import Partitions
+from derhead.history.sql.listings import OVER
 
 ROWS_A_STEP = 5_000
 """Rows that one statement deletes."""
-
-_OVER = ", ".join(f"'{state.value}'" for state in State if state in ENDED)
 
 
 def _deletion(table: str, condition: str) -> str:
@@ -28,7 +26,7 @@ _DELETIONS = (
     # The states of a dispatch go after it.
     _deletion(
         "dispatches",
-        f"t.created_us < $1 AND t.state IN ({_OVER}) AND NOT EXISTS (SELECT 1 FROM"
+        f"t.created_us < $1 AND t.state IN ({OVER}) AND NOT EXISTS (SELECT 1 FROM"
         " dispatch_states s WHERE s.dispatch_id = t.id AND s.at_us >= $1)",
     ),
     _deletion(

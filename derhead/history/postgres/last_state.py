@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 
-from derhead.dispatch import ENDED, State
 from derhead.history.postgres.days import AHEAD_DAYS, DAY_US
 from derhead.history.postgres.driver import PostgresConnection, Row, transaction
 from derhead.history.postgres.fed_database import Prepared
 from derhead.history.sql import row_types
+from derhead.history.sql.listings import OPEN
 
 SAMPLES_DAYS = 7
 """How far back to look for an asset's newest sample."""
 
 KEYS_US = DAY_US
 """Greatest age of an idempotency key."""
-
-_OPEN = ", ".join(f"'{state.value}'" for state in State if state not in ENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,9 @@ def _select(table: str, columns: tuple[str, ...], condition: str) -> str:
     return f"SELECT {', '.join(f't.{name}' for name in columns)} FROM {table} t WHERE {condition}"
 
 
-_OPEN_DISPATCHES = f"SELECT id FROM dispatches WHERE state IN ({_OPEN})"
+_OPEN_DISPATCHES = f"SELECT id FROM dispatches WHERE state IN ({OPEN})"
 _OF_OPEN = (
-    f"t.id IN (SELECT group_id FROM dispatches WHERE group_id IS NOT NULL AND state IN ({_OPEN}))"
+    f"t.id IN (SELECT group_id FROM dispatches WHERE group_id IS NOT NULL AND state IN ({OPEN}))"
 )
 
 _TABLES = {
@@ -42,14 +40,14 @@ _TABLES = {
     "dispatches": _select(
         "dispatches",
         row_types.DISPATCHES,
-        f"t.state IN ({_OPEN}) OR t.group_id IN (SELECT group_id FROM dispatches"
-        f" WHERE state IN ({_OPEN}))",
+        f"t.state IN ({OPEN}) OR t.group_id IN (SELECT group_id FROM dispatches"
+        f" WHERE state IN ({OPEN}))",
     ),
     "dispatch_states": _select(
         "dispatch_states",
         row_types.DISPATCH_STATES,
         f"t.dispatch_id IN ({_OPEN_DISPATCHES}) OR t.dispatch_id IN (SELECT id FROM dispatches"
-        f" WHERE group_id IN (SELECT group_id FROM dispatches WHERE state IN ({_OPEN})))",
+        f" WHERE group_id IN (SELECT group_id FROM dispatches WHERE state IN ({OPEN})))",
     ),
     "dispatch_groups": _select("dispatch_groups", row_types.GROUPS, _OF_OPEN),
     "idempotency_keys": _select("idempotency_keys", row_types.USED_KEYS, "t.created_us >= $1"),

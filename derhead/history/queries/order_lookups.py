@@ -6,31 +6,17 @@ Synchronous.
 import sqlite3
 from collections.abc import Sequence
 
-from derhead.dispatch import ENDED, Dispatch, DispatchGroup, Reading, ReadingRange, State, UsedKey
+from derhead.dispatch import Dispatch, DispatchGroup, Reading, ReadingRange, UsedKey
 from derhead.history.sql import mapping, row_types
-from derhead.history.sql.listings import DISPATCHES, GROUP, GROUPS, PARTS, named
+from derhead.history.sql.listings import DISPATCHES, GROUPS, OPEN, OVER
 from derhead.history.sql.page_request import END_US, MIN_US, TimeRange
-
-_OVER = ",".join(f"'{state.value}'" for state in State if state in ENDED)
-_OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
-
-
-def group(con: sqlite3.Connection, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
-    """An order to a site and its parts, oldest first."""
-    with con:
-        con.execute("BEGIN")
-        found = con.execute(GROUP, named((group_id,))).fetchone()
-        parts = con.execute(PARTS, named((group_id,))).fetchall()
-    return (
-        None if found is None else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
-    )
 
 
 def open_groups(con: sqlite3.Connection) -> list[DispatchGroup]:
     """Groups with a part that has not ended, oldest first."""
     found = con.execute(
         f"{GROUPS} WHERE g.id IN (SELECT group_id FROM dispatches"
-        f" WHERE state IN ({_OPEN}) AND group_id IS NOT NULL) ORDER BY g.created_us, g.id"
+        f" WHERE state IN ({OPEN}) AND group_id IS NOT NULL) ORDER BY g.created_us, g.id"
     ).fetchall()
     return [mapping.to_group(row) for row in found]
 
@@ -50,7 +36,7 @@ def unjudged(con: sqlite3.Connection, after: tuple[int, str] | None, limit: int)
     """Ended dispatches without a verdict, oldest first."""
     found = con.execute(
         # The plus makes SQLite use the index of dispatches without a verdict.
-        f"{DISPATCHES} WHERE d.verdict IS NULL AND +d.state IN ({_OVER})"
+        f"{DISPATCHES} WHERE d.verdict IS NULL AND +d.state IN ({OVER})"
         " AND (d.created_us, d.id) > (?, ?) ORDER BY d.created_us, d.id LIMIT ?",
         (*(after or (MIN_US, "")), limit),
     ).fetchall()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from derhead.dispatch import Dispatch, DispatchGroup, Reading, ReadingRange, UsedKey
+from derhead.dispatch import Dispatch, DispatchGroup, FoundGroup, Reading, ReadingRange, UsedKey
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import Unfinished
 from derhead.history.queries import order_lookups, statements
@@ -75,9 +75,8 @@ class Reader(Histories):
         """The dispatch of that id, with all its states."""
         return await self._read_order(partial(statements.dispatch, dispatch_id=dispatch_id))
 
-    async def group(self, group_id: str) -> tuple[DispatchGroup, list[Dispatch]] | None:
-        """The order to a site of that id, and its parts, oldest first."""
-        return await self._read_order(partial(order_lookups.group, group_id=group_id))
+    async def group(self, group_id: str) -> FoundGroup | None:
+        return await self._read_order(partial(statements.group, group_id=group_id))
 
     async def used_key(self, key: str) -> UsedKey | None:
         """The use of that idempotency key."""

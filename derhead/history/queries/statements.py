@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from derhead.dispatch import ENDED, Dispatch, State
+from derhead.dispatch import Dispatch, FoundGroup
 from derhead.history.file import facts
 from derhead.history.spool import unfed
 from derhead.history.sql import buckets, listings, mapping
@@ -18,6 +18,7 @@ from derhead.history.sql.listings import (
     DISPATCHES,
     GROUP,
     HEARTBEATS,
+    OPEN,
     PARTS,
     SAMPLES,
     SESSIONS,
@@ -35,8 +36,6 @@ PIECE_ROWS = 10_000
 """Rows of telemetry that one statement gathers by steps of time: about 5 ms, for which other
 questions wait. When full, the next statement continues there, after other questions have had
 their turn."""
-
-_OPEN = ",".join(f"'{state.value}'" for state in State if state not in ENDED)
 
 
 def find(con: sqlite3.Connection, listing: Listing[T]) -> list[Any]:
@@ -113,6 +112,12 @@ def group_with_horizon(
     return group, list(map(DispatchRow._make, parts)), horizon_us
 
 
+def group(con: sqlite3.Connection, group_id: str) -> FoundGroup | None:
+    """An order to a site and its parts, oldest first."""
+    found, parts, _ = group_with_horizon(con, group_id)
+    return mapping.to_found_group(found, parts)
+
+
 def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
     found = con.execute(DISPATCH, listings.named((dispatch_id,))).fetchone()
     return None if found is None else mapping.to_dispatch(found)
@@ -120,7 +125,7 @@ def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
 
 def open_dispatches(con: sqlite3.Connection) -> list[Dispatch]:
     """Dispatches that have not ended, oldest first."""
-    found = con.execute(f"{DISPATCHES} WHERE d.state IN ({_OPEN}) ORDER BY d.created_us, d.id")
+    found = con.execute(f"{DISPATCHES} WHERE d.state IN ({OPEN}) ORDER BY d.created_us, d.id")
     return list(map(mapping.to_dispatch, found.fetchall()))
 
 

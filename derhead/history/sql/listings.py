@@ -90,6 +90,10 @@ SESSIONS = f"SELECT {', '.join('s.' + name for name in row_types.SESSIONS)} FROM
 GAPS = f"SELECT {', '.join('g.' + name for name in row_types.GAPS)} FROM gaps g"
 HEARTBEATS = f"SELECT {', '.join('h.' + name for name in row_types.HEARTBEATS)} FROM heartbeats h"
 
+OVER = ", ".join(f"'{state.value}'" for state in State if state in ENDED)
+OPEN = ", ".join(f"'{state.value}'" for state in State if state not in ENDED)
+"""The states of dispatches that have ended, and of the others."""
+
 DISPATCH = f"{DISPATCHES} WHERE d.id = $1"
 GROUP = f"{GROUPS} WHERE g.id = $1"
 PARTS = f"{DISPATCHES} WHERE d.group_id = $1 ORDER BY d.created_us, d.id"

@@ -4,7 +4,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from derhead.dispatch import Dispatch, DispatchGroup, LeftOut, State, StateChange, UsedKey
+from derhead.dispatch import (
+    Dispatch,
+    DispatchGroup,
+    FoundGroup,
+    LeftOut,
+    State,
+    StateChange,
+    UsedKey,
+)
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history.sql.row_types import (
     DISPATCHES,
@@ -125,6 +133,11 @@ def to_group(row: Row) -> DispatchGroup:
     data = json.loads(fields.pop("data"))
     left_out = tuple(LeftOut(asset_id, why) for asset_id, why in data["left_out"])
     return DispatchGroup(**fields, left_out=left_out, cancelling=data["cancelling"])
+
+
+def to_found_group(group: Row | None, parts: Sequence[Row]) -> FoundGroup | None:
+    """From a ``GroupRow``, if it was found, and the rows of its parts."""
+    return None if group is None else (to_group(group), list(map(to_dispatch, parts)))
 
 
 def used_key_row(used: UsedKey) -> Row:

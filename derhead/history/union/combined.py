@@ -73,11 +73,7 @@ class History(Histories):
             found = found or older
             by_id = {row.id: row for row in (*their_parts, *parts)}
             parts = sorted(by_id.values(), key=lambda row: (row.created_us, row.id))
-        return (
-            None
-            if found is None
-            else (mapping.to_group(found), list(map(mapping.to_dispatch, parts)))
-        )
+        return mapping.to_found_group(found, parts)
 
     async def _page(self, listing: Listing[T]) -> Page[T]:
         ours, horizon_us = await self._journal.find(listing)

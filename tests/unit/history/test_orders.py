@@ -52,17 +52,17 @@ def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) ->
     parts = [dispatch("b", created_us=10 * S), dispatch("a", created_us=12 * S)]
     other = replace(dispatch("c"), group_id="other")
     write(store, GROUP, *parts, other)
-    assert order_lookups.group(files.reader, "group") == (GROUP, parts)
-    assert order_lookups.group(files.reader, "other") is None
+    assert statements.group(files.reader, "group") == (GROUP, parts)
+    assert statements.group(files.reader, "other") is None
     bare = DispatchGroup("bare", "site-1", 1.0, S, S, None)
     write(store, bare)
-    assert order_lookups.group(files.reader, "bare") == (bare, [])
+    assert statements.group(files.reader, "bare") == (bare, [])
 
 
 def test_a_group_replaces_the_stored_one(files: JournalFiles, store: Store) -> None:
     write(store, GROUP)
     write(store, replace(GROUP, cancelling=None))
-    assert order_lookups.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
+    assert statements.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
 
 
 @pytest.mark.parametrize("state", list(State))
