@@ -281,6 +281,12 @@ class DispatchDesk:
                 log.warning(
                     "dispatch %s of %s %s: %s", dispatch.id, dispatch.asset_id, dispatch.state, why
                 )
+        if plan.illegal:
+            log.warning(
+                "%d reports that do not fit their dispatches change nothing: %s",
+                plan.illegal,
+                plan.describe_misfits(),
+            )
         self._orders += plan.orders
         self._reports += plan.reports
         self._late += plan.late

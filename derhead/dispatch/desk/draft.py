@@ -4,7 +4,6 @@ A draft reads the book and changes nothing in it. Its decisions are in its ``pla
 dropped if the journal refuses it.
 """
 
-import logging
 from dataclasses import dataclass, field
 
 from derhead.dispatch.desk.book import Book, BookChanges, OrphanedDispatch, SessionLink
@@ -12,7 +11,9 @@ from derhead.dispatch.desk.inputs import CallerRequest, NotOpen, OrderRecord, To
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.lifecycle import Event, IllegalTransition, step
 
-log = logging.getLogger(__name__)
+MISFITS_TOLD = 3
+"""Inputs of one plan that do not fit their dispatches and are logged. When full, further ones are
+counted only: a Register alone may bring 8,192."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,13 @@ class Plan:
     reports: int = 0
     late: int = 0
     illegal: int = 0
+    misfits: list[str] = field(default_factory=list)
+    """Why the first ``MISFITS_TOLD`` of the illegal inputs do not fit, for people."""
+
+    def describe_misfits(self) -> str:
+        """The first illegal inputs, in words."""
+        more = ["and others"] if self.illegal > len(self.misfits) else []
+        return "; ".join([*self.misfits, *more])
 
 
 class Draft:
@@ -107,7 +115,8 @@ class Draft:
             after = step(dispatch, event, self.now_us)
         except IllegalTransition as illegal:
             self.plan.illegal += 1
-            log.warning("ignoring an event that does not fit its dispatch: %s", illegal)
+            if len(self.plan.misfits) < MISFITS_TOLD:
+                self.plan.misfits.append(str(illegal))
             return dispatch
         if after is not dispatch:
             self.changes.dispatches[dispatch.id] = after

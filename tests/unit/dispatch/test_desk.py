@@ -1,5 +1,7 @@
 """The desk with a store in memory: orders, reports, withdrawals and reconciliation."""
 
+import logging
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -15,6 +17,7 @@ from derhead.dispatch import (
     UsedKey,
 )
 from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
+from derhead.dispatch.desk.draft import MISFITS_TOLD
 from derhead.dispatch.desk.inbox import INBOX_EVENTS
 from derhead.dispatch.desk.intake import MAX_OPEN
 from derhead.dispatch.orders.order import PENDING_TTL_US
@@ -22,6 +25,9 @@ from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.support.desk_fakes import Link, Store
 from tests.support.epoch import DAY_US, T0, S
+
+REGISTER_REPORTS = 8_192
+"""Reports of held dispatches that an agent sends at most in one Register."""
 
 
 @pytest.fixture
@@ -261,6 +267,33 @@ async def test_when_full_reporters_wait_and_sessions_do_not(
     await nursery.start(desk.run)
     await wait_all_tasks_blocked()
     assert desk.statistics().late_reports == INBOX_EVENTS
+
+
+async def test_a_register_full_of_unfit_reports_is_one_log_line(
+    desk: DispatchDesk, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    assets = tuple(f"asset-{number}" for number in range(REGISTER_REPORTS // MAX_OPEN))
+    orders = [
+        (f"{asset_id}/{number}", AssetOrder(asset_id, 1.0, S, start_us=T0 + number * S))
+        for asset_id in assets
+        for number in range(1, MAX_OPEN + 1)
+    ]
+    await desk.order_all(orders)
+
+    def reports(state: State) -> list[AgentReport]:
+        return [AgentReport(order.asset_id, name, Reported(state)) for name, order in orders]
+
+    desk.session_opened_nowait(Link("s1", assets), reports(State.STARTED))
+    await wait_all_tasks_blocked()
+    # No device refuses an order that it has started.
+    desk.session_opened_nowait(Link("s2", assets), reports(State.REJECTED))
+    await wait_all_tasks_blocked()
+    assert desk.statistics().illegal_reports == REGISTER_REPORTS
+    assert {dispatch.state for dispatch in store.kept.values()} == {State.STARTED}
+    (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("8192 reports that do not fit their dispatches change nothing: ")
+    assert line.count("started cannot become rejected by Reported") == MISFITS_TOLD
+    assert line.endswith("; and others")
 
 
 async def test_waiting_changes_share_a_commit(
