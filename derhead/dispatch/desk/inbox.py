@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch.desk.inputs import CallerRequest, DeskInput
+from derhead.dispatch.desk.inputs import CallerRequest, DeskInput, SessionOpened
 from derhead.dispatch.life.dispatches import Dispatch
 
 INBOX_EVENTS = 1024
@@ -14,8 +14,8 @@ session's reader and, through flow control, its agent. The openings and ends of 
 fit."""
 
 BATCH_EVENTS = 256
-"""Events decided together and written in one commit. When full, the rest go into the next
-commit."""
+"""Events decided together and written in one commit; each report of a Register counts as one. When
+full, the rest go into the next commit."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,8 +69,16 @@ class Inbox:
         await self._filled.wait()
 
     def take_nowait(self) -> list[InboxItem]:
-        taken = [self._items.popleft() for _ in range(min(len(self._items), BATCH_EVENTS))]
+        taken: list[InboxItem] = []
+        events = 0
+        while self._items and events < BATCH_EVENTS:
+            taken.append(self._items.popleft())
+            events += _events_in(taken[-1])
         if not self._items:
             self._filled = trio.Event()
         self._room.unpark(count=len(taken))
         return taken
+
+
+def _events_in(item: InboxItem) -> int:
+    return max(1, len(item.reports)) if isinstance(item, SessionOpened) else 1

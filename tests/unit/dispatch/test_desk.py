@@ -18,7 +18,8 @@ from derhead.dispatch import (
 )
 from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
 from derhead.dispatch.desk.draft import MISFITS_TOLD
-from derhead.dispatch.desk.inbox import INBOX_EVENTS
+from derhead.dispatch.desk.inbox import BATCH_EVENTS, INBOX_EVENTS, Inbox
+from derhead.dispatch.desk.inputs import SessionOpened
 from derhead.dispatch.desk.intake import MAX_OPEN
 from derhead.dispatch.orders.order import PENDING_TTL_US
 from derhead.errors import JournalError
@@ -294,6 +295,17 @@ async def test_a_register_full_of_unfit_reports_is_one_log_line(
     assert line.startswith("8192 reports that do not fit their dispatches change nothing: ")
     assert line.count("started cannot become rejected by Reported") == MISFITS_TOLD
     assert line.endswith("; and others")
+
+
+def test_registers_full_of_reports_are_not_decided_together() -> None:
+    inbox = Inbox()
+    reports = tuple(AgentReport("a", str(n), Reported(State.STARTED)) for n in range(1, 8_193))
+    for name in ("s1", "s2", "s3"):
+        inbox.put_nowait(SessionOpened(Link(name), reports))
+    for name in ("s4", "s5", "s6"):
+        inbox.put_nowait(SessionOpened(Link(name), reports[: BATCH_EVENTS // 2]))
+    assert [len(inbox.take_nowait()) for _ in range(5)] == [1, 1, 1, 2, 1]
+    assert inbox.take_nowait() == []
 
 
 async def test_waiting_changes_share_a_commit(
