@@ -2,6 +2,7 @@
 
 from derhead.gaps.holes import Origin, ReportedGap
 from derhead.gaps.record import HoleCause, report_id
+from derhead.telemetry import MAX_AHEAD_US
 from derproto.der.v1 import GapCause, GapReport
 
 LATEST_US = 253_402_300_800_000_000
@@ -12,8 +13,11 @@ MAX_NUMBER = 2**63 - 1
 _CAUSES = {reported: HoleCause[reported.name] for reported in GapCause if reported.value}
 
 
-def read_gap_report(report: GapReport, agent_id: str) -> ReportedGap | str:
-    """The gap that an agent reports, or what is wrong with the message, naming the field."""
+def read_gap_report(report: GapReport, agent_id: str, now_us: int) -> ReportedGap | str:
+    """The gap that an agent reports, or what is wrong with the message, naming the field.
+
+    Units: ``now_us`` in microseconds since the epoch, by the headend's clock.
+    """
     cause = _CAUSES.get(report.cause)
     if cause is None:
         return f"gap_report.cause: {int(report.cause)} is not known"
@@ -25,6 +29,9 @@ def read_gap_report(report: GapReport, agent_id: str) -> ReportedGap | str:
         return f"gap_report.start_us: {report.start_us} is no time from 1970 to 9999"
     if report.end_us and not report.start_us <= report.end_us < LATEST_US:
         return f"gap_report.end_us: {report.end_us} is before its start, or beyond 9999"
+    for name, us in (("start_us", report.start_us), ("end_us", report.end_us)):
+        if us > now_us + MAX_AHEAD_US:
+            return f"gap_report.{name}: it is more than a week ahead of the headend's clock"
     return ReportedGap(
         report_id(agent_id, report.boot_id, report.number),
         Origin(agent_id, report.boot_id),

@@ -9,7 +9,7 @@ from derhead.sessions import SessionStatistics
 
 
 def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
-    """Connected agents, refused streams, and messages beyond what one agent may send."""
+    """Connected agents, refused streams and rows, and messages beyond what one agent may send."""
     name = "derhead_sessions_"
     yield gauge(name + "open", "Sessions now.", sessions.open)
     yield counter(name + "opened", "Sessions since the start.", sessions.opened)
@@ -23,4 +23,10 @@ def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
             "dispatch_report": sessions.excess_dispatch_reports,
             "heartbeat": sessions.excess_heartbeats,
         },
+    )
+    yield counter_by(
+        name + "refused_rows",
+        "Rows of telemetry that were refused, by reason.",
+        "reason",
+        sessions.refused_rows,
     )

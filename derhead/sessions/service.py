@@ -1,8 +1,8 @@
 """All sessions: admits each stream, and knows the connected agents and earlier ones."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import trio
@@ -29,6 +29,7 @@ from derproto.der.v1 import (
     Goodbye,
     GoodbyeReason,
     HeadendMessage,
+    RefusalReason,
 )
 from derproto.triogrpc import ServerStream
 
@@ -57,6 +58,8 @@ class SessionStatistics:
     """Dispatch reports beyond an agent's allowance, held back by flow control."""
     excess_heartbeats: int = 0
     """Heartbeats beyond an agent's allowance, kept in memory only."""
+    refused_rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows of telemetry that the headend refused, by reason."""
 
 
 class Sessions:
@@ -138,6 +141,10 @@ class Sessions:
             excess_gap_reports=self._excess.gap_reports,
             excess_dispatch_reports=self._excess.dispatch_reports,
             excess_heartbeats=self._excess.heartbeats,
+            refused_rows={
+                reason.name.lower(): self._excess.refused_rows[reason]
+                for reason in (RefusalReason.ASSET_REFUSED, RefusalReason.TIME_OUT_OF_RANGE)
+            },
         )
 
     async def run(self) -> None:

@@ -5,7 +5,7 @@ From the ground up: ``sample`` and ``message_columns`` (the values) · ``quality
 """
 
 from derhead.telemetry.block import SampleBlock
-from derhead.telemetry.checking import Broken, RefusedRows, Rows, read_rows
+from derhead.telemetry.checking import MAX_AHEAD_US, Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.latest_table import (
     LatestTable,
     Slot,
@@ -22,6 +22,7 @@ __all__ = [
     "Bucket",
     "Columns",
     "LatestTable",
+    "MAX_AHEAD_US",
     "RefusedRows",
     "Rows",
     "Sample",

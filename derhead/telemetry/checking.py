@@ -17,6 +17,11 @@ from derproto.der.v1 import RefusalReason
 MIN_TS_US, MAX_TS_US = 0, 253_402_300_800_000_000
 """The times that RFC 3339 can write: from 1970 up to, but not including, the year 10000."""
 
+MAX_AHEAD_US = 7 * 86_400_000_000
+"""How far ahead of the headend's clock a row may be measured. When over, the row is refused with
+TIME_OUT_OF_RANGE. A wrong time zone is hours, and a headend without a clock battery may itself be
+some days behind; a week is neither."""
+
 MAX_SEQ = 2**63 - 1
 
 _NO_SETPOINTS: Mapping[str, float] = {}
@@ -72,8 +77,9 @@ def read_rows(
     rows: Sequence[int] = range(count)
     taken: Sequence[tuple[int, int]] = ((first_seq, first_seq + count - 1),) if count else ()
     refused: Sequence[RefusedRows] = ()
-    if count and not _all_taken(telemetry, granted, claimed):
-        rows, taken, refused = _sort_out(telemetry, granted)
+    before_us = min(MAX_TS_US, received_us + MAX_AHEAD_US + 1)
+    if count and not _all_taken(telemetry, granted, claimed, before_us):
+        rows, taken, refused = _sort_out(telemetry, granted, before_us)
     block = SampleBlock(
         telemetry,
         rows,
@@ -132,14 +138,16 @@ def _find_fault(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
     return None
 
 
-def _all_taken(telemetry: Columns, granted: Mapping[int, Asset], claimed: int) -> bool:
+def _all_taken(
+    telemetry: Columns, granted: Mapping[int, Asset], claimed: int, before_us: int
+) -> bool:
     if len(granted) != claimed and not granted.keys() >= set(telemetry.asset_index):
         return False
-    return min(telemetry.ts_us) >= MIN_TS_US and max(telemetry.ts_us) < MAX_TS_US
+    return min(telemetry.ts_us) >= MIN_TS_US and max(telemetry.ts_us) < before_us
 
 
 def _sort_out(
-    telemetry: Columns, granted: Mapping[int, Asset]
+    telemetry: Columns, granted: Mapping[int, Asset], before_us: int
 ) -> tuple[list[int], list[tuple[int, int]], list[RefusedRows]]:
     """Rows taken, their runs of sequence numbers, and the runs refused."""
     rows: list[int] = []
@@ -149,7 +157,7 @@ def _sort_out(
         seq = telemetry.first_seq + row
         if index not in granted:
             _extend_refused(refused, seq, RefusalReason.ASSET_REFUSED)
-        elif not MIN_TS_US <= ts_us < MAX_TS_US:
+        elif not MIN_TS_US <= ts_us < before_us:
             _extend_refused(refused, seq, RefusalReason.TIME_OUT_OF_RANGE)
         else:
             rows.append(row)

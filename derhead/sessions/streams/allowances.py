@@ -5,7 +5,10 @@ session may wait for the journal, which takes them in turn. The session counts o
 second Register, an unknown kind), and stores nothing of them.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
+
+from derproto.der.v1 import RefusalReason
 
 GAP_REPORTS_S = 200.0
 """Gap reports a second of one agent; deragent sends at most 100. When full, flow control holds back
@@ -31,11 +34,12 @@ HEARTBEATS_BURST = 10
 
 @dataclass(slots=True)
 class Excess:
-    """Messages beyond the agents' allowances, since the start."""
+    """Messages beyond the agents' allowances and refused rows, since the start."""
 
     gap_reports: int = 0
     dispatch_reports: int = 0
     heartbeats: int = 0
+    refused_rows: Counter[RefusalReason] = field(default_factory=Counter)
 
 
 class TokenBucket:

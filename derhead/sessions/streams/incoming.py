@@ -38,6 +38,7 @@ from derproto.der.v1 import (
     GrantResult,
     Health,
     Heartbeat,
+    RefusalReason,
 )
 from derproto.triogrpc import Deferred, ServerStream
 
@@ -46,6 +47,10 @@ log = logging.getLogger(__name__)
 TOO_MANY_GAPS = "%s sends too many gap reports: it is held back"
 TOO_MANY_REPORTS = "%s sends too many dispatch reports: it is held back"
 TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
+OUT_OF_TIME = (
+    "%s sends samples from before 1970, or from more than a week ahead of this clock: they are "
+    "refused; set the agent's clock"
+)
 
 
 class ReceivingSession(Protocol):
@@ -159,11 +164,18 @@ class Incoming:
         self.samples += len(rows.samples)
         boot_id = telemetry.boot_id
         if rows.refused:
-            self._acknowledge(boot_id, (), rows.refused)
+            self._refuse(boot_id, rows.refused)
         if not rows.samples:
             return None
         on_durable = partial(self._acknowledge, boot_id, rows.taken)
         return self._append(rows.samples, on_durable, gaps)
+
+    def _refuse(self, boot_id: int, refused: Sequence[RefusedRows]) -> None:
+        for rows in refused:
+            self._excess.refused_rows[rows.reason] += rows.last - rows.first + 1
+            if rows.reason is RefusalReason.TIME_OUT_OF_RANGE:
+                self._tell_once(OUT_OF_TIME)
+        self._acknowledge(boot_id, (), refused)
 
     def _append(
         self,
@@ -185,7 +197,7 @@ class Incoming:
         self, wait_s: float, line: str, take: Callable[[], Deferred | None]
     ) -> Deferred:
         """Holds back an agent that has used up its allowance."""
-        self._tell_excess(line)
+        self._tell_once(line)
 
         async def wait_and_take() -> None:
             await trio.sleep(wait_s)
@@ -195,7 +207,7 @@ class Incoming:
 
         return partial(self._hold_up, wait_and_take)
 
-    def _tell_excess(self, line: str) -> None:
+    def _tell_once(self, line: str) -> None:
         """Logs ``line`` once a session."""
         if line not in self._allowances.told:
             self._allowances.told.add(line)
@@ -222,7 +234,7 @@ class Incoming:
             return None
         on_durable = partial(self._acknowledge_gap, report.boot_id, report.number, report.revision)
         asset_id = self._asset_told_of(report.asset_index)
-        reported = read_gap_report(report, self._agent_id)
+        reported = read_gap_report(report, self._agent_id, self.seen_us)
         if asset_id is None or isinstance(reported, str):
             self.ignored += 1
             log.warning("%s: %s", self._agent_id, reported if asset_id else "gap of no asset")
@@ -264,7 +276,7 @@ class Incoming:
         self._on_heartbeat(record)
         if not self._allowances.heartbeats.take_nowait(self._live.heard_at):
             self._excess.heartbeats += 1
-            self._tell_excess(TOO_MANY_HEARTBEATS)
+            self._tell_once(TOO_MANY_HEARTBEATS)
             return
         # The journal notes how far the session is, in case the headend is killed.
         self._store.note(self._session.record_so_far())

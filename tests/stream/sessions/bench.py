@@ -217,13 +217,13 @@ async def status_of(stream: ClientStream) -> tuple[Status, str | None]:
     return Status.OK, None
 
 
-def telemetry(first_seq: int, *index: int, p_mw: float = 1.0) -> AgentMessage:
+def telemetry(first_seq: int, *index: int, p_mw: float = 1.0, ts_us: int = T0) -> AgentMessage:
     return AgentMessage(
         telemetry=Telemetry(
             boot_id=7,
             first_seq=first_seq,
             asset_index=list(index),
-            ts_us=[T0] * len(index),
+            ts_us=[ts_us] * len(index),
             p_mw=[p_mw] * len(index),
         )
     )

@@ -22,6 +22,7 @@ from derproto.der.v1 import (
     GapCause,
     GapReport,
     Heartbeat,
+    RefusalReason,
 )
 from derproto.triogrpc import LinkLimits, NewcomerLimits
 from tests.stream.sessions.bench import (
@@ -33,6 +34,7 @@ from tests.stream.sessions.bench import (
     receive,
     start_bench,
     status_of,
+    telemetry,
 )
 from tests.support.epoch import T0
 
@@ -151,6 +153,29 @@ async def test_dispatch_reports_beyond_the_allowance_are_held_back(
         await status_of(stream)
         assert trio.current_time() - began_at == pytest.approx(2, abs=0.1)
     assert bench.sessions.statistics().excess_dispatch_reports >= 2 * DISPATCH_REPORTS_S - 1
+
+
+async def test_samples_of_the_year_2200_are_refused_counted_and_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    year_2200_us = 7_258_118_400_000_000
+    async with bench.agent("x", A1, UNKNOWN) as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(telemetry(1, 0, 0, ts_us=year_2200_us))
+        ack = await receive(stream, "telemetry_ack")
+        assert [(r.rows.first, r.rows.last, r.reason) for r in ack.refused] == [
+            (1, 2, RefusalReason.TIME_OUT_OF_RANGE)
+        ]
+        await stream.send_message(telemetry(3, 0, ts_us=year_2200_us))
+        await receive(stream, "telemetry_ack")
+        await stream.send_message(telemetry(4, 1))
+        await receive(stream, "telemetry_ack")
+        assert bench.latest.get(A1) is None
+        await stream.send_message(telemetry(5, 0))
+        assert [r.first for r in (await receive(stream, "telemetry_ack")).durable] == [5]
+    assert [sample.ts_us for sample in bench.store.samples] == [T0]
+    assert bench.sessions.statistics().refused_rows == {"time_out_of_range": 3, "asset_refused": 1}
+    assert caplog.text.count("more than a week ahead of this clock") == 1
 
 
 def heartbeat(uptime_ms: int) -> AgentMessage:

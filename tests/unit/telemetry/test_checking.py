@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from derhead.telemetry import Broken, RefusedRows, Rows, read_rows
+from derhead.telemetry import MAX_AHEAD_US, Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.checking import MAX_TS_US
 from derhead.telemetry.quality import CLOCK_SKEW_US
 from derproto.configuration.fleet import Asset, AssetKind, Limits
@@ -77,8 +77,8 @@ def test_only_rows_of_a_refused_asset_are_refused() -> None:
     assert [sample.seq for sample in taken.samples] == [1, 4, 5]
 
 
-@pytest.mark.parametrize("ts_us", [-1, MAX_TS_US, -(2**63), 2**63 - 1])
-def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
+@pytest.mark.parametrize("ts_us", [-1, T0 + MAX_AHEAD_US + 1, MAX_TS_US, -(2**63), 2**63 - 1])
+def test_a_time_beyond_belief_is_refused(ts_us: int) -> None:
     taken = rows(asset_index=[1], ts_us=[ts_us], p_mw=[0.0])
     assert list(taken.refused) == [RefusedRows(1, 1, RefusalReason.TIME_OUT_OF_RANGE)]
 
@@ -92,6 +92,8 @@ def test_a_time_that_cannot_be_written_is_refused(ts_us: int) -> None:
         (CLOCK_SKEW_US + 1, False, True),
         (-CLOCK_SKEW_US - 1, True, False),
         (CLOCK_SKEW_US + 1, True, True),
+        (MAX_AHEAD_US, False, True),
+        (-T0, False, True),
     ],
 )
 def test_rows_with_a_clock_far_off_are_kept_and_flagged(

@@ -556,7 +556,7 @@ class RefusalReason(betterproto2.Enum):
 
     TIME_OUT_OF_RANGE = 2
     """
-    ts_us is not a time between 1970 and 9999.
+    ts_us is before 1970, or more than a week ahead of the headend's clock.
     """
 
     @classmethod
