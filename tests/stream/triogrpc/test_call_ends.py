@@ -5,6 +5,7 @@ import logging
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     ConnectionLost,
@@ -175,7 +176,7 @@ async def test_what_came_before_the_end_of_the_connection_is_still_given() -> No
                 await stream.recv_message()
 
 
-async def test_a_message_cut_short_ends_the_call(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_message_cut_short_ends_the_call(autojump_clock: MockClock) -> None:
     async with memory_channel({BOTH: hang}, codec=CODEC) as channel:
         async with channel.request(BOTH) as stream:
             with trio.move_on_after(1) as scope:
@@ -188,7 +189,7 @@ async def test_a_message_cut_short_ends_the_call(autojump_clock: trio.testing.Mo
 
 
 async def test_a_handlers_message_cut_short_ends_the_call(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async def handler(stream: ServerStream) -> None:
         with trio.move_on_after(1):

@@ -3,6 +3,7 @@
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     GRPCError,
@@ -93,7 +94,7 @@ async def test_peer_is_named() -> None:
         assert channel.peer == "memory:server"
 
 
-async def test_deadline_ends_the_wait_at_the_client(autojump_clock: trio.testing.MockClock) -> None:
+async def test_deadline_ends_the_wait_at_the_client(autojump_clock: MockClock) -> None:
     handler = Hanging()
     async with memory_channel({UNARY: handler}, codec=CODEC) as channel:
         with pytest.raises(GRPCError) as caught:
@@ -104,7 +105,7 @@ async def test_deadline_ends_the_wait_at_the_client(autojump_clock: trio.testing
 
 
 async def test_deadline_ends_the_handler_by_trios_clock(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     started = trio.current_time()
     ended: list[float] = []
@@ -124,7 +125,7 @@ async def test_deadline_ends_the_handler_by_trios_clock(
         assert ended == [pytest.approx(600)]
 
 
-async def test_deadline_ends_a_blocked_sender(autojump_clock: trio.testing.MockClock) -> None:
+async def test_deadline_ends_a_blocked_sender(autojump_clock: MockClock) -> None:
     async with memory_channel({BOTH: hang}, codec=CODEC) as channel:
         async with channel.request(BOTH, timeout=5) as stream:
             with pytest.raises(GRPCError) as caught:
@@ -132,7 +133,7 @@ async def test_deadline_ends_a_blocked_sender(autojump_clock: trio.testing.MockC
         assert caught.value.status is Status.DEADLINE_EXCEEDED
 
 
-async def test_deadline_that_has_passed(autojump_clock: trio.testing.MockClock) -> None:
+async def test_deadline_that_has_passed(autojump_clock: MockClock) -> None:
     async with serving({}) as pair, pair.channel() as channel:
         async with channel.request(UNARY, timeout=1) as stream:
             await trio.sleep(2)
@@ -144,7 +145,7 @@ async def test_deadline_that_has_passed(autojump_clock: trio.testing.MockClock) 
         assert pair.server.statistics().streams_total == 0
 
 
-async def test_deadline_met_has_no_effect(autojump_clock: trio.testing.MockClock) -> None:
+async def test_deadline_met_has_no_effect(autojump_clock: MockClock) -> None:
     async with memory_channel(ECHO, codec=CODEC) as channel:
         assert await call_unary(channel, b"quick", timeout=1) == b"quick"
         await trio.sleep(10)

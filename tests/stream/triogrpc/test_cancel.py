@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     Channel,
@@ -84,7 +85,7 @@ async def repeat(run: Callable[[int], Awaitable[bool]]) -> None:
     pytest.fail("the story is too long")
 
 
-async def test_a_cancelled_client_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_cancelled_client_leaves_nothing(autojump_clock: MockClock) -> None:
     async def run(steps: int) -> bool:
         async with serving({}, LIMITS) as pair:
 
@@ -105,7 +106,7 @@ async def test_a_cancelled_client_leaves_nothing(autojump_clock: trio.testing.Mo
 
 
 async def test_a_cancelled_call_leaves_its_channel_usable(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async def run(steps: int) -> bool:
         async with serving({}, LIMITS) as pair, pair.channel(LIMITS) as channel:
@@ -127,7 +128,7 @@ async def test_a_cancelled_call_leaves_its_channel_usable(
     await repeat(run)
 
 
-async def test_a_cancelled_server_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_cancelled_server_leaves_nothing(autojump_clock: MockClock) -> None:
     async def run(steps: int) -> bool:
         network = MemoryNetwork()
         server = Server(ECHO, codec=CODEC, limits=LIMITS)
@@ -158,7 +159,7 @@ async def test_a_cancelled_server_leaves_nothing(autojump_clock: trio.testing.Mo
     await repeat(run)
 
 
-async def test_a_drain_at_any_time_ends_well(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_drain_at_any_time_ends_well(autojump_clock: MockClock) -> None:
     class DrainAfter(CancelAfter):
         def after_task_step(self, task: trio.lowlevel.Task) -> None:
             self.left -= 1
@@ -194,7 +195,7 @@ async def test_a_drain_at_any_time_ends_well(autojump_clock: trio.testing.MockCl
 
 
 async def test_a_connection_cut_at_any_time_ends_the_story(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     class CutAfter(CancelAfter):
         def after_task_step(self, task: trio.lowlevel.Task) -> None:
@@ -230,7 +231,7 @@ async def test_a_connection_cut_at_any_time_ends_the_story(
 
 
 async def test_a_deadline_at_any_time_is_told_as_such(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async def handler(stream: ServerStream) -> None:
         async for message in stream:

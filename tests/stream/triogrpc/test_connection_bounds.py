@@ -14,6 +14,7 @@ from hyperframe.frame import (
     PriorityFrame,
     SettingsFrame,
 )
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     ConnectionLost,
@@ -134,7 +135,7 @@ async def test_rapid_resets_end_the_connection() -> None:
         await pair.check_serves()
 
 
-async def test_resets_in_good_time_do_not(autojump_clock: trio.testing.MockClock) -> None:
+async def test_resets_in_good_time_do_not(autojump_clock: MockClock) -> None:
     async with serving({BOTH: hang}) as pair:
         raw = await pair.raw()
         for _ in range(1000):
@@ -188,7 +189,7 @@ async def test_a_flood_of_frames_without_use_ends_the_connection(
 
 
 async def test_a_peer_that_makes_us_answer_and_does_not_read_is_closed(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     limits = LinkLimits(max_control_frames_per_30_s=10**9, write_buffer_bytes=10_000)
     async with serving({}, limits) as pair:

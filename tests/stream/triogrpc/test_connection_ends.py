@@ -9,6 +9,7 @@ from hyperframe.frame import (
     GoAwayFrame,
     SettingsFrame,
 )
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     ConnectionLost,
@@ -85,7 +86,7 @@ async def test_drain_refuses_calls_on_their_way() -> None:
         assert pair.server.statistics().streams_refused == 1
 
 
-async def test_drains_grace_has_an_end(autojump_clock: trio.testing.MockClock) -> None:
+async def test_drains_grace_has_an_end(autojump_clock: MockClock) -> None:
     async with serving({BOTH: hang}) as pair, pair.channel() as channel:
         async with channel.request(BOTH) as stream:
             await stream.send_request()
@@ -98,7 +99,7 @@ async def test_drains_grace_has_an_end(autojump_clock: trio.testing.MockClock) -
 
 
 async def test_drains_end_does_not_wait_for_a_client_that_does_not_read(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async def handler(stream: ServerStream) -> None:
         while True:
@@ -137,7 +138,7 @@ class LateListener(MemoryListener):
 
 
 async def test_a_connection_accepted_as_the_drain_begins_does_not_hold_it_up(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     network = MemoryNetwork()
     listener = network._listeners["late"] = LateListener(network, "late")

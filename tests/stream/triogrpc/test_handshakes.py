@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     ConnectionLost,
@@ -25,7 +26,7 @@ from tests.stream.triogrpc.support import (
 
 
 async def test_handshakes_wait_their_turn_and_calls_do_not(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     limits = LinkLimits(max_handshakes=2, handshake_timeout_s=7)
     async with serving(ECHO, limits) as pair:
@@ -48,7 +49,7 @@ async def test_handshakes_wait_their_turn_and_calls_do_not(
 
 
 async def test_a_few_that_say_nothing_keep_nobody_out(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async with serving(ECHO, LinkLimits(max_handshakes=2)) as pair:
         for _ in range(8):
@@ -97,7 +98,7 @@ async def read_to_the_end(stream: trio.abc.ReceiveStream) -> None:
     "says", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PRI *"], ids=["none", "preface", "part"]
 )
 async def test_a_peer_that_says_too_little_is_closed(
-    says: bytes, autojump_clock: trio.testing.MockClock
+    says: bytes, autojump_clock: MockClock
 ) -> None:
     async with serving({}, LinkLimits(handshake_timeout_s=7)) as pair:
         stream = await pair.network.connect("server")
@@ -123,7 +124,7 @@ async def test_another_protocol_is_closed(says: bytes) -> None:
         await pair.check_serves()
 
 
-async def test_a_server_that_says_nothing_is_left(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_server_that_says_nothing_is_left(autojump_clock: MockClock) -> None:
     client, _server = memory_pair()
     with pytest.raises(ConnectionLost, match="no HTTP/2 settings in time"):
         async with connect(client, authority="x", codec=CODEC):
@@ -157,7 +158,7 @@ class FailingListener(trio.abc.Listener[trio.abc.Stream]):
 
 
 async def test_a_failing_accept_is_tried_again(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = MemoryNetwork()
     server = Server(ECHO, codec=CODEC)

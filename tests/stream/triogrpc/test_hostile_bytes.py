@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     GRPCError,
@@ -35,7 +36,7 @@ LIMITS = LinkLimits(max_message_bytes=1000, max_control_frames_per_30_s=50)
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 def frame(
@@ -253,7 +254,7 @@ async def answered(data: bytes) -> bytes:
     return reply[0]
 
 
-async def test_the_good_answer_is_good(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_good_answer_is_good(autojump_clock: MockClock) -> None:
     assert await answered(ANSWER) == b"reply"
     assert await answered(an_answer(trailers=[("grpc-status", "0")])) == b"reply"
 
@@ -290,7 +291,7 @@ async def test_the_good_answer_is_good(autojump_clock: trio.testing.MockClock) -
     ],
 )
 async def test_odd_answers_are_a_status(
-    data: bytes, status: Status, message: str, autojump_clock: trio.testing.MockClock
+    data: bytes, status: Status, message: str, autojump_clock: MockClock
 ) -> None:
     with pytest.RaisesGroup(
         pytest.RaisesExc(

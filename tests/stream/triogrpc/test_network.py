@@ -3,6 +3,7 @@
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryNetwork, MemoryStream, memory_pair
 
@@ -108,7 +109,7 @@ async def test_refuse() -> None:
 
 
 async def test_stall_holds_bytes_back_and_then_lets_them_flow_in_order(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     network, client, server = await connected()
     await client.send_all(b"1")

@@ -7,6 +7,7 @@ import trio.testing
 from hyperframe.frame import (
     PingFrame,
 )
+from trio.testing import MockClock
 
 from derproto.triogrpc import (
     ConnectionLost,
@@ -22,9 +23,7 @@ from tests.stream.triogrpc.support import (
 
 
 @pytest.mark.parametrize("who", ["server", "client"])
-async def test_a_silent_peer_is_asked_and_closed(
-    who: str, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_silent_peer_is_asked_and_closed(who: str, autojump_clock: MockClock) -> None:
     asks = LinkLimits(keepalive_time_s=30, keepalive_timeout_s=5)
     trusts = LinkLimits(keepalive_time_s=1e6)
     server_limits, client_limits = (asks, trusts) if who == "server" else (trusts, asks)
@@ -50,7 +49,7 @@ async def test_a_silent_peer_is_asked_and_closed(
                     assert pair.server.statistics().errors == {"keepalive": 1}
 
 
-async def test_a_peer_that_is_heard_is_not_asked(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_peer_that_is_heard_is_not_asked(autojump_clock: MockClock) -> None:
     async with serving({}, LinkLimits(keepalive_time_s=30)) as pair:
         raw = await pair.raw()
         await raw.flush()
@@ -63,9 +62,7 @@ async def test_a_peer_that_is_heard_is_not_asked(autojump_clock: trio.testing.Mo
 
 
 @pytest.mark.parametrize("streams", [0, 1])
-async def test_a_peer_that_does_not_read_is_closed(
-    streams: int, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_peer_that_does_not_read_is_closed(streams: int, autojump_clock: MockClock) -> None:
     cancelled = trio.Event()
 
     async def handler(stream: ServerStream) -> None:
@@ -90,7 +87,7 @@ async def test_a_peer_that_does_not_read_is_closed(
 
 
 async def test_senders_wait_at_the_write_buffers_bound(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     sent = 0
 
@@ -111,7 +108,7 @@ async def test_senders_wait_at_the_write_buffers_bound(
 
 
 async def test_a_slow_reader_is_served_within_the_bound(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     sent = 0
 
@@ -138,7 +135,7 @@ async def test_a_slow_reader_is_served_within_the_bound(
 
 
 async def test_an_answer_that_a_late_loop_has_not_read_yet_counts(
-    mock_clock: trio.testing.MockClock,
+    mock_clock: MockClock,
 ) -> None:
     limits = LinkLimits(keepalive_time_s=30, keepalive_timeout_s=10)
     async with serving({}, limits) as pair:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc import LinkLimits, Server, ServerStream, connect
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
@@ -82,7 +83,7 @@ async def test_a_client_without_tls_is_closed(says: bytes, certificates: Certifi
 
 @pytest.mark.parametrize("speaks", [False, True])
 async def test_a_client_that_does_not_finish_the_handshake_is_closed(
-    speaks: bool, certificates: Certificates, autojump_clock: trio.testing.MockClock
+    speaks: bool, certificates: Certificates, autojump_clock: MockClock
 ) -> None:
     certificates.client_context.set_alpn_protocols(["h2"])
     async with serving_tls(certificates, LinkLimits(handshake_timeout_s=4)) as (network, server):
@@ -98,7 +99,7 @@ async def test_a_client_that_does_not_finish_the_handshake_is_closed(
 
 
 async def test_a_drain_ends_unfinished_handshakes(
-    certificates: Certificates, autojump_clock: trio.testing.MockClock
+    certificates: Certificates, autojump_clock: MockClock
 ) -> None:
     async with serving_tls(certificates) as (network, server):
         await network.connect("server")

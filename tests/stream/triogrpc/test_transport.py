@@ -5,6 +5,7 @@ import socket
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from derproto.triogrpc.core.counters import Counters
 from derproto.triogrpc.core.link_errors import PeerStalled
@@ -127,7 +128,7 @@ async def test_one_that_does_not_read_is_sent_to_by_a_task_of_its_own(
 
 
 async def test_one_that_never_reads_is_given_up(
-    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+    nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     end = End(SharedWriter(), LinkLimits(send_timeout_s=20))
     end.transport.open(nursery)

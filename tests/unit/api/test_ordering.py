@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from derhead.api.routes.dispatch_routes import WITHDRAWN
 from derhead.dispatch import AssetOrder, Dispatch, SiteOrder, State, Verdict, latency, verdict_text
@@ -232,7 +233,7 @@ async def test_a_refused_order_leaves_no_key() -> None:
 
 
 async def test_a_repeated_order_is_409_while_the_first_is_taken(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     view = FakeView()
     view.slow_s = 1.0

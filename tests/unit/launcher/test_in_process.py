@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from deragent.config import AgentPlan
 from deragent.event_lines import EventKind, EventLine
@@ -55,7 +56,7 @@ class Stage:
 
 
 async def test_every_agent_starts_once_and_keeps_trying(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     stage = Stage(20)
     await stage.run(for_s=60)
@@ -69,7 +70,7 @@ async def test_every_agent_starts_once_and_keeps_trying(
 
 
 async def test_stopping_while_they_start_starts_no_more(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     stage = Stage(100)
     await stage.run(for_s=0.1)
@@ -78,7 +79,7 @@ async def test_stopping_while_they_start_starts_no_more(
 
 
 async def test_an_agent_that_does_not_stop_is_cut_off(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     async def never() -> trio.abc.Stream:
         await trio.sleep_forever()
@@ -90,7 +91,7 @@ async def test_an_agent_that_does_not_stop_is_cut_off(
 
 
 async def test_a_crash_ends_one_agent_for_a_while_and_no_other(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from derproto.base.runtime import virtual_runtime
 from launcher.supervision.fleet_events import AgentEnded, FleetEvent
@@ -26,7 +27,7 @@ def test_waits_double_up_to_30_s_and_a_healthy_minute_resets(
     assert next_wait_s(last_wait_s, lived_s) == wait_s
 
 
-async def test_an_agent_starts_again_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_agent_starts_again_for_ever(autojump_clock: MockClock) -> None:
     lives = iter([0.5, 0.5, 0.5, 90.0, 0.5])
     events: list[FleetEvent] = []
     started_s: list[float] = []
@@ -43,7 +44,7 @@ async def test_an_agent_starts_again_for_ever(autojump_clock: trio.testing.MockC
 
 
 async def test_stopping_ends_a_wait_and_is_no_death(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     events: list[FleetEvent] = []
     stopping = trio.Event()

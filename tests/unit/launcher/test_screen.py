@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from rich.text import Text
+from trio.testing import MockClock
 
 from derproto.base.terminal import console_of
 from launcher.display.screen import LAST_WORDS_S, LINES_WAITING, Screen, terminal_text
@@ -90,7 +91,7 @@ def test_a_count_wider_than_the_terminal_is_cut(
 
 
 async def test_a_reader_that_stalls_costs_bounded_memory_and_no_waiting(
-    pipe: tuple[int, int], autojump_clock: trio.testing.MockClock
+    pipe: tuple[int, int], autojump_clock: MockClock
 ) -> None:
     reader, writer = pipe
     line = Text("x" * 100)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from derhead.history import open_journal
 from derhead.history.sql.page_request import PageRequest
@@ -86,7 +87,7 @@ def test_the_latest_table_takes_newer_rows() -> None:
 
 @pytest.mark.parametrize("as_block", [True, False])
 async def test_the_journal_stores_blocks_and_samples_alike(
-    tmp_path: Path, as_block: bool, autojump_clock: trio.testing.MockClock
+    tmp_path: Path, as_block: bool, autojump_clock: MockClock
 ) -> None:
     durable = trio.Event()
     async with open_journal(tmp_path / "journal.db", virtual_runtime(T0)) as journal:

@@ -19,7 +19,7 @@ from derhead.dispatch.sites.reallocation import (
     reallocate,
 )
 from tests.support.epoch import T0, S
-from tests.unit.dispatch.site import ASSETS, GROUP, NAMES, RUNNING, battery, candidate, part
+from tests.unit.dispatch.sites.site import ASSETS, GROUP, NAMES, RUNNING, battery, candidate, part
 
 ALL = [candidate(name) for name in NAMES]
 NOW_US = T0 + 100 * S

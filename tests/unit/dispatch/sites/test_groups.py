@@ -7,7 +7,7 @@ import pytest
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.sites.groups import current_parts, group_state, holds
 from tests.support.epoch import T0, S
-from tests.unit.dispatch.site import GROUP, NAMES, RUNNING, part
+from tests.unit.dispatch.sites.site import GROUP, NAMES, RUNNING, part
 
 
 def test_a_group_whose_parts_all_started() -> None:
