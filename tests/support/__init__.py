@@ -13,7 +13,7 @@ Who builds on whom, each layer on those below it::
     dispatches   desk_fakes         dispatches in every state; the desk's journal and sessions
     watched_asset                   the gap ledger of one asset
     timelines                       the orders of one asset, as its agent keeps them
-    fleets                          assets files
+    fleets                          assets files for the commands
           |
-    epoch   waiting   deterministic   repository
+    assets   epoch   waiting   deterministic   repository
 """

@@ -7,19 +7,12 @@ from derhead.gaps.holes import Origin
 from derhead.gaps.record import report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
 from derhead.telemetry import Columns, LatestTable, Sample, SampleBlock, offer_block
-from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, Telemetry
+from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0, S
 
 PERIOD_S = 4
-ASSET = Asset(
-    "00000000-0000-4000-8000-000000000001",
-    "battery",
-    "site",
-    AssetKind.BATTERY,
-    2.0,
-    Limits(-2.0, 2.0),
-)
+ASSET = make_asset(numbered_id(1))
 LIMITS = GapLimits.of_period(PERIOD_S * 1000, 10 * S)
 
 Shown = tuple[float, float | None, str, float | None]

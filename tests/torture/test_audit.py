@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from derproto.der.v1 import QualityBit
+from tests.support.epoch import T0
 from tests.torture import stores
 from tests.torture.audit import (
     Gap,
@@ -20,10 +21,9 @@ from tests.torture.audit import (
 from tests.torture.meters import Account, Reading, frequency_of
 from tests.torture.plan import Harm
 
-BEGAN_US = 1_800_000_000_000_000
 STEP_US = 500_000
 LIMIT_US = 1_250_000
-READINGS = tuple(Reading(n, BEGAN_US + n * STEP_US, n / 7) for n in range(1, 41))
+READINGS = tuple(Reading(n, T0 + n * STEP_US, n / 7) for n in range(1, 41))
 ACCOUNT = Account(READINGS, applied_mw=(), failures=())
 
 
@@ -74,7 +74,7 @@ def test_the_audit_finds_a_sample_too_many(fault: Stored) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"p_mw": 0.5}, {"p_mw": None}, {"ts_us": BEGAN_US}, {"ts_us": BEGAN_US + 10**9}]
+    "change", [{"p_mw": 0.5}, {"p_mw": None}, {"ts_us": T0}, {"ts_us": T0 + 10**9}]
 )
 def test_the_audit_finds_a_changed_sample(change: dict[str, float | None]) -> None:
     wrong = replace(ALL[5], **change)  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def test_the_audit_finds_a_missing_sample_unless_a_kill_took_it() -> None:
     assert unforgivable(missed, []) == missed
     assert unforgivable(missed, [KILLED]) == []
     # A kill before, and one more than ten seconds after.
-    before = replace(KILLED, from_us=BEGAN_US, to_us=BEGAN_US + 1)
+    before = replace(KILLED, from_us=T0, to_us=T0 + 1)
     late = replace(KILLED, from_us=READINGS[10].at_us + 10_000_001, to_us=READINGS[-1].at_us)
     assert unforgivable(missed, [before]) == missed
     assert unforgivable(missed, [late]) == missed[:1]
@@ -132,9 +132,9 @@ def test_the_audit_wants_a_cause_and_an_end_for_each_gap() -> None:
         len(wrong_gaps([replace(entry, cause="overflow")], HOLED, READINGS[10:20], [KILLED])) == 1
     )
     # A piece of a longer gap goes back to what began it.
-    cut = replace(KILLED, harm=Harm.CUT, from_us=BEGAN_US - 10**8, to_us=BEGAN_US - 10**8)
+    cut = replace(KILLED, harm=Harm.CUT, from_us=T0 - 10**8, to_us=T0 - 10**8)
     rest = Gap(*HOLE, "link", backfilled=True)
-    before = replace(rest, start_us=BEGAN_US - 10**8, end_us=HOLE[0])
+    before = replace(rest, start_us=T0 - 10**8, end_us=HOLE[0])
     assert len(wrong_gaps([rest], ALL, [], [cut])) == 1
     assert wrong_gaps([rest, before], ALL, [], [cut]) == []
     assert len(wrong_gaps([rest, replace(before, cause="headend_restart")], ALL, [], [cut])) == 2
@@ -142,7 +142,7 @@ def test_the_audit_wants_a_cause_and_an_end_for_each_gap() -> None:
     assert wrong_gaps([replace(entry, cause="device")], HOLED, [], []) == []
     assert len(wrong_gaps([replace(entry, cause="device")], HOLED, READINGS[10:20], [])) == 1
     assert len(wrong_gaps([replace(entry, cause="link")], HOLED, [], [])) == 1
-    long_ago = replace(KILLED, from_us=BEGAN_US - 10**8, to_us=BEGAN_US - 10**8)
+    long_ago = replace(KILLED, from_us=T0 - 10**8, to_us=T0 - 10**8)
     assert len(wrong_gaps([entry], HOLED, READINGS[10:20], [long_ago])) == 1
 
 

@@ -25,16 +25,17 @@ from deragent.tasks.controller import TELL_TIMEOUT_S
 from derhead.dispatch import ENDED, AssetOrder
 from derhead.headend import Headend
 from derproto.base.runtime import Runtime, virtual_runtime
-from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Fleet, Limits, Site
+from derproto.configuration.fleet import Asset, Failsafe, Limits
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.property.dispatch.record import Record, Span, Told
+from tests.support.assets import fleet_of, make_asset
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
 from tests.support.virtual import run_virtual_headend
 
 T = TypeVar("T")
 
-SITE = Site("5b0c6a52-7f0e-4c39-8f4b-3a1c7d0e9a01", "site")
+SITE_ID = "5b0c6a52-7f0e-4c39-8f4b-3a1c7d0e9a01"
 ASSET_ID = "0d7c0a5e-5d7a-4b8e-9f5c-6f2f9f2a8b02"
 AGENT_ID = "agent"
 
@@ -192,18 +193,10 @@ class _World:
         self._rng = random.Random(script.seed)
         self.runtime = virtual_runtime(T0)
         self._clock_s = script.clock_s
-        asset = Asset(
-            id=ASSET_ID,
-            name="battery",
-            site_id=SITE.id,
-            kind=AssetKind.BATTERY,
-            rated_mw=2.0,
-            limits=Limits(-2.0, 2.0),
-            failsafe=self.record.failsafe,
-            energy_mwh=4.0,
+        self._asset = make_asset(
+            ASSET_ID, site_id=SITE_ID, failsafe=self.record.failsafe, energy_mwh=4.0
         )
-        self._asset = asset
-        self._fleet = Fleet({SITE.id: SITE}, {ASSET_ID: asset})
+        self._fleet = fleet_of(self._asset)
         self._network = MemoryNetwork()
         self._ids: dict[float, str] = {}
         self._device = _Device()
@@ -258,7 +251,7 @@ class _World:
         try:
             with self._agent_scope:
                 await run_agent(
-                    AgentPlan(AGENT_ID, SITE.id, (self._asset,)),
+                    AgentPlan(AGENT_ID, SITE_ID, (self._asset,)),
                     runtime=runtime,
                     dial=lambda: self._network.connect("headend"),
                     rng=random.Random(self._rng.getrandbits(64)),

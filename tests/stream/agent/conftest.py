@@ -16,7 +16,8 @@ from deragent.tasks.agent_board import AgentBoard, AgentStatistics
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Failsafe
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.stream.agent.fakes import AFTER_A_MINUTE, START_US, FakeDevices, FakeHeadend, plan
+from tests.stream.agent.fakes import AFTER_A_MINUTE, FakeDevices, FakeHeadend, plan
+from tests.support.epoch import T0
 
 
 @dataclass
@@ -79,7 +80,7 @@ async def open_bench(nursery: trio.Nursery) -> Bench:
     network = MemoryNetwork()
     headend = FakeHeadend(network)
     await nursery.start(headend.serve)
-    runtime = replace(virtual_runtime(START_US), since_boot=up("boot-1"))
+    runtime = replace(virtual_runtime(T0), since_boot=up("boot-1"))
     return Bench(network, headend, nursery, runtime)
 
 

@@ -9,15 +9,13 @@ import trio
 from deragent.config import AgentPlan
 from deragent.devices import DeviceError, Measurement
 from derproto.base.runtime import Runtime
-from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Limits
+from derproto.configuration.fleet import Asset, Failsafe
 from derproto.der import v1
 from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
 from derproto.triogrpc.testing import MemoryNetwork
-
-START_US = 1_767_268_800_000_000
-"""2026-01-01T12:00:00Z."""
-
+from tests.support.assets import make_asset, numbered_id
+from tests.support.epoch import T0
 
 AFTER_A_MINUTE = Failsafe()
 """An asset's failsafe unless its file says otherwise."""
@@ -29,13 +27,9 @@ def asset(
     number: int, *, default_mw: float | None = 0.0, failsafe: Failsafe = AFTER_A_MINUTE
 ) -> Asset:
     """A battery of 2 MW."""
-    return Asset(
-        id=f"00000000-0000-4000-8000-{number:012d}",
+    return make_asset(
+        numbered_id(number),
         name=f"battery-{number}",
-        site_id="00000000-0000-4000-8000-000000000000",
-        kind=AssetKind.BATTERY,
-        rated_mw=2.0,
-        limits=Limits(-2.0, 2.0),
         default_mw=default_mw,
         failsafe=failsafe,
         energy_mwh=4.0,
@@ -319,6 +313,6 @@ class FakeHeadend:
         return v1.Welcome(
             session_id=f"session-{len(self.sessions)}",
             assets=grants,
-            clock_us=START_US + round(trio.current_time() * 1e6),
+            clock_us=T0 + round(trio.current_time() * 1e6),
             **fields,
         )

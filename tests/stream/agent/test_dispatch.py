@@ -9,7 +9,8 @@ from trio.testing import MockClock
 from deragent.event_lines import EventKind
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import HOLD, START_US
+from tests.stream.agent.fakes import HOLD
+from tests.support.epoch import T0, S
 
 RECEIVED = v1.DispatchState.RECEIVED
 STARTED = v1.DispatchState.STARTED
@@ -35,7 +36,7 @@ async def test_a_setpoint_from_its_arrival_to_its_end(
         (100, "d1", STARTED, 1.5),
         (700, "d1", COMPLETED, 1.5),
     ]
-    assert session.reports[-1][1].ts_us == 1_767_268_800_000_000 + 700_000_000
+    assert session.reports[-1][1].ts_us == T0 + 700 * S
     assert [d["state"] for d in bench.details(EventKind.DISPATCH)] == [
         "received",
         "started",
@@ -209,7 +210,7 @@ async def test_windows_do_not_depend_on_the_agents_clock(
     def wall_us() -> int:
         # Wrong by hours, and set right in the midst of the windows.
         wrong_s = off_s if trio.current_time() < started_s + 50 else 0
-        return START_US + round((trio.current_time() - started_s + wrong_s) * 1e6)
+        return T0 + round((trio.current_time() - started_s + wrong_s) * 1e6)
 
     bench.runtime = replace(bench.runtime, wall_us=wall_us)
     await bench.start_agent()
@@ -218,7 +219,7 @@ async def test_windows_do_not_depend_on_the_agents_clock(
     await session.order("d2", 0.5, delay_s=100, seconds=60)
     await trio.sleep(200)
     assert bench.devices[0].told == [(20, 1.0), (80, 0.0), (100, 0.5), (160, 0.0)]
-    assert session.register.clock_us == START_US + off_s * 1_000_000
+    assert session.register.clock_us == T0 + off_s * 1_000_000
     assert session.states == [RECEIVED, RECEIVED, STARTED, COMPLETED, STARTED, COMPLETED]
 
 

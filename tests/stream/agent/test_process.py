@@ -21,7 +21,8 @@ from derproto.configuration.fleet import Asset
 from derproto.der import v1
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import START_US, FakeDevice, FakeHeadend, plan
+from tests.stream.agent.fakes import FakeDevice, FakeHeadend, plan
+from tests.support.epoch import T0
 from tests.support.waiting import PATIENCE_S
 
 ASSETS = """\
@@ -105,7 +106,7 @@ async def test_a_bug_in_a_device_ends_the_agent_loudly(autojump_clock: MockClock
     with pytest.RaisesGroup(ZeroDivisionError):
         await run_agent(
             plan(),
-            runtime=virtual_runtime(START_US),
+            runtime=virtual_runtime(T0),
             dial=lambda: network.connect("headend"),
             rng=random.Random(1),
             authority="headend",

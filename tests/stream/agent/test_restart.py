@@ -13,7 +13,8 @@ from deragent.timelines.timeline_file import FILE, SET_ASIDE, DataFolderError, T
 from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench, up
-from tests.stream.agent.fakes import HOLD, START_US, FakeSession
+from tests.stream.agent.fakes import HOLD, FakeSession
+from tests.support.epoch import T0
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ async def test_a_window_that_ended_while_the_agent_was_down(
     last |= {r.dispatch_id: r for _, r in back.reports}
     assert {k: r.state for k, r in last.items()} == {"d1": COMPLETED, "d2": EXPIRED}
     assert last["d1"].interrupted_us == pytest.approx(60e6, abs=1e5)
-    assert last["d1"].ts_us == pytest.approx(START_US + 60_000_000, abs=1e5)
+    assert last["d1"].ts_us == pytest.approx(T0 + 60_000_000, abs=1e5)
     assert bench.devices[0].mw == 0.0
 
 

@@ -10,6 +10,7 @@ from deragent.event_lines import EventKind
 from deragent.outbox import OutboxLimits
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
+from tests.support.epoch import T0, S
 
 
 async def test_register_has_all_that_the_contract_asks(
@@ -25,7 +26,7 @@ async def test_register_has_all_that_the_contract_asks(
     ]
     assert register.software_version
     assert register.boot_id != 0
-    assert register.clock_us == 1_767_268_800_000_000
+    assert register.clock_us == T0
     assert register.outbox == v1.Outbox()
 
 
@@ -50,7 +51,7 @@ async def test_samples_arrive_as_they_are_measured(autojump_clock: MockClock, be
     await trio.sleep(40)
     assert len(session.telemetry) == 20
     for at, telemetry in session.telemetry:
-        assert telemetry.ts_us[0] / 1e6 - 1_767_268_800 == pytest.approx(at, abs=0.001)
+        assert (telemetry.ts_us[0] - T0) / S == pytest.approx(at, abs=0.001)
         assert telemetry.p_mw == [0.0]
         assert telemetry.status == [v1.OperatingState.RUNNING]
         assert not telemetry.soc
@@ -171,7 +172,7 @@ async def test_live_samples_do_not_wait_for_backfill(
     assert session.seqs(backfill=True) == list(range(1, 2 * len(backfill) + 1))
     assert len(live) == 10
     for at, telemetry in live:
-        assert at - (telemetry.ts_us[0] / 1e6 - 1_767_268_800) < 0.001
+        assert at - (telemetry.ts_us[0] - T0) / S < 0.001
 
 
 async def test_the_outbox_is_bounded_and_says_what_it_lost(

@@ -8,11 +8,11 @@ from functools import partial
 import trio
 
 from derhead.api import RestApp, create_app
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.events.reading import Reader
 from tests.stream.http.support import Serving, serving_in_memory
-from tests.support.api.fake_headend import SAMPLE, FakeView, make_fleet
+from tests.support.api.fake_headend import SAMPLE, FakeView
+from tests.support.assets import fleet_of, make_asset
 
 
 @dataclass
@@ -49,10 +49,5 @@ async def world(view: FakeView | None = None) -> AsyncIterator[World]:
 def large_view(assets: int) -> FakeView:
     """A fake headend with that many assets; 250 of them make a frame larger than any buffer."""
     view = FakeView()
-    (site,) = make_fleet().sites.values()
-    many = [
-        Asset(f"asset-{n}", f"name {n}", site.id, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(assets)
-    ]
-    view.fleet = Fleet({site.id: site}, {asset.id: asset for asset in many})
+    view.fleet = fleet_of(*(make_asset(f"asset-{n}", name=f"name {n}") for n in range(assets)))
     return view

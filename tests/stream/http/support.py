@@ -18,9 +18,9 @@ from quart import Response, websocket
 
 from derhead.api import RestApp, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
-from tests.support.api.fake_headend import SITE, FakeView
+from tests.support.api.fake_headend import FakeView
+from tests.support.assets import fleet_of, make_loads
 
 Conn = TypeVar("Conn", bound=trio.abc.Stream)
 
@@ -58,11 +58,7 @@ def make_app(view: FakeView | None = None) -> RestApp:
 def large_view(count: int = 1_000) -> FakeView:
     """A fleet so large that the newest telemetry of all is some 300 kB."""
     view = FakeView()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(count)
-    }
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet_of(*make_loads(count))
     return view
 
 

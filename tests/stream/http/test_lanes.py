@@ -23,11 +23,11 @@ from derhead.httpserver import HttpLimits
 from derhead.httpserver.protocols.request_head import HEADER_BYTES
 from derhead.httpserver.protocols.request_ids import RequestIds
 from derhead.httpserver.sender import SEND_BYTES
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
 from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory
 from tests.support.api.fake_headend import BATTERY, SITE, FakeView, make_fleet
+from tests.support.assets import fleet_of, make_asset, make_loads
 
 LIMITS = HttpLimits()
 ONE = b"GET /telemetry/%b HTTP/1.1\r\nHost: x\r\n\r\n" % BATTERY.encode()
@@ -138,12 +138,11 @@ class View(FakeView):
 
     def __init__(self) -> None:
         super().__init__()
-        fleet = make_fleet()
         odd = [
-            Asset(f"{SITE[:-1]}{n}", name, SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
+            make_asset(f"{SITE[:-1]}{n}", name=name, site_id=SITE)
             for n, name in enumerate(("..", "east roof", "%41", "höhe"), 4)
         ]
-        self.fleet = Fleet({SITE: Site(SITE, "x")}, {**fleet.assets, **{a.id: a for a in odd}})
+        self.fleet = fleet_of(*make_fleet().assets.values(), *odd)
 
 
 @dataclass(frozen=True)
@@ -353,11 +352,7 @@ async def test_a_reader_that_stalls_is_cut_off(autojump_clock: MockClock) -> Non
 
 async def test_a_reader_that_is_slow_but_reads_gets_all(autojump_clock: MockClock) -> None:
     view = FakeView()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(1200)
-    }
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet_of(*make_loads(1200))
     async with serving_in_memory(app=make_app(view)) as running:
         slow = await running.connect()
         await slow.send_all(ALL)

@@ -24,7 +24,6 @@ from derhead.sessions import (
 )
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import Runtime, virtual_runtime
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import (
     AgentMessage,
     HeadendMessage,
@@ -34,29 +33,18 @@ from derproto.der.v1 import (
 from derproto.headend_rpc import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
+from tests.support.assets import fleet_of, make_asset, numbered_id
 from tests.support.epoch import T0
 
 SITE = "00000000-0000-4000-8000-00000000000a"
-A1 = "00000000-0000-4000-8000-000000000001"
-A2 = "00000000-0000-4000-8000-000000000002"
-OWNED = "00000000-0000-4000-8000-000000000003"
-"""An asset that only the agent ``owner`` may claim."""
+A1, A2, OWNED = (numbered_id(n) for n in (1, 2, 3))
+"""``OWNED`` may be claimed by the agent ``owner`` only."""
 UNKNOWN = "00000000-0000-4000-8000-0000000000ff"
 
-FLEET = Fleet(
-    sites={SITE: Site(SITE, "site")},
-    assets={
-        asset_id: Asset(
-            id=asset_id,
-            name=f"battery-{asset_id[-1]}",
-            site_id=SITE,
-            kind=AssetKind.BATTERY,
-            rated_mw=2.0,
-            limits=Limits(-2.0, 2.0),
-            agent="owner" if asset_id == OWNED else None,
-        )
-        for asset_id in (A1, A2, OWNED)
-    },
+FLEET = fleet_of(
+    make_asset(A1, site_id=SITE),
+    make_asset(A2, site_id=SITE),
+    make_asset(OWNED, site_id=SITE, agent="owner"),
 )
 
 

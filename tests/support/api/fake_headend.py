@@ -40,7 +40,8 @@ from derhead.shapes import ConnectedAgent
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import parse_us
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import AssetKind, Fleet
+from tests.support.assets import fleet_of, make_asset
 
 NOW = parse_us("2026-01-31T12:00:00Z")
 SITE = "0f0e0d0c-0000-4000-8000-000000000000"
@@ -51,12 +52,12 @@ NEXT = "next"
 
 
 def make_fleet() -> Fleet:
-    assets = [
-        Asset(SOLAR, "roof", SITE, AssetKind.SOLAR, 2.0, Limits(0.0, 2.0)),
-        Asset(BATTERY, "battery-1", SITE, AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0)),
-        Asset(SILENT, "pump", SITE, AssetKind.LOAD, 0.5, Limits(-0.5, 0.0)),
-    ]
-    return Fleet({SITE: Site(SITE, "Alamosa")}, {asset.id: asset for asset in assets})
+    return fleet_of(
+        make_asset(SOLAR, AssetKind.SOLAR, 0.0, 2.0, name="roof", site_id=SITE),
+        make_asset(BATTERY, AssetKind.BATTERY, -1.0, 1.0, name="battery-1", site_id=SITE),
+        make_asset(SILENT, AssetKind.LOAD, -0.5, 0.0, name="pump", site_id=SITE),
+        site_name="Alamosa",
+    )
 
 
 SAMPLE = Sample(

@@ -9,17 +9,9 @@ from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
 from derproto.base.runtime import Runtime, real_runtime
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from tests.support.assets import make_asset, numbered_id
 
-BATTERY = Asset(
-    id="00000000-0000-4000-8000-000000000001",
-    name="battery",
-    site_id="00000000-0000-4000-8000-000000000000",
-    kind=AssetKind.BATTERY,
-    rated_mw=2.0,
-    limits=Limits(-2.0, 2.0),
-    energy_mwh=4.0,
-)
+BATTERY = make_asset(numbered_id(1), energy_mwh=4.0)
 
 
 async def lone_agent(

@@ -15,21 +15,15 @@ from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.base.timefmt import parse_us
 from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.der.v1 import Health, OperatingState
+from tests.support.assets import make_asset, numbered_id
 
 NOON_US = parse_us("2026-03-01T19:00:00Z")
 
 
 def asset(kind: AssetKind, driver: str = "simulated", **options: object) -> Asset:
-    return Asset(
-        id="0b8a7f4e-0000-4000-8000-000000000001",
-        name="under-test",
-        site_id="0b8a7f4e-0000-4000-8000-000000000000",
-        kind=kind,
-        rated_mw=2.0,
-        limits=Limits(-2.0, 2.0),
-        energy_mwh=4.0 if kind is AssetKind.BATTERY else None,
-        device=DeviceSpec(driver, options),
-    )
+    energy_mwh = 4.0 if kind is AssetKind.BATTERY else None
+    device = DeviceSpec(driver, options)
+    return make_asset(numbered_id(1), kind, name="under-test", energy_mwh=energy_mwh, device=device)
 
 
 async def powers(device: Device, count: int, every_s: float = 4.0) -> list[float | None]:

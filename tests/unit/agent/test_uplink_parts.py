@@ -23,6 +23,7 @@ from deragent.uplink.session_clock import DRIFT, SessionClock
 from derproto.codec import decode_agent, encode_agent
 from derproto.der import v1
 from derproto.der.v1 import DispatchState, Suspension
+from tests.support.epoch import T0
 
 
 def test_the_ceiling_doubles_up_to_half_a_minute() -> None:
@@ -153,7 +154,7 @@ def test_ranges_skip_what_is_absent() -> None:
 
 
 def report(number: int, state: DispatchState, **more: Any) -> tuple[int, Report]:
-    return 9999, Report(str(UUID(int=number)), state, 1_800_000_000_000_000 + number, **more)
+    return 9999, Report(str(UUID(int=number)), state, T0 + number, **more)
 
 
 def test_a_register_carries_all_that_is_held_and_what_ended_last() -> None:

@@ -10,7 +10,6 @@ from derhead.api.answering.replies import ITEMS_A_TURN
 from derhead.history import PageRequest, TimeRange
 from derhead.observability import Check, Health, gauge_by
 from derproto.base.timefmt import parse_us
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import (
     BATTERY,
     GAP,
@@ -23,6 +22,7 @@ from tests.support.api.fake_headend import (
     SOLAR,
     FakeView,
 )
+from tests.support.assets import fleet_of, make_asset
 from tests.unit.api.asking import ask
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
@@ -45,9 +45,7 @@ async def test_assets() -> None:
 async def test_a_long_list_is_whole() -> None:
     view = FakeView()
     ids = [f"0f0e0d0c-0000-4000-8000-{n:012}" for n in range(2 * ITEMS_A_TURN + 1)]
-    kind, limits = AssetKind.LOAD, Limits(-1, 0)
-    assets = {asset: Asset(asset, asset, SITE, kind, 1, limits) for asset in ids}
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet_of(*(make_asset(asset_id, site_id=SITE) for asset_id in ids))
     answer = await ask(view, "/telemetry")
     assert [item["asset_id"] for item in answer.items] == ids
 

@@ -8,8 +8,8 @@ import pytest
 
 from derhead.api import create_app
 from derhead.api.answering.finishing import GZIP_BYTES
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
 from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
+from tests.support.assets import fleet_of, make_loads
 from tests.unit.api.asking import ask
 
 LISTS = ["/assets", "/agents", "/sites", f"/sites/{SITE}", "/dispatch/history", "/openapi.json"]
@@ -17,11 +17,7 @@ LISTS = ["/assets", "/agents", "/sites", f"/sites/{SITE}", "/dispatch/history", 
 
 def many() -> FakeView:
     view = FakeView()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(100)
-    }
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet_of(*make_loads(100))
     return view
 
 

@@ -20,8 +20,9 @@ from derhead.findings import MAX_FINDINGS
 from derhead.history import PageRequest
 from derhead.observability import Metrics
 from derhead.shapes import BadQuery, CsvList, parse_query
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Fleet, Site
 from tests.support.api.fake_headend import BATTERY, NOW, FakeView, make_fleet
+from tests.support.assets import fleet_of, make_asset
 from tests.unit.api.asking import ask, order
 from tests.unit.api.cost import MAX_STALL_S, cpu_s, hold_linear
 
@@ -139,12 +140,11 @@ async def test_the_first_and_the_last_time_are_accepted(time: str) -> None:
 
 def big_fleet(sites: int, assets: int) -> Fleet:
     """Assets are dealt out to the sites in turn."""
-    at = [Site(f"site-{n}", f"S{n}") for n in range(sites)]
-    there = [
-        Asset(f"id-{n}", f"A{n}", f"site-{n % sites}", AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(assets)
-    ]
-    return Fleet({site.id: site for site in at}, {asset.id: asset for asset in there})
+    at = {f"site-{n}": Site(f"site-{n}", f"S{n}") for n in range(sites)}
+    there = (
+        make_asset(f"id-{n}", name=f"A{n}", site_id=f"site-{n % sites}") for n in range(assets)
+    )
+    return Fleet(at, fleet_of(*there).assets)
 
 
 BIG = big_fleet(500, 10_000)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.shapes import dump, telemetry_shape
 from derhead.telemetry import Sample, stale_after_us
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits
-from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, SITE, FakeView
+from derproto.configuration.fleet import Asset, Fleet
+from tests.support.api.fake_headend import BATTERY, NOW, SAMPLE, SILENT, FakeView
+from tests.support.assets import fleet_of, make_asset, make_loads
 
 NUMBERS = (
     st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.0])
@@ -70,7 +71,7 @@ def test_kept_text_equals_a_new_rendering(
     name: str, steps: list[tuple[Sample | None, float | None, int]]
 ) -> None:
     view = View()
-    asset = Asset(BATTERY, name, SITE, AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0))
+    asset = make_asset(BATTERY, name=name)
     texts = LatestTexts(view)
     for seq, (sample, view.mw, view.now_us) in enumerate(steps, 2):
         if sample is not None:
@@ -127,11 +128,8 @@ def test_another_asset_with_the_same_id_is_rendered_again() -> None:
 
 async def test_all_ages_of_a_list_are_of_one_moment() -> None:
     view = View()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(450)
-    }
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet_of(*make_loads(450))
+    assets = view.fleet.assets
     for asset_id in assets:
         view.latest.offer(replace(SAMPLE, asset_id=asset_id))
     texts = LatestTexts(view)
@@ -165,10 +163,8 @@ async def test_a_tag_ignores_ages() -> None:
 
 async def test_a_list_that_changed_while_it_was_rendered_matches_no_tag() -> None:
     view = View()
-    assets = {
-        f"{n}": Asset(f"{n}", f"n{n}", SITE, AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-        for n in range(9)
-    }
+    fleet = fleet_of(*make_loads(9))
+    assets = fleet.assets
 
     class Renewed(dict[str, Asset]):
         """Once armed, changes the first asset while a caller iterates."""
@@ -182,14 +178,14 @@ async def test_a_list_that_changed_while_it_was_rendered_matches_no_tag() -> Non
                     texts.one(assets["0"])
                 yield asset
 
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet
     texts = LatestTexts(view)
     first = await texts.all()
     renewed = Renewed()
     view.fleet = Fleet(view.fleet.sites, renewed)
     renewed.armed = True
     second = await texts.all()
-    view.fleet = Fleet(view.fleet.sites, assets)
+    view.fleet = fleet
     third = await texts.all()
     assert second.text == first.text != third.text
     assert len({first.tag, second.tag, third.tag}) == 3

@@ -1,7 +1,6 @@
 """The keys that the file accepts are the keys that the drivers accept."""
 
 from collections.abc import Iterator
-from types import MappingProxyType
 
 import pytest
 
@@ -10,21 +9,14 @@ from deragent.drivers import DRIVERS as AGENT_DRIVERS
 from deragent.drivers import open_device
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.device_options import DRIVERS
-from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
+from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec
 from derproto.configuration.kinds import Kind, Number, Whole
+from tests.support.assets import make_asset
 
 
 def asset_with(kind: AssetKind, driver: str, options: dict[str, object]) -> Asset:
-    return Asset(
-        id="00000000-0000-4000-8000-0000000000b1",
-        name="A",
-        site_id="00000000-0000-4000-8000-0000000000a1",
-        kind=kind,
-        rated_mw=1.0,
-        limits=Limits(-1.0, 1.0),
-        energy_mwh=1.0 if kind is AssetKind.BATTERY else None,
-        device=DeviceSpec(driver, MappingProxyType(options)),
-    )
+    energy_mwh = 1.0 if kind is AssetKind.BATTERY else None
+    return make_asset(kind=kind, energy_mwh=energy_mwh, device=DeviceSpec(driver, options))
 
 
 def bounds_of(kind: Kind[object]) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ import pytest
 from derhead.api.routes.event_query import UnknownName, read_filter, read_last_id
 from derhead.events import DispatchEvent, Filter, LoggedEvent, SessionEvent
 from derhead.shapes import BadQuery
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
+from derproto.configuration.fleet import Fleet
 from tests.support.api.fake_headend import (
     BATTERY,
     DISPATCHED,
@@ -18,6 +18,7 @@ from tests.support.api.fake_headend import (
     SOLAR,
     make_fleet,
 )
+from tests.support.assets import fleet_of, make_asset
 
 FLEET = make_fleet()
 ALL = frozenset({SOLAR, BATTERY, SILENT})
@@ -48,9 +49,8 @@ def test_a_filter_is_read(
 
 
 def test_an_asset_of_another_site_matches_nothing() -> None:
-    other = Site("other", "Elsewhere")
-    far = Asset("far", "far", "other", AssetKind.LOAD, 1.0, Limits(-1.0, 0.0))
-    fleet = Fleet({**FLEET.sites, "other": other}, {**FLEET.assets, "far": far})
+    far = fleet_of(make_asset("far", site_id="other"))
+    fleet = Fleet({**FLEET.sites, **far.sites}, {**FLEET.assets, **far.assets})
     found = read_filter({"site_id": ["Alamosa"], "asset_id": ["far"]}, fleet)
     assert found == Filter(assets=frozenset())
 

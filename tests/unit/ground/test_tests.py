@@ -8,7 +8,7 @@ import pytest
 from tests.support.repository import imports, modules_of_tests
 
 LAYERS = (
-    {"epoch", "waiting", "deterministic", "repository"},
+    {"assets", "epoch", "waiting", "deterministic", "repository"},
     {"desk_fakes", "dispatches", "timelines", "watched_asset", "fleets", "history", "api"},
     {"processes", "virtual"},
 )
@@ -67,7 +67,7 @@ def test_the_times_of_tests_are_defined_once() -> None:
         if isinstance(node, ast.Assign) and name.startswith("tests.")
         for target in node.targets
         if name != "tests.support.epoch"
-        if isinstance(target, ast.Name) and target.id in ("S", "HOUR_US", "DAY_US")
+        if isinstance(target, ast.Name) and target.id in ("S", "HOUR_US", "DAY_US", "T0")
     ]
     assert again == []
 

@@ -16,11 +16,9 @@ from derhead.history.retention import policy, sweeper
 from derhead.history.retention.policy import DAY_US, HOUR_US
 from derhead.history.sql.page_request import PageRequest
 from derproto.base.runtime import virtual_runtime
-from tests.support.epoch import S
+from tests.support.epoch import T0, S
 from tests.support.history.records import dispatch, heartbeat, sample
 from tests.unit.history.test_outage import filled, full_disk
-
-T0 = 500_000 * HOUR_US
 
 
 @asynccontextmanager

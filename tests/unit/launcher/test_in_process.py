@@ -17,6 +17,7 @@ from launcher.fleets.generated_fleet import generate
 from launcher.supervision import in_process
 from launcher.supervision.fleet_events import AgentEnded, AgentStarted, FleetEvent
 from launcher.supervision.in_process import STOP_S, LoopSettings, run_in_process
+from tests.support.epoch import T0
 
 
 async def no_headend() -> trio.abc.Stream:
@@ -39,7 +40,7 @@ class Stage:
         fleet = generate(self.size)
         settings = LoopSettings(
             fleet=fleet,
-            runtime=virtual_runtime(1_767_268_800_000_000),
+            runtime=virtual_runtime(T0),
             dial=dial,
             authority="headend",
             rng=random.Random(7),

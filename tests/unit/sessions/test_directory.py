@@ -12,34 +12,17 @@ from derhead.sessions.admission.directory import (
     describe_refusals,
 )
 from derhead.sessions.admission.register import Registration, read_register
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import GrantResult, Register
+from tests.support.assets import fleet_of, make_asset, numbered_id
 
 SITE = "00000000-0000-4000-8000-00000000000a"
-A1 = "00000000-0000-4000-8000-000000000001"
-A2 = "00000000-0000-4000-8000-000000000002"
-A3 = "00000000-0000-4000-8000-000000000003"
+A1, A2, A3 = (numbered_id(n) for n in (1, 2, 3))
 SILENT_AFTER_S = 15.0
-
-
-def asset(asset_id: str, agent: str | None = None) -> Asset:
-    return Asset(
-        id=asset_id,
-        name=f"asset-{asset_id[-1]}",
-        site_id=SITE,
-        kind=AssetKind.SOLAR,
-        rated_mw=1.0,
-        limits=Limits(0.0, 1.0),
-        agent=agent,
-    )
 
 
 @pytest.fixture
 def directory() -> Directory:
-    fleet = Fleet(
-        sites={SITE: Site(SITE, "site")},
-        assets={A1: asset(A1), A2: asset(A2), A3: asset(A3, agent="chosen")},
-    )
+    fleet = fleet_of(make_asset(A1), make_asset(A2), make_asset(A3, agent="chosen"))
     return Directory(fleet, silent_after_s=SILENT_AFTER_S)
 
 

@@ -11,23 +11,11 @@ from derhead.history import open_journal
 from derhead.history.sql.page_request import PageRequest
 from derhead.telemetry import LatestTable, SampleBlock, offer_block
 from derproto.base.runtime import virtual_runtime
-from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, Telemetry
+from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0
 
-
-def asset(number: int) -> Asset:
-    return Asset(
-        id=f"00000000-0000-4000-8000-{number:012d}",
-        name=f"battery-{number}",
-        site_id="site",
-        kind=AssetKind.BATTERY,
-        rated_mw=2.0,
-        limits=Limits(-2.0, 2.0),
-    )
-
-
-ASSETS = {0: asset(0), 2: asset(2)}
+ASSETS = {number: make_asset(numbered_id(number)) for number in (0, 2)}
 
 
 def block(rows: list[int] | None = None, **changes: object) -> SampleBlock:

@@ -8,18 +8,11 @@ import pytest
 from derhead.telemetry import MAX_AHEAD_US, Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.checking import MAX_TS_US
 from derhead.telemetry.quality import CLOCK_SKEW_US
-from derproto.configuration.fleet import Asset, AssetKind, Limits
 from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
+from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0
 
-ASSET = Asset(
-    id="00000000-0000-4000-8000-000000000001",
-    name="battery",
-    site_id="site",
-    kind=AssetKind.BATTERY,
-    rated_mw=2.0,
-    limits=Limits(-2.0, 2.0),
-)
+ASSET = make_asset(numbered_id(1))
 
 
 def read(**columns: Any) -> Rows | Broken:

@@ -9,11 +9,12 @@ from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.dispatch.orders.preflight import Afterwards, Follows, Preflight, preflight
 from derproto.base.windows import Window
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, AssetKind
+from tests.support.assets import make_asset
 from tests.support.epoch import HOUR_US, T0, S
 
-BATTERY = Asset("a", "battery-1", "s", AssetKind.BATTERY, 1.0, Limits(-1.0, 1.0), energy_mwh=2.0)
-SOLAR = Asset("a", "roof", "s", AssetKind.SOLAR, 1.0, Limits(0.0, 1.0), default_mw=None)
+BATTERY = make_asset(name="battery-1", low_mw=-1.0, high_mw=1.0, energy_mwh=2.0)
+SOLAR = make_asset("a", AssetKind.SOLAR, 0.0, 1.0, name="roof", default_mw=None)
 
 
 def held(

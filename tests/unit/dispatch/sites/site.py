@@ -6,7 +6,8 @@ from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import DispatchGroup
 from derhead.dispatch.sites.allocation import Candidate
-from derproto.configuration.fleet import Asset, AssetKind, Failsafe, Limits
+from derproto.configuration.fleet import Asset, Failsafe
+from tests.support.assets import make_asset
 from tests.support.epoch import T0, S
 
 NAMES = ("a", "b", "c", "d")
@@ -15,9 +16,7 @@ GROUP = DispatchGroup("g", "site", 2.0, T0, T0, 600 * S)
 
 
 def battery(name: str, after_s: float = 10.0) -> Asset:
-    limits = Limits(-1.0, 1.0)
-    failsafe = Failsafe(after_s)
-    return Asset(name, name, "site", AssetKind.BATTERY, 1.0, limits, failsafe=failsafe)
+    return make_asset(name, low_mw=-1.0, high_mw=1.0, failsafe=Failsafe(after_s))
 
 
 ASSETS = {name: battery(name) for name in NAMES}

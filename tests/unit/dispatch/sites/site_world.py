@@ -20,12 +20,12 @@ from derhead.dispatch import (
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
-from derproto.configuration.fleet import Fleet, Site
 from tests.support import desk_fakes
+from tests.support.assets import fleet_of
 from tests.support.epoch import T0, S
 from tests.unit.dispatch.sites.site import ASSETS, NAMES
 
-FLEET = Fleet({"site": Site("site", "North")}, ASSETS)
+FLEET = fleet_of(*ASSETS.values(), site_name="North")
 ORDER = SiteOrder("site", 2.0, 600 * S)
 
 

@@ -17,33 +17,25 @@ from derhead.dispatch.sites.allocation import (
     reach,
     site_reach,
 )
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import AssetKind
+from tests.support.assets import make_asset
 from tests.support.epoch import HOUR_US
-
-
-def asset(
-    name: str,
-    kind: AssetKind = AssetKind.BATTERY,
-    low: float = -1.0,
-    high: float = 1.0,
-    energy_mwh: float | None = None,
-) -> Asset:
-    rated = max(abs(low), abs(high))
-    return Asset(name, name, "s", kind, rated, Limits(low, high), energy_mwh=energy_mwh)
 
 
 def battery(
     name: str = "b", soc: float | None = 0.5, energy_mwh: float | None = None, mw: float = 1.0
 ) -> Candidate:
-    return Candidate(asset(name, low=-mw, high=mw, energy_mwh=energy_mwh), True, 0.0, soc)
+    return Candidate(
+        make_asset(name, low_mw=-mw, high_mw=mw, energy_mwh=energy_mwh), True, 0.0, soc
+    )
 
 
 def solar(p_mw: float | None, name: str = "sun") -> Candidate:
-    return Candidate(asset(name, AssetKind.SOLAR, 0.0, 4.0), True, p_mw)
+    return Candidate(make_asset(name, AssetKind.SOLAR, 0.0, 4.0), True, p_mw)
 
 
 def load(p_mw: float | None, name: str = "load") -> Candidate:
-    return Candidate(asset(name, AssetKind.LOAD, -2.0, 0.0), True, p_mw)
+    return Candidate(make_asset(name, AssetKind.LOAD, -2.0, 0.0), True, p_mw)
 
 
 def shares(found: Allocation | DoesNotFit) -> dict[str, float]:
@@ -70,8 +62,8 @@ def shares(found: Allocation | DoesNotFit) -> dict[str, float]:
         (solar(-0.01), 0, 0),
         (load(-0.5), -0.5, 0),
         (load(0.1), 0, 0),
-        (Candidate(asset("ev", AssetKind.EV_CHARGER, -0.2, 0.0), True, -0.15), -0.15, 0),
-        (Candidate(asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True), 0.3, 2),
+        (Candidate(make_asset("ev", AssetKind.EV_CHARGER, -0.2, 0.0), True, -0.15), -0.15, 0),
+        (Candidate(make_asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True), 0.3, 2),
     ],
 )
 def test_the_reach_of_an_asset(candidate: Candidate, low_mw: float, high_mw: float) -> None:
@@ -124,7 +116,7 @@ def test_present_demand_is_used_first() -> None:
 def test_an_order_for_zero_tells_all_zero() -> None:
     site = [solar(3.0), battery(), load(-0.5), battery("away")]
     site[3] = replace(site[3], online=False)
-    site.append(Candidate(asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True))
+    site.append(Candidate(make_asset("gen", AssetKind.GENERATOR, 0.3, 2.0), True))
     found = allocate(0.0, site, duration_us=None)
     assert shares(found) == {"sun": 0.0, "b": 0.0, "load": 0.0}
     assert isinstance(found, Allocation)
@@ -146,7 +138,7 @@ def test_an_order_that_does_not_fit_names_what_would() -> None:
 
 def test_a_generator_that_must_run_is_left_out_of_a_small_order() -> None:
     generators = [
-        Candidate(asset(name, AssetKind.GENERATOR, low, 2.0), True)
+        Candidate(make_asset(name, AssetKind.GENERATOR, low, 2.0), True)
         for name, low in (("small", 0.3), ("big", 1.0))
     ]
     assert shares(allocate(0.5, generators, duration_us=None)) == {"small": 0.5}
@@ -175,7 +167,7 @@ def test_missing_power_goes_to_assets_with_headroom_left() -> None:
 mws = st.integers(-3000, 3000).map(lambda kw: kw / 1000)
 candidates = st.builds(
     lambda n, kind, ends, online, p_mw, soc, energy, held: Candidate(
-        Asset(f"a{n}", f"a{n}", "s", kind, 3.0, Limits(min(ends), max(ends)), energy_mwh=energy),
+        make_asset(f"a{n}", kind, min(ends), max(ends), rated_mw=3.0, energy_mwh=energy),
         online,
         p_mw,
         soc,

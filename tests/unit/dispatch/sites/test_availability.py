@@ -6,20 +6,13 @@ from hypothesis import strategies as st
 
 from derhead.dispatch.sites.allocation import Candidate
 from derhead.dispatch.sites.availability import site_now
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import AssetKind
+from tests.support.assets import make_asset
 
-SITE = "77aa0000-0000-4000-8000-000000000000"
-
-
-def asset(kind: AssetKind, low_mw: float, high_mw: float) -> Asset:
-    rated_mw = max(abs(low_mw), abs(high_mw))
-    return Asset(f"{kind}", f"{kind}", SITE, kind, rated_mw, Limits(low_mw, high_mw))
-
-
-SOLAR = asset(AssetKind.SOLAR, 0.0, 2.0)
-BATTERY = asset(AssetKind.BATTERY, -1.0, 1.0)
-LOAD = asset(AssetKind.LOAD, -0.5, 0.0)
-GENERATOR = asset(AssetKind.GENERATOR, 0.0, 3.0)
+SOLAR = make_asset("solar", AssetKind.SOLAR, 0.0, 2.0)
+BATTERY = make_asset("battery", AssetKind.BATTERY, -1.0, 1.0)
+LOAD = make_asset("load", AssetKind.LOAD, -0.5, 0.0)
+GENERATOR = make_asset("generator", AssetKind.GENERATOR, 0.0, 3.0)
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from derhead.dispatch.verdicts.verdict import Judged, Reading, ReadingRange, Ver
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
-from derproto.configuration.fleet import Asset, AssetKind, Fleet, Limits, Site
 from derproto.der.v1 import QualityBit
+from tests.support.assets import fleet_of, make_asset
 from tests.support.epoch import T0, S
 
-ASSET = Asset("a", "battery", "s", AssetKind.BATTERY, 2.0, Limits(-2.0, 2.0))
-FLEET = Fleet({"s": Site("s", "site")}, {"a": ASSET})
+ASSET = make_asset()
+FLEET = fleet_of(ASSET)
 
 
 def ended(name: str = "d", start_s: float = -60.0, end_s: float = 0.0, **more: object) -> Dispatch:

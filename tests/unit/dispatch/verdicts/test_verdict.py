@@ -21,11 +21,11 @@ from derhead.dispatch.verdicts.verdict import (
     measured_time,
     verdict_text,
 )
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from tests.support.assets import make_asset
 from tests.support.epoch import T0, S
 
 GAP_US = 10 * S
-ASSET = Asset("a", "battery", "s", AssetKind.BATTERY, 2.0, Limits(-2.0, 2.0))
+ASSET = make_asset()
 """Its tolerance is 5 % of 2 MW: 0.1 MW."""
 
 
