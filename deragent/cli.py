@@ -11,7 +11,7 @@ from deragent.devices import DeviceConfigError
 from deragent.drivers import open_device
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
-from derproto.base.command import exit_code_of
+from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
 from derproto.base.runtime import real_runtime
 from derproto.configuration.problems import ConfigError
@@ -87,7 +87,7 @@ def _check(args: argparse.Namespace) -> None:
     wrong = trio.run(_open_devices, plan)
     if wrong:
         raise ExceptionGroup("devices", wrong)
-    print(summarize(config, plan))
+    put_out(f"{summarize(config, plan)}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -193,8 +193,8 @@ def _owner(fleet: Fleet, asset: Asset) -> str | None:
 
 def _kept(config: AgentConfig, what: str, owner: str | None, agent_id: str) -> str:
     return (
-        f"{what} is kept for agent {owner} in {config.assets} and this one is {agent_id}; "
-        f"give --agent-id {owner}, or change agent there"
+        f"{config.assets} keeps {what} for agent {owner}, and this agent is {agent_id}; "
+        f"give --agent-id {owner}, or change agent in that file"
     )
 
 

@@ -68,7 +68,7 @@ def parse_line(line: str) -> EventLine:
     """
     fields = json.loads(line)
     if not isinstance(fields, dict):
-        raise ValueError("not an event: the line is no JSON object")
+        raise ValueError("not an event: the line is not a JSON object")
     try:
         at_us = parse_us(fields.pop("ts"))
         agent_id, kind = fields.pop("agent_id"), EventKind(fields.pop("event"))

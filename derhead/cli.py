@@ -9,7 +9,7 @@ from derhead import client, export
 from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError
 from derproto import __version__
-from derproto.base.command import exit_code_of
+from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
 
@@ -78,7 +78,7 @@ def _serve(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    print(summarize(*load(args, os.environ)))
+    put_out(f"{summarize(*load(args, os.environ))}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

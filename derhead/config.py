@@ -141,7 +141,7 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
     if dsn is not None and dsn.password and settings.rank("postgres.dsn") is Rank.FILE:
         settings.complain(
             "postgres.dsn",
-            "it holds a password, which does not belong in this file; write it into a file of "
+            "the DSN holds a password, which does not belong in this file; write it into a file of "
             "its own and name that as postgres.password_file, or set PGPASSWORD",
         )
     settings.require_file(

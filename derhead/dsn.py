@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 EXAMPLE = "postgresql://derhead@db.example:5432/derhead"
 
-UNREADABLE = f"its hosts or ports cannot be read; write {EXAMPLE}, or [::1]:5432"
+UNREADABLE = (
+    f"the hosts or ports of the DSN cannot be read; write {EXAMPLE}, and an IPv6 host as [::1]:5432"
+)
 
 _HOSTS = re.compile(r"(?:\[[^\]@]*\]|[^:@,\[\]]*)(?::\d{1,5})?")
 """One host of several, with or without its port; ``[::1]`` is an IPv6 address."""
@@ -38,13 +40,18 @@ def read_dsn(text: str) -> Dsn:
     except ValueError:
         raise ValueError(UNREADABLE) from None
     if parts.scheme not in ("postgres", "postgresql"):
-        raise ValueError(f"it is no URI of PostgreSQL; write {EXAMPLE}")
+        raise ValueError(f"the DSN does not begin with postgresql://; write {EXAMPLE}")
     if parts.netloc.count("@") > 1 or "@" in parts.path or parts.fragment:
-        raise ValueError("in a name or password write @ as %40, / as %2F, ? as %3F and # as %23")
+        raise ValueError(
+            "the DSN holds @, / or # in a place of another meaning; in a name or password write "
+            "@ as %40, / as %2F, ? as %3F and # as %23"
+        )
     try:
         said = dict(parse_qsl(parts.query, True, strict_parsing=True)) if parts.query else {}
     except ValueError:
-        raise ValueError("what follows its ? must be key=value, joined by &") from None
+        raise ValueError(
+            "the parameters of the DSN cannot be read; write key=value after the ?, joined by &"
+        ) from None
     who, _, hosts = parts.netloc.rpartition("@")
     if not all(_HOSTS.fullmatch(host) for host in hosts.split(",")):
         raise ValueError(UNREADABLE)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from derproto import __version__
-from derproto.base.command import EXIT_FAILED, exit_code_of
+from derproto.base.command import EXIT_FAILED, exit_code_of, put_out
 from derproto.configuration.assets_file import load_fleet, render_fleet
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
@@ -89,7 +89,7 @@ def _generate(args: argparse.Namespace) -> int:
     seed = flags.read("--seed", Whole(-(2**63), 2**63 - 1), args.seed)
     if n is None or seed is None:
         raise ConfigError(flags.problems)
-    print(render_fleet(generate(n, seed)), end="", flush=True)
+    put_out(render_fleet(generate(n, seed)))
     return 0
 
 

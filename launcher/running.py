@@ -49,10 +49,7 @@ class FleetRun:
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
-    """Runs the fleet's agents until SIGINT, SIGTERM or SIGHUP; returns the exit code.
-
-    Raises: OSError when standard output is closed, perhaps in a group.
-    """
+    """Runs the fleet's agents until SIGINT, SIGTERM or SIGHUP; returns the exit code."""
     _allow_many_files()
     code = 0
     try:
@@ -60,6 +57,9 @@ def run_fleet(fleet_run: FleetRun) -> int:
     except* GuardLost as group:
         for error in leaves(group):
             print(f"derlaunch: {error}; all agents were stopped", file=sys.stderr)
+        code = EXIT_FAILED
+    except* BrokenPipeError:
+        print("derlaunch: standard output was closed; all agents were stopped", file=sys.stderr)
         code = EXIT_FAILED
     return code
 

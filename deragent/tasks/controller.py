@@ -174,7 +174,10 @@ class Controller:
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
-                    log.error("%s was left under its order: it did not answer", self._name)
+                    log.error(
+                        "%s keeps its setpoint: it did not answer its return to the default",
+                        self._name,
+                    )
 
     def _take_command(self) -> Apply | ReturnToDefault | None:
         """The command to give the device now. An order waits until it is on disk."""

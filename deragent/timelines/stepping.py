@@ -144,7 +144,7 @@ class _Turn:
         if stronger is not None:
             self._supersede(order.dispatch_id, stronger.dispatch_id)
         elif len(self._held) - len(rivals) >= MAX_HELD:
-            detail = f"{MAX_HELD} orders of this asset are held"
+            detail = f"the agent holds {MAX_HELD} orders of this asset, the most that it may"
             self._end(order.dispatch_id, _S.REJECTED, _R.TOO_MANY_OPS, detail)
         else:
             for rival in rivals:
@@ -156,7 +156,7 @@ class _Turn:
             self._report(Report(order.dispatch_id, _S.RECEIVED, self._now.wall_us))
 
     def _supersede(self, loser_id: str, winner_id: str) -> None:
-        detail = f"gave way to {winner_id}"
+        detail = f"gave way to dispatch {winner_id}"
         self._end(loser_id, _S.SUPERSEDED, detail=detail, superseded_by=winner_id)
 
     def cancel(self, dispatch_id: str, reason: str) -> None:

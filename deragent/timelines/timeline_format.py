@@ -189,7 +189,7 @@ def read_timelines(data: bytes) -> LoadedTimelines:
     mark, _, rest = head.decode(errors="replace").partition(" ")
     version, _, checksum = rest.partition(" ")
     if mark != _MARK or not version.isascii() or not version.isdigit():
-        raise UnreadableTimelines("it is no file of timelines")
+        raise UnreadableTimelines("it is not a file of timelines")
     if int(version) > VERSION:
         raise UnreadableTimelines(
             f"a newer deragent wrote it (format {version}, this one reads {VERSION})"
@@ -213,7 +213,7 @@ def read_timelines(data: bytes) -> LoadedTimelines:
         period_s = None if period_us is None else period_us / 1e6
         return LoadedTimelines(stamp, silent_s, dict(said["assets"]), period_s)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableTimelines(f"it does not hold what it should: {error!r}") from error
+        raise UnreadableTimelines(f"its content is invalid: {error!r}") from error
 
 
 def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Timeline:

@@ -109,7 +109,7 @@ def _explain(outcome: UplinkOutcome, failures: Sequence[BaseException]) -> str:
     """Why a session ended, in words. Logs a bug of the agent."""
     for failure in failures:
         if not isinstance(failure, LINK_ERRORS):
-            log.error("a session failed by a fault of the agent's own", exc_info=failure)
+            log.error("a session failed with a bug of the agent", exc_info=failure)
     if outcome.reason is not None:
         return outcome.reason
     if not failures:

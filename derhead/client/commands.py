@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +14,7 @@ from derhead.client import rendering
 from derhead.client.exits import Exit
 from derhead.client.following import Following
 from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
-from derproto.base.command import leaves
+from derproto.base.command import drop_output, leaves
 from derproto.base.terminal import rendered
 
 OPEN_STATES = ("pending", "sent", "received", "started")
@@ -32,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         code = trio.run(_run, args)
     except* BrokenPipeError:
-        # The reader, such as `head`, closed the pipe, so buffered output has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
     except* (RequestRefused, HeadendUnreachable) as group:
         for error in leaves(group):
             code = Exit.REFUSED if isinstance(error, RequestRefused) else Exit.UNREACHABLE
@@ -74,7 +72,7 @@ async def show_status(client: HeadendClient, args: argparse.Namespace) -> int:
     """Shows the state of headend and sites, and the open dispatches."""
     ready = (await client.ask("GET", ("readyz",))).body
     if not isinstance(ready, dict) or "checks" not in ready:
-        raise HeadendUnreachable(f"{args.headend.text} is no headend")
+        raise HeadendUnreachable(f"{args.headend.text} is not a headend")
     found = {
         "headend": args.headend.text,
         "ready": ready,
@@ -174,7 +172,7 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
         try:
             return await _watch(client, following, dispatch, as_json=args.json)
         except KeyboardInterrupt:
-            tell(f"dispatch {dispatch['id']} goes on")
+            tell(f"stopped watching; dispatch {dispatch['id']} goes on")
             raise
 
 
@@ -187,7 +185,7 @@ async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]
     try:
         answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
     except HeadendUnreachable as lost:
-        tell(f"{lost}; asking once more")
+        tell(f"{lost}; sending the order once more")
         answer = await client.ask("POST", ("dispatch",), body=order, headers=headers)
     dispatch: dict[str, Any] = answer.accepted()
     return dispatch

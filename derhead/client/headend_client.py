@@ -122,7 +122,7 @@ class HeadendClient:
             return HeadendAnswer(response.status_code, json.loads(text))
         except ValueError:
             raise HeadendUnreachable(
-                f"{self._url.text} is no headend: it answers no JSON"
+                f"{self._url.text} is not a headend: its answer is not JSON"
             ) from None
 
     @asynccontextmanager
@@ -156,7 +156,7 @@ class HeadendClient:
         async for piece in response.aiter_raw():
             text += piece
             if len(text) > MAX_ANSWER_BYTES:
-                raise HeadendUnreachable(f"{self._url.text} answers without end")
+                raise HeadendUnreachable(f"{self._url.text} sends an answer without an end")
         return bytes(text)
 
     @contextmanager
@@ -170,7 +170,7 @@ class HeadendClient:
             raise self._silent(seconds) from None
         except httpx2.TransportError as error:
             raise HeadendUnreachable(
-                f"{self._url.text} cannot be asked: {_reason(error)}"
+                f"{self._url.text} cannot be reached: {_reason(error)}"
             ) from error
 
     def _silent(self, seconds: float) -> HeadendUnreachable:

@@ -30,9 +30,9 @@ def parse_headend_url(url: str) -> HeadendUrl:
         # urlsplit checks the port only when somebody reads it.
         _ = parts.port
     except ValueError as wrong:
-        raise ValueError(f"{url!r} is no URL ({wrong}); {example}") from None
+        raise ValueError(f"{url!r} is not a URL ({wrong}); {example}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no http or https URL; {example}")
+        raise ValueError(f"{url!r} is not an http or https URL; {example}")
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r} has more than a host and a path; {example}")
     return HeadendUrl(f"{parts.scheme}{url[len(parts.scheme) :].rstrip('/')}")

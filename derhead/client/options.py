@@ -19,7 +19,7 @@ def parse_duration(text: str) -> float:
     """Seconds of ``90s``, ``15m``, ``1h30m``. Raises: ArgumentTypeError."""
     if not _PARTS.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration; write one such as 90s, 15m or 1h30m"
+            f"{text!r} is not a duration; write one such as 90s, 15m or 1h30m"
         )
     return math.fsum(float(many) * _UNITS_S[unit] for many, unit in _PART.findall(text))
 
@@ -32,7 +32,7 @@ def parse_mw(text: str) -> float:
         mw = math.nan
     if not math.isfinite(mw):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no power; write MW, positive into the grid, such as 1.5 or -0.5"
+            f"{text!r} is not a power; write MW, positive into the grid, such as 1.5 or -0.5"
         )
     return mw
 

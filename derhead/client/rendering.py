@@ -109,7 +109,7 @@ def _dispatch_table(dispatches: Sequence[Json], names: Mapping[str, str]) -> Tab
 def telemetry_lines(item: Json) -> list[str]:
     """An asset's newest telemetry."""
     if item["ts"] is None:
-        return [f"{item['asset_name']} has never said anything"]
+        return [f"{item['asset_name']} has never sent telemetry"]
     stale = ", stale" if item["stale"] else ""
     lines = [f"{item['asset_name']}, {number(item['age_s'], 1)} s ago{stale}"]
     for name, text, unit in (

@@ -117,7 +117,9 @@ class EventHub:
         """
         if self._readers >= MAX_READERS:
             self._refused += 1
-            raise TooManyReaders(f"{MAX_READERS} readers listen, and no more are served")
+            raise TooManyReaders(
+                f"{MAX_READERS} readers follow events, the most at once; try again later"
+            )
         span = None
         try:
             audience = self._enter(wanted)
@@ -144,7 +146,10 @@ class EventHub:
             audience = Audience(wanted, mine)
             most = max(MAX_FOLLOWED, FILTERS_OF_ALL * len(self._assets))
             if self._followed + audience.followed > most:
-                raise TooManyReaders("readers with other filters follow too many assets already")
+                raise TooManyReaders(
+                    "readers with other filters already follow as many assets as the headend "
+                    "serves; follow fewer assets, or all"
+                )
             self._followed += audience.followed
             self._audiences[wanted] = audience
         self._readers += 1
@@ -278,7 +283,7 @@ class EventHub:
         found = await self._journal.events_after(ring.newest, limit=EVENTS_A_PAGE)
         if found is None:
             # The hub is so far behind that events are gone. Each reader finds its own events gone.
-            raise JournalError("events were dropped before they were told")
+            raise JournalError("events were deleted before they were sent")
         ring.extend(found)
         self._tell_all()
         await trio.sleep(GATHER_S)

@@ -37,22 +37,25 @@ def read_request(flags: Namespace, fleet: Fleet) -> ExportRequest:
         for name, text in query.problems:
             complain(f"--{name}", text)
     if flags.step is not None and flags.what != "telemetry":
-        complain("--step", "only telemetry comes in steps; leave it out")
+        complain("--step", "only telemetry comes in steps; leave --step out")
     if flags.agent and flags.what not in OF_AGENTS:
-        complain("--agent", f"{flags.what} are of assets; name an --asset or a --site")
+        complain("--agent", f"an export of {flags.what} takes assets; write --asset or --site")
     if (flags.asset or flags.site) and flags.what not in OF_ASSETS:
-        complain("--asset" if flags.asset else "--site", f"{flags.what} are of agents: --agent")
+        key = "--asset" if flags.asset else "--site"
+        complain(key, f"an export of {flags.what} takes agents; write --agent")
     assets: dict[str, Asset] = {}
     for name in flags.asset or ():
         asset = fleet.find_asset(name) or _gone(name)
         if asset is None:
-            complain("--asset", f"no asset is called {name!r}; give a name of the fleet, or a UUID")
+            complain(
+                "--asset", f"no asset is called {name!r}; write a name of the fleet, or a UUID"
+            )
         else:
             assets[asset.id] = asset
     for name in flags.site or ():
         site = fleet.find_site(name)
         if site is None:
-            complain("--site", f"no site is called {name!r}; give a name of the fleet, or a UUID")
+            complain("--site", f"no site is called {name!r}; write a name of the fleet, or a UUID")
         else:
             assets |= {asset.id: asset for asset in fleet.assets_of(site.id)}
     if problems:

@@ -27,7 +27,7 @@ from derhead.history import (
     open_for_reading,
 )
 from derhead.shapes import CsvList, JsonLines, ListText
-from derproto.base.command import EXIT_FAILED
+from derproto.base.command import EXIT_FAILED, drop_output
 from derproto.base.runtime import Runtime, real_runtime
 
 PAGE_ITEMS = 1_000
@@ -56,8 +56,7 @@ def run(flags: Namespace) -> None:
         print("derhead: interrupted; the export is not whole", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except* BrokenPipeError:
-        # The reader closed the pipe. Without this, Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         code = EXIT_FAILED
     if code:
         raise SystemExit(code)

@@ -13,15 +13,17 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Adds the command to ``derhead``'s."""
     does = "write history as CSV or JSON Lines, newest first"
     command = commands.add_parser("export", help=does, description=does, allow_abbrev=False)
-    command.add_argument("what", choices=WHAT, metavar="|".join(WHAT), help="which history")
+    command.add_argument("what", choices=WHAT, metavar="|".join(WHAT), help="the history to write")
     command.add_argument("--asset", metavar="A", action="append", help="name or UUID; may repeat")
-    command.add_argument("--site", metavar="S", action="append", help="all its assets; may repeat")
-    command.add_argument("--agent", metavar="ID", action="append", help="may repeat")
+    command.add_argument(
+        "--site", metavar="S", action="append", help="all assets of a site; may repeat"
+    )
+    command.add_argument("--agent", metavar="ID", action="append", help="an agent's id; may repeat")
     command.add_argument("--from", metavar="T", dest="from_time", help="earliest time, RFC 3339")
     command.add_argument("--to", metavar="T", dest="to_time", help="latest time, exclusive")
     command.add_argument("--step", metavar="D", help="telemetry in steps, such as 15m")
     command.add_argument("--format", choices=("csv", "jsonl"), default="csv")
-    command.add_argument("--output", metavar="F", help="a file (default: standard output)")
+    command.add_argument("--output", metavar="F", help="file to write (default: standard output)")
     command.add_argument("--config", metavar="F", help="YAML of settings")
     command.add_argument("--assets", metavar="F", help="the fleet's YAML")
     command.add_argument("--data", metavar="DIR", help="folder of the journal")

@@ -20,13 +20,13 @@ def read_gap_report(report: GapReport, agent_id: str, now_us: int) -> ReportedGa
     """
     cause = _CAUSES.get(report.cause)
     if cause is None:
-        return f"gap_report.cause: {int(report.cause)} is not known"
+        return f"gap_report.cause: {int(report.cause)} is not a cause"
     if report.boot_id == 0:
         return "gap_report.boot_id: 0; send the boot that noticed it"
     if not 1 <= report.number <= MAX_NUMBER:
         return f"gap_report.number: {report.number} is not a number from 1"
     if not 0 <= report.start_us < LATEST_US:
-        return f"gap_report.start_us: {report.start_us} is no time from 1970 to 9999"
+        return f"gap_report.start_us: {report.start_us} is not a time from 1970 to 9999"
     if report.end_us and not report.start_us <= report.end_us < LATEST_US:
         return f"gap_report.end_us: {report.end_us} is before its start, or beyond 9999"
     for name, us in (("start_us", report.start_us), ("end_us", report.end_us)):

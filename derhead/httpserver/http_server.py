@@ -130,7 +130,7 @@ class HttpServer:
             await connection.run()
         except* Exception as group:  # noqa: BLE001 - the border: no request ends the process
             self._failed += 1
-            log.warning("a connection was dropped: %s", _first(group))
+            log.warning("an HTTP connection was dropped: %s", _first(group))
         finally:
             self._open.discard(connection)
             self._places.leave(host)

@@ -10,10 +10,14 @@ from derhead.observability.metrics import counter, gauge
 
 def event_metrics(events: EventStatistics) -> Iterator[Metric]:
     """The readers now, and the frames made for them."""
-    yield gauge("derhead_event_readers", "Readers of /events.", events.readers)
-    yield counter("derhead_event_readers_refused", "Readers beyond the bound.", events.refused)
+    yield gauge("derhead_event_readers", "Clients that follow /events now.", events.readers)
+    yield counter(
+        "derhead_event_readers_refused",
+        "Clients that were refused /events: too many follow it.",
+        events.refused,
+    )
     yield counter(
         "derhead_event_telemetry_frames",
-        "Frames of telemetry made; each went to all readers that asked the same.",
+        "Frames of telemetry made; all clients with the same filter got the same frame.",
         events.telemetry_frames,
     )

@@ -18,29 +18,31 @@ def feed_check(feed: FeedStatistics) -> Check:
     if feed.trouble is not None:
         return Check("postgres", Health.DEGRADED, f"{feed.trouble}; {waits}")
     if feed.held_back:
-        said = f"it does not take what {feed.held_back} commits hold, see the log; {waits}"
+        said = f"refuses a value in {feed.held_back} commits, which the log names; {waits}"
         return Check("postgres", Health.DEGRADED, said)
     if feed.catching_up or feed.lag_s > LATE_S:
-        return Check("postgres", Health.DEGRADED, f"it is catching up; {waits}")
+        return Check("postgres", Health.DEGRADED, f"is catching up; {waits}")
     if feed.walking:
-        return Check("postgres", Health.READY, f"it is being fed what was there before; {waits}")
+        return Check("postgres", Health.READY, f"is being fed older rows of the journal; {waits}")
     return Check("postgres", Health.READY, f"is fed; {waits}" if feed.lag_rows else "is fed")
 
 
 def feed_metrics(feed: FeedStatistics) -> Iterator[Metric]:
     """The feed's work since the start, and its lag."""
     name = "derhead_postgres_"
-    yield gauge(name + "lag_rows", "Rows that wait to be fed.", feed.lag_rows)
-    yield gauge(name + "lag_seconds", "Since the oldest of them was stored.", feed.lag_s)
-    yield counter(name + "fed_rows", "Rows that were fed, of any table.", feed.fed_rows)
-    yield counter(name + "fed_batches", "Transactions that fed them.", feed.fed_batches)
-    yield counter(name + "failures", "Times that it could not be fed.", feed.failed_batches)
+    yield gauge(name + "lag_rows", "Rows that PostgreSQL does not have yet.", feed.lag_rows)
+    yield gauge(name + "lag_seconds", "Age of the oldest row that PostgreSQL lacks.", feed.lag_s)
+    yield counter(name + "fed_rows", "Rows fed to PostgreSQL, of any table.", feed.fed_rows)
+    yield counter(name + "fed_batches", "Transactions that fed PostgreSQL.", feed.fed_batches)
+    yield counter(name + "failures", "Times that PostgreSQL could not be fed.", feed.failed_batches)
     yield gauge(
         name + "held_back_commits",
-        "Commits with a value that PostgreSQL does not take.",
+        "Commits with a value that PostgreSQL refuses.",
         feed.held_back,
     )
-    yield gauge(name + "failing", "1 while it cannot be fed, else 0.", feed.trouble is not None)
+    yield gauge(
+        name + "failing", "1 while PostgreSQL cannot be fed, else 0.", feed.trouble is not None
+    )
     yield gauge(
         name + "catching_up",
         "1 while a backlog is fed at a bounded rate, else 0.",

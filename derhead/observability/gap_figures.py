@@ -11,7 +11,5 @@ from derhead.observability.metrics import gauge, gauge_by
 def gap_metrics(gaps: GapStatistics) -> Iterator[Metric]:
     """Silent assets, and holes that samples may still fill."""
     name = "derhead_gaps_"
-    yield gauge_by(
-        name + "lasting", "Assets of which nothing comes, by why not.", "cause", gaps.lasting
-    )
-    yield gauge(name + "unfilled", "Holes that samples may still fill.", gaps.unfilled)
+    yield gauge_by(name + "lasting", "Assets that are silent now, by cause.", "cause", gaps.lasting)
+    yield gauge(name + "unfilled", "Holes in telemetry that later samples may fill.", gaps.unfilled)

@@ -28,23 +28,39 @@ def damage_check(salvaged: Salvaged | None) -> Check:
 def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
     """The journal's work since it was opened, and its state."""
     name = "derhead_journal_"
-    yield counter(name + "commits", "Transactions that were stored.", journal.commits)
-    yield counter(name + "failed_commits", "Transactions that failed.", journal.failed_commits)
-    yield counter(name + "telemetry_rows", "Samples stored, resends left out.", journal.rows)
-    yield counter(name + "duplicate_rows", "Samples there already.", journal.duplicate_rows)
-    yield counter(name + "refused_rows", "Samples that no store takes.", journal.refused_rows)
+    yield counter(name + "commits", "Transactions that the journal stored.", journal.commits)
     yield counter(
-        name + "dropped_heartbeats", "Heartbeats dropped unstored.", journal.dropped_heartbeats
+        name + "failed_commits",
+        "Transactions that the journal could not store.",
+        journal.failed_commits,
+    )
+    yield counter(name + "telemetry_rows", "Samples stored, without resent ones.", journal.rows)
+    yield counter(
+        name + "duplicate_rows", "Samples that were stored already.", journal.duplicate_rows
     )
     yield counter(
-        name + "dropped_sessions", "Records of sessions dropped unstored.", journal.dropped_sessions
+        name + "refused_rows", "Samples with values that no store takes.", journal.refused_rows
     )
-    yield counter(name + "dropped_gaps", "Records of gaps dropped unstored.", journal.dropped_gaps)
-    yield gauge(
-        name + "buffered_rows", "Samples in memory that are not stored yet.", journal.buffered_rows
+    yield counter(
+        name + "dropped_heartbeats",
+        "Heartbeats dropped before they were stored.",
+        journal.dropped_heartbeats,
+    )
+    yield counter(
+        name + "dropped_sessions",
+        "Records of sessions dropped before they were stored.",
+        journal.dropped_sessions,
+    )
+    yield counter(
+        name + "dropped_gaps",
+        "Records of gaps dropped before they were stored.",
+        journal.dropped_gaps,
     )
     yield gauge(
-        name + "last_commit_seconds", "How long the last transaction took.", journal.last_commit_s
+        name + "buffered_rows", "Samples in memory that wait to be stored.", journal.buffered_rows
+    )
+    yield gauge(
+        name + "last_commit_seconds", "Duration of the last transaction.", journal.last_commit_s
     )
     yield gauge(
         name + "failing",
@@ -59,17 +75,29 @@ def retention_metrics(retention: RetentionStatistics) -> Iterator[Metric]:
     if retention.sizes is not None:
         sizes = retention.sizes
         yield gauge(name + "file_bytes", "Length of the journal's file.", sizes.file_bytes)
-        yield gauge(name + "used_bytes", "Of it, what is in use.", sizes.used_bytes)
-        yield gauge(name + "wal_bytes", "Length of its write-ahead log.", sizes.wal_bytes)
-    yield gauge(name + "max_bytes", "What may be in use (retention.max_gb).", retention.max_bytes)
+        yield gauge(
+            name + "used_bytes", "Bytes of the journal's file that hold rows.", sizes.used_bytes
+        )
+        yield gauge(name + "wal_bytes", "Length of the journal's write-ahead log.", sizes.wal_bytes)
+    yield gauge(
+        name + "max_bytes",
+        "Bound of the bytes that hold rows (retention.max_gb).",
+        retention.max_bytes,
+    )
     if retention.telemetry_from_us is not None:
         yield gauge(
             name + "telemetry_from_seconds",
-            "Since the epoch: samples from before it may have been dropped, none from after.",
+            "Time since the epoch from which on no sample was dropped.",
             retention.telemetry_from_us / 1e6,
         )
-    yield counter_by(name + "deleted_rows", "Rows dropped as too old.", "table", retention.deleted)
-    yield counter(name + "wal_truncations", "Times the log was cut.", retention.truncated_wals)
+    yield counter_by(
+        name + "deleted_rows", "Rows that retention deleted.", "table", retention.deleted
+    )
     yield counter(
-        name + "failed_looks", "Times retention could not do its work.", retention.failed_looks
+        name + "wal_truncations",
+        "Times that retention truncated the write-ahead log.",
+        retention.truncated_wals,
+    )
+    yield counter(
+        name + "failed_looks", "Times that retention could not do its work.", retention.failed_looks
     )

@@ -11,8 +11,8 @@ from derhead.sessions import SessionStatistics
 def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
     """Connected agents, refused streams and rows, and messages beyond what one agent may send."""
     name = "derhead_sessions_"
-    yield gauge(name + "open", "Sessions now.", sessions.open)
-    yield counter(name + "opened", "Sessions since the start.", sessions.opened)
+    yield gauge(name + "open", "Open sessions.", sessions.open)
+    yield counter(name + "opened", "Sessions opened since the start.", sessions.opened)
     yield counter(name + "refused", "Streams that ended before Welcome.", sessions.refused)
     yield counter_by(
         name + "excess",

@@ -242,7 +242,7 @@ class Sessions:
         site_id = registration.site_id
         if site_id is not None and site_id not in self._fleet.sites:
             log.warning(
-                "%s: register.site_id: %s is not in the fleet; its assets are judged one by one",
+                "%s: register.site_id: %s is not in the fleet; each asset is judged by itself",
                 registration.agent_id,
                 site_id,
             )

@@ -69,7 +69,7 @@ def parse_query(given: Mapping[str, Sequence[str]], known: Collection[str]) -> Q
     values: dict[str, object] = {}
     for name, texts in given.items():
         if name not in known and not known:
-            findings.add(name, "unknown parameter; there are none here; leave it out")
+            findings.add(name, "unknown parameter; this path has none; leave it out")
         elif name not in known:
             findings.add_unknown(name, "unknown parameter", name, known)
         elif len(texts) != 1 and name not in REPEATABLE:
@@ -134,7 +134,7 @@ def _states(text: str) -> tuple[State, ...]:
 def _fields(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if not all(_FIELD.fullmatch(name) for name in names):
-        raise ValueError(f"{text[:40]!r} are no members; write names with commas between")
+        raise ValueError(f"{text[:40]!r} is not a list of members; write names separated by commas")
     return tuple(dict.fromkeys(names))
 
 

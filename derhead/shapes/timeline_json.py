@@ -22,8 +22,8 @@ EntryKind = Literal["connected", "disconnected", "superseded", "gap", "dispatch"
 
 
 class EntryJson(TypedDict):
-    """An event in an agent's life; of the last three members, the one that it is about is not
-    null."""
+    """An event in an agent's life. One of the members ``session``, ``gap`` and ``dispatch`` is set,
+    and the others are null."""
 
     at: Time | None
     kind: EntryKind

@@ -164,7 +164,7 @@ def test_an_absent_headend_exits_with_3(world: World) -> None:
     for arguments in (["status"], ["telemetry", "b", "--follow"], ["dispatch", "b", "1"]):
         command = Command(world, *arguments, "--headend", nobody)
         assert command.wait() == 3
-        assert f"{nobody} cannot be asked" in command.err.read_text()
+        assert f"{nobody} cannot be reached" in command.err.read_text()
 
 
 def _states(command: Command) -> list[str]:

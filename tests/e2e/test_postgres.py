@@ -45,7 +45,7 @@ def test_the_headend_feeds_postgresql_after_an_outage_of_it(
         world.wait_state(dispatch["id"], "started")
         found = check(world)
         assert found["status"] == "degraded"
-        assert "see that it runs and can be reached" in found["detail"]
+        assert "see that PostgreSQL runs and can be reached" in found["detail"]
         postgres.server.start()
         eventually("it is fed", lambda: check(world)["status"] == "ready")
         eventually("samples are there", lambda: count(postgres, "telemetry") >= 3)
@@ -94,9 +94,9 @@ def test_a_headend_stops_without_waiting_for_postgresql(tmp_path: Path, postgres
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [
-        ("postgresql://h:x/d", "postgres.dsn: its hosts or ports cannot be read"),
-        ("postgresql://u:secret@h/d", "postgres.dsn: it holds a password"),
-        ("mysql://h/d", "postgres.dsn: it is no URI of PostgreSQL; write postgresql://"),
+        ("postgresql://h:x/d", "postgres.dsn: the hosts or ports of the DSN cannot be read"),
+        ("postgresql://u:secret@h/d", "postgres.dsn: the DSN holds a password"),
+        ("mysql://h/d", "postgres.dsn: the DSN does not begin with postgresql://; write"),
     ],
 )
 def test_a_headend_with_an_unusable_dsn_does_not_start(tmp_path: Path, dsn: str, said: str) -> None:

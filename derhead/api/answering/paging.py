@@ -53,8 +53,8 @@ class LongAnswers:
         if self.taken >= self._most:
             raise HttpProblem(
                 503,
-                f"{self._most} long answers are on their way; try again, or ask for at most "
-                f"{PAGE_ITEMS} items",
+                f"{self._most} long answers are being sent, the most at once; try again later, or "
+                f"ask for at most {PAGE_ITEMS} items",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
         self.taken += 1

@@ -93,7 +93,7 @@ async def _take_order(headend: OrderingParts) -> Response:
         if used is None:
             return await _answer(headend, _read_order(headend, body), claim)
         if used.fingerprint != claim.fingerprint:
-            detail = "this key came with another order before; write a new key for a new order"
+            detail = "this key was used for another order; write a new key for a new order"
             raise HttpProblem(422, detail, [(f"/header/{KEY_HEADER}", detail)])
         return await _replay(headend, used)
 
@@ -130,7 +130,7 @@ def _claimed(headend: OrderingParts, key: str) -> Iterator[None]:
             yield
     except InFlight:
         raise HttpProblem(
-            409, "an order with this key is being taken now; ask again when it is answered"
+            409, "an order with this key is being taken now; repeat it after its answer"
         ) from None
 
 
@@ -171,11 +171,11 @@ async def _answer(
     if isinstance(found, DoesNotFit):
         if found.low_mw < found.high_mw:
             detail = (
-                f"{order.mw:.12g} is not what the site can do now; write a number from "
+                f"the site cannot hold {order.mw:.12g} now; write a number from "
                 f"{found.low_mw:.12g} to {found.high_mw:.12g}, in MW"
             )
         else:
-            detail = "the site can do nothing now; order again when its assets are online"
+            detail = "no asset of the site can take part now; order again when some can"
         if found.left_out:
             detail += f" (assets that take no part: {why_left_out(found.left_out)})"
         raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])

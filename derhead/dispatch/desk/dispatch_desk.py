@@ -259,7 +259,7 @@ class DispatchDesk:
                 requests = set()
                 if not _inputs_of(items, requests):
                     return
-                log.warning("dispatch changes wait for the journal: %s", refused)
+                log.warning("changes of dispatches wait for the journal: %s", refused)
                 await trio.sleep(RETRY_S)
             else:
                 break

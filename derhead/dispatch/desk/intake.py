@@ -75,8 +75,8 @@ def _take_order(draft: Draft, request: OrderRequested) -> None:
     for asset_id, count in coming.items():
         if len(draft.of_asset(asset_id)) + count > MAX_OPEN:
             draft.plan.answers[request] = TooManyOpen(
-                f"asset {asset_id} has {MAX_OPEN} open dispatches at most; withdraw some, "
-                "or wait for their end"
+                f"asset {asset_id} would have more than {MAX_OPEN} open dispatches; withdraw "
+                "some of them, or order again when some have ended"
             )
             return
     for dispatch_id, order in request.orders:

@@ -47,7 +47,7 @@ def _cancel_orphans(draft: Draft, link: SessionLink) -> None:
     waiting = []
     for orphan in draft.orphans(link):
         if draft.take_room(link):
-            reason = "the headend does not lead it"
+            reason = "the headend has no such open dispatch"
             cancel = SendCancel(link, orphan.dispatch_id, orphan.asset_id, reason)
             draft.plan.effects.append(cancel)
         else:

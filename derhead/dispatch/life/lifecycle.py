@@ -99,7 +99,7 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
         case Sent(session_id):
             if not dispatch.at_no_agent:
                 raise IllegalTransition(
-                    f"dispatch {dispatch.id}: {dispatch.state}, its agent may hold it"
+                    f"dispatch {dispatch.id}: {dispatch.state}, so its agent may hold it"
                 )
             attempts = dispatch.attempts + 1
             return _move(
@@ -155,7 +155,7 @@ def _late(dispatch: Dispatch, event: DeadlinePassed, now_us: int) -> Dispatch:
         return dispatch
     if dispatch.at_no_agent:
         return _move(dispatch, event, State.EXPIRED, now_us)
-    detail = "its agent did not say what became of it"
+    detail = "the agent did not report how the dispatch ended"
     return _move(dispatch, event, State.FAILED, now_us, NO_REPORT, detail)
 
 

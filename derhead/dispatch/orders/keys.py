@@ -86,7 +86,10 @@ class KeyKeeper:
         if used is not None and used.created_us > self._wall_us() - KEPT_US:
             return used
         if self._count >= MAX_KEYS:
-            raise TooManyKeys(f"{MAX_KEYS} idempotency keys are kept for a day, and no more")
+            raise TooManyKeys(
+                f"the headend remembers {MAX_KEYS} idempotency keys, each for a day, and no more; "
+                "order without a key"
+            )
         return None
 
     def count_one(self) -> None:
@@ -102,7 +105,7 @@ class KeyKeeper:
             try:
                 await self._forget()
             except JournalError as error:
-                log.warning("old keys wait for the journal: %s", error)
+                log.warning("old idempotency keys are not deleted yet: %s", error)
 
     async def _forget(self) -> None:
         before = await self._store.count_keys()

@@ -133,13 +133,13 @@ def _said(found: Preflight, now_us: int) -> Preflight:
     if not found.within_limits:
         limits = found.asset.limits
         sentence = (
-            f"{found.asset.name} would not be asked: {found.order.mw:.6g} MW is beyond its "
+            f"{found.asset.name} would not get this order: {found.order.mw:.6g} MW is beyond its "
             f"limits, {limits.min_mw:.6g} to {limits.max_mw:.6g} MW."
         )
     elif found.gives_way_to is not None:
         sentence = (
-            f"{found.asset.name} would not follow it: dispatch {found.gives_way_to}, of a "
-            "higher priority, overlaps."
+            f"{found.asset.name} would not follow this order: dispatch {found.gives_way_to} "
+            "overlaps and has a higher priority."
         )
     else:
         sentence = (
@@ -156,11 +156,9 @@ def _who(found: Preflight) -> str:
 
 def _when(found: Preflight, now_us: int) -> str:
     delay_s = (found.window.start_us - now_us) / 1e6
-    begins = "from now" if delay_s <= 0 else f"from {_spell(delay_s)} ahead"
     duration_us = found.window.duration_us
-    if duration_us is None:
-        return f"{begins} without an end"
-    return f"{begins} for {_spell(duration_us / 1e6)}"
+    length = "without an end" if duration_us is None else f"for {_spell(duration_us / 1e6)}"
+    return f"from now {length}" if delay_s <= 0 else f"{length}, beginning in {_spell(delay_s)}"
 
 
 def _energy(found: Preflight) -> str:
@@ -185,13 +183,13 @@ def superseding(number: int) -> str:
 def _end(found: Preflight) -> str:
     match found.follows:
         case Follows(Afterwards.HOLD):
-            return "it ends when it is replaced or cancelled"
+            return "the order ends when it is replaced or cancelled"
         case Follows(Afterwards.DISPATCH, mw, dispatch_id):
             return f"then dispatch {dispatch_id} follows, at {mw:.6g} MW"
         case Follows(Afterwards.DEFAULT, mw):
             return f"then it returns to its default, {mw:.6g} MW"
         case _:
-            return "then it is given back to its own control"
+            return "then it returns to its own control"
 
 
 def _spell(seconds: float) -> str:

@@ -121,7 +121,9 @@ def reach(candidate: Candidate, duration_us: int | None) -> Reach | str:
             low_mw = max(low_mw, min(0.0, candidate.p_mw))
         case AssetKind.GENERATOR:
             pass
-    return Reach(low_mw, high_mw) if low_mw <= high_mw else "it can do nothing within its limits"
+    return (
+        Reach(low_mw, high_mw) if low_mw <= high_mw else "its state and its limits leave no power"
+    )
 
 
 def allocate(
@@ -145,7 +147,7 @@ def allocate(
     for candidate, found in reaches:
         room = _Room.of(candidate, found, sign)
         if room is None:
-            left_out.append(LeftOut(candidate.asset.id, "it has no headroom this way"))
+            left_out.append(LeftOut(candidate.asset.id, "it has no headroom in this direction"))
         else:
             rooms.append(room)
     wanted *= sign
@@ -230,7 +232,9 @@ def _drop_must_runs(rooms: list[_Room], wanted: int, left_out: list[LeftOut]) ->
     while rooms and sum(room.low for room in rooms) > wanted:
         greatest = max(rooms, key=lambda room: room.low)
         rooms.remove(greatest)
-        left_out.append(LeftOut(greatest.candidate.asset.id, "it cannot be told so little"))
+        left_out.append(
+            LeftOut(greatest.candidate.asset.id, "its least power is more than its share")
+        )
 
 
 def _split(wanted: int, rooms: Sequence[_Room]) -> list[int]:

@@ -164,7 +164,9 @@ class GroupKeeper:
         if found is None:
             return
         kept.reallocations += 1
-        log.info("group %s: %d assets take over from %d", group.id, len(found.orders), len(lost))
+        log.info(
+            "group %s: %d assets take over from %d others", group.id, len(found.orders), len(lost)
+        )
         await self.withdraw(found.cancels, AWAY)
         if found.orders:
             try:

@@ -125,7 +125,9 @@ class SiteDesk:
             await self._keeper.withdraw([part.id for part in parts if not part.ended], reason)
             return await self._store.group(group_id)
         except JournalError as error:
-            log.warning("group %s is withdrawn once the journal takes it: %s", group_id, error)
+            log.warning(
+                "group %s: its parts are withdrawn once the journal works: %s", group_id, error
+            )
             return group, parts
 
     def preflight(self, order: AssetOrder) -> Preflight:
@@ -149,7 +151,12 @@ class SiteDesk:
         site = self._fleet.sites[order.site_id].name
         if isinstance(split, DoesNotFit) or not split.shares:
             low_mw, high_mw = (0.0, 0.0) if isinstance(split, Allocation) else _ends(split)
-            said = f"{site} cannot do it: from {low_mw:.6g} to {high_mw:.6g} MW is what it can now."
+            reach = (
+                f"it can hold from {low_mw:.6g} to {high_mw:.6g} MW"
+                if low_mw < high_mw
+                else "none of its assets can take part"
+            )
+            said = f"{site} cannot hold {order.mw:.6g} MW now: {reach}."
             return SitePreflight(order, split, (), said)
         group = _group(order, split, now_us)
         parts = tuple(

@@ -116,8 +116,8 @@ class BatchLoading:
         assert self.position is not None
         if self.position.database is not None:
             log.warning(
-                "PostgreSQL is another database than the one fed so far, or has lost rows: "
-                "everything in the journal is fed again"
+                "this PostgreSQL is not the one that was fed so far, or it has lost rows: the feed "
+                "sends everything in the journal again"
             )
         self.position = await self._journal.maintain(
             partial(position.adopt, database=prepared.identity, fed=dict(prepared.fed))

@@ -28,6 +28,9 @@ async def clear_spool(journal: Journal) -> None:
             if await journal.maintain(partial(unfed.clear, at_most=CLEARED_COMMITS)):
                 return
         except JournalError as error:
-            log.warning("the spool for PostgreSQL is not cleared yet: %s", error)
+            log.warning(
+                "the spool of a PostgreSQL that is no longer configured is not deleted yet: %s",
+                error,
+            )
             await trio.sleep(RETRY_S)
         await trio.sleep(PAUSE_S)

@@ -132,12 +132,12 @@ class Feed:
             except StoreUnreachable as error:
                 self._health.note_failure(error.trouble, self._runtime.wall_us())
             except JournalError as error:
-                log.warning("the feed waits for the journal: %s", error)
+                log.warning("the feed of PostgreSQL waits for the journal: %s", error)
                 self._health.failures += 1
             except Exception:
                 # The border: no fault of a driver or server ends the headend.
-                log.exception("the feed failed; it is tried again")
-                fault = Trouble(StoreCause.OTHER, "the feed failed, see the log")
+                log.exception("the feed of PostgreSQL failed; it begins again")
+                fault = Trouble(StoreCause.OTHER, "the feed failed, see the headend's log")
                 self._health.note_failure(fault, self._runtime.wall_us())
             # While the feed searches for a refused value, the server is well: keep pauses short.
             failures = 1 if self._loading.most_rows < BATCH_ROWS else self._health.failures
@@ -236,7 +236,7 @@ class Feed:
         batch = await self._runtime.run_blocking(partial(_merged, payloads, ordered))
         broken = [spooled.id for spooled, payload in payloads if payload is None]
         for spool_id in broken:
-            self._hold_back(spool_id, "it cannot be read")
+            self._hold_back(spool_id, "its payload cannot be read")
         try:
             number = await self._loading.load(batch)
         except StoreUnreachable as error:
@@ -276,7 +276,10 @@ class Feed:
             except StoreUnreachable as error:
                 if not self._loading.is_guilty(error.trouble, batch, alone=page.rows == 1):
                     raise
-                log.error("a row stays in the journal alone: %s", error.trouble.said)
+                log.error(
+                    "PostgreSQL refuses a row, which stays in the journal only: %s",
+                    error.trouble.said,
+                )
             if self._loading.position is None or self._loading.position.database != before.database:
                 # It was another database: its walk through the tables begins anew.
                 return
@@ -286,8 +289,8 @@ class Feed:
 
     def _hold_back(self, spool_id: int, why: str) -> None:
         log.error(
-            "commit %d of the spool cannot be fed (%s); it stays in the journal, and is tried "
-            "again at the next start",
+            "commit %d of the spool cannot be fed to PostgreSQL (%s); it stays in the spool, and "
+            "the next start tries it again",
             spool_id,
             why,
         )

@@ -69,7 +69,7 @@ async def restore(
     except StoreUnreachable as error:
         log.error(
             "the journal is %s, and PostgreSQL at %s does not answer: %s. "
-            "Starting without it: orders that agents still hold are withdrawn",
+            "The headend starts without these records, and withdraws orders that agents still hold",
             "empty" if journal.salvaged is None else "damaged",
             postgres.dsn,
             error,

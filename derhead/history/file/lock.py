@@ -75,7 +75,10 @@ class FolderLock:
             os.pwrite(self._fd, text.encode("ascii"), 0)
             os.fsync(self._fd)
         except OSError as error:
-            log.warning("the journal's lock cannot be marked: %s", error.strerror)
+            log.warning(
+                "the journal's lock file cannot be written (%s); the next start checks the journal",
+                error.strerror,
+            )
         self._marked = left
 
     def mark_clean(self) -> None:

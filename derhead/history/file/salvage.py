@@ -74,9 +74,9 @@ class Salvaged:
             f"{rows} rows were salvaged",
         ]
         if torn:
-            parts.append(f"an unknown number is lost of {', '.join(torn)}")
+            parts.append(f"an unknown number of rows is lost from {', '.join(torn)}")
         if lost:
-            parts.append(f"{lost} readable rows were left out as invalid")
+            parts.append(f"{lost} readable rows were left out: their values are invalid")
         if self.stopped is not None:
             parts.append(f"copying ended early: {self.stopped}")
         return "; ".join(parts)
@@ -113,7 +113,7 @@ def salvage(
     for table, copied in salvaged.tables.items():
         how = "whole" if copied.whole else "up to the damage, from both ends"
         log.warning(
-            "%s: %d rows salvaged, %s; %d junk, %d without a name",
+            "table %s: %d rows salvaged, %s; left out: %d invalid, %d of an unknown asset or agent",
             *(table, copied.rows, how, copied.junk, copied.nameless),
         )
     log.error("%s", salvaged.summary())
@@ -157,7 +157,7 @@ def _copy_all(
                 if salvaged.stopped is not None:
                     return
     except sqlite3.Error:
-        log.warning("%s: its first page is torn: nothing can be read of it", path)
+        log.warning("%s cannot be read at all: its first page is damaged", path)
 
 
 def _version(con: sqlite3.Connection) -> int:

@@ -214,8 +214,8 @@ class Committer:
             self.failing_since_us = self._runtime.wall_us()
             log.error(
                 "commits fail (%s): telemetry stays in memory, not acknowledged, and is tried "
-                "again every %g s; orders are refused; running dispatches are controlled while "
-                "their changes fit",
+                "again every %g s; orders are refused; changes of open dispatches are stored while "
+                "the WAL has room",
                 why,
                 RETRY_S,
             )
@@ -281,4 +281,4 @@ def _call(on_durable: Callable[[], None]) -> None:
         on_durable()
     except Exception:
         # A fault of one session must not end the journal.
-        log.exception("an acknowledgement failed; its rows are stored")
+        log.exception("an acknowledgement failed with a bug; its rows are stored")

@@ -132,7 +132,9 @@ class Journal(Reader):
         self._committer.poke()
         await settled.wait()
         if write.error is not None:
-            raise JournalError(f"the journal could not store it: {write.error}") from write.error
+            raise JournalError(
+                f"the journal could not store a record: {write.error}"
+            ) from write.error
 
     def note(self, record: Note) -> None:
         """Stores the record with the next group commit; nobody waits for it.

@@ -45,19 +45,19 @@ _BY_CLASS = {
 }
 
 ADVICE = {
-    StoreCause.STARTING: "the connection is being made",
-    StoreCause.UNREACHABLE: "see that it runs and can be reached; it is tried again by itself",
+    StoreCause.STARTING: "the headend is connecting",
+    StoreCause.UNREACHABLE: "see that PostgreSQL runs and can be reached; the headend keeps trying",
     StoreCause.PASSWORD: "correct postgres.password_file, PGPASSWORD or the server's pg_hba.conf",
     StoreCause.NO_DATABASE: "create the database, or correct postgres.dsn",
     StoreCause.READ_ONLY: (
         "this server is a standby; name the primary, or all hosts, in postgres.dsn"
     ),
     StoreCause.RIGHTS: "grant the role CREATE and USAGE on the schema and let it own its tables",
-    StoreCause.SCHEMA: "run the software that made the tables, or newer, or name another database",
+    StoreCause.SCHEMA: "or name another database in postgres.dsn",
     StoreCause.FULL: "make room on the database's disk",
-    StoreCause.INTERRUPTED: "it is tried again by itself",
-    StoreCause.VALUE: "it is held back; the log tells of it",
-    StoreCause.OTHER: "see the server's log; it is tried again by itself",
+    StoreCause.INTERRUPTED: "the headend tries again",
+    StoreCause.VALUE: "the log names the commit that PostgreSQL refuses; it stays in the spool",
+    StoreCause.OTHER: "see also PostgreSQL's log; the headend tries again",
 }
 """What to do, for log lines and ``/readyz``."""
 

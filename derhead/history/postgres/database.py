@@ -125,7 +125,7 @@ class Postgres:
         try:
             text = await self._runtime.run_blocking(partial(path.read_text, encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            why = error.strerror if isinstance(error, OSError) else "the file is not UTF-8"
             raise StoreUnreachable(Trouble(StoreCause.PASSWORD, f"{path}: {why}")) from error
         return text.rstrip("\r\n")
 

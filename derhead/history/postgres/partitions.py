@@ -96,7 +96,9 @@ class Partitions:
                 await self._connection.execute(
                     f"CREATE TABLE {name} PARTITION OF telemetry DEFAULT"
                 )
-            log.warning("PostgreSQL had no default partition of telemetry; it has one again")
+            log.warning(
+                "PostgreSQL had no default partition of telemetry; the headend has made one"
+            )
         self._days = {
             day
             for _, text in attached

@@ -36,7 +36,7 @@ async def prepare_schema(connection: PostgresConnection) -> Prepared:
     scripts = migrations()
     server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
     if server < OLDEST_SERVER:
-        said = f"it is PostgreSQL {server}, and {OLDEST_SERVER} or newer is needed"
+        said = f"the server is PostgreSQL {server}: upgrade it to {OLDEST_SERVER} or newer"
         raise StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
     async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
@@ -99,12 +99,15 @@ async def _version(connection: PostgresConnection) -> int:
 
 def _refuse_newer(version: int, newest: int) -> None:
     if version > newest:
-        said = f"its tables have version {version}, this software knows up to {newest}"
+        said = (
+            f"a newer derhead made the tables (version {version}, this one knows up to {newest}): "
+            "run that derhead"
+        )
         raise StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
 
 
 def _not_ours(tables: str) -> StoreUnreachable:
-    said = f"the database has tables of another program: {tables}"
+    said = f"the database has tables of another program ({tables}): remove them"
     return StoreUnreachable(Trouble(StoreCause.SCHEMA, said))
 
 

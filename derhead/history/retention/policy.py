@@ -139,13 +139,13 @@ def why_hold(
         return None
     size = f"the journal has reached its bound of {limits.max_bytes / GB:g} GB (retention.max_gb)"
     if droppable:
-        return f"{size}, and more comes in than can be dropped"
+        return f"{size}, and rows come in faster than they can be dropped; raise the bound"
     if spared != Spared():
         return (
-            f"{size}, and PostgreSQL has not been fed what could be dropped; "
-            "bring it back, or give the journal more room"
+            f"{size}, and PostgreSQL lacks the rows that could be dropped; "
+            "bring PostgreSQL back, or raise the bound"
         )
-    return f"{size}, and none of it is old enough to be dropped; give it more room"
+    return f"{size}, and no row is old enough to be dropped; raise the bound"
 
 
 def pages_to_give_back(sizes: Sizes) -> int:

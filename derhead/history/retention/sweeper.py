@@ -52,7 +52,7 @@ class Retention:
                 await self._look()
             except JournalError as error:
                 self._failed += 1
-                log.warning("retention waits: %s", error)
+                log.warning("old rows are not deleted yet: %s", error)
             await trio.sleep(LOOK_S)
 
     def statistics(self) -> RetentionStatistics:
@@ -129,7 +129,7 @@ class Retention:
             if not cut and not self._wal_is_long:
                 log.warning(
                     "the journal's WAL has %d MB and cannot be truncated: another program, perhaps "
-                    "a backup, reads the file for long",
+                    "a backup, has been reading the journal for long; end that program",
                     sizes.wal_bytes // 1_000_000,
                 )
             self._wal_is_long = not cut

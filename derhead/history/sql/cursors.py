@@ -41,18 +41,18 @@ def decode_cursor(cursor: str, scope: Key, shape: tuple[type[int] | type[str], .
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         unpacked = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        raise BadCursor("the cursor is not one that this server gave out") from None
+        raise BadCursor("the cursor is not one of this headend; start without one") from None
     match unpacked:
         case [list(its_scope), list(key)]:
             pass
         case _:
-            raise BadCursor("the cursor is not one that this server gave out")
+            raise BadCursor("the cursor is not one of this headend; start without one")
     if its_scope != list(scope):
         raise BadCursor("the cursor belongs to another query; start without one")
     if len(key) != len(shape) or not all(
         _is_storable(part, kind) for part, kind in zip(key, shape, strict=True)
     ):
-        raise BadCursor("the cursor is not one that this server gave out")
+        raise BadCursor("the cursor is not one of this headend; start without one")
     return tuple(key)
 
 

@@ -98,12 +98,12 @@ class FrameMeter:
     def _count(self, head: bytes, now: float) -> int:
         size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
         if size > FRAME_BYTES:
-            raise Http2Flood(f"a frame of {size} bytes")
+            raise Http2Flood(f"a frame of {size} bytes, longer than {FRAME_BYTES}")
         self._skip = size
         if kind in (HEADERS, CONTINUATION):
             self._block = size + (self._block if kind == CONTINUATION else 0)
             if self._block > BLOCK_BYTES:
-                raise Http2Flood(f"a header of {self._block} bytes")
+                raise Http2Flood(f"a header of {self._block} bytes, longer than {BLOCK_BYTES}")
             if kind == HEADERS:
                 self._free = min(self._free + FREE_A_REQUEST, MOST_FREE)
             return HEADERS_COST

@@ -153,7 +153,9 @@ class Http2Answers(H2Protocol):
 def _refusal_of(request: RequestReceived) -> HeadRefusal | None:
     fields = dict(request.headers or ())
     if fields.get(b":method") == b"CONNECT":
-        return HeadRefusal(405, "CONNECT is not possible here")
+        return HeadRefusal(405, "CONNECT is not possible here; use GET, HEAD, POST or DELETE")
     if not is_host(fields.get(b":authority", fields.get(b"host", b""))):
-        return HeadRefusal(400, "the authority is no host's name; send the one you connect to")
+        return HeadRefusal(
+            400, "the authority is not a host name; send the one that you connect to"
+        )
     return refusal_of_target(fields.get(b":path", b""))

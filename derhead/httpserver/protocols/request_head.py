@@ -59,7 +59,9 @@ def refusal_of_target(target: bytes) -> HeadRefusal | None:
         url = _URL.fullmatch(target)
         if url is not None and url[1] and is_host(url[1]):
             return None
-    return HeadRefusal(400, "the request target is no path; send a path that begins with /")
+    return HeadRefusal(
+        400, "the request target is neither a path nor a URL; send a path that begins with /"
+    )
 
 
 def refusal_of_size(size: int) -> HeadRefusal | None:
@@ -74,11 +76,11 @@ def refusal_of_fields(fields: Fields) -> HeadRefusal | None:
         names.add(name)
         if name == b"host" and not is_host(value):
             return HeadRefusal(
-                400, "the Host header is no host's name; send the one you connect to"
+                400, "the Host header is not a host name; send the one that you connect to"
             )
     if names >= {b"content-length", b"transfer-encoding"}:
         # A proxy and a server may disagree on which one counts: request smuggling (RFC 9112, 6.3).
-        return HeadRefusal(400, "Content-Length stands beside Transfer-Encoding; send one of them")
+        return HeadRefusal(400, "the header has Content-Length and Transfer-Encoding; send one")
     return None
 
 

@@ -51,6 +51,8 @@ OUT_OF_TIME = (
     "%s sends samples from before 1970, or from more than a week ahead of this clock: they are "
     "refused; set the agent's clock"
 )
+GAP_OF_REFUSED = "gap_report.asset_index: this agent was refused the asset"
+REPORT_OF_REFUSED = "dispatch_report.asset_index: this agent was refused the asset"
 
 
 class ReceivingSession(Protocol):
@@ -237,7 +239,7 @@ class Incoming:
         reported = read_gap_report(report, self._agent_id, self.seen_us)
         if asset_id is None or isinstance(reported, str):
             self.ignored += 1
-            log.warning("%s: %s", self._agent_id, reported if asset_id else "gap of no asset")
+            log.warning("%s: %s", self._agent_id, reported if asset_id else GAP_OF_REFUSED)
             on_durable()
             return None
         return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
@@ -290,7 +292,7 @@ class Incoming:
         read = read_report(report)
         if asset is None or isinstance(read, str):
             self.ignored += 1
-            log.warning("%s: %s", self._agent_id, read if asset else "report on no asset")
+            log.warning("%s: %s", self._agent_id, read if asset else REPORT_OF_REFUSED)
             return None
         dispatch_id, reported = read
         if self._desk.report_nowait(asset.id, dispatch_id, reported):

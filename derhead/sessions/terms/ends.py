@@ -30,11 +30,11 @@ BROKEN_MESSAGE = End("protocol error")
 """The received bytes were no message; the link has sent the stream's status."""
 INTERNAL_ERROR = End("internal error")
 SLOW_READER = End(
-    "slow reader", GoodbyeReason.SLOW_READER, "what was sent was not read for an alive period"
+    "slow reader", GoodbyeReason.SLOW_READER, "the agent read nothing for a whole period of Alive"
 )
 
 UNREAD_ACKS = End(
-    "slow reader", GoodbyeReason.SLOW_READER, "too many acknowledgements wait to be read"
+    "slow reader", GoodbyeReason.SLOW_READER, "the agent left too many acknowledgements unread"
 )
 
 
@@ -82,4 +82,8 @@ DUPLICATE = End(
     "several agents use this agent_id; give each its own",
     reconnect_after_ms=DUPLICATE_BACKOFF_MS,
 )
-SILENCED = End("silent", GoodbyeReason.SILENT, "another agent took over an asset of a silent one")
+SILENCED = End(
+    "silent",
+    GoodbyeReason.SILENT,
+    "this session was silent, and another agent took over one of its assets",
+)

@@ -1,5 +1,6 @@
 """Errors of the commands as lines on stderr and an exit code."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
@@ -43,6 +44,22 @@ def exit_code_of(
         code = code or EXIT_FAILED
         _tell(f"{command}: {error}" for error in leaves(group))
     return code
+
+
+def put_out(text: str) -> None:
+    """Writes text on standard output. If the reader has closed the pipe, the text is dropped."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Discards standard output, whose reader, such as ``head``, has closed the pipe.
+
+    Otherwise Python complains once more when the process ends.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(lines: Iterable[str]) -> None:

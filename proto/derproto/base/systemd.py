@@ -47,7 +47,7 @@ class Notifier:
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if not self._has_failed:
-                log.warning("systemd cannot be told (%s): %s", error, lines[0])
+                log.warning("cannot notify systemd (%s): %s", error, lines[0])
             self._has_failed = True
 
 

@@ -140,7 +140,7 @@ class Truth:
 
     def read(self, raw: object) -> bool:
         if not isinstance(raw, bool):
-            raise ValueError(f"{describe(raw)} is neither; write true or false")
+            raise ValueError(f"{describe(raw)} is neither true nor false; write one of them")
         return raw
 
     def parse(self, text: str) -> bool:

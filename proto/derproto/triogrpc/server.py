@@ -181,7 +181,7 @@ class Server:
             with trio.move_on_at(oldest.began_at + self._limits.handshake_patience_s):
                 await self._arrived.wait()
                 continue
-            oldest.end("others wait to come in", "handshake")
+            oldest.end("other connections need its place", "handshake")
             self._note_arrived(oldest)
 
     def _clear_place(self) -> bool:

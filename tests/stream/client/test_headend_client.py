@@ -104,9 +104,9 @@ async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>", "answers no JSON"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be asked"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n{}", "cannot be asked"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>", "its answer is not JSON"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be reached"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n{}", "cannot be reached"),
         (b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 2\r\n\r\n{}", "cannot answer now"),
         (b"", "did not answer within"),
     ],
@@ -127,13 +127,13 @@ async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
         stranger(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(5000)) as port,
         client_of(port) as client,
     ):
-        with pytest.raises(HeadendUnreachable, match="without end"):
+        with pytest.raises(HeadendUnreachable, match="without an end"):
             await client.get("assets")
 
 
 async def test_a_refused_connection_is_told_in_one_line() -> None:
     async with client_of(1) as client:
-        with pytest.raises(HeadendUnreachable, match=r"1 cannot be asked: .*Connection refused"):
+        with pytest.raises(HeadendUnreachable, match=r"1 cannot be reached: .*Connection refused"):
             await client.get("assets")
 
 

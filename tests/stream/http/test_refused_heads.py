@@ -26,7 +26,7 @@ async def test_an_invalid_host_is_400(
         await stream.send_eof()
         head, _, body = (await receive_all(stream)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body)["detail"].startswith("the Host header is no host's name")
+    assert json.loads(body)["detail"].startswith("the Host header is not a host name")
     hold("GET", "/healthz", 400, "application/problem+json", body.decode())
     assert caplog.records == []
 
@@ -48,7 +48,7 @@ async def test_a_target_that_is_neither_path_nor_url_is_400(
         await stream.send_all(method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         head, _, body = (await receive_all(stream)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body)["detail"].startswith("the request target is no path")
+    assert json.loads(body)["detail"].startswith("the request target is neither a path nor a URL")
     assert caplog.records == []
 
 
@@ -76,4 +76,6 @@ async def test_a_length_beside_chunks_is_400_and_the_connection_ends(
         head, _, body = (await receive_all(stream)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in head
-    assert json.loads(body)["detail"].startswith("Content-Length stands beside Transfer-Encoding")
+    assert json.loads(body)["detail"].startswith(
+        "the header has Content-Length and Transfer-Encoding"
+    )

@@ -299,8 +299,8 @@ IMAGE = write_timelines(SavedTimelines(NOON, moment(10), {"asset": STARTED}))
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no file of timelines"),
-        (b"\x00\xff" * 40, "no file of timelines"),
+        (b"", "not a file of timelines"),
+        (b"\x00\xff" * 40, "not a file of timelines"),
         (IMAGE.replace(b" 1 ", b" 2 ", 1), "a newer deragent wrote it"),
         (IMAGE[:-1], "checksum"),
         (IMAGE.replace(b"started", b"startle").replace(b"wall_us", b"wall_ms"), "checksum"),
@@ -317,7 +317,7 @@ def test_damaged_or_newer_bytes_are_refused(data: bytes, why: str) -> None:
 )
 def test_nonsense_with_a_valid_checksum_is_refused(body: bytes) -> None:
     head = f"deragent-timelines 1 {timeline_format._checksum(body)}\n".encode()
-    with pytest.raises(UnreadableTimelines, match="does not hold what it should"):
+    with pytest.raises(UnreadableTimelines, match="its content is invalid"):
         read_timelines(head + body)
 
 

@@ -97,7 +97,7 @@ def test_orders(body: object, order: AssetOrder) -> None:
         ({"expires_in_s": 1e-9}, "/expires_in_s", "shorter than a microsecond"),
         ({"expires_in_s": 604_801}, "/expires_in_s", "up to 604800, in seconds"),
         ({"ramp_mw_per_s": -1}, "/ramp_mw_per_s", "above 0, in MW per second"),
-        ({"dry_run": "yes"}, "/dry_run", "is neither; write true or false"),
+        ({"dry_run": "yes"}, "/dry_run", "is neither true nor false; write one of them"),
     ],
 )
 def test_every_error_is_named(changes: dict[str, object], pointer: str, says: str) -> None:

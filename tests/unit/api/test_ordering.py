@@ -152,7 +152,7 @@ async def test_a_refused_site_order_names_the_sites_range() -> None:
     assert (answer.status, answer.pointers) == (422, ["/mw"])
     assert "write a number from -1 to 3, in MW" in answer.text
     nothing = await order(view, {"site_id": SITE, "mw": 31})
-    assert "the site can do nothing now" in nothing.text
+    assert "no asset of the site can take part now" in nothing.text
     assert "assets that take no part: 2 offline" in nothing.text
     nowhere = await order(view, {"site_id": "nowhere", "mw": 1})
     assert (nowhere.status, nowhere.pointers) == (404, ["/site_id"])
@@ -163,7 +163,7 @@ async def test_a_refused_site_order_names_the_sites_range() -> None:
     ("body", "sentence"),
     [
         ({"asset_id": "battery-1", "mw": 0.5}, "battery-1 is online and would hold 0.5 MW"),
-        ({"asset_id": "battery-1", "mw": 9}, "battery-1 would not be asked: 9 MW is beyond"),
+        ({"asset_id": "battery-1", "mw": 9}, "battery-1 would not get this order: 9 MW is beyond"),
         ({"site_id": "Alamosa", "mw": 0.5}, "Alamosa would hold it."),
         ({"site_id": "Alamosa", "mw": 9}, "Alamosa cannot do it."),
     ],

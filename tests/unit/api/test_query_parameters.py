@@ -80,7 +80,7 @@ def test_every_error_is_named(name: str, texts: list[str], says: str) -> None:
 
 def test_an_endpoint_without_parameters_refuses_any() -> None:
     refused = parse_query({"limit": ["1"]}, ())
-    assert refused == BadQuery((("limit", "unknown parameter; there are none here; leave it out"),))
+    assert refused == BadQuery((("limit", "unknown parameter; this path has none; leave it out"),))
 
 
 def test_all_problems_at_once() -> None:

@@ -82,4 +82,4 @@ def test_a_bad_url_in_the_environment_exits_with_2(
     with pytest.raises(SystemExit) as ended:
         derhead.cli.main(["status"])
     assert ended.value.code == 2
-    assert "'nowhere' is no http or https URL" in capsys.readouterr().err
+    assert "'nowhere' is not an http or https URL" in capsys.readouterr().err

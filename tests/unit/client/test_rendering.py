@@ -49,7 +49,7 @@ def test_an_asset_that_never_spoke() -> None:
     silent = telemetry_shape(
         FLEET.assets[SILENT], None, setpoint_mw=None, now_us=NOW, telemetry_period_ms=4000
     )
-    assert rendering.telemetry_lines(silent) == ["pump has never said anything"]
+    assert rendering.telemetry_lines(silent) == ["pump has never sent telemetry"]
     assert "stale" in rendering.telemetry_row(silent)
 
 

@@ -80,8 +80,8 @@ def test_several_assets_are_claimed_in_their_order_for_a_named_agent(tmp_path: P
             (),
             None,
             [
-                f"site: site South is kept for agent south-1 in assets.yaml and this one is "
-                f"{SOUTH}; give --agent-id south-1, or change agent there"
+                f"site: assets.yaml keeps site South for agent south-1, and this agent is {SOUTH}; "
+                "give --agent-id south-1, or change agent in that file"
             ],
         ),
         (
@@ -102,10 +102,10 @@ def test_several_assets_are_claimed_in_their_order_for_a_named_agent(tmp_path: P
             ("Roof", "Kept", "Pump"),
             "a",
             [
-                "asset: asset Kept is kept for agent other in assets.yaml and this one is a; "
-                "give --agent-id other, or change agent there",
-                "asset: asset Pump is kept for agent south-1 in assets.yaml and this one is a; "
-                "give --agent-id south-1, or change agent there",
+                "asset: assets.yaml keeps asset Kept for agent other, and this agent is a; "
+                "give --agent-id other, or change agent in that file",
+                "asset: assets.yaml keeps asset Pump for agent south-1, and this agent is a; "
+                "give --agent-id south-1, or change agent in that file",
             ],
         ),
     ],

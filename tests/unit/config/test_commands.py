@@ -1,5 +1,6 @@
 """derhead and deragent from the shell's side: output, exit codes, what the daemons are given."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -222,6 +223,35 @@ def test_a_configuration_error_outweighs_a_failure(capsys: pytest.CaptureFixture
 
     assert exit_code_of("x", act) == 2
     assert capsys.readouterr().err == "f:1: k: wrong\nx: no\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["derhead", "check", "--assets", "assets.yaml"],
+        ["deragent", "check", "--assets", "assets.yaml", "--asset", ROOF, "--headend", "h:1"],
+        ["launcher", "generate", "3"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_ends_quietly_if_its_reader_closed_the_pipe(
+    arguments: list[str], assets: Path
+) -> None:
+    root = Path(derhead.cli.__file__).parents[1]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+            env={"PYTHONPATH": f"{root}:{root / 'proto'}"},
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("module", ["derhead", "deragent"])

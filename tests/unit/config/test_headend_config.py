@@ -192,7 +192,7 @@ def test_a_dsn_may_hold_its_password_in_the_environment_only(tmp_path: Path) -> 
     assert "secret" not in repr(config)
     file = config_file(tmp_path, f"assets: a.yaml\npostgres: {{dsn: '{dsn}'}}\n")
     (problem,) = problems_of(Namespace(config=file), NO_ENV)
-    assert "postgres.dsn: it holds a password, which does not belong in this file" in problem
+    assert "postgres.dsn: the DSN holds a password, which does not belong in this file" in problem
     assert "secret" not in problem
 
 

@@ -58,7 +58,9 @@ def test_truth(text: str, value: bool) -> None:
 
 
 def test_truth_refuses_what_is_neither() -> None:
-    with pytest.raises(ValueError, match=r"the text 'yes' is neither; write true or false"):
+    with pytest.raises(
+        ValueError, match=r"the text 'yes' is neither true nor false; write one of them"
+    ):
         Truth().parse("yes")
     with pytest.raises(ValueError, match="the number 2 is neither"):
         Truth().parse("2")

@@ -210,8 +210,8 @@ def test_a_terminal_sees_how_far_it_has_come(folder: Path) -> None:
         (["telemetry", "--step", "0s"], "--step: '0s' is not a step"),
         (["telemetry", "--from", "yesterday"], "--from: 'yesterday' is not an RFC 3339 time"),
         (["gaps", "--step", "1m"], "--step: only telemetry comes in steps"),
-        (["sessions", "--asset", ROOF], "--asset: sessions are of agents"),
-        (["telemetry", "--agent", "a"], "--agent: telemetry are of assets"),
+        (["sessions", "--asset", ROOF], "--asset: an export of sessions takes agents"),
+        (["telemetry", "--agent", "a"], "--agent: an export of telemetry takes assets"),
         (
             ["gaps", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"],
             "--from: not before",

@@ -70,10 +70,10 @@ def test_nothing_goes_before_the_walk_has_fed_it() -> None:
     [
         (SMALL, Spared(), False, None),
         (LARGE, Spared(), True, None),
-        (HUGE, Spared(), True, "more comes in than can be dropped"),
-        (LARGE, Spared(), False, "give it more room"),
-        (LARGE, Spared(3, 4), False, "PostgreSQL has not been fed"),
-        (LARGE, NOTHING_FED, False, "PostgreSQL has not been fed"),
+        (HUGE, Spared(), True, "rows come in faster than they can be dropped"),
+        (LARGE, Spared(), False, "no row is old enough to be dropped; raise the bound"),
+        (LARGE, Spared(3, 4), False, "PostgreSQL lacks the rows"),
+        (LARGE, NOTHING_FED, False, "PostgreSQL lacks the rows"),
     ],
 )
 def test_telemetry_is_held_when_nothing_can_be_dropped(

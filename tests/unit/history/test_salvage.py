@@ -342,7 +342,7 @@ def test_damage_is_reported_until_a_headend_is_closed_in_order(
     assert salvaged is not None
     assert salvaged.moved_to in caplog.text
     assert "rows salvaged" in caplog.text
-    assert "is lost of" in salvaged.summary()
+    assert "is lost from" in salvaged.summary()
     # That headend was killed before anybody could look: the next one reports again.
     mark_unclean(path)
     files = JournalFiles(path, "OFF")

@@ -32,7 +32,7 @@ const REASONS = {
   BLOCKED: "it is blocked",
   TOO_MANY_OPS: "it holds too many dispatches",
   UNKNOWN_ASSET: "its agent does not know the asset",
-  NO_REPORT: "its agent never reported what became of it",
+  NO_REPORT: "its agent never reported how it ended",
 };
 
 /** Whether the dispatch is open. */

@@ -287,7 +287,7 @@ class Link(grpclib.protocol.AbstractHandler):
 
     def _overflow(self) -> None:
         self._goodbye = ErrorCodes.ENHANCE_YOUR_CALM
-        self.end("flood: the peer makes us answer and does not read", "flood")
+        self.end("flood: the peer causes answers and does not read them", "flood")
 
     def _look(self, now: float) -> None:
         """Sends a silent peer a PING, and ends the connection if no answer comes."""

@@ -74,7 +74,7 @@ def test_energy_is_compared_with_the_battery(
 def test_only_a_battery_has_energy_to_compare() -> None:
     found = ask(replace(ORDER, mw=0.5), asset=SOLAR, soc=None)
     assert (found.energy_mwh, found.available_mwh, found.enough_energy) == (0.5, None, None)
-    assert found.sentence.endswith("then it is given back to its own control.")
+    assert found.sentence.endswith("then it returns to its own control.")
 
 
 def test_a_window_without_an_end_has_no_energy() -> None:
@@ -82,7 +82,7 @@ def test_a_window_without_an_end_has_no_energy() -> None:
     assert (found.window.end_us, found.energy_mwh, found.enough_energy) == (None, None, None)
     assert found.supersedes == ("later",)
     assert found.follows == Follows(Afterwards.HOLD)
-    assert "without an end, superseding 1 dispatch; it ends when" in found.sentence
+    assert "without an end, superseding 1 dispatch; the order ends when" in found.sentence
 
 
 def test_only_overlapping_dispatches_are_superseded() -> None:
@@ -96,14 +96,14 @@ def test_only_overlapping_dispatches_are_superseded() -> None:
     )
     assert found.supersedes == ("into", "same", "endless")
     assert found.follows == Follows(Afterwards.DISPATCH, 0.25, "after")
-    assert "from 1 h ahead for 1 h" in found.sentence
+    assert "for 1 h, beginning in 1 h" in found.sentence
     assert "superseding 3 dispatches; then dispatch after follows, at 0.25 MW." in found.sentence
 
 
 def test_the_lower_number_wins() -> None:
     found = ask(ORDER, held("mine", T0, priority=129), held("theirs", T0, priority=127))
     assert (found.supersedes, found.gives_way_to) == ((), "theirs")
-    assert "would not follow it: dispatch theirs" in found.sentence
+    assert "would not follow this order: dispatch theirs" in found.sentence
     assert ask(ORDER, held("equal", T0)).supersedes == ("equal",)
 
 
@@ -118,7 +118,7 @@ def test_a_dispatch_being_withdrawn_does_not_count() -> None:
 def test_an_order_beyond_the_limits_is_named() -> None:
     found = ask(replace(ORDER, mw=9.0))
     assert not found.within_limits
-    assert "would not be asked: 9 MW is beyond its limits, -1 to 1 MW." in found.sentence
+    assert "would not get this order: 9 MW is beyond its limits, -1 to 1 MW." in found.sentence
 
 
 def test_an_offline_asset_is_named() -> None:

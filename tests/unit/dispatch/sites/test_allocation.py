@@ -131,7 +131,7 @@ def test_an_order_that_does_not_fit_names_what_would() -> None:
     found = allocate(2.5, site, duration_us=HOUR_US)
     assert isinstance(found, DoesNotFit)
     assert (found.low_mw, found.high_mw) == (-3.25, 2.0)
-    assert LeftOut("a", "it has no headroom this way") in found.left_out
+    assert LeftOut("a", "it has no headroom in this direction") in found.left_out
     assert isinstance(allocate(2.0, site, duration_us=HOUR_US), Allocation)
     assert isinstance(allocate(-3.25, site, duration_us=HOUR_US), Allocation)
 

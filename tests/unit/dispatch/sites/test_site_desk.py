@@ -142,6 +142,6 @@ async def test_a_preflight_says_what_an_order_would_do(
         "North would hold 1 MW with 2 of its 4 assets, superseding 1 dispatch."
     )
     misfit = world.sites.preflight_site(SiteOrder("site", 3.0))
-    assert misfit.sentence == "North cannot do it: from -2 to 2 MW is what it can now."
+    assert misfit.sentence == "North cannot hold 3 MW now: it can hold from -2 to 2 MW."
     await trio.sleep(60)
     assert world.sites.preflight(AssetOrder("a", 0.5)).p_mw is None, "it is stale"
