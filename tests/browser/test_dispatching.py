@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.relay import Relay
 from tests.support.fleets import BATTERY, LOAD, fleet
 from tests.support.processes.chromium import Browser
+from tests.support.processes.proxy import proxy_in_thread
 from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
@@ -131,16 +131,15 @@ def test_a_site_is_dispatched_as_one(page: Browser, world: World) -> None:
 
 
 def test_a_lost_answer_is_retried_and_dispatched_once(world: World, browser: Browser) -> None:
-    with Relay(world.http_port) as relay:
-        browser.open(relay.base)
+    with proxy_in_thread(world.http_port) as link:
+        browser.open(f"http://127.0.0.1:{link.port}")
         browser.wait_text("tr:has(a[href='#/assets/battery']) .state", "online")
         fill(browser, mw="0.5", minutes="10")
         browser.click("dialog button", "Check")
         browser.wait_text(".sentence", "would hold 0.5 MW")
-        relay.lose_answers = True
-        browser.click("dialog button", "Confirm dispatch")
-        browser.wait_text("dialog .refusal", "Confirming again is safe")
-        relay.lose_answers = False
+        with link.lose_answers():
+            browser.click("dialog button", "Confirm dispatch")
+            browser.wait_text("dialog .refusal", "Confirming again is safe")
         browser.click("dialog button", "Confirm dispatch")
         browser.wait_text("dialog .dispatch .badge", "Running")
         assert len(world.get("/dispatch/history")["items"]) == 1

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.relay import Relay
 from tests.support.fleets import BATTERY, SOLAR, fleet
 from tests.support.processes.chromium import Browser
+from tests.support.processes.proxy import proxy_in_thread
 from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 
 FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 BATTERY_ROW = "tr:has(a[href='#/assets/battery'])"
+COLOR = "return getComputedStyle(document.querySelector('.total .value')).color"
 
 
 @pytest.fixture
@@ -34,23 +35,22 @@ def page(world: World, browser: Browser) -> Iterator[Browser]:
 
 
 def test_a_cut_is_shown_at_once_and_heals_by_itself(world: World, page: Browser) -> None:
-    with Relay(world.http_port) as relay:
-        page.open(relay.base)
+    with proxy_in_thread(world.http_port) as link:
+        page.open(f"http://127.0.0.1:{link.port}")
         page.wait_text(f"{BATTERY_ROW} .state", "online")
-        live = page.run("return getComputedStyle(document.querySelector('.total .value')).color")
+        live = page.run(COLOR)
         assert page.look(".banner") is None
-        relay.cut()
-        page.wait_text(".banner", "No live data since ")
-        page.wait("the seconds go on", lambda: "(2 s)" in page.text(".banner"))
-        greyed = page.run("return getComputedStyle(document.querySelector('.total .value')).color")
-        assert greyed != live
-        assert "No live data" in page.run("return document.title")
-        page.wait("said", lambda: "No live data." in page.announced())
-        assert page.faults() == []
-        # Changes in the meantime are not missed.
-        dispatch = world.order("battery", 0.5, duration_s=3600)
-        world.wait_state(dispatch["id"], "started")
-        relay.mend()
+        with link.cut():
+            page.wait_text(".banner", "No live data since ")
+            page.wait("the seconds go on", lambda: "(2 s)" in page.text(".banner"))
+            greyed = page.run(COLOR)
+            assert greyed != live
+            assert "No live data" in page.run("return document.title")
+            page.wait("said", lambda: "No live data." in page.announced())
+            assert page.faults() == []
+            # Changes in the meantime are not missed.
+            dispatch = world.order("battery", 0.5, duration_s=3600)
+            world.wait_state(dispatch["id"], "started")
         page.wait("no banner", lambda: page.look(".banner") is None)
         page.wait_text(".overview .open .dispatch", "Running")
         page.wait("said", lambda: "Data is live again." in page.announced())
@@ -58,13 +58,11 @@ def test_a_cut_is_shown_at_once_and_heals_by_itself(world: World, page: Browser)
 
 
 def test_a_silent_connection_is_noticed(world: World, page: Browser) -> None:
-    with Relay(world.http_port) as relay:
-        page.open(relay.base)
+    with proxy_in_thread(world.http_port) as link:
+        page.open(f"http://127.0.0.1:{link.port}")
         page.wait_text(f"{BATTERY_ROW} .state", "online")
-        relay.silent = True
-        page.wait_text(".banner", "No live data since ", within_s=25)
-        relay.mend()
-        # Silenced connections stay silent, so recovery needs new ones.
+        with link.stall():
+            page.wait_text(".banner", "No live data since ", within_s=25)
         page.wait("no banner", lambda: page.look(".banner") is None, within_s=25)
         page.leave()
 

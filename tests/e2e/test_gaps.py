@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from derproto.base.timefmt import parse_us
 from tests.support.fleets import BATTERY, SOLAR, fleet
-from tests.support.processes.proxy import Proxy
+from tests.support.processes.proxy import proxy_in_thread
 from tests.support.processes.world import World, running
 from tests.support.waiting import eventually
 
@@ -41,30 +40,26 @@ def measured(world: World, asset_id: str, count: int) -> None:
     eventually("more samples", lambda: len(world.history(asset_id)) >= known + count)
 
 
-async def test_a_cut_link_leaves_a_gap_that_the_agent_fills(tmp_path: Path) -> None:
-    in_thread = trio.to_thread.run_sync
+def test_a_cut_link_leaves_a_gap_that_the_agent_fills(tmp_path: Path) -> None:
+    def filled() -> dict[str, Any] | None:
+        over = [gap for gap in gaps(world, BATTERY, "link") if gap["backfilled"]]
+        return over[0] if over else None
+
     with running(tmp_path, fleet(), PERIODS) as world:
-        await in_thread(world.start_headend)
-        proxy = Proxy(world.grpc_port)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(proxy.run)
-            world.start_agent(BATTERY, "--headend", f"127.0.0.1:{proxy.port}")
-            await in_thread(world.wait_online, BATTERY)
-            await in_thread(measured, world, BATTERY, 4)
-            await proxy.cut(AWAY_S)
-
-            def filled() -> dict[str, Any] | None:
-                over = [gap for gap in gaps(world, BATTERY, "link") if gap["backfilled"]]
-                return over[0] if over else None
-
-            gap = await in_thread(lambda: eventually("the gap is filled", filled))
+        world.start_headend()
+        with proxy_in_thread(world.grpc_port) as link:
+            world.start_agent(BATTERY, "--headend", f"127.0.0.1:{link.port}")
+            world.wait_online(BATTERY)
+            measured(world, BATTERY, 4)
+            with link.cut():
+                time.sleep(AWAY_S)
+            gap = eventually("the gap is filled", filled)
             assert gap["filled_until"] == gap["end"]
             assert gap["agent_id"] == BATTERY
             assert lasted_s(gap) > AWAY_S - 1
-            inside = await in_thread(between, world, BATTERY, gap)
+            inside = between(world, BATTERY, gap)
             assert len(inside) >= 3
             assert all("backfilled" in item["quality"] for item in inside)
-            nursery.cancel_scope.cancel()
 
 
 def test_a_killed_agent_and_a_killed_headend_each_leave_a_gap(tmp_path: Path) -> None:

@@ -274,9 +274,11 @@ class Rig:
                 await trio.sleep(blow.for_s)
                 await trio.to_thread.run_sync(self.postgres.server.start)
             case Harm.CUT:
-                await self.proxy.cut(blow.for_s)
+                with self.proxy.cut():
+                    await trio.sleep(blow.for_s)
             case Harm.STALL:
-                await self.proxy.stall(blow.for_s)
+                with self.proxy.stall():
+                    await trio.sleep(blow.for_s)
             case Harm.HALF_OPEN:
                 await self.proxy.half_open(rng)
             case Harm.FREEZE_HEADEND:

@@ -1,12 +1,10 @@
 """The bad link is as bad as it should be, and no worse."""
 
-import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from tests.support.processes.proxy import Proxy
 
@@ -52,19 +50,9 @@ async def says_nothing(stream: trio.SocketStream) -> bool:
     return waiting.cancelled_caught
 
 
-@asynccontextmanager
-async def meanwhile(harm: Callable[[float], Awaitable[None]]) -> AsyncIterator[None]:
-    """Done to the link for as long as the block runs."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(harm, math.inf)
-        await wait_all_tasks_blocked()
-        yield
-        nursery.cancel_scope.cancel()
-
-
 async def test_a_cut_ends_every_connection_and_refuses_new_ones() -> None:
     async with proxied() as proxy, connected(proxy) as before:
-        async with meanwhile(proxy.cut):
+        with proxy.cut():
             assert await is_ended(before)
             async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as refused:
                 assert await is_ended(refused)
@@ -74,10 +62,19 @@ async def test_a_cut_ends_every_connection_and_refuses_new_ones() -> None:
 
 async def test_a_stall_delays_every_byte_and_loses_none() -> None:
     async with proxied() as proxy, connected(proxy) as stream:
-        async with meanwhile(proxy.stall):
+        with proxy.stall():
             await stream.send_all(b"late")
             assert await says_nothing(stream)
         assert await stream.receive_some() == b"late"
+
+
+async def test_a_lost_answer_is_lost_with_its_connection() -> None:
+    async with proxied() as proxy, connected(proxy) as stream:
+        with proxy.lose_answers():
+            await stream.send_all(b"asked")
+            assert await is_ended(stream)
+        async with connected(proxy):
+            pass
 
 
 async def test_a_half_open_connection_tells_the_agent_nothing() -> None:

@@ -1,11 +1,16 @@
-"""A TCP relay between agents and headend that can make the link bad, in the test's own loop.
+"""A TCP relay before the headend that can make the link bad: for agents, and for browsers.
 
-It cuts connections and refuses new ones, delays bytes, and loses one half of a connection
-without telling the other. A NAT that forgets, a pulled cable and a dead switch do the same.
+It cuts connections and refuses new ones, delays bytes, loses answers, and loses one half of a
+connection without telling the other. A NAT that forgets, a pulled cable and a dead switch do
+the same. ``Proxy`` runs in the test's own loop, ``proxy_in_thread`` beside a test without one.
 """
 
 import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -15,12 +20,12 @@ CHUNK = 16_384
 
 @dataclass(eq=False)
 class Pair:
-    """One relayed connection: its agent's half and its headend's half."""
+    """One relayed connection: its client's half and its headend's half."""
 
-    agent: trio.SocketStream
+    client: trio.SocketStream
     headend: trio.SocketStream
     deaf: bool = False
-    """The headend's half is gone; the agent's half stays open and silent."""
+    """The headend's half is gone; the client's half stays open and silent."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -31,6 +36,7 @@ class Proxy:
         self._headend_port = headend_port
         self._pairs: set[Pair] = set()
         self._refusing = 0
+        self._losing_answers = 0
         self._stalls = 0
         self._flowing = trio.Event()
         self._flowing.set()
@@ -45,29 +51,40 @@ class Proxy:
 
     # --- harms ------------------------------------------------------------------------
 
-    async def cut(self, for_s: float) -> None:
-        """Ends every connection, and refuses new ones for a while."""
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Ends every connection, and refuses new ones in the block."""
         self._refusing += 1
+        for pair in self._pairs:
+            pair.scope.cancel()
         try:
-            for pair in self._pairs:
-                pair.scope.cancel()
-            await trio.sleep(for_s)
+            yield
         finally:
             self._refusing -= 1
 
-    async def stall(self, for_s: float) -> None:
-        """Holds every byte back for a while, both ways; then delivers all of them."""
+    @contextmanager
+    def stall(self) -> Iterator[None]:
+        """Holds every byte back in the block, both ways; then delivers all of them."""
         self._stalls += 1
         self._flowing = self._flowing if self._stalls > 1 else trio.Event()
         try:
-            await trio.sleep(for_s)
+            yield
         finally:
             self._stalls -= 1
             if self._stalls == 0:
                 self._flowing.set()
 
+    @contextmanager
+    def lose_answers(self) -> Iterator[None]:
+        """Drops what the headend sends in the block, with its connection."""
+        self._losing_answers += 1
+        try:
+            yield
+        finally:
+            self._losing_answers -= 1
+
     async def half_open(self, rng: random.Random) -> None:
-        """Drops the headend's half of one connection without telling its agent."""
+        """Drops the headend's half of one connection without telling its client."""
         pairs = [pair for pair in self._pairs if not pair.deaf]
         if pairs:
             pair = rng.choice(pairs)
@@ -76,15 +93,15 @@ class Proxy:
 
     # --- relaying ---------------------------------------------------------------------
 
-    async def _relay(self, agent: trio.SocketStream) -> None:
-        async with agent:
+    async def _relay(self, client: trio.SocketStream) -> None:
+        async with client:
             if self._refusing:
                 return
             try:
                 headend = await trio.open_tcp_stream("127.0.0.1", self._headend_port)
             except OSError:
                 return
-            pair = Pair(agent, headend)
+            pair = Pair(client, headend)
             self._pairs.add(pair)
             try:
                 async with headend:
@@ -95,27 +112,79 @@ class Proxy:
 
     async def _join(self, pair: Pair) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._pump, pair, pair.agent, pair.headend)
-            nursery.start_soon(self._pump, pair, pair.headend, pair.agent)
+            nursery.start_soon(self._pump, pair, pair.client, pair.headend)
+            nursery.start_soon(self._pump, pair, pair.headend, pair.client)
 
     async def _pump(self, pair: Pair, source: trio.SocketStream, sink: trio.SocketStream) -> None:
         try:
             while chunk := await source.receive_some(CHUNK):
                 await self._flowing.wait()
+                if self._losing_answers and source is pair.headend:
+                    break
                 await sink.send_all(chunk)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         if not pair.deaf:
             pair.scope.cancel()
-        elif source is pair.agent:
-            # Nobody tells the agent: only the agent's own end of the connection ends the pair.
+        elif source is pair.client:
+            # Nobody tells the client: only its own end of the connection ends the pair.
             await self._swallow(pair)
             pair.scope.cancel()
 
     async def _swallow(self, pair: Pair) -> None:
-        """Discards what the agent sends until it ends the connection."""
+        """Discards what the client sends until it ends the connection."""
         try:
-            while await pair.agent.receive_some(CHUNK):
+            while await pair.client.receive_some(CHUNK):
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+
+
+@dataclass
+class ThreadedProxy:
+    """A proxy in another thread's loop, and its harms."""
+
+    port: int
+    _proxy: Proxy
+    _in_loop: Callable[..., None]
+
+    def cut(self) -> AbstractContextManager[None]:
+        return self._harm(self._proxy.cut())
+
+    def stall(self) -> AbstractContextManager[None]:
+        return self._harm(self._proxy.stall())
+
+    def lose_answers(self) -> AbstractContextManager[None]:
+        return self._harm(self._proxy.lose_answers())
+
+    @contextmanager
+    def _harm(self, harm: AbstractContextManager[None]) -> Iterator[None]:
+        self._in_loop(harm.__enter__)
+        try:
+            yield
+        finally:
+            self._in_loop(harm.__exit__, None, None, None)
+
+
+@contextmanager
+def proxy_in_thread(headend_port: int) -> Iterator[ThreadedProxy]:
+    """A proxy that relays for as long as the block runs, in a thread of its own."""
+    proxy, scope, listening = Proxy(headend_port), trio.CancelScope(), threading.Event()
+    tokens: list[trio.lowlevel.TrioToken] = []
+
+    async def relay() -> None:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(proxy.run)
+                tokens.append(trio.lowlevel.current_trio_token())
+                listening.set()
+
+    thread = threading.Thread(target=trio.run, args=(relay,), daemon=True)
+    thread.start()
+    assert listening.wait(10), "the proxy does not listen"
+    in_loop = partial(trio.from_thread.run_sync, trio_token=tokens[0])
+    try:
+        yield ThreadedProxy(proxy.port, proxy, in_loop)
+    finally:
+        in_loop(scope.cancel)
+        thread.join(10)
