@@ -38,6 +38,7 @@ from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
+from derproto.base.tls import client_context
 from derproto.configuration.fleet import Asset
 from derproto.triogrpc import dial
 
@@ -160,7 +161,4 @@ def _log_event(event: EventLine) -> None:
 def _tls_context(config: AgentConfig) -> ssl.SSLContext | None:
     if not config.tls:
         return None
-    context = ssl.create_default_context(cafile=config.tls_ca)
-    if config.tls_cert is not None:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    return context
+    return client_context(config.tls_ca, config.tls_cert, config.tls_key)

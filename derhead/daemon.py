@@ -50,6 +50,7 @@ from derhead.sessions import SessionLimits
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier
+from derproto.base.tls import server_context
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
@@ -273,10 +274,4 @@ def _bound(listeners: Sequence[trio.SocketListener]) -> Address:
 def _tls_context(config: HeadendConfig) -> ssl.SSLContext | None:
     if config.tls_cert is None or config.tls_key is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config.tls_cert, config.tls_key)
-    context.set_alpn_protocols(["h2"])
-    if config.tls_client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(config.tls_client_ca)
-    return context
+    return server_context(config.tls_cert, config.tls_key, config.tls_client_ca)

@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from derhead.client.headend_url import HeadendUrl
+from derproto.base.tls import client_context
 
 CONNECT_S = 5.0
 """Time for a connection, TLS included."""
@@ -69,9 +70,7 @@ class HeadendClient:
         self._url = url
         self._http = httpx2.AsyncClient(
             # Reading the machine's authorities takes 20 ms, which plain HTTP need not wait for.
-            verify=ssl.create_default_context()
-            if url.tls
-            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=client_context() if url.tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             # A proxy from the environment is meant for the internet, not for a headend.
             trust_env=False,
             headers={"Accept-Encoding": "identity"},
