@@ -1,6 +1,6 @@
 """Retention's deletions, in small steps.
 
-Synchronous; on the writer's connection, between commits. Each ``delete_…`` is one short
+Synchronous; on the writer's connection, between commits. Each ``delete`` is one short
 transaction. It continues along a table's key where the previous one ended, so its rows lie on the
 same pages. It also looks up what PostgreSQL was not fed yet, so that no commit can come between.
 """
@@ -8,13 +8,14 @@ same pages. It also looks up what PostgreSQL was not fed yet, so that no commit 
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from derhead.dispatch import ENDED, State
 from derhead.history.file import facts
 from derhead.history.file.transaction import transaction
 from derhead.history.retention.measuring import read_spared
 from derhead.history.retention.policy import Cutoff, Spared
+from derhead.history.sql.row_types import Row
 
 KEYS_A_STEP = 500
 """Assets or agents in one transaction: each costs a look-up, whether rows are deleted or not."""
@@ -40,152 +41,102 @@ class Step:
     done: bool
 
 
-class Delete(Protocol):
-    """Deletes about ``at_most`` rows from before the cut, after the position."""
-
-    def __call__(
-        self,
-        con: sqlite3.Connection,
-        cut: Cutoff,
-        fed: bool,
-        position: Position,
-        at_most: int,
-    ) -> Step: ...
-
-
-def delete_telemetry(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
+def delete(
+    con: sqlite3.Connection, table: str, cut: Cutoff, fed: bool, position: Position, at_most: int
 ) -> Step:
-    """Deletes samples, asset by asset, and moves the fact ``telemetry_from_us``."""
-    with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).samples_us
+    """Deletes about ``at_most`` rows of a table from before the cut, after the position.
 
-        def delete(asset: int | str, at_most: int) -> int:
-            return _delete_oldest(
-                con, "telemetry", ("asset", "ts_us", "boot", "seq"), asset, before_us, at_most
-            )
-
-        step = _step("assets", "id", con, position, at_most, delete)
-        _note(con, facts.TELEMETRY_FROM_US, before_us, step.rows)
-        return step
-
-
-def delete_heartbeats(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
-) -> Step:
-    """Deletes heartbeats, agent by agent, and moves the fact ``heartbeats_from_us``."""
-    with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).heartbeats_us
-
-        def delete(agent: int | str, at_most: int) -> int:
-            return _delete_oldest(
-                con, "heartbeats", ("agent_id", "received_us", "ts_us"), agent, before_us, at_most
-            )
-
-        step = _step("heartbeats", "agent_id", con, position, at_most, delete)
-        _note(con, facts.HEARTBEATS_FROM_US, before_us, step.rows)
-        return step
-
-
-def delete_sessions(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
-) -> Step:
-    """Deletes ended sessions, agent by agent, except each agent's newest, which keeps it known."""
+    Moves the fact that says from what time on no such row is missing.
+    """
     with transaction(con):
         spared = read_spared(con, fed)
-        before_us = cut.sparing(spared).records_us
-
-        def delete(agent: int | str, at_most: int) -> int:
-            too_old = con.execute(
-                "DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM sessions"
-                " WHERE agent_id = :agent AND connected_us < :before AND ended_us < :before"
-                " AND connected_us < (SELECT max(connected_us) FROM sessions"
-                " WHERE agent_id = :agent) ORDER BY connected_us LIMIT :at_most)",
-                {"agent": agent, "before": before_us, "at_most": at_most},
-            ).rowcount
-            return too_old + _delete_too_many(con, _SESSIONS, agent, spared, at_most - too_old)
-
-        step = _step("sessions", "agent_id", con, position, at_most, delete)
-        _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
-        return step
+        return DELETES[table](_Deletion(con, cut.sparing(spared), spared, position, at_most))
 
 
-def delete_gaps(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
-) -> Step:
-    """Deletes closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
-    with transaction(con):
-        spared = read_spared(con, fed)
-        before_us = cut.sparing(spared).records_us
+@dataclass(frozen=True, slots=True)
+class _Deletion:
+    """One transaction's work."""
 
-        def delete(asset: int | str, at_most: int) -> int:
-            too_old = con.execute(
-                "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE asset_id = ?"
-                " AND start_us < ? AND end_us < ? ORDER BY start_us LIMIT ?)",
-                (asset, before_us, before_us, at_most),
-            ).rowcount
-            return too_old + _delete_too_many(con, _GAPS, asset, spared, at_most - too_old)
-
-        step = _step("gaps", "asset_id", con, position, at_most, delete)
-        _note(con, facts.RECORDS_FROM_US, before_us, step.rows)
-        return step
+    con: sqlite3.Connection
+    cut: Cutoff
+    """Without the rows that must stay."""
+    spared: Spared
+    position: Position
+    at_most: int
 
 
-def delete_dispatches(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
-) -> Step:
-    """Deletes ended dispatches whose last change was before the cut."""
-    with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).records_us
-        page = con.execute(
-            "SELECT created_us, id, state FROM dispatches WHERE created_us < ?"
-            " AND (created_us, id) > (?, ?) ORDER BY created_us, id LIMIT ?",
-            (before_us, *(position or (-(2**63), "")), min(at_most, KEYS_A_STEP)),
-        ).fetchall()
-        rows = 0
-        for _, dispatch_id, state in page:
-            if State(state) not in ENDED:
-                continue
-            (changed_us,) = con.execute(
-                "SELECT max(at_us) FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,)
-            ).fetchone()
-            if changed_us is None or changed_us < before_us:
-                con.execute("DELETE FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,))
-                rows += con.execute("DELETE FROM dispatches WHERE id = ?", (dispatch_id,)).rowcount
-        _note(con, facts.RECORDS_FROM_US, before_us, rows)
-        last = page[-1][:2] if page else position
-        return Step(rows, last, done=not page)
+def _delete_telemetry(todo: _Deletion) -> Step:
+    """Samples, asset by asset."""
+    key, before_us = ("asset", "ts_us", "boot", "seq"), todo.cut.samples_us
+    delete = partial(_delete_oldest, todo.con, "telemetry", key, before_us)
+    step = _step(todo, "assets", "id", delete)
+    _note(todo.con, facts.TELEMETRY_FROM_US, before_us, step.rows)
+    return step
 
 
-def delete_groups(
-    con: sqlite3.Connection, cut: Cutoff, fed: bool, position: Position, at_most: int
-) -> Step:
-    """Deletes orders to sites that have no part left."""
-    with transaction(con):
-        before_us = cut.sparing(read_spared(con, fed)).records_us
-        page = con.execute(
-            "SELECT created_us, id FROM dispatch_groups WHERE created_us < ?"
-            " AND (created_us, id) > (?, ?) ORDER BY created_us, id LIMIT ?",
-            (before_us, *(position or (-(2**63), "")), min(at_most, KEYS_A_STEP)),
-        ).fetchall()
-        rows = sum(
-            con.execute(
-                "DELETE FROM dispatch_groups WHERE id = ?"
-                " AND NOT EXISTS (SELECT 1 FROM dispatches WHERE group_id = ?)",
-                (group_id, group_id),
-            ).rowcount
-            for _, group_id in page
-        )
-        return Step(rows, page[-1] if page else position, done=not page)
+def _delete_heartbeats(todo: _Deletion) -> Step:
+    """Heartbeats, agent by agent."""
+    key, before_us = ("agent_id", "received_us", "ts_us"), todo.cut.heartbeats_us
+    delete = partial(_delete_oldest, todo.con, "heartbeats", key, before_us)
+    step = _step(todo, "heartbeats", "agent_id", delete)
+    _note(todo.con, facts.HEARTBEATS_FROM_US, before_us, step.rows)
+    return step
 
 
-DELETES: dict[str, Delete] = {
-    "telemetry": delete_telemetry,
-    "heartbeats": delete_heartbeats,
-    "sessions": delete_sessions,
-    "dispatches": delete_dispatches,
-    "dispatch_groups": delete_groups,
-    "gaps": delete_gaps,
+def _delete_sessions(todo: _Deletion) -> Step:
+    """Ended sessions, agent by agent, except each agent's newest, which keeps it known."""
+    too_old = (
+        "connected_us < :before AND ended_us < :before AND connected_us <"
+        " (SELECT max(connected_us) FROM sessions WHERE agent_id = :name)"
+    )
+    return _step(todo, "sessions", "agent_id", partial(_delete_records, todo, _SESSIONS, too_old))
+
+
+def _delete_gaps(todo: _Deletion) -> Step:
+    """Closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
+    too_old = "start_us < :before AND end_us < :before"
+    return _step(todo, "gaps", "asset_id", partial(_delete_records, todo, _GAPS, too_old))
+
+
+def _delete_dispatches(todo: _Deletion) -> Step:
+    """Ended dispatches whose last change was before the cut."""
+    con, before_us = todo.con, todo.cut.records_us
+    page = _page(todo, "created_us, id, state", "dispatches")
+    rows = 0
+    for _, dispatch_id, state in page:
+        if State(state) not in ENDED:
+            continue
+        (changed_us,) = con.execute(
+            "SELECT max(at_us) FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,)
+        ).fetchone()
+        if changed_us is None or changed_us < before_us:
+            con.execute("DELETE FROM dispatch_states WHERE dispatch_id = ?", (dispatch_id,))
+            rows += con.execute("DELETE FROM dispatches WHERE id = ?", (dispatch_id,)).rowcount
+    _note(con, facts.RECORDS_FROM_US, before_us, rows)
+    return Step(rows, page[-1][:2] if page else todo.position, done=not page)
+
+
+def _delete_groups(todo: _Deletion) -> Step:
+    """Orders to sites that have no part left."""
+    page = _page(todo, "created_us, id", "dispatch_groups")
+    rows = sum(
+        todo.con.execute(
+            "DELETE FROM dispatch_groups WHERE id = ?"
+            " AND NOT EXISTS (SELECT 1 FROM dispatches WHERE group_id = ?)",
+            (group_id, group_id),
+        ).rowcount
+        for _, group_id in page
+    )
+    return Step(rows, page[-1] if page else todo.position, done=not page)
+
+
+DELETES: dict[str, Callable[[_Deletion], Step]] = {
+    "telemetry": _delete_telemetry,
+    "heartbeats": _delete_heartbeats,
+    "sessions": _delete_sessions,
+    "dispatches": _delete_dispatches,
+    "dispatch_groups": _delete_groups,
+    "gaps": _delete_gaps,
 }
 """By table, in the order of a sweep: parts before their groups."""
 
@@ -198,30 +149,39 @@ def vacuum(con: sqlite3.Connection, pages: int) -> None:
 
 def _note(con: sqlite3.Connection, fact: str, before_us: int, rows: int) -> None:
     """Moves the fact to that time if older rows were deleted: from it on nothing is missing."""
-    known_us = facts.get_int(con, fact)
-    if rows > 0 and (known_us is None or known_us < before_us):
-        facts.put(con, fact, before_us)
+    if rows > 0:
+        known_us = facts.get_int(con, fact)
+        if known_us is None or known_us < before_us:
+            facts.put(con, fact, before_us)
+
+
+def _page(todo: _Deletion, columns: str, table: str) -> list[Row]:
+    """The next rows from before the cut, by creation."""
+    return todo.con.execute(
+        f"SELECT {columns} FROM {table} WHERE created_us < ?"
+        " AND (created_us, id) > (?, ?) ORDER BY created_us, id LIMIT ?",
+        (
+            todo.cut.records_us,
+            *(todo.position or (-(2**63), "")),
+            min(todo.at_most, KEYS_A_STEP),
+        ),
+    ).fetchall()
 
 
 def _step(
-    table: str,
-    column: str,
-    con: sqlite3.Connection,
-    position: Position,
-    at_most: int,
-    delete: Callable[[int | str, int], int],
+    todo: _Deletion, table: str, column: str, delete: Callable[[int | str, int], int]
 ) -> Step:
     """Continues through the values of a key's first column, and deletes rows of each."""
-    rows = 0
+    rows, position = 0, todo.position
     for _ in range(KEYS_A_STEP):
         # One look-up for each value, however many rows it has.
-        (key,) = con.execute(
+        (key,) = todo.con.execute(
             f"SELECT min({column}) FROM {table} WHERE {column} > ?", position or (_BEFORE[column],)
         ).fetchone()
         if key is None:
             return Step(rows, position, done=True)
-        rows += delete(key, at_most - rows)
-        if rows >= at_most:
+        rows += delete(key, todo.at_most - rows)
+        if rows >= todo.at_most:
             # The value may have more rows: the next step begins with it again.
             return Step(rows, position, done=False)
         position = (key,)
@@ -248,42 +208,48 @@ _GAPS = _Records("gaps", "asset_id", "start_us", "id", "noticed_us")
 _SESSIONS = _Records("sessions", "agent_id", "connected_us", "session_id", "ended_us")
 
 
-def _delete_too_many(
-    con: sqlite3.Connection, records: _Records, name: int | str, spared: Spared, at_most: int
+def _delete_records(
+    todo: _Deletion, records: _Records, too_old: str, name: int | str, at_most: int
 ) -> int:
-    """Deletes the asset's or agent's oldest records beyond ``NEWEST_KEPT``."""
-    order = f"{records.start_us} DESC, {records.id} DESC"
-    found = con.execute(
-        f"SELECT {records.start_us}, {records.id} FROM {records.table} WHERE {records.name} = ?"
-        f" ORDER BY {order} LIMIT 1 OFFSET ?",
+    """Deletes an asset's or agent's records that are too old, or beyond ``NEWEST_KEPT``."""
+    table, record_id, start_us = records.table, records.id, records.start_us
+    before_us = todo.cut.records_us
+    old = todo.con.execute(
+        f"DELETE FROM {table} WHERE {record_id} IN (SELECT {record_id} FROM {table}"
+        f" WHERE {records.name} = :name AND {too_old} ORDER BY {start_us} LIMIT :at_most)",
+        {"name": name, "before": before_us, "at_most": at_most},
+    ).rowcount
+    _note(todo.con, facts.RECORDS_FROM_US, before_us, old)
+    found = todo.con.execute(
+        f"SELECT {start_us}, {record_id} FROM {table} WHERE {records.name} = ?"
+        f" ORDER BY {start_us} DESC, {record_id} DESC LIMIT 1 OFFSET ?",
         (name, NEWEST_KEPT),
     ).fetchone()
-    if found is None or at_most < 1:
-        return 0
-    before_us = 2**62 if spared.records_us is None else spared.records_us
-    deleted = con.execute(
-        f"DELETE FROM {records.table} WHERE {records.id} IN (SELECT {records.id}"
-        f" FROM {records.table} WHERE {records.name} = ?"
-        f" AND ({records.start_us}, {records.id}) <= (?, ?) AND {records.stored_us} < ?"
-        f" ORDER BY {records.start_us}, {records.id} LIMIT ?)",
-        (name, *found, before_us, at_most),
+    if found is None or at_most - old < 1:
+        return old
+    stored_us = 2**62 if todo.spared.records_us is None else todo.spared.records_us
+    many = todo.con.execute(
+        f"DELETE FROM {table} WHERE {record_id} IN (SELECT {record_id} FROM {table}"
+        f" WHERE {records.name} = ? AND ({start_us}, {record_id}) <= (?, ?)"
+        f" AND {records.stored_us} < ? ORDER BY {start_us}, {record_id} LIMIT ?)",
+        (name, *found, stored_us, at_most - old),
     ).rowcount
-    _note(con, facts.RECORDS_FROM_US, found[0] + 1, deleted)
-    return deleted
+    _note(todo.con, facts.RECORDS_FROM_US, found[0] + 1, many)
+    return old + many
 
 
 def _delete_oldest(
     con: sqlite3.Connection,
     table: str,
-    columns: tuple[str, ...],
-    value: int | str,
+    key: tuple[str, ...],
     before_us: int,
+    value: int | str,
     at_most: int,
 ) -> int:
     """Deletes the value's oldest rows from before that time, in the order of the rest of the
     key."""
-    first, time, *_ = columns
-    rest = ", ".join(columns[1:])
+    first, time, *_ = key
+    rest = ", ".join(key[1:])
     beyond = con.execute(
         f"SELECT {rest} FROM {table} WHERE {first} = ? AND {time} < ?"
         f" ORDER BY {rest} LIMIT 1 OFFSET ?",

@@ -98,12 +98,17 @@ class Retention:
         await self._sweep(cut)
 
     async def _sweep(self, cut: Cutoff) -> None:
-        for table, delete in deleting.DELETES.items():
+        for table in deleting.DELETES:
             position: deleting.Position = ()
             done = False
             while not done:
                 work = partial(
-                    delete, cut=cut, fed=self._limits.fed, position=position, at_most=self._rows
+                    deleting.delete,
+                    table=table,
+                    cut=cut,
+                    fed=self._limits.fed,
+                    position=position,
+                    at_most=self._rows,
                 )
                 began_s = trio.current_time()
                 step = await self._journal.maintain(work)

@@ -24,10 +24,10 @@ def sweep(
 ) -> Counter[str]:
     """Deletes everything before the cut, step by step."""
     deleted = Counter[str]()
-    for table, delete in deleting.DELETES.items():
+    for table in deleting.DELETES:
         position: deleting.Position = ()
         for _ in range(10_000):
-            step = delete(con, cut, fed, position, at_most)
+            step = deleting.delete(con, table, cut, fed, position, at_most)
             deleted[table] += step.rows
             position = step.position
             if step.done:
