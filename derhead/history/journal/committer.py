@@ -16,6 +16,7 @@ from typing import TypeVar
 import trio
 
 from derhead.errors import JournalError
+from derhead.gaps import GapRecord
 from derhead.history.file.damage import is_damage
 from derhead.history.file.room import FREE_BYTES
 from derhead.history.file.schema import JournalFiles
@@ -23,6 +24,7 @@ from derhead.history.journal.journal_statistics import JournalStatistics
 from derhead.history.journal.waiting import Taken, WaitingRecords
 from derhead.history.spool.unfed import Spooling
 from derhead.history.writing.record_store import CommitOutcome, Group, Store
+from derhead.sessions import HeartbeatRecord, SessionRecord
 from derproto.base.runtime import Runtime, shielded_for
 
 log = logging.getLogger(__name__)
@@ -103,9 +105,9 @@ class Committer:
             refused_rows=self._refused_rows,
             refused_notes=self._refused_notes,
             buffered_rows=self._waiting.rows,
-            dropped_heartbeats=self._waiting.dropped_heartbeats,
-            dropped_sessions=self._waiting.dropped_sessions,
-            dropped_gaps=self._waiting.dropped_gaps,
+            dropped_heartbeats=self._waiting.dropped[HeartbeatRecord],
+            dropped_sessions=self._waiting.dropped[SessionRecord],
+            dropped_gaps=self._waiting.dropped[GapRecord],
             last_commit_s=self._last_commit_s,
             failing_since_us=self.failing_since_us,
             failing_reason=self.failing_reason,

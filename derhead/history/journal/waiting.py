@@ -1,10 +1,12 @@
 """Records that wait for the journal's next commit, and when it is due. Pure: time is passed in."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
+from typing import Any
 
 from derhead.gaps import GapRecord
 from derhead.history.writing.record_store import Group, Note, Record
@@ -26,6 +28,14 @@ is dropped and counted: the sample that ends a gap also stores its end."""
 GAPS_A_COMMIT = 1_000
 """Noted gaps in one commit: a whole fleet may fall silent at once. When full, the rest go into the
 next commit."""
+
+
+_KEYS: dict[type[Note], Callable[[Any], object]] = {
+    SessionRecord: attrgetter("session_id"),
+    HeartbeatRecord: attrgetter("agent_id", "received_us", "ts_us"),
+    GapRecord: attrgetter("id"),
+}
+"""What names a note of each kind: only the newest of a name waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +73,7 @@ class Taken:
     """The contents of one commit."""
 
     batches: list[SampleBatch]
-    sessions: dict[str, SessionRecord]
-    heartbeats: list[HeartbeatRecord]
-    gaps: dict[str, GapRecord]
+    notes: list[Note]
     writes: list[Write]
 
     @property
@@ -74,17 +82,12 @@ class Taken:
 
     @property
     def only_writes(self) -> bool:
-        return not (self.batches or self.sessions or self.heartbeats or self.gaps)
+        return not (self.batches or self.notes)
 
     def as_group(self, now_us: int) -> Group:
         return Group(
             batches=tuple(batch.samples for batch in self.batches),
-            notes=(
-                *self.sessions.values(),
-                *self.heartbeats,
-                *self.gaps.values(),
-                *(gap for batch in self.batches for gap in batch.gaps),
-            ),
+            notes=(*self.notes, *(gap for batch in self.batches for gap in batch.gaps)),
             writes=tuple(write.records for write in self.writes),
             now_us=now_us,
         )
@@ -103,18 +106,15 @@ class WaitingRecords:
         self._batch_rows = batch_rows
         self._buffer_rows = buffer_rows
         self._batches: deque[SampleBatch] = deque()
-        self._sessions: dict[str, SessionRecord] = {}
-        self._heartbeats: deque[HeartbeatRecord] = deque()
-        self._gaps: dict[str, GapRecord] = {}
+        self._notes: dict[type[Note], dict[object, Note]] = {kind: {} for kind in _KEYS}
         self._noted_s = math.inf
         self._writes: list[Write] = []
         self._held_until_s: float | None = None
         self._waiting_rows = 0
         self.rows = 0
         """Rows of telemetry that wait or are being committed."""
-        self.dropped_heartbeats = 0
-        self.dropped_sessions = 0
-        self.dropped_gaps = 0
+        self.dropped = Counter[type[Note]]()
+        """Notes that were dropped, by kind."""
 
     @property
     def writes(self) -> bool:
@@ -123,7 +123,7 @@ class WaitingRecords:
     @property
     def others(self) -> bool:
         """Whether telemetry or notes wait."""
-        return bool(self._batches or self._sessions or self._heartbeats or self._gaps)
+        return bool(self._batches) or any(self._notes.values())
 
     @property
     def held(self) -> bool:
@@ -147,24 +147,18 @@ class WaitingRecords:
 
     def add_note(self, record: Note, now_s: float) -> None:
         self._noted_s = min(self._noted_s, now_s)
-        if isinstance(record, HeartbeatRecord):
-            self._heartbeats.append(record)
-            if len(self._heartbeats) > NOTED_HEARTBEATS:
-                self._heartbeats.popleft()
-                self.dropped_heartbeats += 1
-            return
-        if isinstance(record, GapRecord):
-            self._gaps.pop(record.id, None)
-            self._gaps[record.id] = record
-            if len(self._gaps) > NOTED_GAPS:
-                del self._gaps[next(iter(self._gaps))]
-                self.dropped_gaps += 1
-            return
-        self._sessions.pop(record.session_id, None)
-        self._sessions[record.session_id] = record
-        if len(self._sessions) > NOTED_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
-            self.dropped_sessions += 1
+        kind = type(record)
+        notes, key = self._notes[kind], _KEYS[kind](record)
+        notes.pop(key, None)
+        notes[key] = record
+        most = {
+            SessionRecord: NOTED_SESSIONS,
+            HeartbeatRecord: NOTED_HEARTBEATS,
+            GapRecord: NOTED_GAPS,
+        }
+        if len(notes) > most[kind]:
+            del notes[next(iter(notes))]
+            self.dropped[kind] += 1
 
     def due_s(self) -> float:
         """When the next commit is due: -inf = now, +inf = never."""
@@ -189,20 +183,19 @@ class WaitingRecords:
         are held. Batches go in order of arrival until they make up ``batch_rows``."""
         writes, self._writes = self._writes, []
         if self._held_until_s is not None and now_s < self._held_until_s:
-            return Taken([], {}, [], {}, writes)
+            return Taken([], [], writes)
         batches: list[SampleBatch] = []
         rows = 0
         while self._batches and rows < self._batch_rows:
             batches.append(self._batches.popleft())
             rows += batches[-1].weight
         self._waiting_rows -= rows
-        sessions, self._sessions = self._sessions, {}
-        heartbeats, self._heartbeats = list(self._heartbeats), deque()
-        gaps = dict(islice(self._gaps.items(), GAPS_A_COMMIT))
-        for gap_id in gaps:
-            del self._gaps[gap_id]
-        self._noted_s = now_s if self._gaps else math.inf
-        return Taken(batches, sessions, heartbeats, gaps, writes)
+        notes: list[Note] = []
+        for kind, waiting in self._notes.items():
+            most = GAPS_A_COMMIT if kind is GapRecord else len(waiting)
+            notes += [waiting.pop(key) for key in list(islice(waiting, most))]
+        self._noted_s = now_s if self._notes[GapRecord] else math.inf
+        return Taken(batches, notes, writes)
 
     def take_writes(self) -> list[Write]:
         """All writes, for a close without a commit."""
@@ -218,12 +211,8 @@ class WaitingRecords:
         self._writes = taken.writes + self._writes
         self._batches.extendleft(reversed(taken.batches))
         self._waiting_rows += sum(batch.weight for batch in taken.batches)
-        newer_sessions, self._sessions = self._sessions, {}
-        newer_heartbeats, self._heartbeats = self._heartbeats, deque()
-        newer_gaps, self._gaps = self._gaps, {}
-        for session in (*taken.sessions.values(), *newer_sessions.values()):
-            self.add_note(session, now_s)
-        for heartbeat in (*taken.heartbeats, *newer_heartbeats):
-            self.add_note(heartbeat, now_s)
-        for gap in (*taken.gaps.values(), *newer_gaps.values()):
-            self.add_note(gap, now_s)
+        newer = [note for waiting in self._notes.values() for note in waiting.values()]
+        for waiting in self._notes.values():
+            waiting.clear()
+        for note in (*taken.notes, *newer):
+            self.add_note(note, now_s)

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from derhead.gaps import GapRecord
 from derhead.history.journal import waiting as waiting_module
 from derhead.history.journal.waiting import SampleBatch, WaitingRecords, Write
+from derhead.sessions import HeartbeatRecord, SessionRecord
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
@@ -122,8 +124,8 @@ def test_too_many_heartbeats_drop_the_oldest(
     monkeypatch.setattr(waiting_module, "NOTED_HEARTBEATS", 3)
     for received_us in range(10, 15):
         waiting.add_note(heartbeat(received_us), 0.0)
-    assert waiting.dropped_heartbeats == 2
-    assert waiting.take(0.0).heartbeats == [heartbeat(us) for us in (12, 13, 14)]
+    assert waiting.dropped[HeartbeatRecord] == 2
+    assert waiting.take(0.0).notes == [heartbeat(us) for us in (12, 13, 14)]
 
 
 def test_only_a_sessions_newest_record_waits(
@@ -134,8 +136,8 @@ def test_only_a_sessions_newest_record_waits(
         waiting.add_note(session("a", messages=messages), 0.0)
     waiting.add_note(session("b"), 0.0)
     waiting.add_note(session("c"), 0.0)
-    assert waiting.dropped_sessions == 1
-    assert list(waiting.take(0.0).sessions.values()) == [session("b"), session("c")]
+    assert waiting.dropped[SessionRecord] == 1
+    assert waiting.take(0.0).notes == [session("b"), session("c")]
 
 
 def test_a_settled_write_tells_its_caller() -> None:
@@ -157,14 +159,14 @@ def test_only_a_gaps_newest_record_waits_and_many_gaps_take_several_commits(
         waiting.add_note(gap("a", revision=revision), 0.0)
     waiting.add_note(gap("b"), 0.0)
     waiting.add_note(gap("c"), 0.0)
-    assert waiting.dropped_gaps == 1
+    assert waiting.dropped[GapRecord] == 1
     first = waiting.take(1.0)
-    assert list(first.gaps.values()) == [gap("a", revision=4), gap("b")]
+    assert first.notes == [gap("a", revision=4), gap("b")]
     assert waiting.due_s() < math.inf
     waiting.add_note(gap("b", revision=2), 1.0)
     waiting.put_back(first, 1.0)
-    taken = [*waiting.take(2.0).gaps.values(), *waiting.take(2.0).gaps.values()]
-    assert {(each.id, each.revision) for each in taken} == {("a", 4), ("b", 2), ("c", 1)}
+    taken = [*waiting.take(2.0).notes, *waiting.take(2.0).notes]
+    assert taken == [gap("a", revision=4), gap("c"), gap("b", revision=2)]
     assert waiting.due_s() == math.inf
 
 
