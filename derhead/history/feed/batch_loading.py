@@ -1,7 +1,7 @@
 """Loading a batch as the feed sees it: the database that it is for, and the position after it."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,17 +71,12 @@ class BatchLoading:
             assert at is not None
             target = Target(at.database or "", at.journal, at.number + 1)
             work = partial(_load, batch, target, self._runtime.wall_us(), self._keep_days)
-            stranger = await self.run(work)
+            stranger = await self._postgres.load(work, within_s=LOAD_S)
+            self._health.note_success(self._runtime.wall_us())
             if stranger is None:
                 self.most_rows = min(self.most_rows * 2, BATCH_ROWS)
                 return target.number
             await self._adopt(stranger)
-
-    async def run(self, work: "Callable[[Loader], Awaitable[Stranger | None]]") -> Stranger | None:
-        """Runs work on the feed's connection. Raises: StoreUnreachable."""
-        result = await self._postgres.load(work, within_s=LOAD_S)
-        self._health.note_success(self._runtime.wall_us())
-        return result
 
     def is_guilty(self, trouble: Trouble, batch: FeedBatch, *, alone: bool) -> bool:
         """Whether PostgreSQL refuses a value of this batch, and the batch cannot be split
@@ -94,17 +89,15 @@ class BatchLoading:
     def move_to(self, number: int) -> None:
         """Notes that PostgreSQL committed the batch of that number; the journal has stored this
         already."""
-        at = self.position
-        assert at is not None
-        self.position = FeedPosition(at.journal, at.database, number, at.walk, at.whole)
+        assert self.position is not None
+        self.position = replace(self.position, number=number)
         self._note_move()
 
     async def walk_to(self, walk: str | None, number: int) -> None:
         """Stores that PostgreSQL has the tables up to there; None = all. Raises: JournalError."""
-        at = self.position
-        assert at is not None
         await self._journal.maintain(partial(position.put_walk, position=walk, number=number))
-        self.position = FeedPosition(at.journal, at.database, number, walk, whole=walk is None)
+        assert self.position is not None
+        self.position = replace(self.position, number=number, walk=walk, whole=walk is None)
         self._note_move()
 
     def _note_move(self) -> None:

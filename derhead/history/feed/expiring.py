@@ -1,7 +1,6 @@
 """Deletes old rows from PostgreSQL, between batches."""
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,7 +12,6 @@ from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
-    from derhead.history.postgres.loader import Loader
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class Expiring:
             return
         cut_us = self._runtime.wall_us() - self._keep_us
         try:
-            more = await self._postgres.load(partial(_expire, cut_us), within_s=LOAD_S)
+            more = await self._postgres.load(lambda loader: loader.expire(cut_us), within_s=LOAD_S)
         except StoreUnreachable as error:
             if error.trouble.cause not in IN_THE_WAY:
                 raise
@@ -63,7 +61,3 @@ class Expiring:
         self._fails = False
         self._due_s = trio.current_time() + (STEP_S if more else EXPIRE_S)
         self._health.note_success(self._runtime.wall_us())
-
-
-async def _expire(cut_us: int, loader: "Loader") -> bool:
-    return await loader.expire(cut_us)

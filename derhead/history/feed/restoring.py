@@ -24,7 +24,6 @@ from derproto.base.runtime import Runtime
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
     from derhead.history.postgres.last_state import LastState
-    from derhead.history.postgres.loader import Loader
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +90,10 @@ async def restore(
 
 
 async def _ask(postgres: "Postgres", now_us: int, wait_s: float) -> "LastState":
-    async def ask(loader: "Loader") -> "LastState":
-        return await loader.last_state(now_us)
-
     deadline_s = trio.current_time() + wait_s
     while True:
         try:
-            return await postgres.load(ask, within_s=FETCH_S)
+            return await postgres.load(lambda loader: loader.last_state(now_us), within_s=FETCH_S)
         except StoreUnreachable as error:
             waits = error.trouble.cause in WORTH_WAITING
             if not waits or trio.current_time() + AGAIN_S > deadline_s:

@@ -32,9 +32,19 @@ def is_damage(error: Exception) -> bool:
     return code in DAMAGE or code & _FAILURE in DAMAGE[:2]
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing."""
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def connect_damaged(path: Path) -> sqlite3.Connection:
     """A connection to a file that may be damaged: it reads what it can and changes nothing."""
-    con = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+    con = connect_read_only(path)
     # Report junk in a page when the page is read, and accept a file that is too short.
     con.execute("PRAGMA cell_size_check = ON")
     con.execute("PRAGMA writable_schema = ON")
@@ -53,7 +63,7 @@ def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
     if path.stat().st_size == 0:
         return "the file is empty"
     try:
-        with closing(_plain(path)) as con:
+        with closing(connect_read_only(path)) as con:
             con.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if left is Left.CLEAN and path.stat().st_size % PAGE_BYTES == 0:
                 return None
@@ -75,7 +85,3 @@ def has_wal(path: Path) -> bool:
     """Whether a WAL lies beside the file; it may hold commits that the file lacks."""
     wal = path.with_name(f"{path.name}-wal")
     return wal.exists() and wal.stat().st_size > 0
-
-
-def _plain(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
-from derhead.history.file.damage import read_only
-from derhead.history.file.inserts import ROWS_A_STATEMENT
+from derhead.history.file.damage import connect_damaged
+from derhead.history.file.inserts import Insert
 from derhead.history.file.table_walks import (
     Copied,
     Table,
@@ -145,7 +145,7 @@ def _copy_all(
         # Even a reader makes SQLite delete the WAL of an empty file.
         return
     try:
-        with closing(read_only(path)) as source:
+        with closing(connect_damaged(path)) as source:
             source.text_factory = text_or_bytes
             is_older = _version(source) < _version(target)
             for table in [find_table(source, target, name) for name in names]:
@@ -191,19 +191,12 @@ def _insert(
     copied: Copied,
     progress: Activity,
 ) -> None:
-    row = f"({','.join('?' * len(table.columns))})"
-    head = f"INSERT OR IGNORE INTO {table.name} ({', '.join(table.columns)}) VALUES "
+    insert = Insert(table.name, table.columns, "DO NOTHING")
     while batch := list(islice(rows, ROWS_A_TRANSACTION)):
         progress.doing = f"salvaging {table.name}: {copied.rows} rows so far"
         with target:
             target.execute("BEGIN")
-            start = 0
-            for size in ROWS_A_STATEMENT:
-                while len(batch) - start >= size:
-                    values = list(chain.from_iterable(batch[start : start + size]))
-                    statement = head + ",".join([row] * size)
-                    copied.rows += target.execute(statement, values).rowcount
-                    start += size
+            copied.rows += insert.execute(target, batch)
 
 
 def _mend_dispatches(target: sqlite3.Connection) -> None:

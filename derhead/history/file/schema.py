@@ -183,21 +183,27 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(con: sqlite3.Connection, path: Path) -> None:
-    scripts = migrations()
-    newest = max(scripts)
-    version = _pragma(con, "user_version")
-    owner = _pragma(con, "application_id")
+    version = check_owner(con, path, may_be_new=True)
+    for number, script in migrations().items():
+        if number > version:
+            _apply(con, number, script)
+
+
+def check_owner(con: sqlite3.Connection, path: Path, *, may_be_new: bool = False) -> int:
+    """The version of the file, which must be a journal; a new file holds no tables.
+
+    Raises: JournalError if another program or newer software made it.
+    """
     holds_tables = con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
-    if holds_tables and owner != APPLICATION_ID:
+    version, newest = _pragma(con, "user_version"), max(migrations())
+    if _pragma(con, "application_id") != APPLICATION_ID and (holds_tables or not may_be_new):
         raise JournalError(f"{path}: this is some other program's database, not a journal")
     if version > newest:
         raise JournalError(
             f"{path}: the journal has version {version}, this software knows up to {newest}; "
             "run the software that wrote it, or newer"
         )
-    for number, script in scripts.items():
-        if number > version:
-            _apply(con, number, script)
+    return version
 
 
 def _apply(con: sqlite3.Connection, number: int, script: str) -> None:

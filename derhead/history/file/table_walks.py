@@ -1,6 +1,6 @@
 """Walks along the keys of a damaged journal's tables, up to the damage.
 
-Synchronous; plain SQL on a read-only connection (``damage.read_only``).
+Synchronous; plain SQL on a read-only connection (``damage.connect_damaged``).
 """
 
 import sqlite3

@@ -7,8 +7,7 @@ as a plain value. Nothing of asyncio gets out.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,8 +58,10 @@ class Postgres:
         self.dsn = dsn
         self._runtime = runtime
         self._password_file = password_file
-        self._feed = ConnectionWorker(self._open_loader, rng)
-        self._queries = [ConnectionWorker(self._open_asker, rng) for _ in range(QUERY_CONNECTIONS)]
+        self._feed = ConnectionWorker(partial(self._open, _loader), rng)
+        self._queries = [
+            ConnectionWorker(partial(self._open, _asker), rng) for _ in range(QUERY_CONNECTIONS)
+        ]
         self._ask_feed, self._feed_asked = trio.open_memory_channel[Job[Loader]](0)
         self._ask, self._asked = trio.open_memory_channel[Job[_Asker]](QUESTIONS_WAITING)
 
@@ -96,25 +97,20 @@ class Postgres:
         """
         return await _run_job(self._ask_feed, work, within_s)
 
-    async def _open_loader(self) -> Loader:
+    async def _open(self, prepare: Callable[[PostgresConnection], Awaitable[S]]) -> S:
+        """A new connection, prepared for its jobs."""
         password = await self._password()
 
-        async def open_session() -> Loader:
-            async with _kept(await connect(self.dsn, password)) as connection:
-                return Loader(connection, await prepare_schema(connection))
+        async def open_session() -> S:
+            connection = await connect(self.dsn, password)
+            try:
+                await watch_client(connection)
+                return await prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
 
-        session: Loader = await trio_asyncio.aio_as_trio(open_session)()
-        return session
-
-    async def _open_asker(self) -> _Asker:
-        password = await self._password()
-
-        async def open_session() -> _Asker:
-            async with _kept(await connect(self.dsn, password)) as connection:
-                await check_schema(connection)
-                return _Asker(connection)
-
-        session: _Asker = await trio_asyncio.aio_as_trio(open_session)()
+        session: S = await trio_asyncio.aio_as_trio(open_session)()
         return session
 
     async def _password(self) -> str | None:
@@ -130,15 +126,13 @@ class Postgres:
         return text.rstrip("\r\n")
 
 
-@asynccontextmanager
-async def _kept(connection: PostgresConnection) -> AsyncIterator[PostgresConnection]:
-    """A connection that is being prepared. If that fails, the connection is cut."""
-    try:
-        await watch_client(connection)
-        yield connection
-    except BaseException:
-        connection.terminate()
-        raise
+async def _loader(connection: PostgresConnection) -> Loader:
+    return Loader(connection, await prepare_schema(connection))
+
+
+async def _asker(connection: PostgresConnection) -> _Asker:
+    await check_schema(connection)
+    return _Asker(connection)
 
 
 async def _run_job(

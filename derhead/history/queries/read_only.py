@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import trio
 
 from derhead.errors import JournalError
-from derhead.history.file.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
+from derhead.history.file.damage import connect_read_only
+from derhead.history.file.schema import BUSY_TIMEOUT_MS, check_owner, migrations
 from derhead.history.queries.query_connection import QueryConnection
 from derhead.history.queries.reader import Reader
 from derproto.base.runtime import Runtime
@@ -27,13 +27,7 @@ def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
     if not path.exists():
         raise JournalError(f"{path}: there is no journal; name the headend's data folder")
     try:
-        con = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        with closing(con):
+        with closing(connect_read_only(path)) as con:
             con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             _check(con, path)
             connection = QueryConnection(con, runtime)
@@ -43,18 +37,7 @@ def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
 
 
 def _check(con: sqlite3.Connection, path: Path) -> None:
-    owner, version = (
-        int(con.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("application_id", "user_version")
-    )
-    if owner != APPLICATION_ID:
-        raise JournalError(f"{path}: this is some other program's database, not a journal")
-    newest = max(migrations())
-    if version > newest:
-        raise JournalError(
-            f"{path}: the journal has version {version}, this software knows up to {newest}; "
-            "run the software that wrote it, or newer"
-        )
+    version, newest = check_owner(con, path), max(migrations())
     if version < newest:
         raise JournalError(
             f"{path}: the journal has version {version}, this software reads {newest}; start the "

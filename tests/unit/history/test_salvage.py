@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from derhead.dispatch import State
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
-from derhead.history.file.damage import find_damage, read_only
+from derhead.history.file.damage import connect_damaged, find_damage
 from derhead.history.file.lock import Left
 from derhead.history.file.salvage import Salvaged
 from derhead.history.file.schema import JournalFiles
@@ -102,7 +102,7 @@ def readable(path: Path) -> Rows:
         for order in ("ASC", "DESC"):
             by = ", ".join(f"{column} {order}" for column in key.split(", "))
             try:
-                with closing(read_only(path)) as con:
+                with closing(connect_damaged(path)) as con:
                     for row in con.execute(f"SELECT * FROM {name} NOT INDEXED ORDER BY {by}"):
                         found[name].add(row)
             except sqlite3.Error:
