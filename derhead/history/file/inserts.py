@@ -20,6 +20,7 @@ class Insert:
     """One table's multi-row INSERT."""
 
     def __init__(self, table: str, columns: tuple[str, ...], on_conflict: str) -> None:
+        self.columns = columns
         row = f"({','.join('?' * len(columns))})"
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         self._statements = [

@@ -25,6 +25,7 @@ from derhead.history.postgres.partitions import Partitions
 from derhead.history.postgres.schema import put_fact
 from derhead.history.spool.feed_batch import FeedBatch
 from derhead.history.sql import row_types
+from derhead.history.sql.row_types import Row
 
 COPY_ROWS = 500
 """Batches of at least so many rows of telemetry are copied into a temporary table and inserted from
@@ -41,8 +42,8 @@ class Loader:
         self.connection = connection
         self.prepared = prepared
         self.partitions = Partitions(connection)
-        self._assets: dict[str, int] = {}
-        self._boots: dict[tuple[str, str], int] = {}
+        self._assets: dict[Row, int] = {}
+        self._boots: dict[Row, int] = {}
 
     async def load(
         self, batch: FeedBatch, target: Target, now_us: int, keep_days: int
@@ -79,18 +80,22 @@ class Loader:
         return await fetch_last_state(self.connection, self.prepared, now_us)
 
     async def _load(self, batch: FeedBatch, target: Target) -> None:
-        assets = await self._numbers_of_assets(batch.assets.values())
-        boots = await self._numbers_of_boots(batch.boots.values())
+        asset_keys = {number: (_text(name),) for number, name in batch.assets.items()}
+        boot_keys = {
+            number: (_text(agent_id), boot_id)
+            for number, (agent_id, boot_id) in batch.boots.items()
+        }
+        assets = await self._numbers("assets", ("asset_id",), self._assets, asset_keys.values())
+        boots = await self._numbers(
+            "boots", ("agent_id", "boot_id"), self._boots, boot_keys.values()
+        )
         async with transaction(self.connection):
             for table, lines in (*batch.ordered, *batch.others.items()):
                 await self.connection.executemany(STATEMENTS[table], cleaned(lines))
             if batch.telemetry_rows:
                 columns = list(batch.columns)
-                asset_of = {number: assets[_text(name)] for number, name in batch.assets.items()}
-                boot_of = {
-                    number: boots[_text(agent_id), boot_id]
-                    for number, (agent_id, boot_id) in batch.boots.items()
-                }
+                asset_of = {number: assets[key] for number, key in asset_keys.items()}
+                boot_of = {number: boots[key] for number, key in boot_keys.items()}
                 columns[_ASSET] = [asset_of[number] for number in columns[_ASSET]]
                 columns[_BOOT] = [boot_of[number] for number in columns[_BOOT]]
                 await self._insert_telemetry(columns)
@@ -106,51 +111,33 @@ class Loader:
         )
         await self.connection.execute(INSERT_COPIED)
 
-    async def _numbers_of_assets(self, names: Iterable[str]) -> dict[str, int]:
-        wanted = set(map(_text, names))
-        if not wanted <= self._assets.keys():
-            if len(self._assets) > CACHED_NUMBERS:
-                self._assets.clear()
-            missing = sorted(wanted - self._assets.keys())
+    async def _numbers(
+        self, table: str, columns: tuple[str, ...], known: dict[Row, int], keys: Iterable[Row]
+    ) -> dict[Row, int]:
+        """The numbers of at least these assets or boots, by the columns that name them."""
+        wanted = set(keys)
+        if not wanted <= known.keys():
+            if len(known) > CACHED_NUMBERS:
+                known.clear()
+            missing = sorted(wanted - known.keys())
+            names = ", ".join(columns)
+            arrays = ", ".join(f"${n}::text[]" for n in range(1, len(columns) + 1))
+            given = f"SELECT * FROM unnest({arrays}) AS given ({names})"
+            same = " AND ".join(f"{table}.{name} = given.{name}" for name in columns)
+            values = [list(column) for column in zip(*missing, strict=True)]
             # Outside the batch's transaction: the numbers stay in memory, so they must exist even
             # if the batch fails. Existing names are left out, because every conflict uses up a
             # number.
             await self.connection.execute(
-                "INSERT INTO assets (asset_id) SELECT name FROM unnest($1::text[]) AS name"
-                " WHERE NOT EXISTS (SELECT 1 FROM assets WHERE asset_id = name)"
-                " ON CONFLICT DO NOTHING",
-                missing,
+                f"INSERT INTO {table} ({names}) {given}"
+                f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {same}) ON CONFLICT DO NOTHING",
+                *values,
             )
             found = await self.connection.fetch(
-                "SELECT asset_id, id FROM assets WHERE asset_id = ANY($1::text[])", missing
+                f"SELECT {names}, id FROM {table} WHERE ({names}) IN ({given})", *values
             )
-            self._assets.update((asset_id, number) for asset_id, number in found)
-        return self._assets
-
-    async def _numbers_of_boots(
-        self, keys: Iterable[tuple[str, str]]
-    ) -> dict[tuple[str, str], int]:
-        wanted = {(_text(agent_id), boot_id) for agent_id, boot_id in keys}
-        if not wanted <= self._boots.keys():
-            if len(self._boots) > CACHED_NUMBERS:
-                self._boots.clear()
-            missing = sorted(wanted - self._boots.keys())
-            columns = [agent_id for agent_id, _ in missing], [boot_id for _, boot_id in missing]
-            await self.connection.execute(
-                "INSERT INTO boots (agent_id, boot_id)"
-                " SELECT * FROM unnest($1::text[], $2::text[]) AS given (agent_id, boot_id)"
-                " WHERE NOT EXISTS (SELECT 1 FROM boots WHERE boots.agent_id = given.agent_id"
-                " AND boots.boot_id = given.boot_id) ON CONFLICT DO NOTHING",
-                *columns,
-            )
-            found = await self.connection.fetch(
-                "SELECT agent_id, boot_id, id FROM boots WHERE (agent_id, boot_id) IN"
-                " (SELECT * FROM unnest($1::text[], $2::text[]))",
-                *columns,
-            )
-            for agent_id, boot_id, number in found:
-                self._boots[agent_id, boot_id] = number
-        return self._boots
+            known.update((tuple(row), number) for *row, number in found)
+        return known
 
 
 _ASSET, _TS_US, _BOOT = map(row_types.TELEMETRY.index, ("asset", "ts_us", "boot"))

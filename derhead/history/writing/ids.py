@@ -1,12 +1,15 @@
 """Small integers for assets and boots: a row of telemetry names them in a byte or two."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
+from typing import TypeVar
 
 from derhead.history.file import inserts
 from derhead.history.file.inserts import MAX_PARAMETERS
 from derhead.history.sql.row_types import Row
+
+K = TypeVar("K")
 
 CACHED_IDS = 100_000
 """Small integers of assets and boots in memory, of each kind. When full, the cache starts
@@ -29,45 +32,36 @@ class Ids:
 
     def assets(self, asset_ids: Iterable[str]) -> Mapping[str, int]:
         """The integers of at least these assets."""
-        wanted = dict.fromkeys(asset_ids)
-        missing = [(asset_id,) for asset_id in wanted if asset_id not in self._assets]
-        if missing:
-            if len(self._assets) + len(missing) > CACHED_IDS:
-                self._assets.clear()
-                missing = [(asset_id,) for asset_id in wanted]
-            inserts.ASSETS.execute(self._con, missing)
-            for chunk in _chunks(missing, MAX_PARAMETERS):
-                marks = ",".join("?" * len(chunk))
-                found = self._con.execute(
-                    f"SELECT asset_id, id FROM assets WHERE asset_id IN ({marks})",
-                    [asset_id for (asset_id,) in chunk],
-                )
-                self._assets.update(found.fetchall())
-        return self._assets
+        return self._look_up("assets", inserts.ASSETS, self._assets, asset_ids, lambda key: (key,))
 
     def boots(self, boots: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """The integers of at least these (agent, boot id) pairs."""
-        wanted = dict.fromkeys(boots)
-        missing = [key for key in wanted if key not in self._boots]
-        if missing:
-            if len(self._boots) + len(missing) > CACHED_IDS:
-                self._boots.clear()
-                missing = list(wanted)
-            named = [(agent_id, str(boot_id)) for agent_id, boot_id in missing]
-            inserts.BOOTS.execute(self._con, named)
-            for chunk in _chunks(named, MAX_PARAMETERS // 2):
-                marks = ",".join(["(?,?)"] * len(chunk))
-                found = self._con.execute(
-                    "SELECT agent_id, boot_id, id FROM boots"
-                    f" WHERE (agent_id, boot_id) IN (VALUES {marks})",
-                    list(chain.from_iterable(chunk)),
-                )
-                for agent_id, boot_id, number in found.fetchall():
-                    self._boots[agent_id, int(boot_id)] = number
-        return self._boots
+        return self._look_up(
+            "boots", inserts.BOOTS, self._boots, boots, lambda key: (key[0], str(key[1]))
+        )
 
-
-def _chunks(items: list[Row], size: int) -> Iterator[list[Row]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk
+    def _look_up(
+        self,
+        table: str,
+        insert: inserts.Insert,
+        known: dict[K, int],
+        keys: Iterable[K],
+        row_of: Callable[[K], Row],
+    ) -> Mapping[K, int]:
+        wanted = dict.fromkeys(keys)
+        missing = {row_of(key): key for key in wanted if key not in known}
+        if missing and len(known) + len(missing) > CACHED_IDS:
+            known.clear()
+            missing = {row_of(key): key for key in wanted}
+        insert.execute(self._con, missing)
+        names = ", ".join(insert.columns)
+        mark = f"({','.join('?' * len(insert.columns))})"
+        remaining = iter(missing)
+        while chunk := list(islice(remaining, MAX_PARAMETERS // len(insert.columns))):
+            found = self._con.execute(
+                f"SELECT {names}, id FROM {table} WHERE ({names}) IN"
+                f" (VALUES {','.join([mark] * len(chunk))})",
+                list(chain.from_iterable(chunk)),
+            )
+            known.update((missing[tuple(row)], number) for *row, number in found.fetchall())
+        return known
