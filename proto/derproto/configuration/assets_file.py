@@ -125,7 +125,7 @@ class _FleetReader:
         name = self._unique_name(section, "asset")
         site_id = self._site(section)
         kind = section.require("kind", _KIND, f"write one of: {', '.join(AssetKind)}")
-        rated_mw = section.require("rated_mw", _RATED, "write its greatest power, in MW")
+        rated_mw = section.require("rated_mw", _RATED, "write the asset's greatest power, in MW")
         limits = _limits(section, kind, rated_mw)
         default_mw = _default_mw(section, kind, limits)
         tolerance_pct = section.read("tolerance_pct", _TOLERANCE, 5.0)
@@ -184,7 +184,7 @@ class _FleetReader:
         return name
 
     def _site(self, section: Section) -> str | None:
-        text = section.require("site", TEXT, "write the id or the name of its site")
+        text = section.require("site", TEXT, "write the id or the name of the asset's site")
         if text is None:
             return None
         found = text.lower() if text.lower() in self.sites else self._site_by_text.get(text)

@@ -203,7 +203,7 @@ def test_one_asset_with_something_wrong(tmp_path: Path, changes: str, expected: 
             "name: 17",
             "11: assets[0].name: the number 17 is not text; put it in quotes if text is meant",
         ),
-        ("site", "", "5: assets[0].site: missing; write the id or the name of its site"),
+        ("site", "", "5: assets[0].site: missing; write the id or the name of the asset's site"),
         ("site", "site: Nroth", "11: assets[0].site: there is no site 'Nroth'; "
          "did you mean North?"),
         ("site", f"site: {OTHER_SITE}", f"11: assets[0].site: there is no site '{OTHER_SITE}'; "
@@ -215,7 +215,7 @@ def test_one_asset_with_something_wrong(tmp_path: Path, changes: str, expected: 
         ),
         ("kind", "kind: batery", "11: assets[0].kind: there is no kind 'batery'; "
          "did you mean battery?"),
-        ("rated_mw", "", "5: assets[0].rated_mw: missing; write its greatest power, in MW"),
+        ("rated_mw", "", "5: assets[0].rated_mw: missing; write the asset's greatest power, in MW"),
         (
             "rated_mw",
             "rated_mw: 0",
