@@ -18,11 +18,7 @@ def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
         name + "excess",
         "Messages beyond what one agent may send, by kind.",
         "kind",
-        {
-            "gap_report": sessions.excess_gap_reports,
-            "dispatch_report": sessions.excess_dispatch_reports,
-            "heartbeat": sessions.excess_heartbeats,
-        },
+        sessions.excess,
     )
     yield counter_by(
         name + "refused_rows",

@@ -15,9 +15,10 @@ from derhead.sessions.admission.certificate import check_certificate
 from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.admission.register import Registration, read_register, read_reports
 from derhead.sessions.streams.acknowledger import Acknowledger
-from derhead.sessions.streams.allowances import Excess
+from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
 from derhead.sessions.streams.session import GOODBYE_S, Session
+from derhead.sessions.streams.session_meter import Excess, admit_session
 from derhead.sessions.terms.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
@@ -52,12 +53,8 @@ class SessionStatistics:
     opened: int
     refused: int
     """Streams that ended before Welcome."""
-    excess_gap_reports: int = 0
-    """Gap reports beyond an agent's allowance, held back by flow control."""
-    excess_dispatch_reports: int = 0
-    """Dispatch reports beyond an agent's allowance, held back by flow control."""
-    excess_heartbeats: int = 0
-    """Heartbeats beyond an agent's allowance, kept in memory only."""
+    excess: Mapping[str, int] = field(default_factory=dict)
+    """Messages beyond an agent's allowance, by kind."""
     refused_rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of telemetry that the headend refused, by reason."""
 
@@ -84,6 +81,7 @@ class Sessions:
         self._acknowledger = Acknowledger()
         self._memory = AgentMemory(limits.max_sessions)
         self._excess = Excess()
+        self._allowances = AgentAllowances(limits.heartbeat_period_s)
         self._context = SessionContext(
             desk=desk,
             latest=latest,
@@ -92,6 +90,7 @@ class Sessions:
             limits=limits,
             runtime=runtime,
             acknowledger=self._acknowledger,
+            allowances=self._allowances,
             excess=self._excess,
             on_heartbeat=self._memory.take_heartbeat,
         )
@@ -138,9 +137,7 @@ class Sessions:
             open=len(self._live),
             opened=self._opened,
             refused=self._refused,
-            excess_gap_reports=self._excess.gap_reports,
-            excess_dispatch_reports=self._excess.dispatch_reports,
-            excess_heartbeats=self._excess.heartbeats,
+            excess={kind.value: self._excess.messages[kind] for kind in Metered},
             refused_rows={
                 reason.name.lower(): self._excess.refused_rows[reason]
                 for reason in (RefusalReason.ASSET_REFUSED, RefusalReason.TIME_OUT_OF_RANGE)
@@ -209,6 +206,12 @@ class Sessions:
         unfit = check_certificate(stream.peer_certificate, registration.agent_id)
         if unfit is not None:
             raise GRPCError(Status.PERMISSION_DENIED, unfit)
+        now = trio.current_time()
+        allowances = self._allowances.of(registration.agent_id, now)
+        if not admit_session(registration.agent_id, allowances, self._excess, now):
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED, "register: too many sessions of this agent; wait 10 s"
+            )
         return registration
 
     async def _admit(

@@ -1,21 +1,26 @@
 """Rates for the messages of one agent that the headend has to store or act on: pure.
 
-Time is passed in: seconds on the loop's clock. Telemetry needs no allowance: one message of each
-session may wait for the journal, which takes them in turn. The session counts other messages (a
-second Register, an unknown kind), and stores nothing of them.
+Time is passed in: seconds on the loop's clock. An agent keeps its allowances when it reconnects.
+Telemetry needs no allowance but for its boots: one message of each session may wait for the
+journal, which takes them in turn. The session counts other messages (a second Register, an unknown
+kind), and stores nothing of them.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
+from enum import Enum
 
-from derproto.der.v1 import RefusalReason
+SESSIONS_S = 0.1
+"""Sessions a second of one agent; deragent's pauses grow to 30 s. When full, Register is refused
+with RESOURCE_EXHAUSTED."""
 
-GAP_REPORTS_S = 200.0
-"""Gap reports a second of one agent; deragent sends at most 100. When full, flow control holds back
-the agent's stream."""
+SESSIONS_BURST = 30
+"""Sessions that one agent may begin at once. When full, ``SESSIONS_S`` holds."""
 
-GAP_REPORTS_BURST = 1_000
-"""Gap reports that one agent may send at once. When full, ``GAP_REPORTS_S`` holds."""
+GAP_REPORTS_S = 20.0
+"""Gap reports a second of one agent. When full, flow control holds back the agent's stream."""
+
+GAP_REPORTS_BURST = 5_000
+"""Gap reports that one agent may send at once; after an outage deragent has up to 4,096. When full,
+``GAP_REPORTS_S`` holds."""
 
 DISPATCH_REPORTS_S = 1_000.0
 """Dispatch reports a second of one agent. When full, flow control holds back the agent's stream."""
@@ -31,15 +36,27 @@ memory."""
 HEARTBEATS_BURST = 10
 """Heartbeats of one agent to store in a row. When full, ``HEARTBEATS_A_PERIOD`` holds."""
 
+BOOTS_S = 1.0
+"""Boots a second whose telemetry one agent begins to send: the journal keeps each boot's name. When
+full, flow control holds back the agent's stream."""
 
-@dataclass(slots=True)
-class Excess:
-    """Messages beyond the agents' allowances and refused rows, since the start."""
+BOOTS_BURST = 1_000
+"""Boots whose telemetry one agent may begin to send at once; after an outage its outbox may hold
+rows of many. When full, ``BOOTS_S`` holds."""
 
-    gap_reports: int = 0
-    dispatch_reports: int = 0
-    heartbeats: int = 0
-    refused_rows: Counter[RefusalReason] = field(default_factory=Counter)
+AGENTS_METERED = 20_000
+"""Agents whose allowances are remembered beyond their sessions. When full, the agent that
+registered longest ago is forgotten; if it comes back, its allowances are full."""
+
+
+class Metered(Enum):
+    """What an agent has an allowance of. Metrics use the values."""
+
+    SESSION = "session"
+    GAP_REPORT = "gap_report"
+    DISPATCH_REPORT = "dispatch_report"
+    HEARTBEAT = "heartbeat"
+    BOOT = "boot"
 
 
 class TokenBucket:
@@ -72,21 +89,33 @@ class TokenBucket:
         self._since = now
 
 
-@dataclass(slots=True)
-class Allowances:
-    """The allowances of one agent's session."""
+Allowances = dict[Metered, TokenBucket]
+"""The allowances of one agent."""
 
-    gap_reports: TokenBucket
-    dispatch_reports: TokenBucket
-    heartbeats: TokenBucket
-    told: set[str] = field(default_factory=set)
-    """The log lines about excess that this session has had."""
 
-    @classmethod
-    def from_now(cls, now: float, heartbeat_period_s: float) -> "Allowances":
-        """Allowances with full buckets."""
-        return cls(
-            TokenBucket(GAP_REPORTS_S, GAP_REPORTS_BURST, now),
-            TokenBucket(DISPATCH_REPORTS_S, DISPATCH_REPORTS_BURST, now),
-            TokenBucket(HEARTBEATS_A_PERIOD / heartbeat_period_s, HEARTBEATS_BURST, now),
-        )
+class AgentAllowances:
+    """The allowances of every agent that registered."""
+
+    def __init__(self, heartbeat_period_s: float) -> None:
+        self._rates = {
+            Metered.SESSION: (SESSIONS_S, SESSIONS_BURST),
+            Metered.GAP_REPORT: (GAP_REPORTS_S, GAP_REPORTS_BURST),
+            Metered.DISPATCH_REPORT: (DISPATCH_REPORTS_S, DISPATCH_REPORTS_BURST),
+            Metered.HEARTBEAT: (HEARTBEATS_A_PERIOD / heartbeat_period_s, HEARTBEATS_BURST),
+            Metered.BOOT: (BOOTS_S, BOOTS_BURST),
+        }
+        self._agents: dict[str, Allowances] = {}
+
+    def of(self, agent_id: str, now: float) -> Allowances:
+        """The agent's allowances; full ones if it is new."""
+        # The newest agent is last in the dictionary.
+        known = self._agents.pop(agent_id, None)
+        if known is None:
+            known = {
+                kind: TokenBucket(rate_s, burst, now)
+                for kind, (rate_s, burst) in self._rates.items()
+            }
+        self._agents[agent_id] = known
+        if len(self._agents) > AGENTS_METERED:
+            del self._agents[next(iter(self._agents))]
+        return known

@@ -7,7 +7,8 @@ from typing import Protocol
 from derhead.dispatch import Dispatch, Reported, SessionLink
 from derhead.gaps import GapRecord, ReportedGap
 from derhead.sessions.streams.acknowledger import Acknowledger
-from derhead.sessions.streams.allowances import Excess
+from derhead.sessions.streams.allowances import AgentAllowances
+from derhead.sessions.streams.session_meter import Excess
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable, Sample
@@ -77,5 +78,6 @@ class SessionContext:
     limits: SessionLimits
     runtime: Runtime
     acknowledger: Acknowledger
+    allowances: AgentAllowances
     excess: Excess
     on_heartbeat: Callable[[HeartbeatRecord], None]

@@ -17,8 +17,9 @@ from derhead.gaps import GapRecord, read_gap_report
 from derhead.sessions.admission.directory import LiveSession
 from derhead.sessions.admission.register import Registration, canonical_uuid
 from derhead.sessions.streams.acks import PendingAcks
-from derhead.sessions.streams.allowances import Allowances
+from derhead.sessions.streams.allowances import Metered
 from derhead.sessions.streams.collaborators import SessionContext
+from derhead.sessions.streams.session_meter import SessionMeter
 from derhead.sessions.terms.ends import UNREAD_ACKS, End, protocol_error
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import (
@@ -38,19 +39,11 @@ from derproto.der.v1 import (
     GrantResult,
     Health,
     Heartbeat,
-    RefusalReason,
 )
 from derproto.triogrpc import Deferred, ServerStream
 
 log = logging.getLogger(__name__)
 
-TOO_MANY_GAPS = "%s sends too many gap reports: it is held back"
-TOO_MANY_REPORTS = "%s sends too many dispatch reports: it is held back"
-TOO_MANY_HEARTBEATS = "%s sends too many heartbeats: only the newest is kept"
-OUT_OF_TIME = (
-    "%s sends samples from before 1970, or from more than a week ahead of this clock: they are "
-    "refused; set the agent's clock"
-)
 GAP_OF_REFUSED = "gap_report.asset_index: this agent was refused the asset"
 REPORT_OF_REFUSED = "dispatch_report.asset_index: this agent was refused the asset"
 
@@ -97,10 +90,8 @@ class Incoming:
         self._acknowledger = context.acknowledger
         self._wall_us = context.runtime.wall_us
         self._on_heartbeat = context.on_heartbeat
-        self._excess = context.excess
-        self._allowances = Allowances.from_now(
-            trio.current_time(), context.limits.heartbeat_period_s
-        )
+        allowances = context.allowances.of(self._agent_id, trio.current_time())
+        self._meter = SessionMeter(self._agent_id, allowances, context.excess)
         self.seen_us = self._wall_us()
         """When the last message arrived, microseconds since the epoch."""
         self.clock_offset_us = registration.clock_us - self.seen_us
@@ -125,28 +116,32 @@ class Incoming:
         if isinstance(message, TelemetryColumns):
             # Table and journal keep the columns, and their bounds count rows only.
             message.drop_unknown()
-            return self._take_telemetry(message)
+            wait_s = self._meter.boot_wait_s(message.boot_id, self._live.heard_at)
+            return self._take(wait_s, partial(self._take_telemetry, message))
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)
         elif message.dispatch_report is not None:
-            wait_s = self._allowances.dispatch_reports.take(self._live.heard_at)
-            if wait_s:
-                self._excess.dispatch_reports += 1
-                return self._take_later(
-                    wait_s, TOO_MANY_REPORTS, partial(self._take_report, message.dispatch_report)
-                )
-            return self._take_report(message.dispatch_report)
+            wait_s = self._meter.wait_s(Metered.DISPATCH_REPORT, self._live.heard_at)
+            return self._take(wait_s, partial(self._take_report, message.dispatch_report))
         elif message.gap_report is not None:
-            wait_s = self._allowances.gap_reports.take(self._live.heard_at)
-            if wait_s:
-                self._excess.gap_reports += 1
-                return self._take_later(
-                    wait_s, TOO_MANY_GAPS, partial(self._take_gap, message.gap_report)
-                )
-            return self._take_gap(message.gap_report)
+            wait_s = self._meter.wait_s(Metered.GAP_REPORT, self._live.heard_at)
+            return self._take(wait_s, partial(self._take_gap, message.gap_report))
         else:
             self.ignored += 1
         return None
+
+    def _take(self, wait_s: float, take: Callable[[], Deferred | None]) -> Deferred | None:
+        """Takes the message, or holds back an agent that has used up its allowance."""
+        if not wait_s:
+            return take()
+
+        async def wait_and_take() -> None:
+            await trio.sleep(wait_s)
+            rest = take()
+            if rest is not None:
+                await rest()
+
+        return partial(self._hold_up, wait_and_take)
 
     def _take_telemetry(self, telemetry: Columns) -> Deferred | None:
         rows = read_rows(
@@ -166,18 +161,12 @@ class Incoming:
         self.samples += len(rows.samples)
         boot_id = telemetry.boot_id
         if rows.refused:
-            self._refuse(boot_id, rows.refused)
+            self._meter.note_refused(rows.refused)
+            self._acknowledge(boot_id, (), rows.refused)
         if not rows.samples:
             return None
         on_durable = partial(self._acknowledge, boot_id, rows.taken)
         return self._append(rows.samples, on_durable, gaps)
-
-    def _refuse(self, boot_id: int, refused: Sequence[RefusedRows]) -> None:
-        for rows in refused:
-            self._excess.refused_rows[rows.reason] += rows.last - rows.first + 1
-            if rows.reason is RefusalReason.TIME_OUT_OF_RANGE:
-                self._tell_once(OUT_OF_TIME)
-        self._acknowledge(boot_id, (), refused)
 
     def _append(
         self,
@@ -194,26 +183,6 @@ class Incoming:
         self._live.held_up = True
         await work(*arguments)
         self._live.heard_at, self._live.held_up = trio.current_time(), False
-
-    def _take_later(
-        self, wait_s: float, line: str, take: Callable[[], Deferred | None]
-    ) -> Deferred:
-        """Holds back an agent that has used up its allowance."""
-        self._tell_once(line)
-
-        async def wait_and_take() -> None:
-            await trio.sleep(wait_s)
-            rest = take()
-            if rest is not None:
-                await rest()
-
-        return partial(self._hold_up, wait_and_take)
-
-    def _tell_once(self, line: str) -> None:
-        """Logs ``line`` once a session."""
-        if line not in self._allowances.told:
-            self._allowances.told.add(line)
-            log.warning(line, self._agent_id)
 
     def _acknowledge(
         self,
@@ -258,14 +227,14 @@ class Incoming:
         outbox = heartbeat.outbox
         self.clock_offset_us = heartbeat.ts_us - self.seen_us
         self.outbox_rows = outbox.rows if outbox is not None else 0
-        devices = []
+        devices: dict[str, str] = {}
         for device in heartbeat.devices:
             if device.asset_index >= self._claimed:
                 self._end_unassigned("heartbeat.devices", device.asset_index)
                 return
             asset = self._assets.get(device.asset_index)
             if asset is not None:
-                devices.append((asset.id, _health(device.health)))
+                devices[asset.id] = _health(device.health)
         record = HeartbeatRecord(
             agent_id=self._agent_id,
             ts_us=heartbeat.ts_us,
@@ -273,12 +242,10 @@ class Incoming:
             uptime_ms=heartbeat.uptime_ms,
             outbox_rows=self.outbox_rows,
             dropped_rows=outbox.dropped_rows if outbox is not None else 0,
-            devices=tuple(devices),
+            devices=tuple(devices.items()),
         )
         self._on_heartbeat(record)
-        if not self._allowances.heartbeats.take_nowait(self._live.heard_at):
-            self._excess.heartbeats += 1
-            self._tell_once(TOO_MANY_HEARTBEATS)
+        if not self._meter.admits(Metered.HEARTBEAT, self._live.heard_at):
             return
         # The journal notes how far the session is, in case the headend is killed.
         self._store.note(self._session.record_so_far())

@@ -9,18 +9,24 @@ from trio.testing import MockClock
 
 from derhead.sessions import HeartbeatRecord, SessionLimits
 from derhead.sessions.streams.allowances import (
+    BOOTS_BURST,
+    BOOTS_S,
     DISPATCH_REPORTS_BURST,
     DISPATCH_REPORTS_S,
     GAP_REPORTS_BURST,
     GAP_REPORTS_S,
     HEARTBEATS_BURST,
+    SESSIONS_BURST,
+    SESSIONS_S,
 )
 from derproto.der.v1 import (
     AgentMessage,
+    DeviceHealth,
     DispatchReport,
     DispatchState,
     GapCause,
     GapReport,
+    Health,
     Heartbeat,
     RefusalReason,
 )
@@ -119,7 +125,7 @@ async def test_gap_reports_beyond_the_allowance_are_held_back(
             ack = await receive(stream, "telemetry_ack")
             acknowledged.update(gap.number for gap in ack.gaps)
         assert trio.current_time() - began_at == pytest.approx(5, abs=0.1)
-    assert bench.sessions.statistics().excess_gap_reports >= 5 * GAP_REPORTS_S - 1
+    assert bench.sessions.statistics().excess["gap_report"] >= 5 * GAP_REPORTS_S - 1
     assert caplog.text.count("x sends too many gap reports: it is held back") == 1
 
 
@@ -135,8 +141,69 @@ async def test_heartbeats_beyond_the_allowance_are_kept_in_memory_only(
     stored = [note for note in bench.store.notes if isinstance(note, HeartbeatRecord)]
     assert len(stored) == HEARTBEATS_BURST
     assert len(bench.store.notes) <= 2 * HEARTBEATS_BURST + 2
-    assert bench.sessions.statistics().excess_heartbeats == 10_000 - HEARTBEATS_BURST
+    assert bench.sessions.statistics().excess["heartbeat"] == 10_000 - HEARTBEATS_BURST
     assert caplog.text.count("x sends too many heartbeats: only the newest is kept") == 1
+
+
+async def test_an_agent_that_reconnects_keeps_its_allowances(
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(SESSIONS_BURST):
+        async with bench.agent() as stream:
+            await receive(stream, "welcome")
+            await stream.send_message(heartbeat(number))
+            await stream.end()
+            await status_of(stream)
+    stored = [note for note in bench.store.notes if isinstance(note, HeartbeatRecord)]
+    assert len(stored) == HEARTBEATS_BURST
+    for _ in range(3):
+        async with bench.agent() as stream:
+            assert await status_of(stream) == (
+                Status.RESOURCE_EXHAUSTED,
+                "register: too many sessions of this agent; wait 10 s",
+            )
+    async with bench.agent("another") as stream:
+        await receive(stream, "welcome")
+    excess = bench.sessions.statistics().excess
+    assert excess["session"] == 3
+    assert excess["heartbeat"] == SESSIONS_BURST - HEARTBEATS_BURST
+    assert "x registers too often: it is refused" in caplog.text
+    await trio.sleep(1 / SESSIONS_S)
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+
+
+async def test_a_heartbeat_that_repeats_a_device_is_stored_with_the_last_of_each(
+    bench: Bench,
+) -> None:
+    devices = [DeviceHealth(asset_index=n % 2, health=Health(1 + n % 3)) for n in range(600)]
+    async with bench.agent("x", A1, A2) as stream:
+        await receive(stream, "welcome")
+        await stream.send_message(AgentMessage(heartbeat=Heartbeat(devices=devices)))
+        while (newest := bench.sessions.heartbeat("x")) is None:
+            await trio.lowlevel.checkpoint()
+    assert newest.devices == ((A1, "degraded"), (A2, "unreachable"))
+
+
+async def test_telemetry_of_too_many_boots_is_held_back(
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    boots = BOOTS_BURST + 3 * round(BOOTS_S)
+    async with bench.agent() as stream:
+        await receive(stream, "welcome")
+        began_at = trio.current_time()
+        for boot_id in range(1, boots + 1):
+            for seq in (1, 2):
+                message = telemetry(seq, 0)
+                assert message.telemetry is not None
+                message.telemetry.boot_id = boot_id
+                await stream.send_message(message)
+        await stream.end()
+        await status_of(stream)
+        assert trio.current_time() - began_at == pytest.approx(3, abs=0.1)
+    assert len(bench.store.samples) == 2 * boots
+    assert bench.sessions.statistics().excess["boot"] == 3
+    assert caplog.text.count("x sends telemetry of too many boots: it is held back") == 1
 
 
 async def test_dispatch_reports_beyond_the_allowance_are_held_back(
@@ -152,7 +219,7 @@ async def test_dispatch_reports_beyond_the_allowance_are_held_back(
         await stream.end()
         await status_of(stream)
         assert trio.current_time() - began_at == pytest.approx(2, abs=0.1)
-    assert bench.sessions.statistics().excess_dispatch_reports >= 2 * DISPATCH_REPORTS_S - 1
+    assert bench.sessions.statistics().excess["dispatch_report"] >= 2 * DISPATCH_REPORTS_S - 1
 
 
 async def test_samples_of_the_year_2200_are_refused_counted_and_told(
