@@ -14,15 +14,11 @@ from derhead.dispatch import ENDED, State
 from derhead.history.file import facts
 from derhead.history.file.transaction import transaction
 from derhead.history.retention.measuring import read_spared
-from derhead.history.retention.policy import Cutoff, Spared
+from derhead.history.retention.policy import NEWEST_KEPT, Cutoff, Spared
 from derhead.history.sql.row_types import Row
 
 KEYS_A_STEP = 500
 """Assets or agents in one transaction: each costs a look-up, whether rows are deleted or not."""
-
-NEWEST_KEPT = 2_000
-"""Gaps of one asset, and sessions of one agent, that stay in the journal. When full, the oldest
-goes at the next sweep, whatever its times say: no agent can fill the journal with them."""
 
 VACUUM_PAGES = 256
 """Pages given back in one step: 1 MiB, some milliseconds."""
@@ -89,13 +85,15 @@ def _delete_sessions(todo: _Deletion) -> Step:
         "connected_us < :before AND ended_us < :before AND connected_us <"
         " (SELECT max(connected_us) FROM sessions WHERE agent_id = :name)"
     )
-    return _step(todo, "sessions", "agent_id", partial(_delete_records, todo, _SESSIONS, too_old))
+    delete = partial(_delete_records, todo, _SESSIONS, too_old, NEWEST_KEPT)
+    return _step(todo, "sessions", "agent_id", delete)
 
 
 def _delete_gaps(todo: _Deletion) -> Step:
-    """Closed gaps, asset by asset; beyond ``NEWEST_KEPT`` also open ones."""
+    """Closed gaps, asset by asset; beyond ``gaps_kept`` also open ones."""
     too_old = "start_us < :before AND end_us < :before"
-    return _step(todo, "gaps", "asset_id", partial(_delete_records, todo, _GAPS, too_old))
+    delete = partial(_delete_records, todo, _GAPS, too_old, todo.cut.gaps_kept)
+    return _step(todo, "gaps", "asset_id", delete)
 
 
 def _delete_dispatches(todo: _Deletion) -> Step:
@@ -209,9 +207,9 @@ _SESSIONS = _Records("sessions", "agent_id", "connected_us", "session_id", "ende
 
 
 def _delete_records(
-    todo: _Deletion, records: _Records, too_old: str, name: int | str, at_most: int
+    todo: _Deletion, records: _Records, too_old: str, kept: int, name: int | str, at_most: int
 ) -> int:
-    """Deletes an asset's or agent's records that are too old, or beyond ``NEWEST_KEPT``."""
+    """Deletes an asset's or agent's records that are too old, or beyond the newest ``kept``."""
     table, record_id, start_us = records.table, records.id, records.start_us
     before_us = todo.cut.records_us
     old = todo.con.execute(
@@ -223,7 +221,7 @@ def _delete_records(
     found = todo.con.execute(
         f"SELECT {start_us}, {record_id} FROM {table} WHERE {records.name} = ?"
         f" ORDER BY {start_us} DESC, {record_id} DESC LIMIT 1 OFFSET ?",
-        (name, NEWEST_KEPT),
+        (name, kept),
     ).fetchone()
     if found is None or at_most - old < 1:
         return old

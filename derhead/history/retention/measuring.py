@@ -37,6 +37,17 @@ def read_spared(con: sqlite3.Connection, fed: bool) -> Spared:
     return Spared(samples_us, records_us)
 
 
+def count_gap_assets(con: sqlite3.Connection) -> int:
+    """How many assets have gaps."""
+    (count,) = con.execute(
+        # DISTINCT would read every gap; this hops from asset to asset.
+        "WITH RECURSIVE named(id) AS (SELECT min(asset_id) FROM gaps UNION ALL"
+        " SELECT (SELECT min(asset_id) FROM gaps WHERE asset_id > named.id)"
+        " FROM named WHERE named.id IS NOT NULL) SELECT count(id) FROM named"
+    ).fetchone()
+    return int(count)
+
+
 def read_oldest(con: sqlite3.Connection) -> int | None:
     """When the oldest sample was measured or the oldest heartbeat arrived; None if there is
     none."""

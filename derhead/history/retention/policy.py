@@ -6,7 +6,7 @@ goes early. Rows stay until a configured PostgreSQL has them. If nothing is left
 is held: not acknowledged, as on a full disk, so that its agents keep it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -33,6 +33,20 @@ back."""
 WAL_BYTES = 128 * 1024 * 1024
 """Length of the WAL. When full, it is truncated while no query runs; a log line names a program
 that keeps it long."""
+
+NEWEST_KEPT = 2_000
+"""Gaps of one asset, and sessions of one agent, that stay in the journal. When full, the oldest
+goes at the next sweep, whatever its times say: no agent can fill the journal with them."""
+
+GAPS_SHARE = 0.25
+"""Share of ``max_bytes`` for the gaps of all assets. When full, each asset keeps as many of its
+newest gaps as fit, but at least ``FEWEST_GAPS``."""
+
+GAP_BYTES = 700
+"""Size of the largest gap in the file, with its indexes."""
+
+FEWEST_GAPS = 128
+"""Gaps that samples and reports may still change, for each asset."""
 
 DELETE_S = 0.025
 """Target duration of a deleting transaction: a dispatch may have to wait for it."""
@@ -93,6 +107,8 @@ class Cutoff:
     heartbeats_us: int
     records_us: int
     """Ended sessions, ended dispatches with their states and groups, closed gaps."""
+    gaps_kept: int = NEWEST_KEPT
+    """Gaps that each asset keeps at most, whatever their times."""
 
     def sparing(self, spared: Spared) -> "Cutoff":
         """The cutoff, moved back so that spared rows stay."""
@@ -100,6 +116,7 @@ class Cutoff:
             _earlier(self.samples_us, spared.samples_us),
             _earlier(self.heartbeats_us, spared.records_us),
             _earlier(self.records_us, spared.records_us),
+            self.gaps_kept,
         )
 
 
@@ -118,7 +135,28 @@ def by_size(
     share = min(max(2 * too_much, 0.01), 0.2)
     before_us = oldest_us + round((now_us - oldest_us) * share)
     before_us = min(before_us, now_us - SPARED_US)
-    return Cutoff(max(cut.samples_us, before_us), max(cut.heartbeats_us, before_us), cut.records_us)
+    return replace(
+        cut,
+        samples_us=max(cut.samples_us, before_us),
+        heartbeats_us=max(cut.heartbeats_us, before_us),
+    )
+
+
+def oldest_left(oldest_us: int, from_us: int | None, now_us: int) -> int:
+    """The time from which ``by_size`` counts the period.
+
+    Rows from before ``from_us`` were deleted already. Any that are there came later, and must not
+    keep the cutoff from moving on: one row of 1970 every few seconds would.
+    """
+    if from_us is None or from_us >= now_us - SPARED_US:
+        return oldest_us
+    return max(oldest_us, from_us)
+
+
+def gaps_kept(limits: RetentionLimits, assets: int) -> int:
+    """How many gaps each asset keeps, if so many assets have any."""
+    fit = round(GAPS_SHARE * limits.max_bytes) // (GAP_BYTES * max(assets, 1))
+    return min(max(fit, FEWEST_GAPS), NEWEST_KEPT)
 
 
 def is_above(limits: RetentionLimits, sizes: Sizes) -> bool:

@@ -1,6 +1,7 @@
 """Retention's task: measures the journal, deletes old rows, gives room back."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -90,6 +91,10 @@ class Retention:
         oldest_us = await self._journal.inspect(measuring.read_oldest)
         spared = await self._journal.inspect(partial(measuring.read_spared, fed=self._limits.fed))
         if oldest_us is not None:
+            from_us = await self._journal.inspect(
+                partial(facts.get_int, key=facts.TELEMETRY_FROM_US)
+            )
+            oldest_us = policy.oldest_left(oldest_us, from_us, now_us)
             cut = policy.by_size(self._limits, sizes, oldest_us, cut, now_us)
         droppable = oldest_us is not None and oldest_us < cut.sparing(spared).samples_us
         self._journal.hold_telemetry(
@@ -98,6 +103,8 @@ class Retention:
         await self._sweep(cut)
 
     async def _sweep(self, cut: Cutoff) -> None:
+        assets = await self._journal.inspect(measuring.count_gap_assets)
+        cut = replace(cut, gaps_kept=policy.gaps_kept(self._limits, assets))
         for table in deleting.DELETES:
             position: deleting.Position = ()
             done = False

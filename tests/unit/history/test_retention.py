@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,25 @@ async def test_at_its_size_the_journal_drops_the_oldest_and_takes_the_new(
         assert 10_000 < len(left) < 39_999
         assert journal.statistics().held_reason is None
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_rows_of_1970_do_not_keep_the_journal_at_its_bound(
+    path: Path, autojump_clock: MockClock
+) -> None:
+    limits = RetentionLimits(max_bytes=2_000_000)
+    async with keeping(path, limits) as (journal, retention):
+        acknowledged: list[int] = []
+        await store(journal, 0, 25_500, T0 - 20 * DAY_US, 60 * S)
+        for n in range(30):
+            await journal.append_telemetry(
+                [sample(100_000 + n, ts_us=n)], partial(acknowledged.append, n)
+            )
+            await trio.sleep(sweeper.LOOK_S)
+        sizes = retention.statistics().sizes
+        assert sizes is not None
+        assert sizes.used_bytes < limits.max_bytes
+        assert journal.statistics().held_reason is None
+        assert acknowledged == list(range(30))
 
 
 async def test_with_nothing_to_drop_telemetry_waits_but_dispatches_do_not(

@@ -11,12 +11,12 @@ from derhead.dispatch import DispatchGroup, State
 from derhead.history.file import facts
 from derhead.history.file.room import truncate_wal
 from derhead.history.file.schema import JournalFiles
-from derhead.history.retention import deleting, measuring
+from derhead.history.retention import deleting, measuring, policy
 from derhead.history.retention.policy import Cutoff
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
 from tests.support.epoch import S
-from tests.support.history.records import dispatch, heartbeat, sample, session
+from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
 
 def sweep(
@@ -160,23 +160,35 @@ def test_closed_gaps_before_the_cut_are_deleted(files: JournalFiles) -> None:
 def test_an_agent_cannot_fill_the_journal_with_gaps(files: JournalFiles) -> None:
     # Open gaps in the far future: no age would ever delete them.
     for asset in ("flooded", "calm"):
-        for n in range(deleting.NEWEST_KEPT + (500 if asset == "flooded" else 0)):
+        for n in range(policy.NEWEST_KEPT + (500 if asset == "flooded" else 0)):
             files.writer.execute(
                 "INSERT INTO gaps VALUES (?, ?, NULL, ?, NULL, 'link', NULL, 0, NULL, 0, 1)",
                 (f"{asset}{n:05}", asset, 2**60),
             )
     assert sweep(files.writer, at(0), at_most=300) == {"gaps": 500}
     left = keys(files.writer, "gaps", "id")
-    assert len(left) == 2 * deleting.NEWEST_KEPT
+    assert len(left) == 2 * policy.NEWEST_KEPT
     assert "flooded00499" not in left
     assert "flooded00500" in left
     assert facts.get_int(files.writer, facts.RECORDS_FROM_US) == 2**60 + 1
 
 
+def test_each_asset_keeps_as_many_gaps_as_its_share_allows(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(Group(notes=tuple(gap(f"{n:03}{a}", asset=a) for a in "abc" for n in range(200))))
+    assert measuring.count_gap_assets(files.writer) == 3
+    assert sweep(files.writer, Cutoff(0, 0, 0, gaps_kept=150)) == {"gaps": 150}
+    left = Counter(files.writer.execute("SELECT asset_id FROM gaps"))
+    assert left == {("a",): 150, ("b",): 150, ("c",): 150}
+    files.writer.execute("DELETE FROM gaps")
+    assert measuring.count_gap_assets(files.writer) == 0
+
+
 def test_an_agent_cannot_fill_the_journal_with_sessions(files: JournalFiles, store: Store) -> None:
     ended = [
         session(f"s{n:05}", connected_us=n * S, ended_us=n * S + 1)
-        for n in range(deleting.NEWEST_KEPT + 10)
+        for n in range(policy.NEWEST_KEPT + 10)
     ]
     store.commit(Group(notes=(*ended, session("open", connected_us=0))))
     spool(files.writer, 5 * S, None)

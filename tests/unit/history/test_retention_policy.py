@@ -50,6 +50,39 @@ def test_a_cutoff_by_size_is_never_before_that_by_age() -> None:
 
 
 @pytest.mark.parametrize(
+    ("from_us", "then"),
+    [
+        (None, 7),
+        (3, 7),
+        (T0 - 2 * HOUR_US, T0 - 2 * HOUR_US),
+        # The headend's clock was ahead when it last deleted rows.
+        (T0 + DAY_US, 7),
+    ],
+)
+def test_rows_that_come_after_their_time_was_deleted_do_not_set_the_cutoff_back(
+    from_us: int | None, then: int
+) -> None:
+    assert policy.oldest_left(7, from_us, T0) == then
+
+
+@pytest.mark.parametrize(
+    ("gb", "assets", "kept"),
+    [
+        (10, 0, 2_000),
+        (10, 100, 2_000),
+        (10, 5_000, 714),
+        (10, 16_000, 223),
+        (10, 100_000, 128),
+        (1, 5_000, 128),
+    ],
+)
+def test_the_gaps_of_all_assets_share_a_quarter_of_the_journal(
+    gb: int, assets: int, kept: int
+) -> None:
+    assert policy.gaps_kept(RetentionLimits(max_bytes=gb * policy.GB), assets) == kept
+
+
+@pytest.mark.parametrize(
     ("spared", "left"),
     [
         (Spared(), Cutoff(7, 8, 9)),
