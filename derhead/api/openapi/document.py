@@ -20,7 +20,7 @@ from derhead.api.openapi.operations import (
     Schema,
     Text,
 )
-from derhead.shapes import ProblemJson
+from derhead.shapes import JSON_TYPE, ProblemJson
 
 OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +29,6 @@ ANY_PROBLEMS = (400, 404, 405, 413, 431, 500, 503)
 """Statuses that any request may get."""
 
 PROBLEM_TYPE = "application/problem+json"
-JSON_TYPE = "application/json"
 
 NOT_MODIFIED = AnswerSpec(
     description="Nothing has changed since the answer whose `ETag` is in `If-None-Match`."

@@ -16,8 +16,10 @@ from derhead.api.openapi.operations import (
 )
 from derhead.events import KINDS
 from derhead.shapes import (
+    CSV_TYPE,
     DEFAULT_LIMIT,
     EVENT_DATA,
+    JSON_TYPE,
     MAX_LIMIT,
     AgentJson,
     AssetJson,
@@ -37,9 +39,6 @@ from derhead.shapes import (
     StateName,
     TelemetryJson,
 )
-
-JSON_TYPE = "application/json"
-CSV_TYPE = "text/csv"
 
 TAGS = {
     "fleet": "Assets, sites and agents.",
@@ -148,57 +147,46 @@ def _past(description: str, content: Content) -> dict[int, AnswerSpec]:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        method="get",
         path="/assets",
         id="listAssets",
         tag="fleet",
         summary="Every asset of the fleet",
         parameters=(FIELDS,),
         answers=_past("All assets.", ListOf(AssetJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/sites",
         id="listSites",
         tag="fleet",
         summary="Every site: the power of its assets, and how far it could go up and down",
         parameters=(FIELDS,),
         answers=_past("All sites.", ListOf(SiteJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/sites/{site}",
         id="showSite",
         tag="fleet",
         summary="One site: the power of its assets, and how far it could go up and down",
         parameters=(SITE,),
         answers=_ok("The site.", SiteJson),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/agents",
         id="listAgents",
         tag="fleet",
         summary="The connected agents",
         parameters=(FIELDS,),
         answers=_past("All agents with a live session.", ListOf(AgentJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/agents/{agent_id}/sessions",
         id="listSessions",
         tag="fleet",
         summary="An agent's sessions, newest first",
         parameters=(AGENT, *RANGE, *PAGE, FIELDS),
         answers=_past("Sessions.", ListOf(SessionJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/agents/{agent_id}/timeline",
         id="showTimeline",
         tag="fleet",
@@ -207,30 +195,24 @@ OPERATIONS: tuple[Operation, ...] = (
         " are those of the agent's newest session.",
         parameters=(AGENT, *RANGE, *PAGE),
         answers=_ok("A page of entries.", ListOf(EntryJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/telemetry",
         id="listTelemetry",
         tag="telemetry",
         summary="The newest telemetry of all assets",
         parameters=(FIELDS,),
         answers=_past("Every asset's newest sample.", ListOf(TelemetryJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/telemetry/{asset}",
         id="showTelemetry",
         tag="telemetry",
         summary="The newest telemetry of one asset",
         parameters=(ASSET,),
         answers=_ok("Its newest sample; nulls if it never sent one.", TelemetryJson),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/telemetry/{asset}/history",
         id="listHistory",
         tag="telemetry",
@@ -240,17 +222,14 @@ OPERATIONS: tuple[Operation, ...] = (
             "Samples, or with `step` buckets.",
             (ListOf(TelemetryJson), ListOf(BucketJson)),
         ),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/telemetry/{asset}/gaps",
         id="listGaps",
         tag="telemetry",
         summary="The gaps in an asset's samples with their causes, newest first",
         parameters=(ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Gaps.", ListOf(GapJson)),
-        problems=(422,),
     ),
     Operation(
         method="post",
@@ -278,7 +257,6 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(408, 409, 415, 422),
     ),
     Operation(
-        method="get",
         path="/dispatch/history",
         id="listDispatches",
         tag="dispatch",
@@ -292,17 +270,14 @@ OPERATIONS: tuple[Operation, ...] = (
             STATE,
         ),
         answers=_past("Dispatches.", ListOf(DispatchJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/dispatch/{dispatch_id}",
         id="showDispatch",
         tag="dispatch",
         summary="A dispatch, or an order to a site with its parts",
         parameters=(DISPATCH,),
         answers=_ok("The dispatch, or the order to a site.", (DispatchJson, GroupJson)),
-        problems=(422,),
     ),
     Operation(
         method="delete",
@@ -324,27 +299,22 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(409, 422),
     ),
     Operation(
-        method="get",
         path="/heartbeat/{agent_or_asset}",
         id="showHeartbeat",
         tag="heartbeat",
         summary="An agent's newest heartbeat",
         parameters=(AGENT_OR_ASSET,),
         answers=_ok("Its newest heartbeat; nulls if it never sent one.", HeartbeatJson),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/heartbeat/{agent_or_asset}/history",
         id="listHeartbeats",
         tag="heartbeat",
         summary="An agent's heartbeats, newest first",
         parameters=(AGENT_OR_ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Heartbeats.", ListOf(HeartbeatJson)),
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/events",
         id="tellEvents",
         tag="events",
@@ -357,10 +327,8 @@ OPERATIONS: tuple[Operation, ...] = (
                 content={"text/event-stream": Events(EVENT_DATA)},
             )
         },
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/healthz",
         id="tellHealth",
         tag="service",
@@ -373,9 +341,9 @@ OPERATIONS: tuple[Operation, ...] = (
                 description="The headend cannot do its work.", content={JSON_TYPE: HealthJson}
             ),
         },
+        problems=(),
     ),
     Operation(
-        method="get",
         path="/readyz",
         id="tellReadiness",
         tag="service",
@@ -389,10 +357,8 @@ OPERATIONS: tuple[Operation, ...] = (
                 description="It does not take them.", content={JSON_TYPE: ReadinessJson}
             ),
         },
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/metrics",
         id="tellMetrics",
         tag="service",
@@ -406,42 +372,33 @@ OPERATIONS: tuple[Operation, ...] = (
                 },
             )
         },
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/openapi.json",
         id="showOpenapi",
         tag="service",
         summary="This description",
         answers={200: AnswerSpec(description="OpenAPI 3.1.", content={JSON_TYPE: Text()})},
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/docs",
         id="showDocs",
         tag="service",
         summary="This description, for people",
         answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/docs/problems",
         id="showProblems",
         tag="service",
         summary="The kinds of problems",
         answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
-        problems=(422,),
     ),
     Operation(
-        method="get",
         path="/docs/style.css",
         id="showDocsStyle",
         tag="service",
         summary="The style sheet of these pages",
         answers={200: AnswerSpec(description="A style sheet.", content={"text/css": Text()})},
-        problems=(422,),
     ),
 )

@@ -62,15 +62,15 @@ class AnswerSpec:
 class Operation:
     """A method at a path."""
 
-    method: Method
     path: str
     id: str
     tag: str
     summary: str
+    method: Method = "get"
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: type | None = None
     """The type of the JSON body that the operation takes."""
     answers: Mapping[int, AnswerSpec] = field(default_factory=dict)
-    problems: tuple[int, ...] = ()
+    problems: tuple[int, ...] = (422,)
     """Statuses of its problems, beside those of any operation."""
