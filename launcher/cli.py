@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from derproto import __version__
 from derproto.base.command import EXIT_FAILED, exit_code_of, put_out
-from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate

@@ -10,5 +10,3 @@
 """
 
 from derhead.api.app import HeadendParts, RestApp, create_app
-
-__all__ = ["HeadendParts", "RestApp", "create_app"]

@@ -9,8 +9,6 @@ import argparse
 
 from derhead.client.options import COMMANDS, URL_VARIABLE, add_commands
 
-__all__ = ["COMMANDS", "URL_VARIABLE", "add_commands", "run"]
-
 
 def run(args: argparse.Namespace) -> int:
     """Runs one of ``COMMANDS``; returns its exit code."""

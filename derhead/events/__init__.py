@@ -19,21 +19,3 @@ from derhead.events.hub import EventHub, EventLog, EventStatistics, TooManyReade
 from derhead.events.logged_events import Change, DispatchEvent, LoggedEvent, LogSpan, SessionEvent
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts, TelemetryTexts
-
-__all__ = [
-    "SessionEvent",
-    "Change",
-    "DispatchEvent",
-    "EventHub",
-    "EventLog",
-    "EventStatistics",
-    "EventTexts",
-    "Filter",
-    "KINDS",
-    "LogSpan",
-    "LoggedEvent",
-    "Look",
-    "Subscription",
-    "TelemetryTexts",
-    "TooManyReaders",
-]

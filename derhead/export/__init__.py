@@ -9,8 +9,6 @@ from argparse import Namespace
 
 from derhead.export.flags import add_parser
 
-__all__ = ["add_parser", "run"]
-
 
 def run(flags: Namespace) -> None:
     """Runs the command; see ``exporting.run``."""

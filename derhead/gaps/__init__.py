@@ -11,16 +11,3 @@ from derhead.gaps.ledger import GapLedger
 from derhead.gaps.record import GapRecord, HoleCause
 from derhead.gaps.reports import read_gap_report
 from derhead.gaps.tracker import GapStatistics, Unfinished
-
-__all__ = [
-    "HOLES_KEPT",
-    "HoleCause",
-    "GapLedger",
-    "GapLimits",
-    "GapRecord",
-    "GapStatistics",
-    "Origin",
-    "ReportedGap",
-    "Unfinished",
-    "read_gap_report",
-]

@@ -31,36 +31,3 @@ from derhead.history.sql.cursors import BadCursor, Page, decode_cursor, encode_c
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.union.combined import History, LiveHistory
-
-__all__ = [
-    "Archive",
-    "BadCursor",
-    "DAY_US",
-    "EVER",
-    "FED_KEPT_DAYS",
-    "Feed",
-    "FeedStatistics",
-    "GB",
-    "Histories",
-    "History",
-    "Journal",
-    "JournalError",
-    "JournalStatistics",
-    "KEPT_DAYS",
-    "LiveHistory",
-    "Page",
-    "PageRequest",
-    "Retention",
-    "RetentionLimits",
-    "RetentionStatistics",
-    "Salvaged",
-    "SpoolWatch",
-    "TimeRange",
-    "clear_spool",
-    "decode_cursor",
-    "encode_cursor",
-    "make_postgres",
-    "open_for_reading",
-    "open_journal",
-    "restore",
-]

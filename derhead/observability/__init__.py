@@ -16,24 +16,3 @@ from derhead.observability.journal_figures import (
 from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst
 from derhead.observability.session_figures import session_metrics
-
-__all__ = [
-    "Check",
-    "Health",
-    "Metrics",
-    "Readiness",
-    "counter",
-    "counter_by",
-    "damage_check",
-    "event_metrics",
-    "feed_check",
-    "feed_metrics",
-    "gap_metrics",
-    "gauge",
-    "gauge_by",
-    "journal_check",
-    "journal_metrics",
-    "retention_metrics",
-    "session_metrics",
-    "worst",
-]

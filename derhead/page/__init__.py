@@ -7,5 +7,3 @@ Layers, from the ground up::
 """
 
 from derhead.page.page_endpoints import page_routes
-
-__all__ = ["page_routes"]

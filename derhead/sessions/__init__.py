@@ -12,12 +12,3 @@ from derhead.sessions.admission.register import AGENT_ID
 from derhead.sessions.service import Sessions, SessionStatistics
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
-
-__all__ = [
-    "AGENT_ID",
-    "HeartbeatRecord",
-    "SessionLimits",
-    "SessionRecord",
-    "SessionStatistics",
-    "Sessions",
-]

@@ -16,21 +16,3 @@ from derhead.telemetry.latest_table import (
 )
 from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.sample import Bucket, Sample
-
-__all__ = [
-    "Broken",
-    "Bucket",
-    "Columns",
-    "LatestTable",
-    "MAX_AHEAD_US",
-    "RefusedRows",
-    "Rows",
-    "Sample",
-    "SampleBlock",
-    "Slot",
-    "age_us",
-    "offer_block",
-    "read_rows",
-    "since_us",
-    "stale_after_us",
-]

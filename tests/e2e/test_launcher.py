@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from derproto.configuration.assets_file import render_fleet
+from derproto.configuration.assets_text import render_fleet
 from derproto.der import v1
 from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream

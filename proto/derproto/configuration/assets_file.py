@@ -7,7 +7,6 @@ from types import MappingProxyType
 from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
-from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.device_options import read_device
 from derproto.configuration.fleet import (
     OWN_CONTROL,
@@ -288,6 +287,3 @@ def load_fleet(path: Path, *, new_id: Callable[[], str] = lambda: str(uuid4())) 
     if problems or top is None:
         raise ConfigError(problems)
     return Fleet(MappingProxyType(reader.sites), MappingProxyType(reader.assets))
-
-
-__all__ = ["load_fleet", "render_fleet"]

@@ -9,7 +9,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.device_options import DRIVERS
 from derproto.configuration.fleet import (
     Asset,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derproto.configuration.assets_file import load_fleet, render_fleet
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
