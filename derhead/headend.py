@@ -12,12 +12,8 @@ from derhead.dispatch import (
     Judge,
     KeyClaim,
     KeyKeeper,
-    Preflight,
     SiteDesk,
-    SiteNow,
     SiteOrder,
-    SitePreflight,
-    Verdict,
 )
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
 from derhead.history import Archive, Feed, Journal, LiveHistory, Retention, RetentionLimits
@@ -33,7 +29,7 @@ from derhead.observability import (
     retention_metrics,
     session_metrics,
 )
-from derhead.sessions import HeartbeatRecord, SessionLimits, Sessions
+from derhead.sessions import SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
@@ -112,14 +108,25 @@ class Headend:
         if feed is not None:
             self.readiness.add(lambda: feed_check(feed.statistics()))
             self.metrics.add(lambda: feed_metrics(feed.statistics()))
-        self._runtime = runtime
+        self.wall_us = runtime.wall_us
+        # What REST asks of one part alone; the routes say what each means.
+        self.holder = self.sessions.holder
+        self.last_holder = self.sessions.last_holder
+        self.knows_agent = self.sessions.knows_agent
+        self.heartbeat = self.sessions.heartbeat
+        self.site_now = self.sites.now
+        self.preflight = self.sites.preflight
+        self.preflight_site = self.sites.preflight_site
+        self.verdict_so_far = self.judge.provisional
+        self.cancel = self.desk.cancel
+        self.cancel_group = self.sites.cancel
 
     async def load(self) -> None:
         """Restores each asset's and agent's newest data from the journal.
 
         Sessions that a crash left open are ended first. Raises: JournalError.
         """
-        await self.journal.close_lost_sessions(self._runtime.wall_us(), "headend ended")
+        await self.journal.close_lost_sessions(self.wall_us(), "headend ended")
         self.latest.fill(await self.journal.latest_samples())
         self.gaps.restore(await self.journal.unfinished_gaps(HOLES_KEPT))
         self.sessions.remember(
@@ -132,10 +139,6 @@ class Headend:
         return next((session.outbox_rows for session in holders), None)
 
     # --- what REST needs ------------------------------------------------------------
-
-    def wall_us(self) -> int:
-        """Now, microseconds since the epoch, UTC."""
-        return self._runtime.wall_us()
 
     def agents(self) -> Sequence[ConnectedAgent]:
         """The agents connected now."""
@@ -156,26 +159,6 @@ class Headend:
             for session in self.sessions.live
         )
 
-    def holder(self, asset_id: str) -> str | None:
-        """The agent connected now that holds the asset."""
-        return self.sessions.holder(asset_id)
-
-    def last_holder(self, asset_id: str) -> str | None:
-        """The agent that holds the asset, or held it last."""
-        return self.sessions.last_holder(asset_id)
-
-    def knows_agent(self, agent_id: str) -> bool:
-        """Whether the agent is remembered to have had a session."""
-        return self.sessions.knows_agent(agent_id)
-
-    def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
-        """The agent's newest heartbeat."""
-        return self.sessions.heartbeat(agent_id)
-
-    def site_now(self, site_id: str) -> SiteNow:
-        """The power of a site's assets now, and the power they could add."""
-        return self.sites.now(site_id)
-
     def setpoint_mw(self, asset_id: str) -> float | None:
         """The dispatch in force, MW; None if there is none."""
         dispatch = self.desk.in_force(asset_id)
@@ -187,7 +170,7 @@ class Headend:
         Raises: JournalError, TooManyOpen; then there is no dispatch.
         """
         dispatch_id = str(uuid4())
-        now_us = self._runtime.wall_us()
+        now_us = self.wall_us()
         used = [] if claim is None else [claim.used("dispatch", dispatch_id, now_us)]
         (dispatch,) = await self.desk.order_all([(dispatch_id, order)], *used)
         if used:
@@ -205,29 +188,6 @@ class Headend:
         if claim is not None and not isinstance(found, DoesNotFit):
             self.keys.count_one()
         return found
-
-    def preflight(self, order: AssetOrder) -> Preflight:
-        """The expected outcome of an order to an asset."""
-        return self.sites.preflight(order)
-
-    def preflight_site(self, order: SiteOrder) -> SitePreflight:
-        """The expected outcome of an order to a site."""
-        return self.sites.preflight_site(order)
-
-    async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
-        """The verdict by the newest telemetry. Raises: JournalError."""
-        return await self.judge.provisional(dispatch)
-
-    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
-        """Withdraws the open dispatches of a group; None if there is no such group.
-
-        Raises: NotOpen; JournalError, and then the caller may try again.
-        """
-        return await self.sites.cancel(group_id, reason)
-
-    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
-        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then the dispatch goes on."""
-        return await self.desk.cancel(dispatch_id, reason)
 
     def failing(self) -> str | None:
         """Why no order can be stored now, a full disk for instance; None if one can."""
