@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import trio
 from httpx2 import ServerSentEvent
@@ -36,12 +35,7 @@ class Following:
         self._stream = await self._open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: Any) -> None:
         await self._stack.aclose()
 
     async def next(self) -> ServerSentEvent:

@@ -2,8 +2,7 @@
 
 import logging
 import weakref
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import trio
 
@@ -74,12 +73,7 @@ class Subscription:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: Any) -> None:
         self._leave()
 
     def __aiter__(self) -> Self:

@@ -1,7 +1,6 @@
 """``/events``: changes as they happen, as an event stream."""
 
-from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
@@ -88,10 +87,5 @@ class _Stream(ResponseBody):
     async def __aenter__(self) -> Subscription:
         return await self._subscription.__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._subscription.__aexit__(kind, error, trace)
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._subscription.__aexit__(*raised)
