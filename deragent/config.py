@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
 from deragent.outbox import OutboxLimits
 from derproto.configuration.fleet import Asset, Fleet
@@ -27,31 +28,34 @@ PREFIX = "DERAGENT"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentConfig:
-    """All settings of ``deragent``. ``docs/configuration.md`` describes them."""
+    """All settings of ``deragent``. ``docs/configuration.md`` describes them.
 
-    assets: Path
+    Each field has its kind, and its key if that is not the field's name.
+    """
+
+    assets: Annotated[Path, PATH]
     """The fleet's file."""
-    site: str | None = None
+    site: Annotated[str | None, TEXT] = None
     """Id or name of the site whose assets the agent serves; None = ``asset_names``."""
-    asset_names: tuple[str, ...] = ()
+    asset_names: Annotated[tuple[str, ...], Texts(), "asset"] = ()
     """Ids or names of the assets that the agent serves, if ``site`` is None."""
-    agent_id: str | None = None
-    headend: Address
-    data: Path | None = None
+    agent_id: Annotated[str | None, AGENT, "agent.id"] = None
+    headend: Annotated[Address, address(least_port=1)]
+    data: Annotated[Path | None, PATH] = None
     """The agent's own folder for what must survive a restart; None = ``var/deragent/`` and the
     agent's id."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     """Samples that may wait for their acknowledgement; beyond, the oldest are dropped."""
-    backfill_rows_s: int = 5000
+    backfill_rows_s: Annotated[int, Whole(1, 1_000_000), "outbox.backfill_rows_s"] = 5000
     """Greatest rate of backfill, samples/s."""
-    tls: bool = False
-    tls_ca: Path | None = None
+    tls: Annotated[bool, Truth()] = False
+    tls_ca: Annotated[Path | None, PATH] = None
     """PEM file of the authorities for the headend's certificate; None = the system's."""
-    tls_cert: Path | None = None
+    tls_cert: Annotated[Path | None, PATH] = None
     """PEM file of the agent's own certificate, with ``tls_key``; None = no certificate."""
-    tls_key: Path | None = None
-    log_level: str = "info"
-    events: bool = False
+    tls_key: Annotated[Path | None, PATH] = None
+    log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+    events: Annotated[bool, Truth()] = False
     """Print a line of JSON on stdout at each change of state."""
 
     def data_folder(self, agent_id: str) -> Path:
@@ -72,44 +76,26 @@ class AgentPlan:
 
 def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
     """The configuration; valid only if ``settings.finish()`` raises nothing."""
-    default = AgentConfig(assets=NO_PATH, headend=Address("", 0))
-    tls_ca = settings.optional("tls_ca", PATH)
-    tls_cert = settings.optional("tls_cert", PATH)
-    tls_key = settings.optional("tls_key", PATH)
-    site = settings.optional("site", TEXT)
-    asset_names = settings.read("asset", Texts(), ())
-    if settings.rank("site") == settings.rank("asset") and site and asset_names:
-        settings.complain("asset", "site is given too; keep one of site and asset")
-    elif site and asset_names:
-        # The setting from the stronger source replaces the other entirely.
-        if settings.rank("site") > settings.rank("asset"):
-            asset_names = ()
+    found = settings.read_fields(AgentConfig)
+    if "site" in found and "asset_names" in found:
+        if settings.rank("site") == settings.rank("asset"):
+            settings.complain("asset", "site is given too; keep one of site and asset")
         else:
-            site = None
-    config = AgentConfig(
-        assets=settings.read("assets", PATH, default.assets),
-        site=site,
-        asset_names=asset_names,
-        agent_id=settings.optional("agent.id", AGENT),
-        headend=settings.read("headend", address(least_port=1), default.headend),
-        data=settings.read("data", PATH, state_directory(environ)),
-        outbox=OutboxLimits(
-            memory_rows=settings.read(
-                "outbox.memory_rows", Whole(100, 1_000_000), default.outbox.memory_rows
-            ),
-            file_rows=settings.read("outbox.rows", Whole(1, 100_000_000), default.outbox.file_rows),
-            file_mb=settings.read("outbox.mb", Whole(1, 100_000), default.outbox.file_mb),
-        ),
-        backfill_rows_s=settings.read(
-            "outbox.backfill_rows_s", Whole(1, 1_000_000), default.backfill_rows_s
-        ),
-        tls=settings.read("tls", Truth(), any((tls_ca, tls_cert, tls_key))),
-        tls_ca=tls_ca,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        log_level=settings.read("log_level", choice(LOG_LEVELS, "level"), default.log_level),
-        events=settings.read("events", Truth(), default.events),
+            # The setting from the stronger source replaces the other entirely.
+            del found["asset_names" if settings.rank("site") > settings.rank("asset") else "site"]
+    limits = OutboxLimits()
+    outbox = OutboxLimits(
+        memory_rows=settings.read("outbox.memory_rows", Whole(100, 1_000_000), limits.memory_rows),
+        file_rows=settings.read("outbox.rows", Whole(1, 100_000_000), limits.file_rows),
+        file_mb=settings.read("outbox.mb", Whole(1, 100_000), limits.file_mb),
     )
+    default: dict[str, Any] = {
+        "assets": NO_PATH,
+        "headend": Address("", 0),
+        "data": state_directory(environ),
+        "tls": not found.keys().isdisjoint(("tls_ca", "tls_cert", "tls_key")),
+    }
+    config = AgentConfig(outbox=outbox, **default | found)
     _check(config, settings)
     return config
 
@@ -141,9 +127,7 @@ def choose_assets(config: AgentConfig, fleet: Fleet) -> AgentPlan:
 
 
 def _plan_site(config: AgentConfig, fleet: Fleet, id_or_name: str) -> AgentPlan:
-    site = fleet.sites.get(id_or_name.lower())
-    if site is None:
-        site = next((s for s in fleet.sites.values() if s.name == id_or_name), None)
+    site = fleet.find_site(id_or_name)
     if site is None:
         advice = nearest(id_or_name, [s.name for s in fleet.sites.values()])
         raise _refused("site", f"there is no site {id_or_name!r} in {config.assets}; {advice}")
@@ -204,17 +188,6 @@ def _problem(key: str, text: str) -> Problem:
 
 def _refused(key: str, text: str) -> ConfigError:
     return ConfigError([_problem(key, text)])
-
-
-def load_config(flags: Namespace, environ: Mapping[str, str]) -> AgentConfig:
-    """The configuration from flags, environment and ``--config`` file.
-
-    Raises: ConfigError with all problems.
-    """
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.finish()
-    return config
 
 
 def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, AgentPlan]:

@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from derhead.dsn import Dsn, read_dsn
 from derproto.configuration.fleet import Fleet
@@ -18,7 +19,7 @@ from derproto.configuration.kinds import (
     address,
     choice,
 )
-from derproto.configuration.settings import NO_PATH, Rank, Settings, data_folder
+from derproto.configuration.settings import NO_PATH, Rank, Settings, state_directory
 
 PREFIX = "DERHEAD"
 HTTP = Address("127.0.0.1", 8080)
@@ -26,103 +27,70 @@ GRPC = Address("127.0.0.1", 50051)
 _PERIOD = Number(least=0.1, most=3600, unit="seconds")
 _DAYS = Number(least=1, most=36_500, unit="days")
 _COUNT = Whole(1, 100_000)
+_GB = Number(least=0.01, most=100_000, unit="GB")
+_RATE = Number(least=100, most=1_000_000, unit="rows a second")
+_WAIT = Number(least=0, most=3600, unit="seconds")
 _DSN = FromText(read_dsn, "a DSN such as postgresql://derhead@db.example/derhead")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadendConfig:
-    """All settings of ``derhead``; ``docs/configuration.md`` describes them for users."""
+    """All settings of ``derhead``; ``docs/configuration.md`` describes them for users.
 
-    assets: Path
+    Each field has its kind, and its key if that is not the field's name.
+    """
+
+    assets: Annotated[Path, PATH]
     """The fleet's file."""
-    http: Address = HTTP
+    http: Annotated[Address, address()] = HTTP
     """Address of REST; port 0 = any free port, as for ``grpc``."""
-    grpc: Address = GRPC
+    grpc: Annotated[Address, address()] = GRPC
     """Address for agents."""
-    data: Path = Path("var/derhead")
+    data: Annotated[Path, PATH] = Path("var/derhead")
     """Folder of the journal."""
-    telemetry_period_s: float = 4.0
+    telemetry_period_s: Annotated[float, _PERIOD] = 4.0
     """Agents get this period in Welcome, like ``heartbeat_period_s``."""
-    heartbeat_period_s: float = 30.0
-    alive_period_s: float = 10.0
+    heartbeat_period_s: Annotated[float, _PERIOD] = 30.0
+    alive_period_s: Annotated[float, _PERIOD] = 10.0
     """Seconds between two Alives to each agent."""
-    agent_silence_s: float = 45.0
+    agent_silence_s: Annotated[float, _PERIOD] = 45.0
     """Seconds of silence after which a session is ended."""
-    register_timeout_s: float = 10.0
+    register_timeout_s: Annotated[float, _PERIOD] = 10.0
     """Seconds from a stream's start to its Register."""
-    drain_s: float = 5.0
+    drain_s: Annotated[float, Number(least=0, most=60, unit="seconds")] = 5.0
     """Seconds for sessions to end at shutdown."""
-    max_sessions: int = 5000
-    max_http_connections: int = 2000
-    cors_origins: tuple[str, ...] = ()
+    max_sessions: Annotated[int, _COUNT] = 5000
+    max_http_connections: Annotated[int, _COUNT] = 2000
+    cors_origins: Annotated[tuple[str, ...], Origins()] = ()
     """Origins whose pages may use REST from a browser; ``*`` = any."""
-    retention_days: float | None = None
+    retention_days: Annotated[float | None, _DAYS, "retention.days"] = None
     """Days for which the journal keeps ended records; None = 30, or 7 beside a PostgreSQL."""
-    retention_max_gb: float = 10.0
+    retention_max_gb: Annotated[float, _GB, "retention.max_gb"] = 10.0
     """Size of the journal's file in units of 10^9 bytes (configurable). When full, the oldest
     samples and heartbeats are deleted before their time; with none left to delete, telemetry
     waits as on a full disk, and dispatches are still stored."""
-    postgres_dsn: Dsn | None = None
+    postgres_dsn: Annotated[Dsn | None, _DSN, "postgres.dsn"] = None
     """The database that the journal feeds; None = no database."""
-    postgres_password_file: Path | None = None
+    postgres_password_file: Annotated[Path | None, PATH, "postgres.password_file"] = None
     """The file with the password of the DSN's role, read at each connection."""
-    postgres_days: int = 400
+    postgres_days: Annotated[int, Whole(1, 4_000), "postgres.days"] = 400
     """Days for which PostgreSQL keeps its rows."""
-    postgres_catch_up_rows_s: float = 20_000.0
+    postgres_catch_up_rows_s: Annotated[float, _RATE, "postgres.catch_up_rows_s"] = 20_000.0
     """Rows a second at which a backlog is fed."""
-    postgres_start_wait_s: float = 30.0
+    postgres_start_wait_s: Annotated[float, _WAIT, "postgres.start_wait_s"] = 30.0
     """Seconds for which a headend without a journal waits for PostgreSQL at its start."""
-    tls_cert: Path | None = None
+    tls_cert: Annotated[Path | None, PATH] = None
     """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
-    tls_key: Path | None = None
-    tls_client_ca: Path | None = None
+    tls_key: Annotated[Path | None, PATH] = None
+    tls_client_ca: Annotated[Path | None, PATH] = None
     """PEM of the authorities for agents' certificates; None = no certificate is required."""
-    log_level: str = "info"
+    log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
 
 
 def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig:
     """The config; valid only if ``settings.finish()`` finds no problem."""
-    default = HeadendConfig(assets=NO_PATH)
-    config = HeadendConfig(
-        assets=settings.read("assets", PATH, default.assets),
-        http=settings.read("http", address(), default.http),
-        grpc=settings.read("grpc", address(), default.grpc),
-        data=data_folder(settings, environ, "derhead"),
-        telemetry_period_s=settings.read("telemetry_period_s", _PERIOD, default.telemetry_period_s),
-        heartbeat_period_s=settings.read("heartbeat_period_s", _PERIOD, default.heartbeat_period_s),
-        alive_period_s=settings.read("alive_period_s", _PERIOD, default.alive_period_s),
-        agent_silence_s=settings.read("agent_silence_s", _PERIOD, default.agent_silence_s),
-        register_timeout_s=settings.read("register_timeout_s", _PERIOD, default.register_timeout_s),
-        drain_s=settings.read("drain_s", Number(least=0, most=60, unit="seconds"), default.drain_s),
-        max_sessions=settings.read("max_sessions", _COUNT, default.max_sessions),
-        max_http_connections=settings.read(
-            "max_http_connections", _COUNT, default.max_http_connections
-        ),
-        cors_origins=settings.read("cors_origins", Origins(), default.cors_origins),
-        retention_days=settings.optional("retention.days", _DAYS),
-        retention_max_gb=settings.read(
-            "retention.max_gb",
-            Number(least=0.01, most=100_000, unit="GB"),
-            default.retention_max_gb,
-        ),
-        postgres_dsn=settings.optional("postgres.dsn", _DSN),
-        postgres_password_file=settings.optional("postgres.password_file", PATH),
-        postgres_days=settings.read("postgres.days", Whole(1, 4_000), default.postgres_days),
-        postgres_catch_up_rows_s=settings.read(
-            "postgres.catch_up_rows_s",
-            Number(least=100, most=1_000_000, unit="rows a second"),
-            default.postgres_catch_up_rows_s,
-        ),
-        postgres_start_wait_s=settings.read(
-            "postgres.start_wait_s",
-            Number(least=0, most=3600, unit="seconds"),
-            default.postgres_start_wait_s,
-        ),
-        tls_cert=settings.optional("tls_cert", PATH),
-        tls_key=settings.optional("tls_key", PATH),
-        tls_client_ca=settings.optional("tls_client_ca", PATH),
-        log_level=settings.read("log_level", choice(LOG_LEVELS, "level"), default.log_level),
-    )
+    default = {"assets": NO_PATH, "data": state_directory(environ) or Path("var/derhead")}
+    config = HeadendConfig(**default | settings.read_fields(HeadendConfig))
     _check(config, settings)
     return config
 
@@ -150,17 +118,6 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")
     settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")
-
-
-def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
-    """The config of flags, environment and ``--config`` file.
-
-    Raises: ConfigError with every problem.
-    """
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.finish()
-    return config
 
 
 def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[HeadendConfig, Fleet]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.fleet import Fleet
@@ -93,6 +93,22 @@ class Settings:
                 return kind.parse(str(self._folder / found))
             return found
         return self._outside(key, kind)
+
+    def read_fields(self, config: type) -> dict[str, Any]:
+        """The values of a dataclass's fields; those that are absent, or wrong and noted, are left
+        out.
+
+        A field that is a setting is annotated with its ``Kind``, and with its key if that is not
+        the field's name.
+        """
+        values: dict[str, Any] = {}
+        for name, hint in get_type_hints(config, include_extras=True).items():
+            if get_origin(hint) is Annotated:
+                kind, *key = hint.__metadata__
+                found = self.optional(key[0] if key else name, kind)
+                if found is not None:
+                    values[name] = found
+        return values
 
     def complain(self, key: str, text: str) -> None:
         """Notes a problem under the name of the source of the key's value."""
@@ -187,11 +203,6 @@ def _destination(key: str) -> str:
 
 def _flag(key: str) -> str:
     return "--" + key.replace(".", "-").replace("_", "-")
-
-
-def data_folder(settings: Settings, environ: Mapping[str, str], command: str) -> Path:
-    """A daemon's folder for files: ``data``, else systemd's, else ``var``."""
-    return settings.read("data", PATH, state_directory(environ) or Path("var") / command)
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:

@@ -6,15 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from deragent.config import AgentConfig, AgentPlan, choose_assets, load, load_config
+from deragent.config import AgentConfig, AgentPlan, choose_assets, load, read_config
 from deragent.outbox import OutboxLimits
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.kinds import Address
 from derproto.configuration.problems import ConfigError
+from derproto.configuration.settings import Settings
 from tests.unit.config.fleet_file import BATTERY, KEPT, NORTH, PUMP, ROOF, SOUTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}
 HEADEND = Address("127.0.0.1", 50051)
+
+
+def load_config(flags: Namespace, environ: Mapping[str, str]) -> AgentConfig:
+    """The settings alone, without the fleet's file. Raises: ConfigError."""
+    settings = Settings("DERAGENT", vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config
 
 
 def plan_for(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from derhead.config import HeadendConfig, load, load_config
+from derhead.config import HeadendConfig, load, read_config
 from derhead.daemon import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.configuration.kinds import Address
 from derproto.configuration.problems import ConfigError
+from derproto.configuration.settings import Settings
 from tests.unit.config.fleet_file import NORTH, write_fleet
 
 NO_ENV: Mapping[str, str] = {}
@@ -20,6 +21,14 @@ def config_file(folder: Path, text: str) -> str:
     path = folder / "derhead.yaml"
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
+    """The settings alone, without the fleet's file. Raises: ConfigError."""
+    settings = Settings("DERHEAD", vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config
 
 
 def problems_of(flags: Namespace, environ: Mapping[str, str]) -> list[str]:
