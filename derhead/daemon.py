@@ -97,7 +97,7 @@ async def run_headend(
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
 
-    Raises: JournalError if the journal cannot be opened. Later it raises only for a bug of ours.
+    Raises: JournalError if the journal cannot be opened. Later only a bug makes it raise.
     Cancellation: ends everything at once; acknowledged data stay.
     """
     spooling = config.postgres_dsn is not None

@@ -1,4 +1,4 @@
-"""The headend's parts, wired together, and the view of them that REST uses."""
+"""Wires the headend's parts together, and gives REST its view of them."""
 
 from collections.abc import Sequence
 from uuid import uuid4

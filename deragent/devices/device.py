@@ -46,7 +46,7 @@ class Device(Protocol):
         """
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
-        """Tells the device to hold ``mw`` until further notice; returns the power it was told.
+        """Tells the device to hold ``mw`` until further notice; returns the power that it was told.
 
         ``ramp_mw_per_s`` limits the rate of change; None means as fast as the device can.
 

@@ -1,8 +1,8 @@
 """Samples in memory, in the order of their sequence numbers. Pure.
 
 The rows are a list ordered by sequence number, so that an acknowledged range costs two binary
-searches and one deletion. Dropping from the front only moves an index; the list is cut now and
-then. So dropping the oldest of a million rows costs no more than of ten.
+searches and one deletion. Dropping the oldest row only moves an index, however long the list is;
+the list itself is cut now and then.
 """
 
 from bisect import bisect_left

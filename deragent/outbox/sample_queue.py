@@ -319,7 +319,7 @@ class Outbox:
     def _rows_to_spill(self, now_s: float, everything: bool) -> list[OutboxRow]:
         oldest = self._rows.oldest
         everything |= self.timing.turn(None if oldest is None else oldest.taken_s, now_s)
-        # The other half stays, so that a full memory has rows to force out meanwhile.
+        # Half of the rows stay in memory, so that a full memory has rows to force out.
         most = self.limits.memory_rows // 2
         if everything or self._is_pressed:
             return self._rows.front(now_s, most)

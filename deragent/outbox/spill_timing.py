@@ -65,7 +65,7 @@ class SpillTiming:
         return self._in_time_s[0] + CALM_AFTER_S
 
     def turn(self, oldest_s: float | None, now_s: float) -> bool:
-        """Begins or ends spilling; tells whether all rows go to the file now.
+        """Begins or ends spilling; returns whether all rows go to the file now.
 
         ``oldest_s`` is when the oldest row in memory was taken; None without rows.
         """

@@ -194,7 +194,7 @@ class AgentBoard:
         )
 
     def restore_headend(self, heard_s: float, absence: Absence | None) -> None:
-        """Takes over what an earlier process knew of the headend, before the first session."""
+        """Restores the headend's state as an earlier process knew it, before the first session."""
         self._heard_s, self._absence = heard_s, absence
 
     def wake_when_heard(self, signal: Signal) -> None:
@@ -206,7 +206,7 @@ class AgentBoard:
     def headend_clock(self) -> tuple[int, int | None]:
         """The headend's clock as in a ``Stamp``: its time, and its age if that is in doubt.
 
-        Before the first Welcome, an earlier process's time stands in; 0 if there was none.
+        Before the first Welcome, the time is that of an earlier process; 0 without one.
         """
         now_s = trio.current_time()
         if self._headend_us is not None:

@@ -43,8 +43,8 @@ class Controller:
     Events change the timeline at once, also while the device is slow. A controller keeps only
     the newest pending command, so there is no queue to bound.
 
-    With a data folder, ``on_change`` is called in place at every change. Reports are sent, and
-    orders told to the device, only once ``note_saved`` says that the change is on disk.
+    With a data folder, ``on_change`` is called in place at every change. The controller sends
+    reports, and tells the device orders, only once ``note_saved`` says that the change is on disk.
     """
 
     def __init__(self, asset_index: int, asset: Asset, device: Device, board: AgentBoard) -> None:

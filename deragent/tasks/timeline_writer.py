@@ -1,9 +1,9 @@
 """Saves the timelines before their changes take effect, and restores them after a restart.
 
-After a kill, a report to the headend must still be true, and the agent must know which orders its
-devices follow, so that it can end them. Reports and orders to devices therefore wait until their
-timeline is on disk. A command that returns a device to its default waits for nothing. Changes
-during a write share the next write.
+A report to the headend must still be true after a kill. The agent must also know which orders its
+devices follow, to be able to end them. So reports, and orders to devices, wait until their timeline
+is on disk. A command that returns a device to its default does not wait. Changes during a write
+share the next write.
 """
 
 import logging
@@ -43,8 +43,8 @@ LAST_S = 1.0
 class TimelineWriter:
     """Saves and restores one agent's timelines.
 
-    When the disk is full: reports and orders to devices wait, and newer ones replace older
-    ones; windows still end on time, and devices go to their defaults.
+    When the disk is full: reports and orders to devices wait, and newer ones replace older ones.
+    Windows still end on time, and devices go to their defaults.
     """
 
     def __init__(

@@ -1,12 +1,12 @@
 """How much time passed while an agent was away: pure.
 
 Monotonic times end with the process. So a stamp holds the wall clock and the time since the
-machine's boot. If two stamps are of the same boot, the time since boot tells how much time passed
-between them: nobody can set it. Otherwise the wall clock tells. If the wall clock was set back,
-the time that passed is unknown.
+machine's boot. For two stamps of one boot, the time since boot gives the absence, because nobody
+can set it. For other stamps the wall clock gives it. If the wall clock was set back, the absence
+is unknown.
 
-After another boot the wall clock is in doubt: a machine without a clock battery goes on from the
-time at which it stopped. The headend's clock in the next Welcome corrects it (``Absence``).
+After another boot the wall clock is in doubt: without a clock battery, it resumes at the time at
+which the machine stopped. The headend's clock in the next Welcome corrects it (``Absence``).
 """
 
 from dataclasses import dataclass

@@ -239,7 +239,7 @@ class _Turn:
         )
 
     def take_back(self, dispatch_id: str) -> None:
-        """The device was not told the order: it is still where an earlier order put it."""
+        """Notes that the device did not get the order, and so still follows an earlier command."""
         force = self._force
         if force is not None and force.dispatch_id == dispatch_id and force.phase is Phase.TELLING:
             self._force = replace(force, phase=Phase.DUE, told=False)
@@ -256,7 +256,7 @@ class _Turn:
     # --- what the device is told --------------------------------------------------------
 
     def steer(self) -> None:
-        """Adds what the device must be told now, if anything."""
+        """Adds the command that the device must get now, if any."""
         now_s = self._now.mono_s
         if self._force is None:
             due = next((o for o in self._held.values() if o.start_s <= now_s), None)

@@ -92,7 +92,7 @@ class TimedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Effect: tell the headend what became of an order."""
+    """Effect: report an order's state to the headend."""
 
     dispatch_id: str
     state: DispatchState
@@ -114,7 +114,7 @@ class Phase(StrEnum):
     """The state of the order in force at its device."""
 
     DUE = "due"
-    """The window has begun; the device is yet to be told."""
+    """The window has begun; the device does not know the order yet."""
     TELLING = "telling"
     """The device is being told."""
     PAUSING = "pausing"

@@ -1,9 +1,9 @@
 """The headend's session time on the agent's own monotonic clock: pure.
 
-The headend writes its time since Welcome into Alive and Setpoint. A message's arrival time minus
-that time is the start of session time plus the message's delay. The least of these differences is
-the best estimate of the start. So the agent knows that a setpoint on a stalled link is late,
-although no two wall clocks agree.
+The headend writes its time since Welcome into Alive and Setpoint. A message's arrival minus that
+time is the start of session time plus the message's delay. The least of these differences is the
+best estimate of the start. With it, the agent recognizes a late setpoint without comparing wall
+clocks.
 
 The two clocks may drift apart, so an estimate moves later by ``DRIFT`` of its age. The estimate
 therefore never lengthens a window by more than Welcome's own delay plus that share of the time

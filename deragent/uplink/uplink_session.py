@@ -1,7 +1,7 @@
 """One session with the headend, from Register to its end.
 
-A session has one nursery: a task receives, five send (live samples, backfill, gaps, reports,
-heartbeats), one watches the headend's silence, and one waits for the agent to stop. The first task
+A session has one nursery. One task receives, and five send: live samples, backfill, gaps, reports,
+heartbeats. One watches the headend's silence, and one waits for the agent to stop. The first task
 that finds the session over gives the reason, and all tasks end together. Errors of the link are
 not caught here; ``keep_uplink`` is their border.
 """

@@ -111,7 +111,7 @@ async def _newest(client: HeadendClient, asset: str) -> Any:
 
 
 async def show_telemetry(client: HeadendClient, args: argparse.Namespace) -> int:
-    """Shows what an asset measures now; with ``--follow``, from now on."""
+    """Shows an asset's newest telemetry; with ``--follow``, each later value too."""
     item = await _newest(client, args.asset)
     if not args.follow:
         if args.json:
@@ -137,7 +137,7 @@ async def show_telemetry(client: HeadendClient, args: argparse.Namespace) -> int
 
 
 async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int:
-    """Orders, or shows what an order would do; with ``--watch``, follows it to its end."""
+    """Orders a dispatch; ``--dry-run`` only asks, ``--watch`` follows the dispatch to its end."""
     asset = await _newest(client, args.asset)
     chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
     order = {

@@ -14,11 +14,11 @@ RETRY_S = 2.0
 
 
 class Following:
-    """The events that a query asks for. Enter it, then take one after another.
+    """A stream of events that survives breaks. Enter it, then take one event after another.
 
     Entering raises HeadendUnreachable or RequestRefused. If the stream is lost later, ``next``
-    calls ``tell`` once. Then it asks for the events after the last id until the headend answers.
-    The new stream begins with a ``hello``, which says whether events were missed.
+    prints that with ``tell``, and opens a new stream after the last id as soon as the headend
+    answers. The new stream begins with a ``hello``, which says whether events were missed.
     """
 
     def __init__(

@@ -9,8 +9,8 @@ noted since. A slow reader costs no memory, and gets the newest state of each as
 from collections.abc import Iterable
 
 Look = tuple[object, bool]
-"""An asset at one moment: an object that stands for the newest sample and setpoint, and whether the
-sample is stale. A new sample or setpoint brings another object."""
+"""An asset at one moment: an object that changes with each new sample or setpoint, and whether the
+sample is stale."""
 
 
 class Board:

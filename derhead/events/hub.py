@@ -1,10 +1,10 @@
-"""The hub: sends every reader of ``/events`` what changes, as fast as that reader reads.
+"""The hub: sends changes to every reader of ``/events``, as fast as that reader reads.
 
 There are two tasks. One looks at the fleet's newest telemetry once a second, the other follows the
 journal's log of events. Each wakes the readers when there is something new. A reader
-(``Subscription``) is two numbers: its place in the looks and its place in the log. Whenever it is
-ready, it takes what it has not had. Nothing is queued for a reader, so a slow one costs no memory.
-A frame that many readers want is made once, and all of them get the same bytes.
+(``Subscription``) is two numbers: its place in the looks and its place in the log. When it is
+ready, it takes everything after these places. Nothing is queued for a reader, so a slow one costs
+no memory. A frame that many readers want is made once, and all of them get the same bytes.
 
 Without readers, both tasks rest.
 """
@@ -33,8 +33,7 @@ LOOK_S = 1.0
 """Time between two looks at the newest telemetry, and so between two frames of one reader."""
 
 ASSETS_A_TURN = 200
-"""Assets that are looked at before other tasks get their turn: less than 1 ms, or 3 ms if all of
-them changed."""
+"""Assets to look at before other tasks get their turn: less than 1 ms, or 3 ms if all changed."""
 
 GATHER_S = 0.05
 """Pause after each read of the log, so that one read brings many events."""
@@ -62,7 +61,7 @@ class TooManyReaders(Exception):
 
 
 class EventLog(Protocol):
-    """What the hub needs of the journal. Raises: JournalError."""
+    """The part of the journal that the hub uses. Raises: JournalError."""
 
     async def event_span(self) -> LogSpan: ...
 

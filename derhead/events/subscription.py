@@ -18,7 +18,7 @@ ALIVE_S = 10.0
 
 
 class ReaderHub(Protocol):
-    """What a reader needs of the hub."""
+    """The part of the hub that a reader uses."""
 
     @property
     def ended(self) -> bool:

@@ -1,6 +1,6 @@
 """The progress of an export, for people at a terminal.
 
-A history is read from its newest item backwards. So the time of the last item read shows how much
+A history is read from its newest item backwards, so the time of the last item read shows how much
 of the range is done.
 """
 

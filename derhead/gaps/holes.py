@@ -107,7 +107,7 @@ class Hole:
     """None = no sample has come after it."""
     high: Origin | None
     stopped_by: HoleCause
-    """Why samples stopped. It is the cause of the filled part, and of the rest unless the two
+    """Why samples stopped. The filled part has this cause, and so has the rest, unless the two
     edges show a restart."""
     noticed_us: int
     shown: dict[str, GapRecord] = field(default_factory=dict)
@@ -225,9 +225,9 @@ class Hole:
 
 
 class CutHole(NamedTuple):
-    """What is left of a hole after a sample."""
+    """A hole after a sample cut it."""
 
     holes: Sequence[Hole]
-    """What remains, the lower part first."""
+    """The remaining holes, the lower one first."""
     closed: Sequence[GapRecord]
     """The records of the parts that are over."""

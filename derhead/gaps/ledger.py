@@ -20,8 +20,8 @@ CHECK_S = 1.0
 """Pause between two checks for silent assets."""
 
 ASSETS_A_TURN = 100
-"""Assets checked before other tasks get their turn: 20 µs, and about a millisecond if all of
-them have just fallen silent."""
+"""Assets to check before other tasks get their turn: 20 µs, or about 1 ms if all of them have just
+fallen silent."""
 
 CLOCK_STEP_US = 1_000_000
 """Deviation of the headend's clock between two checks above which it counts as set. Silence then
@@ -29,7 +29,7 @@ counts anew, since the clock no longer tells how long an asset has been silent."
 
 
 class GapNotes(Protocol):
-    """What the ledger needs of the journal."""
+    """The part of the journal that the ledger uses."""
 
     def note(self, record: GapRecord) -> None: ...
 

@@ -6,7 +6,7 @@ from derhead.telemetry import MAX_AHEAD_US
 from derproto.der.v1 import GapCause, GapReport
 
 LATEST_US = 253_402_300_800_000_000
-"""End of the valid times, which RFC 3339 cannot write: the year 10000. They begin at 0, in 1970."""
+"""End of the valid times, which begin at 0, in 1970: RFC 3339 cannot write the year 10000."""
 
 MAX_NUMBER = 2**63 - 1
 

@@ -41,7 +41,7 @@ class AnswerRoom:
 
 
 class Carrier(Protocol):
-    """What a call needs of its connection."""
+    """The part of its connection that a call uses."""
 
     limits: HttpLimits
     shields: Shields
@@ -154,9 +154,9 @@ class AppCall:
     async def _give_end(self, message: Any) -> None:
         self._ended = True
         carrier = self._carrier
-        # At the last message Hypercorn prepares the connection for the next request and tells the
-        # app that the client is gone. quart-trio then cancels this very task: without a shield
-        # the connection would be half prepared and wait for ever.
+        # At the last message Hypercorn tells the app that the client is gone, and prepares the
+        # connection for the next request. quart-trio then cancels this very task. Without a
+        # shield, the preparation would stop half way and the connection would wait for ever.
         with carrier.shields.open(carrier.limits.send_s) as shield:
             carrier.ending.add(shield)
             try:

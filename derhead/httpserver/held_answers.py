@@ -57,7 +57,7 @@ class AnswerShare:
         self._store.grow(self, count)
 
     def release(self, count: int, now: float) -> None:
-        """Counts off ``count`` bytes that the client has read or that are no longer needed."""
+        """Subtracts ``count`` bytes that the client has read, or that are no longer needed."""
         if self._gone or not count:
             return
         self.held -= count

@@ -1,4 +1,4 @@
-"""What the server needs of the app that it serves."""
+"""The part of its app that the HTTP server uses."""
 
 from typing import Any, Protocol
 

@@ -10,8 +10,8 @@ V6_NETWORK_BITS = 64
 class Places:
     """Counts open connections, in all and by address.
 
-    When full: a new connection is refused. So is one from an address that has its full share.
-    A connection without an address, such as one in memory, counts for no address.
+    When full: a new connection is refused, and so is a new one from an address that has its full
+    share. A connection without an address, such as one in memory, has no share.
     """
 
     def __init__(self, most: int, share: float) -> None:

@@ -47,7 +47,7 @@ REPORTS_A_TURN = 256
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
-    """Counters since the start, and what is open now."""
+    """Counters since the start, and the number of open sessions."""
 
     open: int
     opened: int
@@ -272,7 +272,7 @@ class Sessions:
             session.end(end)
 
     async def _read_reports(self, registration: Registration) -> list[AgentReport]:
-        """The readable reports of a Register; one log line tells of all others."""
+        """The readable reports of a Register. One log line counts the others."""
         reports, readable, faults = registration.reports, list[AgentReport](), list[str]()
         for start in range(0, len(reports), REPORTS_A_TURN):
             piece = reports[start : start + REPORTS_A_TURN]

@@ -1,4 +1,4 @@
-"""What an order would lead to, as JSON: pure."""
+"""The outcome of a dry run, as JSON: pure."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -28,7 +28,7 @@ class FollowsJson(TypedDict):
 
 
 class PreflightJson(TypedDict):
-    """What an order to an asset would lead to; nothing was ordered."""
+    """The outcome that an order to an asset would have. Nothing was ordered."""
 
     dry_run: Literal[True]
     asset_id: Uuid
@@ -60,7 +60,7 @@ class FeasibleJson(TypedDict):
 
 
 class SitePreflightJson(TypedDict):
-    """What an order to a site would lead to; nothing was ordered."""
+    """The outcome that an order to a site would have. Nothing was ordered."""
 
     dry_run: Literal[True]
     site_id: Uuid

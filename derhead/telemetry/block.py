@@ -1,7 +1,7 @@
 """The rows of one Telemetry message, kept as columns from the wire to the journal.
 
-Twenty thousand rows a second pass through the headend, and few of them are ever read. So a
-``Sample`` is made of a row only when somebody reads it.
+Twenty thousand rows a second pass through the headend, and few of them are ever read. So the block
+makes a ``Sample`` of a row only when a caller reads that row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The latest table: the newest sample of each asset, in memory.
 
-Sessions write to it, and at the start the journal does. Readers take what is there, and nobody
-waits. A slot points at a row of a message, and its sample is made when somebody reads it.
+Sessions write to it; at the start, the journal fills it. Neither writers nor readers wait. A slot
+points at a row of a message, and makes a sample of it when a reader asks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,8 +53,8 @@ class Slot:
         self.held: Sample | None = None
         """The sample, once made."""
         self.restored = False
-        """The sample is from the journal, and none has come since the start. It is stale at any
-        age."""
+        """The sample is from the journal, and no newer one has arrived since the start. It is stale
+        at any age."""
         self.watch: Watch | None = None
         self.usual_us = -1
         """A sample measured at most this long after the one before is usual, and the watch does

@@ -1,4 +1,4 @@
-"""What can happen to an agent: its own events, and those that the launcher sees."""
+"""Events of an agent: those that it prints, and those that the launcher notices."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,7 +1,7 @@
 """Runs each agent in a process of its own.
 
 run_processes
-├ _watch_guard      the process that ends all others if this one is killed
+├ _watch_guard      watches the guard, which ends all agents if the launcher is killed
 └ keep_agent        for each agent, one process after another:
   └ attend          reads events and errors until the process has ended
 """

@@ -14,7 +14,7 @@ from launcher.supervision.fleet_events import AgentEnded, FleetEvent
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 HEALTHY_S = 60.0
-"""Run time from which an agent counts as healthy, seconds: its end then has a new cause."""
+"""Run time after which an agent counts as healthy, seconds: its next wait is the shortest again."""
 
 
 def next_wait_s(last_wait_s: float | None, lived_s: float) -> float:
@@ -35,7 +35,7 @@ async def keep_agent(
     on_event: Callable[[FleetEvent], None],
     stopping: trio.Event | None = None,
 ) -> None:
-    """Runs an agent again whenever it ends, until ``stopping`` is set; without it, for ever.
+    """Runs an agent again and again until ``stopping`` is set; without ``stopping``, for ever.
 
     ``live`` runs the agent once and returns how it ended, in words. It must end by itself once
     ``stopping`` is set.

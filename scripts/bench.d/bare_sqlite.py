@@ -1,7 +1,7 @@
 """The journal's telemetry table alone: how fast SQLite inserts the same rows.
 
-Same schema, pragmas and batches as the journal's; its file, but none of its code, so that it
-stays the measure when the journal changes.
+Schema, pragmas, batches and file are the journal's. The code is not, so that this measure stays
+the same when the journal's code changes.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """The cost of encoding and decoding a telemetry message, microseconds a sample.
 
-Ours are columns, as the headend reads them; beside them the compiled dataclasses, plain
-betterproto2, and google.protobuf (upb, in C). The latter only parses when it is asked to, and
-makes Python's numbers when a field is read: it stands here with and without that.
+Our contestant reads columns, as the headend does. The others are the compiled dataclasses, plain
+betterproto2, and google.protobuf (upb, in C). google.protobuf makes Python's numbers only when a
+field is read, so it takes part with and without that.
 
-CPU time of one process, rounds interleaved, the median of rounds.
+The figures are CPU time of one process: the median of rounds, which are interleaved.
 """
 
 import gc
@@ -72,7 +72,7 @@ def main(quick: bool) -> dict[str, Any]:
 
 
 def storing(rows: int, peer: Any) -> Contestants:
-    """What a saturated headend does with a message, less the link.
+    """The work of a saturated headend on a message, without the link.
 
     The peers have a dict in the place of the table, of what they decoded, as in ``link``.
     """

@@ -1,4 +1,4 @@
-"""Rounds: all contestants take turns, so that a noisy minute hurts all of them alike."""
+"""Runs rounds: all contestants take turns, so that a noisy minute affects all of them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ QUICK_S = 45.0
 """Most time of ``--quick`` for one subject, builds excluded, seconds."""
 
 ENDING_S = 5.0
-"""The part of it that is reserved for ending processes and printing."""
+"""Part of ``QUICK_S`` that is reserved for ending processes and printing."""
 
 LEAST_S = 5.0
 """With less time left no further round begins."""
@@ -45,7 +45,7 @@ class Budget:
         return max(0.0, QUICK_S - ENDING_S - (self._clock() - self._began))
 
     def timeout_s(self, seconds: float) -> float:
-        """A wait of at most ``seconds``, within what is left."""
+        """A wait of at most ``seconds`` that fits into the remaining time."""
         return min(seconds, self.left_s())
 
     def rounds(self, most: int = ROUNDS) -> Iterator[int]:
@@ -67,7 +67,7 @@ class Sheet:
     notes: dict[str, str] = field(default_factory=dict)
 
     def put(self, key: str, value: float | None, *notes: str | None) -> None:
-        """Notes a figure and remarks on it; None is no remark."""
+        """Notes a figure, and each remark on it that is not None."""
         self.figures[key] = value
         said = "; ".join(note for note in notes if note is not None)
         if said:

@@ -1,9 +1,9 @@
 """Subject ``dispatch``: the time from an order to its start, and the most dispatches a second.
 
-The real headend with its journal on one core, and on the other 1,000 agents that answer each
-setpoint with received and started, and with superseded for the one before. Nobody else takes
-orders by HTTP, keeps them on disk and leads them over a stream to a device and back: there is
-no peer to compare with.
+The real headend with its journal runs on one core. On the other, 1,000 agents answer each
+setpoint with received and started, and with superseded for the one before. There is no peer to
+compare with: no other server takes orders by HTTP, keeps them on disk and follows them over a
+stream to a device and back.
 """
 
 import sys
@@ -30,23 +30,23 @@ TELEMETRY_RATE = 5_000
 """Messages of one row a second, over all agents."""
 
 IDLE_RATE = 1
-"""The same while orders alone are measured; 0 would mean as many as possible."""
+"""The same while only orders are measured; 0 would mean as many as possible."""
 
 RATE = 200
 """Orders a second, over all assets."""
 
 CONNECTIONS = 32
-"""Of HTTP, for paced orders; as many orders may be on their way."""
+"""HTTP connections for paced orders, and so the most orders that wait for an answer."""
 
 SATURATING = 64
-"""The same at saturation: then all of them always are."""
+"""HTTP connections at saturation: an order waits on each of them all the time."""
 
 BUSY = 0.8
-"""Share of its core below which it was not the headend that limited. It is less than all of
-it, since it also waits for the disk."""
+"""Share of its core below which the headend was not the limit. It is less than 1, because the
+headend also waits for the disk."""
 
 LATE_S = 15.0
-"""How long after its time the program that orders may take to answer."""
+"""Time after the run that the ordering program may take to answer."""
 
 P50 = Measure(
     "dispatch_started_p50_ms", "POST /dispatch to started, durable, p50 (ms)", lower_is_better=True
@@ -127,7 +127,7 @@ def _measure_paced(load: Load, sheet: Sheet) -> None:
 
 def _measure_most(load: Load, sheet: Sheet) -> None:
     counted, window = _count(load, 0, SATURATING, IDLE_RATE)
-    # Else it was whoever orders that was measured, or something else on the core.
+    # Otherwise the figure is that of the ordering program, or of another process on the core.
     busy = window.server_cpu_s / window.seconds
     note = None if busy > BUSY else f"its core was only {busy:.0%} busy"
     sheet.put(MOST.key, counted["started"] / load.seconds, note, window.doubt())
@@ -136,7 +136,7 @@ def _measure_most(load: Load, sheet: Sheet) -> None:
 def _count(
     load: Load, rate: float, connections: int, telemetry_rate: float
 ) -> tuple[dict[str, Any], Window]:
-    """What the program that orders counted, and what else went on.
+    """The counts of the ordering program, with remarks on the run.
 
     Raises: Failed, also if an order was refused or never started: its time would be missing.
     """

@@ -1,10 +1,11 @@
-"""Readers of ``/events``, as many as asked for, in one process: count what they are sent.
+"""Many readers of ``/events`` in one process, which counts the frames that they get.
 
-Prints ``{"readers": N}`` once each has its first frame of telemetry, and obeys lines on standard
-input, whose end ends it:
+It prints ``{"readers": N}`` once each reader has its first frame of telemetry. Then it obeys lines
+on standard input, and ends with that input:
 
-    count     prints a line: frames and bytes of all readers since last asked, those of the one
-              that got fewest frames, and how many readers have been sent away
+    count     prints a line about the time since the last ``count``: frames and bytes of all
+              readers, those of the reader with fewest frames, and the number of readers that
+              were disconnected
 """
 
 import argparse

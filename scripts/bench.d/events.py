@@ -1,7 +1,7 @@
 """Subject ``events``: the cost of readers of ``/events`` to the real headend.
 
-1,000 assets each send a sample a second, so that every frame tells of all of them, some 0.4 MB,
-and 100 readers ask for everything. The same load without readers comes first.
+1,000 assets each send a sample a second, so each frame holds all of them, some 0.4 MB. 100
+readers ask for everything. The same load without readers comes first.
 """
 
 import sys
@@ -80,6 +80,6 @@ def _measure(workshop: Workshop, budget: Budget, servers: Servers, sheet: Sheet)
 
 
 def _load(agents: Agents, server: Server, seconds: float) -> tuple[float, str | None]:
-    """Cores that the headend used under the load, and what is to be said of it."""
+    """Cores that the headend used under the load, and the remark on that figure."""
     window = agents.go(server, rate=ASSETS, rows=1, warmup_s=1, seconds=seconds)
     return window.server_cpu_s / window.seconds, None

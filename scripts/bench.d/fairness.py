@@ -1,7 +1,7 @@
 """Subject ``fairness``: the effect of 50 flooding sessions on 950 others.
 
-The 950 send a message a second each and are sent setpoints; the 50 send messages of one row
-as fast as they are taken. What a session may do in one turn is bounded, so the others wait for
+Each of the 950 sends a message a second and gets setpoints. The 50 send messages of one row as
+fast as the server takes them. A session's work in one turn is bounded, so the others wait for
 fifty turns at most.
 """
 

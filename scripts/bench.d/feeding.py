@@ -1,9 +1,9 @@
 """The second half of subject ``ingest``: from the journal into PostgreSQL.
 
-A real PostgreSQL with ``fsync``, on the same two cores as everything else. One headend is
-first saturated while PostgreSQL is there, and timed until all of it is in PostgreSQL; then
-PostgreSQL is stopped while an hour's rows come, and the backlog is timed when it is back.
-Against one connection that inserts the same rows into the same table.
+A real PostgreSQL with ``fsync`` runs on the same two cores as everything else. First the headend
+is saturated, and the clock stops when PostgreSQL has all rows. Then PostgreSQL is stopped while
+an hour's rows arrive, and the backlog is timed after its return. The peer is one connection that
+inserts the same rows into the same table.
 """
 
 import json
@@ -125,7 +125,7 @@ def _outage(server: Server, agents: Agents, budget: Budget, sheet: Sheet) -> Non
 
 
 def _wait_feeding(server: Server, budget: Budget) -> int:
-    """Returns when the first of what waits has been fed; the rows that still wait then.
+    """Returns, once the first waiting row is fed, the number of rows that still wait.
 
     Raises: Failed if that takes too long.
     """

@@ -19,7 +19,7 @@ MEASURES = (Measure("history", "reading the past"),)
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:
     size = budget.pick("quick", "full")
     with workshop.scratch() as folder:
-        # Its client reads on the same core: what is said of REST includes that.
+        # The client reads on the same core, so the figures of REST include its work.
         with running(
             "history",
             [sys.executable, str(HERE / "history_run.py"), str(folder), size],

@@ -1,7 +1,7 @@
 """Reads a day of an asset in steps of a minute, and a million rows, as callers do.
 
-The peer of each is the bare statement that groups the day's rows: no last power, no exact
-mean, no asset to be found by its id. Run it with a folder and ``quick`` or ``full``.
+The peer is the bare statement that groups the day's rows. It finds no last power, no exact mean,
+and no asset by its id. Run this with a folder and ``quick`` or ``full``.
 """
 
 import json
@@ -59,7 +59,7 @@ def samples_of(asset: str, first: int, count: int, rng: random.Random) -> list[S
 
 
 async def fill(journal: Journal, rows: int) -> None:
-    """A day of several assets, as it comes in, and before it more of the one."""
+    """A day of several assets in the order of arrival, after older rows of the first asset."""
     rng = random.Random(1)
     assets = [ASSET, *(f"00000000-0000-4000-8000-0000000000{n}" for n in range(10, 10 + OTHERS))]
     for first in range(0, DAY_S, 600):

@@ -1,8 +1,8 @@
 """Subject ``ingest``: rows a second from agents to durable, through the real headend.
 
-Against bare SQLite inserts of the same rows into the same table, and against Mosquitto, which
-takes the same messages as MQTT QoS 1 but promises less: it saves its memory once a second.
-From there on into PostgreSQL: ``feeding.py``.
+The peers are bare SQLite, which inserts the same rows into the same table, and Mosquitto. That
+takes the same messages as MQTT QoS 1 and promises less: it saves its memory once a second.
+``feeding.py`` measures the way from the journal into PostgreSQL.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Subject ``link``: the cost of a message, and the time of a setpoint under load.
 
-The headend's real link, sessions, desk and codec over a store that keeps nothing, against
-servers that keep the newest row in a dict: nothing is durable, so nothing is acknowledged. The
-same once more with an acknowledgement of every message, and with the journal, against grpc.aio
-with the journal's table.
+The headend's real link, sessions, desk and codec run over a store that keeps nothing. The peers
+keep the newest row in a dict. Nothing is durable, so nothing is acknowledged. Two further runs
+acknowledge every message at once, and use the journal; there the peer is grpc.aio with the
+journal's table.
 """
 
 from collections.abc import Callable, Iterator

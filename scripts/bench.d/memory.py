@@ -1,7 +1,7 @@
-"""Subject ``memory``: the memory of a session, by its holder.
+"""Subject ``memory``: the memory of a session of the headend's link, by package.
 
-Of the headend's link, by the package whose code allocated it, as ``tracemalloc`` sees it: what
-Python's allocators hold for themselves, and the kernel for a socket, is not in it.
+``tracemalloc`` tells which package's code allocated the memory. It sees neither what Python's
+allocators hold for themselves, nor the kernel's memory of a socket.
 """
 
 from contest import Budget
@@ -15,7 +15,7 @@ SESSIONS = 1000
 WARMUP = 50
 
 LEAST_KB = 0.1
-"""A package that holds less a session is not listed."""
+"""Memory of a session below which a package is not listed."""
 
 MEASURES = (Measure("kb_per_session_traced", "a session, all that is traced (kB)", True),)
 

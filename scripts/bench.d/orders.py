@@ -1,17 +1,17 @@
 """Posts orders from outside, and notes when the journal shows each as ``started``.
 
-A process of its own, one thread, a few connections that stay open. What is durable it asks
-the journal itself, every millisecond: in WAL mode other processes see a commit once its fsync
-has returned, so a row that is visible here would survive a power cut.
+This is a process of its own, with one thread and a few connections that stay open. Every
+millisecond it reads the journal. In WAL mode other processes see a commit once its fsync has
+returned, so a row that is visible here would survive a power cut.
 
     orders.py --port P --journal FILE --assets N
 
 takes commands from standard input and answers each with a line of JSON:
 
-    run RATE CONNECTIONS WARMUP SECONDS   posts RATE orders a second, each asset in turn, or
-                                          with RATE 0 the next one on each connection as soon
-                                          as the last was answered; counts after WARMUP
-                                          seconds, for SECONDS
+    run RATE CONNECTIONS WARMUP SECONDS   posts RATE orders a second, to each asset in turn.
+                                          With RATE 0 each connection posts again as soon as
+                                          its last order was answered. Counting begins after
+                                          WARMUP seconds and lasts for SECONDS
 """
 
 import argparse
@@ -60,11 +60,11 @@ class Tally:
     orders: int = 0
     refused: int = 0
     answered_us: list[int] = field(default_factory=list)
-    """Times from the begin of POST to its answer."""
+    """Times from the start of POST to its answer."""
     started_us: list[int] = field(default_factory=list)
-    """Times from the begin of POST to ``started`` in the journal."""
+    """Times from the start of POST to ``started`` in the journal."""
     started: int = 0
-    """Dispatches, of whatever order, that became ``started`` in the journal in the window."""
+    """Dispatches of any order that became ``started`` in the journal within the window."""
 
     def holds(self, at_s: float) -> bool:
         return self.began_s <= at_s < self.until_s
@@ -102,7 +102,7 @@ class Journal:
         self._file.close()
 
     def look_anew(self) -> None:
-        """More dispatches are waited for: what is there already may concern them."""
+        """Notes that further dispatches are awaited: rows in the journal may already show them."""
         self._version = -1
 
     def started(self, waiting: dict[str, float]) -> list[str]:
@@ -137,8 +137,8 @@ class Orders:
         self._connect(connections)
         due_s = time.monotonic()
         while (now_s := time.monotonic()) < tally.until_s:
-            # At a given rate an order that found no connection is posted late, from when it
-            # was due: a caller does not wait less because others wait too.
+            # At a given rate an order may find no free connection. Its clock starts when it was
+            # due, because its caller waits all the same.
             while self._idle and (rate == 0 or due_s <= now_s):
                 self._post(self._idle.popleft(), due_s if rate else now_s, tally)
                 due_s += 1 / rate if rate else 0

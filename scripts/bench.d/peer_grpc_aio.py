@@ -1,12 +1,12 @@
 """The headend's contract on grpc.aio and google.protobuf, as far as the benchmark needs it.
 
-The newest row of each asset in a dict. With ``--journal`` rows also go to the journal's table,
-in groups like the journal's, and are acknowledged when they are on disk. It prints and obeys
-what ``server_ours.py`` does.
+It keeps the newest row of each asset in a dict. With ``--journal``, rows also go to the journal's
+table, in groups like the journal's, and are acknowledged when they are on disk. It has the same
+commands and output as ``server_ours.py``.
 
-Each choice here is the one that measured best for it: a task a session that conflates
-acknowledgements rather than a write in the reader (2/3 of the CPU), and CPython's own switch
-interval (the short one of the headend costs it half as much again, as its poller is a thread).
+Each choice here measured best for grpc.aio. A task for each session merges acknowledgements,
+which takes 2/3 of the CPU of a write in the reader. The switch interval is CPython's own: with
+the headend's short one grpc.aio needs half as much again, because its poller is a thread.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Session:
             await self._woken.wait()
             self._woken.clear()
             acks, self._unsaid = self._unsaid, []
-            # An agent of the benchmark has one boot and sends in order: one range says it all.
+            # An agent of the benchmark has one boot and sends in order, so one range is enough.
             durable = [pb.SeqRange(first=acks[0].first, last=acks[-1].last)]
             ack = pb.TelemetryAck(boot_id=acks[0].boot_id, durable=durable)
             await self.write(pb.HeadendMessage(telemetry_ack=ack))

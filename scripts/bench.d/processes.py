@@ -16,7 +16,7 @@ from typing import Any
 from errors import Failed
 
 STOP_S = 2.0
-"""Seconds from SIGTERM to SIGKILL. Nobody needs what is still unstored then."""
+"""Seconds from SIGTERM to SIGKILL. Unstored data does not matter by then."""
 
 _PR_SET_PDEATHSIG = 1
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -129,7 +129,7 @@ class Child:
             self._popen.stdout.close()
 
     def _obituary(self) -> str:
-        """That it is gone, why, and its last words."""
+        """The error that the process has ended: how, and its last line."""
         try:
             code = self._popen.wait(1)
         except subprocess.TimeoutExpired:

@@ -1,19 +1,20 @@
 """The headend's link as the benchmark drives it: real listener, sessions, desk and codec.
 
-Without ``--journal`` telemetry ends in the latest table, as in the peers' dicts; with it,
-everything goes through the real journal first, and is acknowledged when it is there.
+Without ``--journal``, telemetry ends in the latest table, as in the peers' dicts. With it,
+everything goes through the real journal, and is acknowledged once it is on disk.
 
-Prints ``{"port": P}`` when it listens, and obeys lines on standard input, whose end ends it:
+It prints ``{"port": P}`` when it listens. Then it obeys lines on standard input, and ends with that
+input:
 
-    stats     prints a line: sessions, rows taken, and since last asked setpoints' times, from
-              the order to the report that the device started, and messages' times, from the
-              agent to the latest table
-    orders R  from now on dispatches R times a second, asset by asset
-    orders R N  the same to the first N agents, of one asset each; and times how long their
-              messages were on their way
-    memory    prints a line: bytes held by each package, if started with --trace
-    acks A    on: from now on acknowledges telemetry at once, although no journal has it;
-              off, as at the start: does not
+    stats     prints a line: sessions, rows taken, and since the last ``stats`` the times of
+              setpoints, from the order to the report that the device started, and of messages,
+              from the agent to the latest table
+    orders R  dispatches R times a second from now on, asset by asset
+    orders R N  does the same for the first N agents, of one asset each, and times their messages
+              from the agent to the latest table
+    memory    prints a line: the bytes that each package holds, if started with --trace
+    acks on   acknowledges telemetry at once from now on, although no journal has it
+    acks off  does not acknowledge telemetry, as at the start
 """
 
 import argparse
@@ -45,13 +46,13 @@ from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.triogrpc import LinkLimits, Server
 
 OURS = ("triogrpc", "codec", "der", "sessions", "telemetry", "dispatch")
-"""Packages of ours that hold something of a session."""
+"""Packages of the headend that hold memory of a session."""
 
 WINDOW_US = 60_000_000
 """Length of each order's window: none ends during a measurement."""
 
 MAX_TIMES = 100_000
-"""Times to acknowledgement kept until somebody asks for them. When full: the oldest goes."""
+"""Times to acknowledgement, kept for the next ``stats``. When full, the oldest is dropped."""
 
 
 class Stopwatch:
@@ -68,7 +69,7 @@ class Stopwatch:
         self._ordered_at[asset_id] = trio.current_time()
 
     def see(self, dispatches: Sequence[Any]) -> None:
-        """Notes the dispatches that started, as the store hears of them."""
+        """Notes the started dispatches that the store receives."""
         for dispatch in dispatches:
             if isinstance(dispatch, Dispatch) and dispatch.state is State.STARTED:
                 ordered_at = self._ordered_at.pop(dispatch.asset_id, None)
@@ -77,7 +78,7 @@ class Stopwatch:
 
 
 class NullJournal:
-    """Keeps nothing, and acknowledges nothing unless told to."""
+    """Keeps nothing. Acknowledges nothing, except after ``acks on``."""
 
     def __init__(self, stopwatch: Stopwatch) -> None:
         self._stopwatch = stopwatch

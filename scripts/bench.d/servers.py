@@ -25,13 +25,13 @@ class Server:
 
     child: Child
     port: int
-    """Of agents; for REST alone, of REST."""
+    """Port for agents; with REST alone, the port of REST."""
     mqtt: bool = False
     http_port: int | None = None
     journal: Path | None = None
-    """The file, of the real headend."""
+    """The journal's file, if this is the real headend."""
     tells: bool = False
-    """Whether it obeys commands: a server of the link alone."""
+    """The server obeys commands: it serves the link alone."""
 
     def order(self, rate: float, agents: int | None = None) -> None:
         """Dispatches from now on, so many times a second, to all or to the first ``agents``.
@@ -45,7 +45,7 @@ class Server:
         self.child.say("acks on")
 
     def memory(self) -> dict[str, int]:
-        """Live bytes by package. Only of our link, traced."""
+        """Live bytes by package. Only for the headend's link with ``--trace``."""
         return self.child.ask("memory", ANSWER_S)
 
     def stats(self) -> dict[str, Any]:

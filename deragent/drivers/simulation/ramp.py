@@ -7,7 +7,7 @@ from deragent.drivers.simulation.physics import approach
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """A target, when the device was told it, and how fast the device may get there."""
+    """The way of a device to a target: the target, its time, and the greatest rate of change."""
 
     target_mw: float
     since_s: float

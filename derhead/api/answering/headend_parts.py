@@ -1,4 +1,6 @@
-"""What several endpoints need of the headend. Each module of ``routes`` adds what it alone needs.
+"""The part of the headend that several endpoints use.
+
+Each module of ``routes`` adds the part that it alone uses.
 
 A class that needs several of these lists them in this order: ``HeadendParts`` inherits from all,
 and Python wants one order.

@@ -46,7 +46,7 @@ def find_site(fleet: Fleet, id_or_name: str) -> Site:
 
 
 class FindsAgents(HasFleet, KnowsAgents, Protocol):
-    """What ``find_agent`` needs of the headend."""
+    """The part of the headend that ``find_agent`` uses."""
 
 
 def find_agent(headend: FindsAgents, agent_or_asset: str) -> str | None:

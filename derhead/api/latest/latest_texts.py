@@ -30,7 +30,7 @@ class TaggedText(NamedTuple):
 
 @dataclass(slots=True)
 class _Text:
-    """An asset's text, and what it was rendered from."""
+    """An asset's text, with the sample and the setpoint in it."""
 
     asset: Asset
     slot: Slot
@@ -50,7 +50,7 @@ class _Text:
 
 
 class LatestParts(HasFleet, HasClock, Protocol):
-    """What the newest telemetry needs of the headend."""
+    """The part of the headend that the newest telemetry uses."""
 
     @property
     def latest(self) -> LatestTable: ...
@@ -103,7 +103,7 @@ class LatestTexts:
         return map(self._writer(), assets)
 
     def looks(self, assets: Iterable[Asset]) -> Iterator[tuple[str, Look]]:
-        """Each asset's id and look: an object that stands for its text, and whether it is stale."""
+        """Each asset's id and ``Look``: the object of its text, and whether its sample is stale."""
         current = self._finder()
         now_us, stale_us = (
             self._headend.wall_us(),

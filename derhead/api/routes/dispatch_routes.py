@@ -35,7 +35,7 @@ class DispatchId(BaseConverter):
 
 
 class DispatchParts(OrderingParts, Protocol):
-    """What these endpoints need of the headend."""
+    """The part of the headend that these endpoints use."""
 
     async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
         """The verdict by the newest telemetry; None if there is none. Raises: JournalError."""

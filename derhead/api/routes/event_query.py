@@ -83,5 +83,5 @@ def _find_all(texts: Sequence[str], find: Callable[[str], T | None]) -> list[T] 
 
 
 def read_last_id(text: str | None) -> int | None:
-    """The id of the last event that a reader received; None if the text is no id."""
+    """The id of the last event that a reader received; None if the text is not an id."""
     return int(text) if text is not None and _ID.fullmatch(text) else None

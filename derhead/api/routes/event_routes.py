@@ -27,7 +27,7 @@ STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
 
 
 class EventParts(HasFleet, HasClock, Protocol):
-    """What the event hub needs of the headend."""
+    """The part of the headend that the event hub uses."""
 
     @property
     def journal(self) -> EventLog: ...

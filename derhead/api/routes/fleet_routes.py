@@ -30,7 +30,7 @@ from derhead.shapes import (
 
 
 class FleetParts(HasFleet, KnowsAgents, HasHistory, Protocol):
-    """What these endpoints need of the headend."""
+    """The part of the headend that these endpoints use."""
 
     def agents(self) -> Sequence[ConnectedAgent]:
         """The agents connected now."""

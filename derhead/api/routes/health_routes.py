@@ -10,7 +10,7 @@ from derhead.observability import Health, Metrics, Readiness, worst
 
 
 class HealthParts(Protocol):
-    """What these endpoints need of the headend."""
+    """The part of the headend that these endpoints use."""
 
     @property
     def readiness(self) -> Readiness: ...

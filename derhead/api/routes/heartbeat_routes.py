@@ -14,7 +14,7 @@ from derhead.shapes import FIELDS, PAGE, RANGE, HeartbeatJson, columns_of, heart
 
 
 class HeartbeatParts(FindsAgents, HasClock, HasHistory, Protocol):
-    """What these endpoints need of the headend."""
+    """The part of the headend that these endpoints use."""
 
     def heartbeat(self, agent_id: str) -> HeartbeatRecord | None:
         """The agent's newest heartbeat."""

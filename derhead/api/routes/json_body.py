@@ -16,7 +16,7 @@ _TOO_DEEP = "the body is nested too deeply; send a flat JSON object"
 
 @dataclass(frozen=True, slots=True)
 class BadJson:
-    """The bytes are no usable JSON document; ``detail`` says why."""
+    """The bytes are not a usable JSON document; ``detail`` says why."""
 
     detail: str
 
@@ -26,11 +26,11 @@ class _Repeated(ValueError):
 
 
 def parse_json(data: bytes) -> object | BadJson:
-    """The document, or why there is none.
+    """The document, or the reason why the bytes have none.
 
-    NaN and Infinity are not JSON, but Python writes them. They are parsed, so that the caller can
-    refuse them by name. A name that stands twice in one object is refused, as its meaning is
-    ambiguous.
+    NaN and Infinity are not JSON, but Python writes them. The parser takes them, so that the caller
+    can name the member in its refusal. An object with a repeated name is refused, because its
+    meaning is ambiguous.
     """
     try:
         text = data.decode()

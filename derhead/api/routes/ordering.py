@@ -43,7 +43,7 @@ LOGGED = 3
 
 
 class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
-    """What an order needs of the headend."""
+    """The part of the headend that an order uses."""
 
     @property
     def keys(self) -> KeyKeeper: ...

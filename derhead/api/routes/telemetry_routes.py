@@ -29,7 +29,7 @@ from derproto.configuration.fleet import Asset
 
 
 class TelemetryParts(LatestParts, HasHistory, Protocol):
-    """What these endpoints need of the headend."""
+    """The part of the headend that these endpoints use."""
 
 
 def telemetry_routes(headend: TelemetryParts, latest: LatestTexts, long: LongAnswers) -> Blueprint:

@@ -69,10 +69,10 @@ async def entries_of(
 class EntrySource(Generic[T]):
     """A history as entries, newest first, read page by page on demand.
 
-    A record makes one entry, but a session makes two: its beginning and its end. Sessions
-    ``overlap``: records are sorted by beginning, and a session that takes over begins before
-    the older one ends. So the source reads the following record first: an entry is the next
-    one only if that record's entries are all older. At most two sessions of an agent overlap.
+    A session makes two entries, its beginning and its end; any other record makes one. Sessions
+    are sorted by beginning and may ``overlap``: a new session begins before it ends the older one.
+    So the source hands out an entry only after it has read the following record, whose entries
+    must all be older. At most two sessions of an agent overlap.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ MAX_ENTRIES = 1000
 
 
 class TimelineParts(KnowsAgents, HasHistory, Protocol):
-    """What the endpoint needs of the headend."""
+    """The part of the headend that the endpoint uses."""
 
 
 def timeline_routes(headend: TimelineParts) -> Blueprint:

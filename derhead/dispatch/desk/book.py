@@ -19,7 +19,7 @@ away."""
 
 
 class SessionLink(Protocol):
-    """What the desk needs of a live session."""
+    """The part of a live session that the desk uses."""
 
     @property
     def session_id(self) -> str: ...

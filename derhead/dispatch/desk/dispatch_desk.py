@@ -55,7 +55,7 @@ RETRY_S = 1.0
 
 
 class DispatchStore(Protocol):
-    """What the desk needs of the journal."""
+    """The part of the journal that the desk uses."""
 
     async def write(self, *records: Dispatch | OrderRecord) -> None:
         """Stores all records on disk. Raises: JournalError; then it has stored none."""

@@ -1,4 +1,4 @@
-"""What to send to the agents once all inputs of a batch are taken. Pure.
+"""Decides what agents are sent after a batch of inputs. Pure.
 
 The desk settles each touched asset that a session holds, in two steps:
 

@@ -132,8 +132,8 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
 def next_deadline(dispatch: Dispatch) -> int | None:
     """When ``DeadlinePassed`` ends the dispatch, microseconds since the epoch; None = never.
 
-    A dispatch that certainly no agent holds expires with its window or its time to wait. Only its
-    agent ends any other: the headend waits for the agent's report for a day after the window. A
+    A dispatch that certainly no agent holds expires with its window or its time to wait. For any
+    other dispatch, the headend waits for the agent's report until a day after the window. A
     dispatch has no deadline if its agent holds it and its window has no end.
     """
     if dispatch.ended:

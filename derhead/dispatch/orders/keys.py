@@ -37,7 +37,7 @@ class TooManyKeys(JournalError):
 
 
 class KeyStore(Protocol):
-    """What the keeper needs of the journal. Raises: JournalError."""
+    """The part of the journal that the keeper uses. Raises: JournalError."""
 
     async def used_key(self, key: str) -> UsedKey | None: ...
 

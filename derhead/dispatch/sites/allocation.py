@@ -1,16 +1,16 @@
 """Splits one power for a site over its assets. Pure.
 
-The split goes by *headroom*: what an asset could do beyond what it does already, by its limits,
-its newest telemetry and its state of charge. ``reach`` says how far each asset can be told to go,
-and ``allocate`` splits.
+The split goes by *headroom*: the power that an asset could add to its present power, by its
+limits, its newest telemetry and its state of charge. ``reach`` gives the range of each asset, and
+``allocate`` splits.
 
-- Only assets that can go the order's way take part: an order to generate 3 MW asks nothing of a
-  load.
-- Each asset starts from what it does now, or from the part that it already holds, as far as that
-  is the order's way. Missing power is shared in proportion to the headroom above that start, and
-  excess power in proportion to what each asset has. So the split uses the sun that shines before
-  it empties a battery, and twenty equal batteries get equal parts.
-- An order for 0 MW tells 0 to every asset that can be told 0.
+- Only assets whose reach extends in the order's direction take part: a load does not take part in
+  an order to generate 3 MW.
+- Each asset starts from its present power, or from the part that it holds. If that has the other
+  sign, the asset starts from its least power, mostly 0. If the sum is too small, the difference is
+  shared in proportion to headroom; if it is too large, in proportion to each asset's power. So the
+  split uses sunlight before it discharges a battery, and twenty equal batteries get equal parts.
+- An order for 0 MW sends 0 to every asset whose reach includes 0.
 
 The parts are whole milliwatts and sum up to the order exactly. The same input gives the same
 parts, and no part is beyond the reach of its asset.

@@ -14,7 +14,7 @@ from derproto.configuration.fleet import Asset, Fleet
 
 
 class OpenDispatches(Protocol):
-    """What the candidates need of the desk."""
+    """The part of the desk that the candidates use."""
 
     def of_asset(self, asset_id: str) -> Sequence[Dispatch]: ...
 

@@ -38,7 +38,7 @@ FoundGroup = tuple[DispatchGroup, Sequence[Dispatch]]
 
 
 class GroupStore(Protocol):
-    """What sites need of the journal. Raises: JournalError."""
+    """The part of the journal that sites use. Raises: JournalError."""
 
     async def open_groups(self) -> Sequence[DispatchGroup]: ...
 

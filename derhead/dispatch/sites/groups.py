@@ -1,9 +1,8 @@
-"""The state of a group, read off its parts. Pure.
+"""The state of a group, derived from its parts. Pure.
 
 A group is one order to a site under one id. Its parts are the dispatches that have the id as
-their ``group_id``. The group has no life of its own. An asset has several parts if it took over
-power that others could not deliver. Its current part is the newest open one, or else the newest
-one.
+their ``group_id``. The group has no state of its own. An asset has several parts if it took over
+power from other assets. Its current part is the newest open one, or else the newest one.
 """
 
 import math

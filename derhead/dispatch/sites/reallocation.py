@@ -2,15 +2,15 @@
 
 A part is *lost* when its asset rejected it, failed, or let it expire. It is also lost when its
 agent has been away for longer than the asset's failsafe waits: the device has gone to its default
-by then. An asset without a failsafe is trusted to hold its part to the end, so absence does not
-lose the part. If another asset took over, both would do the same work.
+by then. An asset without a failsafe is trusted to hold its part to the end, even if its agent is
+away: if another asset took over, both would give the same power.
 
 The power of lost parts is split over the others by their headroom, for the rest of the window. An
 asset that takes over more gets a new part of the group, which supersedes its earlier part.
 
-The other assets do not make up for a part that somebody cancelled alone, or that an order to
-its asset superseded: the group would fight whoever knew better. An asset that follows another order
-does not take over. The group shows power that no asset can take over as missing.
+Other assets do not take over if somebody withdrew a single part, or gave another order to its
+asset: they would undo that decision. For the same reason, an asset that follows another order does
+not take over. Power that no asset can take over is the group's shortfall.
 """
 
 from collections.abc import Collection, Mapping, Sequence

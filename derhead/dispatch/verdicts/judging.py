@@ -71,7 +71,7 @@ _BACKFILLED, _STALE = int(QualityBit.BACKFILLED), int(QualityBit.STALE_DEVICE)
 
 
 class VerdictStore(Protocol):
-    """What the judge needs of the journal. Raises: JournalError."""
+    """The part of the journal that the judge uses. Raises: JournalError."""
 
     async def unjudged(
         self, after: tuple[int, str] | None = None, *, limit: int
@@ -85,7 +85,7 @@ class VerdictStore(Protocol):
 
 
 class Backlogs(Protocol):
-    """What the judge needs of the sessions."""
+    """The part of the sessions that the judge uses."""
 
     def backlog(self, asset_id: str) -> int | None:
         """Rows that the asset's agent still has to deliver; None if no agent holds it."""

@@ -106,7 +106,7 @@ class Feed:
                 moves = self._loading.moves
                 if await self._passed(before_us, newest):
                     return True
-                # Look again after a move during the look: that move woke nobody.
+                # If the position moved during the look, wait for no wake-up: look again.
                 if self._loading.moves == moves:
                     await self._loading.moved.park()
         return False

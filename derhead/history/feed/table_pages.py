@@ -1,8 +1,8 @@
 """The journal's tables, page by page: rows from before PostgreSQL was configured.
 
-Synchronous. Each page is one short read by key. A change behind the walk is in the spool; a change
-ahead of it is read when the walk gets there. A page must be fed before the spool is read again, so
-that no older version of a row follows a newer one.
+Synchronous. Each page is one short read by key. Changes of rows that the walk has passed are in the
+spool; the walk itself reads all others. A page must be fed before the spool is read again, so that
+no older version of a row follows a newer one.
 """
 
 import json

@@ -35,7 +35,7 @@ _KEYS: dict[type[Note], Callable[[Any], object]] = {
     HeartbeatRecord: attrgetter("agent_id", "received_us", "ts_us"),
     GapRecord: attrgetter("id"),
 }
-"""What names a note of each kind: only the newest of a name waits."""
+"""The key of each kind of note: only the newest note of a key waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class WaitingRecords:
         self.rows -= sum(batch.weight for batch in taken.batches)
 
     def put_back(self, taken: Taken, now_s: float) -> None:
-        """Puts records that were not committed back, ahead of all that came meanwhile."""
+        """Puts records of a failed commit back, ahead of all newer ones."""
         self._writes = taken.writes + self._writes
         self._batches.extendleft(reversed(taken.batches))
         self._waiting_rows += sum(batch.weight for batch in taken.batches)

@@ -27,6 +27,6 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """The database is not the one that was fed, or lacks some of what it was fed."""
+    """The database is not the one that was fed so far, or it has lost rows."""
 
     prepared: Prepared

@@ -54,7 +54,7 @@ MAKE_COPIED = (
 INSERT_COPIED = (
     f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_VALUES} FROM {COPIED} ON CONFLICT DO NOTHING"
 )
-"""Inserts what was copied into the temporary table."""
+"""Inserts the rows of the temporary table."""
 
 
 def cleaned(lines: Iterable[Row]) -> list[Row]:

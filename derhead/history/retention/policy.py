@@ -129,8 +129,8 @@ def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
 def by_size(
     limits: RetentionLimits, sizes: Sizes, oldest_us: int, cut: Cutoff, now_us: int
 ) -> Cutoff:
-    """The cutoff moved forward by twice the excess share, because more arrives meanwhile. It moves
-    by 1 % to 20 % of the period, because rows may be unevenly distributed."""
+    """The cutoff, moved forward by twice the excess share, because rows arrive during the sweep. It
+    moves by 1 % to 20 % of the period, because rows may be unevenly distributed."""
     too_much = (sizes.used_bytes - limits.max_bytes) / sizes.used_bytes
     share = min(max(2 * too_much, 0.01), 0.2)
     before_us = oldest_us + round((now_us - oldest_us) * share)

@@ -15,7 +15,7 @@ class RecordTable:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     changes: str | None = None
-    """What replaces a row of the same key; None = it stays as it is."""
+    """SQL that changes a stored row of the same key; None = that row stays unchanged."""
 
     @property
     def on_conflict(self) -> str:

@@ -1,8 +1,8 @@
-"""What the frames of an HTTP/2 client cost, counted before h2 parses them. Pure.
+"""Counts the cost of an HTTP/2 client's frames before h2 parses them. Pure.
 
 h2 takes 20 to 40 µs for a frame, however short, and parses all its input at once. The meter reads
-the nine bytes at the beginning of each frame, cuts the input into turns of bounded cost, and counts
-the frames that make work without purpose.
+the nine bytes at the beginning of each frame, and cuts the input into turns of bounded cost. It
+also counts frames that make work and move nothing.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ BLOCK_BYTES = 32 * 1024
 """Bytes of one request's compressed header, in all its frames. When full, the connection ends."""
 
 TURN_COST = 20
-"""Cost of what is parsed before other tasks get their turn, in cheap frames: about 0.8 ms."""
+"""Cost of the frames to parse before other tasks get their turn, in cheap frames: some 0.8 ms."""
 
 HEADERS_COST = 10
 """Cost of a HEADERS frame, in cheap frames: it may hold a header of 16 KiB."""

@@ -18,7 +18,7 @@ MAX_RANGES = 1024
 
 RANGES_WAITING = 65_536
 """Ranges that wait for one agent, 130 bytes each. When full, the session ends as a slow reader,
-and the agent resends the rows that nobody acknowledged."""
+and the agent resends the unacknowledged rows."""
 
 
 class PendingAcks:

@@ -60,7 +60,7 @@ class Metered(Enum):
 
 
 class TokenBucket:
-    """Grants ``rate_s`` tokens a second, and ``burst`` of them at once."""
+    """Grants ``rate_s`` tokens a second on average, and at most ``burst`` at once."""
 
     __slots__ = ("_burst", "_rate_s", "_since", "_tokens")
 

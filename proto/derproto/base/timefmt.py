@@ -25,8 +25,8 @@ def format_us(us: int) -> str:
 def parse_us(text: str) -> int:
     """Microseconds since the epoch of an RFC 3339 date-time.
 
-    Raises: ValueError, saying what to write instead, for anything else, for a naive time (one
-    without ``Z`` or an offset), and for one that ``format_us`` could not write.
+    Raises: ValueError, saying what to write instead, for other texts, for a time without ``Z`` or
+    an offset, and for a time that ``format_us`` could not write.
     """
     try:
         if len(text) > MAX_CHARACTERS:
@@ -41,6 +41,6 @@ def parse_us(text: str) -> int:
         raise ValueError(f"{text!r} has no time zone; write {text}Z for UTC")
     us = (when - _EPOCH) // _MICROSECOND
     if not _FIRST_US <= us <= _LAST_US:
-        # Only the text's own offset can move the time out of them.
+        # Only an offset in the text can move the time out of these years.
         raise ValueError(f"{text!r} is not within the years 1 to 9999 of UTC; write such a time")
     return us

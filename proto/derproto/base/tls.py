@@ -34,9 +34,9 @@ def client_context(
 def _even(context: ssl.SSLContext) -> ssl.SSLContext:
     """Removes the differences between Python's versions.
 
-    Since 3.13 Python refuses a certificate without the extensions that RFC 5280 wants, such as many
-    an operator's own authority makes: with the interpreter, a fleet would lose its headend. Since
-    3.13 it also trusts an intermediate authority alone.
+    Python 3.13 refuses certificates without the extensions of RFC 5280, and many operators' own
+    authorities make such certificates: an upgrade of Python would cost a fleet its headend. Python
+    3.13 also trusts an intermediate authority without its root.
     """
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

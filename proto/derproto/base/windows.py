@@ -46,7 +46,7 @@ class Window(NamedTuple):
         return not self.is_over(start_us) and not other.is_over(start_us)
 
     def remaining(self, now_us: int) -> "Window":
-        """The part of it from then on; the window itself if it has not begun."""
+        """The part of the window from ``now_us`` on; the whole window if it has not begun."""
         return self if now_us <= self.start_us else Window(now_us, self.end_us)
 
     def expires_us(self, ordered_us: int, wait_us: int) -> int:

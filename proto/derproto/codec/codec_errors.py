@@ -2,7 +2,7 @@
 
 
 class DecodeError(ValueError):
-    """The bytes are no such message. Its text names the message and, if known, the field."""
+    """The bytes are not such a message. The text names the message and, if known, the field."""
 
 
 class EncodeError(ValueError):

@@ -17,7 +17,7 @@ from derproto.codec.codec_errors import DecodeError
 Buffer = bytes | memoryview
 
 MAX_DEPTH = 100
-"""Messages and groups within each other, as deep as google.protobuf goes by default."""
+"""Depth of nested messages and groups; the default of google.protobuf."""
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 """Wire types: the low three bits of a tag."""
@@ -193,7 +193,7 @@ def write_zigzag(value: int, bits: int) -> bytes:
 def write_column(typecode: str, values: Iterable[Any]) -> bytes:
     """Numbers of fixed width, little-endian.
 
-    Raises: OverflowError, TypeError for what is not such a number.
+    Raises: OverflowError, TypeError for a value that is not such a number.
     """
     column = array(typecode, values)
     if SWAP:

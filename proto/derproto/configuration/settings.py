@@ -128,7 +128,7 @@ class Settings:
             self.problems.append(Problem(None, None, flags, text))
 
     def require_file(self, key: str, path: Path | None, *, needs: str | None = None) -> None:
-        """Notes a path that is no file, or that is given without the key it ``needs``."""
+        """Notes a path that is not a file, or that is given without the key that it ``needs``."""
         if path is None:
             return
         if not path.is_file():

@@ -25,10 +25,10 @@ then waits for its handler's task, and its peer for the window."""
 
 
 class Turn:
-    """How many messages of a connection's last read may still be delivered.
+    """The number of messages of a connection's last read that may still be delivered.
 
-    All connections share ``further``. A connection with more messages queues for it, and one of
-    them goes on in each turn of the loop. Otherwise fifty flooding connections would fill each
+    A connection with more messages queues for ``further``, which all connections share. In each
+    turn of the loop, one of them continues. Otherwise fifty flooding connections would fill every
     turn.
     """
 
@@ -59,9 +59,10 @@ OnMessage = Callable[[bytes], Deferred | None]
 class Inbound:
     """Received bytes that the reader of a stream has not taken yet.
 
-    It replaces grpclib's ``Buffer``, which hands out bytes. The peer's window opens when a message
-    is taken, and for the rest of a message that the reader waits for. So the window bounds a
-    message without a waiting reader; ``max_message_bytes`` and the pool bound one with a reader.
+    It replaces grpclib's ``Buffer``, which hands out bytes. The peer's window opens when the reader
+    takes a message, and for the rest of a message that the reader waits for. So the window bounds
+    a message without a waiting reader. With a waiting reader, ``max_message_bytes`` and the pool
+    bound it.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class Inbound:
         """Hands each message to ``on_message``, until the peer has ended its half.
 
         ``on_message`` is called in the connection's reading task as bytes arrive, so no task wakes
-        for a message. The handler's task waits in this method. It wakes to await what
+        for a message. The handler's task waits in this method. It wakes to await a function that
         ``on_message`` returned, for messages beyond MESSAGES_PER_TURN, and for the end. Until then
         bytes wait, bounded by the window.
 

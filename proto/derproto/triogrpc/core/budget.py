@@ -4,8 +4,8 @@
 class Budget:
     """At most ``limit`` events in each window of ``window_s`` seconds, by a given clock.
 
-    Windows follow each other; the first begins with the first event. So twice the limit may pass
-    around the end of a window. That still stops a flood, and costs one comparison.
+    Windows follow each other; the first begins with the first event. Around the end of a window,
+    twice the limit may pass. That still stops a flood, and costs one comparison.
     """
 
     __slots__ = ("_limit", "_since", "_spent", "_window_s")

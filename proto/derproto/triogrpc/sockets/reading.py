@@ -49,7 +49,7 @@ class SharedReader:
     def reading(self, sock: socket.socket, take: Take) -> Iterator[None]:
         """Hands received bytes of ``sock`` to ``take`` while the block runs.
 
-        After the stream's end, ``take`` is told of it again and again until the block is left.
+        After the stream's end, ``take`` gets that end again and again until the block is left.
         After ``run`` has ended, ``take`` is not called.
         """
         fd = sock.fileno()
