@@ -1,6 +1,6 @@
 """Telemetry: the sample, the check of each Telemetry message, and the newest sample of each asset.
 
-From the ground up: ``sample`` and ``message_columns`` (the values) · ``quality`` (flags of a row) ·
+From the ground up: ``sample`` (the values) · ``quality`` (flags of a row) ·
 ``block`` (the rows of one message) · ``checking`` (rows taken and refused) and ``latest_table``.
 """
 
@@ -14,5 +14,4 @@ from derhead.telemetry.latest_table import (
     since_us,
     stale_after_us,
 )
-from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.sample import Bucket, Sample

@@ -7,9 +7,9 @@ makes a ``Sample`` of a row only when a caller reads that row.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from derhead.telemetry.message_columns import Columns
 from derhead.telemetry.quality import row_quality
 from derhead.telemetry.sample import Sample
+from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 
 
@@ -20,7 +20,7 @@ class SampleBlock(Sequence[Sample]):
 
     def __init__(
         self,
-        columns: Columns,
+        columns: TelemetryColumns,
         rows: Sequence[int],
         *,
         agent_id: str,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from derhead.telemetry.block import SampleBlock
-from derhead.telemetry.message_columns import Columns
+from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 from derproto.der.v1 import RefusalReason
 
@@ -53,7 +53,7 @@ class Rows(NamedTuple):
 
 
 def read_rows(
-    telemetry: Columns,
+    telemetry: TelemetryColumns,
     *,
     agent_id: str,
     granted: Mapping[int, Asset],
@@ -91,7 +91,7 @@ def read_rows(
     return Rows(block, taken, refused)
 
 
-def _is_whole(telemetry: Columns, count: int, claimed: int, max_rows: int) -> bool:
+def _is_whole(telemetry: TelemetryColumns, count: int, claimed: int, max_rows: int) -> bool:
     """Whether the message has rows and nothing is wrong with it: the quick check."""
     whole = (0, count)
     return (
@@ -110,7 +110,7 @@ def _is_whole(telemetry: Columns, count: int, claimed: int, max_rows: int) -> bo
     )
 
 
-def _find_fault(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
+def _find_fault(telemetry: TelemetryColumns, claimed: int, max_rows: int) -> str | None:
     """The field that is wrong and why; None if nothing is, as in a message without rows."""
     count = len(telemetry.asset_index)
     if telemetry.boot_id == 0:
@@ -139,7 +139,7 @@ def _find_fault(telemetry: Columns, claimed: int, max_rows: int) -> str | None:
 
 
 def _all_taken(
-    telemetry: Columns, granted: Mapping[int, Asset], claimed: int, before_us: int
+    telemetry: TelemetryColumns, granted: Mapping[int, Asset], claimed: int, before_us: int
 ) -> bool:
     if len(granted) != claimed and not granted.keys() >= set(telemetry.asset_index):
         return False
@@ -147,7 +147,7 @@ def _all_taken(
 
 
 def _sort_out(
-    telemetry: Columns, granted: Mapping[int, Asset], before_us: int
+    telemetry: TelemetryColumns, granted: Mapping[int, Asset], before_us: int
 ) -> tuple[list[int], list[tuple[int, int]], list[RefusedRows]]:
     """Rows taken, their runs of sequence numbers, and the runs refused."""
     rows: list[int] = []

@@ -2,7 +2,7 @@
 
 import math
 
-from derhead.telemetry.message_columns import Columns
+from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 from derproto.der.v1 import QualityBit
 
@@ -20,7 +20,7 @@ _IMPLAUSIBLE = int(QualityBit.IMPLAUSIBLE)
 _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
-def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> int:
+def row_quality(columns: TelemetryColumns, row: int, asset: Asset, received_us: int) -> int:
     """Bits as in ``der.v1.QualityBit``: those of the agent and those that the headend adds."""
     quality = columns.quality[row] & _KNOWN if columns.quality else 0
     ahead_us = columns.ts_us[row] - received_us
@@ -35,7 +35,7 @@ def row_quality(columns: Columns, row: int, asset: Asset, received_us: int) -> i
     return quality
 
 
-def _implausible(columns: Columns, row: int, asset: Asset) -> bool:
+def _implausible(columns: TelemetryColumns, row: int, asset: Asset) -> bool:
     """Whether a value is beyond what the asset can do. NaN means unknown, which is never beyond."""
     if abs(columns.p_mw[row]) > asset.rated_mw * IMPLAUSIBLE_FACTOR:
         return True

@@ -6,8 +6,9 @@ from derhead.gaps import GapLimits, GapRecord, HoleCause, ReportedGap
 from derhead.gaps.holes import Origin
 from derhead.gaps.record import report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
-from derhead.telemetry import Columns, LatestTable, Sample, SampleBlock, offer_block
-from derproto.der.v1 import QualityBit, Telemetry
+from derhead.telemetry import LatestTable, Sample, SampleBlock, offer_block
+from derproto.codec import TelemetryColumns
+from derproto.der.v1 import QualityBit
 from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0, S
 
@@ -108,7 +109,7 @@ class Headend:
         assert self.session is not None
         self.session.seen_us = self._now_us()
         origin = Origin(self.session.agent_id, boot_id or self.session.boot_id)
-        message = Telemetry(
+        message = TelemetryColumns(
             boot_id=origin.boot_id,
             first_seq=seq or self._next_seq(origin),
             asset_index=[0],
@@ -117,9 +118,8 @@ class Headend:
             quality=[QualityBit.STALE_DEVICE if stale else 0],
             backfill=backfill,
         )
-        columns: Columns = message
         block = SampleBlock(
-            columns,
+            message,
             range(1),
             agent_id=origin.agent_id,
             assets={0: ASSET},

@@ -24,7 +24,6 @@ from derhead.sessions.terms.ends import UNREAD_ACKS, End, protocol_error
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import (
     Broken,
-    Columns,
     RefusedRows,
     Sample,
     offer_block,
@@ -143,7 +142,7 @@ class Incoming:
 
         return partial(self._hold_up, wait_and_take)
 
-    def _take_telemetry(self, telemetry: Columns) -> Deferred | None:
+    def _take_telemetry(self, telemetry: TelemetryColumns) -> Deferred | None:
         rows = read_rows(
             telemetry,
             agent_id=self._agent_id,

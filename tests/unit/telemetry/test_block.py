@@ -11,7 +11,8 @@ from derhead.history import open_journal
 from derhead.history.sql.page_request import PageRequest
 from derhead.telemetry import LatestTable, SampleBlock, offer_block
 from derproto.base.runtime import virtual_runtime
-from derproto.der.v1 import QualityBit, Telemetry
+from derproto.codec import TelemetryColumns
+from derproto.der.v1 import QualityBit
 from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0
 
@@ -19,7 +20,7 @@ ASSETS = {number: make_asset(numbered_id(number)) for number in (0, 2)}
 
 
 def block(rows: list[int] | None = None, **changes: object) -> SampleBlock:
-    columns = Telemetry(
+    columns = TelemetryColumns(
         boot_id=7,
         first_seq=10,
         asset_index=[0, 2, 1, 0],

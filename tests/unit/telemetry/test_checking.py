@@ -8,7 +8,8 @@ import pytest
 from derhead.telemetry import MAX_AHEAD_US, Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.checking import MAX_TS_US
 from derhead.telemetry.quality import CLOCK_SKEW_US
-from derproto.der.v1 import QualityBit, RefusalReason, Telemetry
+from derproto.codec import TelemetryColumns
+from derproto.der.v1 import QualityBit, RefusalReason
 from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0
 
@@ -19,7 +20,7 @@ def read(**columns: Any) -> Rows | Broken:
     max_rows = columns.pop("max_rows", 100)
     fields: dict[str, Any] = {"boot_id": 9, "first_seq": 1, **columns}
     return read_rows(
-        Telemetry(**fields),
+        TelemetryColumns(**fields),
         agent_id="x",
         granted={1: ASSET},
         claimed=3,
