@@ -1,7 +1,7 @@
 """The port to a device: all that the agent knows of the devices that it measures and steers.
 
-From the ground up: ``device`` (the port, its errors and what it measures), ``driver_options``
-(a driver's own keys in ``assets.yaml``). Drivers stand above, in ``deragent.drivers``.
+``device`` has the port, its errors and what it measures. Drivers stand above, in
+``deragent.drivers``.
 """
 
 from deragent.devices.device import Device, DeviceConfigError, DeviceError, Measurement

@@ -10,19 +10,19 @@ import csv
 import math
 import random
 from collections.abc import Iterable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 import trio
 
-from deragent.devices import driver_options as options
 from deragent.devices.device import DeviceConfigError, Measurement
 from deragent.drivers.simulation.physics import Output, curtailed
 from deragent.drivers.simulation.ramp import Ramp
-from deragent.drivers.simulation.simulated import measured, second_of_day
+from deragent.drivers.simulation.simulated import measured, second_of_day, seed_of
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import parse_us
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from derproto.configuration.fleet import Asset, Limits
 from derproto.der.v1 import OperatingState
 
 CARRIED_DAY = "alamosa-2016-01-01.csv"
@@ -68,8 +68,8 @@ def available_mw(rated_mw: float, irradiance_w_m2: float) -> float:
     return min(max(rated_mw * irradiance_w_m2 / FULL_SUN_W_M2, 0.0), rated_mw)
 
 
-def _load_day(file: str | None) -> Day:
-    path = Path(file) if file else files("deragent.drivers.simulation") / "data" / CARRIED_DAY
+def _load_day(file: object) -> Day:
+    path = Path(str(file)) if file else files("deragent.drivers.simulation") / "data" / CARRIED_DAY
     return parse_day(path.read_text(encoding="utf-8").splitlines())
 
 
@@ -78,17 +78,9 @@ async def open_replay(asset: Asset, runtime: Runtime) -> "ReplayDevice":
 
     Raises: DeviceConfigError.
     """
-    options.only(asset, frozenset({"file", "seed"}))
-    if asset.kind is not AssetKind.SOLAR:
-        raise DeviceConfigError(
-            f"asset {asset.name}: device.driver: replay plays irradiance, which kind {asset.kind} "
-            "does not follow; use simulated"
-        )
     file = asset.device.options.get("file")
-    if file is not None and not isinstance(file, str):
-        raise DeviceConfigError(f"asset {asset.name}: device.file: not a path: {file!r}")
     try:
-        day = await runtime.run_blocking(lambda: _load_day(file))
+        day = await runtime.run_blocking(partial(_load_day, file))
     except (OSError, ValueError) as wrong:
         raise DeviceConfigError(f"asset {asset.name}: device.file: {file}: {wrong}") from wrong
     return ReplayDevice(asset, runtime, day)
@@ -102,7 +94,7 @@ class ReplayDevice:
         self._rated_mw = asset.rated_mw
         self._limits = asset.limits
         self._runtime = runtime
-        self._rng = random.Random(options.seed(asset))
+        self._rng = random.Random(seed_of(asset))
         self._command: Ramp | None = None
 
     @property

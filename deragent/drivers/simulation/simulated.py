@@ -4,12 +4,10 @@ Options (all optional): ``seed`` for every kind; ``noon_utc_h`` (solar); ``soc``
 ``efficiency`` (battery); ``peak_utc_h`` (load); ``ramp_mw_per_s`` (generator).
 """
 
-import math
 import random
 
 import trio
 
-from deragent.devices import driver_options as options
 from deragent.devices.device import DeviceConfigError, Measurement
 from deragent.drivers.simulation.physics import (
     DAY_S,
@@ -30,25 +28,16 @@ NOMINAL_V = 277.0
 """Line to neutral of a 480 V system."""
 NOMINAL_HZ = 60.0
 
-_OPTIONS = {
-    AssetKind.SOLAR: frozenset({"seed", "noon_utc_h"}),
-    AssetKind.BATTERY: frozenset({"seed", "soc", "efficiency"}),
-    AssetKind.LOAD: frozenset({"seed", "peak_utc_h"}),
-    AssetKind.EV_CHARGER: frozenset({"seed"}),
-    AssetKind.GENERATOR: frozenset({"seed", "ramp_mw_per_s"}),
-}
-
 
 def simulated_model(asset: Asset, rng: random.Random) -> Model:
     """The asset's model in its first state.
 
     Raises: DeviceConfigError.
     """
-    options.only(asset, _OPTIONS[asset.kind])
     rated_mw = asset.rated_mw
     match asset.kind:
         case AssetKind.SOLAR:
-            noon_h = options.number(asset, "noon_utc_h", 19.0, least=0, most=24)
+            noon_h = _option(asset, "noon_utc_h", 19.0)
             return Solar(rated_mw, noon_s=noon_h * 3600)
         case AssetKind.BATTERY:
             if asset.energy_mwh is None:
@@ -57,25 +46,37 @@ def simulated_model(asset: Asset, rng: random.Random) -> Model:
             return Battery(
                 rated_mw,
                 asset.energy_mwh,
-                soc=options.number(asset, "soc", drawn, least=0, most=1),
-                efficiency=options.number(asset, "efficiency", 0.88, least=0.1, most=1),
+                soc=_option(asset, "soc", drawn),
+                efficiency=_option(asset, "efficiency", 0.88),
             )
         case AssetKind.LOAD:
-            peak_h = options.number(asset, "peak_utc_h", 1.0, least=0, most=24)
+            peak_h = _option(asset, "peak_utc_h", 1.0)
             return Load(rated_mw, peak_s=peak_h * 3600)
         case AssetKind.EV_CHARGER:
             return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
         case AssetKind.GENERATOR:
             # Half a minute from standstill to full power.
-            ramp = options.number(asset, "ramp_mw_per_s", rated_mw / 30, least=1e-6, most=math.inf)
+            ramp = _option(asset, "ramp_mw_per_s", rated_mw / 30)
             return Generator(rated_mw, ramp)
+
+
+def _option(asset: Asset, key: str, default: float) -> float:
+    # The configuration has checked the keys and values (``device_options``).
+    value = asset.device.options.get(key, default)
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def seed_of(asset: Asset) -> str:
+    """The seed of the device's noise: ``device.seed``, else the asset's id."""
+    return str(asset.device.options.get("seed", asset.id))
 
 
 class SimulatedDevice:
     """A model that runs on Trio's clock and answers at once."""
 
     def __init__(self, asset: Asset, runtime: Runtime) -> None:
-        self._rng = random.Random(options.seed(asset))
+        self._rng = random.Random(seed_of(asset))
         self._model = simulated_model(asset, self._rng)
         self._reactive_share = -0.2 if asset.kind is AssetKind.LOAD else -0.04
         self._runtime = runtime

@@ -158,13 +158,7 @@ def test_a_bad_csv_is_refused_with_its_line(lines: list[str], wrong: str) -> Non
     ("spec", "wrong"),
     [
         (asset(AssetKind.SOLAR, "modem"), "no driver 'modem'; there are: simulated, replay"),
-        (asset(AssetKind.LOAD, "replay"), "kind load does not follow"),
         (asset(AssetKind.SOLAR, "replay", file="/nowhere.csv"), "device.file: /nowhere.csv"),
-        (asset(AssetKind.SOLAR, "replay", file=3), "not a path: 3"),
-        (asset(AssetKind.BATTERY, soc=1.5), "device.soc: 1.5 is not within 0..1"),
-        (asset(AssetKind.BATTERY, soc="half"), "device.soc: not a number: 'half'"),
-        (asset(AssetKind.BATTERY, soc=True), "device.soc: not a number: True"),
-        (asset(AssetKind.SOLAR, sed=1), "device.sed: driver 'simulated' has no such key"),
     ],
 )
 async def test_a_device_that_cannot_be_opened_says_which_key(
