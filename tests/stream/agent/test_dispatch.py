@@ -106,7 +106,7 @@ async def test_a_newer_order_replaces_and_a_stronger_one_stays(
     await trio.sleep(1)
     last = {report.dispatch_id: report for _, report in session.reports}
     assert last["d1"].state is SUPERSEDED
-    assert last["d1"].detail == "gave way to d2"
+    assert last["d1"].detail == "gave way to dispatch d2"
     assert last["d2"].state is STARTED
     assert last["weaker"].state is SUPERSEDED
     # No default in between: the device goes from one order to the next.
