@@ -27,43 +27,18 @@ REPORTS_WAITING = 4096
 the last report of every dispatch."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentStatistics:
-    """Counts since the agent's start; ``outbox_rows`` and ``gaps`` are as of now."""
-
-    sessions: int
-    """Welcomes received."""
-    samples: int
-    """Measurements, also of refused assets."""
-    skipped_samples: int
-    """Measurements dropped because the headend refuses their asset."""
-    outbox_rows: int
-    """Rows in memory and in the file."""
-    sent_rows: int
-    """Rows sent, resent rows included."""
-    acked_rows: int
-    dropped_rows: int
-    """Rows forced out of the full outbox."""
-    refused_rows: int
-    """Rows that the headend refused."""
-    gaps: int
-    """Gaps that the headend has not acknowledged, or that can still grow."""
-    dispatches: int
-    """Setpoints received, repeated ones included."""
-    reports_sent: int
-    ignored_messages: int
-    """Messages of an unknown kind, or about an asset that is not this agent's."""
-
-
 @dataclass(slots=True)
 class Counts:
-    """Counts that only a session changes."""
+    """Counts since the agent's start."""
 
     sessions: int = 0
-    sent_rows: int = 0
-    dispatches: int = 0
-    reports_sent: int = 0
+    """Welcomes received."""
+    samples: int = 0
+    """Measurements, also of refused assets."""
+    skipped_samples: int = 0
+    """Measurements dropped because the headend refuses their asset."""
     ignored_messages: int = 0
+    """Messages of an unknown kind, or about an asset that is not this agent's."""
 
 
 class AgentBoard:
@@ -104,8 +79,6 @@ class AgentBoard:
         self._absence: Absence | None = None
         self._headend_us: int | None = None
         self._headend_s = 0.0
-        self._samples = 0
-        self._skipped = 0
         self._dropping = False
         self._outbox_due = Signal()
         self._outbox_awaited_s = -math.inf
@@ -122,23 +95,6 @@ class AgentBoard:
         """Reports an event to the program that started the agent."""
         self._on_event(EventLine(self._wall_us(), self.plan.agent_id, kind, detail))
 
-    def statistics(self) -> AgentStatistics:
-        """The counts so far."""
-        return AgentStatistics(
-            sessions=self.counts.sessions,
-            samples=self._samples,
-            skipped_samples=self._skipped,
-            outbox_rows=len(self.outbox),
-            sent_rows=self.counts.sent_rows,
-            acked_rows=self.outbox.acked_rows,
-            dropped_rows=self.outbox.dropped_rows,
-            refused_rows=self.outbox.refused_rows,
-            gaps=len(self.outbox.gaps),
-            dispatches=self.counts.dispatches,
-            reports_sent=self.counts.reports_sent,
-            ignored_messages=self.counts.ignored_messages,
-        )
-
     # --- from samplers ------------------------------------------------------------------
 
     def add_sample(self, asset_index: int, measurement: Measurement, quality: int) -> None:
@@ -146,12 +102,12 @@ class AgentBoard:
 
         When full: the oldest sample is forced out.
         """
-        self._samples += 1
+        self.counts.samples += 1
         ts_us = self._wall_us()
         answers = not quality & QualityBit.STALE_DEVICE
         self.outbox.gaps.note_device(asset_index, ts_us, answers=answers)
         if asset_index in self._refused:
-            self._skipped += 1
+            self.counts.skipped_samples += 1
         else:
             now_s = trio.current_time()
             fitted = self.outbox.append(asset_index, ts_us, measurement, quality, now_s=now_s)

@@ -46,7 +46,6 @@ class SessionSender:
         while True:
             rows = board.outbox.take_live(most_rows)
             if rows:
-                board.counts.sent_rows += len(rows)
                 await self.send(write_telemetry(board.boot_id, rows, backfill=False))
             else:
                 await board.rows_waiting.wait()
@@ -59,7 +58,6 @@ class SessionSender:
             if batch is None:
                 await board.backfill_waiting.wait()
                 continue
-            board.counts.sent_rows += len(batch.rows)
             await self.send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
             await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
 
@@ -94,7 +92,6 @@ class SessionSender:
                 await board.reports_waiting.wait()
                 continue
             report = write_report(*taken)
-            board.counts.reports_sent += 1
             await self.send(v1.AgentMessage(dispatch_report=report))
 
     async def send_heartbeats(self, period_s: float) -> None:

@@ -196,7 +196,6 @@ class UplinkSession:
         self._finish("ended by the headend")
 
     def _take_setpoint(self, setpoint: v1.Setpoint, clock: SessionClock) -> None:
-        self._board.counts.dispatches += 1
         if setpoint.asset_index >= len(self._controllers):
             # No report is possible: it would have to name an index that was never assigned.
             self._board.counts.ignored_messages += 1

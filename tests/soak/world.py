@@ -15,12 +15,12 @@ import trio
 from trio.testing import MockClock
 
 from deragent.event_lines import EventLine
-from deragent.tasks.agent_board import AgentStatistics
 from derhead.dispatch import AssetOrder
 from derhead.headend import Headend
 from derhead.history.sql.page_request import PageRequest
 from derproto.configuration.fleet import Fleet
 from launcher.fleets.generated_fleet import generate
+from tests.support.agents import AgentStatistics, statistics_of
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
 from tests.support.virtual import VirtualWorld, virtual_world
@@ -80,7 +80,7 @@ async def _live(folder: Path, agents: int, seconds: float, seed: int, account: A
         world.admit_agents()
         await trio.sleep(SETTLE_S)
         account.agents = {
-            asset_id: agent.board.statistics()
+            asset_id: statistics_of(agent.board)
             for asset_id, agent in zip(world.fleet.assets, world.agents, strict=True)
         }
         await world.stop_agents()

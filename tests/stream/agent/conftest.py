@@ -12,11 +12,12 @@ from trio.testing import MockClock
 from deragent.daemon import run_agent
 from deragent.event_lines import EventKind, EventLine
 from deragent.outbox import OutboxLimits
-from deragent.tasks.agent_board import AgentBoard, AgentStatistics
+from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Failsafe
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.agent.fakes import AFTER_A_MINUTE, FakeDevices, FakeHeadend, plan
+from tests.support.agents import AgentStatistics, statistics_of
 from tests.support.epoch import T0
 
 
@@ -67,7 +68,7 @@ class Bench:
     @property
     def statistics(self) -> AgentStatistics:
         assert self.board is not None
-        return self.board.statistics()
+        return statistics_of(self.board)
 
     def details(self, kind: EventKind) -> list[dict[str, str | float | int | None]]:
         """The details of all events of that kind."""
