@@ -30,16 +30,16 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "check configuration, assets and devices, and summarize them"),
     ):
         command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
-        command.add_argument("--config", metavar="F", help="YAML of settings")
-        command.add_argument("--assets", metavar="F", help="the fleet's YAML")
+        command.add_argument("--config", metavar="F", help="YAML file of settings")
+        command.add_argument("--assets", metavar="F", help="YAML file of the fleet")
         which = command.add_mutually_exclusive_group()
         which.add_argument("--site", metavar="S", help="id or name of the site to serve")
         which.add_argument(
             "--asset", metavar="A", action="append", help="id or name of an asset; may repeat"
         )
         command.add_argument("--agent-id", metavar="ID", help="id of this agent")
-        command.add_argument("--headend", metavar="H:P", help="where the headend listens")
-        command.add_argument("--data", metavar="DIR", help="folder for what must survive a restart")
+        command.add_argument("--headend", metavar="H:P", help="address of the headend")
+        command.add_argument("--data", metavar="DIR", help="folder of dispatches and samples")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
         command.add_argument(
             "--events",

@@ -24,13 +24,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
         ("serve", "serve agents and REST until SIGTERM"),
-        ("check", "check configuration and assets, and say what they hold"),
+        ("check", "check configuration and assets, and summarize them"),
     ):
         command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
-        command.add_argument("--config", metavar="F", help="YAML of settings")
-        command.add_argument("--assets", metavar="F", help="the fleet's YAML")
-        command.add_argument("--http", metavar="H:P", help="REST (default 127.0.0.1:8080)")
-        command.add_argument("--grpc", metavar="H:P", help="agents (default 127.0.0.1:50051)")
+        command.add_argument("--config", metavar="F", help="YAML file of settings")
+        command.add_argument("--assets", metavar="F", help="YAML file of the fleet")
+        command.add_argument(
+            "--http", metavar="H:P", help="address of REST (default 127.0.0.1:8080)"
+        )
+        command.add_argument(
+            "--grpc", metavar="H:P", help="address for agents (default 127.0.0.1:50051)"
+        )
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     client.add_commands(commands, os.environ.get(client.URL_VARIABLE))

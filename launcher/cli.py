@@ -27,21 +27,28 @@ def _parser() -> argparse.ArgumentParser:
 
     does = "run the fleet's agents until Ctrl-C, and restart those that die"
     run = commands.add_parser("run", help=does, description=does, allow_abbrev=False)
-    run.add_argument("--assets", metavar="F", required=True, help="the fleet's YAML")
-    run.add_argument("--headend", metavar="H:P", required=True, help="where the headend listens")
+    run.add_argument("--assets", metavar="F", required=True, help="YAML file of the fleet")
+    run.add_argument("--headend", metavar="H:P", required=True, help="address of the headend")
     run.add_argument(
         "--in-process",
         action="store_true",
         help="run all agents in this process (default: a process for each)",
     )
     run.add_argument(
-        "--data", metavar="DIR", help="folder of the agents' folders (default var/derlaunch)"
+        "--data",
+        metavar="DIR",
+        help="folder that holds a folder for each agent (default var/derlaunch)",
     )
 
     does = "print the YAML of a generated fleet; the same seed gives the same fleet"
     made = commands.add_parser("generate", help=does, description=does, allow_abbrev=False)
     made.add_argument("n", metavar="N", help="number of assets")
-    made.add_argument("--seed", metavar="S", default="1", help="a whole number (default 1)")
+    made.add_argument(
+        "--seed",
+        metavar="S",
+        default="1",
+        help="a whole number: another seed gives another fleet (default 1)",
+    )
     return parser
 
 

@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument(
         "--grpc", default="127.0.0.1:50051", metavar="H:P", help="address for agents"
     )
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="logs and stores")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, metavar="DIR", help="folder of logs and stores"
+    )
     parser.add_argument("--once", action="store_true", help="stop after the first requests")
     options = parser.parse_args()
     # A plain kill stops everything in order, as Ctrl-C does.

@@ -51,26 +51,26 @@ def add_commands(
     show = _add(commands, "status", url, "show the state of a running headend and its sites")
     show.set_defaults(asset=None)
     telemetry = _add(commands, "telemetry", url, "show what an asset measures")
-    telemetry.add_argument("asset", metavar="ASSET", help="its name or UUID")
+    telemetry.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
     telemetry.add_argument(
-        "--follow", action="store_true", help="go on with a line for each new value"
+        "--follow", action="store_true", help="print a line for each new value, until Ctrl-C"
     )
     order = _add(commands, "dispatch", url, "order an asset to hold a power")
-    order.add_argument("asset", metavar="ASSET", help="its name or UUID")
+    order.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
     order.add_argument(
         "mw",
         metavar="MW",
         type=parse_mw,
-        help="positive into the grid, negative consumes or charges",
+        help="power to hold: positive into the grid, negative consumes or charges",
     )
     order.add_argument(
         "--for",
         dest="duration_s",
         metavar="T",
         type=parse_duration,
-        help="how long, such as 90s, 15m or 1h30m (default: until replaced)",
+        help="length of the window, such as 90s, 15m or 1h30m (default: until replaced)",
     )
-    order.add_argument("--at", metavar="TIME", help="when it begins, RFC 3339 (default: now)")
+    order.add_argument("--at", metavar="TIME", help="start of the window, RFC 3339 (default: now)")
     order.add_argument(
         "--priority", metavar="N", type=int, help="0 to 255; the lower number wins (default 128)"
     )
@@ -78,7 +78,7 @@ def add_commands(
     either.add_argument(
         "--dry-run", action="store_true", help="order nothing; show what the order would do"
     )
-    either.add_argument("--watch", action="store_true", help="follow it to its end and its verdict")
+    either.add_argument("--watch", action="store_true", help="follow the dispatch to its verdict")
 
 
 def _add(
@@ -94,7 +94,7 @@ def _add(
         type=_headend_url,
         # A string default, so that argparse reports a wrong environment value like a wrong flag.
         default=url or DEFAULT_URL,
-        help=f"its REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
+        help=f"address of the headend's REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return command

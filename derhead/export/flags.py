@@ -14,7 +14,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     does = "write history as CSV or JSON Lines, newest first"
     command = commands.add_parser("export", help=does, description=does, allow_abbrev=False)
     command.add_argument("what", choices=WHAT, metavar="|".join(WHAT), help="the history to write")
-    command.add_argument("--asset", metavar="A", action="append", help="name or UUID; may repeat")
+    command.add_argument("--asset", metavar="A", action="append", help="an asset; may repeat")
     command.add_argument(
         "--site", metavar="S", action="append", help="all assets of a site; may repeat"
     )
@@ -24,6 +24,6 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     command.add_argument("--step", metavar="D", help="telemetry in steps, such as 15m")
     command.add_argument("--format", choices=("csv", "jsonl"), default="csv")
     command.add_argument("--output", metavar="F", help="file to write (default: standard output)")
-    command.add_argument("--config", metavar="F", help="YAML of settings")
-    command.add_argument("--assets", metavar="F", help="the fleet's YAML")
+    command.add_argument("--config", metavar="F", help="YAML file of settings")
+    command.add_argument("--assets", metavar="F", help="YAML file of the fleet")
     command.add_argument("--data", metavar="DIR", help="folder of the journal")

@@ -43,15 +43,17 @@ class Subject:
 
 SUBJECTS = {
     "link": Subject("CPU a message, setpoints under load", link.run, link.MEASURES),
-    "pieces": Subject("what the link's pieces are worth", pieces.run, pieces.MEASURES),
+    "pieces": Subject("what each piece of the link gains", pieces.run, pieces.MEASURES),
     "fairness": Subject("950 sessions beside 50 that flood", fairness.run, fairness.MEASURES),
     "codec": Subject("encoding and decoding", codec_subject.run, codec_subject.MEASURES),
     "ingest": Subject("rows from agents to durable", ingest.run, ingest.MEASURES),
     "connect": Subject("5,000 agents at once, memory a session", connect.run, connect.MEASURES),
-    "dispatch": Subject("POST to started, durable, and how many", dispatch.run, dispatch.MEASURES),
-    "events": Subject("what readers of /events cost", events.run, events.MEASURES),
-    "history": Subject("a day by minutes, very many rows", history.run, history.MEASURES),
-    "memory": Subject("who holds what a session weighs", memory.run, memory.MEASURES),
+    "dispatch": Subject(
+        "from POST to started, dispatches a second", dispatch.run, dispatch.MEASURES
+    ),
+    "events": Subject("the cost of readers of /events", events.run, events.MEASURES),
+    "history": Subject("a day in steps of a minute, a million rows", history.run, history.MEASURES),
+    "memory": Subject("memory of a session, by package", memory.run, memory.MEASURES),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }
 
@@ -66,8 +68,12 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("subject", choices=[*SUBJECTS, "all"], metavar="SUBJECT")
-    parser.add_argument("--quick", action="store_true", help="at most 45 s, one alternative")
+    parser.add_argument(
+        "subject", choices=[*SUBJECTS, "all"], metavar="SUBJECT", help="see below; or all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="take 45 s at most, with one alternative"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, a key for each measure"
     )

@@ -1,4 +1,4 @@
-"""``scripts/docs``: the parts of the documents that are drawn from the code."""
+"""Draws the parts of the documents that repeat the code."""
 
 import argparse
 import sys
@@ -37,7 +37,11 @@ def insert(document: str, name: str, drawn: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 if stale")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only compare; exit code 1 if a document is out of date",
+    )
     check = parser.parse_args().check
     stale = 0
     for name, (place, draw) in PARTS.items():
