@@ -35,7 +35,7 @@ class FleetParts(HasFleet, KnowsAgents, HasHistory, Protocol):
     def agents(self) -> Sequence[ConnectedAgent]:
         """The agents connected now."""
 
-    def site_now(self, site_id: str) -> SiteNow:
+    async def site_now(self, site_id: str) -> SiteNow:
         """The present power of a site's assets, and how far it could go up and down."""
 
 
@@ -60,16 +60,17 @@ def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
     @routes.get("/sites")
     async def list_sites() -> Response:
         query = read_query(FIELDS)
-        shapes = (
-            site_shape(site, headend.site_now(site.id)) for site in headend.fleet.sites.values()
-        )
+        shapes = [
+            site_shape(site, await headend.site_now(site.id))
+            for site in headend.fleet.sites.values()
+        ]
         return await reply_now(shapes, columns_of(SiteJson), query.fields)
 
     @routes.get("/sites/<site>")
     async def show_site(site: str) -> Response:
         read_query(())
         found = find_site(headend.fleet, site)
-        return reply(site_shape(found, headend.site_now(found.id)))
+        return reply(site_shape(found, await headend.site_now(found.id)))
 
     @routes.get("/agents")
     async def list_agents() -> Response:

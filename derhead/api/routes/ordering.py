@@ -65,7 +65,7 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
     def preflight(self, order: AssetOrder) -> Preflight:
         """What an order to an asset would lead to."""
 
-    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+    async def preflight_site(self, order: SiteOrder) -> SitePreflight:
         """What an order to a site would lead to."""
 
 
@@ -157,7 +157,7 @@ async def _answer(
     if order.dry_run:
         if isinstance(order, AssetOrder):
             return reply(preflight_shape(headend.preflight(order)))
-        return reply(site_preflight_shape(headend.preflight_site(order)))
+        return reply(site_preflight_shape(await headend.preflight_site(order)))
     failing = headend.failing()
     if failing is not None:
         raise JournalError(failing)

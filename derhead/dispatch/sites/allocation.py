@@ -229,12 +229,16 @@ def _all_at_zero(reaches: Sequence[tuple[Candidate, Reach]], left_out: list[Left
 
 def _drop_must_runs(rooms: list[_Room], wanted: int, left_out: list[LeftOut]) -> None:
     """Leaves out assets whose least power is too much, greatest first, until the rest fit."""
-    while rooms and sum(room.low for room in rooms) > wanted:
-        greatest = max(rooms, key=lambda room: room.low)
-        rooms.remove(greatest)
-        left_out.append(
-            LeftOut(greatest.candidate.asset.id, "its least power is more than its share")
-        )
+    least = sum(room.low for room in rooms)
+    dropped: set[int] = set()
+    for place in sorted(range(len(rooms)), key=lambda place: -rooms[place].low):
+        if least <= wanted:
+            break
+        least -= rooms[place].low
+        dropped.add(place)
+        asset_id = rooms[place].candidate.asset.id
+        left_out.append(LeftOut(asset_id, "its least power is more than its share"))
+    rooms[:] = [room for place, room in enumerate(rooms) if place not in dropped]
 
 
 def _split(wanted: int, rooms: Sequence[_Room]) -> list[int]:

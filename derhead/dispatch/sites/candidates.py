@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+import trio
+
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.orders.order import DispatchGroup, SiteOrder
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
@@ -11,6 +13,9 @@ from derhead.dispatch.sites.availability import SiteNow, site_now
 from derhead.telemetry import LatestTable, age_us, stale_after_us
 from derproto.base.windows import Window
 from derproto.configuration.fleet import Asset, Fleet
+
+ASSETS_A_TURN = 200
+"""Assets of a site to look at before other tasks have their turn: about a millisecond."""
 
 
 class OpenDispatches(Protocol):
@@ -50,27 +55,36 @@ class Candidates:
             return Candidate(asset, online, fresh=False)
         return Candidate(asset, online, p_mw=sample.p_mw, soc=sample.soc)
 
-    def of_site(self, site_id: str) -> list[Candidate]:
-        return [self.of_asset(asset) for asset in self._fleet.assets_of(site_id)]
+    async def of_site(self, site_id: str) -> list[Candidate]:
+        """The site's assets. Other tasks run in between, so each is as it was at its turn."""
+        return await self._look(site_id, self.of_asset)
 
-    def now(self, site_id: str) -> SiteNow:
+    async def now(self, site_id: str) -> SiteNow:
         """What the site's assets do, and what more they could do."""
-        return site_now(self.of_site(site_id))
+        return site_now(await self.of_site(site_id))
 
-    def split(self, order: SiteOrder, now_us: int) -> Allocation | DoesNotFit:
+    async def split(self, order: SiteOrder, now_us: int) -> Allocation | DoesNotFit:
         """Splits an order over the assets that no better order claims in its window."""
         window = order.window(now_us)
-        candidates = [
-            replace(
-                candidate,
-                outranked=any(
-                    each.priority < order.priority and _claims(each, window)
-                    for each in self._desk.of_asset(candidate.asset.id)
-                ),
+
+        def look(asset: Asset) -> Candidate:
+            dispatches = self._desk.of_asset(asset.id)
+            outranked = any(
+                each.priority < order.priority and _claims(each, window) for each in dispatches
             )
-            for candidate in self.of_site(order.site_id)
-        ]
+            candidate = self.of_asset(asset)
+            return replace(candidate, outranked=True) if outranked else candidate
+
+        candidates = await self._look(order.site_id, look)
         return allocate(order.mw, candidates, duration_us=order.duration_us)
+
+    async def _look(self, site_id: str, look: Callable[[Asset], Candidate]) -> list[Candidate]:
+        assets = self._fleet.assets_of(site_id)
+        found: list[Candidate] = []
+        for start in range(0, len(assets), ASSETS_A_TURN):
+            await trio.lowlevel.checkpoint()
+            found += map(look, assets[start : start + ASSETS_A_TURN])
+        return found
 
     def busy(self, group: DispatchGroup) -> frozenset[str]:
         """The assets that another order claims in the group's window."""

@@ -156,7 +156,7 @@ class GroupKeeper:
         found = reallocate(
             group,
             list(kept.parts.values()),
-            self._candidates.of_site(group.site_id),
+            await self._candidates.of_site(group.site_id),
             lost=lost,
             busy=self._candidates.busy(group),
             now_us=now_us,

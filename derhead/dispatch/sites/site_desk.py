@@ -18,7 +18,7 @@ from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, SiteOrder, 
 from derhead.dispatch.orders.preflight import Preflight, preflight, superseding
 from derhead.dispatch.sites.allocation import Allocation, DoesNotFit
 from derhead.dispatch.sites.availability import SiteNow
-from derhead.dispatch.sites.candidates import Candidates
+from derhead.dispatch.sites.candidates import ASSETS_A_TURN, Candidates
 from derhead.dispatch.sites.group_keeper import FoundGroup, GroupKeeper, GroupStore
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable
@@ -82,7 +82,7 @@ class SiteDesk:
         Cancellation: an order that the desk has begun to write stands.
         """
         now_us = self._wall_us()
-        split = self._candidates.split(order, now_us)
+        split = await self._candidates.split(order, now_us)
         if isinstance(split, DoesNotFit):
             return split
         if not split.shares:
@@ -144,10 +144,10 @@ class SiteDesk:
             now_us=self._wall_us(),
         )
 
-    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+    async def preflight_site(self, order: SiteOrder) -> SitePreflight:
         """What an order to a site would do."""
         now_us = self._wall_us()
-        split = self._candidates.split(order, now_us)
+        split = await self._candidates.split(order, now_us)
         site = self._fleet.sites[order.site_id].name
         if isinstance(split, DoesNotFit) or not split.shares:
             low_mw, high_mw = (0.0, 0.0) if isinstance(split, Allocation) else _ends(split)
@@ -159,19 +159,21 @@ class SiteDesk:
             said = f"{site} cannot hold {order.mw:.6g} MW now: {reach}."
             return SitePreflight(order, split, (), said)
         group = _group(order, split, now_us)
-        parts = tuple(
-            self.preflight(_part(order, group, share.asset_id, share.mw)) for share in split.shares
-        )
+        parts: list[Preflight] = []
+        for place, share in enumerate(split.shares):
+            if place % ASSETS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+            parts.append(self.preflight(_part(order, group, share.asset_id, share.mw)))
         others = superseding(sum(len(part.supersedes) for part in parts))
         said = (
             f"{site} would hold {order.mw:.6g} MW with {len(parts)} of its "
             f"{len(parts) + len(split.left_out)} assets{others}."
         )
-        return SitePreflight(order, split, parts, said)
+        return SitePreflight(order, split, tuple(parts), said)
 
-    def now(self, site_id: str) -> SiteNow:
+    async def now(self, site_id: str) -> SiteNow:
         """What the site's assets do, and what more they could do."""
-        return self._candidates.now(site_id)
+        return await self._candidates.now(site_id)
 
 
 def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:

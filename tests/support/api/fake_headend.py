@@ -373,11 +373,11 @@ class FakeView:
         asset = self.fleet.assets[order.asset_id]
         return preflight(order, asset, (), online=True, p_mw=0.25, soc=0.5, now_us=NOW)
 
-    def site_now(self, site_id: str) -> SiteNow:
+    async def site_now(self, site_id: str) -> SiteNow:
         assert site_id == SITE
         return SITE_NOW
 
-    def preflight_site(self, order: SiteOrder) -> SitePreflight:
+    async def preflight_site(self, order: SiteOrder) -> SitePreflight:
         if order.mw > 3:
             return SitePreflight(order, DoesNotFit(-1.0, 3.0), (), "Alamosa cannot do it.")
         parts = (self.preflight(AssetOrder(BATTERY, order.mw)),)

@@ -329,10 +329,10 @@ def test_preflight() -> None:
     }
 
 
-def test_site_preflight() -> None:
-    fits = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 0.5)))
+async def test_site_preflight() -> None:
+    fits = site_preflight_shape(await FakeView().preflight_site(SiteOrder(SITE, 0.5)))
     assert (fits["fits"], fits["feasible"]) == (True, None)
     assert fits["left_out"] == [{"asset_id": SILENT, "why": "offline"}]
-    misfit = site_preflight_shape(FakeView().preflight_site(SiteOrder(SITE, 9.0)))
+    misfit = site_preflight_shape(await FakeView().preflight_site(SiteOrder(SITE, 9.0)))
     assert (misfit["fits"], misfit["feasible"]) == (False, {"min_mw": -1.0, "max_mw": 3.0})
     assert misfit["sentence"] == "Alamosa cannot do it."

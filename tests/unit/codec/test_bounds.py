@@ -1,10 +1,6 @@
 """What one message may cost: counted in lines of Python and in memory, never in time."""
 
-import sys
 import tracemalloc
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -19,6 +15,7 @@ from derproto.codec import (
 )
 from derproto.codec.wire import write_varint
 from derproto.der.v1 import AgentMessage
+from tests.support.steps import lines_of
 
 MIB = 2**20
 MESSAGE_BYTES = 4 * MIB
@@ -53,24 +50,6 @@ FLOODS = {
     "packed rows beside something": within(0x12, b"\x1a" + within(0, bytes(3 * MIB))[1:])
     + b"\xf8\x01\x00",
 }
-
-
-def lines_of(work: Callable[[], object]) -> int:
-    """Lines of Python that ``work`` runs through."""
-    lines = 0
-
-    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal lines
-        lines += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return lines
 
 
 def refuse(message: bytes) -> None:

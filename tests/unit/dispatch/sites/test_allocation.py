@@ -20,6 +20,7 @@ from derhead.dispatch.sites.allocation import (
 from derproto.configuration.fleet import AssetKind
 from tests.support.assets import make_asset
 from tests.support.epoch import HOUR_US
+from tests.support.steps import lines_of
 
 
 def battery(
@@ -144,6 +145,20 @@ def test_a_generator_that_must_run_is_left_out_of_a_small_order() -> None:
     assert shares(allocate(0.5, generators, duration_us=None)) == {"small": 0.5}
     assert shares(allocate(2.0, generators, duration_us=None)).keys() == {"small", "big"}
     assert isinstance(allocate(0.2, generators, duration_us=None), DoesNotFit)
+
+
+def test_leaving_out_machines_that_must_run_costs_a_step_for_each() -> None:
+    def site(size: int) -> list[Candidate]:
+        return [
+            Candidate(make_asset(f"g{n}", AssetKind.GENERATOR, 0.1, 2.0), True) for n in range(size)
+        ]
+
+    def cost(size: int) -> int:
+        generators = site(size)
+        return lines_of(lambda: allocate(1.0, generators, duration_us=None))
+
+    assert len(shares(allocate(1.0, site(400), duration_us=None))) == 10
+    assert cost(400) < 5 * cost(100)
 
 
 def test_an_empty_site_can_do_nothing() -> None:

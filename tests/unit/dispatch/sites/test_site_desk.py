@@ -136,12 +136,12 @@ async def test_a_preflight_says_what_an_order_would_do(
     assert found.supersedes == (running.id,)
     assert found.follows.then is Afterwards.DEFAULT
     assert not world.sites.preflight(AssetOrder("c", 0.5)).online
-    site = world.sites.preflight_site(SiteOrder("site", 1.0, 600 * S))
+    site = await world.sites.preflight_site(SiteOrder("site", 1.0, 600 * S))
     assert [part.order.mw for part in site.parts] == [0.5, 0.5]
     assert site.sentence == (
         "North would hold 1 MW with 2 of its 4 assets, superseding 1 dispatch."
     )
-    misfit = world.sites.preflight_site(SiteOrder("site", 3.0))
+    misfit = await world.sites.preflight_site(SiteOrder("site", 3.0))
     assert misfit.sentence == "North cannot hold 3 MW now: it can hold from -2 to 2 MW."
     await trio.sleep(60)
     assert world.sites.preflight(AssetOrder("a", 0.5)).p_mw is None, "it is stale"
