@@ -15,7 +15,7 @@ from uuid import uuid4
 import trio
 
 from derhead.dispatch.desk.book import Book, BookChanges, SessionLink
-from derhead.dispatch.desk.draft import Plan, SendCancel, SendSetpoint
+from derhead.dispatch.desk.draft import Draft, Plan, SendCancel, SendSetpoint
 from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, InboxItem, WaitingRequest
 from derhead.dispatch.desk.inputs import (
     AgentReport,
@@ -33,10 +33,10 @@ from derhead.dispatch.desk.inputs import (
     TooManyOpen,
     WindowOver,
 )
-from derhead.dispatch.desk.planning import make_plan
+from derhead.dispatch.desk.outcome_log import log_outcome
+from derhead.dispatch.desk.planning import make_plan, plan_in_steps
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.lifecycle import Reported
-from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
@@ -49,6 +49,10 @@ answered with 503."""
 
 LONGEST_SLEEP_S = 60.0
 """Longest sleep before the desk reads the clock again, since the clock may have been set."""
+
+STEPS_A_TURN = 256
+"""Steps of a plan before other tasks have their turn: some 6 ms. One order to a site may take
+thousands."""
 
 RETRY_S = 1.0
 """Pause before the next attempt at changes that the journal refused."""
@@ -250,7 +254,7 @@ class DispatchDesk:
             request.claimed = True
         while True:
             now_us = self._wall_us()
-            plan = make_plan(self._book, _inputs_of(items, requests), now_us)
+            plan = await self._plan(_inputs_of(items, requests), now_us)
             try:
                 await self._carry_out(plan, now_us)
             except JournalError as refused:
@@ -270,23 +274,20 @@ class DispatchDesk:
                 # ``pop_due`` removed its deadline; an open dispatch needs one again.
                 self._book.watch(item.dispatch_id)
 
+    async def _plan(self, inputs: Sequence[DeskInput], now_us: int) -> Plan:
+        """The plan for the inputs, made in turns: only this task changes the book meanwhile."""
+        draft = Draft(self._book, now_us)
+        for step, _ in enumerate(plan_in_steps(draft, inputs), 1):
+            if step % STEPS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+        return draft.plan
+
     async def _carry_out(self, plan: Plan, now_us: int) -> None:
         """Journal first, effects second. Raises: JournalError; then nothing changed."""
         if plan.changes.dispatches:
             await self._store.write(*plan.changes.dispatches.values(), *plan.records)
         self._book.take(plan.changes, now_us)
-        for dispatch in plan.changes.dispatches.values():
-            if dispatch.state in (State.REJECTED, State.FAILED):
-                why = ": ".join(filter(None, (dispatch.reason, dispatch.detail))) or "no reason"
-                log.warning(
-                    "dispatch %s of %s %s: %s", dispatch.id, dispatch.asset_id, dispatch.state, why
-                )
-        if plan.illegal:
-            log.warning(
-                "%d reports that do not fit their dispatches change nothing: %s",
-                plan.illegal,
-                plan.describe_misfits(),
-            )
+        log_outcome(plan)
         self._orders += plan.orders
         self._reports += plan.reports
         self._late += plan.late

@@ -58,11 +58,6 @@ class Plan:
     misfits: list[str] = field(default_factory=list)
     """Why the first ``MISFITS_TOLD`` of the illegal inputs do not fit, for people."""
 
-    def describe_misfits(self) -> str:
-        """The first illegal inputs, in words."""
-        more = ["and others"] if self.illegal > len(self.misfits) else []
-        return "; ".join([*self.misfits, *more])
-
 
 class Draft:
     """The plan so far, over the book as it was."""

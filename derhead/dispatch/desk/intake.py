@@ -1,5 +1,7 @@
 """How each input changes the dispatches that it concerns. Pure."""
 
+from collections.abc import Iterator
+
 from derhead.dispatch.desk.book import OrphanedDispatch, SessionLink
 from derhead.dispatch.desk.draft import Draft
 from derhead.dispatch.desk.inputs import (
@@ -36,11 +38,11 @@ MAX_ORPHANS = 1024
 When full, the desk notes no more; the agent reports them again at its next Register."""
 
 
-def take(draft: Draft, item: DeskInput) -> None:
-    """Takes one input into the draft."""
+def take(draft: Draft, item: DeskInput) -> Iterator[None]:
+    """Takes one input into the draft. Yields after each step: an order, an asset, a report."""
     match item:
         case OrderRequested():
-            _take_order(draft, item)
+            yield from _take_order(draft, item)
         case CancelRequested(dispatch_id, reason):
             dispatch = draft.get(dispatch_id)
             if dispatch is None:
@@ -50,7 +52,7 @@ def take(draft: Draft, item: DeskInput) -> None:
         case AgentReport():
             _take_report(draft, item)
         case SessionOpened():
-            _take_opened(draft, item)
+            yield from _take_opened(draft, item)
         case SessionEnded(session_id):
             _take_ended(draft, session_id)
         case SessionHasRoom(link):
@@ -66,9 +68,11 @@ def take(draft: Draft, item: DeskInput) -> None:
         case HeadendStarted():
             for dispatch in draft.book.open.values():
                 draft.apply(dispatch, LinkLost())
+                yield
+    yield
 
 
-def _take_order(draft: Draft, request: OrderRequested) -> None:
+def _take_order(draft: Draft, request: OrderRequested) -> Iterator[None]:
     coming: dict[str, int] = {}
     for _, order in request.orders:
         coming[order.asset_id] = coming.get(order.asset_id, 0) + 1
@@ -82,6 +86,7 @@ def _take_order(draft: Draft, request: OrderRequested) -> None:
     for dispatch_id, order in request.orders:
         draft.add(_create(draft, dispatch_id, order))
         draft.plan.orders += 1
+        yield
     draft.plan.records += request.records
 
 
@@ -131,7 +136,7 @@ def _take_report(draft: Draft, report: AgentReport) -> None:
         draft.apply(dispatch, report.reported)
 
 
-def _take_opened(draft: Draft, opened: SessionOpened) -> None:
+def _take_opened(draft: Draft, opened: SessionOpened) -> Iterator[None]:
     """Reconciles: the agent's reports decide, and the agent is sent what it lacks."""
     link = opened.link
     draft.changes.links[link.session_id] = link
@@ -142,10 +147,13 @@ def _take_opened(draft: Draft, opened: SessionOpened) -> None:
         for dispatch in draft.of_asset(asset_id):
             report = known.get((asset_id, dispatch.id))
             draft.apply(dispatch, Forgotten() if report is None else report.reported)
+            yield
+        yield
     for report in opened.reports:
         # A dispatch that its report has just ended is no longer at the agent.
         if draft.get(report.dispatch_id) is None:
             _note_orphan(draft, link, report)
+        yield
 
 
 def _take_ended(draft: Draft, session_id: str) -> None:

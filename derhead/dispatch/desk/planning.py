@@ -5,7 +5,7 @@ is settled: its agent is sent what is due (``settling.py``). A plan changes noth
 it is made from. If the journal refuses the changes, the plan is dropped and made again later.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from derhead.dispatch.desk.book import Book
 from derhead.dispatch.desk.draft import Draft, Plan
@@ -20,11 +20,21 @@ def make_plan(book: Book, items: Sequence[DeskInput], now_us: int) -> Plan:
     Units: ``now_us`` in microseconds since the epoch, by the headend's clock.
     """
     draft = Draft(book, now_us)
-    for item in items:
-        take(draft, item)
-    settle(draft)
-    _answer(draft, items)
+    for _ in plan_in_steps(draft, items):
+        pass
     return draft.plan
+
+
+def plan_in_steps(draft: Draft, items: Sequence[DeskInput]) -> Iterator[None]:
+    """Makes the draft's plan, as ``make_plan`` does.
+
+    Yields after each small step: an order, an asset, a report. Until the last step, the book must
+    not change but for the times of sending.
+    """
+    for item in items:
+        yield from take(draft, item)
+    yield from settle(draft)
+    _answer(draft, items)
 
 
 def _answer(draft: Draft, items: Iterable[DeskInput]) -> None:

@@ -13,6 +13,8 @@ So of several dispatches that overlap, the desk sends only the best. The agent d
 that it holds.
 """
 
+from collections.abc import Iterator
+
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.desk.draft import Draft, SendCancel, SendSetpoint
 from derhead.dispatch.life.dispatches import Dispatch
@@ -30,10 +32,14 @@ def overlap(one: Dispatch, other: Dispatch, now_us: int) -> bool:
     return one.window.remaining(now_us).overlaps(other.window)
 
 
-def settle(draft: Draft) -> None:
-    """Sends agents what is due: for each asset, first the Cancels, then the setpoints."""
+def settle(draft: Draft) -> Iterator[None]:
+    """Sends agents what is due: for each asset, first the Cancels, then the setpoints.
+
+    Yields after each asset.
+    """
     for link in draft.orphaned.values():
         _cancel_orphans(draft, link)
+        yield
     for asset_id in list(draft.touched):
         holder = draft.holder(asset_id)
         recheck_us = None
@@ -41,6 +47,7 @@ def settle(draft: Draft) -> None:
             recheck_us = _settle_asset(draft, holder, draft.of_asset(asset_id))
         if draft.book.rechecks.get(asset_id) != recheck_us:
             draft.changes.rechecks[asset_id] = recheck_us
+        yield
 
 
 def _cancel_orphans(draft: Draft, link: SessionLink) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.repository import imports, modules_of_tests
 
 LAYERS = (
-    {"agents", "assets", "epoch", "waiting", "deterministic", "repository"},
+    {"agents", "assets", "epoch", "waiting", "deterministic", "steps", "repository"},
     {"desk_fakes", "dispatches", "timelines", "watched_asset", "fleets", "history", "api"},
     {"processes", "virtual"},
 )

@@ -4,12 +4,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
-from derhead.dispatch import DispatchDesk, DoesNotFit, SiteDesk, SiteOrder
+from derhead.dispatch import Dispatch, DispatchDesk, DoesNotFit, SiteDesk, SiteOrder, State
+from derhead.dispatch.desk import draft
+from derhead.dispatch.desk.dispatch_desk import STEPS_A_TURN
+from derhead.dispatch.life.lifecycle import Event, step
 from derhead.dispatch.sites.candidates import ASSETS_A_TURN
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
 from tests.support.assets import fleet_of, make_asset
+from tests.support.desk_fakes import Link
 from tests.support.epoch import T0
 from tests.unit.dispatch.sites.site_world import Store
 
@@ -18,11 +23,12 @@ FLEET = fleet_of(*(make_asset(f"a{n}", low_mw=-1.0, high_mw=1.0) for n in range(
 
 
 class Looks(trio.abc.Instrument):
-    """Counts the assets that are looked at in each step of a task."""
+    """Counts the assets looked at, and the dispatches changed, in each step of a task."""
 
     def __init__(self) -> None:
-        self.now = 0
+        self.now = self.changes_now = 0
         self.steps: list[int] = []
+        self.changes: list[int] = []
 
     def holder(self, _asset_id: str) -> str:
         self.now += 1
@@ -30,7 +36,12 @@ class Looks(trio.abc.Instrument):
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         self.steps.append(self.now)
-        self.now = 0
+        self.changes.append(self.changes_now)
+        self.now = self.changes_now = 0
+
+    def step(self, dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
+        self.changes_now += 1
+        return step(dispatch, event, now_us)
 
 
 async def show(sites: SiteDesk) -> None:
@@ -47,11 +58,14 @@ async def order(sites: SiteDesk) -> None:
     found = await sites.order(SiteOrder("site", -3.0))
     assert not isinstance(found, DoesNotFit)
     assert len(found[1]) == ASSETS
+    assert {part.state for part in found[1]} == {State.SENT}
 
 
 @pytest.mark.parametrize("ask", [show, try_out, order])
 async def test_a_site_of_thousands_of_assets_is_walked_in_turns(
-    ask: Callable[[SiteDesk], Awaitable[None]], nursery: trio.Nursery
+    ask: Callable[[SiteDesk], Awaitable[None]],
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     latest, runtime, store, looks = LatestTable(), virtual_runtime(T0), Store(), Looks()
     for asset_id in FLEET.assets:
@@ -59,9 +73,13 @@ async def test_a_site_of_thousands_of_assets_is_walked_in_turns(
     desk = DispatchDesk(store, runtime)
     await nursery.start(desk.run)
     sites = SiteDesk(desk, store, FLEET, latest, looks.holder, runtime, telemetry_period_ms=4000)
+    monkeypatch.setattr(draft, "step", looks.step)
+    desk.session_opened_nowait(Link("s1", tuple(FLEET.assets), room=ASSETS), ())
+    await wait_all_tasks_blocked()
     trio.lowlevel.add_instrument(looks)
     await ask(sites)
     await trio.lowlevel.checkpoint()
     trio.lowlevel.remove_instrument(looks)
     assert sum(looks.steps) >= ASSETS
     assert max(looks.steps) <= ASSETS_A_TURN
+    assert max(looks.changes) <= STEPS_A_TURN
