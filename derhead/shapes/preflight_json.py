@@ -102,7 +102,7 @@ def preflight_shape(found: Preflight) -> PreflightJson:
 
 
 def site_preflight_shape(found: SitePreflight) -> SitePreflightJson:
-    """What an order to a site would lead to."""
+    """What an order to a site would lead to; ``parts`` is left empty, for ``preflight_shape``."""
     split = found.split
     return {
         "dry_run": True,
@@ -115,6 +115,6 @@ def site_preflight_shape(found: SitePreflight) -> SitePreflightJson:
             else None
         ),
         "left_out": [{"asset_id": left.asset_id, "why": left.why} for left in split.left_out],
-        "parts": [preflight_shape(part) for part in found.parts],
+        "parts": [],
         "sentence": found.sentence,
     }

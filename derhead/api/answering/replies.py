@@ -78,12 +78,33 @@ async def reply_items(items: Iterable[Json], next_cursor: str | None = None) -> 
 
 async def list_text(items: Iterable[str], next_cursor: str | None = None) -> str:
     """JSON text of a list. Other tasks run between items, so these must not change meanwhile."""
+    return f'{{"items":[{await _join(items)}],"next_cursor":{json.dumps(next_cursor)}}}'
+
+
+async def reply_with_list(
+    body: Json,
+    member: str,
+    items: Iterable[Json],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A JSON answer with ``items`` as the list ``member``, which is empty in ``body``.
+
+    Other tasks run between items, so ``items`` must not change meanwhile.
+    """
+    # No text inside the body reads like this: its quotes are escaped.
+    before, empty, after = dump(body).partition(f'"{member}":[]')
+    text = f"{before}{empty[:-1]}{await _join(map(dump, items))}]{after}"
+    return _response(text, status, JSON_TYPE, headers)
+
+
+async def _join(items: Iterable[str]) -> str:
     rendered: list[str] = []
     remaining = iter(items)
     while turn := list(islice(remaining, ITEMS_A_TURN)):
         rendered += turn
         await trio.lowlevel.checkpoint()
-    return f'{{"items":[{",".join(rendered)}],"next_cursor":{json.dumps(next_cursor)}}}'
+    return ",".join(rendered)
 
 
 def problem(

@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter
 from derhead.api.answering.lookups import find_asset, find_site, read_query
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
 from derhead.api.answering.replies import HttpProblem, reply
-from derhead.api.routes.ordering import OrderingParts, take_order
+from derhead.api.routes.ordering import OrderingParts, reply_group, take_order
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
 from derhead.shapes import (
@@ -18,7 +18,6 @@ from derhead.shapes import (
     DispatchJson,
     columns_of,
     dispatch_shape,
-    group_shape,
 )
 
 WITHDRAWN = "withdrawn by its caller"
@@ -93,7 +92,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             return reply(dispatch_shape(dispatch, so_far))
         found = await headend.history.group(dispatch_id.lower())
         if found is not None:
-            return reply(group_shape(*found))
+            return await reply_group(*found)
         raise _unknown(dispatch_id)
 
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
@@ -117,7 +116,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         if found is None:
             raise _unknown(dispatch_id)
         ended_now = group_state(*found).ended
-        return reply(group_shape(*found), 200 if ended_now else 202)
+        return await reply_group(*found, 200 if ended_now else 202)
 
     return routes
 

@@ -1,19 +1,20 @@
 """``POST /dispatch``: reads an order, recognises a repeated one, and places it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from quart import Response, request
 
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
-from derhead.api.answering.replies import HttpProblem, reply
+from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.dispatch import (
     AssetOrder,
     BadOrder,
     Dispatch,
+    DispatchGroup,
     DoesNotFit,
     FoundGroup,
     InFlight,
@@ -157,7 +158,9 @@ async def _answer(
     if order.dry_run:
         if isinstance(order, AssetOrder):
             return reply(preflight_shape(headend.preflight(order)))
-        return reply(site_preflight_shape(await headend.preflight_site(order)))
+        tried = await headend.preflight_site(order)
+        parts_shapes = map(preflight_shape, tried.parts)
+        return await reply_with_list(site_preflight_shape(tried), "parts", parts_shapes)
     failing = headend.failing()
     if failing is not None:
         raise JournalError(failing)
@@ -180,7 +183,18 @@ async def _answer(
             detail += f" (assets that take no part: {why_left_out(found.left_out)})"
         raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
     group, parts = found
-    return reply(group_shape(group, parts), 201, headers=_location(group.id))
+    return await reply_group(group, parts, 201, _location(group.id))
+
+
+async def reply_group(
+    group: DispatchGroup,
+    parts: Sequence[Dispatch],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Answers with an order to a site, which may have thousands of parts."""
+    shapes = map(dispatch_shape, parts)
+    return await reply_with_list(group_shape(group, parts), "parts", shapes, status, headers)
 
 
 async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
@@ -189,7 +203,7 @@ async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
     if used.kind == "group":
         found = await headend.history.group(used.target_id)
         if found is not None:
-            return reply(group_shape(*found), 201, headers=headers)
+            return await reply_group(*found, 201, headers)
     else:
         dispatch = await headend.history.dispatch(used.target_id)
         if dispatch is not None:

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from derhead.api.routes.dispatch_routes import WITHDRAWN
 from derhead.dispatch import AssetOrder, Dispatch, SiteOrder, State, Verdict, latency, verdict_text
 from derhead.dispatch.verdicts.verdict import VerdictOutcome
+from derhead.shapes import dispatch_shape
 from tests.support.api.fake_headend import (
     BATTERY,
     DISPATCH,
@@ -272,6 +273,7 @@ async def test_a_group_is_shown_and_withdrawn() -> None:
     view = FakeView()
     answer = await ask(view, f"/dispatch/{GROUP.upper()}")
     assert (answer.body["id"], answer.body["state"]) == (GROUP, "started")
+    assert answer.body["parts"] == [dispatch_shape(part) for part in PARTS]
     ended = await ask(view, f"/dispatch/{GROUP}", "DELETE")
     assert (ended.status, ended.body["detail"]) == (
         409,
