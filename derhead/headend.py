@@ -1,6 +1,6 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from uuid import uuid4
 
 from derhead.dispatch import (
@@ -140,9 +140,9 @@ class Headend:
 
     # --- what REST needs ------------------------------------------------------------
 
-    def agents(self) -> Sequence[ConnectedAgent]:
-        """The agents connected now."""
-        return tuple(
+    def agents(self) -> Iterator[ConnectedAgent]:
+        """The agents connected now, each as it is when it is taken."""
+        return (
             ConnectedAgent(
                 id=session.record.agent_id,
                 site_id=session.record.site_id,

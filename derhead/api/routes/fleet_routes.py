@@ -1,6 +1,6 @@
 """``/assets``, ``/sites`` and ``/agents``: the fleet, and the agents that are connected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Protocol
 
@@ -32,7 +32,7 @@ from derhead.shapes import (
 class FleetParts(HasFleet, KnowsAgents, HasHistory, Protocol):
     """The part of the headend that these endpoints use."""
 
-    def agents(self) -> Sequence[ConnectedAgent]:
+    def agents(self) -> Iterable[ConnectedAgent]:
         """The agents connected now."""
 
     async def site_now(self, site_id: str) -> SiteNow:
