@@ -126,7 +126,7 @@ def test_the_headend_refuses_a_first_message_other_than_register(agent: Agent) -
     )
 
 
-def test_the_headend_refuses_bytes_that_are_no_message(world: World) -> None:
+def test_the_headend_refuses_bytes_that_are_not_a_message(world: World) -> None:
     with grpc.insecure_channel(world.headend_address) as channel:
         method = channel.stream_stream(METHOD)
         call = method(iter([b"\x0a\xff\xff"]), timeout=PATIENCE_S)
@@ -150,7 +150,7 @@ def test_a_second_stream_of_an_agent_replaces_the_first(
         newer.close()
 
 
-def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, pb: ModuleType) -> None:
+def test_acknowledged_rows_outlive_a_kill(tmp_path: Path, pb: ModuleType) -> None:
     """The headend is killed in the middle of writing: every acknowledged row is there."""
     with running(tmp_path, fleet()) as world:
         headend = world.start_headend()

@@ -99,7 +99,7 @@ def test_any_bytes_are_read_as_by_google(data: st.DataObject) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_what_is_taken_is_read_as_by_betterproto2(data: st.DataObject) -> None:
+def test_accepted_bytes_are_read_as_by_betterproto2(data: st.DataObject) -> None:
     cls = data.draw(classes)
     read = data.draw(some_bytes(cls))
     ours = attempt(decoder(cls), read)

@@ -120,7 +120,7 @@ async def test_a_failsafe_of_0_holds(autojump_clock: MockClock, bench: Bench) ->
     assert bench.devices[0].told == [(0, 1.5), (5000, 0.0)]
 
 
-async def test_one_sent_ahead_starts_without_the_headend(
+async def test_an_order_sent_ahead_starts_without_the_headend(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await bench.start_agent()

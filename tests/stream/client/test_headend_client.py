@@ -66,7 +66,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-async def test_it_asks_and_is_answered() -> None:
+async def test_the_client_asks_and_is_answered() -> None:
     async with headend(FakeView()) as port, client_of(port) as client:
         found = await client.get("telemetry", "battery-1")
         assert found["p_mw"] == -0.25
@@ -112,7 +112,7 @@ async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ],
     ids=["a page", "no HTTP", "cut short", "a proxy alone", "silence"],
 )
-async def test_a_server_that_is_no_headend_is_unreachable(
+async def test_a_server_that_is_not_a_headend_is_unreachable(
     answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headend_client, "ANSWER_S", 0.3 if not answer else 20.0)

@@ -207,7 +207,7 @@ async def test_a_steady_reader_stays_when_one_that_reads_nothing_gives_way(
         *((path, "x") for path in ("?", "healthz", "http://[/x", "/a b", "/\u00e9")),
     ],
 )
-async def test_an_authority_or_a_path_that_is_none_is_400(
+async def test_a_bad_authority_or_path_is_400(
     path: str, authority: str, autojump_clock: MockClock
 ) -> None:
     async with serving_in_memory() as running:

@@ -364,7 +364,7 @@ async def test_a_reader_that_is_slow_but_reads_gets_all(autojump_clock: MockCloc
         assert running.server.statistics().send_timeouts == 0
 
 
-async def test_a_reader_that_leaves_is_no_failure(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_leaves_is_not_a_failure(autojump_clock: MockClock) -> None:
     async with serving_in_memory() as running:
         gone = await running.connect()
         await fill(gone)

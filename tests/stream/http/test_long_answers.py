@@ -82,7 +82,7 @@ async def test_the_connection_serves_on_after_a_long_answer() -> None:
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-async def test_what_fails_half_way_does_not_look_whole(
+async def test_an_answer_that_fails_half_way_looks_incomplete(
     version: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     view, _ = view_of(100_000, fails_after=3 * PAGE_ITEMS)
@@ -170,7 +170,7 @@ async def test_a_stopping_server_cuts_a_long_answer_off() -> None:
         await running.ended.wait()
 
 
-async def test_its_length_costs_no_memory() -> None:
+async def test_a_long_answer_costs_no_memory() -> None:
     peaks = []
     for count in (5 * PAGE_ITEMS, 50 * PAGE_ITEMS):
         view, _ = view_of(count)

@@ -57,7 +57,7 @@ async def test_a_dispatch_goes_down_the_stream_and_its_reports_come_back(
     assert bench.store.samples[-1].setpoint_mw == -1.5
 
 
-async def test_a_pending_dispatch_leaves_with_what_remains_of_it(
+async def test_a_pending_dispatch_leaves_with_the_rest_of_its_window(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     short = await bench.desk.order(AssetOrder(A1, 1.0, duration_us=10_000_000))
@@ -124,7 +124,7 @@ async def test_a_setpoint_that_waits_for_the_stream_does_not_leave_once_withdraw
         await stream.cancel()
 
 
-async def test_what_the_headend_does_not_lead_is_withdrawn_also_of_a_refused_asset(
+async def test_an_orphaned_dispatch_is_withdrawn_also_of_a_refused_asset(
     bench: Bench,
 ) -> None:
     held = [
@@ -144,7 +144,7 @@ async def test_what_the_headend_does_not_lead_is_withdrawn_also_of_a_refused_ass
         ]
 
 
-async def test_a_dispatch_to_an_asset_that_its_agent_was_refused_waits_for_one_that_is_granted_it(
+async def test_a_dispatch_to_a_refused_asset_waits_for_an_agent_that_is_granted_it(
     bench: Bench,
 ) -> None:
     async with bench.agent("other", OWNED, A1) as other, bench.agent("owner", A1) as owner:

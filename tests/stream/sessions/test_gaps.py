@@ -70,7 +70,7 @@ async def test_a_cut_link_is_a_gap_at_once_and_is_filled_when_it_is_back(
         assert all(sample.quality & QualityBit.BACKFILLED for sample in page.items)
 
 
-async def test_what_an_outbox_gave_up_is_an_overflow_and_the_rest_is_filled(
+async def test_rows_dropped_by_an_outbox_are_an_overflow_and_the_rest_is_filled(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with world(tmp_path) as here:
@@ -124,7 +124,7 @@ async def test_an_agent_with_a_file_is_missed_for_as_long_as_it_did_not_run(
         assert abs(missing.end_us - born_us) < 5 * S
 
 
-async def test_what_was_being_filled_is_filled_on_after_a_restart_of_the_headend(
+async def test_a_gap_is_filled_further_after_a_restart_of_the_headend(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with world(tmp_path) as here:

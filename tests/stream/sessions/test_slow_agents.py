@@ -36,7 +36,7 @@ async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
         assert got == [dispatch.id for dispatch in orders]
 
 
-async def test_one_that_does_not_read_and_has_every_row_refused_is_ended_in_time(
+async def test_a_session_that_reads_no_refusal_is_ended_in_time(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     """Refusals wait for nothing else than its reading, and none touches the next."""
@@ -58,7 +58,7 @@ async def test_one_that_does_not_read_and_has_every_row_refused_is_ended_in_time
     assert bench.store.ends() == [("x", "slow reader")]
 
 
-async def test_one_that_takes_nothing_from_the_start_can_be_superseded(
+async def test_a_session_that_never_reads_can_be_superseded(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     """It opens so small a window that not even the Welcome can be sent."""
@@ -72,9 +72,7 @@ async def test_one_that_takes_nothing_from_the_start_can_be_superseded(
     assert bench.store.ends()[0] == ("x", "superseded")
 
 
-async def test_one_that_takes_nothing_from_the_start_is_ended(
-    bench: Bench, autojump_clock: MockClock
-) -> None:
+async def test_a_session_that_never_reads_is_ended(bench: Bench, autojump_clock: MockClock) -> None:
     async with bench.agent("x", A1, boot_id=1, window_bytes=16):
         await trio.sleep(19)
         assert len(bench.sessions.live) == 1

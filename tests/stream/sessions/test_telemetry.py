@@ -49,7 +49,7 @@ async def test_telemetry_is_seen_at_once_and_acknowledged_when_durable(bench: Be
         assert [(r.first, r.last) for r in ack.durable] == [(1, 3)]
 
 
-async def test_what_is_kept_of_telemetry_is_its_rows_and_nothing_unknown(bench: Bench) -> None:
+async def test_telemetry_keeps_its_rows_and_no_unknown_field(bench: Bench) -> None:
     """A row that brings a megabyte of unknown fields weighs no more than another."""
     blocks: list[SampleBlock] = []
 

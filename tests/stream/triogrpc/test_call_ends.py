@@ -160,7 +160,7 @@ async def test_a_lost_connection_wakes_everyone() -> None:
             await call_unary(channel, b"")
 
 
-async def test_what_came_before_the_end_of_the_connection_is_still_given() -> None:
+async def test_messages_from_before_the_connections_end_are_still_given() -> None:
     async def handler(stream: ServerStream) -> None:
         await stream.send_message(b"goodbye")
         await trio.sleep_forever()

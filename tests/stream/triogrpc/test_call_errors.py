@@ -193,7 +193,7 @@ async def test_broken_framing(body: bytes, status: Status) -> None:
         (request_headers(key_bin="\u00e4"), "200", Status.INVALID_ARGUMENT),
     ],
 )
-async def test_requests_that_are_no_calls(
+async def test_requests_that_are_not_calls_are_refused(
     headers: list[tuple[str, str]], http_status: str, status: Status | None
 ) -> None:
     async with serving({}) as pair:

@@ -103,7 +103,7 @@ async def test_a_handler_is_not_woken_for_a_message() -> None:
     assert not any("_run_call" in name for name in tasks), tasks
 
 
-async def test_one_that_floods_takes_turns(autojump_clock: MockClock) -> None:
+async def test_a_flooding_call_takes_turns(autojump_clock: MockClock) -> None:
     """While one call gets thousands of messages at once, another is served between turns."""
     order: list[str] = []
 
@@ -141,7 +141,7 @@ async def test_one_that_floods_takes_turns(autojump_clock: MockClock) -> None:
     assert len(runs[0]) <= 20 * MESSAGES_PER_TURN
 
 
-async def test_what_is_awaited_holds_the_sender_back_by_the_window(
+async def test_awaited_work_holds_the_sender_back_by_the_window(
     autojump_clock: MockClock,
 ) -> None:
     limits = LinkLimits(stream_window_bytes=16_384, connection_window_bytes=65_535)
@@ -180,7 +180,7 @@ async def test_what_is_awaited_holds_the_sender_back_by_the_window(
                 assert await call.recv_message() == b"1000"
 
 
-async def test_what_quiet_calls_keep_of_the_window_stops_no_other(
+async def test_quiet_calls_do_not_use_up_the_connections_window(
     autojump_clock: MockClock,
 ) -> None:
     """What calls have taken and not given back yet must not add up to the connection's window."""
@@ -212,7 +212,7 @@ async def test_what_quiet_calls_keep_of_the_window_stops_no_other(
 
 
 @pytest.mark.parametrize("error", [GRPCError(Status.NOT_FOUND, "no"), ValueError("a bug")])
-async def test_what_the_callback_raises_ends_the_call(error: Exception) -> None:
+async def test_an_error_of_the_callback_ends_the_call(error: Exception) -> None:
     ended = []
 
     async def serve(stream: ServerStream) -> None:
@@ -242,7 +242,7 @@ async def test_what_the_callback_raises_ends_the_call(error: Exception) -> None:
     ("body", "status"),
     [(b"bad", Status.INVALID_ARGUMENT), (b"x" * 2000, Status.RESOURCE_EXHAUSTED)],
 )
-async def test_what_is_no_message_ends_the_call(body: bytes, status: Status) -> None:
+async def test_a_malformed_message_ends_the_call(body: bytes, status: Status) -> None:
     got: list[bytes] = []
 
     async def serve(stream: ServerStream) -> None:

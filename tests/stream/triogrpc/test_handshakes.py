@@ -48,7 +48,7 @@ async def test_handshakes_wait_their_turn_and_calls_do_not(
     assert errors == {"handshake": 1}
 
 
-async def test_a_few_that_say_nothing_keep_nobody_out(
+async def test_a_few_silent_connections_keep_no_client_out(
     autojump_clock: MockClock,
 ) -> None:
     async with serving(ECHO, LinkLimits(max_handshakes=2)) as pair:
@@ -59,7 +59,7 @@ async def test_a_few_that_say_nothing_keep_nobody_out(
             assert trio.current_time() == pytest.approx(8, abs=0.1)
 
 
-async def test_a_listener_nobody_comes_to_takes_nobodys_place() -> None:
+async def test_a_listener_without_connections_takes_no_place() -> None:
     network, server = (
         MemoryNetwork(),
         Server(ECHO, codec=CODEC, limits=LinkLimits(max_handshakes=1)),
@@ -73,7 +73,7 @@ async def test_a_listener_nobody_comes_to_takes_nobodys_place() -> None:
         await server.drain(0)
 
 
-async def test_who_waits_to_come_in_is_closed_when_the_server_is_cancelled() -> None:
+async def test_a_waiting_connection_is_closed_when_the_server_is_cancelled() -> None:
     network, server = (
         MemoryNetwork(),
         Server(ECHO, codec=CODEC, limits=LinkLimits(max_handshakes=1)),

@@ -133,6 +133,6 @@ def test_timeouts(value: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "1", "S", "-1S", "1.5S", "123456789S", "1s", "1S\n", "٣S"])
-def test_timeouts_that_are_none(value: str) -> None:
+def test_malformed_timeouts_are_refused(value: str) -> None:
     with pytest.raises(ValueError, match="invalid grpc-timeout"):
         decode_timeout(value)

@@ -134,7 +134,7 @@ def test_every_event_that_grpclib_processes_is_known() -> None:
         (Http2, h2.connection.H2Connection),
     ],
 )
-def test_what_is_overridden_exists(ours: type, theirs: type) -> None:
+def test_overridden_methods_exist(ours: type, theirs: type) -> None:
     """A method of ours that replaces nothing any more would never be called."""
     own = {
         Connection: {"admit"},

@@ -19,11 +19,11 @@ async def make_clogged_pair() -> tuple[MemoryStream, MemoryStream]:
     return client, server
 
 
-async def test_it_is_a_stream_as_trio_sees_it() -> None:
+async def test_a_memory_stream_passes_trios_checks() -> None:
     await trio.testing.check_two_way_stream(make_pair, make_clogged_pair)
 
 
-async def test_it_can_be_closed_halfway() -> None:
+async def test_a_memory_stream_can_be_closed_halfway() -> None:
     client, server = memory_pair()
     await client.send_all(b"question")
     await client.send_eof()

@@ -77,7 +77,7 @@ async def test_outside_its_block_nothing_is_taken(reader: SharedReader) -> None:
     peer.close()
 
 
-async def test_one_that_ends_in_the_midst_of_a_sweep_is_left_alone(reader: SharedReader) -> None:
+async def test_a_socket_that_ends_during_a_sweep_is_skipped(reader: SharedReader) -> None:
     peers = [Peer(), Peer()]
     with ExitStack() as first, ExitStack() as second:
         first.enter_context(reader.reading(peers[0].ours, peers[0].take))
@@ -106,7 +106,7 @@ async def test_caught_up_means_that_all_that_had_come_is_taken(reader: SharedRea
         peer.close()
 
 
-async def test_those_that_flood_share_a_turn_and_come_last(reader: SharedReader) -> None:
+async def test_flooding_sockets_share_a_turn_and_come_last(reader: SharedReader) -> None:
     floods, quiet = [Peer() for _ in range(30)], Peer()
     order: list[Peer] = []
 
@@ -143,7 +143,7 @@ async def test_those_that_flood_share_a_turn_and_come_last(reader: SharedReader)
         peer.close()
 
 
-async def test_whoever_was_woken_by_what_came_need_not_wait_for_the_rest(
+async def test_a_task_woken_by_a_message_runs_before_the_rest_is_read(
     reader: SharedReader, nursery: trio.Nursery
 ) -> None:
     peers = [Peer() for _ in range(50)]
@@ -173,7 +173,7 @@ async def test_whoever_was_woken_by_what_came_need_not_wait_for_the_rest(
         peer.close()
 
 
-async def test_when_the_reader_ends_nobody_waits_for_it() -> None:
+async def test_caught_up_returns_after_the_reader_has_ended() -> None:
     reader, peer = SharedReader(), Peer()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reader.run)
@@ -186,7 +186,7 @@ async def test_when_the_reader_ends_nobody_waits_for_it() -> None:
     peer.close()
 
 
-async def test_one_that_comes_when_the_reader_has_ended_waits_for_nothing() -> None:
+async def test_a_socket_added_after_the_readers_end_does_not_wait() -> None:
     """A connection whose task begins as all of them are cancelled."""
     reader, peer = SharedReader(), Peer()
     async with trio.open_nursery() as nursery:

@@ -66,7 +66,7 @@ async def test_the_first_write_leaves_at_once_and_those_soon_after_together(
     end.close()
 
 
-async def test_what_is_written_before_it_opens_is_sent_when_it_does(nursery: trio.Nursery) -> None:
+async def test_bytes_written_before_the_opening_are_sent_then(nursery: trio.Nursery) -> None:
     end = End(SharedWriter())
     end.transport.write(b"early")
     assert end.read() == b""
@@ -75,7 +75,7 @@ async def test_what_is_written_before_it_opens_is_sent_when_it_does(nursery: tri
     end.close()
 
 
-async def test_one_whose_peer_is_gone_fails_alone(nursery: trio.Nursery) -> None:
+async def test_a_transport_whose_peer_is_gone_fails_alone(nursery: trio.Nursery) -> None:
     writer = SharedWriter()
     ends = [End(writer) for _ in range(3)]
     nursery.start_soon(writer.run)
@@ -97,7 +97,7 @@ async def test_one_whose_peer_is_gone_fails_alone(nursery: trio.Nursery) -> None
         end.close()
 
 
-async def test_one_that_does_not_read_is_sent_to_by_a_task_of_its_own(
+async def test_a_slow_peer_is_sent_to_by_a_task_of_its_own(
     nursery: trio.Nursery,
 ) -> None:
     writer = SharedWriter()
@@ -127,7 +127,7 @@ async def test_one_that_does_not_read_is_sent_to_by_a_task_of_its_own(
         end.close()
 
 
-async def test_one_that_never_reads_is_given_up(
+async def test_a_peer_that_never_reads_is_given_up(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     end = End(SharedWriter(), LinkLimits(send_timeout_s=20))

@@ -159,7 +159,7 @@ def test_silence_is_a_deadline_while_an_order_is_in_force() -> None:
     assert next_deadline(timeline, 7.0) == 600.0
 
 
-def test_when_and_to_what() -> None:
+def test_a_failsafe_has_a_time_and_a_setpoint() -> None:
     watched = Failsafe(30.0, FailsafeAction.DEFAULT)
     assert failsafe.due_s(watched, 100.0) == 130.0
     assert not failsafe.is_due(watched, 100.0, 129.9)

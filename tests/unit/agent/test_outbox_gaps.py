@@ -131,7 +131,7 @@ def test_an_open_gap_of_an_earlier_process_keeps_its_number() -> None:
     assert told(book) == [Gap(3, 9, 3, 0, GapCause.DEVICE, 10 * S, 34 * S, 0)]
 
 
-def test_when_full_the_newest_of_its_kind_is_widened() -> None:
+def test_a_full_book_widens_the_newest_gap_of_its_kind() -> None:
     book = GapBook(BOOT)
     for number in range(GAPS_KEPT + 100):
         at = 10 * number + 1

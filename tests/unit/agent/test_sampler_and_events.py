@@ -59,7 +59,7 @@ def test_an_event_is_a_line_of_json_and_back() -> None:
         '{"ts": 5, "agent_id": "a", "event": "dispatch"}',
     ],
 )
-def test_other_lines_are_no_events(line: str) -> None:
+def test_other_lines_are_not_events(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_line(line)
 

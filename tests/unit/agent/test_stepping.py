@@ -256,7 +256,7 @@ def test_reports_carry_reason_and_what_was_applied() -> None:
     )
 
 
-def test_an_asset_holds_as_many_orders_as_the_headend_leads() -> None:
+def test_an_asset_holds_as_many_orders_as_the_headend_keeps_open() -> None:
     assert stepping.MAX_HELD >= MAX_OPEN
 
 

@@ -8,7 +8,7 @@ import pytest
 from deragent.timelines.timeline_file import DataFolderError, TimelineFile
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_timelines_are_loaded(tmp_path: Path) -> None:
     store = TimelineFile(tmp_path / "not" / "there yet")
     assert store.load() is None
     store.save(b"one")

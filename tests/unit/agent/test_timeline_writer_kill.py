@@ -42,7 +42,7 @@ LINES_BEFORE_KILL = 150
 RANKS = {"received": 0, "started": 1, "superseded": 2}
 
 
-def test_what_was_reported_outlives_a_kill(tmp_path: Path) -> None:
+def test_a_reported_state_outlives_a_kill(tmp_path: Path) -> None:
     said: dict[str, str] = {}
     for _ in range(2):
         count = 0

@@ -141,7 +141,7 @@ def test_a_record_that_cannot_be_formatted_is_a_line_that_says_so(pipe: tuple[in
     handler.close()
 
 
-def test_a_pipe_whose_reader_has_gone_is_no_error() -> None:
+def test_a_pipe_whose_reader_has_gone_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     handler = BackgroundHandler(write_to(writing))

@@ -7,7 +7,7 @@ def admitted(limit: RepeatLimit, count: int, now_s: float, text: str = "bad %s")
     return sum(limit.admits("derhead", text, now_s) for _ in range(count))
 
 
-def test_so_many_a_period_are_written_and_the_rest_is_counted() -> None:
+def test_a_period_has_a_bound_of_lines_and_counts_the_rest() -> None:
     limit = RepeatLimit()
     assert admitted(limit, LINES_A_PERIOD + 10, 0.0) == LINES_A_PERIOD
     assert limit.take_left_out(PERIOD_S - 0.1) == []
@@ -30,7 +30,7 @@ def test_other_lines_are_not_held_back() -> None:
     assert limit.admits("derhead.sessions", "bad %s", 0.0)
 
 
-def test_what_was_left_out_can_be_asked_for_early() -> None:
+def test_left_out_lines_can_be_asked_for_early() -> None:
     limit = RepeatLimit()
     admitted(limit, LINES_A_PERIOD + 1, 0.0)
     assert limit.take_left_out(1.0, all_of_them=True) == [(("derhead", "bad %s"), 1)]

@@ -42,7 +42,7 @@ def test_windows_overlap_exactly_if_they_share_a_moment(one: Window, other: Wind
 
 
 @given(windows, times)
-def test_what_remains_is_the_part_from_now_on(window: Window, now_us: int) -> None:
+def test_the_remaining_window_begins_now(window: Window, now_us: int) -> None:
     assert moments(window.remaining(now_us)) == {at for at in moments(window) if at >= now_us}
     assert window.remaining(now_us).end_us == window.end_us
 

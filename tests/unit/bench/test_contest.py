@@ -71,7 +71,7 @@ def test_quick_leaves_time_to_end() -> None:
     assert budget.timeout_s(20) == 20
 
 
-def test_what_there_is_no_time_for_is_null_with_a_note() -> None:
+def test_a_contestant_without_time_is_null_with_a_note() -> None:
     clock = Clock()
     speed = compete(
         contest.Budget(quick=True, clock=clock),
@@ -118,7 +118,7 @@ def test_the_unavailable_are_asked_once_and_the_failed_again() -> None:
     assert speed.notes == {"missing": "apt-get install it", "failing": "it died"}
 
 
-def test_what_was_measured_before_a_failure_counts() -> None:
+def test_figures_from_before_a_failure_count() -> None:
     def half(sheet: Any) -> None:
         sheet.put("speed", 3.0, None, "slow", "noisy")
         raise errors.Failed("it died")

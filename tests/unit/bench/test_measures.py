@@ -26,7 +26,7 @@ def test_json_has_a_key_a_measure_with_medians_and_ratios() -> None:
     }
 
 
-def test_what_is_missing_is_null_and_says_why() -> None:
+def test_a_missing_figure_is_null_with_its_reason() -> None:
     findings = found(ours=[2.0], peer=[])
     findings.notes["peer"] = "not installed"
     assert findings.as_json() == {
@@ -37,7 +37,7 @@ def test_what_is_missing_is_null_and_says_why() -> None:
     }
 
 
-def test_nothing_of_ours_and_nothing_at_all_of_a_peer_have_no_ratio() -> None:
+def test_no_figure_of_ours_or_a_zero_of_a_peer_has_no_ratio() -> None:
     findings = found(ours=[], idle=[0.0], peer=[1.0])
     assert findings.as_json()["ratio"] == {"idle": None, "peer": None}
 

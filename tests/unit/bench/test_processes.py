@@ -28,7 +28,7 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-S", "-c", program]
 
 
-def test_it_is_heard_pinned_and_gone_afterwards(tmp_path: Path) -> None:
+def test_a_child_is_heard_pinned_and_ended(tmp_path: Path) -> None:
     core = {min(CORES)}
     program = "import json, os, sys; print(json.dumps({'cores': [*os.sched_getaffinity(0)]}))\n"
     program += "print(json.dumps({'heard': sys.stdin.readline()})); sys.stdin.read()"
@@ -40,7 +40,7 @@ def test_it_is_heard_pinned_and_gone_afterwards(tmp_path: Path) -> None:
     assert not is_there(child.pid)
 
 
-def test_it_is_gone_after_an_error_even_if_it_will_not_go(
+def test_an_error_ends_even_a_child_that_ignores_signals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "STOP_S", 0.1)
@@ -73,7 +73,7 @@ def test_silence_nonsense_and_death_are_told_apart(tmp_path: Path) -> None:
         hear("import os; os.kill(os.getpid(), 9)")
 
 
-def test_nothing_outlives_a_benchmark_that_is_killed(tmp_path: Path) -> None:
+def test_no_child_outlives_a_killed_benchmark(tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.append({str(BENCH)!r})\n"
         "from pathlib import Path; from processes import running\n"

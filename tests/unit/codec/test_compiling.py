@@ -59,7 +59,7 @@ class Around(Message):
         (Around, "WithMap.names: map is not compiled"),
     ],
 )
-def test_what_is_not_compiled_says_so_at_once(cls: type[Message], named: str) -> None:
+def test_an_unsupported_field_is_refused_at_compilation(cls: type[Message], named: str) -> None:
     with pytest.raises(UnsupportedField, match=named):
         decoder(cls)
     with pytest.raises(UnsupportedField, match=named):

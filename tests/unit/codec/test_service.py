@@ -38,7 +38,7 @@ def test_a_message_of_another_class_is_refused(codec: MessageCodec) -> None:
 
 @pytest.mark.parametrize("codec", [MessageCodec(), ColumnCodec()])
 @pytest.mark.parametrize("message_type", [AgentMessage, HeadendMessage])
-def test_what_is_not_a_message_is_a_value_error(
+def test_bytes_that_are_not_a_message_are_a_value_error(
     codec: MessageCodec, message_type: type[AgentMessage | HeadendMessage]
 ) -> None:
     with pytest.raises(ValueError, match="cut short"):

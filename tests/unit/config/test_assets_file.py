@@ -150,7 +150,9 @@ ONE_ASSET = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), ONE_ASSET)
-def test_one_asset_with_something_wrong(tmp_path: Path, changes: str, expected: str) -> None:
+def test_a_wrong_asset_is_described_line_by_line(
+    tmp_path: Path, changes: str, expected: str
+) -> None:
     lines = [f"assets.yaml:{line}" for line in expected.splitlines()]
     assert problems_of(tmp_path, one_asset(changes)) == lines
 

@@ -40,7 +40,7 @@ def test_an_address_is_read_and_written_alike(text: str, host: str, port: int) -
          "[::1]:8080, without the scheme"),
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_told_what_to_write(text: str, problem: str) -> None:
+def test_a_bad_address_is_refused_with_what_to_write(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(problem)}$"):
         address().parse(text)
 
@@ -57,7 +57,7 @@ def test_truth(text: str, value: bool) -> None:
     assert Truth().parse(text) is value
 
 
-def test_truth_refuses_what_is_neither() -> None:
+def test_truth_refuses_other_words() -> None:
     with pytest.raises(
         ValueError, match=r"the text 'yes' is neither true nor false; write one of them"
     ):

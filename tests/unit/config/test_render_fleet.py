@@ -122,7 +122,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
 
 @settings(deadline=None, max_examples=100)
 @given(fleets())
-def test_what_is_written_is_read_back_equal(fleet: Fleet) -> None:
+def test_a_rendered_fleet_is_read_back_equal(fleet: Fleet) -> None:
     text = render_fleet(fleet)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "assets.yaml"

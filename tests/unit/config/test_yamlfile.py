@@ -33,7 +33,7 @@ from derproto.configuration.yamlfile import load_yaml
         (b"# sites\nhello\n", "f:2: the text 'hello' is not a mapping; write keys with values"),
     ],
 )  # fmt: skip
-def test_what_is_not_yaml_is_a_problem_on_its_line(
+def test_a_syntax_error_is_a_problem_on_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, problem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path, content: str) -> None
     assert problems == []
 
 
-def test_keys_that_are_no_text_or_doubled_are_problems(tmp_path: Path) -> None:
+def test_keys_that_are_not_text_or_doubled_are_problems(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("a: 1\n? [b]\n: 2\n<<: {c: 1}\na: 3\n", encoding="utf-8")
     problems: list[Problem] = []

@@ -52,7 +52,7 @@ async def test_a_terminal_sees_share_rows_and_part(
     assert f" 75% 12,345 rows {name} (2 of 2)" in shown
 
 
-async def test_nothing_is_drawn_into_a_pipe() -> None:
+async def test_a_pipe_gets_no_progress_bar() -> None:
     pipe = io.StringIO()
     with open_progress_bar(pipe) as bar:
         bar.show(ExportPosition(1, 1, 5, 0, 100, None), "")

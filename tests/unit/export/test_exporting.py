@@ -240,7 +240,7 @@ def test_a_journal_of_another_version(folder: Path) -> None:
     assert "version 999, this software knows up to" in done.stderr
 
 
-def test_what_postgresql_has_is_missed_if_it_is_away(folder: Path) -> None:
+def test_an_export_fails_if_it_needs_a_postgresql_that_is_away(folder: Path) -> None:
     files = JournalFiles(folder / "data" / "journal.db", "OFF")
     facts.put(files.writer, facts.TELEMETRY_FROM_US, 1000 * S)
     files.close()

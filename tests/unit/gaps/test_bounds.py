@@ -43,7 +43,7 @@ def test_the_gap_reports_of_an_asset_are_bounded(monkeypatch: pytest.MonkeyPatch
     assert [cause for _, _, cause, _ in headend.shown()].count("overflow") == 3
 
 
-def test_a_reopened_stream_is_no_restart() -> None:
+def test_a_reopened_stream_is_not_a_restart() -> None:
     headend = Headend()
     headend.connect()
     headend.live(0, 8)

@@ -120,7 +120,7 @@ def section(text: str, heading: str) -> str:
 # --- drawn from the code ----------------------------------------------------------------------
 
 
-def test_what_is_drawn_from_the_code_is_as_the_code_says() -> None:
+def test_drawn_parts_agree_with_the_code() -> None:
     checked = subprocess.run(
         [sys.executable, "scripts/docs.d/main.py", "--check"],
         cwd=ROOT,

@@ -22,7 +22,7 @@ def test_a_database_is_empty_and_its_own(
     assert postgres_server.sql(f"SELECT 1 FROM pg_database WHERE datname = '{another.name}'") == ""
 
 
-def test_what_was_committed_outlives_a_kill(postgres: Database) -> None:
+def test_a_commit_outlives_a_kill(postgres: Database) -> None:
     postgres.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)")
     postgres.server.kill()
     assert not postgres.server.running

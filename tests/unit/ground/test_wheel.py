@@ -91,7 +91,7 @@ def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> 
         "derproto/headend.proto",
     ],
 )
-def test_what_must_not_be_missing(wheel: zipfile.ZipFile, name: str) -> None:
+def test_the_wheel_holds_every_needed_file(wheel: zipfile.ZipFile, name: str) -> None:
     assert name in wheel.namelist()
 
 

@@ -48,7 +48,7 @@ def test_a_cursor_gives_back_its_key() -> None:
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
-def test_text_that_is_no_cursor_is_refused(text: str) -> None:
+def test_text_that_is_not_a_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         decode_cursor(text, SCOPE, SHAPE)
 

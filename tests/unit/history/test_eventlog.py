@@ -96,7 +96,7 @@ def test_sessions_that_a_crash_left_open_have_an_event_of_their_end(
     assert {e.session.end_reason for e in told if isinstance(e, SessionEvent)} == {"headend ended"}
 
 
-def test_telemetry_and_heartbeats_are_no_events(files: JournalFiles, store: Store) -> None:
+def test_telemetry_and_heartbeats_are_not_events(files: JournalFiles, store: Store) -> None:
     group = Group(batches=([sample(1)],), notes=(heartbeat(S),), now_us=NOW)
     assert store.commit(group).newest_event is None
     assert logged(files) == []

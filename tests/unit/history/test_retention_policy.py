@@ -94,7 +94,7 @@ def test_rows_that_were_not_fed_are_spared(spared: Spared, left: Cutoff) -> None
     assert Cutoff(7, 8, 9).sparing(spared) == left
 
 
-def test_nothing_goes_before_the_walk_has_fed_it() -> None:
+def test_no_row_is_deleted_before_the_walk_has_fed_it() -> None:
     assert Cutoff(7, 8, 9).sparing(NOTHING_FED).samples_us < -(2**61)
 
 

@@ -51,7 +51,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_nobody_outside_the_group_reads_a_journal(path: Path) -> None:
+def test_only_its_user_and_group_read_a_journal(path: Path) -> None:
     files = JournalFiles(path, "FULL")
     try:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
@@ -143,7 +143,7 @@ def test_another_programs_file_is_refused(path: Path) -> None:
         JournalFiles(path, "FULL")
 
 
-def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_moved_aside(path: Path) -> None:
     path.parent.mkdir()
     text = "not a database, but long enough to be looked at " * 50
     path.write_text(text)

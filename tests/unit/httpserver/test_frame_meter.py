@@ -74,7 +74,7 @@ def test_window_updates_and_small_data_have_a_budget_beside_that_of_requests(one
     assert most_of(one, before=frame(HEADERS, 10, flags=5) * 3) == CONTROL + 3 * FREE_A_REQUEST
 
 
-def test_who_reads_answers_may_open_its_window() -> None:
+def test_a_client_that_reads_may_open_its_window() -> None:
     meter = meter_after_preface()
     for _ in range(10 * CONTROL):
         meter.sent(2 * BYTES_AN_UPDATE)

@@ -32,7 +32,7 @@ def test_as_many_give_way_as_must() -> None:
     assert held.held == 95
 
 
-def test_one_that_holds_too_much_alone_gives_way() -> None:
+def test_a_connection_that_holds_too_much_gives_way() -> None:
     held = HeldAnswers(100)
     (one,), gone = shares(held, 1)
     one.hold(101, 0)

@@ -30,7 +30,7 @@ OWN = {"_take", "_end", "_sort_out", "_refuse"}
         (Http2Answers, H2Protocol),
     ],
 )
-def test_what_is_overridden_exists(ours: type, theirs: type) -> None:
+def test_overridden_methods_exist(ours: type, theirs: type) -> None:
     for name, value in vars(ours).items():
         if inspect.isfunction(value) and name not in OWN:
             assert hasattr(theirs, name), name

@@ -43,7 +43,7 @@ async def test_an_agent_starts_again_for_ever(autojump_clock: MockClock) -> None
     assert started_s == [0, 1.5, 4, 8.5, 99.5, 102]
 
 
-async def test_stopping_ends_a_wait_and_is_no_death(
+async def test_stopping_ends_a_wait_and_is_not_a_death(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     events: list[FleetEvent] = []

@@ -63,7 +63,7 @@ async def test_an_unchanged_file_gets_304() -> None:
 
 
 @pytest.mark.parametrize("path", ["/page/", "/page/none.js", "/page/../files.py", "/page/js/"])
-async def test_nothing_else_is_served(path: str) -> None:
+async def test_no_other_file_is_served(path: str) -> None:
     answer = await ask(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

@@ -24,7 +24,7 @@ class Session:
         self.ended.append(end)
 
 
-async def test_each_session_once_however_often_it_was_added(nursery: trio.Nursery) -> None:
+async def test_a_session_added_several_times_acknowledges_once(nursery: trio.Nursery) -> None:
     acknowledger = Acknowledger()
     nursery.start_soon(acknowledger.run)
     sessions = [Session(), Session()]
@@ -38,7 +38,7 @@ async def test_each_session_once_however_often_it_was_added(nursery: trio.Nurser
     assert [session.acknowledged for session in sessions] == [2, 1]
 
 
-async def test_what_was_added_before_it_runs_is_not_lost(nursery: trio.Nursery) -> None:
+async def test_a_session_added_before_the_run_is_not_lost(nursery: trio.Nursery) -> None:
     acknowledger, session = Acknowledger(), Session()
     acknowledger.add(session)
     nursery.start_soon(acknowledger.run)
@@ -46,7 +46,7 @@ async def test_what_was_added_before_it_runs_is_not_lost(nursery: trio.Nursery) 
     assert session.acknowledged == 1
 
 
-async def test_one_that_fails_ends_alone(
+async def test_a_failing_session_ends_alone(
     nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     acknowledger = Acknowledger()

@@ -25,7 +25,7 @@ def test_ranges_that_touch_merge() -> None:
     assert not acks
 
 
-def test_one_boot_a_message_and_refusals_alone() -> None:
+def test_an_acknowledgement_holds_one_boot() -> None:
     acks = PendingAcks()
     acks.add(1, [(5, 5)])
     acks.add(2, [], [RefusedRows(1, 1, RefusalReason.ASSET_REFUSED)])
@@ -38,7 +38,7 @@ def test_one_boot_a_message_and_refusals_alone() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 10_000), st.integers(0, 5))))
-def test_every_row_is_said_once(runs: list[tuple[int, int, int]]) -> None:
+def test_every_row_is_acknowledged_once(runs: list[tuple[int, int, int]]) -> None:
     acks = PendingAcks()
     said: list[tuple[int, int]] = []
     for boot, first, more in runs:
@@ -60,7 +60,7 @@ def test_many_ranges_take_several_messages() -> None:
     assert (len(first.durable), len(second.durable)) == (MAX_RANGES, 1)
 
 
-def test_what_waits_is_counted_as_it_comes_and_goes() -> None:
+def test_waiting_ranges_are_counted() -> None:
     acks = PendingAcks()
     # Merges: however many, one range.
     acks.add(7, [(seq, seq) for seq in range(1, 2 * RANGES_WAITING)])

@@ -33,7 +33,7 @@ def test_agents_that_are_never_granted_anything_are_not_remembered_for_ever(
     assert memory.last_holder("asset") == "agent"
 
 
-def test_of_too_many_agents_the_one_that_came_longest_ago_is_forgotten(
+def test_a_full_memory_forgets_the_agent_that_came_longest_ago(
     memory: AgentMemory,
 ) -> None:
     for agent_id in ("a", "b", "c", "a", "d"):
@@ -44,7 +44,7 @@ def test_of_too_many_agents_the_one_that_came_longest_ago_is_forgotten(
     assert memory.last_holder("asset-b") == "b"
 
 
-def test_an_agent_is_no_stranger_once_it_was_granted_something(memory: AgentMemory) -> None:
+def test_an_agent_is_known_once_it_was_granted_an_asset(memory: AgentMemory) -> None:
     memory.register("a", ())
     memory.register("a", ["asset"])
     memory.register("a", ())

@@ -25,7 +25,7 @@ def test_no_window_grants_more_than_its_rate_and_a_burst(
 
 
 @given(rate_s=st.floats(0.1, 1000), burst=st.integers(1, 50))
-def test_who_waits_as_told_keeps_the_rate(rate_s: float, burst: int) -> None:
+def test_a_waiting_sender_keeps_the_rate(rate_s: float, burst: int) -> None:
     bucket, now = TokenBucket(rate_s, burst, 0.0), 0.0
     for _ in range(burst):
         assert bucket.take(now) == 0
@@ -38,6 +38,6 @@ def test_who_waits_as_told_keeps_the_rate(rate_s: float, burst: int) -> None:
     assert abs(waited - 20 / rate_s) < 1e-6 * (1 + waited)
 
 
-def test_what_is_slow_enough_never_waits() -> None:
+def test_a_slow_sender_never_waits() -> None:
     bucket = TokenBucket(2.0, 1, 0.0)
     assert [bucket.take(second / 2) for second in range(100)] == [0.0] * 100

@@ -125,7 +125,7 @@ def test_three_supersessions_in_longer_are_not(directory: Directory) -> None:
     assert not directory.is_duplicate("x", 80)
 
 
-def test_reconnecting_after_an_end_is_no_supersession(directory: Directory) -> None:
+def test_reconnecting_after_an_end_is_not_a_supersession(directory: Directory) -> None:
     for number in range(10):
         assert admit(directory, "x", f"s{number}", number, A1).superseded is None
         directory.release(f"s{number}")

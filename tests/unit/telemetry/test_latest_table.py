@@ -25,7 +25,9 @@ HELD = Sample("a", "x", boot_id=1, seq=10, ts_us=T0, received_us=T0, p_mw=1.0)
         ({"agent_id": "y", "seq": 1}, True),
     ],
 )
-def test_when_a_sample_is_newer(changes: dict[str, object], is_news: bool) -> None:
+def test_sequence_and_time_decide_which_sample_is_newer(
+    changes: dict[str, object], is_news: bool
+) -> None:
     latest = LatestTable()
     latest.fill([HELD])
     offered = replace(HELD, **changes)  # type: ignore[arg-type]
@@ -69,5 +71,5 @@ def test_age_counts_from_the_measurement(ts_us: int, quality: int, age: int) -> 
 
 
 @pytest.mark.parametrize(("period_ms", "after_us"), [(4000, 10_000_000), (8000, 20_000_000)])
-def test_when_a_sample_is_stale(period_ms: int, after_us: int) -> None:
+def test_a_sample_turns_stale_after_some_periods(period_ms: int, after_us: int) -> None:
     assert stale_after_us(period_ms) == after_us

@@ -61,7 +61,7 @@ async def test_reports_outlive_a_full_disk_and_orders_meanwhile_time_out(
     assert list(store.kept) == [dispatch.id]
 
 
-async def test_when_full_reporters_wait_and_sessions_do_not(
+async def test_a_full_inbox_lets_reporters_wait_and_no_session(
     store: Store, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     desk = DispatchDesk(store, virtual_runtime(T0))

@@ -30,7 +30,7 @@ async def test_a_dispatch_that_no_agent_takes_expires(
     assert link.sent == []
 
 
-async def test_nothing_is_in_force_past_its_window(
+async def test_no_dispatch_is_in_force_past_its_window(
     desk: DispatchDesk, store: Store, autojump_clock: MockClock
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
@@ -81,7 +81,7 @@ async def test_an_order_whose_window_is_over_has_expired(desk: DispatchDesk) -> 
     assert dispatch.state is State.EXPIRED
 
 
-async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> None:
+async def test_a_suspended_dispatch_is_not_in_force(desk: DispatchDesk) -> None:
     desk.session_opened_nowait(Link("s1"), ())
     dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(State.STARTED, revision=2))
@@ -94,7 +94,7 @@ async def test_nothing_is_in_force_while_it_is_suspended(desk: DispatchDesk) -> 
     assert desk.setpoints_mw == {}
 
 
-async def test_nothing_is_in_force_after_its_window_without_a_report(
+async def test_no_dispatch_is_in_force_after_its_window_without_a_report(
     desk: DispatchDesk, autojump_clock: MockClock
 ) -> None:
     began_s = trio.current_time()

@@ -24,7 +24,7 @@ def test_keys(header: str, key: str) -> None:
     "header",
     ["", "  ", '""', "two words", '"open', 'a"b', "ümlaut", '"ümlaut"', "a,b", "a;b", "a\nb"],
 )
-def test_texts_that_are_no_key_are_refused(header: str) -> None:
+def test_texts_that_are_not_keys_are_refused(header: str) -> None:
     with pytest.raises(ValueError, match="write"):
         read_key(header)
 

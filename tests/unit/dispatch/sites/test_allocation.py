@@ -127,7 +127,7 @@ def test_an_order_for_zero_tells_all_zero() -> None:
     )
 
 
-def test_an_order_that_does_not_fit_names_what_would() -> None:
+def test_an_order_that_does_not_fit_is_refused_with_the_range() -> None:
     site = [battery("a", soc=0.0), battery("b", mw=2.0), load(-0.25)]
     found = allocate(2.5, site, duration_us=HOUR_US)
     assert isinstance(found, DoesNotFit)

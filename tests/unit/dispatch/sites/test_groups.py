@@ -54,7 +54,7 @@ def test_a_window_ahead_counts_from_its_start() -> None:
         ((State.EXPIRED,), State.EXPIRED),
     ],
 )
-def test_how_a_group_ends(ends: tuple[State, ...], state: State) -> None:
+def test_the_parts_decide_how_a_group_ends(ends: tuple[State, ...], state: State) -> None:
     parts = [part(name, end) for name, end in zip("abc", ends, strict=False)]
     found = group_state(GROUP, parts)
     assert (found.state, found.ended) == (state, True)

@@ -68,7 +68,7 @@ def test_a_part_whose_agent_is_away_is_withdrawn() -> None:
     assert ordered(found).keys() == set("abc")
 
 
-def test_nothing_is_left_to_do_after_a_takeover() -> None:
+def test_a_takeover_leaves_no_further_change() -> None:
     first = again([*running("a", "b", "c"), REJECTED])
     newer = [part(name, *RUNNING, mw=mw, at_s=100) for name, mw in ordered(first).items()]
     older = [part(name, *RUNNING, State.SUPERSEDED) for name in "abc"]
