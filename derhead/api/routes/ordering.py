@@ -131,7 +131,7 @@ def _claimed(headend: OrderingParts, key: str) -> Iterator[None]:
             yield
     except InFlight:
         raise HttpProblem(
-            409, "an order with this key is being taken now; repeat it after its answer"
+            409, "an order with this key is still being answered; repeat the request later"
         ) from None
 
 
