@@ -26,8 +26,8 @@ _LINES = {
 }
 
 _OUT_OF_TIME = (
-    "%s sends samples from before 1970, or from more than a week ahead of the headend's clock: they "
-    "are refused; set the agent's clock"
+    "%s sends samples from before 1970, or from more than a week ahead of the headend's clock: "
+    "they are refused; set the agent's clock"
 )
 
 
