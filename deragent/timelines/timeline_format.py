@@ -14,7 +14,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,9 @@ from derproto.der.v1 import DispatchReason, DispatchState, Suspension
 VERSION = 1
 """Version of the format. A newer one is refused."""
 _MARK = "deragent-timelines"
+# Written in the order of their definition: a new field goes last, with a default.
+_ORDER_FIELDS = attrgetter(*(field.name for field in fields(TimedOrder)))
+_REPORT_FIELDS = attrgetter(*(field.name for field in fields(Report)))
 
 
 class UnreadableTimelines(ValueError):
@@ -90,35 +94,14 @@ def _write_force(timeline: Timeline, now_s: float) -> dict[str, Any]:
 
 
 def _write_order(order: TimedOrder, now_s: float) -> list[Any]:
-    end_us = None if order.end_s is None else _us(order.end_s - now_s)
-    return [
-        order.dispatch_id,
-        order.mw,
-        order.priority,
-        _us(order.start_s - now_s),
-        end_us,
-        order.ramp_mw_per_s,
-        order.ordered_us,
-        order.from_us,
-        order.until_us,
-    ]
+    dispatch_id, mw, priority, start_s, end_s, *rest = _ORDER_FIELDS(order)
+    end_us = None if end_s is None else _us(end_s - now_s)
+    return [dispatch_id, mw, priority, _us(start_s - now_s), end_us, *rest]
 
 
 def _write_seen(seen: SeenOrder, now_s: float) -> list[Any]:
-    report = seen.report
-    return [
-        None if seen.ended_s is None else _us(now_s - seen.ended_s),
-        report.dispatch_id,
-        int(report.state),
-        report.ts_us,
-        int(report.reason),
-        report.applied_mw,
-        report.detail,
-        report.superseded_by,
-        int(report.suspended),
-        report.interrupted_us,
-        report.revision,
-    ]
+    ended_us = None if seen.ended_s is None else _us(now_s - seen.ended_s)
+    return [ended_us, *_REPORT_FIELDS(seen.report)]
 
 
 def _us(seconds: float) -> int:
@@ -279,18 +262,12 @@ def _read_order(said: Any, then_s: float) -> TimedOrder:
 
 
 def _read_seen(said: Any, then_s: float) -> SeenOrder:
-    ended_us, dispatch_id, state, ts_us, reason, applied_mw, detail, *rest = said
-    superseded_by, suspended, interrupted_us, revision = rest
-    report = Report(
-        dispatch_id,
-        DispatchState(state),
-        ts_us,
-        DispatchReason(reason),
-        applied_mw,
-        detail,
-        superseded_by,
-        Suspension(suspended),
-        interrupted_us,
-        revision,
+    ended_us, *values = said
+    read = Report(*values)
+    report = replace(
+        read,
+        state=DispatchState(read.state),
+        reason=DispatchReason(read.reason),
+        suspended=Suspension(read.suspended),
     )
     return SeenOrder(report, None if ended_us is None else then_s - ended_us / 1e6)
