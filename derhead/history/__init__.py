@@ -8,7 +8,7 @@ journal forgets), ``union`` (both stores as one history).
 
 from derhead.errors import JournalError
 from derhead.history.feed.clearing import clear_spool
-from derhead.history.feed.feed_statistics import FeedStatistics
+from derhead.history.feed.feed_health import FeedStatistics
 from derhead.history.feed.feeder import Feed
 from derhead.history.feed.restoring import restore
 from derhead.history.file.salvage import Salvaged

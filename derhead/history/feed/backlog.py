@@ -1,46 +1,46 @@
-"""How much waits in the spool, counted as rows are added and dropped. Pure."""
+"""How much waits in the spool, counted as rows are added and dropped."""
 
-from dataclasses import dataclass
+import sqlite3
 
-from derhead.history.spool.unfed import SpoolSize
+from derhead.history.spool import unfed
+from derhead.history.spool.unfed import Spooling
 
 
-@dataclass(slots=True)
 class Backlog:
-    """Waiting rows: what was measured at the start, and every change since.
+    """Waiting rows: what was measured at the start, and every change since."""
 
-    ``added_rows`` is always the spool's own count since the journal was opened.
-    """
+    def __init__(self, spooling: Spooling) -> None:
+        self.oldest_us: int | None = None
+        """When the oldest waiting commit was made; None = nothing waits."""
+        self._spooling = spooling
+        self._at_start = self._dropped = self._seen = self._newest_id = 0
 
-    oldest_us: int | None = None
-    """When the oldest waiting commit was made; None = nothing waits."""
-    _at_start: int = 0
-    _dropped: int = 0
-    _seen: int = 0
-    _newest_id: int = 0
+    def measure(self, con: sqlite3.Connection) -> None:
+        """Measures what waits.
 
-    def begin(self, size: SpoolSize, added_rows: int) -> None:
-        """Starts from a measurement that was made after ``added_rows`` rows had been added."""
-        self._at_start = size.rows - added_rows
+        ``con`` is the writer's: a commit in between would be counted twice.
+        """
+        size = unfed.measure(con)
+        self._at_start = size.rows - self._spooling.added_rows
         self._newest_id, self.oldest_us = size.newest_id, size.oldest_us
 
-    def rows(self, added_rows: int) -> int:
-        return self._at_start + added_rows - self._dropped
+    @property
+    def rows(self) -> int:
+        return self._at_start + self._spooling.added_rows - self._dropped
 
-    def newest_id(self, newest_id: int) -> int:
-        """The greatest id that the spool ever used; ``newest_id`` is the greatest since the journal
-        was opened."""
-        return max(self._newest_id, newest_id)
+    @property
+    def newest_id(self) -> int:
+        """The greatest id that the spool ever used."""
+        return max(self._newest_id, self._spooling.newest_id)
 
-    def look(self, added_rows: int) -> None:
+    def look(self) -> None:
         """Notes that a turn of the feed begins."""
-        self._seen = added_rows
+        self._seen = self._spooling.added_rows
 
     def found(self, committed_us: int) -> None:
         """Notes that the oldest waiting commit was read."""
-        self.oldest_us = (
-            committed_us if self.oldest_us is None else min(self.oldest_us, committed_us)
-        )
+        if self.oldest_us is None or committed_us < self.oldest_us:
+            self.oldest_us = committed_us
 
     def drop(self, rows: int, oldest_us: int | None) -> None:
         """Notes that so many rows were fed. ``oldest_us``: of the commits that still wait."""

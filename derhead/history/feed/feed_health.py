@@ -1,6 +1,7 @@
-"""The feed's health: what stands in its way, and since when."""
+"""The feed's health: what it did so far, what stands in its way, and since when."""
 
 import logging
+from dataclasses import dataclass
 
 from derhead.history.postgres.causes import StoreCause, Trouble
 
@@ -16,6 +17,27 @@ def retry_s(failures: int, draw: float) -> float:
     """The pause after so many failures in a row; ``draw`` is uniform in 0..1."""
     most_s = min(RETRY_LEAST_S * 2.0 ** min(failures - 1, 10), RETRY_MOST_S)
     return most_s * (0.5 + draw / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatistics:
+    """What the feed did since the start, and how far it is behind."""
+
+    lag_rows: int
+    """Rows of any table in the spool."""
+    lag_s: float
+    """Seconds since the oldest waiting commit; 0 if none waits."""
+    fed_rows: int
+    fed_batches: int
+    failed_batches: int
+    held_back: int
+    """Commits with a value that PostgreSQL refuses; they stay in the spool."""
+    catching_up: bool
+    walking: bool
+    """Rows from before PostgreSQL was configured are still being fed."""
+    trouble: str | None
+    """Why nothing can be fed now, and what to do; None = all is well."""
+    failing_since_us: int | None
 
 
 class FeedHealth:

@@ -7,7 +7,6 @@ are fed again, so every step may be repeated.
 
 import logging
 import random
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,15 +18,14 @@ from derhead.history.feed import table_pages
 from derhead.history.feed.backlog import Backlog
 from derhead.history.feed.batch_loading import BATCH_ROWS, BatchLoading
 from derhead.history.feed.expiring import EXPIRE_S, Expiring
-from derhead.history.feed.feed_health import FeedHealth, retry_s
-from derhead.history.feed.feed_statistics import FeedStatistics
+from derhead.history.feed.feed_health import FeedHealth, FeedStatistics, retry_s
 from derhead.history.feed.pace import Course, Pace
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
 from derhead.history.spool import unfed
 from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
 from derhead.history.spool.payload import BrokenPayload, Payload, unpack
-from derhead.history.spool.unfed import Spooled, Spooling, SpoolSize
+from derhead.history.spool.unfed import Spooled
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -63,14 +61,16 @@ class Feed:
         keep_days: int,
         catch_up_rows_s: float,
     ) -> None:
+        assert journal.spooling is not None
         self._journal = journal
+        self._spooling = journal.spooling
         self.postgres = postgres
         self._runtime = runtime
         self._rng = rng
         self._pace = Pace(catch_up_rows_s)
         self._course = Course()
         self._held_back: set[int] = set()
-        self._backlog = Backlog()
+        self._backlog = Backlog(journal.spooling)
         self._fed_rows = self._batches = 0
         self._health = FeedHealth(str(postgres.dsn))
         self._loading = BatchLoading(journal, postgres, runtime, self._health, keep_days)
@@ -82,7 +82,7 @@ class Feed:
         oldest_us = self._backlog.oldest_us
         lag_us = 0 if oldest_us is None else self._runtime.wall_us() - oldest_us
         return FeedStatistics(
-            lag_rows=self._waiting_rows(),
+            lag_rows=self._backlog.rows,
             lag_s=max(0.0, lag_us / 1e6),
             fed_rows=self._fed_rows,
             fed_batches=self._batches,
@@ -146,20 +146,15 @@ class Feed:
     async def _begin(self) -> None:
         if self._loading.position is not None:
             return
-        assert self._journal.spooling is not None
-        # Measure on the writer's connection: a commit in between would be counted twice.
-        measure = partial(_measure, spooling=self._journal.spooling)
-        size, added_rows = await self._journal.maintain(measure)
-        self._backlog.begin(size, added_rows)
+        await self._journal.maintain(self._backlog.measure)
         await self._loading.begin()
 
     async def _turn(self) -> None:
         """Feeds one batch, or waits until there is something to feed."""
-        assert self._journal.spooling is not None
-        seen_id = self._journal.spooling.newest_id
-        self._backlog.look(self._journal.spooling.added_rows)
+        seen_id = self._spooling.newest_id
+        self._backlog.look()
         await self._expiring.run_if_due()
-        self._course.look(self._waiting_rows(), self._newest_id())
+        self._course.look(self._backlog.rows, self._backlog.newest_id)
         fed = await (self._feed_in_order() if self._course.in_order else self._catch_up())
         if not fed:
             await self._wait(seen_id)
@@ -171,8 +166,8 @@ class Feed:
             await self._feed_spooled(found)
             if sum(spooled.rows for spooled in found) >= BATCH_ROWS // 2:
                 return True
-        else:
-            self._nothing_waits()
+        elif not self._held_back:
+            self._backlog.empty()
         if self._loading.is_whole or self._must_wait():
             return False
         await self._feed_page()
@@ -232,8 +227,8 @@ class Feed:
         and are fed whole later.
         """
         self._backlog.found(found[0].committed_us)
-        payloads = await self._runtime.run_blocking(partial(_unpacked, found))
-        batch = await self._runtime.run_blocking(partial(_merged, payloads, ordered))
+        unpacking = partial(_unpack_all, found, ordered)
+        payloads, batch = await self._runtime.run_blocking(unpacking)
         broken = [spooled.id for spooled, payload in payloads if payload is None]
         for spool_id in broken:
             self._hold_back(spool_id, "its payload cannot be read")
@@ -296,36 +291,15 @@ class Feed:
         )
         self._held_back.add(spool_id)
 
-    # --- how it goes --------------------------------------------------------------------
 
-    def _waiting_rows(self) -> int:
-        assert self._journal.spooling is not None
-        return self._backlog.rows(self._journal.spooling.added_rows)
-
-    def _newest_id(self) -> int:
-        assert self._journal.spooling is not None
-        return self._backlog.newest_id(self._journal.spooling.newest_id)
-
-    def _nothing_waits(self) -> None:
-        """Notes that everything that waited when the turn began is fed."""
-        if not self._held_back:
-            self._backlog.empty()
-
-
-def _measure(con: sqlite3.Connection, spooling: Spooling) -> tuple[SpoolSize, int]:
-    """What waits, and how much of it was added since the journal was opened."""
-    return unfed.measure(con), spooling.added_rows
-
-
-def _unpacked(found: Sequence[Spooled]) -> list[tuple[Spooled, Payload | None]]:
-    unpacked: list[tuple[Spooled, Payload | None]] = []
+def _unpack_all(
+    found: Sequence[Spooled], ordered: bool
+) -> tuple[list[tuple[Spooled, Payload | None]], FeedBatch]:
+    """Each commit with its payload, None if it is broken; and all payloads in one batch."""
+    payloads: list[tuple[Spooled, Payload | None]] = []
     for spooled in found:
         try:
-            unpacked.append((spooled, unpack(spooled.payload)))
+            payloads.append((spooled, unpack(spooled.payload)))
         except BrokenPayload:
-            unpacked.append((spooled, None))
-    return unpacked
-
-
-def _merged(payloads: Sequence[tuple[Spooled, Payload | None]], ordered: bool) -> FeedBatch:
-    return merged((each for _, each in payloads if each is not None), ordered=ordered)
+            payloads.append((spooled, None))
+    return payloads, merged((each for _, each in payloads if each is not None), ordered=ordered)

@@ -9,7 +9,7 @@ group carefully: each unit behind a savepoint. Then it refuses only the guilty u
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -125,9 +125,6 @@ class Store:
         if self._spooling is not None:
             self._spooling.add(table, lines)
 
-    def close(self) -> None:
-        self._con.close()
-
     def _commit_quickly(self, group: Group) -> CommitOutcome:
         with self.transaction(group.now_us):
             outcome = CommitOutcome()
@@ -139,33 +136,25 @@ class Store:
         with self.transaction(group.now_us):
             outcome = CommitOutcome()
             for place, batch in enumerate(group.batches):
-                refusal = self._attempt(partial(self._insert_telemetry, (batch,), outcome))
-                if refusal is not None:
-                    outcome.refused_batches[place] = refusal
+                work = partial(self._insert_telemetry, (batch,), outcome)
+                self._attempt(work, outcome.refused_batches, place)
             for place, note in enumerate(group.notes):
                 work = partial(self._insert_records, (note,), group.now_us, outcome)
-                refusal = self._attempt(work)
-                if refusal is not None:
-                    outcome.refused_notes[place] = refusal
+                self._attempt(work, outcome.refused_notes, place)
             for place, records in enumerate(group.writes):
                 work = partial(self._insert_records, records, group.now_us, outcome)
-                refusal = self._attempt(work)
-                if refusal is not None:
-                    outcome.refused_writes[place] = refusal
+                self._attempt(work, outcome.refused_writes, place)
         return outcome
 
-    def _attempt(self, work: Callable[[], None]) -> Exception | None:
+    def _attempt(self, work: Callable[[], None], refused: dict[int, Exception], place: int) -> None:
         self._con.execute("SAVEPOINT unit")
         try:
             work()
         except UNSTORABLE as error:
             self._con.execute("ROLLBACK TO unit")
             self._ids.forget()
-            refusal: Exception | None = error
-        else:
-            refusal = None
+            refused[place] = error
         self._con.execute("RELEASE unit")
-        return refusal
 
     def _insert_telemetry(
         self, batches: Sequence[Sequence[Sample]], outcome: CommitOutcome
@@ -173,13 +162,11 @@ class Store:
         asset_ids = dict.fromkeys(chain.from_iterable(map(mapping.asset_ids, batches)))
         boot_keys = dict.fromkeys(chain.from_iterable(map(mapping.boots, batches)))
         assets, boots = self._ids.assets(asset_ids), self._ids.boots(boot_keys)
-        telemetry: Iterable[row_types.Row] = chain.from_iterable(
-            mapping.telemetry_rows(batch, assets, boots) for batch in batches
+        telemetry = list(
+            chain.from_iterable(mapping.telemetry_rows(batch, assets, boots) for batch in batches)
         )
-        if self._spooling is not None:
-            telemetry = list(telemetry)
         inserted = inserts.INSERTS["telemetry"].execute(self._con, telemetry)
-        if isinstance(telemetry, list) and self._spooling is not None:
+        if self._spooling is not None:
             self._spooling.add_telemetry(
                 telemetry,
                 ((assets[asset_id], asset_id) for asset_id in asset_ids),
