@@ -61,11 +61,6 @@ def reply_text(text: str, tag: str | None = None) -> Response:
     return _response(text, 200, JSON_TYPE, None if tag is None else {"ETag": tag})
 
 
-def reply_bytes(text: bytes, content_type: str) -> Response:
-    """An answer of another type."""
-    return _response(text, 200, content_type, None)
-
-
 def reply_page(text: str, content_type: str) -> Response:
     """A page for a browser, or a part of one. It may load only from the headend."""
     return _response(text, 200, content_type, {"Content-Security-Policy": PAGE_POLICY})
@@ -128,9 +123,9 @@ def problem(
 
 
 def reply_body(
-    body: str | ResponseBody, content_type: str, headers: Mapping[str, str] | None = None
+    body: str | bytes | ResponseBody, content_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer whose body may come piece by piece."""
+    """An answer of any type, whose body may come piece by piece."""
     return _response(body, 200, content_type, headers)
 
 

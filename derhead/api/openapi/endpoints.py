@@ -124,8 +124,12 @@ KEY = Parameter(
 )
 
 
-def _ok(description: str, content: Content) -> dict[int, AnswerSpec]:
-    return {200: AnswerSpec(description=description, content={JSON_TYPE: content})}
+def _answer(description: str, content: Content, media: str = JSON_TYPE) -> AnswerSpec:
+    return AnswerSpec(description=description, content={media: content})
+
+
+def _ok(description: str, content: Content, media: str = JSON_TYPE) -> dict[int, AnswerSpec]:
+    return {200: _answer(description, content, media)}
 
 
 def _past(description: str, content: Content) -> dict[int, AnswerSpec]:
@@ -219,8 +223,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="An asset's samples, or summaries over steps of time, newest first",
         parameters=(ASSET, *RANGE, *PAGE, FIELDS, STEP),
         answers=_past(
-            "Samples, or with `step` buckets.",
-            (ListOf(TelemetryJson), ListOf(BucketJson)),
+            "Samples, or with `step` buckets.", (ListOf(TelemetryJson), ListOf(BucketJson))
         ),
     ),
     Operation(
@@ -241,9 +244,9 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(KEY,),
         body=OrderJson,
         answers={
-            200: AnswerSpec(
-                description="What the order would lead to; nothing was ordered.",
-                content={JSON_TYPE: (PreflightJson, SitePreflightJson)},
+            200: _answer(
+                "What the order would lead to; nothing was ordered.",
+                (PreflightJson, SitePreflightJson),
             ),
             201: AnswerSpec(
                 description="The order is on the headend's disk, and on its way.",
@@ -287,13 +290,10 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Withdraws a dispatch, or an order to a site",
         parameters=(DISPATCH,),
         answers={
-            200: AnswerSpec(
-                description="The dispatch has ended.",
-                content={JSON_TYPE: (DispatchJson, GroupJson)},
-            ),
-            202: AnswerSpec(
-                description="The dispatch is being withdrawn; its agent has to confirm.",
-                content={JSON_TYPE: (DispatchJson, GroupJson)},
+            200: _answer("The dispatch has ended.", (DispatchJson, GroupJson)),
+            202: _answer(
+                "The dispatch is being withdrawn; its agent has to confirm.",
+                (DispatchJson, GroupJson),
             ),
         },
         problems=(409, 422),
@@ -321,12 +321,11 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Changes as they happen",
         description="Server-sent events: `hello`, `telemetry`, `agent`, `dispatch` and `alive`.",
         parameters=(KIND, *LISTENED, LAST_EVENT_ID),
-        answers={
-            200: AnswerSpec(
-                description="An event stream that lasts as long as its reader.",
-                content={"text/event-stream": Events(EVENT_DATA)},
-            )
-        },
+        answers=_ok(
+            "An event stream that lasts as long as its reader.",
+            Events(EVENT_DATA),
+            "text/event-stream",
+        ),
     ),
     Operation(
         path="/healthz",
@@ -334,12 +333,8 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="Whether the headend can do its work",
         answers={
-            200: AnswerSpec(
-                description="The headend can do its work.", content={JSON_TYPE: HealthJson}
-            ),
-            503: AnswerSpec(
-                description="The headend cannot do its work.", content={JSON_TYPE: HealthJson}
-            ),
+            200: _answer("The headend can do its work.", HealthJson),
+            503: _answer("The headend cannot do its work.", HealthJson),
         },
         problems=(),
     ),
@@ -349,13 +344,8 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="service",
         summary="Whether the headend takes records and orders, check by check",
         answers={
-            200: AnswerSpec(
-                description="It takes them; `degraded` asks somebody to look.",
-                content={JSON_TYPE: ReadinessJson},
-            ),
-            503: AnswerSpec(
-                description="It does not take them.", content={JSON_TYPE: ReadinessJson}
-            ),
+            200: _answer("It takes them; `degraded` asks somebody to look.", ReadinessJson),
+            503: _answer("It does not take them.", ReadinessJson),
         },
     ),
     Operation(
@@ -366,10 +356,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={
             200: AnswerSpec(
                 description="Families named `derhead_…`, in the format that `Accept` prefers.",
-                content={
-                    "text/plain": Text(),
-                    "application/openmetrics-text": Text(),
-                },
+                content={"text/plain": Text(), "application/openmetrics-text": Text()},
             )
         },
     ),
@@ -378,27 +365,27 @@ OPERATIONS: tuple[Operation, ...] = (
         id="showOpenapi",
         tag="service",
         summary="This description",
-        answers={200: AnswerSpec(description="OpenAPI 3.1.", content={JSON_TYPE: Text()})},
+        answers=_ok("OpenAPI 3.1.", Text()),
     ),
     Operation(
         path="/docs",
         id="showDocs",
         tag="service",
         summary="This description, for people",
-        answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
+        answers=_ok("A page.", Text(), "text/html"),
     ),
     Operation(
         path="/docs/problems",
         id="showProblems",
         tag="service",
         summary="The kinds of problems",
-        answers={200: AnswerSpec(description="A page.", content={"text/html": Text()})},
+        answers=_ok("A page.", Text(), "text/html"),
     ),
     Operation(
         path="/docs/style.css",
         id="showDocsStyle",
         tag="service",
         summary="The style sheet of these pages",
-        answers={200: AnswerSpec(description="A style sheet.", content={"text/css": Text()})},
+        answers=_ok("A style sheet.", Text(), "text/css"),
     ),
 )

@@ -5,7 +5,7 @@ from typing import Protocol
 from quart import Blueprint, Response, request
 
 from derhead.api.answering.lookups import read_query
-from derhead.api.answering.replies import reply, reply_bytes
+from derhead.api.answering.replies import reply, reply_body
 from derhead.observability import Health, Metrics, Readiness, worst
 
 
@@ -55,6 +55,6 @@ def health_routes(headend: HealthParts) -> Blueprint:
     @routes.get("/metrics")
     async def tell_metrics() -> Response:
         read_query(())
-        return reply_bytes(*headend.metrics.render(request.headers.get("Accept", "")))
+        return reply_body(*headend.metrics.render(request.headers.get("Accept", "")))
 
     return routes
