@@ -91,7 +91,8 @@ class OutboxFile:
         try:
             with _translated():
                 self._prepare(unclean)
-                with self._transaction():
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
                     self.found = self._take_over(boot_id, asset_ids)
         except BaseException:
             self._db.close()
@@ -116,7 +117,8 @@ class OutboxFile:
         version = self._one("PRAGMA user_version")
         if not version and not self._one("SELECT count(*) FROM sqlite_schema"):
             # One statement at a time: executescript would end the transaction.
-            with self._transaction():
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
                 for statement in SCHEMA.split(";\n"):
                     run(statement)
                 run(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -193,7 +195,8 @@ class OutboxFile:
             # page for each step, and ``execute`` would take only one step.
             if self._one("PRAGMA freelist_count") > VACUUM_PAGES:
                 self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-            with self._transaction():
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
                 done = self._apply(work, limits)
         self._rows = done.state.rows
         return done
@@ -314,18 +317,6 @@ class OutboxFile:
     def _one(self, query: str) -> Any:
         row = self._db.execute(query).fetchone()
         return None if row is None else row[0]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk may already have ended the transaction.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
 
 def set_aside(folder: Path) -> Path:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from derhead.history.file import facts
-from derhead.history.file.transaction import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,8 @@ def begin(con: sqlite3.Connection) -> FeedPosition:
     An empty journal may replace one that was lost. Until PostgreSQL has been asked, it may have
     rows of any time that the journal lacks.
     """
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         if facts.get(con, facts.FEED_JOURNAL) is None:
             facts.put(con, facts.FEED_JOURNAL, str(uuid4()))
             (empty,) = con.execute("SELECT NOT EXISTS (SELECT 1 FROM telemetry)").fetchone()
@@ -51,7 +51,8 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Fee
     Everything is fed again if the database may lack something. From now on queries ask PostgreSQL
     for rows that the journal may lack.
     """
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         before = _read(con)
         its_number = fed.get(before.journal, 0)
         if before.database != database or its_number < before.number:
@@ -70,7 +71,8 @@ def adopt(con: sqlite3.Connection, database: str, fed: Mapping[str, int]) -> Fee
 
 def put_walk(con: sqlite3.Connection, position: str | None, number: int) -> None:
     """Notes that the database has the tables up to that position; None = all of them."""
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         facts.put(con, facts.FEED_WALK, position)
         facts.put(con, facts.FED_WHOLE, "1" if position is None else None)
         facts.put(con, facts.FEED_BATCH, number)

@@ -14,7 +14,6 @@ import trio
 
 from derhead.history.feed import position
 from derhead.history.file.inserts import Insert
-from derhead.history.file.transaction import transaction
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable
 from derhead.history.sql.record_tables import RECORD_TABLES
@@ -110,7 +109,8 @@ def _is_empty(con: sqlite3.Connection) -> bool:
 
 
 def _keep(con: sqlite3.Connection, known: "LastState") -> None:
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         for table, lines in known.tables.items():
             _KEEPING[table].execute(con, lines)
         ids = Ids(con)

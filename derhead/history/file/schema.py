@@ -17,7 +17,6 @@ from derhead.history.file.damage import find_damage, is_damage
 from derhead.history.file.lock import FILE_MODE, FolderLock, Left
 from derhead.history.file.room import Room
 from derhead.history.file.salvage import Salvaged, finish_salvage, salvage
-from derhead.history.file.transaction import transaction
 from derhead.history.sql.migrations import read_migrations
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
@@ -128,7 +127,8 @@ class JournalFiles:
         if not acknowledged:
             self.salvaged = Salvaged.parse(text)
             return
-        with transaction(self.writer):
+        with self.writer:
+            self.writer.execute("BEGIN IMMEDIATE")
             facts.put(self.writer, facts.PAST_DAMAGE, text)
             facts.put(self.writer, facts.DAMAGE, None)
 
@@ -207,17 +207,13 @@ def check_owner(con: sqlite3.Connection, path: Path, *, may_be_new: bool = False
 
 
 def _apply(con: sqlite3.Connection, number: int, script: str) -> None:
-    try:
+    with con:
         con.executescript(
             f"BEGIN IMMEDIATE;\n{script}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\n"
             f"PRAGMA user_version = {number};\n"
             "COMMIT;"
         )
-    except sqlite3.Error:
-        if con.in_transaction:
-            con.rollback()
-        raise
 
 
 def _pragma(con: sqlite3.Connection, name: str) -> int:

@@ -12,7 +12,6 @@ from functools import partial
 
 from derhead.dispatch import ENDED, State
 from derhead.history.file import facts
-from derhead.history.file.transaction import transaction
 from derhead.history.retention.measuring import read_spared
 from derhead.history.retention.policy import NEWEST_KEPT, Cutoff, Spared
 from derhead.history.sql.row_types import Row
@@ -44,7 +43,8 @@ def delete(
 
     Moves the fact that says from what time on no such row is missing.
     """
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         spared = read_spared(con, fed)
         return DELETES[table](_Deletion(con, cut.sparing(spared), spared, position, at_most))
 

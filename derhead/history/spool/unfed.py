@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from derhead.history.file import facts
-from derhead.history.file.transaction import transaction
 from derhead.history.spool.payload import CommitChanges, pack
 from derhead.history.sql.row_types import Row
 
@@ -137,7 +136,8 @@ def read(
 
 def drop(con: sqlite3.Connection, ids: Iterable[int], number: int) -> None:
     """Removes commits that PostgreSQL has committed as the batch of that number."""
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         con.execute(
             "DELETE FROM unfed WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
@@ -161,7 +161,8 @@ def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
 def clear(con: sqlite3.Connection, at_most: int) -> bool:
     """Removes up to ``at_most`` commits of an abandoned spool, and the feed's facts. True once the
     spool is empty."""
-    with transaction(con):
+    with con:
+        con.execute("BEGIN IMMEDIATE")
         for key in facts.FEED:
             facts.put(con, key, None)
         deleted = con.execute(

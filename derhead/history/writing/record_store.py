@@ -103,22 +103,19 @@ class Store:
     @contextmanager
     def transaction(self, now_us: int = 0) -> Iterator[sqlite3.Connection]:
         """Commits at the end; rolls back on any error."""
-        self._con.execute("BEGIN IMMEDIATE")
         committed = False
         try:
-            yield self._con
-            if self._spooling is not None:
-                self._spooling.write(self._con, now_us)
-            self._con.execute("COMMIT")
+            with self._con:
+                self._con.execute("BEGIN IMMEDIATE")
+                yield self._con
+                if self._spooling is not None:
+                    self._spooling.write(self._con, now_us)
             committed = True
         finally:
             if not committed:
                 self._ids.forget()
             if self._spooling is not None:
                 self._spooling.settle(committed)
-            # Some errors, such as a full disk, have rolled back already.
-            if self._con.in_transaction:
-                self._con.execute("ROLLBACK")
 
     def spool(self, table: str, lines: Sequence[row_types.Row]) -> None:
         """Notes changed rows of a table, within a transaction."""
