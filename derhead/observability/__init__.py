@@ -4,15 +4,13 @@
 statistics of one part into checks and figures.
 """
 
-from derhead.observability.event_figures import event_metrics
 from derhead.observability.feed_figures import feed_check, feed_metrics
-from derhead.observability.gap_figures import gap_metrics
 from derhead.observability.journal_figures import (
     damage_check,
     journal_check,
     journal_metrics,
     retention_metrics,
 )
+from derhead.observability.live_figures import event_metrics, gap_metrics, session_metrics
 from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst
-from derhead.observability.session_figures import session_metrics

@@ -8,7 +8,7 @@ from quart import Response
 
 import derhead.page
 from derhead.api import create_app
-from derhead.page.page_files import read_files
+from derhead.page.page_endpoints import read_files
 from tests.support.api.fake_headend import FakeView
 
 STATIC = Path(derhead.page.__file__).parent / "static"
