@@ -33,7 +33,7 @@ def is_damage(error: Exception) -> bool:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing."""
+    """A connection that changes nothing. A busy file makes it wait for five seconds."""
     return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode=ro",
         uri=True,

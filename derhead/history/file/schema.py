@@ -24,7 +24,7 @@ Synchronous = Literal["FULL", "NORMAL", "OFF"]
 APPLICATION_ID = 0x44455248
 """Marks the file as a journal of derhead (``DERH``)."""
 
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another program's lock on the file, such as a backup's."""
 
 WRITER_CACHE_KIB = 32 * 1024
@@ -154,10 +154,12 @@ def migrations() -> dict[int, str]:
 def _make(path: Path) -> sqlite3.Connection:
     """A new journal in a file, on a single connection."""
     _keep_private(path)
-    con = _connect(path)
-    con.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    _migrate(con, path)
-    return con
+    with ExitStack() as opened:
+        con = opened.enter_context(closing(_connect(path)))
+        con.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _migrate(con, path)
+        opened.pop_all()
+        return con
 
 
 def _keep_private(path: Path) -> None:
@@ -175,11 +177,13 @@ def _keep_private(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # Any worker thread may use the connection, but only one at a time: see the limiters.
-    con = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+    return sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
     )
-    con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    return con
 
 
 def _migrate(con: sqlite3.Connection, path: Path) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from derhead.errors import JournalError
 from derhead.history.file.damage import connect_read_only
-from derhead.history.file.schema import BUSY_TIMEOUT_MS, check_owner, migrations
+from derhead.history.file.schema import check_owner, migrations
 from derhead.history.queries.query_connection import QueryConnection
 from derhead.history.queries.reader import Reader
 from derproto.base.runtime import Runtime
@@ -28,7 +28,6 @@ def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
         raise JournalError(f"{path}: there is no journal; name the headend's data folder")
     try:
         with closing(connect_read_only(path)) as con:
-            con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             _check(con, path)
             connection = QueryConnection(con, runtime)
             yield Reader(connection, connection)

@@ -20,6 +20,7 @@ from deragent.daemon import run_agent
 from deragent.devices import Device, DeviceError
 from deragent.devices.device import Measurement
 from deragent.event_lines import EventKind, EventLine
+from deragent.outbox.outbox_file import OutboxFile
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import TELL_TIMEOUT_S
 from derhead.dispatch import ENDED, AssetOrder
@@ -188,6 +189,8 @@ class _World:
 
     def __init__(self, folder: Path, script: Script, nursery: trio.Nursery) -> None:
         self.record = Record(Failsafe(script.failsafe_s))
+        self.files: list[OutboxFile] = []
+        """Files of all lives of the agent; nothing but this process closes those of the dead."""
         self._folder = folder
         self._nursery = nursery
         self._rng = random.Random(script.seed)
@@ -416,7 +419,10 @@ class _Mortal:
     ) -> T:
         if self.life != self.world.agent_life:
             raise OSError("the process is dead")
-        return await self.world.runtime.run_blocking(work, limiter=limiter)
+        done = await self.world.runtime.run_blocking(work, limiter=limiter)
+        if isinstance(done, OutboxFile):
+            self.world.files.append(done)
+        return done
 
 
 async def _play(folder: Path, script: Script) -> Record:
@@ -435,6 +441,8 @@ async def _play(folder: Path, script: Script) -> Record:
                 await world.act(act)
             await world.finish()
             nursery.cancel_scope.cancel()
+    for file in world.files:
+        file.close()
     return world.record
 
 
