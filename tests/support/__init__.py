@@ -15,5 +15,5 @@ Who builds on whom, each layer on those below it::
     timelines                       the orders of one asset, as its agent keeps them
     fleets                          assets files for the commands
           |
-    assets   epoch   waiting   deterministic   steps   repository
+    assets   epoch   waiting   deterministic   interference   steps   repository
 """

@@ -22,22 +22,10 @@ from derproto.base.runtime import virtual_runtime
 from tests.stream.feed.opened import NOW_US, some
 from tests.support.history.postgres_port import open_port
 from tests.support.history.records import dispatch, session
+from tests.support.interference import after_steps, living_tasks
 from tests.support.processes.postgres import Database
 
 MAX_STEPS = 600
-
-
-class CancelAfter(trio.abc.Instrument):
-    """Cancels ``scope`` when all tasks together have taken so many steps."""
-
-    def __init__(self, steps: int, scope: trio.CancelScope) -> None:
-        self.left = steps
-        self.scope = scope
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.scope.cancel()
 
 
 class MemoryDatabase:
@@ -128,16 +116,11 @@ async def feed_for(path: Path, database: MemoryDatabase, steps: int) -> bool:
             keep_days=400,
             catch_up_rows_s=1e6,
         )
-        with trio.CancelScope() as scope:
-            instrument = CancelAfter(steps, scope)
-            trio.lowlevel.add_instrument(instrument)
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(feed.run)
-                    await feed.wait_passed(2**62, 3600)
-                    nursery.cancel_scope.cancel()
-            finally:
-                trio.lowlevel.remove_instrument(instrument)
+        with trio.CancelScope() as scope, after_steps(steps, scope.cancel):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(feed.run)
+                await feed.wait_passed(2**62, 3600)
+                nursery.cancel_scope.cancel()
         return scope.cancelled_caught
 
 
@@ -165,9 +148,7 @@ async def ask(dsn: str, steps: int) -> bool:
     async def answer(loader: Loader) -> Any:
         return await loader.connection.fetchval("SELECT 1")
 
-    with trio.CancelScope() as scope:
-        instrument = CancelAfter(steps, scope)
-        trio.lowlevel.add_instrument(instrument)
+    with trio.CancelScope() as scope, after_steps(steps, scope.cancel):
         try:
             async with open_port(dsn) as port:
                 assert await port.load(answer, within_s=30) == 1
@@ -175,19 +156,17 @@ async def ask(dsn: str, steps: int) -> bool:
         except StoreUnreachable:
             # A job is given up together with its connection.
             assert scope.cancel_called
-        finally:
-            trio.lowlevel.remove_instrument(instrument)
     return scope.cancel_called
 
 
 async def test_a_database_cancelled_at_any_step_leaves_nothing_behind(postgres: Database) -> None:
     await ask(postgres.dsn, 100_000)
-    before = trio.lowlevel.current_statistics().tasks_living
+    before = living_tasks()
     steps, broken_off = 1, True
     while broken_off:
         with trio.fail_after(30):
             broken_off = await ask(postgres.dsn, steps)
-        assert trio.lowlevel.current_statistics().tasks_living == before
+        assert living_tasks() == before
         steps += 5
     assert steps > 40
 

@@ -5,6 +5,8 @@ first, the second, the third step that any task takes, until the story gets to i
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import trio
@@ -23,40 +25,11 @@ from derproto.triogrpc import (
 )
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.triogrpc.support import BOTH, CODEC, DOWN, ECHO, call_unary, serving
+from tests.support.interference import after_steps, living_tasks
 
 MAX_STEPS = 3000
 LIMITS = LinkLimits(stream_window_bytes=20_000, max_streams=2, write_buffer_bytes=20_000)
 LARGE = bytes(50_000)
-
-
-class CancelAfter(trio.abc.Instrument):
-    """Cancels ``scope`` when all tasks together have taken so many steps."""
-
-    def __init__(self, steps: int, scope: trio.CancelScope) -> None:
-        self.left = steps
-        self.scope = scope
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.scope.cancel()
-
-
-async def cancelled_after(
-    steps: int, story: Callable[[], Awaitable[None]], scope: trio.CancelScope
-) -> bool:
-    """Runs ``story`` and cancels ``scope`` on the way; False if it ended before."""
-    instrument = CancelAfter(steps, scope)
-    trio.lowlevel.add_instrument(instrument)
-    try:
-        await story()
-    finally:
-        trio.lowlevel.remove_instrument(instrument)
-    return instrument.left <= 0
-
-
-def living_tasks() -> int:
-    return trio.lowlevel.current_statistics().tasks_living
 
 
 async def talk(channel: Channel) -> None:
@@ -72,9 +45,9 @@ async def talk(channel: Channel) -> None:
         assert await stream.recv_message() is None
 
 
-async def repeat(run: Callable[[int], Awaitable[bool]]) -> None:
-    """``run`` with each number of steps, until it says that it was not cancelled."""
-    for steps in range(1, MAX_STEPS):
+async def repeat(run: Callable[[int], Awaitable[bool]], every: int = 1) -> None:
+    """``run`` with each number of steps, until it says that its story ended before."""
+    for steps in range(1, MAX_STEPS, every):
         before = living_tasks()
         with trio.fail_after(50):
             reached = await run(steps)
@@ -88,70 +61,68 @@ async def repeat(run: Callable[[int], Awaitable[bool]]) -> None:
 async def test_a_cancelled_client_leaves_nothing(autojump_clock: MockClock) -> None:
     async def run(steps: int) -> bool:
         async with serving({}, LIMITS) as pair:
-
-            async def story() -> None:
-                with scope:
-                    async with pair.channel(LIMITS) as channel:
-                        await talk(channel)
-
-            scope = trio.CancelScope()
-            reached = await cancelled_after(steps, story, scope)
+            with trio.CancelScope() as scope, after_steps(steps, scope.cancel) as counter:
+                async with pair.channel(LIMITS) as channel:
+                    await talk(channel)
             await trio.testing.wait_all_tasks_blocked()
             statistics = pair.server.statistics()
             assert (statistics.connections_open, statistics.streams_open) == (0, 0)
             assert not statistics.errors
-            return reached
+            return counter.acted
 
     await repeat(run)
 
 
-async def test_a_cancelled_call_leaves_its_channel_usable(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_cancelled_call_leaves_its_channel_usable(autojump_clock: MockClock) -> None:
     async def run(steps: int) -> bool:
         async with serving({}, LIMITS) as pair, pair.channel(LIMITS) as channel:
-
-            async def story() -> None:
-                with scope:
-                    await talk(channel)
-
-            scope = trio.CancelScope()
-            reached = await cancelled_after(steps, story, scope)
+            with trio.CancelScope() as scope, after_steps(steps, scope.cancel) as counter:
+                await talk(channel)
             await trio.testing.wait_all_tasks_blocked()
             assert pair.server.statistics().streams_open == 0
             # Neither stream slots nor windows are lost: the windows are far smaller.
             for _ in range(3):
                 assert await call_unary(channel, LARGE) == LARGE
             assert not pair.server.statistics().errors
-            return reached
+            return counter.acted
 
     await repeat(run)
 
 
-async def test_a_cancelled_server_leaves_nothing(autojump_clock: MockClock) -> None:
-    async def run(steps: int) -> bool:
-        network = MemoryNetwork()
-        server = Server(ECHO, codec=CODEC, limits=LIMITS)
-        scope = trio.CancelScope()
-        listener = network.listen("server")
+@dataclass
+class Served:
+    """A server on a network of its own, in a task of its own."""
 
-        async def serve() -> None:
-            with scope:
-                await server.serve([listener])
+    nursery: trio.Nursery
+    network: MemoryNetwork = field(default_factory=MemoryNetwork)
+    server: Server = field(default_factory=lambda: Server(ECHO, codec=CODEC, limits=LIMITS))
 
-        async def story() -> None:
+    async def talk_until(self, steps: int, act: Callable[[], object]) -> bool:
+        """Connects and talks, and acts on the way; whether it came to that."""
+        with after_steps(steps, act) as counter:
             try:
-                stream = await network.connect("server")
+                stream = await self.network.connect("server")
                 async with connect(stream, authority="x", codec=CODEC, limits=LIMITS) as channel:
                     await talk(channel)
             except (ConnectionLost, GRPCError, ConnectionRefusedError):
-                assert scope.cancel_called
+                assert counter.acted
+        return counter.acted
 
+
+async def test_a_cancelled_server_leaves_nothing(autojump_clock: MockClock) -> None:
+    async def run(steps: int) -> bool:
         async with trio.open_nursery() as nursery:
+            served, scope = Served(nursery), trio.CancelScope()
+            listener = served.network.listen("server")
+
+            async def serve() -> None:
+                with scope:
+                    await served.server.serve([listener])
+
             nursery.start_soon(serve)
-            reached = await cancelled_after(steps, story, scope)
+            reached = await served.talk_until(steps, scope.cancel)
             scope.cancel()
-        statistics = server.statistics()
+        statistics = served.server.statistics()
         assert (statistics.connections_open, statistics.streams_open) == (0, 0)
         assert not statistics.errors
         return reached
@@ -160,74 +131,31 @@ async def test_a_cancelled_server_leaves_nothing(autojump_clock: MockClock) -> N
 
 
 async def test_a_drain_at_any_time_ends_well(autojump_clock: MockClock) -> None:
-    class DrainAfter(CancelAfter):
-        def after_task_step(self, task: trio.lowlevel.Task) -> None:
-            self.left -= 1
-            if self.left == 0:
-                nursery.start_soon(server.drain, 5)
+    async def run(steps: int) -> bool:
+        async with trio.open_nursery() as nursery:
+            served = Served(nursery)
+            nursery.start_soon(served.server.serve, [served.network.listen("server")])
+            drain = partial(nursery.start_soon, served.server.drain, 5)
+            reached = await served.talk_until(steps, drain)
+            if not reached:
+                await served.server.drain(0)
+        assert not served.server.statistics().errors
+        return reached
 
-    for steps in range(1, MAX_STEPS, 3):
-        before = living_tasks()
-        network = MemoryNetwork()
-        server = Server(ECHO, codec=CODEC, limits=LIMITS)
-        with trio.fail_after(50):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.serve, [network.listen("server")])
-                instrument = DrainAfter(steps, trio.CancelScope())
-                trio.lowlevel.add_instrument(instrument)
-                try:
-                    stream = await network.connect("server")
-                    async with connect(
-                        stream, authority="x", codec=CODEC, limits=LIMITS
-                    ) as channel:
-                        await talk(channel)
-                except (ConnectionLost, GRPCError, ConnectionRefusedError):
-                    assert instrument.left <= 0
-                finally:
-                    trio.lowlevel.remove_instrument(instrument)
-                if instrument.left > 0:
-                    await server.drain(0)
-        assert living_tasks() == before
-        assert not server.statistics().errors
-        if instrument.left > 0:
-            return
-    pytest.fail("the story is too long")
+    await repeat(run, every=3)
 
 
-async def test_a_connection_cut_at_any_time_ends_the_story(
-    autojump_clock: MockClock,
-) -> None:
-    class CutAfter(CancelAfter):
-        def after_task_step(self, task: trio.lowlevel.Task) -> None:
-            self.left -= 1
-            if self.left == 0:
-                network.cut("server")
+async def test_a_connection_cut_at_any_time_ends_the_story(autojump_clock: MockClock) -> None:
+    async def run(steps: int) -> bool:
+        async with trio.open_nursery() as nursery:
+            served = Served(nursery)
+            await nursery.start(served.server.serve, [served.network.listen("server")])
+            reached = await served.talk_until(steps, partial(served.network.cut, "server"))
+            await served.server.drain(0)
+        assert not served.server.statistics().errors
+        return reached
 
-    for steps in range(1, MAX_STEPS):
-        network = MemoryNetwork()
-        before = living_tasks()
-        server = Server(ECHO, codec=CODEC, limits=LIMITS)
-        with trio.fail_after(50):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(server.serve, [network.listen("server")])
-                stream = await network.connect("server")
-                instrument = CutAfter(steps, trio.CancelScope())
-                trio.lowlevel.add_instrument(instrument)
-                try:
-                    async with connect(
-                        stream, authority="x", codec=CODEC, limits=LIMITS
-                    ) as channel:
-                        await talk(channel)
-                except ConnectionLost:
-                    assert instrument.left <= 0
-                finally:
-                    trio.lowlevel.remove_instrument(instrument)
-                await server.drain(0)
-        assert living_tasks() == before
-        assert not server.statistics().errors
-        if instrument.left > 0:
-            return
-    pytest.fail("the story is too long")
+    await repeat(run)
 
 
 async def test_a_deadline_at_any_time_is_told_as_such(

@@ -8,8 +8,17 @@ import pytest
 from tests.support.repository import imports, modules_of_tests
 
 LAYERS = (
-    {"agents", "assets", "epoch", "waiting", "deterministic", "steps", "repository"},
-    {"desk_fakes", "dispatches", "timelines", "watched_asset", "fleets", "history", "api"},
+    {
+        "agents",
+        "assets",
+        "deterministic",
+        "epoch",
+        "interference",
+        "repository",
+        "steps",
+        "waiting",
+    },
+    {"api", "desk_fakes", "dispatches", "fleets", "history", "timelines", "watched_asset"},
     {"processes", "virtual"},
 )
 """The rooms and files of ``tests.support``, from the ground up."""
