@@ -15,5 +15,9 @@ Who builds on whom, each layer on those below it::
     timelines                       the orders of one asset, as its agent keeps them
     fleets                          assets files for the commands
           |
-    assets   epoch   waiting   deterministic   interference   steps   repository
+    assets                          assets and fleets in memory
+    agents                          what an agent counts
+    epoch   waiting                 times; patience with processes and threads
+    deterministic   interference    Trio with a seed; harm at any step of a story
+    steps   repository              what work costs; the project's own modules
 """
