@@ -74,6 +74,18 @@ async def test_a_newcomer_has_one_call_and_an_admitted_connection_has_all() -> N
         assert (await client.status(third))["grpc-status"] == "0"
 
 
+async def test_a_call_that_is_taken_back_before_it_is_refused_ends_no_connection() -> None:
+    async with serving({BOTH: admit_first}, LIMITS) as pair:
+        client = await pair.raw()
+        first = await client.request(HEADERS, end=False)
+        second = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(second, HEADERS)
+        client.h2.reset_stream(second, ErrorCodes.CANCEL)
+        client.h2.send_data(first, framed(b"register"), end_stream=True)
+        await client.flush()
+        assert (await client.status(first))["grpc-status"] == "0"
+
+
 async def test_a_newcomers_message_has_a_small_bound_that_ends_with_its_admission() -> None:
     large = framed(bytes(80 * KIB))
     async with serving({BOTH: admit_first}, LIMITS) as pair:

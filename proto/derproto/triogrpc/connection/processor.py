@@ -1,6 +1,7 @@
 """Takes h2's events to their streams: grpclib's processor, made robust."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -9,6 +10,7 @@ import h2.events
 import trio
 from grpclib.exceptions import StreamTerminatedError
 from h2.errors import ErrorCodes
+from h2.exceptions import StreamClosedError
 
 from derproto.triogrpc.connection.protocol import Connection, Stream
 from derproto.triogrpc.core.budget import Budget
@@ -81,7 +83,11 @@ class Processor(grpclib.protocol.EventsProcessor):
     def process_request_received(self, event: h2.events.RequestReceived) -> None:
         if len(self.streams) >= self.connection.max_streams:
             self.connection.counters.streams_refused += 1
-            self.connection._connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+            # The client may have taken the call back within the same bytes.
+            with suppress(StreamClosedError):
+                self.connection._connection.reset_stream(
+                    event.stream_id, ErrorCodes.REFUSED_STREAM
+                )
             self._spend(self._resets, "refused streams")
             return
         super().process_request_received(event)
