@@ -136,6 +136,10 @@ class World:
             "--in-process",
         )
 
+    def start_module(self, name: str, module: str, *arguments: object) -> Process:
+        """Starts another module of ours, as a process beside the world's commands."""
+        return self._start(name, module, *arguments)
+
     def _start(self, name: str, module: str, *arguments: object) -> Process:
         process = Process(self.folder / f"{name}.log", module, *arguments)
         self.processes.append(process)

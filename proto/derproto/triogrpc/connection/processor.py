@@ -85,9 +85,7 @@ class Processor(grpclib.protocol.EventsProcessor):
             self.connection.counters.streams_refused += 1
             # The client may have taken the call back within the same bytes.
             with suppress(StreamClosedError):
-                self.connection._connection.reset_stream(
-                    event.stream_id, ErrorCodes.REFUSED_STREAM
-                )
+                self.connection._connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
             self._spend(self._resets, "refused streams")
             return
         super().process_request_received(event)
