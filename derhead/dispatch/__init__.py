@@ -10,7 +10,7 @@ Rooms, from the ground up; each imports only from those before it:
 """
 
 from derhead.dispatch.desk.book import SessionLink
-from derhead.dispatch.desk.dispatch_desk import DeskStatistics, DispatchDesk, DispatchStore
+from derhead.dispatch.desk.dispatch_desk import DispatchDesk, DispatchStore
 from derhead.dispatch.desk.inputs import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
 from derhead.dispatch.life.dispatches import Dispatch, StateChange

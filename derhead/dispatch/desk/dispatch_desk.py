@@ -8,7 +8,6 @@ on their sessions and answers callers. A change that is not in the journal has n
 
 import logging
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
@@ -67,18 +66,6 @@ class DispatchStore(Protocol):
     async def open_dispatches(self) -> Sequence[Dispatch]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class DeskStatistics:
-    """Counters since the start, and the dispatches that are open now."""
-
-    open: int
-    orders: int
-    reports: int
-    late_reports: int
-    """Reports on dispatches that are not open. They changed nothing."""
-    illegal_reports: int
-
-
 class DispatchDesk:
     """Takes orders and reports, and keeps every open dispatch.
 
@@ -90,7 +77,6 @@ class DispatchDesk:
         self._wall_us = runtime.wall_us
         self._inbox = Inbox()
         self._book = Book()
-        self._orders = self._reports = self._late = self._illegal = 0
 
     # --- from outside ---------------------------------------------------------------
 
@@ -182,15 +168,6 @@ class DispatchDesk:
         does not change.
         """
         return self._book.setpoints_mw
-
-    def statistics(self) -> DeskStatistics:
-        return DeskStatistics(
-            open=len(self._book.open),
-            orders=self._orders,
-            reports=self._reports,
-            late_reports=self._late,
-            illegal_reports=self._illegal,
-        )
 
     async def _ask(self, ask: CallerRequest) -> tuple[Dispatch, ...]:
         request = WaitingRequest(ask)
@@ -288,10 +265,6 @@ class DispatchDesk:
             await self._store.write(*plan.changes.dispatches.values(), *plan.records)
         self._book.take(plan.changes, now_us)
         log_outcome(plan)
-        self._orders += plan.orders
-        self._reports += plan.reports
-        self._late += plan.late
-        self._illegal += plan.illegal
         for effect in plan.effects:
             match effect:
                 case SendSetpoint(link, dispatch_id):

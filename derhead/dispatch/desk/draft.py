@@ -51,10 +51,8 @@ class Plan:
     answers: dict[CallerRequest, tuple[Dispatch, ...] | NotOpen | TooManyOpen] = field(
         default_factory=dict
     )
-    orders: int = 0
-    reports: int = 0
-    late: int = 0
     illegal: int = 0
+    """Inputs that do not fit their dispatches, and change nothing."""
     misfits: list[str] = field(default_factory=list)
     """Why the first ``MISFITS_TOLD`` of the illegal inputs do not fit, for people."""
 

@@ -85,7 +85,6 @@ def _take_order(draft: Draft, request: OrderRequested) -> Iterator[None]:
             return
     for dispatch_id, order in request.orders:
         draft.add(_create(draft, dispatch_id, order))
-        draft.plan.orders += 1
         yield
     draft.plan.records += request.records
 
@@ -123,16 +122,12 @@ def _created_us(draft: Draft, asset_id: str) -> int:
 
 
 def _take_report(draft: Draft, report: AgentReport) -> None:
-    draft.plan.reports += 1
     dispatch = draft.get(report.dispatch_id)
     if dispatch is None:
-        draft.plan.late += 1
         holder = draft.holder(report.asset_id)
         if holder is not None:
             _note_orphan(draft, holder, report)
-    elif dispatch.asset_id != report.asset_id:
-        draft.plan.late += 1
-    else:
+    elif dispatch.asset_id == report.asset_id:
         draft.apply(dispatch, report.reported)
 
 

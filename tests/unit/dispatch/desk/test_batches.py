@@ -40,7 +40,7 @@ async def test_an_order_that_the_journal_refuses_does_not_exist(
     await trio.sleep(10)
     assert link.sent == []
     assert store.kept == {}
-    assert desk.statistics().open == 0
+    assert not desk.of_asset("a")
 
 
 async def test_reports_outlive_a_full_disk_and_orders_meanwhile_time_out(
@@ -73,7 +73,7 @@ async def test_a_full_inbox_lets_reporters_wait_and_no_session(
     desk.session_opened_nowait(Link("s1"), ())
     await nursery.start(desk.run)
     await wait_all_tasks_blocked()
-    assert desk.statistics().late_reports == INBOX_EVENTS
+    assert desk.report_nowait("a", "unknown", Reported(State.STARTED))
 
 
 async def test_a_register_full_of_unfit_reports_is_one_log_line(
@@ -95,7 +95,6 @@ async def test_a_register_full_of_unfit_reports_is_one_log_line(
     # No device refuses an order that it has started.
     desk.session_opened_nowait(Link("s2", assets), reports(State.REJECTED))
     await wait_all_tasks_blocked()
-    assert desk.statistics().illegal_reports == REGISTER_REPORTS
     assert {dispatch.state for dispatch in store.kept.values()} == {State.STARTED}
     (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert line.startswith("8192 reports that do not fit their dispatches change nothing: ")

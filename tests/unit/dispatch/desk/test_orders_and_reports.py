@@ -71,7 +71,6 @@ async def test_reports_end_a_dispatch_and_later_ones_change_nothing(
     assert store.kept[dispatch.id].state is State.COMPLETED
     assert desk.get(dispatch.id) is None
     assert desk.in_force("a") is None
-    assert desk.statistics().late_reports == 2
 
 
 @pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])

@@ -74,7 +74,7 @@ async def test_a_dispatch_that_the_agent_forgot_has_failed(
     await wait_all_tasks_blocked()
     assert store.kept[dispatch.id].state is State.FAILED
     assert store.kept[dispatch.id].reason == "NO_REPORT"
-    assert desk.statistics().open == 0
+    assert desk.get(dispatch.id) is None
 
 
 async def test_a_sent_dispatch_is_pending_after_a_restart(
@@ -128,4 +128,4 @@ async def test_the_desk_waits_a_day_for_an_absent_agent(
             State.FAILED,
             "NO_REPORT",
         )
-    assert desk.statistics().open == 0
+    assert [desk.get(each.id) for each in (lost, started)] == [None, None]
