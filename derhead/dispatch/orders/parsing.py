@@ -88,42 +88,31 @@ def parse_order(body: object, fleet: Fleet, now_us: int) -> Parsed:
         site = fleet.find_site(named)
     elif named is not None:
         asset = fleet.find_asset(named)
+    found = asset or site
     mw = members.mw(None if dry_run else asset)
     start_us = members.start_us(now_us)
     duration_us = members.span_us("duration_s", _DURATION)
     expires_in_us = members.span_us("expires_in_s", _EXPIRES)
     priority = members.optional("priority", _PRIORITY)
     ramp_mw_per_s = members.optional("ramp_mw_per_s", _RAMP)
-    if named is not None and asset is None and site is None:
+    if named is not None and found is None:
         if not members.findings:
             return UnknownSite(named) if whole_site else UnknownAsset(named)
         what = "site" if whole_site else "asset"
         members.complain(f"{what}_id", f"no {what} has the id or name {named[:80]!r}")
-    if members.findings or mw is None:
+    if members.findings or mw is None or found is None:
         return members.refusal()
-    if asset is not None:
-        return AssetOrder(
-            asset_id=asset.id,
-            mw=mw,
-            duration_us=duration_us,
-            start_us=start_us,
-            expires_in_us=expires_in_us,
-            priority=128 if priority is None else priority,
-            ramp_mw_per_s=ramp_mw_per_s,
-            dry_run=dry_run,
-        )
-    if site is not None:
-        return SiteOrder(
-            site_id=site.id,
-            mw=mw,
-            duration_us=duration_us,
-            start_us=start_us,
-            expires_in_us=expires_in_us,
-            priority=128 if priority is None else priority,
-            ramp_mw_per_s=ramp_mw_per_s,
-            dry_run=dry_run,
-        )
-    return members.refusal()
+    kind: type[AssetOrder | SiteOrder] = SiteOrder if whole_site else AssetOrder
+    return kind(
+        found.id,
+        mw,
+        duration_us=duration_us,
+        start_us=start_us,
+        expires_in_us=expires_in_us,
+        priority=128 if priority is None else priority,
+        ramp_mw_per_s=ramp_mw_per_s,
+        dry_run=dry_run,
+    )
 
 
 class _Members:
