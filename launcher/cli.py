@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from derproto import __version__
@@ -11,6 +11,7 @@ from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.settings import state_directory
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")
@@ -66,17 +67,12 @@ class _Flags:
             return None
 
 
-def _data(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    given: str | None = args.data
-    # systemd separates several directories with colons; the launcher uses the first.
-    return given or environ.get("STATE_DIRECTORY", "").partition(":")[0] or "var/derlaunch"
-
-
 def _run(args: argparse.Namespace) -> int:
     flags = _Flags()
     assets = flags.read("--assets", PATH, args.assets)
     headend = flags.read("--headend", address(least_port=1), args.headend)
-    data = flags.read("--data", PATH, _data(args, os.environ))
+    kept = args.data or str(state_directory(os.environ) or "var/derlaunch")
+    data = flags.read("--data", PATH, kept)
     fleet = None
     try:
         fleet = load_fleet(assets) if assets is not None else None
