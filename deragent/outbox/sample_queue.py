@@ -20,13 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deragent.devices import Measurement
-from deragent.outbox.file_work import (
-    FileLookup,
-    FileState,
-    FileWork,
-    FileWorkDone,
-    OutboxLimits,
-)
+from deragent.outbox.file_work import FileLookup, FileState, FileWork, FileWorkDone, OutboxLimits
 from deragent.outbox.gap_book import DeliveredRows, GapBook, MissingRows
 from deragent.outbox.held_rows import HeldRows, OutboxRow, unbroken
 from deragent.outbox.seq_spans import SeqSpan, SeqSpans

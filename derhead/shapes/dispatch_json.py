@@ -5,12 +5,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from derhead.dispatch import (
-    Dispatch,
-    Verdict,
-    latency,
-    verdict_text,
-)
+from derhead.dispatch import Dispatch, Verdict, latency, verdict_text
 from derhead.shapes.values import (
     OutcomeName,
     Priority,

@@ -4,14 +4,8 @@ from typing import Annotated, TypedDict
 
 from msgspec import Meta
 
-from derhead.dispatch import (
-    SiteNow,
-)
-from derhead.shapes.values import (
-    KindName,
-    Uuid,
-    number_of,
-)
+from derhead.dispatch import SiteNow
+from derhead.shapes.values import KindName, Uuid, number_of
 from derproto.configuration.fleet import Asset, Site
 
 

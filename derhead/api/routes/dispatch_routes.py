@@ -11,14 +11,7 @@ from derhead.api.answering.replies import HttpProblem, reply
 from derhead.api.routes.ordering import OrderingParts, reply_group, take_order
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
-from derhead.shapes import (
-    FIELDS,
-    PAGE,
-    RANGE,
-    DispatchJson,
-    columns_of,
-    dispatch_shape,
-)
+from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
 
 WITHDRAWN = "withdrawn by its caller"
 """The reason of a dispatch that its caller deleted."""

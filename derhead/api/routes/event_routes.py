@@ -10,14 +10,7 @@ from derhead.api.answering.lookups import refuse_query
 from derhead.api.answering.replies import HEADERS, RETRY_AFTER_S, HttpProblem
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.api.routes.event_query import UnknownName, read_filter, read_last_id
-from derhead.events import (
-    EventHub,
-    EventLog,
-    EventTexts,
-    LoggedEvent,
-    Subscription,
-    TooManyReaders,
-)
+from derhead.events import EventHub, EventLog, EventTexts, LoggedEvent, Subscription, TooManyReaders
 from derhead.shapes import BadQuery, alive_shape, dump, event_shape, hello_shape
 
 STREAM_TYPE = "text/event-stream"

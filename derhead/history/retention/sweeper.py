@@ -10,12 +10,7 @@ from derhead.errors import JournalError
 from derhead.history.file import facts
 from derhead.history.journal.embedded import Journal
 from derhead.history.retention import deleting, measuring, policy
-from derhead.history.retention.policy import (
-    Cutoff,
-    RetentionLimits,
-    RetentionStatistics,
-    Sizes,
-)
+from derhead.history.retention.policy import Cutoff, RetentionLimits, RetentionStatistics, Sizes
 from derproto.base.runtime import Runtime
 
 log = logging.getLogger(__name__)
