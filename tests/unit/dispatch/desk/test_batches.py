@@ -77,7 +77,7 @@ async def test_a_full_inbox_lets_reporters_wait_and_no_session(
 
 
 async def test_a_register_full_of_unfit_reports_is_one_log_line(
-    desk: DispatchDesk, store: Store, caplog: pytest.LogCaptureFixture
+    mock_clock: MockClock, desk: DispatchDesk, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     assets = tuple(f"asset-{number}" for number in range(REGISTER_REPORTS // MAX_OPEN))
     orders = [
