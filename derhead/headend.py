@@ -54,11 +54,8 @@ class Headend:
     ) -> None:
         self.fleet = fleet
         self.journal = journal
-        self.history = (
-            LiveHistory(journal)
-            if feed is None
-            else LiveHistory(journal, Archive(feed.postgres), feed)
-        )
+        archive = None if feed is None else Archive(feed.postgres)
+        self.history = LiveHistory(journal, archive, feed)
         self.latest = LatestTable()
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
         self.gaps = GapLedger(

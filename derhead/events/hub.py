@@ -114,11 +114,6 @@ class EventHub:
         Resource handling: the subscription holds its place among the readers from now on.
         Raises: TooManyReaders, JournalError.
         """
-        if self._readers >= MAX_READERS:
-            self._refused += 1
-            raise TooManyReaders(
-                f"{MAX_READERS} readers follow events, the most at once; try again later"
-            )
         span = None
         try:
             audience = self._enter(wanted)
@@ -137,8 +132,12 @@ class EventHub:
     def _enter(self, wanted: Filter) -> Audience:
         """Counts one more reader with that filter, and returns its audience.
 
-        Raises: TooManyReaders if the filter is new and has too many assets.
+        Raises: TooManyReaders, also if the filter is new and has too many assets.
         """
+        if self._readers >= MAX_READERS:
+            raise TooManyReaders(
+                f"{MAX_READERS} readers follow events, the most at once; try again later"
+            )
         audience = self._audiences.get(wanted)
         if audience is None:
             mine = [asset for asset in self._assets if wanted.has_asset(asset.id)]

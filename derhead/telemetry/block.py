@@ -5,6 +5,7 @@ makes a ``Sample`` of a row only when a caller reads that row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, overload
 
 from derhead.telemetry.quality import row_quality
@@ -13,31 +14,20 @@ from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class SampleBlock(Sequence[Sample]):
     """The rows taken of one message: a sequence of samples, each made when it is read."""
 
-    __slots__ = ("agent_id", "assets", "columns", "received_us", "rows", "setpoints_mw")
-
-    def __init__(
-        self,
-        columns: TelemetryColumns,
-        rows: Sequence[int],
-        *,
-        agent_id: str,
-        assets: Mapping[int, Asset],
-        received_us: int,
-        setpoints_mw: Mapping[str, float],
-    ) -> None:
-        """``rows`` are the rows taken, in order. ``assets`` maps their indices to assets.
-
-        ``setpoints_mw`` has the MW of each dispatch in force by asset id, and must not change.
-        """
-        self.columns = columns
-        self.rows = rows
-        self.agent_id = agent_id
-        self.assets = assets
-        self.received_us = received_us
-        self.setpoints_mw = setpoints_mw
+    columns: TelemetryColumns
+    rows: Sequence[int]
+    """The rows taken, in order."""
+    _: KW_ONLY
+    agent_id: str
+    assets: Mapping[int, Asset]
+    """By the index that the rows have for them."""
+    received_us: int
+    setpoints_mw: Mapping[str, float]
+    """MW of each dispatch in force by asset id; must not change."""
 
     def __len__(self) -> int:
         return len(self.rows)

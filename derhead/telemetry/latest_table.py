@@ -4,7 +4,9 @@ Sessions write to it; at the start, the journal fills it. Neither writers nor re
 points at a row of a message, and makes a sample of it when a reader asks.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.telemetry.block import SampleBlock
@@ -27,38 +29,25 @@ class Watch(Protocol):
         """The slot does not take this sample, and there are ``holes`` or it was measured later."""
 
 
+@dataclass(eq=False, slots=True)
 class Slot:
     """One asset's place in the table."""
 
-    __slots__ = (
-        "agent_id",
-        "block",
-        "boot_id",
-        "held",
-        "restored",
-        "row",
-        "seq",
-        "ts_us",
-        "usual_us",
-        "watch",
-    )
-
-    def __init__(self) -> None:
-        self.agent_id = ""
-        self.boot_id = 0
-        self.seq = 0
-        self.ts_us = -(2**63)
-        self.block: SampleBlock | None = None
-        self.row = 0
-        self.held: Sample | None = None
-        """The sample, once made."""
-        self.restored = False
-        """The sample is from the journal, and no newer one has arrived since the start. It is stale
-        at any age."""
-        self.watch: Watch | None = None
-        self.usual_us = -1
-        """A sample measured at most this long after the one before is usual, and the watch does
-        not see it; -1 = the watch sees every sample."""
+    agent_id: str = ""
+    boot_id: int = 0
+    seq: int = 0
+    ts_us: int = -(2**63)
+    block: SampleBlock | None = None
+    row: int = 0
+    held: Sample | None = None
+    """The sample, once made."""
+    restored: bool = False
+    """The sample is from the journal, and no newer one has arrived since the start. It is stale
+    at any age."""
+    watch: Watch | None = None
+    usual_us: int = -1
+    """A sample measured at most this long after the one before is usual, and the watch does
+    not see it; -1 = the watch sees every sample."""
 
     @property
     def received_us(self) -> int:
@@ -90,14 +79,11 @@ class LatestTable:
     """The newest sample of each asset that ever sent one."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, Slot] = {}
+        self._slots: defaultdict[str, Slot] = defaultdict(Slot)
 
     def slot(self, asset_id: str) -> Slot:
         """The asset's slot. An asset keeps its slot, so that a writer may look it up once."""
-        slot = self._slots.get(asset_id)
-        if slot is None:
-            slot = self._slots[asset_id] = Slot()
-        return slot
+        return self._slots[asset_id]
 
     def fill(self, samples: Iterable[Sample]) -> None:
         """Takes the journal's samples at the start. Samples that are already there stay."""

@@ -1,11 +1,11 @@
 """The assets of a site as they are now, as candidates for its orders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import trio
 
+from derhead.dispatch.desk.dispatch_desk import DispatchDesk
 from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.orders.order import DispatchGroup, SiteOrder
 from derhead.dispatch.sites.allocation import Allocation, Candidate, DoesNotFit, allocate
@@ -18,18 +18,12 @@ ASSETS_A_TURN = 200
 """Assets of a site to look at before other tasks have their turn: about a millisecond."""
 
 
-class OpenDispatches(Protocol):
-    """The part of the desk that the candidates use."""
-
-    def of_asset(self, asset_id: str) -> Sequence[Dispatch]: ...
-
-
 class Candidates:
     """Reads an asset's session, its newest sample and its open dispatches."""
 
     def __init__(
         self,
-        desk: OpenDispatches,
+        desk: DispatchDesk,
         fleet: Fleet,
         latest: LatestTable,
         holder: Callable[[str], str | None],

@@ -150,7 +150,9 @@ class SiteDesk:
         split = await self._candidates.split(order, now_us)
         site = self._fleet.sites[order.site_id].name
         if isinstance(split, DoesNotFit) or not split.shares:
-            low_mw, high_mw = (0.0, 0.0) if isinstance(split, Allocation) else _ends(split)
+            low_mw = high_mw = 0.0
+            if isinstance(split, DoesNotFit):
+                low_mw, high_mw = split.low_mw, split.high_mw
             reach = (
                 f"it can hold from {low_mw:.6g} to {high_mw:.6g} MW"
                 if low_mw < high_mw
@@ -204,7 +206,3 @@ def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> A
         expires_in_us=order.expires_in_us,
         group_id=group.id,
     )
-
-
-def _ends(split: DoesNotFit) -> tuple[float, float]:
-    return split.low_mw, split.high_mw

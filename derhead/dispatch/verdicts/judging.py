@@ -1,13 +1,13 @@
 """The judge: gives every dispatch its verdict some seconds after it ended.
 
 The journal knows which ended dispatches have no verdict, so the judge remembers nothing, and a
-restart loses nothing. Telemetry may come late. The judge waits ``grace_us`` for it. It
-waits up to a quarter of an hour if much is missing and the agent is away or has rows to deliver.
+restart loses nothing. Telemetry may come late. The judge waits ``PERIODS`` for it, and up to a
+quarter of an hour if much is missing and the agent is away or has rows to deliver.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import trio
@@ -128,11 +128,6 @@ class Judge:
         self._after: tuple[int, str] | None = None
         self._put_off: dict[str, int] = {}
 
-    @property
-    def grace_us(self) -> int:
-        """How long the judge waits for telemetry after the end of a dispatch."""
-        return self._gap_us
-
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Judges ended dispatches until cancelled. While the journal fails, it tries again."""
         task_status.started()
@@ -224,10 +219,7 @@ class Judge:
                 if len(found) < READINGS_A_PAGE:
                     case.deviation.close()
                 else:
-                    wanted = case.wanted
-                    case.wanted = ReadingRange(
-                        wanted.asset_id, wanted.from_us, wanted.to_us, found[-1].key
-                    )
+                    case.wanted = replace(case.wanted, before=found[-1].key)
                     more.append(case)
                 await trio.lowlevel.checkpoint()
             going = more

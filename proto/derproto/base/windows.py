@@ -32,10 +32,6 @@ class Window(NamedTuple):
         """Its length; None = no end. Not above 0 if the window is empty."""
         return None if self.end_us is None else self.end_us - self.start_us
 
-    def contains(self, at_us: int) -> bool:
-        """Whether that moment belongs to it."""
-        return self.start_us <= at_us and not self.is_over(at_us)
-
     def is_over(self, now_us: int) -> bool:
         """Whether it has ended by then."""
         return self.end_us is not None and self.end_us <= now_us

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from derproto.codec import wire
 from derproto.codec.codec_errors import UnsupportedField
@@ -86,16 +85,6 @@ class TelemetryColumns:
         columns = cls(**{field.name: getattr(message, field.name) for field in FIELDS})
         columns._unknown_fields = message._unknown_fields
         return columns
-
-    def to_message(self) -> Telemetry:
-        """A message with a list for each column."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in FIELDS}
-        for field in FIELDS:
-            if field.repeated:
-                values[field.name] = list(values[field.name])
-        message = Telemetry(**values)
-        message._unknown_fields = self._unknown_fields
-        return message
 
     def drop_unknown(self) -> None:
         """Drops unknown fields, for a holder that bounds its memory by rows."""

@@ -15,6 +15,7 @@ from derproto.codec.wire import write_varint
 from derproto.der.v1 import AgentMessage, Telemetry
 from tests.property.codec.models import attempt, plain
 from tests.property.codec.strategies import messages, mutated, wire_bytes
+from tests.support.columns import message_of
 
 telemetry_alone = messages(Telemetry).map(lambda telemetry: AgentMessage(telemetry=telemetry))
 written = st.one_of(messages(AgentMessage), telemetry_alone).map(encoder(AgentMessage))
@@ -38,7 +39,7 @@ def test_columns_are_the_message(data: bytes) -> None:
     event("columns")
     assert isinstance(decoded, TelemetryColumns)
     assert plain(decoded, Telemetry) == plain(message.telemetry, Telemetry)
-    assert plain(decoded.to_message(), Telemetry) == plain(message.telemetry, Telemetry)
+    assert plain(message_of(decoded), Telemetry) == plain(message.telemetry, Telemetry)
     assert decoded._unknown_fields == message.telemetry._unknown_fields
 
 

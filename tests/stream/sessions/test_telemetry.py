@@ -30,6 +30,7 @@ from tests.stream.sessions.bench import (
     status_of,
     telemetry,
 )
+from tests.support.columns import message_of
 from tests.support.epoch import T0
 
 
@@ -74,7 +75,7 @@ async def test_telemetry_keeps_its_rows_and_no_unknown_field(bench: Bench) -> No
     assert sample is not None
     (block,) = blocks
     assert isinstance(block.columns, TelemetryColumns)
-    assert block.columns.to_message()._unknown_fields == b""
+    assert message_of(block.columns)._unknown_fields == b""
 
 
 async def test_rows_of_a_refused_asset_are_refused_in_the_ack(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from derproto.codec import (
 from derproto.codec.columns import compile_columns_reader
 from derproto.codec.fields import fields_of
 from derproto.der.v1 import AgentMessage, Heartbeat, Outbox, Register, Setpoint, Telemetry
+from tests.support.columns import message_of
 
 # ruff: noqa: RUF009 -- this ``field`` makes a dataclass's field
 
@@ -169,14 +170,14 @@ def test_columns_say_how_many_rows() -> None:
 
 def test_a_big_endian_host_turns_columns_round(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = TelemetryColumns(ts_us=[1, -2], status=[3])
-    little = encoder(Telemetry)(sent.to_message())
+    little = encoder(Telemetry)(message_of(sent))
     monkeypatch.setattr("derproto.codec.wire.SWAP", True)
     # What such a host would have in memory, seen from this one: the bytes turned round.
     assert compile_columns_reader()(little, 0, len(little), 1, 10).ts_us == array(
         "q", [1 << 56, -1 - (1 << 56)]
     )
     turned = TelemetryColumns(ts_us=[1 << 56, -1 - (1 << 56)], status=[3 << 24])
-    assert encoder(Telemetry)(turned.to_message()) == little
+    assert encoder(Telemetry)(message_of(turned)) == little
 
 
 def test_many_parts_of_a_message_take_time_in_proportion() -> None:

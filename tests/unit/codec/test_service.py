@@ -5,6 +5,7 @@ import pytest
 from derproto.codec import TelemetryColumns
 from derproto.der.v1 import AgentMessage, Alive, HeadendMessage, Heartbeat, Telemetry
 from derproto.headend_rpc import ColumnCodec, MessageCodec
+from tests.support.columns import message_of
 
 TELEMETRY = AgentMessage(telemetry=Telemetry(boot_id=1, first_seq=2, p_mw=[0.5]))
 ALIVE = HeadendMessage(alive=Alive(clock_us=1, session_us=2))
@@ -24,7 +25,7 @@ def test_telemetry_is_a_message_or_columns_as_asked() -> None:
     assert MessageCodec().decode(data, AgentMessage) == TELEMETRY
     columns = ColumnCodec().decode(data, AgentMessage)
     assert isinstance(columns, TelemetryColumns)
-    assert columns.to_message() == TELEMETRY.telemetry
+    assert message_of(columns) == TELEMETRY.telemetry
     assert ColumnCodec().encode(columns, AgentMessage) == data
 
 

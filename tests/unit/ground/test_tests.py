@@ -11,6 +11,7 @@ LAYERS = (
     {
         "agents",
         "assets",
+        "columns",
         "deterministic",
         "epoch",
         "interference",
