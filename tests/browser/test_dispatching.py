@@ -9,19 +9,15 @@ from selenium.webdriver.common.keys import Keys
 from tests.support.fleets import BATTERY, LOAD, fleet
 from tests.support.processes.chromium import Browser
 from tests.support.processes.proxy import proxy_in_thread
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 
 pytestmark = pytest.mark.e2e
-
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        world.start(BATTERY)
         yield world
 
 

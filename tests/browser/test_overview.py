@@ -10,11 +10,10 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.support.fleets import ADDED, BATTERY, LOAD, SITE, SOLAR, battery, fleet
 from tests.support.processes.chromium import Browser
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 
 pytestmark = pytest.mark.e2e
 
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 SIZES = [(360, 740), (768, 1024), (1280, 900), (1920, 1080)]
 VIEWS = ["/", "/#/assets/battery", "/#/dispatches"]
 
@@ -23,10 +22,7 @@ VIEWS = ["/", "/#/assets/battery", "/#/dispatches"]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three assets, of which one has just been dispatched; nothing is ended in it."""
     with running(tmp_path_factory.mktemp("overview"), fleet(), FAST) as world:
-        world.start_headend()
-        for asset_id in (BATTERY, SOLAR, LOAD):
-            world.start_agent(asset_id)
-        world.wait_online(BATTERY, SOLAR, LOAD)
+        world.start(BATTERY, SOLAR, LOAD)
         done = world.order("battery", 0.5, duration_s=0.5)
         world.order("battery", -0.75, duration_s=3600)
         world.wait_state(done["id"], "superseded")
@@ -198,10 +194,7 @@ def test_on_a_phone_no_power_is_cut_and_names_take_two_lines(
     # One asset never has a sample.
     small.append(battery(SOLAR, "river-battery-03"))
     with running(tmp_path, {**fleet(), "assets": small}, FAST) as world:
-        world.start_headend()
-        for asset_id in names:
-            world.start_agent(asset_id)
-        world.wait_online(*names)
+        world.start(*names)
         world.order(names[BATTERY], -0.123, duration_s=3600)
         browser.open("about:blank")
         browser.open(world.base, width=360, height=740)
@@ -240,9 +233,7 @@ def test_an_agent_that_dies_is_seen_offline_and_one_that_freezes_stale(
     browser: Browser, tmp_path: Path
 ) -> None:
     with running(tmp_path, fleet(), {"telemetry_period_s": 0.5}) as world:
-        world.start_headend()
-        killed, frozen = world.start_agent(BATTERY), world.start_agent(LOAD)
-        world.wait_online(BATTERY, LOAD)
+        _, killed, frozen = world.start(BATTERY, LOAD)
         browser.open(world.base)
         browser.wait("two online", lambda: browser.text(".chip.online strong") == "2")
         browser.wait_text(row("solar"), "never heard")

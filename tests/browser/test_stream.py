@@ -8,11 +8,10 @@ import pytest
 from tests.support.fleets import BATTERY, SOLAR, fleet
 from tests.support.processes.chromium import Browser
 from tests.support.processes.proxy import proxy_in_thread
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 
 pytestmark = pytest.mark.e2e
 
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 BATTERY_ROW = "tr:has(a[href='#/assets/battery'])"
 COLOR = "return getComputedStyle(document.querySelector('.total .value')).color"
 
@@ -20,9 +19,7 @@ COLOR = "return getComputedStyle(document.querySelector('.total .value')).color"
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        world.start(BATTERY)
         yield world
 
 

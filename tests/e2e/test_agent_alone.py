@@ -39,9 +39,7 @@ def power_is(world: World, mw: float) -> bool:
 
 def test_an_agent_killed_under_a_dispatch_resumes_it_and_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        _, agent = world.start(BATTERY)
         dispatch = world.order(BATTERY, -1.25, duration_s=8)
         world.wait_state(dispatch["id"], "started")
         eventually("the battery charges", lambda: power_is(world, -1.25))
@@ -73,9 +71,7 @@ def test_an_agent_killed_under_a_dispatch_resumes_it_and_ends_it(tmp_path: Path)
 
 def test_an_agent_without_a_headend_takes_its_default_and_resumes_later(tmp_path: Path) -> None:
     with running(tmp_path, watched(2.0), FAST) as world:
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, *_ = world.start(BATTERY)
         dispatch = world.order(BATTERY, 1.5, duration_s=600)
         world.wait_state(dispatch["id"], "started")
         eventually("the battery discharges", lambda: power_is(world, 1.5))
@@ -104,9 +100,7 @@ def test_an_agent_without_a_headend_takes_its_default_and_resumes_later(tmp_path
 
 def test_a_second_agent_on_a_folder_exits(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        world.start(BATTERY)
         second = subprocess.run(
             [
                 *(sys.executable, "-m", "deragent", "run", "--assets", world.assets),

@@ -48,9 +48,7 @@ NAMES = f"""
 
 def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
     with running(tmp_path, FLEET) as world:
-        world.start_headend()
-        world.start_agent(ASSET)
-        world.wait_online(ASSET)
+        world.start(ASSET)
         (tmp_path / "schemathesis.toml").write_text(NAMES, encoding="utf-8")
         attack = subprocess.run(
             [
@@ -158,9 +156,7 @@ def test_the_server_answers_garbled_requests_as_described(tmp_path: Path) -> Non
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     with running(tmp_path, FLEET) as world:
-        world.start_headend()
-        world.start_agent(ASSET)
-        world.wait_online(ASSET)
+        world.start(ASSET)
         deadline, sent = time.monotonic() + SECONDS, 0
         while time.monotonic() < deadline:
             request = garble(chance.choice(SEEDS), chance)

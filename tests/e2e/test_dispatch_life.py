@@ -8,12 +8,10 @@ import pytest
 
 from derproto.base.timefmt import format_us, parse_us
 from tests.support.fleets import BATTERY, SOLAR, fleet
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
-
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 
 
 def withdraw(world: World, dispatch_id: str) -> httpx.Response:
@@ -26,9 +24,7 @@ def power_is(world: World, mw: float) -> bool:
 
 def test_a_dispatch_for_later_starts_after_a_kill_of_the_headend(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, agent = world.start(BATTERY)
         now_us = parse_us(world.order(BATTERY, 0.1, duration_s=0.5)["created_at"])
         later = world.order(BATTERY, 0.75, start_at=format_us(now_us + 3_000_000), duration_s=120)
         world.wait_state(later["id"], "received")
@@ -48,9 +44,7 @@ def test_a_dispatch_for_later_starts_after_a_kill_of_the_headend(tmp_path: Path)
 
 def test_a_withdrawn_dispatch_ends_at_the_device(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        world.start(BATTERY)
         dispatch = world.order(BATTERY, 1.0)
         world.wait_state(dispatch["id"], "started")
         eventually("the battery delivers", lambda: power_is(world, 1.0))
@@ -65,9 +59,7 @@ def test_a_withdrawn_dispatch_ends_at_the_device(tmp_path: Path) -> None:
 
 def test_a_dispatch_withdrawn_while_its_agent_is_away_ends_on_its_return(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, agent = world.start(BATTERY)
         dispatch = world.order(BATTERY, 1.0)
         world.wait_state(dispatch["id"], "started")
         agent.send(signal.SIGSTOP)
@@ -101,9 +93,7 @@ def test_a_dispatch_to_a_refused_asset_waits_for_an_agent_that_is_granted_it(
     tmp_path: Path,
 ) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        holder = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        _, holder = world.start(BATTERY)
         world.start_agent(SOLAR, "--agent-id", "thief", "--asset", BATTERY)
         world.wait_online(SOLAR)
         assert [a["asset_ids"] for a in world.get("/agents")["items"] if a["id"] == "thief"] == [

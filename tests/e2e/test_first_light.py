@@ -12,12 +12,10 @@ import pytest
 
 from derproto.base.timefmt import parse_us
 from tests.support.fleets import ADDED, BATTERY, LOAD, SOLAR, battery, fleet
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
-
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 
 
 def measured(world: World, asset_id: str) -> bool:
@@ -61,9 +59,7 @@ def test_heartbeats_carry_the_health_of_devices(tmp_path: Path) -> None:
 
 def test_an_agent_applies_a_dispatch_and_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        world.start(BATTERY)
         took_ms = []
         for number in range(20):
             posted = time.perf_counter()
@@ -99,9 +95,7 @@ def test_an_agent_applies_a_dispatch_and_ends_it(tmp_path: Path) -> None:
 
 def test_an_absent_agent_takes_its_dispatch_on_return(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        _, agent = world.start(BATTERY)
         agent.kill()
         eventually("offline", lambda: not world.online(BATTERY))
         dispatch = world.order(BATTERY, 0.75, duration_s=120)
@@ -123,10 +117,7 @@ def test_an_absent_agent_takes_its_dispatch_on_return(tmp_path: Path) -> None:
 
 def test_a_killed_headend_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        for asset_id in (BATTERY, SOLAR, LOAD):
-            world.start_agent(asset_id)
-        world.wait_online(BATTERY, SOLAR, LOAD)
+        headend, *_ = world.start(BATTERY, SOLAR, LOAD)
         started = world.order(BATTERY, -0.5)
         world.wait_state(started["id"], "started")
         eventually("some history", lambda: len(world.history(SOLAR)) >= 5)
@@ -155,9 +146,7 @@ def test_a_killed_headend_loses_nothing_that_it_acknowledged(tmp_path: Path) -> 
 
 def test_a_dispatch_under_way_survives_a_kill_of_the_headend(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, agent = world.start(BATTERY)
         agent.send(signal.SIGSTOP)
         dispatch = world.order(BATTERY, 1.25)
         assert dispatch["state"] == "sent"
@@ -199,9 +188,7 @@ def test_an_agent_serves_an_asset_added_by_hand(tmp_path: Path) -> None:
 def test_the_headend_drops_a_frozen_agent_and_readmits_it(tmp_path: Path) -> None:
     settings = {**FAST, "agent_silence_s": 3.0, "alive_period_s": 1.0}
     with running(tmp_path, fleet(), settings) as world:
-        world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        _, agent = world.start(BATTERY)
         agent.send(signal.SIGSTOP)
         frozen = time.monotonic()
         eventually("gone from /agents", lambda: not world.online(BATTERY))

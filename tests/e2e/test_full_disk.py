@@ -32,10 +32,7 @@ def test_a_full_disk_loses_nothing_and_running_dispatches_stay_under_control(
         running(tmp_path / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
     ):
         (world.folder / "derhead").symlink_to(disk.folder)
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.start_agent(LOAD)
-        world.wait_online(BATTERY, LOAD)
+        headend, *_ = world.start(BATTERY, LOAD)
         withdrawn = world.order(BATTERY, 0.5, duration_s=3600)["id"]
         ending = world.order(LOAD, -0.3, duration_s=OUTAGE_S / 2)["id"]
         world.wait_state(withdrawn, "started")
@@ -92,9 +89,7 @@ def test_a_headend_starts_on_a_full_disk_and_takes_telemetry_once_it_has_room(
         running(tmp_path / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
     ):
         (world.folder / "derhead").symlink_to(disk.folder)
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, *_ = world.start(BATTERY)
         eventually("samples", lambda: len(world.history(BATTERY)) >= 5)
         headend.kill()
         stored = None

@@ -9,12 +9,11 @@ import pytest
 from derproto.base.timefmt import parse_us
 from tests.support.fleets import BATTERY, SOLAR, fleet
 from tests.support.processes.proxy import proxy_in_thread
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-PERIODS = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 AWAY_S = 3.0
 """More than two and a half periods."""
 
@@ -45,7 +44,7 @@ def test_a_cut_link_leaves_a_gap_that_the_agent_fills(tmp_path: Path) -> None:
         over = [gap for gap in gaps(world, BATTERY, "link") if gap["backfilled"]]
         return over[0] if over else None
 
-    with running(tmp_path, fleet(), PERIODS) as world:
+    with running(tmp_path, fleet(), FAST) as world:
         world.start_headend()
         with proxy_in_thread(world.grpc_port) as link:
             world.start_agent(BATTERY, "--headend", f"127.0.0.1:{link.port}")
@@ -63,11 +62,8 @@ def test_a_cut_link_leaves_a_gap_that_the_agent_fills(tmp_path: Path) -> None:
 
 
 def test_a_killed_agent_and_a_killed_headend_each_leave_a_gap(tmp_path: Path) -> None:
-    with running(tmp_path, fleet(), PERIODS) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.start_agent(SOLAR)
-        world.wait_online(BATTERY, SOLAR)
+    with running(tmp_path, fleet(), FAST) as world:
+        headend, agent, _ = world.start(BATTERY, SOLAR)
         measured(world, BATTERY, 4)
         agent.kill()
         time.sleep(AWAY_S)
@@ -95,10 +91,8 @@ def test_a_killed_agent_and_a_killed_headend_each_leave_a_gap(tmp_path: Path) ->
 
 
 def test_the_gap_of_a_silent_agent_outlives_a_restart_of_the_headend(tmp_path: Path) -> None:
-    with running(tmp_path, fleet(), PERIODS) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+    with running(tmp_path, fleet(), FAST) as world:
+        headend, agent = world.start(BATTERY)
         measured(world, BATTERY, 4)
         agent.kill()
         (lasting,) = eventually("its gap", lambda: gaps(world, BATTERY, "link"))

@@ -75,9 +75,7 @@ def test_the_headend_tells_systemd_and_checks_its_journal_after_a_kill(
 
 def test_the_headend_salvages_a_damaged_journal_and_says_so(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), {"telemetry_period_s": 0.2}) as world:
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, *_ = world.start(BATTERY)
         ordered = world.order(BATTERY, 0.5, duration_s=3600)
         world.wait_state(ordered["id"], "started")
         eventually("20 samples", lambda: len(world.history(BATTERY)) >= 20)

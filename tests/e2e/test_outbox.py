@@ -36,9 +36,7 @@ def history_times(world: World) -> Counter[int]:
 
 def test_rows_on_an_agents_disk_outlive_its_kill_and_arrive_once(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, agent = world.start(BATTERY)
         eventually("samples", lambda: len(world.history(BATTERY)) > 5)
         headend.kill()
         away_us = time.time_ns() // 1000
@@ -71,9 +69,7 @@ def test_rows_on_an_agents_disk_outlive_its_kill_and_arrive_once(tmp_path: Path)
 
 def test_an_agent_with_a_full_disk_loses_no_sample(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), FAST) as world:
-        headend = world.start_headend()
-        agent = world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, agent = world.start(BATTERY)
         headend.kill()
         away_us = time.time_ns() // 1000
         eventually("rows are on disk", lambda: file_times(world))

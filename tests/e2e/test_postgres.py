@@ -9,12 +9,10 @@ import pytest
 
 from tests.support.fleets import BATTERY, fleet
 from tests.support.processes.postgres import Database
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
-
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 
 
 def beside(dsn: str) -> dict[str, Any]:
@@ -38,9 +36,7 @@ def test_the_headend_feeds_postgresql_after_an_outage_of_it(
 ) -> None:
     with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
         postgres.server.stop()
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, *_ = world.start(BATTERY)
         dispatch = world.order("battery", 1.0, duration_s=60)
         world.wait_state(dispatch["id"], "started")
         found = check(world)
@@ -62,9 +58,7 @@ def test_agents_keep_their_orders_when_the_headend_loses_its_journal(
     tmp_path: Path, postgres: Database
 ) -> None:
     with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
-        headend = world.start_headend()
-        world.start_agent(BATTERY)
-        world.wait_online(BATTERY)
+        headend, *_ = world.start(BATTERY)
         dispatch = world.order("battery", 1.0, duration_s=600)
         world.wait_state(dispatch["id"], "started")
         state = f"SELECT state FROM dispatches WHERE id = '{dispatch['id']}'"

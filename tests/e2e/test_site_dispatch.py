@@ -8,12 +8,11 @@ import httpx
 import pytest
 
 from tests.support.fleets import BATTERIES, site_of_batteries
-from tests.support.processes.world import World, running
+from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
 FIRST_THREE = BATTERIES[:3]
 SITE_OF_FOUR = site_of_batteries(4, failsafe_s=3)
 

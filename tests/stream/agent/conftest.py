@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,7 +17,7 @@ from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Failsafe
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.stream.agent.fakes import AFTER_A_MINUTE, FakeDevices, FakeHeadend, plan
+from tests.stream.agent.fakes import AFTER_A_MINUTE, FakeDevices, FakeHeadend, FakeSession, plan
 from tests.support.agents import AgentStatistics, statistics_of
 from tests.support.epoch import T0
 
@@ -64,6 +65,23 @@ class Bench:
             )
 
         self.board = await self.nursery.start(run)
+
+    async def start_session(self, **agent: Any) -> FakeSession:
+        """Starts an agent, and returns its first session."""
+        await self.start_agent(**agent)
+        return await self.headend.wait_session(1)
+
+    def cut_link(self) -> None:
+        """Ends the connection; the agent may come back at once."""
+        self.network.cut("headend")
+
+    def headend_leaves(self) -> None:
+        """Nobody gets through to the headend until ``headend_returns``."""
+        self.network.refuse("headend", True)
+        self.network.cut("headend")
+
+    def headend_returns(self) -> None:
+        self.network.refuse("headend", False)
 
     @property
     def statistics(self) -> AgentStatistics:

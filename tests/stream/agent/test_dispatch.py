@@ -25,8 +25,7 @@ EXPIRED = v1.DispatchState.EXPIRED
 async def test_a_setpoint_from_its_arrival_to_its_end(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(100)
     await session.order("d1", 1.5, seconds=600)
     await trio.sleep(1000)
@@ -47,8 +46,7 @@ async def test_a_setpoint_from_its_arrival_to_its_end(
 async def test_an_asset_without_a_default_is_given_back_to_its_own_control(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(default_mw=None)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(default_mw=None)
     await trio.sleep(100)
     await session.order("d1", 1.5, seconds=600)
     await trio.sleep(1000)
@@ -60,8 +58,7 @@ async def test_an_order_without_end_holds_until_cancelled(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.slow_down()
-    await bench.start_agent(failsafe=HOLD)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(failsafe=HOLD)
     await session.order("d1", -1.0)
     await trio.sleep(80_000)
     assert session.states == [RECEIVED, STARTED]
@@ -73,8 +70,7 @@ async def test_an_order_without_end_holds_until_cancelled(
 
 
 async def test_a_delayed_start_is_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0, delay_s=300, seconds=60)
     await bench.headend.wait_states(RECEIVED)
     await trio.sleep(1000)
@@ -83,8 +79,7 @@ async def test_a_delayed_start_is_waited_for(autojump_clock: MockClock, bench: B
 
 
 async def test_the_same_id_is_applied_once(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0, seconds=100)
     await trio.sleep(50)
     await session.order("d1", 2.0, seconds=100)
@@ -98,8 +93,7 @@ async def test_the_same_id_is_applied_once(autojump_clock: MockClock, bench: Ben
 async def test_a_newer_order_replaces_and_a_stronger_one_stays(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0)
     await session.order("d2", 0.5)
     await session.order("weaker", 0.1, priority=200)
@@ -117,8 +111,7 @@ async def test_a_newer_order_replaces_and_a_stronger_one_stays(
 async def test_an_order_beyond_the_limits_is_rejected(
     autojump_clock: MockClock, bench: Bench, mw: float
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", mw)
     await bench.headend.wait_states(REJECTED)
     assert session.reports[0][1].reason is v1.DispatchReason.OUT_OF_RANGE
@@ -128,8 +121,7 @@ async def test_an_order_beyond_the_limits_is_rejected(
 async def test_a_device_error_fails_the_dispatch_and_the_default_is_retried(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     bench.devices[0].broken = True
     await session.order("d1", 1.0, seconds=600)
     await bench.headend.wait_states(RECEIVED, FAILED)
@@ -147,8 +139,7 @@ async def test_a_device_error_fails_the_dispatch_and_the_default_is_retried(
 async def test_a_device_that_hangs_fails_in_time_and_holds_up_no_report(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2)
     bench.devices[0].hung = True
     await session.order("d1", 1.0)
     await session.order("d2", 1.0, index=1)
@@ -171,8 +162,7 @@ async def test_a_device_that_hangs_fails_in_time_and_holds_up_no_report(
 async def test_a_stalled_link_shortens_what_is_left_of_a_window(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(60)
     bench.network.stall("headend", True)
     await session.order("d1", 1.0, seconds=30)
@@ -189,8 +179,7 @@ async def test_a_stalled_link_shortens_what_is_left_of_a_window(
 
 
 async def test_a_stalled_link_moves_no_start(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(60)
     bench.network.stall("headend", True)
     await session.order("ahead", 1.0, delay_s=30, seconds=20)
@@ -213,8 +202,7 @@ async def test_windows_do_not_depend_on_the_agents_clock(
         return T0 + round((trio.current_time() - started_s + wrong_s) * 1e6)
 
     bench.runtime = replace(bench.runtime, wall_us=wall_us)
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0, delay_s=20, seconds=60)
     await session.order("d2", 0.5, delay_s=100, seconds=60)
     await trio.sleep(200)
@@ -226,8 +214,7 @@ async def test_windows_do_not_depend_on_the_agents_clock(
 async def test_a_device_holds_the_ramp_and_gets_its_default_without_one(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0, seconds=60, ramp_mw_per_s=0.1)
     await trio.sleep(100)
     assert bench.devices[0].ramps == [0.1, None]
@@ -236,8 +223,7 @@ async def test_a_device_holds_the_ramp_and_gets_its_default_without_one(
 async def test_an_order_superseded_while_the_device_was_told_does_not_stand(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     device = bench.devices[0]
     device.slow_s = 3.0
     await session.order("d1", 1.0)
@@ -258,31 +244,28 @@ async def test_a_window_ends_while_the_headend_is_away(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.slow_down()
-    await bench.start_agent(failsafe=HOLD)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(failsafe=HOLD)
     await session.order("held", 1.0, seconds=1000)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
+    bench.headend_leaves()
     await trio.sleep(600)
     assert bench.devices[0].mw == 1.0
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     register = (await bench.headend.wait_session(2)).register
     assert [(r.dispatch_id, r.state, r.applied_mw) for r in register.dispatches] == [
         ("held", STARTED, 1.0)
     ]
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
+    bench.headend_leaves()
     await trio.sleep(600)
     assert bench.devices[0].told[-1] == (1000, 0.0)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     third = await bench.headend.wait_session(3)
     assert [(r.dispatch_id, r.state) for r in third.register.dispatches] == [("held", COMPLETED)]
     # Register said it; it is not said again.
     await trio.sleep(60)
     assert third.reports == []
     await trio.sleep(25 * 3600)
-    bench.network.cut("headend")
+    bench.cut_link()
     fourth = await bench.headend.wait_session(4)
     assert fourth.register.dispatches == []
 
@@ -290,8 +273,7 @@ async def test_a_window_ends_while_the_headend_is_away(
 async def test_a_stopping_agent_gives_its_device_the_default(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2)
     await session.order("d1", 1.0)
     await bench.headend.wait_states(RECEIVED, STARTED)
     bench.stopping.set()
@@ -304,8 +286,7 @@ async def test_a_stopping_agent_gives_its_device_the_default(
 async def test_a_setpoint_for_an_unknown_asset_is_counted(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.0, index=7)
     await trio.sleep(1)
     assert session.reports == []

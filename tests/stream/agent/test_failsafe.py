@@ -18,12 +18,6 @@ SUPERSEDED = v1.DispatchState.SUPERSEDED
 SILENT = v1.Suspension.LINK_SILENT
 
 
-def leave(bench: Bench) -> None:
-    """The headend is gone."""
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
-
-
 def told(session: FakeSession) -> list[tuple[v1.DispatchState, v1.Suspension, float]]:
     """The dispatches in Register: state, suspended, seconds interrupted."""
     return [
@@ -35,14 +29,13 @@ def told(session: FakeSession) -> list[tuple[v1.DispatchState, v1.Suspension, fl
 async def test_an_order_is_suspended_in_silence_and_resumed(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.5, seconds=600)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    leave(bench)
+    bench.headend_leaves()
     await trio.sleep(100)
     assert bench.devices[0].told == [(0, 1.5), (60, 0.0)]
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     back = await bench.headend.wait_session(2)
     returned_s = trio.current_time()
     assert told(back) == [(STARTED, SILENT, 0)]
@@ -67,15 +60,14 @@ async def test_an_order_is_suspended_in_silence_and_resumed(
 async def test_a_window_that_ends_in_silence(
     autojump_clock: MockClock, bench: Bench, action: FailsafeAction, mw: float | None
 ) -> None:
-    await bench.start_agent(failsafe=Failsafe(20.0, action))
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(failsafe=Failsafe(20.0, action))
     await session.order("d1", 1.5, seconds=100)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    leave(bench)
+    bench.headend_leaves()
     await trio.sleep(200)
     expected = [(0, 1.5), (20, mw)] + ([(100, 0.0)] if mw is None else [])
     assert bench.devices[0].told == expected
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     back = await bench.headend.wait_session(2)
     assert told(back) == [(COMPLETED, v1.Suspension.UNSPECIFIED, 80)]
 
@@ -83,8 +75,7 @@ async def test_a_window_that_ends_in_silence(
 async def test_a_quiet_headend_is_not_a_silent_one(autojump_clock: MockClock, bench: Bench) -> None:
     # As with a full disk: nothing is acknowledged, and Alive comes.
     bench.headend.acks = False
-    await bench.start_agent(failsafe=Failsafe(11.0))
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(failsafe=Failsafe(11.0))
     await session.order("d1", 1.5, seconds=1000)
     await trio.sleep(990)
     assert bench.devices[0].told == [(0, 1.5)]
@@ -94,8 +85,7 @@ async def test_a_quiet_headend_is_not_a_silent_one(autojump_clock: MockClock, be
 async def test_a_link_that_carries_nothing_is_silence(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2)
     await session.order("d1", 1.5)
     await session.order("d2", 1.0, index=1)
     await bench.headend.wait_states(RECEIVED, RECEIVED, STARTED, STARTED)
@@ -111,11 +101,10 @@ async def test_a_link_that_carries_nothing_is_silence(
 
 
 async def test_a_failsafe_of_0_holds(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent(failsafe=Failsafe(0.0))
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(failsafe=Failsafe(0.0))
     await session.order("d1", 1.5, seconds=5000)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    leave(bench)
+    bench.headend_leaves()
     await trio.sleep(6000)
     assert bench.devices[0].told == [(0, 1.5), (5000, 0.0)]
 
@@ -123,11 +112,10 @@ async def test_a_failsafe_of_0_holds(autojump_clock: MockClock, bench: Bench) ->
 async def test_an_order_sent_ahead_starts_without_the_headend(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await session.order("d1", 1.5, delay_s=50, seconds=100)
     await bench.headend.wait_states(RECEIVED)
-    leave(bench)
+    bench.headend_leaves()
     await trio.sleep(200)
     # It started alone; the silence lasted, and its device went to the default.
     assert bench.devices[0].told == [(50, 1.5), (60, 0.0)]
@@ -136,8 +124,7 @@ async def test_an_order_sent_ahead_starts_without_the_headend(
 async def test_a_cancel_before_its_setpoint_leaves_a_tombstone(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2)
     cancel = v1.Cancel(dispatch_id="d1", asset_index=1, reason="as asked")
     await session.send(v1.HeadendMessage(cancel=cancel))
     await session.order("d1", 1.0, index=1)
@@ -156,8 +143,7 @@ async def test_a_cancel_before_its_setpoint_leaves_a_tombstone(
 async def test_an_order_delivered_late_does_not_displace_a_newer_one(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     for dispatch_id, ordered_us in (("newer", 20), ("older", 10)):
         setpoint = v1.Setpoint(dispatch_id=dispatch_id, mw=1.0, ordered_us=ordered_us)
         await session.send(v1.HeadendMessage(setpoint=setpoint))

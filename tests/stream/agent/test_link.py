@@ -12,7 +12,7 @@ from tests.stream.agent.conftest import Bench
 async def test_reconnects_with_jitter_that_grows_to_a_bound(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent()
     await trio.sleep(1000)
     waits = [float(d["retry_in_s"] or 0) for d in bench.details(EventKind.DISCONNECTED)]
@@ -28,13 +28,13 @@ async def test_reconnects_with_jitter_that_grows_to_a_bound(
 async def test_a_healthy_minute_starts_the_backoff_anew(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent()
     await trio.sleep(300)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     await bench.headend.wait_session(1)
     await trio.sleep(61)
-    bench.network.cut("headend")
+    bench.cut_link()
     before = trio.current_time()
     await bench.headend.wait_session(2)
     assert trio.current_time() - before < 0.5
@@ -42,8 +42,7 @@ async def test_a_healthy_minute_starts_the_backoff_anew(
 
 
 async def test_goodbyes_hint_is_obeyed(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(70)
     goodbye = v1.Goodbye(
         reason=v1.GoodbyeReason.DRAINING, detail="restarting", reconnect_after_ms=20_000
@@ -60,8 +59,7 @@ async def test_a_goodbye_before_the_end_of_the_stream_is_heard_while_sending(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.welcome.telemetry_period_ms = 100
-    await bench.start_agent(assets=20)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=20)
     await trio.sleep(2)
     goodbye = v1.Goodbye(reason=v1.GoodbyeReason.DUPLICATE_ID, reconnect_after_ms=30_000)
     await session.send(v1.HeadendMessage(goodbye=goodbye))
@@ -73,8 +71,7 @@ async def test_a_goodbye_before_the_end_of_the_stream_is_heard_while_sending(
 
 
 async def test_a_silent_headend_is_given_up(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    await bench.headend.wait_session(1)
+    await bench.start_session()
     bench.headend.acks = False
     await trio.sleep(1001)
     assert len(bench.headend.sessions) == 1
@@ -87,8 +84,7 @@ async def test_a_silent_headend_is_given_up(autojump_clock: MockClock, bench: Be
 
 
 async def test_a_stalled_link_is_given_up_too(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent()
-    await bench.headend.wait_session(1)
+    await bench.start_session()
     await trio.sleep(65)
     bench.network.stall("headend", True)
     await trio.sleep(60)
@@ -110,11 +106,10 @@ async def test_a_headend_that_sends_no_welcome_is_left(
 
 async def test_periods_of_the_newest_welcome_apply(autojump_clock: MockClock, bench: Bench) -> None:
     bench.headend.welcome.telemetry_period_ms = 60_000
-    await bench.start_agent()
-    await bench.headend.wait_session(1)
+    await bench.start_session()
     await trio.sleep(5)
     bench.headend.welcome.telemetry_period_ms = 1000
-    bench.network.cut("headend")
+    bench.cut_link()
     session = await bench.headend.wait_session(2)
     await trio.sleep(10)
     assert len(session.telemetry) == pytest.approx(10, abs=1)
@@ -123,8 +118,7 @@ async def test_periods_of_the_newest_welcome_apply(autojump_clock: MockClock, be
 async def test_stopping_ends_the_session_by_half_close(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(10)
     bench.stopping.set()
     await bench.headend.wait_until(lambda: session.ended_s is not None)
@@ -140,7 +134,7 @@ async def test_stopping_ends_the_session_by_half_close(
 async def test_stopping_ends_the_wait_for_a_headend_that_is_down(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent()
     await trio.sleep(100)
     bench.stopping.set()
@@ -157,8 +151,8 @@ async def test_the_same_seed_gives_the_same_life(
     await other_bench.start_agent(seed=7)
     for _ in range(5):
         await trio.sleep(50)
-        bench.network.cut("headend")
-        other_bench.network.cut("headend")
+        bench.cut_link()
+        other_bench.cut_link()
     await trio.sleep(50)
     assert len(bench.headend.sessions) == 6
     assert bench.events == other_bench.events

@@ -28,21 +28,16 @@ def overwrite(path: Path) -> None:
         file.write(b"\0" * 4096)
 
 
-async def cut_off(bench: Bench) -> None:
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
-
-
 async def test_the_disk_is_left_alone_while_acknowledgements_come(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
     await bench.start_agent(assets=3, data=tmp_path)
     await trio.sleep(600)
     assert file_rows(tmp_path) == []
-    await cut_off(bench)
+    bench.headend_leaves()
     # Shorter than SPILL_AFTER_S.
     await trio.sleep(4)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     await trio.sleep(120)
     assert file_rows(tmp_path) == []
     assert bench.statistics.outbox_rows == 0
@@ -54,13 +49,13 @@ async def test_in_an_outage_rows_are_soon_on_disk_and_come_back_from_there(
     bench.headend.welcome.telemetry_period_ms = 1000
     await bench.start_agent(data=tmp_path)
     await trio.sleep(30.5)
-    await cut_off(bench)
+    bench.headend_leaves()
     for _ in range(120):
         await trio.sleep(1)
         waiting = bench.statistics.outbox_rows
         # Memory holds 10 s until it is clear that nothing is acknowledged, then 2 s.
         assert waiting - len(file_rows(tmp_path)) <= (11 if waiting <= 12 else 2)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     session = await bench.headend.wait_session(2)
     await trio.sleep(30)
     back = session.seqs(backfill=True)
@@ -72,7 +67,7 @@ async def test_in_an_outage_rows_are_soon_on_disk_and_come_back_from_there(
     assert file_rows(tmp_path) == []
     assert bench.statistics.outbox_rows == 0
     # Acknowledgements have come for a while: rows stay in memory again.
-    await cut_off(bench)
+    bench.headend_leaves()
     await trio.sleep(9)
     assert file_rows(tmp_path) == []
 
@@ -80,7 +75,7 @@ async def test_in_an_outage_rows_are_soon_on_disk_and_come_back_from_there(
 async def test_rows_of_an_earlier_life_are_sent_under_its_boot(
     autojump_clock: MockClock, bench: Bench, other_bench: Bench, tmp_path: Path
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     async with trio.open_nursery() as first:
         bench.nursery, outside = first, bench.nursery
         await bench.start_agent(assets=2, data=tmp_path, seed=1)
@@ -90,11 +85,10 @@ async def test_rows_of_an_earlier_life_are_sent_under_its_boot(
     # Cancelled or stopped, an agent writes what it has.
     assert len(file_rows(tmp_path)) == taken == 50
     bench.nursery = outside
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     earlier = bench.board
     assert earlier is not None
-    await bench.start_agent(assets=2, data=tmp_path, seed=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2, data=tmp_path, seed=2)
     assert session.register.outbox is not None
     assert session.register.outbox.rows == 50
     assert session.register.boot_id != earlier.boot_id
@@ -115,7 +109,7 @@ async def test_assets_keep_their_rows_when_their_order_changes_and_strange_ones_
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     async with trio.open_nursery() as first:
         bench.nursery, outside = first, bench.nursery
         await bench.start_agent(assets=3, data=tmp_path)
@@ -131,9 +125,8 @@ async def test_assets_keep_their_rows_when_their_order_changes_and_strange_ones_
         numbers = db.execute("SELECT seq, asset FROM rows ORDER BY seq").fetchall()
     db.close()
     bench.nursery = outside
-    bench.network.refuse("headend", False)
-    await bench.start_agent(assets=2, data=tmp_path, seed=2)
-    session = await bench.headend.wait_session(1)
+    bench.headend_returns()
+    session = await bench.start_session(assets=2, data=tmp_path, seed=2)
     await trio.sleep(20)
     sent = {
         t.first_seq + i: index
@@ -150,10 +143,10 @@ async def test_overflow_is_told_as_one_gap_of_each_asset_until_it_is_known(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
     limits = OutboxLimits(memory_rows=100, file_rows=20)
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(assets=2, outbox=limits, data=tmp_path)
     await trio.sleep(400)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     first = await bench.headend.wait_session(1)
     await trio.sleep(10)
     assert len(bench.details(EventKind.OUTBOX_DROPPING)) == 1
@@ -171,13 +164,13 @@ async def test_overflow_is_told_as_one_gap_of_each_asset_until_it_is_known(
         rows = (report.end_us - report.start_us) / 4e6 + 1
         assert report.rows == pytest.approx(rows, abs=1e-3)
     # Gaps are reported again until they are acknowledged.
-    bench.network.cut("headend")
+    bench.cut_link()
     second = await bench.headend.wait_session(2)
     await trio.sleep(10)
     assert sorted(r.number for r in second.gaps) == sorted(r.number for r in last.values())
     await second.ack_gaps()
     await trio.sleep(10)
-    bench.network.cut("headend")
+    bench.cut_link()
     third = await bench.headend.wait_session(3)
     await trio.sleep(10)
     assert third.gaps == []
@@ -221,7 +214,7 @@ async def test_a_damaged_file_is_set_aside(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "outbox.db").write_bytes(b"no database at all, " * 1000)
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(data=tmp_path)
     await trio.sleep(60)
     assert (tmp_path / "outbox.unreadable").read_bytes().startswith(b"no database at all")
@@ -232,7 +225,7 @@ async def test_a_damaged_file_is_set_aside(
 async def test_a_file_that_is_damaged_in_use_is_set_aside_and_its_rows_counted(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(data=tmp_path)
     await trio.sleep(100)
     there = len(file_rows(tmp_path))
@@ -241,7 +234,7 @@ async def test_a_file_that_is_damaged_in_use_is_set_aside_and_its_rows_counted(
     await trio.sleep(100)
     assert (tmp_path / "outbox.unreadable").exists()
     assert bench.statistics.dropped_rows == pytest.approx(there, abs=1)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     session = await bench.headend.wait_session(1)
     await trio.sleep(30)
     seqs = session.seqs(backfill=True)
@@ -254,7 +247,7 @@ async def test_a_folder_that_cannot_be_written_keeps_no_agent_from_its_work(
 ) -> None:
     # A file cannot be made where a folder is.
     (tmp_path / "outbox.db").mkdir()
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(data=tmp_path)
     await trio.sleep(60)
     assert len(bench.details(EventKind.OUTBOX_DISK_FAILING)) == 1
@@ -263,7 +256,7 @@ async def test_a_folder_that_cannot_be_written_keeps_no_agent_from_its_work(
     await trio.sleep(15)
     assert len(bench.details(EventKind.OUTBOX_DISK_BACK)) == 1
     assert len(file_rows(tmp_path)) >= 17
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     session = await bench.headend.wait_session(1)
     await trio.sleep(60)
     received = session.seqs(backfill=True) + session.seqs(backfill=False)
@@ -275,8 +268,7 @@ async def test_live_rows_that_the_stream_does_not_take_come_later_from_the_disk(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
     bench.headend.acks = False
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await trio.sleep(60)
     # All were sent live and none was acknowledged: they are on disk, and not sent twice.
     assert len(file_rows(tmp_path)) >= 14

@@ -139,8 +139,7 @@ async def test_a_cancelled_agent_leaves_nothing_behind(
     with trio.move_on_after(100):
         async with trio.open_nursery() as nursery:
             bench.nursery = nursery
-            await bench.start_agent(assets=3)
-            session = await bench.headend.wait_session(1)
+            session = await bench.start_session(assets=3)
             await session.order("d1", 1.0, index=2)
             await bench.headend.wait_states(v1.DispatchState.RECEIVED, v1.DispatchState.STARTED)
             bench.devices[0].hung = True

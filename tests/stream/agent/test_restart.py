@@ -52,8 +52,7 @@ async def test_the_telemetry_period_survives_a_restart_without_the_headend(
     bench.headend.welcome.telemetry_period_ms = 500
     with trio.CancelScope() as life:
         async with trio.open_nursery() as bench.nursery:
-            await bench.start_agent(data=tmp_path)
-            session = await bench.headend.wait_session(1)
+            session = await bench.start_session(data=tmp_path)
             await trio.sleep(3)
             bench.network.refuse("headend", True)
             if killed:
@@ -75,8 +74,7 @@ async def test_the_telemetry_period_survives_a_restart_without_the_headend(
 async def test_a_stopped_agent_resumes_what_is_left_of_a_window(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=600)
     await session.order("d2", 0.5, delay_s=700, seconds=100)
     await bench.headend.wait_states(RECEIVED, RECEIVED, STARTED)
@@ -109,8 +107,7 @@ async def test_a_stopped_agent_resumes_what_is_left_of_a_window(
 async def test_a_window_that_ended_while_the_agent_was_down(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=60)
     await session.order("d2", 1.5, delay_s=70, seconds=20)
     await bench.headend.wait_states(RECEIVED, RECEIVED, STARTED)
@@ -130,8 +127,7 @@ async def test_a_window_that_ended_while_the_agent_was_down(
 async def test_an_id_is_applied_once_over_restarts(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=60)
     cancel = v1.Cancel(dispatch_id="d2", asset_index=0)
     await session.send(v1.HeadendMessage(cancel=cancel))
@@ -164,8 +160,7 @@ async def test_reports_and_orders_wait_until_they_are_on_disk(
         heard.append(("done", bool(bench.devices[0].told)))
         save(store, data)
 
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await trio.sleep(1)
     monkeypatch.setattr(TimelineFile, "save", note_save)
     await session.order("d1", 1.5, seconds=600)
@@ -183,8 +178,7 @@ async def test_a_full_disk_delays_orders_and_not_their_ends(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=100)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
@@ -207,12 +201,11 @@ async def test_register_carries_orders_that_wait_for_the_disk(
 ) -> None:
     # Otherwise the headend would assume that it never arrived, and withdraw it silently.
     monkeypatch.setattr(TimelineFile, "save", no_room)
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=100)
     await trio.sleep(5)
     assert session.reports == []
-    bench.network.cut("headend")
+    bench.cut_link()
     back = await bench.headend.wait_session(2)
     assert told(back) == [("d1", RECEIVED, 1)]
     assert bench.devices[0].told == []
@@ -221,8 +214,7 @@ async def test_register_carries_orders_that_wait_for_the_disk(
 async def test_a_device_stays_at_its_default_if_a_full_disk_kept_its_order(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=1000)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
@@ -241,8 +233,7 @@ async def test_a_device_stays_at_its_default_if_a_full_disk_kept_its_order(
 async def test_a_full_disk_does_not_keep_a_device_beyond_its_last_window(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=100)
     await bench.headend.wait_states(RECEIVED, STARTED)
     with monkeypatch.context() as full:
@@ -265,8 +256,7 @@ async def test_a_file_that_cannot_be_read_is_set_aside(
     damage: bytes,
 ) -> None:
     (tmp_path / FILE).write_bytes(damage)
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await trio.sleep(1)
     assert (tmp_path / SET_ASIDE).read_bytes() == damage
     assert "no dispatch is remembered, and devices go to their defaults" in caplog.text
@@ -286,8 +276,7 @@ async def test_two_agents_on_one_folder(
 async def test_an_asset_that_is_not_served_any_more_is_logged(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await bench.start_agent(assets=2, data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2, data=tmp_path)
     await session.order("d1", 1.5, index=1)
     await bench.headend.wait_states(RECEIVED, STARTED)
     await stop(bench, session)
@@ -300,12 +289,10 @@ async def test_an_asset_that_is_not_served_any_more_is_logged(
 async def test_a_long_silence_survives_a_restart(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    await bench.start_agent(data=tmp_path, failsafe=Failsafe(300.0))
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path, failsafe=Failsafe(300.0))
     await session.order("d1", 1.5, seconds=5000)
     await bench.headend.wait_states(RECEIVED, STARTED)
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
+    bench.headend_leaves()
     await trio.sleep(200)
     bench.stopping.set()
     await trio.sleep(5)
@@ -321,12 +308,11 @@ async def test_a_long_silence_survives_a_restart(
 async def test_a_reboot_waits_for_the_headend_and_its_clock(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path, stood_still_s: int
 ) -> None:
-    await bench.start_agent(data=tmp_path)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path)
     await session.order("d1", 1.5, seconds=150)
     await bench.headend.wait_states(RECEIVED, STARTED)
     await stop(bench, session)
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await trio.sleep(100)
     true_us = bench.runtime.wall_us
     bench.runtime = replace(
@@ -340,7 +326,7 @@ async def test_a_reboot_waits_for_the_headend_and_its_clock(
     # The silence of the headend is unknown: the device is at its default.
     assert {mw for _, mw in bench.devices[0].told} == {0.0}
     bench.devices[0].told.clear()
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     await bench.headend.wait_session(2)
     back_s = round(trio.current_time(), 1)
     await trio.sleep(200)
@@ -350,8 +336,7 @@ async def test_a_reboot_waits_for_the_headend_and_its_clock(
 async def test_a_window_that_is_over_by_the_headends_clock_is_not_resumed(
     autojump_clock: MockClock, bench: Bench, tmp_path: Path
 ) -> None:
-    await bench.start_agent(data=tmp_path, failsafe=HOLD)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path, failsafe=HOLD)
     await session.order("d1", 1.5, seconds=150)
     await bench.headend.wait_states(RECEIVED, STARTED)
     await stop(bench, session)
@@ -380,8 +365,7 @@ async def test_the_file_is_written_now_and_then_while_an_order_is_in_force(
         save(store, data)
 
     monkeypatch.setattr(TimelineFile, "save", note_save)
-    await bench.start_agent(data=tmp_path, failsafe=HOLD)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(data=tmp_path, failsafe=HOLD)
     await trio.sleep(1000)
     assert writes == []
     await session.order("d1", 1.5, seconds=100)

@@ -16,8 +16,7 @@ from tests.support.epoch import T0, S
 async def test_register_has_all_that_the_contract_asks(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    register = (await bench.headend.wait_session(1)).register
+    register = (await bench.start_session(assets=2)).register
     assert register.agent_id == "agent-1"
     assert register.site_id == ""
     assert register.asset_ids == [
@@ -46,8 +45,7 @@ async def test_measures_at_the_period_that_welcome_sets(
 
 
 async def test_samples_arrive_as_they_are_measured(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.start_agent(assets=2)
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session(assets=2)
     await trio.sleep(40)
     assert len(session.telemetry) == 20
     for at, telemetry in session.telemetry:
@@ -63,8 +61,7 @@ async def test_samples_arrive_as_they_are_measured(autojump_clock: MockClock, be
 
 async def test_heartbeats_tell_health_and_outbox(autojump_clock: MockClock, bench: Bench) -> None:
     bench.headend.acks = False
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(61)
     assert [round(at) for at, _ in session.heartbeats] == [0, 30, 60]
     last = session.heartbeats[-1][1]
@@ -78,8 +75,7 @@ async def test_heartbeats_tell_health_and_outbox(autojump_clock: MockClock, benc
 async def test_a_device_that_fails_repeats_its_last_answer_flagged(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent()
-    await bench.headend.wait_session(1)
+    await bench.start_session()
     await trio.sleep(8)
     bench.devices[0].mw = 1.0
     await trio.sleep(4)
@@ -115,13 +111,11 @@ async def test_a_device_that_hangs_holds_up_no_other(
 async def test_after_a_cut_link_nothing_is_lost_and_nothing_doubled(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    await bench.start_agent(assets=2)
-    first = await bench.headend.wait_session(1)
+    first = await bench.start_session(assets=2)
     await trio.sleep(30)
-    bench.network.refuse("headend", True)
-    bench.network.cut("headend")
+    bench.headend_leaves()
     await trio.sleep(120)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     second = await bench.headend.wait_session(2)
     await trio.sleep(60)
     assert second.register.outbox is not None
@@ -137,12 +131,11 @@ async def test_unacknowledged_rows_are_sent_again_as_backfill(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.acks = False
-    await bench.start_agent()
-    first = await bench.headend.wait_session(1)
+    first = await bench.start_session()
     await trio.sleep(20)
     await first.ack(2, 3)
     await trio.sleep(0.1)
-    bench.network.cut("headend")
+    bench.cut_link()
     bench.headend.acks = True
     second = await bench.headend.wait_session(2)
     await trio.sleep(10)
@@ -159,10 +152,10 @@ async def test_live_samples_do_not_wait_for_backfill(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.welcome.max_rows_per_message = 2
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(assets=5, backfill_rows_s=10)
     await trio.sleep(400)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     session = await bench.headend.wait_session(1)
     await trio.sleep(8)
     backfill = [(at, t) for at, t in session.telemetry if t.backfill]
@@ -178,10 +171,10 @@ async def test_live_samples_do_not_wait_for_backfill(
 async def test_the_outbox_is_bounded_and_says_what_it_lost(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.network.refuse("headend", True)
+    bench.headend_leaves()
     await bench.start_agent(outbox=OutboxLimits(memory_rows=10))
     await trio.sleep(100)
-    bench.network.refuse("headend", False)
+    bench.headend_returns()
     session = await bench.headend.wait_session(1)
     await trio.sleep(20)
     assert session.register.outbox is not None
@@ -199,7 +192,7 @@ async def test_a_refused_asset_is_reported_once_and_the_others_go_on(
     bench.headend.refused = {1: v1.GrantResult.UNKNOWN_ASSET}
     await bench.start_agent(assets=2)
     await trio.sleep(40)
-    bench.network.cut("headend")
+    bench.cut_link()
     session = await bench.headend.wait_session(2)
     await trio.sleep(40)
     assert {t.asset_index[0] for _, t in session.telemetry if not t.backfill} == {0}
@@ -210,7 +203,7 @@ async def test_a_refused_asset_is_reported_once_and_the_others_go_on(
     assert bench.statistics.skipped_samples >= 18
 
     bench.headend.refused = {}
-    bench.network.cut("headend")
+    bench.cut_link()
     session = await bench.headend.wait_session(3)
     await trio.sleep(40)
     assert {t.asset_index[0] for _, t in session.telemetry} == {0, 1}
@@ -221,8 +214,7 @@ async def test_rows_that_the_headend_refuses_are_dropped_and_counted(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.headend.acks = False
-    await bench.start_agent()
-    session = await bench.headend.wait_session(1)
+    session = await bench.start_session()
     await trio.sleep(20)
     refused = v1.RefusedRange(
         rows=v1.SeqRange(first=1, last=3), reason=v1.RefusalReason.ASSET_REFUSED

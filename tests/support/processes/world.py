@@ -18,6 +18,9 @@ from tests.support.api.description import hold_response
 from tests.support.fleets import write_fleet
 from tests.support.waiting import eventually
 
+FAST = {"telemetry_period_s": 0.5, "heartbeat_period_s": 1.0}
+"""Settings of a headend whose test does not wait long for a sample."""
+
 
 def free_port() -> int:
     """A TCP port on loopback that is not in use."""
@@ -119,6 +122,13 @@ class World:
             *("--headend", self.headend_address, "--data", self.folder / f"agent-{asset_id}"),
             *more,
         )
+
+    def start(self, *asset_ids: str) -> list[Process]:
+        """Starts a headend and an agent for each asset, and waits until all are online."""
+        headend = self.start_headend()
+        agents = [self.start_agent(asset_id) for asset_id in asset_ids]
+        self.wait_online(*asset_ids)
+        return [headend, *agents]
 
     def start_agent_of_site(self, site: str) -> Process:
         """Starts ``deragent run`` for all assets of a site."""
