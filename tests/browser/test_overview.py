@@ -23,7 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three assets, of which one has just been dispatched; nothing is ended in it."""
     with running(tmp_path_factory.mktemp("overview"), fleet(), FAST) as world:
         world.start(BATTERY, SOLAR, LOAD)
-        done = world.order("battery", 0.5, duration_s=0.5)
+        done = world.order("battery", 0.5, duration_s=3600)
         world.order("battery", -0.75, duration_s=3600)
         world.wait_state(done["id"], "superseded")
         yield world
@@ -293,17 +293,17 @@ def test_a_thousand_assets_stay_smooth(browser: Browser, tmp_path: Path) -> None
         world.start_headend()
         world.start_agent_of_site("mesa")
         browser.open(world.base)
-        browser.wait("all online", lambda: browser.text(".chip.online strong") == "1,000", 30)
+        browser.wait("all online", lambda: browser.text(".chip.online strong") == "1,000")
         assert browser.run("return document.querySelectorAll('tbody tr').length") < 60
         assert browser.text(".assets-table caption")
-        cpu_s = browser.cpu_s()
+        began_s = browser.cpu_s()
         measured = browser.driver.execute_async_script(FRAMES)
-        cost_ms = (browser.cpu_s() - cpu_s) / measured["frames"] * 1000
-        print(f"a thousand assets that move, scrolled: {cost_ms:.1f} ms CPU a frame, {measured} ms")
+        cpu_s = browser.cpu_s() - began_s
+        print(f"a thousand assets that move, scrolled: {cpu_s:.2f} s CPU in 4 s, {measured} ms")
         assert measured["scrolled"] > 2000
-        # Frames come late where other tests run; what one costs does not depend on them. At 60 a
-        # second it may cost 16.
-        assert cost_ms < 10
+        # 10 ms a frame at 60 frames a second, of the 16 ms that there are. Frames are fewer where
+        # other tests run, and each then shows more samples.
+        assert cpu_s < 4 * 60 * 0.010
         browser.run("scrollTo(0, document.body.scrollHeight)")
         browser.find(row("load-1000"))
         browser.run("scrollTo(0, 0)")
