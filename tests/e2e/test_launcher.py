@@ -19,7 +19,7 @@ from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.triogrpc import Server, ServerStream
 from launcher.fleets.agent_jobs import plan_agents
 from launcher.fleets.generated_fleet import generate
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, runs
 
 pytestmark = pytest.mark.e2e
 
@@ -114,14 +114,6 @@ async def stop(process: trio.Process, number: signal.Signals) -> None:
         assert await process.wait() == 0
 
 
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 async def test_the_launcher_runs_a_process_an_agent_and_restarts_and_stops_them(
     tmp_path: Path,
 ) -> None:
@@ -137,7 +129,7 @@ async def test_the_launcher_runs_a_process_an_agent_and_restarts_and_stops_them(
         pids = await output.wait(r" started \(pid (\d+)\)$", times=SIZE + 1)
 
         await stop(process, signal.SIGINT)
-        assert not any(exists(int(pid)) for pid in pids)
+        assert not any(runs(int(pid)) for pid in pids)
         expected = {one.agent_id: 1 for one in plan_agents(generate(SIZE))}
         with trio.fail_after(PATIENCE_S):
             await headend.all_ended.wait()

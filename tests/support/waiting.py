@@ -1,5 +1,6 @@
 """Waiting for what another process, server or thread does in its own time."""
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -31,3 +32,12 @@ async def until(look: Callable[[], Awaitable[T | None]], within_s: float = PATIE
             if found:
                 return found
             await trio.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

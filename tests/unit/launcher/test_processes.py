@@ -16,7 +16,7 @@ from derproto.base.runtime import real_runtime
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 from launcher.supervision.processes import GuardLost, ProcessSettings, run_processes
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, runs
 
 HERE = Path(__file__).parent
 
@@ -77,20 +77,12 @@ class Watch:
         return [h.text for h in self.seen if isinstance(h, AgentSaid)]
 
 
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 async def test_agents_run_and_none_is_left() -> None:
     watch = Watch()
     jobs = [job("steady", number) for number in range(6)]
     await watch.run(jobs, lambda: len(watch.connected()) == 6)
     assert len(set(watch.pids)) == 6
-    assert not any(exists(pid) for pid in watch.pids)
+    assert not any(runs(pid) for pid in watch.pids)
     assert watch.ends == []
 
 
@@ -115,7 +107,7 @@ async def test_an_agent_that_cannot_be_started_is_tried_again() -> None:
 async def test_an_agent_that_ignores_sigterm_is_killed() -> None:
     watch = Watch()
     await watch.run([job("stubborn")], lambda: bool(watch.connected()), grace_s=0.1)
-    assert not any(exists(pid) for pid in watch.pids)
+    assert not any(runs(pid) for pid in watch.pids)
     assert watch.said == ["did not end within 0.1 s of SIGTERM: killed"]
 
 
@@ -152,7 +144,7 @@ async def test_without_its_guard_everything_stops() -> None:
     with pytest.raises(ExceptionGroup) as raised:
         await watch.run([job("steady")], kill_guard_once_connected)
     assert raised.group_contains(GuardLost, match="was ended by SIGKILL")
-    assert not any(exists(pid) for pid in watch.pids)
+    assert not any(runs(pid) for pid in watch.pids)
 
 
 class FakeLauncher(NamedTuple):
@@ -193,7 +185,7 @@ async def test_a_signal_to_its_whole_group_stops_all(
     os.killpg(launcher.process.pid, number)
     with trio.fail_after(PATIENCE_S):
         assert await launcher.process.wait() == 0
-    assert not any(exists(pid) for pid in launcher.pids)
+    assert not any(runs(pid) for pid in launcher.pids)
 
 
 async def test_a_launcher_killed_leaves_no_agent() -> None:

@@ -1,6 +1,6 @@
 """The keeper of idempotency keys: keys are kept apart, for a day, and bounded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import trio
@@ -12,25 +12,19 @@ from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper,
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
 from tests.support import desk_fakes
+from tests.support.api.fake_headend import FakeKeys
 from tests.support.epoch import T0
 
 
 @dataclass
-class Store:
-    used: dict[str, UsedKey] = field(default_factory=dict)
+class Store(FakeKeys):
+    """Deletes as asked, or refuses."""
+
     refusing: bool = False
 
     def put(self, key: str, at_us: int = T0) -> UsedKey:
         self.used[key] = UsedKey(key, "f", "dispatch", "d", at_us)
         return self.used[key]
-
-    async def used_key(self, key: str) -> UsedKey | None:
-        await trio.lowlevel.checkpoint()
-        return self.used.get(key)
-
-    async def count_keys(self) -> int:
-        await trio.lowlevel.checkpoint()
-        return len(self.used)
 
     async def write(self, *records: ForgetKeys) -> None:
         await trio.lowlevel.checkpoint()
