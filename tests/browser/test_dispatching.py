@@ -1,24 +1,16 @@
 """Dispatches through the page's form, down to a real device and back."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.fleets import BATTERY, LOAD, fleet
+from tests.support.fleets import LOAD
 from tests.support.processes.chromium import Browser
 from tests.support.processes.proxy import proxy_in_thread
-from tests.support.processes.world import FAST, World, running
+from tests.support.processes.world import World
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with running(tmp_path, fleet(), FAST) as world:
-        world.start(BATTERY)
-        yield world
 
 
 @pytest.fixture

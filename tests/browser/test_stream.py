@@ -1,26 +1,18 @@
 """A lost stream: the page says since when, and recovers by itself."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.fleets import SOLAR
 from tests.support.processes.chromium import Browser
 from tests.support.processes.proxy import proxy_in_thread
-from tests.support.processes.world import FAST, World, running
+from tests.support.processes.world import World
 
 pytestmark = pytest.mark.e2e
 
 BATTERY_ROW = "tr:has(a[href='#/assets/battery'])"
 COLOR = "return getComputedStyle(document.querySelector('.total .value')).color"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with running(tmp_path, fleet(), FAST) as world:
-        world.start(BATTERY)
-        yield world
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A disk that is full under a real headend, and has room again."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from derproto.base.timefmt import parse_us
 from tests.support.fleets import BATTERY, LOAD, fleet
-from tests.support.processes.disk import small_disk
+from tests.support.processes.disk import SmallDisk, small_disk
 from tests.support.processes.world import World, running
 from tests.support.waiting import eventually
 
@@ -24,14 +26,21 @@ def ready(world: World) -> dict[str, object]:
     return body
 
 
+@contextmanager
+def on_small_disk(folder: Path) -> Iterator[tuple[World, SmallDisk]]:
+    """A world whose headend keeps its data on a small disk."""
+    with (
+        small_disk(folder / "disk") as disk,
+        running(folder / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
+    ):
+        (world.folder / "derhead").symlink_to(disk.folder)
+        yield world, disk
+
+
 def test_a_full_disk_loses_nothing_and_running_dispatches_stay_under_control(
     tmp_path: Path,
 ) -> None:
-    with (
-        small_disk(tmp_path / "disk") as disk,
-        running(tmp_path / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
-    ):
-        (world.folder / "derhead").symlink_to(disk.folder)
+    with on_small_disk(tmp_path) as (world, disk):
         headend, *_ = world.start(BATTERY, LOAD)
         withdrawn = world.order(BATTERY, 0.5, duration_s=3600)["id"]
         ending = world.order(LOAD, -0.3, duration_s=OUTAGE_S / 2)["id"]
@@ -84,11 +93,7 @@ def test_a_full_disk_loses_nothing_and_running_dispatches_stay_under_control(
 def test_a_headend_starts_on_a_full_disk_and_takes_telemetry_once_it_has_room(
     tmp_path: Path,
 ) -> None:
-    with (
-        small_disk(tmp_path / "disk") as disk,
-        running(tmp_path / "world", fleet(), {"telemetry_period_s": PERIOD_S}) as world,
-    ):
-        (world.folder / "derhead").symlink_to(disk.folder)
+    with on_small_disk(tmp_path) as (world, disk):
         headend, *_ = world.start(BATTERY)
         eventually("samples", lambda: len(world.history(BATTERY)) >= 5)
         headend.kill()

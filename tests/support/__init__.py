@@ -6,17 +6,16 @@ Who builds on whom, each layer on those below it::
 
     kinds of tests, scripts
           |
-    processes                       the project's commands, PostgreSQL, Chromium, bad links, disks
+    processes                       the project's commands, PostgreSQL, Chromium, links, disks
     virtual                         the real headend and agents in one process, in virtual time
           |
     api          history            a fake headend for REST and its description; records to store
-    dispatches   desk_fakes         dispatches in every state; the desk's journal and sessions
+    dispatch                        dispatches in every state, the desk's fakes, timelines
     watched_asset                   the gap ledger of one asset
-    timelines                       the orders of one asset, as its agent keeps them
     fleets                          assets files for the commands
           |
     assets                          assets and fleets in memory
-    agents                          what an agent counts
+    agents       columns            what an agent counts; a message's columns
     epoch   waiting                 times; patience with processes and threads
     deterministic   interference    Trio with a seed; harm at any step of a story
     steps   repository              what work costs; the project's own modules

@@ -40,7 +40,7 @@ from deragent.timelines.timed_orders import (
 from deragent.timelines.timeline_format import SavedTimelines, read_timelines, write_timelines
 from derproto.configuration.fleet import Failsafe, FailsafeAction
 from derproto.der.v1 import DispatchState
-from tests.support.timelines import IDLE
+from tests.support.dispatch.timelines import IDLE
 
 ENDED = frozenset(DispatchState) - {
     DispatchState.UNSPECIFIED,

@@ -20,7 +20,7 @@ from derhead.dispatch.life.lifecycle import (
     step,
 )
 from derhead.dispatch.life.transitions import AT_AGENT, TRANSITIONS, State
-from tests.support.dispatches import new
+from tests.support.dispatch.dispatches import new
 from tests.support.epoch import DAY_US, T0, S
 
 MOVES = {(row.before, row.after) for row in TRANSITIONS}

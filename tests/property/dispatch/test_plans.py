@@ -37,7 +37,7 @@ from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.life.transitions import AT_AGENT, State
 from derhead.dispatch.orders.order import AssetOrder
-from tests.support.desk_fakes import Link
+from tests.support.dispatch.desk_fakes import Link
 from tests.support.epoch import DAY_US, T0, S
 
 ASSETS = ("a", "b")

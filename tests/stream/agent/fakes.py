@@ -17,6 +17,15 @@ from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.assets import make_asset, numbered_id
 from tests.support.epoch import T0
 
+RECEIVED = v1.DispatchState.RECEIVED
+STARTED = v1.DispatchState.STARTED
+COMPLETED = v1.DispatchState.COMPLETED
+REJECTED = v1.DispatchState.REJECTED
+FAILED = v1.DispatchState.FAILED
+CANCELLED = v1.DispatchState.CANCELLED
+SUPERSEDED = v1.DispatchState.SUPERSEDED
+EXPIRED = v1.DispatchState.EXPIRED
+
 AFTER_A_MINUTE = Failsafe()
 """An asset's failsafe unless its file says otherwise."""
 HOLD = Failsafe(after_s=0.0)

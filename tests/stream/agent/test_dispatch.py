@@ -9,17 +9,18 @@ from trio.testing import MockClock
 from deragent.event_lines import EventKind
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import HOLD
+from tests.stream.agent.fakes import (
+    CANCELLED,
+    COMPLETED,
+    EXPIRED,
+    FAILED,
+    HOLD,
+    RECEIVED,
+    REJECTED,
+    STARTED,
+    SUPERSEDED,
+)
 from tests.support.epoch import T0, S
-
-RECEIVED = v1.DispatchState.RECEIVED
-STARTED = v1.DispatchState.STARTED
-COMPLETED = v1.DispatchState.COMPLETED
-REJECTED = v1.DispatchState.REJECTED
-FAILED = v1.DispatchState.FAILED
-CANCELLED = v1.DispatchState.CANCELLED
-SUPERSEDED = v1.DispatchState.SUPERSEDED
-EXPIRED = v1.DispatchState.EXPIRED
 
 
 async def test_a_setpoint_from_its_arrival_to_its_end(

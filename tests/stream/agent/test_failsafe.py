@@ -8,13 +8,15 @@ from deragent.event_lines import EventKind
 from derproto.configuration.fleet import Failsafe, FailsafeAction
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import FakeSession
+from tests.stream.agent.fakes import (
+    CANCELLED,
+    COMPLETED,
+    RECEIVED,
+    STARTED,
+    SUPERSEDED,
+    FakeSession,
+)
 
-RECEIVED = v1.DispatchState.RECEIVED
-STARTED = v1.DispatchState.STARTED
-COMPLETED = v1.DispatchState.COMPLETED
-CANCELLED = v1.DispatchState.CANCELLED
-SUPERSEDED = v1.DispatchState.SUPERSEDED
 SILENT = v1.Suspension.LINK_SILENT
 
 

@@ -13,16 +13,18 @@ from deragent.timelines.timeline_file import FILE, SET_ASIDE, DataFolderError, T
 from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench, up
-from tests.stream.agent.fakes import HOLD, FakeSession
+from tests.stream.agent.fakes import (
+    CANCELLED,
+    COMPLETED,
+    EXPIRED,
+    HOLD,
+    RECEIVED,
+    STARTED,
+    FakeSession,
+)
 from tests.support.epoch import T0
 
 T = TypeVar("T")
-
-RECEIVED = v1.DispatchState.RECEIVED
-STARTED = v1.DispatchState.STARTED
-COMPLETED = v1.DispatchState.COMPLETED
-CANCELLED = v1.DispatchState.CANCELLED
-EXPIRED = v1.DispatchState.EXPIRED
 
 
 async def stop(bench: Bench, session: FakeSession) -> None:

@@ -17,7 +17,7 @@ from deragent.timelines.timed_orders import (
     TimePassed,
 )
 from derproto.configuration.fleet import Failsafe, FailsafeAction
-from tests.support.timelines import IDLE, arrive, moment, words
+from tests.support.dispatch.timelines import IDLE, arrive, moment, words
 
 DEFAULT, RELEASE, HOLD = (
     replace(IDLE, failsafe=Failsafe(60.0, FailsafeAction.DEFAULT)),

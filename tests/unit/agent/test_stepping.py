@@ -26,7 +26,7 @@ from deragent.timelines.timed_orders import (
 )
 from derhead.dispatch.desk.intake import MAX_OPEN
 from derproto.der.v1 import DispatchReason, DispatchState
-from tests.support.timelines import IDLE, arrive, moment, order, words
+from tests.support.dispatch.timelines import IDLE, arrive, moment, order, words
 
 
 def play(*moves: tuple[float, TimelineEvent]) -> list[list[str]]:

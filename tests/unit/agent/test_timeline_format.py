@@ -30,8 +30,8 @@ from deragent.timelines.timeline_format import (
 )
 from derproto.configuration.fleet import Failsafe, Limits
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
+from tests.support.dispatch.timelines import IDLE, arrive, moment, words
 from tests.support.epoch import HOUR_US
-from tests.support.timelines import IDLE, arrive, moment, words
 
 NOON = Stamp(wall_us=100 * HOUR_US, boot="b1", up_us=50 * HOUR_US)
 HELD = replace(IDLE, failsafe=Failsafe(0.0))

@@ -1,13 +1,11 @@
 """kill -9 in the midst of orders: every report is still known."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import trio
 
 from deragent.tasks.timeline_writer import open_timeline_writer
+from tests.support.processes.killed import lines_before_kill
 from tests.unit.agent.lone_agent import lone_agent
 
 AGENT = """
@@ -45,23 +43,8 @@ RANKS = {"received": 0, "started": 1, "superseded": 2}
 def test_a_reported_state_outlives_a_kill(tmp_path: Path) -> None:
     said: dict[str, str] = {}
     for _ in range(2):
-        count = 0
-        with subprocess.Popen(
-            [sys.executable, "-c", AGENT, str(tmp_path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": ":".join(sys.path)},
-        ) as agent:
-            assert agent.stdout is not None
-            for line in agent.stdout:
-                # The last line may have been cut by the kill.
-                if line.endswith("\n"):
-                    dispatch_id, state = line.split()
-                    said[dispatch_id] = state
-                count += 1
-                if count == LINES_BEFORE_KILL:
-                    agent.kill()
-        assert agent.returncode == -signal.SIGKILL
+        lines = lines_before_kill(AGENT, tmp_path, LINES_BEFORE_KILL)
+        said.update((dispatch_id, state) for dispatch_id, state in map(str.split, lines))
         known = trio.run(what_is_known, tmp_path)
         assert len(said) > LINES_BEFORE_KILL / 4
         forgotten = {

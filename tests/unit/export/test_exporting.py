@@ -162,7 +162,8 @@ def test_a_file_appears_only_when_complete(folder: Path) -> None:
     assert not list(folder.glob(".out.csv*"))
 
 
-def test_an_interrupted_export_leaves_nothing(folder: Path) -> None:
+def begun_export(folder: Path) -> subprocess.Popen[bytes]:
+    """An export that has begun, and waits for its reader."""
     process = subprocess.Popen(
         command(folder, "telemetry", "--asset", ROOF),
         stdout=subprocess.PIPE,
@@ -170,8 +171,12 @@ def test_an_interrupted_export_leaves_nothing(folder: Path) -> None:
         cwd=folder,
     )
     assert process.stdout is not None
-    # It has begun, and waits for its reader.
     process.stdout.read(1)
+    return process
+
+
+def test_an_interrupted_export_leaves_nothing(folder: Path) -> None:
+    process = begun_export(folder)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -179,14 +184,8 @@ def test_an_interrupted_export_leaves_nothing(folder: Path) -> None:
 
 
 def test_a_closed_pipe_ends_the_export_quietly(folder: Path) -> None:
-    process = subprocess.Popen(
-        command(folder, "telemetry", "--asset", ROOF),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=folder,
-    )
+    process = begun_export(folder)
     assert process.stdout is not None
-    process.stdout.read(1)
     process.stdout.close()
     assert process.stderr is not None
     with process.stderr:

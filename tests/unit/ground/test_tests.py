@@ -19,7 +19,7 @@ LAYERS = (
         "steps",
         "waiting",
     },
-    {"api", "desk_fakes", "dispatches", "fleets", "history", "timelines", "watched_asset"},
+    {"api", "dispatch", "fleets", "history", "watched_asset"},
     {"processes", "virtual"},
 )
 """The rooms and files of ``tests.support``, from the ground up."""

@@ -1,14 +1,12 @@
 """kill -9 in the middle of writing: acknowledged records survive."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from derhead.history.file.schema import JournalFiles
 from derhead.history.sql import listings
 from derhead.history.sql.page_request import PageRequest
 from tests.support.history.pages import page_of
+from tests.support.processes.killed import lines_before_kill
 
 WRITER = """
 import sys
@@ -43,21 +41,7 @@ LINES_BEFORE_KILL = 300
 
 
 def test_acknowledged_records_survive_a_kill(path: Path) -> None:
-    acknowledged: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": ":".join(sys.path)},
-    ) as writer:
-        assert writer.stdout is not None
-        for line in writer.stdout:
-            acknowledged.append(line)
-            if len(acknowledged) == LINES_BEFORE_KILL:
-                writer.kill()
-    assert writer.returncode == -signal.SIGKILL
-    # The kill may have cut the last line.
-    words = [line.split() for line in acknowledged if line.endswith("\n")]
+    words = [line.split() for line in lines_before_kill(WRITER, path, LINES_BEFORE_KILL)]
     assert len(words) >= LINES_BEFORE_KILL
     files = JournalFiles(path, "FULL")
     try:

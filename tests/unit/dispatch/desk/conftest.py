@@ -7,7 +7,7 @@ from derhead.dispatch import (
     DispatchDesk,
 )
 from derproto.base.runtime import virtual_runtime
-from tests.support.desk_fakes import Store
+from tests.support.dispatch.desk_fakes import Store
 from tests.support.epoch import T0
 
 

@@ -20,7 +20,7 @@ from derhead.dispatch.desk.inputs import SessionOpened
 from derhead.dispatch.desk.intake import MAX_OPEN
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
-from tests.support.desk_fakes import Link, Store
+from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0, S
 
 REGISTER_REPORTS = 8_192

@@ -13,7 +13,7 @@ from derhead.dispatch import (
     UsedKey,
 )
 from derhead.dispatch.desk.intake import MAX_OPEN
-from tests.support.desk_fakes import Link, Store
+from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0, S
 
 

@@ -23,7 +23,7 @@ from derhead.dispatch.life.dispatches import Dispatch
 from derhead.dispatch.life.lifecycle import NO_REPORT_US, Reported
 from derhead.dispatch.life.transitions import State
 from derhead.dispatch.orders.order import AssetOrder
-from tests.support.desk_fakes import Link
+from tests.support.dispatch.desk_fakes import Link
 from tests.support.epoch import T0, S
 
 

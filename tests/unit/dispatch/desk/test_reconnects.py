@@ -11,7 +11,7 @@ from derhead.dispatch import (
     State,
 )
 from derproto.base.runtime import virtual_runtime
-from tests.support.desk_fakes import Link, Store
+from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import DAY_US, T0, S
 
 

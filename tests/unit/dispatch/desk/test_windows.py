@@ -10,7 +10,7 @@ from derhead.dispatch import (
     State,
 )
 from derhead.dispatch.orders.order import PENDING_TTL_US
-from tests.support.desk_fakes import Link, Store
+from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0, S
 
 

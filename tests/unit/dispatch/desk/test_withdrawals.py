@@ -13,7 +13,7 @@ from derhead.dispatch import (
     State,
 )
 from derproto.base.runtime import virtual_runtime
-from tests.support.desk_fakes import Link, Store
+from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0
 
 

@@ -31,7 +31,7 @@ from derhead.dispatch.life.transitions import (
     is_transition,
 )
 from derproto.der.v1 import DispatchReason
-from tests.support.dispatches import in_state, new
+from tests.support.dispatch.dispatches import in_state, new
 from tests.support.epoch import DAY_US, T0, S
 
 REPORTABLE = [state for state in State if state not in (State.PENDING, State.SENT)]

@@ -11,8 +11,8 @@ from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
 from derproto.base.runtime import virtual_runtime
-from tests.support import desk_fakes
 from tests.support.api.fake_headend import FakeKeys
+from tests.support.dispatch import desk_fakes
 from tests.support.epoch import T0
 
 

@@ -20,8 +20,8 @@ from derhead.dispatch import (
 from derhead.errors import JournalError
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
-from tests.support import desk_fakes
 from tests.support.assets import fleet_of
+from tests.support.dispatch import desk_fakes
 from tests.support.epoch import T0, S
 from tests.unit.dispatch.sites.site import ASSETS, NAMES
 

@@ -15,7 +15,7 @@ from derhead.dispatch import (
 )
 from derhead.dispatch.sites.group_keeper import MAX_REALLOCATIONS
 from derhead.errors import JournalError
-from tests.support import desk_fakes
+from tests.support.dispatch import desk_fakes
 from tests.unit.dispatch.sites.site import NAMES
 from tests.unit.dispatch.sites.site_world import ORDER, World
 

@@ -14,7 +14,7 @@ from derhead.dispatch.sites.candidates import ASSETS_A_TURN
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import virtual_runtime
 from tests.support.assets import fleet_of, make_asset
-from tests.support.desk_fakes import Link
+from tests.support.dispatch.desk_fakes import Link
 from tests.support.epoch import T0
 from tests.unit.dispatch.sites.site_world import Store
 
