@@ -32,10 +32,11 @@ def fill(page: Browser, *, mw: str, minutes: str, name: str = "battery") -> None
 def test_a_dispatch_is_checked_confirmed_seen_started_and_seen_ended(
     page: Browser, world: World
 ) -> None:
-    fill(page, mw="1.5", minutes="0.05")
+    # A busy browser needs a while to show that it runs.
+    fill(page, mw="1.5", minutes="0.15")
     page.click("dialog label", "Out of the grid")
     page.click("dialog button", "Check")
-    page.wait_text(".sentence", "battery is online and would hold -1.5 MW from now for 3 s")
+    page.wait_text(".sentence", "battery is online and would hold -1.5 MW from now for 9 s")
     assert world.get("/dispatch/history")["items"] == []
     page.click("dialog button", "Confirm dispatch")
     page.wait_text("dialog .dispatch", "Running")

@@ -53,6 +53,25 @@ def test_spans_have_two_units_at_most(page: Browser) -> None:
     assert spans == ["0 s", "8 s", "1 min", "2 min", "1 h 20 min", "2 d 3 h"]
 
 
+def test_an_answer_that_events_overtook_changes_nothing(page: Browser) -> None:
+    """The answer to an order says `sent`, and may come after the event of `started`."""
+    run = """
+        const dispatch = (state, count) => ({id: "d", group_id: null, state,
+            states: Array(count).fill({state, at: "2026-01-01T00:00:00Z"})});
+        const store = new m.Store();
+        const seen = [];
+        const note = () => seen.push(store.dispatches.get("d").state);
+        store.takeAnswer(dispatch("sent", 2)); note();
+        store.takeDispatch(dispatch("started", 4)); note();
+        store.takeAnswer(dispatch("sent", 2)); note();
+        store.takeAnswer({id: "g", parts: [dispatch("sent", 2)]}); note();
+        store.takeAnswer(dispatch("cancelled", 5)); note();
+        return seen;
+    """
+    seen = page.module("store.js", run)
+    assert seen == ["sent", "started", "started", "started", "cancelled"]
+
+
 FLEET = """
 const asset = (id, site, more) => ({id, name: id, site_id: site, site_name: site, kind: "load",
     rated_mw: 1, online: true, agent_id: id, ...more});

@@ -40,7 +40,7 @@ async def test_newer_tables_are_refused_and_left_alone(postgres: Database) -> No
         await connect_feed(port)
         postgres.sql("UPDATE facts SET value = '999' WHERE key = 'schema_version'")
     async with open_port(postgres.dsn) as port:
-        with pytest.raises(StoreUnreachable, match=r"version 999, this software knows") as raised:
+        with pytest.raises(StoreUnreachable, match=r"version 999, this one knows") as raised:
             await connect_feed(port)
         assert raised.value.trouble.cause is StoreCause.SCHEMA
         with pytest.raises(StoreUnreachable, match="version 999"):

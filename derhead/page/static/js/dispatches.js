@@ -40,6 +40,11 @@ export function isOpen(dispatch) {
   return OPEN.has(dispatch.state);
 }
 
+/** The newer of the dispatch in memory, if any, and an answer that an event may have overtaken. */
+export function newer(held, answer) {
+  return held && held.states.length > answer.states.length ? held : answer;
+}
+
 /** A state in a word or two. */
 export function stateWord(dispatch) {
   if (isOpen(dispatch) && dispatch.cancelling) return "Being withdrawn";

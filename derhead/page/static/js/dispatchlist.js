@@ -192,8 +192,7 @@ class Card {
     this.button.disabled = true;
     try {
       const answer = await withdraw(this.id);
-      if (answer.parts) this.store.takeGroup(answer);
-      else this.store.takeDispatch(answer);
+      this.store.takeAnswer(answer);
     } catch (error) {
       const why = error instanceof Refused ? capital(error.message) : "The headend does not answer";
       setText(this.refusal, `${why}.`);

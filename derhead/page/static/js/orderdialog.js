@@ -134,8 +134,7 @@ export class OrderDialog {
   async #confirm() {
     const placed = await this.#ask("Sending", () => placeOrder(this.body, this.key));
     if (placed === null) return;
-    if (placed.parts) this.store.takeGroup(placed);
-    else this.store.takeDispatch(placed);
+    this.store.takeAnswer(placed);
     this.placed = placed.id;
     this.#show("follow");
     this.#update();

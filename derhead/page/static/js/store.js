@@ -5,7 +5,7 @@
  */
 
 import * as api from "./api.js";
-import { LINGER_MS, endedMs } from "./dispatches.js";
+import { LINGER_MS, endedMs, newer } from "./dispatches.js";
 import { emptyFleet, takeAgent, takeTelemetry, withAssets } from "./fleet.js";
 import { newLink } from "./link.js";
 import { startLive } from "./live.js";
@@ -85,7 +85,13 @@ export class Store {
     });
   }
 
-  /** Stores a dispatch, from an event or an answer. */
+  /** Stores the answer to an order or a withdrawal: a dispatch, or an order to a site. */
+  takeAnswer(answer) {
+    if (answer.parts) this.takeGroup(answer);
+    else this.takeDispatch(newer(this.dispatches.get(answer.id), answer));
+  }
+
+  /** Stores a dispatch, from an event. */
   takeDispatch(dispatch) {
     this.dispatches.set(dispatch.id, dispatch);
     this.#loading?.push(dispatch);
@@ -97,7 +103,9 @@ export class Store {
   /** Stores an order to a site. */
   takeGroup(group) {
     this.groups.set(group.id, group);
-    for (const part of group.parts) this.dispatches.set(part.id, part);
+    for (const part of group.parts) {
+      this.dispatches.set(part.id, newer(this.dispatches.get(part.id), part));
+    }
     this.changed();
   }
 
