@@ -83,9 +83,7 @@ def test_a_site_holds_its_power_after_a_kill_of_an_agent(tmp_path: Path) -> None
         eventually("they are released", partial(has_power, world, 0.0, *FIRST_THREE))
 
 
-def test_an_order_sent_again_after_a_kill_of_the_headend_is_the_same_order(
-    tmp_path: Path,
-) -> None:
+def test_an_order_sent_again_after_a_kill_of_the_headend_is_the_same_order(tmp_path: Path) -> None:
     with running(tmp_path, SITE_OF_FOUR, FAST) as world:
         headend = world.start_headend()
         world.start_agent(BATTERIES[0])

@@ -142,11 +142,7 @@ class HeadendSide:
             self._happen(now_s, SessionHasRoom(link))
 
     def _write_setpoint(
-        self,
-        now_s: float,
-        link: Link,
-        dispatch_id: str,
-        send: Callable[[v1.HeadendMessage], None],
+        self, now_s: float, link: Link, dispatch_id: str, send: Callable[[v1.HeadendMessage], None]
     ) -> None:
         """As ``Session`` does."""
         dispatch = self._book.open.get(dispatch_id)

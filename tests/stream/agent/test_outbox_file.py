@@ -104,10 +104,7 @@ async def test_rows_of_an_earlier_life_are_sent_under_its_boot(
 
 
 async def test_assets_keep_their_rows_when_their_order_changes_and_strange_ones_go(
-    autojump_clock: MockClock,
-    bench: Bench,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.headend_leaves()
     async with trio.open_nursery() as first:
@@ -208,10 +205,7 @@ async def test_a_device_that_is_away_leaves_a_gap_over_a_restart(
 
 
 async def test_a_damaged_file_is_set_aside(
-    autojump_clock: MockClock,
-    bench: Bench,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "outbox.db").write_bytes(b"no database at all, " * 1000)
     bench.headend_leaves()

@@ -25,9 +25,7 @@ def powers(items: list[dict[str, float]]) -> set[float]:
     return {item["p_mw"] for item in items}
 
 
-async def test_a_slow_reader_gets_each_assets_newest_state_once(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_slow_reader_gets_each_assets_newest_state_once(autojump_clock: MockClock) -> None:
     async with world(large_view(ASSETS)) as here:
         slow, fast = await here.reader("?kind=telemetry"), await here.reader("?kind=telemetry")
         await fast.next("telemetry")
@@ -69,9 +67,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(autojump_clock: MockClock)
         assert here.running.server.statistics().send_timeouts == 1
 
 
-async def test_a_stalled_reader_does_not_delay_the_shutdown(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_stalled_reader_does_not_delay_the_shutdown(autojump_clock: MockClock) -> None:
     async with world(large_view(ASSETS)) as here:
         await here.reader()
         await trio.sleep(2)

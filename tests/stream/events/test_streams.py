@@ -237,9 +237,7 @@ async def test_a_bug_in_a_look_hides_no_change(
         assert len((await another.next("telemetry")).data["items"]) == 3
 
 
-async def test_an_unreadable_journal_refuses_the_stream(
-    autojump_clock: MockClock,
-) -> None:
+async def test_an_unreadable_journal_refuses_the_stream(autojump_clock: MockClock) -> None:
     async with world() as here:
         here.view.history.error = JournalError("the disk is gone")
         reader = Reader(await here.running.connect())

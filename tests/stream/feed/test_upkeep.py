@@ -16,14 +16,7 @@ from derhead.history.postgres.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.days import DAY_US
 from derhead.history.postgres.loader import Loader
-from tests.stream.feed.opened import (
-    NOW_US,
-    assert_equal,
-    gap,
-    in_postgres,
-    open_world,
-    some,
-)
+from tests.stream.feed.opened import NOW_US, assert_equal, gap, in_postgres, open_world, some
 from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
 from tests.support.history.records import dispatch, heartbeat, sample, session

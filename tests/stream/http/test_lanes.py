@@ -279,9 +279,7 @@ def test_a_request_waits_for_the_answer_before_it() -> None:
     assert taken == 0
 
 
-def test_a_connection_has_a_last_request(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_connection_has_a_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Config, "keep_alive_max_requests", 4)
     played, taken = play_both([ONE, HEALTH, ONE, ONE, ONE])
     assert taken == 2

@@ -86,9 +86,7 @@ async def test_a_caller_that_gives_up_leaves_nothing_behind(postgres: Database) 
         assert await answers(port)
 
 
-async def test_without_a_server_questions_are_refused_until_it_is_back(
-    postgres: Database,
-) -> None:
+async def test_without_a_server_questions_are_refused_until_it_is_back(postgres: Database) -> None:
     async with open_port(postgres.dsn) as port:
         identity = await connect_feed(port)
         postgres.server.kill()

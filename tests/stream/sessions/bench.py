@@ -8,28 +8,12 @@ from typing import Any
 import trio
 from grpclib import GRPCError, Status
 
-from derhead.dispatch import (
-    AssetOrder,
-    Dispatch,
-    DispatchDesk,
-    DispatchGroup,
-    UsedKey,
-)
+from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, DispatchGroup, UsedKey
 from derhead.gaps import GapLedger, GapLimits, GapRecord
-from derhead.sessions import (
-    HeartbeatRecord,
-    SessionLimits,
-    SessionRecord,
-    Sessions,
-)
+from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import Runtime, virtual_runtime
-from derproto.der.v1 import (
-    AgentMessage,
-    HeadendMessage,
-    Register,
-    Telemetry,
-)
+from derproto.der.v1 import AgentMessage, HeadendMessage, Register, Telemetry
 from derproto.headend_rpc import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
@@ -126,11 +110,7 @@ class Bench:
 
     @asynccontextmanager
     async def agent(
-        self,
-        agent_id: str = "x",
-        *assets: str,
-        window_bytes: int | None = None,
-        **register: Any,
+        self, agent_id: str = "x", *assets: str, window_bytes: int | None = None, **register: Any
     ) -> AsyncIterator[ClientStream]:
         """A stream that has registered; its Welcome is still to be received."""
         async with self.stream(window_bytes) as stream:

@@ -5,27 +5,10 @@ from uuid import UUID
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import (
-    AssetOrder,
-    Reported,
-    State,
-)
+from derhead.dispatch import AssetOrder, Reported, State
 from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
-from derproto.der.v1 import (
-    AgentMessage,
-    DispatchReport,
-    DispatchState,
-    GrantResult,
-)
-from tests.stream.sessions.bench import (
-    A1,
-    A2,
-    OWNED,
-    Bench,
-    in_a_row,
-    receive,
-    telemetry,
-)
+from derproto.der.v1 import AgentMessage, DispatchReport, DispatchState, GrantResult
+from tests.stream.sessions.bench import A1, A2, OWNED, Bench, in_a_row, receive, telemetry
 
 
 async def test_a_dispatch_goes_down_the_stream_and_its_reports_come_back(
@@ -124,9 +107,7 @@ async def test_a_setpoint_that_waits_for_the_stream_does_not_leave_once_withdraw
         await stream.cancel()
 
 
-async def test_an_orphaned_dispatch_is_withdrawn_also_of_a_refused_asset(
-    bench: Bench,
-) -> None:
+async def test_an_orphaned_dispatch_is_withdrawn_also_of_a_refused_asset(bench: Bench) -> None:
     held = [
         DispatchReport(dispatch_id=str(UUID(int=n)), asset_index=index, state=state)
         for n, index, state in (

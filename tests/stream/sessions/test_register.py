@@ -7,28 +7,11 @@ import trio
 from grpclib import Status
 from trio.testing import MockClock
 
-from derhead.dispatch import (
-    AgentReport,
-)
-from derhead.sessions import (
-    service,
-)
+from derhead.dispatch import AgentReport
+from derhead.sessions import service
 from derhead.sessions.admission.register import read_reports
-from derproto.der.v1 import (
-    DispatchReport,
-    GoodbyeReason,
-    GrantResult,
-)
-from tests.stream.sessions.bench import (
-    A1,
-    A2,
-    SITE,
-    UNKNOWN,
-    Bench,
-    receive,
-    status_of,
-    telemetry,
-)
+from derproto.der.v1 import DispatchReport, GoodbyeReason, GrantResult
+from tests.stream.sessions.bench import A1, A2, SITE, UNKNOWN, Bench, receive, status_of, telemetry
 
 
 async def test_welcome_tells_the_rules(bench: Bench, autojump_clock: MockClock) -> None:

@@ -5,10 +5,7 @@ import trio
 from grpclib import Status
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.sessions import (
-    HeartbeatRecord,
-    SessionRecord,
-)
+from derhead.sessions import HeartbeatRecord, SessionRecord
 from derproto.der.v1 import (
     AgentMessage,
     DeviceHealth,
@@ -19,15 +16,7 @@ from derproto.der.v1 import (
     Heartbeat,
     Outbox,
 )
-from tests.stream.sessions.bench import (
-    A1,
-    A2,
-    SITE,
-    Bench,
-    receive,
-    status_of,
-    telemetry,
-)
+from tests.stream.sessions.bench import A1, A2, SITE, Bench, receive, status_of, telemetry
 from tests.support.epoch import T0
 
 

@@ -9,14 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from derhead.dispatch import State
 from derhead.sessions.streams.acks import RANGES_WAITING
 from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
-from tests.stream.sessions.bench import (
-    A1,
-    UNKNOWN,
-    Bench,
-    in_a_row,
-    receive,
-    telemetry,
-)
+from tests.stream.sessions.bench import A1, UNKNOWN, Bench, in_a_row, receive, telemetry
 
 
 async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(

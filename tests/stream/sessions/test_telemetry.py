@@ -20,16 +20,7 @@ from derproto.der.v1 import (
     RefusalReason,
     Register,
 )
-from tests.stream.sessions.bench import (
-    A1,
-    A2,
-    OWNED,
-    UNKNOWN,
-    Bench,
-    receive,
-    status_of,
-    telemetry,
-)
+from tests.stream.sessions.bench import A1, A2, OWNED, UNKNOWN, Bench, receive, status_of, telemetry
 from tests.support.columns import message_of
 from tests.support.epoch import T0
 
@@ -55,9 +46,7 @@ async def test_telemetry_keeps_its_rows_and_no_unknown_field(bench: Bench) -> No
     blocks: list[SampleBlock] = []
 
     def append(
-        samples: Sequence[Sample],
-        on_durable: Callable[[], None],
-        gaps: Sequence[GapRecord] = (),
+        samples: Sequence[Sample], on_durable: Callable[[], None], gaps: Sequence[GapRecord] = ()
     ) -> bool:
         assert isinstance(samples, SampleBlock)
         blocks.append(samples)

@@ -7,13 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    ConnectionLost,
-    GRPCError,
-    ServerStream,
-    Status,
-    StreamTerminatedError,
-)
+from derproto.triogrpc import ConnectionLost, GRPCError, ServerStream, Status, StreamTerminatedError
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import (
     BOTH,
@@ -188,9 +182,7 @@ async def test_a_message_cut_short_ends_the_call(autojump_clock: MockClock) -> N
         assert channel.is_open
 
 
-async def test_a_handlers_message_cut_short_ends_the_call(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_handlers_message_cut_short_ends_the_call(autojump_clock: MockClock) -> None:
     async def handler(stream: ServerStream) -> None:
         with trio.move_on_after(1):
             await stream.send_message(bytes(1_000_000))

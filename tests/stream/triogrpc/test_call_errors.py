@@ -4,12 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from derproto.triogrpc import (
-    GRPCError,
-    LinkLimits,
-    ServerStream,
-    Status,
-)
+from derproto.triogrpc import GRPCError, LinkLimits, ServerStream, Status
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import (
     BOTH,
@@ -74,9 +69,7 @@ async def test_a_fault_beside_a_status_is_logged(caplog: pytest.LogCaptureFixtur
     assert "KeyError: 'bug'" in caplog.text
 
 
-async def test_any_other_exception_is_logged_and_not_told(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_any_other_exception_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     error = await fails(ValueError("secret"))
     assert (error.status, error.message) == (Status.UNKNOWN, "Internal Server Error")
     assert "ValueError: secret" in caplog.text

@@ -4,12 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from derproto.triogrpc import (
-    GRPCError,
-    LinkLimits,
-    ServerStream,
-    Status,
-)
+from derproto.triogrpc import GRPCError, LinkLimits, ServerStream, Status
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import (
     BOTH,

@@ -5,11 +5,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    GRPCError,
-    ServerStream,
-    Status,
-)
+from derproto.triogrpc import GRPCError, ServerStream, Status
 from derproto.triogrpc.testing import memory_channel
 from tests.stream.triogrpc.support import (
     BOTH,
@@ -104,9 +100,7 @@ async def test_deadline_ends_the_wait_at_the_client(autojump_clock: MockClock) -
         await handler.cancelled.wait()
 
 
-async def test_deadline_ends_the_handler_by_trios_clock(
-    autojump_clock: MockClock,
-) -> None:
+async def test_deadline_ends_the_handler_by_trios_clock(autojump_clock: MockClock) -> None:
     started = trio.current_time()
     ended: list[float] = []
 

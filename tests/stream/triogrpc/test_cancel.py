@@ -158,9 +158,7 @@ async def test_a_connection_cut_at_any_time_ends_the_story(autojump_clock: MockC
     await repeat(run)
 
 
-async def test_a_deadline_at_any_time_is_told_as_such(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_deadline_at_any_time_is_told_as_such(autojump_clock: MockClock) -> None:
     async def handler(stream: ServerStream) -> None:
         async for message in stream:
             await trio.sleep(1)

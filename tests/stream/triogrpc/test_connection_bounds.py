@@ -8,27 +8,11 @@ import trio
 import trio.testing
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hyperframe.frame import (
-    DataFrame,
-    PingFrame,
-    PriorityFrame,
-    SettingsFrame,
-)
+from hyperframe.frame import DataFrame, PingFrame, PriorityFrame, SettingsFrame
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    ConnectionLost,
-    LinkLimits,
-    ServerStream,
-)
-from tests.stream.triogrpc.support import (
-    BOTH,
-    call_unary,
-    framed,
-    hang,
-    request_headers,
-    serving,
-)
+from derproto.triogrpc import ConnectionLost, LinkLimits, ServerStream
+from tests.stream.triogrpc.support import BOTH, call_unary, framed, hang, request_headers, serving
 
 
 async def test_connections_above_the_bound_are_closed_at_once() -> None:

@@ -5,20 +5,10 @@ import pytest
 import trio
 import trio.testing
 from h2.errors import ErrorCodes
-from hyperframe.frame import (
-    GoAwayFrame,
-    SettingsFrame,
-)
+from hyperframe.frame import GoAwayFrame, SettingsFrame
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    ConnectionLost,
-    GRPCError,
-    Server,
-    ServerStream,
-    Status,
-    connect,
-)
+from derproto.triogrpc import ConnectionLost, GRPCError, Server, ServerStream, Status, connect
 from derproto.triogrpc.testing import MemoryListener, MemoryNetwork, MemoryStream, memory_pair
 from tests.stream.triogrpc.support import (
     BOTH,

@@ -10,24 +10,12 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    ConnectionLost,
-    LinkLimits,
-    Server,
-    connect,
-)
+from derproto.triogrpc import ConnectionLost, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryListener, MemoryNetwork, MemoryStream, memory_pair
-from tests.stream.triogrpc.support import (
-    CODEC,
-    ECHO,
-    call_unary,
-    serving,
-)
+from tests.stream.triogrpc.support import CODEC, ECHO, call_unary, serving
 
 
-async def test_handshakes_wait_their_turn_and_calls_do_not(
-    autojump_clock: MockClock,
-) -> None:
+async def test_handshakes_wait_their_turn_and_calls_do_not(autojump_clock: MockClock) -> None:
     limits = LinkLimits(max_handshakes=2, handshake_timeout_s=7)
     async with serving(ECHO, limits) as pair:
         early = await pair.network.connect("server")
@@ -48,9 +36,7 @@ async def test_handshakes_wait_their_turn_and_calls_do_not(
     assert errors == {"handshake": 1}
 
 
-async def test_a_few_silent_connections_keep_no_client_out(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_few_silent_connections_keep_no_client_out(autojump_clock: MockClock) -> None:
     async with serving(ECHO, LinkLimits(max_handshakes=2)) as pair:
         for _ in range(8):
             await pair.network.connect("server")

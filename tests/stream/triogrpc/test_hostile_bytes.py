@@ -22,14 +22,7 @@ from derproto.triogrpc import (
     connect,
 )
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream, memory_pair
-from tests.stream.triogrpc.support import (
-    BOTH,
-    CODEC,
-    ECHO,
-    call_unary,
-    framed,
-    request_headers,
-)
+from tests.stream.triogrpc.support import BOTH, CODEC, ECHO, call_unary, framed, request_headers
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LIMITS = LinkLimits(max_message_bytes=1000, max_control_frames_per_30_s=50)

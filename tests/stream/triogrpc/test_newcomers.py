@@ -16,14 +16,7 @@ from derproto.triogrpc import GRPCError, LinkLimits, NewcomerLimits, ServerStrea
 from derproto.triogrpc.connection.inbound import UNCOUNTED_BYTES, Inbound, Turn
 from derproto.triogrpc.core.newcomers import Newcomers
 from derproto.triogrpc.core.reassembly import ReassemblyPool
-from tests.stream.triogrpc.support import (
-    BOTH,
-    Pair,
-    RawClient,
-    framed,
-    request_headers,
-    serving,
-)
+from tests.stream.triogrpc.support import BOTH, Pair, RawClient, framed, request_headers, serving
 
 KIB = 1024
 LIMITS = LinkLimits(

@@ -4,22 +4,11 @@ import h2.events
 import pytest
 import trio
 import trio.testing
-from hyperframe.frame import (
-    PingFrame,
-)
+from hyperframe.frame import PingFrame
 from trio.testing import MockClock
 
-from derproto.triogrpc import (
-    ConnectionLost,
-    LinkLimits,
-    ServerStream,
-)
-from tests.stream.triogrpc.support import (
-    BOTH,
-    Hanging,
-    request_headers,
-    serving,
-)
+from derproto.triogrpc import ConnectionLost, LinkLimits, ServerStream
+from tests.stream.triogrpc.support import BOTH, Hanging, request_headers, serving
 
 
 @pytest.mark.parametrize("who", ["server", "client"])
@@ -86,9 +75,7 @@ async def test_a_peer_that_does_not_read_is_closed(streams: int, autojump_clock:
         await pair.check_serves()
 
 
-async def test_senders_wait_at_the_write_buffers_bound(
-    autojump_clock: MockClock,
-) -> None:
+async def test_senders_wait_at_the_write_buffers_bound(autojump_clock: MockClock) -> None:
     sent = 0
 
     async def handler(stream: ServerStream) -> None:
@@ -107,9 +94,7 @@ async def test_senders_wait_at_the_write_buffers_bound(
         assert 95 <= sent <= 180
 
 
-async def test_a_slow_reader_is_served_within_the_bound(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_slow_reader_is_served_within_the_bound(autojump_clock: MockClock) -> None:
     sent = 0
 
     async def handler(stream: ServerStream) -> None:
@@ -134,9 +119,7 @@ async def test_a_slow_reader_is_served_within_the_bound(
         assert (await raw.status(call))["grpc-status"] == "0"
 
 
-async def test_an_answer_that_a_late_loop_has_not_read_yet_counts(
-    mock_clock: MockClock,
-) -> None:
+async def test_an_answer_that_a_late_loop_has_not_read_yet_counts(mock_clock: MockClock) -> None:
     limits = LinkLimits(keepalive_time_s=30, keepalive_timeout_s=10)
     async with serving({}, limits) as pair:
         for _ in range(10):

@@ -97,9 +97,7 @@ async def test_a_transport_whose_peer_is_gone_fails_alone(nursery: trio.Nursery)
         end.close()
 
 
-async def test_a_slow_peer_is_sent_to_by_a_task_of_its_own(
-    nursery: trio.Nursery,
-) -> None:
+async def test_a_slow_peer_is_sent_to_by_a_task_of_its_own(nursery: trio.Nursery) -> None:
     writer = SharedWriter()
     slow, quick = End(writer), End(writer)
     nursery.start_soon(writer.run)

@@ -190,29 +190,17 @@ class FakeHistory(Histories):
         if isinstance(page, PageRequest) and page.cursor not in (None, NEXT):
             raise BadCursor("the cursor is not one that this server gave out")
 
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        page: PageRequest,
-    ) -> Page[Sample]:
+    async def telemetry_history(self, asset_id: str, page: PageRequest) -> Page[Sample]:
         self._ask("telemetry_history", asset_id=asset_id, page=page)
         return Page((replace(SAMPLE, asset_id=asset_id),), NEXT)
 
     async def telemetry_buckets(
-        self,
-        asset_id: str,
-        page: PageRequest,
-        *,
-        step_us: int,
+        self, asset_id: str, page: PageRequest, *, step_us: int
     ) -> Page[Bucket]:
         self._ask("telemetry_buckets", asset_id=asset_id, step_us=step_us, page=page)
         return Page((BUCKET,), None)
 
-    async def gaps(
-        self,
-        asset_id: str,
-        page: PageRequest,
-    ) -> Page[GapRecord]:
+    async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
         self._ask("gaps", asset_id=asset_id, page=page)
         return Page((LASTING_GAP, GAP), NEXT)
 
@@ -237,19 +225,11 @@ class FakeHistory(Histories):
         self._ask("group", group_id=group_id)
         return (GROUPED, PARTS) if group_id == GROUP else None
 
-    async def sessions(
-        self,
-        agent_id: str,
-        page: PageRequest,
-    ) -> Page[SessionRecord]:
+    async def sessions(self, agent_id: str, page: PageRequest) -> Page[SessionRecord]:
         self._ask("sessions", agent_id=agent_id, page=page)
         return Page((SESSION,), None)
 
-    async def heartbeats(
-        self,
-        agent_id: str,
-        page: PageRequest,
-    ) -> Page[HeartbeatRecord]:
+    async def heartbeats(self, agent_id: str, page: PageRequest) -> Page[HeartbeatRecord]:
         self._ask("heartbeats", agent_id=agent_id, page=page)
         return Page((HEARTBEAT,), None)
 

@@ -24,21 +24,13 @@ class LongHistory(FakeHistory):
         end = min(start + page.limit, self.count)
         return range(start, end), str(end) if end < self.count else None
 
-    async def telemetry_history(
-        self,
-        asset_id: str,
-        page: PageRequest,
-    ) -> Page[Sample]:
+    async def telemetry_history(self, asset_id: str, page: PageRequest) -> Page[Sample]:
         self.asked.append(("telemetry_history", {"page": page}))
         few, more = self._few(page)
         return Page(tuple(replace(SAMPLE, seq=n + 1, ts_us=NOW - n * S) for n in few), more)
 
     async def telemetry_buckets(
-        self,
-        asset_id: str,
-        page: PageRequest,
-        *,
-        step_us: int,
+        self, asset_id: str, page: PageRequest, *, step_us: int
     ) -> Page[Bucket]:
         few, more = self._few(page)
         return Page(tuple(Bucket(NOW - n * step_us, 1, 1.0, 1.0, 1.0, 1.0) for n in few), more)

@@ -64,9 +64,7 @@ def test_other_lines_are_not_events(line: str) -> None:
         parse_line(line)
 
 
-async def test_events_are_printed_in_order_until_closed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+async def test_events_are_printed_in_order_until_closed(capsys: pytest.CaptureFixture[str]) -> None:
     printer = EventPrinter(real_runtime())
     printer.put(EVENT)
     printer.put(EVENT)

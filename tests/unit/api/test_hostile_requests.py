@@ -229,9 +229,7 @@ async def test_the_answer_to_any_query_is_short(path: str) -> None:
 
 
 @pytest.mark.parametrize("place", [2**63 - 1, 2**62, 0, -(2**63)])
-async def test_a_forged_timeline_cursor_queries_no_time_beyond_64_bits(
-    place: int,
-) -> None:
+async def test_a_forged_timeline_cursor_queries_no_time_beyond_64_bits(place: int) -> None:
     view = FakeView()
     forged = json.dumps([["timeline", "agent-1"], [place, 0, "x"]]).encode()
     cursor = base64.urlsafe_b64encode(forged).decode().rstrip("=")

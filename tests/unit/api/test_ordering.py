@@ -206,9 +206,7 @@ async def test_a_repeated_order_gives_the_same_dispatch(
     assert len(view.orders) == 1
 
 
-async def test_a_repeated_order_is_valid_after_its_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_repeated_order_is_valid_after_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     view = FakeView()
     await keyed(view, ORDER)
     monkeypatch.setattr(view, "wall_us", lambda: NOW + 60_000_000)

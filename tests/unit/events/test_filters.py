@@ -39,10 +39,7 @@ EVERY_KIND = frozenset({"telemetry", "agent", "dispatch"})
     ],
 )
 def test_a_filter_is_read(
-    given: dict[str, list[str]],
-    kinds: set[str],
-    assets: set[str] | None,
-    sites: tuple[str, ...],
+    given: dict[str, list[str]], kinds: set[str], assets: set[str] | None, sites: tuple[str, ...]
 ) -> None:
     expected = None if assets is None else frozenset(assets)
     assert read_filter(given, FLEET) == Filter(frozenset(kinds), expected, frozenset(sites))

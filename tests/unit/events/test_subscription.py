@@ -42,9 +42,7 @@ class Hub:
         return (8, [b"event"]) if self.happened and position < 8 else (position, [])
 
 
-async def test_news_during_the_making_of_a_frame_is_not_missed(
-    autojump_clock: MockClock,
-) -> None:
+async def test_news_during_the_making_of_a_frame_is_not_missed(autojump_clock: MockClock) -> None:
     hub = Hub()
     hub.happens_while_a_frame_is_made = True
     async with Subscription(hub, Audience(Filter(), ()), 7, resumed=True) as reader:

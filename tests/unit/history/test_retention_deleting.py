@@ -52,10 +52,7 @@ def keys(con: sqlite3.Connection, table: str, column: str) -> list[object]:
     at_most=st.integers(1, 7),
 )
 def test_only_samples_before_the_cut_are_deleted(
-    tmp_path_factory: pytest.TempPathFactory,
-    seconds: list[tuple[str, int]],
-    cut: int,
-    at_most: int,
+    tmp_path_factory: pytest.TempPathFactory, seconds: list[tuple[str, int]], cut: int, at_most: int
 ) -> None:
     files = JournalFiles(tmp_path_factory.mktemp("journal") / "journal.db", "OFF")
     try:

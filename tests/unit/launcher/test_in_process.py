@@ -33,9 +33,7 @@ class Stage:
     seen: list[FleetEvent] = field(default_factory=list)
 
     async def run(
-        self,
-        for_s: float,
-        dial: Callable[[], Awaitable[trio.abc.Stream]] = no_headend,
+        self, for_s: float, dial: Callable[[], Awaitable[trio.abc.Stream]] = no_headend
     ) -> None:
         fleet = generate(self.size)
         settings = LoopSettings(
@@ -56,9 +54,7 @@ class Stage:
         return Counter(h.agent_id for h in self.seen if isinstance(h, EventLine) and h.kind is kind)
 
 
-async def test_every_agent_starts_once_and_keeps_trying(
-    autojump_clock: MockClock,
-) -> None:
+async def test_every_agent_starts_once_and_keeps_trying(autojump_clock: MockClock) -> None:
     stage = Stage(20)
     await stage.run(for_s=60)
     started = Counter(h.agent_id for h in stage.seen if isinstance(h, AgentStarted))
@@ -70,18 +66,14 @@ async def test_every_agent_starts_once_and_keeps_trying(
     assert trio.current_time() == 60
 
 
-async def test_stopping_while_they_start_starts_no_more(
-    autojump_clock: MockClock,
-) -> None:
+async def test_stopping_while_they_start_starts_no_more(autojump_clock: MockClock) -> None:
     stage = Stage(100)
     await stage.run(for_s=0.1)
     assert 1 <= sum(isinstance(h, AgentStarted) for h in stage.seen) < 10
     assert trio.current_time() == 0.1
 
 
-async def test_an_agent_that_does_not_stop_is_cut_off(
-    autojump_clock: MockClock,
-) -> None:
+async def test_an_agent_that_does_not_stop_is_cut_off(autojump_clock: MockClock) -> None:
     async def never() -> trio.abc.Stream:
         await trio.sleep_forever()
         raise AssertionError
@@ -92,9 +84,7 @@ async def test_an_agent_that_does_not_stop_is_cut_off(
 
 
 async def test_a_crash_ends_one_agent_for_a_while_and_no_other(
-    autojump_clock: MockClock,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     crashing = plan_agents(generate(3))[1]
 

@@ -177,9 +177,7 @@ async def start_launcher(grace_s: float, *behaviours: str) -> FakeLauncher:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_to_its_whole_group_stops_all(
-    number: signal.Signals,
-) -> None:
+async def test_a_signal_to_its_whole_group_stops_all(number: signal.Signals) -> None:
     launcher = await start_launcher(0.2, "steady", "steady", "stubborn")
     # As a terminal does on Ctrl-C: to the whole foreground process group.
     os.killpg(launcher.process.pid, number)

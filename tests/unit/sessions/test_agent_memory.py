@@ -33,9 +33,7 @@ def test_agents_that_are_never_granted_anything_are_not_remembered_for_ever(
     assert memory.last_holder("asset") == "agent"
 
 
-def test_a_full_memory_forgets_the_agent_that_came_longest_ago(
-    memory: AgentMemory,
-) -> None:
+def test_a_full_memory_forgets_the_agent_that_came_longest_ago(memory: AgentMemory) -> None:
     for agent_id in ("a", "b", "c", "a", "d"):
         memory.register(agent_id, [f"asset-{agent_id}"])
     assert [agent_id for agent_id in "abcd" if memory.knows(agent_id)] == ["a", "c", "d"]

@@ -3,9 +3,7 @@
 import pytest
 import trio
 
-from derhead.dispatch import (
-    DispatchDesk,
-)
+from derhead.dispatch import DispatchDesk
 from derproto.base.runtime import virtual_runtime
 from tests.support.dispatch.desk_fakes import Store
 from tests.support.epoch import T0

@@ -6,13 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import (
-    AgentReport,
-    AssetOrder,
-    DispatchDesk,
-    Reported,
-    State,
-)
+from derhead.dispatch import AgentReport, AssetOrder, DispatchDesk, Reported, State
 from derhead.dispatch.desk.dispatch_desk import ASK_TIMEOUT_S
 from derhead.dispatch.desk.draft import MISFITS_TOLD
 from derhead.dispatch.desk.inbox import BATCH_EVENTS, INBOX_EVENTS, Inbox

@@ -4,14 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import (
-    AssetOrder,
-    DispatchDesk,
-    Reported,
-    State,
-    TooManyOpen,
-    UsedKey,
-)
+from derhead.dispatch import AssetOrder, DispatchDesk, Reported, State, TooManyOpen, UsedKey
 from derhead.dispatch.desk.intake import MAX_OPEN
 from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0, S
@@ -75,10 +68,7 @@ async def test_reports_end_a_dispatch_and_later_ones_change_nothing(
 
 @pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])
 async def test_the_log_tells_why_an_agent_or_its_device_refused(
-    state: State,
-    desk: DispatchDesk,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
+    state: State, desk: DispatchDesk, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.session_opened_nowait(Link("s1"), ())
     dispatch = await desk.order(AssetOrder("a", 1.0))

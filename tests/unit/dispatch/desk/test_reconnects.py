@@ -3,13 +3,7 @@
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import (
-    AgentReport,
-    AssetOrder,
-    DispatchDesk,
-    Reported,
-    State,
-)
+from derhead.dispatch import AgentReport, AssetOrder, DispatchDesk, Reported, State
 from derproto.base.runtime import virtual_runtime
 from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import DAY_US, T0, S

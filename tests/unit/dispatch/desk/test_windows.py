@@ -3,12 +3,7 @@
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from derhead.dispatch import (
-    AssetOrder,
-    DispatchDesk,
-    Reported,
-    State,
-)
+from derhead.dispatch import AssetOrder, DispatchDesk, Reported, State
 from derhead.dispatch.orders.order import PENDING_TTL_US
 from tests.support.dispatch.desk_fakes import Link, Store
 from tests.support.epoch import T0, S

@@ -6,13 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import (
-    AgentReport,
-    Dispatch,
-    Reported,
-    State,
-    group_state,
-)
+from derhead.dispatch import AgentReport, Dispatch, Reported, State, group_state
 from derhead.dispatch.sites.group_keeper import MAX_REALLOCATIONS
 from derhead.errors import JournalError
 from tests.support.dispatch import desk_fakes

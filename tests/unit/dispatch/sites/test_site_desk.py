@@ -4,15 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import (
-    AssetOrder,
-    Dispatch,
-    DoesNotFit,
-    KeyClaim,
-    NotOpen,
-    SiteOrder,
-    State,
-)
+from derhead.dispatch import AssetOrder, Dispatch, DoesNotFit, KeyClaim, NotOpen, SiteOrder, State
 from derhead.dispatch.orders.preflight import Afterwards
 from derhead.errors import JournalError
 from tests.support.epoch import T0, S
