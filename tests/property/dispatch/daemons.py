@@ -6,7 +6,7 @@ replaced. Whatever a script leaves open is drawn from its seed.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,19 @@ from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Asset, Failsafe, Limits
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.property.dispatch.record import Record, Span, Told
+from tests.property.dispatch.script import (
+    Act,
+    Cut,
+    Give,
+    KillAgent,
+    KillHeadend,
+    Refuse,
+    Script,
+    Stall,
+    Upset,
+    Wait,
+    Withdraw,
+)
 from tests.support.assets import fleet_of, make_asset
 from tests.support.deterministic import deterministic_trio
 from tests.support.epoch import T0
@@ -37,103 +50,20 @@ from tests.support.virtual import run_virtual_headend
 T = TypeVar("T")
 
 SITE_ID = "5b0c6a52-7f0e-4c39-8f4b-3a1c7d0e9a01"
+
 ASSET_ID = "0d7c0a5e-5d7a-4b8e-9f5c-6f2f9f2a8b02"
+
 AGENT_ID = "agent"
 
 STEP_MW = 0.001
 """Each order has MW of its own, so that the device's record tells which one it follows."""
 
 SLOW_S = 3.0
+
 ALIVE_S = 10.0
+
 HEAL_S = 400.0
 """Quiet at the end, all being well: longer than any window, silence or pause of a script."""
-
-
-# --- what a script may say ---------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Time goes by."""
-
-    for_s: float
-
-
-@dataclass(frozen=True)
-class Give:
-    """An order is given."""
-
-    start_in_s: float | None = None
-    duration_s: float | None = None
-    priority: int = 128
-    expires_in_s: float | None = None
-    beyond: bool = False
-    """More than the agent lets its device do."""
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    """The order given so many orders ago is cancelled, if it has not ended."""
-
-    ago: int
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Every connection is gone, with what was on its way."""
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """For so long nobody gets through; connections that are open stay."""
-
-    for_s: float
-
-
-@dataclass(frozen=True)
-class Stall:
-    """For so long no byte gets through; then they all do."""
-
-    for_s: float
-
-
-@dataclass(frozen=True)
-class KillAgent:
-    """The agent's process is gone, and started anew after so long, its clock moved."""
-
-    for_s: float
-    clock_moves_s: float = 0.0
-    new_boot: bool = False
-    """Whether its whole machine is started anew."""
-
-
-@dataclass(frozen=True)
-class KillHeadend:
-    """The headend's process is gone, and started anew after so long."""
-
-    for_s: float
-
-
-@dataclass(frozen=True)
-class Upset:
-    """For so long the device is slow, refuses, or takes commands and does not answer."""
-
-    how: str
-    for_s: float
-
-
-Act = Wait | Give | Withdraw | Cut | Refuse | Stall | KillAgent | KillHeadend | Upset
-
-
-@dataclass(frozen=True)
-class Script:
-    """A run."""
-
-    acts: Sequence[Act]
-    failsafe_s: float = 60.0
-    clock_s: float = 0.0
-    """The agent's clock minus the headend's."""
-    seed: int = 0
 
 
 class _Device:

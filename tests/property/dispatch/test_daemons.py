@@ -15,7 +15,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.property.dispatch.daemons import (
+from tests.property.dispatch.daemons import play
+from tests.property.dispatch.invariants import broken
+from tests.property.dispatch.script import (
     Act,
     Cut,
     Give,
@@ -27,9 +29,7 @@ from tests.property.dispatch.daemons import (
     Upset,
     Wait,
     Withdraw,
-    play,
 )
-from tests.property.dispatch.invariants import broken
 
 LONGER = os.environ.get("DERHEAD_PROOF")
 EXAMPLES = 40 * int(LONGER or 1)

@@ -1,11 +1,7 @@
 """Our client against grpcio's server, on loopback sockets."""
 
-import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -13,118 +9,23 @@ import pytest
 import trio
 
 from derproto.triogrpc import (
-    Channel,
-    ClientStream,
     ConnectionLost,
     GRPCError,
     LinkLimits,
     Status,
     StreamTerminatedError,
-    connect,
-    dial,
 )
 from tests.stream.triogrpc.conftest import Certificates
+from tests.stream.triogrpc.grpcio_server import (
+    call_unary,
+    calling,
+    count_down,
+    echo_note,
+    echo_notes,
+    receive,
+)
 from tests.stream.triogrpc.interop import NARROW, WAIT_S, EchoSchema, Progress
 from tests.stream.triogrpc.support import send_for_ever
-
-Behave = Callable[..., Any]
-
-
-class Calling:
-    """grpcio's server, and our channels to it."""
-
-    def __init__(
-        self, echo: EchoSchema, server: Any, port: int, certificates: Certificates | None
-    ) -> None:
-        self.echo = echo
-        self.server = server
-        self.port = port
-        self.certificates = certificates
-
-    @asynccontextmanager
-    async def channel(self, limits: LinkLimits | None = None) -> AsyncIterator[Channel]:
-        context = self.certificates.client_context if self.certificates else None
-        stream = await dial("localhost", self.port, ssl_context=context, timeout_s=WAIT_S)
-        async with connect(
-            stream,
-            authority=f"localhost:{self.port}",
-            scheme="https" if context else "http",
-            codec=self.echo.codec,
-            limits=limits,
-        ) as channel:
-            with trio.fail_after(WAIT_S):
-                yield channel
-
-    async def stop(self, grace_s: float | None) -> threading.Event:
-        stopped: threading.Event = await trio.to_thread.run_sync(self.server.stop, grace_s)
-        return stopped
-
-
-@asynccontextmanager
-async def calling(
-    echo: EchoSchema,
-    *,
-    unary: Behave | None = None,
-    down: Behave | None = None,
-    up: Behave | None = None,
-    both: Behave | None = None,
-    options: Iterable[tuple[str, Any]] = (),
-    certificates: Certificates | None = None,
-) -> AsyncIterator[Calling]:
-    """grpcio's server, behaving as given."""
-    with ThreadPoolExecutor(8) as pool:
-        server = grpc.server(pool, options=[*options, ("grpc.so_reuseport", 0)])
-        behaviors = {"Unary": unary, "Down": down, "Up": up, "Both": both}
-        given = {name: behave for name, behave in behaviors.items() if behave is not None}
-        servicer = type("Servicer", (), {name: staticmethod(b) for name, b in given.items()})
-        for name in behaviors.keys() - given.keys():
-            setattr(servicer, name, None)
-        echo.stubs.add_EchoServicer_to_server(servicer, server)
-        if certificates is None:
-            port = server.add_insecure_port("127.0.0.1:0")
-        else:
-            port = server.add_secure_port(
-                "127.0.0.1:0",
-                grpc.ssl_server_credentials(
-                    [(certificates.server_key_pem, certificates.server_pem)],
-                    certificates.ca_pem,
-                    require_client_auth=True,
-                ),
-            )
-        server.start()
-        try:
-            yield Calling(echo, server, port, certificates)
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(server.stop(None).wait, WAIT_S)
-
-
-def echo_note(note: Any, context: Any) -> Any:
-    return note
-
-
-def echo_notes(notes: Iterator[Any], context: Any) -> Iterator[Any]:
-    yield from notes
-
-
-def count_down(note: Any, context: Any) -> Iterator[Any]:
-    for number in range(note.count):
-        yield type(note)(count=number, payload=bytes(note.size))
-
-
-async def call_unary(calling: Calling, channel: Channel, note: Any, **kwargs: Any) -> Any:
-    async with channel.request(calling.echo.unary, **kwargs) as stream:
-        await stream.send_message(note, end=True)
-        reply = await stream.recv_message()
-    assert reply is not None
-    return reply
-
-
-async def receive(stream: ClientStream) -> Any:
-    """The next message, which must come."""
-    message = await stream.recv_message()
-    assert message is not None
-    return message
 
 
 async def test_each_cardinality(echo: EchoSchema) -> None:
@@ -425,56 +326,3 @@ async def test_compressed_replies_are_refused(echo: EchoSchema) -> None:
         with pytest.raises(GRPCError, match="compressed messages are not supported") as caught:
             await call_unary(grpcio, channel, echo.note("a" * 10_000))
         assert caught.value.status is Status.UNIMPLEMENTED
-
-
-# -- dial --------------------------------------------------------------------------------
-
-
-async def test_dial_where_nobody_listens() -> None:
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listeners[0].socket.getsockname()[1]
-    await listeners[0].aclose()
-    with pytest.raises(OSError, match="connect"):
-        await dial("127.0.0.1", port)
-
-
-async def test_dial_a_server_that_is_not_trusted(
-    echo: EchoSchema, certificates: Certificates
-) -> None:
-    async with calling(echo, certificates=certificates) as grpcio:
-        with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-            await dial("localhost", grpcio.port, ssl_context=ssl.create_default_context())
-        with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-            await dial(
-                "localhost",
-                grpcio.port,
-                ssl_context=certificates.client_context,
-                server_hostname="elsewhere",
-            )
-
-
-async def test_dial_a_server_without_http2(certificates: Certificates) -> None:
-    async def handshake(stream: trio.SSLStream[trio.SocketStream]) -> None:
-        try:
-            await stream.do_handshake()
-            await stream.receive_some()
-        except trio.BrokenResourceError:
-            pass
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificates.server.configure_cert(context)
-    async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_ssl_over_tcp, handshake, 0, context, host="127.0.0.1")
-        listeners: Any = await nursery.start(serve)
-        port = listeners[0].transport_listener.socket.getsockname()[1]
-        with pytest.raises(ConnectionError, match="ALPN"):
-            await dial("localhost", port, ssl_context=certificates.client_context)
-        nursery.cancel_scope.cancel()
-
-
-async def test_dial_a_server_that_does_not_answer() -> None:
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listeners[0].socket.getsockname()[1]
-    with pytest.raises(TimeoutError):
-        await dial("127.0.0.1", port, ssl_context=ssl.create_default_context(), timeout_s=0.05)
-    await listeners[0].aclose()
