@@ -23,7 +23,7 @@ APPLIED_S = 2.0
 
 GROWTH_MB = 320
 """Memory that the attacks may take of the headend, at most: 64 MiB of unfinished messages, 1,300
-connections, SQLite's cache. The unfinished messages alone are 228 MiB."""
+connections, SQLite's cache. The unfinished messages alone are 384 MiB."""
 
 LOG_LINES_S = 60
 """Lines a second that the headend may log during the attacks, at most."""

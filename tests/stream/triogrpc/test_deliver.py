@@ -1,7 +1,10 @@
 """Messages handed to a callback in the reading task: all of them, in order, bounded."""
 
+import gc
+import weakref
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +18,7 @@ from derproto.triogrpc import Deferred, GRPCError, LinkLimits, ServerStream
 from derproto.triogrpc.connection.inbound import MESSAGES_PER_TURN, Inbound, Turn
 from derproto.triogrpc.core.reassembly import ReassemblyPool
 from derproto.triogrpc.testing import memory_channel
-from tests.stream.triogrpc.support import BOTH, CODEC, framed
+from tests.stream.triogrpc.support import BOTH, CODEC, BytesCodec, framed
 
 
 @given(
@@ -236,6 +239,42 @@ async def test_an_error_of_the_callback_ends_the_call(error: Exception) -> None:
             with pytest.raises(GRPCError):
                 await call.recv_message()
     assert ended == [True, True]
+
+
+class Decoded:
+    """What a codec has made of a message so far."""
+
+
+class FailingCodec(BytesCodec):
+    """Fails in the middle of a message."""
+
+    def __init__(self) -> None:
+        self.decoded: weakref.WeakSet[Decoded] = weakref.WeakSet()
+
+    def decode(self, data: bytes, message_type: Any) -> bytes:
+        half = Decoded()
+        self.decoded.add(half)
+        raise ValueError("no message")
+
+
+async def test_a_message_that_fails_is_not_kept_in_memory_until_garbage_is_collected() -> None:
+    async def serve(stream: ServerStream) -> None:
+        await stream.deliver(lambda message: None)
+
+    codec = FailingCodec()
+    gc.disable()
+    try:
+        async with memory_channel({BOTH: serve}, codec=codec) as channel:
+            async with channel.request(BOTH) as call:
+                await call.send_message(bytes(100_000))
+                with pytest.raises(GRPCError, match="not a bytes: ValueError: no message"):
+                    await call.recv_message()
+            await wait_all_tasks_blocked()
+            assert not codec.decoded
+            inbounds = [each for each in gc.get_objects() if isinstance(each, Inbound)]
+            assert not any(each._bytes for each in inbounds)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,6 @@ CALLS = 16
 UNFINISHED = 12
 """Connections that hold an unfinished message on each of their calls."""
 
-FIRST_BYTES = 2**20
-"""The largest first message of a call."""
-
 FLOODS = ("ping", "settings", "reset")
 
 PAUSE_S = 2.0
@@ -200,16 +197,17 @@ async def send_empty_elements(port: int) -> None:
 async def hold_unfinished_messages(port: int) -> None:
     async with agent(port, name()) as (link, first):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(hold_unfinished_message, link, first, MESSAGE_BYTES)
+            nursery.start_soon(hold_unfinished_message, link, first)
             for _ in range(CALLS - 1):
                 call = await link.call()
-                nursery.start_soon(hold_unfinished_message, link, call, FIRST_BYTES)
+                await link.send(call, framed(encode_agent(AgentMessage(register=register(name())))))
+                nursery.start_soon(hold_unfinished_message, link, call)
 
 
-async def hold_unfinished_message(link: Caller, number: int, length: int) -> None:
-    """Sends all of a message but its last byte, or as much as the headend puts up with."""
+async def hold_unfinished_message(link: Caller, number: int) -> None:
+    """Sends the first half of a message, or as much as the headend puts up with."""
     with contextlib.suppress(H2Error):
-        await link.send(number, framed(bytes(length - 1), length))
+        await link.send(number, framed(bytes(MESSAGE_BYTES // 2), MESSAGE_BYTES))
     done["unfinished messages"] += 1
     await trio.sleep_forever()
 

@@ -34,6 +34,7 @@ def decode_message(
     """
     try:
         return codec.decode(body, message_type)
-    except Exception as exc:  # codecs may raise anything
+    except Exception as exc:  # noqa: BLE001 - codecs may raise anything
         reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-        raise GRPCError(malformed, f"not a {message_type.__name__}: {reason}") from exc
+    # Raised here, because ``exc`` as its context would keep all that was decoded in memory.
+    raise GRPCError(malformed, f"not a {message_type.__name__}: {reason}")

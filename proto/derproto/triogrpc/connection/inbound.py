@@ -228,7 +228,7 @@ class Inbound:
         try:
             self._pending = on_message(data[PREFIX_BYTES:])
         except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
-            self._fault = error
+            self._note_fault(error)
         if self._pending is not None or self._fault is not None:
             self._on_message = None
             self._changed.set()
@@ -253,7 +253,7 @@ class Inbound:
                 # The turn is over; perhaps no message is left.
                 end = self._end_of_message(at)
         except Exception as error:  # noqa: BLE001 - the handler's, raised in its own task
-            self._fault = error
+            self._note_fault(error)
         del data[:at]
         if not end and self._pending is None and self._fault is None:
             self._count_unfinished()
@@ -265,6 +265,12 @@ class Inbound:
         self._on_message = None
         self._changed.set()
         return True
+
+    def _note_fault(self, error: Exception) -> None:
+        """Ends the call by an error that its own task raises."""
+        # The traceback of a bug is for the log. That of a bad message would keep it in memory.
+        self._fault = error.with_traceback(None) if isinstance(error, GRPCError) else error
+        self._bytes.clear()
 
     def _cut(self) -> bytes | None:
         """The body of the first message, removed from the bytes, if it is whole."""
