@@ -1,19 +1,22 @@
 """What a connection may cost before its service admits it, and who gives way at a full server."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 import trio
 from grpclib.const import Status
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, RemoteSettingsChanged, StreamReset
+from h2.events import ConnectionTerminated, DataReceived, RemoteSettingsChanged, StreamReset
 from h2.settings import SettingCodes
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derproto.triogrpc import GRPCError, LinkLimits, NewcomerLimits, ServerStream
+from derproto.triogrpc.connection.http2 import Http2
 from derproto.triogrpc.connection.inbound import UNCOUNTED_BYTES, Inbound, Turn
+from derproto.triogrpc.connection.link import Link
 from derproto.triogrpc.core.newcomers import Newcomers
 from derproto.triogrpc.core.reassembly import ReassemblyPool
 from tests.stream.triogrpc.support import BOTH, Pair, RawClient, framed, request_headers, serving
@@ -65,6 +68,30 @@ async def test_a_newcomer_has_one_call_and_an_admitted_connection_has_all() -> N
         assert announced.new_value == LIMITS.max_streams
         third = await client.request(HEADERS, framed(b"third"))
         assert (await client.status(third))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize("ends_by", ["the client", "the server"])
+async def test_an_ended_connection_is_freed_without_the_garbage_collector(ends_by: str) -> None:
+    def links() -> int:
+        return sum(isinstance(each, Link | Http2) for each in gc.get_objects())
+
+    limits = replace(LIMITS, max_connections=1)
+    async with serving({BOTH: admit_first}, limits) as pair:
+        gc.collect()
+        gc.disable()
+        try:
+            before = links()
+            for _ in range(5):
+                client = await pair.raw()
+                await client.request(HEADERS, framed(b"hello"), end=False)
+                await client.wait_event(DataReceived)
+                if ends_by == "the client":
+                    await client.stream.aclose()
+                    await wait_all_tasks_blocked()
+            await wait_all_tasks_blocked()
+            assert links() <= before + 2
+        finally:
+            gc.enable()
 
 
 async def test_a_call_that_is_taken_back_before_it_is_refused_ends_no_connection() -> None:

@@ -134,6 +134,11 @@ class Transport:
         self._gathered.clear()
         self._tasks = None
 
+    def forget_owner(self) -> None:
+        """Calls back no more, now that it is abandoned."""
+        self._pause = self._resume = self._overflow = _nothing
+        self._broken = lambda _error: None
+
     async def wait_sent(self) -> None:
         """Waits until all written bytes are sent, or cannot be."""
         await self._idle.wait()
@@ -207,6 +212,10 @@ class Transport:
         self.abandon()
         self._stop_sending()
         self._broken(error)
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def _sender_of(stream: trio.abc.Stream) -> Callable[[bytearray], int]:
