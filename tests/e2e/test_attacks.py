@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.e2e
 
 APPLIED_S = 2.0
 """Most time from an order during the attack to its start at the agent's device."""
+
+MEMORY = Path("/dev/shm")
 
 GROWTH_MB = 320
 """Memory that the attacks may take of the headend, at most: 64 MiB of unfinished messages, 1,300
@@ -48,6 +51,16 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a slow disk would count as the attackers' deed."""
+    if not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
 
 
 def peak_mb(process: Process) -> float:
@@ -88,8 +101,8 @@ def applied_s(world: World, place: int, asset_id: str) -> float:
     return max(0.0, lasted_s - (starved_s(pids) - starved_before_s))
 
 
-def test_live_agents_do_not_notice_attacks(tmp_path: Path) -> None:
-    with running(tmp_path, FLEET, SETTINGS) as world:
+def test_live_agents_do_not_notice_attacks(folder: Path) -> None:
+    with running(folder, FLEET, SETTINGS) as world:
         headend = world.start_headend()
         for asset_id in LIVE:
             world.start_agent(asset_id)
@@ -116,7 +129,6 @@ def test_live_agents_do_not_notice_attacks(tmp_path: Path) -> None:
             "the agent is back",
             lambda: order_until(lambda: sessions(world).get(RETURNING, old) != old),
         )
-        print(times_s, peak_mb(headend), memory_mb, headend.text().count("\n") - lines)
         assert sessions(world).items() >= before.items()
         assert max(times_s) < APPLIED_S
         assert peak_mb(headend) < memory_mb + GROWTH_MB

@@ -53,7 +53,7 @@ GONE = (trio.BrokenResourceError, trio.ClosedResourceError, H2Error, OSError)
 WANTED = {
     "registers": 2,
     "messages of empty elements": 2,
-    "unfinished messages": 150,
+    "unfinished messages": 100,
     "silent connections": SILENT,
     "messages of the chatterer": 6_000,
     **{f"{kind} floods of {port}": 2 for kind in FLOODS for port in ("gRPC", "REST")},
@@ -248,6 +248,8 @@ async def stay_silent(port: int) -> None:
         done["silent connections"] += 1
         while await stream.receive_some(4096):
             pass
+    # All of them at once would leave no processor for the other attacks.
+    await trio.sleep(2 * PAUSE_S)
 
 
 async def chatter(port: int, asset_id: str) -> None:
