@@ -132,7 +132,9 @@ async def test_a_newcomers_message_has_a_small_bound_that_ends_with_its_admissio
 async def test_a_header_block_in_pieces_is_bounded_before_it_ends() -> None:
     async with serving({}) as pair:
         client = await pair.raw()
+        # Its acknowledgement of these settings must not come within the header block.
         await client.flush()
+        await client.wait_event(RemoteSettingsChanged)
         piece = bytes(15 * KIB)
         size = len(piece).to_bytes(3, "big")
         headers = size + b"\x01\x00" + (1).to_bytes(4, "big") + piece
