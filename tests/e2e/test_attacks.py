@@ -28,8 +28,8 @@ GROWTH_MB = 320
 """Memory that the attacks may take of the headend, at most: 64 MiB of unfinished messages, 1,300
 connections, SQLite's cache. The unfinished messages alone are 384 MiB."""
 
-LOG_LINES_S = 60
-"""Lines a second that the headend may log during the attacks, at most."""
+LOG_LINES = 600
+"""Lines that the headend may log in 10 s of the attacks, at most: one text reaches its 300."""
 
 RETURNING, *LIVE = BATTERIES
 CHATTERED = LOAD
@@ -132,6 +132,7 @@ def test_live_agents_do_not_notice_attacks(folder: Path) -> None:
         assert sessions(world).items() >= before.items()
         assert max(times_s) < APPLIED_S
         assert peak_mb(headend) < memory_mb + GROWTH_MB
-        lasted_s = time.monotonic() - began_s
-        assert headend.text().count("\n") - lines < LOG_LINES_S * lasted_s
+        # Two of the periods may be cut short.
+        periods = 2 + (time.monotonic() - began_s) / 10
+        assert headend.text().count("\n") - lines < LOG_LINES * periods
         assert "Traceback" not in headend.text()
