@@ -54,7 +54,7 @@ class SessionStatistics:
     refused: int
     """Streams that ended before Welcome."""
     excess: Mapping[str, int] = field(default_factory=dict)
-    """Messages beyond an agent's allowance, by kind."""
+    """Messages and rows of telemetry beyond an agent's allowance, by kind."""
     refused_rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of telemetry that the headend refused, by reason."""
 

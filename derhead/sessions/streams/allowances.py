@@ -1,9 +1,7 @@
 """Rates for the messages of one agent that the headend has to store or act on: pure.
 
 Time is passed in: seconds on the loop's clock. An agent keeps its allowances when it reconnects.
-Telemetry needs no allowance but for its boots: one message of each session may wait for the
-journal, which takes them in turn. The session counts other messages (a second Register, an unknown
-kind), and stores nothing of them.
+The session counts other messages (a second Register, an unknown kind), and stores nothing of them.
 """
 
 from enum import Enum
@@ -36,6 +34,17 @@ memory."""
 HEARTBEATS_BURST = 10
 """Heartbeats of one agent to store in a row. When full, ``HEARTBEATS_A_PERIOD`` holds."""
 
+ROWS_A_PERIOD = 2.0
+"""Rows of telemetry that one agent may send for each granted asset in each telemetry period. When
+full, flow control holds back the agent's stream."""
+
+ROWS_LEAST_S = 10.0
+"""Rows of telemetry a second that any agent may send."""
+
+ROWS_BURST = 1_000_000
+"""Rows of telemetry that one agent may send beyond ``ROWS_A_PERIOD``: after an outage, deragent's
+outbox has as many. When full, ``ROWS_A_PERIOD`` holds."""
+
 BOOTS_S = 1.0
 """Boots a second whose telemetry one agent begins to send: the journal keeps each boot's name. When
 full, flow control holds back the agent's stream."""
@@ -56,6 +65,7 @@ class Metered(Enum):
     GAP_REPORT = "gap_report"
     DISPATCH_REPORT = "dispatch_report"
     HEARTBEAT = "heartbeat"
+    ROW = "row"
     BOOT = "boot"
 
 
@@ -70,10 +80,15 @@ class TokenBucket:
         self._tokens = float(burst)
         self._since = now
 
-    def take(self, now: float) -> float:
-        """Takes a token, perhaps a future one; returns the seconds until it is there."""
+    def set_rate(self, rate_s: float, now: float) -> None:
+        """Grants so many tokens a second from now on."""
         self._refill(now)
-        self._tokens -= 1
+        self._rate_s = rate_s
+
+    def take(self, now: float, tokens: int = 1) -> float:
+        """Takes tokens, perhaps future ones; returns the seconds until they are there."""
+        self._refill(now)
+        self._tokens -= tokens
         return max(0.0, -self._tokens / self._rate_s)
 
     def take_nowait(self, now: float) -> bool:
@@ -93,6 +108,11 @@ Allowances = dict[Metered, TokenBucket]
 """The allowances of one agent."""
 
 
+def rows_s(assets: int, telemetry_period_s: float) -> float:
+    """Rows of telemetry a second of an agent that was granted so many assets."""
+    return max(ROWS_LEAST_S, ROWS_A_PERIOD * assets / telemetry_period_s)
+
+
 class AgentAllowances:
     """The allowances of every agent that registered."""
 
@@ -102,6 +122,7 @@ class AgentAllowances:
             Metered.GAP_REPORT: (GAP_REPORTS_S, GAP_REPORTS_BURST),
             Metered.DISPATCH_REPORT: (DISPATCH_REPORTS_S, DISPATCH_REPORTS_BURST),
             Metered.HEARTBEAT: (HEARTBEATS_A_PERIOD / heartbeat_period_s, HEARTBEATS_BURST),
+            Metered.ROW: (ROWS_LEAST_S, ROWS_BURST),
             Metered.BOOT: (BOOTS_S, BOOTS_BURST),
         }
         self._agents: dict[str, Allowances] = {}

@@ -17,7 +17,7 @@ from derhead.gaps import GapRecord, read_gap_report
 from derhead.sessions.admission.directory import LiveSession
 from derhead.sessions.admission.register import Registration, canonical_uuid
 from derhead.sessions.streams.acks import PendingAcks
-from derhead.sessions.streams.allowances import Metered
+from derhead.sessions.streams.allowances import Metered, rows_s
 from derhead.sessions.streams.collaborators import SessionContext
 from derhead.sessions.streams.session_meter import SessionMeter
 from derhead.sessions.terms.ends import UNREAD_ACKS, End, protocol_error
@@ -89,7 +89,10 @@ class Incoming:
         self._acknowledger = context.acknowledger
         self._wall_us = context.runtime.wall_us
         self._on_heartbeat = context.on_heartbeat
-        allowances = context.allowances.of(self._agent_id, trio.current_time())
+        now = trio.current_time()
+        allowances = context.allowances.of(self._agent_id, now)
+        rate_s = rows_s(len(assets), context.limits.telemetry_period_s)
+        allowances[Metered.ROW].set_rate(rate_s, now)
         self._meter = SessionMeter(self._agent_id, allowances, context.excess)
         self.seen_us = self._wall_us()
         """When the last message arrived, microseconds since the epoch."""
@@ -115,7 +118,8 @@ class Incoming:
         if isinstance(message, TelemetryColumns):
             # Table and journal keep the columns, and their bounds count rows only.
             message.drop_unknown()
-            wait_s = self._meter.boot_wait_s(message.boot_id, self._live.heard_at)
+            rows = len(message.asset_index)
+            wait_s = self._meter.telemetry_wait_s(message.boot_id, rows, self._live.heard_at)
             return self._take(wait_s, partial(self._take_telemetry, message))
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)

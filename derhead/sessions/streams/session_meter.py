@@ -22,6 +22,7 @@ _LINES = {
     Metered.GAP_REPORT: "%s sends too many gap reports: it is held back",
     Metered.DISPATCH_REPORT: "%s sends too many dispatch reports: it is held back",
     Metered.HEARTBEAT: "%s sends too many heartbeats: only the newest is kept",
+    Metered.ROW: "%s sends too much telemetry: it is held back",
     Metered.BOOT: "%s sends telemetry of too many boots: it is held back",
 }
 
@@ -33,7 +34,7 @@ _OUT_OF_TIME = (
 
 @dataclass(slots=True)
 class Excess:
-    """Messages beyond the agents' allowances and refused rows, since the start."""
+    """Messages and rows beyond the agents' allowances, and refused rows, since the start."""
 
     messages: Counter[Metered] = field(default_factory=Counter)
     refused_rows: Counter[RefusalReason] = field(default_factory=Counter)
@@ -58,21 +59,22 @@ class SessionMeter:
         self._told: set[str] = set()
         self._boots: set[int] = set()
 
-    def wait_s(self, kind: Metered, now: float) -> float:
-        """Takes one message; returns the seconds for which it must wait."""
-        wait_s = self._allowances[kind].take(now)
+    def wait_s(self, kind: Metered, now: float, count: int = 1) -> float:
+        """Takes a message, or so many rows; returns the seconds for which it must wait."""
+        wait_s = self._allowances[kind].take(now, count)
         if wait_s:
-            self._note_excess(kind)
+            self._note_excess(kind, count)
         return wait_s
 
-    def boot_wait_s(self, boot_id: int, now: float) -> float:
-        """Takes telemetry of a boot; returns the seconds for which it must wait."""
+    def telemetry_wait_s(self, boot_id: int, rows: int, now: float) -> float:
+        """Takes rows of a boot; returns the seconds for which they must wait."""
+        wait_s = self.wait_s(Metered.ROW, now, rows)
         if boot_id in self._boots:
-            return 0.0
+            return wait_s
         if len(self._boots) >= BOOTS_KNOWN:
             self._boots.clear()
         self._boots.add(boot_id)
-        return self.wait_s(Metered.BOOT, now)
+        return max(wait_s, self.wait_s(Metered.BOOT, now))
 
     def admits(self, kind: Metered, now: float) -> bool:
         """Takes one message if the allowance has room for it now."""
@@ -88,8 +90,8 @@ class SessionMeter:
             if rows.reason is RefusalReason.TIME_OUT_OF_RANGE:
                 self._tell_once(_OUT_OF_TIME)
 
-    def _note_excess(self, kind: Metered) -> None:
-        self._excess.messages[kind] += 1
+    def _note_excess(self, kind: Metered, count: int = 1) -> None:
+        self._excess.messages[kind] += count
         self._tell_once(_LINES[kind])
 
     def _tell_once(self, line: str) -> None:

@@ -8,6 +8,7 @@ from grpclib import Status
 from trio.testing import MockClock
 
 from derhead.sessions import HeartbeatRecord, SessionLimits
+from derhead.sessions.streams import allowances
 from derhead.sessions.streams.allowances import (
     BOOTS_BURST,
     BOOTS_S,
@@ -183,6 +184,32 @@ async def test_a_heartbeat_that_repeats_a_device_is_stored_with_the_last_of_each
         while (newest := bench.sessions.heartbeat("x")) is None:
             await trio.lowlevel.checkpoint()
     assert newest.devices == ((A1, "degraded"), (A2, "unreachable"))
+
+
+async def test_telemetry_beyond_the_allowance_is_held_back(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(allowances, "ROWS_BURST", 1_000)
+    # Two assets at this period: 20 rows a second.
+    bench = await start_bench(nursery, SessionLimits(telemetry_period_s=0.2))
+    async with bench.agent("x", A1, A2) as stream, bench.agent("owner", OWNED) as other:
+        await receive(stream, "welcome")
+        await receive(other, "welcome")
+        began_at = trio.current_time()
+        for first in range(1, 1_401, 100):
+            await stream.send_message(telemetry(first, *[0, 1] * 50))
+        await other.send_message(telemetry(1, 0))
+        await receive(other, "telemetry_ack")
+        assert trio.current_time() == began_at
+        await stream.end()
+        await status_of(stream)
+        assert trio.current_time() - began_at == pytest.approx(400 / 20, abs=0.1)
+    assert len(bench.store.samples) == 1_401
+    assert bench.sessions.statistics().excess["row"] == 400
+    assert caplog.text.count("x sends too much telemetry: it is held back") == 1
 
 
 async def test_telemetry_of_too_many_boots_is_held_back(
