@@ -76,8 +76,8 @@ class TokenBucket:
 
     def __init__(self, rate_s: float, burst: float, now: float) -> None:
         self._rate_s = rate_s
-        self._burst = burst
-        self._tokens = float(burst)
+        self._burst = float(burst)
+        self._tokens = self._burst
         self._since = now
 
     def set_rate(self, rate_s: float, now: float) -> None:
@@ -89,7 +89,7 @@ class TokenBucket:
         """Takes tokens, perhaps future ones; returns the seconds until they are there."""
         self._refill(now)
         self._tokens -= tokens
-        return max(0.0, -self._tokens / self._rate_s)
+        return -self._tokens / self._rate_s if self._tokens < 0 else 0.0
 
     def take_nowait(self, now: float) -> bool:
         """Takes a token if one is there."""
@@ -100,7 +100,8 @@ class TokenBucket:
         return True
 
     def _refill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate_s)
+        tokens = self._tokens + (now - self._since) * self._rate_s
+        self._tokens = tokens if tokens < self._burst else self._burst
         self._since = now
 
 

@@ -120,6 +120,8 @@ class Incoming:
             message.drop_unknown()
             rows = len(message.asset_index)
             wait_s = self._meter.telemetry_wait_s(message.boot_id, rows, self._live.heard_at)
+            if not wait_s:
+                return self._take_telemetry(message)
             return self._take(wait_s, partial(self._take_telemetry, message))
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)
