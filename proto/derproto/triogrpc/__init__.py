@@ -23,6 +23,7 @@ from derproto.triogrpc.core.link_limits import LinkLimits, NewcomerLimits
 from derproto.triogrpc.core.method import Method
 from derproto.triogrpc.server import Server
 from derproto.triogrpc.sockets.dialing import dial
+from derproto.triogrpc.sockets.handshakes import HandshakeFailed, shake_hands
 
 __all__ = [
     # What both ends share
@@ -35,6 +36,9 @@ __all__ = [
     "ServerStream",
     "Deferred",
     "ServerStatistics",
+    # TLS at either end
+    "shake_hands",
+    "HandshakeFailed",
     # The client
     "dial",
     "connect",

@@ -22,7 +22,7 @@ from derproto.triogrpc import (
     ServerStream,
     connect,
 )
-from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
+from derproto.triogrpc.testing import MemoryNetwork
 
 Handler = Callable[[ServerStream], Awaitable[None]]
 
@@ -181,7 +181,7 @@ def framed(body: bytes, flag: int = 0) -> bytes:
 class RawClient:
     """An HTTP/2 client that does exactly what a test says, over h2."""
 
-    def __init__(self, stream: MemoryStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(

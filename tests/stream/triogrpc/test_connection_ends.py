@@ -229,6 +229,7 @@ async def test_eof_and_breakage_of_the_transport() -> None:
             await raw.request(request_headers(path=BOTH.path), end=False)
             await trio.testing.wait_all_tasks_blocked()
             assert pair.server.statistics().connections_open == 1
+            assert isinstance(raw.stream, MemoryStream)
             await end(raw.stream)
             await trio.testing.wait_all_tasks_blocked()
             assert pair.server.statistics().connections_open == 0

@@ -27,9 +27,9 @@ async def test_dial_a_server_that_is_not_trusted(
     echo: EchoSchema, certificates: Certificates
 ) -> None:
     async with calling(echo, certificates=certificates) as grpcio:
-        with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ConnectionError, match="certificate verify failed: "):
             await dial("localhost", grpcio.port, ssl_context=ssl.create_default_context())
-        with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ConnectionError, match="certificate verify failed: "):
             await dial(
                 "localhost",
                 grpcio.port,

@@ -1,53 +1,23 @@
 """TLS between our two ends, in memory, and handshakes that fail."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
+import trustme
 from trio.testing import MockClock
 
-from derproto.triogrpc import LinkLimits, Server, ServerStream, connect
-from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
+from derproto.triogrpc import (
+    ConnectionLost,
+    HandshakeFailed,
+    LinkLimits,
+    connect,
+    shake_hands,
+)
 from tests.stream.triogrpc.conftest import Certificates
-from tests.stream.triogrpc.support import CODEC, ECHO, UNARY, call_unary
-
-
-async def whoami(stream: ServerStream) -> None:
-    await stream.recv_message()
-    certificate = stream.peer_certificate
-    assert certificate is not None
-    await stream.send_message(f"{stream.peer} {certificate['subjectAltName']}".encode())
-
-
-@asynccontextmanager
-async def serving_tls(
-    certificates: Certificates, limits: LinkLimits | None = None
-) -> AsyncIterator[tuple[MemoryNetwork, Server]]:
-    network = MemoryNetwork()
-    server = Server({**ECHO, UNARY: whoami}, codec=CODEC, limits=limits)
-    listener = trio.SSLListener(
-        network.listen("server"), certificates.server_context, https_compatible=True
-    )
-    async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve, [listener])
-        yield network, server
-        await server.drain(0)
-
-
-def over_tls(stream: MemoryStream, context: ssl.SSLContext) -> trio.SSLStream[MemoryStream]:
-    return trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)
-
-
-async def check_serves(network: MemoryNetwork, certificates: Certificates) -> None:
-    certificates.client_context.set_alpn_protocols(["h2"])
-    tls = over_tls(await network.connect("server"), certificates.client_context)
-    async with connect(tls, authority="localhost", scheme="https", codec=CODEC) as channel:
-        reply = await call_unary(channel, b"")
-    assert reply.endswith(b" (('email', 'agent@example.org'),)")
-    assert reply.startswith(b"memory:")
+from tests.stream.triogrpc.over_tls import check_serves, over_tls, serving_tls
+from tests.stream.triogrpc.support import CODEC
 
 
 async def test_both_ends(certificates: Certificates) -> None:
@@ -77,6 +47,8 @@ async def test_a_client_without_tls_is_closed(says: bytes, certificates: Certifi
         await stream.send_all(says)
         while await stream.receive_some():
             pass
+        await stream.aclose()
+        await trio.testing.wait_all_tasks_blocked()
         assert server.statistics().errors == {"tls": 1}
         await check_serves(network, certificates)
 
@@ -96,6 +68,34 @@ async def test_a_client_that_does_not_finish_the_handshake_is_closed(
         assert trio.current_time() == pytest.approx(4)
         assert server.statistics().errors == {"handshake": 1}
         await check_serves(network, certificates)
+
+
+async def test_each_side_is_told_why_a_handshake_failed(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = trustme.CA().issue_cert("agent@example.org")
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    certificates.ca.configure_trust(context)
+    async with serving_tls(certificates) as (network, server):
+        # With TLS 1.3 a client has finished its handshake before the server judges its certificate.
+        for told in ("certificate required", "unknown ca"):
+            tls = over_tls(await network.connect("server"), context)
+            with pytest.raises(ConnectionLost, match=f"TLS: .*{told}"):
+                async with connect(tls, authority="localhost", codec=CODEC):
+                    pytest.fail("the server takes a certificate that it does not trust")
+            stranger.configure_cert(context)
+        distrustful = over_tls(await network.connect("server"), ssl.create_default_context())
+        with pytest.raises(HandshakeFailed, match="certificate verify failed: "):
+            await shake_hands(distrustful)
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().errors == {"tls": 3}
+        await check_serves(network, certificates)
+    logged = [record.getMessage().partition(" handshake failed: ")[2] for record in caplog.records]
+    without, of_a_stranger, distrusted = filter(None, logged)
+    assert without == "peer did not return a certificate"
+    assert of_a_stranger.startswith("certificate verify failed: ")
+    assert distrusted == "tlsv1 alert unknown ca"
 
 
 async def test_a_drain_ends_unfinished_handshakes(

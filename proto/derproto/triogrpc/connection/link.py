@@ -7,7 +7,6 @@ wakes ``run``; ``run`` does the rest.
 """
 
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -27,6 +26,12 @@ from derproto.triogrpc.core.counters import Counters
 from derproto.triogrpc.core.link_errors import ConnectionLost, Flooding, PeerStalled, error_name
 from derproto.triogrpc.core.link_limits import LinkLimits
 from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.handshakes import (
+    HandshakeFailed,
+    is_tls_error,
+    shake_hands,
+    tls_reason,
+)
 from derproto.triogrpc.sockets.peer import Peer
 from derproto.triogrpc.sockets.reading import read_alone
 from derproto.triogrpc.sockets.shared import Attended, Shared
@@ -209,7 +214,11 @@ class Link(grpclib.protocol.AbstractHandler):
                 with reader.reading(self._stream.socket._sock, self._take_bytes):  # type: ignore[attr-defined]
                     await trio.sleep_forever()
             await read_alone(self._stream, self._take_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except trio.BrokenResourceError as error:
+            if is_tls_error(error):
+                self.end(f"connection lost: TLS: {tls_reason(error)}", "tls")
+            self.end("connection lost")
+        except trio.ClosedResourceError:
             self.end("connection lost")
 
     def _take_bytes(self, data: bytes | None, now: float) -> None:
@@ -236,11 +245,11 @@ class Link(grpclib.protocol.AbstractHandler):
         if not isinstance(self._stream, trio.SSLStream):
             return True
         try:
-            await self._stream.do_handshake()
-        except (trio.BrokenResourceError, ssl.SSLError) as exc:
-            self.end(f"TLS handshake failed: {exc.__cause__ or exc}", "tls")
+            protocol = await shake_hands(self._stream)
+        except HandshakeFailed as failed:
+            self.end(f"TLS handshake failed: {failed}", "tls")
             return False
-        if self._stream.selected_alpn_protocol() != "h2":
+        if protocol != "h2":
             self.end("TLS without ALPN protocol h2", "tls")
             return False
         return True

@@ -4,6 +4,8 @@ import ssl
 
 import trio
 
+from derproto.triogrpc.sockets.handshakes import HandshakeFailed, shake_hands
+
 
 async def dial(
     host: str,
@@ -45,13 +47,12 @@ async def _start_tls(
         https_compatible=True,
     )
     try:
-        await tls.do_handshake()
-        if tls.selected_alpn_protocol() != "h2":
+        if await shake_hands(tls) != "h2":
             raise ConnectionError(f"{server_hostname} does not speak HTTP/2 (ALPN)")
-    except trio.BrokenResourceError as exc:
+    except HandshakeFailed as failed:
         await trio.aclose_forcefully(tls)
-        why = f"TLS handshake with {server_hostname} failed: {exc.__cause__}"
-        raise ConnectionError(why) from exc
+        why = f"TLS handshake with {server_hostname} failed: {failed}"
+        raise ConnectionError(why) from failed
     except BaseException:
         await trio.aclose_forcefully(tls)
         raise

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 
 import trio
 
+from derproto.triogrpc.sockets.handshakes import is_tls_error
+
 READ_BYTES = 16 * 1024
 """Most bytes that one read of one connection takes. Each read allocates them in advance."""
 
@@ -152,13 +154,15 @@ class SharedReader:
 async def read_alone(stream: trio.abc.Stream, take: Take) -> None:
     """Reads ``stream`` in this task until cancelled, for TLS and memory.
 
-    Raises: trio.ClosedResourceError.
+    Raises: trio.ClosedResourceError; trio.BrokenResourceError if TLS itself broke, as by an alert.
     """
     while True:
         data: bytes | bytearray | None
         try:
             data = await stream.receive_some(READ_BYTES)
-        except trio.BrokenResourceError:
+        except trio.BrokenResourceError as error:
+            if is_tls_error(error):
+                raise
             data = None
         take(data if data is None else bytes(data), trio.current_time())
         if not data:
