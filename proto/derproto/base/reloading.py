@@ -1,0 +1,138 @@
+"""Reloading a daemon's files while it runs: when one changes, and all of them at SIGHUP.
+
+A reload is whole or not at all: if it fails, what was loaded stays in force, a log line says why,
+and it is tried again later.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from derproto.base.file_watch import FileStamps, read_stamps, watch_files
+from derproto.base.runtime import Runtime
+from derproto.configuration.problems import ConfigError
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 60.0
+"""Seconds from a failed reload to the next try. Its files may be good by then, and the same: a
+certificate that was not valid yet, or a folder that was away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Something that a daemon can read anew while it runs."""
+
+    what: str
+    """Its name in log lines, such as ``certificates``."""
+    load: Callable[[], Awaitable[object]]
+    """Reads the files and puts them in force. Raises ConfigError or OSError if that cannot be; then
+    everything is as before."""
+    paths: tuple[Path, ...] = ()
+    """The files whose change calls for it."""
+
+
+class Reloads:
+    """All reloads of a daemon, one at a time."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._all: list[Reload] = []
+        self._known: dict[str, FileStamps] = {}
+        self._watching: trio.Nursery | None = None
+        self._one = trio.Lock()
+        self.failures: dict[str, str] = {}
+        """Why a reload failed, by ``what``; until it succeeds."""
+
+    async def add(self, reload: Reload) -> None:
+        """Adds a reload after the present ones. Add it before its files are first read: from now on
+        no change of them is missed."""
+        paths = reload.paths
+        self._known[reload.what] = await self._runtime.run_blocking(lambda: read_stamps(paths))
+        self._all.append(reload)
+        self._watch(reload)
+
+    async def run(self) -> None:
+        """Watches the files, and tries failed reloads again. Runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._watching = nursery
+            for reload in self._all:
+                self._watch(reload)
+            nursery.start_soon(self._retry)
+
+    async def reload_all(self) -> None:
+        """Reloads everything, in the order in which it was added."""
+        for reload in tuple(self._all):
+            await self._reload(reload)
+
+    def _watch(self, reload: Reload) -> None:
+        if self._watching is not None and reload.paths:
+            act = partial(self._reload, reload)
+            known = self._known[reload.what]
+            watch = partial(watch_files, reload.paths, act, self._runtime, known=known)
+            self._watching.start_soon(watch)
+
+    async def _retry(self) -> None:
+        while True:
+            await trio.sleep(RETRY_S)
+            for reload in tuple(self._all):
+                if reload.what in self.failures:
+                    await self._reload(reload)
+
+    async def _reload(self, reload: Reload) -> None:
+        async with self._one:
+            try:
+                await reload.load()
+            except (ConfigError, OSError) as error:
+                self._note_failure(reload, str(error))
+            except Exception as error:
+                # The border: no file ends the daemon.
+                log.exception("%s: reloading failed with a bug", reload.what)
+                self._note_failure(reload, repr(error))
+            else:
+                self.failures.pop(reload.what, None)
+                log.info("%s: reloaded", reload.what)
+
+    def _note_failure(self, reload: Reload, reason: str) -> None:
+        if self.failures.get(reload.what) != reason:
+            said = "; ".join(reason.splitlines())
+            log.error("%s: not reloaded, the former stay in force: %s", reload.what, said)
+        self.failures[reload.what] = reason
+
+
+async def watch_hangups(
+    hung_up: Callable[[], Awaitable[object]],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Awaits ``hung_up`` at each SIGHUP. Runs until cancelled.
+
+    SIGHUP also tells that the terminal is gone from which the daemon was started. Then the process
+    gets SIGTERM, for a daemon that nobody can end with Ctrl-C would stay for ever. ``nohup``
+    prevents that.
+    """
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            if ends_with_terminal and not has_terminal():
+                log.info("SIGHUP: the terminal is gone")
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                log.info("SIGHUP: reloading")
+                await hung_up()
+
+
+def has_terminal() -> bool:
+    """Whether the process has a terminal that can send it signals."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
