@@ -15,6 +15,7 @@ from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
 from derproto.base.runtime import real_runtime
 from derproto.configuration.problems import ConfigError
+from derproto.tls.certificate_settings import warn_of_certificates
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,11 +84,13 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    config, plan = load(args, os.environ)
+    now_us = real_runtime().wall_us()
+    config, plan = load(args, os.environ, at_us=now_us)
     wrong = trio.run(_open_devices, plan)
     if wrong:
         raise ExceptionGroup("devices", wrong)
     put_out(f"{summarize(config, plan)}\n")
+    warn_of_certificates(config.tls_ends(plan.agent_id), now_us)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,6 +22,8 @@ from derproto.configuration.kinds import (
 )
 from derproto.configuration.problems import ConfigError, Problem, nearest
 from derproto.configuration.settings import NO_PATH, Settings, state_directory
+from derproto.tls.certificate_settings import complain_of_certificates
+from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
 
 PREFIX = "DERAGENT"
 
@@ -57,6 +59,14 @@ class AgentConfig:
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
     events: Annotated[bool, Truth()] = False
     """Print a line of JSON on stdout at each change of state."""
+
+    def tls_ends(self, agent_id: str) -> tuple[TlsFiles, ...]:
+        """The certificates of the agent with this id; none without TLS."""
+        if not self.tls:
+            return ()
+        cert, key = tls_pair("tls", self.tls_cert, self.tls_key) or (None, None)
+        authorities = None if self.tls_ca is None else TlsFile("tls_ca", self.tls_ca)
+        return (TlsFiles(TlsRole.AGENT, cert, key, authorities, agent_id),)
 
     def data_folder(self, agent_id: str) -> Path:
         """The data folder of the agent with this id."""
@@ -190,10 +200,13 @@ def _refused(key: str, text: str) -> ConfigError:
     return ConfigError([_problem(key, text)])
 
 
-def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, AgentPlan]:
+def load(
+    flags: Namespace, environ: Mapping[str, str], *, at_us: int | None = None
+) -> tuple[AgentConfig, AgentPlan]:
     """The configuration, and the plan that follows from it and the fleet's file.
 
-    Raises: ConfigError with all problems of both.
+    With ``at_us`` certificates must be such that a headend takes them at that time; without it, it
+    is enough that they can be loaded. Raises: ConfigError with all problems of both.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
@@ -206,6 +219,8 @@ def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[AgentConfig, Age
             # Only the settings know where each value came from.
             for problem in wrong.problems:
                 settings.complain(problem.key, problem.text)
+    if plan is not None:
+        complain_of_certificates(settings, config.tls_ends(plan.agent_id), at_us)
     settings.finish()
     assert plan is not None
     return config, plan

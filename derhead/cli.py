@@ -1,17 +1,18 @@
-"""The command ``derhead``: ``serve``, ``check``, ``export``, and those that ask a headend."""
+"""The command ``derhead``: ``serve``, ``check``, ``export``, ``pki``, and those that ask one."""
 
 import argparse
 import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import client, export
+from derhead import client, export, pki
 from derhead.config import HeadendConfig, load
-from derhead.errors import JournalError
+from derhead.errors import JournalError, PkiRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
+from derproto.tls.certificate_settings import warn_of_certificates
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,8 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
-    client.add_commands(commands, os.environ.get(client.URL_VARIABLE))
+    client.add_commands(commands, os.environ)
     export.add_parser(commands)
+    pki.add_parser(commands)
     return parser
 
 
@@ -50,14 +52,19 @@ def summarize(config: HeadendConfig, fleet: Fleet) -> str:
         of_kind = [asset for asset in assets if asset.kind is kind]
         if of_kind:
             lines.append(f"  {kind.value:<10}  {_total(of_kind)}")
-    security = "cleartext" if config.tls_cert is None else "TLS"
-    lines.append(f"REST at {config.http}, agents at {config.grpc} ({security})")
+    agents = "TLS with client certificates" if config.tls_client_ca else _security(config.tls_cert)
+    rest = _security(config.http_tls)
+    lines.append(f"REST at {config.http} ({rest}), agents at {config.grpc} ({agents})")
     lines.append(f"journal in {config.data}")
     if config.postgres_dsn is not None:
         lines.append(
             f"fed to PostgreSQL at {config.postgres_dsn}, kept {config.postgres_days} days"
         )
     return "\n".join(lines)
+
+
+def _security(tls: object) -> str:
+    return "TLS" if tls else "cleartext"
 
 
 def _total(assets: Collection[Asset]) -> str:
@@ -82,7 +89,12 @@ def _serve(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    put_out(f"{summarize(*load(args, os.environ))}\n")
+    from derproto.base.runtime import real_runtime
+
+    now_us = real_runtime().wall_us()
+    config, fleet = load(args, os.environ, at_us=now_us)
+    put_out(f"{summarize(config, fleet)}\n")
+    warn_of_certificates(config.tls_ends(), now_us)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,5 +105,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if args.command in client.COMMANDS:
         return client.run(args)
-    act = {"serve": _serve, "check": _check, "export": export.run}[args.command]
-    return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError))
+    act = {"serve": _serve, "check": _check, "export": export.run, "pki": pki.run}[args.command]
+    return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError, PkiRefused))

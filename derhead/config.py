@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from derhead.dsn import Dsn, read_dsn
 from derproto.configuration.fleet import Fleet
@@ -15,11 +15,14 @@ from derproto.configuration.kinds import (
     FromText,
     Number,
     Origins,
+    Truth,
     Whole,
     address,
     choice,
 )
 from derproto.configuration.settings import NO_PATH, Rank, Settings, state_directory
+from derproto.tls.certificate_settings import complain_of_certificates
+from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
 
 PREFIX = "DERHEAD"
 HTTP = Address("127.0.0.1", 8080)
@@ -80,17 +83,41 @@ class HeadendConfig:
     postgres_start_wait_s: Annotated[float, _WAIT, "postgres.start_wait_s"] = 30.0
     """Seconds for which a headend without a journal waits for PostgreSQL at its start."""
     tls_cert: Annotated[Path | None, PATH] = None
-    """PEM certificate of the gRPC listener, with ``tls_key``; None = cleartext."""
+    """PEM certificate of the headend, with ``tls_key``; None = cleartext."""
     tls_key: Annotated[Path | None, PATH] = None
     tls_client_ca: Annotated[Path | None, PATH] = None
     """PEM of the authorities for agents' certificates; None = no certificate is required."""
+    http_tls: Annotated[bool, Truth()] = False
+    """REST speaks TLS."""
+    http_tls_cert: Annotated[Path | None, PATH] = None
+    """PEM certificate of REST alone, with ``http_tls_key``; None = ``tls_cert``."""
+    http_tls_key: Annotated[Path | None, PATH] = None
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+
+    def tls_ends(self) -> tuple[TlsFiles, ...]:
+        """The certificates of each listener that speaks TLS."""
+        ends = []
+        shared = tls_pair("tls", self.tls_cert, self.tls_key)
+        own = tls_pair("http_tls", self.http_tls_cert, self.http_tls_key)
+        if shared is not None:
+            ca = self.tls_client_ca
+            authorities = None if ca is None else TlsFile("tls_client_ca", ca)
+            ends.append(TlsFiles(TlsRole.GRPC_SERVER, *shared, authorities))
+        rest = own or shared
+        if self.http_tls and rest is not None:
+            ends.append(TlsFiles(TlsRole.HTTP_SERVER, *rest))
+        return tuple(ends)
 
 
 def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig:
     """The config; valid only if ``settings.finish()`` finds no problem."""
-    default = {"assets": NO_PATH, "data": state_directory(environ) or Path("var/derhead")}
-    config = HeadendConfig(**default | settings.read_fields(HeadendConfig))
+    default: dict[str, Any] = {
+        "assets": NO_PATH,
+        "data": state_directory(environ) or Path("var/derhead"),
+    }
+    found = settings.read_fields(HeadendConfig)
+    default["http_tls"] = not found.keys().isdisjoint(("tls_cert", "http_tls_cert"))
+    config = HeadendConfig(**default | found)
     _check(config, settings)
     return config
 
@@ -118,16 +145,30 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")
     settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")
+    settings.require_file("http_tls_cert", config.http_tls_cert, needs="http_tls_key")
+    settings.require_file("http_tls_key", config.http_tls_key, needs="http_tls_cert")
+    if config.http_tls and config.tls_cert is None and config.http_tls_cert is None:
+        settings.complain(
+            "http_tls", "true, yet REST has no certificate; give tls_cert, or http_tls_cert"
+        )
+    if not config.http_tls and config.http_tls_cert is not None:
+        settings.complain(
+            "http_tls", "false, yet http_tls_cert is given; write true, or remove that"
+        )
 
 
-def load(flags: Namespace, environ: Mapping[str, str]) -> tuple[HeadendConfig, Fleet]:
+def load(
+    flags: Namespace, environ: Mapping[str, str], *, at_us: int | None = None
+) -> tuple[HeadendConfig, Fleet]:
     """The config, and the fleet that it names.
 
-    Raises: ConfigError with every problem of either.
+    With ``at_us`` certificates must be such that clients take them at that time; without it, it is
+    enough that they can be loaded. Raises: ConfigError with every problem of either.
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
     fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
+    complain_of_certificates(settings, config.tls_ends(), at_us)
     settings.finish()
     assert fleet is not None
     return config, fleet

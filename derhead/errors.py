@@ -3,3 +3,7 @@
 
 class JournalError(Exception):
     """The journal could not store a record: nothing of it has happened."""
+
+
+class PkiRefused(Exception):
+    """``derhead pki`` would lose a file, or cannot do without one; the text says what to do."""

@@ -4,9 +4,10 @@ From the ground up:
 
 - ``der.v1``: the messages, generated from ``proto/der/v1/headend.proto`` (``scripts/proto``).
 - ``configuration``: YAML, flags and environment; ``assets.yaml``.
-- ``base``: clocks and blocking work, logs, signals.
+- ``base``: clocks and blocking work, logs, signals, reloading.
 - ``codec``: protobuf at speed.
 - ``triogrpc``: gRPC on Trio; knows nothing of DER.
+- ``tls``: certificates, and their exchange while a daemon runs.
 - ``headend_rpc``: the one rpc, and the codec of its messages.
 
 ``headend.proto`` lies here too, for agents on other gRPC stacks.

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,8 @@ class World:
     http_port: int = field(default_factory=free_port)
     grpc_port: int = field(default_factory=free_port)
     processes: list[Process] = field(default_factory=list)
-    scheme: str = "http"
+    trust: Path | None = None
+    """The authority of the headend's certificate, if REST has TLS."""
 
     @property
     def assets(self) -> Path:
@@ -89,7 +91,7 @@ class World:
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"{'http' if self.trust is None else 'https'}://127.0.0.1:{self.http_port}"
 
     @property
     def headend_address(self) -> str:
@@ -157,15 +159,20 @@ class World:
 
     def _answers(self, status: int) -> bool:
         try:
-            return httpx.get(f"{self.base}/healthz").status_code == status
+            return self._request("GET", "/healthz").status_code == status
         except httpx.TransportError:
             return False
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Sends one request; fails unless the API's description allows the answer."""
-        answer = httpx.request(method, f"{self.base}{path}", timeout=10, **more)
+        answer = self._request(method, path, timeout=10, **more)
         hold_response(answer)
         return answer
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        if self.trust is not None:
+            more["verify"] = ssl.create_default_context(cafile=self.trust)
+        return httpx.request(method, f"{self.base}{path}", **more)
 
     def get(self, path: str, **params: str | int) -> Any:
         answer = self.ask("GET", path, params=params)
@@ -208,10 +215,14 @@ class World:
 
 @contextmanager
 def running(
-    folder: Path, fleet: dict[str, Any], settings: dict[str, Any] | None = None
+    folder: Path,
+    fleet: dict[str, Any],
+    settings: dict[str, Any] | None = None,
+    *,
+    trust: Path | None = None,
 ) -> Iterator[World]:
     """A world with its files written; no process of it is left after the block."""
-    world = World(folder, fleet, settings or {})
+    world = World(folder, fleet, settings or {}, trust=trust)
     world.write_files()
     try:
         yield world

@@ -11,6 +11,7 @@ LAYERS = (
     {
         "agents",
         "assets",
+        "certificates",
         "columns",
         "deterministic",
         "epoch",

@@ -1,0 +1,49 @@
+"""The files of one end of TLS, named by their settings: pure."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+AGENT_URI = "urn:der:agent:"
+"""A certificate names its agent by a URI in its subject alternative names: this and its id."""
+
+
+class TlsRole(Enum):
+    """Whom a certificate has to convince."""
+
+    GRPC_SERVER = "grpc server"
+    HTTP_SERVER = "http server"
+    AGENT = "agent"
+
+
+class TlsFile(NamedTuple):
+    """A PEM file, and the setting that names it."""
+
+    setting: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What one end shows (``cert`` and ``key``, both or neither), and whom it trusts."""
+
+    role: TlsRole
+    cert: TlsFile | None = None
+    key: TlsFile | None = None
+    authorities: TlsFile | None = None
+    """For a server, of its clients' certificates; None = it asks for none. For an agent, of the
+    headend's; None = the system's."""
+    agent_id: str | None = None
+    """The agent that the certificate must name."""
+
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return tuple(file.path for file in (self.cert, self.key, self.authorities) if file)
+
+
+def tls_pair(prefix: str, cert: Path | None, key: Path | None) -> tuple[TlsFile, TlsFile] | None:
+    """The settings ``<prefix>_cert`` and ``<prefix>_key``; None unless both are given."""
+    if cert is None or key is None:
+        return None
+    return TlsFile(f"{prefix}_cert", cert), TlsFile(f"{prefix}_key", key)
