@@ -16,7 +16,6 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 import logging
 import random
 import secrets
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -36,10 +35,12 @@ from deragent.tasks.outbox_writer import open_outbox_writer
 from deragent.tasks.sampler import sample_asset
 from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
+from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
-from derproto.base.tls import client_context
 from derproto.configuration.fleet import Asset
+from derproto.tls.certificate_keeper import CertificateKeeper
+from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import dial
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,9 @@ async def main(
     agent, which ends the process with exit code 1 and a traceback.
     """
     runtime = real_runtime()
-    tls = await runtime.run_blocking(lambda: _tls_context(config))
+    reloads = Reloads(runtime)
+    certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
+    await certificates.load(reloads)
     host, port = config.headend.host, config.headend.port
     stopping = trio.Event()
     printer = EventPrinter(runtime)
@@ -134,13 +137,16 @@ async def main(
             nursery.start_soon(
                 partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S)
             )
+            await nursery.start(watch_hangups, reloads.reload_all)
+            nursery.start_soon(reloads.run)
+            nursery.start_soon(certificates.remind)
             await run_agent(
                 plan,
                 runtime=runtime,
-                dial=lambda: dial(host, port, ssl_context=tls),
+                dial=lambda: dial(host, port, ssl_context=certificates.context(TlsRole.AGENT)),
                 rng=random.Random(secrets.randbits(128)),
                 authority=f"{host}:{port}",
-                scheme="https" if tls is not None else "http",
+                scheme="https" if config.tls else "http",
                 outbox=config.outbox,
                 backfill_rows_s=config.backfill_rows_s,
                 data=config.data_folder(plan.agent_id),
@@ -156,9 +162,3 @@ async def main(
 def _log_event(event: EventLine) -> None:
     detail = " ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
     log.info("%s %s", event.kind, detail)
-
-
-def _tls_context(config: AgentConfig) -> ssl.SSLContext | None:
-    if not config.tls:
-        return None
-    return client_context(config.tls_ca, config.tls_cert, config.tls_key)

@@ -21,7 +21,6 @@ import gc
 import logging
 import os
 import random
-import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,14 +45,17 @@ from derhead.history import (
     restore,
 )
 from derhead.httpserver import HttpLimits, serve_http
+from derhead.observability import reload_check
 from derhead.sessions import SessionLimits
+from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier
-from derproto.base.tls import server_context
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
+from derproto.tls.certificate_keeper import CertificateKeeper
+from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,8 @@ async def run_headend(
     runtime: Runtime,
     stopping: trio.Event,
     notifier: Notifier = NOBODY,
+    certificates: CertificateKeeper | None = None,
+    reloads: Reloads | None = None,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
@@ -114,6 +118,10 @@ async def run_headend(
                 runtime=runtime,
                 feed=feed,
             )
+            if certificates is not None:
+                headend.show_certificates(certificates)
+            if reloads is not None:
+                headend.readiness.add(lambda: reload_check(reloads.failures))
             await headend.load()
             async with trio.open_nursery() as services:
                 await services.start(headend.desk.run)
@@ -223,30 +231,38 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
     runtime = real_runtime()
-    tls = await runtime.run_blocking(lambda: _tls_context(config))
-    grpc_sockets = await _listen("grpc", config.grpc)
-    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]] = grpc_sockets
-    if tls is not None:
-        grpc = [trio.SSLListener(sockets, tls, https_compatible=True) for sockets in grpc_sockets]
+    reloads = Reloads(runtime)
+    certificates = CertificateKeeper(config.tls_ends(), runtime)
+    await certificates.load(reloads)
+    grpc = await _listen("grpc", config.grpc)
     http = await _listen("http", config.http)
+    listeners = Listeners(
+        certificates.over_tls(TlsRole.GRPC_SERVER, grpc),
+        certificates.over_tls(TlsRole.HTTP_SERVER, http),
+    )
     stopping = trio.Event()
     notifier = Notifier.from_environment(os.environ)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
+        await nursery.start(watch_hangups, reloads.reload_all)
+        nursery.start_soon(reloads.run)
+        nursery.start_soon(certificates.remind)
         async with trio.open_nursery() as serving:
             await serving.start(
                 lambda task_status: run_headend(
                     config,
                     fleet,
-                    Listeners(grpc, http),
+                    listeners,
                     runtime=runtime,
                     stopping=stopping,
+                    certificates=certificates,
+                    reloads=reloads,
                     notifier=notifier,
                     task_status=task_status,
                 )
             )
-            log.info("gRPC on %s%s", _bound(grpc_sockets), " (TLS)" if tls is not None else "")
-            log.info("REST on http://%s", _bound(http))
+            log.info("gRPC on %s%s", _bound(grpc), " (TLS)" if config.tls_cert else "")
+            log.info("REST on %s://%s", "https" if config.http_tls else "http", _bound(http))
             notifier.ready()
             await stopping.wait()
             notifier.stopping()
@@ -269,9 +285,3 @@ def _bound(listeners: Sequence[trio.SocketListener]) -> Address:
     """The address in use: port 0 stands for any free port."""
     host, port, *_ = listeners[0].socket.getsockname()
     return Address(host, port)
-
-
-def _tls_context(config: HeadendConfig) -> ssl.SSLContext | None:
-    if config.tls_cert is None or config.tls_key is None:
-        return None
-    return server_context(config.tls_cert, config.tls_key, config.tls_client_ca)

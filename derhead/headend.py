@@ -20,6 +20,8 @@ from derhead.history import Archive, Feed, Journal, LiveHistory, Retention, Rete
 from derhead.observability import (
     Metrics,
     Readiness,
+    certificate_check,
+    certificate_metrics,
     damage_check,
     feed_check,
     feed_metrics,
@@ -34,6 +36,7 @@ from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.tls.certificate_keeper import CertificateKeeper
 
 
 class Headend:
@@ -117,6 +120,11 @@ class Headend:
         self.verdict_so_far = self.judge.provisional
         self.cancel = self.desk.cancel
         self.cancel_group = self.sites.cancel
+
+    def show_certificates(self, certificates: CertificateKeeper) -> None:
+        """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""
+        self.readiness.add(lambda: certificate_check(certificates.findings()))
+        self.metrics.add(lambda: certificate_metrics(certificates.seconds_left()))
 
     async def load(self) -> None:
         """Restores each asset's and agent's newest data from the journal.

@@ -6,6 +6,7 @@ loop, the connections, their deadlines and their bounds. Layers, from the ground
     http_limits       what clients may take
     places            how many connections, in all and by address: pure
     held_answers      how many bytes for slow clients, and who gives way: pure
+    tls_ends          a connection's handshake and its close
     stream_addresses  where a stream comes from
     shields           shields with a deadline
     sender            sending in order, piece by piece

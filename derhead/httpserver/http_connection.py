@@ -7,10 +7,13 @@ for the next one. Here each connection has one cancel scope. The scope's deadlin
 connection's work, and cancelling the scope closes the connection.
 """
 
+import logging
 import socket
 import struct
+from contextlib import suppress
 from typing import Any, Protocol
 
+import h11
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
@@ -23,10 +26,20 @@ from derhead.httpserver.fast_lane import FastLane, find_free
 from derhead.httpserver.held_answers import HeldAnswers
 from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
+from derhead.httpserver.protocols.hypercorn_http1 import refusal_text
 from derhead.httpserver.protocols.hypercorn_protocols import Protocols
 from derhead.httpserver.sender import SEND_BYTES, StreamSender
 from derhead.httpserver.shields import Shields
 from derhead.httpserver.stream_addresses import Address
+from derhead.httpserver.tls_ends import (
+    CleartextClient,
+    choose_protocol,
+    end_in_order,
+    transport_of,
+)
+from derproto.triogrpc import HandshakeFailed
+
+log = logging.getLogger(__name__)
 
 RECEIVE_BYTES = 64 * 1024
 """Bytes that one read takes at most."""
@@ -38,14 +51,14 @@ slow client would read old news."""
 NOT_SENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 LINGER_S = 1.0
-"""Time that a closing connection reads and discards what still arrives. TCP resets a connection
-that is closed over unread data, and the client may lose the answer."""
+"""Time that a closing connection reads and discards what still arrives."""
 
 
 class ConnectionCounts(Protocol):
     """Counters that a connection increments."""
 
     send_timeouts: int
+    handshakes_failed: int
 
 
 class HttpConnection:
@@ -71,6 +84,7 @@ class HttpConnection:
     ) -> None:
         self._app = app
         self._stream = stream
+        self._transport = transport_of(stream)
         self._addresses = addresses
         self._lane = lane
         self._config = config
@@ -118,6 +132,9 @@ class HttpConnection:
             self._end()
 
     async def _serve(self, tasks: TaskGroup) -> None:
+        chosen = await self._choose_protocol()
+        if chosen is None:
+            return
         client, server = self._addresses
         self._tasks = tasks
         protocol = self._protocols = Protocols(
@@ -126,11 +143,11 @@ class HttpConnection:
             self._context,
             tasks,
             ConnectionState({}),
-            False,
+            isinstance(self._stream, trio.SSLStream),
             client,
             server,
             self._take,
-            "http/1.1",
+            chosen,
         )
         await protocol.initiate()
         data = b"?"
@@ -146,6 +163,25 @@ class HttpConnection:
             # A client that has finished sending may still read, as `nc -N` does. A lost one resets.
             await self._answered.wait()
         await protocol.handle(Closed())
+
+    async def _choose_protocol(self) -> str | None:
+        """The protocol to begin with; None if the TLS handshake failed."""
+        # Until then an orderly end is not possible.
+        self._reads = False
+        try:
+            chosen = await choose_protocol(self._stream)
+        except HandshakeFailed as failed:
+            self._counts.handshakes_failed += 1
+            log.info("TLS handshake with %s failed: %s", self._addresses[0], failed)
+            if isinstance(failed, CleartextClient):
+                advice = "this port speaks HTTPS only; write https:// in place of http://"
+                answer = refusal_text(self._config, 400, advice, h11.Connection(h11.SERVER))
+                self._reads = True
+                with suppress(trio.BrokenResourceError):
+                    await self._transport.send_all(answer)
+            return None
+        self._reads = True
+        return chosen
 
     async def _answer_fast(self, wrapper: ProtocolWrapper, data: bytes) -> bytes:
         """Answers requests from the beginning of the data, as long as the lane takes them.
@@ -283,21 +319,16 @@ class HttpConnection:
         self._sender.wait_s = self.limits.stream_s
         # A stream has no end to wait for: a client that closes its sending side is gone.
         self._answered.set()
-        if isinstance(self._stream, trio.SocketStream) and NOT_SENT is not None:
-            self._stream.setsockopt(socket.IPPROTO_TCP, NOT_SENT, UNSENT_BYTES)
+        if isinstance(self._transport, trio.SocketStream) and NOT_SENT is not None:
+            self._transport.setsockopt(socket.IPPROTO_TCP, NOT_SENT, UNSENT_BYTES)
 
     # --- the end --------------------------------------------------------------------
 
     async def _close(self) -> None:
-        if self._reads and isinstance(self._stream, trio.abc.HalfCloseableStream):
+        if self._reads:
             with self.shields.open(LINGER_S):
-                try:
-                    await self._stream.send_eof()
-                    while await self._stream.receive_some(RECEIVE_BYTES):
-                        pass
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self._reads = False
-        if self._cut and isinstance(self._stream, trio.SocketStream):
+                await end_in_order(self._stream, self._transport)
+        if self._cut and isinstance(self._transport, trio.SocketStream):
             # With this option TCP resets the connection.
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await trio.aclose_forcefully(self._stream)
+            self._transport.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(self._transport)

@@ -36,6 +36,8 @@ class HttpStatistics:
     """Connections closed at once: no place was left, or none for their address."""
     failed: int
     """Connections ended by an exception: malformed requests that Hypercorn does not expect."""
+    handshakes_failed: int
+    """Connections whose TLS handshake failed, or whose client spoke cleartext."""
     send_timeouts: int
     """Connections closed because the client did not read its answer in time."""
     given_up: int
@@ -63,6 +65,7 @@ class HttpServer:
         self._accepted = self._refused = self._failed = 0
         self._full = False
         self.send_timeouts = 0
+        self.handshakes_failed = 0
 
     def statistics(self) -> HttpStatistics:
         return HttpStatistics(
@@ -70,6 +73,7 @@ class HttpServer:
             accepted=self._accepted,
             refused=self._refused,
             failed=self._failed,
+            handshakes_failed=self.handshakes_failed,
             send_timeouts=self.send_timeouts,
             given_up=self._held.given_up,
             held_bytes=self._held.held,
@@ -154,7 +158,9 @@ async def serve_http(
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[HttpServer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves the app over cleartext HTTP/1.1 and HTTP/2 until ``stopping`` is set.
+    """Serves the app over HTTP/1.1 and HTTP/2 until ``stopping`` is set.
+
+    Streams of TLS may come with their handshake before them.
 
     No request ends the server: an exception of a connection is counted and logged, and ends that
     connection only. ``task_status`` gets the ``HttpServer``, for its ``statistics()``.

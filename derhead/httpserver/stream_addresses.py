@@ -5,11 +5,14 @@ import socket
 import trio
 from hypercorn.utils import parse_socket_addr
 
+from derhead.httpserver.tls_ends import transport_of
+
 Address = tuple[str, int] | None
 
 
 def addresses_of(stream: trio.abc.Stream) -> tuple[Address, Address]:
     """The client's and the server's address; None where there is none."""
+    stream = transport_of(stream)
     if not isinstance(stream, trio.SocketStream):
         return None, None
     family: int = stream.socket.family

@@ -4,6 +4,11 @@
 statistics of one part into checks and figures.
 """
 
+from derhead.observability.certificate_figures import (
+    certificate_check,
+    certificate_metrics,
+    reload_check,
+)
 from derhead.observability.feed_figures import feed_check, feed_metrics
 from derhead.observability.journal_figures import (
     damage_check,

@@ -19,6 +19,7 @@ class Http1Answers(H11Protocol):
     """
 
     config: ServerConfig
+    connection: h11.Connection
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -45,22 +46,32 @@ class Http1Answers(H11Protocol):
             detail = TOO_LONG
         elif isinstance(error, HeadRefused):
             detail = str(error)
-        body = self.config.problem_text(status_code, detail).encode("ascii")
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            *self.config.response_headers("h11"),
-        ]
-        answer: list[Any] = [
-            h11.Response(status_code=status_code, headers=headers),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        ]
         try:
             # In one piece: between two pieces the app could send an answer of its own.
-            data = b"".join(self.connection.send(event) or b"" for event in answer)
+            data = refusal_text(self.config, status_code, detail, self.connection)
         except h11.LocalProtocolError:
             # An answer has begun; the connection ends after it.
             return
         await self.send(RawData(data=data))
+
+
+def refusal_text(
+    config: ServerConfig, status: int, detail: str, connection: h11.Connection
+) -> bytes:
+    """A whole answer with a problem, the last of its connection.
+
+    Raises: h11.LocalProtocolError, if an answer has begun.
+    """
+    body = config.problem_text(status, detail).encode("ascii")
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *config.response_headers("h11"),
+    ]
+    answer: list[Any] = [
+        h11.Response(status_code=status, headers=headers),
+        h11.Data(data=body),
+        h11.EndOfMessage(),
+    ]
+    return b"".join(connection.send(event) or b"" for event in answer)

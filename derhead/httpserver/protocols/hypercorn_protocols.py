@@ -1,4 +1,7 @@
-"""Both protocols on one connection: HTTP/1.1, and HTTP/2 if the client chooses it."""
+"""Both protocols on one connection: HTTP/1.1, and HTTP/2 if the client chooses it.
+
+Under TLS the client chooses by ALPN, otherwise by its first bytes or by an upgrade.
+"""
 
 from typing import Any
 
@@ -11,12 +14,16 @@ from derhead.httpserver.protocols.hypercorn_http2 import Http2Answers
 
 
 class Protocols(ProtocolWrapper):
-    """Begins as ``Http1Answers``, becomes ``Http2Answers`` if the first bytes say so."""
+    """Begins with the protocol of its last argument, ``h2`` or any other, which is HTTP/1.1.
+
+    HTTP/1.1 becomes HTTP/2 if the first bytes say so.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        *self._common, _ = arguments
-        self.protocol = Http1Answers(*self._common)
+        *self._common, chosen = arguments
+        answers = Http2Answers if chosen == "h2" else Http1Answers
+        self.protocol = answers(*self._common)
 
     @property
     def is_multiplexed(self) -> bool:

@@ -16,21 +16,54 @@ class LongestStep(trio.abc.Instrument):
 
     def __init__(self) -> None:
         self.longest_s = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins to measure."""
         self._began = time.process_time()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._began = time.process_time()
+        self.begin()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.longest_s = max(self.longest_s, time.process_time() - self._began)
+
+
+class LongestTurn(LongestStep):
+    """Measures the loop's turns, with the steps of all tasks that were ready."""
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        pass
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        pass
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.begin()
+
+    def before_io_wait(self, timeout: float) -> None:
         self.longest_s = max(self.longest_s, time.process_time() - self._began)
 
 
 @contextmanager
 def longest_step() -> Iterator[LongestStep]:
     """Measures the steps of the block, without the garbage collector's."""
+    with _measured(LongestStep()) as measure:
+        yield measure
+
+
+@contextmanager
+def longest_turn() -> Iterator[LongestStep]:
+    """Measures the turns of the block, without the garbage collector's."""
+    with _measured(LongestTurn()) as measure:
+        yield measure
+
+
+@contextmanager
+def _measured(measure: LongestStep) -> Iterator[LongestStep]:
     gc.collect()
     gc.disable()
-    measure = LongestStep()
+    measure.begin()
     trio.lowlevel.add_instrument(measure)
     try:
         yield measure

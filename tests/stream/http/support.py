@@ -11,16 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 from quart import Response, websocket
 
 from derhead.api import RestApp, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
+from derproto.tls.tls_listener import TlsListener
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
 from tests.support.api.fake_headend import FakeView
 from tests.support.assets import fleet_of, make_loads
+from tests.support.certificates import Certificates
 
 Conn = TypeVar("Conn", bound=trio.abc.Stream)
 
@@ -71,6 +73,8 @@ class Serving(Generic[Conn]):
     connect: Callable[[], Awaitable[Conn]]
     port: int = 0
     """Where it listens; 0 = in memory."""
+    network: MemoryNetwork = field(default_factory=MemoryNetwork)
+    """Where it listens as ``http``, below TLS."""
     ended: trio.Event = field(default_factory=trio.Event)
 
 
@@ -116,6 +120,47 @@ async def serving_in_memory(
     connect = partial(network.connect, "http")
     async with _serving(limits, app or make_app(), network.listen("http"), connect) as running:
         yield running
+
+
+@asynccontextmanager
+async def serving_over_tls(
+    certificates: Certificates,
+    limits: HttpLimits | None = None,
+    app: RestApp | None = None,
+    *,
+    alpn: tuple[str, ...] = ("h2", "http/1.1"),
+) -> AsyncIterator[Serving[trio.SSLStream[MemoryStream]]]:
+    """As ``serving_in_memory``, over TLS; ``connect`` offers ``alpn`` and shakes hands."""
+    network = MemoryNetwork()
+    listener = TlsListener(network.listen("http"), lambda: certificates.server)
+    client = certificates.client(alpn)
+
+    async def connect() -> trio.SSLStream[MemoryStream]:
+        stream = trio.SSLStream(
+            await network.connect("http"),
+            client,
+            server_hostname="localhost",
+            https_compatible=True,
+        )
+        await stream.do_handshake()
+        return stream
+
+    async with _serving(limits, app or make_app(), listener, connect) as running:
+        running.network = network
+        yield running
+
+
+@asynccontextmanager
+async def serving_either(
+    certificates: Certificates | None, app: RestApp | None = None
+) -> AsyncIterator[Serving[Any]]:
+    """In memory, over TLS if there are certificates."""
+    if certificates is None:
+        async with serving_in_memory(app=app) as plain:
+            yield plain
+    else:
+        async with serving_over_tls(certificates, app=app) as secure:
+            yield secure
 
 
 def reset(stream: trio.SocketStream) -> None:

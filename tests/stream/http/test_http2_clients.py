@@ -22,7 +22,16 @@ from tests.stream.http.http2_client import (
     is_calmed,
 )
 from tests.stream.http.stalls import MAX_STALL_S, longest_step
-from tests.stream.http.support import HEALTH, ask, large_view, make_app, receive, serving_in_memory
+from tests.stream.http.support import (
+    HEALTH,
+    ask,
+    large_view,
+    make_app,
+    receive,
+    serving_either,
+    serving_in_memory,
+)
+from tests.support.certificates import Certificates
 
 LIMITS = HttpLimits()
 ALL = b"GET /telemetry HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -41,9 +50,9 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 async def test_a_flood_of_frames_ends_its_connection_and_stalls_nobody(
-    name: str, autojump_clock: MockClock
+    name: str, secure: Certificates | None, autojump_clock: MockClock
 ) -> None:
-    async with serving_in_memory() as running:
+    async with serving_either(secure) as running:
         client = Http2Client(await running.connect())
         client.h2.send_headers(
             1, [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/x")]
@@ -59,8 +68,10 @@ async def test_a_flood_of_frames_ends_its_connection_and_stalls_nobody(
         assert running.server.statistics().open == 0
 
 
-async def test_a_flood_of_resets_ends_its_connection(autojump_clock: MockClock) -> None:
-    async with serving_in_memory() as running:
+async def test_a_flood_of_resets_ends_its_connection(
+    secure: Certificates | None, autojump_clock: MockClock
+) -> None:
+    async with serving_either(secure) as running:
         client = Http2Client(await running.connect())
 
         async def flood() -> None:

@@ -56,7 +56,7 @@ assets.yaml: 3 sites, 4 assets, 7.75 MW
   solar       1 asset, 5 MW
   battery     1 asset, 1.5 MW
   load        2 assets, 1.25 MW
-REST at [::1]:80, agents at 127.0.0.1:50051 (cleartext)
+REST at [::1]:80 (cleartext), agents at 127.0.0.1:50051 (cleartext)
 journal in var/derhead
 """,
         "",

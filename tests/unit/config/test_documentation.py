@@ -20,6 +20,7 @@ from derproto.configuration.device_options import DRIVERS
 from derproto.configuration.fleet import AssetKind
 from derproto.configuration.kinds import LOG_LEVELS
 from derproto.configuration.settings import Settings
+from tests.support.certificates import TestAuthority
 
 TEXT = (Path(__file__).parents[3] / "docs/configuration.md").read_text(encoding="utf-8")
 
@@ -85,9 +86,8 @@ def test_the_examples_load(tmp_path: Path) -> None:
         ("yaml deragent", "deragent.yaml"),
     ]:
         (tmp_path / file).write_text(block(label), encoding="utf-8")
-    (tmp_path / "tls").mkdir()
-    for file in ("headend.pem", "headend.key", "agents-ca.pem"):
-        (tmp_path / "tls" / file).touch()
+    authority = TestAuthority.make(tmp_path / "tls", name="agents-ca")
+    authority.write_server("headend")
     assert len(load_fleet(tmp_path / "assets.yaml").assets) == 3
     config, fleet = derhead.config.load(Namespace(config=str(tmp_path / "derhead.yaml")), {})
     assert (config.grpc.host, config.telemetry_period_s, len(fleet.sites)) == ("::", 2.0, 2)

@@ -1,0 +1,38 @@
+"""Checks and figures of certificates and of reloads. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.metrics_core import Metric
+
+from derhead.observability.metrics import gauge_by
+from derhead.observability.readiness import Check, Health
+from derproto.tls.certificate_findings import CertificateFinding
+
+
+def certificate_check(findings: Sequence[CertificateFinding]) -> Check:
+    """Whether clients take the certificates, and will for the next weeks.
+
+    Connections that are open stay, so the headend is not unready.
+    """
+    if not findings:
+        return Check("certificates", Health.READY, "are valid")
+    said = "; ".join(f"{each.setting}: {each.text}" for each in findings)
+    return Check("certificates", Health.DEGRADED, said)
+
+
+def certificate_metrics(seconds_left: Mapping[str, float]) -> Iterator[Metric]:
+    """How long each certificate is still valid."""
+    yield gauge_by(
+        "derhead_certificate_left_seconds",
+        "Time until the first certificate in the file of a setting ends; negative afterwards.",
+        "setting",
+        seconds_left,
+    )
+
+
+def reload_check(failures: Mapping[str, str]) -> Check:
+    """Whether what runs is what the files say. If it is not, a restart would fail, too."""
+    if not failures:
+        return Check("reload", Health.READY, "no reload has failed")
+    said = "; ".join(f"{what}: {why}" for what, why in failures.items())
+    return Check("reload", Health.DEGRADED, f"the former stay in force: {said}")
