@@ -7,7 +7,7 @@ breaks), ``commands``.
 
 import argparse
 
-from derhead.client.options import COMMANDS, URL_VARIABLE, add_commands
+from derhead.client.options import COMMANDS, add_commands
 
 
 def run(args: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ async def _run(args: argparse.Namespace) -> int:
         "telemetry": show_telemetry,
         "dispatch": order_dispatch,
     }
-    async with HeadendClient(args.headend) as client:
+    async with HeadendClient(args.headend, ca=args.tls_ca) as client:
         return await act[args.command](client, args)
 
 

@@ -9,13 +9,14 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import httpx2
 import trio
 
 from derhead.client.headend_url import HeadendUrl
-from derproto.base.tls import client_context
+from derproto.tls.contexts import client_context
 
 CONNECT_S = 5.0
 """Time for a connection, TLS included."""
@@ -63,13 +64,17 @@ class HeadendAnswer:
 
 
 class HeadendClient:
-    """Asks one headend. Enter it first; its connections end with the block."""
+    """Asks one headend. Enter it first; its connections end with the block.
 
-    def __init__(self, url: HeadendUrl) -> None:
+    Over TLS it trusts the authorities in the PEM file ``ca``, or without one the system's.
+    Raises: HeadendUnreachable, if that file cannot be read.
+    """
+
+    def __init__(self, url: HeadendUrl, *, ca: Path | None = None) -> None:
         self._url = url
         self._http = httpx2.AsyncClient(
             # Reading the machine's authorities takes 20 ms, which plain HTTP need not wait for.
-            verify=client_context() if url.tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=_trusting(ca) if url.tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             # A proxy from the environment is meant for the internet, not for a headend.
             trust_env=False,
             headers={"Accept-Encoding": "identity"},
@@ -168,6 +173,13 @@ class HeadendClient:
 
     def _silent(self, seconds: float) -> HeadendUnreachable:
         return HeadendUnreachable(f"{self._url.text} did not answer within {seconds:g} s")
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return client_context(ca)
+    except OSError as error:
+        raise HeadendUnreachable(f"--tls-ca: {ca} cannot be loaded: {error}") from None
 
 
 class EventStream:

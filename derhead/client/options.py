@@ -3,10 +3,13 @@
 import argparse
 import math
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 from derhead.client.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
 
 URL_VARIABLE = "DERHEAD_URL"
+CA_VARIABLE = "DERHEAD_TLS_CA"
 
 COMMANDS = ("status", "telemetry", "dispatch")
 
@@ -44,18 +47,24 @@ def _headend_url(text: str) -> HeadendUrl:
         raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
+def _existing_file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}; correct the path")
+    return Path(text)
+
+
 def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", url: str | None
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", environ: Mapping[str, str]
 ) -> None:
-    """Adds the commands to derhead's; ``url`` is the headend's from the environment."""
-    show = _add(commands, "status", url, "show the state of a running headend and its sites")
+    """Adds the commands to derhead's; some of their defaults come from the environment."""
+    show = _add(commands, "status", environ, "show the state of a running headend and its sites")
     show.set_defaults(asset=None)
-    telemetry = _add(commands, "telemetry", url, "show what an asset measures")
+    telemetry = _add(commands, "telemetry", environ, "show what an asset measures")
     telemetry.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
     telemetry.add_argument(
         "--follow", action="store_true", help="print a line for each new value, until Ctrl-C"
     )
-    order = _add(commands, "dispatch", url, "order an asset to hold a power")
+    order = _add(commands, "dispatch", environ, "order an asset to hold a power")
     order.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
     order.add_argument(
         "mw",
@@ -84,7 +93,7 @@ def add_commands(
 def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
-    url: str | None,
+    environ: Mapping[str, str],
     does: str,
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
@@ -93,8 +102,16 @@ def _add(
         metavar="URL",
         type=_headend_url,
         # A string default, so that argparse reports a wrong environment value like a wrong flag.
-        default=url or DEFAULT_URL,
+        default=environ.get(URL_VARIABLE) or DEFAULT_URL,
         help=f"address of the headend's REST API (default ${URL_VARIABLE}, else {DEFAULT_URL})",
+    )
+    command.add_argument(
+        "--tls-ca",
+        metavar="F",
+        type=_existing_file,
+        default=environ.get(CA_VARIABLE) or None,
+        help="PEM file of the authorities for the headend's certificate "
+        f"(default ${CA_VARIABLE}, else the system's)",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return command

@@ -1,78 +1,189 @@
-"""TLS on the link: the headend's certificate, the agent's, and what the agent's is good for."""
+"""TLS with real clients: agents, openssl, curl, the commands, and what each is refused."""
 
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from derhead.pki.authority import make_server
+from tests.support.certificates import TestAuthority, validity
 from tests.support.fleets import BATTERY, SOLAR, fleet
-from tests.support.processes.world import running
+from tests.support.processes.world import Process, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
 
-def write_agent_certificate(authority: trustme.CA, agent_id: str, folder: Path) -> None:
-    """A client certificate that names its agent, as an operator's own authority makes it."""
-    issuer_key = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
-    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
-    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.UniformResourceIdentifier(f"urn:der:agent:{agent_id}")
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, agent_id)]))
-        .issuer_name(issuer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / f"{agent_id}.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / f"{agent_id}.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+@dataclass
+class SecureWorld:
+    """A headend with TLS on both ports, and its authority."""
+
+    world: World
+    authority: TestAuthority
+
+    def start_agent(
+        self, asset_id: str, agent_id: str, certificate: str | None, *, trusts: Path | None = None
+    ) -> Process:
+        """Starts an agent that shows a certificate of the authority's folder."""
+        lines = [f"tls_ca: {trusts or self.authority.ca}"]
+        if certificate is not None:
+            stem = self.authority.folder / certificate
+            lines += [f"tls_cert: {stem}.pem", f"tls_key: {stem}.key"]
+        settings = self.world.folder / f"{agent_id}.yaml"
+        settings.write_text("\n".join(lines))
+        # Several agents may want one asset: each has a folder of its own.
+        data = self.world.folder / f"data-{agent_id}-{len(self.world.processes)}"
+        return self.world.start_agent(
+            asset_id, "--agent-id", agent_id, "--config", settings, "--data", data
+        )
+
+    def openssl(self, port: int, *flags: object) -> str:
+        """What ``openssl s_client`` says of a connection."""
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *map(str, flags)]
+        done = subprocess.run(
+            [*command, "-CAfile", self.authority.ca, "-verify_return_error"],
+            input="",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    def curl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["curl", "--silent", "--show-error", "--max-time", "30", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_certificate_admits_only_its_own_agent(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    headend_cert = authority.issue_cert("127.0.0.1")
-    headend_cert.cert_chain_pems[0].write_to_path(str(tmp_path / "headend.pem"))
-    headend_cert.private_key_pem.write_to_path(str(tmp_path / "headend.key"))
-    write_agent_certificate(authority, "mesa", tmp_path)
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureWorld]:
+    folder = tmp_path_factory.mktemp("secure")
+    authority = TestAuthority.make(folder / "tls")
+    authority.write_server()
+    authority.write_agent("mesa")
     settings = {
-        "tls_cert": str(tmp_path / "headend.pem"),
-        "tls_key": str(tmp_path / "headend.key"),
-        "tls_client_ca": str(ca),
+        "tls_cert": str(authority.folder / "server.pem"),
+        "tls_key": str(authority.folder / "server.key"),
+        "tls_client_ca": str(authority.ca),
         "telemetry_period_s": 0.5,
     }
-    agent_settings = tmp_path / "agent.yaml"
-    agent_settings.write_text(
-        f"tls: true\ntls_ca: {ca}\ntls_cert: {tmp_path}/mesa.pem\ntls_key: {tmp_path}/mesa.key\n"
-    )
+    with running(folder / "world", fleet(), settings, trust=authority.ca) as world:
+        world.start_headend()
+        yield SecureWorld(world, authority)
+
+
+def test_a_certificate_admits_only_its_own_agent(secure: SecureWorld) -> None:
+    world = secure.world
+    secure.start_agent(BATTERY, "mesa", "mesa")
+    world.wait_online(BATTERY)
+    dispatch = world.order(BATTERY, 0.5)
+    world.wait_state(dispatch["id"], "started")
+    # Another id under the same certificate, and no certificate at all.
+    pretender = secure.start_agent(SOLAR, "other", "mesa")
+    eventually("refused", lambda: "not what the certificate names" in pretender.text())
+    stranger = secure.start_agent(SOLAR, "stranger", None)
+    eventually("turned away", lambda: "certificate required" in stranger.text())
+    assert not world.online(SOLAR)
+    assert world.online(BATTERY)
+
+
+def test_an_agent_is_told_why_its_certificate_is_refused(
+    secure: SecureWorld, tmp_path: Path
+) -> None:
+    secure.authority.write_agent("late", valid=validity(-1, starts_in_days=-9))
+    late = secure.start_agent(SOLAR, "late", "late")
+    other = TestAuthority.make(tmp_path / "other")
+    other.write_agent("foreign")
+    for suffix in ("pem", "key"):
+        foreign = (other.folder / f"foreign.{suffix}").read_bytes()
+        (secure.authority.folder / f"foreign.{suffix}").write_bytes(foreign)
+    foreigner = secure.start_agent(SOLAR, "foreign", "foreign")
+    distrustful = secure.start_agent(SOLAR, "mesa", "mesa", trusts=other.ca)
+    eventually("expired", lambda: "certificate expired" in late.text())
+    # It had said so itself, and started all the same.
+    assert "tls_cert: " in late.text()
+    eventually("of another authority", lambda: "unknown ca" in foreigner.text())
+    eventually("not trusted", lambda: "certificate verify failed: " in distrustful.text())
+    assert not secure.world.online(SOLAR)
+
+
+def test_a_headend_of_another_name_is_refused(secure: SecureWorld, tmp_path: Path) -> None:
+    authority = secure.authority
+    authority.write("elsewhere", make_server(authority.pair, ["elsewhere.example"], validity()))
+    settings = {
+        "tls_cert": str(authority.folder / "elsewhere.pem"),
+        "tls_key": str(authority.folder / "elsewhere.key"),
+        "http_tls": False,
+    }
     with running(tmp_path / "world", fleet(), settings) as world:
         world.start_headend()
-        world.start_agent(BATTERY, "--agent-id", "mesa", "--config", agent_settings)
-        world.wait_online(BATTERY)
-        dispatch = world.order(BATTERY, 0.5)
-        world.wait_state(dispatch["id"], "started")
-        # Another id under the same certificate, and no certificate at all.
-        pretender = world.start_agent(SOLAR, "--agent-id", "other", "--config", agent_settings)
-        eventually("refused", lambda: "not what the certificate names" in pretender.text())
-        plain = tmp_path / "plain.yaml"
-        plain.write_text(f"tls: true\ntls_ca: {ca}\n")
-        stranger = world.start_agent(SOLAR, "--agent-id", "stranger", "--config", plain)
-        eventually("turned away", lambda: "disconnected" in stranger.text())
-        assert not world.online(SOLAR)
-        assert world.online(BATTERY)
+        agent = SecureWorld(world, authority).start_agent(BATTERY, "mesa", "mesa")
+        eventually("not its name", lambda: "IP address mismatch" in agent.text())
+        # REST stayed as it was.
+        assert world.base.startswith("http://")
+
+
+def test_rest_speaks_http_2_by_alpn(secure: SecureWorld) -> None:
+    port = secure.world.http_port
+    said = secure.openssl(port, "-alpn", "h2,http/1.1", "-verify_hostname", "localhost")
+    assert "ALPN protocol: h2" in said
+    assert "TLSv1.3" in said
+    assert "Verify return code: 0 (ok)" in said
+    assert "ALPN protocol: http/1.1" in secure.openssl(port, "-alpn", "http/1.1")
+    for version, flag in (("HTTP/2 200", "--http2"), ("HTTP/1.1 200", "--http1.1")):
+        url = f"https://localhost:{port}/healthz"
+        answer = secure.curl("--include", flag, "--cacert", str(secure.authority.ca), url)
+        assert answer.stdout.startswith(version), answer.stderr
+        assert answer.stdout.endswith('{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    ("flags", "spoken"),
+    [
+        (["-tls1_2"], True),
+        (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"], True),
+        (["-tls1_3"], True),
+        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], False),
+        (["-tls1", "-cipher", "ALL:@SECLEVEL=0"], False),
+        (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"], False),
+    ],
+)
+def test_versions_and_ciphers(flags: list[str], spoken: bool, secure: SecureWorld) -> None:
+    said = secure.openssl(secure.world.http_port, *flags)
+    assert ("Verify return code: 0 (ok)" in said and "Cipher is (NONE)" not in said) is spoken, said
+
+
+def test_an_agent_needs_a_certificate_and_a_browser_none(secure: SecureWorld) -> None:
+    grpc = secure.world.grpc_port
+    stem = secure.authority.folder / "mesa"
+    said = secure.openssl(grpc, "-alpn", "h2", "-cert", f"{stem}.pem", "-key", f"{stem}.key")
+    assert "ALPN protocol: h2" in said
+    # What openssl shows of a server that asks for a certificate.
+    assert "Requested Signature Algorithms" in said
+    assert "Requested Signature Algorithms" not in secure.openssl(secure.world.http_port)
+    headend = secure.world.processes[0]
+    secure.openssl(grpc, "-alpn", "h2")
+    eventually("logged", lambda: "peer did not return a certificate" in headend.text())
+
+
+def test_http_on_the_port_of_https_is_told_so(secure: SecureWorld) -> None:
+    answer = secure.curl("--include", f"http://localhost:{secure.world.http_port}/healthz")
+    assert answer.stdout.startswith("HTTP/1.1 400")
+    assert "write https:// in place of http://" in answer.stdout
+
+
+def test_the_commands_trust_the_authority_that_they_are_given(secure: SecureWorld) -> None:
+    command = [sys.executable, "-m", "derhead", "status", "--headend", secure.world.base]
+    trusted, distrusted, wrong = (
+        subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, check=False)
+        for more in (["--tls-ca", secure.authority.ca], [], ["--tls-ca", "no.pem"])
+    )
+    assert trusted.returncode == 0, trusted.stderr
+    assert trusted.stdout.startswith(f"{secure.world.base} is ready")
+    assert distrusted.returncode == 3
+    assert "certificate verify failed" in distrusted.stderr
+    assert wrong.returncode == 2
+    assert "there is no file no.pem; correct the path" in wrong.stderr
