@@ -118,7 +118,7 @@ async def run_headend(
                 runtime=runtime,
                 feed=feed,
             )
-            if certificates is not None:
+            if certificates is not None and certificates.paths:
                 headend.show_certificates(certificates)
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))

@@ -123,8 +123,9 @@ class Headend:
 
     def show_certificates(self, certificates: CertificateKeeper) -> None:
         """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""
-        self.readiness.add(lambda: certificate_check(certificates.findings()))
-        self.metrics.add(lambda: certificate_metrics(certificates.seconds_left()))
+        left = certificates.seconds_left
+        self.readiness.add(lambda: certificate_check(certificates.findings(), left()))
+        self.metrics.add(lambda: certificate_metrics(left()))
 
     async def load(self) -> None:
         """Restores each asset's and agent's newest data from the journal.

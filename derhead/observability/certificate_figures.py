@@ -8,14 +8,19 @@ from derhead.observability.metrics import gauge_by
 from derhead.observability.readiness import Check, Health
 from derproto.tls.certificate_findings import CertificateFinding
 
+DAY_S = 86_400
 
-def certificate_check(findings: Sequence[CertificateFinding]) -> Check:
+
+def certificate_check(
+    findings: Sequence[CertificateFinding], seconds_left: Mapping[str, float]
+) -> Check:
     """Whether clients take the certificates, and will for the next weeks.
 
     Connections that are open stay, so the headend is not unready.
     """
     if not findings:
-        return Check("certificates", Health.READY, "are valid")
+        left = [f"{setting} for {s // DAY_S:.0f} days" for setting, s in seconds_left.items()]
+        return Check("certificates", Health.READY, f"valid: {', '.join(left)}")
     said = "; ".join(f"{each.setting}: {each.text}" for each in findings)
     return Check("certificates", Health.DEGRADED, said)
 

@@ -21,8 +21,8 @@ from derproto.configuration.problems import ConfigError
 log = logging.getLogger(__name__)
 
 RETRY_S = 60.0
-"""Seconds from a failed reload to the next try. Its files may be good by then, and the same: a
-certificate that was not valid yet, or a folder that was away."""
+"""Seconds after which failed reloads are tried again. The same files may be good by then: a
+certificate that was not valid yet, or one on a file system that was away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,20 @@ class Reloads:
                 await reload.load()
             except (ConfigError, OSError) as error:
                 self._note_failure(reload, str(error))
-            except Exception as error:
-                # The border: no file ends the daemon.
-                log.exception("%s: reloading failed with a bug", reload.what)
-                self._note_failure(reload, repr(error))
+            except Exception as error:  # noqa: BLE001 - the border: no file ends the daemon
+                self._note_failure(reload, repr(error), bug=error)
             else:
                 self.failures.pop(reload.what, None)
                 log.info("%s: reloaded", reload.what)
 
-    def _note_failure(self, reload: Reload, reason: str) -> None:
+    def _note_failure(
+        self, reload: Reload, reason: str, *, bug: BaseException | None = None
+    ) -> None:
+        """Logs a failure, each reason once; a bug with its traceback."""
+        reason = "; ".join(reason.splitlines())
         if self.failures.get(reload.what) != reason:
-            said = "; ".join(reason.splitlines())
-            log.error("%s: not reloaded, the former stay in force: %s", reload.what, said)
+            text = "%s: not reloaded, the former stay in force: %s"
+            log.error(text, reload.what, reason, exc_info=bug)
         self.failures[reload.what] = reason
 
 

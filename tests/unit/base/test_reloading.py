@@ -84,7 +84,7 @@ async def test_what_cannot_be_reloaded_stays_as_it_was_and_is_tried_again(
         why = f"{tokens.path}:1: token: bad; {tokens.path}:2: token: worse"
         (record,) = caplog.records
         assert record.getMessage() == f"tokens: not reloaded, the former stay in force: {why}"
-        assert reloads.failures == {"tokens": why.replace("; ", "\n")}
+        assert reloads.failures == {"tokens": why}
         # The same reason is logged once.
         await trio.sleep(2 * RETRY_S)
         assert tokens.loads == 3
@@ -114,7 +114,9 @@ async def test_a_bug_in_a_reload_ends_nothing(
     async with watched(tokens) as reloads:
         tokens.path.write_text("bug")
         await trio.sleep(SETTLED_S)
-        assert caplog.records[0].exc_info
+        await trio.sleep(2 * RETRY_S)
+        (record,) = caplog.records
+        assert record.exc_info
         assert reloads.failures == {"tokens": "LookupError('a bug')"}
         tokens.path.write_text("good again")
         await trio.sleep(SETTLED_S)

@@ -6,13 +6,16 @@ from derproto.tls.certificate_findings import CertificateFinding, CertificateGra
 
 
 def test_valid_certificates_are_ready() -> None:
-    assert certificate_check([]) == Check("certificates", Health.READY, "are valid")
+    left = {"tls_cert": 396.9 * 86_400, "tls_client_ca": 3_000 * 86_400.0}
+    assert certificate_check([], left) == Check(
+        "certificates", Health.READY, "valid: tls_cert for 396 days, tls_client_ca for 3000 days"
+    )
 
 
 def test_a_certificate_that_ends_soon_or_has_ended_degrades() -> None:
     soon = CertificateFinding("tls_cert", "h.pem expires in 12 days", CertificateGrade.SOON)
     over = CertificateFinding("tls_client_ca", "ca.pem expired", CertificateGrade.REFUSED)
-    assert certificate_check([over, soon]) == Check(
+    assert certificate_check([over, soon], {}) == Check(
         "certificates",
         Health.DEGRADED,
         "tls_client_ca: ca.pem expired; tls_cert: h.pem expires in 12 days",
