@@ -13,7 +13,9 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
 """
 
+import faulthandler
 import logging
+import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -26,7 +28,7 @@ import trio
 from deragent.config import AgentConfig, AgentPlan
 from deragent.devices import Device
 from deragent.drivers import open_device
-from deragent.event_lines import EventLine
+from deragent.event_lines import EventLine, link_status
 from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
@@ -38,6 +40,7 @@ from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
+from derproto.base.systemd import Notifier, feed_watchdog
 from derproto.configuration.fleet import Asset
 from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
@@ -123,6 +126,8 @@ async def main(
     Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a bug of the
     agent, which ends the process with exit code 1 and a traceback.
     """
+    # systemd's watchdog ends a loop that stands still with SIGABRT: the log then shows where.
+    faulthandler.enable()
     runtime = real_runtime()
     reloads = Reloads(runtime)
     certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
@@ -130,6 +135,15 @@ async def main(
     host, port = config.headend.host, config.headend.port
     stopping = trio.Event()
     printer = EventPrinter(runtime)
+    notifier = Notifier.from_environment(os.environ)
+    report = printer.put if config.events else _log_event
+
+    def take(event: EventLine) -> None:
+        report(event)
+        status = link_status(event, str(config.headend))
+        if status is not None:
+            notifier.tell(status)
+
     async with trio.open_nursery() as outer:
         if config.events:
             outer.start_soon(printer.print_events)
@@ -140,20 +154,30 @@ async def main(
             await nursery.start(watch_hangups, reloads.reload_all)
             nursery.start_soon(reloads.run)
             nursery.start_soon(certificates.remind)
-            await run_agent(
-                plan,
-                runtime=runtime,
-                dial=lambda: dial(host, port, ssl_context=certificates.context(TlsRole.AGENT)),
-                rng=random.Random(secrets.randbits(128)),
-                authority=f"{host}:{port}",
-                scheme="https" if config.tls else "http",
-                outbox=config.outbox,
-                backfill_rows_s=config.backfill_rows_s,
-                data=config.data_folder(plan.agent_id),
-                on_event=printer.put if config.events else _log_event,
-                open_device=open_device,
-                stopping=stopping,
-            )
+            nursery.start_soon(feed_watchdog, notifier)
+            async with trio.open_nursery() as running:
+                await running.start(
+                    partial(
+                        run_agent,
+                        plan,
+                        runtime=runtime,
+                        dial=lambda: dial(
+                            host, port, ssl_context=certificates.context(TlsRole.AGENT)
+                        ),
+                        rng=random.Random(secrets.randbits(128)),
+                        authority=f"{host}:{port}",
+                        scheme="https" if config.tls else "http",
+                        outbox=config.outbox,
+                        backfill_rows_s=config.backfill_rows_s,
+                        data=config.data_folder(plan.agent_id),
+                        on_event=take,
+                        open_device=open_device,
+                        stopping=stopping,
+                    )
+                )
+                notifier.ready(f"connecting to {config.headend}")
+                await stopping.wait()
+                notifier.stopping()
             nursery.cancel_scope.cancel()
         printer.close()
         outer.cancel_scope.deadline = trio.current_time() + STOP_S

@@ -75,3 +75,12 @@ def parse_line(line: str) -> EventLine:
     except (KeyError, TypeError) as missing:
         raise ValueError(f"not an event: {missing}") from None
     return EventLine(at_us, agent_id, kind, fields)
+
+
+def link_status(event: EventLine, headend: str) -> str | None:
+    """What ``systemctl status`` says of the link after the event; None = as before."""
+    if event.kind is EventKind.CONNECTED:
+        return f"connected to {headend}"
+    if event.kind is EventKind.DISCONNECTED:
+        return f"not connected to {headend}: {event.detail.get('reason')}"
+    return None

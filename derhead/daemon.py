@@ -17,6 +17,7 @@ Goodbye(draining) and ``drain_s`` to end. Then the desk stops, then the journal.
 ``main`` is the process around the headend: signals, sockets, TLS.
 """
 
+import faulthandler
 import gc
 import logging
 import os
@@ -50,7 +51,7 @@ from derhead.sessions import SessionLimits
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
-from derproto.base.systemd import NOBODY, Notifier
+from derproto.base.systemd import NOBODY, Notifier, feed_watchdog
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
@@ -228,6 +229,8 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     Raises: OSError (an address in use, certificates), JournalError, or a bug's exception; each ends
     the process with exit code 1.
     """
+    # systemd's watchdog ends a loop that stands still with SIGABRT: the log then shows where.
+    faulthandler.enable()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
     runtime = real_runtime()
@@ -247,6 +250,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         await nursery.start(watch_hangups, reloads.reload_all)
         nursery.start_soon(reloads.run)
         nursery.start_soon(certificates.remind)
+        nursery.start_soon(feed_watchdog, notifier)
         async with trio.open_nursery() as serving:
             await serving.start(
                 lambda task_status: run_headend(

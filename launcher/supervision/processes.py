@@ -20,6 +20,7 @@ import trio
 
 from deragent.event_lines import parse_line
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.base.systemd import VARIABLES
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision import guard
 from launcher.supervision.fleet_events import AgentSaid, AgentStarted, FleetEvent
@@ -128,6 +129,8 @@ async def _live(
                     stderr=subprocess.PIPE,
                     # Ctrl-C reaches only the terminal's foreground group: the launcher.
                     process_group=group,
+                    # An agent that took the launcher's place with systemd would be refused there.
+                    env={k: v for k, v in os.environ.items() if k not in VARIABLES},
                 )
             except OSError as error:
                 return f"could not be started ({error})"

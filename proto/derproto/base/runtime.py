@@ -66,6 +66,11 @@ def real_runtime() -> Runtime:
     )
 
 
+def monotonic_us() -> int:
+    """The kernel's monotonic time in microseconds, as systemd compares it."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
 def start_thread(work: Callable[[], None], name: str) -> None:
     """Starts a thread beside Trio. The end of the process does not wait for it.
 

@@ -1,14 +1,28 @@
 """A daemon's messages to systemd: datagrams to the socket that ``NOTIFY_SOCKET`` names.
 
 This is ``sd_notify(3)`` in a few lines: a unit of ``Type=notify`` learns when the daemon is ready,
-and waits for a long start. Without that variable nothing is sent.
+waits for a long start or a reload, and restarts a daemon whose loop stands still. Without that
+variable nothing is sent.
 """
 
 import logging
+import os
 import socket
 from collections.abc import Mapping
 
+import trio
+
 log = logging.getLogger(__name__)
+
+BEATS = 4
+"""Messages within ``WatchdogSec=``. systemd advises two; four also make a loop that is slow stand
+out in the log before systemd ends it."""
+
+STATUS_CHARACTERS = 200
+"""Characters of a status line. When full, the rest is cut off."""
+
+VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
+"""What systemd sets for the daemon alone, and no process that it starts should have."""
 
 
 class Notifier:
@@ -17,26 +31,44 @@ class Notifier:
     No method blocks or raises: if a message cannot be sent, that is logged once.
     """
 
-    def __init__(self, address: str = "") -> None:
+    def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
         # A leading @ stands for the NUL of an abstract address.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._has_failed = False
+        self.watchdog_s = watchdog_s
+        """Silence after which systemd ends the daemon; None = it does not watch."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Notifier":
-        return cls(environ.get("NOTIFY_SOCKET", ""))
+        address = environ.get("NOTIFY_SOCKET", "")
+        watched = environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
+        usec = environ.get("WATCHDOG_USEC", "")
+        is_set = bool(address) and watched and usec.isdecimal() and int(usec) > 0
+        return cls(address, int(usec) / 1e6 if is_set else None)
 
-    def ready(self) -> None:
-        """Reports that the daemon has started."""
-        self._send("READY=1", "STATUS=running")
+    def ready(self, status: str = "running") -> None:
+        """Reports that the daemon has started, or that its reload is over."""
+        self._send("READY=1", _status(status))
+
+    def reloading(self, monotonic_us: int) -> None:
+        """Reports a reload that began at this time of the kernel; ``ready`` reports its end."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us}", _status("reloading"))
 
     def stopping(self) -> None:
         """Reports that the daemon has begun to stop."""
-        self._send("STOPPING=1", "STATUS=stopping")
+        self._send("STOPPING=1", _status("stopping"))
 
     def busy(self, status: str, within_s: float) -> None:
         """Asks for more time to start or stop, until the next message."""
-        self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}", f"STATUS={status}")
+        self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}", _status(status))
+
+    def tell(self, status: str) -> None:
+        """Sets the line that ``systemctl status`` shows."""
+        self._send(_status(status))
+
+    def beat(self) -> None:
+        """Reports that the loop turns."""
+        self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
         if not self._address:
@@ -51,5 +83,33 @@ class Notifier:
             self._has_failed = True
 
 
+def _status(text: str) -> str:
+    """The line for ``systemctl status``. It stays one line, whatever a peer put into the text."""
+    return f"STATUS={' '.join(text.split())[:STATUS_CHARACTERS]}"
+
+
 NOBODY = Notifier()
 """A notifier that sends nothing."""
+
+
+async def feed_watchdog(notifier: Notifier) -> None:
+    """Reports to systemd that the loop turns, ``BEATS`` times in its period, until cancelled.
+
+    The task needs the loop and nothing else: no beat comes from a loop that stands still, and
+    every other trouble is for ``/readyz``, because a restart would not end it. A late beat is
+    logged. Returns at once if systemd does not watch.
+    """
+    watchdog_s = notifier.watchdog_s
+    if watchdog_s is None:
+        return
+    period_s = watchdog_s / BEATS
+    while True:
+        notifier.beat()
+        due_s = trio.current_time() + period_s
+        await trio.sleep_until(due_s)
+        late_s = trio.current_time() - due_s
+        if late_s > period_s:
+            log.warning(
+                "the loop stood still for %.1f s; at %g s systemd restarts this program",
+                *(late_s, watchdog_s),
+            )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deragent.event_lines import EventKind, EventLine, parse_line
+from deragent.event_lines import EventKind, EventLine, link_status, parse_line
 from deragent.tasks.event_printer import LINES_WAITING, EventPrinter
 from deragent.tasks.sampler import next_on_grid
 from derproto.base.runtime import real_runtime
@@ -83,3 +83,17 @@ async def test_a_slow_reader_costs_lines_and_not_memory(
     await printer.print_events()
     assert capsys.readouterr().out.count("\n") == LINES_WAITING
     assert "5 event lines were dropped" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "status"),
+    [
+        (EventKind.CONNECTED, {"session_id": "s"}, "connected to h:1"),
+        (EventKind.DISCONNECTED, {"reason": "refused"}, "not connected to h:1: refused"),
+        (EventKind.CONNECTING, {"attempt": 2}, None),
+    ],
+)
+def test_the_status_of_the_unit_tells_whether_the_headend_is_reached(
+    kind: EventKind, detail: dict[str, str | int], status: str | None
+) -> None:
+    assert link_status(EventLine(0, "agent-1", kind, detail), "h:1") == status

@@ -1,14 +1,18 @@
 """What systemd is told, on a real datagram socket."""
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import trio
+from trio.testing import MockClock
 
-from derproto.base.systemd import NOBODY, Notifier
+from derproto.base.runtime import monotonic_us
+from derproto.base.systemd import BEATS, NOBODY, Notifier, feed_watchdog
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -26,15 +30,34 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
         yield address, receiver
 
 
+def received(receiver: socket.socket) -> list[list[str]]:
+    """The lines of each datagram that has arrived."""
+    receiver.setblocking(False)
+    found = []
+    while True:
+        try:
+            found.append(receiver.recv(1000).decode().splitlines())
+        except BlockingIOError:
+            return found
+
+
 def test_each_state_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
     address, receiver = manager
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
     notifier.busy("checking the journal, 5 s so far", 30)
     notifier.ready()
+    notifier.tell("connected")
+    notifier.reloading(monotonic_us=1_500_000)
+    notifier.ready()
+    notifier.beat()
     notifier.stopping()
-    assert [receiver.recv(1000).decode().splitlines() for _ in range(3)] == [
+    assert received(receiver) == [
         ["EXTEND_TIMEOUT_USEC=30000000", "STATUS=checking the journal, 5 s so far"],
         ["READY=1", "STATUS=running"],
+        ["STATUS=connected"],
+        ["RELOADING=1", "MONOTONIC_USEC=1500000", "STATUS=reloading"],
+        ["READY=1", "STATUS=running"],
+        ["WATCHDOG=1"],
         ["STOPPING=1", "STATUS=stopping"],
     ]
 
@@ -58,3 +81,72 @@ def test_a_socket_that_is_gone_or_full_stops_nothing(
         for _ in range(10_000):
             full.ready()
     assert len(caplog.records) == 2
+
+
+def test_no_text_of_a_peer_becomes_a_message_of_its_own(
+    manager: tuple[str, socket.socket],
+) -> None:
+    address, receiver = manager
+    Notifier(address).tell("not connected: gone\nREADY=1\r\n" + "x" * 10_000)
+    ((line,),) = received(receiver)
+    assert line.startswith("STATUS=not connected: gone READY=1 xxx")
+    assert len(line) < 300
+
+
+def test_the_reload_has_the_time_of_the_kernel() -> None:
+    (uptime_s,) = (float(text) for text in Path("/proc/uptime").read_text().split()[:1])
+    # The uptime counts sleep too, which the monotonic clock does not.
+    assert 0 < monotonic_us() / 1e6 <= uptime_s + 1
+
+
+# --- the watchdog ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "watchdog_s"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_the_watchdog_is_fed_if_systemd_watches_this_process(
+    more: dict[str, str], watchdog_s: float | None
+) -> None:
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": "/run/notify", **more})
+    assert notifier.watchdog_s == watchdog_s
+    assert Notifier.from_environment(more).watchdog_s is None
+
+
+async def test_the_loop_beats_several_times_in_the_period(
+    manager: tuple[str, socket.socket], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, receiver = manager
+    with trio.move_on_after(20):
+        await feed_watchdog(Notifier(address, watchdog_s=10))
+    assert received(receiver) == [["WATCHDOG=1"]] * 2 * BEATS
+    assert caplog.records == []
+
+
+async def test_a_late_beat_is_logged(
+    manager: tuple[str, socket.socket], mock_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, receiver = manager
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed_watchdog, Notifier(address, watchdog_s=30))
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(30 / BEATS + 20)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert received(receiver) == [["WATCHDOG=1"]] * 2
+    assert [record.message for record in caplog.records] == [
+        "the loop stood still for 20.0 s; at 30 s systemd restarts this program"
+    ]
+
+
+async def test_nothing_beats_if_nobody_watches(autojump_clock: MockClock) -> None:
+    with trio.fail_after(1):
+        await feed_watchdog(NOBODY)

@@ -36,6 +36,8 @@ match behaviour:
             say("connected")
         say("disconnected")
         sys.exit(0)
+    case "tells":
+        print("NOTIFY_SOCKET" in os.environ, "STATE_DIRECTORY" in os.environ, flush=True)
     case "mumbles":
         print("not an event", flush=True)
 say("connected")

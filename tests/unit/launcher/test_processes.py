@@ -104,6 +104,16 @@ async def test_an_agent_that_cannot_be_started_is_tried_again() -> None:
     assert watch.ends[0].how.startswith("could not be started")
 
 
+async def test_an_agent_does_not_speak_to_systemd_for_the_launcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/derlaunch")
+    watch = Watch()
+    await watch.run([job("tells")], lambda: bool(watch.said))
+    assert watch.said == ["False True"]
+
+
 async def test_an_agent_that_ignores_sigterm_is_killed() -> None:
     watch = Watch()
     await watch.run([job("stubborn")], lambda: bool(watch.connected()), grace_s=0.1)
