@@ -20,7 +20,7 @@ from derproto.configuration.kinds import (
     address,
     choice,
 )
-from derproto.configuration.settings import NO_PATH, Rank, Settings, state_directory
+from derproto.configuration.settings import NO_PATH, Rank, Settings, credential, state_directory
 from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
 
@@ -117,6 +117,8 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig
     }
     found = settings.read_fields(HeadendConfig)
     default["http_tls"] = not found.keys().isdisjoint(("tls_cert", "http_tls_cert"))
+    if "postgres_dsn" in found:
+        default["postgres_password_file"] = credential(environ, "postgres-password")
     config = HeadendConfig(**default | found)
     _check(config, settings)
     return config

@@ -210,3 +210,10 @@ def state_directory(environ: Mapping[str, str]) -> Path | None:
     # systemd separates several folders with colons; the first is the daemon's own.
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else None
+
+
+def credential(environ: Mapping[str, str], name: str) -> Path | None:
+    """The file of a secret that systemd passed to a daemon (``LoadCredential=``), or None."""
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    file = Path(folder) / name
+    return file if folder and file.is_file() else None

@@ -93,6 +93,20 @@ def test_data_is_where_systemd_says_unless_told() -> None:
     assert load_config(Namespace(assets="a"), environ).data == Path("there")
 
 
+def test_the_password_of_postgres_is_what_systemd_passed_unless_told(tmp_path: Path) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    dsn = {"DERHEAD_POSTGRES_DSN": "postgresql://derhead@db/derhead"}
+    assert load_config(Namespace(assets="a"), environ | dsn).postgres_password_file is None
+    passed, own = tmp_path / "postgres-password", tmp_path / "own"
+    passed.write_text("secret")
+    own.write_text("secret")
+    assert load_config(Namespace(assets="a"), environ | dsn).postgres_password_file == passed
+    told = {"DERHEAD_POSTGRES_PASSWORD_FILE": str(own)}
+    assert load_config(Namespace(assets="a"), environ | dsn | told).postgres_password_file == own
+    # Without a database there is nothing to complain about.
+    assert load_config(Namespace(assets="a"), environ).postgres_password_file is None
+
+
 def test_every_problem_names_its_source_and_what_to_write(tmp_path: Path) -> None:
     file = config_file(
         tmp_path,
