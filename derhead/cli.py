@@ -1,11 +1,11 @@
-"""The command ``derhead``: ``serve``, ``check``, ``export``, ``pki``, and those that ask one."""
+"""The command ``derhead``: the daemon, its files, and questions to a headend that runs."""
 
 import argparse
 import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import client, export, pki
+from derhead import backup_commands, client, export, pki
 from derhead.config import HeadendConfig, load
 from derhead.errors import JournalError, PkiRefused
 from derproto import __version__
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     client.add_commands(commands, os.environ)
     export.add_parser(commands)
+    backup_commands.add_parsers(commands)
     pki.add_parser(commands)
     return parser
 
@@ -105,5 +106,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if args.command in client.COMMANDS:
         return client.run(args)
-    act = {"serve": _serve, "check": _check, "export": export.run, "pki": pki.run}[args.command]
+    act = {
+        "serve": _serve,
+        "check": _check,
+        "export": export.run,
+        "backup": backup_commands.run_backup,
+        "restore": backup_commands.run_restore,
+        "pki": pki.run,
+    }[args.command]
     return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError, PkiRefused))

@@ -125,7 +125,6 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig
 
 
 def _check(config: HeadendConfig, settings: Settings) -> None:
-    settings.require_one("assets")
     if config.agent_silence_s <= config.heartbeat_period_s:
         given = settings.rank("agent_silence_s") is not Rank.DEFAULT
         settings.complain(
@@ -169,8 +168,20 @@ def load(
     """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
+    settings.require_one("assets")
     fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
     complain_of_certificates(settings, config.tls_ends(), at_us)
     settings.finish()
     assert fleet is not None
     return config, fleet
+
+
+def load_data_folder(flags: Namespace, environ: Mapping[str, str]) -> Path:
+    """The folder of the journal, for commands that need no fleet.
+
+    Raises: ConfigError with every problem.
+    """
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config.data

@@ -11,6 +11,7 @@ from derhead.history.feed.clearing import clear_spool
 from derhead.history.feed.feed_health import FeedStatistics
 from derhead.history.feed.feeder import Feed
 from derhead.history.feed.restoring import restore
+from derhead.history.file.backup import back_up, put_back
 from derhead.history.file.salvage import Salvaged
 from derhead.history.journal.embedded import Journal
 from derhead.history.journal.journal_statistics import JournalStatistics

@@ -5,7 +5,7 @@ is then read once more in the same way, asset by asset. Rows with invalid values
 so is telemetry of an asset or boot whose name was lost.
 
 The new journal is written beside the old one and takes its place when it is complete. A crash in
-between loses nothing: the next start begins again, or finishes (``finish_salvage``). The damaged
+between loses nothing: the next start begins again, or finishes (``replacing``). The damaged
 file is kept as it was, under another name. If its first page is torn, or if the file is missing or
 empty beside its WAL, nothing can be read.
 
@@ -14,19 +14,18 @@ Synchronous.
 
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import chain, count, islice
+from itertools import islice
 from pathlib import Path
 
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
 from derhead.history.file.damage import connect_damaged
 from derhead.history.file.inserts import Insert
+from derhead.history.file.replacing import Successor, beside, kept_name, remove, replace
 from derhead.history.file.table_walks import (
     Copied,
     Table,
@@ -95,20 +94,17 @@ def salvage(
     ``make`` creates a new journal in a file. Raises: sqlite3.Error, OSError; then the damaged file
     is where it was.
     """
-    damaged = _free_name(path, now_us)
+    damaged = kept_name(path, Successor.SALVAGED, now_us)
     log.error("%s is damaged: %s; salvaging what can be read of it", path, why)
     salvaged = Salvaged(why, now_us, damaged.name)
-    new = _beside(path, "salvaging")
-    _remove(new)
+    new = beside(path, "salvaging")
+    remove(new)
     with closing(make(new)) as target:
         target.execute("PRAGMA synchronous = OFF")
         target.execute("PRAGMA journal_mode = MEMORY")
         _copy_all(path, target, salvaged, progress)
         _note(target, salvaged)
-    _sync(new)
-    os.rename(new, _beside(path, "salvaged"))
-    _set_aside(path, damaged)
-    finish_salvage(path)
+    replace(path, new, Successor.SALVAGED, now_us)
     progress.doing = ""
     for table, copied in salvaged.tables.items():
         how = "whole" if copied.whole else "up to the damage, from both ends"
@@ -118,18 +114,6 @@ def salvage(
         )
     log.error("%s", salvaged.summary())
     return salvaged
-
-
-def finish_salvage(path: Path) -> None:
-    """Finishes a salvage that a crash interrupted after the new journal was complete."""
-    done = _beside(path, "salvaged")
-    if not done.exists():
-        return
-    if path.exists():
-        # The crash came before the damaged file was moved.
-        _set_aside(path, _free_name(path, done.stat().st_mtime_ns // 1000))
-    os.rename(done, path)
-    _sync(path.parent)
 
 
 # --- tables -----------------------------------------------------------------------------
@@ -221,38 +205,3 @@ def _note(target: sqlite3.Connection, salvaged: Salvaged) -> None:
         facts.put(target, facts.DAMAGE, salvaged.text())
     except sqlite3.Error as error:
         salvaged.stopped = salvaged.stopped or f"facts: {error}"
-
-
-# --- files ------------------------------------------------------------------------------
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(f"{path.name}.{suffix}")
-
-
-def _free_name(path: Path, now_us: int) -> Path:
-    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
-    stem = _beside(path, f"damaged-{when:%Y%m%dT%H%M%SZ}")
-    names = chain([stem], (stem.with_name(f"{stem.name}-{n}") for n in count(2)))
-    return next(name for name in names if not name.exists())
-
-
-def _set_aside(path: Path, damaged: Path) -> None:
-    # Move the WAL first: it must never lie beside the new journal.
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            os.rename(f"{path}{suffix}", f"{damaged}{suffix}")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Flushes a file's bytes, or a folder's names, to the disk."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

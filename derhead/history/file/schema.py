@@ -15,8 +15,9 @@ from derhead.history.file import facts
 from derhead.history.file.activity import Activity
 from derhead.history.file.damage import find_damage, is_damage
 from derhead.history.file.lock import FILE_MODE, FolderLock, Left
+from derhead.history.file.replacing import finish_replacing
 from derhead.history.file.room import Room
-from derhead.history.file.salvage import Salvaged, finish_salvage, salvage
+from derhead.history.file.salvage import Salvaged, salvage
 from derhead.history.sql.migrations import read_migrations
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
@@ -74,7 +75,7 @@ class JournalFiles:
             undo.callback(self.room.close)
             undo.callback(self._opened.close)
             try:
-                finish_salvage(path)
+                finish_replacing(path)
                 why = self._open(path, synchronous, progress)
                 if why is not None:
                     salvage(path, why, make=_make, progress=progress, now_us=opened_us)
@@ -111,7 +112,7 @@ class JournalFiles:
             self.writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
             self.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self.writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
-            _migrate(self.writer, path)
+            migrate(self.writer, path)
             self.reader, self.order_reader = (
                 opened.enter_context(closing(_connect(path))) for _ in range(2)
             )
@@ -157,7 +158,7 @@ def _make(path: Path) -> sqlite3.Connection:
     with ExitStack() as opened:
         con = opened.enter_context(closing(_connect(path)))
         con.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        _migrate(con, path)
+        migrate(con, path)
         opened.pop_all()
         return con
 
@@ -186,7 +187,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _migrate(con: sqlite3.Connection, path: Path) -> None:
+def migrate(con: sqlite3.Connection, path: Path) -> None:
+    """Brings the file to the version of this software. Raises: sqlite3.Error, JournalError."""
     version = check_owner(con, path, may_be_new=True)
     for number, script in migrations().items():
         if number > version:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from derhead.config import HeadendConfig, load, read_config
+from derhead.config import HeadendConfig, load, load_data_folder, read_config
 from derhead.daemon import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.configuration.kinds import Address
@@ -27,6 +27,7 @@ def load_config(flags: Namespace, environ: Mapping[str, str]) -> HeadendConfig:
     """The settings alone, without the fleet's file. Raises: ConfigError."""
     settings = Settings("DERHEAD", vars(flags), environ)
     config = read_config(settings, environ)
+    settings.require_one("assets")
     settings.finish()
     return config
 
@@ -105,6 +106,13 @@ def test_the_password_of_postgres_is_what_systemd_passed_unless_told(tmp_path: P
     assert load_config(Namespace(assets="a"), environ | dsn | told).postgres_password_file == own
     # Without a database there is nothing to complain about.
     assert load_config(Namespace(assets="a"), environ).postgres_password_file is None
+
+
+def test_commands_on_the_journal_need_its_folder_only(tmp_path: Path) -> None:
+    assert load_data_folder(Namespace(data="there"), NO_ENV) == Path("there")
+    file = config_file(tmp_path, "data: state\nretention: {dayz: 3}\n")
+    with pytest.raises(ConfigError, match="dayz: unknown key"):
+        load_data_folder(Namespace(config=file), NO_ENV)
 
 
 def test_every_problem_names_its_source_and_what_to_write(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""``derhead backup`` beside a headend at work, and ``derhead restore`` once it is stopped."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import World, running
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def derhead(world: World, command: str, file: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "derhead", command, file),
+            *("--data", world.folder / "derhead"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_headend_goes_on_from_its_backup(tmp_path: Path) -> None:
+    backup = tmp_path / "backup.db"
+    with running(tmp_path / "world", fleet(), {"telemetry_period_s": 0.2}) as world:
+        headend = world.start_headend()
+        world.start_agent(BATTERY)
+        world.wait_online(BATTERY)
+        before = world.order(BATTERY, 0.5, duration_s=3600)
+        world.wait_state(before["id"], "started")
+        eventually("20 samples", lambda: len(world.history(BATTERY)) >= 20)
+        made = derhead(world, "backup", backup)
+        assert made.returncode == 0, made.stderr
+        assert "checked" in made.stdout
+        samples = len(world.history(BATTERY))
+        after = world.order(BATTERY, 0.2, duration_s=3600)
+        world.wait_state(after["id"], "started")
+        refused = derhead(world, "restore", backup)
+        assert refused.returncode == 1
+        assert f"another headend (pid {headend.popen.pid})" in refused.stderr
+        assert headend.stop() == 0
+        restored = derhead(world, "restore", backup)
+        assert restored.returncode == 0, restored.stderr
+        (kept,) = (world.folder / "derhead").glob("journal.db.before-restore-*Z")
+        assert f"{kept}: the journal before it" in restored.stdout
+        headend = world.start_headend()
+        assert world.get("/readyz")["status"] == "ready"
+        # The order that the backup knows is the one in force again, and the agent is told to
+        # give up the other one, of which this headend knows nothing.
+        assert world.ask("GET", f"/dispatch/{after['id']}").status_code == 404
+        assert len(world.history(BATTERY)) <= samples + 1
+        world.wait_online(BATTERY)
+        assert world.get(f"/dispatch/{before['id']}")["mw"] == 0.5
+        eventually(
+            "the battery is on its own again",
+            lambda: world.get(f"/telemetry/{BATTERY}")["setpoint_mw"] != 0.2,
+        )
+        eventually("new samples", lambda: len(world.history(BATTERY)) > samples + 5)
+        # As the backup was: nothing of it is for others.
+        assert {file.stat().st_mode & 0o777 for file in (backup, kept)} == {0o640}
