@@ -80,3 +80,13 @@ instance() {
     [ -n "$name" ] || die "the site '$1' has no letter or digit for a name; give its id"
     echo "$name"
 }
+
+# The version, and a digest that tells apart two states of the source with the same version.
+name_release() {
+    local version digest
+    version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' proto/derproto/__init__.py)
+    digest=$(find derhead deragent launcher proto docs pyproject.toml constraints.txt \
+        \( -name __pycache__ -o -name '*.egg-info' \) -prune -o -type f -print0 |
+        LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    echo "$version-${digest:0:12}"
+}

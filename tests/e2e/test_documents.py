@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("control-room.md", "integrators.md", "operators.md")
+DOCUMENTS = ("control-room.md", "integrators.md")
 BLOCK = re.compile(r"^```(sh|python)( fails)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Errors of HTTP are errors of curl, which else says nothing of its progress.
 CURL = "fail-with-body\nsilent\nshow-error\nmax-time = 20\n"
