@@ -8,9 +8,12 @@ variable nothing is sent.
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import trio
+
+from derproto.base.runtime import monotonic_us
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Notifier:
         # A leading @ stands for the NUL of an abstract address.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._has_failed = False
+        self._status = ""
         self.watchdog_s = watchdog_s
         """Silence after which systemd ends the daemon; None = it does not watch."""
 
@@ -47,24 +51,31 @@ class Notifier:
         return cls(address, int(usec) / 1e6 if is_set else None)
 
     def ready(self, status: str = "running") -> None:
-        """Reports that the daemon has started, or that its reload is over."""
-        self._send("READY=1", _status(status))
+        """Reports that the daemon has started."""
+        self._status = status
+        self._send("READY=1", _line(status))
 
-    def reloading(self, monotonic_us: int) -> None:
-        """Reports a reload that began at this time of the kernel; ``ready`` reports its end."""
-        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us}", _status("reloading"))
+    @contextmanager
+    def reload(self) -> Iterator[None]:
+        """Reports that the daemon reloads its files, for the block."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us()}", _line("reloading"))
+        try:
+            yield
+        finally:
+            self.ready(self._status)
 
     def stopping(self) -> None:
         """Reports that the daemon has begun to stop."""
-        self._send("STOPPING=1", _status("stopping"))
+        self._send("STOPPING=1", _line("stopping"))
 
     def busy(self, status: str, within_s: float) -> None:
         """Asks for more time to start or stop, until the next message."""
-        self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}", _status(status))
+        self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}", _line(status))
 
     def tell(self, status: str) -> None:
         """Sets the line that ``systemctl status`` shows."""
-        self._send(_status(status))
+        self._status = status
+        self._send(_line(status))
 
     def beat(self) -> None:
         """Reports that the loop turns."""
@@ -83,7 +94,7 @@ class Notifier:
             self._has_failed = True
 
 
-def _status(text: str) -> str:
+def _line(text: str) -> str:
     """The line for ``systemctl status``. It stays one line, whatever a peer put into the text."""
     return f"STATUS={' '.join(text.split())[:STATUS_CHARACTERS]}"
 

@@ -47,16 +47,12 @@ def test_each_state_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
     notifier.busy("checking the journal, 5 s so far", 30)
     notifier.ready()
     notifier.tell("connected")
-    notifier.reloading(monotonic_us=1_500_000)
-    notifier.ready()
     notifier.beat()
     notifier.stopping()
     assert received(receiver) == [
         ["EXTEND_TIMEOUT_USEC=30000000", "STATUS=checking the journal, 5 s so far"],
         ["READY=1", "STATUS=running"],
         ["STATUS=connected"],
-        ["RELOADING=1", "MONOTONIC_USEC=1500000", "STATUS=reloading"],
-        ["READY=1", "STATUS=running"],
         ["WATCHDOG=1"],
         ["STOPPING=1", "STATUS=stopping"],
     ]
@@ -93,9 +89,25 @@ def test_no_text_of_a_peer_becomes_a_message_of_its_own(
     assert len(line) < 300
 
 
-def test_the_reload_has_the_time_of_the_kernel() -> None:
-    (uptime_s,) = (float(text) for text in Path("/proc/uptime").read_text().split()[:1])
-    # The uptime counts sleep too, which the monotonic clock does not.
+def test_a_reload_has_the_time_of_the_kernel_and_ends_whatever_comes_of_it(
+    manager: tuple[str, socket.socket],
+) -> None:
+    address, receiver = manager
+    notifier = Notifier(address)
+    notifier.ready()
+    notifier.tell("connected")
+    before_us = monotonic_us()
+    with pytest.raises(ValueError, match="wrong file"), notifier.reload():
+        raise ValueError("wrong file")
+    began, ended = received(receiver)[2:]
+    assert began[0] == "RELOADING=1"
+    assert before_us <= int(began[1].removeprefix("MONOTONIC_USEC=")) <= monotonic_us()
+    # What it was before, the unit is again.
+    assert ended == ["READY=1", "STATUS=connected"]
+
+
+def test_the_time_of_the_kernel_is_no_more_than_that_since_the_boot() -> None:
+    uptime_s = float(Path("/proc/uptime").read_text().split()[0])
     assert 0 < monotonic_us() / 1e6 <= uptime_s + 1
 
 
