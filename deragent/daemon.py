@@ -129,13 +129,13 @@ async def main(
     # systemd's watchdog ends a loop that stands still with SIGABRT: the log then shows where.
     faulthandler.enable()
     runtime = real_runtime()
-    reloads = Reloads(runtime)
+    notifier = Notifier.from_environment(os.environ)
+    reloads = Reloads(runtime, notifier)
     certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
     await certificates.load(reloads)
     host, port = config.headend.host, config.headend.port
     stopping = trio.Event()
     printer = EventPrinter(runtime)
-    notifier = Notifier.from_environment(os.environ)
     report = printer.put if config.events else _log_event
 
     def take(event: EventLine) -> None:

@@ -234,7 +234,8 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
     runtime = real_runtime()
-    reloads = Reloads(runtime)
+    notifier = Notifier.from_environment(os.environ)
+    reloads = Reloads(runtime, notifier)
     certificates = CertificateKeeper(config.tls_ends(), runtime)
     await certificates.load(reloads)
     grpc = await _listen("grpc", config.grpc)
@@ -244,7 +245,6 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         certificates.over_tls(TlsRole.HTTP_SERVER, http),
     )
     stopping = trio.Event()
-    notifier = Notifier.from_environment(os.environ)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
         await nursery.start(watch_hangups, reloads.reload_all)

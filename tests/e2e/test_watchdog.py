@@ -1,4 +1,4 @@
-"""Headend and agent as systemd sees them: ready, alive, stuck, stopped."""
+"""Headend and agent as systemd sees them: ready, alive, stuck, reloading, stopped."""
 
 import queue
 import signal
@@ -97,6 +97,18 @@ def test_an_agent_is_ready_without_a_headend_and_tells_whether_it_has_one(
     world.start_headend()
     manager.wait(f"STATUS=connected to {world.headend_address}")
     end_of(agent, manager)
+
+
+@pytest.mark.parametrize("program", ["derhead", "deragent"])
+def test_a_reload_is_told_from_its_begin_to_its_end(
+    program: str, manager: Manager, world: World
+) -> None:
+    daemon = world.start_headend() if program == "derhead" else world.start_agent(BATTERY)
+    manager.wait("READY=1")
+    daemon.send(signal.SIGHUP)
+    manager.wait("RELOADING=1")
+    manager.wait("READY=1")
+    assert daemon.alive
 
 
 def end_of(agent: Process, manager: Manager) -> None:

@@ -16,6 +16,7 @@ import trio
 
 from derproto.base.file_watch import FileStamps, read_stamps, watch_files
 from derproto.base.runtime import Runtime
+from derproto.base.systemd import NOBODY, Notifier
 from derproto.configuration.problems import ConfigError
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,11 @@ class Reload:
 
 
 class Reloads:
-    """All reloads of a daemon, one at a time."""
+    """All reloads of a daemon, one at a time; ``notifier`` tells systemd of those at SIGHUP."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, notifier: Notifier = NOBODY) -> None:
         self._runtime = runtime
+        self._notifier = notifier
         self._all: list[Reload] = []
         self._known: dict[str, FileStamps] = {}
         self._watching: trio.Nursery | None = None
@@ -68,8 +70,9 @@ class Reloads:
 
     async def reload_all(self) -> None:
         """Reloads everything, in the order in which it was added."""
-        for reload in tuple(self._all):
-            await self._reload(reload)
+        with self._notifier.reload():
+            for reload in tuple(self._all):
+                await self._reload(reload)
 
     def _watch(self, reload: Reload) -> None:
         if self._watching is not None and reload.paths:
