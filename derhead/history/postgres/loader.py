@@ -17,8 +17,7 @@ from derhead.history.postgres.inserts import (
     INSERT_COPIED,
     INSERT_TELEMETRY,
     MAKE_COPIED,
-    STATEMENTS,
-    cleaned,
+    changes_of,
 )
 from derhead.history.postgres.last_state import LastState, fetch_last_state
 from derhead.history.postgres.partitions import Partitions
@@ -90,8 +89,8 @@ class Loader:
             "boots", ("agent_id", "boot_id"), self._boots, boot_keys.values()
         )
         async with transaction(self.connection):
-            for table, lines in (*batch.ordered, *batch.others.items()):
-                await self.connection.executemany(STATEMENTS[table], cleaned(lines))
+            for statement, lines in changes_of([*batch.ordered, *batch.others.items()]):
+                await self.connection.executemany(statement, lines)
             if batch.telemetry_rows:
                 columns = list(batch.columns)
                 asset_of = {number: assets[key] for number, key in asset_keys.items()}

@@ -29,11 +29,28 @@ def _replaced(columns: tuple[str, ...], *key: str) -> RecordTable:
     return RecordTable(columns, key, ", ".join(changes))
 
 
+_DISPATCHES = _replaced(row_types.DISPATCHES[:-1], "id")
+_GROUPS = _replaced(row_types.GROUPS, "id")
 _GAPS = _replaced(row_types.GAPS[:-1], "id")
 
+_NOT_WITHDRAWN = """LIKE '%"cancelling": null}'"""
+"""How the data of a group ends that is not being withdrawn; see ``mapping.group_row``."""
+
 RECORD_TABLES = {
-    "dispatch_groups": _replaced(row_types.GROUPS, "id"),
-    "dispatches": _replaced(row_types.DISPATCHES, "id"),
+    # A group that is being withdrawn stays so.
+    "dispatch_groups": RecordTable(
+        row_types.GROUPS,
+        _GROUPS.key,
+        f"{_GROUPS.changes} WHERE dispatch_groups.data {_NOT_WITHDRAWN}"
+        f" OR NOT excluded.data {_NOT_WITHDRAWN}",
+    ),
+    # A verdict is stored after the end, so an earlier version does not know it. PostgreSQL also
+    # compares versions; see ``progress``.
+    "dispatches": RecordTable(
+        row_types.DISPATCHES,
+        _DISPATCHES.key,
+        f"{_DISPATCHES.changes}, verdict = coalesce(excluded.verdict, dispatches.verdict)",
+    ),
     "dispatch_states": _replaced(row_types.DISPATCH_STATES, "dispatch_id", "n"),
     "idempotency_keys": _replaced(row_types.USED_KEYS, "key"),
     # A note may be stored after a later write, so a stored end stays.

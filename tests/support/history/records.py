@@ -66,7 +66,7 @@ def dispatch(
         detail=changes[-1].detail,
         applied_mw=-2.4,
         session_id="session-1",
-        attempts=2,
+        attempts=states.count(State.SENT),
         states=changes,
         **more,
     )

@@ -59,10 +59,14 @@ def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) ->
     assert statements.group(files.reader, "bare") == (bare, [])
 
 
-def test_a_group_replaces_the_stored_one(files: JournalFiles, store: Store) -> None:
-    write(store, GROUP)
-    write(store, replace(GROUP, cancelling=None))
-    assert statements.group(files.reader, "group") == (replace(GROUP, cancelling=None), [])
+def test_a_withdrawal_replaces_the_stored_group_and_stays(
+    files: JournalFiles, store: Store
+) -> None:
+    ordered = replace(GROUP, cancelling=None)
+    write(store, ordered)
+    for arriving in (GROUP, ordered):
+        write(store, arriving)
+        assert statements.group(files.reader, "group") == (GROUP, [])
 
 
 @pytest.mark.parametrize("state", list(State))
