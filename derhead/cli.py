@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from derhead import backup_commands, client, export, pki
 from derhead.config import HeadendConfig, load
-from derhead.errors import JournalError, PkiRefused
+from derhead.errors import ClaimError, JournalError, PkiRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
@@ -38,6 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+        command.add_argument(
+            "--standby",
+            action="store_const",
+            const="true",
+            help="wait while another headend holds the PostgreSQL, then take over",
+        )
     client.add_commands(commands, os.environ)
     export.add_parser(commands)
     backup_commands.add_parsers(commands)
@@ -114,4 +120,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         "restore": backup_commands.run_restore,
         "pki": pki.run,
     }[args.command]
-    return exit_code_of("derhead", lambda: act(args), failures=(OSError, JournalError, PkiRefused))
+    failures = (OSError, JournalError, ClaimError, PkiRefused)
+    return exit_code_of("derhead", lambda: act(args), failures=failures)

@@ -33,6 +33,7 @@ _COUNT = Whole(1, 100_000)
 _GB = Number(least=0.01, most=100_000, unit="GB")
 _RATE = Number(least=100, most=1_000_000, unit="rows a second")
 _WAIT = Number(least=0, most=3600, unit="seconds")
+_TAKEOVER = Number(least=5, most=86_400, unit="seconds")
 _DSN = FromText(read_dsn, "a DSN such as postgresql://derhead@db.example/derhead")
 
 
@@ -82,6 +83,11 @@ class HeadendConfig:
     """Rows a second at which a backlog is fed."""
     postgres_start_wait_s: Annotated[float, _WAIT, "postgres.start_wait_s"] = 30.0
     """Seconds for which a headend without a journal waits for PostgreSQL at its start."""
+    postgres_takeover_s: Annotated[float, _TAKEOVER, "postgres.takeover_s"] = 60.0
+    """Seconds for which a claim must be free before it is taken from a headend that did not give
+    it back."""
+    standby: Annotated[bool, Truth()] = False
+    """The headend waits while another one holds its database."""
     tls_cert: Annotated[Path | None, PATH] = None
     """PEM certificate of the headend, with ``tls_key``; None = cleartext."""
     tls_key: Annotated[Path | None, PATH] = None
@@ -143,6 +149,10 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
     settings.require_file(
         "postgres.password_file", config.postgres_password_file, needs="postgres.dsn"
     )
+    if config.standby and dsn is None:
+        settings.complain(
+            "standby", "a stand-by waits for a database, and there is none; give postgres.dsn"
+        )
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")
     settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")

@@ -21,9 +21,8 @@ import faulthandler
 import gc
 import logging
 import os
-import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,19 +30,16 @@ import trio
 
 from derhead.api import create_app
 from derhead.config import HeadendConfig
+from derhead.errors import ClaimError
+from derhead.feeding import open_database
 from derhead.headend import Headend
 from derhead.history import (
     DAY_US,
     FED_KEPT_DAYS,
     GB,
     KEPT_DAYS,
-    Feed,
-    Journal,
     RetentionLimits,
-    clear_spool,
-    make_postgres,
     open_journal,
-    restore,
 )
 from derhead.httpserver import HttpLimits, serve_http
 from derhead.observability import reload_check
@@ -84,7 +80,8 @@ search of the 5,000 youngest objects stops the loop, and so setpoints, for half 
 class Listeners:
     """The listeners: sockets in a daemon, memory in a test."""
 
-    grpc: Sequence[trio.abc.Listener[trio.abc.Stream]]
+    open_grpc: Callable[[], Awaitable[Sequence[trio.abc.Listener[trio.abc.Stream]]]]
+    """Opens those for agents, unless they are open: a stand-by lets no agent connect."""
     http: Sequence[trio.abc.Listener[trio.abc.Stream]]
 
 
@@ -102,7 +99,10 @@ async def run_headend(
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
 
-    Raises: JournalError if the journal cannot be opened. Later only a bug makes it raise.
+    A stand-by listens for agents once it has taken over.
+
+    Raises: JournalError if the journal cannot be opened; ClaimError if another headend holds its
+    database, or has taken it over meanwhile. Otherwise only a bug makes it raise later.
     Cancellation: ends everything at once; acknowledged data stay.
     """
     spooling = config.postgres_dsn is not None
@@ -110,14 +110,28 @@ async def run_headend(
         config.data / "journal.db", runtime, notifier=notifier, spooling=spooling
     ) as journal:
         async with trio.open_nursery() as outside:
-            feed = await open_feed(config, journal, runtime, outside)
+            database = await open_database(
+                config,
+                journal,
+                runtime,
+                outside,
+                http=listeners.http,
+                stopping=stopping,
+                notifier=notifier,
+            )
+            if stopping.is_set():
+                if database is not None:
+                    await database.claim.release()
+                outside.cancel_scope.cancel()
+                return
             headend = Headend(
                 fleet,
                 journal,
                 limits=session_limits(config),
                 retention=retention_limits(config),
                 runtime=runtime,
-                feed=feed,
+                feed=None if database is None else database.feed,
+                claim=None if database is None else database.claim,
             )
             if certificates is not None and certificates.paths:
                 headend.show_certificates(certificates)
@@ -138,7 +152,7 @@ async def run_headend(
                         codec=ColumnCodec(),
                         limits=link_limits(config),
                     )
-                    await links.start(server.serve, listeners.grpc)
+                    await links.start(server.serve, await listeners.open_grpc())
                     async with trio.open_nursery() as http:
                         app = create_app(headend, origins=config.cors_origins)
                         await http.start(partial(app.events.run, stopping=stopping))
@@ -156,35 +170,11 @@ async def run_headend(
                     headend.sessions.drain()
                     await server.drain(config.drain_s)
                 services.cancel_scope.cancel()
+            if database is not None:
+                await database.hand_over()
             outside.cancel_scope.cancel()
-
-
-async def open_feed(
-    config: HeadendConfig, journal: Journal, runtime: Runtime, outside: trio.Nursery
-) -> Feed | None:
-    """The feed to PostgreSQL, started in ``outside``; None if it is not configured.
-
-    An empty journal is first restored from PostgreSQL. Raises: JournalError.
-    """
-    if config.postgres_dsn is None:
-        outside.start_soon(clear_spool, journal)
-        return None
-    rng = random.Random()
-    postgres = make_postgres(
-        config.postgres_dsn, runtime, rng, password_file=config.postgres_password_file
-    )
-    await outside.start(postgres.run)
-    await restore(journal, postgres, runtime, wait_s=config.postgres_start_wait_s)
-    feed = Feed(
-        journal,
-        postgres,
-        runtime,
-        rng,
-        keep_days=config.postgres_days,
-        catch_up_rows_s=config.postgres_catch_up_rows_s,
-    )
-    outside.start_soon(feed.run)
-    return feed
+    if database is not None and database.claim.replaced is not None:
+        raise ClaimError(f"{database.claim.replaced}; one headend a database")
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:
@@ -238,39 +228,56 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     reloads = Reloads(runtime, notifier)
     certificates = CertificateKeeper(config.tls_ends(), runtime)
     await certificates.load(reloads)
-    grpc = await _listen("grpc", config.grpc)
+    grpc: list[trio.SocketListener] = []
+
+    async def open_grpc() -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
+        grpc[:] = grpc or await _listen("grpc", config.grpc)
+        return certificates.over_tls(TlsRole.GRPC_SERVER, grpc)
+
+    if not config.standby:
+        await open_grpc()
     http = await _listen("http", config.http)
-    listeners = Listeners(
-        certificates.over_tls(TlsRole.GRPC_SERVER, grpc),
-        certificates.over_tls(TlsRole.HTTP_SERVER, http),
-    )
     stopping = trio.Event()
+
+    def announce() -> None:
+        log.info("gRPC on %s%s", _bound(grpc), " (TLS)" if config.tls_cert else "")
+        log.info("REST on %s://%s", "https" if config.http_tls else "http", _bound(http))
+        notifier.ready()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch_signals, stopping, nursery.cancel_scope, within_s=STOP_S))
+        nursery.start_soon(_tell_stopping, stopping, notifier)
         await nursery.start(watch_hangups, reloads.reload_all)
         nursery.start_soon(reloads.run)
         nursery.start_soon(certificates.remind)
         nursery.start_soon(feed_watchdog, notifier)
-        async with trio.open_nursery() as serving:
-            await serving.start(
-                lambda task_status: run_headend(
-                    config,
-                    fleet,
-                    listeners,
-                    runtime=runtime,
-                    stopping=stopping,
-                    certificates=certificates,
-                    reloads=reloads,
-                    notifier=notifier,
-                    task_status=task_status,
-                )
-            )
-            log.info("gRPC on %s%s", _bound(grpc), " (TLS)" if config.tls_cert else "")
-            log.info("REST on %s://%s", "https" if config.http_tls else "http", _bound(http))
-            notifier.ready()
-            await stopping.wait()
-            notifier.stopping()
+        await run_headend(
+            config,
+            fleet,
+            Listeners(open_grpc, certificates.over_tls(TlsRole.HTTP_SERVER, http)),
+            runtime=runtime,
+            stopping=stopping,
+            certificates=certificates,
+            reloads=reloads,
+            notifier=notifier,
+            task_status=_Announcing(announce),
+        )
         nursery.cancel_scope.cancel()
+
+
+class _Announcing:
+    """Announces a headend that has started. A stand-by may be stopped before it has."""
+
+    def __init__(self, announce: Callable[[], None]) -> None:
+        self._announce = announce
+
+    def started(self, value: object = None) -> None:
+        self._announce()
+
+
+async def _tell_stopping(stopping: trio.Event, notifier: Notifier) -> None:
+    await stopping.wait()
+    notifier.stopping()
 
 
 async def _listen(name: str, address: Address) -> list[trio.SocketListener]:

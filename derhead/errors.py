@@ -7,3 +7,7 @@ class JournalError(Exception):
 
 class PkiRefused(Exception):
     """``derhead pki`` would lose a file, or cannot do without one; the text says what to do."""
+
+
+class ClaimError(Exception):
+    """Another headend holds the database of this one."""

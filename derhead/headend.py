@@ -16,12 +16,22 @@ from derhead.dispatch import (
     SiteOrder,
 )
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
-from derhead.history import Archive, Feed, Journal, LiveHistory, Retention, RetentionLimits
+from derhead.history import (
+    Archive,
+    ClaimKeeper,
+    Feed,
+    Journal,
+    LiveHistory,
+    Retention,
+    RetentionLimits,
+)
 from derhead.observability import (
     Metrics,
     Readiness,
     certificate_check,
     certificate_metrics,
+    claim_check,
+    claim_metrics,
     damage_check,
     feed_check,
     feed_metrics,
@@ -54,6 +64,7 @@ class Headend:
         retention: RetentionLimits,
         runtime: Runtime,
         feed: Feed | None = None,
+        claim: ClaimKeeper | None = None,
     ) -> None:
         self.fleet = fleet
         self.journal = journal
@@ -108,6 +119,9 @@ class Headend:
         if feed is not None:
             self.readiness.add(lambda: feed_check(feed.statistics()))
             self.metrics.add(lambda: feed_metrics(feed.statistics()))
+        if claim is not None:
+            self.readiness.add(lambda: claim_check(claim.status()))
+            self.metrics.add(lambda: claim_metrics(claim.status()))
         self.wall_us = runtime.wall_us
         # What REST asks of one part alone; the routes say what each means.
         self.holder = self.sessions.holder

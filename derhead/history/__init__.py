@@ -2,15 +2,18 @@
 
 From the ground up: ``sql`` (what both stores share), ``file`` (the journal's file), ``spool``
 (changes that PostgreSQL lacks), ``writing`` and ``queries`` (the journal's statements),
-``journal``; ``postgres``; ``feed`` (from the journal to PostgreSQL), ``retention`` (what the
-journal forgets), ``union`` (both stores as one history).
+``journal``; ``postgres``; ``claim`` (one headend a database), ``feed`` (from the journal to
+PostgreSQL), ``retention`` (what the journal forgets), ``union`` (both stores as one history).
 """
 
 from derhead.errors import JournalError
+from derhead.history.claim.claim_gate import ClaimGate
+from derhead.history.claim.claim_keeper import ClaimKeeper, ClaimStatus
+from derhead.history.claim.claimant import read_claimant
 from derhead.history.feed.clearing import clear_spool
 from derhead.history.feed.feed_health import FeedStatistics
 from derhead.history.feed.feeder import Feed
-from derhead.history.feed.restoring import restore
+from derhead.history.feed.restoring import is_new, restore
 from derhead.history.file.backup import back_up, put_back
 from derhead.history.file.salvage import Salvaged
 from derhead.history.journal.embedded import Journal

@@ -9,7 +9,7 @@ from derhead.observability.certificate_figures import (
     certificate_metrics,
     reload_check,
 )
-from derhead.observability.feed_figures import feed_check, feed_metrics
+from derhead.observability.feed_figures import claim_check, claim_metrics, feed_check, feed_metrics
 from derhead.observability.journal_figures import (
     damage_check,
     journal_check,

@@ -1,10 +1,10 @@
-"""Check and figures of the PostgreSQL feed. Pure."""
+"""Checks and figures of the PostgreSQL feed and of the claim on PostgreSQL. Pure."""
 
 from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from derhead.history import FeedStatistics
+from derhead.history import ClaimStatus, FeedStatistics
 from derhead.observability.metrics import counter, gauge
 from derhead.observability.readiness import Check, Health
 
@@ -47,4 +47,23 @@ def feed_metrics(feed: FeedStatistics) -> Iterator[Metric]:
         name + "catching_up",
         "1 while a backlog is fed at a bounded rate, else 0.",
         feed.catching_up,
+    )
+
+
+def claim_check(claim: ClaimStatus) -> Check:
+    """Whether this headend holds its database. It serves its agents without the claim, too."""
+    return Check("claim", Health.READY if claim.held else Health.DEGRADED, claim.said)
+
+
+def claim_metrics(claim: ClaimStatus) -> Iterator[Metric]:
+    """Whether the claim is held, and its term."""
+    yield gauge(
+        "derhead_postgres_claim_held",
+        "1 while this headend holds the claim on its database, else 0.",
+        claim.held,
+    )
+    yield gauge(
+        "derhead_postgres_claim_term",
+        "Term of this headend's claim; 0 before its first.",
+        claim.term,
     )

@@ -37,10 +37,14 @@ async def run_virtual_headend(
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs ``derhead serve`` with its data in the folder, reachable under each of ``hosts``."""
+
+    async def open_grpc() -> list[trio.abc.Listener[trio.abc.Stream]]:
+        return [network.listen(host) for host in hosts]
+
     await run_headend(
         HeadendConfig(assets=folder / "assets.yaml", data=folder / "derhead"),
         fleet,
-        Listeners(grpc=[network.listen(host) for host in hosts], http=[network.listen("rest")]),
+        Listeners(open_grpc, [network.listen("rest")]),
         runtime=runtime,
         stopping=trio.Event() if stopping is None else stopping,
         task_status=task_status,

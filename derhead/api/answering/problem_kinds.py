@@ -104,8 +104,8 @@ class ProblemKinds(Enum):
         "unavailable",
         503,
         "The headend cannot do this now",
-        "The disk takes no records, the history is unreadable, or the headend serves as many"
-        " clients as it may. Nothing was done.",
+        "The disk takes no records, the history is unreadable, the headend serves as many"
+        " clients as it may, or it stands by for another one. Nothing was done.",
         "Try again after the seconds of `Retry-After`. `GET /readyz` shows the headend's state.",
     )
     OTHER = ProblemKind(

@@ -6,7 +6,7 @@ from quart import Blueprint, Response, request
 
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import reply, reply_body
-from derhead.observability import Health, Metrics, Readiness, worst
+from derhead.observability import Check, Health, Metrics, Readiness, worst
 
 
 class HealthParts(Protocol):
@@ -39,18 +39,7 @@ def health_routes(headend: HealthParts) -> Blueprint:
     @routes.get("/readyz")
     async def tell_readiness() -> Response:
         read_query(())
-        checks = headend.readiness.checks()
-        whole = worst(checks)
-        return reply(
-            {
-                "status": whole.word,
-                "checks": [
-                    {"name": each.name, "status": each.health.word, "detail": each.detail}
-                    for each in checks
-                ],
-            },
-            503 if whole is Health.UNREADY else 200,
-        )
+        return reply_checks(headend.readiness.checks())
 
     @routes.get("/metrics")
     async def tell_metrics() -> Response:
@@ -58,3 +47,18 @@ def health_routes(headend: HealthParts) -> Blueprint:
         return reply_body(*headend.metrics.render(request.headers.get("Accept", "")))
 
     return routes
+
+
+def reply_checks(checks: list[Check]) -> Response:
+    """The answer of ``/readyz``."""
+    whole = worst(checks)
+    return reply(
+        {
+            "status": whole.word,
+            "checks": [
+                {"name": each.name, "status": each.health.word, "detail": each.detail}
+                for each in checks
+            ],
+        },
+        503 if whole is Health.UNREADY else 200,
+    )

@@ -111,6 +111,16 @@ class Feed:
                     await self._loading.moved.park()
         return False
 
+    async def wait_fed(self) -> None:
+        """Returns once PostgreSQL has everything that waits now. Raises: JournalError."""
+        newest = await self._journal.inspect(unfed.newest)
+        while True:
+            moves = self._loading.moves
+            if not await self._journal.inspect(partial(unfed.holds_any, up_to=newest)):
+                return
+            if self._loading.moves == moves:
+                await self._loading.moved.park()
+
     async def _passed(self, before_us: int, up_to: int) -> bool:
         if not self._loading.is_whole:
             return False

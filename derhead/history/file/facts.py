@@ -37,6 +37,12 @@ FEED_BATCH = "feed_batch"
 FEED_WALK = "feed_walk"
 """How far the feed's walk through the tables has come; see ``feed.table_pages``."""
 
+CLAIMANT = "claimant"
+"""This headend's id among those that claim its PostgreSQL, chosen once."""
+
+CLAIM_TERM = "claim_term"
+"""The newest claim of this headend at whose start the journal had all that PostgreSQL knew."""
+
 FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
 """Facts that hold only while everything stored also goes through ``unfed``."""
 

@@ -17,6 +17,8 @@ class StoreCause(StrEnum):
     FULL = "full"
     INTERRUPTED = "interrupted"
     VALUE = "value"
+    CLAIM = "claim"
+    POOLER = "pooler"
     OTHER = "other"
 
 
@@ -57,6 +59,8 @@ ADVICE = {
     StoreCause.FULL: "make room on the database's disk",
     StoreCause.INTERRUPTED: "the headend tries again",
     StoreCause.VALUE: "the log names the commit that PostgreSQL refuses; it stays in the spool",
+    StoreCause.CLAIM: "one headend a database: stop the other one, or name another database",
+    StoreCause.POOLER: "connect directly, or make the pooler pool sessions, not transactions",
     StoreCause.OTHER: "see also PostgreSQL's log; the headend tries again",
 }
 """What to do, for log lines and ``/readyz``."""

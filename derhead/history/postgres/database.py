@@ -18,7 +18,7 @@ import trio_asyncio
 from derhead.dsn import Dsn
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
 from derhead.history.postgres.driver import PostgresConnection, Row, connect, watch_client
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.loader import Gate, Loader
 from derhead.history.postgres.schema import check_schema, prepare_schema
 from derhead.history.postgres.worker import ConnectionWorker, Job, S
 from derproto.base.runtime import Runtime
@@ -34,11 +34,15 @@ QUESTIONS_WAITING = 64
 """Questions that wait for one of two connections to PostgreSQL. When full, the next one waits to
 ask, within its own timeout."""
 
+FEED_RETRY_MOST_S = 2.0
+"""Longest pause before the feed's connection is tried again. It is short, because the claim on the
+database goes with that connection, and another headend may wait for it."""
+
 FETCH_S = 5.0
 """Time for an answer, including the wait for a connection, unless the caller gives another."""
 
 
-class _Asker:
+class BareSession:
     """A session for questions: the bare connection."""
 
     def __init__(self, connection: PostgresConnection) -> None:
@@ -53,17 +57,26 @@ class Postgres:
     """
 
     def __init__(
-        self, dsn: Dsn, runtime: Runtime, rng: random.Random, *, password_file: Path | None = None
+        self,
+        dsn: Dsn,
+        runtime: Runtime,
+        rng: random.Random,
+        *,
+        password_file: Path | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.dsn = dsn
+        self._gate = gate
         self._runtime = runtime
         self._password_file = password_file
-        self._feed = ConnectionWorker(partial(self._open, _loader), rng)
+        self._feed = ConnectionWorker(partial(self._open, self._loader), rng, FEED_RETRY_MOST_S)
+        self._look = ConnectionWorker(partial(self._open, _bare), rng, FEED_RETRY_MOST_S)
         self._queries = [
             ConnectionWorker(partial(self._open, _asker), rng) for _ in range(QUERY_CONNECTIONS)
         ]
         self._ask_feed, self._feed_asked = trio.open_memory_channel[Job[Loader]](0)
-        self._ask, self._asked = trio.open_memory_channel[Job[_Asker]](QUESTIONS_WAITING)
+        self._ask_look, self._look_asked = trio.open_memory_channel[Job[BareSession]](0)
+        self._ask, self._asked = trio.open_memory_channel[Job[BareSession]](QUESTIONS_WAITING)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the asyncio loop and its workers until cancelled."""
@@ -73,6 +86,7 @@ class Postgres:
             loop.set_exception_handler(_log_stray)
             async with trio.open_nursery() as workers:
                 workers.start_soon(self._feed.serve, self._feed_asked)
+                workers.start_soon(self._look.serve, self._look_asked)
                 for worker in self._queries:
                     workers.start_soon(worker.serve, self._asked.clone())
                 task_status.started()
@@ -84,7 +98,7 @@ class Postgres:
         after ``within_s``.
         """
 
-        async def ask(session: _Asker) -> list[Row]:
+        async def ask(session: BareSession) -> list[Row]:
             return list(map(tuple, await session.connection.fetch(sql, *args)))
 
         return await _run_job(self._ask, ask, within_s)
@@ -96,6 +110,18 @@ class Postgres:
         after ``within_s``; its writes may have been committed then, too.
         """
         return await _run_job(self._ask_feed, work, within_s)
+
+    async def look(
+        self, work: Callable[[PostgresConnection], Awaitable[T]], *, within_s: float
+    ) -> T:
+        """Runs ``work`` on a connection that is open whatever the tables are, and whoever claims
+        them. Raises: StoreUnreachable, also after ``within_s``.
+        """
+
+        async def ask(session: BareSession) -> T:
+            return await work(session.connection)
+
+        return await _run_job(self._ask_look, ask, within_s)
 
     async def _open(self, prepare: Callable[[PostgresConnection], Awaitable[S]]) -> S:
         """A new connection, prepared for its jobs."""
@@ -113,6 +139,14 @@ class Postgres:
         session: S = await trio_asyncio.aio_as_trio(open_session)()
         return session
 
+    async def _loader(self, connection: PostgresConnection) -> Loader:
+        if self._gate is None:
+            return Loader(connection, await prepare_schema(connection))
+        await self._gate.enter(connection)
+        prepared = await prepare_schema(connection)
+        await self._gate.sign(connection)
+        return Loader(connection, prepared, self._gate)
+
     async def _password(self) -> str | None:
         """Reads the password for every connection: a secret may change while the headend runs."""
         path = self._password_file
@@ -126,13 +160,13 @@ class Postgres:
         return text.rstrip("\r\n")
 
 
-async def _loader(connection: PostgresConnection) -> Loader:
-    return Loader(connection, await prepare_schema(connection))
-
-
-async def _asker(connection: PostgresConnection) -> _Asker:
+async def _asker(connection: PostgresConnection) -> BareSession:
     await check_schema(connection)
-    return _Asker(connection)
+    return BareSession(connection)
+
+
+async def _bare(connection: PostgresConnection) -> BareSession:
+    return BareSession(connection)
 
 
 async def _run_job(

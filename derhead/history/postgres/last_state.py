@@ -1,5 +1,9 @@
-"""What a headend needs at its start if its journal was lost. Runs on the asyncio loop."""
+"""What a headend needs at its start if PostgreSQL knows more than its journal.
 
+Runs on the asyncio loop.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derhead.history.postgres.days import AHEAD_DAYS, DAY_US
@@ -40,13 +44,14 @@ _TABLES = {
     "dispatches": _select(
         "dispatches",
         row_types.DISPATCHES,
-        f"t.state IN ({OPEN}) OR t.group_id IN (SELECT group_id FROM dispatches"
-        f" WHERE state IN ({OPEN}))",
+        f"t.state IN ({OPEN}) OR t.id = ANY($1::text[]) OR t.group_id IN"
+        f" (SELECT group_id FROM dispatches WHERE state IN ({OPEN}))",
     ),
     "dispatch_states": _select(
         "dispatch_states",
         row_types.DISPATCH_STATES,
-        f"t.dispatch_id IN ({_OPEN_DISPATCHES}) OR t.dispatch_id IN (SELECT id FROM dispatches"
+        f"t.dispatch_id IN ({_OPEN_DISPATCHES}) OR t.dispatch_id = ANY($1::text[])"
+        f" OR t.dispatch_id IN (SELECT id FROM dispatches"
         f" WHERE group_id IN (SELECT group_id FROM dispatches WHERE state IN ({OPEN})))",
     ),
     "dispatch_groups": _select("dispatch_groups", row_types.GROUPS, _OF_OPEN),
@@ -70,6 +75,7 @@ _TABLES = {
 }
 
 _BY_TIME = frozenset({"idempotency_keys", "heartbeats", "gaps"})
+_BY_ID = frozenset({"dispatches", "dispatch_states"})
 
 _REST = ", ".join(
     f"t.{name}" for name in row_types.TELEMETRY if name not in ("asset", "ts_us", "boot")
@@ -82,17 +88,22 @@ _SAMPLES = (
 
 
 async def fetch_last_state(
-    connection: PostgresConnection, prepared: Prepared, now_us: int
+    connection: PostgresConnection, prepared: Prepared, now_us: int, known: Sequence[str]
 ) -> LastState:
-    """Reads everything in one transaction; nothing if no journal was ever fed to the database."""
+    """Reads everything in one transaction; nothing if no journal was ever fed to the database.
+
+    ``known``: ids of dispatches to read in any state, because the journal has them as open.
+    """
     tables: dict[str, list[Row]] = {name: [] for name in _TABLES}
     if not prepared.fed:
         return LastState(prepared, tables, [])
     async with transaction(connection):
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for name, query in _TABLES.items():
-            since = (now_us - KEYS_US,) if name in _BY_TIME else ()
-            tables[name] = list(map(tuple, await connection.fetch(query, *since)))
+            args: tuple[object, ...] = (now_us - KEYS_US,) if name in _BY_TIME else ()
+            if name in _BY_ID:
+                args = (list(known),)
+            tables[name] = list(map(tuple, await connection.fetch(query, *args)))
         around = (now_us - SAMPLES_DAYS * DAY_US, now_us + AHEAD_DAYS * DAY_US)
         samples = list(map(tuple, await connection.fetch(_SAMPLES, *around)))
     return LastState(prepared, tables, samples)

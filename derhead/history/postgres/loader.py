@@ -5,6 +5,7 @@ whether an interrupted commit succeeded.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import asyncpg
 
@@ -34,12 +35,29 @@ CACHED_NUMBERS = 100_000
 """PostgreSQL's numbers of assets and boots in memory. When full, the cache starts empty."""
 
 
+class Gate(Protocol):
+    """Decides whether this headend may write to the database. Each raises StoreUnreachable if it
+    may not."""
+
+    async def enter(self, connection: PostgresConnection) -> None:
+        """Before anything is written over a new connection."""
+
+    async def sign(self, connection: PostgresConnection) -> None:
+        """After the tables are up to date."""
+
+    async def check(self, connection: PostgresConnection) -> None:
+        """In each transaction that writes rows."""
+
+
 class Loader:
     """Writes to PostgreSQL over one connection; its memory ends with the connection."""
 
-    def __init__(self, connection: PostgresConnection, prepared: Prepared) -> None:
+    def __init__(
+        self, connection: PostgresConnection, prepared: Prepared, gate: Gate | None = None
+    ) -> None:
         self.connection = connection
         self.prepared = prepared
+        self._gate = gate
         self.partitions = Partitions(connection)
         self._assets: dict[Row, int] = {}
         self._boots: dict[Row, int] = {}
@@ -74,9 +92,12 @@ class Loader:
         """Deletes rows from before the cut; returns whether there may be more."""
         return await expire(self.connection, self.partitions, cut_us)
 
-    async def last_state(self, now_us: int) -> LastState:
-        """What a headend needs at its start, if its journal was lost."""
-        return await fetch_last_state(self.connection, self.prepared, now_us)
+    async def last_state(self, now_us: int, known: Sequence[str]) -> LastState:
+        """What a headend needs at its start, if PostgreSQL knows more than its journal.
+
+        ``known``: the dispatches that the journal has as open.
+        """
+        return await fetch_last_state(self.connection, self.prepared, now_us, known)
 
     async def _load(self, batch: FeedBatch, target: Target) -> None:
         asset_keys = {number: (_text(name),) for number, name in batch.assets.items()}
@@ -89,6 +110,8 @@ class Loader:
             "boots", ("agent_id", "boot_id"), self._boots, boot_keys.values()
         )
         async with transaction(self.connection):
+            if self._gate is not None:
+                await self._gate.check(self.connection)
             for statement, lines in changes_of([*batch.ordered, *batch.others.items()]):
                 await self.connection.executemany(statement, lines)
             if batch.telemetry_rows:

@@ -20,6 +20,7 @@ OLDEST_SERVER = 14
 """The oldest PostgreSQL that the statements support."""
 
 TABLES = ("assets", "boots", *RECORD_TABLES)
+"""The journal's tables, with its names and columns."""
 
 
 def migrations() -> dict[int, str]:

@@ -57,7 +57,13 @@ class Job(Generic[S]):
 class ConnectionWorker(Generic[S]):
     """Runs jobs one after the other on one connection, made when it is needed."""
 
-    def __init__(self, open_session: Callable[[], Awaitable[S]], rng: random.Random) -> None:
+    def __init__(
+        self,
+        open_session: Callable[[], Awaitable[S]],
+        rng: random.Random,
+        retry_most_s: float = RETRY_MOST_S,
+    ) -> None:
+        self._retry_most_s = retry_most_s
         self._trouble = Trouble(StoreCause.STARTING, "there is no connection yet")
         self._open_session = open_session
         self._rng = rng
@@ -113,7 +119,7 @@ class ConnectionWorker(Generic[S]):
         return session
 
     def _failed(self, trouble: Trouble) -> None:
-        most_s = min(RETRY_LEAST_S * 2**self._failures, RETRY_MOST_S)
+        most_s = min(RETRY_LEAST_S * 2**self._failures, self._retry_most_s)
         self._failures = min(self._failures + 1, 16)
         self._retry_at_s = trio.current_time() + self._rng.uniform(0, most_s)
         self._trouble = trouble

@@ -158,6 +158,12 @@ def holds_older(con: sqlite3.Connection, than_us: int, up_to: int) -> bool:
     return found.fetchone() is not None
 
 
+def holds_any(con: sqlite3.Connection, up_to: int) -> bool:
+    """Whether commits up to that id wait."""
+    found = con.execute("SELECT 1 FROM unfed WHERE id <= ? LIMIT 1", (up_to,))
+    return found.fetchone() is not None
+
+
 def clear(con: sqlite3.Connection, at_most: int) -> bool:
     """Removes up to ``at_most`` commits of an abandoned spool, and the feed's facts. True once the
     spool is empty."""

@@ -63,6 +63,19 @@ def log_ended(con: sqlite3.Connection, session_ids: Sequence[str]) -> None:
     _append(con, [event for each in ended for event in _session_events(each, True)])
 
 
+def begin_anew(con: sqlite3.Connection, now_us: int) -> None:
+    """Empties the log, and has its numbers go on above those of any other headend's log.
+
+    Readers that another headend served then learn that events are missing. Call it within a
+    transaction.
+    """
+    con.execute("DELETE FROM events")
+    con.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq + 1, ?) WHERE name = 'events'",
+        (now_us // 1000,),
+    )
+
+
 def span(con: sqlite3.Connection) -> LogSpan:
     """Which events the log holds."""
     newest = con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()[0]

@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from derhead.dispatch import State, UsedKey
-from derhead.history import open_journal, restore
+from derhead.history import ClaimStatus, open_journal, restore
 from derhead.history.feed.batch_loading import BATCH_ROWS
 from derhead.history.feed.clearing import clear_spool
+from derhead.history.postgres.schema import migrations
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import (
     NOW_US,
@@ -132,7 +133,7 @@ async def test_newer_tables_stop_only_the_feed(tmp_path: Path, postgres: Databas
         await world.telemetry(some(1, 10))
         await world.until(lambda feed: feed.trouble and "version 999" in feed.trouble)
         assert world.feed.statistics().lag_rows == 10
-        postgres.sql("UPDATE facts SET value = '1' WHERE key = 'schema_version'")
+        postgres.sql(f"UPDATE facts SET value = '{max(migrations())}' WHERE key = 'schema_version'")
         await world.settled()
 
 
@@ -196,6 +197,77 @@ async def test_a_lost_journal_starts_from_postgresql(tmp_path: Path, postgres: D
     async with open_world(new, postgres.dsn) as world:
         await world.settled()
     assert len(in_postgres(postgres, "SELECT 1 FROM telemetry")) == 3
+
+
+STARTED = (State.PENDING, State.SENT, State.STARTED)
+
+
+async def test_an_older_copy_of_the_journal_learns_what_became_of_its_dispatches(
+    tmp_path: Path, postgres: Database
+) -> None:
+    folder, copy = tmp_path / "now", tmp_path / "copy"
+    now_us = real_runtime().wall_us()
+    started = dispatch("d", created_us=now_us, states=STARTED)
+    ended = dispatch("d", created_us=now_us, states=(*STARTED, State.COMPLETED))
+    later = dispatch("later", created_us=now_us)
+    async with open_world(folder, postgres.dsn) as world:
+        await world.journal.write(started)
+        await world.settled()
+    shutil.copytree(folder, copy)
+    async with open_world(folder, postgres.dsn) as world:
+        for change in (ended, later):
+            await world.journal.write(change)
+            await world.settled()
+    async with open_world(copy, postgres.dsn, feeding=False) as world:
+        # Not fed yet, and PostgreSQL knows nothing of it.
+        await world.journal.write(dispatch("ours", created_us=now_us))
+        span = await world.journal.event_span()
+        claim = ClaimStatus(held=True, term=3, said="")
+        await restore(world.journal, world.postgres, real_runtime(), wait_s=20, claim=claim)
+        assert await world.journal.dispatch("d") == ended
+        found = await world.journal.open_dispatches()
+        assert {each.id for each in found} == {"later", "ours"}
+        # A reader of the other log learns that events are missing.
+        assert (await world.journal.event_span()).before > span.newest
+    assert facts(copy)["claim_term"] == "3"
+    async with open_world(copy, postgres.dsn) as world:
+        await world.settled()
+    assert in_postgres(postgres, "SELECT id, state FROM dispatches ORDER BY id") == [
+        ("d", "completed"),
+        ("later", "pending"),
+        ("ours", "pending"),
+    ]
+
+
+async def test_a_stale_spool_changes_nothing_that_another_headend_ended(
+    tmp_path: Path, postgres: Database
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    now_us = real_runtime().wall_us()
+    sent = dispatch("d", created_us=now_us, states=STARTED[:2])
+    cancelled = dispatch("d", created_us=now_us, states=(*STARTED[:2], State.CANCELLED))
+    async with open_world(one, postgres.dsn) as world:
+        await world.journal.write(sent)
+        await world.settled()
+    # It goes on without PostgreSQL, which another headend takes over meanwhile.
+    async with open_world(one, NOWHERE) as world:
+        await world.journal.write(dispatch("d", created_us=now_us, states=STARTED))
+    async with open_world(two, postgres.dsn) as world:
+        await restore(world.journal, world.postgres, real_runtime(), wait_s=20)
+        assert await world.journal.open_dispatches() == [sent]
+        await world.journal.write(cancelled)
+        await world.settled()
+    claim = ClaimStatus(held=True, term=3, said="", another="the headend at two")
+    async with open_world(one, postgres.dsn, feeding=False) as world:
+        await restore(world.journal, world.postgres, real_runtime(), wait_s=20, claim=claim)
+        assert await world.journal.dispatch("d") == cancelled
+        assert in_journal(one, "SELECT count(*) > 0 FROM unfed") == [(1,)]
+    async with open_world(one, postgres.dsn) as world:
+        await world.settled()
+    states = "SELECT state FROM dispatch_states ORDER BY n"
+    assert in_postgres(postgres, "SELECT state FROM dispatches") == [("cancelled",)]
+    assert in_postgres(postgres, states) == [("pending",), ("sent",), ("cancelled",)]
+    assert_equal(one, postgres)
 
 
 async def test_without_journal_and_postgresql_the_headend_starts_and_logs_it(

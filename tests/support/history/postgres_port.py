@@ -11,7 +11,7 @@ import trio
 from derhead.dsn import read_dsn
 from derhead.history.postgres.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.loader import Gate, Loader
 from derproto.base.runtime import real_runtime
 from tests.support.waiting import PATIENCE_S
 
@@ -19,8 +19,12 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_port(dsn: str, *, password_file: Path | None = None) -> AsyncIterator[Postgres]:
-    port = Postgres(read_dsn(dsn), real_runtime(), random.Random(1), password_file=password_file)
+async def open_port(
+    dsn: str, *, password_file: Path | None = None, gate: Gate | None = None
+) -> AsyncIterator[Postgres]:
+    port = Postgres(
+        read_dsn(dsn), real_runtime(), random.Random(1), password_file=password_file, gate=gate
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(port.run)
         yield port

@@ -11,11 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import trio
 
 CHUNK = 16_384
 """Most bytes that wait in the relay, for each direction of a connection."""
+
+
+POSTGRES_SOCKET = ".s.PGSQL.5432"
+"""The name of the socket in the folder that a DSN names as its host."""
 
 
 @dataclass(eq=False)
@@ -44,10 +49,17 @@ class Proxy:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Relays until cancelled; started once it listens on ``port``."""
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        self.port = listeners[0].socket.getsockname()[1]
+        listeners = await self._listen()
         task_status.started()
         await trio.serve_listeners(self._relay, listeners)
+
+    async def _listen(self) -> list[trio.SocketListener]:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.port = listeners[0].socket.getsockname()[1]
+        return listeners
+
+    async def _dial(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", self._headend_port)
 
     # --- harms ------------------------------------------------------------------------
 
@@ -98,7 +110,7 @@ class Proxy:
             if self._refusing:
                 return
             try:
-                headend = await trio.open_tcp_stream("127.0.0.1", self._headend_port)
+                headend = await self._dial()
             except OSError:
                 return
             pair = Pair(client, headend)
@@ -140,6 +152,24 @@ class Proxy:
             pass
 
 
+class PostgresProxy(Proxy):
+    """Relays connections to a PostgreSQL that listens in a folder, from another folder."""
+
+    def __init__(self, server: Path, folder: Path) -> None:
+        super().__init__(0)
+        self._server = server / POSTGRES_SOCKET
+        self._path = folder / POSTGRES_SOCKET
+
+    async def _listen(self) -> list[trio.SocketListener]:
+        listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+        await listening.bind(str(self._path))
+        listening.listen()
+        return [trio.SocketListener(listening)]
+
+    async def _dial(self) -> trio.SocketStream:
+        return await trio.open_unix_socket(str(self._server))
+
+
 @dataclass
 class ThreadedProxy:
     """A proxy in another thread's loop, and its harms."""
@@ -167,9 +197,13 @@ class ThreadedProxy:
 
 
 @contextmanager
-def proxy_in_thread(headend_port: int) -> Iterator[ThreadedProxy]:
-    """A proxy that relays for as long as the block runs, in a thread of its own."""
-    proxy, scope, listening = Proxy(headend_port), trio.CancelScope(), threading.Event()
+def proxy_in_thread(to: int | Proxy) -> Iterator[ThreadedProxy]:
+    """A proxy that relays for as long as the block runs, in a thread of its own.
+
+    ``to``: the headend's port, or a proxy that is not running yet.
+    """
+    proxy = to if isinstance(to, Proxy) else Proxy(to)
+    scope, listening = trio.CancelScope(), threading.Event()
     tokens: list[trio.lowlevel.TrioToken] = []
 
     async def relay() -> None:

@@ -101,20 +101,25 @@ class World:
         write_fleet(self.folder, self.fleet)
         (self.folder / "derhead.yaml").write_text(yaml.safe_dump(self.settings or {}))
 
-    def start_headend(self, status: int = 200) -> Process:
+    def start_headend(self, status: int = 200, *more: object) -> Process:
         """Starts ``derhead serve`` and waits until it answers, its health with that status."""
-        headend = self._start(
-            "derhead",
-            *("derhead", "serve", "--assets", self.assets, "--data", self.folder / "derhead"),
-            *("--config", self.folder / "derhead.yaml"),
-            *("--http", f"127.0.0.1:{self.http_port}", "--grpc", self.headend_address),
-        )
+        headend = self.serve(*more)
         eventually(
             "the headend answers",
             lambda: (not headend.alive and headend.text()) or self._answers(status),
         )
         assert headend.alive, headend.text()
         return headend
+
+    def serve(self, *more: object) -> Process:
+        """Starts ``derhead serve``."""
+        return self._start(
+            "derhead",
+            *("derhead", "serve", "--assets", self.assets, "--data", self.folder / "derhead"),
+            *("--config", self.folder / "derhead.yaml"),
+            *("--http", f"127.0.0.1:{self.http_port}", "--grpc", self.headend_address),
+            *more,
+        )
 
     def start_agent(self, asset_id: str, *more: object) -> Process:
         """Starts ``deragent run`` for one asset."""

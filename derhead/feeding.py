@@ -1,0 +1,143 @@
+"""PostgreSQL beside the journal: claimed, asked for what the journal lacks, fed, handed over."""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from derhead.api import create_standby_app
+from derhead.config import HeadendConfig
+from derhead.history import (
+    ClaimGate,
+    ClaimKeeper,
+    Feed,
+    Journal,
+    clear_spool,
+    is_new,
+    make_postgres,
+    read_claimant,
+    restore,
+)
+from derhead.httpserver import HttpLimits, serve_http
+from derproto.base.runtime import Runtime
+from derproto.base.systemd import Notifier
+
+log = logging.getLogger(__name__)
+
+HttpListeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
+
+WAIT_TOLD_S = 120.0
+"""How long systemd waits for a headend that waits for a claim, from each message on."""
+
+LAST_FED_S = 1.0
+"""Time at the end for PostgreSQL to get the last changes, before the claim is given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FedDatabase:
+    """The database that this headend feeds."""
+
+    feed: Feed
+    claim: ClaimKeeper
+
+    async def hand_over(self) -> None:
+        """Feeds the last changes within ``LAST_FED_S``, and gives the claim back."""
+        if self.claim.status().held:
+            with trio.move_on_after(LAST_FED_S):
+                await self.feed.wait_fed()
+        await self.claim.release()
+
+
+async def open_database(
+    config: HeadendConfig,
+    journal: Journal,
+    runtime: Runtime,
+    outside: trio.Nursery,
+    *,
+    http: HttpListeners,
+    stopping: trio.Event,
+    notifier: Notifier,
+) -> FedDatabase | None:
+    """Claims the configured database and feeds it, in ``outside``; None = none is configured.
+
+    First the journal gets what only PostgreSQL knows. While a stand-by waits for its claim, it
+    answers REST on the ``http`` listeners. Returns early if ``stopping`` is set meanwhile: then
+    nothing was claimed. Raises: JournalError; ClaimError if another headend holds the claim.
+    """
+    dsn = config.postgres_dsn
+    if dsn is None:
+        outside.start_soon(clear_spool, journal)
+        return None
+    rng = random.Random()
+    gate = ClaimGate(await journal.maintain(partial(read_claimant, folder=config.data)))
+    password_file = config.postgres_password_file
+    postgres = make_postgres(dsn, runtime, rng, password_file=password_file, gate=gate)
+    await outside.start(postgres.run)
+    claim = ClaimKeeper(gate, postgres, runtime, takeover_s=config.postgres_takeover_s)
+    feed = Feed(
+        journal,
+        postgres,
+        runtime,
+        rng,
+        keep_days=config.postgres_days,
+        catch_up_rows_s=config.postgres_catch_up_rows_s,
+    )
+    database = FedDatabase(feed, claim)
+    wait_s = config.postgres_start_wait_s if await is_new(journal) else 0.0
+    async with trio.open_nursery() as waiting:
+        waiting.start_soon(_cancel_when, stopping, waiting.cancel_scope)
+        if config.standby:
+            await waiting.start(_answer_meanwhile, claim, http, config.max_http_connections)
+            notifier.ready()
+        tell = partial(notifier.busy, within_s=WAIT_TOLD_S)
+        await claim.take(stand_by=config.standby, wait_s=wait_s, tell=tell)
+        await restore(
+            journal,
+            postgres,
+            runtime,
+            wait_s=0.0 if claim.status().held else wait_s,
+            claim=claim.status(),
+        )
+        waiting.cancel_scope.cancel()
+    if not stopping.is_set():
+        outside.start_soon(feed.run)
+        outside.start_soon(claim.run, stopping)
+    return database
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+async def _answer_meanwhile(
+    claim: ClaimKeeper,
+    http: HttpListeners,
+    max_connections: int,
+    *,
+    task_status: trio.TaskStatus[object],
+) -> None:
+    """Answers REST for a stand-by until cancelled; the listeners stay open."""
+    app = create_standby_app(lambda: claim.status().said)
+    await serve_http(
+        app,
+        [_Lent(listener) for listener in http],
+        limits=HttpLimits(max_connections=max_connections),
+        task_status=task_status,
+    )
+
+
+class _Lent(trio.abc.Listener[trio.abc.Stream]):
+    """A listener that its server does not close, because another server goes on with it."""
+
+    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream]) -> None:
+        self._listener = listener
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
