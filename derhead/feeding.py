@@ -91,7 +91,7 @@ async def open_database(
         waiting.start_soon(_cancel_when, stopping, waiting.cancel_scope)
         if config.standby:
             await waiting.start(_answer_meanwhile, claim, http, config.max_http_connections)
-            notifier.ready()
+            notifier.ready("standing by")
         tell = partial(notifier.busy, within_s=WAIT_TOLD_S)
         await claim.take(stand_by=config.standby, wait_s=wait_s, tell=tell)
         await restore(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
+from derhead.audit import NOBODY_KNOWN, AuditAction, Caller, audit_record
 from derhead.dispatch import (
     AssetOrder,
     Dispatch,
@@ -14,6 +15,7 @@ from derhead.dispatch import (
     KeyKeeper,
     SiteDesk,
     SiteOrder,
+    of_order,
 )
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
 from derhead.history import (
@@ -132,8 +134,6 @@ class Headend:
         self.preflight = self.sites.preflight
         self.preflight_site = self.sites.preflight_site
         self.verdict_so_far = self.judge.provisional
-        self.cancel = self.desk.cancel
-        self.cancel_group = self.sites.cancel
 
     def show_certificates(self, certificates: CertificateKeeper) -> None:
         """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""
@@ -184,30 +184,79 @@ class Headend:
         dispatch = self.desk.in_force(asset_id)
         return dispatch.mw if dispatch is not None else None
 
-    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
-        """Takes an order, and remembers its idempotency key.
+    async def order(
+        self,
+        order: AssetOrder,
+        claim: KeyClaim | None = None,
+        caller: Caller = NOBODY_KNOWN,
+    ) -> Dispatch:
+        """Takes an order, and remembers its idempotency key and its caller.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
         """
         dispatch_id = str(uuid4())
         now_us = self.wall_us()
         used = [] if claim is None else [claim.used("dispatch", dispatch_id, now_us)]
-        (dispatch,) = await self.desk.order_all([(dispatch_id, order)], *used)
+        entry = audit_record(AuditAction.ORDER, caller, now_us)
+        site_id = self.fleet.assets[order.asset_id].site_id
+        (dispatch,) = await self.desk.order_all(
+            [(dispatch_id, order)], *used, of_order(entry, dispatch_id, site_id, order)
+        )
         if used:
             self.keys.count_one()
         return dispatch
 
     async def order_site(
-        self, order: SiteOrder, claim: KeyClaim | None = None
+        self,
+        order: SiteOrder,
+        claim: KeyClaim | None = None,
+        caller: Caller = NOBODY_KNOWN,
     ) -> FoundGroup | DoesNotFit:
-        """Splits an order over a site, and remembers its idempotency key.
+        """Splits an order over a site, and remembers its idempotency key and its caller.
 
         Raises: JournalError, TooManyOpen; then nothing was ordered.
         """
-        found = await self.sites.order(order, claim)
+        entry = audit_record(AuditAction.ORDER, caller, self.wall_us())
+        found = await self.sites.order(order, claim, entry)
         if claim is not None and not isinstance(found, DoesNotFit):
             self.keys.count_one()
         return found
+
+    async def cancel(
+        self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> Dispatch:
+        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then the dispatch goes on."""
+        dispatch = self.desk.get(dispatch_id)
+        asset = None if dispatch is None else self.fleet.assets.get(dispatch.asset_id)
+        entry = audit_record(
+            AuditAction.WITHDRAWAL,
+            caller,
+            self.wall_us(),
+            target=dispatch_id,
+            site_id=None if asset is None else asset.site_id,
+            detail=reason,
+        )
+        return await self.desk.cancel(dispatch_id, reason, entry)
+
+    async def cancel_group(
+        self, group_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> FoundGroup | None:
+        """Withdraws the open dispatches of a group; None if there is no such group.
+
+        Raises: NotOpen; JournalError, and then the caller may try again.
+        """
+        entry = audit_record(
+            AuditAction.WITHDRAWAL, caller, self.wall_us(), target=group_id, detail=reason
+        )
+        return await self.sites.cancel(group_id, reason, entry)
+
+    def note_refusal(
+        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
+    ) -> None:
+        """Notes in the audit trail that a request was refused, and why."""
+        self.journal.note(
+            audit_record(action, caller, self.wall_us(), target=target, detail=detail)
+        )
 
     def failing(self) -> str | None:
         """Why no order can be stored now, a full disk for instance; None if one can."""

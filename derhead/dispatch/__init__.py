@@ -18,7 +18,13 @@ from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.life.transitions import ENDED, State
 from derhead.dispatch.orders.idempotency import ForgetKeys, KeyClaim, UsedKey, fingerprint, read_key
 from derhead.dispatch.orders.keys import InFlight, KeyKeeper
-from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, LeftOut, SiteOrder
+from derhead.dispatch.orders.order import (
+    AssetOrder,
+    DispatchGroup,
+    LeftOut,
+    SiteOrder,
+    of_order,
+)
 from derhead.dispatch.orders.parsing import (
     MAX_DURATION_S,
     BadOrder,

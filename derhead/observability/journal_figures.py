@@ -56,6 +56,11 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
         "Records of gaps dropped before they were stored.",
         journal.dropped_gaps,
     )
+    yield counter(
+        name + "dropped_audit",
+        "Entries of the audit trail about refusals, dropped before they were stored.",
+        journal.dropped_audit,
+    )
     yield gauge(
         name + "buffered_rows", "Samples in memory that wait to be stored.", journal.buffered_rows
     )

@@ -1,6 +1,8 @@
 """derhead beside a PostgreSQL: fed, away and back, and a journal that was lost."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def test_agents_keep_their_orders_when_the_headend_loses_its_journal(
             lambda: world.get(f"/telemetry/{BATTERY}")["setpoint_mw"] == 1.0,
         )
         assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
-        assert "1 open dispatches" in headend.text()
+        assert "the journal is empty: 1 dispatches and the records of 1 agents" in headend.text()
 
 
 def test_a_headend_stops_without_waiting_for_postgresql(tmp_path: Path, postgres: Database) -> None:
@@ -100,3 +102,31 @@ def test_a_headend_with_an_unusable_dsn_does_not_start(tmp_path: Path, dsn: str,
         assert command.popen.wait(30) == 2
         assert said in command.text()
         assert "secret" not in command.text()
+
+
+def test_both_stores_have_the_audit_trail_of_orders_and_withdrawals(
+    tmp_path: Path, postgres: Database
+) -> None:
+    with running(tmp_path, fleet(), beside(postgres.dsn)) as world:
+        world.start_headend()
+        headers = {"X-Request-Id": "from-anna-1"}
+        body = {"asset_id": "battery", "mw": 1.0, "duration_s": 60}
+        order = world.ask("POST", "/dispatch", json=body, headers=headers).json()
+        assert world.ask("DELETE", f"/dispatch/{order['id']}").status_code == 200
+        assert world.ask("DELETE", f"/dispatch/{order['id']}").status_code == 409
+        assert world.ask("POST", "/dispatch", json={"asset_id": "nobody"}).status_code == 422
+        columns = "action, peer, coalesce(target, ''), coalesce(before, ''), site_id IS NOT NULL"
+        query = f"SELECT {columns} FROM audit ORDER BY at_us"
+        expected = [
+            ("order", "127.0.0.1", order["id"], "", True),
+            ("withdrawal", "127.0.0.1", order["id"], '{"state": "pending"}', True),
+            ("withdrawal_refused", "127.0.0.1", order["id"], "", False),
+            ("order_refused", "127.0.0.1", "", "", False),
+        ]
+        lines = ["|".join(map(str, (*line[:-1], "t" if line[-1] else "f"))) for line in expected]
+        eventually("they are fed", lambda: postgres.sql(query).splitlines() == lines)
+        with closing(sqlite3.connect(tmp_path / "derhead" / "journal.db")) as con:
+            assert con.execute(query).fetchall() == expected
+            asked = con.execute("SELECT request_id, after FROM audit ORDER BY at_us").fetchall()
+        assert asked[0][0] == "from-anna-1"
+        assert '"mw": 1.0' in asked[0][1]

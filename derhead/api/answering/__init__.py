@@ -4,6 +4,7 @@ Layers, from the ground up::
 
     problem_kinds  the kinds of problems
     headend_parts  what several endpoints need of the headend
+    callers        who sent the current request
     replies        answers in one piece, and problems
     lookups        finding the query, an asset, a site, an agent
     current_lists  lists of the present state

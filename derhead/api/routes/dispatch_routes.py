@@ -5,10 +5,12 @@ from typing import Protocol
 from quart import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
+from derhead.api.answering.callers import current_caller
 from derhead.api.answering.lookups import find_asset, find_site, read_query
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
 from derhead.api.answering.replies import HttpProblem, reply
 from derhead.api.routes.ordering import OrderingParts, reply_group, take_order
+from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
@@ -32,13 +34,17 @@ class DispatchParts(OrderingParts, Protocol):
     async def verdict_so_far(self, dispatch: Dispatch) -> Verdict | None:
         """The verdict by the newest telemetry; None if there is none. Raises: JournalError."""
 
-    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+    async def cancel(
+        self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> Dispatch:
         """Withdraws a dispatch: it ends at once, or is ``cancelling`` until its agent reports.
 
         Raises: NotOpen if the dispatch has ended or never was; JournalError if it goes on.
         """
 
-    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+    async def cancel_group(
+        self, group_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> FoundGroup | None:
         """Withdraws the open parts of a group; None if there is no such group.
 
         Raises: NotOpen if all parts have ended; JournalError if the caller may try again.
@@ -90,10 +96,19 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
 
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
+        try:
+            return await withdraw(dispatch_id)
+        except HttpProblem as refused:
+            headend.note_refusal(
+                AuditAction.WITHDRAWAL_REFUSED, current_caller(), refused.detail, dispatch_id[:80]
+            )
+            raise
+
+    async def withdraw(dispatch_id: str) -> Response:
         read_query(())
         # This works on a full disk too: its remaining room is for running dispatches.
         try:
-            dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN)
+            dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN, current_caller())
         except NotOpen:
             return await withdraw_ended_or_group(dispatch_id)
         return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
@@ -103,7 +118,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         if ended is not None:
             raise HttpProblem(409, f"the dispatch has ended: it is {ended.state}")
         try:
-            found = await headend.cancel_group(dispatch_id.lower(), WITHDRAWN)
+            found = await headend.cancel_group(dispatch_id.lower(), WITHDRAWN, current_caller())
         except NotOpen:
             raise HttpProblem(409, "the dispatch has ended: all its parts have ended") from None
         if found is None:

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from quart import Response, request
 
+from derhead.api.answering.callers import current_caller
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.api.routes.json_body import BadJson, parse_json
+from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import (
     AssetOrder,
     BadOrder,
@@ -39,6 +41,9 @@ log = logging.getLogger(__name__)
 
 KEY_HEADER = "Idempotency-Key"
 
+REASON_LENGTH = 1_000
+"""Characters of a refusal in the audit trail. When full, the rest is cut off."""
+
 LOGGED = 3
 """Errors in the log line of a refused order. When full: the others are in the answer only."""
 
@@ -52,16 +57,23 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
     def failing(self) -> str | None:
         """Why orders cannot be stored now; None if they can."""
 
-    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
-        """Takes an order. Its dispatch and its key are on disk when this returns.
+    async def order(
+        self, order: AssetOrder, claim: KeyClaim | None = None, caller: Caller = NOBODY_KNOWN
+    ) -> Dispatch:
+        """Takes an order. Its dispatch, its key and its caller are on disk when this returns.
 
         Raises: JournalError, TooManyOpen; then there is no dispatch.
         """
 
     async def order_site(
-        self, order: SiteOrder, claim: KeyClaim | None = None
+        self, order: SiteOrder, claim: KeyClaim | None = None, caller: Caller = NOBODY_KNOWN
     ) -> FoundGroup | DoesNotFit:
         """Like ``order``, for a whole site."""
+
+    def note_refusal(
+        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
+    ) -> None:
+        """Notes in the audit trail that a request was refused, and why."""
 
     def preflight(self, order: AssetOrder) -> Preflight:
         """What an order to an asset would lead to."""
@@ -78,6 +90,7 @@ async def take_order(headend: OrderingParts) -> Response:
         errors = "; ".join(f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED])
         why = ": ".join(filter(None, (refused.detail, errors)))
         log.info("an order was refused with %d: %s", refused.status, why)
+        headend.note_refusal(AuditAction.ORDER_REFUSED, current_caller(), why[:REASON_LENGTH])
         raise
 
 
@@ -166,9 +179,9 @@ async def _answer(
         raise JournalError(failing)
     try:
         if isinstance(order, AssetOrder):
-            dispatch = await headend.order(order, claim)
+            dispatch = await headend.order(order, claim, current_caller())
             return reply(dispatch_shape(dispatch), 201, headers=_location(dispatch.id))
-        found = await headend.order_site(order, claim)
+        found = await headend.order_site(order, claim, current_caller())
     except TooManyOpen as full:
         raise HttpProblem(409, str(full)) from full
     if isinstance(found, DoesNotFit):

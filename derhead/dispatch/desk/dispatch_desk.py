@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import trio
 
+from derhead.audit import AuditRecord
 from derhead.dispatch.desk.book import Book, BookChanges, SessionLink
 from derhead.dispatch.desk.draft import Draft, Plan, SendCancel, SendSetpoint
 from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, InboxItem, WaitingRequest
@@ -105,8 +106,12 @@ class DispatchDesk:
         """
         await self._ask(OrderRequested(()))
 
-    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+    async def cancel(
+        self, dispatch_id: str, reason: str, entry: AuditRecord | None = None
+    ) -> Dispatch:
         """Withdraws a dispatch, and returns it as it is then.
+
+        ``entry`` goes into the same commit, if the withdrawal changes anything.
 
         It is ``cancelled``, or has ``cancelling`` set until its agent reports its end.
 
@@ -114,7 +119,7 @@ class DispatchDesk:
         dispatch goes on.
         Cancellation: a withdrawal that the desk has begun to write stands.
         """
-        (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason))
+        (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason, entry))
         return dispatch
 
     def session_opened_nowait(self, link: SessionLink, reports: Sequence[AgentReport]) -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from derhead.audit import AuditRecord
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.orders.idempotency import UsedKey
 from derhead.dispatch.orders.order import AssetOrder, DispatchGroup
 
-OrderRecord = DispatchGroup | UsedKey
-"""A record that is journaled in the same commit as an order's dispatches."""
+OrderRecord = DispatchGroup | UsedKey | AuditRecord
+"""A record that is journaled in the same commit as a caller's request."""
 
 
 class NotOpen(Exception):
@@ -35,6 +36,8 @@ class CancelRequested:
 
     dispatch_id: str
     reason: str
+    entry: AuditRecord | None = None
+    """To be journaled in the same commit, with what it changes."""
 
 
 @dataclass(frozen=True, slots=True)

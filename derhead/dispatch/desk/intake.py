@@ -43,12 +43,8 @@ def take(draft: Draft, item: DeskInput) -> Iterator[None]:
     match item:
         case OrderRequested():
             yield from _take_order(draft, item)
-        case CancelRequested(dispatch_id, reason):
-            dispatch = draft.get(dispatch_id)
-            if dispatch is None:
-                draft.plan.answers[item] = NotOpen(dispatch_id)
-            else:
-                draft.apply(dispatch, CancelWanted(reason))
+        case CancelRequested():
+            _take_cancel(draft, item)
         case AgentReport():
             _take_report(draft, item)
         case SessionOpened():
@@ -70,6 +66,22 @@ def take(draft: Draft, item: DeskInput) -> Iterator[None]:
                 draft.apply(dispatch, LinkLost())
                 yield
     yield
+
+
+def _take_cancel(draft: Draft, request: CancelRequested) -> None:
+    dispatch = draft.get(request.dispatch_id)
+    if dispatch is None:
+        draft.plan.answers[request] = NotOpen(request.dispatch_id)
+        return
+    after = draft.apply(dispatch, CancelWanted(request.reason))
+    if request.entry is not None and after is not dispatch:
+        entry = request.entry.of_change(_withdrawal(dispatch), _withdrawal(after))
+        draft.plan.records.append(entry)
+
+
+def _withdrawal(dispatch: Dispatch) -> dict[str, object]:
+    """What a withdrawal changes."""
+    return {"state": dispatch.state.value, "cancelling": dispatch.cancelling}
 
 
 def _take_order(draft: Draft, request: OrderRequested) -> Iterator[None]:

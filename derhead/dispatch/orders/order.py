@@ -1,7 +1,8 @@
 """Orders as values: for an asset, for a site, and the group that a site order becomes. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
+from derhead.audit import AuditRecord
 from derproto.base.windows import Window
 
 PENDING_TTL_US = 900_000_000
@@ -62,6 +63,14 @@ def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
     """When an order's dispatch expires, if it is ordered now and its agent does not come."""
     wait_us = PENDING_TTL_US if order.expires_in_us is None else order.expires_in_us
     return order.window(now_us).expires_us(now_us, wait_us)
+
+
+def of_order(
+    entry: AuditRecord, target: str, site_id: str, order: AssetOrder | SiteOrder
+) -> AuditRecord:
+    """The entry of the audit trail for an order that became the dispatch or group ``target``."""
+    given = {name: value for name, value in asdict(order).items() if name != "dry_run"}
+    return replace(entry, target=target, site_id=site_id).of_change(None, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import trio
 
+from derhead.audit import AuditRecord
 from derhead.dispatch.desk.dispatch_desk import DispatchDesk
 from derhead.dispatch.desk.inputs import NotOpen, TooManyOpen
 from derhead.dispatch.life.dispatches import Dispatch
@@ -44,7 +45,7 @@ class GroupStore(Protocol):
 
     async def group(self, group_id: str) -> FoundGroup | None: ...
 
-    async def write(self, *records: DispatchGroup) -> None: ...
+    async def write(self, *records: DispatchGroup | AuditRecord) -> None: ...
 
 
 @dataclass(slots=True)

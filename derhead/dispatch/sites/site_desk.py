@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import trio
 
+from derhead.audit import AuditRecord
 from derhead.dispatch.desk.dispatch_desk import DispatchDesk
 from derhead.dispatch.desk.inputs import NotOpen, TooManyOpen
 from derhead.dispatch.orders.idempotency import KeyClaim
-from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, SiteOrder, expiry_us
+from derhead.dispatch.orders.order import AssetOrder, DispatchGroup, SiteOrder, expiry_us, of_order
 from derhead.dispatch.orders.preflight import Preflight, preflight, superseding
 from derhead.dispatch.sites.allocation import Allocation, DoesNotFit
 from derhead.dispatch.sites.availability import SiteNow
@@ -74,9 +75,14 @@ class SiteDesk:
         await self._keeper.run(task_status=task_status)
 
     async def order(
-        self, order: SiteOrder, claim: KeyClaim | None = None
+        self,
+        order: SiteOrder,
+        claim: KeyClaim | None = None,
+        entry: AuditRecord | None = None,
     ) -> FoundGroup | DoesNotFit:
         """Splits an order, and returns its group and parts once the journal has them.
+
+        ``entry`` goes into the same commit, with the order that it tells of.
 
         Raises: JournalError, TooManyOpen; then nothing was ordered.
         Cancellation: an order that the desk has begun to write stands.
@@ -89,21 +95,26 @@ class SiteDesk:
             return DoesNotFit(0.0, 0.0, split.left_out)
         group = _group(order, split, now_us)
         used = [] if claim is None else [claim.used("group", group.id, now_us)]
+        entries = [] if entry is None else [of_order(entry, group.id, group.site_id, order)]
         orders = [
             (str(uuid4()), _part(order, group, share.asset_id, share.mw)) for share in split.shares
         ]
         # Kept before the desk has the order: the group stands even if its caller hangs up.
         self._keeper.keep(group, ())
         try:
-            parts = await self._desk.order_all(orders, group, *used)
+            parts = await self._desk.order_all(orders, group, *used, *entries)
         except (JournalError, TooManyOpen):
             self._keeper.drop(group.id)
             raise
         self._keeper.keep(group, parts)
         return group, parts
 
-    async def cancel(self, group_id: str, reason: str) -> FoundGroup | None:
+    async def cancel(
+        self, group_id: str, reason: str, entry: AuditRecord | None = None
+    ) -> FoundGroup | None:
         """Withdraws the open parts of a group; None if there is no group of that id.
+
+        ``entry`` goes into the commit of the group's withdrawal.
 
         Once the journal has the withdrawal of the group, its parts are withdrawn too: later, if
         the journal fails now.
@@ -119,7 +130,11 @@ class SiteDesk:
         if group.cancelling is None:
             # The group goes before its parts, so that no other asset takes over a withdrawn part.
             group = replace(group, cancelling=reason)
-            await self._store.write(group)
+            entries = []
+            if entry is not None:
+                with_site = replace(entry, site_id=group.site_id)
+                entries = [with_site.of_change({}, {"cancelling": reason})]
+            await self._store.write(group, *entries)
         self._keeper.update(group)
         try:
             await self._keeper.withdraw([part.id for part in parts if not part.ended], reason)

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from derhead.audit import AUDIT_DAYS
 from derhead.history.feed.batch_loading import LOAD_S
 from derhead.history.feed.feed_health import RETRY_MOST_S, FeedHealth
 from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.days import DAY_US
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class Expiring:
         self._postgres = postgres
         self._runtime = runtime
         self._health = health
-        self._keep_us = keep_days * 86_400_000_000
+        self._keep_us = keep_days * DAY_US
+        self._audit_us = max(keep_days, AUDIT_DAYS) * DAY_US
         self._fails = False
         self._due_s = float("-inf")
 
@@ -45,9 +48,12 @@ class Expiring:
         """Deletes some old rows. Raises: StoreUnreachable, if nothing can be fed either."""
         if trio.current_time() < self._due_s:
             return
-        cut_us = self._runtime.wall_us() - self._keep_us
+        now_us = self._runtime.wall_us()
+        cut_us, audit_us = now_us - self._keep_us, now_us - self._audit_us
         try:
-            more = await self._postgres.load(lambda loader: loader.expire(cut_us), within_s=LOAD_S)
+            more = await self._postgres.load(
+                lambda loader: loader.expire(cut_us, audit_us), within_s=LOAD_S
+            )
         except StoreUnreachable as error:
             if error.trouble.cause not in IN_THE_WAY:
                 raise

@@ -17,6 +17,9 @@ HEARTBEATS_FROM_US = HorizonKind.HEARTBEATS.value
 RECORDS_FROM_US = HorizonKind.RECORDS.value
 """The same for dispatches, sessions and gaps, by their start."""
 
+AUDIT_FROM_US = HorizonKind.AUDIT.value
+"""The same for the audit trail."""
+
 TELEMETRY_WHOLE = "telemetry_whole"
 """``0`` = PostgreSQL may have rows of any time that this file lacks, because the file is new or was
 salvaged."""

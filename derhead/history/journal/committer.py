@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import trio
 
+from derhead.audit import AuditRecord
 from derhead.errors import JournalError
 from derhead.gaps import GapRecord
 from derhead.history.file.damage import is_damage
@@ -108,6 +109,7 @@ class Committer:
             dropped_heartbeats=self._waiting.dropped[HeartbeatRecord],
             dropped_sessions=self._waiting.dropped[SessionRecord],
             dropped_gaps=self._waiting.dropped[GapRecord],
+            dropped_audit=self._waiting.dropped[AuditRecord],
             last_commit_s=self._last_commit_s,
             failing_since_us=self.failing_since_us,
             failing_reason=self.failing_reason,

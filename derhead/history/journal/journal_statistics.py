@@ -21,6 +21,7 @@ class JournalStatistics:
     dropped_heartbeats: int
     dropped_sessions: int
     dropped_gaps: int
+    dropped_audit: int
     last_commit_s: float
     """Duration of the last commit, including its wait for a thread."""
     failing_since_us: int | None

@@ -8,6 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+from derhead.audit import AuditRecord
 from derhead.gaps import GapRecord
 from derhead.history.writing.record_store import Group, Note, Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -25,6 +26,10 @@ NOTED_GAPS = 10_000
 """Gaps whose changes wait for a commit, each with its newest record only. When full, the oldest
 is dropped and counted: the sample that ends a gap also stores its end."""
 
+NOTED_AUDIT = 10_000
+"""Entries of the audit trail about refusals that wait for a commit. When full, the oldest is
+dropped and counted. An entry about a change is in the commit of the change, and never waits."""
+
 GAPS_A_COMMIT = 1_000
 """Noted gaps in one commit: a whole fleet may fall silent at once. When full, the rest go into the
 next commit."""
@@ -34,6 +39,7 @@ _KEYS: dict[type[Note], Callable[[Any], object]] = {
     SessionRecord: attrgetter("session_id"),
     HeartbeatRecord: attrgetter("agent_id", "received_us", "ts_us"),
     GapRecord: attrgetter("id"),
+    AuditRecord: attrgetter("id"),
 }
 """The key of each kind of note: only the newest note of a key waits."""
 
@@ -155,6 +161,7 @@ class WaitingRecords:
             SessionRecord: NOTED_SESSIONS,
             HeartbeatRecord: NOTED_HEARTBEATS,
             GapRecord: NOTED_GAPS,
+            AuditRecord: NOTED_AUDIT,
         }
         if len(notes) > most[kind]:
             del notes[next(iter(notes))]

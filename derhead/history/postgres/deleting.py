@@ -40,8 +40,15 @@ _DELETIONS = (
 )
 
 
-async def expire(connection: PostgresConnection, partitions: Partitions, cut_us: int) -> bool:
+_AUDIT = _deletion("audit", "t.at_us < $1")
+
+
+async def expire(
+    connection: PostgresConnection, partitions: Partitions, cut_us: int, audit_us: int
+) -> bool:
     """Deletes rows from before the cut; returns whether there may be more.
+
+    ``audit_us``: the cut of the audit trail.
 
     In the default partition the time of arrival counts: its rows come from clocks that are far off.
     """
@@ -54,4 +61,5 @@ async def expire(connection: PostgresConnection, partitions: Partitions, cut_us:
     for statement in deletions:
         done = await connection.execute(statement, cut_us)
         more = more or done == f"DELETE {ROWS_A_STEP}"
-    return more
+    done = await connection.execute(_AUDIT, audit_us)
+    return more or done == f"DELETE {ROWS_A_STEP}"

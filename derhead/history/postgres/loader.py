@@ -88,9 +88,12 @@ class Loader:
         self.prepared.fed[target.journal] = target.number
         return None
 
-    async def expire(self, cut_us: int) -> bool:
-        """Deletes rows from before the cut; returns whether there may be more."""
-        return await expire(self.connection, self.partitions, cut_us)
+    async def expire(self, cut_us: int, audit_us: int) -> bool:
+        """Deletes rows from before the cut; returns whether there may be more.
+
+        ``audit_us``: the cut of the audit trail.
+        """
+        return await expire(self.connection, self.partitions, cut_us, audit_us)
 
     async def last_state(self, now_us: int, known: Sequence[str]) -> LastState:
         """What a headend needs at its start, if PostgreSQL knows more than its journal.

@@ -13,7 +13,7 @@ from functools import partial
 from derhead.dispatch import ENDED, State
 from derhead.history.file import facts
 from derhead.history.retention.measuring import read_spared
-from derhead.history.retention.policy import NEWEST_KEPT, Cutoff, Spared
+from derhead.history.retention.policy import AUDIT_KEPT, NEWEST_KEPT, Cutoff, Spared
 from derhead.history.sql.row_types import Row
 
 KEYS_A_STEP = 500
@@ -128,6 +128,25 @@ def _delete_groups(todo: _Deletion) -> Step:
     return Step(rows, page[-1] if page else todo.position, done=not page)
 
 
+def _delete_audit(todo: _Deletion) -> Step:
+    """Entries of the audit trail from before the cut, and those beyond the newest kept."""
+    con, before_us = todo.con, todo.cut.audit_us
+    beyond = con.execute(
+        "SELECT at_us FROM audit ORDER BY at_us DESC, id DESC LIMIT 1 OFFSET ?", (AUDIT_KEPT,)
+    ).fetchone()
+    if beyond is not None:
+        spared_us = todo.spared.records_us
+        full_us = beyond[0] + 1
+        before_us = max(before_us, full_us if spared_us is None else min(full_us, spared_us))
+    rows = con.execute(
+        "DELETE FROM audit WHERE id IN"
+        " (SELECT id FROM audit WHERE at_us < ? ORDER BY at_us, id LIMIT ?)",
+        (before_us, todo.at_most),
+    ).rowcount
+    _note(con, facts.AUDIT_FROM_US, before_us, rows)
+    return Step(rows, todo.position, done=rows < todo.at_most)
+
+
 DELETES: dict[str, Callable[[_Deletion], Step]] = {
     "telemetry": _delete_telemetry,
     "heartbeats": _delete_heartbeats,
@@ -135,6 +154,7 @@ DELETES: dict[str, Callable[[_Deletion], Step]] = {
     "dispatches": _delete_dispatches,
     "dispatch_groups": _delete_groups,
     "gaps": _delete_gaps,
+    "audit": _delete_audit,
 }
 """By table, in the order of a sweep: parts before their groups."""
 

@@ -8,6 +8,8 @@ is held: not acknowledged, as on a full disk, so that its agents keep it.
 
 from dataclasses import dataclass, field, replace
 
+from derhead.audit import AUDIT_DAYS
+
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 GB = 1_000_000_000
@@ -19,6 +21,10 @@ records are deleted in small transactions."""
 FED_KEPT_DAYS = 7
 """Days that the journal keeps past records, beside a PostgreSQL (configurable). When full, records
 that PostgreSQL has are deleted."""
+
+AUDIT_KEPT = 500_000
+"""Entries of the audit trail in the journal, some 250 MB. When full, the oldest go at the next
+sweep; a PostgreSQL keeps them."""
 
 SPARED_US = HOUR_US
 """Younger samples are never dropped early."""
@@ -109,6 +115,8 @@ class Cutoff:
     """Ended sessions, ended dispatches with their states and groups, closed gaps."""
     gaps_kept: int = NEWEST_KEPT
     """Gaps that each asset keeps at most, whatever their times."""
+    audit_us: int = -(2**62)
+    """Entries of the audit trail."""
 
     def sparing(self, spared: Spared) -> "Cutoff":
         """The cutoff, moved back so that spared rows stay."""
@@ -117,13 +125,15 @@ class Cutoff:
             _earlier(self.heartbeats_us, spared.records_us),
             _earlier(self.records_us, spared.records_us),
             self.gaps_kept,
+            _earlier(self.audit_us, spared.records_us),
         )
 
 
 def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
     """The cutoff by age, in whole hours, so that a sweep is worth its cost."""
     before_us = (now_us - limits.keep_us) // HOUR_US * HOUR_US
-    return Cutoff(before_us, before_us, before_us)
+    audit_us = (now_us - AUDIT_DAYS * DAY_US) // HOUR_US * HOUR_US
+    return Cutoff(before_us, before_us, before_us, audit_us=audit_us)
 
 
 def by_size(

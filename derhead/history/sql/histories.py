@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
+from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch import Dispatch, FoundGroup, State
 from derhead.gaps import GapRecord
 from derhead.history.sql import buckets, listings
@@ -64,6 +65,23 @@ class Histories(ABC):
     async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
         """Gaps of an asset that overlap the range, ordered by their start."""
         return await self._page(listings.gaps(asset_id, page))
+
+    async def audit(
+        self,
+        page: PageRequest,
+        *,
+        actions: Collection[AuditAction] | None = None,
+        caller: str | None = None,
+        target: str | None = None,
+        site_ids: Sequence[str] | None = None,
+    ) -> Page[AuditRecord]:
+        """The audit trail, of given actions or all, ordered by time.
+
+        ``site_ids``: only entries that concern one of these sites.
+        """
+        return await self._page(
+            listings.audit(page, actions=actions, caller=caller, target=target, site_ids=site_ids)
+        )
 
     @abstractmethod
     async def dispatch(self, dispatch_id: str) -> Dispatch | None:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Generic, Literal, TypeVar
 
+from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch import ENDED, Dispatch, State
 from derhead.gaps import GapRecord
 from derhead.history.sql import mapping, row_types
@@ -36,6 +37,7 @@ class HorizonKind(StrEnum):
     HEARTBEATS = "heartbeats_from_us"
     RECORDS = "records_from_us"
     """Dispatches, sessions and gaps."""
+    AUDIT = "audit_from_us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ DISPATCHES = (
 GROUPS = f"SELECT {', '.join('g.' + name for name in row_types.GROUPS)} FROM dispatch_groups g"
 SESSIONS = f"SELECT {', '.join('s.' + name for name in row_types.SESSIONS)} FROM sessions s"
 GAPS = f"SELECT {', '.join('g.' + name for name in row_types.GAPS)} FROM gaps g"
+AUDIT = f"SELECT {', '.join('a.' + name for name in row_types.AUDIT)} FROM audit a"
 HEARTBEATS = f"SELECT {', '.join('h.' + name for name in row_types.HEARTBEATS)} FROM heartbeats h"
 
 OVER = ", ".join(f"'{state.value}'" for state in State if state in ENDED)
@@ -223,6 +226,49 @@ def dispatches(
         attrgetter("created_us", "id"),
         mapping.to_dispatch,
         changing_table="dispatches" if among else None,
+    )
+
+
+def audit(
+    page: PageRequest,
+    *,
+    actions: Collection[AuditAction] | None = None,
+    caller: str | None = None,
+    target: str | None = None,
+    site_ids: Sequence[str] | None = None,
+) -> Listing[AuditRecord]:
+    """By (at_us, id); ``site_ids``: only entries that concern one of these sites."""
+    among = sorted({action.value for action in actions or ()})
+    sites = None if site_ids is None else json.dumps(sorted(site_ids))
+    scope: Key = ("audit", ",".join(among), caller or "", target or "", sites or "")
+    args: list[object] = [page.within.low_us, page.within.high_us]
+    conditions = ["a.at_us >= $1", "a.at_us < $2"]
+    members = "(SELECT value FROM json_each({}))"
+    # Appending '' to the columns keeps SQLite on the index by time.
+    for condition, value in (
+        ("a.caller = {}", caller),
+        ("a.target = {}", target),
+        (f"a.action || '' IN {members}", json.dumps(among) if among else None),
+        (f"a.site_id || '' IN {members}", sites),
+    ):
+        if value is not None:
+            args.append(value)
+            conditions.append(condition.format(f"${len(args)}"))
+    if page.cursor is not None:
+        args += decode_cursor(page.cursor, scope, (int, str))
+        conditions.append(f"(a.at_us, a.id) < (${len(args) - 1}, ${len(args)})")
+    args.append(page.limit + 1)
+    return Listing(
+        HorizonKind.AUDIT,
+        f"{AUDIT} WHERE {' AND '.join(conditions)}"
+        f" ORDER BY a.at_us DESC, a.id DESC LIMIT ${len(args)}",
+        tuple(args),
+        page.within.low_us,
+        page.limit,
+        scope,
+        row_types.AuditRow._make,
+        attrgetter("at_us", "id"),
+        mapping.to_audit,
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
+from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch import (
     Dispatch,
     DispatchGroup,
@@ -15,10 +16,12 @@ from derhead.dispatch import (
 )
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history.sql.row_types import (
+    AUDIT,
     DISPATCHES,
     GAPS,
     GROUPS,
     SESSIONS,
+    AuditRow,
     DispatchRow,
     GapRow,
     GroupRow,
@@ -33,6 +36,7 @@ from derhead.telemetry import Sample, SampleBlock
 _DISPATCH = attrgetter(*DISPATCHES)
 _SESSION = attrgetter(*SESSIONS)
 _GAP = attrgetter(*GAPS)
+_AUDIT = attrgetter(*AUDIT)
 
 MAX_INTEGER = 2**63 - 1
 """Largest integer of both engines; a larger counter is stored as this."""
@@ -187,6 +191,18 @@ def to_heartbeat(row: Row) -> HeartbeatRecord:
     fields = HeartbeatRow(*row)._asdict()
     fields["devices"] = tuple((asset, health) for asset, health in json.loads(fields["devices"]))
     return HeartbeatRecord(**fields)
+
+
+def audit_row(record: AuditRecord) -> Row:
+    """An ``AuditRow``."""
+    return AuditRow(*_AUDIT(record))._replace(action=record.action.value)
+
+
+def to_audit(row: Row) -> AuditRecord:
+    """From an ``AuditRow``."""
+    fields = AuditRow(*row)._asdict()
+    fields["action"] = AuditAction(fields["action"])
+    return AuditRecord(**fields)
 
 
 def gap_row(record: GapRecord) -> Row:

@@ -73,6 +73,8 @@ RECORD_TABLES = {
     ),
     "heartbeats": RecordTable(row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
     "telemetry": RecordTable(row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
+    # Nothing changes an entry of the audit trail.
+    "audit": RecordTable(row_types.AUDIT, ("id",)),
 }
-"""By name: open records first, the most rows last. The feed's position names a table by its place
-here."""
+"""By name: open records first. The feed's position names a table by its place here, so a new one
+comes last."""

@@ -141,6 +141,25 @@ class GapRow(NamedTuple):
 GAPS = GapRow._fields
 
 
+class AuditRow(NamedTuple):
+    """An entry of the audit trail."""
+
+    id: str
+    at_us: int
+    action: str
+    caller: str | None
+    peer: str | None
+    request_id: str | None
+    target: str | None
+    site_id: str | None
+    detail: str | None
+    before: str | None
+    after: str | None
+
+
+AUDIT = AuditRow._fields
+
+
 class SampleRow(NamedTuple):
     """A sample with the names of its asset and boot."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 
+from derhead.audit import AuditRecord
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
 from derhead.gaps import GapRecord
 from derhead.history.file import inserts
@@ -26,7 +27,7 @@ from derhead.history.writing.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
-Note = SessionRecord | HeartbeatRecord | GapRecord
+Note = SessionRecord | HeartbeatRecord | GapRecord | AuditRecord
 """Records that nobody waits for."""
 
 Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
@@ -195,6 +196,8 @@ class Store:
                     judged.append((dispatch_id, text))
                 case SessionRecord():
                     changed["sessions"].append(mapping.session_row(record))
+                case AuditRecord():
+                    changed["audit"].append(mapping.audit_row(record))
                 case HeartbeatRecord():
                     changed["heartbeats"].append(mapping.heartbeat_row(record))
                 case GapRecord():

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from derhead.audit import AuditRecord
 from derhead.dispatch import Dispatch, DispatchGroup
 from derhead.gaps import GapRecord
 from derhead.history.file import facts
@@ -25,7 +26,7 @@ from derproto.base.runtime import real_runtime
 
 TABLES = (
     "telemetry, boots, assets, dispatches, dispatch_states, dispatch_groups, sessions, heartbeats,"
-    " gaps"
+    " gaps, audit"
 )
 
 
@@ -53,6 +54,7 @@ def journal_of(
                     facts.TELEMETRY_FROM_US,
                     facts.HEARTBEATS_FROM_US,
                     facts.RECORDS_FROM_US,
+                    facts.AUDIT_FROM_US,
                 ):
                     facts.put(files.writer, fact, horizon_us)
             facts.put(files.writer, facts.TELEMETRY_WHOLE, whole)
@@ -96,6 +98,8 @@ async def fill(port: Postgres, kept: Records) -> None:
                 await _insert(
                     port, "heartbeats", row_types.HEARTBEATS, [mapping.heartbeat_row(record)]
                 )
+            case AuditRecord():
+                await _insert(port, "audit", row_types.AUDIT, [mapping.audit_row(record)])
             case GapRecord():
                 await _insert(port, "gaps", row_types.GAPS, [mapping.gap_row(record)])
             case _:

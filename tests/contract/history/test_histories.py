@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch import Dispatch, DispatchGroup, State
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Page
@@ -22,7 +23,7 @@ from derhead.telemetry import Sample
 from tests.contract.history.stores import Records, fill, journal_of, union_of
 from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
-from tests.support.history.records import dispatch, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, entry, gap, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 T = TypeVar("T")
@@ -61,9 +62,11 @@ class Made:
     sessions: list[SessionRecord]
     heartbeats: list[HeartbeatRecord]
     gaps: list[GapRecord]
+    entries: list[AuditRecord]
 
     def all(self) -> list[Record]:
-        return [GROUP, *self.dispatches, *self.sessions, *self.heartbeats, *self.gaps]
+        found: list[Record] = [GROUP, *self.dispatches, *self.sessions, *self.heartbeats]
+        return [*found, *self.gaps, *self.entries]
 
 
 def make_records() -> Made:
@@ -84,6 +87,17 @@ def make_records() -> Made:
             gap(f"g-{n:02}", asset=f"asset-{n % 2}", start_us=n * S, end_us=n * S + 5)
             for n in range(END)
         ],
+        [
+            entry(
+                f"e-{n:02}",
+                n // 2 * S,
+                action=(AuditAction.ORDER, AuditAction.ORDER_REFUSED)[n % 2],
+                caller=(None, "anna", "bert")[n % 3],
+                target=(None, "d-1")[n % 2],
+                site=(None, "site-1", "site-2")[n // 2 % 3],
+            )
+            for n in range(END)
+        ],
     )
 
 
@@ -100,6 +114,8 @@ def when(one: object) -> int:
             return one.received_us
         case GapRecord():
             return one.start_us
+        case AuditRecord():
+            return one.at_us
         case _:
             raise AssertionError(one)
 
@@ -225,6 +241,32 @@ async def test_dispatches_by_state_and_asset(store: str, postgres: Database) -> 
         assert await past.dispatch("d-99") is None
         assert await past.group("group") == (GROUP, made.dispatches)
         assert await past.group("other") is None
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_the_audit_trail_by_action_caller_target_and_site(
+    store: str, postgres: Database
+) -> None:
+    made = make_records()
+    async with opened(store, postgres, Records((), made.all()), Random(store)) as past:
+        for actions, caller, target, sites in product(
+            (None, [AuditAction.ORDER], list(AuditAction)),
+            (None, "anna", "nobody"),
+            (None, "d-1"),
+            (None, [], ["site-1"], ["site-1", "site-2"]),
+        ):
+            ask = partial(past.audit, actions=actions, caller=caller, target=target, site_ids=sites)
+            expected = [
+                one
+                for one in made.entries[::-1]
+                if (actions is None or one.action in actions)
+                and (caller is None or one.caller == caller)
+                and (target is None or one.target == target)
+                and (sites is None or one.site_id in sites)
+            ]
+            assert await all_of(ask, 7) == expected
+            span = TimeRange(5 * S, 15 * S)
+            assert await all_of(ask, 200, span) == within(5 * S, 15 * S, expected)
 
 
 @pytest.mark.parametrize("store", ["journal", "postgres", "20"])

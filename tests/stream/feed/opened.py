@@ -38,6 +38,7 @@ RECORDS = (
     "sessions",
     "heartbeats",
     "gaps",
+    "audit",
 )
 
 

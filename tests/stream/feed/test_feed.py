@@ -22,7 +22,7 @@ from tests.stream.feed.opened import (
     some,
 )
 from tests.support.epoch import S
-from tests.support.history.records import dispatch, heartbeat, sample, session
+from tests.support.history.records import dispatch, entry, heartbeat, sample, session
 from tests.support.processes.postgres import Database
 
 GROUP = DispatchGroup(
@@ -43,8 +43,13 @@ async def test_every_stored_record_is_fed(tmp_path: Path, postgres: Database) ->
         )
         world.journal.note(session())
         world.journal.note(heartbeat(5 * S))
+        world.journal.note(entry("refused"))
         await world.journal.write(
-            dispatch("d"), GROUP, UsedKey("k", "f", "group", "g", 5 * S), session("other")
+            entry("ordered"),
+            dispatch("d"),
+            GROUP,
+            UsedKey("k", "f", "group", "g", 5 * S),
+            session("other"),
         )
         world.journal.note(gap("hole", NOW_US, None))
         world.journal.note(gap("hole", NOW_US, NOW_US + 9 * S, revision=2))

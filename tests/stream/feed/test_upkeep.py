@@ -25,7 +25,7 @@ from tests.support.processes.postgres import Database
 
 async def expire(port: Postgres, cut_us: int) -> None:
     async def work(loader: Loader) -> bool:
-        return await loader.expire(cut_us)
+        return await loader.expire(cut_us, cut_us)
 
     while await port.load(work, within_s=20):
         await trio.lowlevel.checkpoint()

@@ -8,7 +8,8 @@ from typing import Any
 import trio
 from grpclib import GRPCError, Status
 
-from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, DispatchGroup, UsedKey
+from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk
+from derhead.dispatch.desk.inputs import OrderRecord
 from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
 from derhead.telemetry import LatestTable, Sample
@@ -71,7 +72,7 @@ class Store:
     def note(self, record: SessionRecord | HeartbeatRecord | GapRecord) -> None:
         self.notes.append(record)
 
-    async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
+    async def write(self, *records: Dispatch | OrderRecord) -> None:
         await trio.lowlevel.checkpoint()
 
     async def open_dispatches(self) -> Sequence[Dispatch]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import trio
 
+from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import (
     Allocation,
     AssetOrder,
@@ -299,6 +300,8 @@ class FakeView:
         self.refuses_orders = False
         self.full = False
         self.cancels: list[tuple[str, str]] = []
+        self.callers: list[Caller] = []
+        self.refusals: list[tuple[AuditAction, Caller, str, str | None]] = []
         self.cancelled: Dispatch | None = None
         """What a withdrawal makes of the one dispatch; None if it has ended."""
         self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
@@ -328,7 +331,10 @@ class FakeView:
     def setpoint_mw(self, asset_id: str) -> float | None:
         return -0.5 if asset_id == BATTERY else None
 
-    async def order(self, order: AssetOrder, claim: KeyClaim | None = None) -> Dispatch:
+    async def order(
+        self, order: AssetOrder, claim: KeyClaim | None = None, caller: Caller = NOBODY_KNOWN
+    ) -> Dispatch:
+        self.callers.append(caller)
         await trio.sleep(self.slow_s)
         if self.refuses_orders:
             raise JournalError("the disk is full")
@@ -339,7 +345,7 @@ class FakeView:
         return replace(DISPATCHED, asset_id=order.asset_id, mw=order.mw)
 
     async def order_site(
-        self, order: SiteOrder, claim: KeyClaim | None = None
+        self, order: SiteOrder, claim: KeyClaim | None = None, caller: Caller = NOBODY_KNOWN
     ) -> FoundGroup | DoesNotFit:
         if order.mw > 30:
             return DoesNotFit(0.0, 0.0, (LeftOut(SOLAR, "offline"), LeftOut(SILENT, "offline")))
@@ -368,13 +374,22 @@ class FakeView:
         self.verdicts_asked.append(dispatch.id)
         return judge(dispatch, self.fleet.assets[dispatch.asset_id], None, final=False)
 
-    async def cancel_group(self, group_id: str, reason: str) -> FoundGroup | None:
+    async def cancel_group(
+        self, group_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> FoundGroup | None:
         self.group_cancels.append((group_id, reason))
         if group_id == GROUP and self.group_left is None:
             raise NotOpen(group_id)
         return self.group_left if group_id == GROUP else None
 
-    async def cancel(self, dispatch_id: str, reason: str) -> Dispatch:
+    def note_refusal(
+        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
+    ) -> None:
+        self.refusals.append((action, caller, detail, target))
+
+    async def cancel(
+        self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN
+    ) -> Dispatch:
         self.cancels.append((dispatch_id, reason))
         if self.cancelled is None:
             raise NotOpen(dispatch_id)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch import Dispatch, DispatchGroup, State, UsedKey
+from derhead.dispatch import Dispatch, State
+from derhead.dispatch.desk.inputs import OrderRecord
 from derhead.errors import JournalError
 
 
@@ -14,12 +15,12 @@ class Store:
     """Keeps dispatches in a dict, and refuses when told to."""
 
     kept: dict[str, Dispatch] = field(default_factory=dict)
-    others: list[DispatchGroup | UsedKey] = field(default_factory=list)
+    others: list[OrderRecord] = field(default_factory=list)
     refusing: bool = False
     writes: int = 0
     busy_s: float = 0.0
 
-    async def write(self, *records: Dispatch | DispatchGroup | UsedKey) -> None:
+    async def write(self, *records: Dispatch | OrderRecord) -> None:
         await trio.sleep(self.busy_s)
         if self.refusing:
             raise JournalError("disk full")

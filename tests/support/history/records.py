@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.transitions import State
 from derhead.gaps import GapRecord, HoleCause
@@ -44,6 +45,7 @@ def dispatch(
     asset: str = "asset-1",
     created_us: int = 10 * S,
     states: tuple[State, ...] = (State.PENDING,),
+    attempts: int | None = None,
     **more: Any,
 ) -> Dispatch:
     changes = tuple(
@@ -66,7 +68,7 @@ def dispatch(
         detail=changes[-1].detail,
         applied_mw=-2.4,
         session_id="session-1",
-        attempts=states.count(State.SENT),
+        attempts=states.count(State.SENT) if attempts is None else attempts,
         states=changes,
         **more,
     )
@@ -107,6 +109,30 @@ def heartbeat(received_us: int, *, agent: str = "agent-1", outbox_rows: int = 3)
         outbox_rows=outbox_rows,
         dropped_rows=0,
         devices=(("asset-1", "ok"), ("asset-2", "degraded")),
+    )
+
+
+def entry(
+    name: str = "entry-1",
+    at_us: int = S,
+    *,
+    action: AuditAction = AuditAction.ORDER,
+    caller: str | None = "anna",
+    target: str | None = "dispatch-1",
+    site: str | None = "site-1",
+) -> AuditRecord:
+    return AuditRecord(
+        id=name,
+        at_us=at_us,
+        action=action,
+        caller=caller,
+        peer="127.0.0.1",
+        request_id="r-1",
+        target=target,
+        site_id=site,
+        detail="a reason",
+        before=None,
+        after='{"mw": 1.5}',
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,10 +14,11 @@ from derhead.history.file.room import truncate_wal
 from derhead.history.file.schema import JournalFiles
 from derhead.history.retention import deleting, measuring, policy
 from derhead.history.retention.policy import Cutoff
+from derhead.history.spool.unfed import Spooling
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
 from tests.support.epoch import S
-from tests.support.history.records import dispatch, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, entry, gap, heartbeat, sample, session
 
 
 def sweep(
@@ -230,6 +232,27 @@ def test_rows_that_postgresql_was_not_fed_stay(files: JournalFiles, store: Store
     assert facts.get_int(files.writer, facts.TELEMETRY_FROM_US) == 6 * S
     files.writer.execute("DELETE FROM unfed")
     assert sweep(files.writer, at(9 * S), fed=True) == {"telemetry": 3, "heartbeats": 5}
+
+
+def test_the_audit_trail_outlives_everything_else(files: JournalFiles, store: Store) -> None:
+    store.commit(Group(notes=tuple(entry(f"e{n}", n * S) for n in range(9))))
+    assert sweep(files.writer, at(2**60)) == {}
+    assert sweep(files.writer, replace(at(2**60), audit_us=4 * S), at_most=3) == {"audit": 4}
+    assert facts.get_int(files.writer, facts.AUDIT_FROM_US) == 4 * S
+    assert keys(files.writer, "audit", "id") == [f"e{n}" for n in range(4, 9)]
+
+
+def test_the_audit_trail_has_a_bound_and_keeps_what_postgresql_lacks(
+    files: JournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "AUDIT_KEPT", 5)
+    store = Store(files.writer, Spooling())
+    facts.put(files.writer, facts.FED_WHOLE, 1)
+    store.commit(Group(notes=tuple(entry(f"e{n}", n * S) for n in range(9)), now_us=0))
+    assert sweep(files.writer, at(0), fed=True) == {}
+    files.writer.execute("DELETE FROM unfed")
+    assert sweep(files.writer, at(0), fed=True) == {"audit": 4}
+    assert facts.get_int(files.writer, facts.AUDIT_FROM_US) == 3 * S + 1
 
 
 def test_free_pages_are_given_back_to_the_disk(files: JournalFiles, store: Store) -> None:

@@ -75,6 +75,7 @@ def test_a_world_readable_journal_is_made_private(path: Path) -> None:
 
 LED = dispatch(
     "led",
+    attempts=2,
     states=(State.PENDING, State.SENT, State.RECEIVED, State.STARTED, State.SUPERSEDED),
     superseded_by="d",
     suspended="LINK_SILENT",
@@ -96,7 +97,7 @@ def test_journals_of_earlier_versions_are_migrated(
     files = JournalFiles(path, "FULL")
     try:
         assert statements.latest_samples(files.reader) == [sample(2), sample(3, asset="asset-2")]
-        assert statements.dispatch(files.reader, "d") == dispatch("d")
+        assert statements.dispatch(files.reader, "d") == dispatch("d", attempts=2)
         for each in more:
             assert statements.dispatch(files.reader, each.id) == each
         assert statements.last_sessions(files.reader) == [session()]

@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, DispatchGroup
+from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk
+from derhead.dispatch.desk.inputs import OrderRecord
 from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.dispatch.orders.keys import FORGOTTEN_AT_ONCE, InFlight, KeyKeeper, TooManyKeys
 from derhead.errors import JournalError
@@ -79,7 +80,7 @@ class Journal(desk_fakes.Store):
         await trio.lowlevel.checkpoint()
         return len(self.others)
 
-    async def write(self, *records: Dispatch | DispatchGroup | UsedKey | ForgetKeys) -> None:
+    async def write(self, *records: Dispatch | OrderRecord | ForgetKeys) -> None:
         await super().write(*(each for each in records if not isinstance(each, ForgetKeys)))
 
 

@@ -1,0 +1,100 @@
+"""The audit trail's records: who did what, from where, and what it changed. Pure.
+
+A record of a change is stored in the commit of the change, and one of a refusal with the next group
+commit. Nothing edits a record, and nothing deletes it before its time.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import uuid4
+
+AUDIT_DAYS = 400
+"""Days for which both stores keep the audit trail, whatever else they keep. When full, older
+entries are deleted."""
+
+
+class AuditAction(StrEnum):
+    """What was done, or refused."""
+
+    ORDER = "order"
+    ORDER_REFUSED = "order_refused"
+    WITHDRAWAL = "withdrawal"
+    WITHDRAWAL_REFUSED = "withdrawal_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked."""
+
+    peer: str | None = None
+    """The address that the request came from."""
+    request_id: str | None = None
+    """The request's name, as in its answer and in the log."""
+    name: str | None = None
+    """The caller's own name; None = nobody knows it."""
+
+
+NOBODY_KNOWN = Caller()
+"""A caller of whom nothing is known, such as the headend itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One entry of the audit trail."""
+
+    id: str
+    """UUID."""
+    at_us: int
+    """Microseconds since the epoch, by the headend's clock."""
+    action: AuditAction
+    caller: str | None
+    peer: str | None
+    request_id: str | None
+    target: str | None = None
+    """The id of what it concerns, such as a dispatch; None = nothing was found or made."""
+    site_id: str | None = None
+    """The site that it concerns; None = none, or several."""
+    detail: str | None = None
+    """The reason, in words."""
+    before: str | None = None
+    """What was there before, a JSON object as text; None = nothing."""
+    after: str | None = None
+    """What is there since, in the same form."""
+
+    def of_change(
+        self, before: Mapping[str, object] | None, after: Mapping[str, object] | None
+    ) -> "AuditRecord":
+        """The record with what it changed; members that are None are left out."""
+        return replace(self, before=_text(before), after=_text(after))
+
+
+def audit_record(
+    action: AuditAction,
+    caller: Caller,
+    at_us: int,
+    *,
+    target: str | None = None,
+    site_id: str | None = None,
+    detail: str | None = None,
+) -> AuditRecord:
+    """A new record of something that this caller did."""
+    return AuditRecord(
+        str(uuid4()),
+        at_us,
+        action,
+        caller.name,
+        caller.peer,
+        caller.request_id,
+        target,
+        site_id,
+        detail,
+    )
+
+
+def _text(change: Mapping[str, object] | None) -> str | None:
+    if change is None:
+        return None
+    known = {name: value for name, value in change.items() if value is not None}
+    return json.dumps(known, ensure_ascii=False)
