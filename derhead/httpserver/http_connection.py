@@ -59,6 +59,7 @@ class ConnectionCounts(Protocol):
 
     send_timeouts: int
     handshakes_failed: int
+    slow_heads: int
 
 
 class HttpConnection:
@@ -101,6 +102,7 @@ class HttpConnection:
             stalled=self.give_up_sending,
             lost=self._drop,
         )
+        self._protocols: Protocols | None = None
         self._hands_over = False
         self.share = held.share(self._drop)
         self.room = AnswerRoom()
@@ -121,6 +123,8 @@ class HttpConnection:
                 async with TaskGroup() as tasks:
                     await self._serve(tasks)
                     self._end()
+            if self._idle and trio.current_time() >= self._scope.deadline:
+                self._count_timeout()
         finally:
             self.share.leave()
             await self._close()
@@ -130,6 +134,12 @@ class HttpConnection:
         # Hypercorn checks context.terminated before it prepares a connection for the next request.
         if self._idle:
             self._end()
+
+    def _count_timeout(self) -> None:
+        if self._protocols is None:
+            self._counts.handshakes_failed += 1
+        elif self._protocols.waits_for_head:
+            self._counts.slow_heads += 1
 
     async def _serve(self, tasks: TaskGroup) -> None:
         chosen = await self._choose_protocol()
@@ -307,7 +317,7 @@ class HttpConnection:
     @property
     def is_multiplexed(self) -> bool:
         """See ``Carrier``."""
-        return self._protocols.is_multiplexed
+        return self._protocols is not None and self._protocols.is_multiplexed
 
     @property
     def is_closing(self) -> bool:

@@ -37,7 +37,11 @@ class HttpStatistics:
     failed: int
     """Connections ended by an exception: malformed requests that Hypercorn does not expect."""
     handshakes_failed: int
-    """Connections whose TLS handshake failed, or whose client spoke cleartext."""
+    """Connections whose TLS handshake failed or took too long, or whose client spoke cleartext."""
+    slow_heads: int
+    """Connections closed because a request's header did not end in time, over HTTP/1.1."""
+    floods: int
+    """HTTP/2 connections closed because their clients made too much work."""
     send_timeouts: int
     """Connections closed because the client did not read its answer in time."""
     given_up: int
@@ -65,7 +69,7 @@ class HttpServer:
         self._accepted = self._refused = self._failed = 0
         self._full = False
         self.send_timeouts = 0
-        self.handshakes_failed = 0
+        self.handshakes_failed = self.slow_heads = 0
 
     def statistics(self) -> HttpStatistics:
         return HttpStatistics(
@@ -74,6 +78,8 @@ class HttpServer:
             refused=self._refused,
             failed=self._failed,
             handshakes_failed=self.handshakes_failed,
+            slow_heads=self.slow_heads,
+            floods=self._config.floods,
             send_timeouts=self.send_timeouts,
             given_up=self._held.given_up,
             held_bytes=self._held.held,

@@ -29,8 +29,11 @@ ANSWER_S = 10
 
 ONE = Measure("rest_requests_per_s", "GET /telemetry/{id}, each of 1,000 in turn (requests/s)")
 ALL = Measure("rest_all_requests_per_s", "GET /telemetry of 1,000 assets (requests/s)")
-MEASURES = (ONE, ALL)
+ONE_TLS = Measure("rest_tls_requests_per_s", "the same of one over TLS (requests/s)")
+ALL_TLS = Measure("rest_all_tls_requests_per_s", "the same of all over TLS (requests/s)")
+MEASURES = (ONE, ALL, ONE_TLS, ALL_TLS)
 KEYS = (ONE.key, ALL.key)
+TLS_KEYS = (ONE_TLS.key, ALL_TLS.key)
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,12 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             folder / "latest.json",
         )
         files.paths.write_text("".join(f"/telemetry/{asset_id(n)}\n" for n in range(ASSETS)))
-        ask = partial(_measure, workshop, budget, files)
+        ask = partial(_measure, workshop, budget, files, KEYS)
+        ask_tls = partial(_measure, workshop, budget, files, TLS_KEYS)
+        headend = partial(_headend, workshop, budget, servers, files)
         contestants = [
-            Contestant(
-                OURS, KEYS, partial(ask, partial(_headend, workshop, budget, servers, files))
-            ),
+            Contestant(OURS, KEYS, partial(ask, headend)),
+            Contestant(OURS, TLS_KEYS, partial(ask_tls, partial(headend, "https"))),
             Contestant("fastapi", KEYS, partial(ask, partial(_fastapi, servers, files))),
         ]
         return compete(MEASURES, contestants, budget, main_peer="fastapi", tell=workshop.tell)
@@ -73,20 +77,25 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
 
 @contextmanager
 def _headend(
-    workshop: Workshop, budget: Budget, servers: Servers, files: Files
+    workshop: Workshop, budget: Budget, servers: Servers, files: Files, scheme: str = "http"
 ) -> Iterator[Server]:
     """A headend whose agents are connected and have each sent a sample."""
+    settings = {}
+    if scheme == "https":
+        _, certificate, key = workshop.certificates()
+        settings = {"DERHEAD_HTTP_TLS_CERT": str(certificate), "DERHEAD_HTTP_TLS_KEY": str(key)}
     with (
-        servers.derhead(files.assets) as server,
+        servers.derhead(files.assets, settings=settings) as server,
         connected(workshop, budget, files.agents, server.port) as agents,
     ):
         agents.require_all()
         agents.go(server, rate=ASSETS, rows=1, warmup_s=0.5, seconds=1.5)
         assert server.http_port is not None
-        spoken = [item for item in get_items(server.http_port, "/telemetry", 10) if item["ts"]]
+        items = get_items(server.http_port, "/telemetry", 10, scheme=scheme)
+        spoken = [item for item in items if item["ts"]]
         if len(spoken) < ASSETS:
             raise Failed(f"only {len(spoken):,} of {ASSETS:,} assets have a sample")
-        files.latest.write_text(get_text(server.http_port, "/telemetry", 10))
+        files.latest.write_text(get_text(server.http_port, "/telemetry", 10, scheme=scheme))
         yield server
 
 
@@ -102,24 +111,27 @@ def _measure(
     workshop: Workshop,
     budget: Budget,
     files: Files,
+    keys: tuple[str, str],
     start: Callable[[], AbstractContextManager[Server]],
     sheet: Sheet,
 ) -> None:
+    one, everything = keys
+    scheme = "https" if keys == TLS_KEYS else "http"
     in_turn = ("-s", HERE / "rotate.lua")
     with start() as server:
+        base = f"{scheme}://127.0.0.1:{server.http_port}"
         for key, path, options, rest in (
-            (ONE.key, "/", in_turn, ("--", files.paths)),
-            (ALL.key, "/telemetry", (), ()),
+            (one, "/", in_turn, ("--", files.paths)),
+            (everything, "/telemetry", (), ()),
         ):
-            ask = partial(_requests_per_s, workshop, server, path, options, rest)
+            ask = partial(_requests_per_s, workshop, base + path, options, rest)
             ask(WARMUP_S)
             sheet.put(key, ask(budget.pick(3, 6)))
 
 
 def _requests_per_s(
     workshop: Workshop,
-    server: Server,
-    path: str,
+    url: str,
     options: tuple[object, ...],
     rest: tuple[object, ...],
     seconds: int,
@@ -128,7 +140,7 @@ def _requests_per_s(
     command = (
         *(find_program("wrk", "wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
         *("--timeout", f"{ANSWER_S}s", *options),
-        *(f"http://127.0.0.1:{server.http_port}{path}", *rest),
+        *(url, *rest),
     )
     with running("wrk", command, cores=workshop.cores.generator, logs=workshop.logs) as child:
         said = child.wait(seconds + 2 * ANSWER_S).decode()

@@ -27,6 +27,8 @@ class ServerConfig(Config):
         self.control_frames = control_frames
         self.resets = resets
         self.request_ids = RequestIds()
+        self.floods = 0
+        """HTTP/2 connections that were ended because their clients made too much work."""
         self.accesslog = None
         self.include_server_header = False
         self.h11_max_incomplete_size = HEADER_BYTES

@@ -13,7 +13,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, PriorityUpdated, RequestReceived
 from h2.events import Event as H2Event
-from h2.exceptions import ProtocolError
+from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes
 from hypercorn.events import Closed, RawData
 from hypercorn.events import Event as IOEvent
@@ -78,10 +78,12 @@ class Http2Answers(H2Protocol):
                 await trio.lowlevel.checkpoint()
         except Http2Flood as flood:
             log.warning("an HTTP/2 client is dropped: %s", flood)
+            self.config.floods += 1
             self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             await self._end()
-        except ProtocolError:
+        except ProtocolError as error:
             # h2 has already queued its GOAWAY frame.
+            self.config.floods += isinstance(error, DenialOfServiceError)
             await self._end()
 
     async def _take(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ Under TLS the client chooses by ALPN, otherwise by its first bytes or by an upgr
 
 from typing import Any
 
+import h11
 from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
@@ -29,6 +30,15 @@ class Protocols(ProtocolWrapper):
     def is_multiplexed(self) -> bool:
         """Whether several requests share the connection."""
         return isinstance(self.protocol, Http2Answers)
+
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether a part of a request's header has come, over HTTP/1.1."""
+        protocol = self.protocol
+        if not isinstance(protocol, Http1Answers):
+            return False
+        connection = protocol.connection
+        return connection.their_state is h11.IDLE and bool(connection.trailing_data[0])
 
     async def handle(self, event: Event) -> None:
         try:

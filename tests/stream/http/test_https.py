@@ -126,7 +126,8 @@ async def test_a_client_that_does_not_finish_the_handshake_is_closed(
         await receive_all(stream)
         assert trio.current_time() <= LIMITS.idle_s
         await trio.sleep(LINGER_S + 0.1)
-        assert running.server.statistics().open == 0
+        statistics = running.server.statistics()
+        assert (statistics.open, statistics.handshakes_failed) == (0, 1)
         assert (await ask(await running.connect(), HEALTH)).startswith(b"HTTP/1.1 200 ")
 
 
@@ -222,6 +223,7 @@ async def test_a_header_that_drips_is_cut_off(
         await stream.send_all(b"GET /healthz HTTP/1.1\r\n")
         async with dripping(stream, b"x-a: b\r\n"):
             assert await seconds_until_closed(running, stream) <= LIMITS.idle_s
+        assert running.server.statistics().slow_heads == 1
 
 
 async def test_a_body_that_drips_is_408(

@@ -52,6 +52,7 @@ async def test_a_silent_connection_is_closed(autojump_clock: MockClock) -> None:
         assert await until_closed(stream) == (b"", LIMITS.idle_s)
         await trio.sleep(LINGER_S + 0.1)
         assert running.server.statistics().open == 0
+        assert running.server.statistics().slow_heads == 0
 
 
 async def test_a_header_that_drips_is_cut_off(autojump_clock: MockClock) -> None:
@@ -60,6 +61,7 @@ async def test_a_header_that_drips_is_cut_off(autojump_clock: MockClock) -> None
         await stream.send_all(b"GET /healthz HTTP/1.1\r\n")
         async with dripping(stream, b"x-a: b\r\n"):
             assert await until_closed(stream) == (b"", LIMITS.idle_s)
+        assert running.server.statistics().slow_heads == 1
 
 
 async def test_a_header_that_ends_with_the_connection_is_400(autojump_clock: MockClock) -> None:
