@@ -48,7 +48,7 @@ class MemoryLoader:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
-    async def expire(self, cut_us: int) -> bool:
+    async def expire(self, cut_us: int, audit_us: int) -> bool:
         await trio.lowlevel.checkpoint()
         return False
 
