@@ -38,8 +38,9 @@ class Site:
         }
 
     def type(self, section: str, block: int) -> None:
-        """Runs a block of the document, with ``/etc`` in the test's folder."""
+        """Runs a block of the document, with ``/etc`` in the test's folder, which owns all."""
         typed = self.sections[section][block].replace("/etc/", f"{self.folder}/etc/")
+        typed = re.sub(r"install -o \w+", "install", typed)
         environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         command = ["bash", "-euo", "pipefail", "-c", typed]
         subprocess.run(command, cwd=self.folder, env=environ, check=True, timeout=60)
@@ -97,8 +98,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
         for block in range(3):
             site.type("An authority of your own", block)
         trust.write_bytes((tmp_path / "pki/ca.pem").read_bytes())
-        agent = tmp_path / "etc/deragent/deragent.yaml"
-        agent.write_text(site.settings("/etc/deragent/deragent.yaml"))
+        agent = tmp_path / "etc/deragent/mesa.yaml"
+        agent.write_text(site.settings("/etc/deragent/mesa.yaml"))
         site.headend = world.start_headend()
         site.agent = world.start_agent(BATTERY, "--config", agent)
         world.wait_online(BATTERY)

@@ -85,6 +85,9 @@ class Machine:
         code = code.replace("localhost:8080", f"127.0.0.1:{self.http_port}")
         code = code.replace("127.0.0.1/50051", f"127.0.0.1/{self.grpc_port}")
         code = code.replace("127.0.0.1:50051", f"127.0.0.1:{self.grpc_port}")
+        # Its users exist in the root folder only.
+        code = re.sub(r"\binstall -o \w+", "install", code)
+        code = re.sub(r"(?<=[\s(])pki\b(?=/|$)", f"{self.root}/pki", code, flags=re.MULTILINE)
         return re.sub(r"(scripts/(?:un)?install)\b", rf"\1 --root {self.root}", code)
 
     def get(self, path: str) -> httpx.Response:
