@@ -92,13 +92,6 @@ def make_agent(authority: KeyPair, agent_id: str, validity: Validity) -> KeyPair
     return _issue(authority, agent_id, names, ExtendedKeyUsageOID.CLIENT_AUTH, validity)
 
 
-def hosts_of(certificate: x509.Certificate) -> list[str]:
-    """The DNS names and IP addresses that a certificate names."""
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    dns = names.get_values_for_type(x509.DNSName)
-    return [*dns, *map(str, names.get_values_for_type(x509.IPAddress))]
-
-
 def _issue(
     authority: KeyPair,
     name: str,

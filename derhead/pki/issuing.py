@@ -9,7 +9,6 @@ from derhead.errors import PkiRefused
 from derhead.pki.authority import (
     KeyPair,
     Validity,
-    hosts_of,
     make_agent,
     make_authority,
     make_server,
@@ -17,6 +16,7 @@ from derhead.pki.authority import (
 from derhead.pki.pki_folder import PkiFolder
 from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
+from derproto.tls.certificate_reading import read_certificates
 
 
 def run(flags: Namespace) -> None:
@@ -81,6 +81,6 @@ def _present_hosts(folder: PkiFolder, *, renew: bool) -> Sequence[str]:
     """The hosts of the present certificate, or those of this machine."""
     if renew:
         present = folder.read("server", "leave out --renew to make the first")
-        return hosts_of(present.certificate)
+        return read_certificates(present.certificate_pem())[0].hosts
     own = socket.gethostname().lower()
     return list(dict.fromkeys([own, "localhost", "127.0.0.1", "::1"]))
