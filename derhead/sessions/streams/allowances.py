@@ -4,7 +4,7 @@ Time is passed in: seconds on the loop's clock. An agent keeps its allowances wh
 The session counts other messages (a second Register, an unknown kind), and stores nothing of them.
 """
 
-from enum import Enum
+from enum import StrEnum
 
 SESSIONS_S = 0.1
 """Sessions a second of one agent; deragent's pauses grow to 30 s. When full, Register is refused
@@ -58,7 +58,7 @@ AGENTS_METERED = 20_000
 registered longest ago is forgotten; if it comes back, its allowances are full."""
 
 
-class Metered(Enum):
+class Metered(StrEnum):
     """What an agent has an allowance of. Metrics use the values."""
 
     SESSION = "session"

@@ -8,7 +8,7 @@ the agent.
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -40,6 +40,8 @@ from derproto.der.v1 import (
     Heartbeat,
 )
 from derproto.triogrpc import Deferred, ServerStream
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -120,29 +122,29 @@ class Incoming:
             message.drop_unknown()
             rows = len(message.asset_index)
             wait_s = self._meter.telemetry_wait_s(message.boot_id, rows, self._live.heard_at)
-            if not wait_s:
-                return self._take_telemetry(message)
-            return self._take(wait_s, partial(self._take_telemetry, message))
+            return self._take(wait_s, self._take_telemetry, message)
         if message.heartbeat is not None:
             self._take_heartbeat(message.heartbeat)
         elif message.dispatch_report is not None:
             wait_s = self._meter.wait_s(Metered.DISPATCH_REPORT, self._live.heard_at)
-            return self._take(wait_s, partial(self._take_report, message.dispatch_report))
+            return self._take(wait_s, self._take_report, message.dispatch_report)
         elif message.gap_report is not None:
             wait_s = self._meter.wait_s(Metered.GAP_REPORT, self._live.heard_at)
-            return self._take(wait_s, partial(self._take_gap, message.gap_report))
+            return self._take(wait_s, self._take_gap, message.gap_report)
         else:
             self.ignored += 1
         return None
 
-    def _take(self, wait_s: float, take: Callable[[], Deferred | None]) -> Deferred | None:
+    def _take(
+        self, wait_s: float, take: Callable[[T], Deferred | None], message: T
+    ) -> Deferred | None:
         """Takes the message, or holds back an agent that has used up its allowance."""
         if not wait_s:
-            return take()
+            return take(message)
 
         async def wait_and_take() -> None:
             await trio.sleep(wait_s)
-            rest = take()
+            rest = take(message)
             if rest is not None:
                 await rest()
 

@@ -58,8 +58,6 @@ class SessionMeter:
         self._excess = excess
         self._told: set[str] = set()
         self._boots: set[int] = set()
-        # Every message of telemetry needs it, and an enum is slow to hash.
-        self._rows = allowances[Metered.ROW]
 
     def wait_s(self, kind: Metered, now: float, count: int = 1) -> float:
         """Takes a message, or so many rows; returns the seconds for which it must wait."""
@@ -70,9 +68,7 @@ class SessionMeter:
 
     def telemetry_wait_s(self, boot_id: int, rows: int, now: float) -> float:
         """Takes rows of a boot; returns the seconds for which they must wait."""
-        wait_s = self._rows.take(now, rows)
-        if wait_s:
-            self._note_excess(Metered.ROW, rows)
+        wait_s = self.wait_s(Metered.ROW, now, rows)
         if boot_id in self._boots:
             return wait_s
         if len(self._boots) >= BOOTS_KNOWN:
