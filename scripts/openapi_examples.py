@@ -133,6 +133,8 @@ def ask_all(asked: Asked) -> None:
     beats = f"/heartbeat/{BATTERY}/history"
     ask("listHeartbeats 200 text/csv", "table", "As a table", beats, accept=table)
     ask("listGaps 200 text/csv", "table", "As a table", f"/telemetry/{BATTERY}/gaps", accept=table)
+    ask("listAudit 200", "audit", "Newest first", "/audit")
+    ask("listAudit 200 text/csv", "table", "As a table", "/audit?limit=2", accept=table)
     asked.keep("tellEvents 200 text/event-stream", "stream", "Its beginning", asked.beginning())
     ask("tellHealth 200", "ok", "All is well", "/healthz")
     ask("tellReadiness 200", "ready", "All is well", "/readyz")

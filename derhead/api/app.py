@@ -14,6 +14,7 @@ from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.answering.replies import RETRY_AFTER_S, HttpProblem, problem
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.api.latest.telemetry_lane import TelemetryLane
+from derhead.api.routes.audit_routes import AuditParts, audit_routes
 from derhead.api.routes.dispatch_routes import DispatchId, DispatchParts, dispatch_routes
 from derhead.api.routes.document_routes import document_routes
 from derhead.api.routes.event_routes import EventParts, event_routes, make_hub
@@ -62,6 +63,7 @@ class RestApp(QuartTrio):
 
 
 class HeadendParts(
+    AuditParts,
     DispatchParts,
     EventParts,
     FleetParts,
@@ -88,7 +90,7 @@ def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestA
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
     long = LongAnswers()
-    for routes in (fleet_routes, heartbeat_routes, dispatch_routes):
+    for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
     app.register_blueprint(timeline_routes(headend))
     app.register_blueprint(health_routes(headend))

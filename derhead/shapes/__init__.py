@@ -13,6 +13,7 @@ from the ground up::
     dispatch_json     orders, and dispatches to an asset
     group_json        dispatches to a site
     preflight_json    what an order would lead to
+    audit_json        who did what
     timeline_json     what happened to an agent
     event_json        the events of /events
     service_json      the headend's own state, and problems
@@ -27,6 +28,7 @@ from derhead.shapes.agent_json import (
     heartbeat_shape,
     session_shape,
 )
+from derhead.shapes.audit_json import AuditJson, audit_shape
 from derhead.shapes.dispatch_json import DispatchJson, OrderJson, dispatch_shape
 from derhead.shapes.event_json import EVENT_DATA, alive_shape, event_shape, hello_shape
 from derhead.shapes.fleet_json import AssetJson, SiteJson, asset_shape, site_shape
@@ -77,4 +79,4 @@ from derhead.shapes.timeline_json import (
     of_gap,
     of_session,
 )
-from derhead.shapes.values import Json, StateName
+from derhead.shapes.values import ActionName, Json, StateName

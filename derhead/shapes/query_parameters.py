@@ -6,12 +6,17 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
 
+from derhead.audit import AuditAction
 from derhead.dispatch import State
 from derhead.findings import Findings
 from derhead.history import EVER, TimeRange
 from derproto.base.timefmt import parse_us
 from derproto.configuration.problems import nearest
+
+W = TypeVar("W", bound=StrEnum)
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000_000
@@ -23,8 +28,11 @@ MAX_STEP_US = 31 * 86_400_000_000
 RANGE = ("from", "to")
 PAGE = ("limit", "cursor")
 FIELDS = ("fields",)
-REPEATABLE = ("state",)
+REPEATABLE = ("state", "action")
 """Parameters that may be repeated, which is the same as one value with commas."""
+
+MAX_TEXT = 255
+"""Characters of a text to look for. A longer one is refused with 422."""
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _STEP = re.compile(r"([0-9]{1,9})([smhd])")
@@ -50,6 +58,10 @@ class Query:
     """Id or name of an asset, not yet looked up."""
     site: str | None = None
     """Id or name of a site, not yet looked up."""
+    actions: tuple[AuditAction, ...] | None = None
+    """Actions of the audit trail; None = any."""
+    caller: str | None = None
+    target: str | None = None
     fields: tuple[str, ...] | None = None
     """The chosen members, not yet looked up; None = all."""
 
@@ -122,13 +134,24 @@ def _step(text: str) -> int:
     return step_us
 
 
-def _states(text: str) -> tuple[State, ...]:
-    known = [state.value for state in State]
-    words = dict.fromkeys(word.strip() for word in text.split(","))
-    for word in words:
-        if word not in known:
-            raise ValueError(f"there is no state {word[:40]!r}; {nearest(word[:40], known)}")
-    return tuple(map(State, words))
+def _words(kind: type[W], what: str) -> Callable[[str], tuple[W, ...]]:
+    """Reads a list of the enum's words."""
+    known = [word.value for word in kind]
+
+    def parse(text: str) -> tuple[W, ...]:
+        words = dict.fromkeys(word.strip() for word in text.split(","))
+        for word in words:
+            if word not in known:
+                raise ValueError(f"there is no {what} {word[:40]!r}; {nearest(word[:40], known)}")
+        return tuple(map(kind, words))
+
+    return parse
+
+
+def _text(text: str) -> str:
+    if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+        raise ValueError(f"write 1 to {MAX_TEXT} printable characters, or leave it out")
+    return text
 
 
 def _fields(text: str) -> tuple[str, ...]:
@@ -146,8 +169,11 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "limit": ("limit", _limit),
     "cursor": ("cursor", _cursor),
     "step": ("step_us", _step),
-    "state": ("states", _states),
+    "state": ("states", _words(State, "state")),
     "asset_id": ("asset", str),
     "site_id": ("site", str),
     "fields": ("fields", _fields),
+    "action": ("actions", _words(AuditAction, "action")),
+    "caller": ("caller", _text),
+    "target": ("target", _text),
 }

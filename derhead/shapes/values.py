@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from derhead.audit import AuditAction
 from derhead.dispatch import MAX_DURATION_S, State, VerdictOutcome
 from derhead.gaps import HoleCause
 from derproto.base.timefmt import format_us
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     StateName = str
     GapCauseName = str
     OutcomeName = str
+    ActionName = str
 else:
     # A type checker cannot read the values of an enum; the schemas can.
     KindName = Literal[tuple(kind.value for kind in AssetKind)]
@@ -48,6 +50,7 @@ else:
     StateName = Literal[tuple(state.value for state in State)]
     GapCauseName = Literal[tuple(cause.value for cause in HoleCause if cause is not HoleCause.NONE)]
     OutcomeName = Literal[tuple(outcome.value for outcome in VerdictOutcome)]
+    ActionName = Literal[tuple(action.value for action in AuditAction)]
 
 
 def time_of(us: int | None) -> str | None:

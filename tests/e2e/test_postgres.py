@@ -1,8 +1,7 @@
 """derhead beside a PostgreSQL: fed, away and back, and a journal that was lost."""
 
+import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +124,17 @@ def test_both_stores_have_the_audit_trail_of_orders_and_withdrawals(
         ]
         lines = ["|".join(map(str, (*line[:-1], "t" if line[-1] else "f"))) for line in expected]
         eventually("they are fed", lambda: postgres.sql(query).splitlines() == lines)
-        with closing(sqlite3.connect(tmp_path / "derhead" / "journal.db")) as con:
-            assert con.execute(query).fetchall() == expected
-            asked = con.execute("SELECT request_id, after FROM audit ORDER BY at_us").fetchall()
-        assert asked[0][0] == "from-anna-1"
-        assert '"mw": 1.0' in asked[0][1]
+        told = world.ask("GET", "/audit").json()["items"][::-1]
+        assert [
+            (
+                one["action"],
+                one["peer"],
+                one["target"] or "",
+                "" if one["before"] is None else json.dumps(one["before"]),
+                one["site_id"] is not None,
+            )
+            for one in told
+        ] == expected
+        assert told[0]["request_id"] == "from-anna-1"
+        assert told[0]["after"]["mw"] == 1.0
+        assert world.ask("GET", "/audit?action=order_refused").json()["items"] == told[3:]

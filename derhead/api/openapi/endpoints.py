@@ -21,8 +21,10 @@ from derhead.shapes import (
     EVENT_DATA,
     JSON_TYPE,
     MAX_LIMIT,
+    ActionName,
     AgentJson,
     AssetJson,
+    AuditJson,
     BucketJson,
     DispatchJson,
     EntryJson,
@@ -46,6 +48,7 @@ TAGS = {
     "dispatch": "Orders and dispatches.",
     "events": "Changes as they happen.",
     "heartbeat": "The health of agents, now and before.",
+    "audit": "Who did what.",
     "service": "The headend itself.",
 }
 
@@ -100,6 +103,16 @@ STATE = _query(
     "state",
     {"type": "array", "items": {"type": "string", "enum": list(get_args(StateName))}},
     "Only dispatches in these states; repeated, or a list with commas.",
+)
+AUDITED = (
+    _query(
+        "action",
+        {"type": "array", "items": {"type": "string", "enum": list(get_args(ActionName))}},
+        "Only these actions; repeated, or a list with commas.",
+    ),
+    _query("caller", _TEXT, "Only what this caller did, by name."),
+    _query("target", _TEXT, "Only what concerns this, such as a dispatch's UUID."),
+    _query("site_id", _TEXT, "Only what concerns this site, by UUID or name."),
 )
 KIND = _query(
     "kind",
@@ -313,6 +326,15 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="An agent's heartbeats, newest first",
         parameters=(AGENT_OR_ASSET, *RANGE, *PAGE, FIELDS),
         answers=_past("Heartbeats.", ListOf(HeartbeatJson)),
+    ),
+    Operation(
+        path="/audit",
+        id="listAudit",
+        tag="audit",
+        summary="The audit trail: who ordered, withdrew or was refused what, newest first",
+        description="Kept for 400 days. Nothing edits an entry.",
+        parameters=(*RANGE, *PAGE, FIELDS, *AUDITED),
+        answers=_past("Entries.", ListOf(AuditJson)),
     ),
     Operation(
         path="/events",

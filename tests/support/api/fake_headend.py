@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import trio
 
-from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
+from derhead.audit import NOBODY_KNOWN, AuditAction, AuditRecord, Caller
 from derhead.dispatch import (
     Allocation,
     AssetOrder,
@@ -164,6 +164,19 @@ GAP = GapRecord(
     noticed_us=NOW - 30_000_000,
 )
 LASTING_GAP = replace(GAP, end_us=None, cause=HoleCause.DEVICE, rows=7, filled_us=None)
+ENTRY = AuditRecord(
+    id="a0d10000-0000-4000-8000-000000000000",
+    at_us=NOW,
+    action=AuditAction.WITHDRAWAL,
+    caller=None,
+    peer="192.0.2.7",
+    request_id="r-1",
+    target=DISPATCH,
+    site_id=SITE,
+    detail="=a reason",
+    before='{"state": "started"}',
+    after='{"state": "started", "cancelling": "=a reason"}',
+)
 BUCKET = Bucket(NOW, 15, mean_mw=0.5, min_mw=0.25, max_mw=1.0, last_mw=None)
 
 
@@ -233,6 +246,20 @@ class FakeHistory(Histories):
     async def heartbeats(self, agent_id: str, page: PageRequest) -> Page[HeartbeatRecord]:
         self._ask("heartbeats", agent_id=agent_id, page=page)
         return Page((HEARTBEAT,), None)
+
+    async def audit(
+        self,
+        page: PageRequest,
+        *,
+        actions: Collection[AuditAction] | None = None,
+        caller: str | None = None,
+        target: str | None = None,
+        site_ids: Sequence[str] | None = None,
+    ) -> Page[AuditRecord]:
+        self._ask(
+            "audit", actions=actions, caller=caller, target=target, site_ids=site_ids, page=page
+        )
+        return Page((ENTRY,), NEXT)
 
     async def event_span(self) -> LogSpan:
         self._ask("event_span")

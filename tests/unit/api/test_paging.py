@@ -91,6 +91,10 @@ async def test_every_history_is_available_as_csv() -> None:
     (dispatch,) = lines(await ask(view, "/dispatch/history?limit=1", headers=CSV))
     assert dispatch["id"] == DISPATCH
     assert dispatch["states"].startswith('[{"state":"pending"')
+    (entry,) = lines(await ask(view, "/audit?limit=1", headers=CSV))
+    assert entry["detail"] == "'=a reason"
+    assert entry["before"] == '{"state":"started"}'
+    assert entry["caller"] == ""
 
 
 async def test_an_empty_history_is_a_header_in_csv() -> None:

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derhead.audit import AuditAction
 from derhead.dispatch import State
 from derhead.history import TimeRange
 from derhead.shapes import BadQuery, Query, parse_query
 from derproto.base.timefmt import parse_us
 
-ALL = ("from", "to", "limit", "cursor", "step", "state", "asset_id")
+ALL = ("from", "to", "limit", "cursor", "step", "state", "asset_id", "action", "caller")
 NOON = parse_us("2026-01-31T12:00:00Z")
 
 
@@ -30,6 +31,8 @@ NOON = parse_us("2026-01-31T12:00:00Z")
         ("state", "pending", Query(states=(State.PENDING,))),
         ("state", "pending,sent,pending", Query(states=(State.PENDING, State.SENT))),
         ("asset_id", "battery-1", Query(asset="battery-1")),
+        ("action", "order", Query(actions=(AuditAction.ORDER,))),
+        ("caller", "anna b", Query(caller="anna b")),
     ],
 )
 def test_parameters(name: str, text: str, query: Query) -> None:
