@@ -87,8 +87,10 @@ class TokenBucket:
 
     def take(self, now: float, tokens: int = 1) -> float:
         """Takes tokens, perhaps future ones; returns the seconds until they are there."""
-        self._refill(now)
-        self._tokens -= tokens
+        # Refilled in place: each message of telemetry comes here.
+        have = self._tokens + (now - self._since) * self._rate_s
+        self._tokens = (have if have < self._burst else self._burst) - tokens
+        self._since = now
         return -self._tokens / self._rate_s if self._tokens < 0 else 0.0
 
     def take_nowait(self, now: float) -> bool:

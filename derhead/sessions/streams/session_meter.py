@@ -55,6 +55,7 @@ class SessionMeter:
     def __init__(self, agent_id: str, allowances: Allowances, excess: Excess) -> None:
         self._agent_id = agent_id
         self._allowances = allowances
+        self._rows = allowances[Metered.ROW]
         self._excess = excess
         self._told: set[str] = set()
         self._boots: set[int] = set()
@@ -68,7 +69,9 @@ class SessionMeter:
 
     def telemetry_wait_s(self, boot_id: int, rows: int, now: float) -> float:
         """Takes rows of a boot; returns the seconds for which they must wait."""
-        wait_s = self.wait_s(Metered.ROW, now, rows)
+        wait_s = self._rows.take(now, rows)
+        if wait_s:
+            self._note_excess(Metered.ROW, rows)
         if boot_id in self._boots:
             return wait_s
         if len(self._boots) >= BOOTS_KNOWN:

@@ -11,7 +11,6 @@ h2 alone, and compare events, errors and windows.
 from h2.connection import ConnectionState
 from h2.events import DataReceived, Event
 from h2.stream import StreamState
-from h2.windows import WindowManager
 
 from derproto.triogrpc.connection.http2 import Http2
 
@@ -100,17 +99,24 @@ class FastHttp2(Http2):
         events.append(event)
         return True
 
-    def acknowledge_received_data(self, acknowledged_size: int, stream_id: int) -> None:
-        """As h2's: only counts consumed bytes, until half of a window must be announced."""
+    def consume(self, size: int, stream_id: int) -> bool:
+        """Counts consumed bytes of the windows; False if h2 must count and announce them."""
         stream = self.streams.get(stream_id)
-        if stream is not None and acknowledged_size > 0:
-            whole = self._inbound_flow_control_window_manager
-            window = stream._inbound_window_manager
-            if _only_counts(whole, acknowledged_size) and _only_counts(window, acknowledged_size):
-                whole._bytes_processed += acknowledged_size
-                window._bytes_processed += acknowledged_size
-                return
-        super().acknowledge_received_data(acknowledged_size, stream_id)
+        if stream is None:
+            return False
+        whole = self._inbound_flow_control_window_manager
+        window = stream._inbound_window_manager
+        # h2 announces a window once half of it is consumed, and an empty window earlier.
+        if (
+            whole.current_window_size <= 0
+            or window.current_window_size <= 0
+            or whole._bytes_processed + size >= whole.max_window_size // 2
+            or window._bytes_processed + size >= window.max_window_size // 2
+        ):
+            return False
+        whole._bytes_processed += size
+        window._bytes_processed += size
+        return True
 
     def send_data(
         self,
@@ -138,11 +144,3 @@ class FastHttp2(Http2):
         self.outbound_flow_control_window -= size
         self._data_to_send += size.to_bytes(3, "big") + b"\0\0" + stream_id.to_bytes(4, "big")
         self._data_to_send += data
-
-
-def _only_counts(window: WindowManager, size: int) -> bool:
-    """Whether h2 announces nothing when ``size`` more bytes of the window are consumed."""
-    return (
-        window.current_window_size > 0
-        and window._bytes_processed + size < window.max_window_size // 2
-    )

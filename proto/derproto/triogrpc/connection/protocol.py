@@ -83,7 +83,7 @@ class Connection(grpclib.protocol.Connection):
         return Stream(self, self._connection, self._transport, stream_id=stream_id, wrapper=wrapper)
 
     def ack(self, stream_id: int, size: int) -> None:
-        if size and not self.is_closing():
+        if size and not self._connection.consume(size, stream_id) and not self.is_closing():
             self._connection.acknowledge_received_data(size, stream_id)
             self.flush()
 
