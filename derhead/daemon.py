@@ -32,6 +32,7 @@ from derhead.api import create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
 from derhead.feeding import open_database
+from derhead.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
 from derhead.history import (
     DAY_US,
@@ -95,6 +96,7 @@ async def run_headend(
     notifier: Notifier = NOBODY,
     certificates: CertificateKeeper | None = None,
     reloads: Reloads | None = None,
+    fleet_keeper: FleetKeeper | None = None,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
@@ -155,6 +157,8 @@ async def run_headend(
                     await links.start(server.serve, await listeners.open_grpc())
                     async with trio.open_nursery() as http:
                         app = create_app(headend, origins=config.cors_origins)
+                        if fleet_keeper is not None:
+                            fleet_keeper.serve(headend, app)
                         await http.start(partial(app.events.run, stopping=stopping))
                         http_limits = HttpLimits(max_connections=config.max_http_connections)
                         await http.start(
@@ -228,6 +232,8 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     reloads = Reloads(runtime, notifier)
     certificates = CertificateKeeper(config.tls_ends(), runtime)
     await certificates.load(reloads)
+    fleet_keeper = FleetKeeper(config.assets, fleet, runtime)
+    await fleet_keeper.watch(reloads)
     grpc: list[trio.SocketListener] = []
 
     async def open_grpc() -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
@@ -259,6 +265,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
             stopping=stopping,
             certificates=certificates,
             reloads=reloads,
+            fleet_keeper=fleet_keeper,
             notifier=notifier,
             task_status=_Announcing(announce),
         )

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
+import trio
+
 from derhead.audit import NOBODY_KNOWN, AuditAction, Caller, audit_record
 from derhead.dispatch import (
     AssetOrder,
@@ -48,7 +50,11 @@ from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.configuration.fleet_changes import FleetChanges
 from derproto.tls.certificate_keeper import CertificateKeeper
+
+ASSETS_A_TURN = 200
+"""Assets that come before other tasks have their turn: less than a millisecond."""
 
 
 class Headend:
@@ -153,6 +159,15 @@ class Headend:
             await self.journal.last_sessions(), await self.journal.latest_heartbeats()
         )
 
+    async def renew_fleet(self, new: Fleet, changes: FleetChanges) -> None:
+        """Takes over a changed fleet: it holds from the next order and the next Register."""
+        for place, asset in enumerate(changes.added, 1):
+            self.gaps.add(asset.id)
+            if place % ASSETS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+        self.fleet.become(new)
+        await self.sessions.renew_fleet(changes)
+
     def backlog(self, asset_id: str) -> int | None:
         """Rows that the asset's agent has still to deliver; None if no agent holds it."""
         holders = (each for each in self.sessions.live if asset_id in each.granted)
@@ -198,7 +213,8 @@ class Headend:
         now_us = self.wall_us()
         used = [] if claim is None else [claim.used("dispatch", dispatch_id, now_us)]
         entry = audit_record(AuditAction.ORDER, caller, now_us)
-        site_id = self.fleet.assets[order.asset_id].site_id
+        asset = self.fleet.assets.get(order.asset_id)
+        site_id = None if asset is None else asset.site_id
         (dispatch,) = await self.desk.order_all(
             [(dispatch_id, order)], *used, of_order(entry, dispatch_id, site_id, order)
         )

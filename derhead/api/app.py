@@ -39,8 +39,14 @@ class RestApp(QuartTrio):
 
     lane: FastLane | None = None
     """Answers some requests before the app sees them; None = the app answers all."""
+    latest: LatestTexts
     events: EventHub
     """Feeds the readers of ``/events``; they get nothing while it does not run."""
+
+    def renew_fleet(self, removed: Collection[str]) -> None:
+        """Takes over a fleet that has changed, without the removed assets."""
+        self.latest.renew_fleet(removed)
+        self.events.renew_fleet(removed)
 
     def take_limits(self, limits: HttpLimits) -> None:
         """Sets the limits that Quart enforces."""
@@ -94,7 +100,7 @@ def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestA
         app.register_blueprint(routes(headend, long))
     app.register_blueprint(timeline_routes(headend))
     app.register_blueprint(health_routes(headend))
-    latest = LatestTexts(headend)
+    latest = app.latest = LatestTexts(headend)
     app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())

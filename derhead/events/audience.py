@@ -31,6 +31,8 @@ class Audience:
     def __init__(self, wanted: Filter, assets: Sequence[Asset]) -> None:
         self.wanted = wanted
         self.readers = 0
+        self.ended = False
+        """Its streams end."""
         self.followed = len(assets) if wanted.telemetry else 0
         """Assets whose telemetry its frames hold."""
         self._assets = assets

@@ -46,6 +46,11 @@ class Board:
     def changed_since(self, asset_id: str, look: int) -> bool:
         return self._changed.get(asset_id, 0) > look
 
+    def forget(self, asset_id: str) -> None:
+        """Forgets the looks at one asset."""
+        self._seen.pop(asset_id, None)
+        self._changed.pop(asset_id, None)
+
     def clear(self) -> None:
         """Forgets all looks: at the next look every asset counts as changed."""
         self.ready = False

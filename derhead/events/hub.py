@@ -10,9 +10,10 @@ Without readers, both tasks rest.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import uuid4
 
 import trio
 
@@ -89,7 +90,9 @@ class EventHub:
 
     def __init__(self, fleet: Fleet, journal: EventLog, texts: EventTexts) -> None:
         self._journal = journal
+        self._fleet = fleet
         self._assets = tuple(fleet.assets.values())
+        self._fleet_tag = uuid4().hex[:8]
         self._texts = texts
         self._board = Board()
         self._ring: Ring | None = None
@@ -103,6 +106,21 @@ class EventHub:
         """All streams end."""
         self._readers = self._refused = 0
         self._telemetry_frames = 0
+
+    def renew_fleet(self, removed: Iterable[str]) -> None:
+        """Takes over a fleet that has changed, without the removed assets.
+
+        Every stream ends, because its filter names assets of the former fleet. Its reader comes
+        back and misses no event; hello's ``fleet`` tells it that the lists have changed.
+        """
+        self._assets = tuple(self._fleet.assets.values())
+        self._fleet_tag = uuid4().hex[:8]
+        for asset_id in removed:
+            self._board.forget(asset_id)
+        for audience in self._audiences.values():
+            audience.ended = True
+        self._audiences.clear()
+        self._tell_all()
 
     # --- readers --------------------------------------------------------------------
 
@@ -160,7 +178,8 @@ class EventHub:
         self._readers -= 1
         audience.readers -= 1
         if not audience.readers:
-            del self._audiences[audience.wanted]
+            if not audience.ended:
+                del self._audiences[audience.wanted]
             self._followed -= audience.followed
         if not self._readers:
             self._occupied = trio.Event()
@@ -172,7 +191,7 @@ class EventHub:
 
     def hello(self, resumed: bool, position: int) -> bytes:
         """A reader's first event. Its id lets the reader resume even if no other follows."""
-        return frame("hello", self._texts.hello(resumed), position)
+        return frame("hello", self._texts.hello(resumed, self._fleet_tag), position)
 
     def alive(self, position: int) -> bytes:
         """A sign of life for a reader at that place in the log."""
@@ -255,8 +274,9 @@ class EventHub:
             self._board.clear()
             return
         news = False
-        for start in range(0, len(self._assets), ASSETS_A_TURN):
-            turn = self._assets[start : start + ASSETS_A_TURN]
+        assets = self._assets
+        for start in range(0, len(assets), ASSETS_A_TURN):
+            turn = assets[start : start + ASSETS_A_TURN]
             news |= self._board.note(self._texts.telemetry.looks(turn))
             await trio.lowlevel.checkpoint()
         if news or not self._board.ready:

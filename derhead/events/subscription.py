@@ -47,7 +47,7 @@ class ReaderHub(Protocol):
 
 
 class Subscription:
-    """Enter it, then iterate for the stream's bytes. The stream ends when the hub does.
+    """Enter it, then iterate for the stream's bytes. It ends with the hub or with its audience.
 
     A subscription holds its place in ``audience`` from its creation, and gives the place back on
     exit. It also does so when it becomes garbage: an answer may be given up before its first byte.
@@ -83,7 +83,7 @@ class Subscription:
         if self._alive_due_s < 0:
             self._alive_due_s = trio.current_time() + ALIVE_S
             return RETRY + self._source.hello(self._resumed, self._position)
-        while not self._source.ended:
+        while not self._source.ended and not self._audience.ended:
             # Read first: the reader must not sleep through news that comes while a frame is made.
             seen = self._source.news
             try:

@@ -25,6 +25,7 @@ class EventTexts:
 
     telemetry: TelemetryTexts
     event: Callable[[LoggedEvent], str]
-    hello: Callable[[bool], str]
-    """The first event; the argument says whether the reader has missed nothing."""
+    hello: Callable[[bool, str], str]
+    """The first event; the arguments say whether the reader has missed nothing, and the tag of
+    the fleet."""
     alive: Callable[[], str]

@@ -56,6 +56,10 @@ class GapLedger:
         """Takes over what the journal has, once the latest table is filled."""
         self._tracker.restore(unfinished)
 
+    def add(self, asset_id: str) -> None:
+        """Keeps the gaps of one more asset from now on."""
+        self._tracker.add(asset_id)
+
     @property
     def changed(self) -> bool:
         """Whether samples offered to the latest table have changed a gap."""
@@ -92,7 +96,6 @@ class GapLedger:
         After the start, and after the headend's clock was set, every asset has the full time
         again before it counts as silent.
         """
-        watches = list(self._tracker.watches.values())
         trusted_us = now_us = self._wall_us()
         now_s = trio.current_time()
         while True:
@@ -101,6 +104,7 @@ class GapLedger:
             now_us, now_s = self._wall_us(), trio.current_time()
             if abs(now_us - expected_us) > CLOCK_STEP_US:
                 trusted_us = now_us
+            watches = list(self._tracker.watches.values())
             for first in range(0, len(watches), ASSETS_A_TURN):
                 for watch in watches[first : first + ASSETS_A_TURN]:
                     watch.check_silence(now_us, trusted_us)

@@ -42,9 +42,18 @@ class GapTracker:
         self._last_revision = 0
         self.watches: dict[str, AssetWatch] = {}
         for asset_id in asset_ids:
-            slot = latest.slot(asset_id)
-            watch = AssetWatch(asset_id, slot, limits, self._note_change)
-            slot.watch = self.watches[asset_id] = watch
+            self._watch(asset_id)
+
+    def add(self, asset_id: str) -> None:
+        """Watches one more asset. If it ever sent samples, they stopped with its link."""
+        if asset_id not in self.watches:
+            self._watch(asset_id).restore([], (), HoleCause.LINK)
+
+    def _watch(self, asset_id: str) -> AssetWatch:
+        slot = self._latest.slot(asset_id)
+        watch = AssetWatch(asset_id, slot, self._limits, self._note_change)
+        slot.watch = self.watches[asset_id] = watch
+        return watch
 
     def restore(self, unfinished: Sequence[Unfinished]) -> None:
         """Takes over what the journal has, once the latest table is filled.

@@ -13,18 +13,32 @@ from derhead.gaps import GapLedger
 from derhead.sessions.admission.agent_memory import AgentMemory
 from derhead.sessions.admission.certificate import check_certificate
 from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
-from derhead.sessions.admission.register import Registration, read_register, read_reports
+from derhead.sessions.admission.register import (
+    Registration,
+    canonical_uuid,
+    read_register,
+    read_reports,
+)
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
 from derhead.sessions.streams.session import GOODBYE_S, Session
 from derhead.sessions.streams.session_meter import Excess, admit_session
-from derhead.sessions.terms.ends import DRAINING, DUPLICATE, SILENCED, SUPERSEDED, End, no_asset
+from derhead.sessions.terms.ends import (
+    DRAINING,
+    DUPLICATE,
+    FLEET_CHANGED,
+    SILENCED,
+    SUPERSEDED,
+    End,
+    no_asset,
+)
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.configuration.fleet_changes import FleetChanges
 from derproto.der.v1 import (
     AgentMessage,
     Goodbye,
@@ -40,6 +54,9 @@ SILENT_PERIODS = 3
 """Silent telemetry periods after which another agent may claim an agent's assets. The
 session ends anyway at the silence limit, if that is sooner."""
 
+
+CLAIMS_A_TURN = 200
+"""Claims of sessions to judge anew before other tasks have their turn: some 0.3 ms."""
 
 REPORTS_A_TURN = 256
 """Reports of one Register to read before other tasks have their turn: 2 ms."""
@@ -143,6 +160,21 @@ class Sessions:
                 for reason in (RefusalReason.ASSET_REFUSED, RefusalReason.TIME_OUT_OF_RANGE)
             },
         )
+
+    async def renew_fleet(self, changes: FleetChanges) -> None:
+        """Ends each session whose claims the changed fleet judges otherwise; its agent registers
+        again at once. Every other session takes over what changed of its assets."""
+        looked = 0
+        for session in self.live:
+            claimed = changes.claims.intersection(map(canonical_uuid, session.claims))
+            if claimed:
+                session.end(FLEET_CHANGED)
+            elif changes.changed:
+                session.renew_assets(self._fleet)
+            looked += len(session.claims)
+            if looked >= CLAIMS_A_TURN:
+                looked = 0
+                await trio.lowlevel.checkpoint()
 
     async def run(self) -> None:
         """Sends the acknowledgements of all sessions until cancelled."""

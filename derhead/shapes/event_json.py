@@ -21,6 +21,10 @@ class HelloJson(TypedDict):
         bool,
         Meta(description="No event since `Last-Event-ID` was missed. Else reload what you show."),
     ]
+    fleet: Annotated[
+        str,
+        Meta(description="Another text after assets or sites changed: then ask `/assets` again."),
+    ]
     telemetry_period_s: Annotated[float, Meta(description="How often assets are measured.")]
     stale_after_s: Annotated[float, Meta(description="Age above which telemetry is stale.")]
 
@@ -64,11 +68,12 @@ EVENT_DATA = {
 """The JSON type of each event of `/events`."""
 
 
-def hello_shape(now_us: int, telemetry_period_ms: int, *, resumed: bool) -> HelloJson:
-    """``resumed``: the reader has missed no event since its last one."""
+def hello_shape(now_us: int, telemetry_period_ms: int, *, resumed: bool, fleet: str) -> HelloJson:
+    """``resumed``: the reader has missed no event since its last one. ``fleet``: its tag."""
     return {
         "now": format_us(now_us),
         "resumed": resumed,
+        "fleet": fleet,
         "telemetry_period_s": telemetry_period_ms / 1000,
         "stale_after_s": stale_after_us(telemetry_period_ms) / 1e6,
     }

@@ -16,9 +16,10 @@ from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard
 from derhead.config import HeadendConfig
 from derhead.daemon import Listeners, run_headend
+from derhead.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
 from derproto.base.runtime import Runtime, virtual_runtime
-from derproto.configuration.fleet import Fleet
+from derproto.configuration.fleet import Asset, Fleet
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.epoch import T0
 
@@ -34,6 +35,7 @@ async def run_virtual_headend(
     *,
     hosts: tuple[str, ...] = (HEADEND,),
     stopping: trio.Event | None = None,
+    fleet_keeper: FleetKeeper | None = None,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs ``derhead serve`` with its data in the folder, reachable under each of ``hosts``."""
@@ -47,6 +49,7 @@ async def run_virtual_headend(
         Listeners(open_grpc, [network.listen("rest")]),
         runtime=runtime,
         stopping=trio.Event() if stopping is None else stopping,
+        fleet_keeper=fleet_keeper,
         task_status=task_status,
     )
 
@@ -80,12 +83,13 @@ class VirtualWorld:
     network: MemoryNetwork
     runtime: Runtime
     nursery: trio.Nursery
+    fleet_keeper: FleetKeeper
     agents: list[VirtualAgent] = field(default_factory=list)
 
     async def start_agent(
         self,
         asset_id: str,
-        *,
+        *more: Asset,
         seed: int = 1,
         clock_ahead_us: int = 0,
         data: Path | None = None,
@@ -93,7 +97,10 @@ class VirtualWorld:
         on_event: Callable[[EventLine], None] = lambda _event: None,
         host: str = HEADEND,
     ) -> VirtualAgent:
-        """Starts the agent of one asset; the seed draws its boot id, phases and jitter."""
+        """Starts the agent of one asset, and of ``more`` ones.
+
+        The seed draws its boot id, phases and jitter.
+        """
         asset = self.fleet.assets[asset_id]
         wall_us = self.runtime.wall_us
         scope, stopping, ended = trio.CancelScope(), trio.Event(), trio.Event()
@@ -101,7 +108,7 @@ class VirtualWorld:
         async def live(task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED) -> None:
             with scope:
                 await run_agent(
-                    AgentPlan(asset_id, asset.site_id, (asset,)),
+                    AgentPlan(asset_id, asset.site_id, (asset, *more)),
                     runtime=replace(self.runtime, wall_us=lambda: wall_us() + clock_ahead_us),
                     dial=lambda: self.network.connect(host),
                     rng=random.Random(seed),
@@ -151,6 +158,7 @@ async def virtual_world(
     assert isinstance(trio.lowlevel.current_clock(), MockClock)
     runtime, network = runtime or virtual_runtime(T0), MemoryNetwork()
     stopping = trio.Event()
+    fleet_keeper = FleetKeeper(folder / "assets.yaml", fleet, runtime)
     async with trio.open_nursery() as outer:
         headend: Headend = await outer.start(
             lambda task_status: run_virtual_headend(
@@ -160,10 +168,11 @@ async def virtual_world(
                 runtime,
                 hosts=hosts,
                 stopping=stopping,
+                fleet_keeper=fleet_keeper,
                 task_status=task_status,
             )
         )
         async with trio.open_nursery() as agents:
-            yield VirtualWorld(folder, fleet, headend, network, runtime, agents)
+            yield VirtualWorld(folder, fleet, headend, network, runtime, agents, fleet_keeper)
             agents.cancel_scope.cancel()
         stopping.set()

@@ -75,6 +75,12 @@ class LatestTexts:
         self._run = uuid4().hex[:8]
         self._version = 0
 
+    def renew_fleet(self, removed: Iterable[str]) -> None:
+        """Takes over a fleet that has changed, without the removed assets."""
+        for asset_id in removed:
+            self._texts.pop(asset_id, None)
+        self._version += 1
+
     def one(self, asset: Asset) -> TaggedText:
         """One asset's newest telemetry, with its present age."""
         text = self._writer()(asset)

@@ -32,9 +32,9 @@ class EventParts(HasFleet, HasClock, Protocol):
 def make_hub(headend: EventParts, latest: LatestTexts) -> EventHub:
     """The hub for this headend, which renders events in the API's shapes."""
 
-    def hello(resumed: bool) -> str:
+    def hello(resumed: bool, fleet: str) -> str:
         period_ms = headend.telemetry_period_ms
-        return dump(hello_shape(headend.wall_us(), period_ms, resumed=resumed))
+        return dump(hello_shape(headend.wall_us(), period_ms, resumed=resumed, fleet=fleet))
 
     def alive() -> str:
         return dump(alive_shape(headend.wall_us()))

@@ -46,14 +46,15 @@ def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
     @routes.get("/assets")
     async def list_assets() -> Response:
         query = read_query(FIELDS)
+        sites, assets = headend.fleet.sites, headend.fleet.assets
         shapes = (
             asset_shape(
                 asset,
-                headend.fleet.sites[asset.site_id],
+                sites[asset.site_id],
                 agent_id=headend.last_holder(asset.id),
                 online=headend.holder(asset.id) is not None,
             )
-            for asset in headend.fleet.assets.values()
+            for asset in assets.values()
         )
         return await reply_now(shapes, columns_of(AssetJson), query.fields)
 

@@ -66,7 +66,7 @@ def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
 
 
 def of_order(
-    entry: AuditRecord, target: str, site_id: str, order: AssetOrder | SiteOrder
+    entry: AuditRecord, target: str, site_id: str | None, order: AssetOrder | SiteOrder
 ) -> AuditRecord:
     """The entry of the audit trail for an order that became the dispatch or group ``target``."""
     given = {name: value for name, value in asdict(order).items() if name != "dry_run"}

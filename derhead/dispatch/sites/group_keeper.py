@@ -5,7 +5,7 @@ forgets nothing.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -21,7 +21,7 @@ from derhead.dispatch.sites.candidates import Candidates
 from derhead.dispatch.sites.reallocation import AWAY, LOST, lost_assets, reallocate
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
-from derproto.configuration.fleet import Asset
+from derproto.configuration.fleet import Fleet
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +72,13 @@ class GroupKeeper:
         self,
         desk: DispatchDesk,
         store: GroupStore,
-        assets: Mapping[str, Asset],
+        fleet: Fleet,
         candidates: Candidates,
         runtime: Runtime,
     ) -> None:
         self._desk = desk
         self._store = store
-        self._assets = assets
+        self._fleet = fleet
         self._candidates = candidates
         self._wall_us = runtime.wall_us
         self._open: dict[str, _OpenGroup] = {}
@@ -144,7 +144,7 @@ class GroupKeeper:
             # The usual case.
             return
         kept.settled = False
-        lost = lost_assets(parts, self._assets, kept.away_since_us, now_us)
+        lost = lost_assets(parts, self._fleet.assets, kept.away_since_us, now_us)
         dropped = lost | {part.id for part in parts if part.state in LOST}
         if dropped != kept.handled:
             if kept.reallocations < MAX_REALLOCATIONS:

@@ -68,7 +68,7 @@ class SiteDesk:
             runtime.wall_us,
             telemetry_period_ms=telemetry_period_ms,
         )
-        self._keeper = GroupKeeper(desk, store, fleet.assets, self._candidates, runtime)
+        self._keeper = GroupKeeper(desk, store, fleet, self._candidates, runtime)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Maintains the open groups until cancelled; see ``GroupKeeper.run``."""

@@ -39,7 +39,7 @@ from derhead.sessions.terms.ends import (
 )
 from derhead.sessions.terms.session_records import SessionRecord
 from derproto.base.runtime import shielded_for
-from derproto.configuration.fleet import Asset
+from derproto.configuration.fleet import Asset, Fleet
 from derproto.der.v1 import (
     Goodbye,
     HeadendMessage,
@@ -67,6 +67,9 @@ class Session:
         self._stream = stream
         self._live = live
         self._limits = context.limits
+        self._assets = assets
+        self.claims = registration.asset_ids
+        """The assets that the agent claimed, as it wrote them."""
         self._wall_us = context.runtime.wall_us
         self._scope = trio.CancelScope()
         self._end: End | None = None
@@ -136,6 +139,11 @@ class Session:
             self._end = end
             self.outgoing.stop()
         self._scope.cancel()
+
+    def renew_assets(self, fleet: Fleet) -> None:
+        """Takes over what the fleet now says of the assets that the session holds."""
+        for index, asset in self._assets.items():
+            self._assets[index] = fleet.assets.get(asset.id, asset)
 
     def acknowledge_nowait(self) -> None:
         """Sends pending acknowledgements. Raises: StreamTerminatedError."""

@@ -82,6 +82,11 @@ DUPLICATE = End(
     "several agents use this agent_id; give each its own",
     reconnect_after_ms=DUPLICATE_BACKOFF_MS,
 )
+FLEET_CHANGED = End(
+    "fleet changed",
+    GoodbyeReason.FLEET_CHANGED,
+    "the headend's assets.yaml changed what this agent may hold; register again",
+)
 SILENCED = End(
     "silent",
     GoodbyeReason.SILENT,

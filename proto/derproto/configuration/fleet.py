@@ -97,9 +97,12 @@ class Asset:
     device: DeviceSpec = DeviceSpec()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fleet:
-    """All sites and assets, in the file's order."""
+    """All sites and assets, in the file's order.
+
+    A daemon has one fleet, which all of its parts share. It changes by ``become`` alone.
+    """
 
     sites: Mapping[str, Site]
     """By id."""
@@ -119,9 +122,18 @@ class Fleet:
         sites_named: dict[str, Site] = {}
         for site in self.sites.values():
             sites_named.setdefault(site.name, site)
-        object.__setattr__(self, "_named", named)
-        object.__setattr__(self, "_sites_named", sites_named)
-        object.__setattr__(self, "_by_site", {id: tuple(many) for id, many in by_site.items()})
+        self._named = named
+        self._sites_named = sites_named
+        self._by_site = {id: tuple(many) for id, many in by_site.items()}
+
+    def become(self, other: "Fleet") -> None:
+        """Takes over the other's sites and assets, all at once.
+
+        The mappings that it had do not change: who walks them in turns sees one file.
+        """
+        self.sites, self.assets = other.sites, other.assets
+        self._named, self._sites_named = other._named, other._sites_named
+        self._by_site = other._by_site
 
     def find_asset(self, id_or_name: str) -> Asset | None:
         """The asset of that UUID (any case) or of that unique name."""
@@ -137,7 +149,10 @@ class Fleet:
         """The site's assets, in the file's order."""
         return self._by_site.get(site_id, ())
 
+    def agent_of(self, asset: Asset) -> str | None:
+        """The only agent that may claim the asset; None = any."""
+        return asset.agent or self.sites[asset.site_id].agent
+
     def agent_allowed(self, asset: Asset, agent_id: str) -> bool:
         """Whether the file lets this agent claim the asset."""
-        named = asset.agent or self.sites[asset.site_id].agent
-        return named is None or named == agent_id
+        return self.agent_of(asset) in (None, agent_id)

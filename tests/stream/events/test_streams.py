@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.errors import JournalError
 from derhead.events import DispatchEvent, LogSpan, SessionEvent, hub
+from derproto.configuration.fleet import Fleet
 from tests.stream.events.reading import Reader
 from tests.stream.events.world import world
 from tests.stream.http.support import receive_all
@@ -25,6 +26,7 @@ async def test_a_stream_begins_with_hello_and_all_assets(autojump_clock: MockClo
         hello = await reader.next()
         hello.hold()
         assert (hello.kind, hello.id) == ("hello", 9)
+        assert hello.data.pop("fleet")
         assert hello.data == {
             "now": "2026-01-31T12:00:00Z",
             "resumed": False,
@@ -197,6 +199,30 @@ async def test_a_stopping_headend_ends_streams_in_order(autojump_clock: MockCloc
         assert reader.ended
         await receive_all(reader.stream)
         assert trio.current_time() - began_s < 1
+
+
+async def test_a_changed_fleet_ends_streams_and_costs_no_event(autojump_clock: MockClock) -> None:
+    async with world() as here:
+        reader = await here.reader("?kind=telemetry,dispatch")
+        hello = await reader.next("hello")
+        before = await reader.next("telemetry")
+        fleet = here.view.fleet
+        left = {id: asset for id, asset in fleet.assets.items() if id != SOLAR}
+        fleet.become(Fleet(fleet.sites, left))
+        here.app.renew_fleet([SOLAR])
+        here.view.history.happen(DispatchEvent(10, NOW, DISPATCHED))
+        while await reader.next_if_any() is not None:
+            continue
+        assert reader.ended
+        again = await here.reader("?kind=telemetry,dispatch", reader.last_id)
+        hello_again = await again.next("hello")
+        assert hello_again.data["resumed"]
+        assert hello_again.data["fleet"] != hello.data["fleet"]
+        told = [await again.next("telemetry", "dispatch") for _ in range(2)]
+        assert {each.kind: each.id for each in told}["dispatch"] == 10
+        (after,) = (each for each in told if each.kind == "telemetry")
+        ids = [item["asset_id"] for item in before.data["items"]]
+        assert [item["asset_id"] for item in after.data["items"]] == ids[1:]
 
 
 @pytest.mark.parametrize("error", [JournalError("the disk is gone"), ValueError("junk")])

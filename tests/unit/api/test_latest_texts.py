@@ -190,3 +190,14 @@ async def test_a_list_that_changed_while_it_was_rendered_matches_no_tag() -> Non
     assert second.text == first.text != third.text
     assert len({first.tag, second.tag, third.tag}) == 3
     assert third.tag == (await texts.all()).tag
+
+
+async def test_a_list_without_a_removed_asset_has_another_tag() -> None:
+    view = View()
+    view.fleet = fleet_of(*make_loads(2))
+    texts = LatestTexts(view)
+    both = await texts.all()
+    view.fleet = fleet_of(*make_loads(1))
+    texts.renew_fleet(["1"])
+    one = await texts.all()
+    assert one.tag != both.tag

@@ -26,6 +26,7 @@ export class Store {
   /** Why some dispatches are missing; "" if none is. */
   trouble = "";
   ready = false;
+  #fleetTag = "";
   #offsetMs = 0;
   #watchers = new Set();
   #listeners = new Set();
@@ -118,7 +119,9 @@ export class Store {
 
   #greet(hello) {
     this.#setClock(hello.now);
-    if (!hello.resumed || !this.ready) this.#reload();
+    const isNew = hello.fleet !== this.#fleetTag;
+    this.#fleetTag = hello.fleet;
+    if (isNew || !hello.resumed || !this.ready) this.#reload();
   }
 
   #setClock(now) {

@@ -296,6 +296,11 @@ class GoodbyeReason(betterproto2.Enum):
     The agent did not read its messages.
     """
 
+    FLEET_CHANGED = 7
+    """
+    The headend's fleet changed, and with it what this agent is granted: register again at once.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -306,6 +311,7 @@ class GoodbyeReason(betterproto2.Enum):
             4: "GOODBYE_REASON_PROTOCOL_ERROR",
             5: "GOODBYE_REASON_SILENT",
             6: "GOODBYE_REASON_SLOW_READER",
+            7: "GOODBYE_REASON_FLEET_CHANGED",
         }
 
     @classmethod
@@ -318,6 +324,7 @@ class GoodbyeReason(betterproto2.Enum):
             "GOODBYE_REASON_PROTOCOL_ERROR": 4,
             "GOODBYE_REASON_SILENT": 5,
             "GOODBYE_REASON_SLOW_READER": 6,
+            "GOODBYE_REASON_FLEET_CHANGED": 7,
         }
 
 

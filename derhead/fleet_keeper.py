@@ -1,0 +1,54 @@
+"""Keeps the fleet as ``assets.yaml`` has it: read again when the file changes, and at SIGHUP."""
+
+import logging
+from pathlib import Path
+
+from derhead.api import RestApp
+from derhead.headend import Headend
+from derproto.base.reloading import Reload, Reloads
+from derproto.base.runtime import Runtime
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.fleet_changes import find_changes
+from derproto.configuration.problems import ConfigError, Problem
+
+log = logging.getLogger(__name__)
+
+
+class FleetKeeper:
+    """The fleet that all parts of a headend share, and the file that it comes from.
+
+    A reload is whole or not at all: if the file has a fault, the fleet stays as it is.
+    """
+
+    def __init__(self, path: Path, fleet: Fleet, runtime: Runtime) -> None:
+        self._path = path
+        self._runtime = runtime
+        self._serving: tuple[Headend, RestApp] | None = None
+        self.fleet = fleet
+
+    async def watch(self, reloads: Reloads) -> None:
+        """Reloads the file with ``reloads`` from now on."""
+        await reloads.add(Reload("assets", self.reload, (self._path,)))
+
+    def serve(self, headend: Headend, app: RestApp) -> None:
+        """From now on, changes go to a headend that runs with this fleet, and to its REST."""
+        self._serving = headend, app
+
+    async def reload(self) -> None:
+        """Reads the file, and puts it in force. Raises: ConfigError; then nothing has changed."""
+        new = await self._runtime.run_blocking(lambda: load_fleet(self._path))
+        changes = await self._runtime.run_blocking(lambda: find_changes(self.fleet, new))
+        if not changes:
+            return
+        if changes.removed:
+            name = changes.removed[0].name
+            text = f"{name} is gone, and assets are not removed while the headend runs; restart it"
+            raise ConfigError([Problem(str(self._path), None, "assets", text)])
+        if self._serving is None:
+            self.fleet.become(new)
+        else:
+            headend, app = self._serving
+            await headend.renew_fleet(new, changes)
+            app.renew_fleet([asset.id for asset in changes.removed])
+        log.info("assets: %s", changes)

@@ -1,0 +1,93 @@
+"""A headend takes over a changed assets.yaml while it runs: a whole one under virtual time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from deragent.event_lines import EventLine
+from derhead.dispatch import AssetOrder, State, parse_order
+from derproto.configuration.problems import ConfigError
+from tests.support.epoch import S
+from tests.support.fleets import ADDED, BATTERY, SOLAR, battery, fleet, read_fleet, write_fleet
+from tests.support.virtual import VirtualWorld, virtual_world
+
+
+def with_added() -> dict[str, Any]:
+    written = fleet()
+    written["assets"].append(battery(ADDED, "added"))
+    return written
+
+
+async def rewrite(here: VirtualWorld, folder: Path, written: dict[str, Any]) -> None:
+    write_fleet(folder, written)
+    await here.fleet_keeper.reload()
+
+
+async def test_an_added_asset_is_granted_to_the_agent_that_claimed_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    added = read_fleet(tmp_path / "later", with_added()).assets[ADDED]
+    async with virtual_world(tmp_path, read_fleet(tmp_path, fleet())) as here:
+        events: list[EventLine] = []
+        await here.start_agent(BATTERY, added, on_event=events.append)
+        await here.start_agent(SOLAR)
+        await trio.sleep(90)
+        assert here.headend.holder(ADDED) is None
+        dispatch = await here.headend.order(AssetOrder(BATTERY, 1.0, 600 * S))
+        sessions = {each.id: each.session_id for each in here.headend.agents()}
+        await trio.sleep(1)
+        await rewrite(here, tmp_path, with_added())
+        await trio.sleep(10)
+        assert here.headend.holder(ADDED) == BATTERY
+        assert here.headend.latest.get(ADDED) is not None
+        after = {each.id: each.session_id for each in here.headend.agents()}
+        assert after[BATTERY] != sessions[BATTERY]
+        assert after[SOLAR] == sessions[SOLAR], "nothing changed for this agent"
+        told = [event.detail.get("reason") for event in events if event.kind == "disconnected"]
+        assert [str(reason).partition(" ")[2][:13] for reason in told] == ["fleet_changed"]
+        going_on = await here.headend.history.dispatch(dispatch.id)
+        assert going_on is not None
+        assert going_on.state is State.STARTED
+        new = await here.headend.order(AssetOrder(ADDED, 1.0, 60 * S))
+        await trio.sleep(1)
+        started = await here.headend.history.dispatch(new.id)
+        assert started is not None
+        assert started.state is State.STARTED
+
+
+async def test_changed_limits_hold_from_the_next_order(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with virtual_world(tmp_path, read_fleet(tmp_path, fleet())) as here:
+        await here.start_agent(BATTERY)
+        await trio.sleep(5)
+        (before,) = here.headend.agents()
+        body = {"asset_id": BATTERY, "mw": 1.5, "duration_s": 60}
+        order = parse_order(body, here.headend.fleet, 0)
+        assert isinstance(order, AssetOrder)
+        dispatch = await here.headend.order(order)
+        narrow = fleet()
+        narrow["assets"][0]["limits"] = {"max_mw": 1.0}
+        await rewrite(here, tmp_path, narrow)
+        refused = parse_order(body, here.headend.fleet, 0)
+        assert "write a number from -2 to 1" in str(refused)
+        await trio.sleep(5)
+        (after,) = here.headend.agents()
+        assert after.session_id == before.session_id
+        running = await here.headend.history.dispatch(dispatch.id)
+        assert running is not None
+        assert running.state is State.STARTED
+
+
+async def test_a_file_with_a_fault_changes_nothing(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with virtual_world(tmp_path, read_fleet(tmp_path, fleet())) as here:
+        broken = with_added()
+        broken["assets"][0]["rated_mw"] = -1
+        with pytest.raises(ConfigError, match="rated_mw"):
+            await rewrite(here, tmp_path, broken)
+        assert list(here.headend.fleet.assets) == list(read_fleet(tmp_path, fleet()).assets)
