@@ -5,9 +5,9 @@ import math
 import os
 from collections.abc import Collection, Sequence
 
-from derhead import backup_commands, client, export, pki
+from derhead import backup_commands, client, export, pki, token_commands
 from derhead.config import HeadendConfig, load
-from derhead.errors import ClaimError, JournalError, PkiRefused
+from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_parser(commands)
     backup_commands.add_parsers(commands)
     pki.add_parser(commands)
+    token_commands.add_parser(commands)
     return parser
 
 
@@ -60,7 +61,7 @@ def summarize(config: HeadendConfig, fleet: Fleet) -> str:
         if of_kind:
             lines.append(f"  {kind.value:<10}  {_total(of_kind)}")
     agents = "TLS with client certificates" if config.tls_client_ca else _security(config.tls_cert)
-    rest = _security(config.http_tls)
+    rest = _security(config.http_tls) + (", tokens" if config.authenticates else "")
     lines.append(f"REST at {config.http} ({rest}), agents at {config.grpc} ({agents})")
     lines.append(f"journal in {config.data}")
     if config.postgres_dsn is not None:
@@ -119,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "backup": backup_commands.run_backup,
         "restore": backup_commands.run_restore,
         "pki": pki.run,
+        "token": token_commands.run,
     }[args.command]
-    failures = (OSError, JournalError, ClaimError, PkiRefused)
+    failures = (OSError, JournalError, ClaimError, PkiRefused, TokenRefused)
     return exit_code_of("derhead", lambda: act(args), failures=failures)

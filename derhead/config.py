@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from derhead.access import read_token_file
 from derhead.dsn import Dsn, read_dsn
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import (
@@ -20,6 +21,7 @@ from derproto.configuration.kinds import (
     address,
     choice,
 )
+from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import NO_PATH, Rank, Settings, credential, state_directory
 from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
@@ -88,6 +90,8 @@ class HeadendConfig:
     it back."""
     standby: Annotated[bool, Truth()] = False
     """The headend waits while another one holds its database."""
+    tokens: Annotated[Path | None, PATH] = None
+    """The file of the tokens that REST asks for; None = it asks nobody."""
     tls_cert: Annotated[Path | None, PATH] = None
     """PEM certificate of the headend, with ``tls_key``; None = cleartext."""
     tls_key: Annotated[Path | None, PATH] = None
@@ -99,6 +103,11 @@ class HeadendConfig:
     """PEM certificate of REST alone, with ``http_tls_key``; None = ``tls_cert``."""
     http_tls_key: Annotated[Path | None, PATH] = None
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether REST asks callers who they are, instead of serving anybody."""
+        return self.tokens is not None
 
     def tls_ends(self) -> tuple[TlsFiles, ...]:
         """The certificates of each listener that speaks TLS."""
@@ -181,9 +190,37 @@ def load(
     settings.require_one("assets")
     fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
     complain_of_certificates(settings, config.tls_ends(), at_us)
+    _complain_of_tokens(config, settings)
     settings.finish()
     assert fleet is not None
     return config, fleet
+
+
+def _complain_of_tokens(config: HeadendConfig, settings: Settings) -> None:
+    """Notes every problem of the tokens' file."""
+    if config.tokens is None:
+        return
+    if not config.tokens.is_file():
+        settings.complain(
+            "tokens",
+            f"there is no file {config.tokens}; correct the path, or make it with"
+            f" derhead token add NAME --role admin --tokens {config.tokens}",
+        )
+        return
+    try:
+        read_token_file(config.tokens)
+    except ConfigError as wrong:
+        settings.problems.extend(wrong.problems)
+
+
+def load_token_path(flags: Namespace, environ: Mapping[str, str]) -> Path:
+    """The file of the tokens, which may not be there yet. Raises: ConfigError."""
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.require_one("tokens")
+    settings.finish()
+    assert config.tokens is not None
+    return config.tokens
 
 
 def load_data_folder(flags: Namespace, environ: Mapping[str, str]) -> Path:

@@ -28,6 +28,7 @@ from functools import partial
 
 import trio
 
+from derhead.access import open_gate
 from derhead.api import create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
@@ -139,6 +140,7 @@ async def run_headend(
                 headend.show_certificates(certificates)
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
+            gate = await open_gate(config.tokens, runtime, reloads)
             await headend.load()
             async with trio.open_nursery() as services:
                 await services.start(headend.desk.run)
@@ -156,7 +158,7 @@ async def run_headend(
                     )
                     await links.start(server.serve, await listeners.open_grpc())
                     async with trio.open_nursery() as http:
-                        app = create_app(headend, origins=config.cors_origins)
+                        app = create_app(headend, gate, origins=config.cors_origins)
                         if fleet_keeper is not None:
                             fleet_keeper.serve(headend, app)
                         await http.start(partial(app.events.run, stopping=stopping))

@@ -8,7 +8,9 @@ from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from derhead.access import AccessGate
 from derhead.api.answering.finishing import finish_answers
+from derhead.api.answering.guarding import guard
 from derhead.api.answering.paging import LongAnswers
 from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.answering.replies import RETRY_AFTER_S, HttpProblem, problem
@@ -82,8 +84,10 @@ class HeadendParts(
     """All that REST needs of a headend: the needs of its endpoints, taken together."""
 
 
-def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestApp:
-    """Makes the app for a headend.
+def create_app(
+    headend: HeadendParts, gate: AccessGate | None = None, *, origins: Collection[str] = ()
+) -> RestApp:
+    """Makes the app for a headend. The ``gate`` recognises callers; None = one open to all.
 
     Answers are JSON, except metrics and pages; errors are problems (RFC 9457). Pages of the
     ``origins`` may read answers; ``*`` = any origin, empty = only the headend's own page.
@@ -95,6 +99,7 @@ def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestA
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
+    gate = AccessGate() if gate is None else gate
     long = LongAnswers()
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
@@ -104,12 +109,13 @@ def create_app(headend: HeadendParts, *, origins: Collection[str] = ()) -> RestA
     app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
-    app.lane = TelemetryLane(headend.fleet, latest)
+    app.lane = TelemetryLane(headend, latest, gate)
     app.events = make_hub(headend, latest)
     headend.metrics.add(lambda: event_metrics(app.events.statistics()))
     app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
     finish_answers(app, origins)
+    guard(app, gate, headend)
     return app
 
 

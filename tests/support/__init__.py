@@ -16,7 +16,7 @@ Who builds on whom, each layer on those below it::
           |
     assets                          assets and fleets in memory
     agents       columns            what an agent counts; a message's columns
-    certificates                    an authority, and what it signs
+    certificates access             an authority, and what it signs; tokens of each role
     epoch   waiting                 times; patience with processes and threads
     deterministic   interference    Trio with a seed; harm at any step of a story
     steps   repository              what work costs; the project's own modules

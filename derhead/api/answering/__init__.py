@@ -6,6 +6,7 @@ Layers, from the ground up::
     headend_parts  what several endpoints need of the headend
     callers        who sent the current request
     replies        answers in one piece, and problems
+    guarding       who may do what
     lookups        finding the query, an asset, a site, an agent
     current_lists  lists of the present state
     paging         histories of any length

@@ -28,7 +28,7 @@ GZIP_LEVEL = 1
 VARY = "Accept, Accept-Encoding, Origin"
 """Request headers on which an answer may depend."""
 
-EXPOSED = "ETag, Idempotency-Replayed, Link, Location, Retry-After, X-Request-Id"
+EXPOSED = "ETag, Idempotency-Replayed, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 """Headers that a page of another origin may read."""
 
 ANY_ORIGIN = "*"
@@ -72,7 +72,8 @@ def finish_answers(app: Quart, origins: Collection[str]) -> None:
             response = Response(b"", status=204)
             response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, DELETE"
             response.headers["Access-Control-Allow-Headers"] = (
-                "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id"
+                "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID,"
+                " X-Request-Id"
             )
             response.headers["Access-Control-Max-Age"] = "600"
             return response

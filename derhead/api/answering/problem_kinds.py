@@ -36,6 +36,21 @@ class ProblemKinds(Enum):
         "The body is not JSON, a header is unreadable, or the request breaks HTTP.",
         "Correct what `detail` names, and send the request again.",
     )
+    UNAUTHENTICATED = ProblemKind(
+        "unauthenticated",
+        401,
+        "The headend does not know the caller",
+        "The request has no token, or one that is unknown, expired or revoked.",
+        "Send `Authorization: Bearer TOKEN` with a good token, which an administrator makes with"
+        " `derhead token add`.",
+    )
+    FORBIDDEN = ProblemKind(
+        "forbidden",
+        403,
+        "The caller may not do this",
+        "The token's role has not the right that the request needs.",
+        "Use a token of a role that `detail` names.",
+    )
     UNKNOWN = ProblemKind(
         "unknown",
         404,

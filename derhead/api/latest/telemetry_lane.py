@@ -12,13 +12,16 @@ For both lanes, the server enforces the limits and ends the connection.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
+from derhead.access import AccessGate, Right, Unauthenticated
 from derhead.api.answering.finishing import VARY
+from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HEADERS
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.httpserver import find_end, read_fields, read_line
 from derhead.shapes import JSON_TYPE
-from derproto.configuration.fleet import Asset, Fleet
+from derproto.configuration.fleet import Asset
 
 _PATH = b"/telemetry"
 _SLASH = ord("/")
@@ -54,14 +57,24 @@ class TelemetryRequest:
     """Where the request's bytes end."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlainFields:
+    """Header fields of a request that the lane answers."""
+
+    authorization: bytes | None
+
+
 @lru_cache(maxsize=SHORT_HEADERS)
-def _are_plain(fields: bytes) -> bool:
-    """Whether the lane answers a request with these header fields.
+def _read_plain(fields: bytes) -> PlainFields | None:
+    """The header fields, if the lane answers a request with them.
 
     Cached: whatever path a client asks for next, it sends the same fields again.
     """
     found = read_fields(fields)
-    return found is not None and not any(_changes_answer(*field) for field in found)
+    if found is None or any(_changes_answer(*field) for field in found):
+        return None
+    sent = [value for name, value in found if name == b"authorization"]
+    return PlainFields(sent[0] if sent else None) if len(sent) <= 1 else None
 
 
 def _changes_answer(name: bytes, value: bytes) -> bool:
@@ -74,12 +87,17 @@ def _changes_answer(name: bytes, value: bytes) -> bool:
     return name in _LEFT
 
 
-class TelemetryLane:
-    """Recognises and answers plain requests for the newest telemetry."""
+class LaneParts(HasFleet, HasClock, Protocol):
+    """The part of the headend that the lane uses."""
 
-    def __init__(self, fleet: Fleet, latest: LatestTexts) -> None:
-        self._fleet = fleet
+
+class TelemetryLane:
+    """Recognises and answers plain requests for the newest telemetry, of callers who may read."""
+
+    def __init__(self, headend: LaneParts, latest: LatestTexts, gate: AccessGate) -> None:
+        self._headend = headend
         self._latest = latest
+        self._gate = gate
 
     def find(self, data: bytes, start: int) -> TelemetryRequest | None:
         """The plain request at ``start``, if it is complete and its answer is a 200; else None."""
@@ -88,14 +106,20 @@ class TelemetryLane:
         end, line = find_end(data, start), read_line(data, start)
         if end is None or line is None:
             return None
-        are_plain = _are_plain if end - start <= SHORT_BYTES else _are_plain.__wrapped__
-        if not are_plain(data[line.end : end]):
+        read_plain = _read_plain if end - start <= SHORT_BYTES else _read_plain.__wrapped__
+        fields = read_plain(data[line.end : end])
+        if fields is None or not self._admits(fields.authorization):
             return None
         if line.path == _PATH:
             return TelemetryRequest(None, line.bodiless, end)
-        asset = self._fleet.find_asset(line.path[len(_PATH) + 1 :].decode("ascii"))
+        asset = self._headend.fleet.find_asset(line.path[len(_PATH) + 1 :].decode("ascii"))
         is_one = asset is not None and line.path[len(_PATH)] == _SLASH
         return TelemetryRequest(asset, line.bodiless, end) if is_one else None
+
+    def _admits(self, authorization: bytes | None) -> bool:
+        """Whether the caller may read; the app refuses those who may not."""
+        caller = self._gate.recognise(authorization, self._headend.wall_us())
+        return not isinstance(caller, Unauthenticated) and caller.may(Right.READ)
 
     async def answer(
         self, request: TelemetryRequest, server_headers: Iterable[tuple[bytes, bytes]]

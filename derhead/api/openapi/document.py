@@ -25,7 +25,7 @@ from derhead.shapes import JSON_TYPE, ProblemJson
 OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
-ANY_PROBLEMS = (400, 404, 405, 413, 431, 500, 503)
+ANY_PROBLEMS = (400, 401, 403, 404, 405, 413, 431, 500, 503)
 """Statuses that any request may get."""
 
 PROBLEM_TYPE = "application/problem+json"

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from quart import Response, websocket
 
+from derhead.access import AccessGate
 from derhead.api import RestApp, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
 from derproto.tls.tls_listener import TlsListener
@@ -32,9 +33,9 @@ ANSWER_S, QUIET_S = 0.15, 0.02
 """Time that an attack waits for the first bytes of an answer, and for more after each piece."""
 
 
-def make_app(view: FakeView | None = None) -> RestApp:
+def make_app(view: FakeView | None = None, gate: AccessGate | None = None) -> RestApp:
     """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (``SLOW_S``)."""
-    app = create_app(view or FakeView())
+    app = create_app(view or FakeView(), gate)
 
     @app.websocket("/ws")
     async def echo() -> None:

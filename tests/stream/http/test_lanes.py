@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from derhead.access import AccessGate
 from derhead.api import RestApp
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.api.latest.telemetry_lane import TelemetryLane, TelemetryRequest
@@ -26,7 +27,16 @@ from derhead.httpserver.sender import SEND_BYTES
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
 from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory
-from tests.support.api.fake_headend import BATTERY, SITE, FakeView, make_fleet
+from tests.support.access import (
+    ADMIN,
+    EXPIRED,
+    OPERATOR,
+    REVOKED,
+    STRANGE,
+    VIEWER,
+    make_gate,
+)
+from tests.support.api.fake_headend import BATTERY, NOW, SITE, FakeView, make_fleet
 from tests.support.assets import fleet_of, make_asset, make_loads
 
 LIMITS = HttpLimits()
@@ -158,8 +168,8 @@ class Played:
 class CountedLane(TelemetryLane):
     """Counts the requests that it takes."""
 
-    def __init__(self, view: FakeView) -> None:
-        super().__init__(view.fleet, LatestTexts(view))
+    def __init__(self, view: FakeView, gate: AccessGate) -> None:
+        super().__init__(view, LatestTexts(view), gate)
         self.taken = 0
 
     def find(self, data: bytes, start: int) -> TelemetryRequest | None:
@@ -169,9 +179,12 @@ class CountedLane(TelemetryLane):
 
 
 VIEW = View()
-LANE = CountedLane(VIEW)
-APPS = tuple(make_app(VIEW) for _ in range(2))
-APPS[0].lane, APPS[1].lane = LANE, None
+OPEN, ASKING = AccessGate(), make_gate(NOW)
+"""Gates: of a headend that asks nobody, and of one that asks for tokens."""
+LANES = {gate: CountedLane(VIEW, gate) for gate in (OPEN, ASKING)}
+APPS = {gate: tuple(make_app(VIEW, gate) for _ in range(2)) for gate in LANES}
+for gate, lane in LANES.items():
+    APPS[gate][0].lane, APPS[gate][1].lane = lane, None
 
 
 async def play(pieces: Sequence[bytes], app: RestApp) -> Played:
@@ -195,18 +208,19 @@ async def play(pieces: Sequence[bytes], app: RestApp) -> Played:
         return Played(received, open_s, running.server.statistics().failed)
 
 
-def play_both(pieces: Sequence[bytes]) -> tuple[Played, int]:
+def play_both(pieces: Sequence[bytes], gate: AccessGate = OPEN) -> tuple[Played, int]:
     """Plays it on both lanes; tells what came, and how many requests the fast one took."""
-    before = LANE.taken
+    lane = LANES[gate]
+    before = lane.taken
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hypercorn.config, "time", lambda: 1_769_860_800.0)
         patch.setattr(RequestIds, "new", lambda _: b"00000000-00000000")
         patch.setattr(LatestTexts, "_tag", lambda *_: 'W/"0-0"')
         fast, slow = (
-            trio.run(play, pieces, app, clock=MockClock(autojump_threshold=0)) for app in APPS
+            trio.run(play, pieces, app, clock=MockClock(autojump_threshold=0)) for app in APPS[gate]
         )
     assert fast == slow
-    return fast, LANE.taken - before
+    return fast, lane.taken - before
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -219,6 +233,26 @@ def test_the_lane_answers_as_the_app_does(name: str) -> None:
 @pytest.mark.parametrize("name", SLOW | LAST)
 def test_the_lane_leaves_other_requests_to_the_app(name: str) -> None:
     assert play_both([(SLOW | LAST)[name]])[1] == 0
+
+
+def authorized(*tokens: str, first: bytes = b"GET /telemetry/pump HTTP/1.1") -> bytes:
+    sent = [b"Authorization: Bearer " + token.encode() for token in tokens]
+    return with_fields(b"Host: x", *sent, first=first)
+
+
+@pytest.mark.parametrize("token", [VIEWER, OPERATOR, ADMIN])
+def test_the_lane_answers_whoever_may_read(token: str) -> None:
+    for first in (b"GET /telemetry HTTP/1.1", b"HEAD /telemetry/pump HTTP/1.1"):
+        played, taken = play_both([authorized(token, first=first)] * 2, ASKING)
+        assert played.sent.count(b"HTTP/1.1 200 ") == taken == 2
+
+
+@pytest.mark.parametrize("tokens", [(), (EXPIRED,), (REVOKED,), (STRANGE,), (VIEWER, VIEWER)])
+def test_the_lane_leaves_strangers_to_the_app(tokens: tuple[str, ...]) -> None:
+    played, taken = play_both([authorized(*tokens), authorized(VIEWER)], ASKING)
+    assert played.sent.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nwww-authenticate: Bearer realm=" in played.sent
+    assert played.sent.count(b"HTTP/1.1 200 ") == taken == 1
 
 
 def test_a_header_beyond_the_bound_is_431_however_it_comes() -> None:

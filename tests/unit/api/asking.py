@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.datastructures import Headers
 
+from derhead.access import AccessGate
 from derhead.api import create_app
 from tests.support.api.description import hold
 from tests.support.api.fake_headend import FakeView
@@ -49,10 +50,11 @@ async def ask(
     *,
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    gate: AccessGate | None = None,
 ) -> Answer:
     """Sends one request, and checks what holds for every answer."""
     response = (
-        await create_app(view)
+        await create_app(view, gate)
         .test_client()
         .open(  # type: ignore[call-arg]
             path, method=method, data=data, headers=dict(headers or {})

@@ -12,6 +12,7 @@ LAYERS = (
         "agents",
         "assets",
         "certificates",
+        "access",
         "columns",
         "deterministic",
         "epoch",

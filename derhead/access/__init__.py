@@ -1,0 +1,29 @@
+"""Access to REST: tokens and roles, and what a caller may do.
+
+Layers, from the ground up::
+
+    roles           roles, rights, and who a caller is: pure
+    tokens          a token, its hash, and how one is found: pure
+    token_file      the file of tokens: read with every problem, written whole
+    access_gate     who sent a request, by its credentials: pure
+    gate_loading    the gate of a daemon, whose tokens follow their file
+"""
+
+from derhead.access.access_gate import AccessGate, Unauthenticated
+from derhead.access.gate_loading import open_gate
+from derhead.access.roles import ANYBODY, Principal, Right, Role, roles_with
+from derhead.access.token_file import (
+    TOKEN_NAME,
+    TOKEN_ROLE,
+    changing,
+    read_token_file,
+    write_token_file,
+)
+from derhead.access.tokens import (
+    MOST_TOKENS,
+    SECRET_BYTES,
+    Token,
+    TokenSet,
+    digest_of,
+    spell,
+)

@@ -1,0 +1,28 @@
+"""The gate of a daemon: its tokens are loaded at the start, and again when their file changes."""
+
+from functools import partial
+from pathlib import Path
+
+from derhead.access.access_gate import AccessGate
+from derhead.access.token_file import read_token_file
+from derproto.base.reloading import Reload, Reloads
+from derproto.base.runtime import Runtime
+
+
+async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None) -> AccessGate:
+    """The gate for the tokens of that file, or without a file an open one.
+
+    From now on the gate follows the file with ``reloads``. Raises: ConfigError.
+    """
+    if path is None:
+        return AccessGate()
+    read = partial(read_token_file, path)
+    gate = AccessGate()
+
+    async def load() -> None:
+        gate.replace(await runtime.run_blocking(read))
+
+    if reloads is not None:
+        await reloads.add(Reload("tokens", load, (path,)))
+    await load()
+    return gate

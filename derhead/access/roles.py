@@ -1,0 +1,53 @@
+"""Roles and the rights that each has, and who a caller is: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """What a request needs."""
+
+    READ = "read"
+    ORDER = "order"
+    """Give orders and withdraw them."""
+    ADMINISTER = "administer"
+
+
+class Role(StrEnum):
+    """What a caller is there for."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.VIEWER: frozenset({Right.READ}),
+    Role.OPERATOR: frozenset({Right.READ, Right.ORDER}),
+    Role.ADMIN: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whom the headend knows."""
+
+    name: str | None
+    """For the audit trail; None = nobody asked who it is."""
+    role: Role
+    expires_us: int | None = None
+    """When its credentials end, microseconds since the epoch; None = never."""
+
+    def may(self, right: Right) -> bool:
+        """Whether its role has that right."""
+        return right in RIGHTS[self.role]
+
+
+ANYBODY = Principal(None, Role.ADMIN)
+"""The caller of a headend that asks nobody who it is."""
+
+
+def roles_with(right: Right) -> list[Role]:
+    """The roles that have that right."""
+    return [role for role in Role if right in RIGHTS[role]]

@@ -1,0 +1,157 @@
+"""The file of tokens: read with every problem in one pass, and written whole.
+
+``derhead token`` writes it. It holds no token, yet who reads the names and roles knows whom to
+attack, and who writes it is in. So only its owner may have any access.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from derhead.access.roles import Role
+from derhead.access.tokens import MOST_TOKENS, NAME, Token, TokenSet
+from derproto.base.timefmt import format_us, parse_us
+from derproto.configuration.kinds import FromText, member
+from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.yamlfile import Section, load_yaml
+
+FILE_MODE = 0o600
+
+OTHERS = 0o077
+"""Mode bits of the file that nobody may have."""
+
+HEADING = """\
+# Tokens for derhead, written by `derhead token`. It holds their hashes; a token is shown only once.
+"""
+
+ADVICE = "make a token with derhead token add"
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a name; write 1 to 64 of A-Z a-z 0-9 . _ @ -")
+    return text
+
+
+def _digest(text: str) -> bytes:
+    if not _SHA256.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a SHA-256; {ADVICE}")
+    return bytes.fromhex(text)
+
+
+TOKEN_NAME = FromText(_name, "a name")
+TOKEN_ROLE = member(Role, "role")
+TIME = FromText(parse_us, "a time such as 2026-01-31T12:00:00Z, in quotes")
+_SHA = FromText(_digest, "64 digits 0-9 a-f, in quotes")
+_KEYS = ("name", "role", "sha256", "created", "expires", "revoked")
+
+
+def read_token_file(path: Path) -> TokenSet:
+    """The tokens of that file. May block. Raises: ConfigError with every problem."""
+    problems: list[Problem] = []
+    refused = _refusal_of_mode(path)
+    if refused is not None:
+        raise ConfigError([Problem(str(path), None, "", refused)])
+    whole = load_yaml(path, problems)
+    found: list[Token] = []
+    if whole is not None:
+        whole.refuse_unknown(("tokens",))
+        sections = list(whole.sections("tokens", ADVICE))
+        if len(sections) > MOST_TOKENS:
+            whole.complain("tokens", f"more than {MOST_TOKENS}; remove revoked ones")
+        for section in sections[:MOST_TOKENS]:
+            token = _read_token(section)
+            if token is None:
+                continue
+            if any(token.name == other.name for other in found):
+                section.complain("name", f"{token.name} is written twice; keep one of them")
+            if any(token.digest == other.digest for other in found):
+                section.complain("sha256", "written twice; keep one of them")
+            found.append(token)
+    if problems:
+        raise ConfigError(problems)
+    return TokenSet(found)
+
+
+def _refusal_of_mode(path: Path) -> str | None:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        # Reading the file says why.
+        return None
+    if not mode & OTHERS:
+        return None
+    return f"others than its owner have access to it (mode {mode:04o}); run chmod 600 {path}"
+
+
+def _read_token(section: Section) -> Token | None:
+    section.refuse_unknown(_KEYS)
+    name = section.require("name", TOKEN_NAME, ADVICE)
+    role = section.require("role", TOKEN_ROLE, f"write {TOKEN_ROLE.wanted}")
+    digest = section.require("sha256", _SHA, ADVICE)
+    created_us = section.require("created", TIME, f"write {TIME.wanted}")
+    expires_us = section.optional("expires", TIME)
+    revoked_us = section.optional("revoked", TIME)
+    if name is None or role is None or digest is None or created_us is None:
+        return None
+    return Token(name, role, digest, created_us, expires_us, revoked_us)
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Keeps other commands from changing the file, for the block. Raises: OSError."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def write_token_file(path: Path, tokens: TokenSet) -> None:
+    """Writes the file whole, for its owner only. Raises: OSError, and then all is as before.
+
+    Root writes it for the owner of the present file, or of the folder: the daemon's user.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            if os.geteuid() == 0:
+                owner = os.stat(path if path.exists() else path.parent)
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(render(tokens))
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(new, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+
+
+def render(tokens: TokenSet) -> str:
+    """The file's text: YAML, with a line for each token."""
+    return HEADING + "tokens:\n" + "".join(f"  - {_line(token)}\n" for token in tokens.all)
+
+
+def _line(token: Token) -> str:
+    times = {
+        "created": token.created_us,
+        "expires": token.expires_us,
+        "revoked": token.revoked_us,
+    }
+    items = {
+        "name": token.name,
+        "role": token.role.value,
+        "sha256": token.digest.hex(),
+        **{key: format_us(us) for key, us in times.items() if us is not None},
+    }
+    return "{" + ", ".join(f"{key}: {json.dumps(value)}" for key, value in items.items()) + "}"

@@ -1,0 +1,170 @@
+"""`derhead token`: makes, lists and revokes the tokens of REST; a running headend follows."""
+
+import os
+import re
+import secrets
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from derhead.access import (
+    MOST_TOKENS,
+    SECRET_BYTES,
+    TOKEN_NAME,
+    TOKEN_ROLE,
+    Token,
+    TokenSet,
+    changing,
+    digest_of,
+    read_token_file,
+    spell,
+    write_token_file,
+)
+from derhead.config import load_token_path
+from derhead.errors import TokenRefused
+from derproto.base.command import put_out
+from derproto.base.runtime import real_runtime
+from derproto.base.terminal import columns, rendered
+from derproto.base.timefmt import format_us, parse_us
+from derproto.configuration.kinds import Kind
+
+T = TypeVar("T")
+
+_DAYS = re.compile(r"([0-9]{1,5})d")
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When a new token expires: at a time, or after a span."""
+
+    at_us: int | None = None
+    after_us: int = 0
+
+    def us(self, now_us: int) -> int:
+        """Microseconds since the epoch."""
+        return now_us + self.after_us if self.at_us is None else self.at_us
+
+
+def add_parser(commands: "_SubParsersAction[Any]") -> None:
+    """Adds the command to ``derhead``'s."""
+    does = "make, list and revoke the tokens that REST asks for"
+    token = commands.add_parser("token", help=does, description=does, allow_abbrev=False)
+    kinds = token.add_subparsers(dest="kind", required=True, metavar="COMMAND")
+    add = _add(kinds, "add", "make a token and print it, this once")
+    add.add_argument("name", metavar="NAME", type=_typed(TOKEN_NAME), help="who will use it")
+    add.add_argument(
+        "--role",
+        metavar="R",
+        type=_typed(TOKEN_ROLE),
+        required=True,
+        help="viewer (reads), operator (also orders and withdraws) or admin",
+    )
+    add.add_argument(
+        "--expires",
+        metavar="D",
+        type=_expiry,
+        help="days such as 90d, or a time such as 2027-01-31T00:00:00Z (default: never)",
+    )
+    _add(kinds, "list", "list the tokens")
+    revoke = _add(kinds, "revoke", "make a token useless from now on")
+    revoke.add_argument("name", metavar="NAME", type=_typed(TOKEN_NAME), help="the token's name")
+
+
+def _add(kinds: "_SubParsersAction[ArgumentParser]", name: str, does: str) -> ArgumentParser:
+    command = kinds.add_parser(name, help=does, description=does, allow_abbrev=False)
+    command.add_argument("--config", metavar="F", help="YAML file of the headend's settings")
+    command.add_argument("--tokens", metavar="F", help="file of the tokens")
+    return command
+
+
+def _typed(kind: Kind[T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        try:
+            return kind.parse(text)
+        except ValueError as wrong:
+            raise ArgumentTypeError(str(wrong)) from None
+
+    return parse
+
+
+def _expiry(text: str) -> Expiry:
+    days = _DAYS.fullmatch(text)
+    if days is not None and int(days[1]):
+        return Expiry(after_us=int(days[1]) * _DAY_US)
+    try:
+        return Expiry(at_us=parse_us(text))
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!r} is no expiry; write days such as 90d, or a time such as 2027-01-31T00:00:00Z"
+        ) from None
+
+
+def run(flags: Namespace) -> None:
+    """Runs the command. Raises: ConfigError, TokenRefused, OSError."""
+    path = load_token_path(flags, os.environ)
+    now_us = real_runtime().wall_us()
+    if flags.kind == "list":
+        put_out(describe(read_token_file(path), now_us))
+        return
+    with changing(path):
+        if flags.kind == "add":
+            _make(path, flags, now_us)
+        else:
+            _revoke(path, flags.name, now_us)
+
+
+def _make(path: Path, flags: Namespace, now_us: int) -> None:
+    tokens = read_token_file(path) if path.exists() else TokenSet()
+    present = tokens.named(flags.name)
+    if present is not None and present.refusal(now_us) is None:
+        raise TokenRefused(
+            f"there is a token {flags.name} in {path}; revoke it, or give another name"
+        )
+    if present is None and len(tokens.all) >= MOST_TOKENS:
+        raise TokenRefused(f"{path} holds {MOST_TOKENS} tokens; remove lines of revoked ones")
+    expires_us = None if flags.expires is None else flags.expires.us(now_us)
+    if expires_us is not None and expires_us <= now_us:
+        raise TokenRefused(f"{format_us(expires_us)} is over; give a later --expires")
+    secret = spell(secrets.token_bytes(SECRET_BYTES))
+    token = Token(flags.name, flags.role, digest_of(secret.encode()), now_us, expires_us)
+    write_token_file(path, tokens.with_token(token))
+    # The token alone is on standard output, for scripts.
+    print(
+        f"{token.name} ({token.role}) is in {path}. Its token is shown only now:", file=sys.stderr
+    )
+    put_out(f"{secret}\n")
+
+
+def _revoke(path: Path, name: str, now_us: int) -> None:
+    tokens = read_token_file(path)
+    present = tokens.named(name)
+    if present is None:
+        raise TokenRefused(f"there is no token {name} in {path}; derhead token list shows them")
+    if present.revoked_us is not None:
+        raise TokenRefused(f"{name} was revoked at {format_us(present.revoked_us)}")
+    write_token_file(path, tokens.without(name, now_us))
+    put_out(f"{name} is revoked\n")
+
+
+def describe(tokens: TokenSet, now_us: int) -> str:
+    """The tokens as a table for people."""
+    table = columns("NAME", "ROLE", "STATE", "CREATED", "EXPIRES", words=5)
+    for token in tokens.all:
+        table.add_row(
+            token.name,
+            token.role.value,
+            _state(token, now_us),
+            format_us(token.created_us),
+            "never" if token.expires_us is None else format_us(token.expires_us),
+        )
+    return rendered(sys.stdout, table) + "\n"
+
+
+def _state(token: Token, now_us: int) -> str:
+    if token.revoked_us is not None:
+        return "revoked"
+    return "valid" if token.refusal(now_us) is None else "expired"

@@ -1,0 +1,53 @@
+"""A headend that asks for tokens: made and revoked while it runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.access import bearer
+from tests.support.fleets import BATTERY, fleet
+from tests.support.processes.world import running
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def command(file: Path, *arguments: str) -> str:
+    """``derhead token`` on that file; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "derhead", "token", *arguments],
+        env={**os.environ, "DERHEAD_TOKENS": str(file)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    operator = command(file, "add", "operator", "--role", "operator")
+    with running(tmp_path, fleet(), {"tokens": str(file)}) as world:
+        headend = world.start_headend()
+        assert world.ask("GET", "/assets").status_code == 401
+        assert world.ask("GET", "/telemetry").status_code == 401
+        order = {"asset_id": BATTERY, "mw": 0.5, "duration_s": 60}
+        taken = world.ask("POST", "/dispatch", headers=bearer(operator), json=order)
+        assert taken.status_code == 201
+        viewer = command(file, "add", "viewer", "--role", "viewer")
+
+        def status(token: str, method: str = "GET", path: str = "/telemetry") -> int:
+            return world.ask(method, path, headers=bearer(token)).status_code
+
+        eventually("the new token counts", lambda: status(viewer) == 200)
+        assert status(viewer, "DELETE", f"/dispatch/{taken.json()['id']}") == 403
+        command(file, "revoke", "operator")
+        eventually("the revoked one does not", lambda: status(operator) == 401)
+        assert status(viewer) == 200
+        assert "tokens: reloaded" in headend.text()
+        assert headend.stop() == 0
+        for token in (operator, viewer):
+            assert token not in headend.text()

@@ -1,0 +1,41 @@
+"""Tokens for tests: one of each role, and a gate that knows them."""
+
+from derhead.access import AccessGate, Role, Token, TokenSet, digest_of, spell
+
+VIEWER, OPERATOR, ADMIN = (spell(bytes([n]) * 32) for n in range(3))
+EXPIRED, REVOKED, STRANGE = (spell(bytes([n]) * 32) for n in range(10, 13))
+
+
+def make_tokens(now_us: int) -> TokenSet:
+    """The tokens above, but for STRANGE; each is named like its role or its state."""
+
+    def make(
+        secret: str,
+        role: Role,
+        name: str = "",
+        *,
+        expires_us: int | None = None,
+        revoked_us: int | None = None,
+    ) -> Token:
+        digest = digest_of(secret.encode())
+        return Token(name or role, role, digest, now_us - 10, expires_us, revoked_us)
+
+    return TokenSet(
+        [
+            make(VIEWER, Role.VIEWER),
+            make(OPERATOR, Role.OPERATOR, expires_us=now_us + 1),
+            make(ADMIN, Role.ADMIN),
+            make(EXPIRED, Role.ADMIN, "expired", expires_us=now_us),
+            make(REVOKED, Role.ADMIN, "revoked", revoked_us=now_us - 5),
+        ]
+    )
+
+
+def make_gate(now_us: int) -> AccessGate:
+    """A gate that asks for these tokens."""
+    return AccessGate(make_tokens(now_us))
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that sends it."""
+    return {"Authorization": f"Bearer {token}"}

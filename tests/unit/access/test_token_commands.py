@@ -1,0 +1,99 @@
+"""`derhead token`: what it makes, what it refuses, and what it never shows again."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import pytest
+
+from derhead.access import AccessGate, Principal, Role, read_token_file
+from derhead.cli import main
+from derhead.token_commands import _expiry
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DERHEAD_TOKENS", "tokens.yaml")
+    return tmp_path
+
+
+def add(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    assert main(["token", "add", *flags]) == 0
+    said = capsys.readouterr()
+    assert "shown only now" in said.err
+    return said.out.removesuffix("\n")
+
+
+def test_a_new_token_works_until_it_is_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    token = add(capsys, "grafana", "--role", "viewer")
+
+    def found() -> object:
+        gate = AccessGate(read_token_file(Path("tokens.yaml")))
+        return gate.recognise(f"Bearer {token}".encode(), 0)
+
+    assert found() == Principal("grafana", Role.VIEWER)
+    assert main(["token", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "grafana  viewer  valid" in listed
+    assert token not in listed
+    assert token not in Path("tokens.yaml").read_text()
+    assert main(["token", "revoke", "grafana"]) == 0
+    assert not isinstance(found(), Principal)
+    assert main(["token", "list"]) == 0
+    assert "grafana  viewer  revoked" in capsys.readouterr().out
+
+
+def test_two_tokens_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = {add(capsys, f"a{n}", "--role", "operator") for n in range(3)}
+    assert len(tokens) == 3
+    assert all(token.startswith("derhead_") and len(token) == 51 for token in tokens)
+
+
+def test_a_name_is_free_again_once_its_token_is_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    add(capsys, "a", "--role", "viewer")
+    assert main(["token", "add", "a", "--role", "admin"]) == 1
+    assert "revoke it, or give another name" in capsys.readouterr().err
+    assert main(["token", "revoke", "a"]) == 0
+    add(capsys, "a", "--role", "admin")
+    assert len(read_token_file(Path("tokens.yaml")).all) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["revoke", "nobody"], 2, "there is no such file"),
+        (["add", "a", "--role", "viewer", "--expires", "2020-01-01T00:00:00Z"], 1, "is over"),
+        (["list", "--tokens", "other.yaml"], 2, "other.yaml"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    flags: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["token", *flags]) == code
+    assert said in capsys.readouterr().err
+    assert not Path("tokens.yaml").exists()
+
+
+def test_a_token_that_is_not_there_cannot_be_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    add(capsys, "a", "--role", "viewer")
+    assert main(["token", "revoke", "b"]) == 1
+    assert "derhead token list shows them" in capsys.readouterr().err
+    main(["token", "revoke", "a"])
+    assert main(["token", "revoke", "a"]) == 1
+    assert "was revoked at" in capsys.readouterr().err
+
+
+def test_the_file_must_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DERHEAD_TOKENS")
+    assert main(["token", "list"]) == 2
+    assert "--tokens: missing; give it, set DERHEAD_TOKENS" in capsys.readouterr().err
+
+
+def test_an_expiry_is_a_span_or_a_time() -> None:
+    assert _expiry("90d").us(1) == 90 * 86_400_000_000 + 1
+    assert _expiry("2026-01-31T12:00:00Z").us(1) == 1_769_860_800_000_000
+    for wrong in ("0d", "90", "tomorrow", "2026-01-31"):
+        with pytest.raises(ArgumentTypeError, match="90d"):
+            _expiry(wrong)

@@ -1,0 +1,145 @@
+"""The guard: who may do what, at every endpoint, and how the others are told."""
+
+import re
+
+import pytest
+
+from derhead.access import Right
+from derhead.api import create_app
+from derhead.api.answering.guarding import OPEN_ENDPOINTS, right_needed
+from tests.support.access import (
+    ADMIN,
+    EXPIRED,
+    OPERATOR,
+    REVOKED,
+    STRANGE,
+    VIEWER,
+    bearer,
+    make_gate,
+)
+from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, FakeView
+from tests.unit.api.asking import JSON, Answer, ask
+
+ORDER = f'{{"asset_id": "{BATTERY}", "mw": 0.5}}'.encode()
+
+
+async def ask_as(
+    token: str, path: str, method: str = "GET", view: FakeView | None = None
+) -> Answer:
+    data = ORDER if method == "POST" else None
+    headers = {**JSON, **bearer(token)} if data else bearer(token)
+    return await ask(
+        view or FakeView(), path, method, data=data, headers=headers, gate=make_gate(NOW)
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "statuses"), [(VIEWER, (200, 403, 403)), (OPERATOR, (200, 201, 202))]
+)
+async def test_a_viewer_reads_and_an_operator_orders_and_withdraws(
+    token: str, statuses: tuple[int, ...]
+) -> None:
+    view = FakeView()
+    view.cancelled = view.history.dispatches[DISPATCH]
+    asked = [
+        await ask_as(token, "/assets", view=view),
+        await ask_as(token, "/dispatch", "POST", view),
+        await ask_as(token, f"/dispatch/{DISPATCH}", "DELETE", view),
+    ]
+    assert tuple(answer.status for answer in asked) == statuses
+    assert bool(view.orders) == (token == OPERATOR)
+
+
+async def test_a_role_that_does_not_suffice_is_told_which_does() -> None:
+    answer = await ask_as(VIEWER, "/dispatch", "POST")
+    assert answer.body["type"] == "/docs/problems#forbidden"
+    assert "viewer is viewer, and this takes operator or admin" in str(answer.body["detail"])
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("token", [EXPIRED, REVOKED, STRANGE, "", "a b"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS"])
+async def test_a_stranger_is_refused_whatever_the_request(token: str, method: str) -> None:
+    view = FakeView()
+    for path in (
+        "/assets",
+        "/dispatch",
+        f"/dispatch/{DISPATCH}",
+        "/metrics",
+        "/events",
+        "/nothing",
+    ):
+        response = (
+            await create_app(view, make_gate(NOW))
+            .test_client()
+            .open(path, method=method, data=ORDER, headers={**JSON, **bearer(token)})  # type: ignore[call-arg]
+        )
+        assert response.status_code == 401, path
+        assert response.headers["WWW-Authenticate"].startswith('Bearer realm="derhead", error="')
+        assert response.content_type == "application/problem+json"
+    assert view.orders == []
+    assert view.history.asked == []
+
+
+async def test_a_request_without_a_token_gets_a_challenge() -> None:
+    answer = await ask(FakeView(), "/assets", gate=make_gate(NOW))
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="derhead"'
+    assert answer.body["type"] == "/docs/problems#unauthenticated"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs"])
+async def test_a_probe_and_the_documents_need_no_token(path: str) -> None:
+    answer = await ask(FakeView(), path, gate=make_gate(NOW), headers=bearer(STRANGE))
+    assert answer.status == 200
+
+
+async def test_the_page_needs_no_token_for_its_files() -> None:
+    client = create_app(FakeView(), make_gate(NOW)).test_client()
+    for path in ("/", "/page/js/main.js"):
+        assert (await client.get(path)).status_code == 200
+
+
+def test_every_other_endpoint_needs_a_right() -> None:
+    rules = list(create_app(FakeView()).url_map.iter_rules())
+    assert {rule.endpoint for rule in rules} >= OPEN_ENDPOINTS
+    for rule in rules:
+        for method in rule.methods or ():
+            needed = right_needed(method, rule.endpoint)
+            if rule.endpoint in OPEN_ENDPOINTS:
+                assert method in ("GET", "HEAD")
+                assert needed is None
+            else:
+                assert needed is (Right.READ if method in ("GET", "HEAD") else Right.ORDER)
+    assert right_needed("GET", None) is Right.READ
+
+
+async def test_the_callers_name_goes_into_the_audit_trail() -> None:
+    view = FakeView()
+    await ask_as(OPERATOR, "/dispatch", "POST", view)
+    await ask_as(ADMIN, "/dispatch", "POST", view)
+    assert [caller.name for caller in view.callers] == ["operator", "admin"]
+
+
+async def test_a_page_of_another_origin_may_send_a_token() -> None:
+    headers = {
+        "Origin": "https://control.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    app = create_app(FakeView(), make_gate(NOW), origins=["https://control.example"])
+    answer = await app.test_client().options("/assets", headers=headers)
+    assert answer.status_code == 204
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+    refused = await app.test_client().get("/assets", headers=headers)
+    assert refused.status_code == 401
+    assert "WWW-Authenticate" in refused.headers["Access-Control-Expose-Headers"]
+
+
+async def test_no_answer_and_no_log_line_repeats_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    for token in (VIEWER, EXPIRED, STRANGE):
+        answer = await ask_as(token, "/dispatch", "POST")
+        assert token not in answer.text
+        assert token not in str(answer.headers)
+    assert not re.search("derhead_[A-Za-z0-9_-]{20}", caplog.text)
