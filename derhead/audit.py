@@ -35,6 +35,11 @@ class Caller:
     name: str | None = None
     """The caller's own name; None = nobody knows it."""
 
+    @property
+    def known_as(self) -> str | None:
+        """The name, else the address."""
+        return self.name or self.peer
+
 
 NOBODY_KNOWN = Caller()
 """A caller of whom nothing is known, such as the headend itself."""

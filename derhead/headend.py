@@ -1,6 +1,7 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import trio
@@ -215,6 +216,7 @@ class Headend:
         entry = audit_record(AuditAction.ORDER, caller, now_us)
         asset = self.fleet.assets.get(order.asset_id)
         site_id = None if asset is None else asset.site_id
+        order = replace(order, ordered_by=caller.known_as)
         (dispatch,) = await self.desk.order_all(
             [(dispatch_id, order)], *used, of_order(entry, dispatch_id, site_id, order)
         )
@@ -233,6 +235,7 @@ class Headend:
         Raises: JournalError, TooManyOpen; then nothing was ordered.
         """
         entry = audit_record(AuditAction.ORDER, caller, self.wall_us())
+        order = replace(order, ordered_by=caller.known_as)
         found = await self.sites.order(order, claim, entry)
         if claim is not None and not isinstance(found, DoesNotFit):
             self.keys.count_one()
@@ -252,7 +255,7 @@ class Headend:
             site_id=None if asset is None else asset.site_id,
             detail=reason,
         )
-        return await self.desk.cancel(dispatch_id, reason, entry)
+        return await self.desk.cancel(dispatch_id, reason, entry, by=caller.known_as)
 
     async def cancel_group(
         self, group_id: str, reason: str, caller: Caller = NOBODY_KNOWN
@@ -264,7 +267,7 @@ class Headend:
         entry = audit_record(
             AuditAction.WITHDRAWAL, caller, self.wall_us(), target=group_id, detail=reason
         )
-        return await self.sites.cancel(group_id, reason, entry)
+        return await self.sites.cancel(group_id, reason, entry, by=caller.known_as)
 
     def note_refusal(
         self, action: AuditAction, caller: Caller, detail: str, target: str | None = None

@@ -93,12 +93,14 @@ def _site_row(name: str, sites: Sequence[Json]) -> tuple[RenderableType, ...]:
 
 
 def _dispatch_table(dispatches: Sequence[Json], names: Mapping[str, str]) -> Table:
-    table = columns("ASSET", "STATE", "DISPATCH", "MW", "FROM", "UNTIL", words=3)
+    table = columns("ASSET", "STATE", "DISPATCH", "BY", "MW", "FROM", "UNTIL", words=4)
     for each in dispatches:
         table.add_row(
             Text(names.get(each["asset_id"], each["asset_id"])),
             state(each["state"]),
             each["id"],
+            # An older headend does not tell.
+            Text(each.get("ordered_by") or "-"),
             power(each["mw"]),
             clock(each["start_at"]),
             clock(each["end_at"]),
@@ -159,8 +161,11 @@ def dispatch_line(dispatch: Json) -> str:
         words.append(f"({': '.join(reasons)})")
     if dispatch["suspended"]:
         words.append(f"suspended ({dispatch['suspended']})")
+    by = f" by {who}" if (who := dispatch.get("withdrawn_by")) else ""
     if dispatch["cancelling"]:
-        words.append(f"being withdrawn ({dispatch['cancelling']})")
+        words.append(f"being withdrawn{by} ({dispatch['cancelling']})")
+    elif by:
+        words.append(f"withdrawn{by}")
     return " ".join(words)
 
 

@@ -136,6 +136,12 @@ class DispatchJson(TypedDict):
         float, Meta(description="Time of its window in which the device did not follow it.")
     ]
     cancelling: Annotated[str | None, Meta(description="Why it is being withdrawn.")]
+    ordered_by: Annotated[
+        str | None, Meta(description="Who ordered it: a name, else an address; null = not known.")
+    ]
+    withdrawn_by: Annotated[
+        str | None, Meta(description="Who withdrew it; null = nobody, or the headend itself.")
+    ]
     attempts: Annotated[int, Meta(description="How often it was sent.")]
     latency_ms: LatencyJson
     states: Annotated[list[StateJson], Meta(description="Oldest first.")]
@@ -164,6 +170,8 @@ def dispatch_shape(dispatch: Dispatch, so_far: Verdict | None = None) -> Dispatc
         "suspended": dispatch.suspended,
         "interrupted_s": dispatch.interrupted_us / 1e6,
         "cancelling": dispatch.cancelling,
+        "ordered_by": dispatch.ordered_by,
+        "withdrawn_by": dispatch.withdrawn_by,
         "attempts": dispatch.attempts,
         "latency_ms": {
             "sent": taken.sent_ms,

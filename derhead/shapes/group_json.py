@@ -46,6 +46,10 @@ class GroupJson(TypedDict):
     end_at: Time | None
     expires_at: Time | None
     cancelling: str | None
+    ordered_by: Annotated[
+        str | None, Meta(description="Who ordered it: a name, else an address; null = not known.")
+    ]
+    withdrawn_by: Annotated[str | None, Meta(description="Who withdrew it; null = nobody.")]
     left_out: list[LeftOutJson]
     parts: list[DispatchJson]
 
@@ -76,6 +80,8 @@ def group_shape(group: DispatchGroup, parts: Sequence[Dispatch]) -> GroupJson:
         "end_at": time_of(group.window.end_us),
         "expires_at": time_of(group.expires_us),
         "cancelling": group.cancelling,
+        "ordered_by": group.ordered_by,
+        "withdrawn_by": group.withdrawn_by,
         "left_out": [{"asset_id": left.asset_id, "why": left.why} for left in group.left_out],
         "parts": [],
     }

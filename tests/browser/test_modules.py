@@ -307,6 +307,14 @@ def test_a_dispatch_in_words(
     assert sentence in said[2]
 
 
+def test_people_are_named_as_far_as_they_are_known(page: Browser) -> None:
+    run = "return a.map(m.people)"
+    nobody = {"ordered_by": None, "withdrawn_by": None}
+    both = {"ordered_by": "anna", "withdrawn_by": "bert"}
+    said = page.module("dispatches.js", run, nobody, nobody | {"ordered_by": "anna"}, both)
+    assert said == ["", ", ordered by anna", ", ordered by anna, withdrawn by bert"]
+
+
 def test_a_dispatch_is_listed_once_and_stays_for_a_while_after_its_end(page: Browser) -> None:
     ended = [{"state": "completed", "at": "2026-01-31T12:01:00Z", "reason": None}]
     dispatches = [

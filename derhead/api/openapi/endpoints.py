@@ -110,7 +110,9 @@ AUDITED = (
         {"type": "array", "items": {"type": "string", "enum": list(get_args(ActionName))}},
         "Only these actions; repeated, or a list with commas.",
     ),
-    _query("caller", _TEXT, "Only what this caller did, by name."),
+    _query(
+        "caller", _TEXT, "Only what this caller did: a name, or the address of callers without one."
+    ),
     _query("target", _TEXT, "Only what concerns this, such as a dispatch's UUID."),
     _query("site_id", _TEXT, "Only what concerns this site, by UUID or name."),
 )

@@ -107,11 +107,17 @@ class DispatchDesk:
         await self._ask(OrderRequested(()))
 
     async def cancel(
-        self, dispatch_id: str, reason: str, entry: AuditRecord | None = None
+        self,
+        dispatch_id: str,
+        reason: str,
+        entry: AuditRecord | None = None,
+        *,
+        by: str | None = None,
     ) -> Dispatch:
         """Withdraws a dispatch, and returns it as it is then.
 
-        ``entry`` goes into the same commit, if the withdrawal changes anything.
+        ``entry`` goes into the same commit, if the withdrawal changes anything. ``by``: who
+        withdraws it; None = the headend itself.
 
         It is ``cancelled``, or has ``cancelling`` set until its agent reports its end.
 
@@ -119,7 +125,7 @@ class DispatchDesk:
         dispatch goes on.
         Cancellation: a withdrawal that the desk has begun to write stands.
         """
-        (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason, entry))
+        (dispatch,) = await self._ask(CancelRequested(dispatch_id, reason, entry, by))
         return dispatch
 
     def session_opened_nowait(self, link: SessionLink, reports: Sequence[AgentReport]) -> None:

@@ -38,6 +38,8 @@ class CancelRequested:
     reason: str
     entry: AuditRecord | None = None
     """To be journaled in the same commit, with what it changes."""
+    by: str | None = None
+    """Who withdraws it; None = the headend itself."""
 
 
 @dataclass(frozen=True, slots=True)

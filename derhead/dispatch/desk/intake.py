@@ -73,7 +73,7 @@ def _take_cancel(draft: Draft, request: CancelRequested) -> None:
     if dispatch is None:
         draft.plan.answers[request] = NotOpen(request.dispatch_id)
         return
-    after = draft.apply(dispatch, CancelWanted(request.reason))
+    after = draft.apply(dispatch, CancelWanted(request.reason, request.by))
     if request.entry is not None and after is not dispatch:
         entry = request.entry.of_change(_withdrawal(dispatch), _withdrawal(after))
         draft.plan.records.append(entry)
@@ -115,6 +115,7 @@ def _create(draft: Draft, dispatch_id: str, order: AssetOrder) -> Dispatch:
             priority=order.priority,
             ramp_mw_per_s=order.ramp_mw_per_s,
             group_id=order.group_id,
+            ordered_by=order.ordered_by,
             expires_us=expiry_us(order, now_us),
         )
     )

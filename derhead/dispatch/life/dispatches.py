@@ -60,6 +60,10 @@ class Dispatch:
     """The number of the newest report taken, as its agent counts them; 0 = none."""
     verdict: str | None = None
     """Its verdict, a JSON object as text."""
+    ordered_by: str | None = None
+    """Who ordered it: a name, or an address; None = not known."""
+    withdrawn_by: str | None = None
+    """Who withdrew it, in the same form; None = nobody, the headend itself, or not known."""
     states: tuple[StateChange, ...] = ()
     """Every state that it was in, the present one last."""
 

@@ -77,6 +77,8 @@ class CancelWanted:
 
     reason: str
     """Why, in words."""
+    by: str | None = None
+    """Who withdraws it; None = the headend itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,17 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
             return _late(dispatch, event, now_us)
         case Forgotten():
             return _forgotten(dispatch, event, now_us)
-        case CancelWanted(reason):
+        case CancelWanted(reason, by):
             if dispatch.at_no_agent:
-                return _move(dispatch, event, State.CANCELLED, now_us, detail=reason)
+                return _move(
+                    dispatch, event, State.CANCELLED, now_us, detail=reason, withdrawn_by=by
+                )
             if dispatch.ended:
                 raise IllegalTransition(f"dispatch {dispatch.id}: it has ended, {dispatch.state}")
             # The first reason stands, and the agent's report will end the dispatch.
-            return dispatch if dispatch.cancelling else replace(dispatch, cancelling=reason)
+            if dispatch.cancelling:
+                return dispatch
+            return replace(dispatch, cancelling=reason, withdrawn_by=by)
         case Superseded(by):
             if not dispatch.at_no_agent:
                 raise IllegalTransition(f"dispatch {dispatch.id}: only its agent ends it now")

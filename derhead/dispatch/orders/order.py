@@ -30,6 +30,8 @@ class AssetOrder:
     start; None = ``PENDING_TTL_US``."""
     group_id: str | None = None
     """The group of the site order that it is a part of."""
+    ordered_by: str | None = None
+    """Who ordered it; None = not known."""
     dry_run: bool = False
     """The caller only asks what the order would do. Its power may be beyond the asset's limits."""
 
@@ -52,6 +54,7 @@ class SiteOrder:
     """Ramp of each asset."""
     start_us: int | None = None
     expires_in_us: int | None = None
+    ordered_by: str | None = None
     dry_run: bool = False
 
     def window(self, now_us: int) -> Window:
@@ -65,11 +68,15 @@ def expiry_us(order: AssetOrder | SiteOrder, now_us: int) -> int:
     return order.window(now_us).expires_us(now_us, wait_us)
 
 
+_NOT_GIVEN = ("dry_run", "ordered_by")
+"""Members of an order that its entry does not repeat."""
+
+
 def of_order(
     entry: AuditRecord, target: str, site_id: str | None, order: AssetOrder | SiteOrder
 ) -> AuditRecord:
     """The entry of the audit trail for an order that became the dispatch or group ``target``."""
-    given = {name: value for name, value in asdict(order).items() if name != "dry_run"}
+    given = {name: value for name, value in asdict(order).items() if name not in _NOT_GIVEN}
     return replace(entry, target=target, site_id=site_id).of_change(None, given)
 
 
@@ -101,6 +108,10 @@ class DispatchGroup:
     """The assets of the site that got no part of the order."""
     cancelling: str | None = None
     """Why it is being withdrawn, in words; None = it is not being withdrawn."""
+    ordered_by: str | None = None
+    """Who ordered it: a name, or an address; None = not known."""
+    withdrawn_by: str | None = None
+    """Who withdrew it, in the same form."""
 
     @property
     def window(self) -> Window:

@@ -98,11 +98,13 @@ class GroupKeeper:
         if kept is not None:
             kept.group = group
 
-    async def withdraw(self, dispatch_ids: Sequence[str], reason: str) -> None:
+    async def withdraw(
+        self, dispatch_ids: Sequence[str], reason: str, by: str | None = None
+    ) -> None:
         """Withdraws the dispatches that are still open. Raises: JournalError."""
         for dispatch_id in dispatch_ids:
             try:
-                await self._desk.cancel(dispatch_id, reason)
+                await self._desk.cancel(dispatch_id, reason, by=by)
             except NotOpen:
                 # The dispatch has ended meanwhile.
                 continue
@@ -137,7 +139,7 @@ class GroupKeeper:
         if group.cancelling is not None:
             # The headend restarted after the group was withdrawn, before its parts were.
             left = [part.id for part in parts if not part.ended and part.cancelling is None]
-            await self.withdraw(left, group.cancelling)
+            await self.withdraw(left, group.cancelling, group.withdrawn_by)
             return
         self._note_absences(kept, now_us)
         if kept.settled and not changed and not kept.away_since_us:

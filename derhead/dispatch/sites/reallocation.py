@@ -150,4 +150,5 @@ def _order(group: DispatchGroup, asset_id: str, mw: float, left: Window, now_us:
         ramp_mw_per_s=group.ramp_mw_per_s,
         start_us=left.start_us if left.start_us > now_us else None,
         group_id=group.id,
+        ordered_by=group.ordered_by,
     )

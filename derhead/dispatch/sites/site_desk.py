@@ -110,11 +110,16 @@ class SiteDesk:
         return group, parts
 
     async def cancel(
-        self, group_id: str, reason: str, entry: AuditRecord | None = None
+        self,
+        group_id: str,
+        reason: str,
+        entry: AuditRecord | None = None,
+        *,
+        by: str | None = None,
     ) -> FoundGroup | None:
         """Withdraws the open parts of a group; None if there is no group of that id.
 
-        ``entry`` goes into the commit of the group's withdrawal.
+        ``entry`` goes into the commit of the group's withdrawal. ``by``: who withdraws it.
 
         Once the journal has the withdrawal of the group, its parts are withdrawn too: later, if
         the journal fails now.
@@ -129,7 +134,7 @@ class SiteDesk:
             raise NotOpen(group_id)
         if group.cancelling is None:
             # The group goes before its parts, so that no other asset takes over a withdrawn part.
-            group = replace(group, cancelling=reason)
+            group = replace(group, cancelling=reason, withdrawn_by=by)
             entries = []
             if entry is not None:
                 with_site = replace(entry, site_id=group.site_id)
@@ -137,7 +142,8 @@ class SiteDesk:
             await self._store.write(group, *entries)
         self._keeper.update(group)
         try:
-            await self._keeper.withdraw([part.id for part in parts if not part.ended], reason)
+            left = [part.id for part in parts if not part.ended]
+            await self._keeper.withdraw(left, reason, group.withdrawn_by)
             return await self._store.group(group_id)
         except JournalError as error:
             log.warning(
@@ -206,6 +212,7 @@ def _group(order: SiteOrder, split: Allocation, now_us: int) -> DispatchGroup:
         ramp_mw_per_s=order.ramp_mw_per_s,
         expires_us=expiry_us(order, now_us),
         left_out=split.left_out,
+        ordered_by=order.ordered_by,
     )
 
 
@@ -220,4 +227,5 @@ def _part(order: SiteOrder, group: DispatchGroup, asset_id: str, mw: float) -> A
         start_us=group.start_us,
         expires_in_us=order.expires_in_us,
         group_id=group.id,
+        ordered_by=group.ordered_by,
     )

@@ -92,11 +92,14 @@ def changes_of(tables: Sequence[Table]) -> Iterator[tuple[str, list[Row]]]:
         match table:
             case "dispatches":
                 states = next_lines if next_table == _STATES else []
-                yield STATEMENTS[table], _versions(_cleaned(lines), _cleaned(states))
+                yield (
+                    STATEMENTS[table],
+                    _versions(_cleaned(table, lines), _cleaned(_STATES, states)),
+                )
             case "dispatch_states":
                 pass
             case _:
-                yield STATEMENTS[table], _cleaned(lines)
+                yield STATEMENTS[table], _cleaned(table, lines)
 
 
 def _versions(dispatches: Iterable[Row], states: Iterable[Row]) -> list[Row]:
@@ -110,10 +113,13 @@ def _versions(dispatches: Iterable[Row], states: Iterable[Row]) -> list[Row]:
     return [(*row, json.dumps(states_of.get(row[0], []))) for row in newest.values()]
 
 
-def _cleaned(lines: Iterable[Row]) -> list[Row]:
+def _cleaned(table: str, lines: Iterable[Row]) -> list[Row]:
     """Rows as PostgreSQL accepts them. PostgreSQL refuses zero characters in text. It would keep
-    NaN, which the journal stores as NULL."""
-    return [tuple(map(_clean, line)) for line in lines]
+    NaN, which the journal stores as NULL. A row that older software spooled lacks the newest
+    columns, which come last."""
+    known = RECORD_TABLES.get(table)
+    width = 0 if known is None else len(known.columns)
+    return [(*map(_clean, line), *[None] * (width - len(line))) for line in lines]
 
 
 def _clean(value: Any) -> Any:

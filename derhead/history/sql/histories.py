@@ -77,7 +77,8 @@ class Histories(ABC):
     ) -> Page[AuditRecord]:
         """The audit trail, of given actions or all, ordered by time.
 
-        ``site_ids``: only entries that concern one of these sites.
+        ``caller``: a name, or the address of callers without a name. ``site_ids``: only entries
+        that concern one of these sites.
         """
         return await self._page(
             listings.audit(page, actions=actions, caller=caller, target=target, site_ids=site_ids)

@@ -246,7 +246,7 @@ def audit(
     members = "(SELECT value FROM json_each({}))"
     # Appending '' to the columns keeps SQLite on the index by time.
     for condition, value in (
-        ("a.caller = {}", caller),
+        ("coalesce(a.caller, a.peer) = {}", caller),
         ("a.target = {}", target),
         (f"a.action || '' IN {members}", json.dumps(among) if among else None),
         (f"a.site_id || '' IN {members}", sites),

@@ -126,6 +126,9 @@ def to_dispatch(row: Row) -> Dispatch:
 def group_row(group: DispatchGroup) -> Row:
     data = {
         "left_out": [[left.asset_id, left.why] for left in group.left_out],
+        "ordered_by": group.ordered_by,
+        "withdrawn_by": group.withdrawn_by,
+        # Last: see ``record_tables``.
         "cancelling": group.cancelling,
     }
     return (*(getattr(group, name) for name in GROUPS[:-1]), json.dumps(data))
@@ -135,8 +138,9 @@ def to_group(row: Row) -> DispatchGroup:
     """From a ``GroupRow``."""
     fields = GroupRow(*row)._asdict()
     data = json.loads(fields.pop("data"))
-    left_out = tuple(LeftOut(asset_id, why) for asset_id, why in data["left_out"])
-    return DispatchGroup(**fields, left_out=left_out, cancelling=data["cancelling"])
+    # Older software wrote fewer members.
+    left_out = tuple(LeftOut(asset_id, why) for asset_id, why in data.pop("left_out"))
+    return DispatchGroup(**fields, left_out=left_out, **data)
 
 
 def to_found_group(group: Row | None, parts: Sequence[Row]) -> FoundGroup | None:

@@ -29,7 +29,7 @@ def _replaced(columns: tuple[str, ...], *key: str) -> RecordTable:
     return RecordTable(columns, key, ", ".join(changes))
 
 
-_DISPATCHES = _replaced(row_types.DISPATCHES[:-1], "id")
+_DISPATCHES = _replaced(tuple(name for name in row_types.DISPATCHES if name != "verdict"), "id")
 _GROUPS = _replaced(row_types.GROUPS, "id")
 _GAPS = _replaced(row_types.GAPS[:-1], "id")
 

@@ -46,6 +46,8 @@ class DispatchRow(NamedTuple):
     cancelling: str | None
     revision: int
     verdict: str | None
+    ordered_by: str | None
+    withdrawn_by: str | None
     states: str | None
 
 

@@ -31,7 +31,9 @@ T = TypeVar("T")
 END = 40
 """All times here lie between 0 and this many seconds."""
 
-GROUP = DispatchGroup("group", "site-1", 2.0, 5 * S, 5 * S, None, 128, None, None, (), None)
+GROUP = DispatchGroup(
+    "group", "site-1", 2.0, 5 * S, 5 * S, None, 128, cancelling="x", withdrawn_by="bert"
+)
 
 
 def some_samples(rng: Random) -> list[Sample]:
@@ -78,6 +80,7 @@ def make_records() -> Made:
                 asset=f"asset-{n % 3}",
                 created_us=n // 2 * S,
                 states=states[: n % 3 + 1],
+                ordered_by=(None, "anna")[n % 2],
             )
             for n in range(END)
         ],
@@ -251,7 +254,7 @@ async def test_the_audit_trail_by_action_caller_target_and_site(
     async with opened(store, postgres, Records((), made.all()), Random(store)) as past:
         for actions, caller, target, sites in product(
             (None, [AuditAction.ORDER], list(AuditAction)),
-            (None, "anna", "nobody"),
+            (None, "anna", "127.0.0.1", "nobody"),
             (None, "d-1"),
             (None, [], ["site-1"], ["site-1", "site-2"]),
         ):
@@ -260,7 +263,7 @@ async def test_the_audit_trail_by_action_caller_target_and_site(
                 one
                 for one in made.entries[::-1]
                 if (actions is None or one.action in actions)
-                and (caller is None or one.caller == caller)
+                and (caller is None or (one.caller or one.peer) == caller)
                 and (target is None or one.target == target)
                 and (sites is None or one.site_id in sites)
             ]

@@ -116,6 +116,7 @@ DISPATCHED = Dispatch(
     priority=128,
     state=State.STARTED,
     applied_mw=-0.45,
+    ordered_by="anna",
     states=(StateChange(State.PENDING, NOW), StateChange(State.STARTED, NOW + 250_000)),
 )
 GROUP = "d0d0d0d0-0000-4000-8000-00000000000f"
@@ -128,6 +129,7 @@ GROUPED = DispatchGroup(
     duration_us=60_000_000,
     expires_us=NOW + 900_000_000,
     left_out=(LeftOut(SILENT, "offline"),),
+    ordered_by="anna",
 )
 PARTS = tuple(
     replace(

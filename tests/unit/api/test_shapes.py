@@ -231,6 +231,8 @@ def test_dispatch() -> None:
         "suspended": None,
         "interrupted_s": 0.0,
         "cancelling": None,
+        "ordered_by": "anna",
+        "withdrawn_by": None,
         "attempts": 0,
         "latency_ms": {"sent": None, "received": None, "started": 250.0},
         "states": [
@@ -257,12 +259,14 @@ def test_dispatch() -> None:
             suspended="LINK_SILENT",
             interrupted_us=2_500_000,
             cancelling="not wanted",
+            withdrawn_by="bert",
             attempts=2,
         )
     )
     assert led["expires_at"] == "2026-01-31T12:00:01Z"
     assert (led["superseded_by"], led["suspended"]) == (BATTERY, "LINK_SILENT")
     assert (led["interrupted_s"], led["cancelling"], led["attempts"]) == (2.5, "not wanted", 2)
+    assert led["withdrawn_by"] == "bert"
     endless = dispatch_shape(replace(DISPATCHED, duration_us=None))
     assert (endless["duration_s"], endless["end_at"]) == (None, None)
 
@@ -299,6 +303,8 @@ def test_group() -> None:
         "end_at": "2026-01-31T12:01:00Z",
         "expires_at": "2026-01-31T12:15:00Z",
         "cancelling": None,
+        "ordered_by": "anna",
+        "withdrawn_by": None,
         "left_out": [{"asset_id": SILENT, "why": "offline"}],
     }
 

@@ -65,6 +65,8 @@ def test_a_dispatch() -> None:
         ({"detail": "its window passed unused"}, "(its window passed unused)"),
         ({"suspended": "LINK_SILENT"}, "suspended (LINK_SILENT)"),
         ({"cancelling": "withdrawn"}, "being withdrawn (withdrawn)"),
+        ({"cancelling": "x", "withdrawn_by": "anna"}, "being withdrawn by anna (x)"),
+        ({"withdrawn_by": "anna"}, "withdrawn by anna"),
     ):
         assert words in rendering.dispatch_line({**shape, **member})
     assert "until it is replaced" in rendering.ordered_line({**shape, "end_at": None}, "b")
@@ -103,6 +105,8 @@ def test_the_state_of_a_headend() -> None:
         "",
         "1 agent is connected",
         "",
-        "ASSET      STATE    DISPATCH                                  MW      FROM     UNTIL",
-        "battery-1  started  d0d0d0d0-0000-4000-8000-000000000000  -0.500  12:00:00  12:01:00",
+        "ASSET      STATE    DISPATCH                              BY        MW      FROM"
+        "     UNTIL",
+        "battery-1  started  d0d0d0d0-0000-4000-8000-000000000000  anna  -0.500  12:00:00"
+        "  12:01:00",
     ]

@@ -94,6 +94,11 @@ export function situation(dispatch, nowMs) {
   }
 }
 
+/** Who ordered and who withdrew it, as far as is known: `, ordered by anna, withdrawn by bert`. */
+export function people({ ordered_by: orderedBy, withdrawn_by: withdrawnBy }) {
+  return `${orderedBy ? `, ordered by ${orderedBy}` : ""}${withdrawnBy ? `, withdrawn by ${withdrawnBy}` : ""}`;
+}
+
 function remaining(dispatch, nowMs) {
   if (dispatch.end_at === null) return "Until it is replaced or withdrawn.";
   const left = Date.parse(dispatch.end_at) - nowMs;

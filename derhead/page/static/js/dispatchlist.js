@@ -8,6 +8,7 @@ import {
   because,
   isOpen,
   outcomeWord,
+  people,
   progress,
   situation,
   stateTone,
@@ -162,7 +163,8 @@ class Card {
     const now = new Date(this.store.nowMs());
     const start = new Date(dispatch.start_at);
     const end = dispatch.end_at && new Date(dispatch.end_at);
-    setText(this.times, end ? `${when(start, now)} to ${clock(end)}` : `From ${when(start, now)}`);
+    const times = end ? `${when(start, now)} to ${clock(end)}` : `From ${when(start, now)}`;
+    setText(this.times, times + people(dispatch));
     setAttribute(this.times, "title", end ? `${utc(start)} to ${utc(end)}` : utc(start));
   }
 

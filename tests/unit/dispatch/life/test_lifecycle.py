@@ -312,8 +312,9 @@ def test_superseded_names_its_successor() -> None:
 
 
 def test_a_dispatch_never_sent_is_cancelled_at_once() -> None:
-    cancelled = step(new(), CancelWanted("not wanted"), T0 + 9)
+    cancelled = step(new(), CancelWanted("not wanted", "anna"), T0 + 9)
     assert (cancelled.state, cancelled.detail) == (State.CANCELLED, "not wanted")
+    assert cancelled.withdrawn_by == "anna"
 
 
 @pytest.mark.parametrize("make", STATES[1:], ids=["lost", "sent", "received", "started"])
@@ -321,11 +322,11 @@ def test_the_withdrawal_of_a_sent_dispatch_waits_for_the_report(
     make: Callable[[], Dispatch],
 ) -> None:
     before = make()
-    asked = step(before, CancelWanted("first"), T0 + 9)
+    asked = step(before, CancelWanted("first", "anna"), T0 + 9)
     assert (asked.state, asked.cancelling, asked.states) == (before.state, "first", before.states)
-    assert step(asked, CancelWanted("second"), T0 + 10) is asked
+    assert step(asked, CancelWanted("second", "bert"), T0 + 10) is asked
     ended = step(asked, Reported(State.CANCELLED), T0 + 11)
-    assert ended.state is State.CANCELLED
+    assert (ended.state, ended.withdrawn_by) == (State.CANCELLED, "anna")
 
 
 @pytest.mark.parametrize("make", STATES[1:3], ids=["lost", "sent"])

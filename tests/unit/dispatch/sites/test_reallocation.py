@@ -50,12 +50,13 @@ REJECTED = part("d", State.SENT, State.REJECTED)
 
 
 def test_other_assets_take_over_for_the_rest_of_the_window() -> None:
-    found = again([*running("a", "b", "c"), REJECTED])
+    group = replace(GROUP, ordered_by="anna")
+    found = again([*running("a", "b", "c"), REJECTED], group=group)
     assert found is not None
     assert found.cancels == ()
     assert ordered(found) == pytest.approx(dict.fromkeys("abc", 2 / 3))
     assert found.orders[0] == AssetOrder(
-        "a", found.orders[0].mw, duration_us=500 * S, priority=128, group_id="g"
+        "a", found.orders[0].mw, duration_us=500 * S, group_id="g", ordered_by="anna"
     )
     assert sum(ordered(found).values()) == pytest.approx(2.0, abs=1e-12)
 

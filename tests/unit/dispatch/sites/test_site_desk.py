@@ -1,5 +1,7 @@
 """Orders to sites, their withdrawal, and their preflight."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -16,7 +18,7 @@ async def test_an_order_is_split_and_journaled_with_its_parts(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.come(*NAMES[:3])
-    found = await world.sites.order(ORDER, KeyClaim("k", "f"))
+    found = await world.sites.order(replace(ORDER, ordered_by="anna"), KeyClaim("k", "f"))
     assert not isinstance(found, DoesNotFit)
     group, parts = found
     assert world.store.writes == 1
@@ -27,6 +29,7 @@ async def test_an_order_is_split_and_journaled_with_its_parts(
     assert {part.asset_id: part.group_id for part in parts} == dict.fromkeys("abc", group.id)
     assert sum(part.mw for part in parts) == pytest.approx(2.0, abs=1e-12)
     assert {part.window for part in parts} == {group.window}
+    assert {group.ordered_by, *(part.ordered_by for part in parts)} == {"anna"}
     assert [left.asset_id for left in group.left_out] == ["d"]
 
 
@@ -74,10 +77,11 @@ async def test_an_order_that_the_journal_refuses_leaves_nothing(
 
 async def test_a_group_is_withdrawn_as_a_whole(world: World, autojump_clock: MockClock) -> None:
     group = await world.start_group()
-    found = await world.sites.cancel(group.id, "not wanted")
+    found = await world.sites.cancel(group.id, "not wanted", by="anna")
     assert found is not None
     left, parts = found
-    assert left.cancelling == "not wanted"
+    assert (left.cancelling, left.withdrawn_by) == ("not wanted", "anna")
+    assert {part.withdrawn_by for part in parts} == {"anna"}
     assert {part.cancelling for part in parts} == {"not wanted"}
     for part in parts:
         await world.report(part, State.CANCELLED)
@@ -93,17 +97,18 @@ async def test_a_withdrawal_stands_if_the_disk_fills_after_it_was_noted(
 ) -> None:
     group = await world.start_group()
 
-    async def no_room(dispatch_id: str, reason: str) -> Dispatch:
+    async def no_room(dispatch_id: str, reason: str, by: str) -> Dispatch:
         raise JournalError("disk full")
 
     with monkeypatch.context() as full:
         full.setattr(world.desk, "cancel", no_room)
-        found = await world.sites.cancel(group.id, "not wanted")
+        found = await world.sites.cancel(group.id, "not wanted", by="anna")
         assert found is not None
         assert found[0].cancelling == world.store.groups[group.id].cancelling == "not wanted"
         assert {part.cancelling for part in found[1]} == {None}
     await trio.sleep(1)
-    assert {part.cancelling for part in world.store.parts(group.id)} == {"not wanted"}
+    for part in world.store.parts(group.id):
+        assert (part.cancelling, part.withdrawn_by) == ("not wanted", "anna")
 
 
 async def test_a_withdrawal_that_the_journal_refuses_changes_nothing(

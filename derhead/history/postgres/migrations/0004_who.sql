@@ -1,0 +1,6 @@
+-- Who ordered a dispatch and who withdrew it: a name, or the address if nobody knows the name.
+ALTER TABLE dispatches ADD COLUMN ordered_by text COLLATE "C";
+ALTER TABLE dispatches ADD COLUMN withdrawn_by text COLLATE "C";
+
+DROP INDEX audit_by_caller;
+CREATE INDEX audit_by_caller ON audit (coalesce(caller, peer), at_us, id);
