@@ -43,8 +43,8 @@ from derhead.history import (
     RetentionLimits,
     open_journal,
 )
-from derhead.httpserver import HttpLimits, serve_http
-from derhead.observability import reload_check
+from derhead.httpserver import HttpLimits, HttpServer, serve_http
+from derhead.observability import http_metrics, link_metrics, reload_check
 from derhead.sessions import SessionLimits
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
@@ -53,6 +53,7 @@ from derproto.base.systemd import NOBODY, Notifier, feed_watchdog
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
+from derproto.metrics.process_watch import ProcessWatch
 from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
@@ -98,6 +99,7 @@ async def run_headend(
     certificates: CertificateKeeper | None = None,
     reloads: Reloads | None = None,
     fleet_keeper: FleetKeeper | None = None,
+    process: ProcessWatch | None = None,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs a headend until ``stopping`` is set; it has started once it listens.
@@ -138,6 +140,8 @@ async def run_headend(
             )
             if certificates is not None and certificates.paths:
                 headend.show_certificates(certificates)
+            if process is not None:
+                headend.metrics.add(process.metrics)
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
             gate = await open_gate(config.tokens, runtime, reloads)
@@ -157,13 +161,14 @@ async def run_headend(
                         limits=link_limits(config),
                     )
                     await links.start(server.serve, await listeners.open_grpc())
+                    headend.metrics.add(lambda: link_metrics(server.statistics()))
                     async with trio.open_nursery() as http:
                         app = create_app(headend, gate, origins=config.cors_origins)
                         if fleet_keeper is not None:
                             fleet_keeper.serve(headend, app)
                         await http.start(partial(app.events.run, stopping=stopping))
                         http_limits = HttpLimits(max_connections=config.max_http_connections)
-                        await http.start(
+                        http_server: HttpServer = await http.start(
                             lambda task_status: serve_http(
                                 app,
                                 listeners.http,
@@ -172,6 +177,7 @@ async def run_headend(
                                 task_status=task_status,
                             )
                         )
+                        headend.metrics.add(lambda: http_metrics(http_server.statistics()))
                         task_status.started(headend)
                     headend.sessions.drain()
                     await server.drain(config.drain_s)
@@ -236,6 +242,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     await certificates.load(reloads)
     fleet_keeper = FleetKeeper(config.assets, fleet, runtime)
     await fleet_keeper.watch(reloads)
+    process = ProcessWatch("derhead", config.data, runtime)
     grpc: list[trio.SocketListener] = []
 
     async def open_grpc() -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
@@ -259,6 +266,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         nursery.start_soon(reloads.run)
         nursery.start_soon(certificates.remind)
         nursery.start_soon(feed_watchdog, notifier)
+        nursery.start_soon(process.run)
         await run_headend(
             config,
             fleet,
@@ -269,6 +277,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
             reloads=reloads,
             fleet_keeper=fleet_keeper,
             notifier=notifier,
+            process=process,
             task_status=_Announcing(announce),
         )
         nursery.cancel_scope.cancel()

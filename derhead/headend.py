@@ -31,7 +31,6 @@ from derhead.history import (
     RetentionLimits,
 )
 from derhead.observability import (
-    Metrics,
     Readiness,
     certificate_check,
     certificate_metrics,
@@ -52,6 +51,7 @@ from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
+from derproto.metrics.exposition import Metrics
 from derproto.tls.certificate_keeper import CertificateKeeper
 
 ASSETS_A_TURN = 200

@@ -1,7 +1,7 @@
 """Observability: whether the headend can do its work, and its figures for Prometheus.
 
-``readiness`` has the checks, ``metrics`` the registry. Each ``*_figures`` module turns the
-statistics of one part into checks and figures.
+``readiness`` has the checks. Each ``*_figures`` module turns the statistics of one part into checks
+and figures; ``derproto.metrics`` makes Prometheus' text of them.
 """
 
 from derhead.observability.certificate_figures import (
@@ -16,6 +16,6 @@ from derhead.observability.journal_figures import (
     journal_metrics,
     retention_metrics,
 )
+from derhead.observability.link_figures import http_metrics, link_metrics
 from derhead.observability.live_figures import event_metrics, gap_metrics, session_metrics
-from derhead.observability.metrics import Metrics, counter, counter_by, gauge, gauge_by
 from derhead.observability.readiness import Check, Health, Readiness, worst

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric
 
-from derhead.observability.metrics import gauge_by
 from derhead.observability.readiness import Check, Health
+from derproto.metrics.families import gauge_by
 from derproto.tls.certificate_findings import CertificateFinding
 
 DAY_S = 86_400

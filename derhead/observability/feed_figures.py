@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from derhead.history import ClaimStatus, FeedStatistics
-from derhead.observability.metrics import counter, gauge
 from derhead.observability.readiness import Check, Health
+from derproto.metrics.families import counter, gauge
 
 LATE_S = 60.0
 """Lag at which the feed is degraded, seconds."""

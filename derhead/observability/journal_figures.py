@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from derhead.history import JournalStatistics, RetentionStatistics, Salvaged
-from derhead.observability.metrics import counter, counter_by, gauge
 from derhead.observability.readiness import Check, Health
+from derproto.metrics.families import counter, counter_by, gauge
 
 
 def journal_check(journal: JournalStatistics) -> Check:

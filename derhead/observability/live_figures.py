@@ -6,8 +6,8 @@ from prometheus_client.metrics_core import Metric
 
 from derhead.events import EventStatistics
 from derhead.gaps import GapStatistics
-from derhead.observability.metrics import counter, counter_by, gauge, gauge_by
 from derhead.sessions import SessionStatistics
+from derproto.metrics.families import counter, counter_by, gauge, gauge_by
 
 
 def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
@@ -15,7 +15,13 @@ def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
     name = "derhead_sessions_"
     yield gauge(name + "open", "Open sessions.", sessions.open)
     yield counter(name + "opened", "Sessions opened since the start.", sessions.opened)
-    yield counter(name + "refused", "Streams that ended before Welcome.", sessions.refused)
+    yield counter_by(
+        name + "refused",
+        "Streams that ended before Welcome, by reason.",
+        "reason",
+        sessions.refused,
+    )
+    yield counter_by(name + "ended", "Sessions that ended, by reason.", "reason", sessions.ended)
     yield counter_by(
         name + "excess",
         "Messages beyond what one agent may send, by kind.",

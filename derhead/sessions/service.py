@@ -1,6 +1,7 @@
 """All sessions: admits each stream, and knows the connected agents and earlier ones."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -27,12 +28,15 @@ from derhead.sessions.streams.session_meter import Excess, admit_session
 from derhead.sessions.terms.ends import (
     DRAINING,
     DUPLICATE,
+    END_REASONS,
     FLEET_CHANGED,
+    INTERNAL_ERROR,
     SILENCED,
     SUPERSEDED,
     End,
     no_asset,
 )
+from derhead.sessions.terms.refusals import RegisterRefused, StreamRefusal
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
@@ -68,8 +72,10 @@ class SessionStatistics:
 
     open: int
     opened: int
-    refused: int
-    """Streams that ended before Welcome."""
+    refused: Mapping[str, int]
+    """Streams that ended before Welcome, by reason."""
+    ended: Mapping[str, int]
+    """Sessions that ended, by reason."""
     excess: Mapping[str, int] = field(default_factory=dict)
     """Messages and rows of telemetry beyond an agent's allowance, by kind."""
     refused_rows: Mapping[str, int] = field(default_factory=dict)
@@ -114,7 +120,9 @@ class Sessions:
         self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
         self._live: dict[str, Session] = {}
         self._draining = False
-        self._opened = self._refused = 0
+        self._opened = 0
+        self._refused = Counter[StreamRefusal]()
+        self._ended = Counter[str]()
 
     def remember(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
@@ -153,7 +161,8 @@ class Sessions:
         return SessionStatistics(
             open=len(self._live),
             opened=self._opened,
-            refused=self._refused,
+            refused={reason.value: self._refused[reason] for reason in StreamRefusal},
+            ended={reason: self._ended[reason] for reason in END_REASONS},
             excess={kind.value: self._excess.messages[kind] for kind in Metered},
             refused_rows={
                 reason.name.lower(): self._excess.refused_rows[reason]
@@ -187,15 +196,23 @@ class Sessions:
 
         Raises: GRPCError with the status, if it is not OK.
         """
-        session = None
+        refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
         try:
             registration = await self._await_register(stream)
             reports = await self._read_reports(registration)
             session = await self._admit(stream, registration)
+            refusal = session if isinstance(session, StreamRefusal) else None
+        except RegisterRefused as refused:
+            refusal = refused.refusal
+            raise
+        except GRPCError:
+            # The link could not decode the message.
+            refusal = StreamRefusal.INVALID_REGISTER
+            raise
         finally:
-            if session is None:
-                self._refused += 1
-        if session is None:
+            if refusal is not None:
+                self._refused[refusal] += 1
+        if isinstance(session, StreamRefusal):
             return
         stream.admit()
         self._live[session.session_id] = session
@@ -210,6 +227,7 @@ class Sessions:
             await session.run()
         finally:
             del self._live[session.session_id]
+            self._ended[session.record.end_reason or INTERNAL_ERROR.reason] += 1
             self._directory.release(session.session_id)
             self._desk.session_ended_nowait(session.session_id)
             self._store.note(session.record)
@@ -226,23 +244,26 @@ class Sessions:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
             first = await stream.recv_message()
         if waiting.cancelled_caught:
-            raise GRPCError(
+            raise RegisterRefused(
+                StreamRefusal.NO_REGISTER,
                 Status.DEADLINE_EXCEEDED,
                 f"no Register within {self._limits.register_timeout_s:g} s",
             )
         if not isinstance(first, AgentMessage) or first.register is None:
-            raise GRPCError(Status.INVALID_ARGUMENT, "the first message must be register")
+            raise _invalid("the first message must be register")
         registration = read_register(first.register, self._limits.max_assets)
         if isinstance(registration, str):
-            raise GRPCError(Status.INVALID_ARGUMENT, registration)
+            raise _invalid(registration)
         unfit = check_certificate(stream.peer_certificate, registration.agent_id)
         if unfit is not None:
-            raise GRPCError(Status.PERMISSION_DENIED, unfit)
+            raise RegisterRefused(StreamRefusal.CERTIFICATE, Status.PERMISSION_DENIED, unfit)
         now = trio.current_time()
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
-            raise GRPCError(
-                Status.RESOURCE_EXHAUSTED, "register: too many sessions of this agent; wait 10 s"
+            raise RegisterRefused(
+                StreamRefusal.TOO_OFTEN,
+                Status.RESOURCE_EXHAUSTED,
+                "register: too many sessions of this agent; wait 10 s",
             )
         return registration
 
@@ -250,14 +271,16 @@ class Sessions:
         self,
         stream: ServerStream,
         registration: Registration,
-    ) -> Session | None:
-        """The new session, entered in the directory; None if the agent got a Goodbye."""
+    ) -> Session | StreamRefusal:
+        """The new session, entered in the directory; a refusal if the agent got a Goodbye."""
         if self._draining:
             await _send_away(stream, DRAINING)
-            return None
+            return StreamRefusal.DRAINING
         if len(self._live) >= self._limits.max_sessions and not self._clear_place():
-            raise GRPCError(
-                Status.RESOURCE_EXHAUSTED, f"{self._limits.max_sessions} sessions are open"
+            raise RegisterRefused(
+                StreamRefusal.FULL,
+                Status.RESOURCE_EXHAUSTED,
+                f"{self._limits.max_sessions} sessions are open",
             )
         session_id = str(uuid4())
         match self._directory.admit(registration, session_id, trio.current_time()):
@@ -265,7 +288,7 @@ class Sessions:
                 log.warning("%s: several agents use this id", registration.agent_id)
                 self._end(other, DUPLICATE)
                 await _send_away(stream, DUPLICATE)
-                return None
+                return StreamRefusal.DUPLICATE_ID
             case Admitted(live, superseded, silenced):
                 if superseded is not None:
                     self._end(superseded, SUPERSEDED)
@@ -321,6 +344,10 @@ class Sessions:
                 faults[0],
             )
         return readable
+
+
+def _invalid(detail: str) -> RegisterRefused:
+    return RegisterRefused(StreamRefusal.INVALID_REGISTER, Status.INVALID_ARGUMENT, detail)
 
 
 def _silent_after_s(limits: SessionLimits) -> float:

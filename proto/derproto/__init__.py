@@ -5,6 +5,7 @@ From the ground up:
 - ``der.v1``: the messages, generated from ``proto/der/v1/headend.proto`` (``scripts/proto``).
 - ``configuration``: YAML, flags and environment; ``assets.yaml``.
 - ``base``: clocks and blocking work, logs, signals, reloading.
+- ``metrics``: figures for Prometheus, and the process itself.
 - ``codec``: protobuf at speed.
 - ``triogrpc``: gRPC on Trio; knows nothing of DER.
 - ``tls``: certificates, and their exchange while a daemon runs.

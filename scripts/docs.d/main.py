@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 import bounds
+import figures
 import kinds_of_problems
 import meanings
 import packages
@@ -19,6 +20,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "arrows": ("ARCHITECTURE.md", packages.picture),
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
+    "figures": ("docs/metrics.md", figures.draw),
     "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),
 }
 """Each drawn part: its document and what draws it. In the document a part stands between

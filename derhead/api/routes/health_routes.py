@@ -6,7 +6,8 @@ from quart import Blueprint, Response, request
 
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import reply, reply_body
-from derhead.observability import Check, Health, Metrics, Readiness, worst
+from derhead.observability import Check, Health, Readiness, worst
+from derproto.metrics.exposition import Metrics
 
 
 class HealthParts(Protocol):

@@ -92,3 +92,18 @@ SILENCED = End(
     GoodbyeReason.SILENT,
     "this session was silent, and another agent took over one of its assets",
 )
+
+END_REASONS = (
+    CLOSED_BY_AGENT.reason,
+    CONNECTION_LOST.reason,
+    BROKEN_MESSAGE.reason,
+    INTERNAL_ERROR.reason,
+    SLOW_READER.reason,
+    SILENCED.reason,
+    no_asset(0).reason,
+    DRAINING.reason,
+    SUPERSEDED.reason,
+    DUPLICATE.reason,
+    FLEET_CHANGED.reason,
+)
+"""Every reason for which a session of this headend ends."""

@@ -16,7 +16,7 @@ from derproto.triogrpc.calls.client_stream import ClientStream
 from derproto.triogrpc.calls.server_stream import ServerStream
 from derproto.triogrpc.channel import Channel, connect
 from derproto.triogrpc.connection.inbound import Deferred
-from derproto.triogrpc.core.counters import ServerStatistics
+from derproto.triogrpc.core.counters import ERROR_KINDS, ServerStatistics
 from derproto.triogrpc.core.deadline import Deadline
 from derproto.triogrpc.core.link_errors import ConnectionLost
 from derproto.triogrpc.core.link_limits import LinkLimits, NewcomerLimits
@@ -36,6 +36,7 @@ __all__ = [
     "ServerStream",
     "Deferred",
     "ServerStatistics",
+    "ERROR_KINDS",
     # TLS at either end
     "shake_hands",
     "HandshakeFailed",

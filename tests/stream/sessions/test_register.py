@@ -35,7 +35,7 @@ async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: Mock
         assert status is Status.DEADLINE_EXCEEDED
         assert message == "no Register within 10 s"
         assert trio.current_time() - started == pytest.approx(10)
-    assert bench.sessions.statistics().refused == 1
+    assert bench.sessions.statistics().refused["no_register"] == 1
 
 
 async def test_the_first_message_must_be_register(bench: Bench) -> None:

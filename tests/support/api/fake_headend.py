@@ -35,13 +35,14 @@ from derhead.errors import JournalError
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Histories, Page, PageRequest
-from derhead.observability import Metrics, Readiness
+from derhead.observability import Readiness
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import Bucket, LatestTable, Sample
 from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import parse_us
 from derproto.configuration.fleet import AssetKind, Fleet
+from derproto.metrics.exposition import Metrics
 from tests.support.assets import fleet_of, make_asset
 
 NOW = parse_us("2026-01-31T12:00:00Z")

@@ -8,8 +8,9 @@ import pytest
 from derhead.api import create_app
 from derhead.api.answering.replies import ITEMS_A_TURN
 from derhead.history import PageRequest, TimeRange
-from derhead.observability import Check, Health, gauge_by
+from derhead.observability import Check, Health
 from derproto.base.timefmt import parse_us
+from derproto.metrics.families import gauge_by
 from tests.support.api.fake_headend import (
     BATTERY,
     GAP,

@@ -18,9 +18,9 @@ from derhead.dispatch import fingerprint, parse_order, read_key
 from derhead.events import Filter
 from derhead.findings import MAX_FINDINGS
 from derhead.history import PageRequest
-from derhead.observability import Metrics
 from derhead.shapes import BadQuery, CsvList, parse_query
 from derproto.configuration.fleet import Fleet, Site
+from derproto.metrics.exposition import Metrics
 from tests.support.api.fake_headend import BATTERY, NOW, FakeView, make_fleet
 from tests.support.assets import fleet_of, make_asset
 from tests.unit.api.asking import ask, order

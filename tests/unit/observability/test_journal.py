@@ -6,8 +6,9 @@ import trio
 from trio.testing import MockClock
 
 from derhead.history import open_journal
-from derhead.observability import Health, Metrics, journal_check, journal_metrics
+from derhead.observability import Health, journal_check, journal_metrics
 from derproto.base.runtime import virtual_runtime
+from derproto.metrics.exposition import Metrics
 from tests.support.epoch import T0
 from tests.support.history.records import sample, session
 from tests.unit.history.test_outage import filled, full_disk

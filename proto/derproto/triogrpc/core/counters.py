@@ -5,6 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+ERROR_KINDS = (
+    "accept",
+    "handshake",
+    "tls",
+    "protocol",
+    "flood",
+    "send_timeout",
+    "keepalive",
+    "yielded",
+    "message",
+    "request",
+    "handler",
+    "connection",
+)
+"""Kinds of errors; ``ServerStatistics.errors`` says what each counts."""
+
 
 class Counters:
     """Counts of one server, or of one client connection, as they run."""

@@ -1,14 +1,13 @@
-"""The headend's figures in Prometheus' text format.
+"""A daemon's figures in Prometheus' text format.
 
-The registry is not global: two headends in one process, as in a test, have separate figures.
+The registry is not global: two daemons in one process, as in a test, have separate figures.
 Nothing is counted here. Each part keeps its own statistics, and adds a function that turns them
 into metric families at each scrape.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -24,9 +23,13 @@ class Metrics:
         """Adds metric families after the present ones; ``collect`` is called at each scrape.
 
         ``collect`` reads memory only: it neither waits nor touches a disk. Names begin with
-        ``derhead_`` and end with their unit.
+        the program's name and end with their unit.
         """
         self._registry.register(_Collector(collect))
+
+    def families(self) -> Iterable[Metric]:
+        """All metric families as they are now."""
+        return self._registry.collect()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The text in the best format for an ``Accept`` header, and its content type."""
@@ -44,29 +47,3 @@ class _Collector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._collect()
-
-
-def counter(name: str, meaning: str, value: float) -> Metric:
-    """A number that only grows; its name gets ``_total``."""
-    return CounterMetricFamily(name, meaning, value=value)
-
-
-def counter_by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Numbers that only grow, one for each value of a label."""
-    family = CounterMetricFamily(name, meaning, labels=[label])
-    for each, value in values.items():
-        family.add_metric([each], value)
-    return family
-
-
-def gauge(name: str, meaning: str, value: float) -> Metric:
-    """A number that goes up and down."""
-    return GaugeMetricFamily(name, meaning, value=value)
-
-
-def gauge_by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Numbers that go up and down, one for each value of a label."""
-    family = GaugeMetricFamily(name, meaning, labels=[label])
-    for each, value in values.items():
-        family.add_metric([each], value)
-    return family

@@ -1,6 +1,7 @@
 """Gap figures in ``/metrics``."""
 
-from derhead.observability import Metrics, gap_metrics
+from derhead.observability import gap_metrics
+from derproto.metrics.exposition import Metrics
 from tests.support.watched_asset import Headend
 
 

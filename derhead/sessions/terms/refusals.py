@@ -1,0 +1,32 @@
+"""The reasons for which streams end before Welcome: pure."""
+
+from enum import StrEnum
+
+from grpclib import GRPCError, Status
+
+
+class StreamRefusal(StrEnum):
+    """Why a stream got no Welcome."""
+
+    NO_REGISTER = "no_register"
+    """Nothing came in time."""
+    INVALID_REGISTER = "invalid_register"
+    """The first message was no Register, or a Register with a wrong value."""
+    CERTIFICATE = "certificate"
+    """The client's certificate does not allow the agent_id."""
+    TOO_OFTEN = "too_often"
+    """The agent registers too often."""
+    FULL = "full"
+    """``max_sessions`` are open."""
+    DRAINING = "draining"
+    DUPLICATE_ID = "duplicate_id"
+    """Several agents use the id."""
+    CONNECTION_LOST = "connection_lost"
+
+
+class RegisterRefused(GRPCError):
+    """A stream that is refused, with its status."""
+
+    def __init__(self, refusal: StreamRefusal, status: Status, detail: str) -> None:
+        super().__init__(status, detail)
+        self.refusal = refusal

@@ -1,0 +1,26 @@
+"""Figures of the process: its versions, and what it takes of the machine. Pure."""
+
+import platform
+from collections.abc import Iterator
+
+from prometheus_client.core import InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from derproto import __version__
+from derproto.metrics.families import gauge
+
+
+def build_metrics(program: str) -> Iterator[Metric]:
+    """The versions of the program and of Python, as labels of a figure that is always 1."""
+    yield InfoMetricFamily(
+        f"{program}_build",
+        "Versions of the program and of Python; always 1.",
+        value={"version": __version__, "python": platform.python_version()},
+    )
+
+
+def disk_metrics(program: str, free_bytes: int, whole_bytes: int) -> Iterator[Metric]:
+    """The disk of the data folder."""
+    name = f"{program}_disk_"
+    yield gauge(name + "free_bytes", "Bytes free on the disk of the data folder.", free_bytes)
+    yield gauge(name + "size_bytes", "Size of the disk of the data folder.", whole_bytes)

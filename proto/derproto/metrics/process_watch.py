@@ -1,0 +1,64 @@
+"""Watches the process and its disk, as the kernel sees them.
+
+A worker thread reads, and what it read last is shown: counting the file descriptors of ten thousand
+connections takes 10 ms, and a disk may take any time.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+from prometheus_client import ProcessCollector
+from prometheus_client.metrics_core import Metric
+
+from derproto.base.runtime import Runtime
+from derproto.metrics.process_figures import build_metrics, disk_metrics
+
+LOOK_S = 10.0
+"""Pause between two looks at the process and its disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRoom:
+    """A disk's room, bytes."""
+
+    free_bytes: int
+    whole_bytes: int
+
+
+class ProcessWatch:
+    """What the kernel last said of this process, and of the disk that holds ``folder``."""
+
+    def __init__(self, program: str, folder: Path, runtime: Runtime) -> None:
+        self._program = program
+        self._folder = folder
+        self._run_blocking = runtime.run_blocking
+        self._collector = ProcessCollector(registry=None)
+        self._process: Iterable[Metric] = ()
+        self.disk: DiskRoom | None = None
+        """None = not read yet, or the folder cannot be read."""
+
+    async def run(self) -> None:
+        """Looks again and again until cancelled."""
+        while True:
+            await self._run_blocking(self.look)
+            await trio.sleep(LOOK_S)
+
+    def look(self) -> None:
+        """Looks once; blocks."""
+        self._process = list(self._collector.collect())
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            self.disk = None
+        else:
+            self.disk = DiskRoom(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+
+    def metrics(self) -> Iterator[Metric]:
+        """The figures of the process, its versions and its disk."""
+        yield from build_metrics(self._program)
+        yield from self._process
+        if self.disk is not None:
+            yield from disk_metrics(self._program, self.disk.free_bytes, self.disk.whole_bytes)

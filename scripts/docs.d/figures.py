@@ -1,0 +1,84 @@
+"""The tables of figures, from a headend that runs under virtual time for a minute."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trio
+from prometheus_client.metrics_core import Metric
+from trio.testing import MockClock
+
+from derhead.history import ClaimStatus, FeedStatistics, RetentionStatistics
+from derhead.history.retention.policy import Sizes
+from derhead.observability import (
+    certificate_metrics,
+    claim_metrics,
+    feed_metrics,
+    retention_metrics,
+)
+from derproto.base.runtime import real_runtime
+from derproto.metrics.process_watch import ProcessWatch
+from tests.support.fleets import BATTERY, fleet, read_fleet
+from tests.support.virtual import virtual_world
+
+
+def draw() -> str:
+    """A table of the headend's figures."""
+    found = {each.name: each for each in (*_of_options(), *_of_process(), *_of_headend())}
+    lines = ["| figure | labels | meaning |", "|---|---|---|"]
+    lines += [_row(found[name]) for name in sorted(found)]
+    return "\n".join(lines)
+
+
+def _of_headend() -> list[Metric]:
+    async def collect() -> list[Metric]:
+        with TemporaryDirectory() as folder:
+            async with virtual_world(Path(folder), read_fleet(Path(folder), fleet())) as here:
+                await here.start_agent(BATTERY)
+                await trio.sleep(60)
+                return list(here.headend.metrics.families())
+
+    return trio.run(collect, clock=MockClock(autojump_threshold=0))
+
+
+def _of_options() -> Iterator[Metric]:
+    """The figures that only some headends have, or not from the start."""
+    yield from certificate_metrics({"tls_cert": 0, "tls_client_ca": 0})
+    yield from retention_metrics(RetentionStatistics(Sizes(0, 0, 0, 0), 0, 0, {}, 0, 0))
+    yield from claim_metrics(ClaimStatus(held=True, term=1, said=""))
+    yield from feed_metrics(
+        FeedStatistics(
+            lag_rows=0,
+            lag_s=0,
+            fed_rows=0,
+            fed_batches=0,
+            failed_batches=0,
+            held_back=0,
+            catching_up=False,
+            walking=False,
+            trouble=None,
+            failing_since_us=None,
+        )
+    )
+
+
+def _of_process() -> Iterable[Metric]:
+    watch = ProcessWatch("derhead", Path("/"), real_runtime())
+    watch.look()
+    return watch.metrics()
+
+
+def _row(family: Metric) -> str:
+    name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+    return f"| `{name}` | {_labels(family)} | {family.documentation} |"
+
+
+def _labels(family: Metric) -> str:
+    values: dict[str, dict[str, None]] = {}
+    for sample in family.samples:
+        for label, value in sample.labels.items():
+            values.setdefault(label, {})[value] = None
+    values.pop("le", None)
+    if family.type == "info":
+        return ", ".join(f"`{label}`" for label in sorted(values))
+    return "; ".join(f"`{label}`: {', '.join(each)}" for label, each in sorted(values.items()))
