@@ -14,6 +14,7 @@ from derproto.configuration.kinds import (
     PATH,
     Address,
     FromText,
+    Hosts,
     Number,
     Origins,
     Truth,
@@ -69,6 +70,8 @@ class HeadendConfig:
     max_http_connections: Annotated[int, _COUNT] = 2000
     cors_origins: Annotated[tuple[str, ...], Origins()] = ()
     """Origins whose pages may use REST from a browser; ``*`` = any."""
+    http_allowed_hosts: Annotated[tuple[str, ...], Hosts()] = ()
+    """Further names and addresses under which REST answers, those of a proxy for instance."""
     retention_days: Annotated[float | None, _DAYS, "retention.days"] = None
     """Days for which the journal keeps ended records; None = 30, or 7 beside a PostgreSQL."""
     retention_max_gb: Annotated[float, _GB, "retention.max_gb"] = 10.0

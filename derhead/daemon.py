@@ -29,7 +29,7 @@ from functools import partial
 import trio
 
 from derhead.access import open_gate
-from derhead.api import create_app
+from derhead.api import TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
 from derhead.feeding import open_database
@@ -111,6 +111,7 @@ async def run_headend(
     Cancellation: ends everything at once; acknowledged data stay.
     """
     spooling = config.postgres_dsn is not None
+    trusted = trusted_hosts(config, certificates)
     async with open_journal(
         config.data / "journal.db", runtime, notifier=notifier, spooling=spooling
     ) as journal:
@@ -121,6 +122,7 @@ async def run_headend(
                 runtime,
                 outside,
                 http=listeners.http,
+                trusted=trusted,
                 stopping=stopping,
                 notifier=notifier,
             )
@@ -163,7 +165,7 @@ async def run_headend(
                     await links.start(server.serve, await listeners.open_grpc())
                     headend.metrics.add(lambda: link_metrics(server.statistics()))
                     async with trio.open_nursery() as http:
-                        app = create_app(headend, gate, origins=config.cors_origins)
+                        app = create_app(headend, gate, trusted)
                         if fleet_keeper is not None:
                             fleet_keeper.serve(headend, app)
                         await http.start(partial(app.events.run, stopping=stopping))
@@ -187,6 +189,17 @@ async def run_headend(
             outside.cancel_scope.cancel()
     if database is not None and database.claim.replaced is not None:
         raise ClaimError(f"{database.claim.replaced}; one headend a database")
+
+
+def trusted_hosts(config: HeadendConfig, certificates: CertificateKeeper | None) -> TrustedHosts:
+    """The hosts and origins that browsers may name to REST."""
+    return TrustedHosts(
+        (config.http.host, *config.http_allowed_hosts),
+        origins=config.cors_origins,
+        certified=(
+            tuple if certificates is None else partial(certificates.hosts, TlsRole.HTTP_SERVER)
+        ),
+    )
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:

@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from derhead.api import create_standby_app
+from derhead.api import RestApp, TrustedHosts, create_standby_app
 from derhead.config import HeadendConfig
 from derhead.history import (
     ClaimGate,
@@ -58,14 +58,16 @@ async def open_database(
     outside: trio.Nursery,
     *,
     http: HttpListeners,
+    trusted: TrustedHosts,
     stopping: trio.Event,
     notifier: Notifier,
 ) -> FedDatabase | None:
     """Claims the configured database and feeds it, in ``outside``; None = none is configured.
 
     First the journal gets what only PostgreSQL knows. While a stand-by waits for its claim, it
-    answers REST on the ``http`` listeners. Returns early if ``stopping`` is set meanwhile: then
-    nothing was claimed. Raises: JournalError; ClaimError if another headend holds the claim.
+    answers REST on the ``http`` listeners, to browsers that name a ``trusted`` host. Returns early
+    if ``stopping`` is set meanwhile: then nothing was claimed. Raises: JournalError; ClaimError if
+    another headend holds the claim.
     """
     dsn = config.postgres_dsn
     if dsn is None:
@@ -90,7 +92,8 @@ async def open_database(
     async with trio.open_nursery() as waiting:
         waiting.start_soon(_cancel_when, stopping, waiting.cancel_scope)
         if config.standby:
-            await waiting.start(_answer_meanwhile, claim, http, config.max_http_connections)
+            app = create_standby_app(lambda: claim.status().said, trusted)
+            await waiting.start(_answer_meanwhile, app, http, config.max_http_connections)
             notifier.ready("standing by")
         tell = partial(notifier.busy, within_s=WAIT_TOLD_S)
         await claim.take(stand_by=config.standby, wait_s=wait_s, tell=tell)
@@ -114,14 +117,13 @@ async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
 
 
 async def _answer_meanwhile(
-    claim: ClaimKeeper,
+    app: RestApp,
     http: HttpListeners,
     max_connections: int,
     *,
     task_status: trio.TaskStatus[object],
 ) -> None:
     """Answers REST for a stand-by until cancelled; the listeners stay open."""
-    app = create_standby_app(lambda: claim.status().said)
     await serve_http(
         app,
         [_Lent(listener) for listener in http],

@@ -10,5 +10,6 @@
     standby_app  the answers of a headend that waits for its database
 """
 
+from derhead.api.answering.trusted_hosts import TrustedHosts
 from derhead.api.app import HeadendParts, RestApp, create_app
 from derhead.api.standby_app import create_standby_app

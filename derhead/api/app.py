@@ -14,6 +14,8 @@ from derhead.api.answering.guarding import guard
 from derhead.api.answering.paging import LongAnswers
 from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.answering.replies import RETRY_AFTER_S, HttpProblem, problem
+from derhead.api.answering.strangers import refuse_strangers
+from derhead.api.answering.trusted_hosts import TrustedHosts
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.api.latest.telemetry_lane import TelemetryLane
 from derhead.api.routes.audit_routes import AuditParts, audit_routes
@@ -85,13 +87,14 @@ class HeadendParts(
 
 
 def create_app(
-    headend: HeadendParts, gate: AccessGate | None = None, *, origins: Collection[str] = ()
+    headend: HeadendParts, gate: AccessGate | None = None, trusted: TrustedHosts | None = None
 ) -> RestApp:
     """Makes the app for a headend. The ``gate`` recognises callers; None = one open to all.
 
-    Answers are JSON, except metrics and pages; errors are problems (RFC 9457). Pages of the
-    ``origins`` may read answers; ``*`` = any origin, empty = only the headend's own page.
+    Answers are JSON, except metrics and pages; errors are problems (RFC 9457). ``trusted`` are the
+    hosts and origins that a browser may name; None = the headend's own page, by loopback alone.
     """
+    trusted = trusted or TrustedHosts()
     app = RestApp(__name__, static_folder=None)
     app.take_limits(HttpLimits())
     # Werkzeug would answer these requests itself, in HTML.
@@ -100,6 +103,7 @@ def create_app(
     app.url_map.strict_slashes = True
     app.url_map.converters["dispatch"] = DispatchId
     gate = AccessGate() if gate is None else gate
+    refuse_strangers(app, trusted)
     long = LongAnswers()
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
@@ -109,12 +113,12 @@ def create_app(
     app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
-    app.lane = TelemetryLane(headend, latest, gate)
+    app.lane = TelemetryLane(headend, latest, gate, trusted)
     app.events = make_hub(headend, latest)
     headend.metrics.add(lambda: event_metrics(app.events.statistics()))
     app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
-    finish_answers(app, origins)
+    finish_answers(app, trusted.origins)
     guard(app, gate, headend)
     return app
 

@@ -5,16 +5,22 @@ from collections.abc import Callable
 from quart import Response, request
 
 from derhead.api.answering.replies import RETRY_AFTER_S, problem, reply
+from derhead.api.answering.strangers import refuse_strangers
+from derhead.api.answering.trusted_hosts import TrustedHosts
 from derhead.api.app import RestApp
 from derhead.api.routes.health_routes import reply_checks
 from derhead.httpserver import HttpLimits
 from derhead.observability import Check, Health
 
 
-def create_standby_app(say: Callable[[], str]) -> RestApp:
-    """Makes the app of a headend that waits for its claim; ``say`` tells what it waits for."""
+def create_standby_app(say: Callable[[], str], trusted: TrustedHosts | None = None) -> RestApp:
+    """Makes the app of a headend that waits for its claim; ``say`` tells what it waits for.
+
+    ``trusted`` is as for ``create_app``.
+    """
     app = RestApp(__name__, static_folder=None)
     app.take_limits(HttpLimits())
+    refuse_strangers(app, trusted or TrustedHosts())
 
     @app.before_request
     async def stand_by() -> Response:

@@ -23,8 +23,11 @@ class LaneRequest(Protocol):
 class FastLane(Protocol):
     """Finds and answers some of an app's requests, byte for byte as the app does."""
 
-    def find(self, data: bytes, start: int) -> LaneRequest | None:
-        """The request that begins at ``start``, if it is complete and the lane answers it."""
+    def find(self, data: bytes, start: int, address: str | None) -> LaneRequest | None:
+        """The request that begins at ``start``, if it is complete and the lane answers it.
+
+        ``address`` is that of the server, at which the client has connected.
+        """
 
     async def answer(self, request: Any, server_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The whole answer to a request from ``find``.

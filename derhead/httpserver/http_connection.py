@@ -198,11 +198,12 @@ class HttpConnection:
 
         Returns the rest, for Hypercorn.
         """
-        start = 0
+        start, server = 0, self._addresses[1]
+        address = None if server is None else server[0]
         while (
             self._lane is not None
             and (protocol := find_free(wrapper)) is not None
-            and (request := self._lane.find(data, start)) is not None
+            and (request := self._lane.find(data, start, address)) is not None
         ):
             self._idle = False
             self._scope.deadline = trio.current_time() + self.limits.send_s

@@ -155,7 +155,7 @@ def check(request: bytes, answer: bytes) -> None:
 def test_the_server_answers_garbled_requests_as_described(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
-    with running(tmp_path, FLEET) as world:
+    with running(tmp_path, FLEET, {"http_allowed_hosts": "x"}) as world:
         world.start(ASSET)
         deadline, sent = time.monotonic() + SECONDS, 0
         while time.monotonic() < deadline:

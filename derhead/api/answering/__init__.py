@@ -3,9 +3,11 @@
 Layers, from the ground up::
 
     problem_kinds  the kinds of problems
+    trusted_hosts  the hosts and origins that a browser may name
     headend_parts  what several endpoints need of the headend
     callers        who sent the current request
     replies        answers in one piece, and problems
+    strangers      refusing the web pages of strangers
     guarding       who may do what
     lookups        finding the query, an asset, a site, an agent
     current_lists  lists of the present state

@@ -16,6 +16,8 @@ import trio
 from quart import Quart, Response, request
 from quart.wrappers.response import DataBody
 
+from derhead.api.answering.trusted_hosts import ANY_ORIGIN
+
 GZIP_BYTES = 16 * 1024
 """Shortest answer that is compressed; a shorter one takes only a few packets anyway."""
 
@@ -30,8 +32,6 @@ VARY = "Accept, Accept-Encoding, Origin"
 
 EXPOSED = "ETag, Idempotency-Replayed, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 """Headers that a page of another origin may read."""
-
-ANY_ORIGIN = "*"
 
 AGE = re.compile(rb'"age_s":[^,}]+')
 """The member of an answer that changes at every request. Text inside JSON cannot match: its quotes

@@ -48,8 +48,12 @@ class ProblemKinds(Enum):
         "forbidden",
         403,
         "The caller may not do this",
-        "The token's role has not the right that the request needs.",
-        "Use a token of a role that `detail` names.",
+        "The token's role has not the right that the request needs. Or a browser sent the request"
+        " under a host name that the headend does not know as its own, or for a web page of"
+        " another origin.",
+        "Use a token of a role that `detail` names. Or ask under a name or address of the headend."
+        " Or add the name to `http_allowed_hosts`, or the page's origin to `cors_origins`, in the"
+        " headend's configuration.",
     )
     UNKNOWN = ProblemKind(
         "unknown",

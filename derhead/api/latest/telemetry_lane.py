@@ -4,7 +4,7 @@ Hypercorn and Quart take 600 µs for a request. At most 20 µs of that make the 
 into a nursery, three tasks, channels and contexts. The fast lane recognises a plain request for the
 newest telemetry in the received bytes. It answers in one piece, byte for byte as the slow lane
 does. Anything unusual goes to the slow lane: errors, bodies, queries, upgrades, connections to
-close.
+close, and whatever a stranger's web page may have sent.
 
 For both lanes, the server enforces the limits and ends the connection.
 """
@@ -18,6 +18,7 @@ from derhead.access import AccessGate, Right, Unauthenticated
 from derhead.api.answering.finishing import VARY
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HEADERS
+from derhead.api.answering.trusted_hosts import TrustedHosts, is_named
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.httpserver import find_end, read_fields, read_line
 from derhead.shapes import JSON_TYPE
@@ -65,20 +66,27 @@ class PlainFields:
 
 
 @lru_cache(maxsize=SHORT_HEADERS)
-def _read_plain(fields: bytes) -> PlainFields | None:
+def _read_plain(fields: bytes, address: str | None, names: frozenset[str]) -> PlainFields | None:
     """The header fields, if the lane answers a request with them.
 
+    ``names`` and the connection's ``address`` are those that its host may name.
     Cached: whatever path a client asks for next, it sends the same fields again.
     """
     found = read_fields(fields)
-    if found is None or any(_changes_answer(*field) for field in found):
+    if (
+        found is None
+        or not is_named(found.host.decode("ascii"), address, names)
+        or any(_changes_answer(*field) for field in found.others)
+    ):
         return None
-    sent = [value for name, value in found if name == b"authorization"]
+    sent = [value for name, value in found.others if name == b"authorization"]
     return PlainFields(sent[0] if sent else None) if len(sent) <= 1 else None
 
 
 def _changes_answer(name: bytes, value: bytes) -> bool:
     """Whether a field asks for anything other than the whole answer as uncompressed JSON."""
+    if name == b"sec-fetch-site":
+        return value not in (b"same-origin", b"none")
     if name == b"accept":
         value = value.lower()
         return b"text/" in value or (b";" in value and (b"json" in value or b"*" in value))
@@ -94,12 +102,15 @@ class LaneParts(HasFleet, HasClock, Protocol):
 class TelemetryLane:
     """Recognises and answers plain requests for the newest telemetry, of callers who may read."""
 
-    def __init__(self, headend: LaneParts, latest: LatestTexts, gate: AccessGate) -> None:
+    def __init__(
+        self, headend: LaneParts, latest: LatestTexts, gate: AccessGate, trusted: TrustedHosts
+    ) -> None:
         self._headend = headend
         self._latest = latest
         self._gate = gate
+        self._trusted = trusted
 
-    def find(self, data: bytes, start: int) -> TelemetryRequest | None:
+    def find(self, data: bytes, start: int, address: str | None) -> TelemetryRequest | None:
         """The plain request at ``start``, if it is complete and its answer is a 200; else None."""
         if not data.startswith(_BEGINNINGS, start):
             return None
@@ -107,7 +118,7 @@ class TelemetryLane:
         if end is None or line is None:
             return None
         read_plain = _read_plain if end - start <= SHORT_BYTES else _read_plain.__wrapped__
-        fields = read_plain(data[line.end : end])
+        fields = read_plain(data[line.end : end], address, self._trusted.names)
         if fields is None or not self._admits(fields.authorization):
             return None
         if line.path == _PATH:

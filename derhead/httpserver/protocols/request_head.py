@@ -106,14 +106,22 @@ def read_line(data: bytes, start: int) -> PlainLine | None:
     return None if line is None else PlainLine(line[1] == b"HEAD", line[2], line.end())
 
 
-def read_fields(fields: bytes) -> list[tuple[bytes, bytes]] | None:
-    """The header fields but ``host`` and ``connection``, names in small letters.
+class HeadFields(NamedTuple):
+    """The header fields of a plain request."""
+
+    host: bytes
+    others: list[tuple[bytes, bytes]]
+    """All but ``host`` and ``connection``, names in small letters."""
+
+
+def read_fields(fields: bytes) -> HeadFields | None:
+    """The header fields of a plain request.
 
     ``fields`` is the header without its first line, up to and including the empty line. None for
     anything unusual, which Hypercorn then judges: a field that changes what the server does, a
     rare syntax, or a connection to close.
     """
-    hosts, found = 0, []
+    hosts, found = [], []
     for text in fields[:-4].split(b"\r\n"):
         field = _FIELD.fullmatch(text)
         if field is None:
@@ -122,7 +130,7 @@ def read_fields(fields: bytes) -> list[tuple[bytes, bytes]] | None:
         if name == b"host":
             if not value or not is_host(value):
                 return None
-            hosts += 1
+            hosts.append(value)
         elif name == b"connection":
             if value.lower() != b"keep-alive":
                 return None
@@ -130,4 +138,4 @@ def read_fields(fields: bytes) -> list[tuple[bytes, bytes]] | None:
             return None
         else:
             found.append((name, value))
-    return found if hosts == 1 else None
+    return HeadFields(hosts[0], found) if len(hosts) == 1 else None

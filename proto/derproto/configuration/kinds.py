@@ -203,6 +203,35 @@ class Origins:
         return origins
 
 
+_HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Host names and IP addresses, as ``Texts``; ``*.example`` = each name with one label more."""
+
+    def read(self, raw: object) -> tuple[str, ...]:
+        return self._checked(Texts().read(raw))
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self._checked(Texts().parse(text))
+
+    def _checked(self, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host) and not _is_address(host):
+                advice = "write a name or an IP address alone, without scheme and port"
+                raise ValueError(f"{host[:80]!r} is not a host; {advice}, such as control.example")
+        return hosts
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Address(NamedTuple):
     """A host, which may be a name, and a TCP port."""
 

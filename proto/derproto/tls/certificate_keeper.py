@@ -42,6 +42,11 @@ class CertificateKeeper:
         """The context in force, for one connection: ask again for the next. None without TLS."""
         return self._loaded[role].context if role in self._loaded else None
 
+    def hosts(self, role: TlsRole) -> tuple[str, ...]:
+        """The host names and addresses in the certificate in force of that end."""
+        own = self._loaded[role].held.own if role in self._loaded else ()
+        return own[0].hosts if own else ()
+
     def findings(self) -> list[CertificateFinding]:
         """What is wrong now with what is in force, the worst first."""
         now_us = self._runtime.wall_us()

@@ -17,7 +17,7 @@ import trio
 from quart import Response, websocket
 
 from derhead.access import AccessGate
-from derhead.api import RestApp, create_app
+from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
 from derproto.tls.tls_listener import TlsListener
 from derproto.triogrpc.testing import MemoryNetwork, MemoryStream
@@ -28,6 +28,8 @@ from tests.support.certificates import Certificates
 Conn = TypeVar("Conn", bound=trio.abc.Stream)
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+HOSTS = ("x", "example.org")
+"""What requests of these tests call the server."""
 SLOW_S = 1.0
 ANSWER_S, QUIET_S = 0.15, 0.02
 """Time that an attack waits for the first bytes of an answer, and for more after each piece."""
@@ -35,7 +37,7 @@ ANSWER_S, QUIET_S = 0.15, 0.02
 
 def make_app(view: FakeView | None = None, gate: AccessGate | None = None) -> RestApp:
     """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (``SLOW_S``)."""
-    app = create_app(view or FakeView(), gate)
+    app = create_app(view or FakeView(), gate, TrustedHosts(HOSTS))
 
     @app.websocket("/ws")
     async def echo() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.access import AccessGate
-from derhead.api import RestApp
+from derhead.api import RestApp, TrustedHosts
 from derhead.api.latest.latest_texts import LatestTexts
 from derhead.api.latest.telemetry_lane import TelemetryLane, TelemetryRequest
 from derhead.httpserver import HttpLimits
@@ -26,7 +26,14 @@ from derhead.httpserver.protocols.request_ids import RequestIds
 from derhead.httpserver.sender import SEND_BYTES
 from derproto.triogrpc.testing import BUFFER_BYTES, MemoryStream
 from tests.stream.http.malformed import REQUESTS
-from tests.stream.http.support import ask, make_app, receive, receive_all, serving_in_memory
+from tests.stream.http.support import (
+    HOSTS,
+    ask,
+    make_app,
+    receive,
+    receive_all,
+    serving_in_memory,
+)
 from tests.support.access import (
     ADMIN,
     EXPIRED,
@@ -77,6 +84,8 @@ FAST = {
         b"X-Forwarded-Host: ..",
         b"X-Empty:",
         b"X-Tab:\ta\t",
+        b"Sec-Fetch-Site: same-origin",
+        b"Sec-Fetch-Mode: cors",
     ),
     "pipelined": ONE + ALL + SILENT,
 }
@@ -113,6 +122,9 @@ SLOW = {
     "as a table": with_fields(b"Host: x", b"Accept: text/csv"),
     "rather not JSON": with_fields(b"Host: x", b"Accept: application/json;q=0.1, */*;q=0.5"),
     "from a page": with_fields(b"Host: x", b"Origin: https://control.example"),
+    "a stranger's host": with_fields(b"Host: evil.example"),
+    "an address that is not the server's": with_fields(b"Host: 192.0.2.1"),
+    "from another site": with_fields(b"Host: x", b"Sec-Fetch-Site: cross-site"),
     "request with a name": with_fields(b"Host: x", b"X-Request-Id: mine"),
     "empty line first": b"\r\n" + ALL,
 }
@@ -169,11 +181,11 @@ class CountedLane(TelemetryLane):
     """Counts the requests that it takes."""
 
     def __init__(self, view: FakeView, gate: AccessGate) -> None:
-        super().__init__(view, LatestTexts(view), gate)
+        super().__init__(view, LatestTexts(view), gate, TrustedHosts(HOSTS))
         self.taken = 0
 
-    def find(self, data: bytes, start: int) -> TelemetryRequest | None:
-        request = super().find(data, start)
+    def find(self, data: bytes, start: int, address: str | None) -> TelemetryRequest | None:
+        request = super().find(data, start, address)
         self.taken += request is not None
         return request
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from derhead.api import create_app
+from derhead.api import TrustedHosts, create_app
 from derhead.api.answering.finishing import GZIP_BYTES
 from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, SAMPLE, SITE, FakeView
 from tests.support.assets import fleet_of, make_loads
@@ -106,12 +106,12 @@ async def test_pages_of_other_origins_may_not_read_answers() -> None:
     client = create_app(FakeView()).test_client()
     answer = await client.get("/assets", headers={"Origin": PAGE})
     assert "Access-Control-Allow-Origin" not in answer.headers
-    assert (await client.options("/dispatch", headers=PREFLIGHT)).status_code == 405
+    assert (await client.options("/dispatch", headers=PREFLIGHT)).status_code == 403
 
 
 @pytest.mark.parametrize("origins", [[PAGE], ["https://other.example", PAGE], ["*"]])
 async def test_pages_of_configured_origins_may_read_answers(origins: list[str]) -> None:
-    client = create_app(FakeView(), origins=origins).test_client()
+    client = create_app(FakeView(), trusted=TrustedHosts(origins=origins)).test_client()
     for path in ("/assets", "/nothing", "/telemetry"):
         answer = await client.get(path, headers={"Origin": PAGE})
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
@@ -125,8 +125,8 @@ async def test_pages_of_configured_origins_may_read_answers(origins: list[str]) 
 
 
 async def test_pages_of_origins_that_are_not_configured_may_not() -> None:
-    client = create_app(FakeView(), origins=[PAGE]).test_client()
+    client = create_app(FakeView(), trusted=TrustedHosts(origins=[PAGE])).test_client()
     answer = await client.get("/assets", headers={"Origin": PAGE + ".evil"})
     assert "Access-Control-Allow-Origin" not in answer.headers
     strange = {**PREFLIGHT, "Origin": "null"}
-    assert (await client.options("/dispatch", headers=strange)).status_code == 405
+    assert (await client.options("/dispatch", headers=strange)).status_code == 403

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from derhead.access import Right
-from derhead.api import create_app
+from derhead.api import TrustedHosts, create_app
 from derhead.api.answering.guarding import OPEN_ENDPOINTS, right_needed
 from tests.support.access import (
     ADMIN,
@@ -127,7 +127,7 @@ async def test_a_page_of_another_origin_may_send_a_token() -> None:
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": "authorization",
     }
-    app = create_app(FakeView(), make_gate(NOW), origins=["https://control.example"])
+    app = create_app(FakeView(), make_gate(NOW), TrustedHosts(origins=["https://control.example"]))
     answer = await app.test_client().options("/assets", headers=headers)
     assert answer.status_code == 204
     assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]

@@ -240,3 +240,14 @@ def test_beside_a_postgresql_the_journal_keeps_a_week() -> None:
     beside = load_config(Namespace(assets="a.yaml"), {"DERHEAD_POSTGRES_DSN": "postgresql:///d"})
     assert retention_limits(alone) == RetentionLimits(30 * DAY_US, 10 * GB, fed=False)
     assert retention_limits(beside) == RetentionLimits(7 * DAY_US, 10 * GB, fed=True)
+
+
+def test_allowed_hosts_are_names_and_addresses_alone() -> None:
+    for good in ("control.example", "*.example", "10.0.0.1", "::1", "headend_1"):
+        environ = {"DERHEAD_HTTP_ALLOWED_HOSTS": good}
+        assert load_config(Namespace(assets="a"), environ).http_allowed_hosts == (good,)
+    both = {"DERHEAD_HTTP_ALLOWED_HOSTS": "a.example, b.example"}
+    assert load_config(Namespace(assets="a"), both).http_allowed_hosts == ("a.example", "b.example")
+    for bad in ("https://a.example", "a.example:8080", "[::1]:80", "*", "a.*.example", "a..b", "ä"):
+        (problem,) = problems_of(Namespace(assets="a"), {"DERHEAD_HTTP_ALLOWED_HOSTS": bad})
+        assert problem.startswith(f"DERHEAD_HTTP_ALLOWED_HOSTS: '{bad}' is not a host; write a")

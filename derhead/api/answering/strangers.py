@@ -1,0 +1,42 @@
+"""Refuses requests of strangers' web pages, before anything else looks at them."""
+
+import logging
+
+from quart import Quart, Response, request
+
+from derhead.api.answering.replies import problem
+from derhead.api.answering.trusted_hosts import Provenance, TrustedHosts
+
+log = logging.getLogger(__name__)
+
+
+def refuse_strangers(app: Quart, trusted: TrustedHosts) -> None:
+    """Registers the first step of every request: 403 for a host or an origin that is not trusted.
+
+    Register it before any other step. The fast lane leaves all such requests to the app.
+    """
+
+    @app.before_request
+    async def refuse() -> Response | None:
+        fields = request.headers
+        server = request.scope.get("server")
+        detail = trusted.refusal(
+            Provenance(
+                host=fields.get("Host", ""),
+                address=server[0] if server else None,
+                over_tls=request.scheme == "https",
+                origin=fields.get("Origin"),
+                site=fields.get("Sec-Fetch-Site"),
+                mode=fields.get("Sec-Fetch-Mode"),
+            )
+        )
+        if detail is None:
+            return None
+        log.warning(
+            "%s %r of %s was refused with 403: %s",
+            request.method,
+            request.path,
+            request.remote_addr,
+            detail,
+        )
+        return problem(403, detail)
