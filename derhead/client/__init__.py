@@ -1,8 +1,8 @@
 """The commands that ask a running headend over its REST API.
 
-From the ground up: ``exits`` (exit codes), ``headend_url``, ``options`` (flags), ``rendering``
-(answers as people read them), all pure; ``headend_client`` (HTTP), ``following`` (events over
-breaks), ``commands``.
+From the ground up: ``exits`` (exit codes), ``headend_url``, ``own_token`` (the token to send),
+``options`` (flags), ``rendering`` (answers as people read them); ``headend_client`` (HTTP),
+``following`` (events over breaks), ``commands``.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,6 +15,7 @@ from derhead.client import rendering
 from derhead.client.exits import Exit
 from derhead.client.following import Following
 from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.own_token import find_token
 from derproto.base.command import drop_output, leaves
 from derproto.base.terminal import rendered
 
@@ -27,9 +29,14 @@ LISTED = 100
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code. Errors go to stderr."""
+    try:
+        token = find_token(args.token_file, os.environ)
+    except ValueError as wrong:
+        tell(str(wrong))
+        return Exit.USAGE
     code: int = Exit.DONE
     try:
-        code = trio.run(_run, args)
+        code = trio.run(_run, args, token)
     except* BrokenPipeError:
         drop_output()
     except* (RequestRefused, HeadendUnreachable) as group:
@@ -41,13 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-async def _run(args: argparse.Namespace) -> int:
+async def _run(args: argparse.Namespace, token: str | None) -> int:
     act: dict[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]] = {
         "status": show_status,
         "telemetry": show_telemetry,
         "dispatch": order_dispatch,
     }
-    async with HeadendClient(args.headend, ca=args.tls_ca) as client:
+    async with HeadendClient(args.headend, ca=args.tls_ca, token=token) as client:
         return await act[args.command](client, args)
 
 

@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from derhead.client.headend_url import HeadendUrl
+from derhead.client.own_token import TOKEN_VARIABLE
 from derproto.tls.contexts import client_context
 
 CONNECT_S = 5.0
@@ -30,6 +31,10 @@ SILENCE_S = 25.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Bytes of one answer, or of one event, that a command reads. When full, the command gives up
 with exit code 3."""
+
+
+ADVICE = f"; name its file with --token-file, or put it into {TOKEN_VARIABLE}"
+"""What a command adds to a refusal for want of a good token."""
 
 
 class HeadendUnreachable(Exception):
@@ -54,7 +59,8 @@ class HeadendAnswer:
             return self.body
         if self.status >= 500:
             raise HeadendUnreachable(f"the headend cannot answer now: {self._problem()}")
-        raise RequestRefused(self._problem())
+        advice = ADVICE if self.status == 401 else ""
+        raise RequestRefused(self._problem() + advice)
 
     def _problem(self) -> str:
         body = self.body if isinstance(self.body, dict) else {}
@@ -67,17 +73,23 @@ class HeadendClient:
     """Asks one headend. Enter it first; its connections end with the block.
 
     Over TLS it trusts the authorities in the PEM file ``ca``, or without one the system's.
+    It sends the ``token`` with each request.
     Raises: HeadendUnreachable, if that file cannot be read.
     """
 
-    def __init__(self, url: HeadendUrl, *, ca: Path | None = None) -> None:
+    def __init__(
+        self, url: HeadendUrl, *, ca: Path | None = None, token: str | None = None
+    ) -> None:
         self._url = url
         self._http = httpx2.AsyncClient(
             # Reading the machine's authorities takes 20 ms, which plain HTTP need not wait for.
             verify=_trusting(ca) if url.tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             # A proxy from the environment is meant for the internet, not for a headend.
             trust_env=False,
-            headers={"Accept-Encoding": "identity"},
+            headers={
+                "Accept-Encoding": "identity",
+                **({} if token is None else {"Authorization": f"Bearer {token}"}),
+            },
         )
 
     async def __aenter__(self) -> Self:

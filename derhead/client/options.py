@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from derhead.client.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
+from derhead.client.own_token import TOKEN_VARIABLE
 
 URL_VARIABLE = "DERHEAD_URL"
 CA_VARIABLE = "DERHEAD_TLS_CA"
@@ -112,6 +113,12 @@ def _add(
         default=environ.get(CA_VARIABLE) or None,
         help="PEM file of the authorities for the headend's certificate "
         f"(default ${CA_VARIABLE}, else the system's)",
+    )
+    command.add_argument(
+        "--token-file",
+        metavar="F",
+        type=_existing_file,
+        help=f"file of the token to send (default: the token itself in ${TOKEN_VARIABLE})",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return command

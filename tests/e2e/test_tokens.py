@@ -48,6 +48,9 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         eventually("the revoked one does not", lambda: status(operator) == 401)
         assert status(viewer) == 200
         assert "tokens: reloaded" in headend.text()
+        (tmp_path / "viewer.token").write_text(viewer)
+        asked = ["-m", "derhead", "status", "--headend", world.base, "--token-file"]
+        subprocess.run([sys.executable, *asked, tmp_path / "viewer.token"], check=True)
         assert headend.stop() == 0
         for token in (operator, viewer):
             assert token not in headend.text()

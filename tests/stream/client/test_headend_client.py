@@ -13,6 +13,7 @@ import pytest
 import trio
 import trustme
 
+from derhead.access import AccessGate
 from derhead.api import create_app
 from derhead.client import following, headend_client
 from derhead.client.following import Following
@@ -20,6 +21,7 @@ from derhead.client.headend_client import HeadendClient, HeadendUnreachable, Req
 from derhead.client.headend_url import parse_headend_url
 from derhead.events import DispatchEvent
 from derhead.httpserver import serve_http
+from tests.support.access import STRANGE, VIEWER, make_gate
 from tests.support.api.fake_headend import DISPATCHED, NOW, FakeView
 
 Listener = trio.abc.Listener[trio.abc.Stream]
@@ -27,11 +29,14 @@ Listener = trio.abc.Listener[trio.abc.Stream]
 
 @asynccontextmanager
 async def headend(
-    view: FakeView, port: int = 0, wrap: Callable[[trio.SocketListener], Listener] = lambda it: it
+    view: FakeView,
+    port: int = 0,
+    wrap: Callable[[trio.SocketListener], Listener] = lambda it: it,
+    gate: AccessGate | None = None,
 ) -> AsyncIterator[int]:
     """A server of REST and events for the block; its port."""
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
-    app = create_app(view)
+    app = create_app(view, gate)
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(app.events.run, stopping=stopping))
@@ -56,8 +61,8 @@ async def stranger(answer: bytes) -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-def client_of(port: int, scheme: str = "http") -> HeadendClient:
-    return HeadendClient(parse_headend_url(f"{scheme}://127.0.0.1:{port}"))
+def client_of(port: int, scheme: str = "http", token: str | None = None) -> HeadendClient:
+    return HeadendClient(parse_headend_url(f"{scheme}://127.0.0.1:{port}"), token=token)
 
 
 pytestmark = pytest.mark.filterwarnings(
@@ -83,6 +88,31 @@ async def test_a_refusal_is_told_in_words() -> None:
         with pytest.raises(RequestRefused, match="there is no kind 'x'"):
             async with client.events({"kind": "x"}, None):
                 pass
+
+
+async def test_a_token_goes_with_each_request() -> None:
+    async with headend(FakeView(), gate=make_gate(NOW)) as port:
+        async with client_of(port, token=VIEWER) as client:
+            assert len((await client.get("assets"))["items"]) == 3
+            async with client.events({}, None) as stream:
+                assert (await stream.next()).event == "hello"
+            withdrawn = await client.ask("DELETE", ("dispatch", DISPATCHED.id))
+            with pytest.raises(RequestRefused, match="viewer is viewer, and this takes operator"):
+                withdrawn.accepted()
+
+
+@pytest.mark.parametrize(
+    ("token", "why"), [(None, "this headend answers to tokens"), (STRANGE, "not known")]
+)
+async def test_without_a_good_token_the_refusal_names_the_flag(token: str | None, why: str) -> None:
+    async with headend(FakeView(), gate=make_gate(NOW)) as port:
+        async with client_of(port, token=token) as client:
+            with pytest.raises(RequestRefused, match=why) as refused:
+                await client.get("assets")
+            assert "--token-file" in str(refused.value)
+            with pytest.raises(RequestRefused, match=why):
+                async with client.events({}, None):
+                    pass
 
 
 async def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
