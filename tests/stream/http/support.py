@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -65,6 +65,12 @@ def large_view(count: int = 1_000) -> FakeView:
     view = FakeView()
     view.fleet = fleet_of(*make_loads(count))
     return view
+
+
+@cache
+def large_app() -> RestApp:
+    """The app over ``large_view()``, made once for all tests that only read."""
+    return make_app(large_view())
 
 
 @dataclass

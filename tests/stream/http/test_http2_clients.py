@@ -25,8 +25,7 @@ from tests.stream.http.stalls import MAX_STALL_S, longest_step
 from tests.stream.http.support import (
     HEALTH,
     ask,
-    large_view,
-    make_app,
+    large_app,
     receive,
     serving_either,
     serving_in_memory,
@@ -126,7 +125,7 @@ async def test_an_answer_that_is_not_taken_ends_whatever_else_its_client_sends(
 
 
 async def test_one_connection_holds_no_more_than_its_room(autojump_clock: MockClock) -> None:
-    app = make_app(large_view())
+    app = large_app()
     async with serving_in_memory(app=app) as running:
         whole = len(
             await ask(await running.connect(), b"GET /telemetry HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -153,7 +152,7 @@ async def test_all_connections_hold_no_more_than_the_bound_and_others_are_served
     autojump_clock: MockClock,
 ) -> None:
     most = 2 * 1024 * 1024
-    app = make_app(large_view())
+    app = large_app()
     async with serving_in_memory(HttpLimits(held_bytes=most), app) as running:
         clients = []
         for _ in range(6):
@@ -176,7 +175,7 @@ async def test_slow_readers_over_http_1_hold_no_more_than_the_bound(
     autojump_clock: MockClock,
 ) -> None:
     most = 2 * 1024 * 1024
-    app = make_app(large_view())
+    app = large_app()
     async with serving_in_memory(HttpLimits(held_bytes=most), app) as running:
         for accept in (b"*/*", b"application/json;q=1") * 8:
             slow = await running.connect()
@@ -191,7 +190,7 @@ async def test_slow_readers_over_http_1_hold_no_more_than_the_bound(
 async def test_a_steady_reader_stays_when_one_that_reads_nothing_gives_way(
     lane: bytes, autojump_clock: MockClock
 ) -> None:
-    app = make_app(large_view())
+    app = large_app()
     head = b"GET /telemetry HTTP/1.1\r\nhost: x\r\naccept: " + lane + b"\r\n\r\n"
     async with serving_in_memory(HttpLimits(held_bytes=800_000), app) as running:
         steady = await running.connect()

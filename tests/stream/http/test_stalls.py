@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from derhead.httpserver.protocols.request_head import HEADER_BYTES
 from tests.stream.http.stalls import MAX_STALL_S, longest_step
-from tests.stream.http.support import large_view, make_app, receive_all, serving_either
+from tests.stream.http.support import large_app, receive_all, serving_either
 from tests.support.api.fake_headend import BATTERY
 from tests.support.certificates import Certificates
 
@@ -109,7 +109,7 @@ PIPELINES = {
 
 async def play(sent: bytes, secure: Certificates | None = None) -> float:
     """Sends the bytes at once, reads all answers, and tells the longest step."""
-    app = make_app(large_view())
+    app = large_app()
     async with serving_either(secure, app) as running:
         if secure is None:
             warm = await running.connect()

@@ -140,7 +140,7 @@ def test_overridden_methods_exist(ours: type, theirs: type) -> None:
         Connection: {"admit"},
         Stream: {"fail", "_wake", "check_sendable", "send_data_nowait", "admit"},
         Processor: {"_release", "_spend"},
-        Http2: {"_open", "announce_goaway", "announce_max_streams"},
+        Http2: {"_open", "announce_goaway", "announce_max_streams", "consume"},
     }[ours]
     for name, value in vars(ours).items():
         if inspect.isfunction(value) and name not in own:
