@@ -146,6 +146,7 @@ async def run_headend(
                 headend.metrics.add(process.metrics)
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
+                reloads.on_outcome = headend.note_reload
             gate = await open_gate(config.tokens, runtime, reloads)
             await headend.load()
             async with trio.open_nursery() as services:
@@ -156,6 +157,7 @@ async def run_headend(
                 services.start_soon(headend.sessions.run)
                 services.start_soon(headend.gaps.run)
                 services.start_soon(headend.retention.run)
+                services.start_soon(headend.audit.run)
                 async with trio.open_nursery() as links:
                     server = Server(
                         {SESSION: headend.sessions.serve},

@@ -35,12 +35,15 @@ class FleetKeeper:
         """From now on, changes go to a headend that runs with this fleet, and to its REST."""
         self._serving = headend, app
 
-    async def reload(self) -> None:
-        """Reads the file, and puts it in force. Raises: ConfigError; then nothing has changed."""
+    async def reload(self) -> str | None:
+        """Reads the file, and puts it in force; returns what changed, if anything did.
+
+        Raises: ConfigError; then nothing has changed.
+        """
         new = await self._runtime.run_blocking(lambda: load_fleet(self._path))
         changes = await self._runtime.run_blocking(lambda: find_changes(self.fleet, new))
         if not changes:
-            return
+            return None
         if changes.removed:
             name = changes.removed[0].name
             text = f"{name} is gone, and assets are not removed while the headend runs; restart it"
@@ -52,3 +55,4 @@ class FleetKeeper:
             await headend.renew_fleet(new, changes)
             app.renew_fleet([asset.id for asset in changes.removed])
         log.info("assets: %s", changes)
+        return str(changes)

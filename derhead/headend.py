@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import trio
 
-from derhead.audit import NOBODY_KNOWN, AuditAction, Caller, audit_record
+from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller, audit_record
 from derhead.dispatch import (
     AssetOrder,
     Dispatch,
@@ -48,6 +48,7 @@ from derhead.observability import (
 from derhead.sessions import SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
+from derproto.base.reloading import ReloadOutcome
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
@@ -88,6 +89,7 @@ class Headend:
             GapLimits.of_period(self.telemetry_period_ms, stale_after_us(self.telemetry_period_ms)),
             runtime,
         )
+        self.audit = AuditTrail(journal, runtime)
         self.desk = DispatchDesk(journal, runtime)
         self.sessions = Sessions(
             fleet,
@@ -168,6 +170,15 @@ class Headend:
                 await trio.lowlevel.checkpoint()
         self.fleet.become(new)
         await self.sessions.renew_fleet(changes)
+
+    def note_reload(self, outcome: ReloadOutcome) -> None:
+        """Notes in the audit trail what was reloaded, or why it was not."""
+        detail = f"reloaded: {outcome.changed}" if outcome.changed else "reloaded"
+        if outcome.failure is not None:
+            detail = f"not reloaded, the former stay in force: {outcome.failure}"
+        self.audit.note(
+            AuditAction.RELOAD, NOBODY_KNOWN, outcome.what, target=outcome.what, detail=detail
+        )
 
     def backlog(self, asset_id: str) -> int | None:
         """Rows that the asset's agent has still to deliver; None if no agent holds it."""
@@ -268,14 +279,6 @@ class Headend:
             AuditAction.WITHDRAWAL, caller, self.wall_us(), target=group_id, detail=reason
         )
         return await self.sites.cancel(group_id, reason, entry, by=caller.known_as)
-
-    def note_refusal(
-        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
-    ) -> None:
-        """Notes in the audit trail that a request was refused, and why."""
-        self.journal.note(
-            audit_record(action, caller, self.wall_us(), target=target, detail=detail)
-        )
 
     def failing(self) -> str | None:
         """Why no order can be stored now, a full disk for instance; None if one can."""

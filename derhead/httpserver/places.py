@@ -1,10 +1,8 @@
 """How many connections may be open, and how many from one address. Pure."""
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
 
-V6_NETWORK_BITS = 64
-"""One site, even one host, usually has all IPv6 addresses with the same first 64 bits."""
+from derproto.base.addresses import origin_of
 
 
 class Places:
@@ -40,13 +38,3 @@ class Places:
             self._by_address[origin] -= 1
             if not self._by_address[origin]:
                 del self._by_address[origin]
-
-
-def origin_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address."""
-    parsed = ip_address(address.partition("%")[0])
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> V6_NETWORK_BITS << V6_NETWORK_BITS))

@@ -1,5 +1,6 @@
 """``/dispatch``: takes orders, shows dispatches, withdraws them."""
 
+import logging
 from typing import Protocol
 
 from quart import Blueprint, Response
@@ -14,6 +15,8 @@ from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
+
+log = logging.getLogger(__name__)
 
 WITHDRAWN = "withdrawn by its caller"
 """The reason of a dispatch that its caller deleted."""
@@ -99,8 +102,13 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         try:
             return await withdraw(dispatch_id)
         except HttpProblem as refused:
-            headend.note_refusal(
-                AuditAction.WITHDRAWAL_REFUSED, current_caller(), refused.detail, dispatch_id[:80]
+            log.info("a withdrawal was refused with %d: %s", refused.status, refused.detail)
+            headend.audit.note(
+                AuditAction.WITHDRAWAL_REFUSED,
+                current_caller(),
+                str(refused.status),
+                target=dispatch_id[:80],
+                detail=refused.detail,
             )
             raise
 
@@ -111,6 +119,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN, current_caller())
         except NotOpen:
             return await withdraw_ended_or_group(dispatch_id)
+        log.info("dispatch %s: withdrawn by %s", dispatch.id, current_caller().known_as)
         return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
 
     async def withdraw_ended_or_group(dispatch_id: str) -> Response:
@@ -123,6 +132,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             raise HttpProblem(409, "the dispatch has ended: all its parts have ended") from None
         if found is None:
             raise _unknown(dispatch_id)
+        log.info("group %s: withdrawn by %s", found[0].id, current_caller().known_as)
         ended_now = group_state(*found).ended
         return await reply_group(*found, 200 if ended_now else 202)
 

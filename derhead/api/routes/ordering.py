@@ -11,7 +11,7 @@ from derhead.api.answering.callers import current_caller
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.api.routes.json_body import BadJson, parse_json
-from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
+from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller
 from derhead.dispatch import (
     AssetOrder,
     BadOrder,
@@ -41,15 +41,15 @@ log = logging.getLogger(__name__)
 
 KEY_HEADER = "Idempotency-Key"
 
-REASON_LENGTH = 1_000
-"""Characters of a refusal in the audit trail. When full, the rest is cut off."""
-
 LOGGED = 3
 """Errors in the log line of a refused order. When full: the others are in the answer only."""
 
 
 class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
     """The part of the headend that an order uses."""
+
+    @property
+    def audit(self) -> AuditTrail: ...
 
     @property
     def keys(self) -> KeyKeeper: ...
@@ -70,11 +70,6 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
     ) -> FoundGroup | DoesNotFit:
         """Like ``order``, for a whole site."""
 
-    def note_refusal(
-        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
-    ) -> None:
-        """Notes in the audit trail that a request was refused, and why."""
-
     def preflight(self, order: AssetOrder) -> Preflight:
         """What an order to an asset would lead to."""
 
@@ -90,7 +85,9 @@ async def take_order(headend: OrderingParts) -> Response:
         errors = "; ".join(f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED])
         why = ": ".join(filter(None, (refused.detail, errors)))
         log.info("an order was refused with %d: %s", refused.status, why)
-        headend.note_refusal(AuditAction.ORDER_REFUSED, current_caller(), why[:REASON_LENGTH])
+        headend.audit.note(
+            AuditAction.ORDER_REFUSED, current_caller(), str(refused.status), detail=why
+        )
         raise
 
 
@@ -180,6 +177,10 @@ async def _answer(
     try:
         if isinstance(order, AssetOrder):
             dispatch = await headend.order(order, claim, current_caller())
+            log.info(
+                "dispatch %s: ordered by %s, asset %s at %.12g MW",
+                *(dispatch.id, dispatch.ordered_by, dispatch.asset_id, dispatch.mw),
+            )
             return reply(dispatch_shape(dispatch), 201, headers=_location(dispatch.id))
         found = await headend.order_site(order, claim, current_caller())
     except TooManyOpen as full:
@@ -196,6 +197,10 @@ async def _answer(
             detail += f" (assets that take no part: {why_left_out(found.left_out)})"
         raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
     group, parts = found
+    log.info(
+        "group %s: ordered by %s, site %s at %.12g MW, %d assets",
+        *(group.id, group.ordered_by, group.site_id, group.mw, len(parts)),
+    )
     return await reply_group(group, parts, 201, _location(group.id))
 
 

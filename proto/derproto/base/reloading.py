@@ -32,11 +32,23 @@ class Reload:
 
     what: str
     """Its name in log lines, such as ``certificates``."""
-    load: Callable[[], Awaitable[object]]
-    """Reads the files and puts them in force. Raises ConfigError or OSError if that cannot be; then
-    everything is as before."""
+    load: Callable[[], Awaitable[str | None]]
+    """Reads the files and puts them in force; returns what changed, in words, if it can tell.
+    Raises ConfigError or OSError if that cannot be; then everything is as before."""
     paths: tuple[Path, ...] = ()
     """The files whose change calls for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadOutcome:
+    """What became of a reload."""
+
+    what: str
+    """The name of the ``Reload``."""
+    changed: str | None = None
+    """What changed, in words; None = it failed, or does not tell."""
+    failure: str | None = None
+    """Why it failed; None = it succeeded."""
 
 
 class Reloads:
@@ -51,6 +63,8 @@ class Reloads:
         self._one = trio.Lock()
         self.failures: dict[str, str] = {}
         """Why a reload failed, by ``what``; until it succeeds."""
+        self.on_outcome: Callable[[ReloadOutcome], None] = lambda outcome: None
+        """Called after each reload; of a failure that repeats, only once."""
 
     async def add(self, reload: Reload) -> None:
         """Adds a reload after the present ones. Add it before its files are first read: from now on
@@ -91,7 +105,7 @@ class Reloads:
     async def _reload(self, reload: Reload) -> None:
         async with self._one:
             try:
-                await reload.load()
+                changed = await reload.load()
             except (ConfigError, OSError) as error:
                 self._note_failure(reload, str(error))
             except Exception as error:  # noqa: BLE001 - the border: no file ends the daemon
@@ -99,6 +113,7 @@ class Reloads:
             else:
                 self.failures.pop(reload.what, None)
                 log.info("%s: reloaded", reload.what)
+                self.on_outcome(ReloadOutcome(reload.what, changed))
 
     def _note_failure(
         self, reload: Reload, reason: str, *, bug: BaseException | None = None
@@ -108,6 +123,7 @@ class Reloads:
         if self.failures.get(reload.what) != reason:
             text = "%s: not reloaded, the former stay in force: %s"
             log.error(text, reload.what, reason, exc_info=bug)
+            self.on_outcome(ReloadOutcome(reload.what, failure=reason))
         self.failures[reload.what] = reason
 
 

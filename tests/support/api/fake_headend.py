@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import trio
 
-from derhead.audit import NOBODY_KNOWN, AuditAction, AuditRecord, Caller
+from derhead.audit import NOBODY_KNOWN, AuditAction, AuditRecord, AuditTrail, Caller
 from derhead.dispatch import (
     Allocation,
     AssetOrder,
@@ -283,6 +283,16 @@ class FakeHistory(Histories):
 
 
 @dataclass
+class AuditNotes:
+    """Entries of the audit trail in memory."""
+
+    entries: list[AuditRecord] = field(default_factory=list)
+
+    def note(self, record: AuditRecord) -> None:
+        self.entries.append(record)
+
+
+@dataclass
 class FakeKeys:
     """Idempotency keys in memory."""
 
@@ -331,7 +341,8 @@ class FakeView:
         self.full = False
         self.cancels: list[tuple[str, str]] = []
         self.callers: list[Caller] = []
-        self.refusals: list[tuple[AuditAction, Caller, str, str | None]] = []
+        self.audited = AuditNotes()
+        self.audit = AuditTrail(self.audited, real_runtime())
         self.cancelled: Dispatch | None = None
         """What a withdrawal makes of the one dispatch; None if it has ended."""
         self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
@@ -411,11 +422,6 @@ class FakeView:
         if group_id == GROUP and self.group_left is None:
             raise NotOpen(group_id)
         return self.group_left if group_id == GROUP else None
-
-    def note_refusal(
-        self, action: AuditAction, caller: Caller, detail: str, target: str | None = None
-    ) -> None:
-        self.refusals.append((action, caller, detail, target))
 
     async def cancel(
         self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN

@@ -1,40 +1,60 @@
 """What the audit trail gets of a request: who sent it, and why it was refused."""
 
+import logging
+
+import pytest
+
 from derhead.audit import AuditAction, Caller
-from tests.support.api.fake_headend import BATTERY, GROUP, FakeView
+from derhead.audit.entry_limit import ENTRIES_A_PERIOD
+from derhead.audit.records import REASON_LENGTH
+from tests.support.api.fake_headend import BATTERY, DISPATCH, GROUP, FakeView
 from tests.unit.api.asking import ask, order
 
 
-async def test_an_order_comes_with_the_address_of_its_caller() -> None:
+async def test_an_order_comes_with_the_address_of_its_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     view = FakeView()
     await order(view, {"asset_id": BATTERY, "mw": 0.5})
     (caller,) = view.callers
     assert caller == Caller(peer="<local>", request_id=None, name=None)
-    assert view.refusals == []
+    assert view.audited.entries == []
+    assert f"dispatch {DISPATCH}: ordered by anna, asset {BATTERY} at 0.5 MW" in caplog.messages
 
 
 async def test_a_refused_order_is_noted_with_its_reason() -> None:
     view = FakeView()
     await order(view, {"asset_id": BATTERY, "mw": 99})
-    ((action, caller, detail, target),) = view.refusals
-    assert action is AuditAction.ORDER_REFUSED
-    assert caller.peer == "<local>"
-    assert "/mw: 99 is beyond the limits" in detail
-    assert target is None
+    (entry,) = view.audited.entries
+    assert (entry.action, entry.peer) == (AuditAction.ORDER_REFUSED, "<local>")
+    assert entry.target is None
+    assert entry.detail is not None
+    assert "/mw: 99 is beyond the limits" in entry.detail
 
 
 async def test_a_long_reason_is_cut() -> None:
     view = FakeView()
     await order(view, {f"{n:0>300}": 1 for n in range(10)})
-    ((_, _, detail, _),) = view.refusals
-    assert len(detail) <= 1_000
+    (entry,) = view.audited.entries
+    assert 500 < len(entry.detail or "") <= REASON_LENGTH
 
 
-async def test_a_refused_withdrawal_is_noted_with_its_dispatch() -> None:
+async def test_a_refused_withdrawal_is_noted_with_its_dispatch(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     view = FakeView()
     view.cancelled = None
     await ask(view, f"/dispatch/{GROUP}", "DELETE")
-    ((action, _, detail, target),) = view.refusals
-    assert action is AuditAction.WITHDRAWAL_REFUSED
-    assert "has ended" in detail
-    assert target == GROUP
+    (entry,) = view.audited.entries
+    assert (entry.action, entry.target) == (AuditAction.WITHDRAWAL_REFUSED, GROUP)
+    assert "has ended" in (entry.detail or "")
+    assert f"a withdrawal was refused with 409: {entry.detail}" in caplog.messages
+
+
+async def test_a_flood_of_bad_orders_leaves_few_entries() -> None:
+    view = FakeView()
+    for n in range(3 * ENTRIES_A_PERIOD):
+        await order(view, {"asset_id": BATTERY, "mw": 99 + n})
+    assert len(view.audited.entries) == ENTRIES_A_PERIOD

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from derproto.base import reloading
 from derproto.base.file_watch import LOOK_S
-from derproto.base.reloading import RETRY_S, Reload, Reloads, watch_hangups
+from derproto.base.reloading import RETRY_S, Reload, ReloadOutcome, Reloads, watch_hangups
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError, Problem
 
@@ -30,7 +30,7 @@ class FakeTokens:
         self.taken = path.read_text()
         self.loads = 0
 
-    async def load(self) -> None:
+    async def load(self) -> str:
         await trio.lowlevel.checkpoint()
         self.loads += 1
         text = self.path.read_text()
@@ -39,6 +39,7 @@ class FakeTokens:
         if not text.startswith("good"):
             raise ConfigError([Problem(str(self.path), 1, "token", "bad"), *self._more()])
         self.taken = text
+        return text
 
     def _more(self) -> list[Problem]:
         return [Problem(str(self.path), 2, "token", "worse")]
@@ -77,7 +78,9 @@ async def test_a_changed_file_is_reloaded_once(
 async def test_what_cannot_be_reloaded_stays_as_it_was_and_is_tried_again(
     tokens: FakeTokens, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    outcomes: list[ReloadOutcome] = []
     async with watched(tokens) as reloads:
+        reloads.on_outcome = outcomes.append
         tokens.path.write_text("no")
         await trio.sleep(SETTLED_S)
         assert tokens.taken == "good 1"
@@ -93,6 +96,10 @@ async def test_what_cannot_be_reloaded_stays_as_it_was_and_is_tried_again(
         await trio.sleep(SETTLED_S)
         assert tokens.taken == "good 3"
         assert reloads.failures == {}
+    assert outcomes == [
+        ReloadOutcome("tokens", failure=why),
+        ReloadOutcome("tokens", changed="good 3"),
+    ]
 
 
 async def test_a_reload_added_later_is_watched_too(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from derhead.httpserver.places import Places, origin_of
+from derhead.httpserver.places import Places
+from derproto.base.addresses import origin_of
 
 
 def taken(places: Places, address: str | None, tries: int) -> int:

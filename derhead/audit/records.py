@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     ORDER_REFUSED = "order_refused"
     WITHDRAWAL = "withdrawal"
     WITHDRAWAL_REFUSED = "withdrawal_refused"
+    RELOAD = "reload"
+    """Files were read anew, or could not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Caller:
 
 NOBODY_KNOWN = Caller()
 """A caller of whom nothing is known, such as the headend itself."""
+
+REASON_LENGTH = 1_000
+"""Characters of a reason in the audit trail. When full, the rest is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def audit_record(
         caller.request_id,
         target,
         site_id,
-        detail,
+        None if detail is None else detail[:REASON_LENGTH],
     )
 
 

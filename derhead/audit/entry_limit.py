@@ -1,0 +1,83 @@
+"""How many like entries the audit trail takes, so that one caller cannot fill it. Pure.
+
+Entries are alike if they have the same action, the same reason, and come from the same caller: by
+name, or by address if nobody knows the name. Entries of changes do not pass here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from derhead.audit.records import AuditAction, AuditRecord
+from derproto.base.addresses import origin_of
+
+PERIOD_S = 60.0
+
+ENTRIES_A_PERIOD = 10
+"""Like entries of the audit trail in a minute, about refusals and other things that change no
+dispatch. When full, further ones are left out, and one more entry says how many."""
+
+ENTRY_KINDS = 256
+"""Kinds of like entries that are counted one by one. When full, further ones of an action count
+together."""
+
+EntryKind = tuple[AuditAction, str, str]
+"""Action, reason, caller."""
+
+Omission = tuple[AuditRecord, int]
+"""The newest of some like entries that were left out, and how many they were."""
+
+
+@dataclass(slots=True)
+class _Period:
+    """The entries of one kind in one period."""
+
+    began_s: float
+    taken: int = 0
+    left_out: int = 0
+    newest: AuditRecord | None = None
+    """The newest of those left out."""
+
+
+class EntryLimit:
+    """Counts entries by their kinds."""
+
+    def __init__(self) -> None:
+        # The oldest first.
+        self._periods: dict[EntryKind, _Period] = {}
+        self._left_out: list[Omission] = []
+
+    def admits(self, entry: AuditRecord, reason: str, now_s: float) -> bool:
+        """Counts one more entry; returns whether the trail takes it."""
+        self._end_periods(now_s)
+        kind = (entry.action, reason, _caller_of(entry))
+        if kind not in self._periods and len(self._periods) >= ENTRY_KINDS:
+            kind = (entry.action, "", "")
+        period = self._periods.setdefault(kind, _Period(now_s))
+        if period.taken < ENTRIES_A_PERIOD:
+            period.taken += 1
+            return True
+        period.left_out += 1
+        period.newest = entry
+        return False
+
+    def take_left_out(self, now_s: float) -> Sequence[Omission]:
+        """What was left out in periods that are over, once."""
+        self._end_periods(now_s)
+        found, self._left_out = self._left_out, []
+        return found
+
+    def _end_periods(self, now_s: float) -> None:
+        while self._periods:
+            kind, period = next(iter(self._periods.items()))
+            if now_s - period.began_s < PERIOD_S:
+                return
+            del self._periods[kind]
+            if period.newest is not None:
+                self._left_out.append((period.newest, period.left_out))
+
+
+def _caller_of(entry: AuditRecord) -> str:
+    """The caller's name; else its address, or its network if that counts as one address."""
+    if entry.caller is not None:
+        return entry.caller
+    return "" if entry.peer is None else origin_of(entry.peer)
