@@ -35,9 +35,13 @@ ANSWER_S, QUIET_S = 0.15, 0.02
 """Time that an attack waits for the first bytes of an answer, and for more after each piece."""
 
 
-def make_app(view: FakeView | None = None, gate: AccessGate | None = None) -> RestApp:
+def make_app(
+    view: FakeView | None = None,
+    gate: AccessGate | None = None,
+    trusted: TrustedHosts | None = None,
+) -> RestApp:
     """The app, and ``/ws`` (echo), ``/firehose`` (bytes without end), ``/slow`` (``SLOW_S``)."""
-    app = create_app(view or FakeView(), gate, TrustedHosts(HOSTS))
+    app = create_app(view or FakeView(), gate, trusted or TrustedHosts(HOSTS))
 
     @app.websocket("/ws")
     async def echo() -> None:
@@ -88,12 +92,13 @@ class Serving(Generic[Conn]):
 
 
 @asynccontextmanager
-async def _serving(
+async def serve_on(
     limits: HttpLimits | None,
     app: RestApp,
     listener: trio.abc.Listener[trio.abc.Stream],
     connect: Callable[[], Awaitable[Conn]],
 ) -> AsyncIterator[Serving[Conn]]:
+    """A server on that listener, for the block; whatever it raises fails the test."""
     stopping = trio.Event()
 
     async def serve(task_status: trio.TaskStatus[HttpServer]) -> None:
@@ -111,11 +116,11 @@ async def _serving(
 async def serving(
     limits: HttpLimits | None = None, app: RestApp | None = None
 ) -> AsyncIterator[Serving[trio.SocketStream]]:
-    """A server on a socket, for the block; whatever it raises fails the test."""
+    """As ``serve_on``, on a socket."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listener.socket.getsockname()[1]
     connect = partial(trio.open_tcp_stream, "127.0.0.1", port)
-    async with _serving(limits, app or make_app(), listener, connect) as running:
+    async with serve_on(limits, app or make_app(), listener, connect) as running:
         running.port = port
         yield running
 
@@ -124,10 +129,10 @@ async def serving(
 async def serving_in_memory(
     limits: HttpLimits | None = None, app: RestApp | None = None
 ) -> AsyncIterator[Serving[MemoryStream]]:
-    """As ``serving``, in memory."""
+    """As ``serve_on``, in memory."""
     network = MemoryNetwork()
     connect = partial(network.connect, "http")
-    async with _serving(limits, app or make_app(), network.listen("http"), connect) as running:
+    async with serve_on(limits, app or make_app(), network.listen("http"), connect) as running:
         yield running
 
 
@@ -154,7 +159,7 @@ async def serving_over_tls(
         await stream.do_handshake()
         return stream
 
-    async with _serving(limits, app or make_app(), listener, connect) as running:
+    async with serve_on(limits, app or make_app(), listener, connect) as running:
         running.network = network
         yield running
 
