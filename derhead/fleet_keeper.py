@@ -10,7 +10,6 @@ from derproto.base.runtime import Runtime
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import find_changes
-from derproto.configuration.problems import ConfigError, Problem
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +43,6 @@ class FleetKeeper:
         changes = await self._runtime.run_blocking(lambda: find_changes(self.fleet, new))
         if not changes:
             return None
-        if changes.removed:
-            name = changes.removed[0].name
-            text = f"{name} is gone, and assets are not removed while the headend runs; restart it"
-            raise ConfigError([Problem(str(self._path), None, "assets", text)])
         if self._serving is None:
             self.fleet.become(new)
         else:

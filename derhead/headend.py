@@ -1,6 +1,6 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -163,13 +163,16 @@ class Headend:
         )
 
     async def renew_fleet(self, new: Fleet, changes: FleetChanges) -> None:
-        """Takes over a changed fleet: it holds from the next order and the next Register."""
-        for place, asset in enumerate(changes.added, 1):
-            self.gaps.add(asset.id)
-            if place % ASSETS_A_TURN == 0:
-                await trio.lowlevel.checkpoint()
+        """Takes over a changed fleet: it holds from the next order and the next Register.
+
+        Open dispatches of removed assets are cancelled.
+        """
+        joined, left = ([each.id for each in some] for some in (changes.added, changes.removed))
+        await _in_turns(self.gaps.add, joined)
         self.fleet.become(new)
+        self.desk.fleet_changed_nowait(joined, left)
         await self.sessions.renew_fleet(changes)
+        await _in_turns(self.gaps.drop, left)
 
     def note_reload(self, outcome: ReloadOutcome) -> None:
         """Notes in the audit trail what was reloaded, or why it was not."""
@@ -287,3 +290,11 @@ class Headend:
     def held(self) -> str | None:
         """Why telemetry is not stored although orders are; None if it is."""
         return self.journal.statistics().held_reason
+
+
+async def _in_turns(act: Callable[[str], None], asset_ids: Iterable[str]) -> None:
+    """Calls ``act`` for each asset; other tasks have their turn in between."""
+    for place, asset_id in enumerate(asset_ids, 1):
+        act(asset_id)
+        if place % ASSETS_A_TURN == 0:
+            await trio.lowlevel.checkpoint()

@@ -60,6 +60,10 @@ class GapLedger:
         """Keeps the gaps of one more asset from now on."""
         self._tracker.add(asset_id)
 
+    def drop(self, asset_id: str) -> None:
+        """Keeps the gaps of an asset no longer; those that are stored stay."""
+        self._tracker.drop(asset_id)
+
     @property
     def changed(self) -> bool:
         """Whether samples offered to the latest table have changed a gap."""

@@ -49,6 +49,11 @@ class GapTracker:
         if asset_id not in self.watches:
             self._watch(asset_id).restore([], (), HoleCause.LINK)
 
+    def drop(self, asset_id: str) -> None:
+        """Watches an asset no longer. Its gaps stay as they are."""
+        if self.watches.pop(asset_id, None) is not None:
+            self._latest.slot(asset_id).watch = None
+
     def _watch(self, asset_id: str) -> AssetWatch:
         slot = self._latest.slot(asset_id)
         watch = AssetWatch(asset_id, slot, self._limits, self._note_change)
@@ -124,12 +129,17 @@ class GapTracker:
     ) -> list[GapRecord]:
         """A session that was granted these assets ended. Returns the records to store."""
         for asset_id in asset_ids:
-            self.watches[asset_id].session_ended(session, cause)
+            watch = self.watches.get(asset_id)
+            if watch is not None:
+                watch.session_ended(session, cause)
         return self.take(now_us)
 
     def take_report(self, asset_id: str, report: ReportedGap, now_us: int) -> list[GapRecord]:
         """Explains holes by an agent's report. Returns the records to store."""
-        record = self.watches[asset_id].take_report(report)
+        watch = self.watches.get(asset_id)
+        if watch is None:
+            return []
+        record = watch.take_report(report)
         return [replace(record, noticed_us=now_us), *self.take(now_us)]
 
     def _note_change(self, watch: AssetWatch) -> None:

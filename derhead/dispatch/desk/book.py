@@ -63,6 +63,8 @@ class BookChanges:
     """By dispatch, the session on which its Cancel is sent."""
     orphans: dict[str, tuple[OrphanedDispatch, ...]] = field(default_factory=dict)
     """By session, the dispatches whose Cancel is still to be sent."""
+    left: dict[str, bool] = field(default_factory=dict)
+    """By asset, whether it left the fleet; False = it joined."""
     rechecks: dict[str, int | None] = field(default_factory=dict)
     """By asset, the end of the window that other dispatches wait for; None = none waits."""
 
@@ -77,6 +79,8 @@ class Book:
         self.cancels: dict[str, str] = {}
         """By dispatch, the session on which its Cancel was sent."""
         self.orphans: dict[str, tuple[OrphanedDispatch, ...]] = {}
+        self.left: set[str] = set()
+        """Assets that left the fleet since the start."""
         self.rechecks: dict[str, int] = {}
         """By asset, the end of the window that other dispatches wait for."""
         self._by_asset: dict[str, dict[str, None]] = {}
@@ -179,6 +183,8 @@ class Book:
                 self.orphans[session_id] = orphans
             else:
                 self.orphans.pop(session_id, None)
+        for asset_id, has_left in changes.left.items():
+            (self.left.add if has_left else self.left.discard)(asset_id)
         for asset_id, recheck_us in changes.rechecks.items():
             if recheck_us is not None:
                 self.rechecks[asset_id] = recheck_us

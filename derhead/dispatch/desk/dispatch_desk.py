@@ -23,6 +23,7 @@ from derhead.dispatch.desk.inputs import (
     CancelRequested,
     DeadlineDue,
     DeskInput,
+    FleetChanged,
     HeadendStarted,
     NotOpen,
     OrderRecord,
@@ -139,6 +140,11 @@ class DispatchDesk:
     def session_has_room_nowait(self, link: SessionLink) -> None:
         """A session takes setpoints again: those that waited for room are sent."""
         self._inbox.put_nowait(SessionHasRoom(link))
+
+    def fleet_changed_nowait(self, joined: Sequence[str], left: Sequence[str]) -> None:
+        """Assets joined the fleet or left it. Open dispatches of those that left are cancelled as
+        soon as the journal takes it."""
+        self._inbox.put_nowait(FleetChanged(tuple(joined), tuple(left)))
 
     def setpoint_written_nowait(self, dispatch_id: str) -> None:
         """The setpoint is written to its session's stream: this is the time of ``sent``."""

@@ -91,6 +91,11 @@ class Draft:
             return self.changes.holders[asset_id]
         return self.book.holders.get(asset_id)
 
+    def has_left(self, asset_id: str) -> bool:
+        """Whether the asset left the fleet."""
+        planned = self.changes.left.get(asset_id)
+        return asset_id in self.book.left if planned is None else planned
+
     def orphans(self, link: SessionLink) -> tuple[OrphanedDispatch, ...]:
         """The orphaned dispatches that the session's agent still has to cancel."""
         planned = self.changes.orphans.get(link.session_id)

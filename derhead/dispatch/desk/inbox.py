@@ -42,7 +42,8 @@ class Inbox:
     """A first-in, first-out queue for the desk.
 
     When full: ``put`` waits. ``put_nowait`` never waits: it serves one opening, one end and one
-    notice of room for each session, and items for which ``has_room`` was checked.
+    notice of room for each session, changes of the fleet, and items for which ``has_room`` was
+    checked.
     """
 
     def __init__(self) -> None:

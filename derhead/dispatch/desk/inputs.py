@@ -92,6 +92,14 @@ class HeadendStarted:
     """The headend started, and no earlier session is left."""
 
 
+@dataclass(frozen=True, slots=True)
+class FleetChanged:
+    """Assets joined the fleet or left it. The dispatches of those that left end."""
+
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
 CallerRequest = OrderRequested | CancelRequested
 """An input whose outcome a caller waits for."""
 
@@ -104,4 +112,5 @@ DeskInput = (
     | DeadlineDue
     | WindowOver
     | HeadendStarted
+    | FleetChanged
 )

@@ -9,6 +9,7 @@ from derhead.dispatch.desk.inputs import (
     CancelRequested,
     DeadlineDue,
     DeskInput,
+    FleetChanged,
     HeadendStarted,
     NotOpen,
     OrderRequested,
@@ -20,6 +21,7 @@ from derhead.dispatch.desk.inputs import (
 )
 from derhead.dispatch.life.dispatches import Dispatch, created
 from derhead.dispatch.life.lifecycle import (
+    AssetRemoved,
     CancelWanted,
     DeadlinePassed,
     Forgotten,
@@ -61,6 +63,12 @@ def take(draft: Draft, item: DeskInput) -> Iterator[None]:
                 draft.apply(dispatch, DeadlinePassed())
         case WindowOver(asset_id):
             draft.touched[asset_id] = None
+        case FleetChanged(joined, left):
+            draft.changes.left.update(dict.fromkeys(joined, False) | dict.fromkeys(left, True))
+            for asset_id in left:
+                for dispatch in draft.of_asset(asset_id):
+                    draft.apply(dispatch, AssetRemoved())
+                yield
         case HeadendStarted():
             for dispatch in draft.book.open.values():
                 draft.apply(dispatch, LinkLost())
@@ -119,6 +127,9 @@ def _create(draft: Draft, dispatch_id: str, order: AssetOrder) -> Dispatch:
             expires_us=expiry_us(order, now_us),
         )
     )
+    if draft.has_left(order.asset_id):
+        # The order was on its way while the asset was removed.
+        return step(dispatch, AssetRemoved(), now_us)
     # An order may arrive after the end of its own window.
     due_us = next_deadline(dispatch)
     late = due_us is not None and due_us <= now_us

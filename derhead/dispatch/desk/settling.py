@@ -18,7 +18,13 @@ from collections.abc import Iterator
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.desk.draft import Draft, SendCancel, SendSetpoint
 from derhead.dispatch.life.dispatches import Dispatch
-from derhead.dispatch.life.lifecycle import DeadlinePassed, Sent, Superseded, next_deadline
+from derhead.dispatch.life.lifecycle import (
+    REMOVED,
+    DeadlinePassed,
+    Sent,
+    Superseded,
+    next_deadline,
+)
 from derhead.dispatch.life.transitions import AT_AGENT, State
 
 
@@ -54,7 +60,8 @@ def _cancel_orphans(draft: Draft, link: SessionLink) -> None:
     waiting = []
     for orphan in draft.orphans(link):
         if draft.take_room(link):
-            reason = "the headend has no such open dispatch"
+            gone = draft.has_left(orphan.asset_id)
+            reason = REMOVED if gone else "the headend has no such open dispatch"
             cancel = SendCancel(link, orphan.dispatch_id, orphan.asset_id, reason)
             draft.plan.effects.append(cancel)
         else:

@@ -10,6 +10,8 @@ The headend decides alone only where it knows enough:
   knowing it. The headend ends such a dispatch at once, as ``expired`` or ``cancelled``.
 - Only the agent knows what became of a dispatch that was sent. The dispatch stays open until the
   agent reports. If no report comes, it has ``failed`` a day after its window.
+- A dispatch whose asset left the fleet is ``cancelled`` at once. Its agent is told when it
+  registers again.
 
 A dispatch may be delivered several times under one id, since an agent applies an id once.
 """
@@ -23,6 +25,9 @@ from derhead.dispatch.life.transitions import AT_AGENT, NO_REPORT, OPEN, State, 
 NO_REPORT_US = 86_400_000_000
 """How long after a dispatch's window the headend waits for a report: agents remember ended
 dispatches as long. When over, the dispatch is ``failed`` with NO_REPORT."""
+
+REMOVED = "its asset was removed from assets.yaml"
+"""The detail of a dispatch that ended with its asset, and the reason that its agent is told."""
 
 
 class IllegalTransition(Exception):
@@ -88,7 +93,21 @@ class Superseded:
     by: str
 
 
-Event = Sent | LinkLost | Reported | DeadlinePassed | Forgotten | CancelWanted | Superseded
+@dataclass(frozen=True, slots=True)
+class AssetRemoved:
+    """The asset left the fleet: no agent's report on it counts any more."""
+
+
+Event = (
+    Sent
+    | LinkLost
+    | Reported
+    | DeadlinePassed
+    | Forgotten
+    | CancelWanted
+    | Superseded
+    | AssetRemoved
+)
 
 
 def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
@@ -133,6 +152,8 @@ def step(dispatch: Dispatch, event: Event, now_us: int) -> Dispatch:
             if not dispatch.at_no_agent:
                 raise IllegalTransition(f"dispatch {dispatch.id}: only its agent ends it now")
             return _move(dispatch, event, State.SUPERSEDED, now_us, superseded_by=by)
+        case AssetRemoved():
+            return _move(dispatch, event, State.CANCELLED, now_us, detail=REMOVED)
 
 
 def next_deadline(dispatch: Dispatch) -> int | None:

@@ -146,6 +146,14 @@ def _ours() -> Iterator[Transition]:
     )
     for before in OPEN:
         yield Transition(
+            before,
+            "AssetRemoved",
+            State.CANCELLED,
+            "its asset is no longer in assets.yaml",
+            _RULE,
+        )
+    for before in OPEN:
+        yield Transition(
             before, "DeadlinePassed", State.FAILED, "no report for a day: NO_REPORT", _RULE
         )
 

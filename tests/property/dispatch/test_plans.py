@@ -23,6 +23,7 @@ from derhead.dispatch.desk.inputs import (
     CancelRequested,
     DeadlineDue,
     DeskInput,
+    FleetChanged,
     HeadendStarted,
     NotOpen,
     OrderRequested,
@@ -76,6 +77,7 @@ steps = st.lists(
         st.tuples(st.just("close"), st.none()),
         st.tuples(st.just("room"), st.none()),
         st.tuples(st.just("restart"), st.none()),
+        st.tuples(st.just("fleet"), st.booleans()),
         st.tuples(st.just("wait"), st.sampled_from([S, 30 * S, 900 * S, DAY_US])),
     ),
     min_size=6,
@@ -115,6 +117,8 @@ class Runs:
                 self.book.cancels.clear()
                 self.book.orphans.clear()
                 return [HeadendStarted()]
+            case ("fleet", bool() as leaves):
+                return [FleetChanged((), ("b",)) if leaves else FleetChanged(("b",))]
             case ("wait", int() as us):
                 self.now_us += us
         return []
@@ -142,6 +146,7 @@ class Runs:
         assert next_us is None or next_us > self.now_us
         for dispatch in self.book.open.values():
             assert not dispatch.ended
+            assert dispatch.asset_id not in self.book.left
             self.check(dispatch)
 
     def check_effects(self, plan: Plan) -> None:

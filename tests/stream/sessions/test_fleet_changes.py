@@ -11,7 +11,16 @@ from deragent.event_lines import EventLine
 from derhead.dispatch import AssetOrder, State, parse_order
 from derproto.configuration.problems import ConfigError
 from tests.support.epoch import S
-from tests.support.fleets import ADDED, BATTERY, SOLAR, battery, fleet, read_fleet, write_fleet
+from tests.support.fleets import (
+    ADDED,
+    BATTERY,
+    LOAD,
+    SOLAR,
+    battery,
+    fleet,
+    read_fleet,
+    write_fleet,
+)
 from tests.support.virtual import VirtualWorld, virtual_world
 
 
@@ -80,6 +89,51 @@ async def test_changed_limits_hold_from_the_next_order(
         running = await here.headend.history.dispatch(dispatch.id)
         assert running is not None
         assert running.state is State.STARTED
+
+
+async def test_the_orders_of_a_removed_asset_are_cancelled_at_both_ends(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    whole = read_fleet(tmp_path, fleet())
+    async with virtual_world(tmp_path, whole) as here:
+        events: list[EventLine] = []
+        await here.start_agent(BATTERY, whole.assets[SOLAR], on_event=events.append)
+        away = await here.start_agent(LOAD)
+        await trio.sleep(90)
+        now = await here.headend.order(AssetOrder(BATTERY, 1.0, 600 * S))
+        later = await here.headend.order(
+            AssetOrder(BATTERY, 1.5, 600 * S, start_us=here.runtime.wall_us() + 900 * S)
+        )
+        other = await here.headend.order(AssetOrder(SOLAR, 1.0, 600 * S))
+        await trio.sleep(10)
+        await away.stop()
+        without = fleet()
+        without["assets"] = [each for each in without["assets"] if each["id"] == SOLAR]
+        await rewrite(here, tmp_path, without)
+        assert list(here.headend.fleet.assets) == [SOLAR]
+        await trio.sleep(10)
+        for gone in (now, later):
+            ended = await here.headend.history.dispatch(gone.id)
+            assert ended is not None
+            assert ended.state is State.CANCELLED
+            assert ended.detail == "its asset was removed from assets.yaml"
+        going_on = await here.headend.history.dispatch(other.id)
+        assert going_on is not None
+        assert going_on.state is State.STARTED
+        last = {
+            event.detail["dispatch_id"]: event.detail for event in events if "mw" in event.detail
+        }
+        assert (last[now.id]["state"], last[other.id]["state"]) == ("cancelled", "started")
+        assert last[later.id]["reason"] == "its asset was removed from assets.yaml"
+        assert (here.headend.holder(BATTERY), here.headend.holder(SOLAR)) == (None, BATTERY)
+        late = await here.headend.order(AssetOrder(BATTERY, 1.0, 600 * S))
+        assert late.state is State.CANCELLED
+        assert sum(here.headend.gaps.statistics().lasting.values()) == 0
+        # Back again, with all that is known of it.
+        await rewrite(here, tmp_path, fleet())
+        await trio.sleep(10)
+        assert here.headend.holder(BATTERY) == BATTERY
+        assert (await here.headend.order(AssetOrder(BATTERY, 1.0, 60 * S))).state is State.SENT
 
 
 async def test_a_file_with_a_fault_changes_nothing(

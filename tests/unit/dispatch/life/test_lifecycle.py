@@ -8,6 +8,7 @@ import pytest
 from derhead.dispatch.life.dispatches import Dispatch, with_sent_time
 from derhead.dispatch.life.lifecycle import (
     NO_REPORT_US,
+    AssetRemoved,
     CancelWanted,
     DeadlinePassed,
     Event,
@@ -83,6 +84,7 @@ BECOMES: dict[tuple[str, str], list[State | str]] = {
     ("Forgotten", "late"): [SAME, State.EXPIRED, State.EXPIRED, State.FAILED, State.FAILED],
     ("CancelWanted", "in time"): [State.CANCELLED, P, T, R, A],
     ("Superseded", "in time"): [State.SUPERSEDED, NEVER, NEVER, NEVER, NEVER],
+    ("AssetRemoved", "in time"): [State.CANCELLED] * 5,
     ("DeadlinePassed", "in time"): [SAME, SAME, SAME, SAME, SAME],
     ("DeadlinePassed", "late"): [State.EXPIRED, SAME, SAME, SAME, SAME],
     ("DeadlinePassed", "a day late"): [State.EXPIRED, *[State.FAILED] * 4],
@@ -93,6 +95,7 @@ EVENTS: dict[str, Event] = {
     "Forgotten": Forgotten(),
     "CancelWanted": CancelWanted("not wanted"),
     "Superseded": Superseded("other"),
+    "AssetRemoved": AssetRemoved(),
     "DeadlinePassed": DeadlinePassed(),
 }
 STATES: list[Callable[[], Dispatch]] = [
@@ -127,7 +130,7 @@ def test_every_open_state_and_every_event(event: str, when: str, place: int) -> 
 )
 def test_no_event_changes_an_ended_dispatch(state: State, event: Event) -> None:
     ended = in_state(state)
-    if isinstance(event, Sent | CancelWanted | Superseded):
+    if isinstance(event, Sent | CancelWanted | Superseded | AssetRemoved):
         with pytest.raises(IllegalTransition):
             step(ended, event, T0 + 9)
     else:
