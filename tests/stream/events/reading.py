@@ -21,7 +21,7 @@ class Reader:
     async def ask(self, query: str = "", last_id: int | None = None) -> int:
         """Sends the request; the answer's status."""
         field = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
-        request = f"GET /events{query} HTTP/1.1\r\nHost: x\r\n{field}\r\n"
+        request = f"GET /events{query} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n"
         await self.stream.send_all(request.encode())
         while b"\r\n\r\n" not in self._raw:
             piece = await receive(self.stream)
