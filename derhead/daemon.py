@@ -29,9 +29,10 @@ from functools import partial
 import trio
 
 from derhead.access import open_gate
-from derhead.api import TrustedHosts, create_app
+from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
+from derhead.events import MAX_READERS
 from derhead.feeding import open_database
 from derhead.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
@@ -158,6 +159,7 @@ async def run_headend(
                 services.start_soon(headend.gaps.run)
                 services.start_soon(headend.retention.run)
                 services.start_soon(headend.audit.run)
+                services.start_soon(headend.census.run)
                 async with trio.open_nursery() as links:
                     server = Server(
                         {SESSION: headend.sessions.serve},
@@ -166,6 +168,11 @@ async def run_headend(
                     )
                     await links.start(server.serve, await listeners.open_grpc())
                     headend.metrics.add(lambda: link_metrics(server.statistics()))
+                    headend.bounds.add(
+                        "link_connections",
+                        lambda: server.statistics().connections_open,
+                        link_limits(config).max_connections,
+                    )
                     async with trio.open_nursery() as http:
                         app = create_app(headend, gate, trusted)
                         if fleet_keeper is not None:
@@ -181,7 +188,7 @@ async def run_headend(
                                 task_status=task_status,
                             )
                         )
-                        headend.metrics.add(lambda: http_metrics(http_server.statistics()))
+                        _show_http(headend, app, http_server, http_limits)
                         task_status.started(headend)
                     headend.sessions.drain()
                     await server.drain(config.drain_s)
@@ -202,6 +209,15 @@ def trusted_hosts(config: HeadendConfig, certificates: CertificateKeeper | None)
             tuple if certificates is None else partial(certificates.hosts, TlsRole.HTTP_SERVER)
         ),
     )
+
+
+def _show_http(headend: Headend, app: RestApp, server: HttpServer, limits: HttpLimits) -> None:
+    """Adds REST's server to what ``/metrics`` shows."""
+    headend.metrics.add(lambda: http_metrics(server.statistics()))
+    add = headend.bounds.add
+    add("http_connections", lambda: server.statistics().open, limits.max_connections)
+    add("http_held_bytes", lambda: server.statistics().held_bytes, limits.held_bytes)
+    add("event_readers", lambda: app.events.statistics().readers, MAX_READERS)
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:

@@ -8,6 +8,7 @@ import trio
 
 from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller, audit_record
 from derhead.dispatch import (
+    INBOX_EVENTS,
     AssetOrder,
     Dispatch,
     DispatchDesk,
@@ -31,14 +32,18 @@ from derhead.history import (
     RetentionLimits,
 )
 from derhead.observability import (
+    Bounds,
+    Census,
     Readiness,
     certificate_check,
     certificate_metrics,
     claim_check,
     claim_metrics,
     damage_check,
+    dispatch_metrics,
     feed_check,
     feed_metrics,
+    fleet_metrics,
     gap_metrics,
     journal_check,
     journal_metrics,
@@ -118,15 +123,28 @@ class Headend:
             runtime,
             telemetry_period_ms=self.telemetry_period_ms,
         )
+        self.census = Census(
+            fleet,
+            self.latest,
+            self.sessions,
+            self.desk,
+            runtime,
+            telemetry_period_ms=self.telemetry_period_ms,
+        )
         self.readiness = Readiness()
         self.readiness.add(lambda: journal_check(journal.statistics()))
         self.readiness.add(lambda: damage_check(journal.salvaged))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
         self.metrics.add(lambda: session_metrics(self.sessions.statistics()))
+        self.metrics.add(lambda: fleet_metrics(self.census.statistics()))
+        self.metrics.add(lambda: dispatch_metrics(self.desk.statistics()))
         self.metrics.add(lambda: gap_metrics(self.gaps.statistics()))
         self.retention = Retention(journal, retention, runtime)
         self.metrics.add(lambda: retention_metrics(self.retention.statistics()))
+        self.bounds = Bounds()
+        self.metrics.add(self.bounds.metrics)
+        self._add_bounds(limits, retention)
         if feed is not None:
             self.readiness.add(lambda: feed_check(feed.statistics()))
             self.metrics.add(lambda: feed_metrics(feed.statistics()))
@@ -143,6 +161,13 @@ class Headend:
         self.preflight = self.sites.preflight
         self.preflight_site = self.sites.preflight_site
         self.verdict_so_far = self.judge.provisional
+
+    def _add_bounds(self, limits: SessionLimits, retention: RetentionLimits) -> None:
+        add, journal = self.bounds.add, self.journal
+        add("sessions", lambda: len(self.sessions.live), limits.max_sessions)
+        add("desk_inputs", lambda: self.desk.waiting, INBOX_EVENTS)
+        add("journal_rows", lambda: journal.statistics().buffered_rows, journal.buffer_rows)
+        add("journal_bytes", lambda: self.retention.statistics().used_bytes, retention.max_bytes)
 
     def show_certificates(self, certificates: CertificateKeeper) -> None:
         """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""

@@ -11,6 +11,8 @@ Rooms, from the ground up; each imports only from those before it:
 
 from derhead.dispatch.desk.book import SessionLink
 from derhead.dispatch.desk.dispatch_desk import DispatchDesk, DispatchStore
+from derhead.dispatch.desk.dispatch_tally import DispatchStatistics
+from derhead.dispatch.desk.inbox import INBOX_EVENTS
 from derhead.dispatch.desk.inputs import AgentReport, NotOpen, TooManyOpen
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
 from derhead.dispatch.life.dispatches import Dispatch, StateChange

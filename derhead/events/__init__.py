@@ -15,7 +15,7 @@ Layers, from the ground up::
 
 from derhead.events.board import Look
 from derhead.events.filters import KINDS, Filter
-from derhead.events.hub import EventHub, EventLog, EventStatistics, TooManyReaders
+from derhead.events.hub import MAX_READERS, EventHub, EventLog, EventStatistics, TooManyReaders
 from derhead.events.logged_events import Change, DispatchEvent, LoggedEvent, LogSpan, SessionEvent
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts, TelemetryTexts

@@ -11,7 +11,7 @@ import trio
 
 from derhead.gaps.holes import GapLimits, ReportedGap
 from derhead.gaps.record import GapRecord, HoleCause
-from derhead.gaps.tracker import GapStatistics, GapTracker, Unfinished
+from derhead.gaps.tracker import GapCount, GapStatistics, GapTracker, Unfinished
 from derhead.gaps.watch import HeardSession
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
@@ -49,6 +49,7 @@ class GapLedger:
         runtime: Runtime,
     ) -> None:
         self._tracker = GapTracker(asset_ids, latest, limits)
+        self._statistics = GapCount().statistics()
         self._store = store
         self._wall_us = runtime.wall_us
 
@@ -78,7 +79,8 @@ class GapLedger:
         return self._tracker.take_report(asset_id, report, self._wall_us())
 
     def statistics(self) -> GapStatistics:
-        return self._tracker.statistics()
+        """The gaps at the last check."""
+        return self._statistics
 
     def session_began(
         self, session: HeardSession, asset_ids: Iterable[str], agent_id: str, boot_id: int
@@ -108,12 +110,15 @@ class GapLedger:
             now_us, now_s = self._wall_us(), trio.current_time()
             if abs(now_us - expected_us) > CLOCK_STEP_US:
                 trusted_us = now_us
+            count = GapCount()
             watches = list(self._tracker.watches.values())
             for first in range(0, len(watches), ASSETS_A_TURN):
                 for watch in watches[first : first + ASSETS_A_TURN]:
                     watch.check_silence(now_us, trusted_us)
+                    count.take(watch)
                 self._note(self._tracker.take(now_us))
                 await trio.lowlevel.checkpoint()
+            self._statistics = count.statistics()
 
     def _note(self, records: Iterable[GapRecord]) -> None:
         for record in records:

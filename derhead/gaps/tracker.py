@@ -32,6 +32,23 @@ class GapStatistics:
     """Gaps with an end that samples may still fill: the newest 64 of each asset."""
 
 
+class GapCount:
+    """Counts gaps, watch by watch."""
+
+    def __init__(self) -> None:
+        self._lasting = {cause.value: 0 for cause in HoleCause if cause is not HoleCause.NONE}
+        self._unfilled = 0
+
+    def take(self, watch: AssetWatch) -> None:
+        """Counts the gaps of one asset."""
+        self._unfilled += len(watch.holes)
+        if watch.lasting is not None:
+            self._lasting[watch.lasting.cause.value] += 1
+
+    def statistics(self) -> GapStatistics:
+        return GapStatistics(self._lasting, self._unfilled)
+
+
 class GapTracker:
     """Keeps one watch for each asset, on the asset's slot of the latest table."""
 
@@ -101,15 +118,6 @@ class GapTracker:
         return [
             each if is_reported(each.id) else replace(each, revision=revision) for each in changed
         ]
-
-    def statistics(self) -> GapStatistics:
-        lasting = {cause.value: 0 for cause in HoleCause if cause is not HoleCause.NONE}
-        unfilled = 0
-        for watch in self.watches.values():
-            unfilled += len(watch.holes)
-            if watch.lasting is not None:
-                lasting[watch.lasting.cause.value] += 1
-        return GapStatistics(lasting, unfilled)
 
     def session_began(
         self,

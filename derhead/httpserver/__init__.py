@@ -10,6 +10,7 @@ loop, the connections, their deadlines and their bounds. Layers, from the ground
     stream_addresses  where a stream comes from
     shields           shields with a deadline
     sender            sending in order, piece by piece
+    request_counts    answers by status, and how long they took: pure
     fast_lane         what an app may answer without Hypercorn and ASGI
     http_app          what the server needs of the app
     protocols/        Hypercorn's HTTP/1.1 and HTTP/2, with what they lack

@@ -58,6 +58,9 @@ class Carrier(Protocol):
     def is_closing(self) -> bool:
         """Whether the connection is already ending."""
 
+    def note_answer(self, status: int, took_s: float | None) -> None:
+        """Counts an answer; ``took_s`` is None for an event stream."""
+
     def begin_stream(self) -> None:
         """Notes that the answer is an event stream."""
 
@@ -80,6 +83,7 @@ class AppCall:
         self._send = send
         self._multiplexed = carrier.is_multiplexed
         self._begun = self._ended = self._streams = False
+        self._began_s, self._status = trio.current_time(), 0
         self._held = self._buffered = self._weight = 0
         self._reserved = RESERVED_BYTES if self._multiplexed else 0
 
@@ -95,6 +99,9 @@ class AppCall:
         finally:
             self._reserved = 0
             self._release(self._held)
+            if self._status:
+                took_s = None if self._streams else trio.current_time() - self._began_s
+                self._carrier.note_answer(self._status, took_s)
             if self._begun and not self._ended and scope["type"] == "http":
                 self._carrier.cut_off()
 
@@ -111,10 +118,12 @@ class AppCall:
         # Sending to a client that is gone only buffers, without a checkpoint.
         await trio.lowlevel.checkpoint_if_cancelled()
         self._begun = True
-        if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
-            self._streams, self._reserved = True, 0
-            self._weigh()
-            self._carrier.begin_stream()
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            if _is_event_stream(message["headers"]):
+                self._streams, self._reserved = True, 0
+                self._weigh()
+                self._carrier.begin_stream()
         if message["type"] != "http.response.body":
             await self._send(message)
         elif message.get("more_body", False):

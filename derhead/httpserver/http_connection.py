@@ -28,6 +28,7 @@ from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
 from derhead.httpserver.protocols.hypercorn_http1 import refusal_text
 from derhead.httpserver.protocols.hypercorn_protocols import Protocols
+from derhead.httpserver.request_counts import RequestCounts
 from derhead.httpserver.sender import SEND_BYTES, StreamSender
 from derhead.httpserver.shields import Shields
 from derhead.httpserver.stream_addresses import Address
@@ -60,6 +61,9 @@ class ConnectionCounts(Protocol):
     send_timeouts: int
     handshakes_failed: int
     slow_heads: int
+
+    @property
+    def requests(self) -> RequestCounts: ...
 
 
 class HttpConnection:
@@ -206,11 +210,13 @@ class HttpConnection:
             and (request := self._lane.find(data, start, address)) is not None
         ):
             self._idle = False
-            self._scope.deadline = trio.current_time() + self.limits.send_s
+            began_s = trio.current_time()
+            self._scope.deadline = began_s + self.limits.send_s
             headers = self._config.response_headers("h11")
             await self._send_fast(await self._lane.answer(request, headers))
             protocol.keep_alive_requests += 1
             start = request.end
+            self._counts.requests.take_fast(trio.current_time() - began_s)
             self._set_idle(True)
         return data[start:]
 
@@ -324,6 +330,10 @@ class HttpConnection:
     def is_closing(self) -> bool:
         """See ``Carrier``."""
         return self._scope.cancel_called
+
+    def note_answer(self, status: int, took_s: float | None) -> None:
+        """See ``Carrier``."""
+        self._counts.requests.take(status, took_s)
 
     def begin_stream(self) -> None:
         """Sets an event stream's time and buffer: its pauses are long, and only its news counts."""

@@ -5,7 +5,7 @@ the process.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,8 +18,10 @@ from derhead.httpserver.http_connection import HttpConnection
 from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.places import Places
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
+from derhead.httpserver.request_counts import RequestCounts
 from derhead.httpserver.shields import Shields
 from derhead.httpserver.stream_addresses import addresses_of
+from derproto.metrics.histogram import HistogramCounts
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,12 @@ class HttpStatistics:
     """Connections closed because the server held too much for clients that did not read."""
     held_bytes: int
     """Bytes of request bodies and answers in memory now."""
+    requests_refused: int
+    """Requests that the server answered itself, since they broke HTTP."""
+    answers: Mapping[str, int]
+    """Answers by the class of their status."""
+    answer_s: Mapping[str, HistogramCounts]
+    """Seconds from a request's header to the end of its answer, by lane."""
 
 
 class HttpServer:
@@ -68,6 +76,7 @@ class HttpServer:
         self._open: set[HttpConnection] = set()
         self._accepted = self._refused = self._failed = 0
         self._full = False
+        self.requests = RequestCounts()
         self.send_timeouts = 0
         self.handshakes_failed = self.slow_heads = 0
 
@@ -83,6 +92,9 @@ class HttpServer:
             send_timeouts=self.send_timeouts,
             given_up=self._held.given_up,
             held_bytes=self._held.held,
+            requests_refused=self._config.refused,
+            answers=self.requests.by_status(),
+            answer_s=self.requests.durations(),
         )
 
     async def serve(

@@ -1,15 +1,19 @@
 """Observability: whether the headend can do its work, and its figures for Prometheus.
 
-``readiness`` has the checks. Each ``*_figures`` module turns the statistics of one part into checks
-and figures; ``derproto.metrics`` makes Prometheus' text of them.
+``readiness`` has the checks. ``census`` goes round the fleet and sums it up. Each ``*_figures``
+module turns the statistics of one part into checks and figures; ``derproto.metrics`` makes
+Prometheus' text of them.
 """
 
+from derhead.observability.bound_figures import Bounds
+from derhead.observability.census import Census
 from derhead.observability.certificate_figures import (
     certificate_check,
     certificate_metrics,
     reload_check,
 )
 from derhead.observability.feed_figures import claim_check, claim_metrics, feed_check, feed_metrics
+from derhead.observability.fleet_figures import dispatch_metrics, fleet_metrics
 from derhead.observability.journal_figures import (
     damage_check,
     journal_check,

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric
 
 from derhead.history import JournalStatistics, RetentionStatistics, Salvaged
 from derhead.observability.readiness import Check, Health
-from derproto.metrics.families import counter, counter_by, gauge
+from derproto.metrics.families import counter, counter_by, gauge, histogram
 
 
 def journal_check(journal: JournalStatistics) -> Check:
@@ -66,6 +66,11 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
     )
     yield gauge(
         name + "last_commit_seconds", "Duration of the last transaction.", journal.last_commit_s
+    )
+    yield histogram(
+        name + "commit_seconds",
+        "Durations of transactions, with their wait for a thread.",
+        journal.commit_s,
     )
     yield gauge(
         name + "failing",

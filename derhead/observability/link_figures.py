@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from derhead.httpserver import HttpStatistics
-from derproto.metrics.families import counter, counter_by, gauge
+from derproto.metrics.families import counter, counter_by, gauge, histogram_by
 from derproto.triogrpc import ERROR_KINDS, ServerStatistics
 
 
@@ -64,6 +64,21 @@ def http_metrics(http: HttpStatistics) -> Iterator[Metric]:
             "send_timeout": http.send_timeouts,
             "memory": http.given_up,
         },
+    )
+    yield counter_by(
+        name + "answers", "Answers, by the class of their status.", "status", http.answers
+    )
+    yield counter(
+        name + "requests_refused",
+        "Requests that broke HTTP, which the server refused itself.",
+        http.requests_refused,
+    )
+    yield histogram_by(
+        name + "answer_seconds",
+        "From a request's header to the end of its answer; plain requests for the newest "
+        "telemetry take the fast lane. Event streams do not count.",
+        "lane",
+        http.answer_s,
     )
     yield gauge(
         name + "held_bytes", "Bytes of request bodies and answers in memory.", http.held_bytes

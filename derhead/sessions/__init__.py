@@ -10,5 +10,6 @@ Rooms, from the ground up; each imports only from those before it:
 
 from derhead.sessions.admission.register import AGENT_ID
 from derhead.sessions.service import Sessions, SessionStatistics
+from derhead.sessions.streams.session import Session
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord

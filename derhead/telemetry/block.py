@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, overload
 
-from derhead.telemetry.quality import row_quality
+from derhead.telemetry.quality import counts_since_us, row_quality
 from derhead.telemetry.sample import Sample
 from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
@@ -48,6 +48,16 @@ class SampleBlock(Sequence[Sample]):
         _, ts_us, _, seq, received_us, *measured = values
         boot_id = self.columns.boot_id
         return Sample(asset.id, self.agent_id, boot_id, seq, ts_us, received_us, *measured)
+
+    def since_us(self, row: int) -> int:
+        """As ``counts_since_us`` of the sample in a row, which it does not make."""
+        columns = self.columns
+        asset = self.assets[columns.asset_index[row]]
+        return counts_since_us(
+            columns.ts_us[row],
+            self.received_us,
+            row_quality(columns, row, asset, self.received_us),
+        )
 
     def asset_ids(self) -> Iterator[str]:
         """The asset of each row taken, in order."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.telemetry.block import SampleBlock
+from derhead.telemetry.quality import counts_since_us
 from derhead.telemetry.sample import Sample
 from derproto.der.v1 import QualityBit
 
@@ -105,6 +106,15 @@ class LatestTable:
         slot.block, slot.held, slot.restored = None, sample, False
         return True
 
+    def since_us(self, asset_id: str) -> int | None:
+        """As ``since_us`` of the asset's sample, which it does not make; None = there is none."""
+        slot = self._slots.get(asset_id)
+        if slot is None:
+            return None
+        if slot.block is not None:
+            return slot.block.since_us(slot.row)
+        return None if slot.held is None else since_us(slot.held)
+
     def get(self, asset_id: str) -> Sample | None:
         slot = self._slots.get(asset_id)
         return None if slot is None else slot.sample()
@@ -128,13 +138,8 @@ def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
 
 
 def since_us(sample: Sample) -> int:
-    """The time from which a sample's age counts, microseconds since the epoch.
-
-    This is the time of measurement, or the time of arrival if the agent's clock is off.
-    """
-    if sample.quality & QualityBit.CLOCK_SKEW:
-        return sample.received_us
-    return min(sample.ts_us, sample.received_us)
+    """The time from which a sample's age counts, microseconds since the epoch."""
+    return counts_since_us(sample.ts_us, sample.received_us, sample.quality)
 
 
 def age_us(sample: Sample, now_us: int) -> int:

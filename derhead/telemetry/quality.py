@@ -20,6 +20,14 @@ _IMPLAUSIBLE = int(QualityBit.IMPLAUSIBLE)
 _BACKFILLED = int(QualityBit.BACKFILLED)
 
 
+def counts_since_us(ts_us: int, received_us: int, quality: int) -> int:
+    """The time from which a sample's age counts, microseconds since the epoch.
+
+    This is the time of measurement, or the time of arrival if the agent's clock is off.
+    """
+    return received_us if quality & _CLOCK_SKEW else min(ts_us, received_us)
+
+
 def row_quality(columns: TelemetryColumns, row: int, asset: Asset, received_us: int) -> int:
     """Bits as in ``der.v1.QualityBit``: those of the agent and those that the headend adds."""
     quality = columns.quality[row] & _KNOWN if columns.quality else 0

@@ -2,6 +2,6 @@
 
 From the ground up: ``book`` (the state) · ``inputs`` (what the desk decides on) · ``inbox`` (where
 inputs wait) and ``draft`` (a plan in the making) · ``intake`` (what each input changes) and
-``settling`` (what is sent then) · ``planning`` (both, for a batch) and ``outcome_log`` ·
-``dispatch_desk`` (the task).
+``settling`` (what is sent then) · ``planning`` (both, for a batch), ``outcome_log`` and
+``dispatch_tally`` (logged and counted) · ``dispatch_desk`` (the task).
 """

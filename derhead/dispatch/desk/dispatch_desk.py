@@ -15,6 +15,7 @@ import trio
 
 from derhead.audit import AuditRecord
 from derhead.dispatch.desk.book import Book, BookChanges, SessionLink
+from derhead.dispatch.desk.dispatch_tally import DispatchStatistics, DispatchTally
 from derhead.dispatch.desk.draft import Draft, Plan, SendCancel, SendSetpoint
 from derhead.dispatch.desk.inbox import BATCH_EVENTS, Inbox, InboxItem, WaitingRequest
 from derhead.dispatch.desk.inputs import (
@@ -79,6 +80,7 @@ class DispatchDesk:
         self._wall_us = runtime.wall_us
         self._inbox = Inbox()
         self._book = Book()
+        self._tally = DispatchTally()
 
     # --- from outside ---------------------------------------------------------------
 
@@ -148,7 +150,11 @@ class DispatchDesk:
 
     def setpoint_written_nowait(self, dispatch_id: str) -> None:
         """The setpoint is written to its session's stream: this is the time of ``sent``."""
-        self._book.note_sent_time(dispatch_id, self._wall_us())
+        now_us = self._wall_us()
+        dispatch = self._book.open.get(dispatch_id)
+        if dispatch is not None:
+            self._tally.take_sent(dispatch, now_us)
+        self._book.note_sent_time(dispatch_id, now_us)
 
     async def report(self, asset_id: str, dispatch_id: str, reported: Reported) -> None:
         """An agent reports on a dispatch. When full: waits."""
@@ -164,6 +170,18 @@ class DispatchDesk:
     def get(self, dispatch_id: str) -> Dispatch | None:
         """The dispatch if it is open. The journal has those that ended."""
         return self._book.open.get(dispatch_id)
+
+    def open_dispatches(self) -> Sequence[Dispatch]:
+        """All open dispatches now."""
+        return tuple(self._book.open.values())
+
+    def statistics(self) -> DispatchStatistics:
+        return self._tally.statistics()
+
+    @property
+    def waiting(self) -> int:
+        """Inputs in the inbox; ``INBOX_EVENTS`` is its bound."""
+        return len(self._inbox)
 
     def of_asset(self, asset_id: str) -> Sequence[Dispatch]:
         """The asset's open dispatches, oldest first."""
@@ -217,6 +235,7 @@ class DispatchDesk:
         """
         loaded = await self._store.open_dispatches()
         now_us = self._wall_us()
+        self._tally.load(loaded)
         self._book.take(BookChanges(dispatches={each.id: each for each in loaded}), now_us)
         await self._carry_out(make_plan(self._book, [HeadendStarted()], now_us), now_us)
         task_status.started()
@@ -280,6 +299,8 @@ class DispatchDesk:
         """Journal first, effects second. Raises: JournalError; then nothing changed."""
         if plan.changes.dispatches:
             await self._store.write(*plan.changes.dispatches.values(), *plan.records)
+        for dispatch in plan.changes.dispatches.values():
+            self._tally.take(self._book.open.get(dispatch.id), dispatch)
         self._book.take(plan.changes, now_us)
         log_outcome(plan)
         for effect in plan.effects:

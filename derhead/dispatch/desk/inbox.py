@@ -51,6 +51,9 @@ class Inbox:
         self._room = trio.lowlevel.ParkingLot()
         self._filled = trio.Event()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     @property
     def has_room(self) -> bool:
         """Whether ``put`` would not wait."""

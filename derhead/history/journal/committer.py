@@ -27,6 +27,7 @@ from derhead.history.spool.unfed import Spooling
 from derhead.history.writing.record_store import CommitOutcome, Group, Store
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.metrics.histogram import QUICK_S, Histogram
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Committer:
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
+        self._commit_s = Histogram(QUICK_S)
         if not files.room.is_secured:
             self._fails(NO_ROOM)
 
@@ -111,6 +113,7 @@ class Committer:
             dropped_gaps=self._waiting.dropped[GapRecord],
             dropped_audit=self._waiting.dropped[AuditRecord],
             last_commit_s=self._last_commit_s,
+            commit_s=self._commit_s.counts(),
             failing_since_us=self.failing_since_us,
             failing_reason=self.failing_reason,
             held_reason=self._held_reason,
@@ -161,6 +164,7 @@ class Committer:
                     write.settle(error)
         else:
             self._last_commit_s = trio.current_time() - began_s
+            self._commit_s.take(self._last_commit_s)
             self._committed(taken, outcome)
         finally:
             if not settled:

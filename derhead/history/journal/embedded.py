@@ -73,6 +73,11 @@ class Journal(Reader):
         self._turn = trio.Lock()
         self._closed = False
 
+    @property
+    def buffer_rows(self) -> int:
+        """Bound of the telemetry rows that wait in memory."""
+        return self._waiting.buffer_rows
+
     # --- records come in ------------------------------------------------------------
 
     async def append_telemetry(

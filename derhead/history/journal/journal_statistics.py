@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from derproto.metrics.histogram import HistogramCounts
+
 
 @dataclass(frozen=True, slots=True)
 class JournalStatistics:
@@ -24,6 +26,8 @@ class JournalStatistics:
     dropped_audit: int
     last_commit_s: float
     """Duration of the last commit, including its wait for a thread."""
+    commit_s: HistogramCounts
+    """Durations of all commits, in seconds."""
     failing_since_us: int | None
     """When commits began to fail, microseconds since the epoch; None = they work."""
     failing_reason: str

@@ -110,7 +110,7 @@ class WaitingRecords:
     def __init__(self, *, group_s: float, batch_rows: int, buffer_rows: int) -> None:
         self._group_s = group_s
         self._batch_rows = batch_rows
-        self._buffer_rows = buffer_rows
+        self.buffer_rows = buffer_rows
         self._batches: deque[SampleBatch] = deque()
         self._notes: dict[type[Note], dict[object, Note]] = {kind: {} for kind in _KEYS}
         self._noted_s = math.inf
@@ -141,7 +141,7 @@ class WaitingRecords:
 
     def has_room(self, rows: int) -> bool:
         """Whether so many more rows may wait. A batch larger than the bound may only wait alone."""
-        return self.rows == 0 or self.rows + rows <= self._buffer_rows
+        return self.rows == 0 or self.rows + rows <= self.buffer_rows
 
     def add_batch(self, batch: SampleBatch) -> None:
         self._batches.append(batch)

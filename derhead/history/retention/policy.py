@@ -222,6 +222,11 @@ class RetentionStatistics:
     truncated_wals: int = 0
     failed_looks: int = 0
 
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the file that hold rows; 0 before the first measurement."""
+        return 0 if self.sizes is None else self.sizes.used_bytes
+
 
 def _earlier(us: int, spared_us: int | None) -> int:
     return us if spared_us is None else min(us, spared_us)

@@ -23,7 +23,9 @@ class ServerConfig(Config):
         resets: int,
     ) -> None:
         super().__init__()
-        self.problem_text = problem_text
+        self._problem_text = problem_text
+        self.refused = 0
+        """Requests that were answered before they reached the app."""
         self.control_frames = control_frames
         self.resets = resets
         self.request_ids = RequestIds()
@@ -34,6 +36,11 @@ class ServerConfig(Config):
         self.h11_max_incomplete_size = HEADER_BYTES
         self.h2_max_concurrent_streams = H2_STREAMS
         self.h2_max_header_list_size = HEADER_BYTES
+
+    def problem_text(self, status: int, detail: str) -> str:
+        """The problem with which the server itself answers a request; counts the request."""
+        self.refused += 1
+        return self._problem_text(status, detail)
 
     def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
         """The headers of every answer, also of those that Hypercorn makes itself."""

@@ -7,7 +7,8 @@ from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from derproto import __version__
-from derproto.metrics.families import gauge
+from derproto.metrics.families import gauge, histogram
+from derproto.metrics.histogram import HistogramCounts
 
 
 def build_metrics(program: str) -> Iterator[Metric]:
@@ -24,3 +25,12 @@ def disk_metrics(program: str, free_bytes: int, whole_bytes: int) -> Iterator[Me
     name = f"{program}_disk_"
     yield gauge(name + "free_bytes", "Bytes free on the disk of the data folder.", free_bytes)
     yield gauge(name + "size_bytes", "Size of the disk of the data folder.", whole_bytes)
+
+
+def loop_metrics(program: str, lags: HistogramCounts) -> Iterator[Metric]:
+    """The lag of the event loop."""
+    yield histogram(
+        f"{program}_loop_lag_seconds",
+        "How late the event loop woke a task that sleeps, four times a second.",
+        lags,
+    )

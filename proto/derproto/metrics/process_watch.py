@@ -1,7 +1,7 @@
-"""Watches the process and its disk, as the kernel sees them.
+"""Watches the process: its event loop, and as the kernel sees it, with its disk.
 
-A worker thread reads, and what it read last is shown: counting the file descriptors of ten thousand
-connections takes 10 ms, and a disk may take any time.
+A worker thread asks the kernel, and what it read last is shown: counting the file descriptors of
+ten thousand connections takes 10 ms, and a disk may take any time.
 """
 
 import os
@@ -14,7 +14,8 @@ from prometheus_client import ProcessCollector
 from prometheus_client.metrics_core import Metric
 
 from derproto.base.runtime import Runtime
-from derproto.metrics.process_figures import build_metrics, disk_metrics
+from derproto.metrics.loop_lag import LoopLag
+from derproto.metrics.process_figures import build_metrics, disk_metrics, loop_metrics
 
 LOOK_S = 10.0
 """Pause between two looks at the process and its disk."""
@@ -29,7 +30,7 @@ class DiskRoom:
 
 
 class ProcessWatch:
-    """What the kernel last said of this process, and of the disk that holds ``folder``."""
+    """What is known of this process, and of the disk that holds ``folder``."""
 
     def __init__(self, program: str, folder: Path, runtime: Runtime) -> None:
         self._program = program
@@ -37,17 +38,20 @@ class ProcessWatch:
         self._run_blocking = runtime.run_blocking
         self._collector = ProcessCollector(registry=None)
         self._process: Iterable[Metric] = ()
+        self.lag = LoopLag()
         self.disk: DiskRoom | None = None
         """None = not read yet, or the folder cannot be read."""
 
     async def run(self) -> None:
-        """Looks again and again until cancelled."""
-        while True:
-            await self._run_blocking(self.look)
-            await trio.sleep(LOOK_S)
+        """Measures the loop's lag, and asks the kernel every ``LOOK_S``, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.lag.run)
+            while True:
+                await self._run_blocking(self.look)
+                await trio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Looks once; blocks."""
+        """Asks the kernel once; blocks."""
         self._process = list(self._collector.collect())
         try:
             disk = os.statvfs(self._folder)
@@ -57,8 +61,9 @@ class ProcessWatch:
             self.disk = DiskRoom(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
     def metrics(self) -> Iterator[Metric]:
-        """The figures of the process, its versions and its disk."""
+        """The figures of the process, its versions, its loop and its disk."""
         yield from build_metrics(self._program)
+        yield from loop_metrics(self._program, self.lag.counts())
         yield from self._process
         if self.disk is not None:
             yield from disk_metrics(self._program, self.disk.free_bytes, self.disk.whole_bytes)

@@ -1,5 +1,6 @@
 """Gap figures in ``/metrics``."""
 
+from derhead.gaps.tracker import GapCount, GapStatistics
 from derhead.observability import gap_metrics
 from derproto.metrics.exposition import Metrics
 from tests.support.watched_asset import Headend
@@ -11,7 +12,14 @@ def test_silent_assets_are_counted_by_cause() -> None:
     headend.live(0, 8)
     headend.disconnect()
     metrics = Metrics()
-    metrics.add(lambda: gap_metrics(headend.tracker.statistics()))
+
+    def statistics() -> GapStatistics:
+        count = GapCount()
+        for watch in headend.tracker.watches.values():
+            count.take(watch)
+        return count.statistics()
+
+    metrics.add(lambda: gap_metrics(statistics()))
 
     def lines() -> list[str]:
         return [line for line in metrics.render()[0].decode().splitlines() if line[0] != "#"]

@@ -1,6 +1,7 @@
 """Figures of both ports."""
 
 from derhead.httpserver import HttpStatistics
+from derhead.httpserver.request_counts import RequestCounts
 from derhead.observability import http_metrics, link_metrics
 from derproto.metrics.exposition import Metrics
 from derproto.triogrpc import ERROR_KINDS, ServerStatistics
@@ -32,6 +33,10 @@ def test_the_link_shows_every_kind_of_error_from_the_start() -> None:
 
 
 def test_http_shows_why_connections_were_ended() -> None:
+    requests = RequestCounts()
+    requests.take_fast(0.00002)
+    requests.take(404, 0.004)
+    requests.take(200, None)
     http = HttpStatistics(
         open=3,
         accepted=20,
@@ -43,6 +48,9 @@ def test_http_shows_why_connections_were_ended() -> None:
         send_timeouts=7,
         given_up=8,
         held_bytes=900,
+        requests_refused=10,
+        answers=requests.by_status(),
+        answer_s=requests.durations(),
     )
     metrics = Metrics()
     metrics.add(lambda: http_metrics(http))
@@ -58,3 +66,9 @@ def test_http_shows_why_connections_were_ended() -> None:
         '"memory"} 8.0',
     ]
     assert "derhead_http_held_bytes 900.0" in lines
+    assert 'derhead_http_answers_total{status="2xx"} 2.0' in lines
+    assert 'derhead_http_answers_total{status="4xx"} 1.0' in lines
+    assert 'derhead_http_answer_seconds_count{lane="fast"} 1.0' in lines
+    assert 'derhead_http_answer_seconds_bucket{lane="app",le="0.0025"} 0.0' in lines
+    assert 'derhead_http_answer_seconds_bucket{lane="app",le="0.005"} 1.0' in lines
+    assert 'derhead_http_answer_seconds_count{lane="app"} 1.0' in lines

@@ -1,0 +1,72 @@
+"""Figures of the fleet and of dispatches. Pure."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from derhead.dispatch import DispatchStatistics
+from derhead.observability.census import FleetStatistics
+from derproto.metrics.families import (
+    counter_by_each,
+    gauge,
+    gauge_by,
+    histogram,
+    histogram_by,
+)
+
+
+def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
+    """Assets by state, the ages of their newest samples, and the worst of all agents."""
+    sums = fleet.sums
+    yield gauge_by(
+        "derhead_assets",
+        "Assets by state: a connected agent holds an online or stale one, and the newest sample "
+        "of a stale one is old.",
+        "state",
+        fleet.assets,
+    )
+    yield histogram(
+        "derhead_newest_sample_age_seconds",
+        "Ages of the newest sample of each asset that ever sent one, taken every 10 s.",
+        fleet.sample_ages,
+    )
+    name = "derhead_agents_"
+    yield gauge(
+        name + "clock_offset_worst_seconds",
+        "How far the clock of the connected agent that is furthest off is from the headend's.",
+        sums.clock_offset_us / 1e6,
+    )
+    yield gauge(
+        name + "outbox_rows",
+        "Samples that all connected agents have still to deliver.",
+        sums.outbox_rows,
+    )
+    yield gauge(
+        name + "outbox_worst_rows",
+        "Samples that the connected agent with most of them has still to deliver.",
+        sums.worst_outbox_rows,
+    )
+    yield gauge(
+        "derhead_dispatches_late",
+        "Open dispatches whose window began 30 s ago or earlier, and that have not started.",
+        sums.late_dispatches,
+    )
+
+
+def dispatch_metrics(dispatches: DispatchStatistics) -> Iterator[Metric]:
+    """Open dispatches by state, ends by reason, and how long the way to the device took."""
+    name = "derhead_dispatches_"
+    yield gauge_by(name + "open", "Open dispatches by state.", "state", dispatches.open)
+    yield counter_by_each(
+        name + "ended",
+        "Dispatches that ended, by state and reason.",
+        ("state", "reason"),
+        dispatches.ended,
+    )
+    yield histogram_by(
+        "derhead_dispatch_latency_seconds",
+        "From an order, or from the begin of its window if that is later and the device must "
+        "start, until its setpoint was sent, received and started.",
+        "to",
+        dispatches.latency,
+    )
