@@ -1,7 +1,7 @@
 """The headend's configuration."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from derproto.configuration.kinds import (
     address,
     choice,
 )
-from derproto.configuration.problems import ConfigError
+from derproto.configuration.problems import ConfigError, Problem, nearest
 from derproto.configuration.settings import NO_PATH, Rank, Settings, credential, state_directory
 from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
@@ -216,11 +216,23 @@ def _complain_of_tokens(config: HeadendConfig, settings: Settings) -> None:
         settings.problems.extend(wrong.problems)
 
 
-def load_token_path(flags: Namespace, environ: Mapping[str, str]) -> Path:
-    """The file of the tokens, which may not be there yet. Raises: ConfigError."""
+def load_token_path(
+    flags: Namespace, environ: Mapping[str, str], sites: Collection[str] = ()
+) -> Path:
+    """The file of the tokens, which may not be there yet.
+
+    Raises: ConfigError, also if the configured fleet lacks one of the ``sites``.
+    """
     settings = Settings(PREFIX, vars(flags), environ)
     config = read_config(settings, environ)
     settings.require_one("tokens")
+    if sites and config.assets is not NO_PATH:
+        fleet = settings.read_fleet(config.assets)
+        for site in sites:
+            if fleet is not None and fleet.find_site(site) is None:
+                names = (each.name for each in fleet.sites.values())
+                text = f"there is no site {site[:80]!r}; {nearest(site, names)}"
+                settings.problems.append(Problem(None, None, "--site", text))
     settings.finish()
     assert config.tokens is not None
     return config.tokens

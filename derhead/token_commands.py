@@ -64,6 +64,12 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         help="viewer (reads), operator (also orders and withdraws) or admin",
     )
     add.add_argument(
+        "--site",
+        metavar="S",
+        action="append",
+        help="id or name of a site that it is limited to; may repeat (default: all sites)",
+    )
+    add.add_argument(
         "--expires",
         metavar="D",
         type=_expiry,
@@ -105,8 +111,9 @@ def _expiry(text: str) -> Expiry:
 
 def run(flags: Namespace) -> None:
     """Runs the command. Raises: ConfigError, TokenRefused, OSError."""
-    path = load_token_path(flags, os.environ)
-    now_us = real_runtime().wall_us()
+    sites = flags.site or () if flags.kind == "add" else ()
+    path = load_token_path(flags, os.environ, sites)
+    now_us = real_runtime().wall_us() // 1_000_000 * 1_000_000
     if flags.kind == "list":
         put_out(describe(read_token_file(path), now_us))
         return
@@ -129,8 +136,9 @@ def _make(path: Path, flags: Namespace, now_us: int) -> None:
     expires_us = None if flags.expires is None else flags.expires.us(now_us)
     if expires_us is not None and expires_us <= now_us:
         raise TokenRefused(f"{format_us(expires_us)} is over; give a later --expires")
+    sites = None if flags.site is None else tuple(dict.fromkeys(flags.site))
     secret = spell(secrets.token_bytes(SECRET_BYTES))
-    token = Token(flags.name, flags.role, digest_of(secret.encode()), now_us, expires_us)
+    token = Token(flags.name, flags.role, digest_of(secret.encode()), now_us, sites, expires_us)
     write_token_file(path, tokens.with_token(token))
     # The token alone is on standard output, for scripts.
     print(
@@ -152,11 +160,12 @@ def _revoke(path: Path, name: str, now_us: int) -> None:
 
 def describe(tokens: TokenSet, now_us: int) -> str:
     """The tokens as a table for people."""
-    table = columns("NAME", "ROLE", "STATE", "CREATED", "EXPIRES", words=5)
+    table = columns("NAME", "ROLE", "SITES", "STATE", "CREATED", "EXPIRES", words=6)
     for token in tokens.all:
         table.add_row(
             token.name,
             token.role.value,
+            "all" if token.sites is None else ", ".join(token.sites),
             _state(token, now_us),
             format_us(token.created_us),
             "never" if token.expires_us is None else format_us(token.expires_us),

@@ -5,6 +5,7 @@ Layers, from the ground up::
     roles           roles, rights, and who a caller is: pure
     tokens          a token, its hash, and how one is found: pure
     token_file      the file of tokens: read with every problem, written whole
+    visible_fleets  what of the fleet a caller may see: pure
     access_gate     who sent a request, by its credentials: pure
     gate_loading    the gate of a daemon, whose tokens follow their file
 """
@@ -15,6 +16,7 @@ from derhead.access.roles import ANYBODY, Principal, Right, Role, roles_with
 from derhead.access.token_file import (
     TOKEN_NAME,
     TOKEN_ROLE,
+    TOKEN_SITES,
     changing,
     read_token_file,
     write_token_file,
@@ -27,3 +29,4 @@ from derhead.access.tokens import (
     digest_of,
     spell,
 )
+from derhead.access.visible_fleets import VisibleFleets

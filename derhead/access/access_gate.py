@@ -92,6 +92,7 @@ class AccessGate:
             )
         if len(self._known) >= KNOWN:
             self._known.clear()
-        principal = Principal(token.name, token.role, token.expires_us)
+        sites = None if token.sites is None else frozenset(token.sites)
+        principal = Principal(token.name, token.role, sites, token.expires_us)
         self._known[authorization] = principal
         return principal

@@ -36,6 +36,8 @@ class Principal:
     name: str | None
     """For the audit trail; None = nobody asked who it is."""
     role: Role
+    sites: frozenset[str] | None = None
+    """Ids or names of the sites that it sees; None = all."""
     expires_us: int | None = None
     """When its credentials end, microseconds since the epoch; None = never."""
 

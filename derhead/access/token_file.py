@@ -17,7 +17,7 @@ from pathlib import Path
 from derhead.access.roles import Role
 from derhead.access.tokens import MOST_TOKENS, NAME, Token, TokenSet
 from derproto.base.timefmt import format_us, parse_us
-from derproto.configuration.kinds import FromText, member
+from derproto.configuration.kinds import FromText, Texts, member
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.yamlfile import Section, load_yaml
 
@@ -49,9 +49,10 @@ def _digest(text: str) -> bytes:
 
 TOKEN_NAME = FromText(_name, "a name")
 TOKEN_ROLE = member(Role, "role")
+TOKEN_SITES = Texts()
 TIME = FromText(parse_us, "a time such as 2026-01-31T12:00:00Z, in quotes")
 _SHA = FromText(_digest, "64 digits 0-9 a-f, in quotes")
-_KEYS = ("name", "role", "sha256", "created", "expires", "revoked")
+_KEYS = ("name", "role", "sites", "sha256", "created", "expires", "revoked")
 
 
 def read_token_file(path: Path) -> TokenSet:
@@ -98,11 +99,15 @@ def _read_token(section: Section) -> Token | None:
     role = section.require("role", TOKEN_ROLE, f"write {TOKEN_ROLE.wanted}")
     digest = section.require("sha256", _SHA, ADVICE)
     created_us = section.require("created", TIME, f"write {TIME.wanted}")
+    sites = section.optional("sites", TOKEN_SITES)
+    if sites is None and section.value("sites") is not None:
+        # Its mistake is noted; the token must not be one for all sites meanwhile.
+        return None
     expires_us = section.optional("expires", TIME)
     revoked_us = section.optional("revoked", TIME)
     if name is None or role is None or digest is None or created_us is None:
         return None
-    return Token(name, role, digest, created_us, expires_us, revoked_us)
+    return Token(name, role, digest, created_us, sites, expires_us, revoked_us)
 
 
 @contextmanager
@@ -151,6 +156,7 @@ def _line(token: Token) -> str:
     items = {
         "name": token.name,
         "role": token.role.value,
+        **({} if token.sites is None else {"sites": list(token.sites)}),
         "sha256": token.digest.hex(),
         **{key: format_us(us) for key, us in times.items() if us is not None},
     }

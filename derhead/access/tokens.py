@@ -35,6 +35,8 @@ class Token:
     digest: bytes
     """SHA-256 of the token."""
     created_us: int
+    sites: tuple[str, ...] | None = None
+    """Ids or names of the sites that it is limited to; None = all."""
     expires_us: int | None = None
     """None = it does not expire."""
     revoked_us: int | None = None

@@ -3,6 +3,8 @@
 from derhead.access import AccessGate, Role, Token, TokenSet, digest_of, spell
 
 VIEWER, OPERATOR, ADMIN = (spell(bytes([n]) * 32) for n in range(3))
+ALAMOSA, NORTH = (spell(bytes([n]) * 32) for n in range(5, 7))
+"""Operators of one site each, those of the fake headend and of another one."""
 EXPIRED, REVOKED, STRANGE = (spell(bytes([n]) * 32) for n in range(10, 13))
 
 
@@ -13,18 +15,21 @@ def make_tokens(now_us: int) -> TokenSet:
         secret: str,
         role: Role,
         name: str = "",
+        sites: tuple[str, ...] | None = None,
         *,
         expires_us: int | None = None,
         revoked_us: int | None = None,
     ) -> Token:
         digest = digest_of(secret.encode())
-        return Token(name or role, role, digest, now_us - 10, expires_us, revoked_us)
+        return Token(name or role, role, digest, now_us - 10, sites, expires_us, revoked_us)
 
     return TokenSet(
         [
             make(VIEWER, Role.VIEWER),
             make(OPERATOR, Role.OPERATOR, expires_us=now_us + 1),
             make(ADMIN, Role.ADMIN),
+            make(ALAMOSA, Role.OPERATOR, "alamosa", ("Alamosa",)),
+            make(NORTH, Role.OPERATOR, "north", ("North", "Atlantis")),
             make(EXPIRED, Role.ADMIN, "expired", expires_us=now_us),
             make(REVOKED, Role.ADMIN, "revoked", revoked_us=now_us - 5),
         ]

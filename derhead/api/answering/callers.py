@@ -1,25 +1,49 @@
-"""Who sent the current request."""
+"""Who sent the current request, and what of the fleet it may see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from quart import g, request
 
 from derhead.access import Principal
 from derhead.audit import Caller
 from derproto.base.logs import log_context
+from derproto.configuration.fleet import Fleet
 
 
-def note_principal(principal: Principal) -> None:
-    """Notes whom the guard has recognised as the sender."""
-    g.principal = principal
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The sender of a request, as the guard recognised it; every request passes the guard."""
+
+    principal: Principal
+    fleet: Fleet
+    """The sites and assets that it may see."""
+    is_admitted: Callable[[], bool]
+    """Whether it would be let in now as it was: a long answer must not outlive its credentials."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there may be more of the fleet than it sees."""
+        return self.principal.sites is not None
 
 
-def current_principal() -> Principal:
-    """The sender, as the guard recognised it; every request passes the guard first."""
-    found: Principal = g.principal
+def note_sender(sender: Sender) -> None:
+    """Notes the current request's sender."""
+    g.sender = sender
+
+
+def current_sender() -> Sender:
+    """The current request's sender."""
+    found: Sender = g.sender
     return found
+
+
+def current_fleet() -> Fleet:
+    """The sites and assets that the sender may see: all, unless it is limited to some sites."""
+    return current_sender().fleet
 
 
 def current_caller() -> Caller:
     """The sender, for the audit trail."""
-    return Caller(
-        peer=request.remote_addr, request_id=log_context.get(), name=current_principal().name
-    )
+    name = current_sender().principal.name
+    return Caller(peer=request.remote_addr, request_id=log_context.get(), name=name)

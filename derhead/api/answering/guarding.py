@@ -1,10 +1,19 @@
 """The guard of the app: who may do what, decided before any endpoint sees the request."""
 
+from typing import Protocol
+
 from quart import Quart, request
 
-from derhead.access import AccessGate, Principal, Right, Unauthenticated, roles_with
-from derhead.api.answering.callers import note_principal
-from derhead.api.answering.headend_parts import HasClock
+from derhead.access import (
+    AccessGate,
+    Principal,
+    Right,
+    Unauthenticated,
+    VisibleFleets,
+    roles_with,
+)
+from derhead.api.answering.callers import Sender, note_sender
+from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HttpProblem
 
 OPEN_ENDPOINTS = frozenset(
@@ -21,6 +30,9 @@ OPEN_ENDPOINTS = frozenset(
 )
 """What anybody may ask for: an orchestrator's probes, and files that every headend has."""
 
+WHOLE_FLEET = frozenset({"health.tell_metrics"})
+"""What callers with some sites only may not ask for."""
+
 
 def right_needed(method: str, endpoint: str | None) -> Right | None:
     """The right that a request needs; None = none, not even to be known."""
@@ -29,8 +41,13 @@ def right_needed(method: str, endpoint: str | None) -> Right | None:
     return Right.READ if method in ("GET", "HEAD") else Right.ORDER
 
 
-def guard(app: Quart, gate: AccessGate, clock: HasClock) -> None:
+class GuardParts(HasFleet, HasClock, Protocol):
+    """The part of the headend that the guard uses."""
+
+
+def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
     """Registers the guard. Paths that do not exist are refused alike, and so tell nothing."""
+    fleets = VisibleFleets(headend.fleet)
 
     @app.before_request
     async def check_caller() -> None:
@@ -38,16 +55,27 @@ def guard(app: Quart, gate: AccessGate, clock: HasClock) -> None:
         if right is None:
             return
         sent = request.headers.getlist("Authorization")
-        found = gate.recognise(", ".join(sent).encode("latin-1") if sent else None, clock.wall_us())
+        authorization = ", ".join(sent).encode("latin-1") if sent else None
+
+        def recognise() -> Principal | Unauthenticated:
+            return gate.recognise(authorization, headend.wall_us())
+
+        found = recognise()
         if isinstance(found, Unauthenticated):
             raise HttpProblem(401, found.detail, headers={"WWW-Authenticate": found.challenge})
         if not found.may(right):
-            raise _forbidden(found, right)
-        note_principal(found)
+            able = " or ".join(roles_with(right))
+            raise _forbidden(
+                f"{found.name} is {found.role}, and this takes {able}; use a token of such a role"
+            )
+        if found.sites is not None and request.endpoint in WHOLE_FLEET:
+            raise _forbidden(
+                f"{found.name} sees some sites only, and this is about the whole fleet; use a token"
+                " without sites"
+            )
+        note_sender(Sender(found, fleets.of(found), lambda: recognise() == found))
 
 
-def _forbidden(caller: Principal, right: Right) -> HttpProblem:
-    able = " or ".join(roles_with(right))
-    detail = f"{caller.name} is {caller.role}, and this takes {able}; use a token of such a role"
+def _forbidden(detail: str) -> HttpProblem:
     challenge = Unauthenticated(detail, "insufficient_scope").challenge
     return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})

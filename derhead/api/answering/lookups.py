@@ -1,15 +1,17 @@
 """Lookups that endpoints share: the query, an asset, a site, an agent. A miss ends the request."""
 
 from collections.abc import Collection
-from typing import Protocol
 
 from quart import request
 
-from derhead.api.answering.headend_parts import HasFleet, KnowsAgents
+from derhead.api.answering.callers import current_fleet, current_sender
+from derhead.api.answering.headend_parts import KnowsAgents
 from derhead.api.answering.replies import HttpProblem
+from derhead.dispatch import Dispatch, DispatchGroup
 from derhead.findings import pointer_to
+from derhead.history import Histories
 from derhead.shapes import BadQuery, Query, parse_query
-from derproto.configuration.fleet import Asset, Fleet, Site
+from derproto.configuration.fleet import Asset, Site
 
 
 def read_query(known: Collection[str]) -> Query:
@@ -26,9 +28,9 @@ def refuse_query(wrong: BadQuery) -> HttpProblem:
     return HttpProblem(422, "the query cannot be used", errors, more=wrong.more)
 
 
-def find_asset(fleet: Fleet, id_or_name: str) -> Asset:
-    """The asset of that id or name. Raises: HttpProblem (404)."""
-    asset = fleet.find_asset(id_or_name)
+def find_asset(id_or_name: str) -> Asset:
+    """The asset of that id or name, if the sender may see it. Raises: HttpProblem (404)."""
+    asset = current_fleet().find_asset(id_or_name)
     if asset is None:
         raise HttpProblem(
             404, f"no asset has the id or name {id_or_name[:80]!r}; GET /assets lists them"
@@ -36,29 +38,70 @@ def find_asset(fleet: Fleet, id_or_name: str) -> Asset:
     return asset
 
 
-def find_site(fleet: Fleet, id_or_name: str) -> Site:
-    """The site of that id or name. Raises: HttpProblem (404)."""
-    site = fleet.find_site(id_or_name)
+def find_site(id_or_name: str) -> Site:
+    """The site of that id or name, if the sender may see it. Raises: HttpProblem (404)."""
+    site = current_fleet().find_site(id_or_name)
     if site is None:
         known = "GET /assets names the site of each"
         raise HttpProblem(404, f"no site has the id or name {id_or_name[:80]!r}; {known}")
     return site
 
 
-class FindsAgents(HasFleet, KnowsAgents, Protocol):
-    """The part of the headend that ``find_agent`` uses."""
+def visible_agents(headend: KnowsAgents) -> frozenset[str] | None:
+    """The agents that the sender may see: those of its assets; None = all."""
+    if not current_sender().is_limited:
+        return None
+    holders = map(headend.last_holder, current_fleet().assets)
+    return frozenset(agent_id for agent_id in holders if agent_id is not None)
 
 
-def find_agent(headend: FindsAgents, agent_or_asset: str) -> str | None:
+def sees_agent(headend: KnowsAgents, agent_id: str) -> bool:
+    """Whether the agent ever had a session, and the sender may see it."""
+    visible = visible_agents(headend)
+    return headend.knows_agent(agent_id) and (visible is None or agent_id in visible)
+
+
+def find_agent(headend: KnowsAgents, agent_or_asset: str) -> str | None:
     """The agent of that id; or, for an asset, the agent that holds it or held it last.
 
     None if no agent ever held the asset. Raises: HttpProblem (404) if nothing has that name.
     """
     # The asset first: an agent for one asset has that asset's id, and may have lost the asset.
-    asset = headend.fleet.find_asset(agent_or_asset)
-    if asset is None and headend.knows_agent(agent_or_asset):
+    asset = current_fleet().find_asset(agent_or_asset)
+    if asset is None and sees_agent(headend, agent_or_asset):
         return agent_or_asset
     if asset is None:
         known = "GET /agents and GET /assets list what there is"
         raise HttpProblem(404, f"no agent or asset is called {agent_or_asset[:80]!r}; {known}")
     return headend.holder(asset.id) or headend.last_holder(asset.id)
+
+
+def unknown_dispatch(dispatch_id: str) -> HttpProblem:
+    """The answer about a dispatch that is not there, or that the sender may not see."""
+    return HttpProblem(404, f"no dispatch has the id {dispatch_id[:80]!r}")
+
+
+def require_visible(found: Dispatch | DispatchGroup) -> None:
+    """Raises: HttpProblem (404) if the sender may not see a dispatch, or an order to a site."""
+    if not current_sender().is_limited:
+        return
+    fleet = current_fleet()
+    visible = (
+        found.asset_id in fleet.assets
+        if isinstance(found, Dispatch)
+        else found.site_id in fleet.sites
+    )
+    if not visible:
+        raise unknown_dispatch(found.id)
+
+
+async def find_visible(history: Histories, dispatch_id: str) -> None:
+    """Raises: HttpProblem (404) if there is no such dispatch or order that the sender may see."""
+    dispatch = await history.dispatch(dispatch_id)
+    if dispatch is not None:
+        require_visible(dispatch)
+        return
+    found = await history.group(dispatch_id)
+    if found is None:
+        raise unknown_dispatch(dispatch_id)
+    require_visible(found[0])

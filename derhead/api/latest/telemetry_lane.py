@@ -128,9 +128,13 @@ class TelemetryLane:
         return TelemetryRequest(asset, line.bodiless, end) if is_one else None
 
     def _admits(self, authorization: bytes | None) -> bool:
-        """Whether the caller may read; the app refuses those who may not."""
+        """Whether the caller may read everything; the app sees to the others."""
         caller = self._gate.recognise(authorization, self._headend.wall_us())
-        return not isinstance(caller, Unauthenticated) and caller.may(Right.READ)
+        return (
+            not isinstance(caller, Unauthenticated)
+            and caller.sites is None
+            and caller.may(Right.READ)
+        )
 
     async def answer(
         self, request: TelemetryRequest, server_headers: Iterable[tuple[bytes, bytes]]

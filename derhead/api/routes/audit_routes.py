@@ -4,7 +4,8 @@ from typing import Protocol
 
 from quart import Blueprint, Response
 
-from derhead.api.answering.headend_parts import HasFleet, HasHistory
+from derhead.api.answering.callers import current_fleet, current_sender
+from derhead.api.answering.headend_parts import HasHistory
 from derhead.api.answering.lookups import find_site, read_query
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
 from derhead.audit import AuditRecord
@@ -12,7 +13,7 @@ from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, AuditJson, audit_shape, columns_of
 
 
-class AuditParts(HasFleet, HasHistory, Protocol):
+class AuditParts(HasHistory, Protocol):
     """The part of the headend that this endpoint uses."""
 
 
@@ -23,7 +24,11 @@ def audit_routes(headend: AuditParts, long: LongAnswers) -> Blueprint:
     @routes.get("/audit")
     async def list_audit() -> Response:
         query = read_query((*RANGE, *PAGE, *FIELDS, "action", "caller", "target", "site_id"))
-        site = None if query.site is None else find_site(headend.fleet, query.site)
+        among: list[str] | None = None
+        if query.site is not None:
+            among = [find_site(query.site).id]
+        elif current_sender().is_limited:
+            among = list(current_fleet().sites)
 
         async def ask(page: PageRequest) -> Page[AuditRecord]:
             return await headend.history.audit(
@@ -31,7 +36,7 @@ def audit_routes(headend: AuditParts, long: LongAnswers) -> Blueprint:
                 actions=query.actions,
                 caller=query.caller,
                 target=query.target,
-                site_ids=None if site is None else [site.id],
+                site_ids=among,
             )
 
         return await reply_history(

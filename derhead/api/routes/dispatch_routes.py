@@ -6,8 +6,15 @@ from typing import Protocol
 from quart import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
-from derhead.api.answering.callers import current_caller
-from derhead.api.answering.lookups import find_asset, find_site, read_query
+from derhead.api.answering.callers import current_caller, current_fleet, current_sender
+from derhead.api.answering.lookups import (
+    find_asset,
+    find_site,
+    find_visible,
+    read_query,
+    require_visible,
+    unknown_dispatch,
+)
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
 from derhead.api.answering.replies import HttpProblem, reply
 from derhead.api.routes.ordering import OrderingParts, reply_group, take_order
@@ -66,15 +73,19 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
     @routes.get("/dispatch/history")
     async def list_dispatches() -> Response:
         query = read_query((*RANGE, *PAGE, *FIELDS, "asset_id", "site_id", "state"))
-        asset = None if query.asset is None else find_asset(headend.fleet, query.asset)
-        site = None if query.site is None else find_site(headend.fleet, query.site)
-        of_site = None if site is None else [each.id for each in headend.fleet.assets_of(site.id)]
+        asset = None if query.asset is None else find_asset(query.asset)
+        site = None if query.site is None else find_site(query.site)
+        among: list[str] | None = None
+        if site is not None:
+            among = [each.id for each in current_fleet().assets_of(site.id)]
+        elif asset is None and current_sender().is_limited:
+            among = list(current_fleet().assets)
 
         async def ask(page: PageRequest) -> Page[Dispatch]:
             return await headend.history.dispatch_history(
                 page,
                 asset_id=None if asset is None else asset.id,
-                asset_ids=of_site,
+                asset_ids=among,
                 states=query.states,
             )
 
@@ -87,6 +98,7 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         read_query(())
         dispatch = await headend.history.dispatch(dispatch_id.lower())
         if dispatch is not None:
+            require_visible(dispatch)
             measurable = dispatch.verdict is None and (
                 dispatch.ended or dispatch.state is State.STARTED
             )
@@ -94,8 +106,9 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             return reply(dispatch_shape(dispatch, so_far))
         found = await headend.history.group(dispatch_id.lower())
         if found is not None:
+            require_visible(found[0])
             return await reply_group(*found)
-        raise _unknown(dispatch_id)
+        raise unknown_dispatch(dispatch_id)
 
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
@@ -114,6 +127,8 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
 
     async def withdraw(dispatch_id: str) -> Response:
         read_query(())
+        if current_sender().is_limited:
+            await find_visible(headend.history, dispatch_id.lower())
         # This works on a full disk too: its remaining room is for running dispatches.
         try:
             dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN, current_caller())
@@ -131,13 +146,9 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         except NotOpen:
             raise HttpProblem(409, "the dispatch has ended: all its parts have ended") from None
         if found is None:
-            raise _unknown(dispatch_id)
+            raise unknown_dispatch(dispatch_id)
         log.info("group %s: withdrawn by %s", found[0].id, current_caller().known_as)
         ended_now = group_state(*found).ended
         return await reply_group(*found, 200 if ended_now else 202)
 
     return routes
-
-
-def _unknown(dispatch_id: str) -> HttpProblem:
-    return HttpProblem(404, f"no dispatch has the id {dispatch_id[:80]!r}")

@@ -24,9 +24,11 @@ class UnknownName:
 
 
 def read_filter(
-    given: Mapping[str, Sequence[str]], fleet: Fleet
+    given: Mapping[str, Sequence[str]], fleet: Fleet, *, limited: bool = False
 ) -> Filter | BadQuery | UnknownName:
     """The filter that the parameters describe.
+
+    ``limited``: the reader may see no more than this fleet.
 
     Each parameter may be repeated, or list several values separated by commas. Names may contain
     commas, so the whole value is tried as one name first.
@@ -49,6 +51,9 @@ def read_filter(
     assets = _find_all(given.get("asset_id", ()), fleet.find_asset)
     if isinstance(assets, str):
         return UnknownName(f"no asset has the id or name {assets!r}; GET /assets lists them")
+    if limited and not sites and not assets:
+        of_sites = frozenset(fleet.assets)
+        return Filter(frozenset(kinds or KINDS), of_sites, frozenset(fleet.sites))
     return _make(kinds, sites, assets, fleet)
 
 

@@ -1,10 +1,12 @@
 """``/events``: changes as they happen, as an event stream."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
+from derhead.api.answering.callers import current_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.lookups import refuse_query
 from derhead.api.answering.replies import HEADERS, RETRY_AFTER_S, HttpProblem
@@ -51,7 +53,10 @@ def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
 
     @routes.get("/events")
     async def tell_events() -> Response:
-        wanted = read_filter(request.args.to_dict(flat=False), headend.fleet)
+        sender = current_sender()
+        wanted = read_filter(
+            request.args.to_dict(flat=False), sender.fleet, limited=sender.is_limited
+        )
         match wanted:
             case BadQuery():
                 raise refuse_query(wanted)
@@ -62,7 +67,7 @@ def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
             subscription = await hub.subscribe(wanted, last_id)
         except TooManyReaders as full:
             raise HttpProblem(503, str(full), headers={"Retry-After": str(RETRY_AFTER_S)}) from None
-        body = _Stream(subscription) if request.method == "GET" else b""
+        body = _Stream(subscription, sender.is_admitted) if request.method == "GET" else b""
         response = Response(body, content_type=STREAM_TYPE, headers=STREAM_HEADERS)
         # The stream lasts as long as its reader.
         response.timeout = None
@@ -72,13 +77,25 @@ def event_routes(headend: EventParts, hub: EventHub) -> Blueprint:
 
 
 class _Stream(ResponseBody):
-    """A subscription as an answer's body."""
+    """A subscription as an answer's body, as long as its reader is admitted."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: Subscription, is_admitted: Callable[[], bool]) -> None:
         self._subscription = subscription
+        self._is_admitted = is_admitted
 
-    async def __aenter__(self) -> Subscription:
-        return await self._subscription.__aenter__()
+    async def __aenter__(self) -> "_Stream":
+        await self._subscription.__aenter__()
+        return self
 
     async def __aexit__(self, *raised: Any) -> None:
         await self._subscription.__aexit__(*raised)
+
+    def __aiter__(self) -> "_Stream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        told = await anext(self._subscription)
+        if not self._is_admitted():
+            # A token was revoked or has expired: the reader learns so when it comes back.
+            raise StopAsyncIteration
+        return told

@@ -1,14 +1,16 @@
 """``/assets``, ``/sites`` and ``/agents``: the fleet, and the agents that are connected."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from quart import Blueprint, Response
 
+from derhead.api.answering.callers import current_fleet
 from derhead.api.answering.current_lists import reply_now
 from derhead.api.answering.headend_parts import HasFleet, HasHistory, KnowsAgents
-from derhead.api.answering.lookups import find_site, read_query
+from derhead.api.answering.lookups import find_site, read_query, sees_agent, visible_agents
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
 from derhead.api.answering.replies import HttpProblem, reply
 from derhead.dispatch import SiteNow
@@ -46,7 +48,7 @@ def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
     @routes.get("/assets")
     async def list_assets() -> Response:
         query = read_query(FIELDS)
-        sites, assets = headend.fleet.sites, headend.fleet.assets
+        sites, assets = current_fleet().sites, current_fleet().assets
         shapes = (
             asset_shape(
                 asset,
@@ -63,26 +65,31 @@ def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
         query = read_query(FIELDS)
         shapes = [
             site_shape(site, await headend.site_now(site.id))
-            for site in headend.fleet.sites.values()
+            for site in current_fleet().sites.values()
         ]
         return await reply_now(shapes, columns_of(SiteJson), query.fields)
 
     @routes.get("/sites/<site>")
     async def show_site(site: str) -> Response:
         read_query(())
-        found = find_site(headend.fleet, site)
+        found = find_site(site)
         return reply(site_shape(found, await headend.site_now(found.id)))
 
     @routes.get("/agents")
     async def list_agents() -> Response:
         query = read_query(FIELDS)
-        shapes = map(agent_shape, headend.agents())
+        visible, assets = visible_agents(headend), current_fleet().assets
+        shapes = (
+            agent_shape(agent if visible is None else _visible(agent, assets))
+            for agent in headend.agents()
+            if visible is None or agent.id in visible
+        )
         return await reply_now(shapes, columns_of(AgentJson), query.fields)
 
     @routes.get("/agents/<agent_id>/sessions")
     async def list_sessions(agent_id: str) -> Response:
         query = read_query((*RANGE, *PAGE, *FIELDS))
-        if not headend.knows_agent(agent_id):
+        if not sees_agent(headend, agent_id):
             raise HttpProblem(404, f"no agent {agent_id[:80]!r} ever connected")
         ask = partial(headend.history.sessions, agent_id)
         return await reply_history(
@@ -90,3 +97,8 @@ def fleet_routes(headend: FleetParts, long: LongAnswers) -> Blueprint:
         )
 
     return routes
+
+
+def _visible(agent: ConnectedAgent, assets: Container[str]) -> ConnectedAgent:
+    """The agent without the assets that the sender may not see."""
+    return replace(agent, asset_ids=tuple(each for each in agent.asset_ids if each in assets))

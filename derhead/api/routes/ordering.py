@@ -7,8 +7,9 @@ from typing import Protocol
 
 from quart import Response, request
 
-from derhead.api.answering.callers import current_caller
+from derhead.api.answering.callers import current_caller, current_fleet
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
+from derhead.api.answering.lookups import require_visible
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller
@@ -146,7 +147,7 @@ def _claimed(headend: OrderingParts, key: str) -> Iterator[None]:
 
 
 def _read_order(headend: OrderingParts, body: object) -> AssetOrder | SiteOrder:
-    order = parse_order(body, headend.fleet, headend.wall_us())
+    order = parse_order(body, current_fleet(), headend.wall_us())
     match order:
         case UnknownAsset(asset):
             detail = f"no asset has the id or name {asset[:80]!r}; GET /assets lists them"
@@ -221,10 +222,12 @@ async def _replay(headend: OrderingParts, used: UsedKey) -> Response:
     if used.kind == "group":
         found = await headend.history.group(used.target_id)
         if found is not None:
+            require_visible(found[0])
             return await reply_group(*found, 201, headers)
     else:
         dispatch = await headend.history.dispatch(used.target_id)
         if dispatch is not None:
+            require_visible(dispatch)
             return reply(dispatch_shape(dispatch), 201, headers=headers)
     raise JournalError("the journal has lost the dispatch of this key")
 

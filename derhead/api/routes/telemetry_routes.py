@@ -5,11 +5,12 @@ from typing import Protocol
 
 from quart import Blueprint, Response
 
+from derhead.api.answering.callers import current_sender
 from derhead.api.answering.current_lists import reply_now, wants_csv
 from derhead.api.answering.headend_parts import HasHistory
 from derhead.api.answering.lookups import find_asset, read_query
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
-from derhead.api.answering.replies import reply_text
+from derhead.api.answering.replies import list_text, reply_text
 from derhead.api.latest.latest_texts import LatestParts, LatestTexts
 from derhead.shapes import (
     FIELDS,
@@ -39,7 +40,10 @@ def telemetry_routes(headend: TelemetryParts, latest: LatestTexts, long: LongAns
     @routes.get("/telemetry")
     async def list_latest() -> Response:
         query = read_query(FIELDS)
+        sender = current_sender()
         if query.fields is None and not wants_csv():
+            if sender.is_limited:
+                return reply_text(await list_text(latest.written(sender.fleet.assets.values())))
             return reply_text(*await latest.all())
         shapes = (
             telemetry_shape(
@@ -51,18 +55,18 @@ def telemetry_routes(headend: TelemetryParts, latest: LatestTexts, long: LongAns
                 restored=headend.latest.slot(asset.id).restored,
             )
             for now_us in (headend.wall_us(),)
-            for asset in headend.fleet.assets.values()
+            for asset in sender.fleet.assets.values()
         )
         return await reply_now(shapes, columns_of(TelemetryJson), query.fields)
 
     @routes.get("/telemetry/<asset>")
     async def show_latest(asset: str) -> Response:
         read_query(())
-        return reply_text(*latest.one(find_asset(headend.fleet, asset)))
+        return reply_text(*latest.one(find_asset(asset)))
 
     @routes.get("/telemetry/<asset>/history")
     async def list_history(asset: str) -> Response:
-        found = find_asset(headend.fleet, asset)
+        found = find_asset(asset)
         query = read_query((*RANGE, *PAGE, *FIELDS, "step"))
         if query.step_us is not None:
             return await reply_history(_buckets(headend, found, query.step_us), query, long)
@@ -70,7 +74,7 @@ def telemetry_routes(headend: TelemetryParts, latest: LatestTexts, long: LongAns
 
     @routes.get("/telemetry/<asset>/gaps")
     async def list_gaps(asset: str) -> Response:
-        found = find_asset(headend.fleet, asset)
+        found = find_asset(asset)
         query = read_query((*RANGE, *PAGE, *FIELDS))
         ask = partial(headend.history.gaps, found.id)
         listed = PagedHistory(ask, gap_shape, columns_of(GapJson))

@@ -5,7 +5,7 @@ entry.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -27,11 +27,15 @@ LATEST_US = 2**62
 async def entries_of(
     history: Histories,
     agent_id: str,
+    seen: Container[str] | None,
     query: Query,
     before: tuple[int | str, ...] | None,
     at_most: int,
 ) -> list[TimelineEntry]:
-    """The newest entries in the query's range that come after ``before`` in the list."""
+    """The newest entries in the query's range that come after ``before`` in the list.
+
+    Of gaps and dispatches, only those of the assets ``seen``; None = of all.
+    """
     within = query.within
     if before is not None:
         # A cursor may be forged, and no store takes a later time.
@@ -50,7 +54,8 @@ async def entries_of(
         return await history.gaps(asset_id, PageRequest(READ_AT_ONCE, within, cursor))
 
     newest = await history.sessions(agent_id, PageRequest(1))
-    assets: Sequence[str] = newest.items[0].asset_ids if newest.items else ()
+    granted: Sequence[str] = newest.items[0].asset_ids if newest.items else ()
+    assets = [each for each in granted if seen is None or each in seen]
     sources: list[EntrySource[Any]] = [EntrySource(ask_sessions, of_session, overlap=True)]
     if assets:
         sources.append(EntrySource(ask_dispatches, of_dispatch))

@@ -18,9 +18,12 @@ class Reader:
         self._raw = b""
         self._text = b""
 
-    async def ask(self, query: str = "", last_id: int | None = None) -> int:
+    async def ask(
+        self, query: str = "", last_id: int | None = None, token: str | None = None
+    ) -> int:
         """Sends the request; the answer's status."""
         field = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
+        field += "" if token is None else f"Authorization: Bearer {token}\r\n"
         request = f"GET /events{query} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n"
         await self.stream.send_all(request.encode())
         while b"\r\n\r\n" not in self._raw:

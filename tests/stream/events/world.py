@@ -7,6 +7,7 @@ from functools import partial
 
 import trio
 
+from derhead.access import AccessGate
 from derhead.api import RestApp, create_app
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.events.reading import Reader
@@ -23,10 +24,12 @@ class World:
     app: RestApp
     running: Serving[MemoryStream]
 
-    async def reader(self, query: str = "", last_id: int | None = None) -> Reader:
+    async def reader(
+        self, query: str = "", last_id: int | None = None, token: str | None = None
+    ) -> Reader:
         """A reader whose stream has begun."""
         reader = Reader(await self.running.connect())
-        assert await reader.ask(query, last_id) == 200
+        assert await reader.ask(query, last_id, token) == 200
         return reader
 
     def offer_all(self, number: int) -> None:
@@ -37,9 +40,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(view: FakeView | None = None) -> AsyncIterator[World]:
+async def world(
+    view: FakeView | None = None, gate: AccessGate | None = None
+) -> AsyncIterator[World]:
     view = view or FakeView()
-    app = create_app(view)
+    app = create_app(view, gate)
     async with serving_in_memory(app=app) as running, trio.open_nursery() as nursery:
         await nursery.start(partial(app.events.run, stopping=running.stopping))
         yield World(view, app, running)

@@ -36,7 +36,9 @@ from tests.stream.http.support import (
 )
 from tests.support.access import (
     ADMIN,
+    ALAMOSA,
     EXPIRED,
+    NORTH,
     OPERATOR,
     REVOKED,
     STRANGE,
@@ -164,7 +166,7 @@ class View(FakeView):
             make_asset(f"{SITE[:-1]}{n}", name=name, site_id=SITE)
             for n, name in enumerate(("..", "east roof", "%41", "höhe"), 4)
         ]
-        self.fleet = fleet_of(*make_fleet().assets.values(), *odd)
+        self.fleet = fleet_of(*make_fleet().assets.values(), *odd, site_name="Alamosa")
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,13 @@ def test_the_lane_answers_whoever_may_read(token: str) -> None:
     for first in (b"GET /telemetry HTTP/1.1", b"HEAD /telemetry/pump HTTP/1.1"):
         played, taken = play_both([authorized(token, first=first)] * 2, ASKING)
         assert played.sent.count(b"HTTP/1.1 200 ") == taken == 2
+
+
+def test_the_lane_leaves_callers_of_some_sites_to_the_app() -> None:
+    for token, status in ((ALAMOSA, b"200"), (NORTH, b"404")):
+        played, taken = play_both([authorized(token)], ASKING)
+        assert played.sent.startswith(b"HTTP/1.1 %b " % status)
+        assert taken == 0
 
 
 @pytest.mark.parametrize("tokens", [(), (EXPIRED,), (REVOKED,), (STRANGE,), (VIEWER, VIEWER)])

@@ -401,7 +401,7 @@ class FakeView:
         return preflight(order, asset, (), online=True, p_mw=0.25, soc=0.5, now_us=NOW)
 
     async def site_now(self, site_id: str) -> SiteNow:
-        assert site_id == SITE
+        assert site_id in self.fleet.sites
         return SITE_NOW
 
     async def preflight_site(self, order: SiteOrder) -> SitePreflight:

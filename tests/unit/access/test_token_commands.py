@@ -34,13 +34,13 @@ def test_a_new_token_works_until_it_is_revoked(capsys: pytest.CaptureFixture[str
     assert found() == Principal("grafana", Role.VIEWER)
     assert main(["token", "list"]) == 0
     listed = capsys.readouterr().out
-    assert "grafana  viewer  valid" in listed
+    assert "grafana  viewer  all    valid" in listed
     assert token not in listed
     assert token not in Path("tokens.yaml").read_text()
     assert main(["token", "revoke", "grafana"]) == 0
     assert not isinstance(found(), Principal)
     assert main(["token", "list"]) == 0
-    assert "grafana  viewer  revoked" in capsys.readouterr().out
+    assert "grafana  viewer  all    revoked" in capsys.readouterr().out
 
 
 def test_two_tokens_differ(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,3 +97,29 @@ def test_an_expiry_is_a_span_or_a_time() -> None:
     for wrong in ("0d", "90", "tomorrow", "2026-01-31"):
         with pytest.raises(ArgumentTypeError, match="90d"):
             _expiry(wrong)
+
+
+SITES = """
+assets: assets.yaml
+tokens: tokens.yaml
+"""
+FLEET = """
+sites: [{id: 0f0e0d0c-0000-4000-8000-000000000000, name: North}]
+assets:
+  - {id: 0f0e0d0c-0000-4000-8000-000000000001, name: roof, site: North, kind: solar, rated_mw: 1}
+"""
+
+
+def test_a_token_of_some_sites(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "derhead.yaml").write_text(SITES)
+    (folder / "assets.yaml").write_text(FLEET)
+    config = ["--config", "derhead.yaml"]
+    assert main(["token", "add", "a", "--role", "viewer", "--site", "Nort", *config]) == 2
+    assert "--site: there is no site 'Nort'; did you mean North?" in capsys.readouterr().err
+    assert not (folder / "tokens.yaml").exists()
+    add(capsys, "a", "--role", "viewer", "--site", "North", "--site", "North", *config)
+    token = read_token_file(folder / "tokens.yaml").named("a")
+    assert token is not None
+    assert token.sites == ("North",)
+    assert main(["token", "list", *config]) == 0
+    assert "a     viewer  North  valid" in capsys.readouterr().out

@@ -53,6 +53,8 @@ def test_a_file_open_to_others_is_refused_with_the_remedy(tmp_path: Path, mode: 
         (GOOD.replace("2026-01-31T12:00:00Z", "today"), "tokens[0].created: 'today' is not"),
         (GOOD + ", expires: 2027", "tokens[0].expires: the number 2027 is not text"),
         (GOOD + ", site: North", "tokens[0].site: unknown key"),
+        (GOOD + ", sites: []", "tokens[0].sites: empty"),
+        (GOOD + ", sites: {North: 1}", "tokens[0].sites: a mapping is not text"),
         ("role: viewer", "tokens[0].name: missing"),
     ],
 )

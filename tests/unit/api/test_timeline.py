@@ -69,7 +69,7 @@ def read(history: History, query: Query, at_most: int) -> list[TimelineEntry]:
     async def read_all() -> list[TimelineEntry]:
         found: list[TimelineEntry] = []
         before: tuple[int, int, str] | None = None
-        while page := await entries_of(asked, "agent-1", query, before, at_most):
+        while page := await entries_of(asked, "agent-1", None, query, before, at_most):
             found += page
             before = page[-1].place
         return found

@@ -1,0 +1,39 @@
+"""The part of the fleet that each caller may see: pure."""
+
+from collections.abc import Collection, Mapping
+
+from derhead.access.roles import Principal
+from derproto.configuration.fleet import Fleet, Site
+
+VIEWS = 100
+"""Sets of sites whose part of the fleet is kept. When full, all are made anew when next asked
+for."""
+
+
+def restrict(fleet: Fleet, sites: Collection[str]) -> Fleet:
+    """The sites of these ids or names, and their assets. A site that is not there is left out."""
+    named = (fleet.find_site(site) for site in sorted(sites))
+    found = {site.id: site for site in named if site is not None}
+    assets = (asset for site_id in found for asset in fleet.assets_of(site_id))
+    return Fleet(found, {asset.id: asset for asset in assets})
+
+
+class VisibleFleets:
+    """What each caller sees of a fleet, made once for all callers with the same sites."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._made_of: Mapping[str, Site] = fleet.sites
+        self._views: dict[frozenset[str], Fleet] = {}
+
+    def of(self, caller: Principal) -> Fleet:
+        """The sites and assets that this caller may see, as they are now."""
+        if caller.sites is None:
+            return self._fleet
+        if self._made_of is not self._fleet.sites or len(self._views) > VIEWS:
+            self._views.clear()
+            self._made_of = self._fleet.sites
+        view = self._views.get(caller.sites)
+        if view is None:
+            view = self._views[caller.sites] = restrict(self._fleet, caller.sites)
+        return view
