@@ -103,6 +103,7 @@ class Headend:
             gaps=self.gaps,
             store=journal,
             limits=limits,
+            audit=self.audit,
             runtime=runtime,
         )
         self.judge = Judge(

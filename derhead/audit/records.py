@@ -22,6 +22,10 @@ class AuditAction(StrEnum):
     ORDER_REFUSED = "order_refused"
     WITHDRAWAL = "withdrawal"
     WITHDRAWAL_REFUSED = "withdrawal_refused"
+    REGISTER_REFUSED = "register_refused"
+    """An agent was refused, or some of its assets were."""
+    TAKE_OVER = "take_over"
+    """A session of an agent ended because another one took over."""
     RELOAD = "reload"
     """Files were read anew, or could not be."""
 

@@ -5,6 +5,7 @@ Rooms, from the ground up; each imports only from those before it:
 - ``terms``: a session's limits, its record and its end.
 - ``admission``: which agents may come in, and the memory of earlier ones; pure.
 - ``streams``: one agent's stream, with its receiving and its sending half.
+- ``register_audit``: Registers in the audit trail.
 - ``service``: all sessions.
 """
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import trio
 from grpclib import GRPCError, Status
 
+from derhead.audit import AuditTrail
 from derhead.dispatch import AgentReport, DispatchDesk
 from derhead.gaps import GapLedger
 from derhead.sessions.admission.agent_memory import AgentMemory
@@ -20,6 +21,7 @@ from derhead.sessions.admission.register import (
     read_register,
     read_reports,
 )
+from derhead.sessions.register_audit import RegisterAudit
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
@@ -94,9 +96,11 @@ class Sessions:
         gaps: GapLedger,
         store: TelemetryStore,
         limits: SessionLimits,
+        audit: AuditTrail,
         runtime: Runtime,
     ) -> None:
         self._fleet = fleet
+        self._audit = RegisterAudit(audit, fleet)
         self._desk = desk
         self._gaps = gaps
         self._store = store
@@ -204,10 +208,13 @@ class Sessions:
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
             refusal = refused.refusal
+            if refusal is not StreamRefusal.NO_REGISTER:
+                self._audit.refused(stream.peer, refusal, refused.message, refused.agent_id)
             raise
-        except GRPCError:
+        except GRPCError as unreadable:
             # The link could not decode the message.
             refusal = StreamRefusal.INVALID_REGISTER
+            self._audit.refused(stream.peer, refusal, unreadable.message, None)
             raise
         finally:
             if refusal is not None:
@@ -256,7 +263,9 @@ class Sessions:
             raise _invalid(registration)
         unfit = check_certificate(stream.peer_certificate, registration.agent_id)
         if unfit is not None:
-            raise RegisterRefused(StreamRefusal.CERTIFICATE, Status.PERMISSION_DENIED, unfit)
+            raise RegisterRefused(
+                StreamRefusal.CERTIFICATE, Status.PERMISSION_DENIED, unfit, registration.agent_id
+            )
         now = trio.current_time()
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
@@ -264,6 +273,7 @@ class Sessions:
                 StreamRefusal.TOO_OFTEN,
                 Status.RESOURCE_EXHAUSTED,
                 "register: too many sessions of this agent; wait 10 s",
+                registration.agent_id,
             )
         return registration
 
@@ -281,22 +291,25 @@ class Sessions:
                 StreamRefusal.FULL,
                 Status.RESOURCE_EXHAUSTED,
                 f"{self._limits.max_sessions} sessions are open",
+                registration.agent_id,
             )
         session_id = str(uuid4())
         match self._directory.admit(registration, session_id, trio.current_time()):
             case Duplicate(other):
-                log.warning("%s: several agents use this id", registration.agent_id)
+                refusal = StreamRefusal.DUPLICATE_ID
+                self._audit.refused(stream.peer, refusal, DUPLICATE.detail, registration.agent_id)
                 self._end(other, DUPLICATE)
                 await _send_away(stream, DUPLICATE)
-                return StreamRefusal.DUPLICATE_ID
+                return refusal
             case Admitted(live, superseded, silenced):
-                if superseded is not None:
-                    self._end(superseded, SUPERSEDED)
-                for silent in silenced:
-                    self._end(silent, SILENCED)
+                for lost in silenced if superseded is None else (superseded, *silenced):
+                    if lost in self._live:
+                        before = self._live[lost].record
+                        self._audit.took_over(stream.peer, registration, session_id, before)
+                    self._end(lost, SUPERSEDED if lost == superseded else SILENCED)
         refusals = describe_refusals(live.grants)
         if refusals is not None:
-            log.warning("%s: %s", registration.agent_id, refusals)
+            self._audit.assets_refused(stream.peer, registration, refusals)
         site_id = registration.site_id
         if site_id is not None and site_id not in self._fleet.sites:
             log.warning(

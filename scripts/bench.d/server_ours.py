@@ -34,6 +34,7 @@ import trio
 from fleets import agent_number, make_fleet
 from without import PIECES
 
+from derhead.audit import AuditTrail
 from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, State
 from derhead.gaps import GapLedger, GapLimits, GapRecord
@@ -205,7 +206,14 @@ async def serve(
             runtime,
         )
         sessions = Sessions(
-            fleet, desk=desk, latest=latest, gaps=gaps, store=store, limits=limits, runtime=runtime
+            fleet,
+            desk=desk,
+            latest=latest,
+            gaps=gaps,
+            store=store,
+            limits=limits,
+            audit=AuditTrail(store, runtime),
+            runtime=runtime,
         )
         nursery.start_soon(sessions.run)
         nursery.start_soon(gaps.run)

@@ -17,7 +17,7 @@ Who builds on whom, each layer on those below it::
     assets                          assets and fleets in memory
     agents       columns            what an agent counts; a message's columns
     certificates access             an authority, and what it signs; tokens of each role
-    epoch   waiting                 times; patience with processes and threads
+    epoch   audit_notes waiting     times; the audit trail in memory; patience with processes
     deterministic   interference    Trio with a seed; harm at any step of a story
     steps   repository              what work costs; the project's own modules
 """

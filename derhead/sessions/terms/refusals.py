@@ -27,6 +27,10 @@ class StreamRefusal(StrEnum):
 class RegisterRefused(GRPCError):
     """A stream that is refused, with its status."""
 
-    def __init__(self, refusal: StreamRefusal, status: Status, detail: str) -> None:
+    def __init__(
+        self, refusal: StreamRefusal, status: Status, detail: str, agent_id: str | None = None
+    ) -> None:
         super().__init__(status, detail)
         self.refusal = refusal
+        self.agent_id = agent_id
+        """As the stream said; None = it did not say, or nothing that can be an id."""

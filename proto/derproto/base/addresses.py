@@ -9,7 +9,7 @@ V6_NETWORK_BITS = 64
 def origin_of(address: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address.
 
-    A port after the address does not matter. Text that is no address stays as it is.
+    A port after the address does not matter. Other text stays as it is.
     """
     host = address[1:].partition("]")[0] if address.startswith("[") else address
     if host.count(":") == 1:
@@ -17,7 +17,7 @@ def origin_of(address: str) -> str:
     try:
         parsed = ip_address(host.partition("%")[0])
     except ValueError:
-        return address
+        return host
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     if parsed.ipv4_mapped is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import trio
 from grpclib import GRPCError, Status
 
+from derhead.audit import AuditTrail
 from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk
 from derhead.dispatch.desk.inputs import OrderRecord
 from derhead.gaps import GapLedger, GapLimits, GapRecord
@@ -19,6 +20,7 @@ from derproto.headend_rpc import SESSION, ColumnCodec, MessageCodec
 from derproto.triogrpc import ClientStream, LinkLimits, Server, connect
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.assets import fleet_of, make_asset, numbered_id
+from tests.support.audit_notes import AuditNotes
 from tests.support.epoch import T0
 
 SITE = "00000000-0000-4000-8000-00000000000a"
@@ -98,6 +100,7 @@ class Bench:
     sessions: Sessions
     server: Server
     runtime: Runtime
+    audited: AuditNotes
 
     @asynccontextmanager
     async def stream(self, window_bytes: int | None = None) -> AsyncIterator[ClientStream]:
@@ -144,6 +147,7 @@ async def start_bench(
     """A headend's sessions, its desk and its gaps, over a journal in memory."""
     runtime = virtual_runtime(T0)
     store, latest, network = Store(), LatestTable(), MemoryNetwork()
+    audited = AuditNotes()
     desk = DispatchDesk(store, runtime)
     await nursery.start(desk.run)
     gaps = GapLedger(FLEET.assets, latest, store, GapLimits.of_period(4000, 10_000_000), runtime)
@@ -154,13 +158,14 @@ async def start_bench(
         gaps=gaps,
         store=store,
         limits=limits or SessionLimits(),
+        audit=AuditTrail(audited, runtime),
         runtime=runtime,
     )
     nursery.start_soon(sessions.run)
     nursery.start_soon(gaps.run)
     server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=link_limits)
     await nursery.start(server.serve, [network.listen("headend")])
-    return Bench(network, store, desk, latest, sessions, server, runtime)
+    return Bench(network, store, desk, latest, sessions, server, runtime, audited)
 
 
 async def receive(stream: ClientStream, kind: str) -> Any:

@@ -44,6 +44,7 @@ from derproto.base.timefmt import parse_us
 from derproto.configuration.fleet import AssetKind, Fleet
 from derproto.metrics.exposition import Metrics
 from tests.support.assets import fleet_of, make_asset
+from tests.support.audit_notes import AuditNotes
 
 NOW = parse_us("2026-01-31T12:00:00Z")
 SITE = "0f0e0d0c-0000-4000-8000-000000000000"
@@ -280,16 +281,6 @@ class FakeHistory(Histories):
         """Logs them."""
         self.events.extend(events)
         self.happened.unpark_all()
-
-
-@dataclass
-class AuditNotes:
-    """Entries of the audit trail in memory."""
-
-    entries: list[AuditRecord] = field(default_factory=list)
-
-    def note(self, record: AuditRecord) -> None:
-        self.entries.append(record)
 
 
 @dataclass

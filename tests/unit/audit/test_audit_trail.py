@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from derhead.audit import AuditAction, AuditTrail, Caller
 from derhead.audit.entry_limit import ENTRIES_A_PERIOD, PERIOD_S
 from derproto.base.runtime import virtual_runtime
-from tests.support.api.fake_headend import AuditNotes
+from tests.support.audit_notes import AuditNotes
 from tests.support.epoch import T0, S
 
 STRANGER = Caller("192.0.2.7", "r-1")

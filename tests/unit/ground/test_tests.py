@@ -13,6 +13,7 @@ LAYERS = (
         "assets",
         "certificates",
         "access",
+        "audit_notes",
         "columns",
         "deterministic",
         "epoch",
