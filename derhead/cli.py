@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import sys
 from collections.abc import Collection, Sequence
 
 from derhead import backup_commands, client, export, pki, token_commands
@@ -43,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
             action="store_const",
             const="true",
             help="wait while another headend holds the PostgreSQL, then take over",
+        )
+        command.add_argument(
+            "--insecure",
+            action="store_const",
+            const="true",
+            help="start also where other machines could use it without TLS and credentials",
         )
     client.add_commands(commands, os.environ)
     export.add_parser(commands)
@@ -103,6 +110,8 @@ def _check(args: argparse.Namespace) -> None:
     config, fleet = load(args, os.environ, at_us=now_us)
     put_out(f"{summarize(config, fleet)}\n")
     warn_of_certificates(config.tls_ends(), now_us)
+    for each in config.exposures():
+        print(f"warning: {each.setting}: {each.fact}; {each.remedy}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from derhead.access import read_token_file
 from derhead.dsn import Dsn, read_dsn
+from derhead.exposure import Exposure, Listening, find_exposures
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import (
     LOG_LEVELS,
@@ -93,6 +94,8 @@ class HeadendConfig:
     it back."""
     standby: Annotated[bool, Truth()] = False
     """The headend waits while another one holds its database."""
+    insecure: Annotated[bool, Truth()] = False
+    """The headend starts also where other machines could use it without protection."""
     tokens: Annotated[Path | None, PATH] = None
     """The file of the tokens that REST asks for; None = it asks nobody."""
     tls_cert: Annotated[Path | None, PATH] = None
@@ -111,6 +114,28 @@ class HeadendConfig:
     def authenticates(self) -> bool:
         """Whether REST asks callers who they are, instead of serving anybody."""
         return self.tokens is not None
+
+    def exposures(self) -> tuple[Exposure, ...]:
+        """What other machines could use without protection."""
+        rest = Listening(
+            setting="http",
+            serves="REST",
+            address=self.http,
+            over_tls=self.http_tls,
+            knows_callers=self.authenticates,
+            credentials="tokens",
+            key="tokens",
+        )
+        agents = Listening(
+            setting="grpc",
+            serves="gRPC",
+            address=self.grpc,
+            over_tls=self.tls_cert is not None,
+            knows_callers=self.tls_client_ca is not None,
+            credentials="agents' certificates",
+            key="tls_client_ca",
+        )
+        return tuple(find_exposures(rest, agents))
 
     def tls_ends(self) -> tuple[TlsFiles, ...]:
         """The certificates of each listener that speaks TLS."""
@@ -194,6 +219,11 @@ def load(
     fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
     complain_of_certificates(settings, config.tls_ends(), at_us)
     _complain_of_tokens(config, settings)
+    if not config.insecure:
+        for each in config.exposures():
+            settings.complain(
+                each.setting, f"{each.fact}; {each.remedy}. With --insecure it starts all the same"
+            )
     settings.finish()
     assert fleet is not None
     return config, fleet

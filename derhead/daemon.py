@@ -33,6 +33,7 @@ from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
 from derhead.events import MAX_READERS
+from derhead.exposure_reminder import remind_of_exposures
 from derhead.feeding import open_database
 from derhead.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
@@ -45,7 +46,7 @@ from derhead.history import (
     open_journal,
 )
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
-from derhead.observability import http_metrics, link_metrics, reload_check
+from derhead.observability import exposure_check, http_metrics, link_metrics, reload_check
 from derhead.sessions import SessionLimits
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
@@ -145,6 +146,8 @@ async def run_headend(
                 headend.show_certificates(certificates)
             if process is not None:
                 headend.metrics.add(process.metrics)
+            if exposures := config.exposures():
+                headend.readiness.add(partial(exposure_check, [each.fact for each in exposures]))
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
                 reloads.on_outcome = headend.note_reload
@@ -296,6 +299,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
         await nursery.start(watch_hangups, reloads.reload_all)
         nursery.start_soon(reloads.run)
         nursery.start_soon(certificates.remind)
+        nursery.start_soon(remind_of_exposures, config.exposures())
         nursery.start_soon(feed_watchdog, notifier)
         nursery.start_soon(process.run)
         await run_headend(

@@ -12,6 +12,7 @@ from derhead.observability.certificate_figures import (
     certificate_metrics,
     reload_check,
 )
+from derhead.observability.exposure_figures import exposure_check
 from derhead.observability.feed_figures import claim_check, claim_metrics, feed_check, feed_metrics
 from derhead.observability.fleet_figures import dispatch_metrics, fleet_metrics
 from derhead.observability.journal_figures import (

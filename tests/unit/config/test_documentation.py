@@ -88,6 +88,8 @@ def test_the_examples_load(tmp_path: Path) -> None:
         (tmp_path / file).write_text(block(label), encoding="utf-8")
     authority = TestAuthority.make(tmp_path / "tls", name="agents-ca")
     authority.write_server("headend")
+    token = ["--role", "viewer", "--tokens", str(tmp_path / "tokens.yaml")]
+    assert main(["token", "add", "grafana", *token]) == 0
     assert len(load_fleet(tmp_path / "assets.yaml").assets) == 3
     config, fleet = derhead.config.load(Namespace(config=str(tmp_path / "derhead.yaml")), {})
     assert (config.grpc.host, config.telemetry_period_s, len(fleet.sites)) == ("::", 2.0, 2)

@@ -57,6 +57,18 @@ export async function assets() {
   return (await ask("/assets")).items;
 }
 
+/** What other machines could use without protection, for people; "" = nothing. */
+export async function exposure() {
+  let state;
+  try {
+    state = await ask("/readyz");
+  } catch (error) {
+    // A headend that is not ready tells its checks, too.
+    state = error.problem;
+  }
+  return state?.checks?.find((each) => each.name === "exposure")?.detail ?? "";
+}
+
 /**
  * Open dispatches, and the newest others: `{dispatches, trouble}`.
  *

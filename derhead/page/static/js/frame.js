@@ -1,5 +1,5 @@
 /**
- * The frame around every view: link state, time, banner, the window's title.
+ * The frame around every view: link state, time, banners, the window's title.
  */
 
 import { clock, span, utc } from "./format.js";
@@ -12,6 +12,7 @@ export function startFrame(store, titleOf) {
   const byId = (id) => document.getElementById(id);
   const [link, word, time] = [byId("link"), byId("link-word"), byId("clock")];
   const [banner, what, then] = [byId("banner"), byId("banner-what"), byId("banner-then")];
+  const exposure = byId("exposure");
 
   function update() {
     const { phase, lostMs } = store.link;
@@ -23,6 +24,8 @@ export function startFrame(store, titleOf) {
     setAttribute(time, "datetime", now.toISOString().slice(0, 19) + "Z");
     setAttribute(time, "title", utc(now));
     showBanner(phase, lostMs);
+    exposure.hidden = store.exposure === "";
+    setText(exposure, `Not protected: ${store.exposure}`);
     const title = titleOf() ?? "derhead";
     document.title = phase === "lost" ? `\u26a0 No live data \u00b7 ${title}` : title;
   }

@@ -23,6 +23,8 @@ export class Store {
   dispatches = new Map();
   groups = new Map();
   link = newLink(Date.now());
+  /** What other machines could use without protection; "" = nothing. */
+  exposure = "";
   /** Why some dispatches are missing; "" if none is. */
   trouble = "";
   ready = false;
@@ -122,6 +124,12 @@ export class Store {
     const isNew = hello.fleet !== this.#fleetTag;
     this.#fleetTag = hello.fleet;
     if (isNew || !hello.resumed || !this.ready) this.#reload();
+    this.#lookAtExposure();
+  }
+
+  async #lookAtExposure() {
+    this.exposure = await api.exposure();
+    this.changed();
   }
 
   #setClock(now) {

@@ -1,0 +1,52 @@
+"""What other machines could use without protection: pure.
+
+Loopback needs none. Where other machines reach a listener, it needs TLS and has to know who calls.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from derproto.configuration.kinds import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """What protects one listener."""
+
+    setting: str
+    """Its address's."""
+    serves: str
+    address: Address
+    over_tls: bool
+    knows_callers: bool
+    credentials: str
+    """What its callers may show, for people."""
+    key: str
+    """The setting that makes it ask for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A listener that other machines could use without protection."""
+
+    setting: str
+    fact: str
+    remedy: str
+
+
+def find_exposures(*listening: Listening) -> Iterator[Exposure]:
+    """Those of the listeners that need protection and have it not, each with its remedy."""
+    for each in listening:
+        lacks = {
+            "TLS": (each.over_tls, "tls_cert"),
+            each.credentials: (each.knows_callers, each.key),
+        }
+        missing = [what for what, (given, _) in lacks.items() if not given]
+        if missing and not each.address.is_loopback:
+            keys = [key for given, key in lacks.values() if not given]
+            yield Exposure(
+                each.setting,
+                f"{each.serves} at {each.address} is open to other machines without"
+                f" {' and '.join(missing)}",
+                f"give {' and '.join(keys)}, or listen on 127.0.0.1:{each.address.port}",
+            )

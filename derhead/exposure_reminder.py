@@ -1,0 +1,21 @@
+"""Reminds of what `--insecure` leaves open, for as long as it does."""
+
+import logging
+from collections.abc import Sequence
+
+import trio
+
+from derhead.exposure import Exposure
+
+log = logging.getLogger(__name__)
+
+REMIND_S = 3600.0
+"""Seconds between two log lines about the same exposure."""
+
+
+async def remind_of_exposures(exposures: Sequence[Exposure]) -> None:
+    """Logs each at once, and again every hour. Runs until cancelled, or ends if there are none."""
+    while exposures:
+        for each in exposures:
+            log.warning("insecure: %s; %s", each.fact, each.remedy)
+        await trio.sleep(REMIND_S)

@@ -1,0 +1,10 @@
+"""What is open to other machines without protection, as a check: pure."""
+
+from collections.abc import Sequence
+
+from derhead.observability.readiness import Check, Health
+
+
+def exposure_check(facts: Sequence[str]) -> Check:
+    """Degraded: everything works, for anybody."""
+    return Check("exposure", Health.DEGRADED, f"{'; '.join(facts)} (insecure)")
