@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 READ_BYTES = 1 << 20
 FRAME = b"event: telemetry\n"
-REQUEST = b"GET /events HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
+REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
 
 
 @dataclass

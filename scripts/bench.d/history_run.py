@@ -93,7 +93,7 @@ def shape(title: str, ours: float, bare: float | None) -> dict[str, object]:
 async def get(port: int, path: str, accept: str) -> int:
     """Bytes of a whole answer."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        request = f"GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close"
+        request = f"GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\nconnection: close"
         await stream.send_all(f"{request}\r\n\r\n".encode())
         taken = 0
         end = b""

@@ -168,7 +168,7 @@ class Orders:
         line.posted_s = at_s
         tally.orders += tally.holds(at_s)
         line.stream.sendall(
-            b"POST /dispatch HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+            b"POST /dispatch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             b"content-length: %d\r\n\r\n%s" % (len(body), body.encode())
         )
 
