@@ -231,6 +231,7 @@ class Headend:
                 clock_offset_us=session.clock_offset_us,
                 outbox_rows=session.outbox_rows,
                 duplicate_id=self.sessions.is_duplicate(session.record.agent_id),
+                certificate_end_us=session.certificate_end_us,
             )
             for session in self.sessions.live
         )

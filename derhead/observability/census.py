@@ -46,6 +46,8 @@ class FleetSums:
     outbox_rows: int = 0
     """Samples in the outboxes of all agents."""
     worst_outbox_rows: int = 0
+    certificate_end_us: int | None = None
+    """The end of the agents' certificate that ends first; None = no agent has one."""
     late_dispatches: int = 0
 
     def take_asset(self, *, held: bool, age_us: int | None, stale_us: int) -> None:
@@ -53,11 +55,15 @@ class FleetSums:
         fresh = age_us is not None and age_us <= stale_us
         self.assets["offline" if not held else "online" if fresh else "stale"] += 1
 
-    def take_agent(self, *, clock_offset_us: int, outbox_rows: int) -> None:
+    def take_agent(
+        self, *, clock_offset_us: int, outbox_rows: int, certificate_end_us: int | None
+    ) -> None:
         """Counts a connected agent."""
         self.clock_offset_us = max(self.clock_offset_us, abs(clock_offset_us))
         self.outbox_rows += outbox_rows
         self.worst_outbox_rows = max(self.worst_outbox_rows, outbox_rows)
+        ends = [end for end in (self.certificate_end_us, certificate_end_us) if end is not None]
+        self.certificate_end_us = min(ends, default=None)
 
     def take_dispatch(self, dispatch: Dispatch, now_us: int) -> None:
         """Counts an open dispatch."""
@@ -73,6 +79,9 @@ class FleetStatistics:
 
     sums: FleetSums
     sample_ages: HistogramCounts
+
+    certificate_left_s: float | None
+    """Time until the first certificate of an agent ends; None = no agent has one."""
 
     @property
     def assets(self) -> Mapping[str, int]:
@@ -109,7 +118,9 @@ class Census:
             await trio.sleep(ROUND_S)
 
     def statistics(self) -> FleetStatistics:
-        return FleetStatistics(self._last, self._ages.counts())
+        end_us = self._last.certificate_end_us
+        left_s = None if end_us is None else (end_us - self._wall_us()) / 1e6
+        return FleetStatistics(self._last, self._ages.counts(), left_s)
 
     async def _go_round(self) -> None:
         sums = FleetSums()
@@ -124,7 +135,9 @@ class Census:
 
         def look_at_agent(session: Session) -> None:
             sums.take_agent(
-                clock_offset_us=session.clock_offset_us, outbox_rows=session.outbox_rows
+                clock_offset_us=session.clock_offset_us,
+                outbox_rows=session.outbox_rows,
+                certificate_end_us=session.certificate_end_us,
             )
 
         # Each is a copy: fleet, sessions and dispatches may change between two turns.

@@ -46,6 +46,12 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
         "Samples that the connected agent with most of them has still to deliver.",
         sums.worst_outbox_rows,
     )
+    if fleet.certificate_left_s is not None:
+        yield gauge(
+            name + "certificate_left_seconds",
+            "Time until the first certificate of a connected agent ends; negative afterwards.",
+            fleet.certificate_left_s,
+        )
     yield gauge(
         "derhead_dispatches_late",
         "Open dispatches whose window began 30 s ago or earlier, and that have not started.",

@@ -27,6 +27,8 @@ class ConnectedAgent:
     outbox_rows: int
     duplicate_id: bool
     """Several agents seem to use this id."""
+    certificate_end_us: int | None = None
+    """When its certificate ends; None = it came without one."""
 
 
 class AgentJson(TypedDict):
@@ -46,6 +48,10 @@ class AgentJson(TypedDict):
     outbox_rows: Annotated[int, Meta(description="Samples that it has not delivered yet.")]
     duplicate_id: Annotated[
         bool, Meta(description="Several agents seem to use this id, and end each other's sessions.")
+    ]
+    certificate_expires_at: Annotated[
+        Time | None,
+        Meta(description="When its certificate ends; null if it came without one."),
     ]
 
 
@@ -99,6 +105,7 @@ def agent_shape(agent: ConnectedAgent) -> AgentJson:
         "clock_offset_s": seconds_of(agent.clock_offset_us),
         "outbox_rows": agent.outbox_rows,
         "duplicate_id": agent.duplicate_id,
+        "certificate_expires_at": time_of(agent.certificate_end_us),
     }
 
 

@@ -14,9 +14,12 @@ from derhead.observability import (
     certificate_metrics,
     claim_metrics,
     feed_metrics,
+    fleet_metrics,
     retention_metrics,
 )
+from derhead.observability.census import FleetStatistics, FleetSums
 from derproto.base.runtime import real_runtime
+from derproto.metrics.histogram import Histogram
 from derproto.metrics.process_watch import ProcessWatch
 from tests.support.fleets import BATTERY, fleet, read_fleet
 from tests.support.virtual import virtual_world
@@ -44,6 +47,7 @@ def _of_headend() -> list[Metric]:
 def _of_options() -> Iterator[Metric]:
     """The figures that only some headends have, or not from the start."""
     yield from certificate_metrics({"tls_cert": 0, "tls_client_ca": 0})
+    yield from fleet_metrics(FleetStatistics(FleetSums(), Histogram(()).counts(), 0))
     yield from retention_metrics(RetentionStatistics(Sizes(0, 0, 0, 0), 0, 0, {}, 0, 0))
     yield from claim_metrics(ClaimStatus(held=True, term=1, said=""))
     yield from feed_metrics(

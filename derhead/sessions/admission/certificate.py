@@ -5,6 +5,7 @@ A certificate names its agent as a URI in its subject alternative names,
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 PREFIX = "urn:der:agent:"
 
@@ -18,6 +19,14 @@ def certified_agents(certificate: Mapping[str, object]) -> frozenset[str]:
         for kind, value in names
         if kind == "URI" and value.startswith(PREFIX)
     )
+
+
+def certificate_end_us(certificate: Mapping[str, object] | None) -> int | None:
+    """When the certificate ends, microseconds since the epoch; None = there is none."""
+    if not certificate:
+        return None
+    end = datetime.strptime(str(certificate["notAfter"]), "%b %d %H:%M:%S %Y GMT")
+    return round(end.replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def check_certificate(certificate: Mapping[str, object] | None, agent_id: str) -> str | None:

@@ -23,6 +23,7 @@ from grpclib import GRPCError, Status
 from grpclib.exceptions import StreamTerminatedError
 
 from derhead.gaps import HoleCause
+from derhead.sessions.admission.certificate import certificate_end_us
 from derhead.sessions.admission.directory import LiveSession
 from derhead.sessions.admission.register import Registration
 from derhead.sessions.streams.collaborators import SessionContext
@@ -85,6 +86,8 @@ class Session:
             self.outgoing.acks,
             context,
         )
+        self.certificate_end_us = certificate_end_us(stream.peer_certificate)
+        """When the agent's certificate ends, microseconds since the epoch; None = it has none."""
         now_us = self._wall_us()
         self.record = SessionRecord(
             session_id=live.session_id,

@@ -89,6 +89,7 @@ AGENT = ConnectedAgent(
     clock_offset_us=-1500,
     outbox_rows=3,
     duplicate_id=False,
+    certificate_end_us=parse_us("2026-12-31T00:00:00Z"),
 )
 HEARTBEAT = HeartbeatRecord(
     "agent-1", NOW - 9_000_000, NOW - 8_000_000, 60_500, 3, 0, ((BATTERY, "ok"),)

@@ -80,6 +80,7 @@ def test_agent() -> None:
         "clock_offset_s": -0.0015,
         "outbox_rows": 3,
         "duplicate_id": False,
+        "certificate_expires_at": "2026-12-31T00:00:00Z",
     }
 
 
