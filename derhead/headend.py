@@ -40,6 +40,7 @@ from derhead.observability import (
     claim_check,
     claim_metrics,
     damage_check,
+    damage_metrics,
     dispatch_metrics,
     feed_check,
     feed_metrics,
@@ -137,6 +138,7 @@ class Headend:
         self.readiness.add(lambda: damage_check(journal.salvaged))
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
+        self.metrics.add(lambda: damage_metrics(journal.salvaged))
         self.metrics.add(lambda: session_metrics(self.sessions.statistics()))
         self.metrics.add(lambda: fleet_metrics(self.census.statistics()))
         self.metrics.add(lambda: dispatch_metrics(self.desk.statistics()))

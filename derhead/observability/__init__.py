@@ -17,6 +17,7 @@ from derhead.observability.feed_figures import claim_check, claim_metrics, feed_
 from derhead.observability.fleet_figures import dispatch_metrics, fleet_metrics
 from derhead.observability.journal_figures import (
     damage_check,
+    damage_metrics,
     journal_check,
     journal_metrics,
     retention_metrics,

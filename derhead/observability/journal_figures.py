@@ -79,6 +79,15 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
     )
 
 
+def damage_metrics(salvaged: Salvaged | None) -> Iterator[Metric]:
+    """Whether history was lost with a damaged file."""
+    yield gauge(
+        "derhead_journal_salvaged",
+        "1 if history was lost with a damaged file since the last orderly stop, else 0.",
+        salvaged is not None,
+    )
+
+
 def retention_metrics(retention: RetentionStatistics) -> Iterator[Metric]:
     """The journal's size, and what retention deleted since the start."""
     name = "derhead_journal_"

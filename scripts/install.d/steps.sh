@@ -85,7 +85,7 @@ instance() {
 name_release() {
     local version digest
     version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' proto/derproto/__init__.py)
-    digest=$(find derhead deragent launcher proto docs pyproject.toml constraints.txt \
+    digest=$(find derhead deragent launcher proto docs ops pyproject.toml constraints.txt \
         \( -name __pycache__ -o -name '*.egg-info' \) -prune -o -type f -print0 |
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
     echo "$version-${digest:0:12}"
