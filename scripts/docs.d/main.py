@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+import alerts
 import bounds
 import figures
 import kinds_of_problems
@@ -20,6 +21,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "arrows": ("ARCHITECTURE.md", packages.picture),
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
+    "alerts": ("docs/operators.md", alerts.draw),
     "figures": ("docs/metrics.md", figures.draw),
     "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),
 }
