@@ -136,6 +136,34 @@ class HeadendClient:
             ) from None
 
     @asynccontextmanager
+    async def text(
+        self, path: tuple[str, ...], query: Mapping[str, str], media: str
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An answer of any length, in pieces. Raises: HeadendUnreachable, RequestRefused."""
+        request = self._http.build_request(
+            "GET",
+            self._url.of(*path),
+            params=query,
+            headers={"Accept": media},
+            timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+        )
+        with self._border(ANSWER_S):
+            response = await self._http.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                with self._border(ANSWER_S):
+                    text = await self._read(response)
+                HeadendAnswer(response.status_code, _json_or_none(text)).accepted()
+            yield self._pieces(response)
+        finally:
+            await response.aclose()
+
+    async def _pieces(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+        with self._border(ANSWER_S):
+            async for piece in response.aiter_raw():
+                yield piece
+
+    @asynccontextmanager
     async def events(
         self, query: Mapping[str, str], last_id: str | None
     ) -> AsyncIterator["EventStream"]:

@@ -12,7 +12,7 @@ from derhead.client.own_token import TOKEN_VARIABLE
 URL_VARIABLE = "DERHEAD_URL"
 CA_VARIABLE = "DERHEAD_TLS_CA"
 
-COMMANDS = ("status", "telemetry", "dispatch")
+COMMANDS = ("status", "agents", "telemetry", "dispatch", "withdraw", "audit")
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"([0-9]{1,20}(?:[.][0-9]{1,20})?)([smhd])")
@@ -60,6 +60,7 @@ def add_commands(
     """Adds the commands to derhead's; some of their defaults come from the environment."""
     show = _add(commands, "status", environ, "show the state of a running headend and its sites")
     show.set_defaults(asset=None)
+    _add(commands, "agents", environ, "show the agents that are connected")
     telemetry = _add(commands, "telemetry", environ, "show what an asset measures")
     telemetry.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
     telemetry.add_argument(
@@ -89,6 +90,30 @@ def add_commands(
         "--dry-run", action="store_true", help="order nothing; show what the order would do"
     )
     either.add_argument("--watch", action="store_true", help="follow the dispatch to its verdict")
+    withdraw = _add(commands, "withdraw", environ, "withdraw a dispatch, or an order to a site")
+    withdraw.add_argument(
+        "dispatch", metavar="DISPATCH", help="its UUID, as `derhead status` has it"
+    )
+    _add_audit(commands, environ)
+
+
+def _add_audit(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", environ: Mapping[str, str]
+) -> None:
+    audit = _add(
+        commands, "audit", environ, "show who ordered, withdrew or was refused what", tables=True
+    )
+    audit.add_argument(
+        "--action", metavar="A", action="append", help="only this action, such as order; may repeat"
+    )
+    audit.add_argument("--caller", metavar="C", help="only this caller, by name or address")
+    audit.add_argument("--target", metavar="ID", help="only what concerns this dispatch or agent")
+    audit.add_argument("--site", metavar="S", help="only what concerns this site")
+    audit.add_argument("--from", metavar="T", dest="from_time", help="earliest time, RFC 3339")
+    audit.add_argument("--to", metavar="T", dest="to_time", help="latest time, exclusive")
+    audit.add_argument(
+        "--limit", metavar="N", type=int, help="entries at most (default: 50; all with --csv)"
+    )
 
 
 def _add(
@@ -96,6 +121,8 @@ def _add(
     name: str,
     environ: Mapping[str, str],
     does: str,
+    *,
+    tables: bool = False,
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
     command.add_argument(
@@ -120,5 +147,8 @@ def _add(
         type=_existing_file,
         help=f"file of the token to send (default: the token itself in ${TOKEN_VARIABLE})",
     )
-    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    if tables:
+        form.add_argument("--csv", action="store_true", help="print CSV (RFC 4180)")
     return command

@@ -19,14 +19,29 @@ Json = Mapping[str, Any]
 STYLES = {
     **dict.fromkeys(("ready", "started", "achieved"), "green"),
     **dict.fromkeys(("degraded", "stale", "suspended"), "yellow"),
-    **dict.fromkeys(("unready", "rejected", "failed", "expired", "deviating"), "red"),
+    **dict.fromkeys(("unready", "offline", "rejected", "failed", "expired", "deviating"), "red"),
 }
 """Colours of states on a terminal: of headends, assets, dispatches and verdicts."""
+
+
+AWAY_LISTED = 20
+"""Assets that are away, in the table of ``status``; ``--json`` has all."""
+
+ASSETS_LISTED = 5
+"""Assets of an agent, in the table of ``agents``; ``--json`` has all."""
+
+DETAIL_SHOWN = 120
+"""Characters of a reason, in the table of ``audit``; ``--json`` and ``--csv`` have all."""
 
 
 def state(word: str) -> Text:
     """A state, in its colour."""
     return Text(word, style=STYLES.get(word, ""))
+
+
+def plain(text: str | None) -> Text:
+    """Text of strangers, without characters that could steer a terminal."""
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in text or "-"))
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
@@ -47,6 +62,11 @@ def clock(time: str | None) -> str:
     return "-" if time is None else time[11:19]
 
 
+def moment(time: str | None) -> str:
+    """An RFC 3339 time with its date, in UTC and seconds."""
+    return "never" if time is None else f"{time[:10]} {clock(time)}"
+
+
 def status(found: Json) -> list[RenderableType]:
     """The state of a headend; ``found`` is the output of ``derhead status --json``."""
     ready = found["ready"]
@@ -56,9 +76,11 @@ def status(found: Json) -> list[RenderableType]:
         for check in ready["checks"]
         if check["status"] != "ready"
     ]
-    agents = len(found["agents"])
+    count = len(found["agents"])
     parts += ["", _site_table(found["sites"]), ""]
-    parts.append(f"{agents} {'agent is' if agents == 1 else 'agents are'} connected")
+    parts.append(f"{count} {'agent is' if count == 1 else 'agents are'} connected")
+    if found["away"]:
+        parts += ["", *away_table(found["away"])]
     if found["dispatches"]:
         parts += ["", _dispatch_table(found["dispatches"], found["names"])]
     return parts
@@ -90,6 +112,62 @@ def _site_row(name: str, sites: Sequence[Json]) -> tuple[RenderableType, ...]:
         number(math.fsum(site["available_up_mw"] for site in sites)),
         number(math.fsum(site["available_down_mw"] for site in sites)),
     )
+
+
+def away_table(away: Sequence[Json]) -> list[RenderableType]:
+    table = columns("ASSET", "SITE", "STATE", "SINCE", "AGENT", words=5)
+    for each in away[:AWAY_LISTED]:
+        table.add_row(
+            Text(each["asset_name"]),
+            Text(each["site_name"]),
+            Text(each["state"], style=STYLES[each["state"]]),
+            moment(each["since"]),
+            Text(each["agent_id"] or "-"),
+        )
+    more = len(away) - AWAY_LISTED
+    return [table] if more <= 0 else [table, f"and {more} more, which --json lists"]
+
+
+def agents(found: Sequence[Json], names: Mapping[str, str]) -> list[RenderableType]:
+    """The connected agents; ``names`` of assets and sites, by id."""
+    if not found:
+        return ["no agent is connected"]
+    table = columns("AGENT", "SITE", "SINCE", "VERSION", "ADDRESS", "ASSETS", words=6)
+    for each in found:
+        assets = sorted(names.get(asset, asset) for asset in each["asset_ids"])
+        more = len(assets) - ASSETS_LISTED
+        table.add_row(
+            each["id"],
+            Text(names.get(each["site_id"], "-")),
+            moment(each["connected_at"]),
+            plain(each["software_version"]),
+            each["peer"],
+            Text(", ".join(assets[:ASSETS_LISTED]) + (f" and {more} more" if more > 0 else "")),
+        )
+    return [table]
+
+
+def audit(entries: Sequence[Json]) -> list[RenderableType]:
+    """Entries of the audit trail."""
+    if not entries:
+        return ["there is no such entry"]
+    table = columns("TIME", "ACTION", "BY", "FROM", "TARGET", "DETAIL", words=6)
+    for each in entries:
+        table.add_row(
+            moment(each["at"]),
+            each["action"],
+            *(plain(each[name]) for name in ("caller", "peer", "target")),
+            plain(_detail(each)),
+        )
+    return [table]
+
+
+def _detail(entry: Json) -> str | None:
+    text: str | None = entry["detail"]
+    if text is None:
+        mw = (entry["after"] or {}).get("mw")
+        return None if mw is None else f"{power(mw)} MW"
+    return text if len(text) <= DETAIL_SHOWN else f"{text[:DETAIL_SHOWN]}…"
 
 
 def _dispatch_table(dispatches: Sequence[Json], names: Mapping[str, str]) -> Table:
@@ -180,6 +258,13 @@ def ordered_line(dispatch: Json, asset_name: str) -> str:
         f"{dispatch['id']}: {asset_name} at {power(dispatch['mw'])} MW"
         f" from {clock(dispatch['start_at'])} {until} (UTC)"
     )
+
+
+def group_line(group: Json) -> str:
+    """The state of an order to a site in one line."""
+    by = f" by {who}" if (who := group.get("withdrawn_by")) else ""
+    words = f"{group['id']}: {power(group['mw'])} MW, {group['state']}: {group['summary']}"
+    return f"{words}, being withdrawn{by}" if group["cancelling"] else words
 
 
 def verdict_line(verdict: Json) -> str:

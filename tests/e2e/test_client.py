@@ -1,5 +1,6 @@
-"""``derhead status``, ``telemetry`` and ``dispatch`` as processes, against a real headend."""
+"""The commands that ask a headend as processes, against a real one."""
 
+import csv
 import json
 import os
 import signal
@@ -64,6 +65,44 @@ def test_status(world: World) -> None:
     (found,) = shown.records()
     assert found["ready"]["status"] == "ready"
     assert [site["name"] for site in found["sites"]] == ["mesa"]
+    away = {each["asset_name"]: (each["state"], each["since"]) for each in found["away"]}
+    assert away["load"] == ("offline", None)
+    assert any(
+        line.split() == ["load", "mesa", "offline", "never", "-"] for line in command.lines()
+    )
+
+
+def test_agents(world: World) -> None:
+    command = Command(world, "agents")
+    assert command.wait() == 0
+    heading, line = command.lines()
+    assert heading.startswith("AGENT ")
+    assert line.endswith(" battery")
+    shown = Command(world, "agents", "--json")
+    assert shown.wait() == 0
+    assert [agent["asset_ids"] for agent in shown.records()] == [[BATTERY]]
+
+
+def test_a_withdrawal_is_in_the_audit_trail_with_its_order(world: World) -> None:
+    ordered = Command(world, "dispatch", "load", -0.25, "--for", "1h", "--json")
+    assert ordered.wait() == 0
+    dispatch_id = ordered.records()[0]["id"]
+    withdrawn = Command(world, "withdraw", dispatch_id)
+    assert withdrawn.wait() == 0
+    (line,) = withdrawn.lines()
+    assert "cancelled" in line
+    assert "withdrawn by 127.0.0.1" in line
+    again = Command(world, "withdraw", dispatch_id)
+    assert again.wait() == 1
+    assert "the dispatch has ended: it is cancelled" in again.err.read_text()
+    trail = Command(world, "audit", "--target", dispatch_id, "--csv")
+    assert trail.wait() == 0
+    rows = list(csv.DictReader(trail.lines()))
+    assert [row["action"] for row in rows] == ["withdrawal_refused", "withdrawal", "order"]
+    shown = Command(world, "audit", "--action", "order", "--caller", "127.0.0.1", "--limit", 1)
+    assert shown.wait() == 0
+    (_, line) = shown.lines()
+    assert line.endswith(f"{dispatch_id}  -0.250 MW")
 
 
 def test_telemetry(world: World) -> None:
@@ -146,6 +185,9 @@ def test_ctrl_c_leaves_the_dispatch_running(world: World) -> None:
     [
         (("telemetry", "nobody"), "no asset has the id or name 'nobody'"),
         (("telemetry", "no/body"), "no asset is called 'no/body'"),
+        (("withdraw", "nobody"), "no dispatch has the id 'nobody'"),
+        (("audit", "--action", "ordr"), "/query/action: there is no action 'ordr'"),
+        (("audit", "--csv", "--limit", 0), "/query/limit: '0' is out of range"),
         (("dispatch", "battery", 99), "/mw: 99 is beyond the limits of battery"),
         (("dispatch", "battery", 1, "--at", "noon"), "/start_at: "),
     ],

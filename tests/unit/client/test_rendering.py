@@ -5,9 +5,30 @@ import io
 import pytest
 
 from derhead.client import rendering
-from derhead.shapes import dispatch_shape, telemetry_shape
+from derhead.shapes import (
+    agent_shape,
+    audit_shape,
+    dispatch_shape,
+    group_shape,
+    telemetry_shape,
+)
 from derproto.base.terminal import rendered
-from tests.support.api.fake_headend import BATTERY, DISPATCHED, NOW, SAMPLE, SILENT, make_fleet
+from tests.support.api.fake_headend import (
+    AGENT,
+    BATTERY,
+    DISPATCH,
+    DISPATCHED,
+    ENTRY,
+    GROUP,
+    GROUPED,
+    NOW,
+    PARTS,
+    SAMPLE,
+    SILENT,
+    SOLAR,
+    make_fleet,
+)
+from tests.support.api.fake_headend import SITE as SITE_ID
 
 FLEET = make_fleet()
 TELEMETRY = telemetry_shape(
@@ -81,6 +102,69 @@ SITE = {
 }
 
 
+AWAY = {
+    "asset_name": "roof",
+    "site_name": "North",
+    "state": "offline",
+    "since": "2026-01-31T11:00:00.5Z",
+    "agent_id": None,
+}
+
+
+def test_many_assets_that_are_away_are_counted() -> None:
+    *_, last = rendering.away_table([AWAY] * 27)
+    assert last == "and 7 more, which --json lists"
+    assert len(rendering.away_table([AWAY] * 20)) == 1
+
+
+def test_agents() -> None:
+    names = {SOLAR: "roof", BATTERY: "battery-1", SITE_ID: "Alamosa"}
+    shape = agent_shape(AGENT)
+    assert rendered(io.StringIO(), *rendering.agents([shape], names)).splitlines() == [
+        "AGENT    SITE     SINCE                VERSION  ADDRESS          ASSETS",
+        "agent-1  Alamosa  2026-01-31 11:59:00  0.1.0    127.0.0.1:40000  battery-1, roof",
+    ]
+    many = {**shape, "site_id": None, "asset_ids": [str(n) for n in range(9)]}
+    text = rendered(io.StringIO(), *rendering.agents([many], {}))
+    assert text.endswith("0, 1, 2, 3, 4 and 4 more")
+    assert rendering.agents([], {}) == ["no agent is connected"]
+
+
+def test_the_audit_trail() -> None:
+    ordered = {
+        **audit_shape(ENTRY),
+        "action": "order",
+        "caller": "anna",
+        "detail": None,
+        "before": None,
+        "after": {"mw": -1.5},
+    }
+    lines = rendered(io.StringIO(), *rendering.audit([audit_shape(ENTRY), ordered])).splitlines()
+    assert lines[0].split() == ["TIME", "ACTION", "BY", "FROM", "TARGET", "DETAIL"]
+    assert lines[1].split() == [
+        *("2026-01-31", "12:00:00", "withdrawal", "-", "192.0.2.7"),
+        *(DISPATCH, "=a", "reason"),
+    ]
+    assert lines[2].split()[3:] == ["anna", "192.0.2.7", DISPATCH, "-1.500", "MW"]
+    assert rendering.audit([]) == ["there is no such entry"]
+
+
+def test_text_of_strangers_steers_no_terminal() -> None:
+    evil = {**audit_shape(ENTRY), "target": "a\x1b[2Jb", "detail": "c\n\u202ed" + "e" * 999}
+    text = rendered(io.StringIO(), *rendering.audit([evil]))
+    assert "a\ufffd[2Jb" in text
+    assert "c\ufffd\ufffdd" in text
+    assert text.endswith("e…")
+    assert len(text.splitlines()[1]) < 300
+
+
+def test_an_order_to_a_site_in_one_line() -> None:
+    group = group_shape(GROUPED, PARTS)
+    assert rendering.group_line(group) == (f"{GROUP}: +1.500 MW, started: 2 of 2 started in 0.25 s")
+    withdrawn = {**group, "cancelling": "x", "withdrawn_by": "bert"}
+    assert rendering.group_line(withdrawn).endswith(", being withdrawn by bert")
+
+
 def test_the_state_of_a_headend() -> None:
     checks = [
         {"name": "journal", "status": "ready", "detail": "takes records"},
@@ -91,6 +175,7 @@ def test_the_state_of_a_headend() -> None:
         "ready": {"status": "degraded", "checks": checks},
         "sites": [SITE, {**SITE, "name": "South", "p_mw": None}],
         "agents": [{}],
+        "away": [AWAY, {**AWAY, "asset_name": "pump", "state": "stale", "since": None}],
         "dispatches": [dispatch_shape(DISPATCHED)],
         "names": {BATTERY: "battery-1"},
     }
@@ -104,6 +189,10 @@ def test_the_state_of_a_headend() -> None:
         "all         6       4      0        2  -1.250  4.000    1.000",
         "",
         "1 agent is connected",
+        "",
+        "ASSET  SITE   STATE    SINCE                AGENT",
+        "roof   North  offline  2026-01-31 11:00:00  -",
+        "pump   North  stale    never                -",
         "",
         "ASSET      STATE    DISPATCH                              BY        MW      FROM"
         "     UNTIL",
