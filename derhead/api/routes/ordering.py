@@ -83,13 +83,19 @@ async def take_order(headend: OrderingParts) -> Response:
     try:
         return await _take_order(headend)
     except HttpProblem as refused:
-        errors = "; ".join(f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED])
-        why = ": ".join(filter(None, (refused.detail, errors)))
+        why = _in_words(refused)
         log.info("an order was refused with %d: %s", refused.status, why)
         headend.audit.note(
             AuditAction.ORDER_REFUSED, current_caller(), str(refused.status), detail=why
         )
         raise
+
+
+def _in_words(refused: HttpProblem) -> str:
+    errors = [f"{pointer}: {detail}" for pointer, detail in refused.errors[:LOGGED]]
+    is_repeated = any(detail == refused.detail for _, detail in refused.errors)
+    parts = ("" if is_repeated else refused.detail, "; ".join(errors))
+    return ": ".join(part for part in parts if part)
 
 
 async def _take_order(headend: OrderingParts) -> Response:
