@@ -2,6 +2,7 @@
 
 From the ground up: ``event_lines`` (events for the program that started the agent), ``devices``
 (the port), ``drivers``, ``timelines`` (what each asset is to do), ``outbox`` (samples on their
-way), ``config``, ``tasks`` (the work at the site), ``uplink`` (the link), ``daemon`` (puts them
+way), ``config``, ``tasks`` (the work at the site), ``uplink`` (the link), ``agent_figures`` (for
+Prometheus), ``daemon`` (puts them
 together), ``cli``.
 """

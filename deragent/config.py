@@ -57,6 +57,8 @@ class AgentConfig:
     """PEM file of the agent's own certificate, with ``tls_key``; None = no certificate."""
     tls_key: Annotated[Path | None, PATH] = None
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+    metrics_port: Annotated[int | None, Whole(1, 65_535)] = None
+    """Port on loopback for Prometheus; None = none."""
     events: Annotated[bool, Truth()] = False
     """Print a line of JSON on stdout at each change of state."""
 

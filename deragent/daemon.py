@@ -25,6 +25,12 @@ from pathlib import Path
 
 import trio
 
+from deragent.agent_figures import (
+    agent_certificate_figures,
+    device_figures,
+    link_figures,
+    outbox_figures,
+)
 from deragent.config import AgentConfig, AgentPlan
 from deragent.devices import Device
 from deragent.drivers import open_device
@@ -42,6 +48,9 @@ from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import Notifier, feed_watchdog
 from derproto.configuration.fleet import Asset
+from derproto.metrics.exposition import Metrics
+from derproto.metrics.metrics_port import open_metrics_port, serve_metrics
+from derproto.metrics.process_watch import ProcessWatch
 from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import dial
@@ -134,6 +143,12 @@ async def main(
     certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
     await certificates.load(reloads)
     host, port = config.headend.host, config.headend.port
+    metrics, process = (
+        Metrics(),
+        ProcessWatch("deragent", config.data_folder(plan.agent_id), runtime),
+    )
+    metrics.add(process.metrics)
+    scrapes = None if config.metrics_port is None else await open_metrics_port(config.metrics_port)
     stopping = trio.Event()
     printer = EventPrinter(runtime)
     report = printer.put if config.events else _log_event
@@ -155,8 +170,11 @@ async def main(
             nursery.start_soon(reloads.run)
             nursery.start_soon(certificates.remind)
             nursery.start_soon(feed_watchdog, notifier)
+            if scrapes is not None:
+                nursery.start_soon(process.run)
+                nursery.start_soon(serve_metrics, metrics, scrapes)
             async with trio.open_nursery() as running:
-                await running.start(
+                board: AgentBoard = await running.start(
                     partial(
                         run_agent,
                         plan,
@@ -175,12 +193,24 @@ async def main(
                         stopping=stopping,
                     )
                 )
+                _show(board, certificates, metrics, runtime)
                 notifier.ready(f"connecting to {config.headend}")
                 await stopping.wait()
                 notifier.stopping()
             nursery.cancel_scope.cancel()
         printer.close()
         outer.cancel_scope.deadline = trio.current_time() + STOP_S
+
+
+def _show(
+    board: AgentBoard, certificates: CertificateKeeper, metrics: Metrics, runtime: Runtime
+) -> None:
+    """Adds the agent to what its port for Prometheus shows."""
+    metrics.add(lambda: link_figures(board, trio.current_time() - board.now().heard_s))
+    metrics.add(lambda: outbox_figures(board, runtime.wall_us()))
+    metrics.add(lambda: device_figures(board))
+    if certificates.paths:
+        metrics.add(lambda: agent_certificate_figures(certificates.seconds_left()))
 
 
 def _log_event(event: EventLine) -> None:

@@ -4,9 +4,9 @@ Nothing here waits for the network. Every method except ``wait_…`` is synchron
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -37,6 +37,12 @@ class Counts:
     """Measurements, also of refused assets."""
     skipped_samples: int = 0
     """Measurements dropped because the headend refuses their asset."""
+    device_errors: int = 0
+    """Measurements that a device did not answer."""
+    attempts: int = 0
+    """Attempts to reach the headend."""
+    reports: Counter[str] = field(default_factory=Counter)
+    """Changes of dispatches, by the name of the state that they reached."""
     ignored_messages: int = 0
     """Messages of an unknown kind, or about an asset that is not this agent's."""
 
@@ -60,6 +66,8 @@ class AgentBoard:
         self.backfill_rows_s = backfill_rows_s
         """Greatest rate of backfill, rows/s."""
         self.counts = Counts()
+        self.up = False
+        """Whether a session with the headend lasts."""
         self.telemetry_period_s = Setting(TELEMETRY_PERIOD_S)
         self.rows_waiting = Signal()
         self.backfill_waiting = Signal()
@@ -105,6 +113,7 @@ class AgentBoard:
         self.counts.samples += 1
         ts_us = self._wall_us()
         answers = not quality & QualityBit.STALE_DEVICE
+        self.counts.device_errors += not answers
         self.outbox.gaps.note_device(asset_index, ts_us, answers=answers)
         if asset_index in self._refused:
             self.counts.skipped_samples += 1
@@ -138,13 +147,15 @@ class AgentBoard:
         """Queues a report for the stream and emits an event. When full: see REPORTS_WAITING."""
         self._reports.append((asset_index, report))
         self.reports_waiting.set()
+        state = state_name(report.state)
+        self.counts.reports[state] += 1
         asset = self.plan.assets[asset_index]
         self.emit(
             EventKind.DISPATCH,
             dispatch_id=report.dispatch_id,
             asset_id=asset.id,
             asset=asset.name,
-            state=state_name(report.state),
+            state=state,
             mw=report.applied_mw,
             reason=report.detail,
         )

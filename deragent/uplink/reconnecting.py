@@ -61,6 +61,7 @@ async def keep_uplink(
     """
     backoff = Backoff()
     while not stopping.is_set():
+        board.counts.attempts += 1
         board.emit(EventKind.CONNECTING, attempt=backoff.failures + 1)
         outcome = UplinkOutcome()
         failures: list[BaseException] = []
@@ -68,6 +69,7 @@ async def keep_uplink(
             await _hold_session(headend, board, controllers, stopping, outcome)
         except* Exception as group:  # noqa: BLE001 - the link's border, see the docstring
             failures.extend(leaves(group))
+        board.up = False
         reason = _explain(outcome, failures)
         lived_s = 0.0
         if outcome.welcomed_s is not None:

@@ -154,6 +154,7 @@ class UplinkSession:
     def _take_welcome(self, welcome: v1.Welcome) -> None:
         board = self._board
         board.counts.sessions += 1
+        board.up = True
         period_s = max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000)
         board.telemetry_period_s.set(period_s)
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)

@@ -1,6 +1,7 @@
-"""The tables of figures, from a headend that runs under virtual time for a minute."""
+"""The tables of figures, from a headend and an agent that run for a minute of virtual time."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +9,12 @@ import trio
 from prometheus_client.metrics_core import Metric
 from trio.testing import MockClock
 
+from deragent.agent_figures import (
+    agent_certificate_figures,
+    device_figures,
+    link_figures,
+    outbox_figures,
+)
 from derhead.history import ClaimStatus, FeedStatistics, RetentionStatistics
 from derhead.history.retention.policy import Sizes
 from derhead.observability import (
@@ -27,19 +34,38 @@ from tests.support.virtual import virtual_world
 
 def draw() -> str:
     """A table of the headend's figures."""
-    found = {each.name: each for each in (*_of_options(), *_of_process(), *_of_headend())}
+    return _table((*_of_options(), *_of_process("derhead"), *_of_world()[0]))
+
+
+def draw_agent() -> str:
+    """A table of the agent's figures."""
+    return _table((*_of_process("deragent"), *_of_world()[1]))
+
+
+def _table(families: Iterable[Metric]) -> str:
+    found = {each.name: each for each in families}
     lines = ["| figure | labels | meaning |", "|---|---|---|"]
     lines += [_row(found[name]) for name in sorted(found)]
     return "\n".join(lines)
 
 
-def _of_headend() -> list[Metric]:
-    async def collect() -> list[Metric]:
+@cache
+def _of_world() -> tuple[list[Metric], list[Metric]]:
+    """The figures of a headend and of its agent."""
+
+    async def collect() -> tuple[list[Metric], list[Metric]]:
         with TemporaryDirectory() as folder:
             async with virtual_world(Path(folder), read_fleet(Path(folder), fleet())) as here:
-                await here.start_agent(BATTERY)
+                agent = await here.start_agent(BATTERY)
                 await trio.sleep(60)
-                return list(here.headend.metrics.families())
+                board, metrics = agent.board, here.headend.metrics
+                certificates = {"tls_cert": 0.0, "tls_ca": 0.0}
+                return list(metrics.families()), [
+                    *link_figures(board, 0),
+                    *outbox_figures(board, 0),
+                    *device_figures(board),
+                    *agent_certificate_figures(certificates),
+                ]
 
     return trio.run(collect, clock=MockClock(autojump_threshold=0))
 
@@ -66,8 +92,8 @@ def _of_options() -> Iterator[Metric]:
     )
 
 
-def _of_process() -> Iterable[Metric]:
-    watch = ProcessWatch("derhead", Path("/"), real_runtime())
+def _of_process(program: str) -> Iterable[Metric]:
+    watch = ProcessWatch(program, Path("/"), real_runtime())
     watch.look()
     return watch.metrics()
 

@@ -23,6 +23,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "gap causes": ("docs/api.md", meanings.causes),
     "alerts": ("docs/operators.md", alerts.draw),
     "figures": ("docs/metrics.md", figures.draw),
+    "figures of agents": ("docs/metrics.md", figures.draw_agent),
     "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),
 }
 """Each drawn part: its document and what draws it. In the document a part stands between

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -14,7 +15,7 @@ from tests.support.certificates import TestAuthority
 from tests.support.fleets import BATTERY, fleet
 from tests.support.processes.postgres import PostgresServer, fresh_database
 from tests.support.processes.prometheus_tools import Prometheus, promtool, running_prometheus
-from tests.support.processes.world import FAST, running
+from tests.support.processes.world import FAST, free_port, running
 from tests.support.repository import ROOT
 from tests.support.waiting import eventually
 
@@ -31,6 +32,7 @@ class Watched:
     """A headend with an agent, PostgreSQL and certificates, and the Prometheus that scrapes it."""
 
     text: str
+    agent_text: str
     prometheus: Prometheus
     job: str
     instance: str
@@ -54,8 +56,14 @@ def watched(
         with running(folder, fleet(), settings, trust=authority.ca) as world:
             world.start_headend()
             certificate, key = authority.write_agent("mesa")
-            lines = (f"tls_ca: {authority.ca}", f"tls_cert: {certificate}", f"tls_key: {key}")
-            (folder / "agent.yaml").write_text("\n".join(lines))
+            scraped = free_port()
+            agent = {
+                "tls_ca": str(authority.ca),
+                "tls_cert": str(certificate),
+                "tls_key": str(key),
+                "metrics_port": scraped,
+            }
+            (folder / "agent.yaml").write_text(yaml.safe_dump(agent))
             world.start_agent(BATTERY, "--agent-id", "mesa", "--config", folder / "agent.yaml")
             world.wait_online(BATTERY)
             dispatch = world.order("battery", 1.0, duration_s=2)
@@ -67,28 +75,34 @@ def watched(
                 "tls_config": {"ca_file": str(authority.ca)},
                 "static_configs": [{"targets": [instance]}],
             }
+            targets = [{"targets": [f"127.0.0.1:{scraped}"]}]
+            of_agent = {"job_name": "deragent", "static_configs": targets}
             with running_prometheus(
                 folder / "prometheus",
-                {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]},
+                {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape, of_agent]},
             ) as prometheus:
                 eventually(
                     "a round through the fleet has seen the agent",
                     lambda: prometheus.query("derhead_agents_certificate_left_seconds"),
                 )
                 text = world.ask("GET", "/metrics").text
-                yield Watched(text, prometheus, "derhead", instance)
+                agent_text = httpx.get(f"http://127.0.0.1:{scraped}/metrics", timeout=10).text
+                yield Watched(text, agent_text, prometheus, "derhead", instance)
 
 
 # --- figures ----------------------------------------------------------------------------------
 
 
 def test_promtool_finds_nothing_in_the_figures(watched: Watched) -> None:
-    assert promtool("check", "metrics", given=watched.text) == ""
-    assert len(watched.text.splitlines()) < 1_000
+    for text in (watched.text, watched.agent_text):
+        assert promtool("check", "metrics", given=text) == ""
+        assert len(text.splitlines()) < 1_000
+    assert "\nderagent_session_up 1.0\n" in watched.agent_text
+    assert 'deragent_certificate_left_seconds{setting="tls_cert"}' in watched.agent_text
 
 
 def test_no_series_names_an_asset_an_agent_or_an_address(watched: Watched) -> None:
-    series = watched.prometheus.query('{job="derhead"}')
+    series = watched.prometheus.query('{job=~"derhead|deragent"}')
     labels = {
         label
         for each in series
@@ -96,10 +110,21 @@ def test_no_series_names_an_asset_an_agent_or_an_address(watched: Watched) -> No
         if label not in ("__name__", "job", "instance", "le")
     }
     assert labels <= {
-        *("bound", "cause", "kind", "lane", "python", "reason", "setting", "state", "status"),
+        *(
+            "bound",
+            "cause",
+            "health",
+            "kind",
+            "lane",
+            "python",
+            "reason",
+            "setting",
+            "state",
+            "status",
+        ),
         *("table", "to", "version"),
     }
-    assert BATTERY not in watched.text
+    assert BATTERY not in watched.text + watched.agent_text
 
 
 # --- the dashboard ----------------------------------------------------------------------------
