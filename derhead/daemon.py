@@ -46,7 +46,13 @@ from derhead.history import (
     open_journal,
 )
 from derhead.httpserver import HttpLimits, HttpServer, serve_http
-from derhead.observability import exposure_check, http_metrics, link_metrics, reload_check
+from derhead.observability import (
+    HealthService,
+    exposure_check,
+    http_metrics,
+    link_metrics,
+    reload_check,
+)
 from derhead.sessions import SessionLimits
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
@@ -145,7 +151,7 @@ async def run_headend(
             if certificates is not None and certificates.paths:
                 headend.show_certificates(certificates)
             if process is not None:
-                headend.metrics.add(process.metrics)
+                headend.show_process(process)
             if exposures := config.exposures():
                 headend.readiness.add(partial(exposure_check, [each.fact for each in exposures]))
             if reloads is not None:
@@ -164,8 +170,9 @@ async def run_headend(
                 services.start_soon(headend.audit.run)
                 services.start_soon(headend.census.run)
                 async with trio.open_nursery() as links:
+                    health = HealthService(headend.readiness)
                     server = Server(
-                        {SESSION: headend.sessions.serve},
+                        {SESSION: headend.sessions.serve, **health.handlers()},
                         codec=ColumnCodec(),
                         limits=link_limits(config),
                     )
@@ -193,6 +200,7 @@ async def run_headend(
                         )
                         _show_http(headend, app, http_server, http_limits)
                         task_status.started(headend)
+                    health.drain()
                     headend.sessions.drain()
                     await server.drain(config.drain_s)
                 services.cancel_scope.cancel()

@@ -34,13 +34,16 @@ from derhead.history import (
 from derhead.observability import (
     Bounds,
     Census,
+    Check,
     Readiness,
     certificate_check,
     certificate_metrics,
     claim_check,
     claim_metrics,
+    clock_check,
     damage_check,
     damage_metrics,
+    disk_check,
     dispatch_metrics,
     feed_check,
     feed_metrics,
@@ -48,6 +51,7 @@ from derhead.observability import (
     gap_metrics,
     journal_check,
     journal_metrics,
+    loop_check,
     retention_metrics,
     session_metrics,
 )
@@ -59,6 +63,7 @@ from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from derproto.metrics.exposition import Metrics
+from derproto.metrics.process_watch import ProcessWatch
 from derproto.tls.certificate_keeper import CertificateKeeper
 
 ASSETS_A_TURN = 200
@@ -136,6 +141,7 @@ class Headend:
         self.readiness = Readiness()
         self.readiness.add(lambda: journal_check(journal.statistics()))
         self.readiness.add(lambda: damage_check(journal.salvaged))
+        self.readiness.add(self._check_clock)
         self.metrics = Metrics()
         self.metrics.add(lambda: journal_metrics(journal.statistics()))
         self.metrics.add(lambda: damage_metrics(journal.salvaged))
@@ -171,6 +177,21 @@ class Headend:
         add("desk_inputs", lambda: self.desk.waiting, INBOX_EVENTS)
         add("journal_rows", lambda: journal.statistics().buffered_rows, journal.buffer_rows)
         add("journal_bytes", lambda: self.retention.statistics().used_bytes, retention.max_bytes)
+
+    def _check_clock(self) -> Check:
+        found = self.census.statistics()
+        return clock_check(
+            found.clock_step,
+            trio.current_time(),
+            agents=found.sums.agents,
+            agents_off=found.sums.agents_off,
+        )
+
+    def show_process(self, process: ProcessWatch) -> None:
+        """Adds the process to what ``/readyz`` and ``/metrics`` show."""
+        self.readiness.add(lambda: loop_check(process.lag.worst_s(trio.current_time())))
+        self.readiness.add(lambda: disk_check(process.disk))
+        self.metrics.add(process.metrics)
 
     def show_certificates(self, certificates: CertificateKeeper) -> None:
         """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""

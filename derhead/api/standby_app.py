@@ -27,7 +27,7 @@ def create_standby_app(say: Callable[[], str], trusted: TrustedHosts | None = No
         detail = f"standing by: {say()}"
         match request.method, request.path:
             case (("GET" | "HEAD"), "/healthz"):
-                return reply({"status": "ok"})
+                return reply({"status": "ok", "not_ready": ["claim"]})
             case (("GET" | "HEAD"), "/readyz"):
                 return reply_checks([Check("claim", Health.UNREADY, detail)])
             case _:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import trio
 
 from derhead.dispatch import Dispatch, DispatchDesk, State
+from derhead.observability.process_checks import CLOCK_OFF_US, ClockStep, ClockSteps
 from derhead.sessions import Session, Sessions
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
@@ -41,6 +42,10 @@ class FleetSums:
 
     assets: Counter[str] = field(default_factory=Counter)
     """Assets by state: ``online``, ``stale`` or ``offline``, as in a site's ``assets``."""
+    agents: int = 0
+    """Connected agents."""
+    agents_off: int = 0
+    """Connected agents whose clock is more than a minute off the headend's."""
     clock_offset_us: int = 0
     """The clock offset of the agent whose clock is furthest off, as an absolute value."""
     outbox_rows: int = 0
@@ -59,6 +64,8 @@ class FleetSums:
         self, *, clock_offset_us: int, outbox_rows: int, certificate_end_us: int | None
     ) -> None:
         """Counts a connected agent."""
+        self.agents += 1
+        self.agents_off += abs(clock_offset_us) > CLOCK_OFF_US
         self.clock_offset_us = max(self.clock_offset_us, abs(clock_offset_us))
         self.outbox_rows += outbox_rows
         self.worst_outbox_rows = max(self.worst_outbox_rows, outbox_rows)
@@ -80,6 +87,10 @@ class FleetStatistics:
     sums: FleetSums
     sample_ages: HistogramCounts
 
+    clock_steps: int
+    """Times that the headend's clock was set."""
+    clock_step: ClockStep | None
+    """The last of them."""
     certificate_left_s: float | None
     """Time until the first certificate of an agent ends; None = no agent has one."""
 
@@ -110,6 +121,7 @@ class Census:
         self._stale_us = stale_after_us(telemetry_period_ms)
         self._ages = Histogram(AGE_BOUNDS_S)
         self._last = FleetSums()
+        self._clock = ClockSteps()
 
     async def run(self) -> None:
         """Makes one round after another until cancelled."""
@@ -120,10 +132,17 @@ class Census:
     def statistics(self) -> FleetStatistics:
         end_us = self._last.certificate_end_us
         left_s = None if end_us is None else (end_us - self._wall_us()) / 1e6
-        return FleetStatistics(self._last, self._ages.counts(), left_s)
+        return FleetStatistics(
+            sums=self._last,
+            sample_ages=self._ages.counts(),
+            clock_steps=self._clock.count,
+            clock_step=self._clock.last,
+            certificate_left_s=left_s,
+        )
 
     async def _go_round(self) -> None:
         sums = FleetSums()
+        self._clock.look(self._wall_us(), trio.current_time())
 
         def look_at_asset(asset_id: str) -> None:
             since_us = self._latest.since_us(asset_id)

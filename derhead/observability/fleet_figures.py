@@ -7,6 +7,7 @@ from prometheus_client.metrics_core import Metric
 from derhead.dispatch import DispatchStatistics
 from derhead.observability.census import FleetStatistics
 from derproto.metrics.families import (
+    counter,
     counter_by_each,
     gauge,
     gauge_by,
@@ -35,6 +36,16 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
         name + "clock_offset_worst_seconds",
         "How far the clock of the connected agent that is furthest off is from the headend's.",
         sums.clock_offset_us / 1e6,
+    )
+    yield gauge(
+        name + "clock_off",
+        "Connected agents whose clock is more than a minute off the headend's.",
+        sums.agents_off,
+    )
+    yield counter(
+        "derhead_clock_steps",
+        "Times that the headend's own clock was set, by more than a second.",
+        fleet.clock_steps,
     )
     yield gauge(
         name + "outbox_rows",

@@ -9,6 +9,10 @@ class HealthJson(TypedDict):
     """Whether the headend can do its work."""
 
     status: Literal["ok", "failing"]
+    not_ready: Annotated[
+        list[str],
+        Meta(description="Checks of `/readyz` that are not ready: look, do not restart."),
+    ]
     journal: NotRequired[Annotated[str, Meta(description="Why the journal takes no records.")]]
 
 

@@ -10,6 +10,7 @@ From the ground up:
 - ``triogrpc``: gRPC on Trio; knows nothing of DER.
 - ``tls``: certificates, and their exchange while a daemon runs.
 - ``headend_rpc``: the one rpc, and the codec of its messages.
+- ``health_rpc``: gRPC's own rpcs for health.
 
 ``headend.proto`` lies here too, for agents on other gRPC stacks.
 """

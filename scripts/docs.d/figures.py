@@ -73,7 +73,7 @@ def _of_world() -> tuple[list[Metric], list[Metric]]:
 def _of_options() -> Iterator[Metric]:
     """The figures that only some headends have, or not from the start."""
     yield from certificate_metrics({"tls_cert": 0, "tls_client_ca": 0})
-    yield from fleet_metrics(FleetStatistics(FleetSums(), Histogram(()).counts(), 0))
+    yield from fleet_metrics(FleetStatistics(FleetSums(), Histogram(()).counts(), 0, None, 0))
     yield from retention_metrics(RetentionStatistics(Sizes(0, 0, 0, 0), 0, 0, {}, 0, 0))
     yield from claim_metrics(ClaimStatus(held=True, term=1, said=""))
     yield from feed_metrics(

@@ -90,7 +90,7 @@ def test_a_standby_answers_that_it_stands_by(tmp_path: Path, postgres: Database)
     with two_worlds(tmp_path, postgres.dsn) as (one, two):
         one.start_headend()
         standby = two.start_headend(200, "--standby")
-        assert two.ask("GET", "/healthz").json() == {"status": "ok"}
+        assert two.ask("GET", "/healthz").json() == {"status": "ok", "not_ready": ["claim"]}
         eventually("it knows the holder", lambda: "holds" in readiness(two)["claim"]["detail"])
         found = readiness(two)
         assert found["status"] == 503

@@ -139,7 +139,7 @@ def test_rest_speaks_http_2_by_alpn(secure: SecureWorld) -> None:
         url = f"https://localhost:{port}/healthz"
         answer = secure.curl("--include", flag, "--cacert", str(secure.authority.ca), url)
         assert answer.stdout.startswith(version), answer.stderr
-        assert answer.stdout.endswith('{"status":"ok"}')
+        assert '{"status":"ok"' in answer.stdout
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,12 @@ def health_routes(headend: HealthParts) -> Blueprint:
     @routes.get("/healthz")
     async def tell_health() -> Response:
         failing = headend.failing() or headend.held()
+        checks = headend.readiness.checks()
+        not_ready = [each.name for each in checks if each.health is not Health.READY]
         if failing is not None:
-            return reply({"status": "failing", "journal": failing}, 503)
-        return reply({"status": "ok"})
+            failure = {"status": "failing", "not_ready": not_ready, "journal": failing}
+            return reply(failure, 503)
+        return reply({"status": "ok", "not_ready": not_ready})
 
     @routes.get("/readyz")
     async def tell_readiness() -> Response:

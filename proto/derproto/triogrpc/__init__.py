@@ -13,6 +13,7 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from derproto.triogrpc.calls.client_stream import ClientStream
+from derproto.triogrpc.calls.handlers import Handler
 from derproto.triogrpc.calls.server_stream import ServerStream
 from derproto.triogrpc.channel import Channel, connect
 from derproto.triogrpc.connection.inbound import Deferred
@@ -33,6 +34,7 @@ __all__ = [
     "Deadline",
     # The server
     "Server",
+    "Handler",
     "ServerStream",
     "Deferred",
     "ServerStatistics",

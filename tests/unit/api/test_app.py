@@ -175,11 +175,18 @@ async def test_heartbeat_history() -> None:
 
 async def test_health() -> None:
     view = FakeView()
-    assert (await ask(view, "/healthz")).body == {"status": "ok"}
+    assert (await ask(view, "/healthz")).body == {"status": "ok", "not_ready": []}
+    view.readiness.add(lambda: Check("journal", Health.READY))
+    view.readiness.add(lambda: Check("clock", Health.DEGRADED, "was set"))
+    assert (await ask(view, "/healthz")).body == {"status": "ok", "not_ready": ["clock"]}
     view.why_failing = "the disk is full"
     answer = await ask(view, "/healthz")
     assert answer.status == 503
-    assert answer.body == {"status": "failing", "journal": "the disk is full"}
+    assert answer.body == {
+        "status": "failing",
+        "not_ready": ["clock"],
+        "journal": "the disk is full",
+    }
 
 
 async def test_the_worst_check_decides_readiness() -> None:

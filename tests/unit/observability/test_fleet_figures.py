@@ -13,7 +13,7 @@ from tests.support.epoch import HOUR_US, T0, S
 def shown(sums: FleetSums, certificate_left_s: float | None) -> list[str]:
     metrics = Metrics()
     ages = Histogram((1.0,)).counts()
-    metrics.add(lambda: fleet_metrics(FleetStatistics(sums, ages, certificate_left_s)))
+    metrics.add(lambda: fleet_metrics(FleetStatistics(sums, ages, 2, None, certificate_left_s)))
     return metrics.render()[0].decode().splitlines()
 
 
@@ -35,6 +35,8 @@ def test_the_worst_agent_is_shown_whichever_way_its_clock_is_off() -> None:
     assert sums.certificate_end_us == T0 - S
     lines = shown(sums, -1.0)
     assert "derhead_agents_clock_offset_worst_seconds 3.0" in lines
+    assert "derhead_agents_clock_off 0.0" in lines
+    assert "derhead_clock_steps_total 2.0" in lines
     assert "derhead_agents_outbox_rows 12.0" in lines
     assert "derhead_agents_outbox_worst_rows 7.0" in lines
     assert "derhead_agents_certificate_left_seconds -1.0" in lines
