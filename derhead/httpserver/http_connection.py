@@ -61,6 +61,7 @@ class ConnectionCounts(Protocol):
     send_timeouts: int
     handshakes_failed: int
     slow_heads: int
+    slow_bodies: int
 
     @property
     def requests(self) -> RequestCounts: ...
@@ -334,6 +335,7 @@ class HttpConnection:
     def note_answer(self, status: int, took_s: float | None) -> None:
         """See ``Carrier``."""
         self._counts.requests.take(status, took_s)
+        self._counts.slow_bodies += status == 408
 
     def begin_stream(self) -> None:
         """Sets an event stream's time and buffer: its pauses are long, and only its news counts."""

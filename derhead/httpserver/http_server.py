@@ -41,7 +41,9 @@ class HttpStatistics:
     handshakes_failed: int
     """Connections whose TLS handshake failed or took too long, or whose client spoke cleartext."""
     slow_heads: int
-    """Connections closed because a request's header did not end in time, over HTTP/1.1."""
+    """Connections closed because a request's header did not end in time."""
+    slow_bodies: int
+    """Requests whose body did not end in time."""
     floods: int
     """HTTP/2 connections closed because their clients made too much work."""
     send_timeouts: int
@@ -78,7 +80,7 @@ class HttpServer:
         self._full = False
         self.requests = RequestCounts()
         self.send_timeouts = 0
-        self.handshakes_failed = self.slow_heads = 0
+        self.handshakes_failed = self.slow_heads = self.slow_bodies = 0
 
     def statistics(self) -> HttpStatistics:
         return HttpStatistics(
@@ -88,6 +90,7 @@ class HttpServer:
             failed=self._failed,
             handshakes_failed=self.handshakes_failed,
             slow_heads=self.slow_heads,
+            slow_bodies=self.slow_bodies,
             floods=self._config.floods,
             send_timeouts=self.send_timeouts,
             given_up=self._held.given_up,

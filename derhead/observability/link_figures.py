@@ -42,6 +42,16 @@ def link_metrics(link: ServerStatistics) -> Iterator[Metric]:
     )
 
 
+def stranger_metrics(refused: int) -> Iterator[Metric]:
+    """What strangers' web pages have tried."""
+    yield counter(
+        "derhead_http_strangers_refused",
+        "Requests that were refused with 403: for a host that is not the headend's own, or of a web"
+        " page of another origin.",
+        refused,
+    )
+
+
 def http_metrics(http: HttpStatistics) -> Iterator[Metric]:
     """The connections of HTTP clients, and those that the server ended, by reason."""
     name = "derhead_http_"
@@ -60,6 +70,7 @@ def http_metrics(http: HttpStatistics) -> Iterator[Metric]:
             "handshake": http.handshakes_failed,
             "malformed": http.failed,
             "slow_head": http.slow_heads,
+            "slow_body": http.slow_bodies,
             "flood": http.floods,
             "send_timeout": http.send_timeouts,
             "memory": http.given_up,

@@ -10,7 +10,8 @@ import pytest
 
 from derhead.pki.authority import make_server
 from tests.support.certificates import TestAuthority, validity
-from tests.support.fleets import BATTERY, SOLAR, fleet
+from tests.support.fleets import BATTERY, LOAD, SOLAR, fleet
+from tests.support.processes import attackers
 from tests.support.processes.world import Process, World, running
 from tests.support.waiting import eventually
 
@@ -90,6 +91,43 @@ def test_a_certificate_admits_only_its_own_agent(secure: SecureWorld) -> None:
     eventually("turned away", lambda: "certificate required" in stranger.text())
     assert not world.online(SOLAR)
     assert world.online(BATTERY)
+
+
+def counted(world: World, figure: str) -> float:
+    """The value of that line of ``/metrics``."""
+    (found,) = (
+        line.rpartition(" ")[2]
+        for line in world.ask("GET", "/metrics").text.splitlines()
+        if line.startswith(figure)
+    )
+    return float(found)
+
+
+def session(world: World, agent_id: str) -> str:
+    """The session that the agent has now."""
+    (found,) = (each for each in world.get("/agents")["items"] if each["id"] == agent_id)
+    return str(found["session_id"])
+
+
+def test_floods_over_tls_are_counted_and_no_agent_notices(secure: SecureWorld) -> None:
+    world, folder = secure.world, secure.authority.folder
+    secure.authority.write_agent("pond")
+    secure.start_agent(LOAD, "pond", "pond")
+    world.wait_online(LOAD)
+    before = session(world, "pond")
+    # An insider: without a certificate of the authority, gRPC's handshake already ends it.
+    secure.authority.write_agent("attacker")
+    credentials = (secure.authority.ca, folder / "attacker.pem", folder / "attacker.key")
+    attack = world.start_module(
+        "attack", attackers.__name__, world.grpc_port, world.http_port, *credentials
+    )
+    eventually("all floods", lambda: attackers.READY in attack.text())
+    dispatch = world.order(LOAD, -0.5)
+    world.wait_state(dispatch["id"], "started")
+    attack.kill()
+    assert session(world, "pond") == before
+    assert counted(world, 'derhead_link_errors_total{kind="flood"}') >= 6
+    assert counted(world, 'derhead_http_connections_ended_total{reason="flood"}') >= 6
 
 
 def test_an_agent_is_told_why_its_certificate_is_refused(

@@ -67,6 +67,8 @@ class TrustedHosts:
         certified: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self.origins = frozenset(origins)
+        self.refused = 0
+        """Requests that were refused so far."""
         self._given = frozenset(map(plain_host, (*LOOPBACK, *names)))
         self._certified = certified
         self._last: tuple[str, ...] = ()
@@ -83,6 +85,11 @@ class TrustedHosts:
 
     def refusal(self, request: Provenance) -> str | None:
         """Why a browser must not have this request answered, and what to do; None = answer it."""
+        found = self._refusal(request)
+        self.refused += found is not None
+        return found
+
+    def _refusal(self, request: Provenance) -> str | None:
         if request.host and not is_named(request.host, request.address, self.names):
             return (
                 f"the headend does not know the host {request.host[:_SHOWN]!r} as its own; ask it"

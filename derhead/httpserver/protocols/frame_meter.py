@@ -21,6 +21,10 @@ gathered."""
 BLOCK_BYTES = 32 * 1024
 """Bytes of one request's compressed header, in all its frames. When full, the connection ends."""
 
+BLOCK_PIECES = 32
+"""CONTINUATION frames of one request's compressed header, however short. When full, the connection
+ends."""
+
 TURN_COST = 20
 """Cost of the frames to parse before other tasks get their turn, in cheap frames: some 0.8 ms."""
 
@@ -47,7 +51,7 @@ MOST_FREE = 4_096
 
 DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 8, 9
 NAMES = {2: "PRIORITY", SETTINGS: "SETTINGS", 5: "PUSH_PROMISE", 6: "PING", 7: "GOAWAY"}
-END_STREAM = 1
+END_STREAM, END_HEADERS = 1, 4
 
 
 class Http2Flood(Exception):
@@ -64,7 +68,13 @@ class FrameMeter:
         self._unpaid = 0
         self._skip = PREFACE_BYTES
         self._head = b""
-        self._block = 0
+        self._block = self._pieces = 0
+        self._in_block = self._ends_block = False
+
+    @property
+    def is_in_header(self) -> bool:
+        """Whether a request's header has begun, and has not ended yet."""
+        return self._in_block
 
     def turns(self, data: bytes, now: float) -> Iterator[bytes]:
         """Cuts the bytes into pieces of bounded cost.
@@ -77,6 +87,7 @@ class FrameMeter:
                 step = min(self._skip, len(data) - at)
                 self._skip -= step
                 at += step
+                self._in_block &= not self._ends_block or bool(self._skip)
                 continue
             if cost >= TURN_COST:
                 yield data[begun:at]
@@ -101,11 +112,7 @@ class FrameMeter:
             raise Http2Flood(f"a frame of {size} bytes, longer than {FRAME_BYTES}")
         self._skip = size
         if kind in (HEADERS, CONTINUATION):
-            self._block = size + (self._block if kind == CONTINUATION else 0)
-            if self._block > BLOCK_BYTES:
-                raise Http2Flood(f"a header of {self._block} bytes, longer than {BLOCK_BYTES}")
-            if kind == HEADERS:
-                self._free = min(self._free + FREE_A_REQUEST, MOST_FREE)
+            self._count_header(size, kind, flags)
             return HEADERS_COST
         if kind == DATA:
             if size < SMALL_BYTES and not flags & END_STREAM:
@@ -118,6 +125,20 @@ class FrameMeter:
         else:
             self._spend(NAMES.get(kind, "unknown"), now)
         return 1 + (size // SETTING_BYTES if kind == SETTINGS else 0)
+
+    def _count_header(self, size: int, kind: int, flags: int) -> None:
+        if kind == HEADERS:
+            self._block = self._pieces = 0
+            self._free = min(self._free + FREE_A_REQUEST, MOST_FREE)
+        else:
+            self._pieces += 1
+        self._block += size
+        if self._block > BLOCK_BYTES:
+            raise Http2Flood(f"a header of {self._block} bytes, longer than {BLOCK_BYTES}")
+        if self._pieces > BLOCK_PIECES:
+            raise Http2Flood(f"a header of {self._pieces} pieces, more than {BLOCK_PIECES}")
+        self._ends_block = bool(flags & END_HEADERS)
+        self._in_block = bool(size) or not self._ends_block
 
     def _spend_free(self, name: str, now: float) -> None:
         if self._free:

@@ -25,6 +25,12 @@ class Http1Answers(H11Protocol):
         super().__init__(*arguments)
         self.connection = Http1Parser(h11.SERVER, max_incomplete_event_size=HEADER_BYTES)
 
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether a part of a request's header has come."""
+        connection = self.connection
+        return connection.their_state is h11.IDLE and bool(connection.trailing_data[0])
+
     async def _create_stream(self, request: h11.Request) -> None:
         fields = [field for field in request.headers if field[0] != b"upgrade"]
         await super()._create_stream(

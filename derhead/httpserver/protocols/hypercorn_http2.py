@@ -68,6 +68,11 @@ class Http2Answers(H2Protocol):
             control_frames=self.config.control_frames, resets=self.config.resets
         )
 
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether a part of a request's header has come."""
+        return self._meter.is_in_header
+
     async def handle(self, event: IOEvent) -> None:
         if not isinstance(event, RawData):
             await super().handle(event)

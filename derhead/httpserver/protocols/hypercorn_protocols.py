@@ -5,7 +5,6 @@ Under TLS the client chooses by ALPN, otherwise by its first bytes or by an upgr
 
 from typing import Any
 
-import h11
 from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
@@ -33,12 +32,9 @@ class Protocols(ProtocolWrapper):
 
     @property
     def waits_for_head(self) -> bool:
-        """Whether a part of a request's header has come, over HTTP/1.1."""
+        """Whether a part of a request's header has come."""
         protocol = self.protocol
-        if not isinstance(protocol, Http1Answers):
-            return False
-        connection = protocol.connection
-        return connection.their_state is h11.IDLE and bool(connection.trailing_data[0])
+        return isinstance(protocol, Http1Answers | Http2Answers) and protocol.waits_for_head
 
     async def handle(self, event: Event) -> None:
         try:

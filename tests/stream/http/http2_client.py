@@ -12,7 +12,7 @@ from h2.settings import SettingCodes
 from tests.stream.http.support import receive
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-PING, SETTINGS, WINDOW_UPDATE, UNKNOWN = 6, 4, 8, 0x42
+HEADERS, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION, UNKNOWN = 1, 4, 6, 8, 9, 0x42
 PIECE_BYTES = 64 * 1024
 
 

@@ -13,6 +13,8 @@ from derhead.httpserver import HttpLimits
 from derhead.httpserver.app_call import RESERVED_BYTES, ROOM_BYTES
 from derhead.httpserver.protocols.hypercorn_config import H2_STREAMS
 from tests.stream.http.http2_client import (
+    CONTINUATION,
+    HEADERS,
     PING,
     SETTINGS,
     UNKNOWN,
@@ -83,6 +85,85 @@ async def test_a_flood_of_resets_ends_its_connection(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(flood)
             assert is_calmed(await client.read_to_end())
+        assert running.server.statistics().floods == 1
+
+
+HEAD_OF_HEADERS = frame(HEADERS, b"\x82", stream=1)
+"""A request's header that goes on in CONTINUATION frames."""
+
+NO_HEADERS = {
+    "endless pieces": HEAD_OF_HEADERS + frame(CONTINUATION, b"\0\1a\1b", stream=1) * 10_000,
+    "endless pieces of nothing": HEAD_OF_HEADERS + frame(CONTINUATION, stream=1) * 10_000,
+    "large pieces": HEAD_OF_HEADERS + frame(CONTINUATION, bytes(16_384), stream=1) * 100,
+    # One field of 4 kB in the table, then a thousand references to it, a byte each.
+    "a bomb": frame(HEADERS, b"\x40\1a\x7f\xa1\x1e" + b"y" * 4_000 + b"\xbe" * 1_000, 1, 5),
+}
+
+
+@pytest.mark.parametrize("name", NO_HEADERS)
+async def test_a_header_beyond_the_bounds_ends_its_connection_and_is_counted(
+    name: str, secure: Certificates | None, autojump_clock: MockClock
+) -> None:
+    async with serving_either(secure) as running, trio.open_nursery() as nursery:
+        client = Http2Client(await running.connect())
+        with longest_step() as measured, trio.fail_after(60):
+            nursery.start_soon(client.flush, NO_HEADERS[name])
+            await client.read_to_end()
+        assert measured.longest_s < MAX_STALL_S
+        await trio.sleep(2)
+        statistics = running.server.statistics()
+        assert (statistics.open, statistics.floods) == (0, 1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_header_that_drips_is_cut_off_and_counted(
+    secure: Certificates | None, autojump_clock: MockClock
+) -> None:
+    async with serving_either(secure) as running, trio.open_nursery() as nursery:
+        client = Http2Client(await running.connect())
+        await client.flush(frame(HEADERS, b"\x82" * 1_000, stream=1)[:20])
+
+        async def drip() -> None:
+            while True:
+                await trio.sleep(1)
+                await client.flush(b"\x82")
+
+        nursery.start_soon(drip)
+        began = trio.current_time()
+        await client.read_to_end()
+        assert trio.current_time() - began <= LIMITS.idle_s
+        assert running.server.statistics().slow_heads == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_body_that_drips_is_408_and_counted(
+    secure: Certificates | None, autojump_clock: MockClock
+) -> None:
+    async with serving_either(secure) as running, trio.open_nursery() as nursery:
+        client = Http2Client(await running.connect())
+        fields = [(":method", "POST"), (":scheme", "http"), (":authority", "x")]
+        fields += [(":path", "/dispatch"), ("content-type", "application/json")]
+        client.h2.send_headers(1, fields)
+        await client.flush()
+
+        async def drip() -> None:
+            while True:
+                await client.flush(frame(0, b" ", stream=1))
+                await trio.sleep(1)
+
+        nursery.start_soon(drip)
+        statuses: list[bytes] = []
+        while not statuses:
+            answers = await client.read()
+            statuses = [
+                dict(each.headers)[b":status"]
+                for each in answers
+                if isinstance(each, h2.events.ResponseReceived)
+            ]
+        assert statuses == [b"408"]
+        nursery.cancel_scope.cancel()
+        await trio.sleep(1)
+        assert running.server.statistics().slow_bodies == 1
 
 
 @pytest.mark.parametrize("asks_first", [False, True])

@@ -235,6 +235,7 @@ async def test_a_body_that_drips_is_408(
         async with dripping(stream, b" "):
             answer = await receive_all(stream)
         assert answer.startswith(b"HTTP/1.1 408 ")
+        assert running.server.statistics().slow_bodies == 1
 
 
 async def test_a_reader_that_stalls_is_cut_off(

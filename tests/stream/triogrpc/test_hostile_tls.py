@@ -1,7 +1,7 @@
 """Floods of a peer that has come through TLS: they end its connection, and nothing else."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, SettingsFrame
 from trio.testing import MockClock
 
-from derproto.triogrpc import LinkLimits
+from derproto.triogrpc import LinkLimits, NewcomerLimits
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.stream.triogrpc.conftest import Certificates
 from tests.stream.triogrpc.over_tls import check_serves, over_tls, serving_tls
@@ -99,6 +99,32 @@ async def test_a_peer_that_makes_us_answer_and_does_not_read_is_closed(
             assert server.statistics().bytes_received < 400_000
             await check_serves(network, certificates)
         assert server.statistics().errors == {"flood": 1}
+
+
+async def test_peers_whose_headers_never_end_make_room_for_others_and_are_counted(
+    certificates: Certificates, autojump_clock: MockClock
+) -> None:
+    limits = LinkLimits(max_connections=3, newcomers=NewcomerLimits())
+    async with serving_tls(certificates, limits) as (network, server):
+        async with trio.open_nursery() as nursery, AsyncExitStack() as peers:
+
+            async def drip(raw: RawClient) -> None:
+                with suppress(trio.BrokenResourceError):
+                    while True:
+                        await trio.sleep(1)
+                        await raw.stream.send_all(b"\x82")
+
+            for _ in range(6):
+                raw = await peers.enter_async_context(a_raw_client(network, certificates))
+                await raw.flush()
+                await raw.stream.send_all(HeadersFrame(1, data=b"\x82" * 1_000).serialize()[:20])
+                nursery.start_soon(drip, raw)
+            await trio.sleep(60)
+            assert server.statistics().connections_open == 3
+            with trio.fail_after(10):
+                await check_serves(network, certificates)
+            nursery.cancel_scope.cancel()
+        assert server.statistics().errors == {"yielded": 4}
 
 
 async def test_many_floods_at_once_do_not_keep_others_out(

@@ -1,14 +1,17 @@
 """Hostile clients of a headend's two ports, in a process of their own.
 
 ``python -m tests.support.processes.attackers GRPC_PORT HTTP_PORT ASSET`` attacks until it is
-killed. It says ``READY`` once each attack was carried out as often as ``WANTED`` says.
+killed. It says ``READY`` once each attack was carried out as often as ``WANTED`` says. With the
+files of an authority, a certificate and its key after ``HTTP_PORT`` in place of ``ASSET``, it sends
+the floods alone, over TLS.
 """
 
 import contextlib
 import os
+import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -50,13 +53,14 @@ PAUSE_S = 2.0
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, H2Error, OSError)
 """How the headend's ending of a connection shows."""
 
+FLOODED = {f"{kind} floods of {port}": 2 for kind in FLOODS for port in ("gRPC", "REST")}
 WANTED = {
     "registers": 2,
     "messages of empty elements": 2,
     "unfinished messages": 100,
     "silent connections": SILENT,
     "messages of the chatterer": 6_000,
-    **{f"{kind} floods of {port}": 2 for kind in FLOODS for port in ("gRPC", "REST")},
+    **FLOODED,
 }
 
 READY = "every attack is under way"
@@ -212,8 +216,13 @@ async def hold_unfinished_message(link: Caller, number: int) -> None:
     await trio.sleep_forever()
 
 
-async def flood(port: int, frames: Callable[[int], bytes]) -> None:
-    async with await trio.open_tcp_stream(HOST, port) as stream:
+async def flood(
+    port: int, frames: Callable[[int], bytes], tls: ssl.SSLContext | None = None
+) -> None:
+    stream: trio.abc.Stream = await trio.open_tcp_stream(HOST, port)
+    if tls is not None:
+        stream = trio.SSLStream(stream, tls, server_hostname=HOST, https_compatible=True)
+    async with stream:
         await stream.send_all(PREFACE + frame(SETTINGS))
         async with trio.open_nursery() as nursery:
 
@@ -238,7 +247,7 @@ def settings(_number: int) -> bytes:
 def reset(number: int) -> bytes:
     """A request, as an indexed ``GET /``, that is taken back at once."""
     stream = 2 * number + 1
-    head = frame(1, b"\x82\x86\x84\x41\x01x", stream)
+    head = frame(1, b"\x82\x86\x84\x41\x09localhost", stream)
     return head[:4] + b"\x04" + head[5:] + frame(RESET, bytes(4), stream)
 
 
@@ -268,31 +277,59 @@ async def chatter(port: int, asset_id: str) -> None:
 async def attack(grpc_port: int, http_port: int, asset_id: str) -> None:
     """Every attack at once, for ever."""
     async with trio.open_nursery() as nursery:
-
-        def start(what: str, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-            nursery.start_soon(for_ever, what, partial(work, *arguments))
-
+        start = partial(start_attack, nursery)
         start("registers", register_with_empty_dispatches, grpc_port)
         start("messages of empty elements", send_empty_elements, grpc_port)
         for _ in range(UNFINISHED):
             start("connections of unfinished messages", hold_unfinished_messages, grpc_port)
-        for where, port in (("gRPC", grpc_port), ("REST", http_port)):
-            for frames in (ping, settings, reset):
-                start(f"{frames.__name__} floods of {where}", flood, port, frames)
+        start_floods(nursery, grpc_port, http_port)
         start("chatter", chatter, grpc_port, asset_id)
         for _ in range(SILENT):
             start("silent connections closed", stay_silent, grpc_port)
             await trio.sleep(0.001)
-        while True:
-            await trio.sleep(1)
-            print(dict(done), flush=True)
-            if all(done[what] >= count for what, count in WANTED.items()):
-                print(READY, flush=True)
+        await report(WANTED)
+
+
+async def attack_over_tls(grpc_port: int, http_port: int, tls: ssl.SSLContext) -> None:
+    """The floods of both ports, for ever."""
+    async with trio.open_nursery() as nursery:
+        start_floods(nursery, grpc_port, http_port, tls)
+        await report(FLOODED)
+
+
+def start_attack(
+    nursery: trio.Nursery, what: str, work: Callable[..., Awaitable[None]], *arguments: object
+) -> None:
+    nursery.start_soon(for_ever, what, partial(work, *arguments))
+
+
+def start_floods(
+    nursery: trio.Nursery, grpc_port: int, http_port: int, tls: ssl.SSLContext | None = None
+) -> None:
+    for where, port in (("gRPC", grpc_port), ("REST", http_port)):
+        for frames in (ping, settings, reset):
+            start_attack(nursery, f"{frames.__name__} floods of {where}", flood, port, frames, tls)
+
+
+async def report(wanted: Mapping[str, int]) -> None:
+    """Prints each second how often each attack was carried out; never ends."""
+    while True:
+        await trio.sleep(1)
+        print(dict(done), flush=True)
+        if all(done[what] >= count for what, count in wanted.items()):
+            print(READY, flush=True)
 
 
 def main() -> None:
-    grpc_port, http_port, asset_id = sys.argv[1:]
-    trio.run(attack, int(grpc_port), int(http_port), asset_id)
+    grpc_port, http_port, *others = sys.argv[1:]
+    if len(others) == 1:
+        trio.run(attack, int(grpc_port), int(http_port), others[0])
+        return
+    ca, cert, key = others
+    tls = ssl.create_default_context(cafile=ca)
+    tls.load_cert_chain(cert, key)
+    tls.set_alpn_protocols(["h2"])
+    trio.run(attack_over_tls, int(grpc_port), int(http_port), tls)
 
 
 if __name__ == "__main__":

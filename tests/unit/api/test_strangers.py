@@ -50,6 +50,14 @@ async def test_a_strangers_page_reads_and_changes_nothing(
         assert caplog.records[-1].levelno == logging.WARNING
 
 
+async def test_strangers_are_counted() -> None:
+    client = create_app(FakeView()).test_client()
+    for host in ("evil.example", "localhost", "worse.example"):
+        await client.get("/telemetry", headers={"Host": host})
+    text = await (await client.get("/metrics")).get_data(as_text=True)
+    assert "\nderhead_http_strangers_refused_total 2.0\n" in text
+
+
 async def test_a_link_from_another_site_opens_the_page() -> None:
     client = create_app(FakeView()).test_client()
     fields = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}

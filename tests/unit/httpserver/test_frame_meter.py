@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from derhead.httpserver.protocols.frame_meter import (
     BLOCK_BYTES,
+    BLOCK_PIECES,
     BYTES_AN_UPDATE,
+    END_HEADERS,
     FRAME_BYTES,
     FREE_A_REQUEST,
     HEAD_BYTES,
@@ -103,6 +105,28 @@ def test_a_header_in_endless_pieces_is_refused_before_it_is_gathered() -> None:
     list(meter.turns(frame(CONTINUATION, BLOCK_BYTES - FRAME_BYTES), 0))
     with pytest.raises(Http2Flood, match="a header of"):
         list(meter.turns(frame(CONTINUATION, 1), 0))
+
+
+def test_a_header_in_endless_pieces_of_nothing_is_refused() -> None:
+    meter = meter_after_preface()
+    list(meter.turns(frame(HEADERS, 1) + frame(CONTINUATION) * BLOCK_PIECES, 0))
+    with pytest.raises(Http2Flood, match="a header of 33 pieces"):
+        list(meter.turns(frame(CONTINUATION), 0))
+
+
+def test_a_header_lasts_from_its_first_byte_to_its_last() -> None:
+    meter = meter_after_preface()
+    for sent, is_in_header in (
+        (frame(PING, 8), False),
+        (frame(HEADERS, 3), True),
+        (frame(CONTINUATION), True),
+        (frame(CONTINUATION, 3, flags=END_HEADERS)[:-1], True),
+        (b"\0", False),
+        (frame(DATA, 3), False),
+        (frame(HEADERS, 0, flags=END_HEADERS), False),
+    ):
+        list(meter.turns(sent, 0))
+        assert meter.is_in_header is is_in_header
 
 
 FRAMES = st.builds(
