@@ -220,7 +220,7 @@ def test_each_alert_has_its_runbook_and_each_runbook_starts_from_its_alerts() ->
         page = alert["annotations"]["runbook_url"].rpartition("/docs/runbooks/")[2]
         named.setdefault(page, set()).add(alert["alert"])
     begins = {
-        path.name: set(re.findall(r"`(Derhead\w+)`", starts_from(path)))
+        path.name: set(re.findall(r"`(Der(?:head|agent)\w+)`", starts_from(path)))
         for path in RUNBOOKS.glob("*.md")
         if path.name != "README.md"
     }
