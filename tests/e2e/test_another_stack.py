@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from examples.grpcio_agent import METHOD, Session, load_contract
 from tests.support.fleets import BATTERY, SOLAR, fleet
@@ -180,3 +181,15 @@ def test_acknowledged_rows_outlive_a_kill(tmp_path: Path, pb: ModuleType) -> Non
         agent.hear("telemetry_ack")
         assert world.get("/telemetry/solar")["stale"] is False
         agent.close()
+
+
+def test_a_probe_that_speaks_grpc_hears_that_the_headend_serves(world: World) -> None:
+    with grpc.insecure_channel(world.headend_address) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        for service in ("", "der.v1.Headend"):
+            answer = check(HealthCheckRequest(service=service), timeout=PATIENCE_S)
+            assert answer.status == HealthCheckResponse.SERVING
