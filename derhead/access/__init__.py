@@ -3,6 +3,7 @@
 Layers, from the ground up::
 
     roles           roles, rights, and who a caller is: pure
+    failure_meter   refused requests, counted and slowed: pure
     tokens          a token, its hash, and how one is found: pure
     token_file      the file of tokens: read with every problem, written whole
     visible_fleets  what of the fleet a caller may see: pure
@@ -11,8 +12,9 @@ Layers, from the ground up::
 """
 
 from derhead.access.access_gate import AccessGate, Unauthenticated
+from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.gate_loading import open_gate
-from derhead.access.roles import ANYBODY, Principal, Right, Role, roles_with
+from derhead.access.roles import ANYBODY, Principal, Right, Role, needed_role, roles_with
 from derhead.access.token_file import (
     TOKEN_NAME,
     TOKEN_ROLE,

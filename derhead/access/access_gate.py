@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.roles import ANYBODY, Principal
 from derhead.access.tokens import TokenSet
 
@@ -20,8 +21,11 @@ class Unauthenticated:
     """A request whose sender is not known (RFC 6750)."""
 
     detail: str
+    reason: AccessRefusal
     error: str | None = None
     """The error code; None = the request came without credentials."""
+    token: str | None = None
+    """The name of a token that is not good any more: for the log, not for the answer."""
 
     @property
     def challenge(self) -> str:
@@ -33,12 +37,20 @@ class Unauthenticated:
 
 NO_TOKEN = Unauthenticated(
     "this headend answers to tokens; send Authorization: Bearer TOKEN, and ask an administrator"
-    " for a token"
+    " for a token",
+    AccessRefusal.MISSING,
 )
 UNREADABLE = Unauthenticated(
     "the Authorization header cannot be read; send Authorization: Bearer TOKEN, once",
+    AccessRefusal.UNREADABLE,
     "invalid_request",
 )
+
+_DETAILS = {
+    AccessRefusal.UNKNOWN: "the token is not known",
+    AccessRefusal.EXPIRED: "the token has expired",
+    AccessRefusal.REVOKED: "the token is revoked",
+}
 
 
 class AccessGate:
@@ -50,16 +62,18 @@ class AccessGate:
     def __init__(self, tokens: TokenSet | None = None) -> None:
         self._tokens = tokens
         self._known: dict[bytes, Principal] = {}
+        self.failures = FailureMeter()
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may do anything."""
         return self._tokens is None
 
-    def replace(self, tokens: TokenSet) -> None:
-        """Takes other tokens, from the next request on."""
-        self._tokens = tokens
+    def replace(self, tokens: TokenSet) -> str:
+        """Takes other tokens, from the next request on; returns what changed, in words."""
+        former, self._tokens = self._tokens or TokenSet(), tokens
         self._known.clear()
+        return tokens.changes_from(former)
 
     def recognise(self, authorization: bytes | None, now_us: int) -> Principal | Unauthenticated:
         """Who sent a request with this ``Authorization`` header; None = without one.
@@ -85,14 +99,19 @@ class AccessGate:
         if bearer is None:
             return UNREADABLE
         token = tokens.find(bearer[1])
-        refusal = "the token is not known" if token is None else token.refusal(now_us)
-        if token is None or refusal is not None:
-            return Unauthenticated(
-                f"{refusal}; ask an administrator for a new one", "invalid_token"
-            )
+        if token is None:
+            return _useless(AccessRefusal.UNKNOWN)
+        refusal = token.refusal(now_us)
+        if refusal is not None:
+            return _useless(refusal, token.name)
         if len(self._known) >= KNOWN:
             self._known.clear()
         sites = None if token.sites is None else frozenset(token.sites)
         principal = Principal(token.name, token.role, sites, token.expires_us)
         self._known[authorization] = principal
         return principal
+
+
+def _useless(reason: AccessRefusal, name: str | None = None) -> Unauthenticated:
+    detail = f"{_DETAILS[reason]}; ask an administrator for a new one"
+    return Unauthenticated(detail, reason, "invalid_token", name)

@@ -19,8 +19,8 @@ async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None
     read = partial(read_token_file, path)
     gate = AccessGate()
 
-    async def load() -> None:
-        gate.replace(await runtime.run_blocking(read))
+    async def load() -> str | None:
+        return gate.replace(await runtime.run_blocking(read)) or None
 
     if reloads is not None:
         await reloads.add(Reload("tokens", load, (path,)))

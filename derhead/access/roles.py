@@ -53,3 +53,8 @@ ANYBODY = Principal(None, Role.ADMIN)
 def roles_with(right: Right) -> list[Role]:
     """The roles that have that right."""
     return [role for role in Role if right in RIGHTS[role]]
+
+
+def needed_role(right: Right) -> Role:
+    """The least role that has that right."""
+    return min(roles_with(right), key=lambda role: len(RIGHTS[role]))

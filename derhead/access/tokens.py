@@ -11,6 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from derhead.access.failure_meter import AccessRefusal
 from derhead.access.roles import Role
 
 PREFIX = "derhead_"
@@ -41,12 +42,12 @@ class Token:
     """None = it does not expire."""
     revoked_us: int | None = None
 
-    def refusal(self, now_us: int) -> str | None:
+    def refusal(self, now_us: int) -> AccessRefusal | None:
         """Why it is not good now; None if it is."""
         if self.revoked_us is not None:
-            return "the token is revoked"
+            return AccessRefusal.REVOKED
         if self.expires_us is not None and now_us >= self.expires_us:
-            return "the token has expired"
+            return AccessRefusal.EXPIRED
         return None
 
 
@@ -78,6 +79,28 @@ class TokenSet:
         if found is None or not hmac.compare_digest(found.digest, digest):
             return None
         return found
+
+    def changes_from(self, former: "TokenSet") -> str:
+        """What differs from the former tokens, in words; empty if nothing does."""
+        before, after = ({each.name: each for each in tokens.all} for tokens in (former, self))
+        lines = {
+            "added": [name for name in after if name not in before],
+            "removed": [name for name in before if name not in after],
+            "revoked": [
+                name
+                for name, token in after.items()
+                if token.revoked_us is not None
+                and name in before
+                and before[name].revoked_us is None
+            ],
+        }
+        known = {name for names in lines.values() for name in names}
+        lines["changed"] = [
+            name
+            for name, token in after.items()
+            if name not in known and name in before and token != before[name]
+        ]
+        return "; ".join(f"{verb} {', '.join(names)}" for verb, names in lines.items() if names)
 
     def named(self, name: str) -> Token | None:
         """The token of that name."""

@@ -31,7 +31,7 @@ from derhead.errors import JournalError
 from derhead.events import EventHub
 from derhead.history import BadCursor
 from derhead.httpserver import FastLane, HttpLimits
-from derhead.observability import event_metrics, stranger_metrics
+from derhead.observability import access_metrics, event_metrics, stranger_metrics
 from derhead.page import page_routes
 from derhead.shapes import dump
 
@@ -117,6 +117,7 @@ def create_app(
     app.events = make_hub(headend, latest)
     headend.metrics.add(lambda: stranger_metrics(trusted.refused))
     headend.metrics.add(lambda: event_metrics(app.events.statistics()))
+    headend.metrics.add(lambda: access_metrics(gate.failures.refused))
     app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
     finish_answers(app, trusted.origins)

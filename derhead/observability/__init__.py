@@ -25,6 +25,11 @@ from derhead.observability.journal_figures import (
     retention_metrics,
 )
 from derhead.observability.link_figures import http_metrics, link_metrics, stranger_metrics
-from derhead.observability.live_figures import event_metrics, gap_metrics, session_metrics
+from derhead.observability.live_figures import (
+    access_metrics,
+    event_metrics,
+    gap_metrics,
+    session_metrics,
+)
 from derhead.observability.process_checks import clock_check, disk_check, loop_check
 from derhead.observability.readiness import Check, Health, Readiness, worst

@@ -1,9 +1,10 @@
 """Figures of what is connected now: sessions, gaps, and the readers of events. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 
+from derhead.access import AccessRefusal
 from derhead.events import EventStatistics
 from derhead.gaps import GapStatistics
 from derhead.sessions import SessionStatistics
@@ -55,4 +56,14 @@ def event_metrics(events: EventStatistics) -> Iterator[Metric]:
         "derhead_event_telemetry_frames",
         "Frames of telemetry made; all clients with the same filter got the same frame.",
         events.telemetry_frames,
+    )
+
+
+def access_metrics(refused: Mapping[AccessRefusal, int]) -> Iterator[Metric]:
+    """Requests that were refused because of who sent them."""
+    yield counter_by(
+        "derhead_access_refused",
+        "Requests without good credentials, or without the right, by reason.",
+        "reason",
+        {reason.value: refused[reason] for reason in AccessRefusal},
     )

@@ -1,11 +1,16 @@
 """The guard of the app: who may do what, decided before any endpoint sees the request."""
 
+import logging
+import math
 from typing import Protocol
 
+import trio
 from quart import Quart, request
 
 from derhead.access import (
     AccessGate,
+    AccessRefusal,
+    FailureMeter,
     Principal,
     Right,
     Unauthenticated,
@@ -15,6 +20,10 @@ from derhead.access import (
 from derhead.api.answering.callers import Sender, note_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HttpProblem
+from derhead.audit import AuditAction, AuditTrail, Caller
+from derproto.base.logs import log_context
+
+log = logging.getLogger(__name__)
 
 OPEN_ENDPOINTS = frozenset(
     {
@@ -44,6 +53,9 @@ def right_needed(method: str, endpoint: str | None) -> Right | None:
 class GuardParts(HasFleet, HasClock, Protocol):
     """The part of the headend that the guard uses."""
 
+    @property
+    def audit(self) -> AuditTrail: ...
+
 
 def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
     """Registers the guard. Paths that do not exist are refused alike, and so tell nothing."""
@@ -62,20 +74,56 @@ def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
 
         found = recognise()
         if isinstance(found, Unauthenticated):
-            raise HttpProblem(401, found.detail, headers={"WWW-Authenticate": found.challenge})
+            raise _unauthenticated(found, gate.failures, headend.audit)
         if not found.may(right):
             able = " or ".join(roles_with(right))
-            raise _forbidden(
+            detail = (
                 f"{found.name} is {found.role}, and this takes {able}; use a token of such a role"
             )
+            raise _forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
         if found.sites is not None and request.endpoint in WHOLE_FLEET:
-            raise _forbidden(
+            detail = (
                 f"{found.name} sees some sites only, and this is about the whole fleet; use a token"
                 " without sites"
             )
+            raise _forbidden(found, AccessRefusal.SITES, detail, gate.failures, headend.audit)
         note_sender(Sender(found, fleets.of(found), lambda: recognise() == found))
 
 
-def _forbidden(detail: str) -> HttpProblem:
-    challenge = Unauthenticated(detail, "insufficient_scope").challenge
+def _unauthenticated(
+    refused: Unauthenticated, failures: FailureMeter, trail: AuditTrail
+) -> HttpProblem:
+    """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""
+    headers = {"WWW-Authenticate": refused.challenge}
+    if refused.reason is AccessRefusal.MISSING:
+        failures.count(refused.reason)
+        return HttpProblem(401, refused.detail, headers=headers)
+    wait_s = failures.take_failure(request.remote_addr, trio.current_time())
+    if wait_s:
+        failures.count(AccessRefusal.SLOWED)
+        detail = "wrong credentials came from this address too often; correct the token and wait"
+        return HttpProblem(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})
+    failures.count(refused.reason)
+    told = refused.detail if refused.token is None else f"{refused.token}: {refused.detail}"
+    _note(Caller(request.remote_addr, log_context.get()), refused.reason, told, trail)
+    return HttpProblem(401, refused.detail, headers=headers)
+
+
+def _forbidden(
+    caller: Principal,
+    reason: AccessRefusal,
+    detail: str,
+    failures: FailureMeter,
+    trail: AuditTrail,
+) -> HttpProblem:
+    """The answer to a caller who may not do this: counted, logged and noted."""
+    failures.count(reason)
+    _note(Caller(request.remote_addr, log_context.get(), caller.name), reason, detail, trail)
+    challenge = Unauthenticated(detail, reason, "insufficient_scope").challenge
     return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _note(caller: Caller, reason: AccessRefusal, detail: str, trail: AuditTrail) -> None:
+    what = f"{request.method} {request.path[:80]!r}"
+    log.warning("%s of %s was refused: %s", what, caller.known_as, detail)
+    trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=f"{what}: {detail}")

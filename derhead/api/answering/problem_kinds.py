@@ -105,6 +105,15 @@ class ProblemKinds(Enum):
         "Parameters or members are missing, unknown or out of range. `errors` names each.",
         "Correct each as its `detail` says. Nothing was done.",
     )
+    TOO_MANY = ProblemKind(
+        "too-many",
+        429,
+        "Too many failures",
+        "This address has sent wrong credentials so often that further ones are not looked at for"
+        " a while.",
+        "Correct the token, then try again after the seconds of `Retry-After`. A good token is"
+        " answered at any time.",
+    )
     HEADERS_TOO_LARGE = ProblemKind(
         "headers-too-large",
         431,

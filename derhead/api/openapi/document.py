@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from derhead.access import needed_role
 from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.openapi.endpoints import OPERATIONS, TAGS
 from derhead.api.openapi.kept import EXAMPLES
@@ -25,8 +26,10 @@ from derhead.shapes import JSON_TYPE, ProblemJson
 OPENAPI = "3.1.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
-ANY_PROBLEMS = (400, 401, 403, 404, 405, 413, 431, 500, 503)
+ANY_PROBLEMS = (400, 401, 403, 404, 405, 413, 429, 431, 500, 503)
 """Statuses that any request may get."""
+
+BEARER = "bearer"
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -81,6 +84,14 @@ def build(version: str) -> Schema:
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "securitySchemes": {
+                BEARER: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of `derhead token add`. A headend without tokens asks"
+                    " for none.",
+                }
+            },
             "headers": {
                 "X-Request-Id": {
                     "description": "Names this answer in the headend's log; the request's own,"
@@ -102,6 +113,11 @@ def _operation(operation: Operation) -> Schema:
         "tags": [operation.tag],
         "summary": operation.summary,
     }
+    if operation.right is None:
+        found["security"] = []
+    else:
+        # The least role that suffices (OpenAPI 3.1, Security Requirement Object).
+        found["security"] = [{BEARER: [needed_role(operation.right).value]}]
     if operation.description:
         found["description"] = operation.description
     if operation.parameters:

@@ -4,6 +4,7 @@ with its description here.
 
 from typing import get_args
 
+from derhead.access import Right
 from derhead.api.openapi.operations import (
     AnswerSpec,
     Content,
@@ -253,6 +254,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="post",
         path="/dispatch",
         id="orderDispatch",
+        right=Right.ORDER,
         tag="dispatch",
         summary="Orders an asset, or a whole site, to hold a power",
         description="With `dry_run` nothing is ordered; the answer says what it would lead to.",
@@ -301,6 +303,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="delete",
         path="/dispatch/{dispatch_id}",
         id="withdrawDispatch",
+        right=Right.ORDER,
         tag="dispatch",
         summary="Withdraws a dispatch, or an order to a site",
         parameters=(DISPATCH,),
@@ -354,6 +357,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/healthz",
         id="tellHealth",
+        right=None,
         tag="service",
         summary="Whether the headend can do its work",
         answers={
@@ -365,6 +369,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/readyz",
         id="tellReadiness",
+        right=None,
         tag="service",
         summary="Whether the headend takes records and orders, check by check",
         answers={
@@ -387,6 +392,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/openapi.json",
         id="showOpenapi",
+        right=None,
         tag="service",
         summary="This description",
         answers=_ok("OpenAPI 3.1.", Text()),
@@ -394,6 +400,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/docs",
         id="showDocs",
+        right=None,
         tag="service",
         summary="This description, for people",
         answers=_ok("A page.", Text(), "text/html"),
@@ -401,6 +408,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/docs/problems",
         id="showProblems",
+        right=None,
         tag="service",
         summary="The kinds of problems",
         answers=_ok("A page.", Text(), "text/html"),
@@ -408,6 +416,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path="/docs/style.css",
         id="showDocsStyle",
+        right=None,
         tag="service",
         summary="The style sheet of these pages",
         answers=_ok("A style sheet.", Text(), "text/css"),

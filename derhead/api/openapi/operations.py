@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from derhead.access import Right
+
 Schema = dict[str, object]
 """JSON Schema 2020-12, as OpenAPI 3.1 uses it."""
 
@@ -72,5 +74,7 @@ class Operation:
     body: type | None = None
     """The type of the JSON body that the operation takes."""
     answers: Mapping[int, AnswerSpec] = field(default_factory=dict)
+    right: Right | None = Right.READ
+    """The right that it takes; None = none."""
     problems: tuple[int, ...] = (422,)
     """Statuses of its problems, beside those of any operation."""

@@ -1,8 +1,19 @@
 """The gate recognises callers by their tokens, and forgets what it knew when these change."""
 
+from dataclasses import replace
+
 import pytest
 
-from derhead.access import ANYBODY, AccessGate, Principal, Right, Role, TokenSet, Unauthenticated
+from derhead.access import (
+    ANYBODY,
+    AccessGate,
+    AccessRefusal,
+    Principal,
+    Right,
+    Role,
+    TokenSet,
+    Unauthenticated,
+)
 from derhead.access.access_gate import KNOWN
 from tests.support.access import (
     ADMIN,
@@ -67,6 +78,27 @@ def test_a_token_ends_at_its_time_although_it_was_known() -> None:
     gate = make_gate(NOW)
     assert isinstance(recognise(f"Bearer {OPERATOR}", gate, NOW), Principal)
     assert isinstance(recognise(f"Bearer {OPERATOR}", gate, NOW + 1), Unauthenticated)
+
+
+def test_a_refusal_names_its_reason_and_for_the_log_the_token() -> None:
+    for token, reason, name in (
+        (EXPIRED, AccessRefusal.EXPIRED, "expired"),
+        (REVOKED, AccessRefusal.REVOKED, "revoked"),
+        (STRANGE, AccessRefusal.UNKNOWN, None),
+    ):
+        found = recognise(f"Bearer {token}")
+        assert isinstance(found, Unauthenticated)
+        assert (found.reason, found.token) == (reason, name)
+
+
+def test_a_change_is_told_in_words() -> None:
+    gate, tokens = AccessGate(), make_tokens(NOW)
+    assert gate.replace(TokenSet(tokens.all[:2])) == "added viewer, operator"
+    assert gate.replace(TokenSet(tokens.all[:2])) == ""
+    assert gate.replace(TokenSet(tokens.all[1:3])) == "added admin; removed viewer"
+    assert gate.replace(TokenSet(tokens.all[1:3]).without("admin", NOW)) == "revoked admin"
+    longer = replace(tokens.all[1], expires_us=None)
+    assert gate.replace(TokenSet([longer, tokens.all[2]])) == "changed operator, admin"
 
 
 def test_other_tokens_count_at_once() -> None:

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from derhead.access import Principal, open_gate, write_token_file
-from derproto.base.reloading import Reloads
+from derproto.base.reloading import ReloadOutcome, Reloads
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError
 from tests.support.access import ADMIN, VIEWER, make_tokens
@@ -17,7 +17,8 @@ NOW = 1_767_000_000_000_000
 
 async def test_the_gate_follows_its_file(tmp_path: Path, autojump_clock: MockClock) -> None:
     path, runtime = tmp_path / "tokens.yaml", virtual_runtime(NOW)
-    reloads = Reloads(runtime)
+    reloads, told = Reloads(runtime), list[ReloadOutcome]()
+    reloads.on_outcome = told.append
     write_token_file(path, make_tokens(NOW))
     gate = await open_gate(path, runtime, reloads)
 
@@ -45,6 +46,7 @@ async def test_the_gate_follows_its_file(tmp_path: Path, autojump_clock: MockClo
         assert "no such file" in reloads.failures["tokens"]
         assert good(VIEWER)
         nursery.cancel_scope.cancel()
+    assert [each.changed for each in told if each.changed] == ["revoked viewer", "changed viewer"]
 
 
 async def test_a_daemon_does_not_start_with_a_wrong_file(tmp_path: Path) -> None:

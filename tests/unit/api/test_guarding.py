@@ -4,9 +4,13 @@ import re
 
 import pytest
 
-from derhead.access import Right
+from derhead.access import AccessRefusal, Right
+from derhead.access.failure_meter import FAILURES_AT_ONCE
 from derhead.api import TrustedHosts, create_app
 from derhead.api.answering.guarding import OPEN_ENDPOINTS, right_needed
+from derhead.api.openapi import build
+from derhead.api.openapi.endpoints import OPERATIONS
+from derhead.audit import AuditAction
 from tests.support.access import (
     ADMIN,
     EXPIRED,
@@ -143,3 +147,63 @@ async def test_no_answer_and_no_log_line_repeats_a_token(caplog: pytest.LogCaptu
         assert token not in answer.text
         assert token not in str(answer.headers)
     assert not re.search("derhead_[A-Za-z0-9_-]{20}", caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("token", "method", "caller", "why"),
+    [
+        (EXPIRED, "GET", None, "GET '/assets': expired: the token has expired"),
+        (REVOKED, "GET", None, "GET '/assets': revoked: the token is revoked"),
+        (STRANGE, "GET", None, "GET '/assets': the token is not known"),
+        (VIEWER, "POST", "viewer", "POST '/assets': viewer is viewer, and this takes operator"),
+    ],
+)
+async def test_a_refused_caller_is_in_the_audit_trail(
+    token: str, method: str, caller: str | None, why: str
+) -> None:
+    view = FakeView()
+    await ask_as(token, "/assets", method, view)
+    (entry,) = view.audited.entries
+    assert entry.action is AuditAction.ACCESS_REFUSED
+    assert (entry.caller, entry.peer) == (caller, "<local>")
+    assert entry.detail is not None
+    assert entry.detail.startswith(why)
+
+
+async def test_a_request_without_a_token_is_counted_but_is_no_failure() -> None:
+    view, gate = FakeView(), make_gate(NOW)
+    for _ in range(20):
+        assert (await ask(view, "/assets", gate=gate)).status == 401
+    assert gate.failures.refused == {AccessRefusal.MISSING: 20}
+    assert view.audited.entries == []
+
+
+async def test_an_address_that_fails_often_is_slowed_and_a_good_token_is_not() -> None:
+    view, gate = FakeView(), make_gate(NOW)
+    answers = [
+        await ask(view, "/assets", headers=bearer(STRANGE), gate=gate)
+        for _ in range(FAILURES_AT_ONCE + 2)
+    ]
+    assert [each.status for each in answers] == [401] * FAILURES_AT_ONCE + [429] * 2
+    assert answers[-1].body["type"] == "/docs/problems#too-many"
+    assert int(answers[-1].headers["Retry-After"]) in range(1, 7)
+    assert (await ask(view, "/assets", headers=bearer(VIEWER), gate=gate)).status == 200
+    assert gate.failures.refused[AccessRefusal.SLOWED] == 2
+    shown = view.metrics.render("")[0].decode()
+    assert 'derhead_access_refused_total{reason="unknown"} 10.0' in shown
+
+
+def test_the_description_says_what_each_operation_takes() -> None:
+    rules = {
+        (method, re.sub("<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule)): rule.endpoint
+        for rule in create_app(FakeView()).url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+    for operation in OPERATIONS:
+        endpoint = rules[operation.method.upper(), operation.path]
+        assert operation.right is right_needed(operation.method.upper(), endpoint)
+    described = build("1")["paths"]
+    assert isinstance(described, dict)
+    assert described["/healthz"]["get"]["security"] == []
+    assert described["/assets"]["get"]["security"] == [{"bearer": ["viewer"]}]
+    assert described["/dispatch"]["post"]["security"] == [{"bearer": ["operator"]}]

@@ -1,0 +1,66 @@
+"""Counts refused requests, and slows addresses that fail often. Pure.
+
+A token cannot be guessed: slowing keeps an address from filling the log and the audit trail, and
+from the work of checking signatures. A good token is never slowed.
+"""
+
+from collections import Counter
+from enum import StrEnum
+
+from derproto.base.addresses import origin_of
+
+
+class AccessRefusal(StrEnum):
+    """Why a request was refused."""
+
+    MISSING = "missing"
+    """It came without credentials."""
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    ROLE = "role"
+    """The role of a known caller does not suffice."""
+    SITES = "sites"
+    """The sites of a known caller do not suffice."""
+    SLOWED = "slowed"
+    """Its address has failed too often."""
+
+
+FAILURES_AT_ONCE = 10
+"""Wrong credentials of one address that are answered one after another. When full, one more is
+answered every ``FAILURE_S``, and the others get 429."""
+
+FAILURE_S = 6.0
+"""Seconds after which an address may fail once more."""
+
+ADDRESSES = 4_096
+"""Addresses whose failures are counted one by one. When full, the one that failed longest ago is
+forgotten."""
+
+
+class FailureMeter:
+    """Counts refusals by reason, and failures by address."""
+
+    def __init__(self) -> None:
+        self.refused = Counter[AccessRefusal]()
+        # When each address will have paid for its failures; the one that failed last is last.
+        self._clear_at: dict[str, float] = {}
+
+    def count(self, reason: AccessRefusal) -> None:
+        """Counts a refusal."""
+        self.refused[reason] += 1
+
+    def take_failure(self, address: str | None, now_s: float) -> float:
+        """Counts wrong credentials; the seconds for which the address must wait, 0 = not slowed.
+
+        Units: ``now_s`` is seconds on any clock that never goes back.
+        """
+        origin = "" if address is None else origin_of(address)
+        clear_at = max(self._clear_at.pop(origin, now_s), now_s)
+        wait_s = clear_at - now_s - (FAILURES_AT_ONCE - 1) * FAILURE_S
+        slowed = wait_s > 0
+        self._clear_at[origin] = clear_at if slowed else clear_at + FAILURE_S
+        if len(self._clear_at) > ADDRESSES:
+            del self._clear_at[next(iter(self._clear_at))]
+        return wait_s if slowed else 0.0
