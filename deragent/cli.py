@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--agent-id", metavar="ID", help="id of this agent")
         command.add_argument("--headend", metavar="H:P", help="address of the headend")
+        command.add_argument(
+            "--token-file", metavar="F", help="file of the token to show the headend"
+        )
         command.add_argument("--data", metavar="DIR", help="folder of dispatches and samples")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
         command.add_argument(
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 def summarize(config: AgentConfig, plan: AgentPlan) -> str:
     """A summary of the configuration in a few lines."""
     security = "TLS" if config.tls else "cleartext"
+    security += ", token" if config.token_file else ""
     lines = [f"agent {plan.agent_id} of the headend at {config.headend} ({security})"]
     lines += [
         f"  {asset.name}: {asset.kind}, {asset.rated_mw:.6g} MW, {asset.device.driver}"

@@ -21,7 +21,8 @@ from derproto.configuration.kinds import (
     choice,
 )
 from derproto.configuration.problems import ConfigError, Problem, nearest
-from derproto.configuration.settings import NO_PATH, Settings, state_directory
+from derproto.configuration.sent_token import read_sent_token
+from derproto.configuration.settings import NO_PATH, Settings, credential, state_directory
 from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
 
@@ -56,6 +57,9 @@ class AgentConfig:
     tls_cert: Annotated[Path | None, PATH] = None
     """PEM file of the agent's own certificate, with ``tls_key``; None = no certificate."""
     tls_key: Annotated[Path | None, PATH] = None
+    token_file: Annotated[Path | None, PATH] = None
+    """File of the token that the agent shows the headend, read at each connection; None = the
+    credential ``token`` of its unit, or none."""
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
     metrics_port: Annotated[int | None, Whole(1, 65_535)] = None
     """Port on loopback for Prometheus; None = none."""
@@ -105,6 +109,7 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
         "assets": NO_PATH,
         "headend": Address("", 0),
         "data": state_directory(environ),
+        "token_file": credential(environ, "token"),
         "tls": not found.keys().isdisjoint(("tls_ca", "tls_cert", "tls_key")),
     }
     config = AgentConfig(outbox=outbox, **default | found)
@@ -116,6 +121,17 @@ def _check(config: AgentConfig, settings: Settings) -> None:
     settings.require_one("assets")
     settings.require_one("site", "asset")
     settings.require_one("headend")
+    settings.require_file("token_file", config.token_file)
+    if config.token_file is not None and config.token_file.is_file():
+        try:
+            read_sent_token(config.token_file)
+        except OSError as wrong:
+            settings.complain("token_file", str(wrong))
+    if config.token_file and not config.tls and not config.headend.is_loopback:
+        settings.complain(
+            "token_file",
+            f"the token would go to {config.headend} in cleartext; give tls_ca, or tls: true",
+        )
     settings.require_file("tls_ca", config.tls_ca)
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")

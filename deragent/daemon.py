@@ -48,6 +48,7 @@ from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import Notifier, feed_watchdog
 from derproto.configuration.fleet import Asset
+from derproto.configuration.sent_token import read_sent_token
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.metrics_port import open_metrics_port, serve_metrics
 from derproto.metrics.process_watch import ProcessWatch
@@ -71,6 +72,7 @@ async def run_agent(
     rng: random.Random,
     authority: str,
     scheme: str = "http",
+    token_file: Path | None = None,
     outbox: OutboxLimits | None = None,
     backfill_rows_s: int = BACKFILL_ROWS_S,
     on_event: Callable[[EventLine], None] = lambda _event: None,
@@ -83,6 +85,7 @@ async def run_agent(
 
     Reports ``started`` with its board once the devices are open. ``on_event`` is called in place
     and must not block. ``rng`` decides boot id, phases and jitter, but not the noise of devices.
+    ``token_file`` has the token to show, and is read at each connection.
     ``data`` is the agent's own folder for timelines and unsent samples; without one, both end
     with the agent.
 
@@ -103,7 +106,9 @@ async def run_agent(
         Controller(index, asset, device, board)
         for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True))
     ]
-    headend = HeadendEndpoint(dial, authority, scheme)
+    headend = HeadendEndpoint(
+        dial, authority, scheme, read_token=_token_reader(token_file, runtime)
+    )
     stopping = trio.Event() if stopping is None else stopping
     async with AsyncExitStack() as kept:
         timeline_writer = outbox_writer = None
@@ -123,6 +128,12 @@ async def run_agent(
             task_status.started(board)
             await keep_uplink(headend, board, controllers, rng, stopping)
             nursery.cancel_scope.cancel()
+
+
+def _token_reader(path: Path | None, runtime: Runtime) -> Callable[[], Awaitable[str]] | None:
+    if path is None:
+        return None
+    return partial(runtime.run_blocking, partial(read_sent_token, path))
 
 
 async def main(
@@ -185,6 +196,7 @@ async def main(
                         rng=random.Random(secrets.randbits(128)),
                         authority=f"{host}:{port}",
                         scheme="https" if config.tls else "http",
+                        token_file=config.token_file,
                         outbox=config.outbox,
                         backfill_rows_s=config.backfill_rows_s,
                         data=config.data_folder(plan.agent_id),

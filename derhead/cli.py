@@ -68,6 +68,7 @@ def summarize(config: HeadendConfig, fleet: Fleet) -> str:
         if of_kind:
             lines.append(f"  {kind.value:<10}  {_total(of_kind)}")
     agents = "TLS with client certificates" if config.tls_client_ca else _security(config.tls_cert)
+    agents += ", tokens" if config.agent_tokens else ""
     rest = _security(config.http_tls) + (", tokens" if config.authenticates else "")
     lines.append(f"REST at {config.http} ({rest}), agents at {config.grpc} ({agents})")
     lines.append(f"journal in {config.data}")

@@ -98,11 +98,14 @@ class HeadendConfig:
     """The headend starts also where other machines could use it without protection."""
     tokens: Annotated[Path | None, PATH] = None
     """The file of the tokens that REST asks for; None = it asks nobody."""
+    agent_tokens: Annotated[bool, Truth()] = False
+    """An agent without a certificate needs a token of the role agent."""
     tls_cert: Annotated[Path | None, PATH] = None
     """PEM certificate of the headend, with ``tls_key``; None = cleartext."""
     tls_key: Annotated[Path | None, PATH] = None
     tls_client_ca: Annotated[Path | None, PATH] = None
-    """PEM of the authorities for agents' certificates; None = no certificate is required."""
+    """PEM of the authorities for agents' certificates; None = none is asked for. With
+    ``agent_tokens`` an agent may show a token instead."""
     http_tls: Annotated[bool, Truth()] = False
     """REST speaks TLS."""
     http_tls_cert: Annotated[Path | None, PATH] = None
@@ -131,7 +134,7 @@ class HeadendConfig:
             serves="gRPC",
             address=self.grpc,
             over_tls=self.tls_cert is not None,
-            knows_callers=self.tls_client_ca is not None,
+            knows_callers=self.tls_client_ca is not None or self.agent_tokens,
             credentials="agents' certificates",
             key="tls_client_ca",
         )
@@ -145,7 +148,10 @@ class HeadendConfig:
         if shared is not None:
             ca = self.tls_client_ca
             authorities = None if ca is None else TlsFile("tls_client_ca", ca)
-            ends.append(TlsFiles(TlsRole.GRPC_SERVER, *shared, authorities))
+            optional = self.agent_tokens
+            ends.append(
+                TlsFiles(TlsRole.GRPC_SERVER, *shared, authorities, certificate_optional=optional)
+            )
         rest = own or shared
         if self.http_tls and rest is not None:
             ends.append(TlsFiles(TlsRole.HTTP_SERVER, *rest))
@@ -190,6 +196,8 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
         settings.complain(
             "standby", "a stand-by waits for a database, and there is none; give postgres.dsn"
         )
+    if config.agent_tokens and config.tokens is None:
+        settings.complain("agent_tokens", "true, yet there is no file of tokens; give tokens")
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
     settings.require_file("tls_key", config.tls_key, needs="tls_cert")
     settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")

@@ -53,7 +53,7 @@ from derhead.observability import (
     link_metrics,
     reload_check,
 )
-from derhead.sessions import SessionLimits
+from derhead.sessions import AgentIdentities, SessionLimits
 from derproto.base.reloading import Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
@@ -139,6 +139,7 @@ async def run_headend(
                     await database.claim.release()
                 outside.cancel_scope.cancel()
                 return
+            gate = await open_gate(config.tokens, runtime, reloads)
             headend = Headend(
                 fleet,
                 journal,
@@ -147,6 +148,7 @@ async def run_headend(
                 runtime=runtime,
                 feed=None if database is None else database.feed,
                 claim=None if database is None else database.claim,
+                identities=AgentIdentities(gate, needs_proof=config.agent_tokens),
             )
             if certificates is not None and certificates.paths:
                 headend.show_certificates(certificates)
@@ -157,7 +159,6 @@ async def run_headend(
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
                 reloads.on_outcome = headend.note_reload
-            gate = await open_gate(config.tokens, runtime, reloads)
             await headend.load()
             async with trio.open_nursery() as services:
                 await services.start(headend.desk.run)

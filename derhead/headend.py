@@ -55,7 +55,7 @@ from derhead.observability import (
     retention_metrics,
     session_metrics,
 )
-from derhead.sessions import SessionLimits, Sessions
+from derhead.sessions import AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.reloading import ReloadOutcome
@@ -86,6 +86,7 @@ class Headend:
         runtime: Runtime,
         feed: Feed | None = None,
         claim: ClaimKeeper | None = None,
+        identities: AgentIdentities | None = None,
     ) -> None:
         self.fleet = fleet
         self.journal = journal
@@ -111,6 +112,7 @@ class Headend:
             limits=limits,
             audit=self.audit,
             runtime=runtime,
+            identities=identities,
         )
         self.judge = Judge(
             journal,

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from derhead.access import (
     MOST_TOKENS,
     SECRET_BYTES,
+    TOKEN_AGENT,
     TOKEN_NAME,
     TOKEN_ROLE,
+    Role,
     Token,
     TokenSet,
     changing,
@@ -61,7 +63,13 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         metavar="R",
         type=_typed(TOKEN_ROLE),
         required=True,
-        help="viewer (reads), operator (also orders and withdraws) or admin",
+        help="viewer (reads), operator (also orders and withdraws), admin, or agent",
+    )
+    add.add_argument(
+        "--agent",
+        metavar="ID",
+        type=_typed(TOKEN_AGENT),
+        help="the agent that may use a token of the role agent, or * for any (default: NAME)",
     )
     add.add_argument(
         "--site",
@@ -137,14 +145,31 @@ def _make(path: Path, flags: Namespace, now_us: int) -> None:
     if expires_us is not None and expires_us <= now_us:
         raise TokenRefused(f"{format_us(expires_us)} is over; give a later --expires")
     sites = None if flags.site is None else tuple(dict.fromkeys(flags.site))
+    agent = _agent_of(flags)
     secret = spell(secrets.token_bytes(SECRET_BYTES))
-    token = Token(flags.name, flags.role, digest_of(secret.encode()), now_us, sites, expires_us)
+    digest = digest_of(secret.encode())
+    token = Token(flags.name, flags.role, digest, now_us, sites, agent, expires_us)
     write_token_file(path, tokens.with_token(token))
     # The token alone is on standard output, for scripts.
     print(
         f"{token.name} ({token.role}) is in {path}. Its token is shown only now:", file=sys.stderr
     )
     put_out(f"{secret}\n")
+
+
+def _agent_of(flags: Namespace) -> str | None:
+    """The agent of the new token."""
+    if flags.role is not Role.AGENT:
+        if flags.agent is not None:
+            raise TokenRefused("--agent is for --role agent; leave out one of them")
+        return None
+    if flags.site is not None:
+        raise TokenRefused("--site is not for agents; assets.yaml says what each may hold")
+    agent: str = flags.agent or flags.name
+    try:
+        return TOKEN_AGENT.parse(agent)
+    except ValueError as wrong:
+        raise TokenRefused(f"{wrong}; give it as --agent ID") from None
 
 
 def _revoke(path: Path, name: str, now_us: int) -> None:
@@ -160,17 +185,23 @@ def _revoke(path: Path, name: str, now_us: int) -> None:
 
 def describe(tokens: TokenSet, now_us: int) -> str:
     """The tokens as a table for people."""
-    table = columns("NAME", "ROLE", "SITES", "STATE", "CREATED", "EXPIRES", words=6)
+    table = columns("NAME", "ROLE", "FOR", "STATE", "CREATED", "EXPIRES", words=6)
     for token in tokens.all:
         table.add_row(
             token.name,
             token.role.value,
-            "all" if token.sites is None else ", ".join(token.sites),
+            _scope(token),
             _state(token, now_us),
             format_us(token.created_us),
             "never" if token.expires_us is None else format_us(token.expires_us),
         )
     return rendered(sys.stdout, table) + "\n"
+
+
+def _scope(token: Token) -> str:
+    if token.agent is not None:
+        return f"agent {token.agent}"
+    return "all sites" if token.sites is None else ", ".join(token.sites)
 
 
 def _state(token: Token, now_us: int) -> str:

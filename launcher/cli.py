@@ -11,7 +11,7 @@ from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
-from derproto.configuration.settings import state_directory
+from derproto.configuration.settings import credential, state_directory
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")
@@ -39,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         metavar="DIR",
         help="folder that holds a folder for each agent (default var/derlaunch)",
+    )
+    run.add_argument(
+        "--token-file",
+        metavar="F",
+        help="file of a token for any agent (default: the credential token of the unit)",
     )
 
     does = "print the YAML of a generated fleet; the same seed gives the same fleet"
@@ -73,6 +78,11 @@ def _run(args: argparse.Namespace) -> int:
     headend = flags.read("--headend", address(least_port=1), args.headend)
     kept = args.data or str(state_directory(os.environ) or "var/derlaunch")
     data = flags.read("--data", PATH, kept)
+    named = args.token_file and flags.read("--token-file", PATH, args.token_file)
+    token_file = named or credential(os.environ, "token")
+    if token_file is not None and not token_file.is_file():
+        text = f"there is no file {token_file}; correct the path"
+        flags.problems.append(Problem(None, None, "--token-file", text))
     fleet = None
     try:
         fleet = load_fleet(assets) if assets is not None else None
@@ -84,7 +94,7 @@ def _run(args: argparse.Namespace) -> int:
     # Imported late: `generate` and `--version` need none of it.
     from launcher.running import FleetRun, run_fleet
 
-    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data))
+    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data, token_file))
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -46,6 +46,8 @@ class FleetRun:
     in_process: bool
     data: Path
     """Folder that holds a folder for each agent."""
+    token_file: Path | None = None
+    """File of the token that every agent shows; None = they show none."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
@@ -108,12 +110,14 @@ async def _run_in_process(
         authority=str(fleet_run.headend),
         rng=random.Random(secrets.randbits(128)),
         on_event=take,
+        token_file=fleet_run.token_file,
     )
     await run_in_process(jobs, settings, stopping)
 
 
 def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
     """The command line that runs the agent and prints its events."""
+    token = [] if fleet_run.token_file is None else ["--token-file", str(fleet_run.token_file)]
     return [
         *(sys.executable, "-m", "deragent", "run", "--events"),
         *("--assets", str(fleet_run.assets)),
@@ -121,6 +125,7 @@ def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
         *("--agent-id", job.agent_id),
         *("--headend", str(fleet_run.headend)),
         *("--data", str(fleet_run.data / job.agent_id)),
+        *token,
     ]
 
 

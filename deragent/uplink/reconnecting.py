@@ -44,6 +44,8 @@ class HeadendEndpoint:
     scheme: str = "http"
     """``https`` over TLS."""
     limits: LinkLimits = field(default_factory=LinkLimits)
+    read_token: Callable[[], Awaitable[str | None]] | None = None
+    """Reads the token to show, at each connection; None = there is none. Raises: OSError."""
 
 
 async def keep_uplink(
@@ -103,7 +105,9 @@ async def _hold_session(
         codec=MessageCodec(),
         limits=headend.limits,
     ) as channel:
-        async with channel.request(SESSION) as stream:
+        token = None if headend.read_token is None else await headend.read_token()
+        metadata = None if token is None else {"authorization": f"Bearer {token}"}
+        async with channel.request(SESSION, metadata=metadata) as stream:
             await UplinkSession(stream, board, controllers, stopping, outcome).run()
 
 

@@ -14,8 +14,17 @@ Layers, from the ground up::
 from derhead.access.access_gate import AccessGate, Unauthenticated
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.gate_loading import open_gate
-from derhead.access.roles import ANYBODY, Principal, Right, Role, needed_role, roles_with
+from derhead.access.roles import (
+    ANY_AGENT,
+    ANYBODY,
+    Principal,
+    Right,
+    Role,
+    needed_role,
+    roles_with,
+)
 from derhead.access.token_file import (
+    TOKEN_AGENT,
     TOKEN_NAME,
     TOKEN_ROLE,
     TOKEN_SITES,

@@ -107,7 +107,7 @@ class AccessGate:
         if len(self._known) >= KNOWN:
             self._known.clear()
         sites = None if token.sites is None else frozenset(token.sites)
-        principal = Principal(token.name, token.role, sites, token.expires_us)
+        principal = Principal(token.name, token.role, sites, token.agent, token.expires_us)
         self._known[authorization] = principal
         return principal
 

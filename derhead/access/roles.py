@@ -12,6 +12,8 @@ class Right(StrEnum):
     ORDER = "order"
     """Give orders and withdraw them."""
     ADMINISTER = "administer"
+    CONNECT = "connect"
+    """Be an agent. It has nothing to do with REST."""
 
 
 class Role(StrEnum):
@@ -20,13 +22,18 @@ class Role(StrEnum):
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
+    AGENT = "agent"
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.READ}),
     Role.OPERATOR: frozenset({Right.READ, Right.ORDER}),
-    Role.ADMIN: frozenset(Right),
+    Role.ADMIN: frozenset({Right.READ, Right.ORDER, Right.ADMINISTER}),
+    Role.AGENT: frozenset({Right.CONNECT}),
 }
+
+ANY_AGENT = "*"
+"""Stands for every agent, in a token for bring-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class Principal:
     role: Role
     sites: frozenset[str] | None = None
     """Ids or names of the sites that it sees; None = all."""
+    agent: str | None = None
+    """The agent that it is, or ``ANY_AGENT``; None for other roles."""
     expires_us: int | None = None
     """When its credentials end, microseconds since the epoch; None = never."""
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from derhead.access.roles import Role
+from derhead.access.roles import ANY_AGENT, Role
 from derhead.access.tokens import MOST_TOKENS, NAME, Token, TokenSet
 from derproto.base.timefmt import format_us, parse_us
-from derproto.configuration.kinds import FromText, Texts, member
+from derproto.configuration.kinds import AGENT, FromText, Texts, member
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.yamlfile import Section, load_yaml
 
@@ -51,8 +51,12 @@ TOKEN_NAME = FromText(_name, "a name")
 TOKEN_ROLE = member(Role, "role")
 TOKEN_SITES = Texts()
 TIME = FromText(parse_us, "a time such as 2026-01-31T12:00:00Z, in quotes")
+TOKEN_AGENT = FromText(
+    lambda text: text if text == ANY_AGENT else AGENT.convert(text),
+    f"an agent's id, or {ANY_AGENT} for any",
+)
 _SHA = FromText(_digest, "64 digits 0-9 a-f, in quotes")
-_KEYS = ("name", "role", "sites", "sha256", "created", "expires", "revoked")
+_KEYS = ("name", "role", "sites", "agent", "sha256", "created", "expires", "revoked")
 
 
 def read_token_file(path: Path) -> TokenSet:
@@ -103,11 +107,14 @@ def _read_token(section: Section) -> Token | None:
     if sites is None and section.value("sites") is not None:
         # Its mistake is noted; the token must not be one for all sites meanwhile.
         return None
+    agent = section.optional("agent", TOKEN_AGENT)
+    if role is not None and (role is Role.AGENT) is not (section.value("agent") is not None):
+        section.complain("agent", "a token has it if its role is agent, and only then")
     expires_us = section.optional("expires", TIME)
     revoked_us = section.optional("revoked", TIME)
     if name is None or role is None or digest is None or created_us is None:
         return None
-    return Token(name, role, digest, created_us, sites, expires_us, revoked_us)
+    return Token(name, role, digest, created_us, sites, agent, expires_us, revoked_us)
 
 
 @contextmanager
@@ -157,6 +164,7 @@ def _line(token: Token) -> str:
         "name": token.name,
         "role": token.role.value,
         **({} if token.sites is None else {"sites": list(token.sites)}),
+        **({} if token.agent is None else {"agent": token.agent}),
         "sha256": token.digest.hex(),
         **{key: format_us(us) for key, us in times.items() if us is not None},
     }

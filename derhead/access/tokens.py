@@ -38,6 +38,8 @@ class Token:
     created_us: int
     sites: tuple[str, ...] | None = None
     """Ids or names of the sites that it is limited to; None = all."""
+    agent: str | None = None
+    """The agent that may use it, or ``ANY_AGENT``; None for other roles."""
     expires_us: int | None = None
     """None = it does not expire."""
     revoked_us: int | None = None

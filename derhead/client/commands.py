@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code. Errors go to stderr."""
     try:
         token = find_token(args.token_file, os.environ)
-    except ValueError as wrong:
+    except OSError as wrong:
         tell(str(wrong))
         return Exit.USAGE
     code: int = Exit.DONE

@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import trio
 from grpclib import GRPCError, Status
+from grpclib.metadata import _Metadata
 
 from derhead.audit import AuditTrail
 from derhead.dispatch import AgentReport, DispatchDesk
 from derhead.gaps import GapLedger
+from derhead.sessions.admission.agent_identity import AgentIdentities, Proof, Shown, Unproven
 from derhead.sessions.admission.agent_memory import AgentMemory
-from derhead.sessions.admission.certificate import check_certificate
 from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.admission.register import (
     Registration,
@@ -98,8 +99,11 @@ class Sessions:
         limits: SessionLimits,
         audit: AuditTrail,
         runtime: Runtime,
+        identities: AgentIdentities | None = None,
     ) -> None:
         self._fleet = fleet
+        self._wall_us = runtime.wall_us
+        self._identities = identities or AgentIdentities()
         self._audit = RegisterAudit(audit, fleet)
         self._desk = desk
         self._gaps = gaps
@@ -202,7 +206,7 @@ class Sessions:
         """
         refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
         try:
-            registration = await self._await_register(stream)
+            registration, shown, proof = await self._await_register(stream)
             reports = await self._read_reports(registration)
             session = await self._admit(stream, registration)
             refusal = session if isinstance(session, StreamRefusal) else None
@@ -222,6 +226,9 @@ class Sessions:
         if isinstance(session, StreamRefusal):
             return
         stream.admit()
+        self._identities.note(registration.agent_id, proof)
+        if proof is Proof.TOKEN:
+            session.is_admitted = lambda: self._identities.still_good(shown, self._wall_us())
         self._live[session.session_id] = session
         self._opened += 1
         self._store.note(session.record)
@@ -247,7 +254,7 @@ class Sessions:
         for session in self.live:
             session.end(DRAINING)
 
-    async def _await_register(self, stream: ServerStream) -> Registration:
+    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown, Proof]:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
             first = await stream.recv_message()
         if waiting.cancelled_caught:
@@ -261,11 +268,13 @@ class Sessions:
         registration = read_register(first.register, self._limits.max_assets)
         if isinstance(registration, str):
             raise _invalid(registration)
-        unfit = check_certificate(stream.peer_certificate, registration.agent_id)
-        if unfit is not None:
-            raise RegisterRefused(
-                StreamRefusal.CERTIFICATE, Status.PERMISSION_DENIED, unfit, registration.agent_id
-            )
+        shown = Shown(
+            registration.agent_id, stream.peer_certificate, _authorization(stream.metadata)
+        )
+        proof = self._identities.judge(shown, self._wall_us())
+        if isinstance(proof, Unproven):
+            status = Status.PERMISSION_DENIED if proof.is_known else Status.UNAUTHENTICATED
+            raise RegisterRefused(proof.refusal, status, proof.detail, registration.agent_id)
         now = trio.current_time()
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
@@ -275,7 +284,7 @@ class Sessions:
                 "register: too many sessions of this agent; wait 10 s",
                 registration.agent_id,
             )
-        return registration
+        return registration, shown, proof
 
     async def _admit(
         self,
@@ -357,6 +366,12 @@ class Sessions:
                 faults[0],
             )
         return readable
+
+
+def _authorization(metadata: _Metadata) -> bytes | None:
+    """The metadata that holds a token, as it was sent."""
+    sent = [str(value) for value in metadata.getall("authorization", ())]
+    return ", ".join(sent).encode("latin-1", "replace") if sent else None
 
 
 def _invalid(detail: str) -> RegisterRefused:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -43,6 +44,8 @@ class LoopSettings:
     rng: random.Random
     on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
+    token_file: Path | None = None
+    """File of the token that every agent shows."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     """Samples that each agent keeps, in memory only; beyond, the oldest are dropped."""
 
@@ -82,6 +85,7 @@ async def _live(job: AgentJob, settings: LoopSettings, stopping: trio.Event) -> 
             dial=settings.dial,
             rng=random.Random(settings.rng.getrandbits(128)),
             authority=settings.authority,
+            token_file=settings.token_file,
             outbox=settings.outbox,
             on_event=settings.on_event,
             stopping=stopping,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.access import bearer
-from tests.support.fleets import BATTERY, fleet
-from tests.support.processes.world import running
+from tests.support.certificates import TestAuthority
+from tests.support.fleets import BATTERY, LOAD, SOLAR, fleet
+from tests.support.processes.world import FAST, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -54,3 +55,44 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         assert headend.stop() == 0
         for token in (operator, viewer):
             assert token not in headend.text()
+
+
+def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
+    authority = TestAuthority.make(tmp_path / "tls")
+    authority.write_server()
+    authority.write_agent("mesa")
+    tokens, secret = tmp_path / "tokens.yaml", tmp_path / "solar.token"
+    secret.write_text(command(tokens, "add", SOLAR, "--role", "agent"))
+    admin = command(tokens, "add", "admin", "--role", "admin")
+    settings = {
+        "tls_cert": str(authority.folder / "server.pem"),
+        "tls_key": str(authority.folder / "server.key"),
+        "tls_client_ca": str(authority.ca),
+        "tokens": str(tokens),
+        "agent_tokens": True,
+        **FAST,
+    }
+    by_certificate = tmp_path / "mesa.yaml"
+    stem = authority.folder / "mesa"
+    by_certificate.write_text(
+        f"tls_ca: {authority.ca}\ntls_cert: {stem}.pem\ntls_key: {stem}.key\n"
+    )
+    by_token = tmp_path / "token.yaml"
+    by_token.write_text(f"tls_ca: {authority.ca}\ntoken_file: {secret}\n")
+    with running(tmp_path / "world", fleet(), settings, trust=authority.ca) as world:
+        headend = world.start_headend()
+        world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_certificate)
+        world.start_agent(SOLAR, "--config", by_token)
+        stranger = world.start_agent(LOAD, "--config", by_token)
+
+        def online() -> set[str]:
+            agents = world.ask("GET", "/agents", headers=bearer(admin)).json()["items"]
+            return {asset for agent in agents for asset in agent["asset_ids"]}
+
+        eventually("both are online", lambda: online() == {BATTERY, SOLAR})
+        eventually(
+            "a token of another is refused", lambda: "for whom the token is" in stranger.text()
+        )
+        command(tokens, "revoke", SOLAR)
+        eventually("it is out without its token", lambda: online() == {BATTERY})
+        assert secret.read_text() not in headend.text() + stranger.text()

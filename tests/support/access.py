@@ -5,6 +5,8 @@ from derhead.access import AccessGate, Role, Token, TokenSet, digest_of, spell
 VIEWER, OPERATOR, ADMIN = (spell(bytes([n]) * 32) for n in range(3))
 ALAMOSA, NORTH = (spell(bytes([n]) * 32) for n in range(5, 7))
 """Operators of one site each, those of the fake headend and of another one."""
+OF_AGENT, OF_ANY_AGENT = (spell(bytes([n]) * 32) for n in range(7, 9))
+"""Tokens of ``agent-1``, and of any agent."""
 EXPIRED, REVOKED, STRANGE = (spell(bytes([n]) * 32) for n in range(10, 13))
 
 
@@ -17,11 +19,12 @@ def make_tokens(now_us: int) -> TokenSet:
         name: str = "",
         sites: tuple[str, ...] | None = None,
         *,
+        agent: str | None = None,
         expires_us: int | None = None,
         revoked_us: int | None = None,
     ) -> Token:
         digest = digest_of(secret.encode())
-        return Token(name or role, role, digest, now_us - 10, sites, expires_us, revoked_us)
+        return Token(name or role, role, digest, now_us - 10, sites, agent, expires_us, revoked_us)
 
     return TokenSet(
         [
@@ -30,6 +33,8 @@ def make_tokens(now_us: int) -> TokenSet:
             make(ADMIN, Role.ADMIN),
             make(ALAMOSA, Role.OPERATOR, "alamosa", ("Alamosa",)),
             make(NORTH, Role.OPERATOR, "north", ("North", "Atlantis")),
+            make(OF_AGENT, Role.AGENT, "of-agent", agent="agent-1"),
+            make(OF_ANY_AGENT, Role.AGENT, "of-any-agent", agent="*"),
             make(EXPIRED, Role.ADMIN, "expired", expires_us=now_us),
             make(REVOKED, Role.ADMIN, "revoked", revoked_us=now_us - 5),
         ]

@@ -16,6 +16,7 @@ Task tree::
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import trio
@@ -35,6 +36,7 @@ from derhead.sessions.terms.ends import (
     CONNECTION_LOST,
     INTERNAL_ERROR,
     SLOW_READER,
+    TOKEN_ENDED,
     End,
     silent,
 )
@@ -69,6 +71,8 @@ class Session:
         self._live = live
         self._limits = context.limits
         self._assets = assets
+        self.is_admitted: Callable[[], bool] = lambda: True
+        """Whether the agent's token is still good; asked at each Alive."""
         self.claims = registration.asset_ids
         """The assets that the agent claimed, as it wrote them."""
         self._wall_us = context.runtime.wall_us
@@ -243,6 +247,8 @@ class Session:
             await self._stream.wait_read()
             if trio.current_time() >= alive_at:
                 alive_at += self._limits.alive_period_s
+                if not self.is_admitted():
+                    self.end(TOKEN_ENDED)
                 if not self.outgoing.say_alive_nowait():
                     # The last Alive has waited for a whole period.
                     self.end(SLOW_READER)

@@ -87,6 +87,11 @@ FLEET_CHANGED = End(
     GoodbyeReason.FLEET_CHANGED,
     "the headend's assets.yaml changed what this agent may hold; register again",
 )
+TOKEN_ENDED = End(
+    "token ended",
+    detail="authorization: the token was revoked or has expired; use a good one",
+    status=Status.UNAUTHENTICATED,
+)
 SILENCED = End(
     "silent",
     GoodbyeReason.SILENT,
@@ -105,5 +110,6 @@ END_REASONS = (
     SUPERSEDED.reason,
     DUPLICATE.reason,
     FLEET_CHANGED.reason,
+    TOKEN_ENDED.reason,
 )
 """Every reason for which a session of this headend ends."""

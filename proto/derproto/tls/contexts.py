@@ -30,6 +30,8 @@ def context_of(files: TlsFiles) -> ssl.SSLContext:
         assert cert is not None
         assert key is not None
         context = server_context(cert, key, authorities)
+        if authorities is not None and files.certificate_optional:
+            context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(ALPN[files.role])
     return context
 

@@ -36,6 +36,8 @@ class TlsFiles:
     headend's; None = the system's."""
     agent_id: str | None = None
     """The agent that the certificate must name."""
+    certificate_optional: bool = False
+    """A client of a server with authorities may come without a certificate, not with a bad one."""
 
     def paths(self) -> tuple[Path, ...]:
         """All files."""

@@ -12,7 +12,13 @@ from derhead.audit import AuditTrail
 from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk
 from derhead.dispatch.desk.inputs import OrderRecord
 from derhead.gaps import GapLedger, GapLimits, GapRecord
-from derhead.sessions import HeartbeatRecord, SessionLimits, SessionRecord, Sessions
+from derhead.sessions import (
+    AgentIdentities,
+    HeartbeatRecord,
+    SessionLimits,
+    SessionRecord,
+    Sessions,
+)
 from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.der.v1 import AgentMessage, HeadendMessage, Register, Telemetry
@@ -103,21 +109,29 @@ class Bench:
     audited: AuditNotes
 
     @asynccontextmanager
-    async def stream(self, window_bytes: int | None = None) -> AsyncIterator[ClientStream]:
+    async def stream(
+        self, window_bytes: int | None = None, token: str | None = None
+    ) -> AsyncIterator[ClientStream]:
         """A stream on which nothing was said, and that takes so much before it is read."""
+        metadata = None if token is None else {"authorization": f"Bearer {token}"}
         limits = None if window_bytes is None else LinkLimits(stream_window_bytes=window_bytes)
         memory, codec = await self.network.connect("headend"), MessageCodec()
         async with connect(memory, authority="headend", codec=codec, limits=limits) as channel:
-            async with channel.request(SESSION) as stream:
+            async with channel.request(SESSION, metadata=metadata) as stream:
                 await stream.send_request()
                 yield stream
 
     @asynccontextmanager
     async def agent(
-        self, agent_id: str = "x", *assets: str, window_bytes: int | None = None, **register: Any
+        self,
+        agent_id: str = "x",
+        *assets: str,
+        window_bytes: int | None = None,
+        token: str | None = None,
+        **register: Any,
     ) -> AsyncIterator[ClientStream]:
         """A stream that has registered; its Welcome is still to be received."""
-        async with self.stream(window_bytes) as stream:
+        async with self.stream(window_bytes, token) as stream:
             await stream.send_message(
                 AgentMessage(
                     register=Register(
@@ -143,6 +157,7 @@ async def start_bench(
     nursery: trio.Nursery,
     limits: SessionLimits | None = None,
     link_limits: LinkLimits | None = None,
+    identities: AgentIdentities | None = None,
 ) -> Bench:
     """A headend's sessions, its desk and its gaps, over a journal in memory."""
     runtime = virtual_runtime(T0)
@@ -160,6 +175,7 @@ async def start_bench(
         limits=limits or SessionLimits(),
         audit=AuditTrail(audited, runtime),
         runtime=runtime,
+        identities=identities,
     )
     nursery.start_soon(sessions.run)
     nursery.start_soon(gaps.run)

@@ -34,13 +34,13 @@ def test_a_new_token_works_until_it_is_revoked(capsys: pytest.CaptureFixture[str
     assert found() == Principal("grafana", Role.VIEWER)
     assert main(["token", "list"]) == 0
     listed = capsys.readouterr().out
-    assert "grafana  viewer  all    valid" in listed
+    assert "grafana  viewer  all sites  valid" in listed
     assert token not in listed
     assert token not in Path("tokens.yaml").read_text()
     assert main(["token", "revoke", "grafana"]) == 0
     assert not isinstance(found(), Principal)
     assert main(["token", "list"]) == 0
-    assert "grafana  viewer  all    revoked" in capsys.readouterr().out
+    assert "grafana  viewer  all sites  revoked" in capsys.readouterr().out
 
 
 def test_two_tokens_differ(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,3 +123,24 @@ def test_a_token_of_some_sites(folder: Path, capsys: pytest.CaptureFixture[str])
     assert token.sites == ("North",)
     assert main(["token", "list", *config]) == 0
     assert "a     viewer  North  valid" in capsys.readouterr().out
+
+
+def test_a_token_of_an_agent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, agent in (
+        (["mesa"], "mesa"),
+        (["b", "--agent", "x"], "x"),
+        (["c", "--agent", "*"], "*"),
+    ):
+        add(capsys, *flags, "--role", "agent")
+        token = read_token_file(folder / "tokens.yaml").named(flags[0])
+        assert token is not None
+        assert token.agent == agent
+    assert main(["token", "list"]) == 0
+    assert "b     agent  agent x     valid" in capsys.readouterr().out
+    for wrong, said in (
+        (["d", "--role", "viewer", "--agent", "x"], "--agent is for --role agent"),
+        (["d", "--role", "agent", "--site", "North"], "--site is not for agents"),
+        (["d@x", "--role", "agent"], "give it as --agent ID"),
+    ):
+        assert main(["token", "add", *wrong]) == 1
+        assert said in capsys.readouterr().err

@@ -30,7 +30,7 @@ def test_without_its_credential_a_unit_has_no_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "a\nb", "x: y", "ä"])
 def test_what_is_no_token_is_not_sent(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match=r"mine is not one token; write the token there"):
+    with pytest.raises(OSError, match=r"mine is not one token; write the token there"):
         find_token(write(tmp_path / "mine", text), {})
 
 

@@ -1,0 +1,108 @@
+"""Whether an agent is who it says it is, by its certificate or its token: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from derhead.access import ANY_AGENT, AccessGate, Principal, Right, Unauthenticated
+from derhead.sessions.admission.certificate import check_certificate
+from derhead.sessions.terms.refusals import StreamRefusal
+
+
+class Proof(IntEnum):
+    """What shows that a stream comes from the agent that it names; the greater is the better."""
+
+    NONE = 0
+    TOKEN = 1
+    CERTIFICATE = 2
+
+
+PROVEN_REMEMBERED = 20_000
+"""Agents that are remembered to have proven who they are. When full, the one that registered
+longest ago is forgotten: its id is then open to any stream that the headend lets in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a stream shows of itself."""
+
+    agent_id: str
+    """As its Register says."""
+    certificate: Mapping[str, object] | None
+    """As ``ssl.SSLSocket.getpeercert`` returns it; None or empty = no verified one."""
+    authorization: bytes | None
+    """The metadata ``authorization``; None = there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Why a stream is not taken for the agent that it names."""
+
+    refusal: StreamRefusal
+    detail: str
+    is_known: bool = True
+    """It has shown who it is, and that is another."""
+
+
+class AgentIdentities:
+    """Judges what streams show. An id that was proven is not left to a stream that proves less."""
+
+    def __init__(self, gate: AccessGate | None = None, *, needs_proof: bool = False) -> None:
+        self._gate = AccessGate() if gate is None else gate
+        self._needs_proof = needs_proof
+        self._proven: dict[str, Proof] = {}
+
+    def judge(self, shown: Shown, now_us: int) -> Proof | Unproven:
+        """The proof that the stream has given, or why it is refused."""
+        proof = self._prove(shown, now_us)
+        if isinstance(proof, Unproven):
+            return proof
+        before = self._proven.get(shown.agent_id, Proof.NONE)
+        if proof < before:
+            how = before.name.lower()
+            detail = (
+                f"register.agent_id: {shown.agent_id} has shown a {how} before; connect with its"
+                f" {how}, or restart the headend, which then forgets that"
+            )
+            return Unproven(StreamRefusal.IDENTITY, detail, proof is not Proof.NONE)
+        return proof
+
+    def note(self, agent_id: str, proof: Proof) -> None:
+        """Remembers the proof of an agent that was admitted."""
+        if proof is Proof.NONE:
+            return
+        self._proven.pop(agent_id, None)
+        self._proven[agent_id] = proof
+        if len(self._proven) > PROVEN_REMEMBERED:
+            del self._proven[next(iter(self._proven))]
+
+    def still_good(self, shown: Shown, now_us: int) -> bool:
+        """Whether a token that was good is good now."""
+        return not isinstance(self._check_token(shown, now_us), Unproven)
+
+    def _prove(self, shown: Shown, now_us: int) -> Proof | Unproven:
+        if shown.certificate:
+            unfit = check_certificate(shown.certificate, shown.agent_id)
+            if unfit is not None:
+                return Unproven(StreamRefusal.CERTIFICATE, unfit)
+            return Proof.CERTIFICATE
+        if self._gate.is_open or (shown.authorization is None and not self._needs_proof):
+            return Proof.NONE
+        return self._check_token(shown, now_us)
+
+    def _check_token(self, shown: Shown, now_us: int) -> Proof | Unproven:
+        caller = self._gate.recognise(shown.authorization, now_us)
+        match caller:
+            case Unauthenticated():
+                self._gate.failures.count(caller.reason)
+                advice = "" if shown.authorization else "; or connect with a certificate"
+                detail = f"authorization: {caller.detail}{advice}"
+                return Unproven(StreamRefusal.TOKEN, detail, is_known=False)
+            case Principal():
+                if not caller.may(Right.CONNECT):
+                    detail = f"authorization: {caller.name} is {caller.role}, and agents need a"
+                    return Unproven(StreamRefusal.TOKEN, f"{detail} token of the role agent")
+                if caller.agent not in (shown.agent_id, ANY_AGENT):
+                    detail = f"register.agent_id: {shown.agent_id} is not {caller.agent}, for whom"
+                    return Unproven(StreamRefusal.TOKEN, f"{detail} the token is")
+                return Proof.TOKEN

@@ -1,0 +1,76 @@
+"""Agents that show a token in the metadata of their stream."""
+
+import pytest
+import trio
+from grpclib import Status
+from trio.testing import MockClock
+
+from derhead.audit import AuditAction
+from derhead.sessions import AgentIdentities
+from tests.stream.sessions.bench import receive, start_bench, status_of
+from tests.support.access import (
+    EXPIRED,
+    OF_AGENT,
+    OF_ANY_AGENT,
+    VIEWER,
+    make_gate,
+    make_tokens,
+)
+from tests.support.epoch import T0
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "why"),
+    [
+        (None, Status.UNAUTHENTICATED, "or connect with a certificate"),
+        (EXPIRED, Status.UNAUTHENTICATED, "the token has expired"),
+        (VIEWER, Status.PERMISSION_DENIED, "agents need a token of the role agent"),
+        (OF_AGENT, Status.PERMISSION_DENIED, "other is not agent-1"),
+    ],
+)
+async def test_a_stream_without_its_token_is_refused(
+    nursery: trio.Nursery, token: str | None, status: Status, why: str
+) -> None:
+    bench = await start_bench(nursery, identities=AgentIdentities(make_gate(T0), needs_proof=True))
+    async with bench.agent("other", token=token) as stream:
+        found, message = await status_of(stream)
+    assert found is status
+    assert message is not None
+    assert why in message
+    (entry,) = bench.audited.entries
+    assert (entry.action, entry.target) == (AuditAction.REGISTER_REFUSED, "other")
+    assert bench.sessions.statistics().refused["token"] == 1
+    assert not bench.sessions.knows_agent("other")
+
+
+async def test_a_session_ends_once_its_token_is_revoked(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    gate = make_gate(T0)
+    bench = await start_bench(nursery, identities=AgentIdentities(gate, needs_proof=True))
+    async with (
+        bench.welcomed("agent-1", token=OF_AGENT) as revoked,
+        bench.agent("agent-2", token=OF_ANY_AGENT) as other,
+    ):
+        await receive(other, "welcome")
+        await receive(revoked, "alive")
+        gate.replace(make_tokens(T0).without("of-agent", T0))
+        status, message = await status_of(revoked)
+        assert status is Status.UNAUTHENTICATED
+        assert message is not None
+        assert "was revoked or has expired" in message
+        await receive(other, "alive")
+    assert bench.sessions.statistics().ended["token ended"] == 1
+
+
+async def test_an_agent_that_showed_a_token_is_not_replaced_by_one_that_shows_none(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = await start_bench(nursery, identities=AgentIdentities(make_gate(T0)))
+    async with bench.welcomed("agent-1", token=OF_AGENT) as live:
+        async with bench.agent("agent-1") as pretender:
+            status, _ = await status_of(pretender)
+        assert status is Status.UNAUTHENTICATED
+        assert bench.sessions.statistics().refused["identity"] == 1
+        await receive(live, "alive")
+        assert len(bench.sessions.live) == 1

@@ -1,0 +1,117 @@
+"""An agent shows who it is, and what was shown once is not given up."""
+
+import pytest
+
+from derhead.sessions import AgentIdentities
+from derhead.sessions.admission.agent_identity import PROVEN_REMEMBERED, Proof, Shown, Unproven
+from derhead.sessions.terms.refusals import StreamRefusal
+from tests.support.access import (
+    ADMIN,
+    EXPIRED,
+    OF_AGENT,
+    OF_ANY_AGENT,
+    REVOKED,
+    STRANGE,
+    make_gate,
+    make_tokens,
+)
+
+NOW = 1_000_000
+CERTIFICATE = {"subjectAltName": (("URI", "urn:der:agent:agent-1"),)}
+
+
+def shown(
+    token: str | None = None, *, certificate: bool = False, agent_id: str = "agent-1"
+) -> Shown:
+    authorization = None if token is None else f"Bearer {token}".encode()
+    return Shown(agent_id, CERTIFICATE if certificate else None, authorization)
+
+
+def asking() -> AgentIdentities:
+    return AgentIdentities(make_gate(NOW), needs_proof=True)
+
+
+@pytest.mark.parametrize("token", [OF_AGENT, OF_ANY_AGENT])
+def test_a_token_of_the_agent_admits_it(token: str) -> None:
+    assert asking().judge(shown(token), NOW) is Proof.TOKEN
+
+
+def test_a_certificate_needs_no_token() -> None:
+    for token in (None, OF_AGENT, STRANGE):
+        assert asking().judge(shown(token, certificate=True), NOW) is Proof.CERTIFICATE
+
+
+@pytest.mark.parametrize(
+    ("token", "agent_id", "is_known", "why"),
+    [
+        (None, "agent-1", False, "send Authorization: Bearer TOKEN"),
+        (STRANGE, "agent-1", False, "authorization: the token is not known"),
+        (EXPIRED, "agent-1", False, "authorization: the token has expired"),
+        (REVOKED, "agent-1", False, "authorization: the token is revoked"),
+        (ADMIN, "agent-1", True, "authorization: admin is admin, and agents need a token of the"),
+        (OF_AGENT, "agent-2", True, "register.agent_id: agent-2 is not agent-1, for whom"),
+    ],
+)
+def test_other_streams_are_told_what_is_wrong(
+    token: str | None, agent_id: str, is_known: bool, why: str
+) -> None:
+    found = asking().judge(shown(token, agent_id=agent_id), NOW)
+    assert isinstance(found, Unproven)
+    assert found.refusal is StreamRefusal.TOKEN
+    assert found.is_known is is_known
+    assert why in found.detail
+
+
+def test_where_no_proof_is_needed_a_wrong_token_is_refused_all_the_same() -> None:
+    identities = AgentIdentities(make_gate(NOW))
+    assert identities.judge(shown(), NOW) is Proof.NONE
+    assert identities.judge(shown(OF_AGENT), NOW) is Proof.TOKEN
+    assert isinstance(identities.judge(shown(STRANGE), NOW), Unproven)
+
+
+def test_without_tokens_the_network_is_trusted() -> None:
+    assert AgentIdentities().judge(shown(), NOW) is Proof.NONE
+    assert AgentIdentities().judge(shown(STRANGE), NOW) is Proof.NONE
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (shown(certificate=True), shown(OF_AGENT)),
+        (shown(certificate=True), shown()),
+        (shown(OF_AGENT), shown()),
+    ],
+)
+def test_an_id_that_was_proven_is_not_left_to_less(first: Shown, second: Shown) -> None:
+    identities = AgentIdentities(make_gate(NOW))
+    assert not isinstance(identities.judge(second, NOW), Unproven)
+    proof = identities.judge(first, NOW)
+    assert isinstance(proof, Proof)
+    identities.note("agent-1", proof)
+    refused = identities.judge(second, NOW)
+    assert isinstance(refused, Unproven)
+    assert refused.refusal is StreamRefusal.IDENTITY
+    assert f"agent-1 has shown a {proof.name.lower()} before" in refused.detail
+    assert identities.judge(first, NOW) is proof
+
+
+def test_a_token_may_be_followed_by_a_certificate() -> None:
+    identities = asking()
+    identities.note("agent-1", Proof.TOKEN)
+    assert identities.judge(shown(certificate=True), NOW) is Proof.CERTIFICATE
+
+
+def test_the_memory_of_proofs_is_bounded() -> None:
+    identities = AgentIdentities(make_gate(NOW))
+    for number in range(PROVEN_REMEMBERED + 10):
+        identities.note(f"agent-{number}", Proof.CERTIFICATE)
+        identities.note(f"stranger-{number}", Proof.NONE)
+    assert len(identities._proven) == PROVEN_REMEMBERED
+
+
+def test_a_token_is_judged_anew_while_its_session_lives() -> None:
+    gate = make_gate(NOW)
+    identities = AgentIdentities(gate, needs_proof=True)
+    assert identities.still_good(shown(OF_AGENT), NOW)
+    gate.replace(make_tokens(NOW).without("of-agent", NOW))
+    assert not identities.still_good(shown(OF_AGENT), NOW)
