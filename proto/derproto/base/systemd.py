@@ -38,6 +38,7 @@ class Notifier:
         # A leading @ stands for the NUL of an abstract address.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._has_failed = False
+        self._is_ready = False
         self._status = ""
         self.watchdog_s = watchdog_s
         """Silence after which systemd ends the daemon; None = it does not watch."""
@@ -52,20 +53,30 @@ class Notifier:
 
     def ready(self, status: str = "running") -> None:
         """Reports that the daemon has started."""
+        self._is_ready = True
         self._status = status
         self._send("READY=1", _line(status))
 
     @contextmanager
     def reload(self) -> Iterator[None]:
-        """Reports that the daemon reloads its files, for the block."""
+        """Reports that the daemon reloads its files, for the block.
+
+        A daemon that is not ready yet reports nothing: the end of a reload would count as the end
+        of its start.
+        """
+        if not self._is_ready:
+            yield
+            return
         self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us()}", _line("reloading"))
         try:
             yield
         finally:
-            self.ready(self._status)
+            if self._is_ready:
+                self.ready(self._status)
 
     def stopping(self) -> None:
         """Reports that the daemon has begun to stop."""
+        self._is_ready = False
         self._send("STOPPING=1", _line("stopping"))
 
     def busy(self, status: str, within_s: float) -> None:

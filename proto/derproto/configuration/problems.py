@@ -7,6 +7,9 @@ from difflib import get_close_matches
 MOST_NAMED = 16
 """Most known words that a message lists; if there are more, it names only the nearest."""
 
+MOST_SHOWN = 20
+"""Problems that the text of a ``ConfigError`` lists. When full, its last line counts the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -30,12 +33,17 @@ class Problem:
 class ConfigError(Exception):
     """A configuration with problems, at least one.
 
-    Its text is one line for each problem; those of a file are in the file's order.
+    Its text is one line for each problem, up to ``MOST_SHOWN``; those of a file are in the file's
+    order.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.file or "", p.line or 0)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        more = len(self.problems) - len(lines)
+        if more:
+            lines.append(f"and {more} more problem{'s' if more > 1 else ''}")
+        super().__init__("\n".join(lines))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -106,6 +106,24 @@ load, generator
     )
 
 
+@pytest.mark.parametrize(
+    ("faulty", "last"), [(20, None), (21, "and 1 more problem"), (1_000, "and 980 more problems")]
+)
+def test_many_problems_are_counted_after_the_first(
+    assets: Path, capsys: pytest.CaptureFixture[str], faulty: int, last: str | None
+) -> None:
+    item = "id: 00000000-0000-4000-8000-{:012x}, name: n{}, site: A, kind: sun, rated_mw: 1"
+    site = "sites: [{id: 00000000-0000-4000-9000-000000000000, name: A}]\nassets:\n"
+    lines = (f"  - {{{item.format(number, number)}}}\n" for number in range(faulty))
+    assets.write_text(site + "".join(lines), encoding="utf-8")
+    assert derhead.cli.main(["check", "--assets", "assets.yaml"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [each for each in said if "there is no kind 'sun'" not in each] == [last] * (
+        last is not None
+    )
+    assert len(said) == min(faulty, 20) + (last is not None)
+
+
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_an_agent_without_anything_exits_2(
     assets: Path, capsys: pytest.CaptureFixture[str], command: str

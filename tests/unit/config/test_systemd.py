@@ -106,6 +106,20 @@ def test_a_reload_has_the_time_of_the_kernel_and_ends_whatever_comes_of_it(
     assert ended == ["READY=1", "STATUS=connected"]
 
 
+def test_a_reload_ends_neither_a_start_nor_a_stop(manager: tuple[str, socket.socket]) -> None:
+    address, receiver = manager
+    notifier = Notifier(address)
+    with notifier.reload():
+        notifier.busy("checking the journal", 30)
+    assert received(receiver) == [["EXTEND_TIMEOUT_USEC=30000000", "STATUS=checking the journal"]]
+    with notifier.reload():
+        notifier.ready()
+    assert received(receiver) == [["READY=1", "STATUS=running"]]
+    with notifier.reload():
+        notifier.stopping()
+    assert [each[0] for each in received(receiver)] == ["RELOADING=1", "STOPPING=1"]
+
+
 def test_the_time_of_the_kernel_is_no_more_than_that_since_the_boot() -> None:
     uptime_s = float(Path("/proc/uptime").read_text().split()[0])
     assert 0 < monotonic_us() / 1e6 <= uptime_s + 1
