@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 
+from derhead.client.asking import Unanswered, ask_length
 from derhead.client.exits import Exit
 from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derhead.client.look_commands import show_agents, show_audit, show_status, show_telemetry
@@ -33,7 +34,13 @@ def run(args: argparse.Namespace) -> int:
         return Exit.USAGE
     code: int = Exit.DONE
     try:
+        if args.command == "dispatch" and args.duration_s is None and not args.dry_run:
+            args.duration_s = ask_length()
         code = trio.run(_run, args, token)
+    except* Unanswered as group:
+        code = Exit.USAGE
+        for error in leaves(group):
+            tell(str(error))
     except* BrokenPipeError:
         drop_output()
     except* (RequestRefused, HeadendUnreachable) as group:

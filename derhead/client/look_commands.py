@@ -9,9 +9,8 @@ from derhead.client import rendering
 from derhead.client.exits import Exit
 from derhead.client.following import Following
 from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.order_progress import OPEN_STATES
 from derhead.client.printing import show, show_json, tell
-
-OPEN_STATES = ("pending", "sent", "received", "started")
 
 LISTED = 100
 """Dispatches of each open state that ``status`` shows."""

@@ -14,6 +14,9 @@ CA_VARIABLE = "DERHEAD_TLS_CA"
 
 COMMANDS = ("status", "agents", "telemetry", "dispatch", "withdraw", "audit")
 
+EVER = "ever"
+"""In place of a duration: until the order is replaced."""
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"([0-9]{1,20}(?:[.][0-9]{1,20})?)([smhd])")
 _PARTS = re.compile(f"(?:{_PART.pattern})+")
@@ -26,6 +29,11 @@ def parse_duration(text: str) -> float:
             f"{text!r} is not a duration; write one such as 90s, 15m or 1h30m"
         )
     return math.fsum(float(many) * _UNITS_S[unit] for many, unit in _PART.findall(text))
+
+
+def parse_length(text: str) -> float:
+    """As ``parse_duration``; ``ever`` is infinite. Raises: ArgumentTypeError."""
+    return math.inf if text == EVER else parse_duration(text)
 
 
 def parse_mw(text: str) -> float:
@@ -66,8 +74,13 @@ def add_commands(
     telemetry.add_argument(
         "--follow", action="store_true", help="print a line for each new value, until Ctrl-C"
     )
-    order = _add(commands, "dispatch", environ, "order an asset to hold a power")
-    order.add_argument("asset", metavar="ASSET", help="name or UUID of the asset")
+    order = _add(commands, "dispatch", environ, "order an asset, or a whole site, to hold a power")
+    order.add_argument(
+        "name", metavar="ASSET", help="name or UUID of the asset, or with --site of the site"
+    )
+    order.add_argument(
+        "--site", action="store_true", help="order a whole site: its assets share the power"
+    )
     order.add_argument(
         "mw",
         metavar="MW",
@@ -78,8 +91,9 @@ def add_commands(
         "--for",
         dest="duration_s",
         metavar="T",
-        type=parse_duration,
-        help="length of the window, such as 90s, 15m or 1h30m (default: until replaced)",
+        type=parse_length,
+        help="length of the window, such as 90s, 15m or 1h30m, or `ever`: until replaced"
+        " (default: asked at a terminal, else required)",
     )
     order.add_argument("--at", metavar="TIME", help="start of the window, RFC 3339 (default: now)")
     order.add_argument(

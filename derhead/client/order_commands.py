@@ -2,25 +2,30 @@
 
 import argparse
 import json
+import math
 from typing import Any
 from uuid import uuid4
 
 from derhead.client import rendering
 from derhead.client.exits import Exit
 from derhead.client.following import Following
-from derhead.client.headend_client import HeadendClient, HeadendUnreachable
-from derhead.client.look_commands import OPEN_STATES, newest_of
+from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.look_commands import newest_of
+from derhead.client.order_progress import SiteProgress, end_of
 from derhead.client.printing import show, show_json, tell
-
-ENDED_WELL = "completed"
 
 
 async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int:
     """Orders a dispatch; ``--dry-run`` only asks, ``--watch`` follows the dispatch to its end."""
-    asset = await newest_of(client, args.asset)
-    chosen = {"duration_s": args.duration_s, "start_at": args.at, "priority": args.priority}
+    whom, name = await _find(client, args.name, of_site=args.site)
+    lasting = args.duration_s is not None and math.isfinite(args.duration_s)
+    chosen = {
+        "duration_s": args.duration_s if lasting else None,
+        "start_at": args.at,
+        "priority": args.priority,
+    }
     order = {
-        "asset_id": asset["asset_id"],
+        **whom,
         "mw": args.mw,
         **{name: value for name, value in chosen.items() if value is not None},
     }
@@ -32,27 +37,52 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
             show_json(found)
         else:
             show(found["sentence"])
-        return Exit.DONE if found["within_limits"] else Exit.REFUSED
+        return Exit.DONE if found["fits" if args.site else "within_limits"] else Exit.REFUSED
     if not args.watch:
-        dispatch = await _place(client, order)
-        if args.json:
-            show_json(dispatch)
-        else:
-            show(rendering.ordered_line(dispatch, asset["asset_name"]))
-            show(rendering.dispatch_line(dispatch))
+        _show_ordered(await _place(client, order), name, as_json=args.json)
         return Exit.DONE
-    query = {"kind": "dispatch", "asset_id": asset["asset_id"]}
-    async with Following(client, query, tell) as following:
+    async with Following(client, {"kind": "dispatch", **whom}, tell) as following:
         # The stream is open before the order is placed, so that no change is missed.
         await following.next()
-        dispatch = await _place(client, order)
+        placed = await _place(client, order)
         if not args.json:
-            show(rendering.ordered_line(dispatch, asset["asset_name"]))
+            show(rendering.ordered_line(placed, name))
         try:
-            return await _watch(client, following, dispatch, as_json=args.json)
+            watch = _watch_site if args.site else _watch_asset
+            return await watch(client, following, placed, as_json=args.json)
         except KeyboardInterrupt:
-            tell(f"stopped watching; dispatch {dispatch['id']} goes on")
+            tell(f"stopped watching; dispatch {placed['id']} goes on")
             raise
+
+
+async def _find(client: HeadendClient, given: str, *, of_site: bool) -> tuple[dict[str, str], str]:
+    """What an order names its asset or site by, and the name for people.
+
+    Raises: HeadendUnreachable, RequestRefused.
+    """
+    if of_site:
+        for site in (await client.get("sites"))["items"]:
+            if given.lower() == site["id"] or given == site["name"]:
+                return {"site_id": site["id"]}, site["name"]
+        raise RequestRefused(f"no site has the id or name {given!r}; derhead status lists them")
+    try:
+        asset = await newest_of(client, given)
+    except RequestRefused:
+        if any(given == site["name"] for site in (await client.get("sites"))["items"]):
+            raise RequestRefused(f"{given} is a site; add --site to order all of it") from None
+        raise
+    return {"asset_id": asset["asset_id"]}, asset["asset_name"]
+
+
+def _show_ordered(placed: dict[str, Any], name: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(placed)
+        return
+    show(rendering.ordered_line(placed, name))
+    if "parts" in placed:
+        show(SiteProgress(placed).line())
+    else:
+        show(rendering.dispatch_line(placed))
 
 
 async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +100,7 @@ async def _place(client: HeadendClient, order: dict[str, Any]) -> dict[str, Any]
     return dispatch
 
 
-async def _watch(
+async def _watch_asset(
     client: HeadendClient, following: Following, dispatch: dict[str, Any], *, as_json: bool
 ) -> int:
     shown: object = None
@@ -82,7 +112,7 @@ async def _watch(
         elif not as_json and line != shown:
             show(line)
             shown = line
-        code = _end_of(dispatch)
+        code = end_of(dispatch)
         if code is not None:
             if not as_json and dispatch["verdict"] is not None:
                 show(rendering.verdict_line(dispatch["verdict"]))
@@ -101,25 +131,50 @@ async def _next(
             changed: dict[str, Any] = data["dispatch"]
             return changed
         if event.event == "hello" and not data["resumed"]:
-            try:
-                found: dict[str, Any] = await client.get("dispatch", dispatch["id"])
-            except HeadendUnreachable:
-                # The event stream is lost too, and reopens.
-                continue
-            return found
+            found = await _again(client, dispatch)
+            if found is not None:
+                return found
 
 
-def _end_of(dispatch: dict[str, Any]) -> int | None:
-    """The exit code; None while the dispatch or its verdict is open."""
-    if dispatch["state"] in OPEN_STATES:
+async def _watch_site(
+    client: HeadendClient, following: Following, group: dict[str, Any], *, as_json: bool
+) -> int:
+    """Follows an order to a site: a line for each change, or with JSON each changed part."""
+    progress = SiteProgress(group)
+    shown: object = None
+    if as_json:
+        show_json(group)
+    while True:
+        line = progress.line()
+        if not as_json and line != shown:
+            show(line)
+            shown = line
+        found = await _again(client, group) if progress.settled else None
+        if found is not None:
+            # Another asset may have taken over since the last event.
+            progress = SiteProgress(found)
+            if progress.settled:
+                break
+        event = await following.next()
+        data = json.loads(event.data)
+        if event.event == "hello" and not data["resumed"]:
+            progress = SiteProgress(await _again(client, group) or group)
+        elif event.event == "dispatch" and progress.take(data["dispatch"]) and as_json:
+            show_json(data["dispatch"])
+    if as_json:
+        show_json(found)
+    else:
+        show(rendering.group_line(found))
+    return progress.end(found)
+
+
+async def _again(client: HeadendClient, placed: dict[str, Any]) -> dict[str, Any] | None:
+    """The dispatch as it is now; None if the headend is away: the event stream is lost too."""
+    try:
+        found: dict[str, Any] = await client.get("dispatch", placed["id"])
+    except HeadendUnreachable:
         return None
-    if dispatch["state"] != ENDED_WELL:
-        return Exit.REFUSED
-    verdict = dispatch["verdict"]
-    if verdict is None or not verdict.get("final", True):
-        return None
-    outcomes = {"achieved": Exit.DONE, "deviating": Exit.REFUSED}
-    return outcomes.get(verdict["outcome"], Exit.UNMEASURED)
+    return found
 
 
 # --- withdraw ---------------------------------------------------------------------------

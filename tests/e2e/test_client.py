@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -22,13 +23,17 @@ pytestmark = pytest.mark.e2e
 class Command:
     """A running ``derhead`` command, its output in files."""
 
-    def __init__(self, world: World, *arguments: object) -> None:
+    def __init__(self, world: World, *arguments: object, stdin: int = subprocess.DEVNULL) -> None:
         number = len(list(world.folder.glob("command-*.out")))
         self.out, self.err = (world.folder / f"command-{number}.{end}" for end in ("out", "err"))
         words = [sys.executable, "-m", "derhead", *map(str, arguments)]
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                words, stdout=out, stderr=err, env={**os.environ, "DERHEAD_URL": world.base}
+                words,
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "DERHEAD_URL": world.base},
             )
 
     def wait(self) -> int:
@@ -144,6 +149,9 @@ def test_a_dry_run_orders_nothing(world: World) -> None:
     assert command.wait() == 0
     assert command.lines()[0].startswith("battery is online and would hold -0.5 MW")
     assert Command(world, "dispatch", "battery", 99, "--dry-run").wait() == 1
+    site = Command(world, "dispatch", "mesa", -0.5, "--site", "--for", "1h", "--dry-run")
+    assert site.wait() == 0
+    assert site.lines()[0].startswith("mesa would hold -0.5 MW with 1 of its")
     assert world.get("/dispatch/history")["items"] == before
 
 
@@ -155,8 +163,39 @@ def test_the_command_watches_a_dispatch_to_its_verdict(world: World) -> None:
     assert states[-2:] == ["started", "completed"]
 
 
+def test_the_command_watches_the_order_of_a_site_to_its_verdicts(world: World) -> None:
+    command = Command(world, "dispatch", "--site", "mesa", 1, "--for", "3s", "--watch")
+    assert command.wait() == 0
+    ordered, *states, last = command.lines()
+    assert ": mesa at +1.000 MW from " in ordered
+    assert states[-1].endswith("  1 completed")
+    assert "completed: 1 of 1 started" in last
+
+
+def test_an_order_without_a_length_asks_at_the_terminal(world: World) -> None:
+    ours, its = pty.openpty()
+    try:
+        command = Command(world, "dispatch", "load", -0.1, stdin=its)
+        eventually("it asks", lambda: "For how long? " in command.err.read_text())
+        os.write(ours, b"2m\n")
+        assert command.wait() == 0
+    finally:
+        os.close(its)
+        os.close(ours)
+    dispatch_id = command.lines()[0].partition(":")[0]
+    assert world.get(f"/dispatch/{dispatch_id}")["duration_s"] == 120
+
+
+def test_an_order_without_a_length_is_refused_in_a_script(world: World) -> None:
+    before = world.get("/dispatch/history")["items"]
+    command = Command(world, "dispatch", "load", -0.1)
+    assert command.wait() == 2
+    assert "--for 15m" in command.err.read_text()
+    assert world.get("/dispatch/history")["items"] == before
+
+
 def test_a_withdrawn_dispatch_exits_with_1_also_over_a_restart(world: World) -> None:
-    command = Command(world, "dispatch", "battery", -1, "--watch", "--json")
+    command = Command(world, "dispatch", "battery", -1, "--for", "ever", "--watch", "--json")
     eventually("it runs", lambda: "started" in _states(command))
     world.processes[0].stop()
     world.start_headend()
@@ -188,8 +227,10 @@ def test_ctrl_c_leaves_the_dispatch_running(world: World) -> None:
         (("withdraw", "nobody"), "no dispatch has the id 'nobody'"),
         (("audit", "--action", "ordr"), "/query/action: there is no action 'ordr'"),
         (("audit", "--csv", "--limit", 0), "/query/limit: '0' is out of range"),
-        (("dispatch", "battery", 99), "/mw: 99 is beyond the limits of battery"),
-        (("dispatch", "battery", 1, "--at", "noon"), "/start_at: "),
+        (("dispatch", "battery", 99, "--for", "1m"), "/mw: 99 is beyond the limits of battery"),
+        (("dispatch", "battery", 1, "--for", "1m", "--at", "noon"), "/start_at: "),
+        (("dispatch", "mesa", 1, "--for", "1m"), "mesa is a site; add --site to order all of it"),
+        (("dispatch", "mes", 1, "--for", "1m", "--site"), "no site has the id or name 'mes'"),
     ],
 )
 def test_a_refused_order_exits_with_1_and_its_reason(
@@ -203,7 +244,11 @@ def test_a_refused_order_exits_with_1_and_its_reason(
 
 def test_an_absent_headend_exits_with_3(world: World) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
-    for arguments in (["status"], ["telemetry", "b", "--follow"], ["dispatch", "b", "1"]):
+    for arguments in (
+        ["status"],
+        ["telemetry", "b", "--follow"],
+        ["dispatch", "b", "1", "--for", "1m"],
+    ):
         command = Command(world, *arguments, "--headend", nobody)
         assert command.wait() == 3
         assert f"{nobody} cannot be reached" in command.err.read_text()
