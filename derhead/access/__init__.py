@@ -8,12 +8,14 @@ Layers, from the ground up::
     token_file      the file of tokens: read with every problem, written whole
     visible_fleets  what of the fleet a caller may see: pure
     access_gate     who sent a request, by its credentials: pure
+    logins          log-ins of browsers: pure
     gate_loading    the gate of a daemon, whose tokens follow their file
 """
 
 from derhead.access.access_gate import AccessGate, Unauthenticated
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.gate_loading import open_gate
+from derhead.access.logins import COOKIE, Login, Logins
 from derhead.access.roles import (
     ANY_AGENT,
     ANYBODY,

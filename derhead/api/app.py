@@ -1,6 +1,7 @@
 """The REST app: all endpoints, and the answers to requests that match none or fail."""
 
 import logging
+import secrets
 from collections.abc import Collection
 from typing import Protocol
 
@@ -8,7 +9,7 @@ from quart import Response, has_websocket_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from derhead.access import AccessGate
+from derhead.access import AccessGate, Logins
 from derhead.api.answering.finishing import finish_answers
 from derhead.api.answering.guarding import guard
 from derhead.api.answering.paging import LongAnswers
@@ -25,6 +26,7 @@ from derhead.api.routes.event_routes import EventParts, event_routes, make_hub
 from derhead.api.routes.fleet_routes import FleetParts, fleet_routes
 from derhead.api.routes.health_routes import HealthParts, health_routes
 from derhead.api.routes.heartbeat_routes import HeartbeatParts, heartbeat_routes
+from derhead.api.routes.login_routes import LoginParts, login_routes
 from derhead.api.routes.telemetry_routes import TelemetryParts, telemetry_routes
 from derhead.api.routes.timeline_routes import TimelineParts, timeline_routes
 from derhead.errors import JournalError
@@ -79,6 +81,7 @@ class HeadendParts(
     FleetParts,
     HealthParts,
     HeartbeatParts,
+    LoginParts,
     TelemetryParts,
     TimelineParts,
     Protocol,
@@ -104,6 +107,7 @@ def create_app(
     app.url_map.converters["dispatch"] = DispatchId
     gate = AccessGate() if gate is None else gate
     refuse_strangers(app, trusted)
+    logins = Logins(secrets.token_bytes)
     long = LongAnswers()
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
@@ -113,6 +117,7 @@ def create_app(
     app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
+    app.register_blueprint(login_routes(headend, gate, logins))
     app.lane = TelemetryLane(headend, latest, gate, trusted)
     app.events = make_hub(headend, latest)
     headend.metrics.add(lambda: stranger_metrics(trusted.refused))
@@ -121,7 +126,7 @@ def create_app(
     app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
     finish_answers(app, trusted.origins)
-    guard(app, gate, headend)
+    guard(app, gate, logins, headend)
     return app
 
 

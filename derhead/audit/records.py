@@ -26,6 +26,8 @@ class AuditAction(StrEnum):
     """An agent was refused, or some of its assets were."""
     TAKE_OVER = "take_over"
     """A session of an agent ended because another one took over."""
+    LOG_IN = "log_in"
+    LOG_OUT = "log_out"
     ACCESS_REFUSED = "access_refused"
     """Credentials that are not good, or a role or sites that do not suffice."""
     RELOAD = "reload"

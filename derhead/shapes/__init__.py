@@ -16,6 +16,7 @@ from the ground up::
     audit_json        who did what
     timeline_json     what happened to an agent
     event_json        the events of /events
+    login_json        who the sender is, and log-ins
     service_json      the headend's own state, and problems
 """
 
@@ -42,6 +43,14 @@ from derhead.shapes.list_text import (
     ListText,
     columns_of,
     dump,
+)
+from derhead.shapes.login_json import (
+    CallerJson,
+    LoginJson,
+    LoginOrderJson,
+    LogOutJson,
+    caller_shape,
+    login_shape,
 )
 from derhead.shapes.preflight_json import (
     PreflightJson,

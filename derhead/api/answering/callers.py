@@ -20,6 +20,8 @@ class Sender:
     """The sites and assets that it may see."""
     is_admitted: Callable[[], bool]
     """Whether it would be let in now as it was: a long answer must not outlive its credentials."""
+    login_id: str | None = None
+    """The log-in whose cookie it sent."""
 
     @property
     def is_limited(self) -> bool:

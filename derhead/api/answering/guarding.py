@@ -2,15 +2,19 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Protocol
 
 import trio
 from quart import Quart, request
 
 from derhead.access import (
+    COOKIE,
     AccessGate,
     AccessRefusal,
     FailureMeter,
+    Login,
+    Logins,
     Principal,
     Right,
     Unauthenticated,
@@ -43,10 +47,20 @@ WHOLE_FLEET = frozenset({"health.tell_metrics"})
 """What callers with some sites only may not ask for."""
 
 
+OWN_LOGINS: Mapping[str, Right | None] = {
+    "login.log_in": None,
+    "login.log_out": None,
+    "login.end_login": Right.READ,
+}
+"""What changes nothing but the sender's own log-ins, and what it takes."""
+
+
 def right_needed(method: str, endpoint: str | None) -> Right | None:
     """The right that a request needs; None = none, not even to be known."""
     if endpoint in OPEN_ENDPOINTS:
         return None
+    if endpoint is not None and endpoint in OWN_LOGINS:
+        return OWN_LOGINS[endpoint]
     return Right.READ if method in ("GET", "HEAD") else Right.ORDER
 
 
@@ -57,8 +71,9 @@ class GuardParts(HasFleet, HasClock, Protocol):
     def audit(self) -> AuditTrail: ...
 
 
-def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
-    """Registers the guard. Paths that do not exist are refused alike, and so tell nothing."""
+def guard(app: Quart, gate: AccessGate, logins: Logins, headend: GuardParts) -> None:
+    """Registers the guard. A cookie of ``logins`` stands for the credentials that it was given for.
+    Paths that do not exist are refused alike, and so tell nothing."""
     fleets = VisibleFleets(headend.fleet)
 
     @app.before_request
@@ -66,15 +81,18 @@ def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
         right = right_needed(request.method, request.endpoint)
         if right is None:
             return
-        sent = request.headers.getlist("Authorization")
-        authorization = ", ".join(sent).encode("latin-1") if sent else None
+        header = _authorization()
+        cookie = None if header or gate.is_open else request.cookies.get(COOKIE)
 
-        def recognise() -> Principal | Unauthenticated:
-            return gate.recognise(authorization, headend.wall_us())
+        def recognise() -> tuple[Principal | Unauthenticated, Login | None]:
+            now_us = headend.wall_us()
+            login = None if cookie is None else logins.use(cookie, now_us)
+            shown = header if login is None else login.authorization
+            return gate.recognise(shown, now_us), login
 
-        found = recognise()
+        found, login = recognise()
         if isinstance(found, Unauthenticated):
-            raise _unauthenticated(found, gate.failures, headend.audit)
+            raise refuse_unauthenticated(found, gate.failures, headend.audit)
         if not found.may(right):
             able = " or ".join(roles_with(right))
             detail = (
@@ -87,10 +105,23 @@ def guard(app: Quart, gate: AccessGate, headend: GuardParts) -> None:
                 " without sites"
             )
             raise _forbidden(found, AccessRefusal.SITES, detail, gate.failures, headend.audit)
-        note_sender(Sender(found, fleets.of(found), lambda: recognise() == found))
+        note_sender(
+            Sender(
+                found,
+                fleets.of(found),
+                lambda: recognise()[0] == found,
+                None if login is None else login.id,
+            )
+        )
 
 
-def _unauthenticated(
+def _authorization() -> bytes | None:
+    """The ``Authorization`` of the current request, as it was sent."""
+    sent = request.headers.getlist("Authorization")
+    return ", ".join(sent).encode("latin-1") if sent else None
+
+
+def refuse_unauthenticated(
     refused: Unauthenticated, failures: FailureMeter, trail: AuditTrail
 ) -> HttpProblem:
     """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""

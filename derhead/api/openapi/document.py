@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from derhead.access import needed_role
+from derhead.access import COOKIE, needed_role
 from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.openapi.endpoints import OPERATIONS, TAGS
 from derhead.api.openapi.kept import EXAMPLES
@@ -90,7 +90,13 @@ def build(version: str) -> Schema:
                     "scheme": "bearer",
                     "description": "A token of `derhead token add`. A headend without tokens asks"
                     " for none.",
-                }
+                },
+                COOKIE: {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "What `POST /login` sets for a browser.",
+                },
             },
             "headers": {
                 "X-Request-Id": {
@@ -117,7 +123,8 @@ def _operation(operation: Operation) -> Schema:
         found["security"] = []
     else:
         # The least role that suffices (OpenAPI 3.1, Security Requirement Object).
-        found["security"] = [{BEARER: [needed_role(operation.right).value]}]
+        role = needed_role(operation.right).value
+        found["security"] = [{BEARER: [role]}, {COOKIE: [role]}]
     if operation.description:
         found["description"] = operation.description
     if operation.parameters:

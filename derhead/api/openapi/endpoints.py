@@ -27,12 +27,16 @@ from derhead.shapes import (
     AssetJson,
     AuditJson,
     BucketJson,
+    CallerJson,
     DispatchJson,
     EntryJson,
     GapJson,
     GroupJson,
     HealthJson,
     HeartbeatJson,
+    LoginJson,
+    LoginOrderJson,
+    LogOutJson,
     OrderJson,
     PreflightJson,
     ReadinessJson,
@@ -50,6 +54,7 @@ TAGS = {
     "events": "Changes as they happen.",
     "heartbeat": "The health of agents, now and before.",
     "audit": "Who did what.",
+    "access": "Who the sender is, and log-ins of browsers.",
     "service": "The headend itself.",
 }
 
@@ -75,6 +80,7 @@ AGENT_OR_ASSET = _path(
     "An agent's id; or the UUID or name of an asset, which stands for the agent that holds it or"
     " held it last.",
 )
+LOGIN = _path("login_id", "A log-in's id.")
 DISPATCH = _path("dispatch_id", "UUID of a dispatch, or of an order to a site.")
 
 RANGE = (
@@ -353,6 +359,50 @@ OPERATIONS: tuple[Operation, ...] = (
             Events(EVENT_DATA),
             "text/event-stream",
         ),
+    ),
+    Operation(
+        method="post",
+        path="/login",
+        id="logIn",
+        right=None,
+        tag="access",
+        summary="Logs a browser in: a cookie for a token",
+        description="The cookie is for the page. Programs send their token with each request.",
+        body=LoginOrderJson,
+        answers=_ok("Who has logged in; the cookie is set.", CallerJson),
+        problems=(408, 422),
+    ),
+    Operation(
+        path="/login",
+        id="showCaller",
+        tag="access",
+        summary="Who the sender of this request is",
+        answers=_ok("Name, role and sites.", CallerJson),
+    ),
+    Operation(
+        method="delete",
+        path="/login",
+        id="logOut",
+        right=None,
+        tag="access",
+        summary="Ends the log-in of the cookie that is sent",
+        answers=_ok("The cookie is useless from now on.", LogOutJson),
+    ),
+    Operation(
+        path="/logins",
+        id="listLogins",
+        tag="access",
+        summary="The sender's log-ins; to an administrator, all",
+        answers=_ok("Log-ins, the one used last first.", ListOf(LoginJson)),
+    ),
+    Operation(
+        method="delete",
+        path="/logins/{login_id}",
+        id="endLogin",
+        tag="access",
+        summary="Ends a log-in of the sender, or for an administrator any",
+        parameters=(LOGIN,),
+        answers=_ok("The log-in that has ended.", LoginJson),
     ),
     Operation(
         path="/healthz",

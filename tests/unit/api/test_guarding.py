@@ -7,7 +7,7 @@ import pytest
 from derhead.access import AccessRefusal, Right
 from derhead.access.failure_meter import FAILURES_AT_ONCE
 from derhead.api import TrustedHosts, create_app
-from derhead.api.answering.guarding import OPEN_ENDPOINTS, right_needed
+from derhead.api.answering.guarding import OPEN_ENDPOINTS, OWN_LOGINS, right_needed
 from derhead.api.openapi import build
 from derhead.api.openapi.endpoints import OPERATIONS
 from derhead.audit import AuditAction
@@ -113,6 +113,8 @@ def test_every_other_endpoint_needs_a_right() -> None:
             if rule.endpoint in OPEN_ENDPOINTS:
                 assert method in ("GET", "HEAD")
                 assert needed is None
+            elif rule.endpoint in OWN_LOGINS:
+                assert needed in (None, Right.READ)
             else:
                 assert needed is (Right.READ if method in ("GET", "HEAD") else Right.ORDER)
     assert right_needed("GET", None) is Right.READ
@@ -205,5 +207,6 @@ def test_the_description_says_what_each_operation_takes() -> None:
     described = build("1")["paths"]
     assert isinstance(described, dict)
     assert described["/healthz"]["get"]["security"] == []
-    assert described["/assets"]["get"]["security"] == [{"bearer": ["viewer"]}]
-    assert described["/dispatch"]["post"]["security"] == [{"bearer": ["operator"]}]
+    for path, method, role in (("/assets", "get", "viewer"), ("/dispatch", "post", "operator")):
+        needs = [{"bearer": [role]}, {"derhead_login": [role]}]
+        assert described[path][method]["security"] == needs

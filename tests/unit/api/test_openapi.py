@@ -125,8 +125,9 @@ WITHOUT_EXAMPLE = {
     "tellReadiness 503",
     "withdrawDispatch 200",
     "tellMetrics 200 application/openmetrics-text",
+    *(f"{each} 200" for each in ("logIn", "showCaller", "logOut", "listLogins", "endLogin")),
 }
-"""Answers that are long, or that a healthy headend never gives."""
+"""Answers that are long, or that a healthy headend without tokens never gives."""
 
 
 def described() -> dict[str, tuple[str, str, int, str]]:

@@ -5,6 +5,11 @@
 /** How long the page waits for an answer. */
 const PATIENCE_MS = 15_000;
 
+const LOGIN = "/login";
+
+/** An event of the window: the headend asks who calls, and has not been told. */
+export const UNKNOWN_CALLER = "unknown-caller";
+
 /** The headend refused: `status`, and the problem document if there is one. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -34,6 +39,7 @@ export async function ask(path, { method = "GET", body, headers = {}, patienceMs
     if (error instanceof SyntaxError) throw new Refused(answer.status, {});
     throw new Unreachable("the headend does not answer");
   }
+  if (answer.status === 401 && path !== LOGIN) dispatchEvent(new Event(UNKNOWN_CALLER));
   if (!answer.ok) throw new Refused(answer.status, document);
   return document;
 }
@@ -108,6 +114,36 @@ export function placeOrder(body, key) {
 /** Withdraws a dispatch or an order to a site. */
 export function withdraw(id) {
   return ask(`/dispatch/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
+
+/** Logs in with a token; the browser keeps a cookie. */
+export function logIn(token) {
+  return ask(LOGIN, { method: "POST", body: { token } });
+}
+
+/** Who the page's user is: `{name, role, sites, login_id}`; null if the headend does not know. */
+export async function caller() {
+  try {
+    return await ask(LOGIN);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+/** Ends the log-in of this browser. */
+export function logOut() {
+  return ask(LOGIN, { method: "DELETE" });
+}
+
+/** The user's log-ins; to an administrator, all. */
+export async function logins() {
+  return (await ask("/logins")).items;
+}
+
+/** Ends a log-in. */
+export function endLogin(id) {
+  return ask(`/logins/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
 
 /** A unique key. `crypto.randomUUID` exists only over HTTPS. */

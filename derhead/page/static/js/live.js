@@ -8,12 +8,19 @@
 
 import { SILENCE_MS, backoffMs, heard, lost, newLink } from "./link.js";
 
+/** An event of the window: the headend refused the stream of events. */
+export const REFUSED = "stream-refused";
+
+/** An event of the window: the user has logged in. */
+export const LOGGED_IN = "logged-in";
+
 const STREAM = "/events";
 const HIDDEN_MS = 20_000;
 
 /**
  * Starts listening. `on` has `hello`, `alive`, `telemetry`, `agent` and `dispatch`, called with
- * each event's data, and `link`, called with the link whenever it changes.
+ * each event's data, and `link`, called with the link whenever it changes, and `refused`,
+ * called when the headend refused the stream.
  */
 export function startLive(on) {
   let link = newLink(Date.now());
@@ -56,6 +63,8 @@ export function startLive(on) {
     become(lost(link, Date.now()));
     // The browser reconnects by itself unless the headend refused.
     if (source.readyState !== EventSource.CLOSED) return;
+    // The browser does not say why: a refused page asks for a token.
+    on.refused();
     wait(backoffMs(failures, Math.random()), open);
     failures += 1;
   }
@@ -71,6 +80,10 @@ export function startLive(on) {
     if (document.hidden) wait(HIDDEN_MS, rest);
     else if (source === null) open();
     else wait(SILENCE_MS, miss);
+  });
+  addEventListener(LOGGED_IN, () => {
+    failures = 0;
+    open();
   });
   // A browser may keep a page that was left, with its connection.
   addEventListener("pagehide", rest);

@@ -7,6 +7,7 @@ import { AssetView } from "./assetview.js";
 import { DispatchesView } from "./dispatchesview.js";
 import { h, setAttribute } from "./dom.js";
 import { startFrame } from "./frame.js";
+import { startLogin } from "./login.js";
 import { OrderDialog } from "./orderdialog.js";
 import { OverviewView } from "./overview.js";
 import { parseRoute } from "./route.js";
@@ -77,5 +78,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 store.watch(() => shown.update());
 startFrame(store, () => shown?.title);
 startAnnouncing(store);
+startLogin(document.getElementById("who"));
 show();
 store.start();

@@ -8,7 +8,7 @@ import * as api from "./api.js";
 import { LINGER_MS, endedMs, newer } from "./dispatches.js";
 import { emptyFleet, takeAgent, takeTelemetry, withAssets } from "./fleet.js";
 import { newLink } from "./link.js";
-import { startLive } from "./live.js";
+import { REFUSED, startLive } from "./live.js";
 
 /** Least time between two requests for the list of assets. */
 const ASSETS_MS = 3000;
@@ -53,6 +53,7 @@ export class Store {
         this.#tell("agent", event);
       },
       dispatch: ({ dispatch }) => this.takeDispatch(dispatch),
+      refused: () => dispatchEvent(new Event(REFUSED)),
       link: (link) => {
         this.link = link;
         this.changed();

@@ -1,0 +1,83 @@
+"""Log-ins of browsers: a cookie stands for the credentials that were shown once. Pure.
+
+A log-in is only as good as its credentials: the gate recognises them anew at each request, so that
+a revoked token ends its log-ins. The headend keeps a hash of each cookie.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+COOKIE = "derhead_login"
+
+COOKIE_BYTES = 32
+
+LOGIN_S = 12 * 3600
+"""Seconds after which a log-in ends: longer than a shift."""
+
+IDLE_S = 2 * 3600
+"""Seconds without a request after which a log-in ends. An open page asks all the time."""
+
+MOST_LOGINS = 1_000
+"""Log-ins at once. When full, the one that was not used for longest ends."""
+
+
+@dataclass(slots=True)
+class Login:
+    """One log-in. Times are microseconds since the epoch."""
+
+    id: str
+    """For lists; nobody can compute the cookie from it."""
+    name: str
+    authorization: bytes
+    """The credentials, as an ``Authorization`` header has them."""
+    peer: str | None
+    created_us: int
+    used_us: int
+
+    @property
+    def ends_us(self) -> int:
+        """When it ends, unless it is used."""
+        return min(self.created_us + LOGIN_S * 1_000_000, self.used_us + IDLE_S * 1_000_000)
+
+
+class Logins:
+    """All log-ins. ``entropy`` gives so many random bytes."""
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        # By the cookie's hash; the one that was used last is last.
+        self._logins: dict[bytes, Login] = {}
+
+    def begin(self, name: str, authorization: bytes, peer: str | None, now_us: int) -> str:
+        """Begins a log-in with good credentials; returns its cookie's value."""
+        cookie = urlsafe_b64encode(self._entropy(COOKIE_BYTES)).rstrip(b"=").decode("ascii")
+        key = _key_of(cookie)
+        self._logins[key] = Login(key[:8].hex(), name, authorization, peer, now_us, now_us)
+        if len(self._logins) > MOST_LOGINS:
+            del self._logins[next(iter(self._logins))]
+        return cookie
+
+    def use(self, cookie: str, now_us: int) -> Login | None:
+        """The log-in of that cookie, used now; None if there is none any more."""
+        key = _key_of(cookie)
+        login = self._logins.pop(key, None)
+        if login is None or now_us >= login.ends_us:
+            return None
+        login.used_us = now_us
+        self._logins[key] = login
+        return login
+
+    def end(self, id: str) -> Login | None:
+        """Ends a log-in; returns it."""
+        found = next((key for key, login in self._logins.items() if login.id == id), None)
+        return None if found is None else self._logins.pop(found)
+
+    def list(self, now_us: int) -> Iterator[Login]:
+        """The log-ins that are good now, the one used last first."""
+        return (each for each in reversed(tuple(self._logins.values())) if now_us < each.ends_us)
+
+
+def _key_of(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode("utf-8", "replace")).digest()

@@ -1,0 +1,130 @@
+"""``/login`` and ``/logins``: the page shows a token once, and then has a cookie."""
+
+from typing import Protocol
+
+from quart import Blueprint, Response, request
+
+from derhead.access import (
+    COOKIE,
+    AccessGate,
+    Login,
+    Logins,
+    Right,
+    Role,
+    Unauthenticated,
+)
+from derhead.api.answering.callers import current_sender
+from derhead.api.answering.guarding import refuse_unauthenticated
+from derhead.api.answering.headend_parts import HasClock
+from derhead.api.answering.lookups import read_query
+from derhead.api.answering.replies import HttpProblem, reply, reply_items
+from derhead.api.routes.json_body import BadJson, parse_json
+from derhead.audit import AuditAction, AuditTrail, Caller
+from derhead.shapes import caller_shape, login_shape
+from derproto.base.logs import log_context
+
+
+class LoginParts(HasClock, Protocol):
+    """The part of the headend that these endpoints use."""
+
+    @property
+    def audit(self) -> AuditTrail: ...
+
+
+def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Blueprint:
+    """Endpoints that begin, show and end log-ins."""
+    routes = Blueprint("login", __name__)
+
+    def note(action: AuditAction, name: str | None, detail: str) -> None:
+        caller = Caller(request.remote_addr, log_context.get(), name)
+        headend.audit.note(action, caller, detail=detail)
+
+    @routes.post("/login")
+    async def log_in() -> Response:
+        read_query(())
+        authorization = b"Bearer " + (await _read_token()).encode("utf-8", "replace")
+        now_us = headend.wall_us()
+        found = gate.recognise(authorization, now_us)
+        if isinstance(found, Unauthenticated):
+            raise refuse_unauthenticated(found, gate.failures, headend.audit)
+        if not found.may(Right.READ):
+            raise HttpProblem(403, f"{found.name} is {found.role}, which is not for people")
+        if found.name is None:
+            # Nobody needs a log-in here.
+            return reply(caller_shape(found))
+        cookie = logins.begin(found.name, authorization, request.remote_addr, now_us)
+        login = logins.use(cookie, now_us)
+        assert login is not None
+        note(AuditAction.LOG_IN, found.name, f"log-in {login.id}")
+        answer = reply(caller_shape(found, login.id))
+        _set_cookie(answer, cookie)
+        return answer
+
+    @routes.get("/login")
+    async def show_caller() -> Response:
+        read_query(())
+        sender = current_sender()
+        return reply(caller_shape(sender.principal, sender.login_id))
+
+    @routes.delete("/login")
+    async def log_out() -> Response:
+        read_query(())
+        cookie = request.cookies.get(COOKIE)
+        login = None if cookie is None else logins.use(cookie, headend.wall_us())
+        if login is not None:
+            logins.end(login.id)
+            note(AuditAction.LOG_OUT, login.name, f"log-in {login.id}")
+        answer = reply({"ended": login is not None})
+        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        return answer
+
+    @routes.get("/logins")
+    async def list_logins() -> Response:
+        read_query(())
+        found = filter(_may_see, logins.list(headend.wall_us()))
+        return await reply_items([login_shape(login) for login in found])
+
+    @routes.delete("/logins/<login_id>")
+    async def end_login(login_id: str) -> Response:
+        read_query(())
+        known = {each.id: each for each in logins.list(headend.wall_us())}
+        login = known.get(login_id)
+        if login is None or not _may_see(login):
+            raise HttpProblem(
+                404, f"no log-in has the id {login_id[:80]!r}; GET /logins lists them"
+            )
+        logins.end(login_id)
+        by = current_sender().principal.name
+        note(AuditAction.LOG_OUT, by, f"log-in {login.id} of {login.name}")
+        return reply(login_shape(login))
+
+    return routes
+
+
+async def _read_token() -> str:
+    body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
+    if isinstance(body, BadJson):
+        raise HttpProblem(400, body.detail)
+    token = body.get("token") if isinstance(body, dict) else None
+    if not isinstance(token, str) or set(body if isinstance(body, dict) else ()) != {"token"}:
+        detail = 'write {"token": "…"}, and nothing else'
+        raise HttpProblem(422, "the log-in cannot be used", [("/token", detail)])
+    return token.strip()
+
+
+def _set_cookie(answer: Response, value: str) -> None:
+    # Until the browser ends: the headend ends the log-in anyway.
+    answer.set_cookie(
+        COOKIE,
+        value,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=request.scheme == "https",
+    )
+
+
+def _may_see(login: Login) -> bool:
+    """Whether the sender may see and end that log-in: its own, or an administrator any."""
+    caller = current_sender().principal
+    return caller.role is Role.ADMIN or caller.name == login.name
