@@ -24,7 +24,7 @@ from derhead.observability import (
     fleet_metrics,
     retention_metrics,
 )
-from derhead.observability.census import FleetStatistics, FleetSums
+from derhead.observability.figures.fleet_sums import FleetStatistics, FleetSums
 from derproto.base.runtime import real_runtime
 from derproto.metrics.histogram import Histogram
 from derproto.metrics.process_watch import ProcessWatch

@@ -13,7 +13,7 @@ from grpclib.health.v1.health_pb2 import HealthCheckRequest as TheirRequest
 from grpclib.health.v1.health_pb2 import HealthCheckResponse as TheirResponse
 
 from derhead.observability import Check, Health, HealthService, Readiness
-from derhead.observability.health_service import MAX_WATCHES
+from derhead.observability.checks.health_service import MAX_WATCHES
 from derproto.headend_rpc import ColumnCodec, MessageCodec
 from derproto.health_rpc import WATCH, HealthCheckRequest, HealthCheckResponse, ServingStatus
 from derproto.triogrpc import GRPCError, Server, Status, connect

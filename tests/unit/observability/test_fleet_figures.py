@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from derhead.dispatch import Dispatch, State
-from derhead.observability.census import LATE_START_US, FleetStatistics, FleetSums
-from derhead.observability.fleet_figures import fleet_metrics
+from derhead.observability.figures.fleet_figures import fleet_metrics
+from derhead.observability.figures.fleet_sums import LATE_START_US, FleetStatistics, FleetSums
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.histogram import Histogram
 from tests.support.epoch import HOUR_US, T0, S

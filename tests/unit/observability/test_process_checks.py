@@ -3,7 +3,7 @@
 import pytest
 
 from derhead.observability import Health, clock_check, disk_check, loop_check
-from derhead.observability.process_checks import STEP_SHOWN_S, ClockStep, ClockSteps
+from derhead.observability.checks.process_checks import STEP_SHOWN_S, ClockStep, ClockSteps
 from derproto.metrics.process_watch import DiskRoom
 from tests.support.epoch import T0, S
 

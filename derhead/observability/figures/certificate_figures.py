@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric
 
-from derhead.observability.readiness import Check, Health
+from derhead.observability.checks.readiness import Check, Health
 from derproto.metrics.families import gauge_by
 from derproto.tls.certificate_findings import CertificateFinding
 

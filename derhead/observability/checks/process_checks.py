@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from derhead.observability.readiness import Check, Health
+from derhead.observability.checks.readiness import Check, Health
 from derproto.metrics.process_watch import DiskRoom
 
 SLOW_LOOP_S = 1.0

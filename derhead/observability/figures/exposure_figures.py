@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from derhead.observability.readiness import Check, Health
+from derhead.observability.checks.readiness import Check, Health
 
 
 def exposure_check(facts: Sequence[str]) -> Check:

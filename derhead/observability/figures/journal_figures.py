@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from derhead.history import JournalStatistics, RetentionStatistics, Salvaged
-from derhead.observability.readiness import Check, Health
+from derhead.observability.checks.readiness import Check, Health
 from derproto.metrics.families import counter, counter_by, gauge, histogram
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from derhead.dispatch import DispatchStatistics
-from derhead.observability.census import FleetStatistics
+from derhead.observability.figures.fleet_sums import FleetStatistics
 from derproto.metrics.families import (
     counter,
     counter_by_each,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import trio
 from grpclib import GRPCError, Status
 
-from derhead.observability.readiness import Health, Readiness, worst
+from derhead.observability.checks.readiness import Health, Readiness, worst
 from derproto.health_rpc import CHECK, WATCH, HealthCheckRequest, HealthCheckResponse, ServingStatus
 from derproto.triogrpc import Handler, Method, ServerStream
 
