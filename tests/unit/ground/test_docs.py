@@ -16,6 +16,7 @@ from tests.support.repository import ROOT, modules, tracked_files
 
 README, ARCHITECTURE = Path("README.md"), Path("ARCHITECTURE.md")
 PROMISES = Path("docs/promises.md")
+SECURITY = Path("docs/security.md")
 
 FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[(?:[^\]]|\][^(\[])*?\]\(([^)\s]+)\)")
@@ -101,8 +102,9 @@ def test_trees_name_files_that_are_there() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_promises_name_tests_that_are_there() -> None:
-    promised = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", documents()[PROMISES])
+@pytest.mark.parametrize("path", [PROMISES, SECURITY], ids=str)
+def test_promises_and_threats_name_tests_that_are_there(path: Path) -> None:
+    promised = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", documents()[path])
     assert len(promised) >= 15
     missing = [
         f"{file}::{name}"
