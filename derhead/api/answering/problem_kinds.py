@@ -48,7 +48,7 @@ class ProblemKinds(Enum):
         "forbidden",
         403,
         "The caller may not do this",
-        "The token's role has not the right that the request needs. Or a browser sent the request"
+        "The token's role lacks the right that the request needs. Or a browser sent the request"
         " under a host name that the headend does not know as its own, or for a web page of"
         " another origin.",
         "Use a token of a role that `detail` names. Or ask under a name or address of the headend."
