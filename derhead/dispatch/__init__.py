@@ -18,7 +18,14 @@ from derhead.dispatch.life.contract import read_report, write_cancel, write_setp
 from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.life.transitions import ENDED, State
-from derhead.dispatch.orders.idempotency import ForgetKeys, KeyClaim, UsedKey, fingerprint, read_key
+from derhead.dispatch.orders.idempotency import (
+    ForgetKeys,
+    KeyClaim,
+    UsedKey,
+    fingerprint,
+    key_of,
+    read_key,
+)
 from derhead.dispatch.orders.keys import InFlight, KeyKeeper
 from derhead.dispatch.orders.order import (
     AssetOrder,

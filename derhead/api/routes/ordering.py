@@ -31,6 +31,7 @@ from derhead.dispatch import (
     UnknownSite,
     UsedKey,
     fingerprint,
+    key_of,
     parse_order,
     read_key,
     why_left_out,
@@ -134,7 +135,7 @@ def _read_key() -> str | None:
     try:
         if len(given) > 1:
             raise ValueError(f"given {len(given)} times; write it once")
-        return read_key(given[0])
+        return key_of(current_caller().name, read_key(given[0]))
     except ValueError as wrong:
         raise HttpProblem(
             400, f"{KEY_HEADER}: {wrong}", [(f"/header/{KEY_HEADER}", str(wrong))]

@@ -26,6 +26,7 @@ class UsedKey:
     """A key and the order that it led to."""
 
     key: str
+    """As ``key_of`` makes it."""
     fingerprint: str
     """The fingerprint of the order's body."""
     kind: Literal["dispatch", "group"]
@@ -70,6 +71,14 @@ def read_key(header: str) -> str:
     if not 1 <= len(key) <= KEY_CHARACTERS:
         raise ValueError(f"{len(key)} characters; write from 1 to {KEY_CHARACTERS}")
     return key
+
+
+def key_of(caller: str | None, key: str) -> str:
+    """The key as it is kept: callers with names of their own have keys of their own.
+
+    A key has no line break, so no caller can write another's.
+    """
+    return key if caller is None else f"{caller}\n{key}"
 
 
 def fingerprint(body: object) -> str:

@@ -173,7 +173,7 @@ async def test_what_lies_outside_is_not_withdrawn() -> None:
     assert (await ask_as(INSIDE, f"/dispatch/{DISPATCH}", "DELETE", view=view)).status == 202
 
 
-async def test_a_key_shows_no_dispatch_that_lies_outside() -> None:
+async def test_callers_share_no_keys() -> None:
     view = View()
     key, body = {"Idempotency-Key": "k"}, {"asset_id": BATTERY, "mw": 0.5}
     taken = await ask_as(INSIDE, "/dispatch", "POST", view=view, body=body, headers=key)
@@ -181,7 +181,23 @@ async def test_a_key_shows_no_dispatch_that_lies_outside() -> None:
     view.history.dispatches[str(taken.body["id"])] = view.history.dispatches[DISPATCH]
     replayed = await ask_as(INSIDE, "/dispatch", "POST", view=view, body=body, headers=key)
     assert replayed.headers["Idempotency-Replayed"] == "true"
+    unseen = await ask_as(OUTSIDE, "/dispatch", "POST", view=view, body=body, headers=key)
+    assert unseen.status == 404
+    assert str(taken.body["id"]) not in str(unseen.body)
+    other = await ask_as(OPERATOR, "/dispatch", "POST", view=view, body=body, headers=key)
+    assert other.status == 201
+    assert "Idempotency-Replayed" not in other.headers
+    assert len(view.orders) == 2
+
+
+async def test_a_key_shows_no_dispatch_whose_asset_moved_to_another_site() -> None:
+    view = View()
+    key, body = {"Idempotency-Key": "k"}, {"asset_id": MILL, "mw": -0.5}
+    assert (
+        await ask_as(OUTSIDE, "/dispatch", "POST", view=view, body=body, headers=key)
+    ).status == 201
     refused = await ask_as(OUTSIDE, "/dispatch", "POST", view=view, body=body, headers=key)
+    # The fake headend's dispatch is one of the battery, which is of the other site.
     assert refused.status == 404
 
 
