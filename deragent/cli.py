@@ -3,10 +3,11 @@
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import trio
 
-from deragent.config import AgentConfig, AgentPlan, load
+from deragent.config import AgentConfig, AgentPlan, load, read_log_level
 from deragent.devices import DeviceConfigError
 from deragent.drivers import open_device
 from deragent.timelines.timeline_file import DataFolderError
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of dispatches and samples")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+        command.add_argument("--log-format", metavar="F", help="logfmt, json or console")
         command.add_argument(
             "--events",
             action="store_true",
@@ -79,12 +81,12 @@ async def _open_devices(plan: AgentPlan) -> list[DeviceConfigError]:
 
 def _run(args: argparse.Namespace) -> None:
     config, plan = load(args, os.environ)
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, config.log_format)
 
     # Imported late: `check` and `--version` need none of it.
     from deragent.daemon import main as run
 
-    trio.run(run, config, plan)
+    trio.run(partial(run, config, plan, read_level=lambda: read_log_level(args, os.environ)))
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from deragent.outbox import OutboxLimits
 from derproto.configuration.fleet import Asset, Fleet
 from derproto.configuration.kinds import (
     AGENT,
+    LOG_FORMATS,
     LOG_LEVELS,
     PATH,
     TEXT,
@@ -61,6 +62,8 @@ class AgentConfig:
     """File of the token that the agent shows the headend, read at each connection; None = the
     credential ``token`` of its unit, or none."""
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+    log_format: Annotated[str | None, choice(LOG_FORMATS, "form")] = None
+    """None = ``console`` on a terminal, else ``logfmt``."""
     metrics_port: Annotated[int | None, Whole(1, 65_535)] = None
     """Port on loopback for Prometheus; None = none."""
     events: Annotated[bool, Truth()] = False
@@ -242,3 +245,11 @@ def load(
     settings.finish()
     assert plan is not None
     return config, plan
+
+
+def read_log_level(flags: Namespace, environ: Mapping[str, str]) -> str:
+    """The level of log lines as it is configured now. Raises: ConfigError with every problem."""
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config.log_level

@@ -14,7 +14,6 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 """
 
 import faulthandler
-import logging
 import os
 import random
 import secrets
@@ -24,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from structlog.contextvars import bind_contextvars
 
 from deragent.agent_figures import (
     agent_certificate_figures,
@@ -43,7 +43,11 @@ from deragent.tasks.outbox_writer import open_outbox_writer
 from deragent.tasks.sampler import sample_asset
 from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
-from derproto.base.reloading import Reloads, watch_hangups
+from derproto import __version__
+from derproto.base.log_events import event_log
+from derproto.base.log_lines import name_ids
+from derproto.base.logs import LevelReload
+from derproto.base.reloading import Reload, Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import Notifier, feed_watchdog
@@ -56,7 +60,7 @@ from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import dial
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 STOP_S = 2.0
 """Time from SIGTERM for a clean end of the session; then the link is cut."""
@@ -137,11 +141,16 @@ def _token_reader(path: Path | None, runtime: Runtime) -> Callable[[], Awaitable
 
 
 async def main(
-    config: AgentConfig, plan: AgentPlan, *, open_device: OpenDevice = open_device
+    config: AgentConfig,
+    plan: AgentPlan,
+    *,
+    open_device: OpenDevice = open_device,
+    read_level: Callable[[], str] | None = None,
 ) -> None:
     """Runs the agent's process. SIGTERM or SIGINT ends it cleanly; a second signal, at once.
 
-    ``open_device`` may bring drivers of other packages.
+    ``open_device`` may bring drivers of other packages. ``read_level`` reads the level of log
+    lines anew, at SIGHUP.
 
     Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a bug of the
     agent, which ends the process with exit code 1 and a traceback.
@@ -151,6 +160,13 @@ async def main(
     runtime = real_runtime()
     notifier = Notifier.from_environment(os.environ)
     reloads = Reloads(runtime, notifier)
+    names = {asset.id: asset.name for asset in plan.assets}
+    name_ids({"asset": names.get, "agent": names.get})
+    bind_contextvars(agent=plan.agent_id)
+    log.info("deragent starts", version=__version__, pid=os.getpid(), assets=len(plan.assets))
+    if read_level is not None:
+        level = LevelReload(config.log_level, read_level, runtime)
+        await reloads.add(Reload("log level", level.load))
     certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
     await certificates.load(reloads)
     host, port = config.headend.host, config.headend.port
@@ -226,5 +242,14 @@ def _show(
 
 
 def _log_event(event: EventLine) -> None:
-    detail = " ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
-    log.info("%s %s", event.kind, detail)
+    """Logs the event; an id has the key that it has in the headend's log."""
+    detail = {_KEYS.get(key, key): value for key, value in event.detail.items()}
+    log.info(event.kind.value, **{key: value for key, value in detail.items() if value is not None})
+
+
+_KEYS = {
+    "asset_id": "asset",
+    "asset": "asset_name",
+    "session_id": "session",
+    "dispatch_id": "dispatch",
+}

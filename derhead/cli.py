@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from derhead import backup_commands, client, export, pki, token_commands
-from derhead.config import HeadendConfig, load
+from derhead.config import HeadendConfig, load, read_log_level
 from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+        command.add_argument("--log-format", metavar="F", help="logfmt, json or console")
         command.add_argument(
             "--standby",
             action="store_const",
@@ -94,14 +95,14 @@ def _count(number: int, what: str) -> str:
 
 def _serve(args: argparse.Namespace) -> None:
     config, fleet = load(args, os.environ)
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, config.log_format)
 
     # Imported late: `check` and `--version` need none of it.
     import trio
 
     from derhead.daemon import main as serve
 
-    trio.run(serve, config, fleet)
+    trio.run(serve, config, fleet, lambda: read_log_level(args, os.environ))
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from derhead.dsn import Dsn, read_dsn
 from derhead.exposure import Exposure, Listening, find_exposures
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import (
+    LOG_FORMATS,
     LOG_LEVELS,
     PATH,
     Address,
@@ -112,6 +113,8 @@ class HeadendConfig:
     """PEM certificate of REST alone, with ``http_tls_key``; None = ``tls_cert``."""
     http_tls_key: Annotated[Path | None, PATH] = None
     log_level: Annotated[str, choice(LOG_LEVELS, "level")] = "info"
+    log_format: Annotated[str | None, choice(LOG_FORMATS, "form")] = None
+    """None = ``console`` on a terminal, else ``logfmt``."""
 
     @property
     def authenticates(self) -> bool:
@@ -285,3 +288,11 @@ def load_data_folder(flags: Namespace, environ: Mapping[str, str]) -> Path:
     config = read_config(settings, environ)
     settings.finish()
     return config.data
+
+
+def read_log_level(flags: Namespace, environ: Mapping[str, str]) -> str:
+    """The level of log lines as it is configured now. Raises: ConfigError with every problem."""
+    settings = Settings(PREFIX, vars(flags), environ)
+    config = read_config(settings, environ)
+    settings.finish()
+    return config.log_level

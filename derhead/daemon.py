@@ -19,7 +19,6 @@ Goodbye(draining) and ``drain_s`` to end. Then the desk stops, then the journal.
 
 import faulthandler
 import gc
-import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -54,7 +53,11 @@ from derhead.observability import (
     reload_check,
 )
 from derhead.sessions import AgentIdentities, SessionLimits
-from derproto.base.reloading import Reloads, watch_hangups
+from derproto import __version__
+from derproto.base.log_events import event_log
+from derproto.base.log_lines import Names, name_ids
+from derproto.base.logs import LevelReload
+from derproto.base.reloading import Reload, Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.base.stopping import watch_signals
 from derproto.base.systemd import NOBODY, Notifier, feed_watchdog
@@ -66,7 +69,7 @@ from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel queues while a fleet reconnects at once. When full, the kernel
@@ -268,8 +271,12 @@ def link_limits(config: HeadendConfig) -> LinkLimits:
     )
 
 
-async def main(config: HeadendConfig, fleet: Fleet) -> None:
+async def main(
+    config: HeadendConfig, fleet: Fleet, read_level: Callable[[], str] | None = None
+) -> None:
     """The headend's process until SIGTERM or SIGINT; a second signal ends it at once.
+
+    ``read_level`` reads the level of log lines anew, at SIGHUP.
 
     Raises: OSError (an address in use, certificates), JournalError, or a bug's exception; each ends
     the process with exit code 1.
@@ -281,6 +288,10 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     runtime = real_runtime()
     notifier = Notifier.from_environment(os.environ)
     reloads = Reloads(runtime, notifier)
+    name_ids(_names(fleet))
+    if read_level is not None:
+        level = LevelReload(config.log_level, read_level, runtime)
+        await reloads.add(Reload("log level", level.load))
     certificates = CertificateKeeper(config.tls_ends(), runtime)
     await certificates.load(reloads)
     fleet_keeper = FleetKeeper(config.assets, fleet, runtime)
@@ -295,6 +306,7 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
     if not config.standby:
         await open_grpc()
     http = await _listen("http", config.http)
+    log.info("derhead starts", version=__version__, pid=os.getpid(), data=str(config.data))
     stopping = trio.Event()
 
     def announce() -> None:
@@ -325,6 +337,25 @@ async def main(config: HeadendConfig, fleet: Fleet) -> None:
             task_status=_Announcing(announce),
         )
         nursery.cancel_scope.cancel()
+
+
+def _names(fleet: Fleet) -> Names:
+    """How log lines find the names of assets, sites and agents, now and after a reload."""
+
+    def asset_name(id: str) -> str | None:
+        asset = fleet.assets.get(id)
+        return None if asset is None else asset.name
+
+    def site_name(id: str) -> str | None:
+        site = fleet.sites.get(id)
+        return None if site is None else site.name
+
+    # An agent without an id of its own has that of its site, or of its only asset.
+    return {
+        "asset": asset_name,
+        "site": site_name,
+        "agent": lambda id: site_name(id) or asset_name(id),
+    }
 
 
 class _Announcing:

@@ -22,6 +22,7 @@ import trio
 from rich.text import Text
 
 from derproto.base.command import EXIT_FAILED, leaves
+from derproto.base.log_lines import EventFormatter
 from derproto.base.logs import RepeatFilter
 from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
@@ -126,6 +127,7 @@ def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
         *("--headend", str(fleet_run.headend)),
         *("--data", str(fleet_run.data / job.agent_id)),
         *token,
+        *("--log-format", "logfmt"),
     ]
 
 
@@ -155,13 +157,14 @@ class _ScreenHandler(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        for line in self.format(record).splitlines():
-            self._screen.put(Text(printable(line), "yellow"))
+        # The time is left out, as in the lines of agents: a line of the screen has its own.
+        line = self.format(record).partition(" ")[2]
+        self._screen.put(Text(printable(f"| {line}"), "yellow"))
 
 
 def _show_warnings(screen: Screen) -> None:
     handler = _ScreenHandler(screen)
-    handler.setFormatter(logging.Formatter("| %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(EventFormatter("logfmt"))
     handler.addFilter(RepeatFilter(handler.emit))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -1,7 +1,9 @@
 """What all tests go by, and fixtures that tests of several folders use."""
 
+import pytest
 from hypothesis import settings
 
+from derproto.base.log_lines import EventFormatter
 from tests.support.processes.postgres import postgres, postgres_server
 
 __all__ = ["postgres", "postgres_server"]
@@ -9,3 +11,10 @@ __all__ = ["postgres", "postgres_server"]
 # A machine that is busy with other tests is slow, and that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """pytest's fixture; its ``text`` has lines as a daemon writes them, with their keys."""
+    caplog.handler.setFormatter(EventFormatter("logfmt"))
+    return caplog

@@ -24,3 +24,4 @@ from derhead.httpserver.http_app import AnswerCut, HttpApp
 from derhead.httpserver.http_limits import HttpLimits
 from derhead.httpserver.http_server import HttpServer, HttpStatistics, serve_http
 from derhead.httpserver.protocols.request_head import find_end, read_fields, read_line
+from derhead.httpserver.protocols.request_ids import RequestIds

@@ -1,18 +1,19 @@
 """What the audit trail gets of Registers: those refused, and those that took over from others."""
 
-import logging
-
 from derhead.audit import AuditAction, AuditTrail, Caller
 from derhead.sessions.admission.register import Registration
 from derhead.sessions.terms.refusals import StreamRefusal
 from derhead.sessions.terms.session_records import SessionRecord
+from derproto.base.log_events import event_log
 from derproto.configuration.fleet import Fleet
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 class RegisterAudit:
     """Notes Registers in the audit trail, and writes their log lines.
+
+    It runs in the task of the stream, whose lines have peer and agent anyway.
 
     An agent's id is what it says of itself, so it is the target and not the caller.
     """
@@ -25,7 +26,7 @@ class RegisterAudit:
         self, peer: str, refusal: StreamRefusal, detail: str | None, agent_id: str | None
     ) -> None:
         """A stream was refused; ``detail`` is what its agent was told."""
-        log.warning("%s at %s was refused: %s", agent_id or "an agent", peer, detail)
+        log.warning("register refused", cause=refusal.value, reason=detail)
         self._trail.note(
             AuditAction.REGISTER_REFUSED,
             Caller(peer),
@@ -36,7 +37,7 @@ class RegisterAudit:
 
     def assets_refused(self, peer: str, registration: Registration, refusals: str) -> None:
         """An agent was admitted without some of its assets."""
-        log.warning("%s: %s", registration.agent_id, refusals)
+        log.warning("assets refused", reason=refusals)
         self._trail.note(
             AuditAction.REGISTER_REFUSED,
             Caller(peer),
@@ -57,7 +58,7 @@ class RegisterAudit:
             return
         same = before.agent_id == registration.agent_id
         lost = "another process of the agent" if same else f"assets of {before.agent_id}, silent"
-        log.info("%s at %s took over from %s", registration.agent_id, peer, before.peer)
+        log.info("agent took over", lost=before.agent_id, lost_peer=before.peer)
         self._trail.note(
             AuditAction.TAKE_OVER,
             Caller(peer),

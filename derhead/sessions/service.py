@@ -1,6 +1,5 @@
 """All sessions: admits each stream, and knows the connected agents and earlier ones."""
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from uuid import uuid4
 import trio
 from grpclib import GRPCError, Status
 from grpclib.metadata import _Metadata
+from structlog.contextvars import bind_contextvars
 
 from derhead.audit import AuditTrail
 from derhead.dispatch import AgentReport, DispatchDesk
@@ -17,6 +17,7 @@ from derhead.sessions.admission.agent_identity import AgentIdentities, Proof, Sh
 from derhead.sessions.admission.agent_memory import AgentMemory
 from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.admission.register import (
+    MAX_TEXT,
     Registration,
     canonical_uuid,
     read_register,
@@ -43,6 +44,7 @@ from derhead.sessions.terms.refusals import RegisterRefused, StreamRefusal
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
+from derproto.base.log_events import event_log
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
@@ -55,7 +57,7 @@ from derproto.der.v1 import (
 )
 from derproto.triogrpc import ServerStream
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 SILENT_PERIODS = 3
 """Silent telemetry periods after which another agent may claim an agent's assets. The
@@ -205,6 +207,7 @@ class Sessions:
         Raises: GRPCError with the status, if it is not OK.
         """
         refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
+        bind_contextvars(peer=stream.peer)
         try:
             registration, shown, proof = await self._await_register(stream)
             reports = await self._read_reports(registration)
@@ -236,7 +239,13 @@ class Sessions:
         self._gaps.session_began(
             session, session.granted, registration.agent_id, registration.boot_id
         )
-        log.info("%s connected from %s", registration.agent_id, session.record.peer)
+        bind_contextvars(session=session.session_id)
+        log.info(
+            "agent connected",
+            assets=len(session.granted),
+            version=registration.software_version,
+            clock_offset_s=round(session.clock_offset_us / 1e6, 3),
+        )
         try:
             await session.run()
         finally:
@@ -246,7 +255,8 @@ class Sessions:
             self._desk.session_ended_nowait(session.session_id)
             self._store.note(session.record)
             self._gaps.session_ended(session, session.granted, session.silence)
-            log.info("%s disconnected: %s", registration.agent_id, session.record.end_reason)
+            say = log.warning if session.is_breach else log.info
+            say("agent disconnected", reason=session.record.end_reason, detail=session.end_detail)
 
     def drain(self) -> None:
         """Ends every session with Goodbye(draining), and every later one as well."""
@@ -265,6 +275,7 @@ class Sessions:
             )
         if not isinstance(first, AgentMessage) or first.register is None:
             raise _invalid("the first message must be register")
+        bind_contextvars(agent=first.register.agent_id[:MAX_TEXT])
         registration = read_register(first.register, self._limits.max_assets)
         if isinstance(registration, str):
             raise _invalid(registration)
@@ -322,9 +333,7 @@ class Sessions:
         site_id = registration.site_id
         if site_id is not None and site_id not in self._fleet.sites:
             log.warning(
-                "%s: register.site_id: %s is not in the fleet; each asset is judged by itself",
-                registration.agent_id,
-                site_id,
+                "register.site_id is not in the fleet; each asset is judged by itself", site=site_id
             )
         self._memory.register(registration.agent_id, live.granted.values())
         return Session(
@@ -359,11 +368,10 @@ class Sessions:
             await trio.lowlevel.checkpoint()
         if faults:
             log.warning(
-                "%s: register: %d of %d reports cannot be read, the first: %s",
-                registration.agent_id,
-                len(faults),
-                len(reports),
-                faults[0],
+                "some reports of register cannot be read",
+                unreadable=len(faults),
+                reports=len(reports),
+                first=faults[0],
             )
         return readable
 

@@ -14,4 +14,5 @@ from derhead.telemetry.latest_table import (
     since_us,
     stale_after_us,
 )
+from derhead.telemetry.quality import CLOCK_SKEW_US
 from derhead.telemetry.sample import Bucket, Sample

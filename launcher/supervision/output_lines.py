@@ -6,9 +6,7 @@ LONGEST_LINE = 65_536
 """Bytes of one line. When full, the rest of the line is dropped."""
 
 # The time of a log line is left out: the launcher's own lines have one.
-_LEVEL = re.compile(
-    r"(?:\d{4}-\d\d-\d\dT\S+ )?(?P<said>(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b.*)"
-)
+_LEVEL = re.compile(r"(?:ts=\S+ )?(?P<said>level=(?P<level>[a-z]+) .*)")
 
 
 class LineSplitter:
@@ -39,7 +37,7 @@ class LineSplitter:
 class ErrorLines:
     """Passes on warnings, errors and the lines under them, at a bounded rate.
 
-    A line with the level DEBUG or INFO is dropped, with the lines indented under it. All other
+    A line with the level debug or info is dropped, with the lines indented under it. All other
     lines are passed on: a line without a level is a traceback or a last word.
     """
 
@@ -60,7 +58,7 @@ class ErrorLines:
             return []
         if not line[0].isspace():
             logged = _LEVEL.match(line)
-            self._quiet = logged is not None and logged["level"] in ("DEBUG", "INFO")
+            self._quiet = logged is not None and logged["level"] in ("debug", "info")
             line = logged["said"] if logged is not None else line
         if self._quiet:
             return []

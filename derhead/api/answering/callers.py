@@ -7,7 +7,7 @@ from quart import g, request
 
 from derhead.access import Principal
 from derhead.audit import Caller
-from derproto.base.logs import log_context
+from derhead.httpserver import RequestIds
 from derproto.configuration.fleet import Fleet
 
 
@@ -48,4 +48,4 @@ def current_fleet() -> Fleet:
 def current_caller() -> Caller:
     """The sender, for the audit trail."""
     name = current_sender().principal.name
-    return Caller(peer=request.remote_addr, request_id=log_context.get(), name=name)
+    return Caller(peer=request.remote_addr, request_id=RequestIds.current(), name=name)

@@ -1,6 +1,5 @@
 """``/dispatch``: takes orders, shows dispatches, withdraws them."""
 
-import logging
 from typing import Protocol
 
 from quart import Blueprint, Response
@@ -22,8 +21,9 @@ from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
+from derproto.base.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 WITHDRAWN = "withdrawn by its caller"
 """The reason of a dispatch that its caller deleted."""
@@ -115,7 +115,13 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
         try:
             return await withdraw(dispatch_id)
         except HttpProblem as refused:
-            log.info("a withdrawal was refused with %d: %s", refused.status, refused.detail)
+            log.info(
+                "withdrawal refused",
+                dispatch=dispatch_id[:80],
+                status=refused.status,
+                reason=refused.detail,
+                by=current_caller().known_as,
+            )
             headend.audit.note(
                 AuditAction.WITHDRAWAL_REFUSED,
                 current_caller(),
@@ -134,7 +140,12 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             dispatch = await headend.cancel(dispatch_id.lower(), WITHDRAWN, current_caller())
         except NotOpen:
             return await withdraw_ended_or_group(dispatch_id)
-        log.info("dispatch %s: withdrawn by %s", dispatch.id, current_caller().known_as)
+        log.info(
+            "dispatch withdrawn",
+            dispatch=dispatch.id,
+            asset=dispatch.asset_id,
+            by=current_caller().known_as,
+        )
         return reply(dispatch_shape(dispatch), 200 if dispatch.ended else 202)
 
     async def withdraw_ended_or_group(dispatch_id: str) -> Response:
@@ -147,7 +158,12 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
             raise HttpProblem(409, "the dispatch has ended: all its parts have ended") from None
         if found is None:
             raise unknown_dispatch(dispatch_id)
-        log.info("group %s: withdrawn by %s", found[0].id, current_caller().known_as)
+        log.info(
+            "group withdrawn",
+            group=found[0].id,
+            site=found[0].site_id,
+            by=current_caller().known_as,
+        )
         ended_now = group_state(*found).ended
         return await reply_group(*found, 200 if ended_now else 202)
 

@@ -1,6 +1,5 @@
 """``POST /dispatch``: reads an order, recognises a repeated one, and places it."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -38,8 +37,9 @@ from derhead.dispatch import (
 )
 from derhead.errors import JournalError
 from derhead.shapes import dispatch_shape, group_shape, preflight_shape, site_preflight_shape
+from derproto.base.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 KEY_HEADER = "Idempotency-Key"
 
@@ -85,7 +85,7 @@ async def take_order(headend: OrderingParts) -> Response:
         return await _take_order(headend)
     except HttpProblem as refused:
         why = _in_words(refused)
-        log.info("an order was refused with %d: %s", refused.status, why)
+        log.info("order refused", status=refused.status, reason=why, by=current_caller().known_as)
         headend.audit.note(
             AuditAction.ORDER_REFUSED, current_caller(), str(refused.status), detail=why
         )
@@ -186,8 +186,11 @@ async def _answer(
         if isinstance(order, AssetOrder):
             dispatch = await headend.order(order, claim, current_caller())
             log.info(
-                "dispatch %s: ordered by %s, asset %s at %.12g MW",
-                *(dispatch.id, dispatch.ordered_by, dispatch.asset_id, dispatch.mw),
+                "dispatch ordered",
+                dispatch=dispatch.id,
+                asset=dispatch.asset_id,
+                mw=dispatch.mw,
+                by=dispatch.ordered_by,
             )
             return reply(dispatch_shape(dispatch), 201, headers=_location(dispatch.id))
         found = await headend.order_site(order, claim, current_caller())
@@ -206,8 +209,12 @@ async def _answer(
         raise HttpProblem(422, "the order does not fit; nothing was dispatched", [("/mw", detail)])
     group, parts = found
     log.info(
-        "group %s: ordered by %s, site %s at %.12g MW, %d assets",
-        *(group.id, group.ordered_by, group.site_id, group.mw, len(parts)),
+        "group ordered",
+        group=group.id,
+        site=group.site_id,
+        mw=group.mw,
+        assets=len(parts),
+        by=group.ordered_by,
     )
     return await reply_group(group, parts, 201, _location(group.id))
 

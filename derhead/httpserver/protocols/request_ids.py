@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from itertools import count
 from uuid import uuid4
 
-from derproto.base.logs import log_context
+from structlog.contextvars import bind_contextvars
 
 HEADER = b"x-request-id"
 
@@ -31,7 +31,13 @@ class RequestIds:
         given = next((value for name, value in headers if name == HEADER), b"")
         name = given if _GIVEN.fullmatch(given) else self.new()
         _current.set(name)
-        log_context.set(name.decode("ascii"))
+        bind_contextvars(request=name.decode("ascii"))
+
+    @staticmethod
+    def current() -> str | None:
+        """The name of the request that the current task serves."""
+        name = _current.get()
+        return None if name is None else name.decode("ascii")
 
     def header(self) -> tuple[bytes, bytes]:
         """The answer's header; a new name if the request was too broken to have one."""

@@ -5,7 +5,6 @@ the journal for instance, the session's own task awaits the rest. Meanwhile flow
 the agent.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
@@ -23,12 +22,14 @@ from derhead.sessions.streams.session_meter import SessionMeter
 from derhead.sessions.terms.ends import UNREAD_ACKS, End, protocol_error
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import (
+    CLOCK_SKEW_US,
     Broken,
     RefusedRows,
     Sample,
     offer_block,
     read_rows,
 )
+from derproto.base.log_events import event_log
 from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 from derproto.der.v1 import (
@@ -43,7 +44,7 @@ from derproto.triogrpc import Deferred, ServerStream
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 GAP_OF_REFUSED = "gap_report.asset_index: this agent was refused the asset"
 REPORT_OF_REFUSED = "dispatch_report.asset_index: this agent was refused the asset"
@@ -79,6 +80,7 @@ class Incoming:
         self._live = live
         self._session = session
         self._agent_id = registration.agent_id
+        self._skewed = False
         self._assets = assets
         self._claims = registration.asset_ids
         self._claimed = len(registration.asset_ids)
@@ -100,11 +102,17 @@ class Incoming:
         """When the last message arrived, microseconds since the epoch."""
         self.clock_offset_us = registration.clock_us - self.seen_us
         """The agent's clock minus the headend's, by the newest Register or Heartbeat."""
+        self._tell_of_clock()
         self.outbox_rows = registration.outbox_rows
         self.messages = 1
         self.samples = 0
         self.ignored = 0
         """Messages without use: unknown kinds, repeated Registers, unreadable reports."""
+
+    @property
+    def _who(self) -> dict[str, str]:
+        """Keys of log lines: the connection's reader, which runs this code, has none bound."""
+        return {"agent": self._agent_id, "session": self._live.session_id}
 
     def take_message(self, message: AgentMessage | TelemetryColumns) -> Deferred | None:
         """Takes one message, in the task that reads the connection.
@@ -215,7 +223,8 @@ class Incoming:
         reported = read_gap_report(report, self._agent_id, self.seen_us)
         if asset_id is None or isinstance(reported, str):
             self.ignored += 1
-            log.warning("%s: %s", self._agent_id, reported if asset_id else GAP_OF_REFUSED)
+            why = reported if asset_id else GAP_OF_REFUSED
+            log.warning("gap report ignored", **self._who, reason=why)
             on_durable()
             return None
         return self._append((), on_durable, self._gaps.take_report(asset_id, reported))
@@ -233,6 +242,7 @@ class Incoming:
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         outbox = heartbeat.outbox
         self.clock_offset_us = heartbeat.ts_us - self.seen_us
+        self._tell_of_clock()
         self.outbox_rows = outbox.rows if outbox is not None else 0
         devices: dict[str, str] = {}
         for device in heartbeat.devices:
@@ -258,6 +268,22 @@ class Incoming:
         self._store.note(self._session.record_so_far())
         self._store.note(record)
 
+    def _tell_of_clock(self) -> None:
+        """Logs that the agent's clock is off, or right again: once each time."""
+        skewed = abs(self.clock_offset_us) > CLOCK_SKEW_US
+        if skewed is self._skewed:
+            return
+        self._skewed = skewed
+        offset_s = round(self.clock_offset_us / 1e6, 1)
+        if skewed:
+            log.warning(
+                "agent's clock is off: its samples are flagged clock_skew",
+                **self._who,
+                clock_offset_s=offset_s,
+            )
+        else:
+            log.info("agent's clock is right again", **self._who, clock_offset_s=offset_s)
+
     def _take_report(self, report: DispatchReport) -> Deferred | None:
         if report.asset_index >= self._claimed:
             self._end_unassigned("dispatch_report", report.asset_index)
@@ -266,7 +292,8 @@ class Incoming:
         read = read_report(report)
         if asset is None or isinstance(read, str):
             self.ignored += 1
-            log.warning("%s: %s", self._agent_id, read if asset else REPORT_OF_REFUSED)
+            why = read if asset else REPORT_OF_REFUSED
+            log.warning("dispatch report ignored", **self._who, reason=why)
             return None
         dispatch_id, reported = read
         if self._desk.report_nowait(asset.id, dispatch_id, reported):

@@ -136,6 +136,16 @@ class Session:
         return self.record.asset_ids
 
     @property
+    def is_breach(self) -> bool:
+        """Whether the session ended because its agent broke the protocol."""
+        return self._end is not None and self._end.reason == BROKEN_MESSAGE.reason
+
+    @property
+    def end_detail(self) -> str | None:
+        """What the agent was told beyond the reason, if anything."""
+        return (self._end.detail or None) if self._end is not None else None
+
+    @property
     def is_ending(self) -> bool:
         """Whether ``end`` was called."""
         return self._end is not None

@@ -3,31 +3,31 @@
 Time is passed in: seconds on the loop's clock.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from derhead.sessions.streams.allowances import Allowances, Metered
 from derhead.telemetry import RefusedRows
+from derproto.base.log_events import event_log
 from derproto.der.v1 import RefusalReason
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 BOOTS_KNOWN = 1_000
 """Boots that a session remembers. When full, it forgets them all, and each counts again."""
 
 _LINES = {
-    Metered.SESSION: "%s registers too often: it is refused",
-    Metered.GAP_REPORT: "%s sends too many gap reports: it is held back",
-    Metered.DISPATCH_REPORT: "%s sends too many dispatch reports: it is held back",
-    Metered.HEARTBEAT: "%s sends too many heartbeats: only the newest is kept",
-    Metered.ROW: "%s sends too much telemetry: it is held back",
-    Metered.BOOT: "%s sends telemetry of too many boots: it is held back",
+    Metered.SESSION: "agent registers too often: it is refused",
+    Metered.GAP_REPORT: "agent sends too many gap reports: it is held back",
+    Metered.DISPATCH_REPORT: "agent sends too many dispatch reports: it is held back",
+    Metered.HEARTBEAT: "agent sends too many heartbeats: only the newest is kept",
+    Metered.ROW: "agent sends too much telemetry: it is held back",
+    Metered.BOOT: "agent sends telemetry of too many boots: it is held back",
 }
 
 _OUT_OF_TIME = (
-    "%s sends samples from before 1970, or from more than a week ahead of the headend's clock: "
+    "agent sends samples from before 1970, or from more than a week ahead of the headend's clock: "
     "they are refused; set the agent's clock"
 )
 
@@ -45,7 +45,7 @@ def admit_session(agent_id: str, allowances: Allowances, excess: Excess, now: fl
     if allowances[Metered.SESSION].take_nowait(now):
         return True
     excess.messages[Metered.SESSION] += 1
-    log.warning(_LINES[Metered.SESSION], agent_id)
+    log.warning(_LINES[Metered.SESSION], agent=agent_id)
     return False
 
 
@@ -100,4 +100,4 @@ class SessionMeter:
     def _tell_once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
-            log.warning(line, self._agent_id)
+            log.warning(line, agent=self._agent_id)

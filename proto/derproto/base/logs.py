@@ -11,21 +11,14 @@ import os
 import queue
 import select
 from collections.abc import Callable
-from contextvars import ContextVar
 
+from derproto.base.log_lines import EventFormatter
 from derproto.base.log_repeats import PERIOD_S, RepeatLimit
-from derproto.base.runtime import start_thread
-from derproto.base.timefmt import format_us
-
-log_context: ContextVar[str | None] = ContextVar("log_context", default=None)
-"""What the current task works for, such as a request; in brackets at the end of its log lines."""
+from derproto.base.runtime import Runtime, start_thread
 
 WAITING_BYTES = 4 * 1024 * 1024
 """Log lines that wait for a slow reader of stderr. When full, a line is dropped and counted, and a
 later line says how many."""
-
-LINE_CHARACTERS = 16 * 1024
-"""Characters of one log line, a traceback's too. When full, the rest is cut off."""
 
 FLUSH_S = 1.0
 """Time that the end of the process waits for a slow reader of stderr. When over, waiting
@@ -34,29 +27,6 @@ lines are lost."""
 RETRY_S = 1.0
 
 STDERR = 2
-
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
-class LineFormatter(logging.Formatter):
-    """``2026-01-31T12:00:00.123Z WARNING derhead.sessions: text``, whatever the text holds.
-
-    Line breaks, of a traceback or of something a peer sent, become `` | ``: no record can
-    pass for two.
-    """
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        whole = format_us(int(record.created) * 1_000_000)[:-1]
-        return f"{whole}.{int(record.created * 1000) % 1000:03d}Z"
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        context = log_context.get()
-        line = super().formatMessage(record)
-        return line if context is None else f"{line} [{context}]"
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = " | ".join(super().format(record).splitlines())
-        return line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]} (cut)"
 
 
 class RepeatFilter(logging.Filter):
@@ -91,9 +61,11 @@ class BackgroundHandler(logging.Handler):
     When full: a line is dropped and counted, and a later line says how many.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], *, form: str = "logfmt", colors: bool = False
+    ) -> None:
         super().__init__()
-        self.setFormatter(LineFormatter(FORMAT))
+        self.setFormatter(EventFormatter(form, colors=colors))
         self._repeats = RepeatFilter(self._put)
         self._write = write
         self._queue: queue.SimpleQueue[bytes | queue.SimpleQueue[None] | None] = queue.SimpleQueue()
@@ -192,15 +164,39 @@ def write_to(fd: int) -> Callable[[bytes], None]:
     return write
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, form: str | None = None) -> None:
     """Sends records of ``level`` (``debug``, ``info``, …) and above, and warnings, to stderr.
+
+    ``form`` is one of ``LOG_FORMATS``; None = ``console`` on a terminal, else ``logfmt``. A
+    terminal gets colours unless ``NO_COLOR`` is set.
 
     Replaces any earlier configuration. The handler does not use ``sys.stderr``: a thread that waits
     there would hold the lock of its buffer.
     """
-    handler = BackgroundHandler(write_to(STDERR))
+    terminal = os.isatty(STDERR)
+    form = form or ("console" if terminal else "logfmt")
+    colors = terminal and not os.environ.get("NO_COLOR")
+    handler = BackgroundHandler(write_to(STDERR), form=form, colors=colors)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+class LevelReload:
+    """The level of log lines, read again at SIGHUP; ``read`` gets it from the configuration."""
+
+    def __init__(self, level: str, read: Callable[[], str], runtime: Runtime) -> None:
+        self._level = level
+        self._read = read
+        self._runtime = runtime
+
+    async def load(self) -> str | None:
+        """Puts the level in force; returns what changed. Raises: ConfigError."""
+        level = await self._runtime.run_blocking(self._read)
+        if level == self._level:
+            return None
+        before, self._level = self._level, level
+        logging.getLogger().setLevel(level.upper())
+        return f"{before} became {level}"
 
 
 def drain_logs() -> bool:

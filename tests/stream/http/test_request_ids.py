@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from derhead.errors import JournalError
-from derproto.base.logs import LineFormatter
+from derproto.base.log_lines import EventFormatter
 from tests.stream.http.support import ask, make_app, receive_all, serving_in_memory
 from tests.support.api.description import hold
 from tests.support.api.fake_headend import FakeView
@@ -47,7 +47,7 @@ async def test_the_log_names_the_request(
     view.history.error = JournalError("cannot be read")
     lines: list[str] = []
     handler = logging.Handler()
-    handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
+    handler.setFormatter(EventFormatter("logfmt"))
     handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
     logging.getLogger("derhead").addHandler(handler)
     try:
@@ -57,7 +57,7 @@ async def test_the_log_names_the_request(
     finally:
         logging.getLogger("derhead").removeHandler(handler)
     assert len(lines) == 1
-    assert lines[0].endswith(" [mine]")
+    assert " request=mine " in lines[0]
 
 
 BROKEN = {

@@ -127,7 +127,7 @@ async def test_gap_reports_beyond_the_allowance_are_held_back(
             acknowledged.update(gap.number for gap in ack.gaps)
         assert trio.current_time() - began_at == pytest.approx(5, abs=0.1)
     assert bench.sessions.statistics().excess["gap_report"] >= 5 * GAP_REPORTS_S - 1
-    assert caplog.text.count("x sends too many gap reports: it is held back") == 1
+    assert caplog.text.count("agent sends too many gap reports: it is held back") == 1
 
 
 async def test_heartbeats_beyond_the_allowance_are_kept_in_memory_only(
@@ -143,7 +143,7 @@ async def test_heartbeats_beyond_the_allowance_are_kept_in_memory_only(
     assert len(stored) == HEARTBEATS_BURST
     assert len(bench.store.notes) <= 2 * HEARTBEATS_BURST + 2
     assert bench.sessions.statistics().excess["heartbeat"] == 10_000 - HEARTBEATS_BURST
-    assert caplog.text.count("x sends too many heartbeats: only the newest is kept") == 1
+    assert caplog.text.count("agent sends too many heartbeats: only the newest is kept") == 1
 
 
 async def test_an_agent_that_reconnects_keeps_its_allowances(
@@ -168,7 +168,7 @@ async def test_an_agent_that_reconnects_keeps_its_allowances(
     excess = bench.sessions.statistics().excess
     assert excess["session"] == 3
     assert excess["heartbeat"] == SESSIONS_BURST - HEARTBEATS_BURST
-    assert "x registers too often: it is refused" in caplog.text
+    assert "agent registers too often: it is refused" in caplog.text
     await trio.sleep(1 / SESSIONS_S)
     async with bench.agent() as stream:
         await receive(stream, "welcome")
@@ -209,7 +209,7 @@ async def test_telemetry_beyond_the_allowance_is_held_back(
         assert trio.current_time() - began_at == pytest.approx(400 / 20, abs=0.1)
     assert len(bench.store.samples) == 1_401
     assert bench.sessions.statistics().excess["row"] == 400
-    assert caplog.text.count("x sends too much telemetry: it is held back") == 1
+    assert caplog.text.count("agent sends too much telemetry: it is held back") == 1
 
 
 async def test_telemetry_of_too_many_boots_is_held_back(
@@ -230,7 +230,7 @@ async def test_telemetry_of_too_many_boots_is_held_back(
         assert trio.current_time() - began_at == pytest.approx(3, abs=0.1)
     assert len(bench.store.samples) == 2 * boots
     assert bench.sessions.statistics().excess["boot"] == 3
-    assert caplog.text.count("x sends telemetry of too many boots: it is held back") == 1
+    assert caplog.text.count("agent sends telemetry of too many boots: it is held back") == 1
 
 
 async def test_dispatch_reports_beyond_the_allowance_are_held_back(

@@ -38,6 +38,39 @@ async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: Mock
     assert bench.sessions.statistics().refused["no_register"] == 1
 
 
+async def test_the_log_tells_a_refusal_and_whom_it_met(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench.agent("not an id") as stream:
+        status, reason = await status_of(stream)
+    assert status is Status.INVALID_ARGUMENT
+    (line,) = [line for line in caplog.text.splitlines() if "register refused" in line]
+    said = 'level=warning event="register refused" cause=invalid_register'
+    assert f'{said} reason="{reason}"' in line
+    assert ' agent="not an id" ' in line
+    assert " peer=" in line
+
+
+async def test_the_log_tells_a_session_from_its_begin_to_its_end(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        async with bench.agent("x", A1) as stream:
+            welcome = await receive(stream, "welcome")
+            await stream.send_message(telemetry(1, 7))
+            goodbye = await receive(stream, "goodbye")
+    began, ended = (
+        next(line for line in caplog.text.splitlines() if f'event="{event}"' in line)
+        for event in ("agent connected", "agent disconnected")
+    )
+    for line in (began, ended):
+        assert " agent=x " in line
+        assert f" session={welcome.session_id} " in line
+    assert f'reason="protocol error" detail="{goodbye.detail}"' in ended
+    assert "level=warning" in ended
+    assert "agent's clock is off" in caplog.text
+
+
 async def test_the_first_message_must_be_register(bench: Bench) -> None:
     async with bench.stream() as stream:
         await stream.send_message(telemetry(1, 0))
@@ -59,11 +92,9 @@ async def test_a_register_of_unreadable_reports_is_one_log_line(
     bad = [DispatchReport(dispatch_id="none")] * 2000
     async with bench.welcomed("x", A1, dispatches=bad):
         pass
-    (line,) = [record.getMessage() for record in caplog.records if "register" in record.msg]
-    assert line == (
-        "x: register: 2000 of 2000 reports cannot be read, the first: "
-        "dispatch_report.dispatch_id: 'none' is not a UUID"
-    )
+    (line,) = [line for line in caplog.text.splitlines() if "of register" in line]
+    assert 'event="some reports of register cannot be read" unreadable=2000 reports=2000' in line
+    assert "first=\"dispatch_report.dispatch_id: 'none' is not a UUID\"" in line
 
 
 async def test_others_have_their_turn_while_a_register_of_many_reports_is_read(
@@ -99,7 +130,7 @@ async def test_an_unknown_site_is_warned_of(bench: Bench, caplog: pytest.LogCapt
     async with bench.agent("x", A1, site_id=UNKNOWN) as stream:
         welcome = await receive(stream, "welcome")
     assert [grant.result for grant in welcome.assets] == [GrantResult.GRANTED]
-    assert f"x: register.site_id: {UNKNOWN} is not in the fleet" in caplog.text
+    assert f'each asset is judged by itself" site={UNKNOWN} ' in caplog.text
     caplog.clear()
     async with bench.welcomed("y", A1, site_id=SITE):
         pass

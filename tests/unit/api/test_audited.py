@@ -20,7 +20,8 @@ async def test_an_order_comes_with_the_address_of_its_caller(
     (caller,) = view.callers
     assert caller == Caller(peer="<local>", request_id=None, name=None)
     assert view.audited.entries == []
-    assert f"dispatch {DISPATCH}: ordered by anna, asset {BATTERY} at 0.5 MW" in caplog.messages
+    said = f'event="dispatch ordered" dispatch={DISPATCH} asset={BATTERY} mw=0.5 by=anna '
+    assert said in caplog.text
 
 
 async def test_a_refused_order_is_noted_with_its_reason() -> None:
@@ -50,7 +51,8 @@ async def test_a_refused_withdrawal_is_noted_with_its_dispatch(
     (entry,) = view.audited.entries
     assert (entry.action, entry.target) == (AuditAction.WITHDRAWAL_REFUSED, GROUP)
     assert "has ended" in (entry.detail or "")
-    assert f"a withdrawal was refused with 409: {entry.detail}" in caplog.messages
+    assert f'event="withdrawal refused" dispatch={GROUP} status=409' in caplog.text
+    assert f'reason="{entry.detail}"' in caplog.text
 
 
 async def test_a_flood_of_bad_orders_leaves_few_entries() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from derproto.base import log_repeats, logs
+from derproto.base.log_lines import VALUE_CHARACTERS
 from derproto.base.log_repeats import LINES_A_PERIOD
-from derproto.base.logs import LINE_CHARACTERS, BackgroundHandler, write_to
+from derproto.base.logs import BackgroundHandler, write_to
 
 LINES = 5_000
 WAITING = 256 * 1024
@@ -83,7 +84,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_costs_bounded_memory(
     assert taken < 3 * WAITING
     assert not handler.drain()
     lines = read_to_the_end(pipe, handler)
-    numbers = [int(match[1]) for line in lines if (match := re.search(r": (\d+) x", line))]
+    numbers = [int(match[1]) for line in lines if (match := re.search(r'event="(\d+) x', line))]
     # Where lines were dropped depends on when the thread writes; none is out of order.
     assert numbers == sorted(set(numbers))
     told = [
@@ -102,7 +103,7 @@ def test_a_file_has_every_line_in_order(tmp_path: Path) -> None:
         assert handler.drain()
         handler.close()
     lines = (tmp_path / "log").read_text().splitlines()
-    assert [line.split(": ")[1] for line in lines] == [f"{n} said" for n in range(1_000)]
+    assert [line.split('"')[1] for line in lines] == [f"{n} said" for n in range(1_000)]
 
 
 def test_repeats_are_limited_and_counted(pipe: tuple[int, int]) -> None:
@@ -115,8 +116,8 @@ def test_repeats_are_limited_and_counted(pipe: tuple[int, int]) -> None:
     assert handler.drain()
     lines = read_all(reading)
     assert sum(" is bad" in line for line in lines[:-1]) == LINES_A_PERIOD
-    assert lines[-2].endswith(": something else")
-    assert lines[-1].endswith(": 75 more lines like 'a report of %s is bad' were left out")
+    assert 'event="something else"' in lines[-2]
+    assert "75 more lines like 'a report of %s is bad' were left out" in lines[-1]
     handler.close()
 
 
@@ -126,8 +127,8 @@ def test_a_line_has_a_longest_length(pipe: tuple[int, int]) -> None:
     log_of(handler).warning("%s", "y" * 30_000)
     assert handler.drain()
     (line,) = read_all(reading)
-    assert len(line) < LINE_CHARACTERS + 100
-    assert line.endswith("y (cut)")
+    assert len(line) < VALUE_CHARACTERS + 100
+    assert 'y (cut)" logger' in line
     handler.close()
 
 
@@ -184,4 +185,4 @@ def test_a_process_that_ends_at_once_has_written_its_lines() -> None:
     said = "from derproto.base.logs import configure_logging; configure_logging('info');"
     said += "import logging; logging.getLogger('x').info('last words')"
     done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)
-    assert done.stderr.endswith("INFO x: last words\n")
+    assert done.stderr.endswith('level=info event="last words" logger=x\n')

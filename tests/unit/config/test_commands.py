@@ -22,6 +22,7 @@ from derproto.configuration.problems import ConfigError, Problem
 from tests.unit.config.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]
+ReadLevel = Callable[[], str]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Daemon], None]:
         module = ModuleType(name)
         module.__dict__["main"] = main
         monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(f"{name.partition('.')[0]}.cli.configure_logging", lambda level: None)
+        monkeypatch.setattr(f"{name.partition('.')[0]}.cli.configure_logging", lambda *_given: None)
 
     return put
 
@@ -160,9 +161,10 @@ def test_serve_hands_config_and_fleet_to_the_daemon(
 ) -> None:
     given: list[tuple[HeadendConfig, Fleet]] = []
 
-    async def daemon(config: HeadendConfig, fleet: Fleet) -> None:
+    async def daemon(config: HeadendConfig, fleet: Fleet, read_level: ReadLevel) -> None:
         await trio.lowlevel.checkpoint()
         given.append((config, fleet))
+        assert read_level() == "info"
 
     install("derhead.daemon", daemon)
     assert derhead.cli.main(["serve", "--assets", "assets.yaml", "--data", "d"]) == 0
@@ -176,9 +178,10 @@ def test_run_hands_config_and_plan_to_the_daemon(
 ) -> None:
     given: list[tuple[AgentConfig, AgentPlan]] = []
 
-    async def daemon(config: AgentConfig, plan: AgentPlan) -> None:
+    async def daemon(config: AgentConfig, plan: AgentPlan, *, read_level: ReadLevel) -> None:
         await trio.lowlevel.checkpoint()
         given.append((config, plan))
+        assert read_level() == "info"
 
     install("deragent.daemon", daemon)
     flags = ["--assets", "assets.yaml", "--asset", "Roof", "--asset", "Battery", "--events"]
@@ -201,7 +204,7 @@ def test_an_address_in_use_is_one_line_and_exit_1(
     capsys: pytest.CaptureFixture[str],
     error: Exception,
 ) -> None:
-    async def daemon(config: HeadendConfig, fleet: Fleet) -> None:
+    async def daemon(config: HeadendConfig, fleet: Fleet, read_level: ReadLevel) -> None:
         await trio.lowlevel.checkpoint()
         raise error
 
@@ -213,7 +216,7 @@ def test_an_address_in_use_is_one_line_and_exit_1(
 def test_a_journal_that_will_not_open_is_one_line_and_exit_1(
     assets: Path, install: Callable[[str, Daemon], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def daemon(config: HeadendConfig, fleet: Fleet) -> None:
+    async def daemon(config: HeadendConfig, fleet: Fleet, read_level: ReadLevel) -> None:
         await trio.lowlevel.checkpoint()
         raise JournalError("journal.db is held by another headend")
 
@@ -225,7 +228,7 @@ def test_a_journal_that_will_not_open_is_one_line_and_exit_1(
 def test_a_bug_is_neither_hidden_nor_shortened(
     assets: Path, install: Callable[[str, Daemon], None]
 ) -> None:
-    async def daemon(config: HeadendConfig, fleet: Fleet) -> None:
+    async def daemon(config: HeadendConfig, fleet: Fleet, read_level: ReadLevel) -> None:
         await trio.lowlevel.checkpoint()
         raise LookupError("a bug")
 

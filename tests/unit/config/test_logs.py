@@ -1,13 +1,21 @@
-"""Log records are one line each, whatever they hold."""
+"""Log records are one line each, whatever they hold, and hold no secret."""
 
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Iterator
 
 import pytest
+import trio
+from structlog.contextvars import bound_contextvars
+from trio.testing import MockClock
 
-from derproto.base.logs import LineFormatter, configure_logging, drain_logs
+from derproto.base.log_events import event_log
+from derproto.base.log_lines import HIDDEN, EventFormatter, name_ids
+from derproto.base.logs import LevelReload, configure_logging, drain_logs
+from derproto.base.runtime import virtual_runtime
+from derproto.configuration.kinds import LOG_FORMATS
 
 
 @pytest.fixture
@@ -21,13 +29,21 @@ def _restored() -> Iterator[None]:
     root.handlers, root.level = handlers, level
 
 
-def record(message: str, created: float = 1_769_860_800.0) -> logging.LogRecord:
+@pytest.fixture
+def _named() -> Iterator[None]:
+    name_ids({"asset": {"0d7c": "North battery"}.get})
+    yield
+    name_ids({})
+
+
+def record(message: str, created: float = 1_769_860_800.0, **keys: object) -> logging.LogRecord:
     made = logging.LogRecord("derhead.sessions", logging.WARNING, "f", 1, message, (), None)
     made.created = created
+    made.__dict__.update(keys)
     return made
 
 
-FORMATTER = LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+FORMATTER = EventFormatter("logfmt")
 
 
 @pytest.mark.parametrize(
@@ -39,24 +55,111 @@ FORMATTER = LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     ],
 )
 def test_the_time_is_utc_with_milliseconds(created: float, stamp: str) -> None:
-    assert FORMATTER.format(record("hello", created)) == f"{stamp} WARNING derhead.sessions: hello"
+    assert (
+        FORMATTER.format(record("hello", created))
+        == f"ts={stamp} level=warning event=hello logger=derhead.sessions"
+    )
 
 
-def test_line_breaks_cannot_make_a_second_record() -> None:
-    line = FORMATTER.format(record("peer said 'a\nb\r\nc\u2028d'"))
-    assert line.endswith(": peer said 'a | b | c | d'")
+@pytest.mark.usefixtures("_named")
+def test_keys_follow_the_event_and_names_stand_beside_ids() -> None:
+    with bound_contextvars(request="r-1"):
+        line = FORMATTER.format(record("an order", asset="0d7c", mw=1.5, reason='so "it" is'))
+    assert line.partition("event=")[2] == (
+        '"an order" asset=0d7c mw=1.5 reason="so \\"it\\" is" request=r-1 '
+        'asset_name="North battery" logger=derhead.sessions'
+    )
 
 
-def test_an_exception_stays_on_its_records_line() -> None:
+@pytest.mark.usefixtures("_named")
+def test_json_has_the_same_keys() -> None:
+    line = EventFormatter("json").format(record("an order", asset="0d7c", mw=1.5, at=None))
+    assert json.loads(line) == {
+        "ts": "2026-01-31T12:00:00.000Z",
+        "level": "warning",
+        "event": "an order",
+        "asset": "0d7c",
+        "mw": 1.5,
+        "at": None,
+        "asset_name": "North battery",
+        "logger": "derhead.sessions",
+    }
+
+
+def test_a_terminal_gets_colours_only_if_it_wants_them() -> None:
+    plain = EventFormatter("console").format(record("hello", agent="north"))
+    assert plain == "2026-01-31T12:00:00.000Z [warning  ] hello [derhead.sessions] agent=north"
+    assert "\x1b[" in EventFormatter("console", colors=True).format(record("hello"))
+
+
+@pytest.mark.parametrize("form", LOG_FORMATS)
+def test_line_breaks_and_control_codes_cannot_make_a_second_record(form: str) -> None:
+    line = EventFormatter(form).format(record("peer said", said="a\nb\r\nc\u2028d\x1b[2J"))
+    assert len(line.splitlines()) == 1
+    assert "a | b | c | d" in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("form", LOG_FORMATS)
+def test_an_exception_stays_on_its_records_line(form: str) -> None:
     made = record("it failed")
     try:
         raise ValueError("first\nsecond")
     except ValueError:
         made.exc_info = sys.exc_info()
-    line = FORMATTER.format(made)
-    assert "\n" not in line
-    assert ": it failed | Traceback (most recent call last): | " in line
-    assert line.endswith(" | ValueError: first | second")
+    line = EventFormatter(form).format(made)
+    assert len(line.splitlines()) == 1
+    assert "Traceback (most recent call last): | " in line
+    assert "| ValueError: first | second" in line
+
+
+SECRETS = {
+    "a bearer token": "authorization: Bearer s3cr3t-abc was refused",
+    "a token of REST": "derhead_s3cr3tAbcdefghijklmnop is unknown",
+    "basic": "Authorization: Basic czNjcjN0Og==s3cr3t",
+    "a DSN": "cannot reach postgresql://derhead:s3cr3t@db.example/derhead",
+    "a DSN with a parameter": "cannot reach postgresql://db.example/derhead?password=s3cr3t&x=1",
+}
+
+
+@pytest.mark.parametrize("form", LOG_FORMATS)
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_text_shows_a_secret(name: str, form: str) -> None:
+    for made in (record(SECRETS[name]), record("failed", reason=SECRETS[name])):
+        line = EventFormatter(form).format(made)
+        assert "s3cr3t" not in line
+        assert HIDDEN in line
+
+
+@pytest.mark.parametrize("form", LOG_FORMATS)
+@pytest.mark.parametrize(
+    "key", ["authorization", "password", "token", "api_token", "cookie", "dsn"]
+)
+def test_no_key_shows_a_secret(key: str, form: str) -> None:
+    line = EventFormatter(form).format(record("hello", 0.0, **{key: "s3cr3t"}))
+    assert "s3cr3t" not in line
+    assert HIDDEN in line
+
+
+def test_a_secret_in_a_traceback_is_hidden() -> None:
+    made = record("it failed")
+    try:
+        raise OSError("postgresql://derhead:s3cr3t@db/derhead refuses")
+    except OSError:
+        made.exc_info = sys.exc_info()
+    assert "s3cr3t" not in FORMATTER.format(made)
+
+
+def test_an_event_is_a_record_with_its_keys(caplog: pytest.LogCaptureFixture) -> None:
+    log = event_log("derhead.test")
+    with caplog.at_level("INFO"):
+        log.debug("too little", agent="north")
+        log.info("agent connected", agent="north", assets=3)
+    (made,) = caplog.records
+    assert made.getMessage() == "agent connected"
+    assert FORMATTER.format(made).partition("level=")[2] == (
+        'info event="agent connected" agent=north assets=3 logger=derhead.test'
+    )
 
 
 @pytest.mark.usefixtures("_restored")
@@ -73,5 +176,17 @@ def test_records_of_the_level_and_above_go_to_stderr_once(
     out, err = capfd.readouterr()
     assert out == ""
     enough, warned = err.splitlines()
-    assert enough.endswith("Z WARNING derhead.test: enough")
-    assert "Z WARNING py.warnings: f.py:1: DeprecationWarning: old" in warned
+    assert enough.endswith("Z level=warning event=enough logger=derhead.test")
+    assert 'event="f.py:1: DeprecationWarning: old' in warned
+
+
+@pytest.mark.usefixtures("_restored")
+async def test_the_level_changes_without_a_restart(autojump_clock: MockClock) -> None:
+    configure_logging("info")
+    levels = iter(["info", "debug"])
+    reload = LevelReload("info", lambda: next(levels), virtual_runtime(0))
+    assert await reload.load() is None
+    assert not logging.getLogger("derhead.test").isEnabledFor(logging.DEBUG)
+    assert await reload.load() == "info became debug"
+    assert logging.getLogger("derhead.test").isEnabledFor(logging.DEBUG)
+    await trio.lowlevel.checkpoint()

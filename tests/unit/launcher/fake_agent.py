@@ -26,8 +26,8 @@ match behaviour:
         os.kill(os.getpid(), signal.SIGKILL)
     case "floods":
         for i in range(20_000):
-            print("ERROR flood", i, file=sys.stderr)
-        print("INFO quiet", "x" * 1_000_000, file=sys.stderr)
+            print("level=error event=flood", i, file=sys.stderr)
+        print("level=info event=quiet", "x" * 1_000_000, file=sys.stderr)
     case "babbles":
         # Says goodbye from within its own loop, as an agent does, so a full pipe can stop it.
         stopping: list[int] = []

@@ -92,4 +92,5 @@ def test_an_agents_command_names_all_its_assets_and_a_folder_of_its_own() -> Non
         *(sys.executable, "-m", "deragent", "run", "--events", "--assets", "f.yaml"),
         *("--asset", job.agent_id, "--agent-id", job.agent_id),
         *("--headend", "[::1]:50051", "--data", f"data/{job.agent_id}"),
+        *("--log-format", "logfmt"),
     ]

@@ -34,20 +34,20 @@ def passed(*lines: str) -> list[str]:
 
 def test_warnings_and_errors_pass_without_their_time() -> None:
     assert passed(
-        "2026-01-01T12:00:00.000Z INFO deragent.daemon: SIGTERM: stopping",
-        "2026-01-01T12:00:00.000Z WARNING deragent.tasks.event_printer: 3 event lines were dropped",
-        "DEBUG x: y",
-        "ERROR x: INFO is what it wanted",
+        'ts=2026-01-01T12:00:00.000Z level=info event="SIGTERM: stopping"',
+        'ts=2026-01-01T12:00:00.000Z level=warning event="3 event lines were dropped"',
+        "level=debug event=x",
+        'level=error event="level=info is what it wanted"',
         "",
     ) == [
-        "WARNING deragent.tasks.event_printer: 3 event lines were dropped",
-        "ERROR x: INFO is what it wanted",
+        'level=warning event="3 event lines were dropped"',
+        'level=error event="level=info is what it wanted"',
     ]
 
 
 def test_a_traceback_passes_whole() -> None:
     traceback = ["Traceback (most recent call last):", '  File "x.py", line 1', "KeyError: 'INFO'"]
-    assert passed("INFO x: fine", "  and more of it", *traceback) == traceback
+    assert passed("level=info event=fine", "  and more of it", *traceback) == traceback
 
 
 def test_a_flood_is_cut_and_counted() -> None:

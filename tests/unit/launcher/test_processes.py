@@ -124,7 +124,7 @@ async def test_an_agent_that_ignores_sigterm_is_killed() -> None:
 async def test_an_agent_that_floods_its_errors_runs_on() -> None:
     watch = Watch()
     await watch.run([job("floods")], lambda: bool(watch.connected()))
-    assert "ERROR flood 0" in watch.said
+    assert "level=error event=flood 0" in watch.said
     assert len(watch.said) < 100
     assert not any("quiet" in text for text in watch.said)
 

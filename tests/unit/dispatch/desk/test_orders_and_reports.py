@@ -74,7 +74,10 @@ async def test_the_log_tells_why_an_agent_or_its_device_refused(
     dispatch = await desk.order(AssetOrder("a", 1.0))
     await desk.report("a", dispatch.id, Reported(state, "HARDWARE_ERROR", "no answer"))
     await wait_all_tasks_blocked()
-    assert caplog.messages == [f"dispatch {dispatch.id} of a {state}: HARDWARE_ERROR: no answer"]
+    assert (
+        f'level=warning event="dispatch ended" dispatch={dispatch.id} asset=a state={state} '
+        'reason=HARDWARE_ERROR detail="no answer"'
+    ) in caplog.text
 
 
 async def test_a_report_by_another_assets_agent_does_not_count(
