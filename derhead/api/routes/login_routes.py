@@ -20,8 +20,8 @@ from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
 from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.audit import AuditAction, AuditTrail, Caller
+from derhead.httpserver import RequestIds
 from derhead.shapes import caller_shape, login_shape
-from derproto.base.logs import log_context
 
 
 class LoginParts(HasClock, Protocol):
@@ -36,7 +36,7 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
     routes = Blueprint("login", __name__)
 
     def note(action: AuditAction, name: str | None, detail: str) -> None:
-        caller = Caller(request.remote_addr, log_context.get(), name)
+        caller = Caller(request.remote_addr, RequestIds.current(), name)
         headend.audit.note(action, caller, detail=detail)
 
     @routes.post("/login")
