@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from prometheus_client.metrics_core import Metric
 from trio.testing import MockClock
 
 from derproto.metrics.exposition import Metrics
@@ -52,7 +53,8 @@ async def test_a_scrape_is_answered(host: str) -> None:
         (GET.replace(b"GET", b"POST"), 405, "only GET is possible here"),
         (GET.replace(b"localhost:9464", b"evil.example"), 403, "evil.example is no name of"),
         (b"NONSENSE\r\n\r\n", 400, "illegal request line"),
-        (GET[:-2] + b"X: " + b"y" * (2 * REQUEST_BYTES) + b"\r\n\r\n", 431, "too long"),
+        (GET[:-2] + b"X:" + b" " * 1000 + b"\x00\r\n\r\n", 400, "illegal header line"),
+        (GET[:-2] + b"X: " + b"y" * REQUEST_BYTES + b"\r\n\r\n", 431, "too long"),
     ],
 )
 async def test_anything_else_is_refused(request_: bytes, status: int, says: str) -> None:
@@ -84,3 +86,24 @@ async def test_a_client_that_leaves_ends_nothing() -> None:
         await stream.send_all(GET[:10])
         await stream.aclose()
         assert "deragent_things 3.0" in await ask(network, GET)
+
+
+async def test_a_figure_that_cannot_be_read_ends_that_scrape_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network, metrics = MemoryNetwork(), Metrics()
+    broken = [True]
+
+    def collect() -> list[Metric]:
+        if broken:
+            raise RuntimeError("a fault of our own")
+        return [gauge("deragent_things", "Of the test.", 3)]
+
+    metrics.add(collect)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_metrics, metrics, [network.listen("agent")])
+        assert await ask(network, GET) == ""
+        assert "a fault of our own" in caplog.text
+        broken.clear()
+        assert "deragent_things 3.0" in await ask(network, GET)
+        nursery.cancel_scope.cancel()
