@@ -134,18 +134,22 @@ def connected(
     port: int,
     *,
     mqtt: bool = False,
+    tls: Path | None = None,
     superseding: bool = False,
     connect_timeout_s: float = 20.0,
 ) -> Iterator[Agents]:
     """Agents of a fleet file, connected as far as the server let them in.
 
-    With ``superseding`` a new setpoint ends its asset's last one, which they report too.
+    With ``tls`` each shows its certificate in that folder. With ``superseding`` a new setpoint
+    ends its asset's last one, which they report too.
     """
-    program = workshop.agents()
+    program = workshop.agents(tls=tls is not None)
     timeout_s = budget.timeout_s(connect_timeout_s)
     command = [program, "--port", port, "--fleet", fleet, "--connect-timeout", f"{timeout_s:g}"]
     if mqtt:
         command.append("--mqtt")
+    if tls is not None:
+        command += ["--tls", tls]
     if superseding:
         command.append("--superseding")
     with running("agents", command, cores=workshop.cores.generator, logs=workshop.logs) as child:

@@ -1,19 +1,24 @@
 """Subject ``link``: the cost of a message, and the time of a setpoint under load.
 
+Ours also runs over TLS, where server and agents show certificates.
+
 The headend's real link, sessions, desk and codec run over a store that keeps nothing. The peers
 keep the newest row in a dict. Nothing is durable, so nothing is acknowledged. Two further runs
 acknowledge every message at once, and use the journal; there the peer is grpc.aio with the
 journal's table.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from contest import Budget, Contestant, Sheet, compete
-from errors import Failed
+from credentials import write_credentials
+from errors import Failed, Unavailable
 from fleets import write_agents
 from generator import Agents, Window, connected
 from measures import OURS, Findings, Measure
@@ -50,7 +55,31 @@ SATURATED = Measure(
 JOURNALED = Measure(
     "cpu_us_per_message_journaled", "CPU a message, same load, journal on (us)", True
 )
-MEASURES = (COST, ACKED, P50, P99, SATURATED, JOURNALED)
+COST_TLS = Measure("cpu_us_per_message_tls", "CPU a message, same load, mutual TLS (us)", True)
+ACKED_TLS = Measure(
+    "cpu_us_per_message_acked_tls", "the same, each acknowledged at once, mutual TLS (us)", True
+)
+P50_TLS = Measure("setpoint_p50_ms_tls", "setpoint to report, p50, mutual TLS (ms)", True)
+P99_TLS = Measure("setpoint_p99_ms_tls", "setpoint to report, p99, mutual TLS (ms)", True)
+SATURATED_TLS = Measure("saturated_samples_per_cpu_s_tls", "saturated, mutual TLS (samples/CPU s)")
+MEASURES = (
+    *(COST, ACKED, P50, P99, SATURATED, JOURNALED),
+    *(COST_TLS, ACKED_TLS, P50_TLS, P99_TLS, SATURATED_TLS),
+)
+
+
+class Keys(NamedTuple):
+    """The figures of one kind of connection."""
+
+    cost: str
+    acked: str
+    p50: str
+    p99: str
+    saturated: str
+
+
+CLEARTEXT = Keys(COST.key, ACKED.key, P50.key, P99.key, SATURATED.key)
+TLS = Keys(COST_TLS.key, ACKED_TLS.key, P50_TLS.key, P99_TLS.key, SATURATED_TLS.key)
 
 
 Start = Callable[[], AbstractContextManager[Server]]
@@ -80,7 +109,11 @@ class Load:
         """A server with all agents of a fleet connected. Raises: Failed."""
         with (
             start() as server,
-            connected(self.workshop, self.budget, fleet, server.port, mqtt=server.mqtt) as agents,
+            connected(
+                *(self.workshop, self.budget, fleet, server.port),
+                mqtt=server.mqtt,
+                tls=server.tls,
+            ) as agents,
         ):
             agents.require_all()
             yield server, agents
@@ -90,6 +123,9 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
     servers = Servers(workshop, budget)
     workshop.agents()
     workshop.python_messages()
+    with contextlib.suppress(Unavailable):
+        # The turn over TLS repeats the message.
+        workshop.agents(tls=True)
     budget.restart()
     with workshop.scratch() as folder:
         load = Load(
@@ -99,6 +135,8 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             few=write_agents(folder / "few.txt", FLOODING, ASSETS // FLOODING),
         )
         ours = partial(servers.our_link, ASSETS)
+        tls_many = partial(ours, tls=write_credentials(folder / "many", load.many))
+        tls_few = partial(ours, tls=write_credentials(folder / "few", load.few))
         contestants = [
             *_contestants(load, OURS, ours),
             *_contestants(load, "grpc.aio", servers.grpc_aio),
@@ -107,6 +145,8 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             _saturated(load, "mosquitto", servers.mosquitto),
             _journaled(load, OURS, lambda journal: servers.our_link(ASSETS, journal)),
             _journaled(load, "grpc.aio", servers.grpc_aio),
+            _paced(load, OURS, tls_many, TLS),
+            _saturated(load, OURS, tls_few, TLS),
         ]
         return compete(MEASURES, contestants, budget, main_peer="grpc.aio", tell=workshop.tell)
 
@@ -115,18 +155,18 @@ def _contestants(load: Load, name: str, start: Start) -> list[Contestant]:
     return [_paced(load, name, start), _saturated(load, name, start)]
 
 
-def _paced(load: Load, name: str, start: Start) -> Contestant:
+def _paced(load: Load, name: str, start: Start, keys: Keys = CLEARTEXT) -> Contestant:
     def measure(sheet: Sheet) -> None:
         with load.connected(start, load.many) as (server, agents):
             go = partial(agents.go, server, rate=RATE, rows=1, seconds=load.seconds)
-            put_cost(sheet, COST.key, go(warmup_s=load.warmup_s))
+            put_cost(sheet, keys.cost, go(warmup_s=load.warmup_s))
             server.order(ORDERS_A_SECOND)
-            _put_times(sheet, go(warmup_s=AGAIN_S))
+            _put_times(sheet, keys, go(warmup_s=AGAIN_S))
             server.order(0)
             server.acknowledge()
-            put_cost(sheet, ACKED.key, go(warmup_s=AGAIN_S))
+            put_cost(sheet, keys.acked, go(warmup_s=AGAIN_S))
 
-    return Contestant(name, (COST.key, P50.key, P99.key, ACKED.key), measure)
+    return Contestant(name, (keys.cost, keys.p50, keys.p99, keys.acked), measure)
 
 
 def _broker(load: Load, name: str, start: Start) -> Contestant:
@@ -142,7 +182,7 @@ def _broker(load: Load, name: str, start: Start) -> Contestant:
     return Contestant(name, (ACKED.key,), measure)
 
 
-def _saturated(load: Load, name: str, start: Start) -> Contestant:
+def _saturated(load: Load, name: str, start: Start, keys: Keys = CLEARTEXT) -> Contestant:
     def measure(sheet: Sheet) -> None:
         with load.connected(start, load.few) as (server, agents):
             window = agents.go(
@@ -152,10 +192,10 @@ def _saturated(load: Load, name: str, start: Start) -> Contestant:
             busy = window.server_cpu_s / window.seconds
             note = None if busy > KEPT_UP else f"its core was only {busy:.0%} busy"
             sheet.put(
-                SATURATED.key, _per(window.taken_rows, window.server_cpu_s), note, window.doubt()
+                keys.saturated, _per(window.taken_rows, window.server_cpu_s), note, window.doubt()
             )
 
-    return Contestant(name, (SATURATED.key,), measure)
+    return Contestant(name, (keys.saturated,), measure)
 
 
 def _journaled(
@@ -183,14 +223,14 @@ def put_cost(sheet: Sheet, key: str, window: Window) -> None:
     sheet.put(key, 1e6 * _per(window.server_cpu_s, window.taken_rows), note, window.doubt())
 
 
-def _put_times(sheet: Sheet, window: Window) -> None:
+def _put_times(sheet: Sheet, keys: Keys, window: Window) -> None:
     times_us = window.setpoints_us
     ordered = ORDERS_A_SECOND * window.seconds
     note = None
     if len(times_us) < ordered / 2:
         note = f"only {len(times_us):,} of {ordered:,.0f} setpoints were reported in time"
-    sheet.put(P50.key, quantile_ms(times_us, 0.50), note, window.doubt())
-    sheet.put(P99.key, quantile_ms(times_us, 0.99), note, window.doubt())
+    sheet.put(keys.p50, quantile_ms(times_us, 0.50), note, window.doubt())
+    sheet.put(keys.p99, quantile_ms(times_us, 0.99), note, window.doubt())
 
 
 def quantile_ms(times_us: list[int], share: float) -> float | None:

@@ -21,6 +21,7 @@ import argparse
 import gc
 import json
 import os
+import ssl
 import sys
 import time
 import tracemalloc
@@ -44,6 +45,9 @@ from derhead.telemetry import LatestTable, Sample, SampleBlock, stale_after_us
 from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.headend_rpc import SESSION, ColumnCodec
+from derproto.tls.contexts import context_of
+from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole
+from derproto.tls.tls_listener import TlsListener
 from derproto.triogrpc import LinkLimits, Server
 
 OURS = ("triogrpc", "codec", "der", "sessions", "telemetry", "dispatch")
@@ -188,9 +192,11 @@ class Orders:
 
 
 async def serve(
-    fleet: Fleet, opened: Callable[[Stopwatch], AbstractAsyncContextManager[Store]]
+    fleet: Fleet,
+    opened: Callable[[Stopwatch], AbstractAsyncContextManager[Store]],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Runs the link until standard input ends."""
+    """Runs the link until standard input ends; with ``tls`` over that."""
     runtime = real_runtime()
     stopwatch, latest = Stopwatch(), LatestTable()
     async with opened(stopwatch) as store, trio.open_nursery() as nursery:
@@ -219,7 +225,10 @@ async def serve(
         nursery.start_soon(gaps.run)
         server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=LinkLimits())
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=BACKLOG)
-        nursery.start_soon(server.serve, listeners)
+        served: Sequence[trio.abc.Listener[trio.abc.Stream]] = listeners
+        if tls is not None:
+            served = [TlsListener(each, lambda: tls) for each in listeners]
+        nursery.start_soon(server.serve, served)
         orders = Orders(desk, fleet, stopwatch)
         nursery.start_soon(orders.keep_ordering)
         print(json.dumps({"port": listeners[0].socket.getsockname()[1]}), flush=True)
@@ -244,6 +253,14 @@ async def serve(
             elif command == "memory":
                 print(json.dumps(held_by()), flush=True)
         nursery.cancel_scope.cancel()
+
+
+def mutual_tls(folder: Path) -> ssl.SSLContext:
+    """The headend's context with the certificates of that folder."""
+    cert, key, ca = (
+        TlsFile(name, folder / name) for name in ("server.pem", "server.key", "ca.pem")
+    )
+    return context_of(TlsFiles(TlsRole.GRPC_SERVER, cert, key, ca))
 
 
 def held_by() -> dict[str, int]:
@@ -275,6 +292,7 @@ def main() -> None:
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--without", choices=list(PIECES))
     parser.add_argument("--trace", action="store_true", help="know who holds memory; slow")
+    parser.add_argument("--tls", type=Path, help="folder of certificates; agents show theirs")
     options = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
@@ -288,7 +306,8 @@ def main() -> None:
             return _null(stopwatch)
         return _journaled(options.journal, stopwatch)
 
-    trio.run(serve, make_fleet(options.assets), opened)
+    tls = None if options.tls is None else mutual_tls(options.tls)
+    trio.run(serve, make_fleet(options.assets), opened, tls)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class Server:
     port: int
     """Port for agents; with REST alone, the port of REST."""
     mqtt: bool = False
+    tls: Path | None = None
+    """The folder of its agents' certificates; None = it speaks cleartext."""
     http_port: int | None = None
     journal: Path | None = None
     """The journal's file, if this is the real headend."""
@@ -61,11 +63,13 @@ class Servers:
     budget: Budget
 
     @contextlib.contextmanager
-    def _announced(self, name: str, command: Sequence[object]) -> Iterator[Server]:
+    def _announced(
+        self, name: str, command: Sequence[object], tls: Path | None = None
+    ) -> Iterator[Server]:
         """Starts a server that prints its port."""
         with self._running(name, command) as child:
             port = int(child.hear(self.budget.timeout_s(START_S))["port"])
-            yield Server(child, port, tells=True)
+            yield Server(child, port, tls=tls, tells=True)
 
     def _running(
         self,
@@ -88,11 +92,13 @@ class Servers:
         journal: Path | None = None,
         without: str | None = None,
         trace: bool = False,
+        tls: Path | None = None,
     ) -> contextlib.AbstractContextManager[Server]:
         """The headend's link over an empty store, or over its journal in that folder.
 
         ``without`` names a piece of ``without.PIECES`` that is taken out; with ``trace`` it
-        knows what holds its memory.
+        knows what holds its memory; with ``tls``, the folder of certificates, it and its agents
+        show theirs.
         """
         command: list[object] = [sys.executable, HERE / "server_ours.py", "--assets", assets]
         if journal is not None:
@@ -101,7 +107,9 @@ class Servers:
             command += ["--without", without]
         if trace:
             command.append("--trace")
-        return self._announced("our-link", command)
+        if tls is not None:
+            command += ["--tls", tls]
+        return self._announced("our-link", command, tls)
 
     def grpc_aio(self, journal: Path | None = None) -> contextlib.AbstractContextManager[Server]:
         messages = self.workshop.python_messages()

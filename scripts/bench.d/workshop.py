@@ -45,10 +45,13 @@ class Workshop:
         with tempfile.TemporaryDirectory(dir=_made(self.folder), prefix="run-") as name:
             yield Path(name)
 
-    def agents(self) -> Path:
-        """Builds the load generator. Raises: Unavailable without a C compiler."""
+    def agents(self, *, tls: bool = False) -> Path:
+        """Builds the load generator, one that speaks TLS or one that needs no OpenSSL.
+
+        Raises: Unavailable without a C compiler, or without OpenSSL's headers.
+        """
         sources = sorted((HERE / "agents").glob("*.[ch]"))
-        program = self.folder / "agents"
+        program = self.folder / ("agents-tls" if tls else "agents")
         if _is_newer(program, sources):
             return program
         compiler = os.environ.get("CC") or shutil.which("cc")
@@ -56,7 +59,15 @@ class Workshop:
             raise Unavailable("no C compiler: apt-get install gcc libc6-dev")
         units = [path for path in sources if path.suffix == ".c"]
         flags = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
-        self._build(program, (compiler, *flags, "-o", program, *units))
+        command = (compiler, *flags, "-o", program, *units)
+        if not tls:
+            self._build(program, command)
+            return program
+        try:
+            self._build(program, (*command, "-DWITH_TLS", "-lssl", "-lcrypto"))
+        except Failed as error:
+            advice = "apt-get install libssl-dev"
+            raise Unavailable(f"no load generator over TLS: {advice}: {error}") from error
         return program
 
     def python_messages(self) -> Path:

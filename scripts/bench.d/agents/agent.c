@@ -45,6 +45,7 @@ static void lose(struct agent *a) {
         counters.connecting--;
     }
     a->dead = true;
+    wire_free(a);
     close(a->fd);
     buffer_free(&a->in);
     buffer_free(&a->out);
@@ -54,7 +55,7 @@ static void lose(struct agent *a) {
 // Writes what waits. Whether all of it went out.
 bool flush(struct agent *a) {
     while (buffer_size(&a->out) > 0) {
-        ssize_t n = send(a->fd, buffer_front(&a->out), buffer_size(&a->out), MSG_NOSIGNAL);
+        ssize_t n = wire_send(a, buffer_front(&a->out), buffer_size(&a->out));
         if (n < 0) {
             if (errno == EAGAIN)
                 arm(a, true);
@@ -156,7 +157,7 @@ void hear(struct agent *a, const uint8_t *message, size_t size) {
 static void receive(struct agent *a) {
     for (;;) {
         uint8_t *at = buffer_reserve(&a->in, READ_BYTES);
-        ssize_t n = recv(a->fd, at, READ_BYTES, 0);
+        ssize_t n = wire_receive(a, at, READ_BYTES);
         if (n < 0 && errno == EAGAIN) break;
         if (n <= 0) {
             lose(a);
@@ -164,7 +165,8 @@ static void receive(struct agent *a) {
         }
         a->in.end += (size_t)n;
         if (!settings.protocol->receive(a)) fail("the server broke the protocol");
-        if (n < READ_BYTES) break;
+        // TLS gives a record at a time, and may keep the next.
+        if (n < READ_BYTES && a->tls == NULL) break;
     }
     if (buffer_size(&a->in) == 0) buffer_free(&a->in);
     if (settings.saturating && a->welcomed)
@@ -191,6 +193,20 @@ void start_connecting(struct agent *a) {
     epoll_ctl(settings.poller, EPOLL_CTL_ADD, a->fd, &event);
 }
 
+static void speak(struct agent *a) {
+    settings.protocol->open(a);
+    flush(a);
+}
+
+static void go_on_shaking(struct agent *a) {
+    switch (wire_shake(a)) {
+    case HANDSHAKE_DONE: speak(a); break;
+    case HANDSHAKE_READS: arm(a, false); break;
+    case HANDSHAKE_WRITES: arm(a, true); break;
+    case HANDSHAKE_FAILED: lose(a); break;
+    }
+}
+
 static void finish_connecting(struct agent *a) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -200,13 +216,20 @@ static void finish_connecting(struct agent *a) {
         return;
     }
     a->connecting = false;
-    settings.protocol->open(a);
-    flush(a);
+    wire_open(a);
+    if (a->shaking)
+        go_on_shaking(a);
+    else
+        speak(a);
 }
 
 void handle(struct agent *a, uint32_t events) {
     if (a->connecting) {
         finish_connecting(a);
+        return;
+    }
+    if (a->shaking) {
+        go_on_shaking(a);
         return;
     }
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) receive(a);

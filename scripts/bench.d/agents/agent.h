@@ -3,6 +3,7 @@
 #define AGENT_H
 
 #include <netinet/in.h>
+#include <sys/types.h>
 
 #include "buffer.h"
 #include "derv1.h"
@@ -37,7 +38,8 @@ struct held {
 struct agent {
     struct identity who;
     int fd;
-    bool connecting, welcomed, dead, armed_write;
+    struct ssl_st *tls;       // OpenSSL's; NULL = plain
+    bool connecting, shaking, welcomed, dead, armed_write;
     struct buffer in, out;
     uint64_t next_seq;
     struct held *held;        // of each asset, once `superseding`
@@ -65,6 +67,8 @@ extern const struct protocol http2, mqtt;
 struct settings {
     const struct protocol *protocol;
     struct sockaddr_in server;
+    struct ssl_ctx_st *tls;   // of all connections; NULL = plain
+    const char *tls_folder;   // ca.pem, and each agent's id with .pem and .key
     int poller;               // epoll; each agent's events carry the agent
     uint64_t boot_id;
     unsigned rows_a_message;
@@ -87,6 +91,17 @@ bool put_message(struct agent *);
 bool flush(struct agent *);
 // One agent's turn at saturation: a buffer full, then the next.
 void saturate(struct agent *);
+
+// wire.c: all connections over TLS; one of them, from its socket to its end.
+enum handshake { HANDSHAKE_DONE, HANDSHAKE_READS, HANDSHAKE_WRITES, HANDSHAKE_FAILED };
+
+void wire_secure(const char *folder);
+void wire_open(struct agent *);
+enum handshake wire_shake(struct agent *);
+// As send and recv.
+ssize_t wire_send(struct agent *, const void *bytes, size_t size);
+ssize_t wire_receive(struct agent *, void *bytes, size_t size);
+void wire_free(struct agent *);
 
 // For protocols: the server let the agent in; the server said a HeadendMessage.
 void welcome(struct agent *);

@@ -2,9 +2,11 @@
 // connection, from one thread.
 //
 //   agents --port P --fleet FILE [--mqtt] [--superseding] [--opening N] [--connect-timeout S]
+//          [--tls DIR]
 //
 // FILE has a line an agent: its id, then the UUIDs of its assets. All agents connect and
-// register, at most `--opening` of them at a time. Then it takes commands from standard
+// register, at most `--opening` of them at a time. With `--tls` DIR has ca.pem, and for each agent
+// its id with .pem and .key. Then it takes commands from standard
 // input; the end of input ends it.
 //
 //   go RATE ROWS WARMUP SECONDS   sends Telemetry of ROWS rows: RATE messages a second over
@@ -187,7 +189,7 @@ int main(int argc, char **argv) {
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},    {"fleet", required_argument, NULL, 'f'},
         {"mqtt", no_argument, NULL, 'm'},          {"opening", required_argument, NULL, 'o'},
-        {"superseding", no_argument, NULL, 's'},
+        {"superseding", no_argument, NULL, 's'},   {"tls", required_argument, NULL, 'c'},
         {"connect-timeout", required_argument, NULL, 't'}, {0}};
     unsigned opening = 1000;
     double connect_timeout_s = 60;
@@ -198,6 +200,7 @@ int main(int argc, char **argv) {
         case 'm': settings.protocol = &mqtt; break;
         case 's': settings.superseding = true; break;
         case 'o': opening = (unsigned)atoi(optarg); break;
+        case 'c': wire_secure(optarg); break;
         case 't': connect_timeout_s = atof(optarg); break;
         default: return 2;
         }

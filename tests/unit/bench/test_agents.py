@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from derproto.der.v1 import AgentMessage, Telemetry
-from tests.unit.bench.parts import contest, errors, fleets, generator, machine, servers, workshop
+from tests.unit.bench.parts import (
+    contest,
+    credentials,
+    errors,
+    fleets,
+    generator,
+    machine,
+    servers,
+    workshop,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +72,32 @@ def test_a_grpc_server_counts_what_the_agents_count(
         assert flood.rows > paced.rows
         assert flood.taken_rows > paced.taken_rows
         assert flood.server_cpu_s > 0
+        agents.close()
+
+
+def test_agents_show_their_certificates_and_reports_come_over_tls(
+    shop: Any, budget: Any, tmp_path: Path
+) -> None:
+    try:
+        shop.agents(tls=True)
+    except errors.Unavailable as missing:
+        pytest.skip(str(missing))
+    fleet = fleets.write_agents(tmp_path / "agents.txt", 20, 3)
+    folder = credentials.write_credentials(tmp_path / "tls", fleet)
+    servers_of = servers.Servers(shop, budget)
+    with (
+        servers_of.our_link(assets=60, tls=folder) as server,
+        generator.connected(shop, budget, fleet, server.port, tls=server.tls) as agents,
+    ):
+        agents.require_all()
+        server.acknowledge()
+        server.order(100)
+        assert agents.go(server, rate=80, rows=7, warmup_s=0, seconds=1.0).setpoints_us
+        server.order(0)
+        sent, acked = wait_acknowledged(agents)
+        assert acked == sent == server.stats()["rows"]
+        flood = agents.go(server, rate=0, rows=50, warmup_s=0.1, seconds=0.3)
+        assert flood.taken_rows > 0
         agents.close()
 
 
