@@ -86,7 +86,13 @@ def _run(args: argparse.Namespace) -> None:
     # Imported late: `check` and `--version` need none of it.
     from deragent.daemon import main as run
 
-    trio.run(partial(run, config, plan, read_level=lambda: read_log_level(args, os.environ)))
+    read_level = partial(read_log_level, args, os.environ)
+    read_plan = partial(_read_plan, args)
+    trio.run(partial(run, config, plan, read_level=read_level, read_plan=read_plan))
+
+
+def _read_plan(args: argparse.Namespace) -> AgentPlan:
+    return load(args, os.environ)[1]
 
 
 def _check(args: argparse.Namespace) -> None:

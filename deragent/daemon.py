@@ -17,7 +17,7 @@ import faulthandler
 import os
 import random
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from deragent.devices import Device
 from deragent.drivers import open_device
 from deragent.event_lines import EventLine, link_status
 from deragent.outbox import OutboxLimits
+from deragent.plan_keeper import OpenDevice, PlanKeeper
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
 from deragent.tasks.event_printer import EventPrinter
@@ -65,8 +66,6 @@ log = event_log(__name__)
 STOP_S = 2.0
 """Time from SIGTERM for a clean end of the session; then the link is cut."""
 
-OpenDevice = Callable[[Asset, Runtime], Awaitable[Device]]
-
 
 async def run_agent(
     plan: AgentPlan,
@@ -81,6 +80,7 @@ async def run_agent(
     backfill_rows_s: int = BACKFILL_ROWS_S,
     on_event: Callable[[EventLine], None] = lambda _event: None,
     open_device: OpenDevice = open_device,
+    hands_over: Callable[[Asset, Device], bool] = lambda _asset, _device: False,
     data: Path | None = None,
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED,
@@ -90,6 +90,8 @@ async def run_agent(
     Reports ``started`` with its board once the devices are open. ``on_event`` is called in place
     and must not block. ``rng`` decides boot id, phases and jitter, but not the noise of devices.
     ``token_file`` has the token to show, and is read at each connection.
+    ``hands_over`` is asked at the end for each device under an order: whether another life of the
+    agent takes it over as it is, so that it need not be told its default.
     ``data`` is the agent's own folder for timelines and unsent samples; without one, both end
     with the agent.
 
@@ -110,6 +112,8 @@ async def run_agent(
         Controller(index, asset, device, board)
         for index, (asset, device) in enumerate(zip(plan.assets, devices, strict=True))
     ]
+    for controller, asset, device in zip(controllers, plan.assets, devices, strict=True):
+        controller.hands_over = partial(hands_over, asset, device)
     headend = HeadendEndpoint(
         dial, authority, scheme, read_token=_token_reader(token_file, runtime)
     )
@@ -146,11 +150,12 @@ async def main(
     *,
     open_device: OpenDevice = open_device,
     read_level: Callable[[], str] | None = None,
+    read_plan: Callable[[], AgentPlan] | None = None,
 ) -> None:
     """Runs the agent's process. SIGTERM or SIGINT ends it cleanly; a second signal, at once.
 
-    ``open_device`` may bring drivers of other packages. ``read_level`` reads the level of log
-    lines anew, at SIGHUP.
+    ``open_device`` may bring drivers of other packages. ``read_level`` and ``read_plan`` read the
+    level of log lines and the plan anew, at SIGHUP.
 
     Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a bug of the
     agent, which ends the process with exit code 1 and a traceback.
@@ -160,13 +165,14 @@ async def main(
     runtime = real_runtime()
     notifier = Notifier.from_environment(os.environ)
     reloads = Reloads(runtime, notifier)
-    names = {asset.id: asset.name for asset in plan.assets}
-    name_ids({"asset": names.get, "agent": names.get})
+    plans = PlanKeeper(plan, read_plan, runtime, open_device)
+    name_ids({"asset": plans.name_of, "agent": plans.name_of})
     bind_contextvars(agent=plan.agent_id)
     log.info("deragent starts", version=__version__, pid=os.getpid(), assets=len(plan.assets))
     if read_level is not None:
         level = LevelReload(config.log_level, read_level, runtime)
         await reloads.add(Reload("log level", level.load))
+    await reloads.add(Reload("assets", plans.reload))
     certificates = CertificateKeeper(config.tls_ends(plan.agent_id), runtime)
     await certificates.load(reloads)
     host, port = config.headend.host, config.headend.port
@@ -200,43 +206,86 @@ async def main(
             if scrapes is not None:
                 nursery.start_soon(process.run)
                 nursery.start_soon(serve_metrics, metrics, scrapes)
-            async with trio.open_nursery() as running:
-                board: AgentBoard = await running.start(
-                    partial(
-                        run_agent,
-                        plan,
-                        runtime=runtime,
-                        dial=lambda: dial(
-                            host, port, ssl_context=certificates.context(TlsRole.AGENT)
-                        ),
-                        rng=random.Random(secrets.randbits(128)),
-                        authority=f"{host}:{port}",
-                        scheme="https" if config.tls else "http",
-                        token_file=config.token_file,
-                        outbox=config.outbox,
-                        backfill_rows_s=config.backfill_rows_s,
-                        data=config.data_folder(plan.agent_id),
-                        on_event=take,
-                        open_device=open_device,
-                        stopping=stopping,
-                    )
-                )
-                _show(board, certificates, metrics, runtime)
-                notifier.ready(f"connecting to {config.headend}")
-                await stopping.wait()
-                notifier.stopping()
+            live = partial(
+                run_agent,
+                runtime=runtime,
+                dial=lambda: dial(host, port, ssl_context=certificates.context(TlsRole.AGENT)),
+                rng=random.Random(secrets.randbits(128)),
+                authority=f"{host}:{port}",
+                scheme="https" if config.tls else "http",
+                token_file=config.token_file,
+                outbox=config.outbox,
+                backfill_rows_s=config.backfill_rows_s,
+                data=config.data_folder(plan.agent_id),
+                on_event=take,
+            )
+
+            def begun(board: AgentBoard) -> None:
+                if not boards:
+                    _show(boards, certificates, metrics, runtime)
+                    notifier.ready(f"connecting to {config.headend}")
+                boards[:] = [board]
+
+            boards: list[AgentBoard] = []
+            nursery.start_soon(_tell_stopping, stopping, notifier)
+            await run_lives(plans, live, stopping, begun)
             nursery.cancel_scope.cancel()
         printer.close()
         outer.cancel_scope.deadline = trio.current_time() + STOP_S
 
 
-def _show(
-    board: AgentBoard, certificates: CertificateKeeper, metrics: Metrics, runtime: Runtime
+async def run_lives(
+    plans: PlanKeeper,
+    live: Callable[..., Awaitable[None]],
+    stopping: trio.Event,
+    begun: Callable[[AgentBoard], None] = lambda _board: None,
 ) -> None:
-    """Adds the agent to what its port for Prometheus shows."""
-    metrics.add(lambda: link_figures(board, trio.current_time() - board.now().heard_s))
-    metrics.add(lambda: outbox_figures(board, runtime.wall_us()))
-    metrics.add(lambda: device_figures(board))
+    """Runs one life of the agent after another until ``stopping`` is set.
+
+    ``live`` is ``run_agent`` with everything but the plan. Raises: as ``run_agent`` does.
+    """
+
+    async def stop_when_asked() -> None:
+        await stopping.wait()
+        plans.stop()
+
+    try:
+        async with trio.open_nursery() as outer:
+            outer.start_soon(stop_when_asked)
+            while not stopping.is_set():
+                async with trio.open_nursery() as running:
+                    life_ends = plans.begin_life()
+                    board: AgentBoard = await running.start(
+                        partial(
+                            live,
+                            plans.plan,
+                            open_device=plans.open_device,
+                            hands_over=plans.hands_over,
+                            stopping=life_ends,
+                        )
+                    )
+                    plans.note_taken()
+                    begun(board)
+            outer.cancel_scope.cancel()
+    finally:
+        await plans.return_devices()
+
+
+async def _tell_stopping(stopping: trio.Event, notifier: Notifier) -> None:
+    await stopping.wait()
+    notifier.stopping()
+
+
+def _show(
+    boards: Sequence[AgentBoard],
+    certificates: CertificateKeeper,
+    metrics: Metrics,
+    runtime: Runtime,
+) -> None:
+    """Adds the agent, whose present board is the first, to what its port for Prometheus shows."""
+    metrics.add(lambda: link_figures(boards[0], trio.current_time() - boards[0].now().heard_s))
+    metrics.add(lambda: outbox_figures(boards[0], runtime.wall_us()))
+    metrics.add(lambda: device_figures(boards[0]))
     if certificates.paths:
         metrics.add(lambda: agent_certificate_figures(certificates.seconds_left()))
 

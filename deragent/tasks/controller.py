@@ -59,6 +59,8 @@ class Controller:
         )
         self.timeline = Timeline(limits, asset.default_mw, asset.failsafe)
         self.on_change: Callable[[], None] | None = None
+        self.hands_over: Callable[[], bool] = lambda: False
+        """Whether another controller takes over the device as it is, once ``control`` ends."""
         self._version = 0
         self._saved = self.snapshot()
         self._unsaved: deque[tuple[int, Report]] = deque(maxlen=REPORTS_UNSAVED)
@@ -151,7 +153,7 @@ class Controller:
         """Tells the device what the timeline decides, for ever.
 
         Cancellation: a device under an order is first told its default, within ``LEAVE_S``,
-        since nobody else would end the order.
+        since nobody else would end the order; unless ``hands_over`` says that somebody will.
         """
         try:
             self._step(timed_orders.TimePassed())
@@ -170,7 +172,8 @@ class Controller:
                     await self._tell(command)
         finally:
             in_force = self.timeline.in_force
-            if self.timeline.returning or (in_force is not None and in_force.told):
+            steered = self.timeline.returning or (in_force is not None and in_force.told)
+            if steered and not self.hands_over():
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:

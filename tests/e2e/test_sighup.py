@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleets import BATTERY, fleet
-from tests.support.processes.world import Process, running
+from tests.support.fleets import ADDED, BATTERY, LOAD, SOLAR, battery, fleet, write_fleet
+from tests.support.processes.world import FAST, Process, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -19,6 +19,11 @@ pytestmark = pytest.mark.e2e
 def has_heard(daemon: Process, count: int) -> bool:
     """Whether the daemon has logged so many signals."""
     return daemon.text().count("SIGHUP") >= count
+
+
+def has_refused(daemon: Process) -> bool:
+    """Whether the daemon has logged that a file of assets has faults."""
+    return "assets: not reloaded" in daemon.text()
 
 
 def test_an_order_in_force_survives_sighup_of_both_daemons(tmp_path: Path) -> None:
@@ -38,6 +43,40 @@ def test_an_order_in_force_survives_sighup_of_both_daemons(tmp_path: Path) -> No
         assert headend.alive
         assert agent.alive
         assert (agent.stop(), headend.stop()) == (0, 0)
+
+
+def test_both_daemons_take_over_assets_and_log_level(tmp_path: Path) -> None:
+    with running(tmp_path, fleet(), FAST) as world:
+        headend, agent = world.start_headend(), world.start_agent_of_site("mesa")
+        world.wait_online(BATTERY, SOLAR, LOAD)
+        kept, gone = (world.order(asset_id, -0.5) for asset_id in (BATTERY, LOAD))
+        for dispatch in (kept, gone):
+            world.wait_state(dispatch["id"], "started")
+        written = fleet()
+        written["assets"][-1] = battery(ADDED, "added")
+        write_fleet(tmp_path, written)
+        # The headend sees the change by itself, the agent is told.
+        ended = world.wait_state(gone["id"], "cancelled")
+        assert ended["detail"] == "its asset was removed from assets.yaml"
+        agent.send(signal.SIGHUP)
+        world.wait_online(BATTERY, SOLAR, ADDED)
+        assert {asset["id"] for asset in world.get("/assets")["items"]} == {BATTERY, SOLAR, ADDED}
+        assert world.get(f"/dispatch/{kept['id']}")["state"] == "started"
+        new = world.order(ADDED, 0.5)
+        world.wait_state(new["id"], "started")
+
+        (tmp_path / "assets.yaml").write_text("sites: [{id: x}]")
+        (tmp_path / "derhead.yaml").write_text("{telemetry_period_s: 0.5, log_level: debug}")
+        headend.send(signal.SIGHUP)
+        agent.send(signal.SIGHUP)
+        for daemon in (headend, agent):
+            eventually("refused", partial(has_refused, daemon))
+        (check,) = (c for c in world.get("/readyz")["checks"] if c["name"] == "reload")
+        assert "assets.yaml:1: sites[0].id: 'x' is not a UUID" in check["detail"]
+        assert world.get(f"/dispatch/{kept['id']}")["state"] == "started"
+        assert agent.stop() == 0
+        eventually("more lines", lambda: "level=debug" in headend.text())
+        assert headend.stop() == 0
 
 
 def test_a_daemon_whose_terminal_closes_stops_in_order(tmp_path: Path) -> None:

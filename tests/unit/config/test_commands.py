@@ -178,10 +178,11 @@ def test_run_hands_config_and_plan_to_the_daemon(
 ) -> None:
     given: list[tuple[AgentConfig, AgentPlan]] = []
 
-    async def daemon(config: AgentConfig, plan: AgentPlan, *, read_level: ReadLevel) -> None:
+    async def daemon(config: AgentConfig, plan: AgentPlan, **read: Callable[[], object]) -> None:
         await trio.lowlevel.checkpoint()
         given.append((config, plan))
-        assert read_level() == "info"
+        assert read["read_level"]() == "info"
+        assert read["read_plan"]() == plan
 
     install("deragent.daemon", daemon)
     flags = ["--assets", "assets.yaml", "--asset", "Roof", "--asset", "Battery", "--events"]
