@@ -7,7 +7,7 @@ a revoked token ends its log-ins. The headend keeps a hash of each cookie.
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 COOKIE = "derhead_login"
 
@@ -22,6 +22,10 @@ IDLE_S = 2 * 3600
 MOST_LOGINS = 1_000
 """Log-ins at once. When full, the one that was not used for longest ends."""
 
+MOST_OF_ONE = 50
+"""Log-ins of one name at once. When full, the one of that name that was not used for longest ends:
+nobody ends those of others by logging in again and again."""
+
 
 @dataclass(slots=True)
 class Login:
@@ -30,7 +34,7 @@ class Login:
     id: str
     """For lists; nobody can compute the cookie from it."""
     name: str
-    authorization: bytes
+    authorization: bytes = field(repr=False)
     """The credentials, as an ``Authorization`` header has them."""
     peer: str | None
     created_us: int
@@ -54,6 +58,9 @@ class Logins:
         """Begins a log-in with good credentials; returns its cookie's value."""
         cookie = urlsafe_b64encode(self._entropy(COOKIE_BYTES)).rstrip(b"=").decode("ascii")
         key = _key_of(cookie)
+        mine = [each for each, login in self._logins.items() if login.name == name]
+        if len(mine) >= MOST_OF_ONE:
+            del self._logins[mine[0]]
         self._logins[key] = Login(key[:8].hex(), name, authorization, peer, now_us, now_us)
         if len(self._logins) > MOST_LOGINS:
             del self._logins[next(iter(self._logins))]

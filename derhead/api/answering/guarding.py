@@ -98,13 +98,13 @@ def guard(app: Quart, gate: AccessGate, logins: Logins, headend: GuardParts) -> 
             detail = (
                 f"{found.name} is {found.role}, and this takes {able}; use a token of such a role"
             )
-            raise _forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
+            raise refuse_forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
         if found.sites is not None and request.endpoint in WHOLE_FLEET:
             detail = (
                 f"{found.name} sees some sites only, and this is about the whole fleet; use a token"
                 " without sites"
             )
-            raise _forbidden(found, AccessRefusal.SITES, detail, gate.failures, headend.audit)
+            raise refuse_forbidden(found, AccessRefusal.SITES, detail, gate.failures, headend.audit)
         note_sender(
             Sender(
                 found,
@@ -140,7 +140,7 @@ def refuse_unauthenticated(
     return HttpProblem(401, refused.detail, headers=headers)
 
 
-def _forbidden(
+def refuse_forbidden(
     caller: Principal,
     reason: AccessRefusal,
     detail: str,

@@ -1,5 +1,6 @@
 """``/login`` and ``/logins``: the page shows a token once, and then has a cookie."""
 
+import logging
 from typing import Protocol
 
 from quart import Blueprint, Response, request
@@ -7,6 +8,7 @@ from quart import Blueprint, Response, request
 from derhead.access import (
     COOKIE,
     AccessGate,
+    AccessRefusal,
     Login,
     Logins,
     Right,
@@ -14,7 +16,7 @@ from derhead.access import (
     Unauthenticated,
 )
 from derhead.api.answering.callers import current_sender
-from derhead.api.answering.guarding import refuse_unauthenticated
+from derhead.api.answering.guarding import refuse_forbidden, refuse_unauthenticated
 from derhead.api.answering.headend_parts import HasClock
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
@@ -22,6 +24,8 @@ from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.audit import AuditAction, AuditTrail, Caller
 from derhead.httpserver import RequestIds
 from derhead.shapes import caller_shape, login_shape
+
+log = logging.getLogger(__name__)
 
 
 class LoginParts(HasClock, Protocol):
@@ -37,6 +41,7 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
 
     def note(action: AuditAction, name: str | None, detail: str) -> None:
         caller = Caller(request.remote_addr, RequestIds.current(), name)
+        log.info("%s of %s from %s: %s", action, name, caller.peer, detail)
         headend.audit.note(action, caller, detail=detail)
 
     @routes.post("/login")
@@ -48,7 +53,8 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
         if isinstance(found, Unauthenticated):
             raise refuse_unauthenticated(found, gate.failures, headend.audit)
         if not found.may(Right.READ):
-            raise HttpProblem(403, f"{found.name} is {found.role}, which is not for people")
+            detail = f"{found.name} is {found.role}, which is not for people"
+            raise refuse_forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
         if found.name is None:
             # Nobody needs a log-in here.
             return reply(caller_shape(found))

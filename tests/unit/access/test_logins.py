@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from derhead.access.logins import IDLE_S, LOGIN_S, MOST_LOGINS, Login, Logins
+from derhead.access.logins import IDLE_S, LOGIN_S, MOST_LOGINS, MOST_OF_ONE, Login, Logins
 
 SECOND = 1_000_000
 
@@ -32,6 +32,7 @@ def test_a_cookie_stands_for_its_credentials(logins: Logins) -> None:
     assert logins.use(cookie + "x", 5) is None
     assert logins.use(login.id, 5) is None
     assert cookie not in repr(logins.__dict__)
+    assert "Bearer" not in repr(login)
 
 
 def test_a_login_ends_if_it_is_not_used(logins: Logins) -> None:
@@ -62,8 +63,17 @@ def test_a_login_can_be_ended(logins: Logins) -> None:
 def test_the_number_of_logins_is_bounded(logins: Logins) -> None:
     first, second = begin(logins, "first"), begin(logins, "second")
     logins.use(first, 1)
-    for _ in range(MOST_LOGINS - 1):
-        begin(logins, "more")
+    for number in range(MOST_LOGINS - 1):
+        begin(logins, f"more-{number}")
     assert len(names(logins)) == MOST_LOGINS
     assert logins.use(first, 1) is not None
     assert logins.use(second, 1) is None
+
+
+def test_who_logs_in_again_and_again_ends_no_log_in_of_others(logins: Logins) -> None:
+    first, other = begin(logins), begin(logins, "bob")
+    last = [begin(logins) for _ in range(MOST_OF_ONE)][-1]
+    assert names(logins).count("ann") == MOST_OF_ONE
+    assert logins.use(first, 1) is None
+    assert logins.use(last, 1) is not None
+    assert logins.use(other, 1) is not None

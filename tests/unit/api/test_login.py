@@ -1,5 +1,6 @@
 """The page's log-in: a cookie for a token, and its end."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -92,7 +93,10 @@ async def test_a_viewers_cookie_orders_nothing_and_sites_hold() -> None:
     assert await limited.ask("GET", "/metrics") == 403
 
 
-async def test_a_log_out_ends_the_log_in_and_not_only_the_cookie() -> None:
+async def test_a_log_out_ends_the_log_in_and_not_only_the_cookie(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     site = Site()
     visitor = await site.logged_in(VIEWER)
     stolen = visitor.headers["Set-Cookie"].partition(";")[0]
@@ -104,6 +108,9 @@ async def test_a_log_out_ends_the_log_in_and_not_only_the_cookie() -> None:
     assert visitor.body == {"ended": False}
     actions = [entry.action for entry in site.view.audited.entries]
     assert actions == [AuditAction.LOG_IN, AuditAction.LOG_OUT]
+    lines = [each.getMessage() for each in caplog.records if "of viewer from" in each.getMessage()]
+    assert [line.partition(" ")[0] for line in lines] == actions
+    assert stolen.partition("=")[2] not in caplog.text
 
 
 async def test_a_revoked_token_ends_its_log_ins() -> None:
@@ -130,7 +137,10 @@ async def test_a_log_in_without_a_token_is_refused(body: object) -> None:
 
 
 async def test_an_agent_is_nobody_to_log_in() -> None:
-    assert await Site().browser().ask("POST", "/login", {"token": OF_AGENT}) == 403
+    site = Site()
+    assert await site.browser().ask("POST", "/login", {"token": OF_AGENT}) == 403
+    (entry,) = site.view.audited.entries
+    assert (entry.action, entry.caller) == (AuditAction.ACCESS_REFUSED, "of-agent")
 
 
 async def test_log_ins_are_listed_to_their_owner_and_to_an_administrator() -> None:
