@@ -9,6 +9,9 @@ from derhead.api.answering.trusted_hosts import Provenance, TrustedHosts
 
 log = logging.getLogger(__name__)
 
+SHOWN = 80
+"""Characters of a path in a log line: a stranger's page chooses paths of 16 KB."""
+
 
 def refuse_strangers(app: Quart, trusted: TrustedHosts) -> None:
     """Registers the first step of every request: 403 for a host or an origin that is not trusted.
@@ -35,7 +38,7 @@ def refuse_strangers(app: Quart, trusted: TrustedHosts) -> None:
         log.warning(
             "%s %r of %s was refused with 403: %s",
             request.method,
-            request.path,
+            request.path[:SHOWN],
             request.remote_addr,
             detail,
         )

@@ -50,6 +50,14 @@ async def test_a_strangers_page_reads_and_changes_nothing(
         assert caplog.records[-1].levelno == logging.WARNING
 
 
+async def test_a_strangers_long_path_fills_no_log(
+    app: RestApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await app.test_client().get("/" + "x" * 10_000, headers=STRANGERS[0])
+    assert answer.status_code == 403
+    assert len(caplog.records[-1].getMessage()) < 400
+
+
 async def test_strangers_are_counted() -> None:
     client = create_app(FakeView()).test_client()
     for host in ("evil.example", "localhost", "worse.example"):
