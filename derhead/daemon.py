@@ -310,8 +310,8 @@ async def main(
     stopping = trio.Event()
 
     def announce() -> None:
-        log.info("gRPC on %s%s", _bound(grpc), " (TLS)" if config.tls_cert else "")
-        log.info("REST on %s://%s", "https" if config.http_tls else "http", _bound(http))
+        log.info("serves agents", address=_bound(grpc), tls=config.tls_cert is not None)
+        log.info("serves REST", address=_bound(http), tls=config.http_tls)
         notifier.ready()
 
     async with trio.open_nursery() as nursery:

@@ -71,7 +71,7 @@ def running(options: argparse.Namespace) -> Iterator[list[subprocess.Popen[bytes
             *("--grpc", options.grpc, "--data", options.data / "derhead"),
         )
         # Its own log says that it listens. An answer could come from another headend on that port.
-        wait_for(lambda: "REST on" in headend_log.read_text(), headend, headend_log)
+        wait_for(lambda: "serves REST" in headend_log.read_text(), headend, headend_log)
         print(f"derlaunch run  --assets {ASSETS} --headend {options.grpc}")
         fleet = start(
             stack,

@@ -105,7 +105,7 @@ def test_a_daemon_whose_terminal_closes_stops_in_order(tmp_path: Path) -> None:
         assert process.stdout is not None
         with process.stdout:
             daemon = int(process.stdout.readline())
-        eventually("serves", lambda: "REST on" in log.read_text())
+        eventually("serves", lambda: "serves REST" in log.read_text())
         os.close(ours)
         process.wait(60)
         eventually("gone", lambda: not Path(f"/proc/{daemon}/cmdline").exists())

@@ -4,7 +4,12 @@ import logging
 from typing import Any
 
 import structlog
-from structlog.stdlib import BoundLogger, filter_by_level, render_to_log_kwargs
+from structlog.stdlib import (
+    BoundLogger,
+    PositionalArgumentsFormatter,
+    filter_by_level,
+    render_to_log_kwargs,
+)
 
 
 def event_log(name: str) -> BoundLogger:
@@ -14,7 +19,7 @@ def event_log(name: str) -> BoundLogger:
     """
     logger: Any = structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[filter_by_level, render_to_log_kwargs],
+        processors=[filter_by_level, PositionalArgumentsFormatter(), render_to_log_kwargs],
         wrapper_class=BoundLogger,
         cache_logger_on_first_use=True,
     )

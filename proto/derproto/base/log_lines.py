@@ -81,7 +81,9 @@ class EventFormatter(logging.Formatter):
             if key in event:
                 event.setdefault(f"{key}_name", find(str(event[key])))
         event["logger"] = record.name
-        return self._render(None, "", {key: _clean(key, value) for key, value in event.items()})
+        # A key without a value tells nothing.
+        said = {key: _clean(key, each) for key, each in event.items() if each is not None}
+        return self._render(None, "", said)
 
     def _collect(self, record: logging.LogRecord) -> EventDict:
         """The record's own keys, in the order in which a line shows them."""
@@ -109,7 +111,7 @@ def _renderer(form: str, colors: bool) -> Callable[[WrappedLogger, str, EventDic
 
 def _clean(key: str, value: object) -> object:
     """The value as one line of bounded length without secrets; numbers as they are."""
-    if value is None or isinstance(value, int | float) or key in _OURS:
+    if isinstance(value, int | float) or key in _OURS:
         return value
     if _is_secret(key):
         return HIDDEN

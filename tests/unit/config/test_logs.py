@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -80,7 +81,6 @@ def test_json_has_the_same_keys() -> None:
         "event": "an order",
         "asset": "0d7c",
         "mw": 1.5,
-        "at": None,
         "asset_name": "North battery",
         "logger": "derhead.sessions",
     }
@@ -154,7 +154,7 @@ def test_an_event_is_a_record_with_its_keys(caplog: pytest.LogCaptureFixture) ->
     log = event_log("derhead.test")
     with caplog.at_level("INFO"):
         log.debug("too little", agent="north")
-        log.info("agent connected", agent="north", assets=3)
+        log.info("agent connected", agent="north", assets=3, detail=None)
     (made,) = caplog.records
     assert made.getMessage() == "agent connected"
     assert FORMATTER.format(made).partition("level=")[2] == (
@@ -190,3 +190,26 @@ async def test_the_level_changes_without_a_restart(autojump_clock: MockClock) ->
     assert await reload.load() == "info became debug"
     assert logging.getLogger("derhead.test").isEnabledFor(logging.DEBUG)
     await trio.lowlevel.checkpoint()
+
+
+def test_a_text_with_its_values_in_it_is_filled_in(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        event_log("derhead.test").info("%s at %d MW", "North", 3, agent="north")
+    assert 'event="North at 3 MW" agent=north ' in caplog.text
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_terminal_gets_colours_and_a_pipe_logfmt(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.openpty()
+    monkeypatch.setattr("derproto.base.logs.STDERR", writing)
+    for no_color, coloured in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        configure_logging("info")
+        logging.getLogger("derhead.test").info("hello")
+        assert drain_logs()
+        said = os.read(reading, 4096).decode()
+        assert "hello" in said
+        assert ("\x1b[" in said) is coloured
+        assert "event=" not in said
+    for end in (reading, writing):
+        os.close(end)
