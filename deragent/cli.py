@@ -15,23 +15,24 @@ from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
 from derproto.base.runtime import real_runtime
+from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.problems import ConfigError
+from derproto.configuration.settings import settings_note
 from derproto.tls.certificate_settings import warn_of_certificates
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="deragent",
-        description="The agent between a site's devices and the headend.",
-        allow_abbrev=False,
+    parser = make_parser(
+        "deragent", "The agent between a site's devices and the headend.", __version__
     )
-    parser.add_argument("--version", action="version", version=f"deragent {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
         ("run", "serve assets until SIGTERM"),
         ("check", "check configuration, assets and devices, and summarize them"),
     ):
-        command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+        example = f"deragent {name} --assets assets.yaml --site North --headend 192.0.2.7:50051"
+        note = settings_note("DERAGENT", "headend")
+        command = add_command(commands, name, does, example, note=note)
         command.add_argument("--config", metavar="F", help="YAML file of settings")
         command.add_argument("--assets", metavar="F", help="YAML file of the fleet")
         which = command.add_mutually_exclusive_group()
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             default=None,
             help="print a line of JSON on stdout at each change of state",
         )
+    offer_completion(parser)
     return parser
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from derhead.config import load_data_folder
 from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
+from derproto.configuration.command_line import add_command
+from derproto.configuration.settings import settings_note
 
 
 def add_parsers(commands: "_SubParsersAction[Any]") -> None:
@@ -20,7 +22,8 @@ def add_parsers(commands: "_SubParsersAction[Any]") -> None:
         ("backup", "copy the journal of a running headend into a file", "the new file"),
         ("restore", "put a backup in the journal's place, while no headend runs", "the backup"),
     ):
-        command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+        example = f"derhead {name} /backup/journal.db --config /etc/derhead/derhead.yaml"
+        command = add_command(commands, name, does, example, note=settings_note("DERHEAD", "data"))
         command.add_argument("file", metavar="FILE", help=file)
         command.add_argument("--config", metavar="F", help="YAML file of settings")
         command.add_argument("--data", metavar="DIR", help="folder of the journal")

@@ -12,23 +12,23 @@ from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
 from derproto.base.logs import configure_logging
+from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
+from derproto.configuration.settings import settings_note
 from derproto.tls.certificate_settings import warn_of_certificates
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="derhead",
-        description="A lightweight headend for distributed energy resources.",
-        allow_abbrev=False,
+    parser = make_parser(
+        "derhead", "A lightweight headend for distributed energy resources.", __version__
     )
-    parser.add_argument("--version", action="version", version=f"derhead {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
         ("serve", "serve agents and REST until SIGTERM"),
         ("check", "check configuration and assets, and summarize them"),
     ):
-        command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+        example = f"derhead {name} --config /etc/derhead/derhead.yaml"
+        command = add_command(commands, name, does, example, note=settings_note("DERHEAD", "http"))
         command.add_argument("--config", metavar="F", help="YAML file of settings")
         command.add_argument("--assets", metavar="F", help="YAML file of the fleet")
         command.add_argument(
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     backup_commands.add_parsers(commands)
     pki.add_parser(commands)
     token_commands.add_parser(commands)
+    offer_completion(parser)
     return parser
 
 

@@ -31,9 +31,17 @@ from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
 from derproto.base.terminal import columns, rendered
 from derproto.base.timefmt import format_us, parse_us
+from derproto.configuration.command_line import add_command
 from derproto.configuration.kinds import Kind
+from derproto.configuration.settings import settings_note
 
 T = TypeVar("T")
+
+TOKEN_EXAMPLES = {
+    "add": "derhead token add anna --role operator --expires 90d > anna.token",
+    "list": "derhead token list --config /etc/derhead/derhead.yaml",
+    "revoke": "derhead token revoke anna",
+}
 
 _DAYS = re.compile(r"([0-9]{1,5})d")
 _DAY_US = 86_400_000_000
@@ -54,7 +62,7 @@ class Expiry:
 def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Adds the command to ``derhead``'s."""
     does = "make, list and revoke the tokens that REST asks for"
-    token = commands.add_parser("token", help=does, description=does, allow_abbrev=False)
+    token = add_command(commands, "token", does, "derhead token list")
     kinds = token.add_subparsers(dest="kind", required=True, metavar="COMMAND")
     add = _add(kinds, "add", "make a token and print it, this once")
     add.add_argument("name", metavar="NAME", type=_typed(TOKEN_NAME), help="who will use it")
@@ -89,7 +97,8 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
 
 
 def _add(kinds: "_SubParsersAction[ArgumentParser]", name: str, does: str) -> ArgumentParser:
-    command = kinds.add_parser(name, help=does, description=does, allow_abbrev=False)
+    example = TOKEN_EXAMPLES[name]
+    command = add_command(kinds, name, does, example, note=settings_note("DERHEAD", "tokens"))
     command.add_argument("--config", metavar="F", help="YAML file of the headend's settings")
     command.add_argument("--tokens", metavar="F", help="file of the tokens")
     return command

@@ -9,6 +9,7 @@ from derproto import __version__
 from derproto.base.command import EXIT_FAILED, exit_code_of, put_out
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
+from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.settings import credential, state_directory
@@ -18,16 +19,19 @@ T = TypeVar("T")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="derlaunch",
-        description="Starts fleets of simulated agents, for bring-up.",
-        allow_abbrev=False,
+    parser = make_parser(
+        "derlaunch", "Starts fleets of simulated agents, for bring-up.", __version__
     )
-    parser.add_argument("--version", action="version", version=f"derlaunch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     does = "run the fleet's agents until Ctrl-C, and restart those that die"
-    run = commands.add_parser("run", help=does, description=does, allow_abbrev=False)
+    run = add_command(
+        commands,
+        "run",
+        does,
+        "derlaunch run --assets assets.yaml --headend 127.0.0.1:50051",
+        variables={"STATE_DIRECTORY": "folder for --data, which systemd sets"},
+    )
     run.add_argument("--assets", metavar="F", required=True, help="YAML file of the fleet")
     run.add_argument("--headend", metavar="H:P", required=True, help="address of the headend")
     run.add_argument(
@@ -47,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     does = "print the YAML of a generated fleet; the same seed gives the same fleet"
-    made = commands.add_parser("generate", help=does, description=does, allow_abbrev=False)
+    made = add_command(commands, "generate", does, "derlaunch generate 20 --seed 7 > assets.yaml")
     made.add_argument("n", metavar="N", help="number of assets")
     made.add_argument(
         "--seed",
@@ -55,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         default="1",
         help="a whole number: another seed gives another fleet (default 1)",
     )
+    offer_completion(parser)
     return parser
 
 

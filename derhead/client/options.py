@@ -8,6 +8,7 @@ from pathlib import Path
 
 from derhead.client.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
 from derhead.client.own_token import TOKEN_VARIABLE
+from derproto.configuration.command_line import add_command
 
 URL_VARIABLE = "DERHEAD_URL"
 CA_VARIABLE = "DERHEAD_TLS_CA"
@@ -16,6 +17,22 @@ COMMANDS = ("status", "agents", "telemetry", "dispatch", "withdraw", "audit")
 
 EVER = "ever"
 """In place of a duration: until the order is replaced."""
+
+CLIENT_EXAMPLES = {
+    "status": "derhead status --headend https://headend.example:8080 --tls-ca ca.pem",
+    "agents": "derhead agents",
+    "telemetry": "derhead telemetry battery-1 --follow",
+    "dispatch": "derhead dispatch battery-1 -0.5 --for 15m --watch",
+    "withdraw": "derhead withdraw 83081685-540e-4d6a-a396-442eb5dc83ef",
+    "audit": "derhead audit --action order --from 2026-01-01T00:00:00Z --csv > orders.csv",
+}
+
+VARIABLES = {
+    URL_VARIABLE: "address of the headend, for --headend",
+    CA_VARIABLE: "file of authorities, for --tls-ca",
+    TOKEN_VARIABLE: "the token to send; --token-file names its file",
+    "NO_COLOR": "no colours on a terminal",
+}
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"([0-9]{1,20}(?:[.][0-9]{1,20})?)([smhd])")
@@ -138,7 +155,7 @@ def _add(
     *,
     tables: bool = False,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+    command = add_command(commands, name, does, CLIENT_EXAMPLES[name], variables=VARIABLES)
     command.add_argument(
         "--headend",
         metavar="URL",

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
+from derproto.configuration.command_line import add_command
 from derproto.configuration.kinds import AGENT, Kind, Whole
 
 T = TypeVar("T")
@@ -17,6 +18,12 @@ CERTIFICATE_DAYS = 397
 """Days for which other new certificates are valid, unless others are given. Browsers accept no
 more of a public authority."""
 
+PKI_EXAMPLES = {
+    "init": "derhead pki init --dir pki",
+    "server": "derhead pki server headend.example 192.0.2.7",
+    "agent": "derhead pki agent north --dir pki",
+}
+
 _LABEL = r"(?!-)[0-9A-Za-z-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:\*[.])?(?:{_LABEL})(?:[.]{_LABEL})*")
 
@@ -24,7 +31,7 @@ _HOST = re.compile(rf"(?:\*[.])?(?:{_LABEL})(?:[.]{_LABEL})*")
 def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Adds the command to ``derhead``'s."""
     does = "make an authority, and certificates for headend and agents"
-    pki = commands.add_parser("pki", help=does, description=does, allow_abbrev=False)
+    pki = add_command(commands, "pki", does, "derhead pki init")
     kinds = pki.add_subparsers(dest="kind", required=True, metavar="KIND")
     authority = _add(kinds, "init", "make an authority", AUTHORITY_DAYS)
     authority.add_argument(
@@ -56,7 +63,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
 def _add(
     kinds: "_SubParsersAction[ArgumentParser]", name: str, does: str, days: int
 ) -> ArgumentParser:
-    command = kinds.add_parser(name, help=does, description=does, allow_abbrev=False)
+    command = add_command(kinds, name, does, PKI_EXAMPLES[name])
     command.add_argument(
         "--dir", metavar="DIR", type=Path, default=Path("pki"), help="folder (default: pki)"
     )

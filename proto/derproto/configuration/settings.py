@@ -23,6 +23,15 @@ NO_PATH = Path()
 """The placeholder of a required path that is missing; compared by identity."""
 
 
+def settings_note(prefix: str, key: str) -> str:
+    """How else a command takes its settings, for its help; ``key`` is an example."""
+    variable = f"{prefix}_{key.upper()}"
+    return (
+        f"Each flag with a value is also a variable, such as {variable} for --{key}, and most are\n"
+        "keys of the file --config. A flag wins over a variable, and a variable over the file."
+    )
+
+
 class Rank(IntEnum):
     """The source of a value; the greatest counts."""
 
