@@ -1,6 +1,7 @@
 """Buffers and resets of the kernel's sockets, under limits short enough to wait for."""
 
 import json
+import re
 
 import pytest
 import trio
@@ -14,7 +15,7 @@ QUICK = HttpLimits(idle_s=0.3, send_s=0.3, grace_s=0.3)
 async def test_a_connection_serves_many_requests() -> None:
     async with serving() as running, await running.connect() as stream:
         for _ in range(20):
-            assert (await ask(stream, HEALTH)).endswith(b'{"status":"ok"}')
+            assert b'{"status":"ok",' in await ask(stream, HEALTH)
         assert running.server.statistics().accepted == 1
 
 
@@ -23,7 +24,7 @@ async def test_head_answers_without_a_body() -> None:
         await stream.send_all(b"HEAD /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         head, _, body = (await receive_all(stream)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
-    assert b"content-length: 15" in head.lower()
+    assert re.search(rb"content-length: [1-9]", head.lower())
     assert body == b""
 
 

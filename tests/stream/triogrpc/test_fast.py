@@ -7,7 +7,7 @@ from typing import Any
 
 import h2.config
 import h2.connection
-from h2.events import DataReceived
+from h2.events import DataReceived, SettingsAcknowledged
 from h2.exceptions import ProtocolError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -103,6 +103,10 @@ def told(event: Any) -> Any:
     if isinstance(event, DataReceived):
         ended = event.stream_ended is not None
         return ("data", event.stream_id, bytes(event.data), event.flow_controlled_length, ended)
+    if isinstance(event, SettingsAcknowledged):
+        # Http2 sends no setting that it leaves as it is, and h2 alone names all.
+        changes = event.changed_settings.values()
+        return sorted(repr(each) for each in changes if each.original_value != each.new_value)
     return repr(event)
 
 
@@ -151,6 +155,7 @@ def feed(connection: h2.connection.H2Connection, data: bytes, cuts: list[int]) -
 @given(frames=FRAMES, cuts=st.lists(st.integers(1, 4_000), min_size=1, max_size=8))
 @example(frames=[request(1), frame(0, 0, 1, b"abc"), frame(0, 1, 1, b"")], cuts=[1])
 @example(frames=[request(1), *[frame(0, 0, 1, bytes(900))] * 4], cuts=[5_000])
+@example(frames=[frame(4, 1, 0, b"")], cuts=[1])
 def test_all_three_agree(frames: list[bytes], cuts: list[int]) -> None:
     data = PREFACE + frame(4, 0, 0, b"") + b"".join(frames)
     fast, plain = FastHttp2(LIMITS, client_side=False), Http2(LIMITS, client_side=False)
