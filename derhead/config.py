@@ -1,5 +1,6 @@
 """The headend's configuration."""
 
+import re
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from derproto.configuration.kinds import (
     LOG_FORMATS,
     LOG_LEVELS,
     PATH,
+    TEXT,
     Address,
     FromText,
     Hosts,
@@ -39,6 +41,17 @@ _GB = Number(least=0.01, most=100_000, unit="GB")
 _RATE = Number(least=100, most=1_000_000, unit="rows a second")
 _WAIT = Number(least=0, most=3600, unit="seconds")
 _TAKEOVER = Number(least=5, most=86_400, unit="seconds")
+KEYS_EXAMPLE = "https://login.example/keys"
+_KEYS_AT = re.compile(r"(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])[\x21-\x7e]+")
+
+
+def _keys_url(text: str) -> str:
+    if not _KEYS_AT.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a URL of keys; write one such as {KEYS_EXAMPLE}")
+    return text
+
+
+_KEYS_URL = FromText(_keys_url, f"a URL such as {KEYS_EXAMPLE}")
 _DSN = FromText(read_dsn, "a DSN such as postgresql://derhead@db.example/derhead")
 
 
@@ -99,6 +112,19 @@ class HeadendConfig:
     """The headend starts also where other machines could use it without protection."""
     tokens: Annotated[Path | None, PATH] = None
     """The file of the tokens that REST asks for; None = it asks nobody."""
+    oidc_issuer: Annotated[str | None, TEXT, "oidc.issuer"] = None
+    """The issuer whose JWTs REST takes, as their claim ``iss`` names it; None = none."""
+    oidc_audience: Annotated[str | None, TEXT, "oidc.audience"] = None
+    """What their claim ``aud`` must name."""
+    oidc_jwks_file: Annotated[Path | None, PATH, "oidc.jwks_file"] = None
+    """The issuer's public keys; or ``oidc_jwks_url``."""
+    oidc_jwks_url: Annotated[str | None, _KEYS_URL, "oidc.jwks_url"] = None
+    oidc_ca: Annotated[Path | None, PATH, "oidc.ca"] = None
+    """PEM of the authorities for the URL's certificate; None = the system's."""
+    oidc_name_claim: Annotated[str, TEXT, "oidc.name_claim"] = "sub"
+    oidc_role_claim: Annotated[str, TEXT, "oidc.role_claim"] = "role"
+    oidc_sites_claim: Annotated[str | None, TEXT, "oidc.sites_claim"] = None
+    """The claim with the sites that a JWT is limited to; None = all sites."""
     agent_tokens: Annotated[bool, Truth()] = False
     """An agent without a certificate needs a token of the role agent."""
     tls_cert: Annotated[Path | None, PATH] = None
@@ -119,7 +145,7 @@ class HeadendConfig:
     @property
     def authenticates(self) -> bool:
         """Whether REST asks callers who they are, instead of serving anybody."""
-        return self.tokens is not None
+        return self.tokens is not None or self.oidc_issuer is not None
 
     def exposures(self) -> tuple[Exposure, ...]:
         """What other machines could use without protection."""
@@ -199,6 +225,7 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
         settings.complain(
             "standby", "a stand-by waits for a database, and there is none; give postgres.dsn"
         )
+    _check_issuer(config, settings)
     if config.agent_tokens and config.tokens is None:
         settings.complain("agent_tokens", "true, yet there is no file of tokens; give tokens")
     settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
@@ -214,6 +241,17 @@ def _check(config: HeadendConfig, settings: Settings) -> None:
         settings.complain(
             "http_tls", "false, yet http_tls_cert is given; write true, or remove that"
         )
+
+
+def _check_issuer(config: HeadendConfig, settings: Settings) -> None:
+    settings.require_file("oidc.jwks_file", config.oidc_jwks_file, needs="oidc.issuer")
+    settings.require_file("oidc.ca", config.oidc_ca, needs="oidc.jwks_url")
+    if config.oidc_issuer is None:
+        return
+    if config.oidc_audience is None:
+        settings.complain("oidc.issuer", "it needs oidc.audience; give both or neither")
+    if (config.oidc_jwks_file is None) is (config.oidc_jwks_url is None):
+        settings.complain("oidc.issuer", "it needs one of oidc.jwks_file and oidc.jwks_url")
 
 
 def load(

@@ -27,7 +27,14 @@ from functools import partial
 
 import trio
 
-from derhead.access import open_gate
+from derhead.access import (
+    AccessGate,
+    IssuerTerms,
+    KeyKeeping,
+    KeySource,
+    keep_issuer,
+    open_gate,
+)
 from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.errors import ClaimError
@@ -143,6 +150,7 @@ async def run_headend(
                 outside.cancel_scope.cancel()
                 return
             gate = await open_gate(config.tokens, runtime, reloads)
+            issuer = await open_issuer(config, gate, runtime, reloads)
             headend = Headend(
                 fleet,
                 journal,
@@ -164,6 +172,8 @@ async def run_headend(
                 reloads.on_outcome = headend.note_reload
             await headend.load()
             async with trio.open_nursery() as services:
+                if issuer is not None:
+                    services.start_soon(issuer.run)
                 await services.start(headend.desk.run)
                 await services.start(headend.sites.run)
                 await services.start(headend.judge.run)
@@ -233,6 +243,25 @@ def _show_http(headend: Headend, app: RestApp, server: HttpServer, limits: HttpL
     add("http_connections", lambda: server.statistics().open, limits.max_connections)
     add("http_held_bytes", lambda: server.statistics().held_bytes, limits.held_bytes)
     add("event_readers", lambda: app.events.statistics().readers, MAX_READERS)
+
+
+async def open_issuer(
+    config: HeadendConfig, gate: AccessGate, runtime: Runtime, reloads: Reloads | None
+) -> KeyKeeping | None:
+    """The keeper of the configured OIDC issuer's keys; None = none is configured."""
+    if config.oidc_issuer is None or config.oidc_audience is None:
+        return None
+    terms = IssuerTerms(
+        config.oidc_issuer,
+        config.oidc_audience,
+        config.oidc_name_claim,
+        config.oidc_role_claim,
+        config.oidc_sites_claim,
+    )
+    source = KeySource(config.oidc_jwks_file, config.oidc_jwks_url, config.oidc_ca)
+    keeper = keep_issuer(gate, terms, source, runtime)
+    await keeper.begin(reloads)
+    return keeper
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:

@@ -9,12 +9,16 @@ Layers, from the ground up::
     visible_fleets  what of the fleet a caller may see: pure
     access_gate     who sent a request, by its credentials: pure
     logins          log-ins of browsers: pure
-    gate_loading    the gate of a daemon, whose tokens follow their file
+    issuer_terms    what is known of an OIDC issuer
+    jwt_judge       who sent a JWT of an OIDC issuer: pure
+    issuer_loading  the issuer's keys, of a file or a URL
+    gate_loading    the gate of a daemon: its tokens and its issuer
 """
 
 from derhead.access.access_gate import AccessGate, Unauthenticated
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
-from derhead.access.gate_loading import open_gate
+from derhead.access.gate_loading import keep_issuer, open_gate
+from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
 from derhead.access.logins import COOKIE, Login, Logins
 from derhead.access.roles import (
     ANY_AGENT,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.roles import ANYBODY, Principal
@@ -12,6 +13,9 @@ REALM = 'Bearer realm="derhead"'
 KNOWN = 1_000
 """Headers whose callers are remembered, so that each is hashed once. When full, all are
 forgotten."""
+
+JWT_DOTS = 2
+"""Dots in a signed JWT; there is none in a token of ours."""
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
@@ -53,21 +57,29 @@ _DETAILS = {
 }
 
 
+class TokenIssuer(Protocol):
+    """Recognises the owners of an issuer's JWTs."""
+
+    def recognise(self, token: bytes, now_us: int) -> Principal | Unauthenticated:
+        """Who sent this JWT."""
+
+
 class AccessGate:
     """Recognises callers.
 
-    Without tokens it asks nobody: every caller may do everything.
+    Without tokens and without an issuer it asks nobody: every caller may do everything.
     """
 
     def __init__(self, tokens: TokenSet | None = None) -> None:
         self._tokens = tokens
+        self._issuer: TokenIssuer | None = None
         self._known: dict[bytes, Principal] = {}
         self.failures = FailureMeter()
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may do anything."""
-        return self._tokens is None
+        return self._tokens is None and self._issuer is None
 
     def replace(self, tokens: TokenSet) -> str:
         """Takes other tokens, from the next request on; returns what changed, in words."""
@@ -75,12 +87,17 @@ class AccessGate:
         self._known.clear()
         return tokens.changes_from(former)
 
+    def replace_issuer(self, issuer: TokenIssuer) -> None:
+        """Takes this issuer's JWTs too, from the next request on."""
+        self._issuer = issuer
+        self._known.clear()
+
     def recognise(self, authorization: bytes | None, now_us: int) -> Principal | Unauthenticated:
         """Who sent a request with this ``Authorization`` header; None = without one.
 
         Units: ``now_us`` is microseconds since the epoch.
         """
-        if self._tokens is None:
+        if self.is_open:
             return ANYBODY
         if authorization is None:
             return NO_TOKEN
@@ -89,27 +106,28 @@ class AccessGate:
         known = self._known.get(authorization)
         if known is not None and (known.expires_us is None or now_us < known.expires_us):
             return known
-        return self._look_up(self._tokens, authorization, now_us)
-
-    def _look_up(
-        self, tokens: TokenSet, authorization: bytes, now_us: int
-    ) -> Principal | Unauthenticated:
         self._known.pop(authorization, None)
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
             return UNREADABLE
-        token = tokens.find(bearer[1])
+        found = self._look_up(bearer[1], now_us)
+        if isinstance(found, Principal):
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known[authorization] = found
+        return found
+
+    def _look_up(self, sent: bytes, now_us: int) -> Principal | Unauthenticated:
+        if self._issuer is not None and sent.count(b".") == JWT_DOTS:
+            return self._issuer.recognise(sent, now_us)
+        token = None if self._tokens is None else self._tokens.find(sent)
         if token is None:
             return _useless(AccessRefusal.UNKNOWN)
         refusal = token.refusal(now_us)
         if refusal is not None:
             return _useless(refusal, token.name)
-        if len(self._known) >= KNOWN:
-            self._known.clear()
         sites = None if token.sites is None else frozenset(token.sites)
-        principal = Principal(token.name, token.role, sites, token.agent, token.expires_us)
-        self._known[authorization] = principal
-        return principal
+        return Principal(token.name, token.role, sites, token.agent, token.expires_us)
 
 
 def _useless(reason: AccessRefusal, name: str | None = None) -> Unauthenticated:

@@ -23,6 +23,8 @@ class AccessRefusal(StrEnum):
     """The role of a known caller does not suffice."""
     SITES = "sites"
     """The sites of a known caller do not suffice."""
+    KEYS = "keys"
+    """The keys of the issuer that could show who it is are not there, or too old."""
     SLOWED = "slowed"
     """Its address has failed too often."""
 

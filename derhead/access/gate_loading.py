@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from derhead.access.access_gate import AccessGate
+from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
 from derhead.access.token_file import read_token_file
 from derproto.base.reloading import Reload, Reloads
 from derproto.base.runtime import Runtime
@@ -26,3 +27,13 @@ async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None
         await reloads.add(Reload("tokens", load, (path,)))
     await load()
     return gate
+
+
+def keep_issuer(
+    gate: AccessGate, terms: IssuerTerms, source: KeySource, runtime: Runtime
+) -> KeyKeeping:
+    """From now on the gate takes the issuer's JWTs, by the keys that the result keeps."""
+    # Imported late: most headends have no issuer.
+    from derhead.access.issuer_loading import IssuerKeeper
+
+    return IssuerKeeper(gate, terms, source, runtime)

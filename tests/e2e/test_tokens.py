@@ -1,11 +1,15 @@
 """A headend that asks for tokens: made and revoked while it runs."""
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
 
 from tests.support.access import bearer
 from tests.support.certificates import TestAuthority
@@ -96,3 +100,22 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
         command(tokens, "revoke", SOLAR)
         eventually("it is out without its token", lambda: online() == {BATTERY})
         assert secret.read_text() not in headend.text() + stranger.text()
+
+
+def test_jwts_of_an_issuer_come_in(tmp_path: Path) -> None:
+    key = RSAKey.generate_key(2048, {"kid": "one"})
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
+    oidc = {"issuer": "https://login.example", "audience": "derhead", "jwks_file": str(keys)}
+
+    def sign(audience: str) -> str:
+        claims = {"iss": oidc["issuer"], "aud": audience, "sub": "ann", "role": "viewer"}
+        until = datetime.now(UTC) + timedelta(minutes=5)
+        return jwt.encode({"alg": "RS256", "kid": "one"}, {**claims, "exp": until}, key)
+
+    with running(tmp_path, fleet(), {"oidc": oidc}) as world:
+        world.start_headend()
+        for audience, status in (("derhead", 200), ("other", 401)):
+            answer = world.ask("GET", "/login", headers=bearer(sign(audience)))
+            assert answer.status_code == status
+        assert world.ask("GET", "/assets").status_code == 401

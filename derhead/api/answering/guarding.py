@@ -126,7 +126,7 @@ def refuse_unauthenticated(
 ) -> HttpProblem:
     """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""
     headers = {"WWW-Authenticate": refused.challenge}
-    if refused.reason is AccessRefusal.MISSING:
+    if refused.reason in (AccessRefusal.MISSING, AccessRefusal.KEYS):
         failures.count(refused.reason)
         return HttpProblem(401, refused.detail, headers=headers)
     wait_s = failures.take_failure(request.remote_addr, trio.current_time())

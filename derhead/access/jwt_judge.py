@@ -1,0 +1,135 @@
+"""Who sent a JWT of an OIDC issuer: its signature, its terms and its claims. Pure.
+
+joserfc checks signatures and registered claims: a library that is kept up, and that takes only the
+algorithms it is told. ``none`` and those with a shared secret are not among them.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import ClaimError, ExpiredTokenError, InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+from derhead.access.access_gate import Unauthenticated
+from derhead.access.failure_meter import AccessRefusal
+from derhead.access.issuer_terms import IssuerTerms
+from derhead.access.roles import Principal, Role
+
+ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "Ed25519"),
+)
+"""Signatures with a key pair: the issuer alone can make them."""
+
+LEEWAY_S = 30
+"""Seconds by which the issuer's clock may be off."""
+
+KEYS_AGE_S = 86_400
+"""Seconds after which keys of a URL that could not be fetched again are not trusted any more."""
+
+NAME_CHARACTERS = 100
+"""Characters of a caller's name from a claim. When full, the rest is cut off."""
+
+_ROLES = (Role.ADMIN, Role.OPERATOR, Role.VIEWER)
+
+
+class BadKeys(ValueError):
+    """A text that holds no keys of an issuer."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerKeys:
+    """The issuer's public keys."""
+
+    keys: KeySet
+    good_until_us: int | None
+    """Microseconds since the epoch; None = for ever."""
+
+
+def read_keys(text: bytes) -> KeySet:
+    """The keys of a JWKS (RFC 7517). Raises: BadKeys."""
+    try:
+        found = KeySet.import_key_set(json.loads(text))
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+        raise BadKeys(f"it is not a JWKS with public keys ({type(wrong).__name__})") from None
+    found.keys = [key for key in found.keys if key.key_type != "oct"]
+    if not found.keys:
+        raise BadKeys("it holds no public key")
+    return found
+
+
+class JwtJudge:
+    """Recognises the owners of JWTs; without ``keys`` it takes none."""
+
+    def __init__(
+        self,
+        terms: IssuerTerms,
+        keys: IssuerKeys | None,
+        on_unknown_key: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._terms = terms
+        self._keys = keys
+        self._on_unknown_key = on_unknown_key
+
+    def recognise(self, token: bytes, now_us: int) -> Principal | Unauthenticated:
+        """Who sent this JWT."""
+        keys = self._keys
+        if keys is None:
+            return _refuse("the issuer's keys are not there yet; try again", AccessRefusal.KEYS)
+        if keys.good_until_us is not None and now_us >= keys.good_until_us:
+            return _refuse("the issuer's keys are too old; try again", AccessRefusal.KEYS)
+        try:
+            claims = jwt.decode(token, keys.keys, algorithms=ALGORITHMS).claims
+            self._rules(now_us).validate(claims)
+        except ExpiredTokenError:
+            return _refuse("the token has expired; get a new one", AccessRefusal.EXPIRED)
+        except ClaimError as wrong:
+            return _refuse(f"the claim {wrong.claim} is not as it must be", AccessRefusal.UNKNOWN)
+        except InvalidKeyIdError:
+            self._on_unknown_key()
+            return _refuse("its key is not one of the issuer's", AccessRefusal.UNKNOWN)
+        except (JoseError, ValueError, TypeError, KeyError):
+            return _refuse("it is not a token that the issuer has signed", AccessRefusal.UNKNOWN)
+        return self._principal(claims)
+
+    def _rules(self, now_us: int) -> jwt.JWTClaimsRegistry:
+        terms = self._terms
+        wanted: dict[str, Any] = {
+            terms.name_claim: {"essential": True},
+            "iss": {"essential": True, "value": terms.issuer},
+            "aud": {"essential": True, "value": terms.audience},
+            "exp": {"essential": True},
+        }
+        return jwt.JWTClaimsRegistry(now=now_us // 1_000_000, leeway=LEEWAY_S, **wanted)
+
+    def _principal(self, claims: Mapping[str, Any]) -> Principal | Unauthenticated:
+        terms = self._terms
+        words = _words(claims, terms.role_claim)
+        role = next((role for role in _ROLES if role in words), None)
+        if role is None:
+            detail = f"the claim {terms.role_claim} has none of {', '.join(reversed(_ROLES))}"
+            return _refuse(detail, AccessRefusal.ROLE)
+        sites = None if terms.sites_claim is None else frozenset(_words(claims, terms.sites_claim))
+        name = f"oidc:{claims[terms.name_claim]}"[:NAME_CHARACTERS]
+        expires_us = (int(claims["exp"]) + LEEWAY_S) * 1_000_000
+        return Principal(name, role, sites, expires_us=expires_us)
+
+
+def _words(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """The words of a claim: of one text, separated by blanks, or of a list; else none."""
+    found: object = claims
+    if path in claims:
+        found = claims[path]
+    else:
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+    if isinstance(found, str):
+        return (found, *found.split())
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+def _refuse(detail: str, reason: AccessRefusal) -> Unauthenticated:
+    return Unauthenticated(detail, reason, "invalid_token")

@@ -1,0 +1,143 @@
+"""JWTs of an issuer: who they are of, and which are refused."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+
+from derhead.access import AccessGate, IssuerTerms, Principal, Role, Unauthenticated
+from derhead.access.failure_meter import AccessRefusal
+from derhead.access.jwt_judge import LEEWAY_S, BadKeys, IssuerKeys, JwtJudge, read_keys
+from tests.unit.access.jwts import CURVE, KEY, NOW, NOW_S, TERMS, jwks, sign
+
+
+def make_keys(*keys: Any, good_until_us: int | None = None) -> IssuerKeys:
+    return IssuerKeys(read_keys(jwks(*(keys or (KEY, CURVE)))), good_until_us)
+
+
+def judge(token: bytes, terms: IssuerTerms = TERMS, now_us: int = NOW) -> object:
+    return JwtJudge(terms, make_keys()).recognise(token, now_us)
+
+
+@pytest.mark.parametrize(("key", "alg"), [(KEY, "RS256"), (KEY, "PS512"), (CURVE, "ES256")])
+def test_a_good_jwt_tells_who_its_owner_is(key: Any, alg: str) -> None:
+    found = judge(sign(key, alg))
+    expires_us = (NOW_S + 300 + LEEWAY_S) * 1_000_000
+    assert found == Principal("oidc:ann", Role.OPERATOR, expires_us=expires_us)
+
+
+def unsigned() -> bytes:
+    """As ``alg: none`` has it (RFC 7519, 6.1)."""
+    _, payload, _ = sign().split(b".")
+    return urlsafe_b64encode(b'{"alg":"none","kid":"one"}').rstrip(b"=") + b"." + payload + b"."
+
+
+def of_a_shared_secret() -> bytes:
+    """Signed with the issuer's public key, which everybody has, as a secret."""
+    _, payload, _ = sign().split(b".")
+    text = urlsafe_b64encode(b'{"alg":"HS256","kid":"one"}').rstrip(b"=") + b"." + payload
+    secret = KEY.as_pem(private=False)
+    return text + b"." + urlsafe_b64encode(hmac.digest(secret, text, "sha256")).rstrip(b"=")
+
+
+def changed() -> bytes:
+    header, _, signature = sign().split(b".")
+    _, payload, _ = sign(sub="bob").split(b".")
+    return b".".join((header, payload, signature))
+
+
+@pytest.mark.parametrize(
+    ("token", "reason", "why"),
+    [
+        (unsigned(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (of_a_shared_secret(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (changed(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (b"a.b.c", AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (sign(kid="three"), AccessRefusal.UNKNOWN, "its key is not one of the issuer's"),
+        (sign(aud="other"), AccessRefusal.UNKNOWN, "the claim aud"),
+        (sign(aud=None), AccessRefusal.UNKNOWN, "the claim aud"),
+        (sign(iss="https://evil.example"), AccessRefusal.UNKNOWN, "the claim iss"),
+        (sign(iss=None), AccessRefusal.UNKNOWN, "the claim iss"),
+        (sign(sub=None), AccessRefusal.UNKNOWN, "the claim sub"),
+        (sign(exp=None), AccessRefusal.UNKNOWN, "the claim exp"),
+        (sign(exp=NOW_S - LEEWAY_S), AccessRefusal.EXPIRED, "has expired"),
+        (sign(nbf=NOW_S + LEEWAY_S + 1), AccessRefusal.UNKNOWN, "the claim nbf"),
+        (sign(realm=None), AccessRefusal.ROLE, "has none of viewer, operator, admin"),
+        (sign(realm={"roles": ["king", "agent"]}), AccessRefusal.ROLE, "the claim realm.roles"),
+    ],
+)
+def test_other_jwts_are_refused(token: bytes, reason: AccessRefusal, why: str) -> None:
+    found = judge(token)
+    assert isinstance(found, Unauthenticated)
+    assert found.reason is reason
+    assert why in found.detail
+    assert found.error == "invalid_token"
+
+
+@pytest.mark.parametrize("until_us", [None, NOW])
+def test_without_keys_or_with_old_ones_no_jwt_is_taken(until_us: int | None) -> None:
+    keys = None if until_us is None else make_keys(good_until_us=until_us)
+    found = JwtJudge(TERMS, keys).recognise(sign(), NOW)
+    assert isinstance(found, Unauthenticated)
+    assert found.reason is AccessRefusal.KEYS
+    good = JwtJudge(TERMS, make_keys(good_until_us=NOW + 1)).recognise(sign(), NOW)
+    assert isinstance(good, Principal)
+
+
+def test_an_unknown_key_asks_for_fresh_keys() -> None:
+    asked: list[bool] = []
+    judge = JwtJudge(TERMS, make_keys(KEY), lambda: asked.append(True))
+    judge.recognise(changed(), NOW)
+    assert asked == []
+    judge.recognise(sign(CURVE, "ES256"), NOW)
+    assert asked == [True]
+
+
+@pytest.mark.parametrize(
+    ("claims", "role", "sites"),
+    [
+        ({"role": "viewer", "sites": ["North", "South"]}, Role.VIEWER, {"North", "South"}),
+        ({"role": "x admin", "sites": "North"}, Role.ADMIN, {"North"}),
+        ({"role": ["viewer"]}, Role.VIEWER, set()),
+        ({"role": "viewer", "sites": 5}, Role.VIEWER, set()),
+    ],
+)
+def test_role_and_sites_come_from_claims(
+    claims: dict[str, Any], role: Role, sites: set[str]
+) -> None:
+    terms = IssuerTerms(TERMS.issuer, TERMS.audience, sites_claim="sites")
+    found = judge(sign(**claims), terms)
+    assert isinstance(found, Principal)
+    assert (found.role, found.sites) == (role, frozenset(sites))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"keys": []}',
+        b'{"keys": 5}',
+        b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}',
+    ],
+)
+def test_a_text_without_public_keys_is_none_of_an_issuer(text: bytes) -> None:
+    with pytest.raises(BadKeys):
+        read_keys(text)
+
+
+def test_a_gate_takes_jwts_beside_tokens_and_forgets_them_with_their_keys() -> None:
+    gate = AccessGate()
+    assert gate.is_open
+    gate.replace_issuer(JwtJudge(TERMS, None))
+    assert not gate.is_open
+    header = b"Bearer " + sign()
+    assert isinstance(gate.recognise(header, NOW), Unauthenticated)
+    gate.replace_issuer(JwtJudge(TERMS, make_keys()))
+    assert isinstance(gate.recognise(header, NOW), Principal)
+    late_us = NOW + (300 + LEEWAY_S) * 1_000_000
+    assert isinstance(gate.recognise(header, late_us), Unauthenticated)
+    gate.replace_issuer(JwtJudge(TERMS, make_keys(CURVE)))
+    assert isinstance(gate.recognise(header, NOW), Unauthenticated)
