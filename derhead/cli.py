@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from derhead import backup_commands, client, export, pki, token_commands
-from derhead.config import HeadendConfig, load, read_log_level
+from derhead.config import HeadendConfig, load, read_log_level, warn_of_tokens
 from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
 from derproto.base.command import exit_code_of, put_out
@@ -113,6 +113,7 @@ def _check(args: argparse.Namespace) -> None:
     config, fleet = load(args, os.environ, at_us=now_us)
     put_out(f"{summarize(config, fleet)}\n")
     warn_of_certificates(config.tls_ends(), now_us)
+    warn_of_tokens(config, fleet, now_us)
     for each in config.exposures():
         print(f"warning: {each.setting}: {each.fact}; {each.remedy}", file=sys.stderr)
 

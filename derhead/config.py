@@ -1,6 +1,7 @@
 """The headend's configuration."""
 
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -293,6 +294,16 @@ def _complain_of_tokens(config: HeadendConfig, settings: Settings) -> None:
         read_token_file(config.tokens)
     except ConfigError as wrong:
         settings.problems.extend(wrong.problems)
+
+
+def warn_of_tokens(config: HeadendConfig, fleet: Fleet, now_us: int) -> None:
+    """Tells on stderr which good tokens are limited to a site that the fleet does not have."""
+    tokens = () if config.tokens is None else read_token_file(config.tokens).all
+    for token in tokens:
+        for site in token.sites or () if token.refusal(now_us) is None else ():
+            if fleet.find_site(site) is None:
+                text = f"{token.name} is limited to the site {site}, which {config.assets} lacks"
+                print(f"warning: tokens: {text}", file=sys.stderr)
 
 
 def load_token_path(

@@ -5,6 +5,8 @@ Against FastAPI on uvicorn with the same answers from a dict. ``wrk`` asks, on 3
 
 import contextlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -31,9 +33,14 @@ ONE = Measure("rest_requests_per_s", "GET /telemetry/{id}, each of 1,000 in turn
 ALL = Measure("rest_all_requests_per_s", "GET /telemetry of 1,000 assets (requests/s)")
 ONE_TLS = Measure("rest_tls_requests_per_s", "the same of one over TLS (requests/s)")
 ALL_TLS = Measure("rest_all_tls_requests_per_s", "the same of all over TLS (requests/s)")
-MEASURES = (ONE, ALL, ONE_TLS, ALL_TLS)
+ONE_TOKEN = Measure("rest_token_requests_per_s", "the same of one with a token (requests/s)")
+ALL_TOKEN = Measure("rest_all_token_requests_per_s", "the same of all with a token (requests/s)")
+MEASURES = (ONE, ALL, ONE_TLS, ALL_TLS, ONE_TOKEN, ALL_TOKEN)
 KEYS = (ONE.key, ALL.key)
 TLS_KEYS = (ONE_TLS.key, ALL_TLS.key)
+TOKEN_KEYS = (ONE_TOKEN.key, ALL_TOKEN.key)
+TOKENLESS = "without_token"
+"""The same headend without tokens: the ratio to it is what the check of a token leaves."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,16 @@ class Files:
     agents: Path
     latest: Path
     """An answer to ``GET /telemetry``, for the peer."""
+    tokens: Path
+    """The file with the one token."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a headend is asked."""
+
+    scheme: str = "http"
+    token: str | None = None
 
 
 def run(workshop: Workshop, budget: Budget) -> list[Findings]:
@@ -62,28 +79,49 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             write_assets(folder / "assets.yaml", ASSETS),
             write_agents(folder / "agents.txt", ASSETS, 1),
             folder / "latest.json",
+            folder / "tokens.yaml",
         )
+        token = _make_token(files.tokens)
         files.paths.write_text("".join(f"/telemetry/{asset_id(n)}\n" for n in range(ASSETS)))
-        ask = partial(_measure, workshop, budget, files, KEYS)
-        ask_tls = partial(_measure, workshop, budget, files, TLS_KEYS)
-        headend = partial(_headend, workshop, budget, servers, files)
+
+        def headend(keys: tuple[str, str], way: Way) -> Callable[[Sheet], None]:
+            start = partial(_headend, workshop, budget, servers, files, way)
+            return partial(_measure, workshop, budget, files, keys, way, start)
+
+        peer = partial(_fastapi, servers, files)
         contestants = [
-            Contestant(OURS, KEYS, partial(ask, headend)),
-            Contestant(OURS, TLS_KEYS, partial(ask_tls, partial(headend, "https"))),
-            Contestant("fastapi", KEYS, partial(ask, partial(_fastapi, servers, files))),
+            Contestant(OURS, KEYS, headend(KEYS, Way())),
+            Contestant(OURS, TLS_KEYS, headend(TLS_KEYS, Way("https"))),
+            Contestant(OURS, TOKEN_KEYS, headend(TOKEN_KEYS, Way(token=token))),
+            Contestant(TOKENLESS, TOKEN_KEYS, headend(TOKEN_KEYS, Way())),
+            Contestant(
+                "fastapi", KEYS, partial(_measure, workshop, budget, files, KEYS, Way(), peer)
+            ),
         ]
         return compete(MEASURES, contestants, budget, main_peer="fastapi", tell=workshop.tell)
 
 
+def _make_token(file: Path) -> str:
+    """Makes a file with one token; returns the token."""
+    command = (sys.executable, "-m", "derhead", "token", "add", "bench", "--role", "viewer")
+    made = subprocess.run(
+        [*command, "--tokens", str(file)], capture_output=True, check=True, text=True
+    )
+    return made.stdout.strip()
+
+
 @contextmanager
 def _headend(
-    workshop: Workshop, budget: Budget, servers: Servers, files: Files, scheme: str = "http"
+    workshop: Workshop, budget: Budget, servers: Servers, files: Files, way: Way
 ) -> Iterator[Server]:
     """A headend whose agents are connected and have each sent a sample."""
     settings = {}
-    if scheme == "https":
+    if way.token is not None:
+        settings["DERHEAD_TOKENS"] = str(files.tokens)
+    if way.scheme == "https":
         _, certificate, key = workshop.certificates()
-        settings = {"DERHEAD_HTTP_TLS_CERT": str(certificate), "DERHEAD_HTTP_TLS_KEY": str(key)}
+        settings["DERHEAD_HTTP_TLS_CERT"] = str(certificate)
+        settings["DERHEAD_HTTP_TLS_KEY"] = str(key)
     with (
         servers.derhead(files.assets, settings=settings) as server,
         connected(workshop, budget, files.agents, server.port) as agents,
@@ -91,11 +129,12 @@ def _headend(
         agents.require_all()
         agents.go(server, rate=ASSETS, rows=1, warmup_s=0.5, seconds=1.5)
         assert server.http_port is not None
-        items = get_items(server.http_port, "/telemetry", 10, scheme=scheme)
+        items = get_items(server.http_port, "/telemetry", 10, scheme=way.scheme, token=way.token)
         spoken = [item for item in items if item["ts"]]
         if len(spoken) < ASSETS:
             raise Failed(f"only {len(spoken):,} of {ASSETS:,} assets have a sample")
-        files.latest.write_text(get_text(server.http_port, "/telemetry", 10, scheme=scheme))
+        text = get_text(server.http_port, "/telemetry", 10, scheme=way.scheme, token=way.token)
+        files.latest.write_text(text)
         yield server
 
 
@@ -112,19 +151,20 @@ def _measure(
     budget: Budget,
     files: Files,
     keys: tuple[str, str],
+    way: Way,
     start: Callable[[], AbstractContextManager[Server]],
     sheet: Sheet,
 ) -> None:
     one, everything = keys
-    scheme = "https" if keys == TLS_KEYS else "http"
+    shown = () if way.token is None else ("-H", f"Authorization: Bearer {way.token}")
     in_turn = ("-s", HERE / "rotate.lua")
     with start() as server:
-        base = f"{scheme}://127.0.0.1:{server.http_port}"
+        base = f"{way.scheme}://127.0.0.1:{server.http_port}"
         for key, path, options, rest in (
             (one, "/", in_turn, ("--", files.paths)),
             (everything, "/telemetry", (), ()),
         ):
-            ask = partial(_requests_per_s, workshop, base + path, options, rest)
+            ask = partial(_requests_per_s, workshop, base + path, (*shown, *options), rest)
             ask(WARMUP_S)
             sheet.put(key, ask(budget.pick(3, 6)))
 

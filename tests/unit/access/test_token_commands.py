@@ -144,3 +144,17 @@ def test_a_token_of_an_agent(folder: Path, capsys: pytest.CaptureFixture[str]) -
     ):
         assert main(["token", "add", *wrong]) == 1
         assert said in capsys.readouterr().err
+
+
+def test_check_warns_of_a_token_for_a_site_that_is_not_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "derhead.yaml").write_text(SITES)
+    (folder / "assets.yaml").write_text(FLEET)
+    for name, site in (("a", "North"), ("b", "South"), ("c", "West")):
+        add(capsys, name, "--role", "viewer", "--site", site)
+    assert main(["token", "revoke", "c"]) == 0
+    assert main(["check", "--config", "derhead.yaml"]) == 0
+    said = capsys.readouterr().err
+    assert "warning: tokens: b is limited to the site South, which assets.yaml lacks\n" in said
+    assert said.count("warning: tokens") == 1

@@ -246,3 +246,34 @@ def test_a_choice_that_fails_is_told_under_its_source(tmp_path: Path) -> None:
     ]
     config, plan = load(flags, {"DERAGENT_SITE": "North"})
     assert (config.site, plan.agent_id) == ("North", NORTH)
+
+
+@pytest.mark.parametrize(
+    ("headend", "text", "more", "problem"),
+    [
+        ("127.0.0.1:1", "t0ken", {}, None),
+        ("headend.example:1", "t0ken", {"DERAGENT_TLS": "true"}, None),
+        ("headend.example:1", "t0ken", {}, "in cleartext; give tls_ca, or tls: true"),
+        ("127.0.0.1:1", "two words", {}, "is not one token; write the token there"),
+        ("127.0.0.1:1", None, {}, "there is no file"),
+    ],
+)
+def test_a_token_is_one_and_never_goes_in_cleartext(
+    tmp_path: Path, headend: str, text: str | None, more: dict[str, str], problem: str | None
+) -> None:
+    file = tmp_path / "token"
+    if text is not None:
+        file.write_text(text)
+    flags = Namespace(assets="f.yaml", site="North", headend=headend, token_file=str(file))
+    if problem is None:
+        assert load_config(flags, more).token_file == file
+        return
+    with pytest.raises(ConfigError, match=problem):
+        load_config(flags, more)
+
+
+def test_under_systemd_the_token_is_a_credential(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t0ken")
+    flags = Namespace(assets="f.yaml", site="North", headend="127.0.0.1:1")
+    found = load_config(flags, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert found.token_file == tmp_path / "token"

@@ -251,3 +251,37 @@ def test_allowed_hosts_are_names_and_addresses_alone() -> None:
     for bad in ("https://a.example", "a.example:8080", "[::1]:80", "*", "a.*.example", "a..b", "ä"):
         (problem,) = problems_of(Namespace(assets="a"), {"DERHEAD_HTTP_ALLOWED_HOSTS": bad})
         assert problem.startswith(f"DERHEAD_HTTP_ALLOWED_HOSTS: '{bad}' is not a host; write a")
+
+
+ISSUER = {"DERHEAD_OIDC_ISSUER": "https://login.example", "DERHEAD_OIDC_AUDIENCE": "derhead"}
+KEYS = {"DERHEAD_OIDC_JWKS_URL": "https://login.example/keys"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"DERHEAD_AGENT_TOKENS": "true"}, "DERHEAD_AGENT_TOKENS: true, yet there is no file of"),
+        (ISSUER, "DERHEAD_OIDC_ISSUER: it needs one of oidc.jwks_file and oidc.jwks_url"),
+        ({**KEYS, "DERHEAD_OIDC_ISSUER": "x"}, "DERHEAD_OIDC_ISSUER: it needs oidc.audience"),
+        (
+            {**ISSUER, "DERHEAD_OIDC_JWKS_URL": "http://login.example/keys"},
+            "DERHEAD_OIDC_JWKS_URL: 'http://login.example/keys' is not a URL of keys",
+        ),
+        (
+            {**ISSUER, "DERHEAD_OIDC_JWKS_FILE": "nowhere"},
+            "DERHEAD_OIDC_JWKS_FILE: there is no file nowhere",
+        ),
+    ],
+)
+def test_who_may_come_in_is_configured_whole_or_not_at_all(
+    environ: dict[str, str], problem: str
+) -> None:
+    assert problems_of(Namespace(assets="a.yaml"), environ)[0].startswith(problem)
+
+
+def test_rest_asks_who_calls_once_tokens_or_an_issuer_are_configured() -> None:
+    flags = Namespace(assets="a.yaml")
+    assert not load_config(flags, NO_ENV).authenticates
+    assert load_config(flags, {"DERHEAD_TOKENS": "tokens.yaml"}).authenticates
+    for url in (KEYS["DERHEAD_OIDC_JWKS_URL"], "http://127.0.0.1:8000/keys"):
+        assert load_config(flags, {**ISSUER, "DERHEAD_OIDC_JWKS_URL": url}).authenticates

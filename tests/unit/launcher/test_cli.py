@@ -94,3 +94,21 @@ def test_an_agents_command_names_all_its_assets_and_a_folder_of_its_own() -> Non
         *("--headend", "[::1]:50051", "--data", f"data/{job.agent_id}"),
         *("--log-format", "logfmt"),
     ]
+
+
+def test_an_agents_command_passes_the_token_on() -> None:
+    fleet = generate(1)
+    token = Path("sim.token")
+    fleet_run = FleetRun(
+        Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"), token_file=token
+    )
+    assert agent_command(fleet_run, plan_agents(fleet)[0])[-2:] == ["--token-file", "sim.token"]
+
+
+def test_a_token_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = ["run", "--assets", "f.yaml", "--headend", "127.0.0.1:1", "--token-file", "nowhere"]
+    assert main(argv) == 2
+    assert "--token-file: there is no file nowhere" in capsys.readouterr().err
