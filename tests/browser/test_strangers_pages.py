@@ -1,5 +1,6 @@
 """Web pages of strangers in the browser of an operator: they read nothing and order nothing."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,9 +66,8 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 def refused(world: World) -> list[str]:
     """Method and path of each request that was refused, in their order."""
-    lines = (each for process in world.processes for each in process.text().splitlines())
-    found = (line.partition(" of 127.0.0.1 was refused with 403")[0] for line in lines)
-    return sorted(" ".join(each.split()[-2:]) for each in found if each.endswith("'"))
+    text = "".join(process.text() for process in world.processes)
+    return sorted(re.findall(r"(\w+ '\S+') of 127\.0\.0\.1 was refused with 403", text))
 
 
 def test_strangers_pages_read_nothing_and_order_nothing(
