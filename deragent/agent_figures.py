@@ -32,7 +32,7 @@ def link_figures(board: AgentBoard, heard_ago_s: float) -> Iterator[Metric]:
 
 
 def outbox_figures(board: AgentBoard, wall_us: int) -> Iterator[Metric]:
-    """Samples, and those that the headend does not have yet."""
+    """Samples taken, and samples that the headend has not acknowledged."""
     name, counts, outbox = "deragent_", board.counts, board.outbox
     yield counter(name + "samples", "Measurements.", counts.samples)
     yield counter(

@@ -14,15 +14,15 @@ class Listening:
     """What protects one listener."""
 
     setting: str
-    """Its address's."""
+    """The setting of its address."""
     serves: str
     address: Address
     over_tls: bool
     knows_callers: bool
     credentials: str
-    """What its callers may show, for people."""
+    """The credentials that it asks for, in words."""
     key: str
-    """The setting that makes it ask for that."""
+    """The setting that makes it ask for credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Exposure:
 
 
 def find_exposures(*listening: Listening) -> Iterator[Exposure]:
-    """Those of the listeners that need protection and have it not, each with its remedy."""
+    """The listeners that need protection and lack it, each with its remedy."""
     for each in listening:
         lacks = {
             "TLS": (each.over_tls, "tls_cert"),

@@ -1,4 +1,4 @@
-"""Reminds of what `--insecure` leaves open, for as long as it does."""
+"""Reminds of what ``--insecure`` leaves open, once an hour."""
 
 import logging
 from collections.abc import Sequence

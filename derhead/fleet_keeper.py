@@ -1,4 +1,4 @@
-"""Keeps the fleet as ``assets.yaml`` has it: read again when the file changes, and at SIGHUP."""
+"""Keeps the fleet as ``assets.yaml`` has it: reads the file when it changes, and at SIGHUP."""
 
 import logging
 from pathlib import Path
@@ -31,7 +31,7 @@ class FleetKeeper:
         await reloads.add(Reload("assets", self.reload, (self._path,)))
 
     def serve(self, headend: Headend, app: RestApp) -> None:
-        """From now on, changes go to a headend that runs with this fleet, and to its REST."""
+        """Passes later changes to a headend that runs with this fleet, and to its REST."""
         self._serving = headend, app
 
     async def reload(self) -> str | None:

@@ -13,11 +13,11 @@ class Right(StrEnum):
     """Give orders and withdraw them."""
     ADMINISTER = "administer"
     CONNECT = "connect"
-    """Be an agent. It has nothing to do with REST."""
+    """Open a session as an agent. REST never asks for it."""
 
 
 class Role(StrEnum):
-    """What a caller is there for."""
+    """What a token is for; ``RIGHTS`` says what each role may do."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -41,7 +41,7 @@ class Principal:
     """A caller whom the headend knows."""
 
     name: str | None
-    """For the audit trail; None = nobody asked who it is."""
+    """For the audit trail; None = the headend asks nobody."""
     role: Role
     sites: frozenset[str] | None = None
     """Ids or names of the sites that it sees; None = all."""

@@ -1,7 +1,7 @@
 """The file of tokens: read with every problem in one pass, and written whole.
 
-``derhead token`` writes it. It holds no token, yet who reads the names and roles knows whom to
-attack, and who writes it is in. So only its owner may have any access.
+``derhead token`` writes the file. It holds no token, but its names and roles help an attacker, and
+anyone who can write it can add a token. So only its owner may have access.
 """
 
 import fcntl
@@ -94,7 +94,7 @@ def _refusal_of_mode(path: Path) -> str | None:
         return None
     if not mode & OTHERS:
         return None
-    return f"others than its owner have access to it (mode {mode:04o}); run chmod 600 {path}"
+    return f"other users than its owner have access (mode {mode:04o}); run chmod 600 {path}"
 
 
 def _read_token(section: Section) -> Token | None:
@@ -105,7 +105,7 @@ def _read_token(section: Section) -> Token | None:
     created_us = section.require("created", TIME, f"write {TIME.wanted}")
     sites = section.optional("sites", TOKEN_SITES)
     if sites is None and section.value("sites") is not None:
-        # Its mistake is noted; the token must not be one for all sites meanwhile.
+        # The mistake is noted. Without its sites, the token would be one for all sites.
         return None
     agent = section.optional("agent", TOKEN_AGENT)
     if role is not None and (role is Role.AGENT) is not (section.value("agent") is not None):
@@ -119,7 +119,7 @@ def _read_token(section: Section) -> Token | None:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Keeps other commands from changing the file, for the block. Raises: OSError."""
+    """Locks the file against other commands, for the block. May block. Raises: OSError."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -129,7 +129,7 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def write_token_file(path: Path, tokens: TokenSet) -> None:
-    """Writes the file whole, for its owner only. Raises: OSError, and then all is as before.
+    """Writes the file whole, for its owner only. Raises: OSError; then the file is as before.
 
     Root writes it for the owner of the present file, or of the folder: the daemon's user.
     """

@@ -73,8 +73,8 @@ class TokenSet:
     def find(self, token: bytes) -> Token | None:
         """The token with that text, good or not.
 
-        The index takes a few bytes of the hash, which the time of a look-up may tell. They say
-        nothing about a token. The rest is compared in constant time.
+        The time of a look-up may reveal those few bytes of the hash that the index uses, and they
+        say nothing about a token. The whole hash is compared in constant time.
         """
         digest = digest_of(token)
         found = self._index.get(digest[:_INDEX_BYTES])

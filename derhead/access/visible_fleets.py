@@ -6,8 +6,7 @@ from derhead.access.roles import Principal
 from derproto.configuration.fleet import Fleet, Site
 
 VIEWS = 100
-"""Sets of sites whose part of the fleet is kept. When full, all are made anew when next asked
-for."""
+"""Sets of sites whose part of the fleet is cached. When full, the cache is emptied."""
 
 
 def restrict(fleet: Fleet, sites: Collection[str]) -> Fleet:
@@ -19,7 +18,7 @@ def restrict(fleet: Fleet, sites: Collection[str]) -> Fleet:
 
 
 class VisibleFleets:
-    """What each caller sees of a fleet, made once for all callers with the same sites."""
+    """The part of a fleet that each caller may see, cached by the caller's sites."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -30,10 +29,12 @@ class VisibleFleets:
         """The sites and assets that this caller may see, as they are now."""
         if caller.sites is None:
             return self._fleet
-        if self._made_of is not self._fleet.sites or len(self._views) > VIEWS:
+        if self._made_of is not self._fleet.sites:
             self._views.clear()
             self._made_of = self._fleet.sites
         view = self._views.get(caller.sites)
         if view is None:
+            if len(self._views) >= VIEWS:
+                self._views.clear()
             view = self._views[caller.sites] = restrict(self._fleet, caller.sites)
         return view

@@ -3,8 +3,8 @@
 Layers, from the ground up::
 
     records      one entry: pure
-    entry_limit  how many like entries are taken: pure
-    audit_trail  takes entries that no commit carries, and counts those left out
+    entry_limit  a limit on like entries: pure
+    audit_trail  takes entries of what changes no dispatch, and counts those left out
 """
 
 from derhead.audit.audit_trail import AuditTrail

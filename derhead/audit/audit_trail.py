@@ -25,10 +25,10 @@ class AuditStore(Protocol):
 
 
 class AuditTrail:
-    """Takes entries for the next commit, and of like ones only so many (``entry_limit``).
+    """Takes entries for the next commit, within the limit on like entries (``entry_limit``).
 
-    When full: the journal drops the entry that has waited longest, and counts it. Once the journal
-    is closed, entries are lost: nothing happens any more that they could tell of.
+    When full: the journal drops the entry that has waited longest, and counts it. After the journal
+    has closed, entries are lost: the headend has then stopped its work.
     """
 
     def __init__(self, store: AuditStore, runtime: Runtime) -> None:
@@ -50,7 +50,8 @@ class AuditTrail:
     ) -> None:
         """Notes what a caller did, or was refused.
 
-        ``reason`` is one of few words: entries of the same action, reason and caller are alike.
+        ``reason`` comes from a small, fixed set of words. Entries with the same action, reason and
+        caller are alike. ``detail`` is for people.
         """
         entry = audit_record(
             action, caller, self._wall_us(), target=target, site_id=site_id, detail=detail

@@ -1,7 +1,7 @@
-"""How many like entries the audit trail takes, so that one caller cannot fill it. Pure.
+"""A limit on like entries, so that no caller can fill the audit trail. Pure.
 
-Entries are alike if they have the same action, the same reason, and come from the same caller: by
-name, or by address if nobody knows the name. Entries of changes do not pass here.
+Like entries have the same action, the same reason and the same caller: by name, or by address if
+nobody knows the name. Entries of changes to dispatches have no limit.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from derhead.audit.records import AuditAction, AuditRecord
 from derproto.base.addresses import origin_of
 
 PERIOD_S = 60.0
+"""Seconds in which like entries are counted together."""
 
 ENTRIES_A_PERIOD = 10
 """Like entries of the audit trail in a minute, about refusals and other things that change no
@@ -47,7 +48,10 @@ class EntryLimit:
         self._left_out: list[Omission] = []
 
     def admits(self, entry: AuditRecord, reason: str, now_s: float) -> bool:
-        """Counts one more entry; returns whether the trail takes it."""
+        """Counts one more entry; returns whether the trail takes it.
+
+        Units: ``now_s`` is seconds of the loop's time, here and below.
+        """
         self._end_periods(now_s)
         kind = (entry.action, reason, _caller_of(entry))
         if kind not in self._periods and len(self._periods) >= ENTRY_KINDS:
@@ -61,7 +65,7 @@ class EntryLimit:
         return False
 
     def take_left_out(self, now_s: float) -> Sequence[Omission]:
-        """What was left out in periods that are over, once."""
+        """The omissions of ended periods. Each is returned once."""
         self._end_periods(now_s)
         found, self._left_out = self._left_out, []
         return found

@@ -56,7 +56,7 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
 
 
 async def _find(client: HeadendClient, given: str, *, of_site: bool) -> tuple[dict[str, str], str]:
-    """What an order names its asset or site by, and the name for people.
+    """The member of an order that names its asset or site, and the name for people.
 
     Raises: HeadendUnreachable, RequestRefused.
     """

@@ -40,7 +40,7 @@ def state(word: str) -> Text:
 
 
 def plain(text: str | None) -> Text:
-    """Text of strangers, without characters that could steer a terminal."""
+    """Text from outside, without characters that could steer a terminal."""
     return Text("".join(c if c.isprintable() else "\ufffd" for c in text or "-"))
 
 

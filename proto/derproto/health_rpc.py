@@ -1,6 +1,6 @@
-"""The rpcs of ``grpc.health.v1.Health``, gRPC's own protocol for whether a server serves.
+"""The rpcs of ``grpc.health.v1.Health``, gRPC's own health protocol.
 
-Its two messages have one field each; they stand here as the compiler would generate them.
+Each of its two messages has one field. They are written here as the compiler would generate them.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class HealthCheckRequest(betterproto2.Message):
 
 @dataclass(eq=False, repr=False)
 class HealthCheckResponse(betterproto2.Message):
-    """What a service does."""
+    """Whether the service serves."""
 
     status: "ServingStatus" = betterproto2.field(  # noqa: RUF009
         1, betterproto2.TYPE_ENUM, default_factory=lambda: ServingStatus(0)

@@ -1,14 +1,14 @@
 """The hosts and origins that a browser may name in a request to REST: pure.
 
 A web page reaches whatever its browser reaches, a headend on loopback included. A stranger's page
-has two ways, and the browser's own words give both away:
+has two ways, and header fields that the browser writes reveal both:
 
-- DNS rebinding: the page's host name begins to stand for the headend's address. ``Host`` then holds
-  that name. So REST answers only under names and addresses of its own.
+- DNS rebinding: the page's host name is made to resolve to the headend's address. ``Host`` then
+  holds that name. So REST answers only under names and addresses of its own.
 - A request across sites: ``Origin`` or ``Sec-Fetch-Site`` says so. So REST answers only its own
   pages, and those that the configuration names. A link from another site still works.
 
-Programs that are no browsers write what they like into these fields. Tokens stop them, not this.
+Programs other than browsers may write anything into these fields. Tokens stop them; this does not.
 """
 
 import re
@@ -23,7 +23,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY_ORIGIN = "*"
 
 HOST_CHARACTERS = 260
-"""Characters of a name with its port. A longer one is no host's."""
+"""Characters of a name with its port. A longer text names no host."""
 
 HOSTS_REMEMBERED = 1024
 """Values of ``Host`` whose verdict is cached. When full, the least recently used one goes."""
@@ -37,15 +37,15 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a request says about where it comes from, and how it came."""
+    """Where a request comes from: what its header says, and how it reached the headend."""
 
     host: str
-    """Its ``Host`` or ``:authority``; empty = none, as browsers never send."""
+    """Its ``Host`` or ``:authority``; empty = none, which no browser sends."""
     address: str | None
     """The headend's address at which the client has connected."""
     over_tls: bool
     origin: str | None = None
-    """As ``site`` and ``mode``, None = not sent."""
+    """``Origin``; None = not sent, as for ``site`` and ``mode``."""
     site: str | None = None
     """``Sec-Fetch-Site``."""
     mode: str | None = None
@@ -84,7 +84,7 @@ class TrustedHosts:
         return self._names
 
     def refusal(self, request: Provenance) -> str | None:
-        """Why a browser must not have this request answered, and what to do; None = answer it."""
+        """Why the request is refused, and what to do; None = answer it. Counts refusals."""
         found = self._refusal(request)
         self.refused += found is not None
         return found

@@ -4,7 +4,7 @@ Hypercorn and Quart take 600 µs for a request. At most 20 µs of that make the 
 into a nursery, three tasks, channels and contexts. The fast lane recognises a plain request for the
 newest telemetry in the received bytes. It answers in one piece, byte for byte as the slow lane
 does. Anything unusual goes to the slow lane: errors, bodies, queries, upgrades, connections to
-close, and whatever a stranger's web page may have sent.
+close, and whatever a web page of another site may have sent.
 
 For both lanes, the server enforces the limits and ends the connection.
 """

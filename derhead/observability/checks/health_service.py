@@ -1,6 +1,6 @@
 """gRPC's health service, ``grpc.health.v1``, on the agents' port: for probes and load balancers.
 
-It says of the headend what ``/readyz`` says: it serves unless a check is unready.
+The answer follows ``/readyz``: SERVING, unless a check is unready or the headend stops.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ MAX_WATCHES = 64
 """Watches at a time. When full, one more ends with RESOURCE_EXHAUSTED."""
 
 LOOK_S = 1.0
-"""Pause between two looks of a watch."""
+"""Seconds between two looks of a watch."""
 
 
 class HealthService:
@@ -31,11 +31,11 @@ class HealthService:
         self._draining = trio.Event()
 
     def handlers(self) -> Mapping[Method, Handler]:
-        """The handlers of its rpcs."""
+        """A handler for each of the service's rpcs."""
         return {CHECK: self._check, WATCH: self._watch}
 
     def drain(self) -> None:
-        """Says from now on that nothing is served, and ends every watch with that."""
+        """Answers NOT_SERVING from now on, and ends every watch with that answer."""
         self._draining.set()
 
     def _status(self) -> ServingStatus:

@@ -13,20 +13,20 @@ LEAST_FREE_SHARE = 0.05
 """Bytes, or the share of the disk, below which the headend is degraded."""
 
 CLOCK_STEP_US = 1_000_000
-"""How far the clock must be off what the loop's time makes of it, to count as set."""
+"""Drift of the clock against the loop's time, in microseconds, beyond which the clock was set."""
 
 STEP_SHOWN_S = 3600.0
-"""For how long a check shows that the clock was set."""
+"""Seconds for which a check shows that the clock was set."""
 
 CLOCK_OFF_US = 60_000_000
-"""How far an agent's clock must be off the headend's, to disagree with it."""
+"""Offset of an agent's clock, in microseconds, from which the agent disagrees with the headend."""
 
 AGENTS_ASKED = 3
 """Fewer agents than these say nothing about the headend's clock."""
 
 
 def loop_check(worst_s: float) -> Check:
-    """Whether the event loop turns in time; ``worst_s`` is its worst lag of late."""
+    """Whether the event loop turns in time; ``worst_s`` is its worst lag of the last minutes."""
     if worst_s < SLOW_LOOP_S:
         return Check("loop", Health.READY, f"at most {worst_s * 1000:.0f} ms late of late")
     said = f"stood still for {worst_s:.1f} s within the last two minutes"
@@ -46,7 +46,7 @@ def disk_check(disk: DiskRoom | None) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """The clock was set."""
+    """A setting of the machine's clock."""
 
     by_s: float
     at_s: float
@@ -75,7 +75,7 @@ class ClockSteps:
 def clock_check(step: ClockStep | None, now_s: float, *, agents: int, agents_off: int) -> Check:
     """Whether the machine's clock is right, as far as the headend can know.
 
-    ``agents_off`` of the connected ``agents`` have a clock that disagrees with it.
+    ``agents`` counts the connected agents, and ``agents_off`` those that disagree with the clock.
     """
     if agents >= AGENTS_ASKED and agents_off > agents / 2:
         said = f"{agents_off} of {agents} agents are more than a minute off it: see timedatectl"

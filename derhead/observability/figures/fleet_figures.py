@@ -21,8 +21,8 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
     sums = fleet.sums
     yield gauge_by(
         "derhead_assets",
-        "Assets by state: a connected agent holds an online or stale one, and the newest sample "
-        "of a stale one is old.",
+        "Assets by state: online and stale ones have a connected agent; the newest sample of a "
+        "stale one is old.",
         "state",
         fleet.assets,
     )
@@ -34,7 +34,7 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
     name = "derhead_agents_"
     yield gauge(
         name + "clock_offset_worst_seconds",
-        "How far the clock of the connected agent that is furthest off is from the headend's.",
+        "Greatest offset of a connected agent's clock from the headend's.",
         sums.clock_offset_us / 1e6,
     )
     yield gauge(
@@ -49,12 +49,12 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
     )
     yield gauge(
         name + "outbox_rows",
-        "Samples that all connected agents have still to deliver.",
+        "Samples that wait for delivery at all connected agents.",
         sums.outbox_rows,
     )
     yield gauge(
         name + "outbox_worst_rows",
-        "Samples that the connected agent with most of them has still to deliver.",
+        "Samples that wait for delivery at the connected agent with the most of them.",
         sums.worst_outbox_rows,
     )
     if fleet.certificate_left_s is not None:
@@ -82,8 +82,8 @@ def dispatch_metrics(dispatches: DispatchStatistics) -> Iterator[Metric]:
     )
     yield histogram_by(
         "derhead_dispatch_latency_seconds",
-        "From an order, or from the begin of its window if that is later and the device must "
-        "start, until its setpoint was sent, received and started.",
+        "From an order until its setpoint was sent, received and started; for started, from the "
+        "begin of the window if that is later.",
         "to",
         dispatches.latency,
     )

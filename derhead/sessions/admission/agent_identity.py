@@ -10,7 +10,7 @@ from derhead.sessions.terms.refusals import StreamRefusal
 
 
 class Proof(IntEnum):
-    """What shows that a stream comes from the agent that it names; the greater is the better."""
+    """How a stream has shown that it comes from the agent it names. A greater value is better."""
 
     NONE = 0
     TOKEN = 1
@@ -18,8 +18,8 @@ class Proof(IntEnum):
 
 
 PROVEN_REMEMBERED = 20_000
-"""Agents that are remembered to have proven who they are. When full, the one that registered
-longest ago is forgotten: its id is then open to any stream that the headend lets in."""
+"""Agents whose proof is remembered. When full, the one that registered longest ago is forgotten:
+any stream that the headend admits may then use its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Unproven:
     refusal: StreamRefusal
     detail: str
     is_known: bool = True
-    """It has shown who it is, and that is another."""
+    """The stream has shown good credentials, but of another agent or for another role."""
 
 
 class AgentIdentities:
-    """Judges what streams show. An id that was proven is not left to a stream that proves less."""
+    """Judges what streams show, and refuses a proven id to a stream that proves less."""
 
     def __init__(self, gate: AccessGate | None = None, *, needs_proof: bool = False) -> None:
         self._gate = AccessGate() if gate is None else gate
@@ -77,7 +77,7 @@ class AgentIdentities:
             del self._proven[next(iter(self._proven))]
 
     def still_good(self, shown: Shown, now_us: int) -> bool:
-        """Whether a token that was good is good now."""
+        """Whether the stream's token is still good."""
         return not isinstance(self._check_token(shown, now_us), Unproven)
 
     def _prove(self, shown: Shown, now_us: int) -> Proof | Unproven:

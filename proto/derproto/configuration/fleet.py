@@ -129,7 +129,7 @@ class Fleet:
     def become(self, other: "Fleet") -> None:
         """Takes over the other's sites and assets, all at once.
 
-        The mappings that it had do not change: who walks them in turns sees one file.
+        The former mappings do not change: a task that walks them in turns sees one file.
         """
         self.sites, self.assets = other.sites, other.assets
         self._named, self._sites_named = other._named, other._sites_named

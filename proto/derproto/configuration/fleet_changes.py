@@ -14,7 +14,7 @@ class FleetChanges:
     changed: tuple[Asset, ...]
     """As they are now."""
     claims: frozenset[str]
-    """The assets that an agent may claim now and could not, or the other way round."""
+    """The assets that an agent may claim now and could not before, or could and may not now."""
     sites_differ: bool
     """Sites came, went or changed."""
 

@@ -1,7 +1,7 @@
 """A histogram that costs a microsecond a value. Pure.
 
 ``prometheus_client.Histogram`` takes a lock and three times as long, which counts in the fast lane
-of REST. It also has to know its metric's name, which is not the business of who measures.
+of REST. It also needs its metric's name, which the code that measures need not know.
 """
 
 from bisect import bisect_left
@@ -37,7 +37,7 @@ class Histogram:
         self._total = 0.0
 
     def take(self, value: float) -> None:
-        """Counts a value; one below 0, as after a clock was set back, counts as 0."""
+        """Counts a value. A negative value counts as 0: a clock was set back."""
         value = max(value, 0.0)
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value

@@ -1,8 +1,7 @@
 """Loop lag: how late the event loop wakes a task whose time has come.
 
-A loop that is late delays everything alike: setpoints, acknowledgements, answers. The lag is the
-drift of a sleep, so that it counts whatever the cause is: work of ours that takes too long, a busy
-machine, a machine that slept.
+A late loop delays everything alike: setpoints, acknowledgements, answers. The lag is the drift of a
+sleep, so that any cause counts: long work of ours, a busy machine, a machine that slept.
 """
 
 import trio
@@ -10,11 +9,11 @@ import trio
 from derproto.metrics.histogram import QUICK_S, Histogram, HistogramCounts
 
 PULSE_S = 0.25
-"""Length of the sleep whose drift is measured: short enough to catch most stalls, and four wakes a
-second cost nothing."""
+"""Seconds of the sleep whose drift is measured. It is short enough to catch most stalls, and four
+wakes a second cost nothing."""
 
 REMEMBERED_S = 60.0
-"""For how long the worst lag is remembered at least, and at most for twice as long."""
+"""Seconds for which the worst lag is remembered, at most twice as long."""
 
 
 class LoopLag:

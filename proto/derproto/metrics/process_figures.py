@@ -1,4 +1,4 @@
-"""Figures of the process: its versions, and what it takes of the machine. Pure."""
+"""Figures of the process: its versions, its disk, the lag of its loop. Pure."""
 
 import platform
 from collections.abc import Iterator

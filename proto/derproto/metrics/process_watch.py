@@ -1,7 +1,7 @@
-"""Watches the process: its event loop, and as the kernel sees it, with its disk.
+"""Watches the process: its event loop, its resources as the kernel counts them, and its disk.
 
-A worker thread asks the kernel, and what it read last is shown: counting the file descriptors of
-ten thousand connections takes 10 ms, and a disk may take any time.
+A worker thread asks the kernel, and the figures show its last answer: counting the file descriptors
+of ten thousand connections takes 10 ms, and a disk may take any time.
 """
 
 import os
@@ -18,12 +18,12 @@ from derproto.metrics.loop_lag import LoopLag
 from derproto.metrics.process_figures import build_metrics, disk_metrics, loop_metrics
 
 LOOK_S = 10.0
-"""Pause between two looks at the process and its disk."""
+"""Seconds between two looks at the process and its disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRoom:
-    """A disk's room, bytes."""
+    """The room on a disk, in bytes."""
 
     free_bytes: int
     whole_bytes: int
@@ -51,7 +51,7 @@ class ProcessWatch:
                 await trio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Asks the kernel once; blocks."""
+        """Asks the kernel once. May block."""
         self._process = list(self._collector.collect())
         try:
             disk = os.statvfs(self._folder)

@@ -63,4 +63,4 @@ def test_the_number_of_views_is_bounded() -> None:
     fleets = VisibleFleets(make_fleet("North", "South"))
     for number in range(2 * VIEWS):
         fleets.of(caller("North", f"other {number}"))
-        assert len(fleets._views) <= VIEWS + 1
+        assert len(fleets._views) <= VIEWS

@@ -82,11 +82,11 @@ class Http2(H2Connection):
             self._data_to_send += PREFACE
         self._data_to_send += frame.serialize()
 
-    # h2 takes any buffer (a protocol that mypy knows from Python 3.12 on).
     def consume(self, size: int, stream_id: int) -> bool:
         """Counts consumed bytes of the windows; False if h2 must count and announce them."""
         return False
 
+    # h2 takes any buffer (a protocol that mypy knows from Python 3.12 on).
     def receive_data(self, data: bytes | bytearray) -> list[Event]:  # type: ignore[override]
         """Takes bytes in and returns their events.
 
