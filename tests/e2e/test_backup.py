@@ -50,7 +50,7 @@ def test_a_headend_goes_on_from_its_backup(tmp_path: Path) -> None:
         (kept,) = (world.folder / "derhead").glob("journal.db.before-restore-*Z")
         assert f"{kept}: the journal before it" in restored.stdout
         headend = world.start_headend()
-        assert world.get("/readyz")["status"] == "ready"
+        assert world.check("journal") == "ready"
         # The order that the backup knows is the one in force again, and the agent is told to
         # give up the other one, of which this headend knows nothing.
         assert world.ask("GET", f"/dispatch/{after['id']}").status_code == 404

