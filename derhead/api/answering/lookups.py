@@ -7,7 +7,7 @@ from quart import request
 from derhead.api.answering.callers import current_fleet, current_sender
 from derhead.api.answering.headend_parts import KnowsAgents
 from derhead.api.answering.replies import HttpProblem
-from derhead.dispatch import Dispatch, DispatchGroup
+from derhead.dispatch import Dispatch, DispatchGroup, FoundGroup
 from derhead.findings import pointer_to
 from derhead.history import Histories
 from derhead.shapes import BadQuery, Query, parse_query
@@ -95,13 +95,13 @@ def require_visible(found: Dispatch | DispatchGroup) -> None:
         raise unknown_dispatch(found.id)
 
 
-async def find_visible(history: Histories, dispatch_id: str) -> None:
-    """Raises: HttpProblem (404) if there is no such dispatch or order that the sender may see."""
-    dispatch = await history.dispatch(dispatch_id)
-    if dispatch is not None:
-        require_visible(dispatch)
-        return
-    found = await history.group(dispatch_id)
+async def find_visible(history: Histories, dispatch_id: str) -> Dispatch | FoundGroup:
+    """The dispatch, or the order to a site, of that id.
+
+    Raises: HttpProblem (404) if there is none that the sender may see.
+    """
+    found = await history.dispatch(dispatch_id) or await history.group(dispatch_id)
     if found is None:
         raise unknown_dispatch(dispatch_id)
-    require_visible(found[0])
+    require_visible(found if isinstance(found, Dispatch) else found[0])
+    return found

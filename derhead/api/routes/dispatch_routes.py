@@ -11,7 +11,6 @@ from derhead.api.answering.lookups import (
     find_site,
     find_visible,
     read_query,
-    require_visible,
     unknown_dispatch,
 )
 from derhead.api.answering.paging import LongAnswers, PagedHistory, reply_history
@@ -96,19 +95,12 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
     @routes.get("/dispatch/<dispatch:dispatch_id>")
     async def show_dispatch(dispatch_id: str) -> Response:
         read_query(())
-        dispatch = await headend.history.dispatch(dispatch_id.lower())
-        if dispatch is not None:
-            require_visible(dispatch)
-            measurable = dispatch.verdict is None and (
-                dispatch.ended or dispatch.state is State.STARTED
-            )
-            so_far = await headend.verdict_so_far(dispatch) if measurable else None
-            return reply(dispatch_shape(dispatch, so_far))
-        found = await headend.history.group(dispatch_id.lower())
-        if found is not None:
-            require_visible(found[0])
+        found = await find_visible(headend.history, dispatch_id.lower())
+        if not isinstance(found, Dispatch):
             return await reply_group(*found)
-        raise unknown_dispatch(dispatch_id)
+        measurable = found.verdict is None and (found.ended or found.state is State.STARTED)
+        so_far = await headend.verdict_so_far(found) if measurable else None
+        return reply(dispatch_shape(found, so_far))
 
     @routes.delete("/dispatch/<dispatch:dispatch_id>")
     async def withdraw_dispatch(dispatch_id: str) -> Response:
