@@ -45,7 +45,11 @@ def current_fleet() -> Fleet:
     return current_sender().fleet
 
 
+def caller_named(name: str | None = None) -> Caller:
+    """The caller of the current request, for the audit trail; None = nobody knows its name."""
+    return Caller(peer=request.remote_addr, request_id=RequestIds.current(), name=name)
+
+
 def current_caller() -> Caller:
     """The sender, for the audit trail."""
-    name = current_sender().principal.name
-    return Caller(peer=request.remote_addr, request_id=RequestIds.current(), name=name)
+    return caller_named(current_sender().principal.name)

@@ -21,11 +21,10 @@ from derhead.access import (
     VisibleFleets,
     roles_with,
 )
-from derhead.api.answering.callers import Sender, note_sender
+from derhead.api.answering.callers import Sender, caller_named, note_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HttpProblem
 from derhead.audit import AuditAction, AuditTrail, Caller
-from derhead.httpserver import RequestIds
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +135,7 @@ def refuse_unauthenticated(
         return HttpProblem(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})
     failures.count(refused.reason)
     told = refused.detail if refused.token is None else f"{refused.token}: {refused.detail}"
-    _note(Caller(request.remote_addr, RequestIds.current()), refused.reason, told, trail)
+    _note(caller_named(), refused.reason, told, trail)
     return HttpProblem(401, refused.detail, headers=headers)
 
 
@@ -149,7 +148,7 @@ def refuse_forbidden(
 ) -> HttpProblem:
     """The answer to a caller who may not do this: counted, logged and noted."""
     failures.count(reason)
-    _note(Caller(request.remote_addr, RequestIds.current(), caller.name), reason, detail, trail)
+    _note(caller_named(caller.name), reason, detail, trail)
     challenge = Unauthenticated(detail, reason, "insufficient_scope").challenge
     return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})
 

@@ -15,14 +15,13 @@ from derhead.access import (
     Role,
     Unauthenticated,
 )
-from derhead.api.answering.callers import current_sender
+from derhead.api.answering.callers import caller_named, current_sender
 from derhead.api.answering.guarding import refuse_forbidden, refuse_unauthenticated
 from derhead.api.answering.headend_parts import HasClock
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
 from derhead.api.routes.json_body import BadJson, parse_json
-from derhead.audit import AuditAction, AuditTrail, Caller
-from derhead.httpserver import RequestIds
+from derhead.audit import AuditAction, AuditTrail
 from derhead.shapes import caller_shape, login_shape
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
     routes = Blueprint("login", __name__)
 
     def note(action: AuditAction, name: str | None, detail: str) -> None:
-        caller = Caller(request.remote_addr, RequestIds.current(), name)
+        caller = caller_named(name)
         log.info("%s of %s from %s: %s", action, name, caller.peer, detail)
         headend.audit.note(action, caller, detail=detail)
 
