@@ -54,17 +54,20 @@ class Logins:
         # By the cookie's hash; the one that was used last is last.
         self._logins: dict[bytes, Login] = {}
 
-    def begin(self, name: str, authorization: bytes, peer: str | None, now_us: int) -> str:
-        """Begins a log-in with good credentials; returns its cookie's value."""
+    def begin(
+        self, name: str, authorization: bytes, peer: str | None, now_us: int
+    ) -> tuple[str, Login]:
+        """Begins a log-in with good credentials; returns its cookie's value, and the log-in."""
         cookie = urlsafe_b64encode(self._entropy(COOKIE_BYTES)).rstrip(b"=").decode("ascii")
         key = _key_of(cookie)
-        mine = [each for each, login in self._logins.items() if login.name == name]
+        mine = [each for each, known in self._logins.items() if known.name == name]
         if len(mine) >= MOST_OF_ONE:
             del self._logins[mine[0]]
-        self._logins[key] = Login(key[:8].hex(), name, authorization, peer, now_us, now_us)
+        login = Login(key[:8].hex(), name, authorization, peer, now_us, now_us)
+        self._logins[key] = login
         if len(self._logins) > MOST_LOGINS:
             del self._logins[next(iter(self._logins))]
-        return cookie
+        return cookie, login
 
     def use(self, cookie: str, now_us: int) -> Login | None:
         """The log-in of that cookie, used now; None if there is none any more."""

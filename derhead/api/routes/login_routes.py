@@ -57,9 +57,7 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
         if found.name is None:
             # Nobody needs a log-in here.
             return reply(caller_shape(found))
-        cookie = logins.begin(found.name, authorization, request.remote_addr, now_us)
-        login = logins.use(cookie, now_us)
-        assert login is not None
+        cookie, login = logins.begin(found.name, authorization, request.remote_addr, now_us)
         note(AuditAction.LOG_IN, found.name, f"log-in {login.id}")
         answer = reply(caller_shape(found, login.id))
         _set_cookie(answer, cookie)

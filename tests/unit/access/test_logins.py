@@ -16,7 +16,7 @@ def logins() -> Logins:
 
 
 def begin(logins: Logins, name: str = "ann", now_us: int = 0) -> str:
-    return logins.begin(name, b"Bearer x", "192.0.2.7", now_us)
+    return logins.begin(name, b"Bearer x", "192.0.2.7", now_us)[0]
 
 
 def names(logins: Logins, now_us: int = 0) -> list[str]:
