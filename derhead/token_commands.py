@@ -188,7 +188,7 @@ def _revoke(path: Path, name: str, now_us: int) -> None:
         raise TokenRefused(f"there is no token {name} in {path}; derhead token list shows them")
     if present.revoked_us is not None:
         raise TokenRefused(f"{name} was revoked at {format_us(present.revoked_us)}")
-    write_token_file(path, tokens.without(name, now_us))
+    write_token_file(path, tokens.with_revoked(name, now_us))
     put_out(f"{name} is revoked\n")
 
 

@@ -112,7 +112,7 @@ class TokenSet:
         """The set with a token, in place of one with its name."""
         return TokenSet([*(each for each in self.all if each.name != token.name), token])
 
-    def without(self, name: str, now_us: int) -> "TokenSet":
+    def with_revoked(self, name: str, now_us: int) -> "TokenSet":
         """The set with that token revoked."""
         return TokenSet(
             replace(each, revoked_us=now_us) if each.name == name else each for each in self.all

@@ -87,7 +87,7 @@ async def test_a_stream_ends_once_its_token_is_revoked(autojump_clock: MockClock
         revoked, other = [await here.reader(token=token) for token in (VIEWER, OPERATOR)]
         for reader in (revoked, other):
             await reader.next("telemetry")
-        gate.replace(make_tokens(NOW).without("viewer", NOW))
+        gate.replace(make_tokens(NOW).with_revoked("viewer", NOW))
         here.view.history.happen(DispatchEvent(11, NOW, DISPATCHED))
         assert (await other.next("dispatch")).id == 11
         await next_end(here, revoked)

@@ -54,7 +54,7 @@ async def test_a_session_ends_once_its_token_is_revoked(
     ):
         await receive(other, "welcome")
         await receive(revoked, "alive")
-        gate.replace(make_tokens(T0).without("of-agent", T0))
+        gate.replace(make_tokens(T0).with_revoked("of-agent", T0))
         status, message = await status_of(revoked)
         assert status is Status.UNAUTHENTICATED
         assert message is not None

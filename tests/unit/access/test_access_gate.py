@@ -96,7 +96,7 @@ def test_a_change_is_told_in_words() -> None:
     assert gate.replace(TokenSet(tokens.all[:2])) == "added viewer, operator"
     assert gate.replace(TokenSet(tokens.all[:2])) == ""
     assert gate.replace(TokenSet(tokens.all[1:3])) == "added admin; removed viewer"
-    assert gate.replace(TokenSet(tokens.all[1:3]).without("admin", NOW)) == "revoked admin"
+    assert gate.replace(TokenSet(tokens.all[1:3]).with_revoked("admin", NOW)) == "revoked admin"
     longer = replace(tokens.all[1], expires_us=None)
     assert gate.replace(TokenSet([longer, tokens.all[2]])) == "changed operator, admin"
 
@@ -105,7 +105,7 @@ def test_other_tokens_count_at_once() -> None:
     gate = make_gate(NOW)
     for token in (VIEWER, ADMIN):
         assert isinstance(recognise(f"Bearer {token}", gate), Principal)
-    gate.replace(make_tokens(NOW).without("viewer", NOW))
+    gate.replace(make_tokens(NOW).with_revoked("viewer", NOW))
     assert isinstance(recognise(f"Bearer {VIEWER}", gate), Unauthenticated)
     assert isinstance(recognise(f"Bearer {ADMIN}", gate), Principal)
 

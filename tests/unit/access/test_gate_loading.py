@@ -28,7 +28,7 @@ async def test_the_gate_follows_its_file(tmp_path: Path, autojump_clock: MockClo
     assert good(VIEWER)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloads.run)
-        write_token_file(path, make_tokens(NOW).without("viewer", NOW))
+        write_token_file(path, make_tokens(NOW).with_revoked("viewer", NOW))
         await trio.sleep(5)
         assert not good(VIEWER)
         assert good(ADMIN)

@@ -116,7 +116,7 @@ async def test_a_log_out_ends_the_log_in_and_not_only_the_cookie(
 async def test_a_revoked_token_ends_its_log_ins() -> None:
     site = Site()
     visitor = await site.logged_in(VIEWER)
-    site.gate.replace(make_tokens(NOW).without("viewer", NOW))
+    site.gate.replace(make_tokens(NOW).with_revoked("viewer", NOW))
     assert await visitor.ask("GET", "/assets") == 401
 
 

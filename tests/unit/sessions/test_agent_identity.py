@@ -113,5 +113,5 @@ def test_a_token_is_judged_anew_while_its_session_lives() -> None:
     gate = make_gate(NOW)
     identities = AgentIdentities(gate, needs_proof=True)
     assert identities.still_good(shown(OF_AGENT), NOW)
-    gate.replace(make_tokens(NOW).without("of-agent", NOW))
+    gate.replace(make_tokens(NOW).with_revoked("of-agent", NOW))
     assert not identities.still_good(shown(OF_AGENT), NOW)
