@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from deragent.config import AgentPlan
-from deragent.devices import Device, DeviceConfigError, DeviceError
+from deragent.devices import Device, DeviceConfigError, DeviceError, tell_default
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.configuration.fleet import Asset
 from derproto.configuration.problems import ConfigError, Problem
@@ -110,10 +110,7 @@ class PlanKeeper:
         for asset, device in self._handed_over.values():
             with shielded_for(RETURN_S) as returning:
                 try:
-                    if asset.default_mw is None:
-                        await device.release()
-                    else:
-                        await device.apply(asset.default_mw)
+                    await tell_default(device, asset.default_mw)
                 except DeviceError as failure:
                     log.error("%s did not take its default: %s", asset.name, failure)
             if returning.cancelled_caught:

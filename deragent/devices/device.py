@@ -58,3 +58,14 @@ class Device(Protocol):
 
         Raises: DeviceError. Cancellation: as for ``apply``.
         """
+
+
+async def tell_default(device: Device, default_mw: float | None) -> None:
+    """Returns the device to its default: a setpoint in MW, or None for its own control.
+
+    Raises and cancellation: as for ``Device.apply``.
+    """
+    if default_mw is None:
+        await device.release()
+    else:
+        await device.apply(default_mw)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from deragent.devices import Device, DeviceError
+from deragent.devices import Device, DeviceError, tell_default
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.signals import Signal
 from deragent.timelines import asset_timeline, stepping, timed_orders
@@ -231,10 +231,7 @@ class Controller:
     async def _return_to_default(self, mw: float | None) -> bool:
         try:
             with trio.fail_after(TELL_TIMEOUT_S):
-                if mw is None:
-                    await self._device.release()
-                else:
-                    await self._device.apply(mw)
+                await tell_default(self._device, mw)
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
             default = "own control" if mw is None else f"{mw:g} MW"
