@@ -8,20 +8,18 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from derhead.access.roles import ANY_AGENT, Role
 from derhead.access.tokens import MOST_TOKENS, NAME, Token, TokenSet
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.kinds import AGENT, FromText, Texts, member
+from derproto.configuration.private_files import private_file
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.yamlfile import Section, load_yaml
-
-FILE_MODE = 0o600
 
 OTHERS = 0o077
 """Mode bits of the file that nobody may have."""
@@ -133,20 +131,11 @@ def write_token_file(path: Path, tokens: TokenSet) -> None:
 
     Root writes it for the owner of the present file, or of the folder: the daemon's user.
     """
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            if os.geteuid() == 0:
-                owner = os.stat(path if path.exists() else path.parent)
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            file.write(render(tokens))
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(new, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(new)
+    with private_file(path) as file:
+        if os.geteuid() == 0:
+            owner = os.stat(path if path.exists() else path.parent)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.write(render(tokens).encode("utf-8"))
 
 
 def render(tokens: TokenSet) -> str:

@@ -6,14 +6,12 @@ agents/NAME.pem, .key     each agent
 """
 
 import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from derhead.errors import PkiRefused
 from derhead.pki.authority import KeyPair
+from derproto.configuration.private_files import private_file
 
-FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
 
@@ -57,23 +55,12 @@ class PkiFolder:
             self._write_file(path, text, replace)
 
     def _write_file(self, path: Path, text: bytes, replace: bool) -> None:
-        new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # Unlike a rename, a link never replaces what another command has just written.
         try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            with open(descriptor, "wb") as file:
+            with private_file(path, os.replace if replace else os.link) as file:
                 file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            if replace:
-                os.replace(new, path)
-            else:
-                # Unlike a rename, a link never replaces what another command has just written.
-                os.link(new, path)
         except FileExistsError:
             raise PkiRefused(self._is_there(path)) from None
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(new)
 
     def _is_there(self, path: Path) -> str:
         advice = "give another --dir" if path.stem == "ca" else "give --renew to replace it"

@@ -3,6 +3,7 @@
 From the ground up: ``problems`` (what is wrong, in lines that a person can act on), ``kinds`` (of
 values), ``yamlfile`` (YAML with the line of every key), ``fleet`` (sites and assets),
 ``fleet_changes``, ``assets_text``, ``device_options`` and ``assets_file`` (``assets.yaml``),
-``settings`` (a daemon's: flags over environment over file over defaults), ``command_line`` (the
-commands themselves, their help, their completion).
+``settings`` (a daemon's: flags over environment over file over defaults), ``sent_token`` and
+``private_files`` (files of secrets, read and written), ``command_line`` (the commands themselves,
+their help, their completion).
 """
