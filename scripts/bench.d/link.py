@@ -1,6 +1,6 @@
 """Subject ``link``: the cost of a message, and the time of a setpoint under load.
 
-Ours also runs over TLS, where server and agents show certificates.
+Ours also runs over TLS, where server and agents show certificates, beside the same without TLS.
 
 The headend's real link, sessions, desk and codec run over a store that keeps nothing. The peers
 keep the newest row in a dict. Nothing is durable, so nothing is acknowledged. Two further runs
@@ -29,6 +29,12 @@ SESSIONS = 1000
 RATE = 20_000
 """Messages of one row a second, over all sessions."""
 
+TLS_RATE = 10_000
+"""The same over TLS, where twice as many would fill the core."""
+
+WITHOUT_TLS = "without_tls"
+"""Ours without TLS under the load of that with TLS."""
+
 FLOODING, BATCH = 50, 50
 """Sessions at saturation, and rows in each of their messages."""
 
@@ -55,7 +61,7 @@ SATURATED = Measure(
 JOURNALED = Measure(
     "cpu_us_per_message_journaled", "CPU a message, same load, journal on (us)", True
 )
-COST_TLS = Measure("cpu_us_per_message_tls", "CPU a message, same load, mutual TLS (us)", True)
+COST_TLS = Measure("cpu_us_per_message_tls", "CPU a message, 10,000/s, mutual TLS (us)", True)
 ACKED_TLS = Measure(
     "cpu_us_per_message_acked_tls", "the same, each acknowledged at once, mutual TLS (us)", True
 )
@@ -137,16 +143,19 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
         ours = partial(servers.our_link, ASSETS)
         tls_many = partial(ours, tls=write_credentials(folder / "many", load.many))
         tls_few = partial(ours, tls=write_credentials(folder / "few", load.few))
+        # The last ones get no turn if a quick run has no time left.
         contestants = [
             *_contestants(load, OURS, ours),
             *_contestants(load, "grpc.aio", servers.grpc_aio),
             *_contestants(load, "grpc-go", servers.grpc_go),
+            _journaled(load, OURS, lambda journal: servers.our_link(ASSETS, journal)),
+            _paced(load, OURS, tls_many, TLS, TLS_RATE),
+            _saturated(load, OURS, tls_few, TLS),
+            _journaled(load, "grpc.aio", servers.grpc_aio),
             _broker(load, "mosquitto", servers.mosquitto),
             _saturated(load, "mosquitto", servers.mosquitto),
-            _journaled(load, OURS, lambda journal: servers.our_link(ASSETS, journal)),
-            _journaled(load, "grpc.aio", servers.grpc_aio),
-            _paced(load, OURS, tls_many, TLS),
-            _saturated(load, OURS, tls_few, TLS),
+            _paced(load, WITHOUT_TLS, ours, TLS, TLS_RATE),
+            _saturated(load, WITHOUT_TLS, ours, TLS),
         ]
         return compete(MEASURES, contestants, budget, main_peer="grpc.aio", tell=workshop.tell)
 
@@ -155,16 +164,18 @@ def _contestants(load: Load, name: str, start: Start) -> list[Contestant]:
     return [_paced(load, name, start), _saturated(load, name, start)]
 
 
-def _paced(load: Load, name: str, start: Start, keys: Keys = CLEARTEXT) -> Contestant:
+def _paced(
+    load: Load, name: str, start: Start, keys: Keys = CLEARTEXT, rate: int = RATE
+) -> Contestant:
     def measure(sheet: Sheet) -> None:
         with load.connected(start, load.many) as (server, agents):
-            go = partial(agents.go, server, rate=RATE, rows=1, seconds=load.seconds)
-            put_cost(sheet, keys.cost, go(warmup_s=load.warmup_s))
+            go = partial(agents.go, server, rate=rate, rows=1, seconds=load.seconds)
+            put_cost(sheet, keys.cost, go(warmup_s=load.warmup_s), rate)
             server.order(ORDERS_A_SECOND)
             _put_times(sheet, keys, go(warmup_s=AGAIN_S))
             server.order(0)
             server.acknowledge()
-            put_cost(sheet, keys.acked, go(warmup_s=AGAIN_S))
+            put_cost(sheet, keys.acked, go(warmup_s=AGAIN_S), rate)
 
     return Contestant(name, (keys.cost, keys.p50, keys.p99, keys.acked), measure)
 
@@ -216,10 +227,10 @@ def _journaled(
     return Contestant(name, (JOURNALED.key,), measure)
 
 
-def put_cost(sheet: Sheet, key: str, window: Window) -> None:
-    """CPU time for each message that the server took."""
-    rate = window.taken_rows / window.seconds
-    note = None if rate >= RATE * KEPT_UP else f"kept up with only {rate:,.0f} of {RATE:,}/s"
+def put_cost(sheet: Sheet, key: str, window: Window, rate: int = RATE) -> None:
+    """CPU time for each message that the server took, of ``rate`` a second."""
+    taken = window.taken_rows / window.seconds
+    note = None if taken >= rate * KEPT_UP else f"kept up with only {taken:,.0f} of {rate:,}/s"
     sheet.put(key, 1e6 * _per(window.server_cpu_s, window.taken_rows), note, window.doubt())
 
 
