@@ -52,6 +52,19 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
+def test_headend_down(machine: Machine) -> None:
+    settings = machine.path("/etc/derhead/derhead.yaml")
+    right = settings.read_text(encoding="utf-8")
+    settings.write_text(f"{right}drain_ms: 5\n", encoding="utf-8")
+    machine.run("systemctl restart derhead", marked="fails")
+    said = []
+    for marked, code in BLOCK.findall(runbook("headend-down")):
+        said.append(machine.run(code, marked=marked))
+        if marked == "fails" and "check" in code:
+            settings.write_text(right, encoding="utf-8")
+    assert "drain_ms" in said[1]
+
+
 def test_agent_offline(machine: Machine) -> None:
     machine.unit(AGENT).stop(signal.SIGKILL)
     said = machine.run_document(runbook("agent-offline"))
