@@ -12,12 +12,12 @@ from deragent.devices import DeviceConfigError
 from deragent.drivers import open_device
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
-from derproto.base.command import exit_code_of, put_out
-from derproto.base.logs import configure_logging
 from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import settings_note
+from derproto.stdio.command import exit_code_of, put_out
+from derproto.stdio.logs import configure_logging
 from derproto.tls.certificate_settings import warn_of_certificates
 
 

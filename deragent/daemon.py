@@ -45,18 +45,18 @@ from deragent.tasks.sampler import sample_asset
 from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto import __version__
-from derproto.base.log_events import event_log
-from derproto.base.log_lines import name_ids
-from derproto.base.logs import LevelReload
-from derproto.base.reloading import Reload, Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
-from derproto.base.stopping import watch_signals
-from derproto.base.systemd import Notifier, feed_watchdog
 from derproto.configuration.fleet import Asset
 from derproto.configuration.sent_token import read_sent_token
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.metrics_port import open_metrics_port, serve_metrics
 from derproto.metrics.process_watch import ProcessWatch
+from derproto.stdio.log_events import event_log
+from derproto.stdio.log_lines import name_ids
+from derproto.stdio.logs import LevelReload
+from derproto.system.reloading import Reload, Reloads, watch_hangups
+from derproto.system.stopping import watch_signals
+from derproto.system.systemd import Notifier, feed_watchdog
 from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import dial

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from derhead.config import load_data_folder
-from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command
 from derproto.configuration.settings import settings_note
+from derproto.stdio.command import put_out
 
 
 def add_parsers(commands: "_SubParsersAction[Any]") -> None:

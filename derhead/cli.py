@@ -10,11 +10,11 @@ from derhead import backup_commands, client, export, pki, token_commands
 from derhead.config import HeadendConfig, load, read_log_level, warn_of_tokens
 from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
-from derproto.base.command import exit_code_of, put_out
-from derproto.base.logs import configure_logging
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
 from derproto.configuration.settings import settings_note
+from derproto.stdio.command import exit_code_of, put_out
+from derproto.stdio.logs import configure_logging
 from derproto.tls.certificate_settings import warn_of_certificates
 
 

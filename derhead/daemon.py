@@ -61,17 +61,17 @@ from derhead.observability import (
 )
 from derhead.sessions import AgentIdentities, SessionLimits
 from derproto import __version__
-from derproto.base.log_events import event_log
-from derproto.base.log_lines import Names, name_ids
-from derproto.base.logs import LevelReload
-from derproto.base.reloading import Reload, Reloads, watch_hangups
 from derproto.base.runtime import Runtime, real_runtime
-from derproto.base.stopping import watch_signals
-from derproto.base.systemd import NOBODY, Notifier, feed_watchdog
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.headend_rpc import SESSION, ColumnCodec
 from derproto.metrics.process_watch import ProcessWatch
+from derproto.stdio.log_events import event_log
+from derproto.stdio.log_lines import Names, name_ids
+from derproto.stdio.logs import LevelReload
+from derproto.system.reloading import Reload, Reloads, watch_hangups
+from derproto.system.stopping import watch_signals
+from derproto.system.systemd import NOBODY, Notifier, feed_watchdog
 from derproto.tls.certificate_keeper import CertificateKeeper
 from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc import LinkLimits, NewcomerLimits, Server

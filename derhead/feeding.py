@@ -23,7 +23,7 @@ from derhead.history import (
 )
 from derhead.httpserver import HttpLimits, serve_http
 from derproto.base.runtime import Runtime
-from derproto.base.systemd import Notifier
+from derproto.system.systemd import Notifier
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from derhead.api import RestApp
 from derhead.headend import Headend
-from derproto.base.reloading import Reload, Reloads
 from derproto.base.runtime import Runtime
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import find_changes
+from derproto.system.reloading import Reload, Reloads
 
 log = logging.getLogger(__name__)
 

@@ -58,12 +58,12 @@ from derhead.observability import (
 from derhead.sessions import AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
-from derproto.base.reloading import ReloadOutcome
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.process_watch import ProcessWatch
+from derproto.system.reloading import ReloadOutcome
 from derproto.tls.certificate_keeper import CertificateKeeper
 
 ASSETS_A_TURN = 200

@@ -27,13 +27,13 @@ from derhead.access import (
 )
 from derhead.config import load_token_path
 from derhead.errors import TokenRefused
-from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
-from derproto.base.terminal import columns, rendered
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.command_line import add_command
 from derproto.configuration.kinds import Kind
 from derproto.configuration.settings import settings_note
+from derproto.stdio.command import put_out
+from derproto.stdio.terminal import columns, rendered
 
 T = TypeVar("T")
 

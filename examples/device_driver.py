@@ -18,10 +18,10 @@ import trio
 from deragent.config import load
 from deragent.daemon import main
 from deragent.devices import DeviceConfigError, DeviceError, Measurement
-from derproto.base.logs import configure_logging
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset, Limits
 from derproto.der.v1 import OperatingState
+from derproto.stdio.logs import configure_logging
 
 ANSWER_S = 2.0
 """Time for the inverter to answer, the connection included."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from derproto import __version__
-from derproto.base.command import EXIT_FAILED, exit_code_of, put_out
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.kinds import PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.settings import credential, state_directory
+from derproto.stdio.command import EXIT_FAILED, exit_code_of, put_out
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")

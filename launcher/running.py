@@ -21,12 +21,12 @@ from pathlib import Path
 import trio
 from rich.text import Text
 
-from derproto.base.command import EXIT_FAILED, leaves
-from derproto.base.log_lines import EventFormatter
-from derproto.base.logs import RepeatFilter
 from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
+from derproto.stdio.command import EXIT_FAILED, leaves
+from derproto.stdio.log_lines import EventFormatter
+from derproto.stdio.logs import RepeatFilter
 from derproto.triogrpc import dial
 from launcher.display.fleet_status import Tally, event_line, event_style, printable
 from launcher.display.screen import Screen

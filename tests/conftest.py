@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from derproto.base.log_lines import EventFormatter
+from derproto.stdio.log_lines import EventFormatter
 from tests.support.processes.postgres import postgres, postgres_server
 
 __all__ = ["postgres", "postgres_server"]

@@ -12,8 +12,8 @@ from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.controller import Controller
 from deragent.uplink.backoff import Backoff
 from deragent.uplink.uplink_session import NoWelcome, UplinkOutcome, UplinkSession
-from derproto.base.command import leaves
 from derproto.headend_rpc import SESSION, MessageCodec
+from derproto.stdio.command import leaves
 from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from pathlib import Path
 from derhead.access.access_gate import AccessGate
 from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
 from derhead.access.token_file import read_token_file
-from derproto.base.reloading import Reload, Reloads
 from derproto.base.runtime import Runtime
+from derproto.system.reloading import Reload, Reloads
 
 
 async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None) -> AccessGate:

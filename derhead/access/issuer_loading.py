@@ -19,9 +19,9 @@ from derhead.access.jwt_judge import (
     JwtJudge,
     read_keys,
 )
-from derproto.base.reloading import Reload, Reloads
 from derproto.base.runtime import Runtime
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.system.reloading import Reload, Reloads
 from derproto.tls.contexts import client_context
 
 log = logging.getLogger(__name__)

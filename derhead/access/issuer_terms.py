@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from derproto.base.reloading import Reloads
+from derproto.system.reloading import Reloads
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from derhead.client.look_commands import show_agents, show_audit, show_status, s
 from derhead.client.order_commands import order_dispatch, withdraw_dispatch
 from derhead.client.own_token import find_token
 from derhead.client.printing import tell
-from derproto.base.command import drop_output, leaves
+from derproto.stdio.command import drop_output, leaves
 
 ACTS: Mapping[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]] = {
     "status": show_status,

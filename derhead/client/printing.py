@@ -5,7 +5,7 @@ import sys
 
 from rich.console import RenderableType
 
-from derproto.base.terminal import rendered
+from derproto.stdio.terminal import rendered
 
 
 def tell(line: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from derproto.base.terminal import columns
+from derproto.stdio.terminal import columns
 
 Json = Mapping[str, Any]
 

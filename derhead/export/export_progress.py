@@ -12,7 +12,7 @@ from typing import TextIO
 import trio
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from derproto.base.terminal import console_of
+from derproto.stdio.terminal import console_of
 
 PROGRESS_S = 0.2
 """Least time between two updates."""

@@ -27,8 +27,8 @@ from derhead.history import (
     open_for_reading,
 )
 from derhead.shapes import CsvList, JsonLines, ListText
-from derproto.base.command import EXIT_FAILED, drop_output
 from derproto.base.runtime import Runtime, real_runtime
+from derproto.stdio.command import EXIT_FAILED, drop_output
 
 PAGE_ITEMS = 1_000
 """Items in memory at once. When full, they are written before the next are read."""

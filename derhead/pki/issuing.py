@@ -14,8 +14,8 @@ from derhead.pki.authority import (
     make_server,
 )
 from derhead.pki.pki_folder import PkiFolder
-from derproto.base.command import put_out
 from derproto.base.runtime import real_runtime
+from derproto.stdio.command import put_out
 from derproto.tls.certificate_reading import read_certificates
 
 

@@ -4,8 +4,8 @@ from derhead.audit import AuditAction, AuditTrail, Caller
 from derhead.sessions.admission.register import Registration
 from derhead.sessions.terms.refusals import StreamRefusal
 from derhead.sessions.terms.session_records import SessionRecord
-from derproto.base.log_events import event_log
 from derproto.configuration.fleet import Fleet
+from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
 

@@ -44,7 +44,6 @@ from derhead.sessions.terms.refusals import RegisterRefused, StreamRefusal
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
 from derhead.telemetry import LatestTable
-from derproto.base.log_events import event_log
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
@@ -55,6 +54,7 @@ from derproto.der.v1 import (
     HeadendMessage,
     RefusalReason,
 )
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import ServerStream
 
 log = event_log(__name__)

@@ -15,7 +15,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from derproto.base.terminal import console_of
+from derproto.stdio.terminal import console_of
 from launcher.display.fleet_status import CountTimer
 
 LINES_WAITING = 10_000

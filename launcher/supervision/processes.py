@@ -20,7 +20,7 @@ import trio
 
 from deragent.event_lines import parse_line
 from derproto.base.runtime import Runtime, shielded_for
-from derproto.base.systemd import VARIABLES
+from derproto.system.systemd import VARIABLES
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision import guard
 from launcher.supervision.fleet_events import AgentSaid, AgentStarted, FleetEvent

@@ -3,8 +3,10 @@
 From the ground up:
 
 - ``der.v1``: the messages, generated from ``proto/der/v1/headend.proto`` (``scripts/proto``).
+- ``base``: clocks and blocking work, times, addresses.
 - ``configuration``: YAML, flags and environment; ``assets.yaml``.
-- ``base``: clocks and blocking work, logs, signals, reloading.
+- ``stdio``: log lines, errors of commands, tables on a terminal.
+- ``system``: signals, systemd, files that change.
 - ``metrics``: figures for Prometheus, and the process itself.
 - ``codec``: protobuf at speed.
 - ``triogrpc``: gRPC on Trio; knows nothing of DER.

@@ -13,7 +13,7 @@ import trio
 
 from deragent.config import load
 from deragent.daemon import main
-from derproto.base.logs import configure_logging
+from derproto.stdio.logs import configure_logging
 from tests.torture.meters import open_metered
 
 METERS = "TORTURE_METERS"

@@ -20,7 +20,7 @@ from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
 from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
-from derproto.base.log_events import event_log
+from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
 

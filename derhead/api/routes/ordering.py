@@ -37,7 +37,7 @@ from derhead.dispatch import (
 )
 from derhead.errors import JournalError
 from derhead.shapes import dispatch_shape, group_shape, preflight_shape, site_preflight_shape
-from derproto.base.log_events import event_log
+from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
 

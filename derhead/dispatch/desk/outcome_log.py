@@ -2,7 +2,7 @@
 
 from derhead.dispatch.desk.draft import Plan
 from derhead.dispatch.life.transitions import State
-from derproto.base.log_events import event_log
+from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
 

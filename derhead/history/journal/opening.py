@@ -16,7 +16,7 @@ from derhead.history.journal.embedded import BATCH_ROWS, BUFFER_ROWS, GROUP_MS, 
 from derhead.history.journal.waiting import WaitingRecords
 from derhead.history.spool.unfed import Spooling
 from derproto.base.runtime import Runtime, shielded_for
-from derproto.base.systemd import NOBODY, Notifier
+from derproto.system.systemd import NOBODY, Notifier
 
 log = logging.getLogger(__name__)
 

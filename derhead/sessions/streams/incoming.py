@@ -29,7 +29,6 @@ from derhead.telemetry import (
     offer_block,
     read_rows,
 )
-from derproto.base.log_events import event_log
 from derproto.codec import TelemetryColumns
 from derproto.configuration.fleet import Asset
 from derproto.der.v1 import (
@@ -40,6 +39,7 @@ from derproto.der.v1 import (
     Health,
     Heartbeat,
 )
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import Deferred, ServerStream
 
 T = TypeVar("T")

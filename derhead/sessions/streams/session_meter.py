@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from derhead.sessions.streams.allowances import Allowances, Metered
 from derhead.telemetry import RefusedRows
-from derproto.base.log_events import event_log
 from derproto.der.v1 import RefusalReason
+from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import trio
 
-from derproto.base.reloading import Reload, Reloads
 from derproto.base.runtime import Runtime
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.system.reloading import Reload, Reloads
 from derproto.tls.certificate_findings import CertificateFinding, CertificateGrade, ends_of
 from derproto.tls.credentials import LoadedCertificates, load_certificates
 from derproto.tls.tls_files import TlsFiles, TlsRole

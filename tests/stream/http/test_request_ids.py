@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from derhead.errors import JournalError
-from derproto.base.log_lines import EventFormatter
+from derproto.stdio.log_lines import EventFormatter
 from tests.stream.http.support import ask, make_app, receive_all, serving_in_memory
 from tests.support.api.description import hold
 from tests.support.api.fake_headend import FakeView

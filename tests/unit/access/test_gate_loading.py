@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from derhead.access import Principal, open_gate, write_token_file
-from derproto.base.reloading import ReloadOutcome, Reloads
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError
+from derproto.system.reloading import ReloadOutcome, Reloads
 from tests.support.access import ADMIN, VIEWER, make_tokens
 
 NOW = 1_767_000_000_000_000

@@ -10,9 +10,9 @@ from trio.testing import MockClock
 from derhead.access import AccessGate, KeySource, Principal
 from derhead.access.issuer_loading import KEYS_BYTES, REFRESH_S, RETRY_S, IssuerKeeper
 from derhead.access.jwt_judge import KEYS_AGE_S
-from derproto.base.reloading import Reloads
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError
+from derproto.system.reloading import Reloads
 from tests.unit.access.jwts import CURVE, KEY, NOW, TERMS, jwks, sign
 
 pytestmark = pytest.mark.filterwarnings(

@@ -12,7 +12,7 @@ from derhead.shapes import (
     group_shape,
     telemetry_shape,
 )
-from derproto.base.terminal import rendered
+from derproto.stdio.terminal import rendered
 from tests.support.api.fake_headend import (
     AGENT,
     BATTERY,

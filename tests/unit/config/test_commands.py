@@ -16,9 +16,9 @@ from deragent.config import AgentConfig, AgentPlan
 from derhead.config import HeadendConfig
 from derhead.errors import JournalError
 from derproto import __version__
-from derproto.base.command import exit_code_of
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.stdio.command import exit_code_of
 from tests.unit.config.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]

@@ -168,8 +168,10 @@ def test_the_link_knows_nothing_of_der() -> None:
 
 
 BELOW = {
+    "derproto.base": set(),
     "derproto.configuration": set(),
-    "derproto.base": {"derproto.configuration"},
+    "derproto.stdio": {"derproto.base", "derproto.configuration"},
+    "derproto.system": {"derproto.base", "derproto.configuration"},
 }
 """What stands at the very ground, and on what."""
 

@@ -18,7 +18,7 @@ from derhead.history.journal import opening
 from derhead.history.sql.page_request import PageRequest
 from derhead.history.writing.record_store import Group, Store
 from derproto.base.runtime import virtual_runtime
-from derproto.base.systemd import Notifier
+from derproto.system.systemd import Notifier
 from tests.support.epoch import T0
 from tests.support.history.records import dispatch, sample
 

@@ -12,7 +12,7 @@ import trio
 from rich.text import Text
 from trio.testing import MockClock
 
-from derproto.base.terminal import console_of
+from derproto.stdio.terminal import console_of
 from launcher.display.screen import LAST_WORDS_S, LINES_WAITING, Screen, terminal_text
 
 

@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derproto.base.reloading import Reloads
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.problems import ConfigError
+from derproto.system.reloading import Reloads
 from derproto.tls.certificate_keeper import REMIND_S, CertificateKeeper
 from derproto.tls.tls_files import TlsFiles, TlsRole
 from derproto.triogrpc.testing import MemoryStream, memory_pair

@@ -13,11 +13,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from derproto.base import reloading
-from derproto.base.file_watch import LOOK_S
-from derproto.base.reloading import RETRY_S, Reload, ReloadOutcome, Reloads, watch_hangups
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.system import reloading
+from derproto.system.file_watch import LOOK_S
+from derproto.system.reloading import RETRY_S, Reload, ReloadOutcome, Reloads, watch_hangups
 
 SETTLED_S = 2.5 * LOOK_S
 
@@ -205,7 +205,7 @@ async def test_sighup_of_a_closed_terminal_ends_the_daemon_unless_nohup(
 
 CHILD = """
 import os, signal, sys
-from derproto.base.reloading import has_terminal
+from derproto.system.reloading import has_terminal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 print(has_terminal(), flush=True)
 os.open(sys.argv[1], os.O_RDWR)  # a session without a terminal takes the first that it opens

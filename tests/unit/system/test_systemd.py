@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from derproto.base.runtime import monotonic_us
-from derproto.base.systemd import BEATS, NOBODY, Notifier, feed_watchdog
+from derproto.system.systemd import BEATS, NOBODY, Notifier, feed_watchdog
 
 
 @pytest.fixture(params=["path", "abstract"])

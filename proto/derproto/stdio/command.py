@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from derproto.base.logs import drain_logs
 from derproto.configuration.problems import ConfigError
+from derproto.stdio.logs import drain_logs
 
 EXIT_FAILED = 1
 """The machine refused: an address in use, a full disk."""

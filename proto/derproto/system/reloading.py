@@ -14,10 +14,10 @@ from pathlib import Path
 
 import trio
 
-from derproto.base.file_watch import FileStamps, read_stamps, watch_files
 from derproto.base.runtime import Runtime
-from derproto.base.systemd import NOBODY, Notifier
 from derproto.configuration.problems import ConfigError
+from derproto.system.file_watch import FileStamps, read_stamps, watch_files
+from derproto.system.systemd import NOBODY, Notifier
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.text import Text
 
-from derproto.base.terminal import columns, rendered
+from derproto.stdio.terminal import columns, rendered
 
 
 class Terminal(io.StringIO):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from derproto.base import log_repeats, logs
-from derproto.base.log_lines import VALUE_CHARACTERS
-from derproto.base.log_repeats import LINES_A_PERIOD
-from derproto.base.logs import BackgroundHandler, write_to
+from derproto.stdio import log_repeats, logs
+from derproto.stdio.log_lines import VALUE_CHARACTERS
+from derproto.stdio.log_repeats import LINES_A_PERIOD
+from derproto.stdio.logs import BackgroundHandler, write_to
 
 LINES = 5_000
 WAITING = 256 * 1024
@@ -164,7 +164,7 @@ def test_a_pipe_that_is_non_blocking_for_all_gets_every_line(pipe: tuple[int, in
 
 STUCK = """
 import logging
-from derproto.base.logs import configure_logging
+from derproto.stdio.logs import configure_logging
 configure_logging("info")
 for number in range(20_000):
     logging.getLogger("x").warning(f"{number} " + "x" * 200)
@@ -182,7 +182,7 @@ def test_a_process_whose_stderr_nobody_reads_ends_by_itself() -> None:
 
 
 def test_a_process_that_ends_at_once_has_written_its_lines() -> None:
-    said = "from derproto.base.logs import configure_logging; configure_logging('info');"
+    said = "from derproto.stdio.logs import configure_logging; configure_logging('info');"
     said += "import logging; logging.getLogger('x').info('last words')"
     done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)
     assert done.stderr.endswith('level=info event="last words" logger=x\n')

@@ -5,7 +5,8 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock
 
-from derproto.base.file_watch import (
+from derproto.base.runtime import virtual_runtime
+from derproto.system.file_watch import (
     LOOK_S,
     MOST_UNREST,
     ChangeFinder,
@@ -14,7 +15,6 @@ from derproto.base.file_watch import (
     read_stamps,
     watch_files,
 )
-from derproto.base.runtime import virtual_runtime
 
 
 def stamps(*sizes: int) -> FileStamps:

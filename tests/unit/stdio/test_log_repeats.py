@@ -1,6 +1,6 @@
 """Which repeated log lines are left out, and when that is told."""
 
-from derproto.base.log_repeats import LINES_A_PERIOD, PERIOD_S, TEXTS, RepeatLimit
+from derproto.stdio.log_repeats import LINES_A_PERIOD, PERIOD_S, TEXTS, RepeatLimit
 
 
 def admitted(limit: RepeatLimit, count: int, now_s: float, text: str = "bad %s") -> int:

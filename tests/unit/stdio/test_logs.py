@@ -12,11 +12,11 @@ import trio
 from structlog.contextvars import bound_contextvars
 from trio.testing import MockClock
 
-from derproto.base.log_events import event_log
-from derproto.base.log_lines import HIDDEN, EventFormatter, name_ids
-from derproto.base.logs import LevelReload, configure_logging, drain_logs
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.kinds import LOG_FORMATS
+from derproto.stdio.log_events import event_log
+from derproto.stdio.log_lines import HIDDEN, EventFormatter, name_ids
+from derproto.stdio.logs import LevelReload, configure_logging, drain_logs
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_a_text_with_its_values_in_it_is_filled_in(caplog: pytest.LogCaptureFixt
 @pytest.mark.usefixtures("_restored")
 def test_a_terminal_gets_colours_and_a_pipe_logfmt(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.openpty()
-    monkeypatch.setattr("derproto.base.logs.STDERR", writing)
+    monkeypatch.setattr("derproto.stdio.logs.STDERR", writing)
     for no_color, coloured in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", no_color)
         configure_logging("info")

@@ -12,9 +12,9 @@ import queue
 import select
 from collections.abc import Callable
 
-from derproto.base.log_lines import EventFormatter
-from derproto.base.log_repeats import PERIOD_S, RepeatLimit
 from derproto.base.runtime import Runtime, start_thread
+from derproto.stdio.log_lines import EventFormatter
+from derproto.stdio.log_repeats import PERIOD_S, RepeatLimit
 
 WAITING_BYTES = 4 * 1024 * 1024
 """Log lines that wait for a slow reader of stderr. When full, a line is dropped and counted, and a
