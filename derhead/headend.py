@@ -6,7 +6,14 @@ from uuid import uuid4
 
 import trio
 
-from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller, audit_record
+from derhead.audit import (
+    NOBODY_KNOWN,
+    AuditAction,
+    AuditTrail,
+    Caller,
+    audit_record,
+    note_reload,
+)
 from derhead.dispatch import (
     INBOX_EVENTS,
     AssetOrder,
@@ -227,12 +234,7 @@ class Headend:
 
     def note_reload(self, outcome: ReloadOutcome) -> None:
         """Notes in the audit trail what was reloaded, or why it was not."""
-        detail = f"reloaded: {outcome.changed}" if outcome.changed else "reloaded"
-        if outcome.failure is not None:
-            detail = f"not reloaded, the former stay in force: {outcome.failure}"
-        self.audit.note(
-            AuditAction.RELOAD, NOBODY_KNOWN, outcome.what, target=outcome.what, detail=detail
-        )
+        note_reload(self.audit, outcome)
 
     def backlog(self, asset_id: str) -> int | None:
         """Rows that the asset's agent has still to deliver; None if no agent holds it."""

@@ -5,6 +5,7 @@ Layers, from the ground up::
     roles           roles, rights, and who a caller is: pure
     failure_meter   refused requests, counted and slowed: pure
     tokens          a token, its hash, and how one is found: pure
+    token_changes   what a new file of tokens changes: pure
     token_file      the file of tokens: read with every problem, written whole
     visible_fleets  what of the fleet a caller may see: pure
     access_gate     who sent a request, by its credentials: pure

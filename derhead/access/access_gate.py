@@ -6,7 +6,9 @@ from typing import Protocol
 
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.roles import ANYBODY, Principal
+from derhead.access.token_changes import find_token_changes
 from derhead.access.tokens import TokenSet
+from derproto.configuration.changes import Changes
 
 REALM = 'Bearer realm="derhead"'
 
@@ -81,11 +83,11 @@ class AccessGate:
         """Whether anybody may do anything."""
         return self._tokens is None and self._issuer is None
 
-    def replace(self, tokens: TokenSet) -> str:
-        """Takes other tokens, from the next request on; returns what changed, in words."""
+    def replace(self, tokens: TokenSet) -> Changes:
+        """Takes other tokens, from the next request on; returns what changed."""
         former, self._tokens = self._tokens or TokenSet(), tokens
         self._known.clear()
-        return tokens.changes_from(former)
+        return find_token_changes(former, tokens)
 
     def replace_issuer(self, issuer: TokenIssuer) -> None:
         """Takes this issuer's JWTs too, from the next request on."""

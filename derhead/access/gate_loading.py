@@ -7,6 +7,7 @@ from derhead.access.access_gate import AccessGate
 from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
 from derhead.access.token_file import read_token_file
 from derproto.base.runtime import Runtime
+from derproto.configuration.changes import Changes
 from derproto.system.reloading import Reload, Reloads
 
 
@@ -20,8 +21,8 @@ async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None
     read = partial(read_token_file, path)
     gate = AccessGate()
 
-    async def load() -> str | None:
-        return gate.replace(await runtime.run_blocking(read)) or None
+    async def load() -> Changes:
+        return gate.replace(await runtime.run_blocking(read))
 
     if reloads is not None:
         await reloads.add(Reload("tokens", load, (path,)))

@@ -82,28 +82,6 @@ class TokenSet:
             return None
         return found
 
-    def changes_from(self, former: "TokenSet") -> str:
-        """What differs from the former tokens, in words; empty if nothing does."""
-        before, after = ({each.name: each for each in tokens.all} for tokens in (former, self))
-        lines = {
-            "added": [name for name in after if name not in before],
-            "removed": [name for name in before if name not in after],
-            "revoked": [
-                name
-                for name, token in after.items()
-                if token.revoked_us is not None
-                and name in before
-                and before[name].revoked_us is None
-            ],
-        }
-        known = {name for names in lines.values() for name in names}
-        lines["changed"] = [
-            name
-            for name, token in after.items()
-            if name not in known and name in before and token != before[name]
-        ]
-        return "; ".join(f"{verb} {', '.join(names)}" for verb, names in lines.items() if names)
-
     def named(self, name: str) -> Token | None:
         """The token of that name."""
         return next((token for token in self.all if token.name == name), None)

@@ -2,9 +2,10 @@
 
 Layers, from the ground up::
 
-    records      one entry: pure
-    entry_limit  a limit on like entries: pure
-    audit_trail  takes entries of what changes no dispatch, and counts those left out
+    records         one entry: pure
+    entry_limit     a limit on like entries: pure
+    audit_trail     takes entries of what changes no dispatch, and counts those left out
+    reload_entries  the entries about reloads
 """
 
 from derhead.audit.audit_trail import AuditTrail
@@ -16,3 +17,4 @@ from derhead.audit.records import (
     Caller,
     audit_record,
 )
+from derhead.audit.reload_entries import note_reload

@@ -47,16 +47,18 @@ class AuditTrail:
         detail: str | None = None,
         before: dict[str, object] | None = None,
         after: dict[str, object] | None = None,
+        limited: bool = True,
     ) -> None:
         """Notes what a caller did, or was refused.
 
         ``reason`` comes from a small, fixed set of words. Entries with the same action, reason and
         caller are alike. ``detail`` is for people.
+        ``limited``: False for what no caller can do, so that no entry of it is left out.
         """
         entry = audit_record(
             action, caller, self._wall_us(), target=target, site_id=site_id, detail=detail
         ).of_change(before, after)
-        if self._limit.admits(entry, reason, trio.current_time()):
+        if not limited or self._limit.admits(entry, reason, trio.current_time()):
             self._put(entry)
 
     async def run(self) -> None:

@@ -30,6 +30,8 @@ class AuditAction(StrEnum):
     LOG_OUT = "log_out"
     ACCESS_REFUSED = "access_refused"
     """Credentials that are not good, or a role or sites that do not suffice."""
+    TOKEN_CHANGE = "token_change"
+    """A token was added to the file of tokens, removed from it, revoked or changed there."""
     RELOAD = "reload"
     """Files were read anew, or could not be."""
 

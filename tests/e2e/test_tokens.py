@@ -1,5 +1,6 @@
 """A headend that asks for tokens: made and revoked while it runs."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -53,6 +54,14 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         eventually("the revoked one does not", lambda: status(operator) == 401)
         assert status(viewer) == 200
         assert "tokens: reloaded" in headend.text()
+        told = world.ask("GET", "/audit?action=token_change", headers=bearer(viewer))
+        revoked, added = told.json()["items"]
+        assert (revoked["target"], added["target"]) == ("operator", "viewer")
+        assert revoked["after"] == {**revoked["before"], "revoked": revoked["after"]["revoked"]}
+        assert (added["before"], added["after"]["role"]) == (None, "viewer")
+        for secret in (operator, viewer):
+            assert hashlib.sha256(secret.encode()).hexdigest()[:16] not in told.text
+            assert secret not in told.text
         (tmp_path / "viewer.token").write_text(viewer)
         asked = ["-m", "derhead", "status", "--headend", world.base, "--token-file"]
         subprocess.run([sys.executable, *asked, tmp_path / "viewer.token"], check=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import trio
 
 from derproto.base.runtime import Runtime
+from derproto.configuration.changes import ChangedItem, Changes
 from derproto.configuration.problems import ConfigError
 from derproto.system.file_watch import FileStamps, read_stamps, watch_files
 from derproto.system.systemd import NOBODY, Notifier
@@ -32,8 +33,8 @@ class Reload:
 
     what: str
     """Its name in log lines, such as ``certificates``."""
-    load: Callable[[], Awaitable[str | None]]
-    """Reads the files and puts them in force; returns what changed, in words, if it can tell.
+    load: Callable[[], Awaitable[Changes | str | None]]
+    """Reads the files and puts them in force; returns what changed, if it can tell.
     Raises ConfigError or OSError if that cannot be; then everything is as before."""
     paths: tuple[Path, ...] = ()
     """The files whose change calls for it."""
@@ -49,6 +50,8 @@ class ReloadOutcome:
     """What changed, in words; None = it failed, or does not tell."""
     failure: str | None = None
     """Why it failed; None = it succeeded."""
+    items: tuple[ChangedItem, ...] = ()
+    """The things that changed, of a reload that tells of each."""
 
 
 class Reloads:
@@ -113,7 +116,11 @@ class Reloads:
             else:
                 self.failures.pop(reload.what, None)
                 log.info("%s: reloaded", reload.what)
-                self.on_outcome(ReloadOutcome(reload.what, changed))
+                if not isinstance(changed, Changes):
+                    changed = Changes(changed or "")
+                self.on_outcome(
+                    ReloadOutcome(reload.what, changed.words or None, items=changed.items)
+                )
 
     def _note_failure(
         self, reload: Reload, reason: str, *, bug: BaseException | None = None

@@ -1,7 +1,5 @@
 """The gate recognises callers by their tokens, and forgets what it knew when these change."""
 
-from dataclasses import replace
-
 import pytest
 
 from derhead.access import (
@@ -89,16 +87,6 @@ def test_a_refusal_names_its_reason_and_for_the_log_the_token() -> None:
         found = recognise(f"Bearer {token}")
         assert isinstance(found, Unauthenticated)
         assert (found.reason, found.token) == (reason, name)
-
-
-def test_a_change_is_told_in_words() -> None:
-    gate, tokens = AccessGate(), make_tokens(NOW)
-    assert gate.replace(TokenSet(tokens.all[:2])) == "added viewer, operator"
-    assert gate.replace(TokenSet(tokens.all[:2])) == ""
-    assert gate.replace(TokenSet(tokens.all[1:3])) == "added admin; removed viewer"
-    assert gate.replace(TokenSet(tokens.all[1:3]).with_revoked("admin", NOW)) == "revoked admin"
-    longer = replace(tokens.all[1], expires_us=None)
-    assert gate.replace(TokenSet([longer, tokens.all[2]])) == "changed operator, admin"
 
 
 def test_other_tokens_count_at_once() -> None:

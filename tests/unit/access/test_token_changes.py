@@ -1,0 +1,60 @@
+"""What a new file of tokens changes: in words, and token by token, without secrets."""
+
+from dataclasses import replace
+
+from derhead.access import AccessGate, TokenSet, digest_of
+from derproto.base.timefmt import format_us
+from tests.support.access import VIEWER, make_tokens
+
+NOW = 1_767_000_000_000_000
+TOKENS = make_tokens(NOW)
+VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN = TOKENS.all[:3]
+
+
+def test_a_change_is_told_in_words() -> None:
+    gate = AccessGate()
+
+    def words(tokens: TokenSet) -> str:
+        return gate.replace(tokens).words
+
+    assert words(TokenSet(TOKENS.all[:2])) == "added viewer, operator"
+    assert words(TokenSet(TOKENS.all[:2])) == ""
+    assert words(TokenSet(TOKENS.all[1:3])) == "added admin; removed viewer"
+    assert words(TokenSet(TOKENS.all[1:3]).with_revoked("admin", NOW)) == "revoked admin"
+    longer = replace(OPERATOR_TOKEN, expires_us=None)
+    assert words(TokenSet([longer, ADMIN_TOKEN])) == "changed operator, admin"
+
+
+def test_each_token_is_told_as_it_was_and_as_it_is() -> None:
+    gate = AccessGate(TokenSet([VIEWER_TOKEN, OPERATOR_TOKEN]))
+    limited = replace(OPERATOR_TOKEN, sites=("Alamosa",), expires_us=NOW)
+    items = gate.replace(TokenSet([limited, ADMIN_TOKEN])).items
+    at = format_us(NOW - 10)
+    assert [(each.name, each.before, each.after) for each in items] == [
+        (
+            "operator",
+            {"role": "operator", "sites": "all", "created": at, "expires": format_us(NOW + 1)},
+            {"role": "operator", "sites": ["Alamosa"], "created": at, "expires": format_us(NOW)},
+        ),
+        ("admin", None, {"role": "admin", "sites": "all", "created": at, "expires": "never"}),
+        ("viewer", {"role": "viewer", "sites": "all", "created": at, "expires": "never"}, None),
+    ]
+    (revoked,) = gate.replace(TokenSet([limited, ADMIN_TOKEN]).with_revoked("admin", NOW)).items
+    assert revoked.after == {**(revoked.before or {}), "revoked": format_us(NOW)}
+
+
+def test_a_replaced_secret_is_told_and_no_part_of_it() -> None:
+    other = replace(VIEWER_TOKEN, digest=digest_of(b"other"))
+    (item,) = AccessGate(TokenSet([VIEWER_TOKEN])).replace(TokenSet([other])).items
+    assert item.after == {**(item.before or {}), "secret": "replaced"}
+    assert VIEWER not in str(item)
+    for digest in (VIEWER_TOKEN.digest, other.digest):
+        assert digest.hex()[:8] not in str(item)
+
+
+def test_of_many_sites_some_are_named() -> None:
+    many = replace(VIEWER_TOKEN, sites=tuple(f"site {n}" for n in range(1000)))
+    (item,) = AccessGate(TokenSet()).replace(TokenSet([many])).items
+    sites = (item.after or {})["sites"]
+    assert isinstance(sites, list)
+    assert (len(sites), sites[-1]) == (21, "and 980 more")
