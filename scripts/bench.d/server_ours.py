@@ -36,7 +36,7 @@ from fleets import agent_number, make_fleet
 from without import PIECES
 
 from derhead.audit import AuditTrail
-from derhead.daemon import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
+from derhead.daemon.process import BACKLOG, GC_THRESHOLDS, SWITCH_INTERVAL_S
 from derhead.dispatch import AssetOrder, Dispatch, DispatchDesk, State
 from derhead.gaps import GapLedger, GapLimits, GapRecord
 from derhead.history import Journal, open_journal

@@ -15,8 +15,8 @@ from deragent.event_lines import EventLine
 from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard
 from derhead.config import HeadendConfig
-from derhead.daemon import Listeners, run_headend
-from derhead.fleet_keeper import FleetKeeper
+from derhead.daemon.composition import Listeners, run_headend
+from derhead.daemon.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Asset, Fleet

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from derhead.config import HeadendConfig, load, load_data_folder, read_config
-from derhead.daemon import retention_limits
+from derhead.daemon.limits import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.configuration.kinds import Address
 from derproto.configuration.problems import ConfigError
