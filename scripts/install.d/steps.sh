@@ -1,6 +1,19 @@
 # The steps of scripts/install and scripts/uninstall. Each says what it changes, and changes nothing
 # that is already so. $root stands before every path; it is empty on the machine itself.
 
+commands='derhead deragent derlaunch'
+# Below /usr/local, where bash-completion and zsh look by themselves.
+bash_completions=share/bash-completion/completions
+zsh_completions=share/zsh/site-functions
+
+# placed: each path that is a link below /usr/local and a file of the version in use.
+placed() {
+    local command
+    for command in $commands; do
+        echo "bin/$command $bash_completions/$command $zsh_completions/_$command"
+    done
+}
+
 die() {
     echo "$0: $1" >&2
     exit 2

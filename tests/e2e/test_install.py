@@ -1,6 +1,7 @@
 """What ``scripts/install`` puts into a fresh root folder, and what ``scripts/uninstall`` leaves."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.e2e
+
+NAME = re.compile("derhead|deragent|derlaunch")
 
 Tree = dict[str, tuple[int, int, str]]
 """Path, mode, time of change, and where a link leads to."""
@@ -116,6 +119,20 @@ def test_what_is_installed_runs_and_reads_its_configuration(installed: Path) -> 
     assert (bin_.parent / "docs/operators.md").is_file()
 
 
+def test_shells_complete_what_is_installed(installed: Path) -> None:
+    share = installed / "usr/local/share"
+    for command in ("derhead", "deragent", "derlaunch"):
+        for link in (f"bash-completion/completions/{command}", f"zsh/site-functions/_{command}"):
+            target = (share / link).readlink()
+            assert str(target) == f"/opt/derhead/current/share/{link}"
+            script = (installed / str(target).lstrip("/")).read_text()
+            assert script.startswith((f"#compdef {command}\n", "# AUTOMATICALLY GENERATED"))
+    bash = installed / "opt/derhead/current/share/bash-completion/completions/derhead"
+    typed = f'. {bash}; COMP_WORDS=(derhead wi); COMP_CWORD=1; _shtab_derhead; echo "$COMPREPLY"'
+    offered = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True)
+    assert offered.stdout == "withdraw\n"
+
+
 def test_a_second_time_changes_nothing(installed: Path) -> None:
     (installed / "etc/derhead/derhead.yaml").write_text("assets: mine.yaml\n")
     before = tree(installed)
@@ -154,11 +171,11 @@ def test_uninstalling_leaves_configuration_and_data_until_they_are_purged(instal
     said = done("uninstall", installed)
     assert "removed /opt/derhead" in said
     left = [path for path in tree(installed) if path.startswith(("opt/", "usr/local/"))]
-    assert not [path for path in left if "derhead" in path or "deragent" in path], left
+    assert [path for path in left if NAME.search(path)] == []
     assert journal.read_text() == "samples"
     assert (installed / "etc/derhead/derhead.yaml").exists()
     done("uninstall", installed, "--purge")
-    assert not [path for path in tree(installed) if "derhead" in path or "deragent" in path]
+    assert [path for path in tree(installed) if NAME.search(path)] == []
     # Nothing is left to do.
     assert "removed" not in done("uninstall", installed, "--purge")
 
