@@ -14,6 +14,7 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 """
 
 import faulthandler
+import logging
 import os
 import random
 import secrets
@@ -34,7 +35,7 @@ from deragent.agent_figures import (
 from deragent.config import AgentConfig, AgentPlan
 from deragent.devices import Device
 from deragent.drivers import open_device
-from deragent.event_lines import EventLine, link_status
+from deragent.event_lines import TROUBLE, EventLine, link_status
 from deragent.outbox import OutboxLimits
 from deragent.plan_keeper import OpenDevice, PlanKeeper
 from deragent.tasks.agent_board import AgentBoard
@@ -291,14 +292,5 @@ def _show(
 
 
 def _log_event(event: EventLine) -> None:
-    """Logs the event; an id has the key that it has in the headend's log."""
-    detail = {_KEYS.get(key, key): value for key, value in event.detail.items()}
-    log.info(event.kind.value, **{key: value for key, value in detail.items() if value is not None})
-
-
-_KEYS = {
-    "asset_id": "asset",
-    "asset": "asset_name",
-    "session_id": "session",
-    "dispatch_id": "dispatch",
-}
+    level = logging.WARNING if event.kind in TROUBLE else logging.INFO
+    log.log(level, event.kind.value, **event.log_keys())

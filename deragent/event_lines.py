@@ -39,6 +39,25 @@ class EventKind(StrEnum):
     """The outbox's file can be used again."""
 
 
+TROUBLE = frozenset(
+    {
+        EventKind.DISCONNECTED,
+        EventKind.ASSET_REFUSED,
+        EventKind.DEVICE_UNREACHABLE,
+        EventKind.OUTBOX_DROPPING,
+        EventKind.OUTBOX_DISK_FAILING,
+    }
+)
+"""Kinds of events that are logged as warnings."""
+
+_KEYS = {
+    "asset_id": "asset",
+    "asset": "asset_name",
+    "session_id": "session",
+    "dispatch_id": "dispatch",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class EventLine:
     """One event of one agent."""
@@ -48,6 +67,10 @@ class EventLine:
     agent_id: str
     kind: EventKind
     detail: Detail = field(default_factory=lambda: MappingProxyType({}))
+
+    def log_keys(self) -> dict[str, object]:
+        """The detail with the keys of log lines: an id has the key that it has at the headend."""
+        return {_KEYS.get(key, key): each for key, each in self.detail.items()}
 
     def to_line(self) -> str:
         """The event as JSON, without a line end."""

@@ -9,7 +9,7 @@ from derproto import __version__
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
-from derproto.configuration.kinds import PATH, Kind, Whole, address
+from derproto.configuration.kinds import LOG_FORMATS, PATH, Kind, Whole, address, choice
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.settings import credential, state_directory
 from derproto.stdio.command import EXIT_FAILED, exit_code_of, put_out
@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         metavar="F",
         help="file of a token for any agent (default: the credential token of the unit)",
+    )
+    run.add_argument(
+        "--log-format",
+        metavar="FORM",
+        help="logfmt, json or console (default: console on a terminal, else logfmt)",
     )
 
     does = "print the YAML of a generated fleet; the same seed gives the same fleet"
@@ -88,6 +93,9 @@ def _run(args: argparse.Namespace) -> int:
     if token_file is not None and not token_file.is_file():
         text = f"there is no file {token_file}; correct the path"
         flags.problems.append(Problem(None, None, "--token-file", text))
+    form = args.log_format and flags.read(
+        "--log-format", choice(LOG_FORMATS, "form"), args.log_format
+    )
     fleet = None
     try:
         fleet = load_fleet(assets) if assets is not None else None
@@ -99,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     # Imported late: `generate` and `--version` need none of it.
     from launcher.running import FleetRun, run_fleet
 
-    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data, token_file))
+    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data, token_file, form))
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -16,19 +16,22 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import trio
-from rich.text import Text
 
+from derproto import __version__
 from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.stdio.command import EXIT_FAILED, leaves
-from derproto.stdio.log_lines import EventFormatter
+from derproto.stdio.log_lines import name_ids
 from derproto.stdio.logs import RepeatFilter
 from derproto.triogrpc import dial
-from launcher.display.fleet_status import Tally, event_line, event_style, printable
+from launcher.display.fleet_log import FleetLog
+from launcher.display.fleet_status import Tally
 from launcher.display.screen import Screen
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
 from launcher.supervision.fleet_events import FleetEvent
@@ -49,6 +52,8 @@ class FleetRun:
     """Folder that holds a folder for each agent."""
     token_file: Path | None = None
     """File of the token that every agent shows; None = they show none."""
+    log_format: str | None = None
+    """One of ``LOG_FORMATS``; None = ``console`` on a terminal, else ``logfmt``."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
@@ -68,30 +73,44 @@ def run_fleet(fleet_run: FleetRun) -> int:
 
 
 async def _run(fleet_run: FleetRun) -> None:
+    runtime = real_runtime()
     jobs = plan_agents(fleet_run.fleet)
     names = {job.agent_id: job.name for job in jobs}
     tally = Tally(names)
     fd = sys.stdout.fileno()
     terminal = os.isatty(fd) and os.environ.get("TERM") not in ("dumb", "unknown")
-    screen = Screen(fd, tally.count_line, _columns if terminal else None)
-    _show_warnings(screen)
+    form = fleet_run.log_format or ("console" if terminal else "logfmt")
+    log = FleetLog(form, colors=terminal)
+    screen = Screen(fd, tally, log, _columns if terminal else None, runtime.wall_us)
+    name_ids({"agent": names.get, "asset": partial(_name_of, fleet_run.fleet)})
+    _show_warnings(screen, log)
+
+    def tell(said: str, **keys: object) -> None:
+        screen.put(log.line(runtime.wall_us(), logging.INFO, said, keys))
 
     def take(event: FleetEvent) -> None:
         if tally.take(event):
-            screen.put(Text(event_line(event, names), event_style(event)))
+            screen.put(log.line_of(event))
 
+    tell(
+        "derlaunch starts",
+        version=__version__,
+        pid=os.getpid(),
+        agents=len(jobs),
+        headend=str(fleet_run.headend),
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
         async with trio.open_nursery() as running:
             stopping = trio.Event()
             if fleet_run.in_process:
-                running.start_soon(stop_on_signal, stopping.set)
+                running.start_soon(stop_on_signal, stopping.set, tell)
                 await _run_in_process(fleet_run, jobs, take, stopping)
                 running.cancel_scope.cancel()
             else:
-                running.start_soon(stop_on_signal, running.cancel_scope.cancel)
+                running.start_soon(stop_on_signal, running.cancel_scope.cancel, tell)
                 settings = ProcessSettings(
-                    lambda job: agent_command(fleet_run, job), real_runtime(), take
+                    lambda job: agent_command(fleet_run, job, form), runtime, take
                 )
                 await run_processes(jobs, settings)
         screen.finish()
@@ -116,8 +135,8 @@ async def _run_in_process(
     await run_in_process(jobs, settings, stopping)
 
 
-def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
-    """The command line that runs the agent and prints its events."""
+def agent_command(fleet_run: FleetRun, job: AgentJob, form: str) -> list[str]:
+    """The command line that runs the agent, prints its events, and logs in that form."""
     token = [] if fleet_run.token_file is None else ["--token-file", str(fleet_run.token_file)]
     return [
         *(sys.executable, "-m", "deragent", "run", "--events"),
@@ -127,14 +146,21 @@ def agent_command(fleet_run: FleetRun, job: AgentJob) -> list[str]:
         *("--headend", str(fleet_run.headend)),
         *("--data", str(fleet_run.data / job.agent_id)),
         *token,
-        *("--log-format", "logfmt"),
+        *("--log-format", form),
     ]
 
 
-async def stop_on_signal(stop: Callable[[], None]) -> None:
-    """Calls ``stop`` at every SIGINT, SIGTERM or SIGHUP."""
+class Tell(Protocol):
+    """Shows a log line of the launcher itself."""
+
+    def __call__(self, said: str, **keys: object) -> None: ...
+
+
+async def stop_on_signal(stop: Callable[[], None], tell: Tell) -> None:
+    """Calls ``stop`` at every SIGINT, SIGTERM or SIGHUP, and tells of it."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for _number in signals:
+        async for number in signals:
+            tell("stopping", signal=signal.Signals(number).name)
             stop()
 
 
@@ -152,19 +178,22 @@ def _allow_many_files() -> None:
 class _ScreenHandler(logging.Handler):
     """Shows log records as lines: stderr would break the count at the terminal's bottom."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, log: FleetLog) -> None:
         super().__init__(logging.WARNING)
         self._screen = screen
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The time is left out, as in the lines of agents: a line of the screen has its own.
-        line = self.format(record).partition(" ")[2]
-        self._screen.put(Text(printable(f"| {line}"), "yellow"))
+        self._screen.put(self._log.line_of_record(record))
 
 
-def _show_warnings(screen: Screen) -> None:
-    handler = _ScreenHandler(screen)
-    handler.setFormatter(EventFormatter("logfmt"))
+def _show_warnings(screen: Screen, log: FleetLog) -> None:
+    handler = _ScreenHandler(screen, log)
     handler.addFilter(RepeatFilter(handler.emit))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+def _name_of(fleet: Fleet, asset_id: str) -> str | None:
+    asset = fleet.assets.get(asset_id)
+    return None if asset is None else asset.name

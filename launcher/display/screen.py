@@ -8,6 +8,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Sequence
+from logging import INFO, WARNING
 
 import trio
 from rich.console import Console
@@ -16,7 +17,8 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from derproto.stdio.terminal import console_of
-from launcher.display.fleet_status import CountTimer
+from launcher.display.fleet_log import FleetLog
+from launcher.display.fleet_status import CountTimer, Tally
 
 LINES_WAITING = 10_000
 """Lines of output that wait for a slow reader. When full, a line is dropped and counted, and a
@@ -32,15 +34,23 @@ LAST_WORDS_S = 1.0
 class Screen:
     """Lines as they come, and a count that is redrawn on a terminal and repeated elsewhere.
 
-    ``columns`` returns the terminal's width in characters; None = not a terminal.
+    ``columns`` returns the terminal's width in characters; None = not a terminal. ``log`` makes
+    the screen's own lines, at the times of ``wall_us``.
     """
 
     def __init__(
-        self, fd: int, count_line: Callable[[], str], columns: Callable[[], int] | None
+        self,
+        fd: int,
+        tally: Tally,
+        log: FleetLog,
+        columns: Callable[[], int] | None,
+        wall_us: Callable[[], int],
     ) -> None:
         self._fd = fd
         self._waitable = _can_wait(fd)
-        self._count_line = count_line
+        self._tally = tally
+        self._log = log
+        self._wall_us = wall_us
         self._columns = columns
         self._console = console_of(io.StringIO(), terminal=columns is not None)
         self._lines: deque[Text] = deque()
@@ -83,16 +93,19 @@ class Screen:
         lines = list(self._lines)
         self._lines.clear()
         if self._dropped:
-            lines.append(Text(f"({self._dropped} more lines were dropped: this output is slow)"))
+            reason = "standard output is not read fast enough"
+            keys = {"lines": self._dropped, "reason": reason}
+            lines.append(self._log.line(self._wall_us(), WARNING, "lines dropped", keys))
             self._dropped = 0
-        count = self._count_line()
+        count = self._tally.count_line()
         if self._columns is not None:
             if not lines and count == self._painted:
                 return ""
             self._painted = count
             return terminal_text(self._console, lines, count, self._columns())
         if self._timer.due(count, trio.current_time()):
-            lines.append(Text(count))
+            counts = self._tally.counts()
+            lines.append(self._log.line(self._wall_us(), INFO, "fleet counted", counts))
         return "".join(f"{line.plain}\n" for line in lines)
 
     async def _write(self, text: str) -> None:

@@ -5,7 +5,6 @@ run_in_process
   └ run_agent     the agent, as in a process of its own
 """
 
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,17 +12,19 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from structlog.contextvars import bind_contextvars
 
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
 from deragent.outbox import OutboxLimits
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.stdio.log_events import event_log
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision.fleet_events import AgentStarted, FleetEvent
 from launcher.supervision.restarts import keep_agent
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 STARTS_PER_S = 50.0
 """Agents started per second: each start costs a connection and a handshake."""
@@ -76,6 +77,7 @@ async def run_in_process(
 
 async def _live(job: AgentJob, settings: LoopSettings, stopping: trio.Event) -> str:
     """Runs an agent until it ends; returns how."""
+    bind_contextvars(agent=job.agent_id)
     settings.on_event(AgentStarted(settings.runtime.wall_us(), job.agent_id, pid=None))
     assets = tuple(settings.fleet.assets[asset_id] for asset_id in job.asset_ids)
     try:
@@ -91,6 +93,6 @@ async def _live(job: AgentJob, settings: LoopSettings, stopping: trio.Event) -> 
             stopping=stopping,
         )
     except Exception as error:
-        log.exception("agent %s crashed", job.name)
+        log.exception("agent crashed")
         return f"crashed ({type(error).__name__}: {error})"
     return "ended"

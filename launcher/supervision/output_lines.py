@@ -5,8 +5,18 @@ import re
 LONGEST_LINE = 65_536
 """Bytes of one line. When full, the rest of the line is dropped."""
 
-# The time of a log line is left out: the launcher's own lines have one.
-_LEVEL = re.compile(r"(?:ts=\S+ )?(?P<said>level=(?P<level>[a-z]+) .*)")
+_LEVEL = re.compile(
+    r"ts=\S+ level=(?P<logfmt>[a-z]+) "
+    r'|\{"ts": "[^"]*", "level": "(?P<json>[a-z]+)", '
+    r"|\S+ \[(?P<console>[a-z]+) *\] "
+)
+"""How a log line begins, in each form."""
+
+
+def level_of(line: str) -> str | None:
+    """The level of a log line; None if the line is none, such as a line of a traceback."""
+    found = _LEVEL.match(line)
+    return found and found[str(found.lastgroup)]
 
 
 class LineSplitter:
@@ -57,9 +67,7 @@ class ErrorLines:
         if not line.strip():
             return []
         if not line[0].isspace():
-            logged = _LEVEL.match(line)
-            self._quiet = logged is not None and logged["level"] in ("debug", "info")
-            line = logged["said"] if logged is not None else line
+            self._quiet = level_of(line) in ("debug", "info")
         if self._quiet:
             return []
         earned = max(now_s - self._counted_s, 0.0) * self.PER_S

@@ -24,6 +24,7 @@ from tests.support.waiting import PATIENCE_S, runs
 pytestmark = pytest.mark.e2e
 
 SIZE = 4
+STARTED = r"event=dispatch .*state=started"
 
 
 class SmallHeadend:
@@ -119,16 +120,23 @@ async def test_the_launcher_runs_a_process_an_agent_and_restarts_and_stops_them(
 ) -> None:
     async with open_headend() as (headend, port):
         process, output = await launch(tmp_path, port)
-        await output.wait(r" connected$", times=SIZE)
-        await output.wait(r" dispatch \S+ started at 0 MW$", times=SIZE)
+        await output.wait(r'^ts=\S+ level=info event="derlaunch starts" version=\S+ pid=\d+ ')
+        await output.wait(r" event=connected agent=", times=SIZE)
+        await output.wait(rf" {STARTED} mw=0.0 ", times=SIZE)
         job = plan_agents(generate(SIZE))[0]
-        victim = await output.wait(rf" {job.name} started \(pid (\d+)\)$")
+        victim = await output.wait(
+            rf' event="agent started" agent=\S+ pid=(\d+) agent_name={job.name} '
+        )
         os.kill(int(victim[0]), signal.SIGKILL)
-        await output.wait(rf" {job.name} was ended by SIGKILL after \S+ s; starts again in 1 s$")
-        await output.wait(rf" {job.name} connected$", times=2)
-        pids = await output.wait(r" started \(pid (\d+)\)$", times=SIZE + 1)
+        await output.wait(
+            rf' event="agent ended" agent={job.agent_id} reason="was ended by SIGKILL" lived_s=\S+ '
+            rf"retry_in_s=1.0 agent_name={job.name} "
+        )
+        await output.wait(rf" event=connected .*agent_name={job.name} ", times=2)
+        pids = await output.wait(r' event="agent started" .*pid=(\d+)', times=SIZE + 1)
 
         await stop(process, signal.SIGINT)
+        await output.wait(r" event=stopping signal=SIGINT ")
         assert not any(runs(int(pid)) for pid in pids)
         expected = {one.agent_id: 1 for one in plan_agents(generate(SIZE))}
         with trio.fail_after(PATIENCE_S):
@@ -139,9 +147,9 @@ async def test_the_launcher_runs_a_process_an_agent_and_restarts_and_stops_them(
 
 async def test_the_launcher_runs_many_agents_in_one_loop(tmp_path: Path) -> None:
     async with open_headend() as (headend, port):
-        process, output = await launch(tmp_path, port, "--in-process")
-        await output.wait(r" connected$", times=SIZE)
-        await output.wait(r" dispatch \S+ started at 0 MW$", times=SIZE)
+        process, output = await launch(tmp_path, port, "--in-process", "--log-format", "json")
+        await output.wait(r'"event": "connected", "agent": ', times=SIZE)
+        await output.wait(r'"event": "dispatch", .*"state": "started", "mw": 0.0', times=SIZE)
         await stop(process, signal.SIGTERM)
         with trio.fail_after(PATIENCE_S):
             await headend.all_ended.wait()

@@ -45,7 +45,8 @@ KEYS_KNOWN = 256
 """Keys of log lines that are remembered to be secret or not. When full, the least recently used
 ones go."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that could control a terminal, or turn the direction of text."""
 
 Names = Mapping[str, Callable[[str], str | None]]
 """How the name of an id is found, by the key of the id."""
@@ -75,30 +76,33 @@ class EventFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # structlog's own ProcessorFormatter does the same in twice the time.
-        event = self._collect(record)
+        keys = {}
+        given = record.__dict__
+        if len(given) > len(_EMPTY):
+            # The caller's keys come last in a record, and in the caller's order.
+            keys = {key: each for key, each in given.items() if key not in _STANDARD}
+        if record.exc_info:
+            keys["traceback"] = self.formatException(record.exc_info)
+        return self.line(record.created, record.levelno, record.getMessage(), keys, record.name)
+
+    def line(
+        self, at_s: float, level: int, said: str, keys: Mapping[str, object], logger: str
+    ) -> str:
+        """The line of an event at that time, in seconds since the epoch."""
+        event: EventDict = {
+            "ts": _stamp(at_s),
+            "level": logging.getLevelName(level).lower(),
+            "event": said,
+            **keys,
+        }
         event = merge_contextvars(None, "", event)
         for key, find in _names.items():
             if key in event:
                 event.setdefault(f"{key}_name", find(str(event[key])))
-        event["logger"] = record.name
+        event["logger"] = logger
         # A key without a value tells nothing.
-        said = {key: _clean(key, each) for key, each in event.items() if each is not None}
-        return self._render(None, "", said)
-
-    def _collect(self, record: logging.LogRecord) -> EventDict:
-        """The record's own keys, in the order in which a line shows them."""
-        event: EventDict = {
-            "ts": _stamp(record.created),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        given = record.__dict__
-        if len(given) > len(_EMPTY):
-            # The caller's keys come last in a record, and in the caller's order.
-            event.update([item for item in given.items() if item[0] not in _STANDARD])
-        if record.exc_info:
-            event["traceback"] = self.formatException(record.exc_info)
-        return event
+        kept = {key: _clean(key, each) for key, each in event.items() if each is not None}
+        return self._render(None, "", kept)
 
 
 def _renderer(form: str, colors: bool) -> Callable[[WrappedLogger, str, EventDict], str]:
@@ -138,7 +142,7 @@ _TEXTS = frozenset({"event", "traceback"})
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return f"\\x{ord(found[0]):02x}"
+    return found[0].encode("unicode_escape").decode()
 
 
 def _stamp(created: float) -> str:

@@ -38,7 +38,9 @@ async def main() -> None:
         grace_s=float(grace_s),
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stop_on_signal, nursery.cancel_scope.cancel)
+        nursery.start_soon(
+            stop_on_signal, nursery.cancel_scope.cancel, lambda *_said, **_keys: None
+        )
         await run_processes(jobs, settings)
 
 

@@ -38,6 +38,10 @@ def test_the_seed_is_1_if_none_is_given(capsys: pytest.CaptureFixture[str]) -> N
         (["generate", "ten", "--seed", "x"], ["N: ", "--seed: "]),
         (["run", "--assets", "{none}", "--headend", "x"], ["--headend: ", "{none}: there is no"]),
         (
+            ["run", "--assets", "{none}", "--headend", NOWHERE, "--log-format", "xml"],
+            ["--log-format: there is no form 'xml'", "{none}: there is no"],
+        ),
+        (
             ["run", "--assets", "{bad}", "--headend", NOWHERE],
             ["{bad}:1: sites: ", "{bad}:1: assets: ", "{bad}:1: extra: "],
         ),
@@ -88,11 +92,11 @@ def test_an_agents_command_names_all_its_assets_and_a_folder_of_its_own() -> Non
     fleet = generate(2)
     job = plan_agents(fleet)[0]
     fleet_run = FleetRun(Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"))
-    assert agent_command(fleet_run, job) == [
+    assert agent_command(fleet_run, job, "json") == [
         *(sys.executable, "-m", "deragent", "run", "--events", "--assets", "f.yaml"),
         *("--asset", job.agent_id, "--agent-id", job.agent_id),
         *("--headend", "[::1]:50051", "--data", f"data/{job.agent_id}"),
-        *("--log-format", "logfmt"),
+        *("--log-format", "json"),
     ]
 
 
@@ -102,7 +106,7 @@ def test_an_agents_command_passes_the_token_on() -> None:
     fleet_run = FleetRun(
         Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"), token_file=token
     )
-    command = agent_command(fleet_run, plan_agents(fleet)[0])
+    command = agent_command(fleet_run, plan_agents(fleet)[0], "logfmt")
     assert command[command.index("--token-file") + 1] == "sim.token"
 
 

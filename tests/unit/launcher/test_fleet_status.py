@@ -1,110 +1,18 @@
-"""Lines and counts, as text."""
+"""Counts of a fleet, and which events are news."""
 
 import pytest
-from rich.style import Style
 
 from deragent.event_lines import Detail, EventKind, EventLine
-from launcher.display.fleet_status import (
-    MOST_CHARACTERS,
-    CountTimer,
-    Tally,
-    event_line,
-    event_style,
-    printable,
-)
+from launcher.display.fleet_status import CountTimer, Tally
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
-
-NOON_US = 1_767_268_803_250_000
-"""2026-01-01T12:00:03.25Z."""
 
 
 def event(kind: EventKind, agent_id: str = "a", **detail: str | float | int | None) -> EventLine:
-    return EventLine(NOON_US, agent_id, kind, detail)
+    return EventLine(0, agent_id, kind, detail)
 
 
 def dispatch(dispatch_id: str, state: str, asset_id: str = "x") -> EventLine:
     return event(EventKind.DISPATCH, dispatch_id=dispatch_id, state=state, asset_id=asset_id)
-
-
-@pytest.mark.parametrize(
-    ("event", "text"),
-    [
-        (AgentStarted(NOON_US, "a", 4711), "started (pid 4711)"),
-        (AgentStarted(NOON_US, "a", None), "started"),
-        (
-            AgentEnded(NOON_US, "a", "was ended by SIGKILL", 754.0, 1.0),
-            "was ended by SIGKILL after 13 min; starts again in 1 s",
-        ),
-        (
-            AgentEnded(NOON_US, "a", "exited with code 1", 0.42, 30.0),
-            "exited with code 1 after 0.4 s; starts again in 30 s",
-        ),
-        (AgentSaid(NOON_US, "a", "WARNING no sun"), "| WARNING no sun"),
-        (event(EventKind.CONNECTING, attempt=1), "connecting"),
-        (event(EventKind.CONNECTED, session_id="s"), "connected"),
-        (
-            event(EventKind.DISCONNECTED, reason="DRAINING", retry_in_s=2.13),
-            "disconnected: DRAINING; tries again in 2.1 s",
-        ),
-        (event(EventKind.DISCONNECTED, reason="", retry_in_s=None), "disconnected"),
-        (
-            event(EventKind.DISPATCH, dispatch_id="d-1", state="started", mw=0.5, reason=""),
-            "dispatch d-1 started at 0.5 MW",
-        ),
-        (
-            event(EventKind.DISPATCH, dispatch_id="d-1", state="rejected", mw=None, reason="LOCAL"),
-            "dispatch d-1 rejected: LOCAL",
-        ),
-        (
-            event(EventKind.ASSET_REFUSED, asset="mesa-01", result="unknown_asset", reason="who?"),
-            "refused by the headend (unknown_asset): who?",
-        ),
-        (event(EventKind.ASSET_GRANTED, asset="mesa-01"), "accepted by the headend"),
-        (
-            event(EventKind.DEVICE_UNREACHABLE, asset="mesa-01", reason="timed out"),
-            "device unreachable: timed out",
-        ),
-        (event(EventKind.DEVICE_BACK, asset="mesa-01"), "device back"),
-        (
-            event(EventKind.OUTBOX_DROPPING, dropped_rows=1),
-            "outbox full: oldest samples are dropped",
-        ),
-        (
-            event(EventKind.OUTBOX_DISK_FAILING, reason="disk full"),
-            "outbox cannot be written: disk full",
-        ),
-        (event(EventKind.OUTBOX_DISK_BACK), "outbox is written again"),
-    ],
-)
-def test_a_line_says_when_who_and_what(event: FleetEvent, text: str) -> None:
-    assert event_line(event, {"a": "mesa-01"}) == f"12:00:03 mesa-01 {text}"
-
-
-def test_every_kind_of_event_has_words() -> None:
-    for kind in EventKind:
-        assert event_line(event(kind), {}).startswith("12:00:03 a ")
-
-
-def test_every_style_is_one_that_rich_knows() -> None:
-    for kind in EventKind:
-        Style.parse(event_style(event(kind)))
-    assert event_style(AgentEnded(NOON_US, "a", "exited with code 1", 1, 1)) == "red"
-
-
-def test_an_agent_of_several_assets_says_which() -> None:
-    said = event(EventKind.DEVICE_BACK, asset="mesa-solar-01")
-    assert event_line(said, {"a": "yard"}) == "12:00:03 yard/mesa-solar-01 device back"
-
-
-def test_output_of_agents_cannot_control_the_terminal() -> None:
-    line = event_line(AgentSaid(NOON_US, "a", "\x1b[2Jgone\r\nhttp\x07\u202e"), {})
-    assert line.isprintable()
-    assert "gone" in line
-
-
-def test_a_long_line_is_cut() -> None:
-    assert len(printable("x" * MOST_CHARACTERS)) == MOST_CHARACTERS
-    assert printable("x" * (MOST_CHARACTERS + 1)) == "x" * (MOST_CHARACTERS - 1) + "…"
 
 
 def count_after(*events: FleetEvent) -> str:
@@ -137,6 +45,14 @@ def count_after(*events: FleetEvent) -> str:
 )
 def test_agents_are_counted_by_state(events: list[FleetEvent], agents: str) -> None:
     assert count_after(*events) == f"agents 3: {agents} · dispatches in force 0"
+
+
+def test_the_counts_of_a_log_line_name_every_state() -> None:
+    tally = Tally(["a", "b", "c"])
+    tally.take(AgentStarted(0, "a", 1))
+    assert tally.counts() == {
+        "agents": 3, "connected": 0, "connecting": 0, "starting": 1, "waiting": 2, "in_force": 0
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -32,22 +32,28 @@ def passed(*lines: str) -> list[str]:
     return [shown for line in lines for shown in errors.take(line, 0.0)]
 
 
-def test_warnings_and_errors_pass_without_their_time() -> None:
+def test_warnings_and_errors_pass_as_they_are() -> None:
     assert passed(
         'ts=2026-01-01T12:00:00.000Z level=info event="SIGTERM: stopping"',
         'ts=2026-01-01T12:00:00.000Z level=warning event="3 event lines were dropped"',
-        "level=debug event=x",
-        'level=error event="level=info is what it wanted"',
+        "ts=2026-01-01T12:00:00.000Z level=debug event=x",
+        'ts=2026-01-01T12:00:00.000Z level=error event="level=info is what it wanted"',
+        '{"ts": "2026-01-01T12:00:00.000Z", "level": "info", "event": "fine"}',
+        '{"ts": "2026-01-01T12:00:00.000Z", "level": "error", "event": "bad"}',
+        "2026-01-01T12:00:00.000Z [info     ] fine",
+        "2026-01-01T12:00:00.000Z [error    ] bad",
         "",
     ) == [
-        'level=warning event="3 event lines were dropped"',
-        'level=error event="level=info is what it wanted"',
+        'ts=2026-01-01T12:00:00.000Z level=warning event="3 event lines were dropped"',
+        'ts=2026-01-01T12:00:00.000Z level=error event="level=info is what it wanted"',
+        '{"ts": "2026-01-01T12:00:00.000Z", "level": "error", "event": "bad"}',
+        "2026-01-01T12:00:00.000Z [error    ] bad",
     ]
 
 
 def test_a_traceback_passes_whole() -> None:
     traceback = ["Traceback (most recent call last):", '  File "x.py", line 1', "KeyError: 'INFO'"]
-    assert passed("level=info event=fine", "  and more of it", *traceback) == traceback
+    assert passed("ts=x level=info event=fine", "  and more of it", *traceback) == traceback
 
 
 def test_a_flood_is_cut_and_counted() -> None:

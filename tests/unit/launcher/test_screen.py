@@ -13,6 +13,8 @@ from rich.text import Text
 from trio.testing import MockClock
 
 from derproto.stdio.terminal import console_of
+from launcher.display.fleet_log import FleetLog
+from launcher.display.fleet_status import Tally
 from launcher.display.screen import LAST_WORDS_S, LINES_WAITING, Screen, terminal_text
 
 
@@ -22,6 +24,19 @@ def pipe() -> Iterator[tuple[int, int]]:
     yield reader, writer
     os.close(reader)
     os.close(writer)
+
+
+def make_screen(fd: int, columns: int | None = None, agents: int = 2) -> Screen:
+    tally = Tally(str(number) for number in range(agents))
+    return Screen(
+        fd, tally, FleetLog("logfmt"), None if columns is None else lambda: columns, lambda: 0
+    )
+
+
+COUNTED = (
+    'ts=1970-01-01T00:00:00.000Z level=info event="fleet counted" agents=2 connected=0 '
+    "connecting=0 starting=0 waiting=2 in_force=0 logger=launcher\n"
+)
 
 
 async def show(screen: Screen, *lines: str) -> None:
@@ -35,19 +50,19 @@ async def show(screen: Screen, *lines: str) -> None:
 
 async def test_a_pipe_gets_plain_lines(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    await show(Screen(writer, lambda: "agents 2", None), "one", "two · 2")
-    assert os.read(reader, 1000).decode() == "one\ntwo · 2\nagents 2\n"
+    await show(make_screen(writer), "one", "two · 2")
+    assert os.read(reader, 1000).decode() == f"one\ntwo · 2\n{COUNTED}"
 
 
 @pytest.mark.parametrize("path", ["out", "/dev/null"])
 async def test_a_file_is_always_ready(tmp_path: Path, path: str) -> None:
     out = os.open(tmp_path / path, os.O_WRONLY | os.O_CREAT)
     try:
-        await show(Screen(out, lambda: "agents 2", None), *["line"] * 1000)
+        await show(make_screen(out), *["line"] * 1000)
     finally:
         os.close(out)
     if path == "out":
-        assert (tmp_path / path).read_text() == "line\n" * 1000 + "agents 2\n"
+        assert (tmp_path / path).read_text() == "line\n" * 1000 + COUNTED
 
 
 def read_at_least(fd: int, size: int) -> bytes:
@@ -63,17 +78,16 @@ async def test_a_terminal_keeps_the_count_at_its_bottom(monkeypatch: pytest.Monk
     monkeypatch.delenv("NO_COLOR", raising=False)
     controller, terminal = pty.openpty()
     try:
-        count = "agents 1"
-        screen = Screen(terminal, lambda: count, lambda: 80)
+        screen = make_screen(terminal, 80, agents=1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(screen.keep_screen)
             await trio.testing.wait_all_tasks_blocked()
-            first = b"\r\x1b[0K\x1b[1magents 1\x1b[0m"
+            count = "agents 1: 1 waiting to start · dispatches in force 0"
+            first = f"\r\x1b[0K\x1b[1m{count}\x1b[0m".encode()
             assert read_at_least(controller, len(first)) == first
-            count = "agents 2"
             screen.put(Text("one", "red"))
             screen.finish()
-        last = b"\r\x1b[0K\x1b[31mone\x1b[0m\r\n\x1b[1magents 2\x1b[0m\r\n"
+        last = f"\r\x1b[0K\x1b[31mone\x1b[0m\r\n\x1b[1m{count}\x1b[0m\r\n".encode()
         assert read_at_least(controller, len(last)) == last
     finally:
         os.close(controller)
@@ -95,7 +109,7 @@ async def test_a_reader_that_stalls_costs_bounded_memory_and_no_waiting(
 ) -> None:
     reader, writer = pipe
     line = Text("x" * 100)
-    screen = Screen(writer, lambda: "agents 2", None)
+    screen = make_screen(writer)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.keep_screen)
         await trio.testing.wait_all_tasks_blocked()
@@ -112,11 +126,13 @@ async def test_a_reader_that_stalls_costs_bounded_memory_and_no_waiting(
 
 async def test_dropped_lines_are_counted(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    screen = Screen(writer, lambda: "", None)
+    screen = make_screen(writer)
     for _ in range(LINES_WAITING + 5):
         screen.put(Text("x"))
     await show(screen)
-    assert os.read(reader, 100_000).endswith(b"(5 more lines were dropped: this output is slow)\n")
+    last, counted = os.read(reader, 100_000).decode().splitlines()[-2:]
+    assert 'level=warning event="lines dropped" lines=5 reason="standard output is' in last
+    assert f"{counted}\n" == COUNTED
 
 
 async def test_an_output_that_was_closed_is_an_error() -> None:
@@ -124,7 +140,7 @@ async def test_an_output_that_was_closed_is_an_error() -> None:
     os.close(reader)
     try:
         with pytest.raises(ExceptionGroup) as raised:
-            await show(Screen(writer, lambda: "agents 2", None), "one")
+            await show(make_screen(writer), "one")
         assert raised.group_contains(BrokenPipeError)
     finally:
         os.close(writer)
