@@ -9,7 +9,7 @@ from argparse import Namespace, _SubParsersAction
 from pathlib import Path
 from typing import Any
 
-from derhead.config import load_data_folder
+from derhead.config import load_settings
 from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command
 from derproto.configuration.settings import settings_note
@@ -34,7 +34,7 @@ def run_backup(flags: Namespace) -> None:
     # Imported late: the other commands do not need it.
     from derhead.history import back_up
 
-    journal = load_data_folder(flags, os.environ) / "journal.db"
+    journal = load_settings(flags, os.environ).data / "journal.db"
     file = Path(flags.file)
     back_up(journal, file)
     put_out(f"{file}: a backup of {journal}, {file.stat().st_size / 1e6:.1f} MB, checked\n")
@@ -44,7 +44,7 @@ def run_restore(flags: Namespace) -> None:
     """Raises: ConfigError, JournalError, OSError; then the journal is as it was."""
     from derhead.history import put_back
 
-    journal = load_data_folder(flags, os.environ) / "journal.db"
+    journal = load_settings(flags, os.environ).data / "journal.db"
     kept = put_back(journal, Path(flags.file), real_runtime().wall_us())
     put_out(f"{journal}: restored from {flags.file}\n")
     if kept is not None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from derhead import backup_commands, client, export, pki, token_commands
-from derhead.config import HeadendConfig, load, read_log_level, warn_of_tokens
+from derhead.config import HeadendConfig, load, load_settings, warn_of_tokens
 from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
 from derproto import __version__
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
@@ -103,7 +103,7 @@ def _serve(args: argparse.Namespace) -> None:
 
     from derhead.daemon import main as serve
 
-    trio.run(serve, config, fleet, lambda: read_log_level(args, os.environ))
+    trio.run(serve, config, fleet, lambda: load_settings(args, os.environ).log_level)
 
 
 def _check(args: argparse.Namespace) -> None:

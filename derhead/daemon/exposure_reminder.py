@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import trio
 
-from derhead.exposure import Exposure
+from derhead.config import Exposure
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 
 import derhead.cli
 from derhead.config import HeadendConfig, load
+from derhead.config.exposure import Exposure
 from derhead.daemon.exposure_reminder import REMIND_S, remind_of_exposures
-from derhead.exposure import Exposure
 from derproto.configuration.kinds import Address
 from derproto.configuration.problems import ConfigError
 from tests.support.certificates import TestAuthority

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from derhead.config import HeadendConfig, load, load_data_folder, read_config
+from derhead.config import HeadendConfig, load, load_settings, read_config
 from derhead.daemon.limits import retention_limits
 from derhead.history import DAY_US, GB, RetentionLimits
 from derproto.configuration.kinds import Address
@@ -109,10 +109,10 @@ def test_the_password_of_postgres_is_what_systemd_passed_unless_told(tmp_path: P
 
 
 def test_commands_on_the_journal_need_its_folder_only(tmp_path: Path) -> None:
-    assert load_data_folder(Namespace(data="there"), NO_ENV) == Path("there")
+    assert load_settings(Namespace(data="there"), NO_ENV).data == Path("there")
     file = config_file(tmp_path, "data: state\nretention: {dayz: 3}\n")
     with pytest.raises(ConfigError, match="dayz: unknown key"):
-        load_data_folder(Namespace(config=file), NO_ENV)
+        load_settings(Namespace(config=file), NO_ENV)
 
 
 def test_every_problem_names_its_source_and_what_to_write(tmp_path: Path) -> None:

@@ -1,17 +1,12 @@
-"""The headend's configuration."""
+"""The headend's settings, and what follows from them: pure."""
 
 import re
-import sys
-from argparse import Namespace
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from derhead.access import read_token_file
+from derhead.config.exposure import Exposure, Listening, find_exposures
 from derhead.dsn import Dsn, read_dsn
-from derhead.exposure import Exposure, Listening, find_exposures
-from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import (
     LOG_FORMATS,
     LOG_LEVELS,
@@ -27,12 +22,8 @@ from derproto.configuration.kinds import (
     address,
     choice,
 )
-from derproto.configuration.problems import ConfigError, Problem, nearest
-from derproto.configuration.settings import NO_PATH, Rank, Settings, credential, state_directory
-from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair
 
-PREFIX = "DERHEAD"
 HTTP = Address("127.0.0.1", 8080)
 GRPC = Address("127.0.0.1", 50051)
 _PERIOD = Number(least=0.1, most=3600, unit="seconds")
@@ -186,162 +177,3 @@ class HeadendConfig:
         if self.http_tls and rest is not None:
             ends.append(TlsFiles(TlsRole.HTTP_SERVER, *rest))
         return tuple(ends)
-
-
-def read_config(settings: Settings, environ: Mapping[str, str]) -> HeadendConfig:
-    """The config; valid only if ``settings.finish()`` finds no problem."""
-    default: dict[str, Any] = {
-        "assets": NO_PATH,
-        "data": state_directory(environ) or Path("var/derhead"),
-    }
-    found = settings.read_fields(HeadendConfig)
-    default["http_tls"] = not found.keys().isdisjoint(("tls_cert", "http_tls_cert"))
-    if "postgres_dsn" in found:
-        default["postgres_password_file"] = credential(environ, "postgres-password")
-    config = HeadendConfig(**default | found)
-    _check(config, settings)
-    return config
-
-
-def _check(config: HeadendConfig, settings: Settings) -> None:
-    if config.agent_silence_s <= config.heartbeat_period_s:
-        given = settings.rank("agent_silence_s") is not Rank.DEFAULT
-        settings.complain(
-            "agent_silence_s" if given else "heartbeat_period_s",
-            f"agents may be silent for {config.agent_silence_s:g} s (agent_silence_s), which must "
-            f"be longer than their heartbeat_period_s of {config.heartbeat_period_s:g} s; "
-            "change one of them",
-        )
-    dsn = config.postgres_dsn
-    if dsn is not None and dsn.password and settings.rank("postgres.dsn") is Rank.FILE:
-        settings.complain(
-            "postgres.dsn",
-            "the DSN holds a password, which does not belong in this file; write it into a file of "
-            "its own and name that as postgres.password_file, or set PGPASSWORD",
-        )
-    settings.require_file(
-        "postgres.password_file", config.postgres_password_file, needs="postgres.dsn"
-    )
-    if config.standby and dsn is None:
-        settings.complain(
-            "standby", "a stand-by waits for a database, and there is none; give postgres.dsn"
-        )
-    _check_issuer(config, settings)
-    if config.agent_tokens and config.tokens is None:
-        settings.complain("agent_tokens", "true, yet there is no file of tokens; give tokens")
-    settings.require_file("tls_cert", config.tls_cert, needs="tls_key")
-    settings.require_file("tls_key", config.tls_key, needs="tls_cert")
-    settings.require_file("tls_client_ca", config.tls_client_ca, needs="tls_cert")
-    settings.require_file("http_tls_cert", config.http_tls_cert, needs="http_tls_key")
-    settings.require_file("http_tls_key", config.http_tls_key, needs="http_tls_cert")
-    if config.http_tls and config.tls_cert is None and config.http_tls_cert is None:
-        settings.complain(
-            "http_tls", "true, yet REST has no certificate; give tls_cert, or http_tls_cert"
-        )
-    if not config.http_tls and config.http_tls_cert is not None:
-        settings.complain(
-            "http_tls", "false, yet http_tls_cert is given; write true, or remove that"
-        )
-
-
-def _check_issuer(config: HeadendConfig, settings: Settings) -> None:
-    settings.require_file("oidc.jwks_file", config.oidc_jwks_file, needs="oidc.issuer")
-    settings.require_file("oidc.ca", config.oidc_ca, needs="oidc.jwks_url")
-    if config.oidc_issuer is None:
-        return
-    if config.oidc_audience is None:
-        settings.complain("oidc.issuer", "it needs oidc.audience; give both or neither")
-    if (config.oidc_jwks_file is None) is (config.oidc_jwks_url is None):
-        settings.complain("oidc.issuer", "it needs one of oidc.jwks_file and oidc.jwks_url")
-
-
-def load(
-    flags: Namespace, environ: Mapping[str, str], *, at_us: int | None = None
-) -> tuple[HeadendConfig, Fleet]:
-    """The config, and the fleet that it names.
-
-    With ``at_us`` certificates must be such that clients take them at that time; without it, it is
-    enough that they can be loaded. Raises: ConfigError with every problem of either.
-    """
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.require_one("assets")
-    fleet = None if config.assets is NO_PATH else settings.read_fleet(config.assets)
-    complain_of_certificates(settings, config.tls_ends(), at_us)
-    _complain_of_tokens(config, settings)
-    if not config.insecure:
-        for each in config.exposures():
-            settings.complain(
-                each.setting, f"{each.fact}; {each.remedy}. With --insecure it starts all the same"
-            )
-    settings.finish()
-    assert fleet is not None
-    return config, fleet
-
-
-def _complain_of_tokens(config: HeadendConfig, settings: Settings) -> None:
-    """Notes every problem of the tokens' file."""
-    if config.tokens is None:
-        return
-    if not config.tokens.is_file():
-        settings.complain(
-            "tokens",
-            f"there is no file {config.tokens}; correct the path, or make it with"
-            f" derhead token add NAME --role admin --tokens {config.tokens}",
-        )
-        return
-    try:
-        read_token_file(config.tokens)
-    except ConfigError as wrong:
-        settings.problems.extend(wrong.problems)
-
-
-def warn_of_tokens(config: HeadendConfig, fleet: Fleet, now_us: int) -> None:
-    """Tells on stderr which good tokens are limited to a site that the fleet does not have."""
-    tokens = () if config.tokens is None else read_token_file(config.tokens).all
-    for token in tokens:
-        for site in token.sites or () if token.refusal(now_us) is None else ():
-            if fleet.find_site(site) is None:
-                text = f"{token.name} is limited to the site {site}, which {config.assets} lacks"
-                print(f"warning: tokens: {text}", file=sys.stderr)
-
-
-def load_token_path(
-    flags: Namespace, environ: Mapping[str, str], sites: Collection[str] = ()
-) -> Path:
-    """The file of the tokens, which may not be there yet.
-
-    Raises: ConfigError, also if the configured fleet lacks one of the ``sites``.
-    """
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.require_one("tokens")
-    if sites and config.assets is not NO_PATH:
-        fleet = settings.read_fleet(config.assets)
-        for site in sites:
-            if fleet is not None and fleet.find_site(site) is None:
-                names = (each.name for each in fleet.sites.values())
-                text = f"there is no site {site[:80]!r}; {nearest(site, names)}"
-                settings.problems.append(Problem(None, None, "--site", text))
-    settings.finish()
-    assert config.tokens is not None
-    return config.tokens
-
-
-def load_data_folder(flags: Namespace, environ: Mapping[str, str]) -> Path:
-    """The folder of the journal, for commands that need no fleet.
-
-    Raises: ConfigError with every problem.
-    """
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.finish()
-    return config.data
-
-
-def read_log_level(flags: Namespace, environ: Mapping[str, str]) -> str:
-    """The level of log lines as it is configured now. Raises: ConfigError with every problem."""
-    settings = Settings(PREFIX, vars(flags), environ)
-    config = read_config(settings, environ)
-    settings.finish()
-    return config.log_level
