@@ -6,9 +6,16 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 
-from derhead import backup_commands, client, export, pki, token_commands
+from derhead import client, export, pki
 from derhead.config import HeadendConfig, load, load_settings, warn_of_tokens
 from derhead.errors import ClaimError, JournalError, PkiRefused, TokenRefused
+from derhead.local_commands import (
+    add_backup_commands,
+    add_token_command,
+    run_backup,
+    run_restore,
+    run_token,
+)
 from derproto import __version__
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
@@ -54,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     client.add_commands(commands, os.environ)
     export.add_parser(commands)
-    backup_commands.add_parsers(commands)
+    add_backup_commands(commands)
     pki.add_parser(commands)
-    token_commands.add_parser(commands)
+    add_token_command(commands)
     offer_completion(parser)
     return parser
 
@@ -130,10 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "serve": _serve,
         "check": _check,
         "export": export.run,
-        "backup": backup_commands.run_backup,
-        "restore": backup_commands.run_restore,
+        "backup": run_backup,
+        "restore": run_restore,
         "pki": pki.run,
-        "token": token_commands.run,
+        "token": run_token,
     }[args.command]
     failures = (OSError, JournalError, ClaimError, PkiRefused, TokenRefused)
     return exit_code_of("derhead", lambda: act(args), failures=failures)

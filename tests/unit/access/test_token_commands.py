@@ -7,7 +7,7 @@ import pytest
 
 from derhead.access import AccessGate, Principal, Role, read_token_file
 from derhead.cli import main
-from derhead.token_commands import _expiry
+from derhead.local_commands.token_commands import _expiry
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ class Expiry:
         return now_us + self.after_us if self.at_us is None else self.at_us
 
 
-def add_parser(commands: "_SubParsersAction[Any]") -> None:
+def add_token_command(commands: "_SubParsersAction[Any]") -> None:
     """Adds the command to ``derhead``'s."""
     does = "make, list and revoke the tokens that REST asks for"
     token = add_command(commands, "token", does, "derhead token list")
@@ -126,7 +126,7 @@ def _expiry(text: str) -> Expiry:
         ) from None
 
 
-def run(flags: Namespace) -> None:
+def run_token(flags: Namespace) -> None:
     """Runs the command. Raises: ConfigError, TokenRefused, OSError."""
     sites = flags.site or () if flags.kind == "add" else ()
     path = load_token_path(flags, os.environ, sites)

@@ -16,7 +16,7 @@ from derproto.configuration.settings import settings_note
 from derproto.stdio.command import put_out
 
 
-def add_parsers(commands: "_SubParsersAction[Any]") -> None:
+def add_backup_commands(commands: "_SubParsersAction[Any]") -> None:
     """Adds the commands to ``derhead``'s."""
     for name, does, file in (
         ("backup", "copy the journal of a running headend into a file", "the new file"),
