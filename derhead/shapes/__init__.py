@@ -4,36 +4,17 @@ All of it is pure and none of it knows HTTP, so that ``derhead export`` uses it 
 ``/openapi.json`` is made from these types, so answers and their description cannot differ. Layers,
 from the ground up::
 
-    values            times, numbers and names as JSON writes them
+    record_shapes/    what the headend keeps, as JSON: fleet, agents, telemetry, dispatches, audit
     list_text         lists as JSON, CSV and JSON Lines
     query_parameters  which part of a history is wanted
-    fleet_json        assets and sites
-    agent_json        agents, sessions, heartbeats
-    telemetry_json    samples, buckets, gaps
-    dispatch_json     orders, and dispatches to an asset
-    group_json        dispatches to a site
     preflight_json    what an order would lead to
-    audit_json        who did what
     timeline_json     what happened to an agent
     event_json        the events of /events
     login_json        who the sender is, and log-ins
     service_json      the headend's own state, and problems
 """
 
-from derhead.shapes.agent_json import (
-    AgentJson,
-    ConnectedAgent,
-    HeartbeatJson,
-    SessionJson,
-    agent_shape,
-    heartbeat_shape,
-    session_shape,
-)
-from derhead.shapes.audit_json import AuditJson, audit_shape
-from derhead.shapes.dispatch_json import DispatchJson, OrderJson, dispatch_shape
 from derhead.shapes.event_json import EVENT_DATA, alive_shape, event_shape, hello_shape
-from derhead.shapes.fleet_json import AssetJson, SiteJson, asset_shape, site_shape
-from derhead.shapes.group_json import GroupJson, group_shape
 from derhead.shapes.list_text import (
     CSV_TYPE,
     JSON_TYPE,
@@ -68,8 +49,20 @@ from derhead.shapes.query_parameters import (
     Query,
     parse_query,
 )
-from derhead.shapes.service_json import HealthJson, ProblemJson, ReadinessJson
-from derhead.shapes.telemetry_json import (
+from derhead.shapes.record_shapes.agent_json import (
+    AgentJson,
+    ConnectedAgent,
+    HeartbeatJson,
+    SessionJson,
+    agent_shape,
+    heartbeat_shape,
+    session_shape,
+)
+from derhead.shapes.record_shapes.audit_json import AuditJson, audit_shape
+from derhead.shapes.record_shapes.dispatch_json import DispatchJson, OrderJson, dispatch_shape
+from derhead.shapes.record_shapes.fleet_json import AssetJson, SiteJson, asset_shape, site_shape
+from derhead.shapes.record_shapes.group_json import GroupJson, group_shape
+from derhead.shapes.record_shapes.telemetry_json import (
     BucketJson,
     GapJson,
     SampleJson,
@@ -79,6 +72,8 @@ from derhead.shapes.telemetry_json import (
     sample_shape,
     telemetry_shape,
 )
+from derhead.shapes.record_shapes.values import ActionName, Json, StateName
+from derhead.shapes.service_json import HealthJson, ProblemJson, ReadinessJson
 from derhead.shapes.timeline_json import (
     EntryJson,
     Place,
@@ -88,4 +83,3 @@ from derhead.shapes.timeline_json import (
     of_gap,
     of_session,
 )
-from derhead.shapes.values import ActionName, Json, StateName

@@ -5,10 +5,10 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.events import Change, LoggedEvent, SessionEvent
-from derhead.shapes.agent_json import SessionJson, session_shape
-from derhead.shapes.dispatch_json import DispatchJson, dispatch_shape
-from derhead.shapes.telemetry_json import TelemetryJson
-from derhead.shapes.values import Time, time_of
+from derhead.shapes.record_shapes.agent_json import SessionJson, session_shape
+from derhead.shapes.record_shapes.dispatch_json import DispatchJson, dispatch_shape
+from derhead.shapes.record_shapes.telemetry_json import TelemetryJson
+from derhead.shapes.record_shapes.values import Time, time_of
 from derhead.telemetry import stale_after_us
 from derproto.base.timefmt import format_us
 

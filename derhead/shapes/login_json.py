@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.access import Login, Principal
-from derhead.shapes.values import Time, time_of
+from derhead.shapes.record_shapes.values import Time, time_of
 
 
 class LoginOrderJson(TypedDict):

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, TypedDict
 from msgspec import Meta
 
 from derhead.dispatch import DoesNotFit, Preflight, SitePreflight
-from derhead.shapes.fleet_json import LimitsJson
-from derhead.shapes.group_json import LeftOutJson
-from derhead.shapes.values import Time, Uuid, number_of, time_of
+from derhead.shapes.record_shapes.fleet_json import LimitsJson
+from derhead.shapes.record_shapes.group_json import LeftOutJson
+from derhead.shapes.record_shapes.values import Time, Uuid, number_of, time_of
 
 
 class FollowsJson(TypedDict):

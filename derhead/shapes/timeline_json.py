@@ -8,10 +8,10 @@ from msgspec import Meta
 from derhead.dispatch import Dispatch
 from derhead.gaps import GapRecord
 from derhead.sessions import SessionRecord
-from derhead.shapes.agent_json import SessionJson, session_shape
-from derhead.shapes.dispatch_json import DispatchJson, dispatch_shape
-from derhead.shapes.telemetry_json import GapJson, gap_shape
-from derhead.shapes.values import Time, time_of
+from derhead.shapes.record_shapes.agent_json import SessionJson, session_shape
+from derhead.shapes.record_shapes.dispatch_json import DispatchJson, dispatch_shape
+from derhead.shapes.record_shapes.telemetry_json import GapJson, gap_shape
+from derhead.shapes.record_shapes.values import Time, time_of
 
 EntryKind = Literal["connected", "disconnected", "superseded", "gap", "dispatch"]
 

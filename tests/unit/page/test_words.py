@@ -8,7 +8,7 @@ import pytest
 from derhead.dispatch import ENDED, State
 from derhead.dispatch.life.transitions import REASONS
 from derhead.gaps import HoleCause
-from derhead.shapes.values import names_of
+from derhead.shapes.record_shapes.values import names_of
 from derproto.configuration.fleet import AssetKind
 from derproto.der.v1 import QualityBit
 

@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict
 from msgspec import Meta
 
 from derhead.dispatch import Dispatch, Verdict, latency, verdict_text
-from derhead.shapes.values import (
+from derhead.shapes.record_shapes.values import (
     OutcomeName,
     Priority,
     Span,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypedDict
 from msgspec import Meta
 
 from derhead.audit import AuditRecord
-from derhead.shapes.values import ActionName, Time, Uuid, time_of
+from derhead.shapes.record_shapes.values import ActionName, Time, Uuid, time_of
 
 
 class AuditJson(TypedDict):

@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.dispatch import SiteNow
-from derhead.shapes.values import KindName, Uuid, number_of
+from derhead.shapes.record_shapes.values import KindName, Uuid, number_of
 from derproto.configuration.fleet import Asset, Site
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.gaps import GapRecord
-from derhead.shapes.values import (
+from derhead.shapes.record_shapes.values import (
     GapCauseName,
     OperatingStatus,
     QualityName,

@@ -6,8 +6,8 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.dispatch import Dispatch, DispatchGroup, group_state
-from derhead.shapes.dispatch_json import DispatchJson
-from derhead.shapes.values import StateName, Time, Uuid, seconds_of, time_of
+from derhead.shapes.record_shapes.dispatch_json import DispatchJson
+from derhead.shapes.record_shapes.values import StateName, Time, Uuid, seconds_of, time_of
 
 
 class StartedJson(TypedDict):

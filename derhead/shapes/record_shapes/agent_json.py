@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 
 from derhead.sessions import HeartbeatRecord, SessionRecord
-from derhead.shapes.values import Time, Uuid, seconds_of, time_of
+from derhead.shapes.record_shapes.values import Time, Uuid, seconds_of, time_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
