@@ -7,8 +7,9 @@ from derhead.api import RestApp
 from derhead.headend import Headend
 from derproto.base.runtime import Runtime
 from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.changes import Changes
 from derproto.configuration.fleet import Fleet
-from derproto.configuration.fleet_changes import find_changes
+from derproto.configuration.fleet_changes import describe_changes, find_changes
 from derproto.system.reloading import Reload, Reloads
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class FleetKeeper:
         """Passes later changes to a headend that runs with this fleet, and to its REST."""
         self._serving = headend, app
 
-    async def reload(self) -> str | None:
+    async def reload(self) -> Changes | None:
         """Reads the file, and puts it in force; returns what changed, if anything did.
 
         Raises: ConfigError; then nothing has changed.
@@ -43,11 +44,12 @@ class FleetKeeper:
         changes = await self._runtime.run_blocking(lambda: find_changes(self.fleet, new))
         if not changes:
             return None
+        told = await self._runtime.run_blocking(lambda: describe_changes(self.fleet, new, changes))
         if self._serving is None:
             self.fleet.become(new)
         else:
             headend, app = self._serving
             await headend.renew_fleet(new, changes)
             app.renew_fleet([asset.id for asset in changes.removed])
-        log.info("assets: %s", changes)
-        return str(changes)
+        log.info("assets: %s", told.words)
+        return told

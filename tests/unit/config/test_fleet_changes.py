@@ -1,14 +1,29 @@
 """The changes between two fleets: each asset is told once, as what it is."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from derproto.configuration.fleet import Asset, Fleet, Limits, Site
-from derproto.configuration.fleet_changes import find_changes
+from derproto.configuration.changes import Changes
+from derproto.configuration.fleet import Asset, DeviceSpec, Fleet, Limits, Site
+from derproto.configuration.fleet_changes import (
+    NAMED,
+    FleetChanges,
+    describe_changes,
+    find_changes,
+)
 from tests.support.assets import fleet_of, make_asset
+
+
+def told_of(before: Fleet, after: Fleet) -> tuple[FleetChanges, Changes]:
+    changes = find_changes(before, after)
+    return changes, describe_changes(before, after, changes)
+
 
 A, B, C = (make_asset(name) for name in "abc")
 
@@ -16,15 +31,37 @@ A, B, C = (make_asset(name) for name in "abc")
 def test_the_same_fleet_has_no_changes() -> None:
     changes = find_changes(fleet_of(A, B), fleet_of(A, B))
     assert not changes
-    assert str(changes) == "unchanged"
 
 
-def test_each_change_is_named_and_counted() -> None:
+def test_each_change_is_named_with_what_it_was_and_is() -> None:
     wider = replace(B, limits=Limits(-1, 1))
-    changes = find_changes(fleet_of(A, B), fleet_of(wider, C))
+    changes, told = told_of(fleet_of(A, B), fleet_of(wider, C))
     assert (changes.added, changes.removed, changes.changed) == ((C,), (A,), (wider,))
     assert changes.claims == {"a", "c"}
-    assert str(changes) == "1 added, 1 removed, 1 changed"
+    assert told.words == "added c; removed a; changed b"
+    added, removed, changed = told.items
+    assert (added.name, added.before) == ("c", None)
+    assert (removed.name, removed.after) == ("a", None)
+    assert (added.after or {})["rated_mw"] == C.rated_mw
+    was = {"min_mw": B.limits.min_mw, "max_mw": B.limits.max_mw}
+    assert changed.before == {"name": "b", "limits": was}
+    assert changed.after == {"name": "b", "limits": {"min_mw": -1, "max_mw": 1}}
+
+
+def test_of_many_changes_some_are_named() -> None:
+    many = [make_asset(f"{number:02}") for number in range(NAMED + 3)]
+    _, told = told_of(fleet_of(A), fleet_of(A, *many))
+    assert len(told.items) == NAMED
+    assert told.words.endswith("08, 09 and 3 more")
+
+
+def test_what_is_told_can_be_written_as_json() -> None:
+    options = MappingProxyType({"file": Path("x" * 200), "seed": 3})
+    device = replace(A, device=DeviceSpec("replay", options))
+    _, told = told_of(fleet_of(A), fleet_of(device))
+    (item,) = told.items
+    shown = json.loads(json.dumps(item.after))["device"]
+    assert shown == {"driver": "replay", "file": "x" * 80, "seed": "3"}
 
 
 @pytest.mark.parametrize("of_site", [False, True])
@@ -41,7 +78,11 @@ def test_a_site_of_another_name_is_a_change() -> None:
     changes = find_changes(fleet_of(A), fleet_of(A, site_name="South"))
     assert changes
     assert not changes.claims
-    assert str(changes) == "sites changed"
+    _, told = told_of(fleet_of(A), fleet_of(A, site_name="South"))
+    assert told.words == "sites changed South"
+    assert [(each.before, each.after) for each in told.items] == [
+        ({"name": "site"}, {"name": "South"})
+    ]
 
 
 assets = st.dictionaries(
