@@ -1,5 +1,6 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from uuid import uuid4
@@ -72,6 +73,8 @@ from derproto.metrics.exposition import Metrics
 from derproto.metrics.process_watch import ProcessWatch
 from derproto.system.reloading import ReloadOutcome
 from derproto.tls.certificate_keeper import CertificateKeeper
+
+log = logging.getLogger(__name__)
 
 ASSETS_A_TURN = 200
 """Assets that come before other tasks have their turn: less than a millisecond."""
@@ -225,12 +228,24 @@ class Headend:
 
         Open dispatches of removed assets are cancelled.
         """
-        joined, left = ([each.id for each in some] for some in (changes.added, changes.removed))
+        joined = [asset.id for asset in changes.added]
+        left: dict[str, str | None] = {asset.id: asset.site_id for asset in changes.removed}
         await _in_turns(self.gaps.add, joined)
         self.fleet.become(new)
         self.desk.fleet_changed_nowait(joined, left)
         await self.sessions.renew_fleet(changes)
         await _in_turns(self.gaps.drop, left)
+
+    def drain_departed(self) -> None:
+        """Cancels open dispatches whose assets left ``assets.yaml`` while the headend was down.
+
+        Call it once the desk runs.
+        """
+        wanted = {dispatch.asset_id for dispatch in self.desk.open_dispatches()}
+        departed = wanted - self.fleet.assets.keys()
+        if departed:
+            log.warning("%d assets with open dispatches left assets.yaml", len(departed))
+            self.desk.fleet_changed_nowait((), dict.fromkeys(departed))
 
     def note_reload(self, outcome: ReloadOutcome) -> None:
         """Notes in the audit trail what was reloaded, or why it was not."""

@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     ORDER_REFUSED = "order_refused"
     WITHDRAWAL = "withdrawal"
     WITHDRAWAL_REFUSED = "withdrawal_refused"
+    CANCELLATION = "cancellation"
+    """The headend ended a dispatch by itself: its asset left the fleet."""
     REGISTER_REFUSED = "register_refused"
     """An agent was refused, or some of its assets were."""
     TAKE_OVER = "take_over"

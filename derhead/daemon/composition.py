@@ -136,6 +136,7 @@ async def run_headend(
                 if issuer is not None:
                     services.start_soon(issuer.run)
                 await services.start(headend.desk.run)
+                headend.drain_departed()
                 await services.start(headend.sites.run)
                 await services.start(headend.judge.run)
                 await services.start(headend.keys.run)

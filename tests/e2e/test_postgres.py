@@ -8,12 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fleets import BATTERY, fleet
+from tests.support.fleets import BATTERY, fleet, write_fleet
 from tests.support.processes.postgres import Database
 from tests.support.processes.world import FAST, World, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
+
+REMOVED = "its asset was removed from assets.yaml"
 
 
 def beside(dsn: str) -> dict[str, Any]:
@@ -75,6 +77,18 @@ def test_agents_keep_their_orders_when_the_headend_loses_its_journal(
         )
         assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
         assert "the journal is empty: 1 dispatches and the records of 1 agents" in headend.text()
+        # A headend that starts without an asset ends its orders, in both stores.
+        assert headend.stop() == 0
+        without = fleet()
+        del without["assets"][0]
+        write_fleet(tmp_path, without)
+        world.start_headend()
+        assert world.wait_state(dispatch["id"], "cancelled")["detail"] == REMOVED
+        eventually("PostgreSQL has its end", lambda: postgres.sql(state) == "cancelled")
+        (entry,) = world.get("/audit", target=dispatch["id"], action="cancellation")["items"]
+        assert (entry["detail"], entry["after"]["asset_id"]) == (REMOVED, BATTERY)
+        noted = f"SELECT action FROM audit WHERE id = '{entry['id']}'"
+        assert postgres.sql(noted) == "cancellation"
 
 
 def test_a_headend_stops_without_waiting_for_postgresql(tmp_path: Path, postgres: Database) -> None:

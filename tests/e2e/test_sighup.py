@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleets import ADDED, BATTERY, LOAD, SOLAR, battery, fleet, write_fleet
+from tests.support.fleets import ADDED, BATTERY, LOAD, SITE, SOLAR, battery, fleet, write_fleet
 from tests.support.processes.world import FAST, Process, running
 from tests.support.waiting import eventually
 
@@ -58,6 +58,8 @@ def test_both_daemons_take_over_assets_and_log_level(tmp_path: Path) -> None:
         # The headend sees the change by itself, the agent is told.
         ended = world.wait_state(gone["id"], "cancelled")
         assert ended["detail"] == "its asset was removed from assets.yaml"
+        (told,) = world.get("/audit", target=gone["id"], action="cancellation")["items"]
+        assert (told["site_id"], told["after"]["state"]) == (SITE, "cancelled")
         agent.send(signal.SIGHUP)
         world.wait_online(BATTERY, SOLAR, ADDED)
         assert {asset["id"] for asset in world.get("/assets")["items"]} == {BATTERY, SOLAR, ADDED}
@@ -74,6 +76,10 @@ def test_both_daemons_take_over_assets_and_log_level(tmp_path: Path) -> None:
         (check,) = (c for c in world.get("/readyz")["checks"] if c["name"] == "reload")
         assert "assets.yaml:1: sites[0].id: 'x' is not a UUID" in check["detail"]
         assert world.get(f"/dispatch/{kept['id']}")["state"] == "started"
+        refused, taken = world.get("/audit", action="reload", target="assets")["items"]
+        assert "assets.yaml:1: sites[0].id: 'x' is not a UUID" in refused["detail"]
+        assert taken["detail"] == "reloaded: added added; removed load"
+        assert (list(taken["before"]), list(taken["after"])) == ([LOAD], [ADDED])
         assert agent.stop() == 0
         eventually("more lines", lambda: "level=debug" in headend.text())
         assert headend.stop() == 0

@@ -143,10 +143,10 @@ class DispatchDesk:
         """A session takes setpoints again: those that waited for room are sent."""
         self._inbox.put_nowait(SessionHasRoom(link))
 
-    def fleet_changed_nowait(self, joined: Sequence[str], left: Sequence[str]) -> None:
-        """Assets joined the fleet or left it. Open dispatches of those that left are cancelled as
-        soon as the journal takes it."""
-        self._inbox.put_nowait(FleetChanged(tuple(joined), tuple(left)))
+    def fleet_changed_nowait(self, joined: Sequence[str], left: Mapping[str, str | None]) -> None:
+        """Assets joined the fleet or left it, each with its site. Open dispatches of those that
+        left are cancelled as soon as the journal takes it."""
+        self._inbox.put_nowait(FleetChanged(tuple(joined), dict(left)))
 
     def setpoint_written_nowait(self, dispatch_id: str) -> None:
         """The setpoint is written to its session's stream: this is the time of ``sent``."""

@@ -1,6 +1,7 @@
 """The inputs that the desk decides on. Values only: pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from derhead.audit import AuditRecord
 from derhead.dispatch.desk.book import SessionLink
@@ -97,7 +98,8 @@ class FleetChanged:
     """Assets joined the fleet or left it. The dispatches of those that left end."""
 
     joined: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    left: Mapping[str, str | None] = field(default_factory=dict)
+    """Each with its site; None = not known any more."""
 
 
 CallerRequest = OrderRequested | CancelRequested

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from derhead.audit import NOBODY_KNOWN, AuditAction, AuditRecord, audit_record
 from derhead.dispatch.desk.book import OrphanedDispatch, SessionLink
 from derhead.dispatch.desk.draft import Draft
 from derhead.dispatch.desk.inputs import (
@@ -65,9 +66,9 @@ def take(draft: Draft, item: DeskInput) -> Iterator[None]:
             draft.touched[asset_id] = None
         case FleetChanged(joined, left):
             draft.changes.left.update(dict.fromkeys(joined, False) | dict.fromkeys(left, True))
-            for asset_id in left:
+            for asset_id, site_id in left.items():
                 for dispatch in draft.of_asset(asset_id):
-                    draft.apply(dispatch, AssetRemoved())
+                    _end_removed(draft, dispatch, site_id)
                 yield
         case HeadendStarted():
             for dispatch in draft.book.open.values():
@@ -87,6 +88,22 @@ def _take_cancel(draft: Draft, request: CancelRequested) -> None:
         draft.plan.records.append(entry)
 
 
+def _end_removed(draft: Draft, dispatch: Dispatch, site_id: str | None) -> None:
+    """Ends a dispatch whose asset left the fleet, with an entry of the audit trail."""
+    after = draft.apply(dispatch, AssetRemoved())
+    entry = audit_record(
+        AuditAction.CANCELLATION,
+        NOBODY_KNOWN,
+        draft.now_us,
+        target=dispatch.id,
+        site_id=site_id,
+        detail=after.detail,
+    )
+    asset = {"asset_id": dispatch.asset_id}
+    entry = entry.of_change(asset | _withdrawal(dispatch), asset | _withdrawal(after))
+    draft.plan.records.append(entry)
+
+
 def _withdrawal(dispatch: Dispatch) -> dict[str, object]:
     """What a withdrawal changes."""
     return {"state": dispatch.state.value, "cancelling": dispatch.cancelling}
@@ -103,10 +120,20 @@ def _take_order(draft: Draft, request: OrderRequested) -> Iterator[None]:
                 "some of them, or order again when some have ended"
             )
             return
-    for dispatch_id, order in request.orders:
-        draft.add(_create(draft, dispatch_id, order))
-        yield
     draft.plan.records += request.records
+    for dispatch_id, order in request.orders:
+        dispatch = _create(draft, dispatch_id, order)
+        draft.add(dispatch)
+        if draft.has_left(order.asset_id) and not dispatch.ended:
+            # The order was on its way while the asset was removed.
+            _end_removed(draft, dispatch, _site_of(request))
+        yield
+
+
+def _site_of(request: OrderRequested) -> str | None:
+    """The site of an order, by its entry of the audit trail."""
+    entries = (each for each in request.records if isinstance(each, AuditRecord))
+    return next((entry.site_id for entry in entries), None)
 
 
 def _create(draft: Draft, dispatch_id: str, order: AssetOrder) -> Dispatch:
@@ -127,9 +154,6 @@ def _create(draft: Draft, dispatch_id: str, order: AssetOrder) -> Dispatch:
             expires_us=expiry_us(order, now_us),
         )
     )
-    if draft.has_left(order.asset_id):
-        # The order was on its way while the asset was removed.
-        return step(dispatch, AssetRemoved(), now_us)
     # An order may arrive after the end of its own window.
     due_us = next_deadline(dispatch)
     late = due_us is not None and due_us <= now_us

@@ -118,7 +118,7 @@ class Runs:
                 self.book.orphans.clear()
                 return [HeadendStarted()]
             case ("fleet", bool() as leaves):
-                return [FleetChanged((), ("b",)) if leaves else FleetChanged(("b",))]
+                return [FleetChanged((), {"b": "site"}) if leaves else FleetChanged(("b",))]
             case ("wait", int() as us):
                 self.now_us += us
         return []

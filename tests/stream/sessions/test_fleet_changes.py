@@ -8,13 +8,16 @@ import trio
 from trio.testing import MockClock
 
 from deragent.event_lines import EventLine
-from derhead.dispatch import AssetOrder, State, parse_order
+from derhead.audit import AuditAction
+from derhead.dispatch import AssetOrder, DoesNotFit, SiteOrder, State, parse_order
+from derhead.history import PageRequest
 from derproto.configuration.problems import ConfigError
 from tests.support.epoch import S
 from tests.support.fleets import (
     ADDED,
     BATTERY,
     LOAD,
+    SITE,
     SOLAR,
     battery,
     fleet,
@@ -134,6 +137,38 @@ async def test_the_orders_of_a_removed_asset_are_cancelled_at_both_ends(
         await trio.sleep(10)
         assert here.headend.holder(BATTERY) == BATTERY
         assert (await here.headend.order(AssetOrder(BATTERY, 1.0, 60 * S))).state is State.SENT
+
+
+async def test_orders_of_assets_removed_while_the_headend_was_down_are_cancelled(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with virtual_world(tmp_path, read_fleet(tmp_path, fleet())) as here:
+        await here.start_agent(BATTERY)
+        await trio.sleep(5)
+        ordered = await here.headend.order_site(SiteOrder(SITE, 0.5))
+        assert not isinstance(ordered, DoesNotFit)
+        group, (part,) = ordered
+        waiting = await here.headend.order(AssetOrder(SOLAR, 1.0, 600 * S))
+        kept = await here.headend.order(AssetOrder(LOAD, -0.5, 600 * S))
+        await trio.sleep(5)
+        runtime = here.runtime
+    less = fleet()
+    less["sites"] = [{"id": ADDED, "name": "another"}]
+    less["assets"] = [{**each, "site": ADDED} for each in less["assets"] if each["id"] == LOAD]
+    async with virtual_world(tmp_path, read_fleet(tmp_path, less), runtime=runtime) as here:
+        await trio.sleep(5)
+        headend = here.headend
+        assert [each.id for each in headend.desk.open_dispatches()] == [kept.id]
+        for id in (part.id, waiting.id):
+            ended = await headend.history.dispatch(id)
+            assert ended is not None
+            assert ended.detail == "its asset was removed from assets.yaml"
+        found = await headend.history.group(group.id)
+        assert found is not None
+        assert [each.state for each in found[1]] == [State.CANCELLED], "nothing takes over"
+        asked = PageRequest(limit=100)
+        trail = await headend.history.audit(asked, actions=[AuditAction.CANCELLATION])
+        assert {entry.target for entry in trail.items} == {part.id, waiting.id}
 
 
 async def test_a_file_with_a_fault_changes_nothing(

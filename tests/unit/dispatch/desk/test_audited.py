@@ -83,6 +83,39 @@ async def test_a_withdrawal_of_nothing_leaves_no_entry(desk: DispatchDesk, store
     assert store.others == []
 
 
+async def test_a_dispatch_whose_asset_was_removed_ends_with_an_entry(
+    desk: DispatchDesk, store: Store
+) -> None:
+    await desk.order_all([("d", AssetOrder("a", 1.5)), ("kept", AssetOrder("b", 1.0))])
+    desk.fleet_changed_nowait((), {"a": "site"})
+    await desk.flush()
+    assert store.writes == 2, "the dispatch and its entry are one write"
+    (entry,) = store.others
+    assert isinstance(entry, AuditRecord)
+    assert (entry.action, entry.target, entry.site_id, entry.caller) == (
+        AuditAction.CANCELLATION,
+        "d",
+        "site",
+        None,
+    )
+    assert entry.detail == "its asset was removed from assets.yaml"
+    assert entry.before == '{"asset_id": "a", "state": "pending"}'
+    assert entry.after == '{"asset_id": "a", "state": "cancelled"}'
+    assert store.kept["kept"].state is State.PENDING
+
+
+async def test_an_order_to_a_removed_asset_tells_of_both(desk: DispatchDesk, store: Store) -> None:
+    desk.fleet_changed_nowait((), {"a": "site"})
+    order = AssetOrder("a", 1.5)
+    (dispatch,) = await desk.order_all([("d", order)], ordered("d", order))
+    assert dispatch.state is State.CANCELLED
+    assert [
+        (entry.action, entry.target, entry.site_id)
+        for entry in store.others
+        if isinstance(entry, AuditRecord)
+    ] == [(AuditAction.ORDER, "d", "site"), (AuditAction.CANCELLATION, "d", "site")]
+
+
 def test_an_entry_leaves_out_what_is_unknown() -> None:
     entry = withdrawn("d").of_change({}, {"state": "sent", "cancelling": None})
     assert (entry.before, entry.after) == ("{}", '{"state": "sent"}')
