@@ -1,9 +1,8 @@
 """The commands that ask a running headend over its REST API.
 
-From the ground up: ``exits`` (exit codes), ``headend_url``, ``own_token`` (the token to send),
-``options`` (flags), ``rendering`` (answers as people read them), ``order_progress``, ``printing``,
-``asking`` (questions at the terminal); ``headend_client`` (HTTP), ``following`` (events over
-breaks); ``look_commands``, ``order_commands``, ``commands``.
+From the ground up: ``rest/`` (the headend's REST API), ``exits`` (exit codes), ``options`` (flags),
+``rendering`` (answers as people read them), ``order_progress``, ``printing``, ``asking`` (questions
+at the terminal), ``look_commands``, ``order_commands``, ``commands``.
 """
 
 import argparse

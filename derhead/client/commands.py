@@ -8,11 +8,11 @@ import trio
 
 from derhead.client.asking import Unanswered, ask_length
 from derhead.client.exits import Exit
-from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derhead.client.look_commands import show_agents, show_audit, show_status, show_telemetry
 from derhead.client.order_commands import order_dispatch, withdraw_dispatch
-from derhead.client.own_token import find_token
 from derhead.client.printing import tell
+from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.rest.own_token import find_token
 from derproto.stdio.command import drop_output, leaves
 
 ACTS: Mapping[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]] = {

@@ -7,10 +7,10 @@ from typing import Any
 
 from derhead.client import rendering
 from derhead.client.exits import Exit
-from derhead.client.following import Following
-from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derhead.client.order_progress import OPEN_STATES
 from derhead.client.printing import show, show_json, tell
+from derhead.client.rest.following import Following
+from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 
 LISTED = 100
 """Dispatches of each open state that ``status`` shows."""

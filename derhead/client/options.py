@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from derhead.client.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
-from derhead.client.own_token import TOKEN_VARIABLE
+from derhead.client.rest.headend_url import DEFAULT_URL, HeadendUrl, parse_headend_url
+from derhead.client.rest.own_token import TOKEN_VARIABLE
 from derproto.configuration.command_line import add_command
 
 URL_VARIABLE = "DERHEAD_URL"

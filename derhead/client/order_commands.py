@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from derhead.client import rendering
 from derhead.client.exits import Exit
-from derhead.client.following import Following
-from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derhead.client.look_commands import newest_of
 from derhead.client.order_progress import SiteProgress, end_of
 from derhead.client.printing import show, show_json, tell
+from derhead.client.rest.following import Following
+from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 
 
 async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int:

@@ -15,10 +15,10 @@ import trustme
 
 from derhead.access import AccessGate
 from derhead.api import create_app
-from derhead.client import following, headend_client
-from derhead.client.following import Following
-from derhead.client.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
-from derhead.client.headend_url import parse_headend_url
+from derhead.client.rest import following, headend_client
+from derhead.client.rest.following import Following
+from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
+from derhead.client.rest.headend_url import parse_headend_url
 from derhead.events import DispatchEvent
 from derhead.httpserver import serve_http
 from tests.support.access import STRANGE, VIEWER, make_gate

@@ -3,8 +3,8 @@
 import pytest
 
 import derhead.cli
-from derhead.client.headend_url import parse_headend_url
 from derhead.client.options import parse_duration, parse_mw
+from derhead.client.rest.headend_url import parse_headend_url
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from derhead.cli import main
-from derhead.client.own_token import find_token
+from derhead.client.rest.own_token import find_token
 
 
 def write(path: Path, text: str) -> Path:

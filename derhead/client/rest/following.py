@@ -7,7 +7,7 @@ from typing import Any, Self
 import trio
 from httpx2 import ServerSentEvent
 
-from derhead.client.headend_client import EventStream, HeadendClient, HeadendUnreachable
+from derhead.client.rest.headend_client import EventStream, HeadendClient, HeadendUnreachable
 
 RETRY_S = 2.0
 """Pause before the client asks for a lost stream again."""

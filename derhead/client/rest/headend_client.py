@@ -15,8 +15,8 @@ from typing import Any, Self
 import httpx2
 import trio
 
-from derhead.client.headend_url import HeadendUrl
-from derhead.client.own_token import TOKEN_VARIABLE
+from derhead.client.rest.headend_url import HeadendUrl
+from derhead.client.rest.own_token import TOKEN_VARIABLE
 from derproto.tls.contexts import client_context
 
 CONNECT_S = 5.0
