@@ -3,9 +3,7 @@
 The package knows HTTP and nothing of DER. Hypercorn parses and frames; this package owns the accept
 loop, the connections, their deadlines and their bounds. Layers, from the ground up::
 
-    http_limits       what clients may take
-    places            how many connections, in all and by address: pure
-    held_answers      how many bytes for slow clients, and who gives way: pure
+    http_bounds/      what clients may take, and who gives way: pure
     tls_ends          a connection's handshake and its close
     stream_addresses  where a stream comes from
     shields           shields with a deadline
@@ -21,7 +19,7 @@ loop, the connections, their deadlines and their bounds. Layers, from the ground
 
 from derhead.httpserver.fast_lane import FastLane, LaneRequest
 from derhead.httpserver.http_app import AnswerCut, HttpApp
-from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.http_bounds.http_limits import HttpLimits
 from derhead.httpserver.http_server import HttpServer, HttpStatistics, serve_http
 from derhead.httpserver.protocols.request_head import find_end, read_fields, read_line
 from derhead.httpserver.protocols.request_ids import RequestIds

@@ -7,9 +7,9 @@ import trio
 from hypercorn.protocol.h2 import BUFFER_HIGH_WATER
 from hypercorn.typing import ASGIFramework
 
-from derhead.httpserver.held_answers import AnswerShare
 from derhead.httpserver.http_app import AnswerCut
-from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.http_bounds.held_answers import AnswerShare
+from derhead.httpserver.http_bounds.http_limits import HttpLimits
 from derhead.httpserver.sender import SEND_BYTES
 from derhead.httpserver.shields import Shields
 

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from derhead.httpserver.fast_lane import FastLane
-from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.http_bounds.http_limits import HttpLimits
 
 
 class AnswerCut(Exception):

@@ -23,8 +23,8 @@ from hypercorn.typing import ASGIFramework, ConnectionState
 
 from derhead.httpserver.app_call import AnswerRoom, AppCall
 from derhead.httpserver.fast_lane import FastLane, find_free
-from derhead.httpserver.held_answers import HeldAnswers
-from derhead.httpserver.http_limits import HttpLimits
+from derhead.httpserver.http_bounds.held_answers import HeldAnswers
+from derhead.httpserver.http_bounds.http_limits import HttpLimits
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
 from derhead.httpserver.protocols.hypercorn_http1 import refusal_text
 from derhead.httpserver.protocols.hypercorn_protocols import Protocols

@@ -12,11 +12,11 @@ from functools import partial
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
-from derhead.httpserver.held_answers import HeldAnswers
 from derhead.httpserver.http_app import HttpApp
+from derhead.httpserver.http_bounds.held_answers import HeldAnswers
+from derhead.httpserver.http_bounds.http_limits import HttpLimits
+from derhead.httpserver.http_bounds.places import Places
 from derhead.httpserver.http_connection import HttpConnection
-from derhead.httpserver.http_limits import HttpLimits
-from derhead.httpserver.places import Places
 from derhead.httpserver.protocols.hypercorn_config import ServerConfig
 from derhead.httpserver.request_counts import RequestCounts
 from derhead.httpserver.shields import Shields

@@ -2,7 +2,7 @@
 
 import random
 
-from derhead.httpserver.held_answers import AnswerShare, HeldAnswers
+from derhead.httpserver.http_bounds.held_answers import AnswerShare, HeldAnswers
 
 
 def shares(held: HeldAnswers, count: int) -> tuple[list[AnswerShare], list[int]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from derhead.httpserver.places import Places
+from derhead.httpserver.http_bounds.places import Places
 from derproto.base.addresses import origin_of
 
 
