@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from derhead.history.claim import claim_table
 from derhead.history.claim.claim_rules import Claim, ClaimAnswer, judge_running
 from derhead.history.claim.claimant import Claimant
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
 
 if TYPE_CHECKING:
-    from derhead.history.postgres.driver import PostgresConnection
+    from derhead.history.postgres.connections.driver import PostgresConnection
 
 
 class ClaimGate:

@@ -13,13 +13,13 @@ from derhead.history.claim import claim_table
 from derhead.history.claim.claim_gate import ClaimGate, describe
 from derhead.history.claim.claim_rules import Claim, ClaimAnswer, ClaimLook, judge_start
 from derhead.history.claim.claimant import is_process_gone
-from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreUnreachable
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import format_us
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
-    from derhead.history.postgres.loader import Loader
+    from derhead.history.postgres.tables.loader import Loader
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from derhead.history.claim.claim_rules import Claim, ClaimLook
 from derhead.history.claim.claimant import Claimant
 
 if TYPE_CHECKING:
-    from derhead.history.postgres.driver import PostgresConnection
+    from derhead.history.postgres.connections.driver import PostgresConnection
 
 CLAIM_LOCK = 0x4445_5243
 """The first key of the lock; the second is the schema."""

@@ -11,14 +11,14 @@ from derhead.history.feed import position
 from derhead.history.feed.feed_health import FeedHealth
 from derhead.history.feed.position import FeedPosition
 from derhead.history.journal.embedded import Journal
-from derhead.history.postgres.causes import StoreCause, Trouble
-from derhead.history.postgres.fed_database import Stranger, Target
+from derhead.history.postgres.connections.causes import StoreCause, Trouble
+from derhead.history.postgres.tables.fed_database import Stranger, Target
 from derhead.history.spool.feed_batch import FeedBatch
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
-    from derhead.history.postgres.loader import Loader
+    from derhead.history.postgres.tables.loader import Loader
 
 log = logging.getLogger(__name__)
 

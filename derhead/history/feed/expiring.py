@@ -8,8 +8,8 @@ import trio
 from derhead.audit import AUDIT_DAYS
 from derhead.history.feed.batch_loading import LOAD_S
 from derhead.history.feed.feed_health import RETRY_MOST_S, FeedHealth
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable
-from derhead.history.postgres.days import DAY_US
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.tables.days import DAY_US
 from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from derhead.history.postgres.causes import StoreCause, Trouble
+from derhead.history.postgres.connections.causes import StoreCause, Trouble
 
 log = logging.getLogger(__name__)
 

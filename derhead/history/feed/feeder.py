@@ -21,7 +21,7 @@ from derhead.history.feed.expiring import EXPIRE_S, Expiring
 from derhead.history.feed.feed_health import FeedHealth, FeedStatistics, retry_s
 from derhead.history.feed.pace import Course, Pace
 from derhead.history.journal.embedded import Journal
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
 from derhead.history.spool import unfed
 from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
 from derhead.history.spool.payload import BrokenPayload, Payload, unpack

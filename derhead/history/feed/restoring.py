@@ -20,7 +20,7 @@ from derhead.history.feed.position import FeedPosition
 from derhead.history.file import facts
 from derhead.history.file.inserts import INSERTS, Insert
 from derhead.history.journal.embedded import Journal
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
 from derhead.history.sql.progress import NOT_BEHIND
 from derhead.history.sql.record_tables import RECORD_TABLES
 from derhead.history.sql.row_types import Row
@@ -30,9 +30,9 @@ from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
-    from derhead.history.postgres.fed_database import Prepared
-    from derhead.history.postgres.last_state import LastState
-    from derhead.history.postgres.loader import Loader
+    from derhead.history.postgres.tables.fed_database import Prepared
+    from derhead.history.postgres.tables.last_state import LastState
+    from derhead.history.postgres.tables.loader import Loader
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,16 @@ import trio
 import trio_asyncio
 
 from derhead.dsn import Dsn
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
-from derhead.history.postgres.driver import PostgresConnection, Row, connect, watch_client
-from derhead.history.postgres.loader import Gate, Loader
-from derhead.history.postgres.schema import check_schema, prepare_schema
-from derhead.history.postgres.worker import ConnectionWorker, Job, S
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.driver import (
+    PostgresConnection,
+    Row,
+    connect,
+    watch_client,
+)
+from derhead.history.postgres.connections.worker import ConnectionWorker, Job, S
+from derhead.history.postgres.tables.loader import Gate, Loader
+from derhead.history.postgres.tables.schema import check_schema, prepare_schema
 from derproto.base.runtime import Runtime
 
 log = logging.getLogger(__name__)

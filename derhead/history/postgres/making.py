@@ -9,7 +9,7 @@ from derproto.base.runtime import Runtime
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
-    from derhead.history.postgres.loader import Gate
+    from derhead.history.postgres.tables.loader import Gate
 
 
 def make_postgres(

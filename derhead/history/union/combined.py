@@ -11,7 +11,7 @@ from derhead.dispatch import Dispatch, FoundGroup
 from derhead.errors import JournalError
 from derhead.history.journal.embedded import Journal
 from derhead.history.postgres.archive import PIECE_ROWS, Archive
-from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreUnreachable
 from derhead.history.queries import statements
 from derhead.history.queries.reader import Reader
 from derhead.history.sql import buckets, mapping

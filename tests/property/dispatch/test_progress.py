@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from derhead.dispatch import Dispatch, State
 from derhead.dispatch.life.lifecycle import Forgotten, LinkLost, Sent
 from derhead.history.file.schema import migrations
-from derhead.history.postgres.fed_database import Target
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.tables.fed_database import Target
+from derhead.history.postgres.tables.loader import Loader
 from derhead.history.spool.feed_batch import merged
 from derhead.history.spool.payload import CommitChanges, pack, unpack
 from derhead.history.sql import listings, mapping, row_types

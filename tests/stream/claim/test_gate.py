@@ -5,9 +5,9 @@ import pytest
 from derhead.history.claim import claim_table
 from derhead.history.claim.claim_gate import ClaimGate
 from derhead.history.claim.claimant import Claimant
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.tables.loader import Loader
 from tests.support.history.postgres_port import connect_feed, once_reachable, open_port
 from tests.support.processes.postgres import Database
 from tests.support.waiting import until

@@ -12,7 +12,7 @@ from derhead.history.claim.claim_gate import ClaimGate
 from derhead.history.claim.claim_keeper import OWN_SESSION_S, ClaimKeeper
 from derhead.history.claim.claim_rules import Claim, ClaimLook
 from derhead.history.claim.claimant import Claimant
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
 from derhead.history.postgres.database import Postgres
 from derproto.base.runtime import virtual_runtime
 from tests.support.epoch import T0

@@ -13,10 +13,10 @@ from trio.testing import MockClock
 from derhead.dispatch import State
 from derhead.history import open_journal
 from derhead.history.feed.feeder import Feed
-from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.fed_database import Prepared, Stranger, Target
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.tables.fed_database import Prepared, Stranger, Target
+from derhead.history.postgres.tables.loader import Loader
 from derhead.history.spool.feed_batch import FeedBatch
 from derproto.base.runtime import virtual_runtime
 from tests.stream.feed.opened import NOW_US, some

@@ -11,7 +11,7 @@ from derhead.dispatch import State, UsedKey
 from derhead.history import ClaimStatus, open_journal, restore
 from derhead.history.feed.batch_loading import BATCH_ROWS
 from derhead.history.feed.clearing import clear_spool
-from derhead.history.postgres.schema import migrations
+from derhead.history.postgres.tables.schema import migrations
 from derproto.base.runtime import real_runtime
 from tests.stream.feed.opened import (
     NOW_US,

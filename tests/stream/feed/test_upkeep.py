@@ -12,10 +12,10 @@ import trio
 import trio.lowlevel
 
 from derhead.dispatch import State
-from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.days import DAY_US
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.tables.days import DAY_US
+from derhead.history.postgres.tables.loader import Loader
 from tests.stream.feed.opened import NOW_US, assert_equal, gap, in_postgres, open_world, some
 from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port

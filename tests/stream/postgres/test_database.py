@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.connections.driver import transaction
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.driver import transaction
-from derhead.history.postgres.loader import Loader
+from derhead.history.postgres.tables.loader import Loader
 from tests.support.history.postgres_port import connect_feed, once_reachable, open_port
 from tests.support.processes.postgres import NEEDS_PASSWORD, Database
 from tests.support.waiting import PATIENCE_S, until

@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from derhead.history.file.schema import migrations as journal_migrations
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable
-from derhead.history.postgres.schema import TABLES, migrations
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
+from derhead.history.postgres.tables.schema import TABLES, migrations
 from tests.support.history.postgres_port import connect_feed, open_port
 from tests.support.processes.postgres import Database
 

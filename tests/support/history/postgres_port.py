@@ -9,9 +9,9 @@ from typing import TypeVar
 import trio
 
 from derhead.dsn import read_dsn
-from derhead.history.postgres.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreUnreachable
 from derhead.history.postgres.database import Postgres
-from derhead.history.postgres.loader import Gate, Loader
+from derhead.history.postgres.tables.loader import Gate, Loader
 from derproto.base.runtime import real_runtime
 from tests.support.waiting import PATIENCE_S
 

@@ -1,6 +1,6 @@
 """Rows of the spool as PostgreSQL takes them."""
 
-from derhead.history.postgres.inserts import changes_of
+from derhead.history.postgres.tables.inserts import changes_of
 from derhead.history.sql import mapping, row_types
 from tests.support.history.records import dispatch
 

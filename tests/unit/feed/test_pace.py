@@ -4,8 +4,8 @@ import pytest
 
 from derhead.history.feed.feed_health import FeedHealth, retry_s
 from derhead.history.feed.pace import CATCH_UP_ROWS, Course, Pace
-from derhead.history.postgres.causes import ADVICE, StoreCause, Trouble, cause_of
-from derhead.history.postgres.days import (
+from derhead.history.postgres.connections.causes import ADVICE, StoreCause, Trouble, cause_of
+from derhead.history.postgres.tables.days import (
     DAY_US,
     day_of,
     free_name,

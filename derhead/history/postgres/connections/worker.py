@@ -14,8 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import trio
 import trio_asyncio
 
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
-from derhead.history.postgres.driver import (
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.driver import (
     CLOSE_S,
     CONNECT_S,
     DRIVER_ERRORS,

@@ -6,9 +6,9 @@ Runs on the asyncio loop.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from derhead.history.postgres.days import AHEAD_DAYS, DAY_US
-from derhead.history.postgres.driver import PostgresConnection, Row, transaction
-from derhead.history.postgres.fed_database import Prepared
+from derhead.history.postgres.connections.driver import PostgresConnection, Row, transaction
+from derhead.history.postgres.tables.days import AHEAD_DAYS, DAY_US
+from derhead.history.postgres.tables.fed_database import Prepared
 from derhead.history.sql import row_types
 from derhead.history.sql.listings import OPEN
 

@@ -3,8 +3,8 @@
 Runs on the asyncio loop. Telemetry goes in whole partitions, everything else row by row.
 """
 
-from derhead.history.postgres.driver import PostgresConnection
-from derhead.history.postgres.partitions import Partitions
+from derhead.history.postgres.connections.driver import PostgresConnection
+from derhead.history.postgres.tables.partitions import Partitions
 from derhead.history.sql.listings import OVER
 
 ROWS_A_STEP = 5_000

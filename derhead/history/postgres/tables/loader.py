@@ -9,20 +9,20 @@ from typing import Protocol
 
 import asyncpg
 
-from derhead.history.postgres.days import day_of
-from derhead.history.postgres.deleting import expire
-from derhead.history.postgres.driver import PostgresConnection, transaction
-from derhead.history.postgres.fed_database import Prepared, Stranger, Target
-from derhead.history.postgres.inserts import (
+from derhead.history.postgres.connections.driver import PostgresConnection, transaction
+from derhead.history.postgres.tables.days import day_of
+from derhead.history.postgres.tables.deleting import expire
+from derhead.history.postgres.tables.fed_database import Prepared, Stranger, Target
+from derhead.history.postgres.tables.inserts import (
     COPIED,
     INSERT_COPIED,
     INSERT_TELEMETRY,
     MAKE_COPIED,
     changes_of,
 )
-from derhead.history.postgres.last_state import LastState, fetch_last_state
-from derhead.history.postgres.partitions import Partitions
-from derhead.history.postgres.schema import put_fact
+from derhead.history.postgres.tables.last_state import LastState, fetch_last_state
+from derhead.history.postgres.tables.partitions import Partitions
+from derhead.history.postgres.tables.schema import put_fact
 from derhead.history.spool.feed_batch import FeedBatch
 from derhead.history.sql import row_types
 from derhead.history.sql.row_types import Row

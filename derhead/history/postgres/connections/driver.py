@@ -12,7 +12,12 @@ import asyncpg
 import trio
 
 from derhead.dsn import Dsn
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble, cause_of
+from derhead.history.postgres.connections.causes import (
+    StoreCause,
+    StoreUnreachable,
+    Trouble,
+    cause_of,
+)
 
 CONNECT_S = 10.0
 """Time to make a connection, including name look-up and TLS."""

@@ -5,9 +5,9 @@ Runs on the asyncio loop, at each new connection.
 
 from uuid import uuid4
 
-from derhead.history.postgres.causes import StoreCause, StoreUnreachable, Trouble
-from derhead.history.postgres.driver import PostgresConnection, transaction
-from derhead.history.postgres.fed_database import Prepared
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable, Trouble
+from derhead.history.postgres.connections.driver import PostgresConnection, transaction
+from derhead.history.postgres.tables.fed_database import Prepared
 from derhead.history.sql.migrations import read_migrations
 from derhead.history.sql.record_tables import RECORD_TABLES
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from derhead.history.postgres.days import (
+from derhead.history.postgres.connections.driver import PostgresConnection, transaction
+from derhead.history.postgres.tables.days import (
     DAY_US,
     day_of,
     free_name,
@@ -17,7 +18,6 @@ from derhead.history.postgres.days import (
     read_bound,
     wanted,
 )
-from derhead.history.postgres.driver import PostgresConnection, transaction
 
 log = logging.getLogger(__name__)
 
