@@ -2,11 +2,14 @@
 
 Layers, from the ground up::
 
-    operations  what describes one operation
-    kept        examples and style sheet, as files
-    endpoints   all operations
-    document    the OpenAPI document
-    pages       the document as HTML
+    operations    what describes one operation
+    parameters    the parameters that operations take
+    answer_specs  the answers that operations give
+    *_operations  the operations on the fleet, on dispatches, on the headend itself
+    kept          examples and style sheet, as files
+    endpoints     all operations
+    document      the OpenAPI document
+    pages         the document as HTML
 """
 
 from derhead.api.openapi.document import build, document
