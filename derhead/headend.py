@@ -1,7 +1,7 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -67,6 +67,7 @@ from derhead.sessions import AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
+from derproto.base.turns import look_in_turns
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from derproto.metrics.exposition import Metrics
@@ -75,9 +76,6 @@ from derproto.system.reloading import ReloadOutcome
 from derproto.tls.certificate_keeper import CertificateKeeper
 
 log = logging.getLogger(__name__)
-
-ASSETS_A_TURN = 200
-"""Assets that come before other tasks have their turn: less than a millisecond."""
 
 
 class Headend:
@@ -230,11 +228,11 @@ class Headend:
         """
         joined = [asset.id for asset in changes.added]
         left: dict[str, str | None] = {asset.id: asset.site_id for asset in changes.removed}
-        await _in_turns(self.gaps.add, joined)
+        await look_in_turns(joined, self.gaps.add)
         self.fleet.become(new)
         self.desk.fleet_changed_nowait(joined, left)
         await self.sessions.renew_fleet(changes)
-        await _in_turns(self.gaps.drop, left)
+        await look_in_turns(left, self.gaps.drop)
 
     def drain_departed(self) -> None:
         """Cancels open dispatches whose assets left ``assets.yaml`` while the headend was down.
@@ -359,11 +357,3 @@ class Headend:
     def held(self) -> str | None:
         """Why telemetry is not stored although orders are; None if it is."""
         return self.journal.statistics().held_reason
-
-
-async def _in_turns(act: Callable[[str], None], asset_ids: Iterable[str]) -> None:
-    """Calls ``act`` for each asset; other tasks have their turn in between."""
-    for place, asset_id in enumerate(asset_ids, 1):
-        act(asset_id)
-        if place % ASSETS_A_TURN == 0:
-            await trio.lowlevel.checkpoint()

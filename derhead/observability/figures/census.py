@@ -4,9 +4,6 @@ An asset becomes stale because time passes, and the worst of all agents cannot b
 So a task looks at every asset, agent and open dispatch in turn, and a scrape reads the last round.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
 import trio
 
 from derhead.dispatch import DispatchDesk
@@ -15,20 +12,15 @@ from derhead.observability.figures.fleet_sums import FleetStatistics, FleetSums
 from derhead.sessions import Session, Sessions
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
+from derproto.base.turns import look_in_turns
 from derproto.configuration.fleet import Fleet
 from derproto.metrics.histogram import Histogram
 
 ROUND_S = 10.0
 """Pause between two rounds."""
 
-LOOKS_A_TURN = 200
-"""Assets, agents or dispatches to look at before other tasks have their turn: less than a
-millisecond."""
-
 AGE_BOUNDS_S = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86_400.0)
 """Bounds of the ages of newest samples, seconds."""
-
-T = TypeVar("T")
 
 
 class Census:
@@ -91,16 +83,9 @@ class Census:
             )
 
         # Each is a copy: fleet, sessions and dispatches may change between two turns.
-        await _in_turns(tuple(self._fleet.assets), look_at_asset)
-        await _in_turns(self._sessions.live, look_at_agent)
-        await _in_turns(
+        await look_in_turns(tuple(self._fleet.assets), look_at_asset)
+        await look_in_turns(self._sessions.live, look_at_agent)
+        await look_in_turns(
             self._desk.open_dispatches(), lambda each: sums.take_dispatch(each, self._wall_us())
         )
         self._last = sums
-
-
-async def _in_turns(items: Sequence[T], look: Callable[[T], None]) -> None:
-    for start in range(0, len(items), LOOKS_A_TURN):
-        for each in items[start : start + LOOKS_A_TURN]:
-            look(each)
-        await trio.lowlevel.checkpoint()
