@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from derhead.access import AccessGate, Logins
 from derhead.api.answering.finishing import finish_answers
-from derhead.api.answering.guarding import guard
+from derhead.api.answering.guarding import Refusals, guard
 from derhead.api.answering.paging import LongAnswers
 from derhead.api.answering.problem_kinds import kind_of
 from derhead.api.answering.replies import RETRY_AFTER_S, HttpProblem, problem
@@ -108,6 +108,7 @@ def create_app(
     gate = AccessGate() if gate is None else gate
     refuse_strangers(app, trusted)
     logins = Logins(secrets.token_bytes)
+    refusals = Refusals(gate.failures, headend.audit)
     long = LongAnswers()
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
@@ -117,7 +118,7 @@ def create_app(
     app.register_blueprint(telemetry_routes(headend, latest, long))
     app.register_blueprint(document_routes())
     app.register_blueprint(page_routes())
-    app.register_blueprint(login_routes(headend, gate, logins))
+    app.register_blueprint(login_routes(headend, gate, logins, refusals))
     app.lane = TelemetryLane(headend, latest, gate, trusted)
     app.events = make_hub(headend, latest)
     headend.metrics.add(lambda: stranger_metrics(trusted.refused))
@@ -126,7 +127,7 @@ def create_app(
     app.register_blueprint(event_routes(headend, app.events))
     _answer_errors(app)
     finish_answers(app, trusted.origins)
-    guard(app, gate, logins, headend)
+    guard(app, gate, logins, headend, refusals)
     return app
 
 

@@ -63,14 +63,51 @@ def right_needed(method: str, endpoint: str | None) -> Right | None:
     return Right.READ if method in ("GET", "HEAD") else Right.ORDER
 
 
+class Refusals:
+    """Refuses callers, and counts and notes each refusal."""
+
+    def __init__(self, failures: FailureMeter, trail: AuditTrail) -> None:
+        self._failures = failures
+        self._trail = trail
+
+    def unauthenticated(self, refused: Unauthenticated) -> HttpProblem:
+        """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""
+        headers = {"WWW-Authenticate": refused.challenge}
+        if refused.reason in (AccessRefusal.MISSING, AccessRefusal.KEYS):
+            self._failures.count(refused.reason)
+            return HttpProblem(401, refused.detail, headers=headers)
+        wait_s = self._failures.take_failure(request.remote_addr, trio.current_time())
+        if wait_s:
+            self._failures.count(AccessRefusal.SLOWED)
+            detail = (
+                "wrong credentials came from this address too often; correct the token and wait"
+            )
+            return HttpProblem(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})
+        self._failures.count(refused.reason)
+        told = refused.detail if refused.token is None else f"{refused.token}: {refused.detail}"
+        self._note(caller_named(), refused.reason, told)
+        return HttpProblem(401, refused.detail, headers=headers)
+
+    def forbidden(self, caller: Principal, reason: AccessRefusal, detail: str) -> HttpProblem:
+        """The answer to a caller who may not do this: counted, logged and noted."""
+        self._failures.count(reason)
+        self._note(caller_named(caller.name), reason, detail)
+        challenge = Unauthenticated(detail, reason, "insufficient_scope").challenge
+        return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})
+
+    def _note(self, caller: Caller, reason: AccessRefusal, detail: str) -> None:
+        what = f"{request.method} {request.path[:80]!r}"
+        log.warning("%s of %s was refused: %s", what, caller.known_as, detail)
+        self._trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=f"{what}: {detail}")
+
+
 class GuardParts(HasFleet, HasClock, Protocol):
     """The part of the headend that the guard uses."""
 
-    @property
-    def audit(self) -> AuditTrail: ...
 
-
-def guard(app: Quart, gate: AccessGate, logins: Logins, headend: GuardParts) -> None:
+def guard(
+    app: Quart, gate: AccessGate, logins: Logins, headend: GuardParts, refusals: Refusals
+) -> None:
     """Registers the guard. A cookie of ``logins`` stands for the credentials that it was given for.
     Paths that do not exist are refused alike, and so tell nothing."""
     fleets = VisibleFleets(headend.fleet)
@@ -91,19 +128,19 @@ def guard(app: Quart, gate: AccessGate, logins: Logins, headend: GuardParts) -> 
 
         found, login = recognise()
         if isinstance(found, Unauthenticated):
-            raise refuse_unauthenticated(found, gate.failures, headend.audit)
+            raise refusals.unauthenticated(found)
         if not found.may(right):
             able = " or ".join(roles_with(right))
             detail = (
                 f"{found.name} is {found.role}, and this takes {able}; use a token of such a role"
             )
-            raise refuse_forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
+            raise refusals.forbidden(found, AccessRefusal.ROLE, detail)
         if found.sites is not None and request.endpoint in WHOLE_FLEET:
             detail = (
                 f"{found.name} sees some sites only, and this is about the whole fleet; use a token"
                 " without sites"
             )
-            raise refuse_forbidden(found, AccessRefusal.SITES, detail, gate.failures, headend.audit)
+            raise refusals.forbidden(found, AccessRefusal.SITES, detail)
         note_sender(
             Sender(
                 found,
@@ -118,42 +155,3 @@ def _authorization() -> bytes | None:
     """The ``Authorization`` of the current request, as it was sent."""
     sent = request.headers.getlist("Authorization")
     return ", ".join(sent).encode("latin-1") if sent else None
-
-
-def refuse_unauthenticated(
-    refused: Unauthenticated, failures: FailureMeter, trail: AuditTrail
-) -> HttpProblem:
-    """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""
-    headers = {"WWW-Authenticate": refused.challenge}
-    if refused.reason in (AccessRefusal.MISSING, AccessRefusal.KEYS):
-        failures.count(refused.reason)
-        return HttpProblem(401, refused.detail, headers=headers)
-    wait_s = failures.take_failure(request.remote_addr, trio.current_time())
-    if wait_s:
-        failures.count(AccessRefusal.SLOWED)
-        detail = "wrong credentials came from this address too often; correct the token and wait"
-        return HttpProblem(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})
-    failures.count(refused.reason)
-    told = refused.detail if refused.token is None else f"{refused.token}: {refused.detail}"
-    _note(caller_named(), refused.reason, told, trail)
-    return HttpProblem(401, refused.detail, headers=headers)
-
-
-def refuse_forbidden(
-    caller: Principal,
-    reason: AccessRefusal,
-    detail: str,
-    failures: FailureMeter,
-    trail: AuditTrail,
-) -> HttpProblem:
-    """The answer to a caller who may not do this: counted, logged and noted."""
-    failures.count(reason)
-    _note(caller_named(caller.name), reason, detail, trail)
-    challenge = Unauthenticated(detail, reason, "insufficient_scope").challenge
-    return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})
-
-
-def _note(caller: Caller, reason: AccessRefusal, detail: str, trail: AuditTrail) -> None:
-    what = f"{request.method} {request.path[:80]!r}"
-    log.warning("%s of %s was refused: %s", what, caller.known_as, detail)
-    trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=f"{what}: {detail}")

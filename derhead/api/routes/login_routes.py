@@ -16,7 +16,7 @@ from derhead.access import (
     Unauthenticated,
 )
 from derhead.api.answering.callers import caller_named, current_sender
-from derhead.api.answering.guarding import refuse_forbidden, refuse_unauthenticated
+from derhead.api.answering.guarding import Refusals
 from derhead.api.answering.headend_parts import HasClock
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
@@ -34,7 +34,9 @@ class LoginParts(HasClock, Protocol):
     def audit(self) -> AuditTrail: ...
 
 
-def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Blueprint:
+def login_routes(
+    headend: LoginParts, gate: AccessGate, logins: Logins, refusals: Refusals
+) -> Blueprint:
     """Endpoints that begin, show and end log-ins."""
     routes = Blueprint("login", __name__)
 
@@ -50,10 +52,10 @@ def login_routes(headend: LoginParts, gate: AccessGate, logins: Logins) -> Bluep
         now_us = headend.wall_us()
         found = gate.recognise(authorization, now_us)
         if isinstance(found, Unauthenticated):
-            raise refuse_unauthenticated(found, gate.failures, headend.audit)
+            raise refusals.unauthenticated(found)
         if not found.may(Right.READ):
             detail = f"{found.name} is {found.role}, which is not for people"
-            raise refuse_forbidden(found, AccessRefusal.ROLE, detail, gate.failures, headend.audit)
+            raise refusals.forbidden(found, AccessRefusal.ROLE, detail)
         if found.name is None:
             # Nobody needs a log-in here.
             return reply(caller_shape(found))
