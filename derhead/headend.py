@@ -2,33 +2,11 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
-from uuid import uuid4
 
 import trio
 
-from derhead.audit import (
-    NOBODY_KNOWN,
-    AuditAction,
-    AuditTrail,
-    Caller,
-    audit_record,
-    note_reload,
-)
-from derhead.dispatch import (
-    INBOX_EVENTS,
-    AssetOrder,
-    Dispatch,
-    DispatchDesk,
-    DoesNotFit,
-    FoundGroup,
-    Judge,
-    KeyClaim,
-    KeyKeeper,
-    SiteDesk,
-    SiteOrder,
-    of_order,
-)
+from derhead.audit import AuditTrail, note_reload
+from derhead.dispatch import INBOX_EVENTS, DispatchDesk, Judge, KeyKeeper, OrderTaking, SiteDesk
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
 from derhead.history import (
     Archive,
@@ -180,6 +158,11 @@ class Headend:
         self.preflight = self.sites.preflight
         self.preflight_site = self.sites.preflight_site
         self.verdict_so_far = self.judge.provisional
+        orders = OrderTaking(self.desk, self.sites, self.keys, fleet, runtime)
+        self.order = orders.order
+        self.order_site = orders.order_site
+        self.cancel = orders.cancel
+        self.cancel_group = orders.cancel_group
 
     def _add_bounds(self, limits: SessionLimits, retention: RetentionLimits) -> None:
         add, journal = self.bounds.add, self.journal
@@ -280,75 +263,6 @@ class Headend:
         """The dispatch in force, MW; None if there is none."""
         dispatch = self.desk.in_force(asset_id)
         return dispatch.mw if dispatch is not None else None
-
-    async def order(
-        self,
-        order: AssetOrder,
-        claim: KeyClaim | None = None,
-        caller: Caller = NOBODY_KNOWN,
-    ) -> Dispatch:
-        """Takes an order, and remembers its idempotency key and its caller.
-
-        Raises: JournalError, TooManyOpen; then there is no dispatch.
-        """
-        dispatch_id = str(uuid4())
-        now_us = self.wall_us()
-        used = [] if claim is None else [claim.used("dispatch", dispatch_id, now_us)]
-        entry = audit_record(AuditAction.ORDER, caller, now_us)
-        asset = self.fleet.assets.get(order.asset_id)
-        site_id = None if asset is None else asset.site_id
-        order = replace(order, ordered_by=caller.known_as)
-        (dispatch,) = await self.desk.order_all(
-            [(dispatch_id, order)], *used, of_order(entry, dispatch_id, site_id, order)
-        )
-        if used:
-            self.keys.count_one()
-        return dispatch
-
-    async def order_site(
-        self,
-        order: SiteOrder,
-        claim: KeyClaim | None = None,
-        caller: Caller = NOBODY_KNOWN,
-    ) -> FoundGroup | DoesNotFit:
-        """Splits an order over a site, and remembers its idempotency key and its caller.
-
-        Raises: JournalError, TooManyOpen; then nothing was ordered.
-        """
-        entry = audit_record(AuditAction.ORDER, caller, self.wall_us())
-        order = replace(order, ordered_by=caller.known_as)
-        found = await self.sites.order(order, claim, entry)
-        if claim is not None and not isinstance(found, DoesNotFit):
-            self.keys.count_one()
-        return found
-
-    async def cancel(
-        self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN
-    ) -> Dispatch:
-        """Withdraws a dispatch. Raises: NotOpen; JournalError, and then the dispatch goes on."""
-        dispatch = self.desk.get(dispatch_id)
-        asset = None if dispatch is None else self.fleet.assets.get(dispatch.asset_id)
-        entry = audit_record(
-            AuditAction.WITHDRAWAL,
-            caller,
-            self.wall_us(),
-            target=dispatch_id,
-            site_id=None if asset is None else asset.site_id,
-            detail=reason,
-        )
-        return await self.desk.cancel(dispatch_id, reason, entry, by=caller.known_as)
-
-    async def cancel_group(
-        self, group_id: str, reason: str, caller: Caller = NOBODY_KNOWN
-    ) -> FoundGroup | None:
-        """Withdraws the open dispatches of a group; None if there is no such group.
-
-        Raises: NotOpen; JournalError, and then the caller may try again.
-        """
-        entry = audit_record(
-            AuditAction.WITHDRAWAL, caller, self.wall_us(), target=group_id, detail=reason
-        )
-        return await self.sites.cancel(group_id, reason, entry, by=caller.known_as)
 
     def failing(self) -> str | None:
         """Why no order can be stored now, a full disk for instance; None if one can."""

@@ -6,6 +6,7 @@ Rooms, from the ground up; each imports only from those before it:
 - ``orders``: what callers ask for.
 - ``desk``: the one task that owns the open dispatches.
 - ``sites``: orders to whole sites, carried out by the desk.
+- ``order_taking``: orders and withdrawals, with their keys and their audit entries.
 - ``verdicts``: how well ended dispatches were followed.
 """
 
@@ -18,6 +19,7 @@ from derhead.dispatch.life.contract import read_report, write_cancel, write_setp
 from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.life.transitions import ENDED, State
+from derhead.dispatch.order_taking import OrderTaking
 from derhead.dispatch.orders.idempotency import (
     ForgetKeys,
     KeyClaim,
