@@ -1,10 +1,11 @@
-"""The data of REST without a server: query parameters, records as JSON, lists as text.
+"""The data of REST without a server: queries and bodies, records as JSON, lists as text.
 
 All of it is pure and none of it knows HTTP, so that ``derhead export`` uses it too.
 ``/openapi.json`` is made from these types, so answers and their description cannot differ. Layers,
 from the ground up::
 
     record_shapes/    what the headend keeps, as JSON: fleet, agents, telemetry, dispatches, audit
+    json_body         parses what a caller sends
     list_text         lists as JSON, CSV and JSON Lines
     query_parameters  which part of a history is wanted
     preflight_json    what an order would lead to
@@ -15,6 +16,7 @@ from the ground up::
 """
 
 from derhead.shapes.event_json import EVENT_DATA, alive_shape, event_shape, hello_shape
+from derhead.shapes.json_body import BadJson, parse_json
 from derhead.shapes.list_text import (
     CSV_TYPE,
     JSON_TYPE,

@@ -2,7 +2,6 @@
 
 Layers, from the ground up::
 
-    json_body         parses a body
     ordering          POST /dispatch
     event_query       the query of /events
     timeline_merge    an agent's histories as one

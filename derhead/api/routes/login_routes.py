@@ -20,9 +20,8 @@ from derhead.api.answering.guarding import Refusals
 from derhead.api.answering.headend_parts import HasClock
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
-from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.audit import AuditAction, AuditTrail
-from derhead.shapes import caller_shape, login_shape
+from derhead.shapes import BadJson, caller_shape, login_shape, parse_json
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from derhead.api.answering.callers import current_caller, current_fleet
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
 from derhead.api.answering.lookups import require_visible
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
-from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller
 from derhead.dispatch import (
     AssetOrder,
@@ -36,7 +35,14 @@ from derhead.dispatch import (
     why_left_out,
 )
 from derhead.errors import JournalError
-from derhead.shapes import dispatch_shape, group_shape, preflight_shape, site_preflight_shape
+from derhead.shapes import (
+    BadJson,
+    dispatch_shape,
+    group_shape,
+    parse_json,
+    preflight_shape,
+    site_preflight_shape,
+)
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)

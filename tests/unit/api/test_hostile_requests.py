@@ -13,12 +13,12 @@ import pytest
 from derhead.api import create_app
 from derhead.api.answering.current_lists import MAX_ACCEPT, wants_csv
 from derhead.api.routes.event_query import UnknownName, read_filter
-from derhead.api.routes.json_body import MAX_DEPTH, BadJson, parse_json
 from derhead.dispatch import fingerprint, parse_order, read_key
 from derhead.events import Filter
 from derhead.findings import MAX_FINDINGS
 from derhead.history import PageRequest
 from derhead.shapes import BadQuery, CsvList, parse_query
+from derhead.shapes.json_body import MAX_DEPTH, BadJson, parse_json
 from derproto.configuration.fleet import Fleet, Site
 from derproto.metrics.exposition import Metrics
 from tests.support.api.fake_headend import BATTERY, NOW, FakeView, make_fleet

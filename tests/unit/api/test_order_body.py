@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derhead.api.routes.json_body import BadJson, parse_json
 from derhead.dispatch import AssetOrder, BadOrder, SiteOrder, UnknownAsset, UnknownSite, parse_order
 from derhead.dispatch.orders.parsing import MEMBERS
+from derhead.shapes.json_body import BadJson, parse_json
 from tests.support.api.fake_headend import BATTERY, NOW, SITE, make_fleet
 from tests.support.epoch import HOUR_US
 
