@@ -15,9 +15,9 @@ from pathlib import Path
 
 from derhead.access.roles import ANY_AGENT, Role
 from derhead.access.tokens import MOST_TOKENS, NAME, Token, TokenSet
+from derproto.base.private_files import private_file
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.kinds import AGENT, FromText, Texts, member
-from derproto.configuration.private_files import private_file
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.yamlfile import Section, load_yaml
 

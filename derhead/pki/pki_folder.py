@@ -10,7 +10,7 @@ from pathlib import Path
 
 from derhead.errors import PkiRefused
 from derhead.pki.authority import KeyPair
-from derproto.configuration.private_files import private_file
+from derproto.base.private_files import private_file
 
 FOLDER_MODE = 0o700
 

@@ -3,7 +3,7 @@
 From the ground up:
 
 - ``der.v1``: the messages, generated from ``proto/der/v1/headend.proto`` (``scripts/proto``).
-- ``base``: clocks and blocking work, times, addresses.
+- ``base``: clocks and blocking work, times, addresses, private files.
 - ``configuration``: YAML, flags and environment; ``assets.yaml``.
 - ``stdio``: log lines, errors of commands, tables on a terminal.
 - ``system``: signals, systemd, files that change.
