@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Iterator
 
-import trio
-
 from derhead.audit import AuditTrail, note_reload
 from derhead.dispatch import INBOX_EVENTS, DispatchDesk, Judge, KeyKeeper, OrderTaking, SiteDesk
 from derhead.gaps import HOLES_KEPT, GapLedger, GapLimits
@@ -17,30 +15,7 @@ from derhead.history import (
     Retention,
     RetentionLimits,
 )
-from derhead.observability import (
-    Bounds,
-    Census,
-    Check,
-    Readiness,
-    certificate_check,
-    certificate_metrics,
-    claim_check,
-    claim_metrics,
-    clock_check,
-    damage_check,
-    damage_metrics,
-    disk_check,
-    dispatch_metrics,
-    feed_check,
-    feed_metrics,
-    fleet_metrics,
-    gap_metrics,
-    journal_check,
-    journal_metrics,
-    loop_check,
-    retention_metrics,
-    session_metrics,
-)
+from derhead.observability import Census, Instruments
 from derhead.sessions import AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
@@ -48,10 +23,7 @@ from derproto.base.runtime import Runtime
 from derproto.base.turns import look_in_turns
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
-from derproto.metrics.exposition import Metrics
-from derproto.metrics.process_watch import ProcessWatch
 from derproto.system.reloading import ReloadOutcome
-from derproto.tls.certificate_keeper import CertificateKeeper
 
 log = logging.getLogger(__name__)
 
@@ -126,28 +98,18 @@ class Headend:
             runtime,
             telemetry_period_ms=self.telemetry_period_ms,
         )
-        self.readiness = Readiness()
-        self.readiness.add(lambda: journal_check(journal.statistics()))
-        self.readiness.add(lambda: damage_check(journal.salvaged))
-        self.readiness.add(self._check_clock)
-        self.metrics = Metrics()
-        self.metrics.add(lambda: journal_metrics(journal.statistics()))
-        self.metrics.add(lambda: damage_metrics(journal.salvaged))
-        self.metrics.add(lambda: session_metrics(self.sessions.statistics()))
-        self.metrics.add(lambda: fleet_metrics(self.census.statistics()))
-        self.metrics.add(lambda: dispatch_metrics(self.desk.statistics()))
-        self.metrics.add(lambda: gap_metrics(self.gaps.statistics()))
         self.retention = Retention(journal, retention, runtime)
-        self.metrics.add(lambda: retention_metrics(self.retention.statistics()))
-        self.bounds = Bounds()
-        self.metrics.add(self.bounds.metrics)
+        self.instruments = Instruments()
+        self.instruments.show_parts(
+            journal, self.sessions, self.census, self.desk, self.gaps, self.retention
+        )
         self._add_bounds(limits, retention)
         if feed is not None:
-            self.readiness.add(lambda: feed_check(feed.statistics()))
-            self.metrics.add(lambda: feed_metrics(feed.statistics()))
+            self.instruments.show_feed(feed)
         if claim is not None:
-            self.readiness.add(lambda: claim_check(claim.status()))
-            self.metrics.add(lambda: claim_metrics(claim.status()))
+            self.instruments.show_claim(claim)
+        self.readiness = self.instruments.readiness
+        self.metrics = self.instruments.metrics
         self.wall_us = runtime.wall_us
         # What REST asks of one part alone; the routes say what each means.
         self.holder = self.sessions.holder
@@ -165,32 +127,11 @@ class Headend:
         self.cancel_group = orders.cancel_group
 
     def _add_bounds(self, limits: SessionLimits, retention: RetentionLimits) -> None:
-        add, journal = self.bounds.add, self.journal
+        add, journal = self.instruments.bounds.add, self.journal
         add("sessions", lambda: len(self.sessions.live), limits.max_sessions)
         add("desk_inputs", lambda: self.desk.waiting, INBOX_EVENTS)
         add("journal_rows", lambda: journal.statistics().buffered_rows, journal.buffer_rows)
         add("journal_bytes", lambda: self.retention.statistics().used_bytes, retention.max_bytes)
-
-    def _check_clock(self) -> Check:
-        found = self.census.statistics()
-        return clock_check(
-            found.clock_step,
-            trio.current_time(),
-            agents=found.sums.agents,
-            agents_off=found.sums.agents_off,
-        )
-
-    def show_process(self, process: ProcessWatch) -> None:
-        """Adds the process to what ``/readyz`` and ``/metrics`` show."""
-        self.readiness.add(lambda: loop_check(process.lag.worst_s(trio.current_time())))
-        self.readiness.add(lambda: disk_check(process.disk))
-        self.metrics.add(process.metrics)
-
-    def show_certificates(self, certificates: CertificateKeeper) -> None:
-        """Adds the certificates to what ``/readyz`` and ``/metrics`` show."""
-        left = certificates.seconds_left
-        self.readiness.add(lambda: certificate_check(certificates.findings(), left()))
-        self.metrics.add(lambda: certificate_metrics(left()))
 
     async def load(self) -> None:
         """Restores each asset's and agent's newest data from the journal.

@@ -123,9 +123,9 @@ async def run_headend(
                 identities=AgentIdentities(gate, needs_proof=config.agent_tokens),
             )
             if certificates is not None and certificates.paths:
-                headend.show_certificates(certificates)
+                headend.instruments.show_certificates(certificates)
             if process is not None:
-                headend.show_process(process)
+                headend.instruments.show_process(process)
             if exposures := config.exposures():
                 headend.readiness.add(partial(exposure_check, [each.fact for each in exposures]))
             if reloads is not None:
@@ -154,7 +154,7 @@ async def run_headend(
                     )
                     await links.start(server.serve, await listeners.open_grpc())
                     headend.metrics.add(lambda: link_metrics(server.statistics()))
-                    headend.bounds.add(
+                    headend.instruments.bounds.add(
                         "link_connections",
                         lambda: server.statistics().connections_open,
                         link_limits(config).max_connections,
@@ -201,7 +201,7 @@ def trusted_hosts(config: HeadendConfig, certificates: CertificateKeeper | None)
 def _show_http(headend: Headend, app: RestApp, server: HttpServer, limits: HttpLimits) -> None:
     """Adds REST's server to what ``/metrics`` shows."""
     headend.metrics.add(lambda: http_metrics(server.statistics()))
-    add = headend.bounds.add
+    add = headend.instruments.bounds.add
     add("http_connections", lambda: server.statistics().open, limits.max_connections)
     add("http_held_bytes", lambda: server.statistics().held_bytes, limits.held_bytes)
     add("event_readers", lambda: app.events.statistics().readers, MAX_READERS)

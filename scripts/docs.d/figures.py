@@ -17,14 +17,11 @@ from deragent.agent_figures import (
 )
 from derhead.history import ClaimStatus, FeedStatistics, RetentionStatistics
 from derhead.history.retention.policy import Sizes
-from derhead.observability import (
-    certificate_metrics,
-    claim_metrics,
-    feed_metrics,
-    fleet_metrics,
-    retention_metrics,
-)
+from derhead.observability.figures.certificate_figures import certificate_metrics
+from derhead.observability.figures.feed_figures import claim_metrics, feed_metrics
+from derhead.observability.figures.fleet_figures import fleet_metrics
 from derhead.observability.figures.fleet_sums import FleetStatistics, FleetSums
+from derhead.observability.figures.journal_figures import retention_metrics
 from derproto.base.runtime import real_runtime
 from derproto.metrics.histogram import Histogram
 from derproto.metrics.process_watch import ProcessWatch

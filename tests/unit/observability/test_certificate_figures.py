@@ -1,7 +1,8 @@
 """What `/readyz` and `/metrics` tell of certificates and reloads."""
 
-from derhead.observability import certificate_check, certificate_metrics, reload_check
+from derhead.observability import reload_check
 from derhead.observability.checks.readiness import Check, Health
+from derhead.observability.figures.certificate_figures import certificate_check, certificate_metrics
 from derproto.metrics.exposition import Metrics
 from derproto.tls.certificate_findings import CertificateFinding, CertificateGrade
 

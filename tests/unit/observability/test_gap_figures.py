@@ -1,7 +1,7 @@
 """Gap figures in ``/metrics``."""
 
 from derhead.gaps.tracker import GapCount, GapStatistics
-from derhead.observability import gap_metrics
+from derhead.observability.figures.live_figures import gap_metrics
 from derproto.metrics.exposition import Metrics
 from tests.support.watched_asset import Headend
 

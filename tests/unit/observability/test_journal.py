@@ -6,7 +6,8 @@ import trio
 from trio.testing import MockClock
 
 from derhead.history import open_journal
-from derhead.observability import Health, journal_check, journal_metrics
+from derhead.observability import Health
+from derhead.observability.figures.journal_figures import journal_check, journal_metrics
 from derproto.base.runtime import virtual_runtime
 from derproto.metrics.exposition import Metrics
 from tests.support.epoch import T0

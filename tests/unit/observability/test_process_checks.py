@@ -2,8 +2,15 @@
 
 import pytest
 
-from derhead.observability import Health, clock_check, disk_check, loop_check
-from derhead.observability.checks.process_checks import STEP_SHOWN_S, ClockStep, ClockSteps
+from derhead.observability import Health
+from derhead.observability.checks.process_checks import (
+    STEP_SHOWN_S,
+    ClockStep,
+    ClockSteps,
+    clock_check,
+    disk_check,
+    loop_check,
+)
 from derproto.metrics.process_watch import DiskRoom
 from tests.support.epoch import T0, S
 
