@@ -1,7 +1,20 @@
-"""``python -m deragent``."""
+"""The console's entry, also ``python -m deragent``: holds SIGHUP, then imports the rest."""
 
 import sys
 
-from deragent.cli import main
+from derproto.system.hangups import hold_hangups, ignore_hangups
 
-sys.exit(main())
+
+def main() -> int:
+    """Runs the command ``deragent`` and returns its exit code."""
+    hold_hangups()
+    from deragent.cli import main as run
+
+    try:
+        return run()
+    finally:
+        ignore_hangups()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,6 +18,7 @@ from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import settings_note
 from derproto.stdio.command import exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
+from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
 
 
@@ -110,6 +111,8 @@ def _check(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
     args = _parser().parse_args(argv)
+    if args.command != "run":
+        release_hangups()
     act = {"run": _run, "check": _check}[args.command]
     return exit_code_of(
         "deragent",

@@ -1,7 +1,20 @@
-"""``python -m derhead``."""
+"""The console's entry, also ``python -m derhead``: holds SIGHUP, then imports the rest."""
 
 import sys
 
-from derhead.cli import main
+from derproto.system.hangups import hold_hangups, ignore_hangups
 
-sys.exit(main())
+
+def main() -> int:
+    """Runs the command ``derhead`` and returns its exit code."""
+    hold_hangups()
+    from derhead.cli import main as run
+
+    try:
+        return run()
+    finally:
+        ignore_hangups()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

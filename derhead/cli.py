@@ -22,6 +22,7 @@ from derproto.configuration.fleet import Asset, AssetKind, Fleet
 from derproto.configuration.settings import settings_note
 from derproto.stdio.command import exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
+from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
 
 
@@ -131,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Commands that ask a headend have further exit codes: see ``docs/commands.md``.
     """
     args = _parser().parse_args(argv)
+    if args.command != "serve":
+        release_hangups()
     if args.command in client.COMMANDS:
         return client.run(args)
     act = {

@@ -157,8 +157,11 @@ class Tell(Protocol):
 
 
 async def stop_on_signal(stop: Callable[[], None], tell: Tell) -> None:
-    """Calls ``stop`` at every SIGINT, SIGTERM or SIGHUP, and tells of it."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    """Calls ``stop`` at every SIGINT, SIGTERM or, unless ``nohup`` started it, SIGHUP; tells of
+    it."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    hangups = () if ignored else (signal.SIGHUP,)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangups) as signals:
         async for number in signals:
             tell("stopping", signal=signal.Signals(number).name)
             stop()

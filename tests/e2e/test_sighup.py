@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +44,35 @@ def test_an_order_in_force_survives_sighup_of_both_daemons(tmp_path: Path) -> No
         assert headend.alive
         assert agent.alive
         assert (agent.stop(), headend.stop()) == (0, 0)
+
+
+def test_no_sighup_ends_a_daemon_between_its_first_line_and_its_last(tmp_path: Path) -> None:
+    with running(tmp_path, fleet()) as world:
+        for start, started in (
+            (world.serve, "serves REST"),
+            (partial(world.start_agent, BATTERY), "deragent starts"),
+        ):
+            daemon = start()
+            eventually("holds SIGHUP", partial(holds_sighup, daemon))
+            assert not daemon.text()
+            while started not in daemon.text():
+                daemon.send(signal.SIGHUP)
+                assert daemon.alive, daemon.text()
+            # Those of the start are not forgotten.
+            eventually("reloads", partial(has_heard, daemon, 1))
+            daemon.send(signal.SIGTERM)
+            while daemon.alive:
+                with suppress(ProcessLookupError):
+                    daemon.send(signal.SIGHUP)
+            assert daemon.popen.returncode == 0, daemon.text()
+
+
+def holds_sighup(daemon: Process) -> bool:
+    """Whether the process has done its first act: SIGHUP is not fatal any more."""
+    status = Path(f"/proc/{daemon.popen.pid}/status").read_text()
+    masks = dict(line.split(":") for line in status.splitlines())
+    bit = 1 << (signal.SIGHUP - 1)
+    return any(int(masks[mask], 16) & bit for mask in ("SigIgn", "SigCgt"))
 
 
 def test_both_daemons_take_over_assets_and_log_level(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from derproto.base.runtime import Runtime
 from derproto.configuration.changes import ChangedItem, Changes
 from derproto.configuration.problems import ConfigError
 from derproto.system.file_watch import FileStamps, read_stamps, watch_files
+from derproto.system.hangups import HeldHangups, has_terminal
 from derproto.system.systemd import NOBODY, Notifier
 
 log = logging.getLogger(__name__)
@@ -139,14 +140,20 @@ async def watch_hangups(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Awaits ``hung_up`` at each SIGHUP. Runs until cancelled.
+    """Awaits ``hung_up`` at each SIGHUP, also for one that was held. Runs until cancelled.
 
     SIGHUP also tells that the terminal is gone from which the daemon was started. Then the process
     gets SIGTERM, for a daemon that nobody can end with Ctrl-C would stay for ever. ``nohup``
     prevents that.
     """
-    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
+    held = signal.getsignal(signal.SIGHUP)
+    if isinstance(held, HeldHangups):
+        ends_with_terminal = not held.was_ignored and held.had_terminal
+    else:
+        ends_with_terminal = held is not signal.SIG_IGN and has_terminal()
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        if isinstance(held, HeldHangups) and held.came:
+            os.kill(os.getpid(), signal.SIGHUP)
         task_status.started()
         async for _ in signals:
             if ends_with_terminal and not has_terminal():
@@ -155,12 +162,3 @@ async def watch_hangups(
             else:
                 log.info("SIGHUP: reloading")
                 await hung_up()
-
-
-def has_terminal() -> bool:
-    """Whether the process has a terminal that can send it signals."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

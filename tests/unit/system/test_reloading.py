@@ -3,8 +3,6 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -201,34 +199,3 @@ async def test_sighup_of_a_closed_terminal_ends_the_daemon_unless_nohup(
     finally:
         signal.signal(signal.SIGHUP, before)
     assert (reloaded.is_set(), ended.is_set()) == (ignored, not ignored)
-
-
-CHILD = """
-import os, signal, sys
-from derproto.system.reloading import has_terminal
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-print(has_terminal(), flush=True)
-os.open(sys.argv[1], os.O_RDWR)  # a session without a terminal takes the first that it opens
-print(has_terminal(), flush=True)
-sys.stdin.readline()
-print(has_terminal(), flush=True)
-"""
-
-
-def test_a_terminal_is_found_and_missed_when_it_closes() -> None:
-    ours, theirs = os.openpty()
-    source = Path(reloading.__file__).parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, os.ttyname(theirs)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(source)},
-    ) as child:
-        os.close(theirs)
-        assert child.stdout is not None
-        found = [child.stdout.readline().strip() for _ in range(2)]
-        os.close(ours)
-        found.append(child.communicate("\n", timeout=60)[0].strip())
-    assert found == ["False", "True", "False"]
