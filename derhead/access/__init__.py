@@ -17,7 +17,7 @@ Layers, from the ground up::
 """
 
 from derhead.access.access_gate import AccessGate, Unauthenticated
-from derhead.access.failure_meter import AccessRefusal, FailureMeter
+from derhead.access.failure_meter import NEVER_SLOWED, AccessRefusal, FailureMeter
 from derhead.access.gate_loading import keep_issuer, open_gate
 from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
 from derhead.access.logins import COOKIE, Login, Logins

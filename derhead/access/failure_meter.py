@@ -1,7 +1,7 @@
-"""Counts refused requests, and slows addresses that fail often. Pure.
+"""Counts refused requests and streams, and slows addresses that fail often. Pure.
 
-A token cannot be guessed: slowing keeps an address from filling the log and the audit trail, and
-from the work of checking signatures. A good token is never slowed.
+A token cannot be guessed: slowing keeps an address from filling the log and the audit trail. A good
+token is never slowed, so that the others behind the same address still come in.
 """
 
 from collections import Counter
@@ -29,9 +29,12 @@ class AccessRefusal(StrEnum):
     """Its address has failed too often."""
 
 
+NEVER_SLOWED = frozenset({AccessRefusal.MISSING, AccessRefusal.KEYS})
+"""Refusals that are only counted: nobody showed wrong credentials."""
+
 FAILURES_AT_ONCE = 10
-"""Wrong credentials of one address that are answered one after another. When full, one more is
-answered every ``FAILURE_S``, and the others get 429."""
+"""Wrong credentials of one address that are answered one after another, on both ports together.
+When full, one more is answered every ``FAILURE_S``; the others get 429 or RESOURCE_EXHAUSTED."""
 
 FAILURE_S = 6.0
 """Seconds after which an address may fail once more."""
@@ -53,11 +56,16 @@ class FailureMeter:
         """Counts a refusal."""
         self.refused[reason] += 1
 
-    def take_failure(self, address: str | None, now_s: float) -> float:
-        """Counts wrong credentials; the seconds for which the address must wait, 0 = not slowed.
+    def refuse(self, reason: AccessRefusal, address: str | None, now_s: float) -> float:
+        """Counts refused credentials; the seconds for which the address must wait, 0 = not slowed.
 
         Units: ``now_s`` is seconds on any clock that never goes back.
         """
+        wait_s = 0.0 if reason in NEVER_SLOWED else self._take_failure(address, now_s)
+        self.count(AccessRefusal.SLOWED if wait_s else reason)
+        return wait_s
+
+    def _take_failure(self, address: str | None, now_s: float) -> float:
         origin = "" if address is None else origin_of(address)
         clear_at = max(self._clear_at.pop(origin, now_s), now_s)
         wait_s = clear_at - now_s - (FAILURES_AT_ONCE - 1) * FAILURE_S

@@ -215,7 +215,8 @@ class Sessions:
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
             refusal = refused.refusal
-            if refusal is not StreamRefusal.NO_REGISTER:
+            # Whoever is slowed must fill neither the log nor the audit trail.
+            if refusal not in (StreamRefusal.NO_REGISTER, StreamRefusal.SLOWED):
                 self._audit.refused(stream.peer, refusal, refused.message, refused.agent_id)
             raise
         except GRPCError as unreadable:
@@ -280,13 +281,15 @@ class Sessions:
         if isinstance(registration, str):
             raise _invalid(registration)
         shown = Shown(
-            registration.agent_id, stream.peer_certificate, _authorization(stream.metadata)
+            registration.agent_id,
+            stream.peer_certificate,
+            _authorization(stream.metadata),
+            stream.peer,
         )
-        proof = self._identities.judge(shown, self._wall_us())
-        if isinstance(proof, Unproven):
-            status = Status.PERMISSION_DENIED if proof.is_known else Status.UNAUTHENTICATED
-            raise RegisterRefused(proof.refusal, status, proof.detail, registration.agent_id)
         now = trio.current_time()
+        proof = self._identities.judge(shown, self._wall_us(), now)
+        if isinstance(proof, Unproven):
+            raise RegisterRefused(proof.refusal, proof.status, proof.detail, registration.agent_id)
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
             raise RegisterRefused(

@@ -10,6 +10,7 @@ from quart import Quart, request
 
 from derhead.access import (
     COOKIE,
+    NEVER_SLOWED,
     AccessGate,
     AccessRefusal,
     FailureMeter,
@@ -73,17 +74,14 @@ class Refusals:
     def unauthenticated(self, refused: Unauthenticated) -> HttpProblem:
         """The answer to a caller whom nobody knows: counted, slowed, logged and noted."""
         headers = {"WWW-Authenticate": refused.challenge}
-        if refused.reason in (AccessRefusal.MISSING, AccessRefusal.KEYS):
-            self._failures.count(refused.reason)
-            return HttpProblem(401, refused.detail, headers=headers)
-        wait_s = self._failures.take_failure(request.remote_addr, trio.current_time())
+        wait_s = self._failures.refuse(refused.reason, request.remote_addr, trio.current_time())
         if wait_s:
-            self._failures.count(AccessRefusal.SLOWED)
             detail = (
                 "wrong credentials came from this address too often; correct the token and wait"
             )
             return HttpProblem(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})
-        self._failures.count(refused.reason)
+        if refused.reason in NEVER_SLOWED:
+            return HttpProblem(401, refused.detail, headers=headers)
         told = refused.detail if refused.token is None else f"{refused.token}: {refused.detail}"
         self._note(caller_named(), refused.reason, told)
         return HttpProblem(401, refused.detail, headers=headers)

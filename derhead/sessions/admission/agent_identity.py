@@ -1,8 +1,11 @@
 """Whether an agent is who it says it is, by its certificate or its token: pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+
+from grpclib import Status
 
 from derhead.access import ANY_AGENT, AccessGate, Principal, Right, Unauthenticated
 from derhead.sessions.admission.certificate import check_certificate
@@ -32,6 +35,8 @@ class Shown:
     """As ``ssl.SSLSocket.getpeercert`` returns it; None or empty = no verified one."""
     authorization: bytes | None
     """The metadata ``authorization``; None = there is none."""
+    peer: str | None = None
+    """The address of the stream, which is slowed if wrong tokens come from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,9 @@ class Unproven:
 
     refusal: StreamRefusal
     detail: str
-    is_known: bool = True
-    """The stream has shown good credentials, but of another agent or for another role."""
+    status: Status = Status.PERMISSION_DENIED
+    """UNAUTHENTICATED = the stream has shown no good credentials; PERMISSION_DENIED = good ones,
+    but of another agent or for another role; RESOURCE_EXHAUSTED = its address is slowed."""
 
 
 class AgentIdentities:
@@ -52,9 +58,14 @@ class AgentIdentities:
         self._needs_proof = needs_proof
         self._proven: dict[str, Proof] = {}
 
-    def judge(self, shown: Shown, now_us: int) -> Proof | Unproven:
-        """The proof that the stream has given, or why it is refused."""
+    def judge(self, shown: Shown, now_us: int, now_s: float) -> Proof | Unproven:
+        """The proof that the stream has given, or why it is refused, which is counted.
+
+        Units: ``now_us`` is microseconds since the epoch, ``now_s`` seconds on the loop's clock.
+        """
         proof = self._prove(shown, now_us)
+        if isinstance(proof, Unauthenticated):
+            return self._refuse(proof, shown, now_s)
         if isinstance(proof, Unproven):
             return proof
         before = self._proven.get(shown.agent_id, Proof.NONE)
@@ -64,7 +75,8 @@ class AgentIdentities:
                 f"register.agent_id: {shown.agent_id} has shown a {how} before; connect with its"
                 f" {how}, or restart the headend, which then forgets that"
             )
-            return Unproven(StreamRefusal.IDENTITY, detail, proof is not Proof.NONE)
+            status = Status.PERMISSION_DENIED if proof else Status.UNAUTHENTICATED
+            return Unproven(StreamRefusal.IDENTITY, detail, status)
         return proof
 
     def note(self, agent_id: str, proof: Proof) -> None:
@@ -78,9 +90,21 @@ class AgentIdentities:
 
     def still_good(self, shown: Shown, now_us: int) -> bool:
         """Whether the stream's token is still good."""
-        return not isinstance(self._check_token(shown, now_us), Unproven)
+        return isinstance(self._check_token(shown, now_us), Proof)
 
-    def _prove(self, shown: Shown, now_us: int) -> Proof | Unproven:
+    def _refuse(self, found: Unauthenticated, shown: Shown, now_s: float) -> Unproven:
+        wait_s = self._gate.failures.refuse(found.reason, shown.peer, now_s)
+        if wait_s:
+            detail = (
+                "authorization: wrong tokens came from this address too often; correct the token"
+                f" and wait {math.ceil(wait_s)} s"
+            )
+            return Unproven(StreamRefusal.SLOWED, detail, Status.RESOURCE_EXHAUSTED)
+        advice = "" if shown.authorization else "; or connect with a certificate"
+        detail = f"authorization: {found.detail}{advice}"
+        return Unproven(StreamRefusal.TOKEN, detail, Status.UNAUTHENTICATED)
+
+    def _prove(self, shown: Shown, now_us: int) -> Proof | Unproven | Unauthenticated:
         if shown.certificate:
             unfit = check_certificate(shown.certificate, shown.agent_id)
             if unfit is not None:
@@ -90,14 +114,11 @@ class AgentIdentities:
             return Proof.NONE
         return self._check_token(shown, now_us)
 
-    def _check_token(self, shown: Shown, now_us: int) -> Proof | Unproven:
+    def _check_token(self, shown: Shown, now_us: int) -> Proof | Unproven | Unauthenticated:
         caller = self._gate.recognise(shown.authorization, now_us)
         match caller:
             case Unauthenticated():
-                self._gate.failures.count(caller.reason)
-                advice = "" if shown.authorization else "; or connect with a certificate"
-                detail = f"authorization: {caller.detail}{advice}"
-                return Unproven(StreamRefusal.TOKEN, detail, is_known=False)
+                return caller
             case Principal():
                 if not caller.may(Right.CONNECT):
                     detail = f"authorization: {caller.name} is {caller.role}, and agents need a"

@@ -16,6 +16,8 @@ class StreamRefusal(StrEnum):
     """The client's certificate does not allow the agent_id."""
     TOKEN = "token"
     """The agent's token is missing, not good, or for another."""
+    SLOWED = "slowed"
+    """Wrong tokens came from its address too often."""
     IDENTITY = "identity"
     """The agent_id was proven before, and this stream does not prove it as well."""
     TOO_OFTEN = "too_often"

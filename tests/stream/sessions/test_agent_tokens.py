@@ -5,6 +5,8 @@ import trio
 from grpclib import Status
 from trio.testing import MockClock
 
+from derhead.access import AccessRefusal
+from derhead.access.failure_meter import FAILURES_AT_ONCE
 from derhead.audit import AuditAction
 from derhead.sessions import AgentIdentities
 from tests.stream.sessions.bench import receive, start_bench, status_of
@@ -12,6 +14,7 @@ from tests.support.access import (
     EXPIRED,
     OF_AGENT,
     OF_ANY_AGENT,
+    STRANGE,
     VIEWER,
     make_gate,
     make_tokens,
@@ -43,6 +46,32 @@ async def test_a_stream_without_its_token_is_refused(
     assert not bench.sessions.knows_agent("other")
 
 
+async def test_an_address_that_sends_wrong_tokens_is_slowed_and_good_agents_of_it_are_not(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    gate = make_gate(T0)
+    bench = await start_bench(nursery, identities=AgentIdentities(gate, needs_proof=True))
+
+    async def try_wrong() -> tuple[Status, str | None]:
+        async with bench.agent("agent-1", token=STRANGE) as stream:
+            return await status_of(stream)
+
+    for _ in range(FAILURES_AT_ONCE):
+        assert (await try_wrong())[0] is Status.UNAUTHENTICATED
+    noted = len(bench.audited.entries)
+    status, why = await try_wrong()
+    assert status is Status.RESOURCE_EXHAUSTED
+    assert why is not None
+    assert "correct the token and wait 6 s" in why
+    assert len(bench.audited.entries) == noted
+    assert bench.sessions.statistics().refused["slowed"] == 1
+    assert gate.failures.refused == {AccessRefusal.UNKNOWN: 10, AccessRefusal.SLOWED: 1}
+    async with bench.welcomed("agent-1", token=OF_AGENT) as good:
+        await receive(good, "alive")
+        # One more is answered after a while.
+        assert (await try_wrong())[0] is Status.UNAUTHENTICATED
+
+
 async def test_a_session_ends_once_its_token_is_revoked(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -59,6 +88,8 @@ async def test_a_session_ends_once_its_token_is_revoked(
         assert status is Status.UNAUTHENTICATED
         assert message is not None
         assert "was revoked or has expired" in message
+        # Nobody has failed to log in.
+        assert not gate.failures.refused
         await receive(other, "alive")
     assert bench.sessions.statistics().ended["token ended"] == 1
 

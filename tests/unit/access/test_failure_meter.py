@@ -5,7 +5,7 @@ from derhead.access.failure_meter import ADDRESSES, FAILURE_S, FAILURES_AT_ONCE
 
 
 def fail(meter: FailureMeter, address: str | None = "192.0.2.7", now_s: float = 0.0) -> float:
-    return meter.take_failure(address, now_s)
+    return meter.refuse(AccessRefusal.UNKNOWN, address, now_s)
 
 
 def test_an_address_is_slowed_after_some_failures_and_free_again_later() -> None:
@@ -37,6 +37,16 @@ def test_failures_from_many_addresses_take_bounded_memory() -> None:
     assert len(meter._clear_at) == ADDRESSES
     # The addresses that failed last are those that are remembered.
     assert f"10.{9_999 >> 8}.{9_999 & 255}.1" in meter._clear_at
+
+
+def test_who_shows_no_credentials_is_not_slowed() -> None:
+    meter = FailureMeter()
+    for _ in range(3 * FAILURES_AT_ONCE):
+        assert meter.refuse(AccessRefusal.MISSING, "192.0.2.7", 0) == 0
+    while not fail(meter):
+        pass
+    assert meter.refuse(AccessRefusal.MISSING, "192.0.2.7", 0) == 0
+    assert meter.refused[AccessRefusal.SLOWED] == 1
 
 
 def test_refusals_are_counted_by_reason() -> None:

@@ -1,6 +1,7 @@
 """An agent shows who it is, and what was shown once is not given up."""
 
 import pytest
+from grpclib import Status
 
 from derhead.sessions import AgentIdentities
 from derhead.sessions.admission.agent_identity import PROVEN_REMEMBERED, Proof, Shown, Unproven
@@ -17,6 +18,7 @@ from tests.support.access import (
 )
 
 NOW = 1_000_000
+UNKNOWN, DENIED = Status.UNAUTHENTICATED, Status.PERMISSION_DENIED
 CERTIFICATE = {"subjectAltName": (("URI", "urn:der:agent:agent-1"),)}
 
 
@@ -33,45 +35,55 @@ def asking() -> AgentIdentities:
 
 @pytest.mark.parametrize("token", [OF_AGENT, OF_ANY_AGENT])
 def test_a_token_of_the_agent_admits_it(token: str) -> None:
-    assert asking().judge(shown(token), NOW) is Proof.TOKEN
+    assert asking().judge(shown(token), NOW, 0) is Proof.TOKEN
 
 
 def test_a_certificate_needs_no_token() -> None:
     for token in (None, OF_AGENT, STRANGE):
-        assert asking().judge(shown(token, certificate=True), NOW) is Proof.CERTIFICATE
+        assert asking().judge(shown(token, certificate=True), NOW, 0) is Proof.CERTIFICATE
 
 
 @pytest.mark.parametrize(
-    ("token", "agent_id", "is_known", "why"),
+    ("token", "agent_id", "status", "why"),
     [
-        (None, "agent-1", False, "send Authorization: Bearer TOKEN"),
-        (STRANGE, "agent-1", False, "authorization: the token is not known"),
-        (EXPIRED, "agent-1", False, "authorization: the token has expired"),
-        (REVOKED, "agent-1", False, "authorization: the token is revoked"),
-        (ADMIN, "agent-1", True, "authorization: admin is admin, and agents need a token of the"),
-        (OF_AGENT, "agent-2", True, "register.agent_id: agent-2 is not agent-1, for whom"),
+        (None, "agent-1", UNKNOWN, "send Authorization: Bearer TOKEN"),
+        (STRANGE, "agent-1", UNKNOWN, "authorization: the token is not known"),
+        (EXPIRED, "agent-1", UNKNOWN, "authorization: the token has expired"),
+        (REVOKED, "agent-1", UNKNOWN, "authorization: the token is revoked"),
+        (
+            ADMIN,
+            "agent-1",
+            Status.PERMISSION_DENIED,
+            "authorization: admin is admin, and agents need a token of the",
+        ),
+        (
+            OF_AGENT,
+            "agent-2",
+            Status.PERMISSION_DENIED,
+            "register.agent_id: agent-2 is not agent-1, for whom",
+        ),
     ],
 )
 def test_other_streams_are_told_what_is_wrong(
-    token: str | None, agent_id: str, is_known: bool, why: str
+    token: str | None, agent_id: str, status: Status, why: str
 ) -> None:
-    found = asking().judge(shown(token, agent_id=agent_id), NOW)
+    found = asking().judge(shown(token, agent_id=agent_id), NOW, 0)
     assert isinstance(found, Unproven)
     assert found.refusal is StreamRefusal.TOKEN
-    assert found.is_known is is_known
+    assert found.status is status
     assert why in found.detail
 
 
 def test_where_no_proof_is_needed_a_wrong_token_is_refused_all_the_same() -> None:
     identities = AgentIdentities(make_gate(NOW))
-    assert identities.judge(shown(), NOW) is Proof.NONE
-    assert identities.judge(shown(OF_AGENT), NOW) is Proof.TOKEN
-    assert isinstance(identities.judge(shown(STRANGE), NOW), Unproven)
+    assert identities.judge(shown(), NOW, 0) is Proof.NONE
+    assert identities.judge(shown(OF_AGENT), NOW, 0) is Proof.TOKEN
+    assert isinstance(identities.judge(shown(STRANGE), NOW, 0), Unproven)
 
 
 def test_without_tokens_the_network_is_trusted() -> None:
-    assert AgentIdentities().judge(shown(), NOW) is Proof.NONE
-    assert AgentIdentities().judge(shown(STRANGE), NOW) is Proof.NONE
+    assert AgentIdentities().judge(shown(), NOW, 0) is Proof.NONE
+    assert AgentIdentities().judge(shown(STRANGE), NOW, 0) is Proof.NONE
 
 
 @pytest.mark.parametrize(
@@ -84,21 +96,21 @@ def test_without_tokens_the_network_is_trusted() -> None:
 )
 def test_an_id_that_was_proven_is_not_left_to_less(first: Shown, second: Shown) -> None:
     identities = AgentIdentities(make_gate(NOW))
-    assert not isinstance(identities.judge(second, NOW), Unproven)
-    proof = identities.judge(first, NOW)
+    assert not isinstance(identities.judge(second, NOW, 0), Unproven)
+    proof = identities.judge(first, NOW, 0)
     assert isinstance(proof, Proof)
     identities.note("agent-1", proof)
-    refused = identities.judge(second, NOW)
+    refused = identities.judge(second, NOW, 0)
     assert isinstance(refused, Unproven)
     assert refused.refusal is StreamRefusal.IDENTITY
     assert f"agent-1 has shown a {proof.name.lower()} before" in refused.detail
-    assert identities.judge(first, NOW) is proof
+    assert identities.judge(first, NOW, 0) is proof
 
 
 def test_a_token_may_be_followed_by_a_certificate() -> None:
     identities = asking()
     identities.note("agent-1", Proof.TOKEN)
-    assert identities.judge(shown(certificate=True), NOW) is Proof.CERTIFICATE
+    assert identities.judge(shown(certificate=True), NOW, 0) is Proof.CERTIFICATE
 
 
 def test_the_memory_of_proofs_is_bounded() -> None:
