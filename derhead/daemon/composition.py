@@ -33,7 +33,7 @@ from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.daemon.feeding import open_database
 from derhead.daemon.fleet_keeper import FleetKeeper
-from derhead.daemon.limits import link_limits, retention_limits, session_limits
+from derhead.daemon.limits import best_proof, link_limits, retention_limits, session_limits
 from derhead.errors import ClaimError
 from derhead.events import MAX_READERS
 from derhead.headend import Headend
@@ -120,7 +120,9 @@ async def run_headend(
                 runtime=runtime,
                 feed=None if database is None else database.feed,
                 claim=None if database is None else database.claim,
-                identities=AgentIdentities(gate, needs_proof=config.agent_tokens),
+                identities=AgentIdentities(
+                    gate, needs_proof=config.agent_tokens, best=best_proof(config)
+                ),
             )
             if certificates is not None and certificates.paths:
                 headend.instruments.show_certificates(certificates)

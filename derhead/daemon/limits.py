@@ -2,8 +2,15 @@
 
 from derhead.config import HeadendConfig
 from derhead.history import DAY_US, FED_KEPT_DAYS, GB, KEPT_DAYS, RetentionLimits
-from derhead.sessions import SessionLimits
+from derhead.sessions import Proof, SessionLimits
 from derproto.triogrpc import LinkLimits, NewcomerLimits
+
+
+def best_proof(config: HeadendConfig) -> Proof:
+    """The best proof of an agent that the headend can check."""
+    if config.tls_client_ca is not None:
+        return Proof.CERTIFICATE
+    return Proof.NONE if config.tokens is None else Proof.TOKEN
 
 
 def session_limits(config: HeadendConfig) -> SessionLimits:

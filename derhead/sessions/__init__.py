@@ -9,7 +9,7 @@ Rooms, from the ground up; each imports only from those before it:
 - ``service``: all sessions.
 """
 
-from derhead.sessions.admission.agent_identity import AgentIdentities
+from derhead.sessions.admission.agent_identity import AgentIdentities, Proof
 from derhead.sessions.admission.register import AGENT_ID
 from derhead.sessions.service import Sessions, SessionStatistics
 from derhead.sessions.streams.session import Session

@@ -138,7 +138,9 @@ class Sessions:
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
     ) -> None:
         """Restores each agent's last session and heartbeat from the journal, at the start."""
-        self._memory.restore(sessions, heartbeats)
+        oldest_first = sorted(sessions, key=lambda record: record.connected_us)
+        self._memory.restore(oldest_first, heartbeats)
+        self._identities.restore((record.agent_id, record.proof) for record in oldest_first)
 
     # --- what is there --------------------------------------------------------------
 
@@ -209,9 +211,11 @@ class Sessions:
         refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
         bind_contextvars(peer=stream.peer)
         try:
-            registration, shown, proof = await self._await_register(stream)
+            registration, shown = await self._await_register(stream)
             reports = await self._read_reports(registration)
-            session = await self._admit(stream, registration)
+            # Once more: meanwhile another stream may have shown more for the same id.
+            proof = self._judge(shown)
+            session = await self._admit(stream, registration, proof)
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
             refusal = refused.refusal
@@ -231,7 +235,7 @@ class Sessions:
             return
         stream.admit()
         self._identities.note(registration.agent_id, proof)
-        if proof is Proof.TOKEN:
+        if proof in (Proof.TOKEN, Proof.ANY_AGENTS_TOKEN):
             session.is_admitted = lambda: self._identities.still_good(shown, self._wall_us())
         self._live[session.session_id] = session
         self._opened += 1
@@ -265,7 +269,7 @@ class Sessions:
         for session in self.live:
             session.end(DRAINING)
 
-    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown, Proof]:
+    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown]:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
             first = await stream.recv_message()
         if waiting.cancelled_caught:
@@ -286,10 +290,8 @@ class Sessions:
             _authorization(stream.metadata),
             stream.peer,
         )
+        self._judge(shown)
         now = trio.current_time()
-        proof = self._identities.judge(shown, self._wall_us(), now)
-        if isinstance(proof, Unproven):
-            raise RegisterRefused(proof.refusal, proof.status, proof.detail, registration.agent_id)
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
             raise RegisterRefused(
@@ -298,12 +300,17 @@ class Sessions:
                 "register: too many sessions of this agent; wait 10 s",
                 registration.agent_id,
             )
-        return registration, shown, proof
+        return registration, shown
+
+    def _judge(self, shown: Shown) -> Proof:
+        """How the stream shows who it is. Raises: RegisterRefused."""
+        proof = self._identities.judge(shown, self._wall_us(), trio.current_time())
+        if isinstance(proof, Unproven):
+            raise RegisterRefused(proof.refusal, proof.status, proof.detail, shown.agent_id)
+        return proof
 
     async def _admit(
-        self,
-        stream: ServerStream,
-        registration: Registration,
+        self, stream: ServerStream, registration: Registration, proof: Proof
     ) -> Session | StreamRefusal:
         """The new session, entered in the directory; a refusal if the agent got a Goodbye."""
         if self._draining:
@@ -343,6 +350,7 @@ class Sessions:
             stream,
             live,
             registration,
+            str(proof) if proof else None,
             {index: self._fleet.assets[asset] for index, asset in live.granted.items()},
             self._context,
         )

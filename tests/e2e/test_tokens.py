@@ -94,7 +94,7 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
     by_token.write_text(f"tls_ca: {authority.ca}\ntoken_file: {secret}\n")
     with running(tmp_path / "world", fleet(), settings, trust=authority.ca) as world:
         headend = world.start_headend()
-        world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_certificate)
+        mesa = world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_certificate)
         world.start_agent(SOLAR, "--config", by_token)
         stranger = world.start_agent(LOAD, "--config", by_token)
 
@@ -109,6 +109,18 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
         command(tokens, "revoke", SOLAR)
         eventually("it is out without its token", lambda: online() == {BATTERY})
         assert secret.read_text() not in headend.text() + stranger.text()
+
+        # A restart forgets nobody: a token that is good for mesa does not do any more.
+        assert (mesa.stop(), headend.stop()) == (0, 0)
+        world.start_headend()
+        secret.write_text(command(tokens, "add", "fleet", "--role", "agent", "--agent", "*"))
+        pretender = world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_token)
+        eventually(
+            "it is refused", lambda: "mesa has shown a certificate before" in pretender.text()
+        )
+        assert pretender.stop() == 0
+        world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_certificate)
+        eventually("the agent itself comes in", lambda: BATTERY in online())
 
 
 def test_jwts_of_an_issuer_come_in(tmp_path: Path) -> None:

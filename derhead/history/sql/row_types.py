@@ -104,6 +104,7 @@ class SessionRow(NamedTuple):
     messages: int
     samples: int
     clock_offset_us: int | None
+    proof: str | None
 
 
 SESSIONS = SessionRow._fields

@@ -1,7 +1,7 @@
 """Whether an agent is who it says it is, by its certificate or its token: pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,13 +16,26 @@ class Proof(IntEnum):
     """How a stream has shown that it comes from the agent it names. A greater value is better."""
 
     NONE = 0
-    TOKEN = 1
-    CERTIFICATE = 2
+    ANY_AGENTS_TOKEN = 1
+    TOKEN = 2
+    """A token of this agent alone."""
+    CERTIFICATE = 3
 
+    def __str__(self) -> str:
+        return _PROOFS[self]
+
+
+_PROOFS = {
+    Proof.NONE: "nothing",
+    Proof.ANY_AGENTS_TOKEN: "token for any agent",
+    Proof.TOKEN: "token of its own",
+    Proof.CERTIFICATE: "certificate",
+}
+_SPELLED = {spelled: proof for proof, spelled in _PROOFS.items()}
 
 PROVEN_REMEMBERED = 20_000
-"""Agents whose proof is remembered. When full, the one that registered longest ago is forgotten:
-any stream that the headend admits may then use its id."""
+"""Agents of each proof that are remembered. When full, the one of that proof that registered
+longest ago is forgotten: any stream that the headend admits may then use its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +64,23 @@ class Unproven:
 
 
 class AgentIdentities:
-    """Judges what streams show, and refuses a proven id to a stream that proves less."""
+    """Judges what streams show, and refuses a proven id to a stream that proves less.
 
-    def __init__(self, gate: AccessGate | None = None, *, needs_proof: bool = False) -> None:
+    ``best`` is the best proof that the headend can check: what was better before counts no more.
+    """
+
+    def __init__(
+        self,
+        gate: AccessGate | None = None,
+        *,
+        needs_proof: bool = False,
+        best: Proof = Proof.CERTIFICATE,
+    ) -> None:
         self._gate = AccessGate() if gate is None else gate
         self._needs_proof = needs_proof
-        self._proven: dict[str, Proof] = {}
+        self._best = best
+        # By proof, so that many of a lesser proof push out none of a better; the newest is last.
+        self._proven: dict[Proof, dict[str, None]] = {proof: {} for proof in Proof if proof}
 
     def judge(self, shown: Shown, now_us: int, now_s: float) -> Proof | Unproven:
         """The proof that the stream has given, or why it is refused, which is counted.
@@ -68,12 +92,11 @@ class AgentIdentities:
             return self._refuse(proof, shown, now_s)
         if isinstance(proof, Unproven):
             return proof
-        before = self._proven.get(shown.agent_id, Proof.NONE)
+        before = self._proof_of(shown.agent_id)
         if proof < before:
-            how = before.name.lower()
             detail = (
-                f"register.agent_id: {shown.agent_id} has shown a {how} before; connect with its"
-                f" {how}, or restart the headend, which then forgets that"
+                f"register.agent_id: {shown.agent_id} has shown a {before} before; connect with"
+                " one, or give the agent another id"
             )
             status = Status.PERMISSION_DENIED if proof else Status.UNAUTHENTICATED
             return Unproven(StreamRefusal.IDENTITY, detail, status)
@@ -81,12 +104,28 @@ class AgentIdentities:
 
     def note(self, agent_id: str, proof: Proof) -> None:
         """Remembers the proof of an agent that was admitted."""
+        for proven in self._proven.values():
+            proven.pop(agent_id, None)
         if proof is Proof.NONE:
             return
-        self._proven.pop(agent_id, None)
-        self._proven[agent_id] = proof
-        if len(self._proven) > PROVEN_REMEMBERED:
-            del self._proven[next(iter(self._proven))]
+        proven = self._proven[proof]
+        proven[agent_id] = None
+        if len(proven) > PROVEN_REMEMBERED:
+            del proven[next(iter(proven))]
+
+    def restore(self, shown: Iterable[tuple[str, str | None]]) -> None:
+        """Remembers what each agent showed last, as ``str`` spells a proof; the newest comes last.
+
+        A proof that this software does not know counts as none.
+        """
+        for agent_id, spelled in shown:
+            proof = Proof.NONE if spelled is None else _SPELLED.get(spelled, Proof.NONE)
+            self.note(agent_id, min(proof, self._best))
+
+    def _proof_of(self, agent_id: str) -> Proof:
+        return max(
+            (p for p, proven in self._proven.items() if agent_id in proven), default=Proof.NONE
+        )
 
     def still_good(self, shown: Shown, now_us: int) -> bool:
         """Whether the stream's token is still good."""
@@ -126,4 +165,4 @@ class AgentIdentities:
                 if caller.agent not in (shown.agent_id, ANY_AGENT):
                     detail = f"register.agent_id: {shown.agent_id} is not {caller.agent}, for whom"
                     return Unproven(StreamRefusal.TOKEN, f"{detail} the token is")
-                return Proof.TOKEN
+                return Proof.TOKEN if caller.agent != ANY_AGENT else Proof.ANY_AGENTS_TOKEN

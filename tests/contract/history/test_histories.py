@@ -84,7 +84,15 @@ def make_records() -> Made:
             )
             for n in range(END)
         ],
-        [session(f"s-{n:02}", agent=f"agent-{n % 2}", connected_us=n // 3 * S) for n in range(END)],
+        [
+            session(
+                f"s-{n:02}",
+                agent=f"agent-{n % 2}",
+                connected_us=n // 3 * S,
+                proof=(None, "certificate")[n % 2],
+            )
+            for n in range(END)
+        ],
         [heartbeat(n * S, agent=f"agent-{n % 2}") for n in range(END)],
         [
             gap(f"g-{n:02}", asset=f"asset-{n % 2}", start_us=n * S, end_us=n * S + 5)

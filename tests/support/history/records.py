@@ -84,6 +84,7 @@ def session(
     ended_us: int | None = None,
     end_reason: str | None = None,
     messages: int = 0,
+    proof: str | None = None,
 ) -> SessionRecord:
     return SessionRecord(
         session_id=name,
@@ -97,6 +98,7 @@ def session(
         ended_us=ended_us,
         end_reason=end_reason,
         messages=messages,
+        proof=proof,
     )
 
 

@@ -33,9 +33,11 @@ def asking() -> AgentIdentities:
     return AgentIdentities(make_gate(NOW), needs_proof=True)
 
 
-@pytest.mark.parametrize("token", [OF_AGENT, OF_ANY_AGENT])
-def test_a_token_of_the_agent_admits_it(token: str) -> None:
-    assert asking().judge(shown(token), NOW, 0) is Proof.TOKEN
+@pytest.mark.parametrize(
+    ("token", "proof"), [(OF_AGENT, Proof.TOKEN), (OF_ANY_AGENT, Proof.ANY_AGENTS_TOKEN)]
+)
+def test_a_token_of_the_agent_admits_it(token: str, proof: Proof) -> None:
+    assert asking().judge(shown(token), NOW, 0) is proof
 
 
 def test_a_certificate_needs_no_token() -> None:
@@ -92,6 +94,8 @@ def test_without_tokens_the_network_is_trusted() -> None:
         (shown(certificate=True), shown(OF_AGENT)),
         (shown(certificate=True), shown()),
         (shown(OF_AGENT), shown()),
+        (shown(OF_AGENT), shown(OF_ANY_AGENT)),
+        (shown(OF_ANY_AGENT), shown()),
     ],
 )
 def test_an_id_that_was_proven_is_not_left_to_less(first: Shown, second: Shown) -> None:
@@ -103,8 +107,12 @@ def test_an_id_that_was_proven_is_not_left_to_less(first: Shown, second: Shown) 
     refused = identities.judge(second, NOW, 0)
     assert isinstance(refused, Unproven)
     assert refused.refusal is StreamRefusal.IDENTITY
-    assert f"agent-1 has shown a {proof.name.lower()} before" in refused.detail
+    assert f"agent-1 has shown a {proof} before" in refused.detail
     assert identities.judge(first, NOW, 0) is proof
+    # Nor after a restart.
+    restarted = AgentIdentities(make_gate(NOW))
+    restarted.restore([("agent-1", str(proof))])
+    assert restarted.judge(second, NOW, 0) == refused
 
 
 def test_a_token_may_be_followed_by_a_certificate() -> None:
@@ -113,12 +121,28 @@ def test_a_token_may_be_followed_by_a_certificate() -> None:
     assert identities.judge(shown(certificate=True), NOW, 0) is Proof.CERTIFICATE
 
 
-def test_the_memory_of_proofs_is_bounded() -> None:
+def test_the_memory_of_proofs_is_bounded_and_a_better_proof_gives_way_to_no_lesser() -> None:
     identities = AgentIdentities(make_gate(NOW))
+    identities.note("agent-1", Proof.CERTIFICATE)
     for number in range(PROVEN_REMEMBERED + 10):
-        identities.note(f"agent-{number}", Proof.CERTIFICATE)
+        identities.note(f"fleet-{number}", Proof.ANY_AGENTS_TOKEN)
         identities.note(f"stranger-{number}", Proof.NONE)
-    assert len(identities._proven) == PROVEN_REMEMBERED
+    assert sum(map(len, identities._proven.values())) == PROVEN_REMEMBERED + 1
+    assert isinstance(identities.judge(shown(OF_AGENT), NOW, 0), Unproven)
+
+
+@pytest.mark.parametrize(
+    ("best", "found"),
+    [(Proof.CERTIFICATE, None), (Proof.TOKEN, Proof.TOKEN), (Proof.NONE, Proof.NONE)],
+)
+def test_what_the_headend_cannot_check_any_more_counts_no_more(
+    best: Proof, found: Proof | None
+) -> None:
+    identities = AgentIdentities(make_gate(NOW) if best else None, best=best)
+    identities.restore([("agent-1", "certificate"), ("agent-2", "by word of mouth")])
+    assert identities.judge(shown(agent_id="agent-2"), NOW, 0) is Proof.NONE
+    judged = identities.judge(shown(OF_AGENT), NOW, 0)
+    assert isinstance(judged, Unproven) if found is None else judged is found
 
 
 def test_a_token_is_judged_anew_while_its_session_lives() -> None:
