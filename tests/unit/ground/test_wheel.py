@@ -100,8 +100,8 @@ def test_the_three_commands(wheel: zipfile.ZipFile) -> None:
     points = configparser.ConfigParser()
     points.read_string(wheel.read(name).decode())
     assert dict(points["console_scripts"]) == {
-        "derhead": "derhead.cli:main",
-        "deragent": "deragent.cli:main",
+        "derhead": "derhead.__main__:main",
+        "deragent": "deragent.__main__:main",
         "derlaunch": "launcher.cli:main",
     }
 
