@@ -1,6 +1,7 @@
-"""What other machines could use without protection: pure.
+"""What others could use without protection: pure.
 
 Loopback needs none. Where other machines reach a listener, it needs TLS and has to know who calls.
+Where every web page may use REST, loopback does not help: browsers run such pages anywhere.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A listener that other machines could use without protection."""
+    """Something that others could use without protection."""
 
     setting: str
     fact: str
@@ -50,3 +51,11 @@ def find_exposures(*listening: Listening) -> Iterator[Exposure]:
                 f" {' and '.join(missing)}",
                 f"give {' and '.join(keys)}, or listen on 127.0.0.1:{each.address.port}",
             )
+
+
+ANY_PAGE = Exposure(
+    "cors_origins",
+    "REST without tokens is open to every web page in a browser that reaches it, orders too",
+    "name the origins whose pages may, or give tokens",
+)
+"""REST asks nobody who they are, nor where their page comes from."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from derhead.config.exposure import Exposure, Listening, find_exposures
+from derhead.config.exposure import ANY_PAGE, Exposure, Listening, find_exposures
 from derhead.dsn import Dsn, read_dsn
 from derproto.configuration.kinds import (
+    ANY_ORIGIN,
     LOG_FORMATS,
     LOG_LEVELS,
     PATH,
@@ -140,7 +141,7 @@ class HeadendConfig:
         return self.tokens is not None or self.oidc_issuer is not None
 
     def exposures(self) -> tuple[Exposure, ...]:
-        """What other machines could use without protection."""
+        """What others could use without protection."""
         rest = Listening(
             setting="http",
             serves="REST",
@@ -159,7 +160,8 @@ class HeadendConfig:
             credentials="agents' certificates",
             key="tls_client_ca",
         )
-        return tuple(find_exposures(rest, agents))
+        any_page = ANY_ORIGIN in self.cors_origins and not self.authenticates
+        return (*find_exposures(rest, agents), *([ANY_PAGE] if any_page else []))
 
     def tls_ends(self) -> tuple[TlsFiles, ...]:
         """The certificates of each listener that speaks TLS."""

@@ -16,7 +16,7 @@ import trio
 from quart import Quart, Response, request
 from quart.wrappers.response import DataBody
 
-from derhead.api.answering.trusted_hosts import ANY_ORIGIN
+from derproto.configuration.kinds import ANY_ORIGIN
 
 GZIP_BYTES = 16 * 1024
 """Shortest answer that is compressed; a shorter one takes only a few packets anyway."""

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+from derproto.configuration.kinds import ANY_ORIGIN
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names that no DNS can give to another machine."""
-
-ANY_ORIGIN = "*"
 
 HOST_CHARACTERS = 260
 """Characters of a name with its port. A longer text names no host."""

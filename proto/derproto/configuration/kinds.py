@@ -186,6 +186,9 @@ class Texts:
 _ORIGIN = re.compile(r"https?://[^/?#\s\[\]:]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
+ANY_ORIGIN = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Origins:
     """Origins of web pages, as ``Texts``; or ``*`` for any."""
@@ -198,7 +201,7 @@ class Origins:
 
     def _checked(self, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
+            if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
                 advice = "write scheme, host and port alone, such as https://control.example"
                 raise ValueError(f"{origin[:80]!r} is not an origin; {advice}, or *")
         return origins

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 import derhead.cli
 from derhead.config import HeadendConfig, load
-from derhead.config.exposure import Exposure
+from derhead.config.exposure import ANY_PAGE, Exposure
 from derhead.daemon.exposure_reminder import REMIND_S, remind_of_exposures
 from derproto.configuration.kinds import Address
 from derproto.configuration.problems import ConfigError
@@ -77,6 +77,22 @@ def test_grpc_needs_tls_both_ways(
     assert (lacks or "") in exposed(config).get("grpc", "")
 
 
+@pytest.mark.parametrize(
+    ("origins", "tokens", "exposes"),
+    [
+        (("*",), None, True),
+        (("https://a.example", "*"), None, True),
+        (("https://a.example",), None, False),
+        (("*",), TOKENS, False),
+    ],
+)
+def test_pages_of_every_origin_need_tokens_also_on_loopback(
+    origins: tuple[str, ...], tokens: Path | None, exposes: bool
+) -> None:
+    found = exposed(replace(BARE, cors_origins=origins, tokens=tokens))
+    assert found == ({ANY_PAGE.setting: ANY_PAGE.fact} if exposes else {})
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -95,6 +111,19 @@ def test_a_headend_that_is_open_to_others_is_refused_with_the_ways_out(
         "give tls_cert and tokens, or listen on 127.0.0.1:8080. "
         "With --insecure it starts all the same\n"
     )
+
+
+def test_a_headend_for_every_web_page_is_refused_with_the_ways_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DERHEAD_CORS_ORIGINS", "*")
+    for command in ("serve", "check"):
+        assert derhead.cli.main([command, "--assets", "assets.yaml"]) == 2
+        assert capsys.readouterr().err == (
+            "DERHEAD_CORS_ORIGINS: REST without tokens is open to every web page in a browser that"
+            " reaches it, orders too; name the origins whose pages may, or give tokens."
+            " With --insecure it starts all the same\n"
+        )
 
 
 def test_a_check_of_an_insecure_headend_warns(
