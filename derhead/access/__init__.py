@@ -16,7 +16,7 @@ Layers, from the ground up::
     gate_loading    the gate of a daemon: its tokens and its issuer
 """
 
-from derhead.access.access_gate import AccessGate, Unauthenticated
+from derhead.access.access_gate import UNREADABLE, AccessGate, Unauthenticated
 from derhead.access.failure_meter import NEVER_SLOWED, AccessRefusal, FailureMeter
 from derhead.access.gate_loading import keep_issuer, open_gate
 from derhead.access.issuer_terms import IssuerTerms, KeyKeeping, KeySource
@@ -47,4 +47,4 @@ from derhead.access.tokens import (
     digest_of,
     spell,
 )
-from derhead.access.visible_fleets import VisibleFleets
+from derhead.access.visible_fleets import VisibleFleets, sees_sites_of

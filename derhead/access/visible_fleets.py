@@ -17,6 +17,15 @@ def restrict(fleet: Fleet, sites: Collection[str]) -> Fleet:
     return Fleet(found, {asset.id: asset for asset in assets})
 
 
+def sees_sites_of(caller: Principal, other: Principal, fleet: Fleet) -> bool:
+    """Whether each site that ``other`` sees is one that ``caller`` sees, by id or name."""
+    if caller.sites is None or other.sites is None:
+        return caller.sites is None
+    mine = caller.sites | restrict(fleet, caller.sites).sites.keys()
+    found = ((each, fleet.find_site(each)) for each in other.sites)
+    return all(each in mine or (site is not None and site.id in mine) for each, site in found)
+
+
 class VisibleFleets:
     """The part of a fleet that each caller may see, cached by the caller's sites."""
 

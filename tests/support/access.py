@@ -5,6 +5,8 @@ from derhead.access import AccessGate, Role, Token, TokenSet, digest_of, spell
 VIEWER, OPERATOR, ADMIN = (spell(bytes([n]) * 32) for n in range(3))
 ALAMOSA, NORTH = (spell(bytes([n]) * 32) for n in range(5, 7))
 """Operators of one site each, those of the fake headend and of another one."""
+LOCAL_ADMIN = spell(bytes([9]) * 32)
+"""An administrator of one site, that of the fake headend."""
 OF_AGENT, OF_ANY_AGENT = (spell(bytes([n]) * 32) for n in range(7, 9))
 """Tokens of ``agent-1``, and of any agent."""
 EXPIRED, REVOKED, STRANGE = (spell(bytes([n]) * 32) for n in range(10, 13))
@@ -33,6 +35,7 @@ def make_tokens(now_us: int) -> TokenSet:
             make(ADMIN, Role.ADMIN),
             make(ALAMOSA, Role.OPERATOR, "alamosa", ("Alamosa",)),
             make(NORTH, Role.OPERATOR, "north", ("North", "Atlantis")),
+            make(LOCAL_ADMIN, Role.ADMIN, "local-admin", ("Alamosa",)),
             make(OF_AGENT, Role.AGENT, "of-agent", agent="agent-1"),
             make(OF_ANY_AGENT, Role.AGENT, "of-any-agent", agent="*"),
             make(EXPIRED, Role.ADMIN, "expired", expires_us=now_us),

@@ -1,23 +1,28 @@
 """``/login`` and ``/logins``: the page shows a token once, and then has a cookie."""
 
 import logging
+from dataclasses import replace
 from typing import Protocol
 
 from quart import Blueprint, Response, request
 
 from derhead.access import (
+    ANYBODY,
     COOKIE,
+    UNREADABLE,
     AccessGate,
     AccessRefusal,
     Login,
     Logins,
+    Principal,
     Right,
     Role,
     Unauthenticated,
+    sees_sites_of,
 )
 from derhead.api.answering.callers import caller_named, current_sender
 from derhead.api.answering.guarding import Refusals
-from derhead.api.answering.headend_parts import HasClock
+from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
 from derhead.audit import AuditAction, AuditTrail
@@ -26,7 +31,14 @@ from derhead.shapes import BadJson, caller_shape, login_shape, parse_json
 log = logging.getLogger(__name__)
 
 
-class LoginParts(HasClock, Protocol):
+NO_TOKEN_AT_ALL = replace(
+    UNREADABLE,
+    detail="this is not a token; copy the whole token, which has no blanks, and paste it again",
+)
+"""For the person at the page's form, who has never seen the header."""
+
+
+class LoginParts(HasFleet, HasClock, Protocol):
     """The part of the headend that these endpoints use."""
 
     @property
@@ -44,12 +56,27 @@ def login_routes(
         log.info("%s of %s from %s: %s", action, name, caller.peer, detail)
         headend.audit.note(action, caller, detail=detail)
 
+    def may_see(login: Login) -> bool:
+        """Whether the sender may see and end that log-in: its own, or as an administrator those of
+        its sites."""
+        caller = current_sender().principal
+        if caller.name == login.name:
+            return True
+        if caller.role is not Role.ADMIN:
+            return False
+        owner = gate.recognise(login.authorization, headend.wall_us())
+        # A log-in whose token is not good any more is for those who see everything.
+        limits = owner if isinstance(owner, Principal) else ANYBODY
+        return sees_sites_of(caller, limits, headend.fleet)
+
     @routes.post("/login")
     async def log_in() -> Response:
         read_query(())
         authorization = b"Bearer " + (await _read_token()).encode("utf-8", "replace")
         now_us = headend.wall_us()
         found = gate.recognise(authorization, now_us)
+        if found is UNREADABLE:
+            found = NO_TOKEN_AT_ALL
         if isinstance(found, Unauthenticated):
             raise refusals.unauthenticated(found)
         if not found.may(Right.READ):
@@ -85,7 +112,7 @@ def login_routes(
     @routes.get("/logins")
     async def list_logins() -> Response:
         read_query(())
-        found = filter(_may_see, logins.list(headend.wall_us()))
+        found = filter(may_see, logins.list(headend.wall_us()))
         return await reply_items([login_shape(login) for login in found])
 
     @routes.delete("/logins/<login_id>")
@@ -93,7 +120,7 @@ def login_routes(
         read_query(())
         known = {each.id: each for each in logins.list(headend.wall_us())}
         login = known.get(login_id)
-        if login is None or not _may_see(login):
+        if login is None or not may_see(login):
             raise HttpProblem(
                 404, f"no log-in has the id {login_id[:80]!r}; GET /logins lists them"
             )
@@ -126,9 +153,3 @@ def _set_cookie(answer: Response, value: str) -> None:
         samesite="Strict",
         secure=request.scheme == "https",
     )
-
-
-def _may_see(login: Login) -> bool:
-    """Whether the sender may see and end that log-in: its own, or an administrator any."""
-    caller = current_sender().principal
-    return caller.role is Role.ADMIN or caller.name == login.name

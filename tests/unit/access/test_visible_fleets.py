@@ -1,7 +1,9 @@
 """What of a fleet a caller sees: its sites' assets, as the fleet has them now."""
 
+import pytest
+
 from derhead.access import Principal, Role, VisibleFleets
-from derhead.access.visible_fleets import VIEWS
+from derhead.access.visible_fleets import VIEWS, sees_sites_of
 from derproto.configuration.fleet import AssetKind, Fleet, Site
 from tests.support.assets import make_asset
 
@@ -64,3 +66,28 @@ def test_the_number_of_views_is_bounded() -> None:
     for number in range(2 * VIEWS):
         fleets.of(caller("North", f"other {number}"))
         assert len(fleets._views) <= VIEWS
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "sees"),
+    [
+        (None, None, True),
+        (None, {"North"}, True),
+        ({"North"}, None, False),
+        ({"North"}, {NORTH}, True),
+        ({NORTH.upper(), "South"}, {"North"}, True),
+        ({"North"}, {"North", "South"}, False),
+        ({"North"}, {"South"}, False),
+        ({"North"}, {"gone"}, False),
+        ({"gone"}, {"gone"}, True),
+        ({"North"}, set(), True),
+    ],
+)
+def test_who_sees_the_sites_of_another(
+    mine: set[str] | None, others: set[str] | None, sees: bool
+) -> None:
+    one, other = (
+        Principal("x", Role.ADMIN, None if sites is None else frozenset(sites))
+        for sites in (mine, others)
+    )
+    assert sees_sites_of(one, other, make_fleet("North", "South")) is sees

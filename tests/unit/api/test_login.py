@@ -13,6 +13,8 @@ from derhead.audit import AuditAction
 from tests.support.access import (
     ADMIN,
     ALAMOSA,
+    LOCAL_ADMIN,
+    NORTH,
     OF_AGENT,
     OPERATOR,
     STRANGE,
@@ -154,6 +156,30 @@ async def test_log_ins_are_listed_to_their_owner_and_to_an_administrator() -> No
     assert await viewer.ask("GET", "/assets") == 200
     assert await admin.ask("DELETE", f"/logins/{of_viewer}") == 200
     assert await viewer.ask("GET", "/assets") == 401
+
+
+async def test_an_administrator_of_some_sites_sees_and_ends_the_log_ins_of_these_alone() -> None:
+    site = Site()
+    everybody = [await site.logged_in(each) for each in (VIEWER, ADMIN, NORTH, ALAMOSA)]
+    local = await site.logged_in(LOCAL_ADMIN)
+    assert await everybody[1].ask("GET", "/logins") == 200
+    ids = {each["name"]: each["id"] for each in everybody[1].body["items"]}
+    assert len(ids) == 5
+    assert await local.ask("GET", "/logins") == 200
+    assert [each["name"] for each in local.body["items"]] == ["local-admin", "alamosa"]
+    for name in ("viewer", "admin", "north"):
+        assert await local.ask("DELETE", f"/logins/{ids[name]}") == 404
+    assert await local.ask("DELETE", f"/logins/{ids['alamosa']}") == 200
+    assert [await each.ask("GET", "/assets") for each in everybody] == [200, 200, 200, 401]
+
+
+async def test_a_mistyped_token_is_refused_in_the_words_of_a_person() -> None:
+    visitor = Site().browser()
+    for mistyped in ("", VIEWER[:9] + " " + VIEWER[9:], "d\u00e9rhead_x", f"Bearer {VIEWER}"):
+        assert await visitor.ask("POST", "/login", {"token": mistyped}) == 401
+        assert visitor.body["detail"].startswith("this is not a token; copy the whole token")
+    assert await visitor.ask("POST", "/login", {"token": VIEWER[:-1]}) == 401
+    assert visitor.body["detail"].startswith("the token is not known")
 
 
 async def test_where_nobody_is_asked_there_is_no_log_in() -> None:
