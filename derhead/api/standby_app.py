@@ -1,9 +1,14 @@
-"""REST of a stand-by: it lives, it is not ready, and nothing else is to be had from it."""
+"""REST of a stand-by: it lives, it is not ready, and nothing else is to be had from it.
+
+Like the headend that serves, it tells its health to everybody, and the rest to those whom it knows.
+"""
 
 from collections.abc import Callable
 
 from quart import Response, request
 
+from derhead.access import AccessGate, Unauthenticated
+from derhead.api.answering.guarding import Refusals, sent_authorization
 from derhead.api.answering.replies import RETRY_AFTER_S, problem, reply
 from derhead.api.answering.strangers import refuse_strangers
 from derhead.api.answering.trusted_hosts import TrustedHosts
@@ -12,12 +17,23 @@ from derhead.api.routes.health_routes import reply_checks
 from derhead.httpserver import HttpLimits
 from derhead.observability import Check, Health
 
+PAGE = "/"
+"""Where people look first. They have no token to show yet, and are told that it stands by."""
 
-def create_standby_app(say: Callable[[], str], trusted: TrustedHosts | None = None) -> RestApp:
+
+def create_standby_app(
+    say: Callable[[], str],
+    wall_us: Callable[[], int],
+    gate: AccessGate | None = None,
+    trusted: TrustedHosts | None = None,
+) -> RestApp:
     """Makes the app of a headend that waits for its claim; ``say`` tells what it waits for.
 
-    ``trusted`` is as for ``create_app``.
+    ``gate`` and ``trusted`` are as for ``create_app``. Its audit trail is that of the headend that
+    serves, so refusals are only logged and counted.
     """
+    known = AccessGate() if gate is None else gate
+    refusals = Refusals(known.failures, None)
     app = RestApp(__name__, static_folder=None)
     app.take_limits(HttpLimits())
     refuse_strangers(app, trusted or TrustedHosts())
@@ -30,7 +46,13 @@ def create_standby_app(say: Callable[[], str], trusted: TrustedHosts | None = No
                 return reply({"status": "ok", "not_ready": ["claim"]})
             case (("GET" | "HEAD"), "/readyz"):
                 return reply_checks([Check("claim", Health.UNREADY, detail)])
+            case (("GET" | "HEAD"), path) if path == PAGE:
+                pass
             case _:
-                return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+                found = known.recognise(sent_authorization(), wall_us())
+                if isinstance(found, Unauthenticated):
+                    refused = refusals.unauthenticated(found)
+                    return problem(refused.status, refused.detail, refused.errors, refused.headers)
+        return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
     return app

@@ -95,12 +95,17 @@ async def run_headend(
         config.data / "journal.db", runtime, notifier=notifier, spooling=spooling
     ) as journal:
         async with trio.open_nursery() as outside:
+            gate = await open_gate(config.tokens, runtime, reloads)
+            issuer = await open_issuer(config, gate, runtime, reloads)
+            if issuer is not None:
+                outside.start_soon(issuer.run)
             database = await open_database(
                 config,
                 journal,
                 runtime,
                 outside,
                 http=listeners.http,
+                gate=gate,
                 trusted=trusted,
                 stopping=stopping,
                 notifier=notifier,
@@ -110,8 +115,6 @@ async def run_headend(
                     await database.claim.release()
                 outside.cancel_scope.cancel()
                 return
-            gate = await open_gate(config.tokens, runtime, reloads)
-            issuer = await open_issuer(config, gate, runtime, reloads)
             headend = Headend(
                 fleet,
                 journal,
@@ -135,8 +138,6 @@ async def run_headend(
                 reloads.on_outcome = headend.note_reload
             await headend.load()
             async with trio.open_nursery() as services:
-                if issuer is not None:
-                    services.start_soon(issuer.run)
                 await services.start(headend.desk.run)
                 headend.drain_departed()
                 await services.start(headend.sites.run)

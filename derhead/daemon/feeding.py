@@ -8,6 +8,7 @@ from functools import partial
 
 import trio
 
+from derhead.access import AccessGate
 from derhead.api import RestApp, TrustedHosts, create_standby_app
 from derhead.config import HeadendConfig
 from derhead.history import (
@@ -58,6 +59,7 @@ async def open_database(
     outside: trio.Nursery,
     *,
     http: HttpListeners,
+    gate: AccessGate,
     trusted: TrustedHosts,
     stopping: trio.Event,
     notifier: Notifier,
@@ -65,20 +67,20 @@ async def open_database(
     """Claims the configured database and feeds it, in ``outside``; None = none is configured.
 
     First the journal gets what only PostgreSQL knows. While a stand-by waits for its claim, it
-    answers REST on the ``http`` listeners, to browsers that name a ``trusted`` host. Returns early
-    if ``stopping`` is set meanwhile: then nothing was claimed. Raises: JournalError; ClaimError if
-    another headend holds the claim.
+    answers REST on the ``http`` listeners, to callers whom ``gate`` knows and to browsers that name
+    a ``trusted`` host. Returns early if ``stopping`` is set meanwhile: then nothing was claimed.
+    Raises: JournalError; ClaimError if another headend holds the claim.
     """
     dsn = config.postgres_dsn
     if dsn is None:
         outside.start_soon(clear_spool, journal)
         return None
     rng = random.Random()
-    gate = ClaimGate(await journal.maintain(partial(read_claimant, folder=config.data)))
+    claim_gate = ClaimGate(await journal.maintain(partial(read_claimant, folder=config.data)))
     password_file = config.postgres_password_file
-    postgres = make_postgres(dsn, runtime, rng, password_file=password_file, gate=gate)
+    postgres = make_postgres(dsn, runtime, rng, password_file=password_file, gate=claim_gate)
     await outside.start(postgres.run)
-    claim = ClaimKeeper(gate, postgres, runtime, takeover_s=config.postgres_takeover_s)
+    claim = ClaimKeeper(claim_gate, postgres, runtime, takeover_s=config.postgres_takeover_s)
     feed = Feed(
         journal,
         postgres,
@@ -92,7 +94,7 @@ async def open_database(
     async with trio.open_nursery() as waiting:
         waiting.start_soon(_cancel_when, stopping, waiting.cancel_scope)
         if config.standby:
-            app = create_standby_app(lambda: claim.status().said, trusted)
+            app = create_standby_app(lambda: claim.status().said, runtime.wall_us, gate, trusted)
             await waiting.start(_answer_meanwhile, app, http, config.max_http_connections)
             notifier.ready("standing by")
         tell = partial(notifier.busy, within_s=WAIT_TOLD_S)

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from derhead.access import write_token_file
+from tests.support.access import VIEWER, bearer, make_tokens
 from tests.support.fleets import BATTERY, fleet
 from tests.support.processes.postgres import Database
 from tests.support.processes.proxy import PostgresProxy, ThreadedProxy, proxy_in_thread
@@ -89,6 +91,10 @@ def test_a_second_headend_refuses_to_start(tmp_path: Path, postgres: Database) -
 def test_a_standby_answers_that_it_stands_by(tmp_path: Path, postgres: Database) -> None:
     with two_worlds(tmp_path, postgres.dsn) as (one, two):
         one.start_headend()
+        tokens = tmp_path / "tokens.yaml"
+        write_token_file(tokens, make_tokens(0))
+        two.settings["tokens"] = str(tokens)
+        two.write_files()
         standby = two.start_headend(200, "--standby")
         assert two.ask("GET", "/healthz").json() == {"status": "ok", "not_ready": ["claim"]}
         eventually("it knows the holder", lambda: "holds" in readiness(two)["claim"]["detail"])
@@ -97,7 +103,8 @@ def test_a_standby_answers_that_it_stands_by(tmp_path: Path, postgres: Database)
         assert found["claim"]["status"] == "unready"
         assert found["claim"]["detail"].startswith("standing by: the headend at ")
         for method, path in (("GET", "/assets"), ("POST", "/dispatch"), ("GET", "/events")):
-            answer = httpx.request(method, f"{two.base}{path}")
+            assert httpx.request(method, f"{two.base}{path}").status_code == 401
+            answer = httpx.request(method, f"{two.base}{path}", headers=bearer(VIEWER))
             assert answer.status_code == 503
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["retry-after"] == "5"

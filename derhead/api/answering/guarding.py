@@ -65,9 +65,9 @@ def right_needed(method: str, endpoint: str | None) -> Right | None:
 
 
 class Refusals:
-    """Refuses callers, and counts and notes each refusal."""
+    """Refuses callers, and counts and notes each refusal; ``trail``: None = it has no trail."""
 
-    def __init__(self, failures: FailureMeter, trail: AuditTrail) -> None:
+    def __init__(self, failures: FailureMeter, trail: AuditTrail | None) -> None:
         self._failures = failures
         self._trail = trail
 
@@ -96,7 +96,9 @@ class Refusals:
     def _note(self, caller: Caller, reason: AccessRefusal, detail: str) -> None:
         what = f"{request.method} {request.path[:80]!r}"
         log.warning("%s of %s was refused: %s", what, caller.known_as, detail)
-        self._trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=f"{what}: {detail}")
+        if self._trail is not None:
+            entry = f"{what}: {detail}"
+            self._trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=entry)
 
 
 class GuardParts(HasFleet, HasClock, Protocol):
@@ -115,7 +117,7 @@ def guard(
         right = right_needed(request.method, request.endpoint)
         if right is None:
             return
-        header = _authorization()
+        header = sent_authorization()
         cookie = None if header or gate.is_open else request.cookies.get(COOKIE)
 
         def recognise() -> tuple[Principal | Unauthenticated, Login | None]:
@@ -149,7 +151,7 @@ def guard(
         )
 
 
-def _authorization() -> bytes | None:
+def sent_authorization() -> bytes | None:
     """The ``Authorization`` of the current request, as it was sent."""
     sent = request.headers.getlist("Authorization")
     return ", ".join(sent).encode("latin-1") if sent else None

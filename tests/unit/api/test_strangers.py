@@ -32,7 +32,7 @@ def app(request: pytest.FixtureRequest) -> RestApp:
     trusted = TrustedHosts(["control.example"])
     if request.param == "headend":
         return create_app(FakeView(), trusted=trusted)
-    return create_standby_app(lambda: "waiting", trusted)
+    return create_standby_app(lambda: "waiting", lambda: 0, trusted=trusted)
 
 
 @pytest.mark.parametrize("fields", STRANGERS, ids=str)
