@@ -34,6 +34,8 @@ RETRY_S = 60.0
 
 FETCH_S = 10.0
 
+UNPACKED = {"Accept-Encoding": "identity"}
+
 KEYS_BYTES = 256 * 1024
 """Bytes of an issuer's keys. When full, they are not taken, and those from before stay."""
 
@@ -70,8 +72,8 @@ class IssuerKeeper:
             text = await self._read()
             keys = await self._runtime.run_blocking(partial(read_keys, text))
         except (OSError, BadKeys, httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError) as wrong:
-            why = str(wrong) or type(wrong).__name__
-            raise ConfigError([Problem(None, None, "oidc", f"{self._source}: {why}")]) from None
+            text = f"{self._source}: {_why(wrong)}"
+            raise ConfigError([Problem(None, None, "oidc", text)]) from None
         now_us = self._runtime.wall_us()
         good_until_us = None if self._source.url is None else now_us + KEYS_AGE_S * 1_000_000
         judge = JwtJudge(self._terms, IssuerKeys(keys, good_until_us), self._wanted_now)
@@ -111,14 +113,23 @@ class IssuerKeeper:
         with trio.fail_after(FETCH_S):
             async with (
                 httpx2.AsyncClient(verify=verify, trust_env=False, timeout=FETCH_S) as client,
-                client.stream("GET", self._source.url) as answer,
+                # Packed, a few bytes could become more than the bound before anybody counts them.
+                client.stream("GET", self._source.url, headers=UNPACKED) as answer,
             ):
                 if answer.status_code != 200:
                     raise BadKeys(f"it is answered {answer.status_code}")
                 text = bytearray()
-                async with aclosing(answer.aiter_bytes()) as pieces:
+                async with aclosing(answer.aiter_raw()) as pieces:
                     async for piece in pieces:
                         text += piece
                         if len(text) > KEYS_BYTES:
                             raise BadKeys(f"it is longer than {KEYS_BYTES} bytes")
                 return bytes(text)
+
+
+def _why(wrong: BaseException) -> str:
+    """What an error says, or else what its cause says: a failed handshake has no words itself."""
+    cause: BaseException | None = wrong
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return type(wrong).__name__ if cause is None else str(cause)

@@ -53,7 +53,7 @@ def read_keys(text: bytes) -> KeySet:
     """The keys of a JWKS (RFC 7517). Raises: BadKeys."""
     try:
         found = KeySet.import_key_set(json.loads(text))
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         raise BadKeys(f"it is not a JWKS with public keys ({type(wrong).__name__})") from None
     found.keys = [key for key in found.keys if key.key_type != "oct"]
     if not found.keys:
@@ -91,9 +91,9 @@ class JwtJudge:
         except InvalidKeyIdError:
             self._on_unknown_key()
             return _refuse("its key is not one of the issuer's", AccessRefusal.UNKNOWN)
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return _refuse("it is not a token that the issuer has signed", AccessRefusal.UNKNOWN)
-        return self._principal(claims)
+        return self._principal(claims, keys.good_until_us)
 
     def _rules(self, now_us: int) -> jwt.JWTClaimsRegistry:
         terms = self._terms
@@ -105,7 +105,9 @@ class JwtJudge:
         }
         return jwt.JWTClaimsRegistry(now=now_us // 1_000_000, leeway=LEEWAY_S, **wanted)
 
-    def _principal(self, claims: Mapping[str, Any]) -> Principal | Unauthenticated:
+    def _principal(
+        self, claims: Mapping[str, Any], good_until_us: int | None
+    ) -> Principal | Unauthenticated:
         terms = self._terms
         words = _words(claims, terms.role_claim)
         role = next((role for role in _ROLES if role in words), None)
@@ -115,6 +117,9 @@ class JwtJudge:
         sites = None if terms.sites_claim is None else frozenset(_words(claims, terms.sites_claim))
         name = f"oidc:{claims[terms.name_claim]}"[:NAME_CHARACTERS]
         expires_us = (int(claims["exp"]) + LEEWAY_S) * 1_000_000
+        # The gate remembers callers, but for no longer than the keys are trusted.
+        if good_until_us is not None:
+            expires_us = min(expires_us, good_until_us)
         return Principal(name, role, sites, expires_us=expires_us)
 
 

@@ -1,5 +1,8 @@
 """The keys of an issuer: a file is followed, a URL is asked again, and no request waits."""
 
+import gzip
+import ssl
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -7,9 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+import derhead.cli
 from derhead.access import AccessGate, KeySource, Principal
 from derhead.access.issuer_loading import KEYS_BYTES, REFRESH_S, RETRY_S, IssuerKeeper
 from derhead.access.jwt_judge import KEYS_AGE_S
+from derhead.config import HeadendConfig
+from derhead.daemon.composition import open_issuer
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.problems import ConfigError
 from derproto.system.reloading import Reloads
@@ -115,7 +121,14 @@ async def test_an_unknown_key_brings_the_next_look_forward(autojump_clock: MockC
 
 
 async def test_keys_come_over_http() -> None:
-    answers = {"/keys": (200, jwks(KEY)), "/long": (200, bytes(KEYS_BYTES + 1)), "/no": (404, b"")}
+    answers = {
+        "/keys": (200, jwks(KEY)),
+        "/long": (200, bytes(KEYS_BYTES + 1)),
+        "/no": (404, b""),
+        "/page": (200, b"<html>"),
+        "/deep": (200, b"[" * 100_000),
+        "/elsewhere": (302, jwks(KEY)),
+    }
 
     async def serve(stream: trio.SocketStream) -> None:
         head = await stream.receive_some(4096)
@@ -134,9 +147,84 @@ async def test_keys_come_over_http() -> None:
 
         assert await keeper("/keys").load() == "one"
         assert admits(gate, sign())
-        for path, why in (("/long", "longer than"), ("/no", "answered 404")):
+        for path, why in (
+            ("/long", "longer than"),
+            ("/no", "answered 404"),
+            ("/page", "not a JWKS"),
+            ("/deep", "not a JWKS"),
+            ("/elsewhere", "answered 302"),
+        ):
             with pytest.raises(ConfigError, match=why):
                 await keeper(path).load()
         nursery.cancel_scope.cancel()
     with pytest.raises(ConfigError, match=r"oidc: http://127\.0\.0\.1"):
         await keeper("/keys").load()
+
+
+async def test_packed_keys_are_not_unpacked() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    head = b"content-encoding: gzip\r\ncontent-length: %d\r\nconnection: close" % len(bomb)
+    async with trio.open_nursery() as nursery:
+        url = await serve_answer(nursery, b"HTTP/1.1 200 x\r\n%b\r\n\r\n" % head + bomb)
+        keeper = IssuerKeeper(AccessGate(), TERMS, KeySource(url=url), virtual_runtime(NOW))
+        with pytest.raises(ConfigError, match="not a JWKS"):
+            await keeper.load()
+        nursery.cancel_scope.cancel()
+
+
+async def test_keys_come_from_an_issuer_with_a_certificate_of_a_private_authority(
+    tmp_path: Path,
+) -> None:
+    for folder in ("pki", "other"):
+        assert derhead.cli.main(["pki", "init", "--dir", str(tmp_path / folder)]) == 0
+        serve = ["pki", "server", "127.0.0.1", "--dir", str(tmp_path / folder)]
+        assert derhead.cli.main(serve) == 0
+    pki = tmp_path / "pki"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pki / "server.pem", pki / "server.key")
+    body = jwks(KEY)
+    head = b"content-length: %d\r\nconnection: close" % len(body)
+    async with trio.open_nursery() as nursery:
+        url = await serve_answer(nursery, b"HTTP/1.1 200 x\r\n%b\r\n\r\n" % head + body, context)
+        gate = AccessGate()
+
+        async def load(ca: Path | None) -> str | None:
+            config = HeadendConfig(
+                assets=tmp_path,
+                oidc_issuer=TERMS.issuer,
+                oidc_audience=TERMS.audience,
+                oidc_role_claim=TERMS.role_claim,
+                oidc_jwks_url=url,
+                oidc_ca=ca,
+            )
+            keeper = await open_issuer(config, gate, virtual_runtime(NOW), None)
+            assert isinstance(keeper, IssuerKeeper)
+            return await keeper.load()
+
+        for wrong in (None, tmp_path / "other" / "ca.pem"):
+            with pytest.raises(ConfigError, match="certificate verify failed"):
+                await load(wrong)
+            assert not admits(gate, sign())
+        assert await load(pki / "ca.pem") == "one"
+        assert admits(gate, sign())
+        nursery.cancel_scope.cancel()
+
+
+async def serve_answer(
+    nursery: trio.Nursery, answer: bytes, context: ssl.SSLContext | None = None
+) -> str:
+    """Gives that answer to every request; returns its URL."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        # A client that does not trust the certificate goes away.
+        with suppress(trio.BrokenResourceError):
+            await stream.receive_some(4096)
+            await stream.send_all(answer)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    served: list[trio.abc.Listener[trio.abc.Stream]] = [
+        each if context is None else trio.SSLListener(each, context) for each in listeners
+    ]
+    nursery.start_soon(trio.serve_listeners, serve, served)
+    return f"http{'' if context is None else 's'}://127.0.0.1:{port}/keys"

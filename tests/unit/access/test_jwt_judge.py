@@ -1,10 +1,13 @@
 """JWTs of an issuer: who they are of, and which are refused."""
 
 import hmac
+import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
+from joserfc import jws
+from joserfc.jwk import RSAKey
 
 from derhead.access import AccessGate, IssuerTerms, Principal, Role, Unauthenticated
 from derhead.access.failure_meter import AccessRefusal
@@ -41,6 +44,22 @@ def of_a_shared_secret() -> bytes:
     return text + b"." + urlsafe_b64encode(hmac.digest(secret, text, "sha256")).rstrip(b"=")
 
 
+def headed(**header: object) -> bytes:
+    """A good JWT under another header, which says how to check it."""
+    _, payload, signature = sign().split(b".")
+    text = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
+    return b".".join((text, payload, signature))
+
+
+def payload_of(text: bytes) -> bytes:
+    """The issuer has signed that text."""
+    return jws.serialize_compact({"alg": "RS256", "kid": "one"}, text, KEY).encode()
+
+
+STRANGER = RSAKey.generate_key(2048, {"kid": "one"})
+DEEP = b"[" * 3_000 + b"]" * 3_000
+
+
 def changed() -> bytes:
     header, _, signature = sign().split(b".")
     _, payload, _ = sign(sub="bob").split(b".")
@@ -54,6 +73,31 @@ def changed() -> bytes:
         (of_a_shared_secret(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
         (changed(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
         (b"a.b.c", AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (sign(STRANGER), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (headed(alg="RS256", kid="two"), AccessRefusal.UNKNOWN, "not a token that the issuer"),
+        (headed(alg="RS256"), AccessRefusal.UNKNOWN, "its key is not one of the issuer's"),
+        (headed(alg="RS256", kid=["one"]), AccessRefusal.UNKNOWN, "not a token that the issuer"),
+        (
+            # Keys that a token brings along, or points to, are nobody's.
+            headed(
+                alg="RS256",
+                kid="three",
+                jwk=STRANGER.as_dict(private=False),
+                jku="https://evil.example/keys",
+            ),
+            AccessRefusal.UNKNOWN,
+            "not a token that the issuer has signed",
+        ),
+        (headed(alg="RS256", kid="one", crit=["exp"]), AccessRefusal.UNKNOWN, "not a token"),
+        (b"." * 2 + b"x" * 1_000_000, AccessRefusal.UNKNOWN, "not a token that the issuer"),
+        (
+            payload_of(b'{"exp": ' + DEEP + b"}"),
+            AccessRefusal.UNKNOWN,
+            "not a token that the issuer",
+        ),
+        (payload_of(b"[]"), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (sign(exp="9999999999"), AccessRefusal.UNKNOWN, "the claim exp"),
+        (sign(aud="derheads"), AccessRefusal.UNKNOWN, "the claim aud"),
         (sign(kid="three"), AccessRefusal.UNKNOWN, "its key is not one of the issuer's"),
         (sign(aud="other"), AccessRefusal.UNKNOWN, "the claim aud"),
         (sign(aud=None), AccessRefusal.UNKNOWN, "the claim aud"),
@@ -120,6 +164,8 @@ def test_role_and_sites_come_from_claims(
         b"[]",
         b'{"keys": []}',
         b'{"keys": 5}',
+        DEEP,
+        b'{"keys": ' + DEEP + b"}",
         b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}',
     ],
 )
@@ -141,3 +187,21 @@ def test_a_gate_takes_jwts_beside_tokens_and_forgets_them_with_their_keys() -> N
     assert isinstance(gate.recognise(header, late_us), Unauthenticated)
     gate.replace_issuer(JwtJudge(TERMS, make_keys(CURVE)))
     assert isinstance(gate.recognise(header, NOW), Unauthenticated)
+
+
+def test_a_remembered_caller_is_forgotten_when_the_keys_are_too_old() -> None:
+    gate = AccessGate()
+    gate.replace_issuer(JwtJudge(TERMS, make_keys(good_until_us=NOW + 1)))
+    header = b"Bearer " + sign()
+    assert isinstance(gate.recognise(header, NOW), Principal)
+    found = gate.recognise(header, NOW + 1)
+    assert isinstance(found, Unauthenticated)
+    assert found.reason is AccessRefusal.KEYS
+
+
+def test_refused_jwts_are_not_remembered() -> None:
+    gate = AccessGate()
+    gate.replace_issuer(JwtJudge(TERMS, make_keys()))
+    for number in range(2_000):
+        gate.recognise(b"Bearer a.b.%d" % number, NOW)
+    assert not gate._known
