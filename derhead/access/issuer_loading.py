@@ -72,8 +72,8 @@ class IssuerKeeper:
             text = await self._read()
             keys = await self._runtime.run_blocking(partial(read_keys, text))
         except (OSError, BadKeys, httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError) as wrong:
-            text = f"{self._source}: {_why(wrong)}"
-            raise ConfigError([Problem(None, None, "oidc", text)]) from None
+            said = f"{self._source}: {_why(wrong)}"
+            raise ConfigError([Problem(None, None, "oidc", said)]) from None
         now_us = self._runtime.wall_us()
         good_until_us = None if self._source.url is None else now_us + KEYS_AGE_S * 1_000_000
         judge = JwtJudge(self._terms, IssuerKeys(keys, good_until_us), self._wanted_now)

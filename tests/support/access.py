@@ -7,6 +7,7 @@ ALAMOSA, NORTH = (spell(bytes([n]) * 32) for n in range(5, 7))
 """Operators of one site each, those of the fake headend and of another one."""
 LOCAL_ADMIN = spell(bytes([9]) * 32)
 """An administrator of one site, that of the fake headend."""
+OF_AGENT_2 = spell(bytes([13]) * 32)
 OF_AGENT, OF_ANY_AGENT = (spell(bytes([n]) * 32) for n in range(7, 9))
 """Tokens of ``agent-1``, and of any agent."""
 EXPIRED, REVOKED, STRANGE = (spell(bytes([n]) * 32) for n in range(10, 13))
@@ -37,6 +38,7 @@ def make_tokens(now_us: int) -> TokenSet:
             make(NORTH, Role.OPERATOR, "north", ("North", "Atlantis")),
             make(LOCAL_ADMIN, Role.ADMIN, "local-admin", ("Alamosa",)),
             make(OF_AGENT, Role.AGENT, "of-agent", agent="agent-1"),
+            make(OF_AGENT_2, Role.AGENT, "of-agent-2", agent="agent-2"),
             make(OF_ANY_AGENT, Role.AGENT, "of-any-agent", agent="*"),
             make(EXPIRED, Role.ADMIN, "expired", expires_us=now_us),
             make(REVOKED, Role.ADMIN, "revoked", revoked_us=now_us - 5),

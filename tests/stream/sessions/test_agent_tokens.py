@@ -111,14 +111,22 @@ async def test_a_session_ends_once_its_token_is_revoked(
     assert bench.sessions.statistics().ended["token ended"] == 1
 
 
-async def test_an_agent_that_showed_a_token_is_not_replaced_by_one_that_shows_none(
-    nursery: trio.Nursery, autojump_clock: MockClock
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [(None, Status.UNAUTHENTICATED), (OF_ANY_AGENT, Status.PERMISSION_DENIED)],
+)
+async def test_an_agent_that_showed_its_token_is_not_replaced_by_one_that_shows_less(
+    nursery: trio.Nursery, autojump_clock: MockClock, token: str | None, expected: Status
 ) -> None:
     bench = await start_bench(nursery, identities=AgentIdentities(make_gate(T0)))
     async with bench.welcomed("agent-1", token=OF_AGENT) as live:
-        async with bench.agent("agent-1") as pretender:
+        async with bench.agent("agent-1", token=token, boot_id=9) as pretender:
             status, _ = await status_of(pretender)
-        assert status is Status.UNAUTHENTICATED
+        assert status is expected
         assert bench.sessions.statistics().refused["identity"] == 1
         await receive(live, "alive")
         assert len(bench.sessions.live) == 1
+        # Whoever shows as much takes over.
+        async with bench.welcomed("agent-1", token=OF_AGENT, boot_id=9):
+            await status_of(live)
+    assert bench.sessions.statistics().ended["superseded"] == 1

@@ -1,5 +1,7 @@
 """An agent shows who it is, and what was shown once is not given up."""
 
+from dataclasses import replace
+
 import pytest
 from grpclib import Status
 
@@ -10,6 +12,7 @@ from tests.support.access import (
     ADMIN,
     EXPIRED,
     OF_AGENT,
+    OF_AGENT_2,
     OF_ANY_AGENT,
     REVOKED,
     STRANGE,
@@ -19,61 +22,73 @@ from tests.support.access import (
 
 NOW = 1_000_000
 UNKNOWN, DENIED = Status.UNAUTHENTICATED, Status.PERMISSION_DENIED
-CERTIFICATE = {"subjectAltName": (("URI", "urn:der:agent:agent-1"),)}
+
+
+def certificate_of(*uris: str) -> dict[str, object]:
+    return {"subjectAltName": (("DNS", "agent-1"), *(("URI", uri) for uri in uris))}
+
+
+OWN, OTHER = certificate_of("urn:der:agent:agent-1"), certificate_of("urn:der:agent:agent-2")
+SEVERAL = certificate_of("urn:der:agent:agent-2", "urn:der:agent:agent-1")
+NAMELESS = certificate_of("urn:der:agents:agent-1")
 
 
 def shown(
     token: str | None = None, *, certificate: bool = False, agent_id: str = "agent-1"
 ) -> Shown:
     authorization = None if token is None else f"Bearer {token}".encode()
-    return Shown(agent_id, CERTIFICATE if certificate else None, authorization)
+    return Shown(agent_id, OWN if certificate else None, authorization)
 
 
 def asking() -> AgentIdentities:
     return AgentIdentities(make_gate(NOW), needs_proof=True)
 
 
-@pytest.mark.parametrize(
-    ("token", "proof"), [(OF_AGENT, Proof.TOKEN), (OF_ANY_AGENT, Proof.ANY_AGENTS_TOKEN)]
-)
-def test_a_token_of_the_agent_admits_it(token: str, proof: Proof) -> None:
-    assert asking().judge(shown(token), NOW, 0) is proof
+C, T = StreamRefusal.CERTIFICATE, StreamRefusal.TOKEN
+Verdict = Proof | tuple[StreamRefusal, Status, str]
+DECISIONS: list[tuple[dict[str, object] | None, str | None, Verdict]] = [
+    # The certificate decides, whatever token comes with it.
+    *((OWN, token, Proof.CERTIFICATE) for token in (None, OF_AGENT, OF_AGENT_2, STRANGE, ADMIN)),
+    (SEVERAL, None, Proof.CERTIFICATE),
+    *(
+        (other, token, (C, DENIED, "register.agent_id: "))
+        for other in (OTHER, NAMELESS)
+        for token in (None, OF_AGENT, OF_ANY_AGENT)
+    ),
+    # Without one, the token does.
+    (None, OF_AGENT, Proof.TOKEN),
+    (None, OF_ANY_AGENT, Proof.ANY_AGENTS_TOKEN),
+    (None, OF_AGENT_2, (T, DENIED, "register.agent_id: agent-1 is not agent-2, for whom")),
+    (None, ADMIN, (T, DENIED, "authorization: admin is admin, and agents need a token of the")),
+    (None, STRANGE, (T, UNKNOWN, "authorization: the token is not known")),
+    (None, EXPIRED, (T, UNKNOWN, "authorization: the token has expired")),
+    (None, REVOKED, (T, UNKNOWN, "authorization: the token is revoked")),
+    (None, f"{OF_AGENT}, {OF_AGENT}", (T, UNKNOWN, "authorization: ")),
+    (None, None, (T, UNKNOWN, "send Authorization: Bearer TOKEN, and ask")),
+]
+"""What a stream of agent-1 shows, and what comes of it, row by row as in docs/security.md."""
 
 
-def test_a_certificate_needs_no_token() -> None:
-    for token in (None, OF_AGENT, STRANGE):
-        assert asking().judge(shown(token, certificate=True), NOW, 0) is Proof.CERTIFICATE
-
-
-@pytest.mark.parametrize(
-    ("token", "agent_id", "status", "why"),
-    [
-        (None, "agent-1", UNKNOWN, "send Authorization: Bearer TOKEN"),
-        (STRANGE, "agent-1", UNKNOWN, "authorization: the token is not known"),
-        (EXPIRED, "agent-1", UNKNOWN, "authorization: the token has expired"),
-        (REVOKED, "agent-1", UNKNOWN, "authorization: the token is revoked"),
-        (
-            ADMIN,
-            "agent-1",
-            Status.PERMISSION_DENIED,
-            "authorization: admin is admin, and agents need a token of the",
-        ),
-        (
-            OF_AGENT,
-            "agent-2",
-            Status.PERMISSION_DENIED,
-            "register.agent_id: agent-2 is not agent-1, for whom",
-        ),
-    ],
-)
-def test_other_streams_are_told_what_is_wrong(
-    token: str | None, agent_id: str, status: Status, why: str
+@pytest.mark.parametrize(("certificate", "token", "verdict"), DECISIONS)
+def test_what_a_stream_shows_decides(
+    certificate: dict[str, object] | None, token: str | None, verdict: Verdict
 ) -> None:
-    found = asking().judge(shown(token, agent_id=agent_id), NOW, 0)
+    found = asking().judge(replace(shown(token), certificate=certificate), NOW, 0)
+    if isinstance(verdict, Proof):
+        assert found is verdict
+        return
     assert isinstance(found, Unproven)
-    assert found.refusal is StreamRefusal.TOKEN
-    assert found.status is status
-    assert why in found.detail
+    assert (found.refusal, found.status) == verdict[:2]
+    assert found.detail.startswith(verdict[2]) or verdict[2] in found.detail
+
+
+def test_one_token_is_not_for_two_ids() -> None:
+    identities = asking()
+    identities.note("agent-1", Proof.TOKEN)
+    refused = identities.judge(shown(OF_AGENT, agent_id="agent-2"), NOW, 0)
+    assert isinstance(refused, Unproven)
+    assert refused.status is DENIED
+    assert isinstance(identities.judge(shown(OF_AGENT), NOW, 0), Proof)
 
 
 def test_where_no_proof_is_needed_a_wrong_token_is_refused_all_the_same() -> None:
@@ -88,37 +103,32 @@ def test_without_tokens_the_network_is_trusted() -> None:
     assert AgentIdentities().judge(shown(STRANGE), NOW, 0) is Proof.NONE
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (shown(certificate=True), shown(OF_AGENT)),
-        (shown(certificate=True), shown()),
-        (shown(OF_AGENT), shown()),
-        (shown(OF_AGENT), shown(OF_ANY_AGENT)),
-        (shown(OF_ANY_AGENT), shown()),
-    ],
-)
-def test_an_id_that_was_proven_is_not_left_to_less(first: Shown, second: Shown) -> None:
+SHOWN = [shown(), shown(OF_ANY_AGENT), shown(OF_AGENT), shown(OF_AGENT, certificate=True)]
+"""One stream of each proof, the least first."""
+
+
+@pytest.mark.parametrize("second", Proof)
+@pytest.mark.parametrize("first", Proof)
+def test_an_id_is_left_to_the_same_proof_or_a_better_one_also_after_a_restart(
+    first: Proof, second: Proof
+) -> None:
     identities = AgentIdentities(make_gate(NOW))
-    assert not isinstance(identities.judge(second, NOW, 0), Unproven)
-    proof = identities.judge(first, NOW, 0)
-    assert isinstance(proof, Proof)
-    identities.note("agent-1", proof)
-    refused = identities.judge(second, NOW, 0)
-    assert isinstance(refused, Unproven)
-    assert refused.refusal is StreamRefusal.IDENTITY
-    assert f"agent-1 has shown a {proof} before" in refused.detail
-    assert identities.judge(first, NOW, 0) is proof
-    # Nor after a restart.
+    assert identities.judge(SHOWN[second], NOW, 0) is second
+    assert identities.judge(SHOWN[first], NOW, 0) is first
+    identities.note("agent-1", first)
     restarted = AgentIdentities(make_gate(NOW))
-    restarted.restore([("agent-1", str(proof))])
-    assert restarted.judge(second, NOW, 0) == refused
-
-
-def test_a_token_may_be_followed_by_a_certificate() -> None:
-    identities = asking()
-    identities.note("agent-1", Proof.TOKEN)
-    assert identities.judge(shown(certificate=True), NOW, 0) is Proof.CERTIFICATE
+    restarted.restore([("agent-1", str(first))])
+    for each in (identities, restarted):
+        found = each.judge(SHOWN[second], NOW, 0)
+        if second >= first:
+            assert found is second
+        else:
+            assert isinstance(found, Unproven)
+            assert found.refusal is StreamRefusal.IDENTITY
+            assert found.status is (DENIED if second else UNKNOWN)
+            assert f"agent-1 has shown a {first} before" in found.detail
+        # The agent itself is not kept out by whoever tried.
+        assert each.judge(SHOWN[first], NOW, 0) is first
 
 
 def test_the_memory_of_proofs_is_bounded_and_a_better_proof_gives_way_to_no_lesser() -> None:
