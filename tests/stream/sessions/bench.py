@@ -1,5 +1,6 @@
 """A headend's sessions over a network in memory, and agents written by hand."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -158,6 +159,7 @@ async def start_bench(
     limits: SessionLimits | None = None,
     link_limits: LinkLimits | None = None,
     identities: AgentIdentities | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Bench:
     """A headend's sessions, its desk and its gaps, over a journal in memory."""
     runtime = virtual_runtime(T0)
@@ -180,7 +182,9 @@ async def start_bench(
     nursery.start_soon(sessions.run)
     nursery.start_soon(gaps.run)
     server = Server({SESSION: sessions.serve}, codec=ColumnCodec(), limits=link_limits)
-    await nursery.start(server.serve, [network.listen("headend")])
+    listener = network.listen("headend")
+    over = listener if tls is None else trio.SSLListener(listener, tls, https_compatible=True)
+    await nursery.start(server.serve, [over])
     return Bench(network, store, desk, latest, sessions, server, runtime, audited)
 
 

@@ -1,6 +1,7 @@
 """Register: the rules that an agent is told, and who may hold an asset."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import trio
@@ -11,7 +12,20 @@ from derhead.dispatch import AgentReport
 from derhead.sessions import service
 from derhead.sessions.admission.register import read_reports
 from derproto.der.v1 import DispatchReport, GoodbyeReason, GrantResult
-from tests.stream.sessions.bench import A1, A2, SITE, UNKNOWN, Bench, receive, status_of, telemetry
+from derproto.headend_rpc import SESSION
+from tests.stream.sessions.bench import (
+    A1,
+    A2,
+    SITE,
+    UNKNOWN,
+    Bench,
+    receive,
+    start_bench,
+    status_of,
+    telemetry,
+)
+from tests.stream.triogrpc.support import RawClient, request_headers
+from tests.support.certificates import Certificates
 
 
 async def test_welcome_tells_the_rules(bench: Bench, autojump_clock: MockClock) -> None:
@@ -36,6 +50,37 @@ async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: Mock
         assert message == "no Register within 10 s"
         assert trio.current_time() - started == pytest.approx(10)
     assert bench.sessions.statistics().refused["no_register"] == 1
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_a_register_that_drips_is_no_register(
+    over_tls: bool, nursery: trio.Nursery, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    certificates = Certificates.make(tmp_path) if over_tls else None
+    bench = await start_bench(nursery, tls=None if certificates is None else certificates.server)
+    link: trio.abc.Stream = await bench.network.connect("headend")
+    if certificates is not None:
+        context = certificates.client(["h2"])
+        link = trio.SSLStream(link, context, server_hostname="localhost", https_compatible=True)
+    raw = RawClient(link)
+    # A message of 1 MiB begins, and then each second brings a byte of it.
+    call = await raw.request(request_headers(path=SESSION.path), b"\0\0\x10\0\0", end=False)
+
+    async def drip() -> None:
+        while True:
+            await trio.sleep(1)
+            raw.h2.send_data(call, b"\n")
+            await raw.flush()
+
+    began = trio.current_time()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as dripping:
+            dripping.start_soon(drip)
+            while bench.sessions.statistics().refused["no_register"] == 0:
+                assert await raw.receive()
+            dripping.cancel_scope.cancel()
+    assert trio.current_time() - began <= 10.1
+    await trio.aclose_forcefully(link)
 
 
 async def test_the_log_tells_a_refusal_and_whom_it_met(
