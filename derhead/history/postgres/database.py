@@ -20,6 +20,7 @@ from derhead.history.postgres.connections.causes import StoreCause, StoreUnreach
 from derhead.history.postgres.connections.driver import (
     PostgresConnection,
     Row,
+    backend_of,
     connect,
     watch_client,
 )
@@ -147,10 +148,24 @@ class Postgres:
     async def _loader(self, connection: PostgresConnection) -> Loader:
         if self._gate is None:
             return Loader(connection, await prepare_schema(connection))
+        await self._refuse_pooler(connection)
         await self._gate.enter(connection)
         prepared = await prepare_schema(connection)
         await self._gate.sign(connection)
         return Loader(connection, prepared, self._gate)
+
+    async def _refuse_pooler(self, connection: PostgresConnection) -> None:
+        """Raises: StoreUnreachable if the server's session behind the connection serves others too,
+        so that a lock taken in it would be no claim.
+
+        A pooler of transactions gives the session that was used last to whoever asks next. Where
+        that is not so, the gate finds the lost lock later.
+        """
+        look = trio_asyncio.trio_as_aio(partial(self.look, backend_of, within_s=FETCH_S))
+        before, other = await backend_of(connection), await look()
+        if before == other or before != await backend_of(connection):
+            said = "connections share a session of PostgreSQL, as behind a pooler of transactions"
+            raise StoreUnreachable(Trouble(StoreCause.POOLER, said))
 
     async def _password(self) -> str | None:
         """Reads the password for every connection: a secret may change while the headend runs."""

@@ -10,6 +10,7 @@ from derhead.history.postgres.database import Postgres
 from derhead.history.postgres.tables.loader import Loader
 from tests.support.history.postgres_port import connect_feed, once_reachable, open_port
 from tests.support.processes.postgres import Database
+from tests.support.processes.transaction_pooler import pooled
 from tests.support.waiting import until
 
 WITHIN_S = 20
@@ -124,6 +125,17 @@ async def test_a_session_that_loses_its_lock_is_told_apart_as_a_poolers(
         with pytest.raises(StoreUnreachable, match="make the pooler pool sessions") as raised:
             await check(port, gate)
         assert raised.value.trouble.cause is StoreCause.POOLER
+
+
+async def test_no_claim_is_made_behind_a_pooler_of_transactions(postgres: Database) -> None:
+    gate = gate_of("one")
+    async with pooled(postgres) as dsn, open_port(dsn, gate=gate) as port:
+        gate.allow(None)
+        with pytest.raises(StoreUnreachable, match="make the pooler pool sessions"):
+            await connect_feed(port)
+    assert gate.term is None
+    assert postgres.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+    assert postgres.sql("SELECT to_regclass('claims')") == ""
 
 
 async def test_a_database_that_was_set_back_is_claimed_under_the_same_term(

@@ -28,6 +28,9 @@ _BY_STATE = {
     "3D000": StoreCause.NO_DATABASE,
     "25006": StoreCause.READ_ONLY,
     "42501": StoreCause.RIGHTS,
+    # Another client of the pooler prepared that statement, or ours in another session.
+    "42P05": StoreCause.POOLER,
+    "26000": StoreCause.POOLER,
     "53100": StoreCause.FULL,
     "53300": StoreCause.UNREACHABLE,
     "57014": StoreCause.INTERRUPTED,

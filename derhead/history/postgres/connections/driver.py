@@ -127,6 +127,12 @@ async def watch_client(connection: PostgresConnection) -> None:
             await connection.execute(f"SET {setting}")
 
 
+async def backend_of(connection: PostgresConnection) -> int:
+    """The process of the server that answers the connection now."""
+    pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+    return pid
+
+
 def trouble_of(error: Exception) -> Trouble:
     """The meaning of one of ``DRIVER_ERRORS``."""
     match error:
