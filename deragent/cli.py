@@ -24,7 +24,10 @@ from derproto.tls.certificate_settings import warn_of_certificates
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
-        "deragent", "The agent between a site's devices and the headend.", __version__
+        "deragent",
+        "The agent between a site's devices and the headend.",
+        __version__,
+        "deragent run --assets assets.yaml --site North --headend 127.0.0.1:50051",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
@@ -48,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of dispatches and samples")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
-        command.add_argument("--log-format", metavar="F", help="logfmt, json or console")
+        command.add_argument("--log-format", metavar="FORM", help="logfmt, json or console")
         command.add_argument(
             "--events",
             action="store_true",

@@ -28,7 +28,10 @@ from derproto.tls.certificate_settings import warn_of_certificates
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
-        "derhead", "A lightweight headend for distributed energy resources.", __version__
+        "derhead",
+        "A lightweight headend for distributed energy resources.",
+        __version__,
+        "derhead serve --assets assets.yaml",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in (
@@ -47,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--data", metavar="DIR", help="folder of the journal")
         command.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
-        command.add_argument("--log-format", metavar="F", help="logfmt, json or console")
+        command.add_argument("--log-format", metavar="FORM", help="logfmt, json or console")
         command.add_argument(
             "--standby",
             action="store_const",

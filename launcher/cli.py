@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
-        "derlaunch", "Starts fleets of simulated agents, for bring-up.", __version__
+        "derlaunch",
+        "Starts fleets of simulated agents, for bring-up.",
+        __version__,
+        "derlaunch generate 20 > assets.yaml",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -24,8 +24,10 @@ AUDIT_LISTED = 50
 
 async def show_status(client: HeadendClient, args: argparse.Namespace) -> int:
     """Shows the state of headend and sites, and the open dispatches."""
-    ready = (await client.ask("GET", ("readyz",))).body
+    answer = await client.ask("GET", ("readyz",))
+    ready = answer.body
     if not isinstance(ready, dict) or "checks" not in ready:
+        answer.accepted()
         raise HeadendUnreachable(f"{args.headend.text} is not a headend")
     found = {
         "headend": args.headend.text,

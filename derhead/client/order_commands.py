@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -44,12 +45,14 @@ async def order_dispatch(client: HeadendClient, args: argparse.Namespace) -> int
     async with Following(client, {"kind": "dispatch", **whom}, tell) as following:
         # The stream is open before the order is placed, so that no change is missed.
         await following.next()
+        names = await _names(client) if args.site else {}
         placed = await _place(client, order)
         if not args.json:
             show(rendering.ordered_line(placed, name))
         try:
-            watch = _watch_site if args.site else _watch_asset
-            return await watch(client, following, placed, as_json=args.json)
+            if args.site:
+                return await _watch_site(client, following, placed, names, as_json=args.json)
+            return await _watch_asset(client, following, placed, as_json=args.json)
         except KeyboardInterrupt:
             tell(f"stopped watching; dispatch {placed['id']} goes on")
             raise
@@ -136,10 +139,23 @@ async def _next(
                 return found
 
 
+async def _names(client: HeadendClient) -> dict[str, str]:
+    """The name of each asset, by its id."""
+    return {asset["id"]: asset["name"] for asset in (await client.get("assets"))["items"]}
+
+
 async def _watch_site(
-    client: HeadendClient, following: Following, group: dict[str, Any], *, as_json: bool
+    client: HeadendClient,
+    following: Following,
+    group: dict[str, Any],
+    names: Mapping[str, str],
+    *,
+    as_json: bool,
 ) -> int:
-    """Follows an order to a site: a line for each change, or with JSON each changed part."""
+    """Follows an order to a site: a line for each change, or with JSON each changed part.
+
+    ``names``: of the assets, for people.
+    """
     progress = SiteProgress(group)
     shown: object = None
     if as_json:
@@ -164,7 +180,7 @@ async def _watch_site(
     if as_json:
         show_json(found)
     else:
-        show(rendering.group_line(found))
+        show(rendering.group_line(found), *progress.verdicts(names))
     return progress.end(found)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from derhead.client.exits import Exit
-from derhead.client.rendering import clock
+from derhead.client.rendering import clock, verdict_line
 
 Json = Mapping[str, Any]
 
@@ -64,6 +64,14 @@ class SiteProgress:
         codes = {end_of(part) for part in self._newest() if part["state"] == ENDED_WELL}
         worst = (code for code in (Exit.REFUSED, Exit.UNMEASURED) if code in codes)
         return next(worst, Exit.DONE)
+
+    def verdicts(self, names: Mapping[str, str]) -> list[str]:
+        """A line for each asset that was judged; ``names`` has the assets' names by id."""
+        judged = [part for part in self._newest() if part["verdict"] is not None]
+        return [
+            f"  {names.get(part['asset_id'], part['asset_id'])}: {verdict_line(part['verdict'])}"
+            for part in judged
+        ]
 
     def _newest(self) -> list[Json]:
         """Each asset's newest part."""

@@ -187,7 +187,8 @@ class HttpConnection:
             chosen = await choose_protocol(self._stream)
         except HandshakeFailed as failed:
             self._counts.handshakes_failed += 1
-            log.info("TLS handshake with %s failed: %s", self._addresses[0], failed)
+            peer = self._addresses[0]
+            log.info("TLS handshake with %s failed: %s", peer and peer[0], failed)
             if isinstance(failed, CleartextClient):
                 advice = "this port speaks HTTPS only; write https:// in place of http://"
                 answer = refusal_text(self._config, 400, advice, h11.Connection(h11.SERVER))

@@ -167,10 +167,11 @@ def test_the_command_watches_a_dispatch_to_its_verdict(world: World) -> None:
 def test_the_command_watches_the_order_of_a_site_to_its_verdicts(world: World) -> None:
     command = Command(world, "dispatch", "--site", "mesa", 1, "--for", "3s", "--watch")
     assert command.wait() == 0
-    ordered, *states, last = command.lines()
+    ordered, *states, ended, verdict = command.lines()
     assert ": mesa at +1.000 MW from " in ordered
     assert states[-1].endswith("  1 completed")
-    assert "completed: 1 of 1 started" in last
+    assert "completed: 1 of 1 started" in ended
+    assert verdict.startswith("  battery: verdict: achieved")
 
 
 def test_an_order_without_a_length_asks_at_the_terminal(world: World) -> None:

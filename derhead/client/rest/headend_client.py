@@ -37,6 +37,10 @@ ADVICE = f"; name its file with --token-file, or put it into {TOKEN_VARIABLE}"
 """What a command adds to a refusal for want of a good token."""
 
 
+UNTRUSTED = ("local issuer certificate", "self-signed certificate")
+"""How OpenSSL says that no authority at hand has signed a certificate."""
+
+
 class HeadendUnreachable(Exception):
     """No headend answers there, or it cannot now."""
 
@@ -207,9 +211,10 @@ class HeadendClient:
         except (httpx2.TimeoutException, trio.TooSlowError):
             raise self._silent(seconds) from None
         except httpx2.TransportError as error:
-            raise HeadendUnreachable(
-                f"{self._url.text} cannot be reached: {_reason(error)}"
-            ) from error
+            why = _reason(error)
+            if any(each in why for each in UNTRUSTED):
+                why += "; name the file of its authority with --tls-ca"
+            raise HeadendUnreachable(f"{self._url.text} cannot be reached: {why}") from error
 
     def _silent(self, seconds: float) -> HeadendUnreachable:
         return HeadendUnreachable(f"{self._url.text} did not answer within {seconds:g} s")

@@ -15,9 +15,17 @@ FILES, FOLDERS = ("F", "FILE"), ("DIR",)
 """Metavars in whose place a shell completes files, and folders."""
 
 
-def make_parser(program: str, description: str, version: str) -> argparse.ArgumentParser:
+def make_parser(
+    program: str, description: str, version: str, example: str
+) -> argparse.ArgumentParser:
     """The parser of a program; its commands come next."""
-    parser = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=f"{program} COMMAND --help explains a command.\n\nexample:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"{program} {version}")
     return parser
 

@@ -46,6 +46,13 @@ def test_it_is_settled_once_all_parts_have_ended_and_been_judged() -> None:
     assert progress.settled
 
 
+def test_the_verdicts_tell_which_asset_deviated() -> None:
+    parts = part("a", "completed", "achieved"), part("b", "completed", "deviating")
+    progress = SiteProgress(group(*parts, part("c", "failed")))
+    named = ["  roof: verdict: achieved", "  b: verdict: deviating"]
+    assert progress.verdicts({"a": "roof"}) == named
+
+
 @pytest.mark.parametrize(
     ("outcomes", "state", "short", "code"),
     [

@@ -1,6 +1,7 @@
 """Every command explains itself, and shells complete it."""
 
 import argparse
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 import deragent.cli
 import derhead.cli
 import launcher.cli
+from derproto.configuration import command_line
 
 PARSERS = {
     "derhead": derhead.cli._parser,
@@ -43,6 +45,25 @@ def test_every_command_has_an_example_and_names_what_it_takes(
             assert action.metavar is not None, action.option_strings or action.dest
             named = isinstance(action, argparse._SubParsersAction)
             assert named or action.help, action.option_strings or action.dest
+
+
+@pytest.mark.parametrize("program", PARSERS)
+def test_a_program_shows_an_example_that_it_takes(program: str) -> None:
+    parser = PARSERS[program]()
+    *_, example = parser.format_help().splitlines()
+    assert f"{program} COMMAND --help" in parser.format_help()
+    assert example.split()[0] == program
+    parser.parse_args(example.partition(" > ")[0].split()[1:])
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: str(command.prog))
+def test_only_the_name_of_a_file_or_folder_is_completed_as_one(
+    command: argparse.ArgumentParser,
+) -> None:
+    words = re.compile(r"\b(file|folder|backup)\b", re.IGNORECASE)
+    for action in command._actions:
+        is_path = action.metavar in (*command_line.FILES, *command_line.FOLDERS)
+        assert is_path is (words.search(action.help or "") is not None and action.nargs != 0)
 
 
 @pytest.mark.parametrize("command", ALL, ids=lambda command: str(command.prog))
