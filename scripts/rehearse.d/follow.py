@@ -52,7 +52,49 @@ def watchdog_bites() -> None:
     print(typed("journalctl -u derhead -n 40 --no-pager | grep -A3 Watchdog").stdout)
 
 
+PSQL = "cd / && runuser -u postgres -- psql -AtX -v ON_ERROR_STOP=1"
+
+CLAIMED = """SELECT DISTINCT CASE WHEN client_addr IS NULL THEN 'socket' ELSE 'tcp' END
+FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE usename = 'derhead' AND locktype = 'advisory'
+"""
+"""How the session came in that holds a headend's claim."""
+
+
+def feeds_postgres() -> None:
+    """Lets the installed headend claim a real PostgreSQL, over TCP with the password of its
+    credential, and over a Unix socket as the user that it is."""
+    clusters = typed("pg_lsclusters --no-header").stdout.split()
+    if len(clusters) < 2:
+        print("no PostgreSQL of Debian is here: left out")
+        return
+    version, name = clusters[:2]
+    made = typed(
+        f"systemctl start postgresql@{version}-{name}\n"
+        f"({PSQL}) <<< \"CREATE ROLE derhead LOGIN PASSWORD 'the password'\"\n"
+        f"({PSQL}) <<< 'CREATE DATABASE derhead OWNER derhead'\n"
+        "printf %s 'the password' | install -m 0600 /dev/stdin "
+        "/etc/credstore/derhead.postgres-password"
+    )
+    assert made.returncode == 0, made.stdout
+    for way, dsn in (
+        ("tcp", "postgresql://derhead@localhost:5432/derhead"),
+        ("socket", "postgresql://derhead@/derhead?host=/run/postgresql"),
+    ):
+        typed(
+            "sed -i '/^postgres:/d' /etc/derhead/derhead.yaml\n"
+            f"echo 'postgres: {{dsn: \"{dsn}\"}}' >> /etc/derhead/derhead.yaml\n"
+            "systemctl restart derhead"
+        )
+        eventually(f"the claim by {way}", partial(is_claimed, way))
+        print(f"PostgreSQL {version}: the headend holds its claim by {way}", flush=True)
+
+
+def is_claimed(way: str) -> bool:
+    return typed(f'({PSQL} derhead) <<< "{CLAIMED}"').stdout.strip() == way
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         follow(Path(name))
     watchdog_bites()
+    feeds_postgres()
