@@ -6,6 +6,7 @@ Rooms, from the ground up; each imports only from those before it:
 - ``admission``: which agents may come in, and the memory of earlier ones; pure.
 - ``streams``: one agent's stream, with its receiving and its sending half.
 - ``register_audit``: Registers in the audit trail.
+- ``reception``: a stream up to its Register.
 - ``service``: all sessions.
 """
 

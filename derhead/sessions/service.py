@@ -7,28 +7,25 @@ from uuid import uuid4
 
 import trio
 from grpclib import GRPCError, Status
-from grpclib.metadata import _Metadata
 from structlog.contextvars import bind_contextvars
 
 from derhead.audit import AuditTrail
-from derhead.dispatch import AgentReport, DispatchDesk
+from derhead.dispatch import DispatchDesk
 from derhead.gaps import GapLedger
-from derhead.sessions.admission.agent_identity import AgentIdentities, Proof, Shown, Unproven
+from derhead.sessions.admission.agent_identity import AgentIdentities, Proof
 from derhead.sessions.admission.agent_memory import AgentMemory
 from derhead.sessions.admission.directory import Admitted, Directory, Duplicate, describe_refusals
 from derhead.sessions.admission.register import (
-    MAX_TEXT,
     Registration,
     canonical_uuid,
-    read_register,
-    read_reports,
 )
+from derhead.sessions.reception import Reception
 from derhead.sessions.register_audit import RegisterAudit
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
 from derhead.sessions.streams.session import GOODBYE_S, Session
-from derhead.sessions.streams.session_meter import Excess, admit_session
+from derhead.sessions.streams.session_meter import Excess
 from derhead.sessions.terms.ends import (
     DRAINING,
     DUPLICATE,
@@ -48,7 +45,6 @@ from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from derproto.der.v1 import (
-    AgentMessage,
     Goodbye,
     GoodbyeReason,
     HeadendMessage,
@@ -66,9 +62,6 @@ session ends anyway at the silence limit, if that is sooner."""
 
 CLAIMS_A_TURN = 200
 """Claims of sessions to judge anew before other tasks have their turn: some 0.3 ms."""
-
-REPORTS_A_TURN = 256
-"""Reports of one Register to read before other tasks have their turn: 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +108,9 @@ class Sessions:
         self._memory = AgentMemory(limits.max_sessions)
         self._excess = Excess()
         self._allowances = AgentAllowances(limits.heartbeat_period_s)
+        self._reception = Reception(
+            limits, self._identities, self._allowances, self._excess, runtime.wall_us
+        )
         self._context = SessionContext(
             desk=desk,
             latest=latest,
@@ -211,10 +207,8 @@ class Sessions:
         refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
         bind_contextvars(peer=stream.peer)
         try:
-            registration, shown = await self._await_register(stream)
-            reports = await self._read_reports(registration)
-            # Once more: meanwhile another stream may have shown more for the same id.
-            proof = self._judge(shown)
+            arrival = await self._reception.receive(stream)
+            registration, shown, proof = arrival.registration, arrival.shown, arrival.proof
             session = await self._admit(stream, registration, proof)
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
@@ -240,7 +234,7 @@ class Sessions:
         self._live[session.session_id] = session
         self._opened += 1
         self._store.note(session.record)
-        self._desk.session_opened_nowait(session, reports)
+        self._desk.session_opened_nowait(session, arrival.reports)
         self._gaps.session_began(
             session, session.granted, registration.agent_id, registration.boot_id
         )
@@ -268,46 +262,6 @@ class Sessions:
         self._draining = True
         for session in self.live:
             session.end(DRAINING)
-
-    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown]:
-        with trio.move_on_after(self._limits.register_timeout_s) as waiting:
-            first = await stream.recv_message()
-        if waiting.cancelled_caught:
-            raise RegisterRefused(
-                StreamRefusal.NO_REGISTER,
-                Status.DEADLINE_EXCEEDED,
-                f"no Register within {self._limits.register_timeout_s:g} s",
-            )
-        if not isinstance(first, AgentMessage) or first.register is None:
-            raise _invalid("the first message must be register")
-        bind_contextvars(agent=first.register.agent_id[:MAX_TEXT])
-        registration = read_register(first.register, self._limits.max_assets)
-        if isinstance(registration, str):
-            raise _invalid(registration)
-        shown = Shown(
-            registration.agent_id,
-            stream.peer_certificate,
-            _authorization(stream.metadata),
-            stream.peer,
-        )
-        self._judge(shown)
-        now = trio.current_time()
-        allowances = self._allowances.of(registration.agent_id, now)
-        if not admit_session(registration.agent_id, allowances, self._excess, now):
-            raise RegisterRefused(
-                StreamRefusal.TOO_OFTEN,
-                Status.RESOURCE_EXHAUSTED,
-                "register: too many sessions of this agent; wait 10 s",
-                registration.agent_id,
-            )
-        return registration, shown
-
-    def _judge(self, shown: Shown) -> Proof:
-        """How the stream shows who it is. Raises: RegisterRefused."""
-        proof = self._identities.judge(shown, self._wall_us(), trio.current_time())
-        if isinstance(proof, Unproven):
-            raise RegisterRefused(proof.refusal, proof.status, proof.detail, shown.agent_id)
-        return proof
 
     async def _admit(
         self, stream: ServerStream, registration: Registration, proof: Proof
@@ -367,34 +321,6 @@ class Sessions:
         session = self._live.get(session_id)
         if session is not None:
             session.end(end)
-
-    async def _read_reports(self, registration: Registration) -> list[AgentReport]:
-        """The readable reports of a Register. One log line counts the others."""
-        reports, readable, faults = registration.reports, list[AgentReport](), list[str]()
-        for start in range(0, len(reports), REPORTS_A_TURN):
-            piece = reports[start : start + REPORTS_A_TURN]
-            more_readable, more_faults = read_reports(piece, registration.asset_ids)
-            readable += more_readable
-            faults += more_faults
-            await trio.lowlevel.checkpoint()
-        if faults:
-            log.warning(
-                "some reports of register cannot be read",
-                unreadable=len(faults),
-                reports=len(reports),
-                first=faults[0],
-            )
-        return readable
-
-
-def _authorization(metadata: _Metadata) -> bytes | None:
-    """The metadata that holds a token, as it was sent."""
-    sent = [str(value) for value in metadata.getall("authorization", ())]
-    return ", ".join(sent).encode("latin-1", "replace") if sent else None
-
-
-def _invalid(detail: str) -> RegisterRefused:
-    return RegisterRefused(StreamRefusal.INVALID_REGISTER, Status.INVALID_ARGUMENT, detail)
 
 
 def _silent_after_s(limits: SessionLimits) -> float:

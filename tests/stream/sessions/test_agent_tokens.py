@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from derhead.access import AccessRefusal
 from derhead.access.failure_meter import FAILURES_AT_ONCE
 from derhead.audit import AuditAction
-from derhead.sessions import AgentIdentities, SessionRecord, service
+from derhead.sessions import AgentIdentities, SessionRecord, reception
 from derproto.der.v1 import DispatchReport
 from tests.stream.sessions.bench import receive, start_bench, status_of
 from tests.support.access import (
@@ -76,7 +76,7 @@ async def test_an_address_that_sends_wrong_tokens_is_slowed_and_good_agents_of_i
 async def test_who_shows_less_does_not_slip_in_while_its_reports_are_read(
     nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "REPORTS_A_TURN", 1)
+    monkeypatch.setattr(reception, "REPORTS_A_TURN", 1)
     bench = await start_bench(nursery, identities=AgentIdentities(make_gate(T0)))
     reports = [DispatchReport() for _ in range(2_000)]
     async with bench.agent("agent-1", dispatches=reports, boot_id=8) as pretender:

@@ -9,7 +9,7 @@ from grpclib import Status
 from trio.testing import MockClock
 
 from derhead.dispatch import AgentReport
-from derhead.sessions import service
+from derhead.sessions import reception
 from derhead.sessions.admission.register import read_reports
 from derproto.der.v1 import DispatchReport, GoodbyeReason, GrantResult
 from derproto.headend_rpc import SESSION
@@ -160,12 +160,12 @@ async def test_others_have_their_turn_while_a_register_of_many_reports_is_read(
         pieces.append((turns, len(reports)))
         return read_reports(reports, asset_ids)
 
-    monkeypatch.setattr(service, "read_reports", read)
+    monkeypatch.setattr(reception, "read_reports", read)
     nursery.start_soon(take_turns)
     async with bench.agent("x", A1, dispatches=[DispatchReport(dispatch_id="none")] * 2000):
         while sum(size for _, size in pieces) < 2000:
             await trio.lowlevel.checkpoint()
-    assert max(size for _, size in pieces) == service.REPORTS_A_TURN
+    assert max(size for _, size in pieces) == reception.REPORTS_A_TURN
     first, last = pieces[0][0], pieces[-1][0]
     # Trio shuffles the tasks of one turn, so the first and the last may each miss one.
     assert last - first >= len(pieces) - 3
