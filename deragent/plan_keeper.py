@@ -6,7 +6,6 @@ folder. A device whose asset has not changed stays open and keeps its setpoint m
 device under an order is told its default first.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -16,8 +15,9 @@ from deragent.devices import Device, DeviceConfigError, DeviceError, tell_defaul
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.configuration.fleet import Asset
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETURN_S = 1.0
 """Time for a device that no life has taken over to be told its default."""
@@ -112,6 +112,6 @@ class PlanKeeper:
                 try:
                     await tell_default(device, asset.default_mw)
                 except DeviceError as failure:
-                    log.error("%s did not take its default: %s", asset.name, failure)
+                    log.error("device did not take its default", asset=asset.id, reason=failure)
             if returning.cancelled_caught:
-                log.error("%s did not answer its return to the default", asset.name)
+                log.error("device did not answer its return to the default", asset=asset.id)

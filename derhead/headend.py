@@ -1,6 +1,5 @@
 """Wires the headend's parts together, and gives REST its view of them."""
 
-import logging
 from collections.abc import Iterator
 
 from derhead.audit import AuditTrail, note_reload
@@ -23,9 +22,10 @@ from derproto.base.runtime import Runtime
 from derproto.base.turns import look_in_turns
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
+from derproto.stdio.log_events import event_log
 from derproto.system.reloading import ReloadOutcome
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 class Headend:
@@ -166,7 +166,7 @@ class Headend:
         wanted = {dispatch.asset_id for dispatch in self.desk.open_dispatches()}
         departed = wanted - self.fleet.assets.keys()
         if departed:
-            log.warning("%d assets with open dispatches left assets.yaml", len(departed))
+            log.warning("assets with open dispatches left assets.yaml", assets=len(departed))
             self.desk.fleet_changed_nowait((), dict.fromkeys(departed))
 
     def note_reload(self, outcome: ReloadOutcome) -> None:

@@ -1,6 +1,5 @@
 """Steering: a task for each asset that carries out what its timeline decides."""
 
-import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from deragent.timelines.asset_timeline import Timeline
 from deragent.timelines.timed_orders import Apply, Report, ReturnToDefault
 from derproto.base.runtime import shielded_for
 from derproto.configuration.fleet import Asset, Limits
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 TELL_TIMEOUT_S = 5.0
 """Time for a device to take a command, within the window. When over, the try has failed; a
@@ -178,8 +178,8 @@ class Controller:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
                     log.error(
-                        "%s keeps its setpoint: it did not answer its return to the default",
-                        self._name,
+                        "device did not answer its return to the default: it keeps its setpoint",
+                        asset=self.asset_id,
                     )
 
     def _take_command(self) -> Apply | ReturnToDefault | None:
@@ -223,7 +223,13 @@ class Controller:
                 told_mw = await self._device.apply(command.mw, command.ramp_mw_per_s)
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
-            log.warning("%s did not take %g MW: %s", self._name, command.mw, detail)
+            log.warning(
+                "device did not take its order",
+                asset=self.asset_id,
+                dispatch=command.dispatch_id,
+                mw=command.mw,
+                reason=detail,
+            )
             self._step(timed_orders.ApplyFailed(command.dispatch_id, detail))
         else:
             self._step(timed_orders.Applied(command.dispatch_id, told_mw))
@@ -234,8 +240,12 @@ class Controller:
                 await tell_default(self._device, mw)
         except (DeviceError, trio.TooSlowError) as failure:
             detail = str(failure) or "did not answer in time"
-            default = "own control" if mw is None else f"{mw:g} MW"
-            log.error("%s did not take its default, %s: %s", self._name, default, detail)
+            log.error(
+                "device did not take its default",
+                asset=self.asset_id,
+                default_mw="own control" if mw is None else mw,
+                reason=detail,
+            )
             return False
         self._leave_s = None
         return True

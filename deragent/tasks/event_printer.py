@@ -1,14 +1,14 @@
 """Prints events on standard output, one line of JSON each, and never delays the agent."""
 
-import logging
 from functools import partial
 
 import trio
 
 from deragent.event_lines import EventLine
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LINES_WAITING = 1024
 """Event lines that wait for a slow reader. When full, a line is dropped and counted."""
@@ -41,7 +41,7 @@ class EventPrinter:
         broken = False
         async for line in self._receive:
             if self._dropped:
-                log.warning("%d event lines were dropped: their reader is slow", self._dropped)
+                log.warning("event lines dropped: their reader is slow", lines=self._dropped)
                 self._dropped = 0
             if not broken:
                 broken = not await self._run_blocking(partial(_print, line))

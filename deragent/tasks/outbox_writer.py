@@ -4,7 +4,6 @@ Sampling never waits for it. If the file cannot be written, the task tries again
 memory holds what it can. A damaged file is set aside, and a new one begun.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,10 +24,11 @@ from deragent.outbox.outbox_file import (
 )
 from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.stdio.log_events import event_log
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETRY_S = 1.0
 """Pause after a failure of the file, seconds."""
@@ -76,9 +76,13 @@ class OutboxWriter:
         for missing in found.missing:
             outbox.gaps.note_missing(missing)
         for asset_id, rows in found.unserved.items():
-            log.warning("asset %s is not served any more: %d samples are removed", asset_id, rows)
+            log.warning(
+                "asset is not served any more: its samples are removed",
+                asset=asset_id,
+                samples=rows,
+            )
         if found.state.rows:
-            log.info("%d samples of earlier processes are still to be sent", found.state.rows)
+            log.info("samples of earlier processes are to be sent", samples=found.state.rows)
 
     async def run(self) -> None:
         """Does the file's work as it comes due, for ever. Cancellation: waits for current work."""
@@ -110,14 +114,14 @@ class OutboxWriter:
                 continue
         left = self._outbox.memory_rows
         if left:
-            log.warning("%d samples are lost with this process: they are not on disk", left)
+            log.warning("samples are lost with this process: they are not on disk", samples=left)
         file, self._file = self._file, None
         if file is not None:
             with shielded_for(LAST_S):
                 try:
                     await self._blocking(file.close)
                 except (OutboxFileError, OutboxFileDamagedError) as error:
-                    log.warning("the outbox's file was not closed properly: %s", error)
+                    log.warning("the outbox's file was not closed properly", reason=error)
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         """Runs work in a thread. Raises: OutboxFileError, even if the work could not begin."""
@@ -160,11 +164,11 @@ class OutboxWriter:
             return
         self._file = None
         lost = self._outbox.lose_file()
-        log.error("%d samples in the outbox's file are lost", lost)
+        log.error("samples in the outbox's file are lost", samples=lost)
         try:
             await self._blocking(file.close)
         except (OutboxFileError, OutboxFileDamagedError) as error:
-            log.warning("the damaged file was not closed properly: %s", error)
+            log.warning("the damaged file was not closed properly", reason=error)
         await self._set_aside(damage)
 
     async def _set_aside(self, damage: OutboxFileDamagedError) -> None:
@@ -173,11 +177,11 @@ class OutboxWriter:
         except OutboxFileError as error:
             self._note_failure(error)
         else:
-            log.error("the outbox's file cannot be used: %s. It is now %s", damage, aside)
+            log.error("the outbox's file cannot be used", reason=damage, set_aside=aside)
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
-            log.error("the outbox's file cannot be used now (%s); samples stay in memory", error)
+            log.error("the outbox's file cannot be used now: samples stay in memory", reason=error)
             self._board.emit(EventKind.OUTBOX_DISK_FAILING, reason=str(error))
         self._failing = True
 

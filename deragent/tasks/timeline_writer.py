@@ -6,7 +6,6 @@ is on disk. A command that returns a device to its default does not wait. Change
 share the next write.
 """
 
-import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,8 +27,9 @@ from deragent.timelines.timeline_format import (
     write_timelines,
 )
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 MARK_S = 30.0
 """Most time between two writes of the file while an order is in force, seconds. After a kill, the
@@ -81,11 +81,10 @@ class TimelineWriter:
         except UnreadableTimelines as reason:
             aside = await self._blocking(self._file.set_aside)
             log.error(
-                "%s cannot be used: %s. It is now %s; no dispatch is remembered, and devices "
-                "go to their defaults",
-                self._file.path,
-                reason,
-                aside,
+                "no dispatch is remembered, and devices go to their defaults",
+                path=self._file.path,
+                reason=reason,
+                set_aside=aside,
             )
             for controller in self._controllers:
                 controller.begin_at_default()
@@ -100,7 +99,9 @@ class TimelineWriter:
             controller.resume(timeline)
         unserved = set(loaded.assets) - {c.asset_id for c in self._controllers}
         for asset_id in sorted(unserved):
-            log.warning("asset %s is not served any more: its dispatches are forgotten", asset_id)
+            log.warning(
+                "asset is not served any more: its dispatches are forgotten", asset=asset_id
+            )
 
     async def run(self) -> None:
         """Writes the file at every change, for ever. Cancellation: waits for the current write."""
@@ -139,7 +140,7 @@ class TimelineWriter:
             await self._blocking(lambda: self._file.save(write_timelines(saved)))
         except OSError as error:
             if not self._failing:
-                log.error("timelines cannot be written (%s); orders wait until they can", error)
+                log.error("timelines cannot be written: orders wait until they can", reason=error)
             self._failing = True
             return False
         if self._failing:

@@ -1,6 +1,5 @@
 """Keeps the link to the headend up: one session after another."""
 
-import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from deragent.uplink.backoff import Backoff
 from deragent.uplink.uplink_session import NoWelcome, UplinkOutcome, UplinkSession
 from derproto.headend_rpc import SESSION, MessageCodec
 from derproto.stdio.command import leaves
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import GRPCError, LinkLimits, StreamTerminatedError, connect
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 DIAL_TIMEOUT_S = 10.0
 """Time for a connection, TLS included."""
@@ -115,7 +115,7 @@ def _explain(outcome: UplinkOutcome, failures: Sequence[BaseException]) -> str:
     """Why a session ended, in words. Logs a bug of the agent."""
     for failure in failures:
         if not isinstance(failure, LINK_ERRORS):
-            log.error("a session failed with a bug of the agent", exc_info=failure)
+            log.error("session failed with a bug of the agent", exc_info=failure)
     if outcome.reason is not None:
         return outcome.reason
     if not failures:

@@ -6,7 +6,6 @@ that finds the session over gives the reason, and all tasks end together. Errors
 not caught here; ``keep_uplink`` is their border.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,9 +26,10 @@ from deragent.uplink.session_clock import SessionClock
 from deragent.uplink.session_sender import BACKFILL_ROWS, LEAST_PERIOD_S, SessionSender
 from derproto import __version__
 from derproto.der import v1
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import ClientStream
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 WELCOME_TIMEOUT_S = 10.0
 """Time from Register to Welcome."""
@@ -162,8 +162,10 @@ class UplinkSession:
         # Correct the clock before any task resumes an order because the headend was heard.
         underestimated_s = board.take_headend_clock(welcome.clock_us)
         if underestimated_s != 0:
-            how = "stood still for" if underestimated_s > 0 else "was set forward by"
-            log.warning("this machine's clock %s %.0f s", how, abs(underestimated_s))
+            if underestimated_s > 0:
+                log.warning("this machine's clock stood still", for_s=round(underestimated_s))
+            else:
+                log.warning("this machine's clock was set forward", by_s=-round(underestimated_s))
             for controller in self._controllers:
                 controller.handle(AbsenceCorrected(underestimated_s))
 
@@ -200,7 +202,7 @@ class UplinkSession:
         if setpoint.asset_index >= len(self._controllers):
             # No report is possible: it would have to name an index that was never assigned.
             self._board.counts.ignored_messages += 1
-            log.warning("setpoint %s is for no asset of this agent", setpoint.dispatch_id)
+            log.warning("setpoint is for no asset of this agent", dispatch=setpoint.dispatch_id)
             return
         order = read_setpoint(setpoint, clock)
         self._controllers[setpoint.asset_index].handle(SetpointArrived(order))

@@ -3,7 +3,6 @@
 No request waits for them: a task fetches, and the gate judges by what is there.
 """
 
-import logging
 from contextlib import aclosing
 from functools import partial
 
@@ -21,10 +20,11 @@ from derhead.access.jwt_judge import (
 )
 from derproto.base.runtime import Runtime
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.stdio.log_events import event_log
 from derproto.system.reloading import Reload, Reloads
 from derproto.tls.contexts import client_context
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 REFRESH_S = 900.0
 """Seconds between two looks at a URL."""
@@ -91,11 +91,11 @@ class IssuerKeeper:
                 changed = await self.load()
                 self._told = None
                 if changed is not None:
-                    log.info("oidc: keys of %s: %s", self._source, changed)
+                    log.info("keys of the issuer loaded", source=self._source, changed=changed)
             except ConfigError as wrong:
                 wait_s = RETRY_S
                 if self._told != str(wrong):
-                    log.error("%s; the keys from before stay, for a day", wrong)
+                    log.error("keys of the issuer not loaded: former stay a day", reason=wrong)
                 self._told = str(wrong)
             self._wanted = trio.Event()
             await trio.sleep(RETRY_S)

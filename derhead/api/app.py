@@ -1,6 +1,5 @@
 """The REST app: all endpoints, and the answers to requests that match none or fail."""
 
-import logging
 import secrets
 from collections.abc import Collection
 from typing import Protocol
@@ -36,8 +35,9 @@ from derhead.httpserver import FastLane, HttpLimits
 from derhead.observability import access_metrics, event_metrics, stranger_metrics
 from derhead.page import page_routes
 from derhead.shapes import dump
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 class RestApp(QuartTrio):
@@ -142,7 +142,7 @@ def _answer_errors(app: QuartTrio) -> None:
 
     @app.errorhandler(JournalError)
     async def answer_journal(error: JournalError) -> Response:
-        log.error("%s answered 503: %s", _what(), error)
+        log.error("request failed", **_what(), status=503, reason=error)
         return problem(
             503,
             f"{error}; nothing was changed, try again",
@@ -172,11 +172,12 @@ def _answer_errors(app: QuartTrio) -> None:
 
     @app.errorhandler(Exception)
     async def answer_bug(error: Exception) -> Response:
-        log.error("%s answered 500: %r", _what(), error, exc_info=error)
+        log.error("request failed", exc_info=error, **_what(), status=500, reason=repr(error))
         return problem(500, "the headend failed to answer; its log says why")
 
 
-def _what() -> str:
+def _what() -> dict[str, str]:
+    """The keys of the request's log line."""
     if has_websocket_context():
-        return f"websocket {websocket.path!r}"
-    return f"{request.method} {request.path!r}"
+        return {"method": "websocket", "path": websocket.path}
+    return {"method": request.method, "path": request.path}

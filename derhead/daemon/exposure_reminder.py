@@ -1,13 +1,13 @@
 """Reminds of what ``--insecure`` leaves open, once an hour."""
 
-import logging
 from collections.abc import Sequence
 
 import trio
 
 from derhead.config import Exposure
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 REMIND_S = 3600.0
 """Seconds between two log lines about the same exposure."""
@@ -17,5 +17,5 @@ async def remind_of_exposures(exposures: Sequence[Exposure]) -> None:
     """Logs each at once, and again every hour. Runs until cancelled, or ends if there are none."""
     while exposures:
         for each in exposures:
-            log.warning("insecure: %s; %s", each.fact, each.remedy)
+            log.warning("insecure", reason=each.fact, remedy=each.remedy)
         await trio.sleep(REMIND_S)

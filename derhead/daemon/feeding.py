@@ -1,6 +1,5 @@
 """PostgreSQL beside the journal: claimed, asked for what the journal lacks, fed, handed over."""
 
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ from derhead.history import (
 from derhead.httpserver import HttpLimits, serve_http
 from derproto.base.runtime import Runtime
 from derproto.system.systemd import Notifier
-
-log = logging.getLogger(__name__)
 
 HttpListeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
 

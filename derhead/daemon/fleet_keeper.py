@@ -1,6 +1,5 @@
 """Keeps the fleet as ``assets.yaml`` has it: reads the file when it changes, and at SIGHUP."""
 
-import logging
 from pathlib import Path
 
 from derhead.api import RestApp
@@ -11,8 +10,6 @@ from derproto.configuration.changes import Changes
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import describe_changes, find_changes
 from derproto.system.reloading import Reload, Reloads
-
-log = logging.getLogger(__name__)
 
 
 class FleetKeeper:
@@ -51,5 +48,4 @@ class FleetKeeper:
             headend, app = self._serving
             await headend.renew_fleet(new, changes)
             app.renew_fleet([asset.id for asset in changes.removed])
-        log.info("assets: %s", told.words)
         return told

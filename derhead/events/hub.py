@@ -9,7 +9,6 @@ no memory. A frame that many readers want is made once, and all of them get the 
 Without readers, both tasks rest.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,8 +26,9 @@ from derhead.events.ring import Ring, RingEntry
 from derhead.events.subscription import Subscription
 from derhead.events.texts import EventTexts
 from derproto.configuration.fleet import Fleet
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LOOK_S = 1.0
 """Time between two looks at the newest telemetry, and so between two frames of one reader."""
@@ -293,7 +293,7 @@ class EventHub:
                 while self._readers:
                     await self._read_on(self._ring)
             except JournalError as error:
-                log.warning("events wait for the journal: %s", error)
+                log.warning("events wait for the journal", reason=error)
                 await trio.sleep(RETRY_S)
 
     async def _read_on(self, ring: Ring) -> None:
@@ -314,5 +314,5 @@ async def _keep(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:  # the border: a bug in the work must not end it
-            log.exception("events stop for %g s after a bug", RETRY_S)
+            log.exception("events stop after a bug", retry_in_s=RETRY_S)
             await trio.sleep(RETRY_S)

@@ -1,6 +1,5 @@
 """One reader of events: its place in telemetry and in the log, and its next bytes."""
 
-import logging
 import weakref
 from typing import Any, Protocol, Self
 
@@ -10,8 +9,9 @@ from derhead.errors import JournalError
 from derhead.events.audience import Audience
 from derhead.events.filters import Filter
 from derhead.events.frames import RETRY
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 ALIVE_S = 10.0
 """Time between two signs of life."""
@@ -89,7 +89,7 @@ class Subscription:
             try:
                 told = await self._take(self._audience)
             except JournalError as error:
-                log.warning("a reader of events is disconnected: %s", error)
+                log.warning("reader of events is disconnected", reason=error)
                 break
             if told is None:
                 break

@@ -7,7 +7,6 @@ for the next one. Here each connection has one cancel scope. The scope's deadlin
 connection's work, and cancelling the scope closes the connection.
 """
 
-import logging
 import socket
 import struct
 from contextlib import suppress
@@ -38,9 +37,11 @@ from derhead.httpserver.tls_ends import (
     end_in_order,
     transport_of,
 )
+from derproto.configuration.kinds import Address as HostPort
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import HandshakeFailed
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RECEIVE_BYTES = 64 * 1024
 """Bytes that one read takes at most."""
@@ -188,7 +189,7 @@ class HttpConnection:
         except HandshakeFailed as failed:
             self._counts.handshakes_failed += 1
             peer = self._addresses[0]
-            log.info("TLS handshake with %s failed: %s", peer and peer[0], failed)
+            log.info("TLS handshake failed", peer=peer and HostPort(*peer), reason=failed)
             if isinstance(failed, CleartextClient):
                 advice = "this port speaks HTTPS only; write https:// in place of http://"
                 answer = refusal_text(self._config, 400, advice, h11.Connection(h11.SERVER))

@@ -22,8 +22,9 @@ from derhead.httpserver.request_counts import RequestCounts
 from derhead.httpserver.shields import Shields
 from derhead.httpserver.stream_addresses import addresses_of
 from derproto.metrics.histogram import HistogramCounts
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 Listener = trio.abc.Listener[trio.abc.Stream]
 
@@ -70,7 +71,7 @@ class HttpServer:
         self._config = ServerConfig(
             app.problem_text, control_frames=limits.h2_control_frames, resets=limits.h2_resets
         )
-        self._config.errorlog = log
+        self._config.errorlog = logging.getLogger(__name__)
         self._context = WorkerContext(None)
         self._shields = Shields()
         self._places = Places(limits.max_connections, limits.address_share)
@@ -155,7 +156,7 @@ class HttpServer:
             await connection.run()
         except* Exception as group:  # noqa: BLE001 - the border: no request ends the process
             self._failed += 1
-            log.warning("an HTTP connection was dropped: %s", _first(group))
+            log.warning("HTTP connection was dropped", reason=_first(group))
         finally:
             self._open.discard(connection)
             self._places.leave(host)
@@ -163,11 +164,7 @@ class HttpServer:
     def _refuse(self, host: str | None) -> None:
         self._refused += 1
         if not self._full:
-            log.warning(
-                "%d HTTP connections are open; one more, from %s, is refused",
-                len(self._open),
-                host,
-            )
+            log.warning("HTTP connection refused: too many are open", peer=host)
         self._full = True
 
 

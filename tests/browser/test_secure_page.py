@@ -68,7 +68,7 @@ def test_the_page_is_live_over_http_2_and_stays_so_while_the_certificate_is_repl
     assert page.run(PROTOCOLS) == ["h2"]
     (headend,) = (each for each in world.processes if each.log.stem == "derhead")
     install_certificate(authority)
-    eventually("reloaded", lambda: "certificates: reloaded" in headend.text())
+    eventually("reloaded", lambda: "event=reloaded what=certificates" in headend.text())
     dispatch = world.order("battery", 0.5, duration_s=3600)
     world.wait_state(dispatch["id"], "started")
     # The stream that was open brings it.

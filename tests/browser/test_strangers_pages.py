@@ -67,7 +67,8 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def refused(world: World) -> list[str]:
     """Method and path of each request that was refused, in their order."""
     text = "".join(process.text() for process in world.processes)
-    return sorted(re.findall(r"(\w+ '\S+') of 127\.0\.0\.1 was refused with 403", text))
+    keys = r"method=(\w+) path=(\S+) peer=127\.0\.0\.1 status=403 "
+    return sorted(f"{method} '{path}'" for method, path in re.findall(keys, text))
 
 
 def test_strangers_pages_read_nothing_and_order_nothing(

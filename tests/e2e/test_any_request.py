@@ -174,4 +174,4 @@ def assert_unharmed(world: World) -> None:
     world.wait_online(ASSET)
     log = world.processes[0].log.read_text(encoding="utf-8")
     assert "Traceback" not in log, log[-4000:]
-    assert " 500" not in log, log[-4000:]
+    assert "status=500" not in log, log[-4000:]

@@ -121,7 +121,7 @@ def test_a_standby_takes_over_from_a_headend_that_was_killed(
         eventually("it knows the holder", lambda: "holds" in readiness(two)["claim"]["detail"])
         one.processes[0].kill()
         eventually("it serves", lambda: serves(two))
-        assert "takes PostgreSQL over from the headend at" in standby.text()
+        assert "claim on PostgreSQL taken over: it was not given back" in standby.text()
         two.wait_online(BATTERY)
         assert two.get(f"/dispatch/{dispatch_id}")["state"] == "started"
         eventually(
@@ -189,7 +189,7 @@ def test_a_headend_that_was_replaced_while_it_was_cut_off_stops_and_says_so(
             eventually("the stand-by serves", lambda: serves(two))
             # Neither is silent about it, and the first one still has its agent.
             assert "did not give its claim back and may live" in standby.text()
-            assert "takes PostgreSQL over from the headend at" in standby.text()
+            assert "claim on PostgreSQL taken over: it was not given back" in standby.text()
             assert readiness(one)["claim"]["status"] == "degraded"
             order = one.order("battery", 0.5, duration_s=600, priority=1)
             one.wait_state(order["id"], "started")

@@ -76,7 +76,8 @@ def test_agents_keep_their_orders_when_the_headend_loses_its_journal(
             lambda: world.get(f"/telemetry/{BATTERY}")["setpoint_mw"] == 1.0,
         )
         assert world.get(f"/dispatch/{dispatch['id']}")["state"] == "started"
-        assert "the journal is empty: 1 dispatches and the records of 1 agents" in headend.text()
+        keys = 'dispatches=1 agents=1 reason="the journal is empty"'
+        assert f'event="records came from PostgreSQL" {keys}' in headend.text()
         # A headend that starts without an asset ends its orders, in both stores.
         assert headend.stop() == 0
         without = fleet()

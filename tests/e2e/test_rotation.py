@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 DOCUMENT = Path(__file__).parents[2] / "docs/certificates.md"
-RELOADED = "certificates: reloaded"
+RELOADED = "event=reloaded what=certificates"
 
 
 class Site:
@@ -150,7 +150,8 @@ def test_a_broken_file_changes_nothing_and_is_shown(site: Site) -> None:
 
     eventually("shown", lambda: "is not the key of" in check()["reload"])
     assert "tls_key: " in check()["reload"]
-    assert "certificates: not reloaded, the former stay in force: tls_key: " in site.headend.text()
+    line = 'event="not reloaded" what=certificates reason="tls_key: '
+    assert line in site.headend.text()
     assert "valid: tls_cert for 396 days" in check()["certificates"]
     site.handshake("pki/agents/mesa", "pki/ca.pem")
     key.write_bytes(good)

@@ -24,7 +24,7 @@ def has_heard(daemon: Process, count: int) -> bool:
 
 def has_refused(daemon: Process) -> bool:
     """Whether the daemon has logged that a file of assets has faults."""
-    return "assets: not reloaded" in daemon.text()
+    return 'event="not reloaded" what=assets ' in daemon.text()
 
 
 def test_an_order_in_force_survives_sighup_of_both_daemons(tmp_path: Path) -> None:
@@ -145,5 +145,5 @@ def test_a_daemon_whose_terminal_closes_stops_in_order(tmp_path: Path) -> None:
         os.close(ours)
         process.wait(60)
         eventually("gone", lambda: not Path(f"/proc/{daemon}/cmdline").exists())
-        assert "SIGHUP: the terminal is gone" in log.read_text()
-        assert "SIGTERM: stopping" in log.read_text()
+        assert 'event="terminal gone" signal=SIGHUP' in log.read_text()
+        assert "event=stopping signal=SIGTERM" in log.read_text()

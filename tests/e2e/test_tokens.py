@@ -53,7 +53,7 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         command(file, "revoke", "operator")
         eventually("the revoked one does not", lambda: status(operator) == 401)
         assert status(viewer) == 200
-        assert "tokens: reloaded" in headend.text()
+        assert "event=reloaded what=tokens" in headend.text()
         told = world.ask("GET", "/audit?action=token_change", headers=bearer(viewer))
         revoked, added = told.json()["items"]
         assert (revoked["target"], added["target"]) == ("operator", "viewer")

@@ -1,6 +1,5 @@
 """The guard of the app: who may do what, decided before any endpoint sees the request."""
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import Protocol
@@ -26,8 +25,9 @@ from derhead.api.answering.callers import Sender, caller_named, note_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HttpProblem
 from derhead.audit import AuditAction, AuditTrail, Caller
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 OPEN_ENDPOINTS = frozenset(
     {
@@ -95,7 +95,15 @@ class Refusals:
 
     def _note(self, caller: Caller, reason: AccessRefusal, detail: str) -> None:
         what = f"{request.method} {request.path[:80]!r}"
-        log.warning("%s of %s was refused: %s", what, caller.known_as, detail)
+        log.warning(
+            "access refused",
+            method=request.method,
+            path=request.path[:80],
+            by=caller.known_as,
+            peer=caller.peer,
+            cause=reason.value,
+            reason=detail,
+        )
         if self._trail is not None:
             entry = f"{what}: {detail}"
             self._trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=entry)

@@ -7,7 +7,6 @@ problem. A later failure can only cut the answer off: the connection is reset, s
 takes a partial answer for a complete one.
 """
 
-import logging
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -25,8 +24,9 @@ from derhead.errors import JournalError
 from derhead.history import Page, PageRequest
 from derhead.httpserver import AnswerCut
 from derhead.shapes import DEFAULT_LIMIT, CsvList, Json, ListText, Query
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 T = TypeVar("T")
 
@@ -182,6 +182,6 @@ async def _pieces(walk: PageWalk[T], text: ListText, path: str) -> AsyncIterator
         try:
             await walk.read()
         except JournalError as error:
-            log.error("GET %r was cut off: %s", path, error)
+            log.error("answer was cut off", method="GET", path=path, reason=error)
             raise AnswerCut from error
     yield text.tail(walk.cursor)

@@ -1,13 +1,12 @@
 """Refuses requests of strangers' web pages, before anything else looks at them."""
 
-import logging
-
 from quart import Quart, Response, request
 
 from derhead.api.answering.replies import problem
 from derhead.api.answering.trusted_hosts import Provenance, TrustedHosts
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 SHOWN = 80
 """Characters of a path in a log line: a stranger's page chooses paths of 16 KB."""
@@ -36,10 +35,11 @@ def refuse_strangers(app: Quart, trusted: TrustedHosts) -> None:
         if detail is None:
             return None
         log.warning(
-            "%s %r of %s was refused with 403: %s",
-            request.method,
-            request.path[:SHOWN],
-            request.remote_addr,
-            detail,
+            "request of a stranger refused",
+            method=request.method,
+            path=request.path[:SHOWN],
+            peer=request.remote_addr,
+            status=403,
+            reason=detail,
         )
         return problem(403, detail)

@@ -1,6 +1,5 @@
 """``/login`` and ``/logins``: the page shows a token once, and then has a cookie."""
 
-import logging
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,8 +26,9 @@ from derhead.api.answering.lookups import read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
 from derhead.audit import AuditAction, AuditTrail
 from derhead.shapes import BadJson, caller_shape, login_shape, parse_json
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 NO_TOKEN_AT_ALL = replace(
@@ -53,7 +53,7 @@ def login_routes(
 
     def note(action: AuditAction, name: str | None, detail: str) -> None:
         caller = caller_named(name)
-        log.info("%s of %s from %s: %s", action, name, caller.peer, detail)
+        log.info(action.value.replace("_", " "), by=name, peer=caller.peer, detail=detail)
         headend.audit.note(action, caller, detail=detail)
 
     def may_see(login: Login) -> bool:

@@ -6,7 +6,6 @@ changes to the journal in one commit. Only then does it carry out the effects: i
 on their sessions and answers callers. A change that is not in the journal has not happened.
 """
 
-import logging
 from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 from uuid import uuid4
@@ -42,8 +41,9 @@ from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.orders.order import AssetOrder
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 ASK_TIMEOUT_S = 5.0
 """Time for the desk to take up an order or a withdrawal. When over, the request is taken back and
@@ -276,7 +276,7 @@ class DispatchDesk:
                 requests = set()
                 if not _inputs_of(items, requests):
                     return
-                log.warning("changes of dispatches wait for the journal: %s", refused)
+                log.warning("changes of dispatches wait for the journal", reason=refused)
                 await trio.sleep(RETRY_S)
             else:
                 break

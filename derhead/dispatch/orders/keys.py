@@ -4,7 +4,6 @@ The journal has the keys, each with its order. Memory holds only their number, a
 orders that are being taken now.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -14,8 +13,9 @@ import trio
 from derhead.dispatch.orders.idempotency import KEPT_US, ForgetKeys, UsedKey
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 MAX_KEYS = 1_000_000
 """Idempotency keys that are kept. When full, an order with a new key is refused with 503 until
@@ -105,7 +105,7 @@ class KeyKeeper:
             try:
                 await self._forget()
             except JournalError as error:
-                log.warning("old idempotency keys are not deleted yet: %s", error)
+                log.warning("old idempotency keys are not deleted yet", reason=error)
 
     async def _forget(self) -> None:
         before = await self._store.count_keys()

@@ -4,7 +4,6 @@ The keeper reads the state of a group off its parts and remembers nothing else, 
 forgets nothing.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,8 +21,9 @@ from derhead.dispatch.sites.reallocation import AWAY, LOST, lost_assets, realloc
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 CHECK_S = 0.5
 """Pause between two checks of the open groups."""
@@ -125,7 +125,7 @@ class GroupKeeper:
                 try:
                     await self._maintain(kept)
                 except JournalError as error:
-                    log.warning("group %s waits for the journal: %s", kept.group.id, error)
+                    log.warning("group waits for the journal", group=kept.group.id, reason=error)
 
     async def _maintain(self, kept: _OpenGroup) -> None:
         changed = await self._refresh(kept)
@@ -168,14 +168,18 @@ class GroupKeeper:
             return
         kept.reallocations += 1
         log.info(
-            "group %s: %d assets take over from %d others", group.id, len(found.orders), len(lost)
+            "assets take over from others of their group",
+            group=group.id,
+            site=group.site_id,
+            assets=len(found.orders),
+            lost=len(lost),
         )
         await self.withdraw(found.cancels, AWAY)
         if found.orders:
             try:
                 new = await self._desk.order_all([(str(uuid4()), each) for each in found.orders])
             except TooManyOpen as full:
-                log.warning("group %s: no asset takes over: %s", group.id, full)
+                log.warning("no asset takes over", group=group.id, site=group.site_id, reason=full)
             else:
                 kept.parts.update({part.id: part for part in new})
 

@@ -4,7 +4,6 @@ An order is split by what the assets can do now (``allocation.py``). The desk jo
 and the group in one commit, and ``group_keeper.py`` maintains the group from then on.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -25,8 +24,9 @@ from derhead.errors import JournalError
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Fleet
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,9 @@ class SiteDesk:
             return await self._store.group(group_id)
         except JournalError as error:
             log.warning(
-                "group %s: its parts are withdrawn once the journal works: %s", group_id, error
+                "parts of the group are withdrawn once the journal works",
+                group=group_id,
+                reason=error,
             )
             return group, parts
 

@@ -5,7 +5,6 @@ restart loses nothing. Telemetry may come late. The judge waits ``PERIODS`` for 
 quarter of an hour if much is missing and the agent is away or has rows to deliver.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -30,8 +29,9 @@ from derhead.telemetry import LatestTable, Sample
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset, Fleet
 from derproto.der.v1 import QualityBit
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 DISPATCHES_A_PAGE = 100
 """Dispatches measured together. Their verdicts are one commit."""
@@ -136,7 +136,7 @@ class Judge:
             try:
                 await self._judge_ended()
             except JournalError as error:
-                log.warning("verdicts wait for the journal: %s", error)
+                log.warning("verdicts wait for the journal", reason=error)
 
     async def provisional(self, dispatch: Dispatch) -> Verdict | None:
         """The verdict so far, by the newest readings; None if the fleet has no such asset.

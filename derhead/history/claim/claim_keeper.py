@@ -1,6 +1,5 @@
 """Takes the claim on PostgreSQL at the start, keeps it, and gives it back at the end."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,13 @@ from derhead.history.claim.claimant import is_process_gone
 from derhead.history.postgres.connections.causes import StoreUnreachable
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import format_us
+from derproto.stdio.log_events import event_log
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
     from derhead.history.postgres.tables.loader import Loader
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LOOK_S = 1.0
 """Interval at which a headend without the claim looks at it."""
@@ -105,7 +105,7 @@ class ClaimKeeper:
                 return True
             waited_s = trio.current_time() + LOOK_S - began_s
             if answer is None and waited_s > wait_s and not stand_by:
-                log.warning("the headend starts without PostgreSQL: %s", now)
+                log.warning("the headend starts without PostgreSQL", reason=now)
                 self._gate.serve()
                 return False
             may_pass = stand_by or (self._is_own and waited_s <= OWN_SESSION_S)
@@ -116,7 +116,10 @@ class ClaimKeeper:
                 )
             self._said = now
             if now != said:
-                log.info("standing by: %s", now) if stand_by else log.warning("waiting: %s", now)
+                if stand_by:
+                    log.info("standing by", reason=now)
+                else:
+                    log.warning("waiting for PostgreSQL", reason=now)
                 tell(now)
                 said = now
             await trio.sleep(LOOK_S)
@@ -138,10 +141,9 @@ class ClaimKeeper:
         self._note_held()
         if newest is not None and newest.released_us is None and not self._is_own:
             log.warning(
-                "this headend takes PostgreSQL over from %s, which last wrote at %s and did not "
-                "give its claim back",
-                describe(newest),
-                format_us(newest.seen_us),
+                "claim on PostgreSQL taken over: it was not given back",
+                lost=describe(newest),
+                last_seen=format_us(newest.seen_us),
             )
         return ClaimAnswer.TAKE, self._said
 
@@ -179,7 +181,7 @@ class ClaimKeeper:
                 await self._postgres.load(self._check, within_s=ASK_S)
             except StoreUnreachable as error:
                 if self.replaced is not None:
-                    log.critical("%s: this headend stops", self.replaced)
+                    log.critical("claim on PostgreSQL lost: stopping", reason=self.replaced)
                     stopping.set()
                     return
                 self._note_lost(str(error))
@@ -193,15 +195,15 @@ class ClaimKeeper:
     def _note_held(self) -> None:
         if not self._held:
             self._said = f"held since {format_us(self._runtime.wall_us())}, term {self._gate.term}"
-            log.info("the claim on PostgreSQL is %s", self._said)
+            log.info("claim on PostgreSQL held", term=self._gate.term)
         self._held = True
 
     def _note_lost(self, why: str) -> None:
         if self._held:
             log.warning(
-                "the claim on PostgreSQL is lost: %s. This headend goes on, and takes it again "
-                "when PostgreSQL answers; a stand-by may take it after its postgres.takeover_s",
-                why,
+                "claim on PostgreSQL lost: this headend goes on, and takes it again when "
+                "PostgreSQL answers; a stand-by may take it after its postgres.takeover_s",
+                reason=why,
             )
         self._held = False
         self._said = f"not held: {why}"
@@ -219,7 +221,7 @@ class ClaimKeeper:
         try:
             await self._postgres.load(give_back, within_s=RELEASE_S)
         except StoreUnreachable as error:
-            log.warning("the claim on PostgreSQL is not given back: %s", error)
+            log.warning("claim on PostgreSQL not given back", reason=error)
 
 
 async def _touch(loader: "Loader") -> None:

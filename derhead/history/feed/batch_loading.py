@@ -1,6 +1,5 @@
 """Loading a batch as the feed sees it: the database that it is for, and the position after it."""
 
-import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,12 +14,13 @@ from derhead.history.postgres.connections.causes import StoreCause, Trouble
 from derhead.history.postgres.tables.fed_database import Stranger, Target
 from derhead.history.spool.feed_batch import FeedBatch
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
     from derhead.history.postgres.tables.loader import Loader
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 BATCH_ROWS = 5_000
 """Rows in about one transaction of PostgreSQL; a single commit may have more. When full, the rest

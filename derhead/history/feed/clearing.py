@@ -1,6 +1,5 @@
 """Clears the spool of a headend that no longer feeds PostgreSQL."""
 
-import logging
 from functools import partial
 
 import trio
@@ -8,8 +7,9 @@ import trio
 from derhead.errors import JournalError
 from derhead.history.journal.embedded import Journal
 from derhead.history.spool import unfed
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 CLEARED_COMMITS = 200
 """Commits removed in one transaction: some 25 ms at most."""
@@ -29,8 +29,8 @@ async def clear_spool(journal: Journal) -> None:
                 return
         except JournalError as error:
             log.warning(
-                "the spool of a PostgreSQL that is no longer configured is not deleted yet: %s",
-                error,
+                "the spool of a PostgreSQL that is no longer configured is not deleted yet",
+                reason=error,
             )
             await trio.sleep(RETRY_S)
         await trio.sleep(PAUSE_S)

@@ -1,6 +1,5 @@
 """Deletes old rows from PostgreSQL, between batches."""
 
-import logging
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,11 +10,12 @@ from derhead.history.feed.feed_health import RETRY_MOST_S, FeedHealth
 from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
 from derhead.history.postgres.tables.days import DAY_US
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 EXPIRE_S = 600.0
 """Interval of deleting old rows from PostgreSQL."""
@@ -59,7 +59,7 @@ class Expiring:
                 raise
             # A long reader of an old partition must not delay the feed.
             if not self._fails:
-                log.warning("PostgreSQL does not delete old rows: %s", error)
+                log.warning("PostgreSQL does not delete old rows", reason=error)
             self._fails = True
             self._health.note_obstacle(error.trouble)
             self._due_s = trio.current_time() + RETRY_MOST_S

@@ -1,11 +1,11 @@
 """The feed's health: what it did so far, what stands in its way, and since when."""
 
-import logging
 from dataclasses import dataclass
 
 from derhead.history.postgres.connections.causes import StoreCause, Trouble
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
@@ -61,7 +61,7 @@ class FeedHealth:
         self.trouble = None
         if self.failing_since_us is not None:
             failed_s = (now_us - self.failing_since_us) / 1e6
-            log.warning("PostgreSQL is fed again after %.1f s", failed_s)
+            log.warning("PostgreSQL is fed again", failed_s=round(failed_s, 1))
             self.failing_since_us = None
 
     def note_obstacle(self, trouble: Trouble) -> None:
@@ -76,9 +76,10 @@ class FeedHealth:
         self.failures += 1
         if self.trouble is None or self.trouble.cause is not trouble.cause:
             log.error(
-                "PostgreSQL at %s cannot be fed: %s. Everything stays in the journal meanwhile",
-                self._where,
-                trouble,
+                "PostgreSQL cannot be fed: everything stays in the journal meanwhile",
+                address=self._where,
+                cause=trouble.cause.value,
+                reason=trouble,
             )
         self.trouble = trouble
         if self.failing_since_us is None:

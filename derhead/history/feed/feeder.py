@@ -5,7 +5,6 @@ from the spool after PostgreSQL's commit. After any failure the commits are stil
 are fed again, so every step may be repeated.
 """
 
-import logging
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -27,11 +26,12 @@ from derhead.history.spool.feed_batch import FeedBatch, has_ordered, merged
 from derhead.history.spool.payload import BrokenPayload, Payload, unpack
 from derhead.history.spool.unfed import Spooled
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 COMPANY_S = 0.2
 """How long a commit waits for others to share a transaction."""
@@ -142,11 +142,11 @@ class Feed:
             except StoreUnreachable as error:
                 self._health.note_failure(error.trouble, self._runtime.wall_us())
             except JournalError as error:
-                log.warning("the feed of PostgreSQL waits for the journal: %s", error)
+                log.warning("the feed of PostgreSQL waits for the journal", reason=error)
                 self._health.failures += 1
             except Exception:
                 # The border: no fault of a driver or server ends the headend.
-                log.exception("the feed of PostgreSQL failed; it begins again")
+                log.exception("the feed of PostgreSQL failed: it begins again")
                 fault = Trouble(StoreCause.OTHER, "the feed failed, see the headend's log")
                 self._health.note_failure(fault, self._runtime.wall_us())
             # While the feed searches for a refused value, the server is well: keep pauses short.
@@ -282,8 +282,8 @@ class Feed:
                 if not self._loading.is_guilty(error.trouble, batch, alone=page.rows == 1):
                     raise
                 log.error(
-                    "PostgreSQL refuses a row, which stays in the journal only: %s",
-                    error.trouble.said,
+                    "PostgreSQL refuses a row, which stays in the journal only",
+                    reason=error.trouble.said,
                 )
             if self._loading.position is None or self._loading.position.database != before.database:
                 # It was another database: its walk through the tables begins anew.
@@ -294,10 +294,9 @@ class Feed:
 
     def _hold_back(self, spool_id: int, why: str) -> None:
         log.error(
-            "commit %d of the spool cannot be fed to PostgreSQL (%s); it stays in the spool, and "
-            "the next start tries it again",
-            spool_id,
-            why,
+            "commit of the spool cannot be fed to PostgreSQL: the next start tries it again",
+            commit=spool_id,
+            reason=why,
         )
         self._held_back.add(spool_id)
 

@@ -5,7 +5,6 @@ runs before anything is loaded from the journal. It fetches open dispatches, the
 keys, open gaps, each agent's last session and heartbeat, and each asset's newest sample.
 """
 
-import logging
 import math
 import sqlite3
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from derhead.history.sql.row_types import Row
 from derhead.history.writing import eventlog
 from derhead.history.writing.ids import Ids
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
 if TYPE_CHECKING:
     from derhead.history.postgres.database import Postgres
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from derhead.history.postgres.tables.last_state import LastState
     from derhead.history.postgres.tables.loader import Loader
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 AGAIN_S = 0.5
 """Pause between two attempts to reach PostgreSQL."""
@@ -91,9 +91,11 @@ async def restore(
             )
         except StoreUnreachable as error:
             log.error(
-                "%s, and PostgreSQL at %s does not answer: %s. The headend starts without these "
-                "records, and withdraws orders that agents still hold",
-                *(why, postgres.dsn, error),
+                "PostgreSQL does not answer: the headend starts without its records, and withdraws "
+                "orders that agents still hold",
+                address=postgres.dsn,
+                cause=why,
+                reason=error,
             )
             return
         keep = partial(_keep, known=known, now_us=runtime.wall_us())
@@ -102,8 +104,10 @@ async def restore(
         await journal.maintain(partial(position.adopt, database=known.prepared.identity, fed=fed))
         if known.tables["sessions"] or known.tables["dispatches"]:
             log.warning(
-                "%s: %d dispatches and the records of %d agents came from PostgreSQL",
-                *(why, changed, len({line[1] for line in known.tables["sessions"]})),
+                "records came from PostgreSQL",
+                dispatches=changed,
+                agents=len({line[1] for line in known.tables["sessions"]}),
+                reason=why,
             )
     if claim is not None and claim.held:
         await journal.maintain(partial(_put_term, term=claim.term))

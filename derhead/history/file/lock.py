@@ -5,15 +5,15 @@ disk.
 """
 
 import fcntl
-import logging
 import os
 import re
 from enum import StrEnum
 from pathlib import Path
 
 from derhead.errors import JournalError
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 MARK_BYTES = 64
 
@@ -76,8 +76,8 @@ class FolderLock:
             os.fsync(self._fd)
         except OSError as error:
             log.warning(
-                "the journal's lock file cannot be written (%s); the next start checks the journal",
-                error.strerror,
+                "the journal's lock file cannot be written: the next start checks the journal",
+                reason=error.strerror,
             )
         self._marked = left
 

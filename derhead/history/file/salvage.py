@@ -13,7 +13,6 @@ Synchronous.
 """
 
 import json
-import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -37,8 +36,9 @@ from derhead.history.file.table_walks import (
     text_or_bytes,
 )
 from derhead.history.sql.row_types import Row
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 ROWS_A_TRANSACTION = 5_000
 
@@ -95,7 +95,7 @@ def salvage(
     is where it was.
     """
     damaged = kept_name(path, Successor.SALVAGED, now_us)
-    log.error("%s is damaged: %s; salvaging what can be read of it", path, why)
+    log.error("the journal is damaged: salvaging what can be read of it", path=path, reason=why)
     salvaged = Salvaged(why, now_us, damaged.name)
     new = beside(path, "salvaging")
     remove(new)
@@ -109,10 +109,14 @@ def salvage(
     for table, copied in salvaged.tables.items():
         how = "whole" if copied.whole else "up to the damage, from both ends"
         log.warning(
-            "table %s: %d rows salvaged, %s; left out: %d invalid, %d of an unknown asset or agent",
-            *(table, copied.rows, how, copied.junk, copied.nameless),
+            "rows salvaged",
+            table=table,
+            rows=copied.rows,
+            how=how,
+            invalid=copied.junk,
+            nameless=copied.nameless,
         )
-    log.error("%s", salvaged.summary())
+    log.error("the journal is salvaged", path=path, detail=salvaged.summary())
     return salvaged
 
 
@@ -141,7 +145,7 @@ def _copy_all(
                 if salvaged.stopped is not None:
                     return
     except sqlite3.Error:
-        log.warning("%s cannot be read at all: its first page is damaged", path)
+        log.warning("the journal cannot be read at all: its first page is damaged", path=path)
 
 
 def _version(con: sqlite3.Connection) -> int:

@@ -6,7 +6,6 @@ every second. Writes are tried alone, and refused if they do not fit. After dama
 stored.
 """
 
-import logging
 import math
 import sqlite3
 from collections.abc import Callable
@@ -28,8 +27,9 @@ from derhead.history.writing.record_store import CommitOutcome, Group, Store
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.metrics.histogram import QUICK_S, Histogram
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Committer:
         Held records wait in memory, as on a full disk. Writes are stored.
         """
         if reason is not None and self._held_reason is None:
-            log.error("telemetry is not acknowledged: %s", reason)
+            log.error("telemetry is not acknowledged", reason=reason)
         if reason is None and self._held_reason is not None:
             log.warning("telemetry is taken again")
         self._held_reason = reason
@@ -188,10 +188,10 @@ class Committer:
                 _call(batch.on_durable)
             else:
                 self._refused_rows += len(batch.samples)
-                log.error("%d rows cannot be stored: %s", len(batch.samples), refusal)
+                log.error("rows cannot be stored", rows=len(batch.samples), reason=refusal)
         for refusal in outcome.refused_notes.values():
             self._refused_notes += 1
-            log.error("a session's, heartbeat's or gap's record cannot be stored: %s", refusal)
+            log.error("a session's, heartbeat's or gap's record cannot be stored", reason=refusal)
         for place, write in enumerate(taken.writes):
             write.settle(outcome.refused_writes.get(place))
 
@@ -221,11 +221,10 @@ class Committer:
         if self.failing_since_us is None:
             self.failing_since_us = self._runtime.wall_us()
             log.error(
-                "commits fail (%s): telemetry stays in memory, not acknowledged, and is tried "
-                "again every %g s; orders are refused; changes of open dispatches are stored while "
-                "the WAL has room",
-                why,
-                RETRY_S,
+                "commits fail: telemetry stays in memory, not acknowledged, and is tried again; "
+                "orders are refused; changes of open dispatches are stored while the WAL has room",
+                reason=why,
+                retry_in_s=RETRY_S,
             )
 
     def note_error(self, error: sqlite3.Error) -> None:
@@ -244,7 +243,7 @@ class Committer:
             f"the journal's file is damaged ({error}); nothing more is stored. Restart the "
             "headend: it moves the file aside and salvages what can be read of it"
         )
-        log.critical("%s", self.failing_reason)
+        log.critical("the journal is damaged", reason=self.failing_reason)
         self._files.mark_damaged()
         self._wake.set()
 
@@ -253,7 +252,7 @@ class Committer:
         self.failing_reason = ""
         self._let_go()
         failed_s = (self._runtime.wall_us() - since_us) / 1e6
-        log.warning("commits work again after %.1f s", failed_s)
+        log.warning("commits work again", failed_s=round(failed_s, 1))
 
     def _let_go(self) -> None:
         """Ends the pause after a failure, but not a hold by retention."""
@@ -268,9 +267,9 @@ class Committer:
             await self._flush()
         if self._waiting.rows:
             log.error(
-                "closing with %d rows of telemetry not stored; they were not acknowledged, so "
-                "their agents still hold them",
-                self._waiting.rows,
+                "closing with rows of telemetry not stored: they were not acknowledged, so their "
+                "agents still hold them",
+                rows=self._waiting.rows,
             )
         for write in self._waiting.take_writes():
             write.settle(JournalError("the journal was closed"))
@@ -289,4 +288,4 @@ def _call(on_durable: Callable[[], None]) -> None:
         on_durable()
     except Exception:
         # A fault of one session must not end the journal.
-        log.exception("an acknowledgement failed with a bug; its rows are stored")
+        log.exception("acknowledgement failed with a bug: its rows are stored")

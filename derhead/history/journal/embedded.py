@@ -8,7 +8,6 @@ every second. At the bound ``append_telemetry`` makes its callers wait, and flow
 agents wait.
 """
 
-import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,8 +30,6 @@ from derhead.history.writing.record_store import Note, Record
 from derhead.history.writing.recovery import close_lost_sessions
 from derhead.telemetry import Sample
 from derproto.base.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

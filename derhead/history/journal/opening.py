@@ -1,6 +1,5 @@
 """Opening and closing the journal, with progress reports if either takes long."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,9 +15,10 @@ from derhead.history.journal.embedded import BATCH_ROWS, BUFFER_ROWS, GROUP_MS, 
 from derhead.history.journal.waiting import WaitingRecords
 from derhead.history.spool.unfed import Spooling
 from derproto.base.runtime import Runtime, shielded_for
+from derproto.stdio.log_events import event_log
 from derproto.system.systemd import NOBODY, Notifier
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 TELL_S = 5.0
 """Interval of reports to systemd while opening takes long; every second one is also logged."""
@@ -103,4 +103,4 @@ async def tell(progress: Activity, notifier: Notifier) -> None:
         notifier.busy(f"{doing}, {for_s:.0f} s so far", EXTEND_S)
         told += 1
         if told % 2 == 0:
-            log.info("%s, %.0f s so far", doing, for_s)
+            log.info("the journal is being opened", doing=doing, for_s=round(for_s))

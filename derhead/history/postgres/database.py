@@ -5,7 +5,6 @@ job arrives through a bounded channel; the task that owns the connection runs it
 as a plain value. Nothing of asyncio gets out.
 """
 
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -28,8 +27,9 @@ from derhead.history.postgres.connections.worker import ConnectionWorker, Job, S
 from derhead.history.postgres.tables.loader import Gate, Loader
 from derhead.history.postgres.tables.schema import check_schema, prepare_schema
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 T = TypeVar("T")
 
@@ -212,4 +212,8 @@ async def _run_job(
 
 def _log_stray(_loop: Any, context: dict[str, Any]) -> None:
     """Logs, for debugging, an error that nobody awaited; it has no further effect."""
-    log.debug("asyncio: %s (%s)", context.get("message"), context.get("exception"))
+    log.debug(
+        "asyncio reports an error",
+        detail=context.get("message"),
+        reason=context.get("exception"),
+    )

@@ -1,6 +1,5 @@
 """Retention's task: measures the journal, deletes old rows, gives room back."""
 
-import logging
 from dataclasses import replace
 from functools import partial
 
@@ -12,8 +11,9 @@ from derhead.history.journal.embedded import Journal
 from derhead.history.retention import deleting, measuring, policy
 from derhead.history.retention.policy import Cutoff, RetentionLimits, RetentionStatistics, Sizes
 from derproto.base.runtime import Runtime
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LOOK_S = 10.0
 """Interval of measuring the file. At 3 MB/s, the most ever measured, it grows by 30 MB."""
@@ -48,7 +48,7 @@ class Retention:
                 await self._look()
             except JournalError as error:
                 self._failed += 1
-                log.warning("old rows are not deleted yet: %s", error)
+                log.warning("old rows are not deleted yet", reason=error)
             await trio.sleep(LOOK_S)
 
     def statistics(self) -> RetentionStatistics:
@@ -135,9 +135,9 @@ class Retention:
             self._truncated += cut
             if not cut and not self._wal_is_long:
                 log.warning(
-                    "the journal's WAL has %d MB and cannot be truncated: another program, perhaps "
-                    "a backup, has been reading the journal for long; end that program",
-                    sizes.wal_bytes // 1_000_000,
+                    "the journal's WAL cannot be truncated: another program, perhaps a backup, has "
+                    "been reading the journal for long; end that program",
+                    wal_bytes=sizes.wal_bytes,
                 )
             self._wal_is_long = not cut
         self._sizes = await self._journal.inspect(measuring.read_sizes)

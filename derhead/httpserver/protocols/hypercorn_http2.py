@@ -4,7 +4,6 @@ Frames are metered before h2 parses them. An answer waits while its client's win
 Hypercorn alone would buffer the answer without bound.
 """
 
-import logging
 from typing import Any
 
 import trio
@@ -29,8 +28,10 @@ from derhead.httpserver.protocols.request_head import (
     is_host,
     refusal_of_target,
 )
+from derproto.configuration.kinds import Address
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 CLOSED_STREAMS = 1024
 """Ended requests that a connection remembers. When full, the oldest is forgotten, and a late frame
@@ -82,7 +83,11 @@ class Http2Answers(H2Protocol):
                 await self._take(turn)
                 await trio.lowlevel.checkpoint()
         except Http2Flood as flood:
-            log.warning("an HTTP/2 client is dropped: %s", flood)
+            log.warning(
+                "HTTP/2 client is dropped",
+                peer=self.client and Address(*self.client),
+                reason=flood,
+            )
             self.config.floods += 1
             self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             await self._end()

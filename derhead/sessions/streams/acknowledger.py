@@ -5,15 +5,15 @@ message, would cost more than the messages. A session whose stream has no room s
 acknowledgement from its own task, like all other messages.
 """
 
-import logging
 from typing import Protocol
 
 import trio
 from grpclib.exceptions import StreamTerminatedError
 
 from derhead.sessions.terms.ends import INTERNAL_ERROR, End
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 SESSIONS_A_TURN = 64
@@ -59,5 +59,5 @@ class Acknowledger:
                     # The session's reader ends the session.
                     continue
                 except Exception:
-                    log.exception("a session could not acknowledge")
+                    log.exception("session could not acknowledge")
                     session.end(INTERNAL_ERROR)

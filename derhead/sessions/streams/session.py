@@ -15,7 +15,6 @@ Task tree::
                          agent is silent or does not read
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -48,9 +47,10 @@ from derproto.der.v1 import (
     HeadendMessage,
     Welcome,
 )
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc import ServerStream
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 GOODBYE_S = 2.0
 """Seconds for which an ending session tries to send Goodbye."""
@@ -286,7 +286,7 @@ class Session:
             try:
                 await self._stream.send_message(HeadendMessage(goodbye=goodbye))
             except StreamTerminatedError:
-                log.debug("%s was gone before its goodbye", self.record.agent_id)
+                log.debug("agent was gone before its goodbye", agent=self.record.agent_id)
 
 
 def _end_of(error: BaseException) -> End:

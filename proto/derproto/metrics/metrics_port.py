@@ -6,7 +6,6 @@ a request may give its host keep out pages in a browser, which reach loopback un
 own (DNS rebinding).
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -15,8 +14,9 @@ import h11
 import trio
 
 from derproto.metrics.exposition import Metrics
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 REQUEST_BYTES = 2 * 1024
 """Bytes of a request's header; Prometheus sends 300. When full, the answer is 431."""
@@ -73,7 +73,7 @@ async def _accept(
         try:
             await serve(stream)
         except Exception:  # the border: no scrape ends the daemon
-            log.exception("a scrape failed")
+            log.exception("scrape failed")
         finally:
             places.release()
 
@@ -84,7 +84,7 @@ async def _accept(
                 stream = await listener.accept()
             except OSError as error:
                 places.release()
-                log.warning("a scrape could not be accepted: %s", error)
+                log.warning("scrape cannot be accepted", reason=error)
                 await trio.sleep(1)
             except trio.Cancelled:
                 places.release()
@@ -108,7 +108,7 @@ async def _serve(metrics: Metrics, stream: trio.abc.Stream) -> None:
             try:
                 await stream.send_all(_written(connection, *answer))
             except trio.BrokenResourceError:
-                log.debug("a scrape went away")
+                log.debug("scrape went away")
 
 
 async def _receive_head(stream: trio.abc.Stream) -> bytes:

@@ -1,8 +1,8 @@
 """The form of a log line: an event with its keys, as logfmt, as JSON, or for a terminal.
 
-structlog renders the records of ``logging``, ours and those of libraries. A record's text is the
-event. Its keys are those that the caller gave (``log_events``), and those that are bound where the
-caller works, such as the session or the request.
+Records of ``logging``, ours and those of libraries, are rendered alike. A record's text is the
+event. Its keys are those that the caller gave (``log_events``), and those that structlog has bound
+where the caller works, such as the session or the request.
 """
 
 import json
@@ -10,10 +10,10 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from structlog import dev
 from structlog.contextvars import merge_contextvars
-from structlog.processors import LogfmtRenderer
 from structlog.typing import EventDict, WrappedLogger
 
 from derproto.base.timefmt import format_us
@@ -23,9 +23,9 @@ VALUE_CHARACTERS = 16 * 1024
 
 HIDDEN = "***"
 
-_EMPTY = logging.LogRecord("", 0, "", 0, "", (), None).__dict__
-_STANDARD = frozenset(_EMPTY) | {"message", "asctime"}
-"""What every record has; anything else is a key that the caller gave."""
+_SIMPLE = (str, int, float, bool)
+
+_NO_KEYS: Mapping[str, object] = MappingProxyType({})
 
 _SECRET_KEY = re.compile(r"authorization|password|passwd|secret|cookie|token$|dsn", re.IGNORECASE)
 
@@ -75,14 +75,9 @@ class EventFormatter(logging.Formatter):
         self._render = _renderer(form, colors)
 
     def format(self, record: logging.LogRecord) -> str:
-        # structlog's own ProcessorFormatter does the same in twice the time.
-        keys = {}
-        given = record.__dict__
-        if len(given) > len(_EMPTY):
-            # The caller's keys come last in a record, and in the caller's order.
-            keys = {key: each for key, each in given.items() if key not in _STANDARD}
+        keys: Mapping[str, object] = record.__dict__.get("keys", _NO_KEYS)
         if record.exc_info:
-            keys["traceback"] = self.formatException(record.exc_info)
+            keys = {**keys, "traceback": self.formatException(record.exc_info)}
         return self.line(record.created, record.levelno, record.getMessage(), keys, record.name)
 
     def line(
@@ -91,7 +86,7 @@ class EventFormatter(logging.Formatter):
         """The line of an event at that time, in seconds since the epoch."""
         event: EventDict = {
             "ts": _stamp(at_s),
-            "level": logging.getLevelName(level).lower(),
+            "level": _level(level),
             "event": said,
             **keys,
         }
@@ -101,8 +96,10 @@ class EventFormatter(logging.Formatter):
                 event.setdefault(f"{key}_name", find(str(event[key])))
         event["logger"] = logger
         # A key without a value tells nothing.
-        kept = {key: _clean(key, each) for key, each in event.items() if each is not None}
-        return self._render(None, "", kept)
+        shown = {key: _shown(key, each) for key, each in event.items() if each is not None}
+        if not _is_plain(" ".join([each for each in shown.values() if each.__class__ is str])):
+            shown = {key: _clean(each) for key, each in shown.items()}
+        return self._render(None, "", shown)
 
 
 def _renderer(form: str, colors: bool) -> Callable[[WrappedLogger, str, EventDict], str]:
@@ -110,35 +107,61 @@ def _renderer(form: str, colors: bool) -> Callable[[WrappedLogger, str, EventDic
         return lambda _logger, _name, event: json.dumps(event, default=str)
     if form == "console":
         return dev.ConsoleRenderer(colors=colors, timestamp_key="ts", pad_event_to=0)
-    return LogfmtRenderer(bool_as_flag=False)
+    return _logfmt
 
 
-def _clean(key: str, value: object) -> object:
-    """The value as one line of bounded length without secrets; numbers as they are."""
-    if isinstance(value, int | float) or key in _OURS:
-        return value
+def _logfmt(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    """As structlog's ``LogfmtRenderer``, which looks at each character of each key."""
+    parts = []
+    for key, value in event.items():
+        if value.__class__ is bool:
+            value = "true" if value else "false"
+        elif value.__class__ is str and (" " in value or "=" in value or '"' in value):
+            value = value.replace("\\", "\\\\").replace('"', '\\"')
+            value = f'"{value}"'
+        parts.append(f"{key}={value}")
+    return " ".join(parts)
+
+
+def _shown(key: str, value: object) -> object:
+    """The value as text, numbers as they are; without the secret if the key names one."""
     if _is_secret(key):
         return HIDDEN
-    text = value if isinstance(value, str) else str(value)
+    return value if value.__class__ in _SIMPLE else str(value)
+
+
+def _is_plain(texts: str) -> bool:
+    """Whether these texts can stay as they are: true of almost every line."""
+    if not texts.isprintable() or len(texts) > VALUE_CHARACTERS:
+        return False
+    # Looking for these words takes a tenth of the time of the expression.
+    lower = texts.lower()
+    for word in _HINTS:  # noqa: SIM110 - a generator takes longer than the search
+        if word in lower:
+            return False
+    return True
+
+
+def _clean(value: object) -> object:
+    """The value as one line of bounded length without secrets; numbers as they are."""
+    if not isinstance(value, str):
+        return value
+    text = value
     if not text.isprintable():
         text = _CONTROL.sub(_escaped, " | ".join(text.splitlines()))
     if len(text) > VALUE_CHARACTERS:
         text = f"{text[:VALUE_CHARACTERS]} (cut)"
-    lower = text.lower()
-    # Looking for these words takes a tenth of the time of the expression.
-    for word in _HINTS:
-        if word in lower:
-            return _SECRET.sub(HIDDEN, text)
-    return text
+    return _SECRET.sub(HIDDEN, text)
 
 
 @lru_cache(maxsize=KEYS_KNOWN)
 def _is_secret(key: str) -> bool:
-    return key not in _TEXTS and _SECRET_KEY.search(key) is not None
+    return _SECRET_KEY.search(key) is not None
 
 
-_OURS = frozenset({"ts", "level", "logger"})
-_TEXTS = frozenset({"event", "traceback"})
+@lru_cache(maxsize=16)
+def _level(number: int) -> str:
+    return logging.getLevelName(number).lower()
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ import select
 from collections.abc import Callable
 
 from derproto.base.runtime import Runtime, start_thread
+from derproto.stdio.log_events import make_record
 from derproto.stdio.log_lines import EventFormatter
 from derproto.stdio.log_repeats import PERIOD_S, RepeatLimit
 
@@ -44,15 +45,8 @@ class RepeatFilter(logging.Filter):
     def tell_left_out(self, now_s: float, *, all_of_them: bool = False) -> None:
         """Tells how many lines were left out in periods that are over, or in all periods."""
         for (logger, text), count in self._limit.take_left_out(now_s, all_of_them=all_of_them):
-            what = f"{count} more lines of several texts were left out"
-            if text:
-                what = f"{count} more lines like {text!r} were left out"
-            self._tell(make_record(logger, what))
-
-
-def make_record(logger: str, text: str) -> logging.LogRecord:
-    """A warning with the current time."""
-    return logging.LogRecord(logger, logging.WARNING, "", 0, "%s", (text,), None)
+            keys = {"lines": count, "like": text or "several texts"}
+            self._tell(make_record(logger, logging.WARNING, "more lines left out", keys))
 
 
 class BackgroundHandler(logging.Handler):
@@ -135,14 +129,15 @@ class BackgroundHandler(logging.Handler):
         dropped = self._dropped - self._told
         if dropped:
             self._told += dropped
-            text = f"{dropped} log lines were dropped: stderr was not read fast enough"
-            self._write(f"{self.format(make_record(__name__, text))}\n".encode())
+            keys = {"lines": dropped, "reason": "stderr was not read fast enough"}
+            told = make_record(__name__, logging.WARNING, "log lines dropped", keys)
+            self._write(f"{self.format(told)}\n".encode())
 
     def _look_for_left_out(self) -> None:
         # A flush holds the lock while it waits for this thread, and tells the counts itself.
         if self.lock is not None and self.lock.acquire(blocking=False):
             try:
-                self._repeats.tell_left_out(make_record(__name__, "").created)
+                self._repeats.tell_left_out(make_record(__name__, logging.WARNING, "", {}).created)
             finally:
                 self.lock.release()
 

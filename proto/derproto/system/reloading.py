@@ -4,7 +4,6 @@ A reload is whole or not at all: if it fails, what was loaded stays in force, a 
 and it is tried again later.
 """
 
-import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -17,11 +16,12 @@ import trio
 from derproto.base.runtime import Runtime
 from derproto.configuration.changes import ChangedItem, Changes
 from derproto.configuration.problems import ConfigError
+from derproto.stdio.log_events import event_log
 from derproto.system.file_watch import FileStamps, read_stamps, watch_files
 from derproto.system.hangups import HeldHangups, has_terminal
 from derproto.system.systemd import NOBODY, Notifier
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETRY_S = 60.0
 """Seconds after which failed reloads are tried again. The same files may be good by then: a
@@ -116,9 +116,9 @@ class Reloads:
                 self._note_failure(reload, repr(error), bug=error)
             else:
                 self.failures.pop(reload.what, None)
-                log.info("%s: reloaded", reload.what)
                 if not isinstance(changed, Changes):
                     changed = Changes(changed or "")
+                log.info("reloaded", what=reload.what, changed=changed.words or None)
                 self.on_outcome(
                     ReloadOutcome(reload.what, changed.words or None, items=changed.items)
                 )
@@ -129,8 +129,7 @@ class Reloads:
         """Logs a failure, each reason once; a bug with its traceback."""
         reason = "; ".join(reason.splitlines())
         if self.failures.get(reload.what) != reason:
-            text = "%s: not reloaded, the former stay in force: %s"
-            log.error(text, reload.what, reason, exc_info=bug)
+            log.error("not reloaded", what=reload.what, reason=reason, exc_info=bug)
             self.on_outcome(ReloadOutcome(reload.what, failure=reason))
         self.failures[reload.what] = reason
 
@@ -157,8 +156,8 @@ async def watch_hangups(
         task_status.started()
         async for _ in signals:
             if ends_with_terminal and not has_terminal():
-                log.info("SIGHUP: the terminal is gone")
+                log.info("terminal gone", signal="SIGHUP")
                 os.kill(os.getpid(), signal.SIGTERM)
             else:
-                log.info("SIGHUP: reloading")
+                log.info("reloading", signal="SIGHUP")
                 await hung_up()

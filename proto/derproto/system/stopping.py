@@ -1,11 +1,12 @@
 """Stopping a daemon: SIGTERM or SIGINT stops it in order, a second signal at once."""
 
-import logging
 import signal
 
 import trio
 
-log = logging.getLogger(__name__)
+from derproto.stdio.log_events import event_log
+
+log = event_log(__name__)
 
 
 async def watch_signals(
@@ -21,6 +22,6 @@ async def watch_signals(
             if stopping.is_set():
                 scope.cancel()
                 return
-            log.info("%s: stopping", signal.Signals(number).name)
+            log.info("stopping", signal=signal.Signals(number).name)
             stopping.set()
             scope.deadline = trio.current_time() + within_s

@@ -5,7 +5,6 @@ waits for a long start or a reload, and restarts a daemon whose loop stands stil
 variable nothing is sent.
 """
 
-import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,9 @@ from contextlib import contextmanager
 import trio
 
 from derproto.base.runtime import monotonic_us
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 BEATS = 4
 """Messages within ``WatchdogSec=``. systemd advises two; four also make a loop that is slow stand
@@ -101,7 +101,7 @@ class Notifier:
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if not self._has_failed:
-                log.warning("cannot notify systemd (%s): %s", error, lines[0])
+                log.warning("cannot notify systemd", reason=error, state=lines[0])
             self._has_failed = True
 
 
@@ -131,7 +131,4 @@ async def feed_watchdog(notifier: Notifier) -> None:
         await trio.sleep_until(due_s)
         late_s = trio.current_time() - due_s
         if late_s > period_s:
-            log.warning(
-                "the loop stood still for %.1f s; at %g s systemd restarts this program",
-                *(late_s, watchdog_s),
-            )
+            log.warning("loop stood still", late_s=round(late_s, 1), watchdog_s=watchdog_s)

@@ -10,13 +10,14 @@ import trio
 
 from derproto.base.runtime import Runtime
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.stdio.log_events import event_log
 from derproto.system.reloading import Reload, Reloads
 from derproto.tls.certificate_findings import CertificateFinding, CertificateGrade, ends_of
 from derproto.tls.credentials import LoadedCertificates, load_certificates
 from derproto.tls.tls_files import TlsFiles, TlsRole
 from derproto.tls.tls_listener import TlsListener
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 REMIND_S = 86_400.0
 """Seconds between two log lines about the same certificate."""
@@ -103,7 +104,8 @@ class CertificateKeeper:
         while True:
             for each in self.findings():
                 level = logging.ERROR if each.grade > CertificateGrade.SOON else logging.WARNING
-                log.log(level, "%s: %s", each.setting, each.text)
+                keys = {"setting": each.setting, "reason": each.text}
+                log.log(level, "certificate needs attention", **keys)
             await trio.sleep(REMIND_S)
 
     async def _read(self) -> dict[TlsRole, LoadedCertificates]:

@@ -1,6 +1,5 @@
 """The server: its listeners, and a border around each connection."""
 
-import logging
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
 
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc.calls.handlers import SHUTTING_DOWN, Handler, Handlers
 from derproto.triogrpc.connection.link import Link
 from derproto.triogrpc.core.counters import Counters, ServerStatistics
@@ -19,7 +19,7 @@ from derproto.triogrpc.core.newcomers import Newcomers
 from derproto.triogrpc.core.waits import Flag
 from derproto.triogrpc.sockets.shared import Shared
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 ACCEPT_RETRY_S = 0.1
 """Pause after a failed accept, seconds; file descriptors may have run out."""
@@ -128,12 +128,12 @@ class Server:
                 try:
                     stream = await listener.accept()
                 except trio.ClosedResourceError:
-                    log.warning("a listener was closed")
+                    log.warning("listener was closed")
                     return
                 except OSError:
                     self._counters.errors["accept"] += 1
                     if trio.current_time() >= quiet_until:
-                        log.exception("accept failed, trying again every %s s", ACCEPT_RETRY_S)
+                        log.exception("accept failed", retry_in_s=ACCEPT_RETRY_S)
                         quiet_until = trio.current_time() + ACCEPT_QUIET_S
                     await trio.sleep(ACCEPT_RETRY_S)
                     continue
@@ -203,7 +203,7 @@ class Server:
             await link.run()
         except* Exception as errors:  # the border: a fault of ours ends one connection
             self._counters.errors["connection"] += 1
-            log.exception("connection with %s failed", link.peer, exc_info=errors)
+            log.error("connection failed", peer=link.peer, exc_info=errors)
         finally:
             self._links.discard(link)
             self._newcomers.remove(link)

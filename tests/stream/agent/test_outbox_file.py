@@ -132,7 +132,8 @@ async def test_assets_keep_their_rows_when_their_order_changes_and_strange_ones_
         for i, index in enumerate(t.asset_index)
     }
     assert sent == {seq: 2 - asset for seq, asset in numbers if asset != 3}
-    assert "asset 00000000-0000-4000-8000-000000000002 is not served any more" in caplog.text
+    line = 'event="asset is not served any more: its samples are removed" asset='
+    assert f"{line}00000000-0000-4000-8000-000000000002 " in caplog.text
     assert file_rows(tmp_path) == []
 
 

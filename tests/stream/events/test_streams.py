@@ -257,7 +257,7 @@ async def test_a_bug_in_a_look_hides_no_change(
             await trio.sleep(3)
         told = await reader.next("telemetry")
         assert {item["p_mw"] for item in told.data["items"]} == {9.0}
-        assert "events stop for" in caplog.text
+        assert "events stop after a bug" in caplog.text
         # A new reader gets all assets, too.
         another = await here.reader("?kind=telemetry")
         assert len((await another.next("telemetry")).data["items"]) == 3

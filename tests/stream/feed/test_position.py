@@ -276,7 +276,8 @@ async def test_without_journal_and_postgresql_the_headend_starts_and_logs_it(
     async with open_world(tmp_path, NOWHERE, feeding=False) as world:
         await restore(world.journal, world.postgres, real_runtime(), wait_s=0.6)
         assert await world.journal.open_dispatches() == []
-    assert "the journal is empty, and PostgreSQL at nobody@/nowhere/x does not" in caplog.text
+    assert 'event="PostgreSQL does not answer: the headend starts without' in caplog.text
+    assert 'address=nobody@/nowhere/x cause="the journal is empty"' in caplog.text
     # Until PostgreSQL was asked, nobody knows what it has.
     assert facts(tmp_path)["telemetry_whole"] == "0"
 

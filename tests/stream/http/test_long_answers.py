@@ -94,8 +94,9 @@ async def test_an_answer_that_fails_half_way_looks_incomplete(
         data = b"".join(pieces)
         assert data.startswith(b"HTTP/1.1 200 ")
         assert not data.endswith(b"0\r\n\r\n")
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line == "GET '/telemetry/battery-1/history' was cut off: the journal cannot be read"
+    (line,) = caplog.text.splitlines()
+    keys = 'method=GET path=/telemetry/battery-1/history reason="the journal cannot be read"'
+    assert f'event="answer was cut off" {keys}' in line
 
 
 async def test_a_failed_answer_over_http_2_does_not_look_complete() -> None:

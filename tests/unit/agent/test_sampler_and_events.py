@@ -82,7 +82,7 @@ async def test_a_slow_reader_costs_lines_and_not_memory(
     printer.close()
     await printer.print_events()
     assert capsys.readouterr().out.count("\n") == LINES_WAITING
-    assert "5 event lines were dropped" in caplog.text
+    assert 'event="event lines dropped: their reader is slow" lines=5 ' in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,9 @@ async def test_a_failure_is_a_problem_and_one_line_in_the_log(
     assert answer.status == status
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert str(error) in record.getMessage()
-    assert "GET '/telemetry/battery-1/history'" in record.getMessage()
+    keys = f"method=GET path=/telemetry/battery-1/history status={status} reason="
+    assert f'event="request failed" {keys}' in caplog.text
+    assert str(error) in caplog.text
     assert status != 500 or "bug" not in answer.text
 
 

@@ -60,11 +60,11 @@ def test_a_cause_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -
     health.note_failure(Trouble(StoreCause.PASSWORD, "wrong"), 2_000_000)
     health.note_success(5_000_000)
     health.note_success(6_000_000)
-    assert [record.message.split(":")[0] for record in caplog.records] == [
-        "PostgreSQL at db.example/derhead cannot be fed",
-        "PostgreSQL at db.example/derhead cannot be fed",
-        "PostgreSQL is fed again after 4.0 s",
-    ]
+    first, second, again = caplog.text.splitlines()
+    for line, cause in ((first, "unreachable"), (second, "password")):
+        assert 'event="PostgreSQL cannot be fed: everything stays in the journal meanwhile"' in line
+        assert f"address=db.example/derhead cause={cause} reason=" in line
+    assert 'event="PostgreSQL is fed again" failed_s=4.0 ' in again
     assert (health.failed, health.failures, health.trouble) == (4, 0, None)
 
 

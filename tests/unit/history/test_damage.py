@@ -113,4 +113,7 @@ async def test_a_long_start_reports_its_progress(
         "checking the journal, 15 s so far",
         "checking the journal, 20 s so far",
     ]
-    assert [r.message for r in caplog.records] == [told.lines[1], told.lines[3]]
+    assert [line.partition(" event=")[2] for line in caplog.text.splitlines()] == [
+        f'"the journal is being opened" doing="{doing}" for_s={for_s} logger={opening.__name__}'
+        for doing, for_s in (("checking the journal", 10), ("checking the journal", 20))
+    ]

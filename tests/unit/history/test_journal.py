@@ -165,7 +165,7 @@ async def test_a_failing_acknowledgement_ends_nothing(
         await journal.append_telemetry([sample(1)], fail)
         await journal.append_telemetry([sample(2)], durable.set)
         await durable.wait()
-    assert "an acknowledgement failed" in caplog.text
+    assert "acknowledgement failed" in caplog.text
 
 
 async def test_closing_commits_waiting_records(path: Path, autojump_clock: MockClock) -> None:
@@ -291,6 +291,6 @@ async def test_closing_gives_up_when_the_disk_hangs(
             await wait_all_tasks_blocked()
             began_s = trio.current_time()
         assert trio.current_time() - began_s == pytest.approx(FLUSH_S)
-    assert "closing with 1 rows of telemetry not stored" in caplog.text
+    assert "closing with rows of telemetry not stored" in caplog.text
     assert len(errors) == 1
     assert "the journal was closed" in errors[0]

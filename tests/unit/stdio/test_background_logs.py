@@ -88,7 +88,9 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_costs_bounded_memory(
     # Where lines were dropped depends on when the thread writes; none is out of order.
     assert numbers == sorted(set(numbers))
     told = [
-        int(match[1]) for line in lines if (match := re.search(r"(\d+) log lines were dr", line))
+        int(match[1])
+        for line in lines
+        if (match := re.search(r'event="log lines dropped" lines=(\d+) reason=', line))
     ]
     assert len(numbers) + sum(told) == LINES
 
@@ -117,7 +119,7 @@ def test_repeats_are_limited_and_counted(pipe: tuple[int, int]) -> None:
     lines = read_all(reading)
     assert sum(" is bad" in line for line in lines[:-1]) == LINES_A_PERIOD
     assert 'event="something else"' in lines[-2]
-    assert "75 more lines like 'a report of %s is bad' were left out" in lines[-1]
+    assert 'event="more lines left out" lines=75 like="a report of %s is bad"' in lines[-1]
     handler.close()
 
 

@@ -40,7 +40,7 @@ def _named() -> Iterator[None]:
 def record(message: str, created: float = 1_769_860_800.0, **keys: object) -> logging.LogRecord:
     made = logging.LogRecord("derhead.sessions", logging.WARNING, "f", 1, message, (), None)
     made.created = created
-    made.__dict__.update(keys)
+    made.keys = keys
     return made
 
 
@@ -192,10 +192,22 @@ async def test_the_level_changes_without_a_restart(autojump_clock: MockClock) ->
     await trio.lowlevel.checkpoint()
 
 
-def test_a_text_with_its_values_in_it_is_filled_in(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        event_log("derhead.test").info("%s at %d MW", "North", 3, agent="north")
-    assert 'event="North at 3 MW" agent=north ' in caplog.text
+def test_a_librarys_text_is_filled_in(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("h2").warning("%s at %d MW", "North", 3)
+    assert 'event="North at 3 MW" logger=h2' in caplog.text
+
+
+def test_an_exception_is_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    log = event_log("derhead.test")
+    try:
+        raise ValueError("first")
+    except ValueError:
+        log.exception("it failed", agent="north")
+    log.error("it failed again", exc_info=ValueError("second"), agent="north")
+    first, second = caplog.text.splitlines()
+    assert 'event="it failed" agent=north traceback="Traceback' in first
+    assert "| ValueError: first" in first
+    assert 'event="it failed again" agent=north traceback="ValueError: second"' in second
 
 
 @pytest.mark.usefixtures("_restored")

@@ -84,7 +84,8 @@ async def test_what_cannot_be_reloaded_stays_as_it_was_and_is_tried_again(
         assert tokens.taken == "good 1"
         why = f"{tokens.path}:1: token: bad; {tokens.path}:2: token: worse"
         (record,) = caplog.records
-        assert record.getMessage() == f"tokens: not reloaded, the former stay in force: {why}"
+        assert record.levelno == logging.ERROR
+        assert f'event="not reloaded" what=tokens reason="{why}"' in caplog.text
         assert reloads.failures == {"tokens": why}
         # The same reason is logged once.
         await trio.sleep(2 * RETRY_S)
@@ -160,11 +161,14 @@ async def test_sighup_reloads_all_in_order_and_one_failure_stops_no_other(
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert done == ["certificates", "tokens", "log level"]
-    assert [record.getMessage() for record in caplog.records] == [
-        "SIGHUP: reloading",
-        "certificates: not reloaded, the former stay in force: no such file",
-        "tokens: reloaded",
-        "log level: reloaded",
+    assert [line.partition(" event=")[2] for line in caplog.text.splitlines()] == [
+        f"{each} logger={reloading.__name__}"
+        for each in (
+            "reloading signal=SIGHUP",
+            '"not reloaded" what=certificates reason="no such file"',
+            "reloaded what=tokens",
+            'reloaded what="log level"',
+        )
     ]
 
 

@@ -5,7 +5,6 @@ transaction is never split. It returns an answer or ``StoreUnreachable``. If its
 job is cancelled and its connection given up, because a cancelled statement may have done anything.
 """
 
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,8 +22,9 @@ from derhead.history.postgres.connections.driver import (
     trouble_of,
 )
 from derproto.base.runtime import shielded_for
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETRY_LEAST_S = 0.5
 RETRY_MOST_S = 15.0
@@ -134,6 +134,6 @@ class ConnectionWorker(Generic[S]):
             with shielded_for(CLOSE_S):
                 await trio_asyncio.aio_as_trio(connection.close)()
         except DRIVER_ERRORS as error:
-            log.debug("closing a connection to PostgreSQL: %s", error)
+            log.debug("connection to PostgreSQL was not closed properly", reason=error)
         finally:
             connection.terminate()

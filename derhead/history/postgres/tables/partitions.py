@@ -4,7 +4,6 @@ Runs on the asyncio loop. A new partition is made beside the table, takes the ro
 the default partition, and is then attached. Queries wait only for the moment of attaching.
 """
 
-import logging
 from collections.abc import Iterable
 
 import asyncpg
@@ -18,8 +17,9 @@ from derhead.history.postgres.tables.days import (
     read_bound,
     wanted,
 )
+from derproto.stdio.log_events import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
 """How long a change of partitions waits for readers of the table; queries wait behind it."""
@@ -97,7 +97,7 @@ class Partitions:
                     f"CREATE TABLE {name} PARTITION OF telemetry DEFAULT"
                 )
             log.warning(
-                "PostgreSQL had no default partition of telemetry; the headend has made one"
+                "PostgreSQL had no default partition of telemetry: the headend has made one"
             )
         self._days = {
             day

@@ -1,6 +1,5 @@
 """A server's handlers: each runs within a border that turns its exceptions into a status."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from grpclib.const import Status
@@ -10,6 +9,7 @@ from grpclib.metadata import encode_grpc_message
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError as Http2Error
 
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc.calls.request import Refusal, read_request
 from derproto.triogrpc.calls.server_stream import ServerStream
 from derproto.triogrpc.connection.protocol import Headers, Stream
@@ -17,7 +17,7 @@ from derproto.triogrpc.core.call_scopes import CallScopes
 from derproto.triogrpc.core.counters import Counters
 from derproto.triogrpc.core.method import Method
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 Handler = Callable[[ServerStream], Awaitable[None]]
 
@@ -81,7 +81,7 @@ class Handlers:
             return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
         if call.reply_missing and call.sendable:
             self._counters.errors["handler"] += 1
-            log.error("handler of %s returned without a reply", call.method.path)
+            log.error("handler returned without a reply", method=call.method.path)
             return GRPCError(Status.UNKNOWN, "Internal Server Error")
         return None
 
@@ -97,7 +97,7 @@ class Handlers:
             else:
                 fault = True
                 self._counters.errors["handler"] += 1
-                log.error("handler of %s failed", call.method.path, exc_info=error)
+                log.error("handler failed", method=call.method.path, exc_info=error)
         if status is None and fault:
             return GRPCError(Status.UNKNOWN, "Internal Server Error")
         return status

@@ -6,7 +6,6 @@ module, and no error leaves these calls. Every end goes through ``end``, which n
 wakes ``run``; ``run`` does the rest.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -18,6 +17,7 @@ from h2.events import DataReceived
 from h2.exceptions import ProtocolError
 
 from derproto.base.runtime import shielded_for
+from derproto.stdio.log_events import event_log
 from derproto.triogrpc.connection.data_frames import FastHttp2
 from derproto.triogrpc.connection.processor import Processor
 from derproto.triogrpc.connection.protocol import Connection, Headers, Stream
@@ -37,7 +37,7 @@ from derproto.triogrpc.sockets.reading import read_alone
 from derproto.triogrpc.sockets.shared import Attended, Shared
 from derproto.triogrpc.sockets.transport import Transport
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 FLUSH_S = 1.0
 """Time to send the last bytes of a connection, its GOAWAY among them, seconds."""
@@ -163,9 +163,9 @@ class Link(grpclib.protocol.AbstractHandler):
         self.reason = reason
         if kind is not None:
             self._counters.errors[kind] += 1
-            log.warning("connection with %s ends: %s", self.peer, reason)
+            log.warning("connection ends", peer=self.peer, error=kind, reason=reason)
         else:
-            log.debug("connection with %s ends: %s", self.peer, reason)
+            log.debug("connection ends", peer=self.peer, reason=reason)
         self._reading.cancel()
 
     def yield_place(self) -> None:
@@ -238,7 +238,7 @@ class Link(grpclib.protocol.AbstractHandler):
 
     def _fail(self, fault: Exception) -> None:
         """Ends this connection alone, for a bug met in a shared task."""
-        log.error("connection with %s failed", self.peer, exc_info=fault)
+        log.error("connection failed", peer=self.peer, exc_info=fault)
         self.end(f"internal error: {type(fault).__name__}", "connection")
 
     async def _agree_on_tls(self) -> bool:
