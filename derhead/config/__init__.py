@@ -4,10 +4,12 @@ From the ground up: ``exposure`` (what other machines could use without protecti
 ``headend_config``, ``contradictions``, ``config_loading``.
 """
 
-from derhead.config.config_loading import load as load
-from derhead.config.config_loading import load_settings as load_settings
-from derhead.config.config_loading import load_token_path as load_token_path
-from derhead.config.config_loading import read_config as read_config
-from derhead.config.config_loading import warn_of_tokens as warn_of_tokens
-from derhead.config.exposure import Exposure as Exposure
-from derhead.config.headend_config import HeadendConfig as HeadendConfig
+from derhead.config.config_loading import (
+    load,
+    load_settings,
+    load_token_path,
+    read_config,
+    warn_of_tokens,
+)
+from derhead.config.exposure import Exposure
+from derhead.config.headend_config import HeadendConfig

@@ -5,4 +5,4 @@ PostgreSQL beside the journal), ``fleet_keeper`` (``assets.yaml`` while it chang
 (the headend itself; runs under virtual time), ``process`` (signals, sockets, TLS).
 """
 
-from derhead.daemon.process import main as main
+from derhead.daemon.process import main
