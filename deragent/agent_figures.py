@@ -60,7 +60,7 @@ def outbox_figures(board: AgentBoard, wall_us: int) -> Iterator[Metric]:
 
 
 def device_figures(board: AgentBoard) -> Iterator[Metric]:
-    """Devices by health, and what became of orders."""
+    """Devices by health, and dispatches by the states that they reached."""
     name = "deragent_"
     healths = Counter(HEALTHS.get(health, "unknown") for health in board.health)
     yield gauge_by(

@@ -8,7 +8,7 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
     ├ control        one an asset: carries out its setpoint timeline
     ├ run            TimelineWriter: the timelines' file, with a data folder only
     ├ run            OutboxWriter: the outbox's file, likewise
-    └ keep_uplink    the link: a session after another, for ever
+    └ keep_uplink    the link: one session after another, for ever
 
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
 """
@@ -91,8 +91,8 @@ async def run_agent(
     Reports ``started`` with its board once the devices are open. ``on_event`` is called in place
     and must not block. ``rng`` decides boot id, phases and jitter, but not the noise of devices.
     ``token_file`` has the token to show, and is read at each connection.
-    ``hands_over`` is asked at the end for each device under an order: whether another life of the
-    agent takes it over as it is, so that it need not be told its default.
+    ``hands_over`` says at the end, for each device under an order, whether another life of the
+    agent takes the device over as it is. Any other device is told its default.
     ``data`` is the agent's own folder for timelines and unsent samples; without one, both end
     with the agent.
 
@@ -283,7 +283,7 @@ def _show(
     metrics: Metrics,
     runtime: Runtime,
 ) -> None:
-    """Adds the agent, whose present board is the first, to what its port for Prometheus shows."""
+    """Adds the agent's figures to its port for Prometheus; the present board is ``boards[0]``."""
     metrics.add(lambda: link_figures(boards[0], trio.current_time() - boards[0].now().heard_s))
     metrics.add(lambda: outbox_figures(boards[0], runtime.wall_us()))
     metrics.add(lambda: device_figures(boards[0]))

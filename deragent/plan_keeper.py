@@ -1,9 +1,9 @@
 """The agent's plan and its devices, from one life of the agent to the next.
 
-At SIGHUP the plan is read again. If it has changed, the agent's present life ends and the next
-begins with the new plan, as after a restart: timelines and unsent samples come from the data
-folder. A device whose asset has not changed stays open and keeps its setpoint meanwhile. Any other
-device under an order is told its default first.
+At SIGHUP the keeper reads the plan again. If the plan has changed, the agent's present life ends,
+and the next life begins with the new plan, as after a restart: timelines and unsent samples come
+from the data folder. A device whose asset has not changed stays open and keeps its setpoint. Any
+other device under an order is told its default first.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from derproto.stdio.log_events import event_log
 log = event_log(__name__)
 
 RETURN_S = 1.0
-"""Time for a device that no life has taken over to be told its default."""
+"""Time at the end to tell a device its default, if no life has taken the device over."""
 
 OpenDevice = Callable[[Asset, Runtime], Awaitable[Device]]
 
@@ -85,7 +85,7 @@ class PlanKeeper:
         self._life_ends.set()
 
     def hands_over(self, asset: Asset, device: Device) -> bool:
-        """Whether the next life takes over this device as it is. A controller asks at its end."""
+        """Whether the next life takes over this device as it is. A controller asks when it ends."""
         if not self._changing or self._devices.get(asset.id) is not device:
             return False
         self._handed_over[asset.id] = asset, device
@@ -106,7 +106,7 @@ class PlanKeeper:
         return next((asset.name for asset in self.plan.assets if asset.id == id), None)
 
     async def return_devices(self) -> None:
-        """Tells devices that were handed over and never taken their defaults, at the end."""
+        """Tells their defaults to devices that were handed over and that no life has taken."""
         for asset, device in self._handed_over.values():
             with shielded_for(RETURN_S) as returning:
                 try:

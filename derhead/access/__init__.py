@@ -4,15 +4,15 @@ Layers, from the ground up::
 
     roles           roles, rights, and who a caller is: pure
     failure_meter   refused requests, counted and slowed: pure
-    tokens          a token, its hash, and how one is found: pure
+    tokens          tokens, their hashes, and the look-up of one: pure
     token_changes   what a new file of tokens changes: pure
-    token_file      the file of tokens: read with every problem, written whole
-    visible_fleets  what of the fleet a caller may see: pure
-    access_gate     who sent a request, by its credentials: pure
+    token_file      reads the file of tokens with every problem, and writes it whole
+    visible_fleets  the part of the fleet that a caller may see: pure
+    access_gate     recognises callers by their credentials: pure
     logins          log-ins of browsers: pure
-    issuer_terms    what is known of an OIDC issuer
-    jwt_judge       who sent a JWT of an OIDC issuer: pure
-    issuer_loading  the issuer's keys, of a file or a URL
+    issuer_terms    the settings of an OIDC issuer
+    jwt_judge       recognises the owner of an OIDC issuer's JWT: pure
+    issuer_loading  the issuer's keys, from a file or a URL
     gate_loading    the gate of a daemon: its tokens and its issuer
 """
 

@@ -1,4 +1,4 @@
-"""The gate of REST: who sent a request, by its ``Authorization`` header. Pure."""
+"""The gate: recognises callers by their ``Authorization`` header. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KNOWN = 1_000
 forgotten."""
 
 JWT_DOTS = 2
-"""Dots in a signed JWT; there is none in a token of ours."""
+"""Dots in a signed JWT. A token of the headend has none."""
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ class Unauthenticated:
     error: str | None = None
     """The error code; None = the request came without credentials."""
     token: str | None = None
-    """The name of a token that is not good any more: for the log, not for the answer."""
+    """The name of a token that has expired or is revoked: for the log, not for the answer."""
 
     @property
     def challenge(self) -> str:
@@ -42,7 +42,7 @@ class Unauthenticated:
 
 
 NO_TOKEN = Unauthenticated(
-    "this headend answers to tokens; send Authorization: Bearer TOKEN, and ask an administrator"
+    "this headend needs a token; send Authorization: Bearer TOKEN, and ask an administrator"
     " for a token",
     AccessRefusal.MISSING,
 )
@@ -69,7 +69,7 @@ class TokenIssuer(Protocol):
 class AccessGate:
     """Recognises callers.
 
-    Without tokens and without an issuer it asks nobody: every caller may do everything.
+    Without tokens and without an issuer the gate is open: every caller may do everything.
     """
 
     def __init__(self, tokens: TokenSet | None = None) -> None:
@@ -84,7 +84,7 @@ class AccessGate:
         return self._tokens is None and self._issuer is None
 
     def replace(self, tokens: TokenSet) -> Changes:
-        """Takes other tokens, from the next request on; returns what changed."""
+        """Puts other tokens in force from the next request on; returns what changed."""
         former, self._tokens = self._tokens or TokenSet(), tokens
         self._known.clear()
         return find_token_changes(former, tokens)
@@ -95,7 +95,7 @@ class AccessGate:
         self._known.clear()
 
     def recognise(self, authorization: bytes | None, now_us: int) -> Principal | Unauthenticated:
-        """Who sent a request with this ``Authorization`` header; None = without one.
+        """The sender of a request with this ``Authorization`` header; None = without one.
 
         Units: ``now_us`` is microseconds since the epoch.
         """
@@ -103,7 +103,7 @@ class AccessGate:
             return ANYBODY
         if authorization is None:
             return NO_TOKEN
-        # A look-up in a dict compares bytes only after a keyed hash of all of them: its time tells
+        # A dict compares bytes only if their keyed hashes are equal, so the time of a look-up tells
         # nothing about a token.
         known = self._known.get(authorization)
         if known is not None and (known.expires_us is None or now_us < known.expires_us):

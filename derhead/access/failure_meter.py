@@ -1,7 +1,7 @@
 """Counts refused requests and streams, and slows addresses that fail often. Pure.
 
-A token cannot be guessed: slowing keeps an address from filling the log and the audit trail. A good
-token is never slowed, so that the others behind the same address still come in.
+Nobody can guess a token. Slowing keeps an address from filling the log and the audit trail. A good
+token is never slowed, so that other callers behind the same address are still answered.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ class AccessRefusal(StrEnum):
     """Why a request was refused."""
 
     MISSING = "missing"
-    """It came without credentials."""
+    """The request came without credentials."""
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -24,16 +24,16 @@ class AccessRefusal(StrEnum):
     SITES = "sites"
     """The sites of a known caller do not suffice."""
     KEYS = "keys"
-    """The keys of the issuer that could show who it is are not there, or too old."""
+    """The issuer's keys, which the check of a JWT needs, are missing or too old."""
     SLOWED = "slowed"
-    """Its address has failed too often."""
+    """The caller's address has failed too often."""
 
 
 NEVER_SLOWED = frozenset({AccessRefusal.MISSING, AccessRefusal.KEYS})
 """Refusals that are only counted: nobody showed wrong credentials."""
 
 FAILURES_AT_ONCE = 10
-"""Wrong credentials of one address that are answered one after another, on both ports together.
+"""Requests and streams with wrong credentials that an address may send at once, on both ports.
 When full, one more is answered every ``FAILURE_S``; the others get 429 or RESOURCE_EXHAUSTED."""
 
 FAILURE_S = 6.0
@@ -49,7 +49,7 @@ class FailureMeter:
 
     def __init__(self) -> None:
         self.refused = Counter[AccessRefusal]()
-        # When each address will have paid for its failures; the one that failed last is last.
+        # When the failures of each address are forgotten; the address that failed last is last.
         self._clear_at: dict[str, float] = {}
 
     def count(self, reason: AccessRefusal) -> None:
@@ -57,7 +57,7 @@ class FailureMeter:
         self.refused[reason] += 1
 
     def refuse(self, reason: AccessRefusal, address: str | None, now_s: float) -> float:
-        """Counts refused credentials; the seconds for which the address must wait, 0 = not slowed.
+        """Counts refused credentials; returns the seconds to wait, 0 = the address is not slowed.
 
         Units: ``now_s`` is seconds on any clock that never goes back.
         """

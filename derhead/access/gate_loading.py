@@ -12,7 +12,7 @@ from derproto.system.reloading import Reload, Reloads
 
 
 async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None) -> AccessGate:
-    """The gate for the tokens of that file, or without a file an open one.
+    """A gate with the tokens of that file; without a file, an open gate.
 
     From now on the gate follows the file with ``reloads``. Raises: ConfigError.
     """
@@ -33,7 +33,7 @@ async def open_gate(path: Path | None, runtime: Runtime, reloads: Reloads | None
 def keep_issuer(
     gate: AccessGate, terms: IssuerTerms, source: KeySource, runtime: Runtime
 ) -> KeyKeeping:
-    """From now on the gate takes the issuer's JWTs, by the keys that the result keeps."""
+    """Makes the gate take the issuer's JWTs. The result keeps the issuer's keys."""
     # Imported late: most headends have no issuer.
     from derhead.access.issuer_loading import IssuerKeeper
 

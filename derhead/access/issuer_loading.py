@@ -1,6 +1,6 @@
-"""The keys of an OIDC issuer: from a file that is followed, or from a URL that is asked again.
+"""The keys of an OIDC issuer, from a file or from a URL, and their refresh.
 
-No request waits for them: a task fetches, and the gate judges by what is there.
+No request waits for the keys: a task fetches them, and the gate judges by those that it has.
 """
 
 from contextlib import aclosing
@@ -27,17 +27,17 @@ from derproto.tls.contexts import client_context
 log = event_log(__name__)
 
 REFRESH_S = 900.0
-"""Seconds between two looks at a URL."""
+"""Seconds between two fetches from a URL."""
 
 RETRY_S = 60.0
-"""Least seconds between two looks: after a failure, or when a JWT names an unknown key."""
+"""Least seconds between two fetches, after a failure or when a JWT names an unknown key."""
 
 FETCH_S = 10.0
 
 UNPACKED = {"Accept-Encoding": "identity"}
 
 KEYS_BYTES = 256 * 1024
-"""Bytes of an issuer's keys. When full, they are not taken, and those from before stay."""
+"""Bytes of an issuer's keys. When full, the new keys are not taken, and the former keys stay."""
 
 
 class IssuerKeeper:
@@ -56,7 +56,7 @@ class IssuerKeeper:
         gate.replace_issuer(JwtJudge(terms, None))
 
     async def begin(self, reloads: Reloads | None) -> None:
-        """Reads the keys of a file; those of a URL come with ``run``. Raises: ConfigError."""
+        """Reads the keys of a file; ``run`` fetches those of a URL. Raises: ConfigError."""
         paths = () if self._source.file is None else (self._source.file,)
         if reloads is not None:
             await reloads.add(Reload("issuer keys", self.load, paths))
@@ -64,9 +64,9 @@ class IssuerKeeper:
             await self.load()
 
     async def load(self) -> str | None:
-        """Gets the keys and puts them in force; returns which, if they are others.
+        """Gets the keys and puts them in force; returns their ids if the keys have changed.
 
-        Raises: ConfigError; then those from before stay in force.
+        Raises: ConfigError; then the former keys stay in force.
         """
         try:
             text = await self._read()
@@ -117,7 +117,7 @@ class IssuerKeeper:
                 client.stream("GET", self._source.url, headers=UNPACKED) as answer,
             ):
                 if answer.status_code != 200:
-                    raise BadKeys(f"it is answered {answer.status_code}")
+                    raise BadKeys(f"it answers {answer.status_code}")
                 text = bytearray()
                 async with aclosing(answer.aiter_raw()) as pieces:
                     async for piece in pieces:

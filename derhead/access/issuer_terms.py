@@ -1,4 +1,4 @@
-"""What is known of an OIDC issuer before any of its tokens comes."""
+"""The settings of an OIDC issuer: the terms of its JWTs, and the source of its keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +9,15 @@ from derproto.system.reloading import Reloads
 
 @dataclass(frozen=True, slots=True)
 class IssuerTerms:
-    """What a JWT must say, and where it says who its owner is."""
+    """What a JWT must say, and the claims that describe its owner."""
 
     issuer: str
     audience: str
     name_claim: str = "sub"
     role_claim: str = "role"
-    """A role, or a list of words of which the greatest role counts. Dots lead into objects."""
+    """Holds a role, or a list of words; the greatest role in it counts. Dots lead into objects."""
     sites_claim: str | None = None
-    """A site or a list of sites; None = a JWT is for all sites."""
+    """Holds a site or a list of sites; None = a JWT is for all sites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class KeySource:
 
     file: Path | None = None
     url: str | None = None
-    """Exactly one of ``file`` and ``url``."""
+    """Exactly one of ``file`` and ``url`` is given."""
     ca: Path | None = None
     """PEM of the authorities for the URL's certificate; None = the system's."""
 
@@ -38,7 +38,7 @@ class KeyKeeping(Protocol):
     """Keeps the issuer's keys that the gate judges by."""
 
     async def begin(self, reloads: Reloads | None) -> None:
-        """Reads the keys of a file; those of a URL come with ``run``. Raises: ConfigError."""
+        """Reads the keys of a file; ``run`` fetches those of a URL. Raises: ConfigError."""
 
     async def run(self) -> None:
         """Fetches the keys of a URL again and again. Runs until cancelled."""

@@ -1,7 +1,7 @@
-"""Who sent a JWT of an OIDC issuer: its signature, its terms and its claims. Pure.
+"""Recognises the owner of an OIDC issuer's JWT, by its signature, terms and claims. Pure.
 
-joserfc checks signatures and registered claims: a library that is kept up, and that takes only the
-algorithms it is told. ``none`` and those with a shared secret are not among them.
+joserfc, a maintained library, checks signatures and registered claims. It takes only the algorithms
+in ``ALGORITHMS``: neither ``none`` nor any with a shared secret.
 """
 
 import json
@@ -28,7 +28,7 @@ LEEWAY_S = 30
 """Seconds by which the issuer's clock may be off."""
 
 KEYS_AGE_S = 86_400
-"""Seconds after which keys of a URL that could not be fetched again are not trusted any more."""
+"""Seconds for which keys of a URL are trusted if they cannot be fetched again."""
 
 NAME_CHARACTERS = 100
 """Characters of a caller's name from a claim. When full, the rest is cut off."""
@@ -87,12 +87,12 @@ class JwtJudge:
         except ExpiredTokenError:
             return _refuse("the token has expired; get a new one", AccessRefusal.EXPIRED)
         except ClaimError as wrong:
-            return _refuse(f"the claim {wrong.claim} is not as it must be", AccessRefusal.UNKNOWN)
+            return _refuse(f"the claim {wrong.claim} is missing or wrong", AccessRefusal.UNKNOWN)
         except InvalidKeyIdError:
             self._on_unknown_key()
-            return _refuse("its key is not one of the issuer's", AccessRefusal.UNKNOWN)
+            return _refuse("the token's key is not one of the issuer's", AccessRefusal.UNKNOWN)
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-            return _refuse("it is not a token that the issuer has signed", AccessRefusal.UNKNOWN)
+            return _refuse("the issuer has not signed this token", AccessRefusal.UNKNOWN)
         return self._principal(claims, keys.good_until_us)
 
     def _rules(self, now_us: int) -> jwt.JWTClaimsRegistry:
@@ -124,7 +124,7 @@ class JwtJudge:
 
 
 def _words(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    """The words of a claim: of one text, separated by blanks, or of a list; else none."""
+    """The words of a claim: a text and its parts between blanks, or the texts of a list."""
     found: object = claims
     if path in claims:
         found = claims[path]

@@ -1,7 +1,7 @@
 """Log-ins of browsers: a cookie stands for the credentials that were shown once. Pure.
 
-A log-in is only as good as its credentials: the gate recognises them anew at each request, so that
-a revoked token ends its log-ins. The headend keeps a hash of each cookie.
+A log-in is only as good as its credentials. The gate checks them again at each request, so a
+revoked token ends its log-ins. The headend keeps a hash of each cookie.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ IDLE_S = 2 * 3600
 """Seconds without a request after which a log-in ends. An open page asks all the time."""
 
 MOST_LOGINS = 1_000
-"""Log-ins at once. When full, the one that was not used for longest ends."""
+"""Log-ins at once. When full, the one that was unused for longest ends."""
 
 MOST_OF_ONE = 50
-"""Log-ins of one name at once. When full, the one of that name that was not used for longest ends:
-nobody ends those of others by logging in again and again."""
+"""Log-ins of one name at once. When full, the one of that name that was unused for longest ends. So
+nobody can end the log-ins of others by logging in again and again."""
 
 
 @dataclass(slots=True)
@@ -42,12 +42,12 @@ class Login:
 
     @property
     def ends_us(self) -> int:
-        """When it ends, unless it is used."""
+        """When the log-in ends unless it is used again."""
         return min(self.created_us + LOGIN_S * 1_000_000, self.used_us + IDLE_S * 1_000_000)
 
 
 class Logins:
-    """All log-ins. ``entropy`` gives so many random bytes."""
+    """All log-ins. ``entropy`` returns the given number of random bytes."""
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
@@ -70,7 +70,7 @@ class Logins:
         return cookie, login
 
     def use(self, cookie: str, now_us: int) -> Login | None:
-        """The log-in of that cookie, used now; None if there is none any more."""
+        """The log-in of that cookie, used now; None if it has ended or never was."""
         key = _key_of(cookie)
         login = self._logins.pop(key, None)
         if login is None or now_us >= login.ends_us:

@@ -1,4 +1,4 @@
-"""Roles and the rights that each has, and who a caller is: pure."""
+"""Roles, their rights, and principals: pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Right(StrEnum):
-    """What a request needs."""
+    """What a caller must have for a request."""
 
     READ = "read"
     ORDER = "order"
     """Give orders and withdraw them."""
     ADMINISTER = "administer"
     CONNECT = "connect"
-    """Open a session as an agent. REST never asks for it."""
+    """Open a session as an agent. No request of REST needs it."""
 
 
 class Role(StrEnum):

@@ -1,4 +1,4 @@
-"""The file of tokens: read with every problem in one pass, and written whole.
+"""Reads the file of tokens, with every problem in one pass, and writes it whole.
 
 ``derhead token`` writes the file. It holds no token, but its names and roles help an attacker, and
 anyone who can write it can add a token. So only its owner may have access.
@@ -22,7 +22,7 @@ from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.yamlfile import Section, load_yaml
 
 OTHERS = 0o077
-"""Mode bits of the file that nobody may have."""
+"""Mode bits that the file must not have."""
 
 HEADING = """\
 # Tokens for derhead, written by `derhead token`. It holds their hashes; a token is shown only once.
@@ -107,7 +107,7 @@ def _read_token(section: Section) -> Token | None:
         return None
     agent = section.optional("agent", TOKEN_AGENT)
     if role is not None and (role is Role.AGENT) is not (section.value("agent") is not None):
-        section.complain("agent", "a token has it if its role is agent, and only then")
+        section.complain("agent", "write it for a token of the role agent, and for no other")
     expires_us = section.optional("expires", TIME)
     revoked_us = section.optional("revoked", TIME)
     if name is None or role is None or digest is None or created_us is None:
@@ -129,7 +129,8 @@ def changing(path: Path) -> Iterator[None]:
 def write_token_file(path: Path, tokens: TokenSet) -> None:
     """Writes the file whole, for its owner only. Raises: OSError; then the file is as before.
 
-    Root writes it for the owner of the present file, or of the folder: the daemon's user.
+    If root writes the file, it belongs to the owner of the former file, or else of the folder: the
+    daemon's user.
     """
     with private_file(path) as file:
         if os.geteuid() == 0:

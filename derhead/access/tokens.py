@@ -1,4 +1,4 @@
-"""Tokens: how one is made, what is kept of it, and how it is found again. Pure.
+"""Tokens: their text, the hash that the headend keeps, and the look-up of one. Pure.
 
 The headend keeps a token's SHA-256 and not the token. A plain hash is enough: a token holds 256
 random bits, which nobody can guess, unlike a password.
@@ -59,7 +59,7 @@ def spell(secret: bytes) -> str:
 
 
 def digest_of(token: bytes) -> bytes:
-    """What is kept of a token."""
+    """The hash that is kept of a token."""
     return hashlib.sha256(token).digest()
 
 
@@ -71,10 +71,10 @@ class TokenSet:
         self._index = {token.digest[:_INDEX_BYTES]: token for token in self.all}
 
     def find(self, token: bytes) -> Token | None:
-        """The token with that text, good or not.
+        """The token with that text, also if it has expired or is revoked.
 
-        The time of a look-up may reveal those few bytes of the hash that the index uses, and they
-        say nothing about a token. The whole hash is compared in constant time.
+        The time of a look-up may reveal the few bytes of the hash in the index. They say nothing
+        about the token. The whole hash is compared in constant time.
         """
         digest = digest_of(token)
         found = self._index.get(digest[:_INDEX_BYTES])
@@ -87,7 +87,7 @@ class TokenSet:
         return next((token for token in self.all if token.name == name), None)
 
     def with_token(self, token: Token) -> "TokenSet":
-        """The set with a token, in place of one with its name."""
+        """The set with this token, which replaces one of the same name."""
         return TokenSet([*(each for each in self.all if each.name != token.name), token])
 
     def with_revoked(self, name: str, now_us: int) -> "TokenSet":

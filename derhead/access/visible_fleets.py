@@ -10,7 +10,7 @@ VIEWS = 100
 
 
 def restrict(fleet: Fleet, sites: Collection[str]) -> Fleet:
-    """The sites of these ids or names, and their assets. A site that is not there is left out."""
+    """The sites of these ids or names, and their assets. Unknown sites are left out."""
     named = (fleet.find_site(site) for site in sorted(sites))
     found = {site.id: site for site in named if site is not None}
     assets = (asset for site_id in found for asset in fleet.assets_of(site_id))

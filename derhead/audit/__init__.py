@@ -4,7 +4,7 @@ Layers, from the ground up::
 
     records         one entry: pure
     entry_limit     a limit on like entries: pure
-    audit_trail     takes entries of what changes no dispatch, and counts those left out
+    audit_trail     takes the entries that no dispatch's commit has, and counts those left out
     reload_entries  the entries about reloads
 """
 

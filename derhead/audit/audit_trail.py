@@ -1,6 +1,6 @@
-"""The audit trail of what changes no dispatch: refusals, reloads, sessions.
+"""Takes audit entries about everything but changes to dispatches: refusals, reloads, sessions.
 
-The entry of an order or a withdrawal does not come here: it is in the commit of its change.
+The entry of an order or a withdrawal does not come here: the commit of the change has it.
 """
 
 from contextlib import suppress
@@ -49,11 +49,11 @@ class AuditTrail:
         after: dict[str, object] | None = None,
         limited: bool = True,
     ) -> None:
-        """Notes what a caller did, or was refused.
+        """Notes an action of a caller, or its refusal.
 
         ``reason`` comes from a small, fixed set of words. Entries with the same action, reason and
         caller are alike. ``detail`` is for people.
-        ``limited``: False for what no caller can do, so that no entry of it is left out.
+        ``limited``: False for entries that no caller can cause; none of these is left out.
         """
         entry = audit_record(
             action, caller, self._wall_us(), target=target, site_id=site_id, detail=detail

@@ -83,7 +83,7 @@ class AuditRecord:
     before: str | None = None
     """What was there before, a JSON object as text; None = nothing."""
     after: str | None = None
-    """What is there since, in the same form."""
+    """What is there afterwards, in the same form."""
 
     def of_change(
         self, before: Mapping[str, object] | None, after: Mapping[str, object] | None

@@ -1,4 +1,4 @@
-"""Asks at the terminal for what an order lacks."""
+"""Asks at the terminal for the duration that an order lacks."""
 
 import sys
 from argparse import ArgumentTypeError

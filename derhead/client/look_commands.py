@@ -132,7 +132,7 @@ async def newest_of(client: HeadendClient, asset: str) -> Any:
 
 
 async def show_audit(client: HeadendClient, args: argparse.Namespace) -> int:
-    """Shows the audit trail, newest first; ``--csv`` prints all that was asked for."""
+    """Shows the audit trail, newest first; ``--csv`` prints every entry that matches."""
     given = {
         "action": ",".join(args.action or ()),
         "caller": args.caller,

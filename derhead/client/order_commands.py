@@ -185,7 +185,7 @@ async def _watch_site(
 
 
 async def _again(client: HeadendClient, placed: dict[str, Any]) -> dict[str, Any] | None:
-    """The dispatch as it is now; None if the headend is away: the event stream is lost too."""
+    """The dispatch as it is now; None if the headend is away, which also ends the event stream."""
     try:
         found: dict[str, Any] = await client.get("dispatch", placed["id"])
     except HeadendUnreachable:

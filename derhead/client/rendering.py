@@ -1,4 +1,4 @@
-"""Answers as people read them: pure.
+"""Renders answers as text for people: pure.
 
 Power is positive into the grid, negative for consumption and charging. ``-`` is unknown.
 """
@@ -177,7 +177,7 @@ def _dispatch_table(dispatches: Sequence[Json], names: Mapping[str, str]) -> Tab
             Text(names.get(each["asset_id"], each["asset_id"])),
             state(each["state"]),
             each["id"],
-            # An older headend does not tell.
+            # An older headend does not send it.
             Text(each.get("ordered_by") or "-"),
             power(each["mw"]),
             clock(each["start_at"]),

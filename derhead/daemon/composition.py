@@ -63,7 +63,7 @@ class Listeners:
     """The listeners: sockets in a daemon, memory in a test."""
 
     open_grpc: Callable[[], Awaitable[Sequence[trio.abc.Listener[trio.abc.Stream]]]]
-    """Opens those for agents, unless they are open: a stand-by lets no agent connect."""
+    """Opens the agents' listeners, if they are not open yet: a stand-by lets no agent connect."""
     http: Sequence[trio.abc.Listener[trio.abc.Stream]]
 
 

@@ -14,7 +14,7 @@ REMIND_S = 3600.0
 
 
 async def remind_of_exposures(exposures: Sequence[Exposure]) -> None:
-    """Logs each at once, and again every hour. Runs until cancelled, or ends if there are none."""
+    """Logs each at once, and again every hour, until cancelled. Without exposures, ends at once."""
     while exposures:
         for each in exposures:
             log.warning("insecure", reason=each.fact, remedy=each.remedy)

@@ -1,4 +1,4 @@
-"""PostgreSQL beside the journal: claimed, asked for what the journal lacks, fed, handed over."""
+"""PostgreSQL beside the journal: its claim, the restore of lost rows, its feed, the hand-over."""
 
 import random
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from derproto.system.systemd import Notifier
 HttpListeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
 
 WAIT_TOLD_S = 120.0
-"""How long systemd waits for a headend that waits for a claim, from each message on."""
+"""Time that each message asks of systemd while the headend waits for a claim."""
 
 LAST_FED_S = 1.0
 """Time at the end for PostgreSQL to get the last changes, before the claim is given back."""
@@ -63,10 +63,10 @@ async def open_database(
 ) -> FedDatabase | None:
     """Claims the configured database and feeds it, in ``outside``; None = none is configured.
 
-    First the journal gets what only PostgreSQL knows. While a stand-by waits for its claim, it
-    answers REST on the ``http`` listeners, to callers whom ``gate`` knows and to browsers that name
-    a ``trusted`` host. Returns early if ``stopping`` is set meanwhile: then nothing was claimed.
-    Raises: JournalError; ClaimError if another headend holds the claim.
+    First the journal gets the records that only PostgreSQL has. While a stand-by waits for its
+    claim, it answers REST on the ``http`` listeners, to callers whom ``gate`` knows and to browsers
+    that name a ``trusted`` host. If ``stopping`` is set meanwhile, returns early and has claimed
+    nothing. Raises: JournalError; ClaimError if another headend holds the claim.
     """
     dsn = config.postgres_dsn
     if dsn is None:

@@ -1,4 +1,4 @@
-"""Keeps the fleet as ``assets.yaml`` has it: reads the file when it changes, and at SIGHUP."""
+"""Keeps the fleet equal to ``assets.yaml``: reads the file when it changes, and at SIGHUP."""
 
 from pathlib import Path
 

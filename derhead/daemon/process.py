@@ -1,4 +1,4 @@
-"""The process around the headend: signals, sockets, TLS, and what reminds and watches."""
+"""The process around the headend: signals, sockets, TLS, reminders and systemd's watchdog."""
 
 import faulthandler
 import gc

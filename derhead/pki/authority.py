@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from derproto.tls.tls_files import AGENT_URI
 
 BACKDATED = timedelta(hours=1)
-"""How long before its making a certificate is valid: clocks at sites are late."""
+"""A certificate is valid from this long before it is made, because clocks at sites may be late."""
 
 _SIGNING = {"key_cert_sign": True, "crl_sign": True}
 _PROVING = {"digital_signature": True}
@@ -35,7 +35,7 @@ class Validity:
 
     @classmethod
     def for_days(cls, now: datetime, days: int) -> "Validity":
-        """From a little before ``now`` for so many days."""
+        """From a little before ``now``, for that many days."""
         return cls(now - BACKDATED, now + timedelta(days=days))
 
 

@@ -20,7 +20,7 @@ from derproto.tls.certificate_reading import read_certificates
 
 
 def run(flags: Namespace) -> None:
-    """Makes what the flags describe, and says which settings name it.
+    """Makes the authority or certificates that the flags describe, and prints their settings.
 
     Raises: PkiRefused, OSError.
     """
@@ -66,7 +66,7 @@ def _settings(folder: PkiFolder, name: str, authority: str) -> str:
 
 
 def _within(authority: KeyPair, now: datetime, days: int) -> Validity:
-    """So many days from now, but no longer than the authority."""
+    """That many days from now, but no longer than the authority."""
     ends = authority.certificate.not_valid_after_utc
     if ends <= now:
         raise PkiRefused(

@@ -1,4 +1,4 @@
-"""The folder of an authority: its files, their modes, and that none is lost.
+"""The folder of an authority: names its files, sets their modes, and overwrites none by mistake.
 
 ca.pem, ca.key            the authority
 server.pem, server.key    the headend
@@ -26,7 +26,7 @@ class PkiFolder:
         return self.read("ca", "make the authority with derhead pki init")
 
     def read(self, name: str, advice: str) -> KeyPair:
-        """A pair of the folder. Raises: PkiRefused, with that advice if it is not there."""
+        """A pair of the folder. Raises: PkiRefused, with the advice if a file is missing."""
         certificate, key = self.files(name)
         try:
             return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())

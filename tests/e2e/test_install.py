@@ -191,7 +191,7 @@ def test_uninstalling_leaves_configuration_and_data_until_they_are_purged(instal
         (["--now"], "unknown argument --now"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_changes(
+def test_an_impossible_install_is_refused_before_anything_changes(
     arguments: list[str], why: str, tmp_path: Path
 ) -> None:
     refused = run("install", tmp_path / "root", *arguments)

@@ -123,7 +123,7 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
         eventually("the agent itself comes in", lambda: BATTERY in online())
 
 
-def test_jwts_of_an_issuer_come_in(tmp_path: Path) -> None:
+def test_jwts_of_an_issuer_are_accepted(tmp_path: Path) -> None:
     key = RSAKey.generate_key(2048, {"kid": "one"})
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(KeySet([key]).as_dict(private=False)))

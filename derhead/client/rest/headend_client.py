@@ -42,7 +42,7 @@ UNTRUSTED = ("local issuer certificate", "self-signed certificate")
 
 
 class HeadendUnreachable(Exception):
-    """No headend answers there, or it cannot now."""
+    """No headend answers there, or it cannot serve the request now."""
 
 
 class RequestRefused(Exception):

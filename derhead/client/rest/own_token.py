@@ -1,4 +1,4 @@
-"""The token that a command sends: of a file, of the environment, or of a systemd credential."""
+"""The token that a command sends: from a file, the environment or a systemd credential."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -6,7 +6,7 @@ from derhead.observability.checks.readiness import Check, Health
 from derproto.metrics.process_watch import DiskRoom
 
 SLOW_LOOP_S = 2.0
-"""Lag of the loop at which the headend is degraded, seconds: an order has started by then."""
+"""Lag of the loop at which the headend is degraded, seconds: an order should start within it."""
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_FREE_SHARE = 0.05
@@ -54,7 +54,7 @@ class ClockStep:
 
 
 class ClockSteps:
-    """Notices that the machine's clock was set, by the loop's own time."""
+    """Notices, by the loop's own time, that the machine's clock was set."""
 
     def __init__(self) -> None:
         self._before: tuple[int, float] | None = None

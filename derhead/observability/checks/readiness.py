@@ -10,7 +10,7 @@ class Health(IntEnum):
 
     READY = 0
     DEGRADED = 1
-    """The part works, but somebody should look: it keeps or knows less than it should."""
+    """The part works, but it keeps or knows less than it should: somebody should look."""
     UNREADY = 2
     """The headend takes no records, or no orders."""
 

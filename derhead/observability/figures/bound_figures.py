@@ -1,4 +1,4 @@
-"""How near each bound is: what is used of it, and how much there is. Pure."""
+"""The use of each bound beside the bound. Pure."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,7 @@
-"""The census: goes round the fleet in turns, and sums up what no counter could keep.
+"""The census: walks the fleet in turns of the loop, and makes the sums that no counter can keep.
 
-An asset becomes stale because time passes, and the worst of all agents cannot be kept as a counter.
-So a task looks at every asset, agent and open dispatch in turn, and a scrape reads the last round.
+An asset becomes stale because time passes, and no counter can keep the worst of all agents. So a
+task looks at every asset, agent and open dispatch in turn, and a scrape reads the last round.
 """
 
 import trio
@@ -24,7 +24,7 @@ AGE_BOUNDS_S = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86_
 
 
 class Census:
-    """Goes round the fleet; ``run`` is its one task."""
+    """Walks the fleet; ``run`` is its one task."""
 
     def __init__(
         self,

@@ -14,9 +14,9 @@ DAY_S = 86_400
 def certificate_check(
     findings: Sequence[CertificateFinding], seconds_left: Mapping[str, float]
 ) -> Check:
-    """Whether clients take the certificates, and will for the next weeks.
+    """Whether clients take the certificates now and in the next weeks.
 
-    Connections that are open stay, so the headend is not unready.
+    Open connections stay, so a bad certificate degrades the headend and does not make it unready.
     """
     if not findings:
         left = [f"{setting} for {s // DAY_S:.0f} days" for setting, s in seconds_left.items()]
@@ -36,7 +36,7 @@ def certificate_metrics(seconds_left: Mapping[str, float]) -> Iterator[Metric]:
 
 
 def reload_check(failures: Mapping[str, str]) -> Check:
-    """Whether what runs is what the files say. If it is not, a restart would fail, too."""
+    """Whether the present files are in force. If a reload failed, a restart would fail, too."""
     if not failures:
         return Check("reload", Health.READY, "no reload has failed")
     said = "; ".join(f"{what}: {why}" for what, why in failures.items())

@@ -1,4 +1,4 @@
-"""What is open to other machines without protection, as a check: pure."""
+"""The check for listeners that are open to other machines without protection: pure."""
 
 from collections.abc import Sequence
 
@@ -6,5 +6,5 @@ from derhead.observability.checks.readiness import Check, Health
 
 
 def exposure_check(facts: Sequence[str]) -> Check:
-    """Degraded: everything works, for anybody."""
+    """Degraded: everything works, but for anybody."""
     return Check("exposure", Health.DEGRADED, f"{'; '.join(facts)} (insecure)")

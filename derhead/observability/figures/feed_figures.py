@@ -51,7 +51,7 @@ def feed_metrics(feed: FeedStatistics) -> Iterator[Metric]:
 
 
 def claim_check(claim: ClaimStatus) -> Check:
-    """Whether this headend holds its database. It serves its agents without the claim, too."""
+    """Whether this headend holds the claim. It serves its agents without the claim, too."""
     return Check("claim", Health.READY if claim.held else Health.DEGRADED, claim.said)
 
 

@@ -71,7 +71,7 @@ def fleet_metrics(fleet: FleetStatistics) -> Iterator[Metric]:
 
 
 def dispatch_metrics(dispatches: DispatchStatistics) -> Iterator[Metric]:
-    """Open dispatches by state, ends by reason, and how long the way to the device took."""
+    """Open dispatches by state, ends by reason, and the latency to the device."""
     name = "derhead_dispatches_"
     yield gauge_by(name + "open", "Open dispatches by state.", "state", dispatches.open)
     yield counter_by_each(

@@ -1,4 +1,4 @@
-"""What a round through the fleet sums up: pure."""
+"""The sums of a round through the fleet: pure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from derhead.observability.checks.process_checks import CLOCK_OFF_US, ClockStep
 from derproto.metrics.histogram import HistogramCounts
 
 LATE_START_US = 30_000_000
-"""How long after its window began a dispatch that has not started is late, microseconds. An agent
-starts within a second, and an agent that has lost its link is back within this time."""
+"""Microseconds after the begin of its window from which a dispatch that has not started is late. An
+agent starts a dispatch within a second, and is back within this time if it has lost its link."""
 
 
 @dataclass(slots=True)

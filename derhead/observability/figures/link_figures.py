@@ -43,7 +43,7 @@ def link_metrics(link: ServerStatistics) -> Iterator[Metric]:
 
 
 def stranger_metrics(refused: int) -> Iterator[Metric]:
-    """What strangers' web pages have tried."""
+    """Refused requests of strangers' web pages."""
     yield counter(
         "derhead_http_strangers_refused",
         "Requests that were refused with 403: for a host that is not the headend's own, or of a web"

@@ -12,7 +12,7 @@ QUICK_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 """Bounds for work of this machine, seconds."""
 
 FAR_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
-"""Bounds for what crosses the network or waits for an agent, seconds."""
+"""Bounds for work that crosses the network or waits for an agent, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Histogram:
         self._total = 0.0
 
     def take(self, value: float) -> None:
-        """Counts a value. A negative value counts as 0: a clock was set back."""
+        """Counts a value. A negative value, after a clock was set back, counts as 0."""
         value = max(value, 0.0)
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value

@@ -1,7 +1,7 @@
 """Loop lag: how late the event loop wakes a task whose time has come.
 
 A late loop delays everything alike: setpoints, acknowledgements, answers. The lag is the drift of a
-sleep, so that any cause counts: long work of ours, a busy machine, a machine that slept.
+sleep, so that any cause counts: a long turn of a task, a busy machine, a machine that slept.
 """
 
 import trio

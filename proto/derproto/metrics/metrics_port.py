@@ -1,9 +1,9 @@
 """A port for Prometheus alone: ``GET /metrics`` over HTTP/1.1, one request a connection.
 
-It is for a daemon that serves no HTTP otherwise. h11 parses. Every connection has a bound in time
-and size, so small that h11's expressions, quadratic in a run of blanks, take 12 ms. The names that
-a request may give its host keep out pages in a browser, which reach loopback under a name of their
-own (DNS rebinding).
+It is for a daemon that has no other HTTP. h11 parses. Every connection has a bound on its time and
+size. Within that size, h11's expressions, quadratic in a run of blanks, take at most 12 ms. A
+request must name loopback as its host. That keeps out web pages that reach loopback under a name of
+their own (DNS rebinding).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -112,7 +112,7 @@ async def _serve(metrics: Metrics, stream: trio.abc.Stream) -> None:
 
 
 async def _receive_head(stream: trio.abc.Stream) -> bytes:
-    """The header of a request. What follows it is never read.
+    """The header of a request. Bytes after it are never read.
 
     Raises: h11.RemoteProtocolError if it is too long, or has no end.
     """
@@ -135,7 +135,7 @@ def _answer(request: object, metrics: Metrics) -> Answer:
     if host not in HOSTS and host.rpartition(":")[0] not in HOSTS:
         return _refused(HTTPStatus.FORBIDDEN, f"{host} is no name of loopback; ask localhost")
     if request.target.partition(b"?")[0] != b"/metrics":
-        return _refused(HTTPStatus.NOT_FOUND, "there is /metrics, and nothing else")
+        return _refused(HTTPStatus.NOT_FOUND, "this port has only /metrics")
     if request.method != b"GET":
         return _refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is possible here")
     body, content_type = metrics.render(fields.get(b"accept", b"").decode("latin-1"))

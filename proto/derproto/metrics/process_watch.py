@@ -30,7 +30,7 @@ class DiskRoom:
 
 
 class ProcessWatch:
-    """What is known of this process, and of the disk that holds ``folder``."""
+    """The state of this process, and of the disk that holds ``folder``."""
 
     def __init__(self, program: str, folder: Path, runtime: Runtime) -> None:
         self._program = program

@@ -39,17 +39,17 @@ _SECRET = re.compile(
 )
 
 _HINTS = ("derhead_", "bearer ", "basic ", "://", "password=")
-"""A text with a secret has one of these words, in small letters."""
+"""Words of which a text with a secret has one, in lower case."""
 
 KEYS_KNOWN = 256
-"""Keys of log lines that are remembered to be secret or not. When full, the least recently used
-ones go."""
+"""Keys of log lines for which the module remembers whether they are secret. When full, the least
+recently used key is forgotten."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that could control a terminal, or turn the direction of text."""
 
 Names = Mapping[str, Callable[[str], str | None]]
-"""How the name of an id is found, by the key of the id."""
+"""Finds the name of an id, by the key of the id."""
 
 _names: dict[str, Callable[[str], str | None]] = {}
 
@@ -57,7 +57,7 @@ _names: dict[str, Callable[[str], str | None]] = {}
 def name_ids(names: Names) -> None:
     """From now on a line with an id under one of these keys has the id's name beside it.
 
-    For example ``asset_name`` beside ``asset``.
+    For example, ``asset_name`` stands beside ``asset``.
     """
     _names.clear()
     _names.update(names)
@@ -66,7 +66,7 @@ def name_ids(names: Names) -> None:
 class EventFormatter(logging.Formatter):
     """One line for each record, whatever it holds: ``ts``, ``level``, the event, then its keys.
 
-    Line breaks, of a traceback or of something a peer sent, become `` | ``: no record can pass for
+    Line breaks, of a traceback or of a peer's text, become `` | ``, so that no record looks like
     two. Secrets become ``***``, see ``_SECRET``.
     """
 

@@ -1,7 +1,7 @@
-"""Notices when a few files change: whether they did is pure, ``watch_files`` is the task.
+"""Notices when a few files change: ``ChangeFinder`` decides and is pure, ``watch_files`` acts.
 
-The files are looked at once a second. inotify would tell sooner, but it does not see network file
-systems, and what it tells of links and renamed folders takes more code than a look.
+The task looks at the files once a second. inotify would be faster, but it does not see network file
+systems, and its events about links and renamed folders take more code than a look.
 """
 
 import os
@@ -21,7 +21,7 @@ MOST_UNREST = 10
 
 
 class FileStamp(NamedTuple):
-    """What tells one state of a file from another. It follows links."""
+    """Distinguishes one state of a file from another. Links are followed."""
 
     device: int
     inode: int
@@ -31,7 +31,7 @@ class FileStamp(NamedTuple):
 
 
 FileStamps = tuple[FileStamp | None, ...]
-"""One a file, in order; None if it cannot be read."""
+"""One stamp for each file, in order; None for a file that cannot be read."""
 
 
 def read_stamps(paths: Sequence[Path]) -> FileStamps:
@@ -53,7 +53,7 @@ class ChangeFinder:
     """Finds changes in a series of looks at the same files.
 
     Several files are seldom replaced at the same moment: a certificate comes before its key. So a
-    change counts once two looks in a row find the same.
+    change counts once two looks in a row find the same stamps.
     """
 
     def __init__(self, known: FileStamps) -> None:

@@ -1,7 +1,7 @@
 """Reloading a daemon's files while it runs: when one changes, and all of them at SIGHUP.
 
-A reload is whole or not at all: if it fails, what was loaded stays in force, a log line says why,
-and it is tried again later.
+A reload is whole or not at all. If it fails, the former files stay in force, a log line says why,
+and the reload is tried again later.
 """
 
 import os
@@ -36,27 +36,27 @@ class Reload:
     """Its name in log lines, such as ``certificates``."""
     load: Callable[[], Awaitable[Changes | str | None]]
     """Reads the files and puts them in force; returns what changed, if it can tell.
-    Raises ConfigError or OSError if that cannot be; then everything is as before."""
+    Raises: ConfigError or OSError if a file is bad; then everything is as before."""
     paths: tuple[Path, ...] = ()
-    """The files whose change calls for it."""
+    """The files whose change starts the reload."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadOutcome:
-    """What became of a reload."""
+    """The outcome of a reload."""
 
     what: str
     """The name of the ``Reload``."""
     changed: str | None = None
-    """What changed, in words; None = it failed, or does not tell."""
+    """What changed, in words; None = the reload failed, or does not say."""
     failure: str | None = None
     """Why it failed; None = it succeeded."""
     items: tuple[ChangedItem, ...] = ()
-    """The things that changed, of a reload that tells of each."""
+    """The things that changed, one by one, if the reload lists them."""
 
 
 class Reloads:
-    """All reloads of a daemon, one at a time; ``notifier`` tells systemd of those at SIGHUP."""
+    """Runs a daemon's reloads, one at a time; ``notifier`` tells systemd of those at SIGHUP."""
 
     def __init__(self, runtime: Runtime, notifier: Notifier = NOBODY) -> None:
         self._runtime = runtime
@@ -66,13 +66,13 @@ class Reloads:
         self._watching: trio.Nursery | None = None
         self._one = trio.Lock()
         self.failures: dict[str, str] = {}
-        """Why a reload failed, by ``what``; until it succeeds."""
+        """Why a reload failed, by ``what``, until the reload succeeds."""
         self.on_outcome: Callable[[ReloadOutcome], None] = lambda outcome: None
-        """Called after each reload; of a failure that repeats, only once."""
+        """Called after each reload, but only once for a failure that repeats."""
 
     async def add(self, reload: Reload) -> None:
-        """Adds a reload after the present ones. Add it before its files are first read: from now on
-        no change of them is missed."""
+        """Adds a reload after the present ones. Add it before its files are first read: no later
+        change of the files is missed."""
         paths = reload.paths
         self._known[reload.what] = await self._runtime.run_blocking(lambda: read_stamps(paths))
         self._all.append(reload)
@@ -141,9 +141,8 @@ async def watch_hangups(
 ) -> None:
     """Awaits ``hung_up`` at each SIGHUP, also for one that was held. Runs until cancelled.
 
-    SIGHUP also tells that the terminal is gone from which the daemon was started. Then the process
-    gets SIGTERM, for a daemon that nobody can end with Ctrl-C would stay for ever. ``nohup``
-    prevents that.
+    SIGHUP also says that the daemon's terminal is gone. Then the process gets SIGTERM, because
+    nobody could end the daemon with Ctrl-C any more. ``nohup`` prevents that.
     """
     held = signal.getsignal(signal.SIGHUP)
     if isinstance(held, HeldHangups):

@@ -1,8 +1,8 @@
 """A daemon's messages to systemd: datagrams to the socket that ``NOTIFY_SOCKET`` names.
 
-This is ``sd_notify(3)`` in a few lines: a unit of ``Type=notify`` learns when the daemon is ready,
-waits for a long start or a reload, and restarts a daemon whose loop stands still. Without that
-variable nothing is sent.
+This is ``sd_notify(3)`` in a few lines. With a unit of ``Type=notify``, systemd learns when the
+daemon is ready, waits for a long start or a reload, and restarts a daemon whose loop stands still.
+Without that variable nothing is sent.
 """
 
 import os
@@ -18,14 +18,14 @@ from derproto.stdio.log_events import event_log
 log = event_log(__name__)
 
 BEATS = 4
-"""Messages within ``WatchdogSec=``. systemd advises two; four also make a loop that is slow stand
-out in the log before systemd ends it."""
+"""Messages within ``WatchdogSec=``. systemd advises two. With four, the log shows a slow loop
+before systemd ends the daemon."""
 
 STATUS_CHARACTERS = 200
 """Characters of a status line. When full, the rest is cut off."""
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
-"""What systemd sets for the daemon alone, and no process that it starts should have."""
+"""Variables that systemd sets for the daemon alone. The daemon's own child processes get none."""
 
 
 class Notifier:
@@ -106,7 +106,7 @@ class Notifier:
 
 
 def _line(text: str) -> str:
-    """The line for ``systemctl status``. It stays one line, whatever a peer put into the text."""
+    """The line for ``systemctl status``: one line, whatever a peer has put into the text."""
     return f"STATUS={' '.join(text.split())[:STATUS_CHARACTERS]}"
 
 
@@ -117,9 +117,9 @@ NOBODY = Notifier()
 async def feed_watchdog(notifier: Notifier) -> None:
     """Reports to systemd that the loop turns, ``BEATS`` times in its period, until cancelled.
 
-    The task needs the loop and nothing else: no beat comes from a loop that stands still, and
-    every other trouble is for ``/readyz``, because a restart would not end it. A late beat is
-    logged. Returns at once if systemd does not watch.
+    The task needs only the loop, so a loop that stands still sends no beat. All other troubles are
+    for ``/readyz``, because a restart would not end them. A late beat is logged. Returns at once if
+    systemd does not watch.
     """
     watchdog_s = notifier.watchdog_s
     if watchdog_s is None:

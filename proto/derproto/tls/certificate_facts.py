@@ -1,4 +1,4 @@
-"""What a certificate says, as far as its owner has to know: pure."""
+"""The content of a certificate, as far as its owner has to know it: pure."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class CertificateFacts:
     """Microseconds since the epoch, as ``not_after_us``."""
     not_after_us: int
     hosts: tuple[str, ...] = ()
-    """The DNS names and IP addresses that it names."""
+    """DNS names and IP addresses in the subject alternative names."""
     uris: tuple[str, ...] = ()
     purposes: frozenset[str] = frozenset({ANY_PURPOSE})
-    """Numbers of the purposes that it is limited to."""
+    """Numbers of the purposes to which the certificate is limited."""

@@ -12,7 +12,7 @@ DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 
 SOON_DAYS = 30
-"""Days before a certificate's end from which on it is warned of."""
+"""Days before a certificate's end from which the daemons warn."""
 
 
 class CertificateGrade(IntEnum):
@@ -69,10 +69,10 @@ def judge(held: HeldCertificates, now_us: int) -> list[CertificateFinding]:
 
 
 def ends_of(held: HeldCertificates, now_us: int) -> Iterator[CertificateEnd]:
-    """When each file's certificates end: the first that does.
+    """When the first certificate of each file ends.
 
-    Of several authorities those that have ended already do not count while another is valid: they
-    are what is left of an exchange.
+    An authority that has expired does not count while another is valid: it is a remnant of a
+    replacement.
     """
     files = held.files
     if files.cert is not None and held.own:

@@ -40,7 +40,7 @@ class CertificateKeeper:
         return tuple(dict.fromkeys(path for files in self._ends for path in files.paths()))
 
     def context(self, role: TlsRole) -> ssl.SSLContext | None:
-        """The context in force, for one connection: ask again for the next. None without TLS."""
+        """The context in force, for one connection only: ask again for the next. None = no TLS."""
         return self._loaded[role].context if role in self._loaded else None
 
     def hosts(self, role: TlsRole) -> tuple[str, ...]:
@@ -49,13 +49,13 @@ class CertificateKeeper:
         return own[0].hosts if own else ()
 
     def findings(self) -> list[CertificateFinding]:
-        """What is wrong now with what is in force, the worst first."""
+        """What is wrong now with the certificates in force, the worst first."""
         now_us = self._runtime.wall_us()
         found = (each for end in self._loaded.values() for each in end.findings(now_us))
         return sorted(dict.fromkeys(found), key=lambda each: -each.grade)
 
     def seconds_left(self) -> dict[str, float]:
-        """Until each file's certificates end, by setting; negative afterwards."""
+        """Seconds until each file's first certificate ends, by setting; negative afterwards."""
         now_us = self._runtime.wall_us()
         return {
             each.setting: (each.ends_us - now_us) / 1e6
@@ -66,7 +66,7 @@ class CertificateKeeper:
     def over_tls(
         self, role: TlsRole, transports: Sequence[trio.abc.Listener[trio.abc.Stream]]
     ) -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
-        """The listeners of that end: over TLS if it has certificates, else as they are."""
+        """The listeners of that end: over TLS if the end has certificates, else unchanged."""
         if role not in self._loaded:
             return transports
         return [TlsListener(each, lambda: self._loaded[role].context) for each in transports]
@@ -74,8 +74,8 @@ class CertificateKeeper:
     async def load(self, reloads: Reloads) -> None:
         """Loads all files at the daemon's start, and from then on with ``reloads``.
 
-        It takes files that peers refuse: a site may start with a wrong clock, or long after its
-        certificate has expired, and has to go on measuring. Raises: ConfigError.
+        It takes even files that peers refuse. A site may start with a wrong clock, or long after
+        its certificate has expired, and has to keep measuring. Raises: ConfigError.
         """
         if self._ends:
             await reloads.add(Reload("certificates", self.reload, self.paths))
@@ -84,8 +84,8 @@ class CertificateKeeper:
     async def reload(self) -> None:
         """Loads all files anew, and puts them in force.
 
-        Raises: ConfigError if a file cannot be loaded or peers would refuse it; then everything is
-        as before.
+        Raises: ConfigError if a file cannot be loaded or peers would refuse it; then the former
+        files stay in force.
         """
         loaded = await self._read()
         now_us = self._runtime.wall_us()

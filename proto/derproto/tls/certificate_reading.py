@@ -1,4 +1,4 @@
-"""PEM files as ``cryptography`` reads them: when certificates end, and what is wrong. Pure."""
+"""Reads PEM files with ``cryptography``: the facts of certificates, and faults of keys. Pure."""
 
 from datetime import datetime
 

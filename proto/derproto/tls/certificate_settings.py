@@ -1,4 +1,4 @@
-"""Certificates as settings: their problems, under the names of their sources."""
+"""Problems of certificates, under the names of their settings."""
 
 import sys
 from collections.abc import Sequence
@@ -24,6 +24,6 @@ def complain_of_certificates(
 
 
 def warn_of_certificates(ends: Sequence[TlsFiles], at_us: int) -> None:
-    """Tells on stderr what will soon be wrong with these certificates, a line each."""
+    """Warns on stderr about faults of these certificates, now or soon, a line each."""
     for each in inspect_certificates(ends, at_us):
         print(f"warning: {each.setting}: {each.text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""TLS contexts of both daemons: the same rules with every version of Python."""
+"""TLS contexts of both daemons, with the same rules under every version of Python."""
 
 import ssl
 from pathlib import Path
@@ -37,7 +37,7 @@ def context_of(files: TlsFiles) -> ssl.SSLContext:
 
 
 def server_context(cert: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """The context of a server; with ``client_ca`` a client needs a certificate of it.
+    """The context of a server; with ``client_ca`` a client needs a certificate of that authority.
 
     Raises: OSError, ssl.SSLError.
     """
@@ -73,9 +73,9 @@ def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
 def _even(context: ssl.SSLContext) -> ssl.SSLContext:
     """Removes the differences between Python's versions.
 
-    Python 3.13 refuses certificates without the extensions of RFC 5280, and many operators' own
-    authorities make such certificates: an upgrade of Python would cost a fleet its headend. Python
-    3.13 also trusts an intermediate authority without its root.
+    Python 3.13 refuses certificates without the extensions of RFC 5280. Many operators' own
+    authorities make such certificates, so an upgrade of Python would cost a fleet its headend.
+    Python 3.13 also trusts an intermediate authority without its root.
     """
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)

@@ -18,12 +18,12 @@ from derproto.tls.tls_files import TlsFile, TlsFiles
 
 @dataclass(frozen=True, slots=True)
 class LoadedCertificates:
-    """What the files of one end hold, as loaded."""
+    """The loaded files of one end."""
 
     context: ssl.SSLContext
     held: HeldCertificates
     unread: tuple[CertificateFinding, ...] = ()
-    """Files that OpenSSL took, and whose dates nobody can tell."""
+    """Files that OpenSSL has taken but whose dates ``cryptography`` cannot read."""
 
     def findings(self, now_us: int) -> list[CertificateFinding]:
         """What is wrong at that time."""
@@ -85,7 +85,7 @@ def _facts(file: TlsFile | None, unread: list[CertificateFinding]) -> tuple[Cert
 
 
 def _explain(files: TlsFiles) -> Iterator[Problem]:
-    """Why OpenSSL refuses the files, as far as they show it."""
+    """Why OpenSSL refuses the files, as far as ``cryptography`` can tell."""
     from derproto.tls.certificate_reading import fault_of_key, read_certificates
 
     contents: dict[str, bytes] = {}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 AGENT_URI = "urn:der:agent:"
-"""A certificate names its agent by a URI in its subject alternative names: this and its id."""
+"""Begins the URI in the subject alternative names by which a certificate names its agent."""
 
 
 class TlsRole(Enum):
-    """Whom a certificate has to convince."""
+    """The end of a connection that a certificate serves."""
 
     GRPC_SERVER = "grpc server"
     HTTP_SERVER = "http server"
@@ -26,18 +26,19 @@ class TlsFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What one end shows (``cert`` and ``key``, both or neither), and whom it trusts."""
+    """The certificate of one end (``cert`` and ``key``, both or neither), and its authorities."""
 
     role: TlsRole
     cert: TlsFile | None = None
     key: TlsFile | None = None
     authorities: TlsFile | None = None
-    """For a server, of its clients' certificates; None = it asks for none. For an agent, of the
-    headend's; None = the system's."""
+    """For a server, those of its clients' certificates; None = it asks for no certificate. For an
+    agent, those of the headend's certificate; None = the system's."""
     agent_id: str | None = None
     """The agent that the certificate must name."""
     certificate_optional: bool = False
-    """A client of a server with authorities may come without a certificate, not with a bad one."""
+    """Whether a server with authorities takes clients without a certificate. It never takes a bad
+    certificate."""
 
     def paths(self) -> tuple[Path, ...]:
         """All files."""

@@ -1,4 +1,4 @@
-"""Accepting connections under TLS, each with the context in force at that moment."""
+"""A listener that accepts connections under TLS, each with the context in force at that moment."""
 
 import ssl
 from collections.abc import Callable
@@ -7,9 +7,9 @@ import trio
 
 
 class TlsListener(trio.abc.Listener[trio.SSLStream[trio.abc.Stream]]):
-    """Wraps another listener, as ``trio.SSLListener`` does, whose context is fixed for ever.
+    """Wraps another listener. Unlike ``trio.SSLListener``, it can change its context.
 
-    The handshake is left to whoever serves the stream.
+    The server of the stream does the handshake.
     """
 
     def __init__(

@@ -102,7 +102,7 @@ async def test_a_token_goes_with_each_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "why"), [(None, "this headend answers to tokens"), (STRANGE, "not known")]
+    ("token", "why"), [(None, "this headend needs a token"), (STRANGE, "not known")]
 )
 async def test_without_a_good_token_the_refusal_names_the_flag(token: str | None, why: str) -> None:
     async with headend(FakeView(), gate=make_gate(NOW)) as port:

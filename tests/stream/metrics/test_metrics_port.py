@@ -49,7 +49,7 @@ async def test_a_scrape_is_answered(host: str) -> None:
 @pytest.mark.parametrize(
     ("request_", "status", "says"),
     [
-        (GET.replace(b"/metrics", b"/"), 404, "there is /metrics, and nothing else"),
+        (GET.replace(b"/metrics", b"/"), 404, "this port has only /metrics"),
         (GET.replace(b"GET", b"POST"), 405, "only GET is possible here"),
         (GET.replace(b"localhost:9464", b"evil.example"), 403, "evil.example is no name of"),
         (b"NONSENSE\r\n\r\n", 400, "illegal request line"),

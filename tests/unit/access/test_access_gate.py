@@ -98,7 +98,7 @@ def test_other_tokens_count_at_once() -> None:
     assert isinstance(recognise(f"Bearer {ADMIN}", gate), Principal)
 
 
-def test_no_token_is_good_where_there_are_none() -> None:
+def test_an_empty_file_accepts_no_token() -> None:
     assert isinstance(recognise(f"Bearer {VIEWER}", AccessGate(TokenSet())), Unauthenticated)
     assert isinstance(recognise(None, AccessGate(TokenSet())), Unauthenticated)
 

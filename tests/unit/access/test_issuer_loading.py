@@ -149,7 +149,7 @@ async def test_keys_come_over_http() -> None:
         assert admits(gate, sign())
         for path, why in (
             ("/long", "longer than"),
-            ("/no", "answered 404"),
+            ("/no", "answers 404"),
             ("/page", "not a JWKS"),
             ("/deep", "not a JWKS"),
             ("/elsewhere", "answered 302"),

@@ -69,13 +69,13 @@ def changed() -> bytes:
 @pytest.mark.parametrize(
     ("token", "reason", "why"),
     [
-        (unsigned(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
-        (of_a_shared_secret(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
-        (changed(), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
-        (b"a.b.c", AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
-        (sign(STRANGER), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (unsigned(), AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
+        (of_a_shared_secret(), AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
+        (changed(), AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
+        (b"a.b.c", AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
+        (sign(STRANGER), AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
         (headed(alg="RS256", kid="two"), AccessRefusal.UNKNOWN, "not a token that the issuer"),
-        (headed(alg="RS256"), AccessRefusal.UNKNOWN, "its key is not one of the issuer's"),
+        (headed(alg="RS256"), AccessRefusal.UNKNOWN, "the token's key is not one of the issuer's"),
         (headed(alg="RS256", kid=["one"]), AccessRefusal.UNKNOWN, "not a token that the issuer"),
         (
             # Keys that a token brings along, or points to, are nobody's.
@@ -86,7 +86,7 @@ def changed() -> bytes:
                 jku="https://evil.example/keys",
             ),
             AccessRefusal.UNKNOWN,
-            "not a token that the issuer has signed",
+            "the issuer has not signed this token",
         ),
         (headed(alg="RS256", kid="one", crit=["exp"]), AccessRefusal.UNKNOWN, "not a token"),
         (b"." * 2 + b"x" * 1_000_000, AccessRefusal.UNKNOWN, "not a token that the issuer"),
@@ -95,10 +95,10 @@ def changed() -> bytes:
             AccessRefusal.UNKNOWN,
             "not a token that the issuer",
         ),
-        (payload_of(b"[]"), AccessRefusal.UNKNOWN, "not a token that the issuer has signed"),
+        (payload_of(b"[]"), AccessRefusal.UNKNOWN, "the issuer has not signed this token"),
         (sign(exp="9999999999"), AccessRefusal.UNKNOWN, "the claim exp"),
         (sign(aud="derheads"), AccessRefusal.UNKNOWN, "the claim aud"),
-        (sign(kid="three"), AccessRefusal.UNKNOWN, "its key is not one of the issuer's"),
+        (sign(kid="three"), AccessRefusal.UNKNOWN, "the token's key is not one of the issuer's"),
         (sign(aud="other"), AccessRefusal.UNKNOWN, "the claim aud"),
         (sign(aud=None), AccessRefusal.UNKNOWN, "the claim aud"),
         (sign(iss="https://evil.example"), AccessRefusal.UNKNOWN, "the claim iss"),
@@ -169,7 +169,7 @@ def test_role_and_sites_come_from_claims(
         b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}',
     ],
 )
-def test_a_text_without_public_keys_is_none_of_an_issuer(text: bytes) -> None:
+def test_a_text_without_public_keys_is_refused(text: bytes) -> None:
     with pytest.raises(BadKeys):
         read_keys(text)
 

@@ -70,7 +70,7 @@ def test_the_number_of_logins_is_bounded(logins: Logins) -> None:
     assert logins.use(second, 1) is None
 
 
-def test_who_logs_in_again_and_again_ends_no_log_in_of_others(logins: Logins) -> None:
+def test_logging_in_repeatedly_ends_no_log_in_of_others(logins: Logins) -> None:
     first, other = begin(logins), begin(logins, "bob")
     last = [begin(logins) for _ in range(MOST_OF_ONE)][-1]
     assert names(logins).count("ann") == MOST_OF_ONE

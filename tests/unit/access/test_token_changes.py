@@ -52,7 +52,7 @@ def test_a_replaced_secret_is_told_and_no_part_of_it() -> None:
         assert digest.hex()[:8] not in str(item)
 
 
-def test_of_many_sites_some_are_named() -> None:
+def test_only_some_of_many_sites_are_named() -> None:
     many = replace(VIEWER_TOKEN, sites=tuple(f"site {n}" for n in range(1000)))
     (item,) = AccessGate(TokenSet()).replace(TokenSet([many])).items
     sites = (item.after or {})["sites"]

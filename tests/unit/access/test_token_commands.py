@@ -66,7 +66,7 @@ def test_a_name_is_free_again_once_its_token_is_revoked(capsys: pytest.CaptureFi
         (["list", "--tokens", "other.yaml"], 2, "other.yaml"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_a_wrong_command_is_refused_with_a_reason(
     flags: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["token", *flags]) == code

@@ -62,7 +62,7 @@ def test_a_wrong_token_is_named_with_its_line(tmp_path: Path, token: str, proble
     assert f"tokens.yaml:2: {problem}" in refused(write(tmp_path, token))
 
 
-def test_names_and_hashes_are_there_once(tmp_path: Path) -> None:
+def test_names_and_hashes_are_unique(tmp_path: Path) -> None:
     said = refused(write(tmp_path, GOOD, GOOD))
     assert "tokens.yaml:3: tokens[1].name: a is written twice" in said
     assert "tokens.yaml:3: tokens[1].sha256: written twice" in said

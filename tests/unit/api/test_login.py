@@ -138,7 +138,7 @@ async def test_a_log_in_without_a_token_is_refused(body: object) -> None:
     assert await Site().browser().ask("POST", "/login", body) in (400, 422)
 
 
-async def test_an_agent_is_nobody_to_log_in() -> None:
+async def test_an_agents_token_does_not_log_in() -> None:
     site = Site()
     assert await site.browser().ask("POST", "/login", {"token": OF_AGENT}) == 403
     (entry,) = site.view.audited.entries
@@ -182,7 +182,7 @@ async def test_a_mistyped_token_is_refused_in_the_words_of_a_person() -> None:
     assert visitor.body["detail"].startswith("the token is not known")
 
 
-async def test_where_nobody_is_asked_there_is_no_log_in() -> None:
+async def test_an_open_headend_has_no_log_in() -> None:
     visitor = Site(AccessGate()).browser()
     assert await visitor.ask("GET", "/login") == 200
     assert visitor.body["name"] is None

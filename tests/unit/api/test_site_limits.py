@@ -67,7 +67,7 @@ async def ask_as(
         ("/agents", "id", ["agent-1"], []),
     ],
 )
-async def test_lists_leave_out_what_lies_outside(
+async def test_lists_leave_out_other_sites(
     path: str, member: str, inside: list[str], outside: list[str]
 ) -> None:
     for token, names in ((INSIDE, inside), (OUTSIDE, outside)):
@@ -105,7 +105,7 @@ READABLE = [
 
 
 @pytest.mark.parametrize("path", READABLE)
-async def test_what_lies_outside_is_not_there(path: str) -> None:
+async def test_other_sites_are_not_found(path: str) -> None:
     assert (await ask_as(INSIDE, path)).status == 200
     assert (await ask_as(OPERATOR, path)).status == 200
     refused = await ask_as(OUTSIDE, path)
@@ -156,14 +156,14 @@ async def test_an_agent_of_two_sites_shows_to_each_its_own_assets() -> None:
         {"site_id": "Alamosa", "mw": 0.5},
     ],
 )
-async def test_an_order_for_what_lies_outside_is_not_taken(body: dict[str, object]) -> None:
+async def test_an_order_for_another_site_is_not_taken(body: dict[str, object]) -> None:
     view = View()
     assert (await ask_as(OUTSIDE, "/dispatch", "POST", view=view, body=body)).status == 404
     assert view.orders == []
     assert (await ask_as(INSIDE, "/dispatch", "POST", view=view, body=body)).status in (200, 201)
 
 
-async def test_what_lies_outside_is_not_withdrawn() -> None:
+async def test_an_order_of_another_site_is_not_withdrawn() -> None:
     view = View()
     view.cancelled = view.history.dispatches[DISPATCH]
     for target in (DISPATCH, GROUP, "nothing"):

@@ -41,7 +41,7 @@ async def test_no_token_is_left_out() -> None:
     assert len(noted(ReloadOutcome("tokens", "added", items=items))) == count + 1
 
 
-async def test_other_things_are_told_in_the_entry_of_the_reload() -> None:
+async def test_other_changes_are_in_the_entry_of_the_reload() -> None:
     items = (
         ChangedItem("a", {"limits": 1}, {"limits": 2}),
         ChangedItem("b", None, {"kind": "load"}),

@@ -38,7 +38,7 @@ def test_loopback_needs_no_protection(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_everything_else_does(host: str) -> None:
+def test_addresses_beyond_loopback_need_protection(host: str) -> None:
     http, grpc = Address(host, 1), Address(host, 2)
     assert exposed(replace(BARE, http=http, grpc=grpc)) == {
         "http": f"REST at {http} is open to other machines without TLS and tokens",
@@ -164,6 +164,6 @@ async def test_an_insecure_headend_says_so_every_hour(
     assert caplog.text.count(line) == 4
 
 
-async def test_a_protected_one_has_nothing_to_say() -> None:
+async def test_a_protected_headend_logs_no_exposure() -> None:
     with trio.fail_after(1):
         await remind_of_exposures([])

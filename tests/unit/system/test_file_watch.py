@@ -27,7 +27,7 @@ def test_a_change_counts_once_and_when_the_files_rest() -> None:
     assert [finder.look(stamps(*look)) for look in looks] == [False, False, False, True, False]
 
 
-def test_a_change_that_is_undone_is_none() -> None:
+def test_an_undone_change_does_not_count() -> None:
     finder = ChangeFinder(stamps(1))
     assert not any(finder.look(stamps(size)) for size in (2, 1, 1, 1))
 

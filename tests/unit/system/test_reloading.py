@@ -73,7 +73,7 @@ async def test_a_changed_file_is_reloaded_once(
         assert tokens.loads == 1
 
 
-async def test_what_cannot_be_reloaded_stays_as_it_was_and_is_tried_again(
+async def test_a_failed_reload_keeps_the_former_files_and_is_tried_again(
     tokens: FakeTokens, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     outcomes: list[ReloadOutcome] = []

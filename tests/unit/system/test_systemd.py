@@ -58,7 +58,7 @@ def test_each_state_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
     ]
 
 
-def test_without_systemd_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_systemd_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     NOBODY.ready()
     Notifier.from_environment({}).ready()
     assert caplog.records == []

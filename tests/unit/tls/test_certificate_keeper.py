@@ -109,7 +109,7 @@ def gone(authority: TestAuthority) -> None:
 
 
 @pytest.mark.parametrize("spoil", [expired, of_tomorrow, of_another_key, gone])
-async def test_a_worse_certificate_replaces_none(
+async def test_a_refused_certificate_replaces_no_certificate(
     spoil: Callable[[TestAuthority], None], authority: TestAuthority
 ) -> None:
     server = await kept(authority.server_files(GRPC), authority.server_files(HTTP))
@@ -134,7 +134,7 @@ async def test_if_one_end_fails_no_end_is_replaced(
     assert server.context(GRPC) is before
 
 
-async def test_a_daemon_starts_with_what_peers_refuse_and_says_so(
+async def test_a_daemon_starts_with_refused_certificates_and_logs_them(
     authority: TestAuthority, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     expired(authority)
@@ -151,7 +151,7 @@ async def test_a_daemon_starts_with_what_peers_refuse_and_says_so(
     assert server.seconds_left()["tls_cert"] > 0
 
 
-async def test_a_daemon_does_not_start_with_what_cannot_be_loaded(
+async def test_a_daemon_does_not_start_with_unloadable_certificates(
     authority: TestAuthority,
 ) -> None:
     of_another_key(authority)

@@ -110,7 +110,7 @@ def test_a_key_after_its_parameters_is_good(authority: TestAuthority, tmp_path: 
     load_certificates(server(authority.folder / "server.pem", key))
 
 
-def test_what_two_ends_share_is_told_once(authority: TestAuthority) -> None:
+def test_a_file_of_two_ends_is_reported_once(authority: TestAuthority) -> None:
     authority.write_server("old", valid=validity(-1, starts_in_days=-9))
     files = server(authority.folder / "old.pem", authority.folder / "old.key")
     (finding,) = inspect_certificates([files, files], NOW_US)
