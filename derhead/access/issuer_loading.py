@@ -113,7 +113,7 @@ class IssuerKeeper:
         with trio.fail_after(FETCH_S):
             async with (
                 httpx2.AsyncClient(verify=verify, trust_env=False, timeout=FETCH_S) as client,
-                # Packed, a few bytes could become more than the bound before anybody counts them.
+                # Compressed, a few bytes could exceed the bound before anybody counts them.
                 client.stream("GET", self._source.url, headers=UNPACKED) as answer,
             ):
                 if answer.status_code != 200:
@@ -128,7 +128,7 @@ class IssuerKeeper:
 
 
 def _why(wrong: BaseException) -> str:
-    """What an error says, or else what its cause says: a failed handshake has no words itself."""
+    """The text of an error, or else of its cause: a failed handshake has no text of its own."""
     cause: BaseException | None = wrong
     while cause is not None and not str(cause):
         cause = cause.__cause__ or cause.__context__

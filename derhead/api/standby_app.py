@@ -1,6 +1,6 @@
-"""REST of a stand-by: it lives, it is not ready, and nothing else is to be had from it.
+"""REST of a stand-by: it is alive, not ready, and answers everything else with 503.
 
-Like the headend that serves, it tells its health to everybody, and the rest to those whom it knows.
+Like a headend that serves, it shows its health to everybody. Other requests need good credentials.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from derhead.httpserver import HttpLimits
 from derhead.observability import Check, Health
 
 PAGE = "/"
-"""Where people look first. They have no token to show yet, and are told that it stands by."""
+"""People look here first. They have no token yet, so the answer (503, standing by) needs none."""
 
 
 def create_standby_app(

@@ -57,7 +57,7 @@ def load(
 
 
 def warn_of_tokens(config: HeadendConfig, fleet: Fleet, now_us: int) -> None:
-    """Tells on stderr which good tokens are limited to a site that the fleet does not have."""
+    """Warns on stderr of good tokens that are limited to a site that the fleet does not have."""
     tokens = () if config.tokens is None else read_token_file(config.tokens).all
     for token in tokens:
         for site in token.sites or () if token.refusal(now_us) is None else ():

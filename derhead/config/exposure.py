@@ -1,7 +1,7 @@
-"""What others could use without protection: pure.
+"""Finds what other machines or web pages could use without protection: pure.
 
-Loopback needs none. Where other machines reach a listener, it needs TLS and has to know who calls.
-Where every web page may use REST, loopback does not help: browsers run such pages anywhere.
+A listener on loopback needs none. A listener that other machines reach needs TLS and credentials.
+If every web page may use REST, loopback does not help, because browsers run such pages anywhere.
 """
 
 from collections.abc import Iterator
@@ -58,4 +58,4 @@ ANY_PAGE = Exposure(
     "REST without tokens is open to every web page in a browser that reaches it, orders too",
     "name the origins whose pages may, or give tokens",
 )
-"""REST asks nobody who they are, nor where their page comes from."""
+"""REST asks for no credentials, and takes requests of pages from any origin."""

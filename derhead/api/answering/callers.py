@@ -1,4 +1,4 @@
-"""Who sent the current request, and what of the fleet it may see."""
+"""Who sent the current request, and the part of the fleet that the sender may see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Refuses requests of strangers' web pages, before anything else looks at them."""
+"""Refuses requests of strangers' web pages before any other step."""
 
 from quart import Quart, Response, request
 

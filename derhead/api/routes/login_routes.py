@@ -1,4 +1,4 @@
-"""``/login`` and ``/logins``: the page shows a token once, and then has a cookie."""
+"""``/login`` and ``/logins``: the page sends a token once, and gets a cookie."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -65,7 +65,7 @@ def login_routes(
         if caller.role is not Role.ADMIN:
             return False
         owner = gate.recognise(login.authorization, headend.wall_us())
-        # A log-in whose token is not good any more is for those who see everything.
+        # Only callers who see everything see a log-in whose token is no longer good.
         limits = owner if isinstance(owner, Principal) else ANYBODY
         return sees_sites_of(caller, limits, headend.fleet)
 

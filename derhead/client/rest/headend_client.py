@@ -34,11 +34,11 @@ with exit code 3."""
 
 
 ADVICE = f"; name its file with --token-file, or put it into {TOKEN_VARIABLE}"
-"""What a command adds to a refusal for want of a good token."""
+"""The advice that a command adds if it is refused without a good token."""
 
 
 UNTRUSTED = ("local issuer certificate", "self-signed certificate")
-"""How OpenSSL says that no authority at hand has signed a certificate."""
+"""OpenSSL's words for a certificate that no known authority has signed."""
 
 
 class HeadendUnreachable(Exception):

@@ -13,7 +13,7 @@ from derhead.sessions.terms.refusals import StreamRefusal
 
 
 class Proof(IntEnum):
-    """How a stream has shown that it comes from the agent it names. A greater value is better."""
+    """How a stream has shown that it comes from the agent it names. A greater value is stronger."""
 
     NONE = 0
     ANY_AGENTS_TOKEN = 1
@@ -64,9 +64,10 @@ class Unproven:
 
 
 class AgentIdentities:
-    """Judges what streams show, and refuses a proven id to a stream that proves less.
+    """Judges the credentials of streams, and refuses a proven id to a stream with a weaker proof.
 
-    ``best`` is the best proof that the headend can check: what was better before counts no more.
+    ``best`` is the strongest proof that the headend can check; a stronger one from before counts as
+    this one.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class AgentIdentities:
         self._gate = AccessGate() if gate is None else gate
         self._needs_proof = needs_proof
         self._best = best
-        # By proof, so that many of a lesser proof push out none of a better; the newest is last.
+        # By proof, so that a weaker proof pushes out no stronger one; the newest is last.
         self._proven: dict[Proof, dict[str, None]] = {proof: {} for proof in Proof if proof}
 
     def judge(self, shown: Shown, now_us: int, now_s: float) -> Proof | Unproven:
-        """The proof that the stream has given, or why it is refused, which is counted.
+        """The proof that the stream has given, or why it is refused. Counts refused tokens.
 
         Units: ``now_us`` is microseconds since the epoch, ``now_s`` seconds on the loop's clock.
         """

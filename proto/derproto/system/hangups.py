@@ -1,6 +1,6 @@
 """SIGHUP from a program's first moment on: held until somebody can act on it, and never fatal.
 
-Import it first: it takes a millisecond, and the rest of a daemon's start takes seconds.
+Import this module first: that takes a millisecond, and the rest of a daemon's start takes seconds.
 """
 
 import os
@@ -24,7 +24,7 @@ class HeldHangups:
 def hold_hangups() -> None:
     """From now on SIGHUP ends nothing; ``derproto.system.reloading.watch_hangups`` acts on it."""
     was_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    # At once, and not only after the look at the terminal.
+    # Ignore it at once: the look at the terminal takes time.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A handler of Python, unlike SIG_IGN, is not inherited by the programs that this one starts.
     held = HeldHangups(was_ignored=was_ignored, had_terminal=has_terminal())
@@ -32,8 +32,8 @@ def hold_hangups() -> None:
 
 
 def release_hangups() -> None:
-    """Lets SIGHUP do again what it did before, also one that has come meanwhile: it ends a command
-    that is no daemon."""
+    """Restores the former effect of SIGHUP, also for one that has come meanwhile: it ends a command
+    that is not a daemon."""
     held = signal.getsignal(signal.SIGHUP)
     if isinstance(held, HeldHangups):
         signal.signal(signal.SIGHUP, signal.SIG_IGN if held.was_ignored else signal.SIG_DFL)
@@ -44,7 +44,7 @@ def release_hangups() -> None:
 def ignore_hangups() -> None:
     """From now on SIGHUP does nothing, until the process is gone.
 
-    Python sets the handlers of its own back before it ends, and SIGHUP would be fatal once more.
+    Python removes its own handlers before it ends, and SIGHUP would then be fatal again.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

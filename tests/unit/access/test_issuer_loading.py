@@ -152,7 +152,7 @@ async def test_keys_come_over_http() -> None:
             ("/no", "answers 404"),
             ("/page", "not a JWKS"),
             ("/deep", "not a JWKS"),
-            ("/elsewhere", "answered 302"),
+            ("/elsewhere", "answers 302"),
         ):
             with pytest.raises(ConfigError, match=why):
                 await keeper(path).load()
