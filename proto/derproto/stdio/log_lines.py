@@ -1,8 +1,8 @@
 """The form of a log line: an event with its keys, as logfmt, as JSON, or for a terminal.
 
-Records of ``logging``, ours and those of libraries, are rendered alike. A record's text is the
-event. Its keys are those that the caller gave (``log_events``), and those that structlog has bound
-where the caller works, such as the session or the request.
+Records of ``logging``, the project's and those of libraries, are rendered alike. A record's text is
+the event. Its keys come from the caller (``log_events``) and from the caller's context, to which
+structlog has bound them, such as the session or the request.
 """
 
 import json
