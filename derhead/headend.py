@@ -15,7 +15,7 @@ from derhead.history import (
     RetentionLimits,
 )
 from derhead.observability import Census, Instruments
-from derhead.sessions import AgentIdentities, SessionLimits, Sessions
+from derhead.sessions import SETPOINTS_QUEUED, AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
@@ -23,6 +23,7 @@ from derproto.base.turns import look_in_turns
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from derproto.stdio.log_events import event_log
+from derproto.stdio.logs import WAITING_BYTES, log_queue
 from derproto.system.reloading import ReloadOutcome
 
 log = event_log(__name__)
@@ -129,9 +130,11 @@ class Headend:
     def _add_bounds(self, limits: SessionLimits, retention: RetentionLimits) -> None:
         add, journal = self.instruments.bounds.add, self.journal
         add("sessions", lambda: len(self.sessions.live), limits.max_sessions)
+        add("session_queue", lambda: self.sessions.most_queued, SETPOINTS_QUEUED)
         add("desk_inputs", lambda: self.desk.waiting, INBOX_EVENTS)
         add("journal_rows", lambda: journal.statistics().buffered_rows, journal.buffer_rows)
         add("journal_bytes", lambda: self.retention.statistics().used_bytes, retention.max_bytes)
+        add("log_bytes", lambda: log_queue().waiting_bytes, WAITING_BYTES)
 
     async def load(self) -> None:
         """Restores each asset's and agent's newest data from the journal.

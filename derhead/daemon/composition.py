@@ -157,10 +157,16 @@ async def run_headend(
                     )
                     await links.start(server.serve, await listeners.open_grpc())
                     headend.metrics.add(lambda: link_metrics(server.statistics()))
-                    headend.instruments.bounds.add(
+                    limits, add = link_limits(config), headend.instruments.bounds.add
+                    add(
                         "link_connections",
                         lambda: server.statistics().connections_open,
-                        link_limits(config).max_connections,
+                        limits.max_connections,
+                    )
+                    add(
+                        "link_unfinished_bytes",
+                        lambda: server.statistics().unfinished_bytes,
+                        limits.max_reassembly_bytes,
                     )
                     async with trio.open_nursery() as http:
                         app = create_app(headend, gate, trusted)

@@ -13,6 +13,7 @@ Rooms, from the ground up; each imports only from those before it:
 from derhead.sessions.admission.agent_identity import AgentIdentities, Proof
 from derhead.sessions.admission.register import AGENT_ID
 from derhead.sessions.service import Sessions, SessionStatistics
+from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
 from derhead.sessions.streams.session import Session
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord

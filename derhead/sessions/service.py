@@ -24,6 +24,8 @@ from derhead.sessions.register_audit import RegisterAudit
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
+from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
+from derhead.sessions.streams.queue_depths import QueueDepths
 from derhead.sessions.streams.session import GOODBYE_S, Session
 from derhead.sessions.streams.session_meter import Excess
 from derhead.sessions.terms.ends import (
@@ -107,6 +109,7 @@ class Sessions:
         self._acknowledger = Acknowledger()
         self._memory = AgentMemory(limits.max_sessions)
         self._excess = Excess()
+        self._depths = QueueDepths(SETPOINTS_QUEUED)
         self._allowances = AgentAllowances(limits.heartbeat_period_s)
         self._reception = Reception(
             limits, self._identities, self._allowances, self._excess, runtime.wall_us
@@ -121,6 +124,7 @@ class Sessions:
             acknowledger=self._acknowledger,
             allowances=self._allowances,
             excess=self._excess,
+            depths=self._depths,
             on_heartbeat=self._memory.take_heartbeat,
         )
         self._directory = Directory(fleet, silent_after_s=_silent_after_s(limits))
@@ -165,6 +169,11 @@ class Sessions:
         """Whether several agents seem to use this id."""
         return self._directory.is_duplicate(agent_id, trio.current_time())
 
+    @property
+    def most_queued(self) -> int:
+        """The setpoints and cancels that wait for the stream of one agent, where most wait."""
+        return self._depths.worst
+
     def statistics(self) -> SessionStatistics:
         return SessionStatistics(
             open=len(self._live),
@@ -205,6 +214,7 @@ class Sessions:
         Raises: GRPCError with the status, if it is not OK.
         """
         refusal: StreamRefusal | None = StreamRefusal.CONNECTION_LOST
+        detail: str | None = "the stream ended"
         bind_contextvars(peer=stream.peer)
         try:
             arrival = await self._reception.receive(stream)
@@ -212,7 +222,7 @@ class Sessions:
             session = await self._admit(stream, registration, proof)
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
-            refusal = refused.refusal
+            refusal, detail = refused.refusal, refused.message
             # Whoever is slowed must fill neither the log nor the audit trail.
             if refusal not in (StreamRefusal.NO_REGISTER, StreamRefusal.SLOWED):
                 self._audit.refused(stream.peer, refusal, refused.message, refused.agent_id)
@@ -225,6 +235,9 @@ class Sessions:
         finally:
             if refusal is not None:
                 self._refused[refusal] += 1
+            if refusal in (StreamRefusal.NO_REGISTER, StreamRefusal.CONNECTION_LOST):
+                # Whoever sent no Register is nobody for the audit trail.
+                log.warning("stream ended before it registered", cause=refusal.value, reason=detail)
         if isinstance(session, StreamRefusal):
             return
         stream.admit()

@@ -170,7 +170,7 @@ def test_a_headend_without_postgresql_serves_on_and_a_short_outage_costs_it_noth
         eventually("it has the claim again", lambda: readiness(one)["claim"]["status"] == "ready")
         wait_fed(postgres, order["id"], "started")
         assert not serves(two)
-        assert "is lost" in one.processes[0].text()
+        assert "claim on PostgreSQL lost: this headend goes on" in one.processes[0].text()
 
 
 def test_a_headend_that_was_replaced_while_it_was_cut_off_stops_and_says_so(

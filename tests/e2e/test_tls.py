@@ -144,7 +144,7 @@ def test_an_agent_is_told_why_its_certificate_is_refused(
     distrustful = secure.start_agent(SOLAR, "mesa", "mesa", trusts=other.ca)
     eventually("expired", lambda: "certificate expired" in late.text())
     # It had said so itself, and started all the same.
-    assert "tls_cert: " in late.text()
+    assert 'event="certificate needs attention" setting=tls_cert' in late.text()
     eventually("of another authority", lambda: "unknown ca" in foreigner.text())
     eventually("not trusted", lambda: "certificate verify failed: " in distrustful.text())
     assert not secure.world.online(SOLAR)

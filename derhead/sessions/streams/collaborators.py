@@ -8,6 +8,7 @@ from derhead.dispatch import Dispatch, Reported, SessionLink
 from derhead.gaps import GapRecord, ReportedGap
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances
+from derhead.sessions.streams.queue_depths import QueueDepths
 from derhead.sessions.streams.session_meter import Excess
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord
@@ -80,4 +81,5 @@ class SessionContext:
     acknowledger: Acknowledger
     allowances: AgentAllowances
     excess: Excess
+    depths: QueueDepths
     on_heartbeat: Callable[[HeartbeatRecord], None]

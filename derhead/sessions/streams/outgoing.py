@@ -13,6 +13,7 @@ from derhead.dispatch import Reported, SessionLink, State, write_cancel, write_s
 from derhead.sessions.admission.directory import LiveSession
 from derhead.sessions.streams.acks import PendingAcks
 from derhead.sessions.streams.collaborators import SetpointDesk
+from derhead.sessions.streams.queue_depths import QueueDepths
 from derproto.base.runtime import Runtime
 from derproto.der.v1 import Alive, Cancel, HeadendMessage, TelemetryAck
 from derproto.triogrpc import ServerStream
@@ -36,6 +37,7 @@ class Outgoing:
         claims: Sequence[str],
         desk: SetpointDesk,
         runtime: Runtime,
+        depths: QueueDepths,
     ) -> None:
         self._stream = stream
         self._live = live
@@ -49,6 +51,7 @@ class Outgoing:
         self._send, self._receive = trio.open_memory_channel[Intent](SETPOINTS_QUEUED + 2)
         self._queued: set[str] = set()
         self._setpoints = 0
+        self._depths = depths
         self._room_wanted = False
         self._stopped = False
         self._began_at = trio.current_time()
@@ -64,6 +67,7 @@ class Outgoing:
     def close(self) -> None:
         """Closes the channel: the session is over."""
         self._stopped = True
+        self._count(-self._setpoints)
         self._send.close()
         self._receive.close()
 
@@ -87,13 +91,13 @@ class Outgoing:
     def queue_setpoint(self, dispatch_id: str) -> None:
         """Queues a dispatch's setpoint; the caller knows that there is room."""
         if not self._stopped and dispatch_id not in self._queued:
-            self._setpoints += 1
+            self._count(1)
             self._queue(dispatch_id)
 
     def queue_cancel(self, dispatch_id: str, asset_id: str, reason: str) -> None:
         """Queues a Cancel for a claimed asset; the caller knows that there is room."""
         if not self._stopped:
-            self._setpoints += 1
+            self._count(1)
             cancel = write_cancel(dispatch_id, self._claims.index(asset_id), reason)
             self._send.send_nowait(cancel)
 
@@ -145,8 +149,12 @@ class Outgoing:
                     self._free_room()
 
     def _free_room(self) -> None:
-        self._setpoints -= 1
+        self._count(-1)
         self._tell_of_room()
+
+    def _count(self, more: int) -> None:
+        before, self._setpoints = self._setpoints, self._setpoints + more
+        self._depths.move(before, self._setpoints)
 
     def _session_us(self) -> int:
         return round((trio.current_time() - self._began_at) * 1e6)

@@ -80,7 +80,13 @@ class Session:
         self._scope = trio.CancelScope()
         self._end: End | None = None
         self.outgoing = Outgoing(
-            stream, live, self, registration.asset_ids, context.desk, context.runtime
+            stream,
+            live,
+            self,
+            registration.asset_ids,
+            context.desk,
+            context.runtime,
+            context.depths,
         )
         self._incoming = Incoming(
             stream,

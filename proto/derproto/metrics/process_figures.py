@@ -7,7 +7,7 @@ from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from derproto import __version__
-from derproto.metrics.families import gauge, histogram
+from derproto.metrics.families import counter, gauge, histogram
 from derproto.metrics.histogram import HistogramCounts
 
 
@@ -25,6 +25,15 @@ def disk_metrics(program: str, free_bytes: int, whole_bytes: int) -> Iterator[Me
     name = f"{program}_disk_"
     yield gauge(name + "free_bytes", "Bytes free on the disk of the data folder.", free_bytes)
     yield gauge(name + "size_bytes", "Size of the disk of the data folder.", whole_bytes)
+
+
+def log_metrics(program: str, dropped_lines: int) -> Iterator[Metric]:
+    """The log of the process."""
+    yield counter(
+        f"{program}_log_dropped_lines",
+        "Log lines that were dropped because stderr was not read fast enough.",
+        dropped_lines,
+    )
 
 
 def loop_metrics(program: str, lags: HistogramCounts) -> Iterator[Metric]:

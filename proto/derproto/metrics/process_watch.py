@@ -15,7 +15,13 @@ from prometheus_client.metrics_core import Metric
 
 from derproto.base.runtime import Runtime
 from derproto.metrics.loop_lag import LoopLag
-from derproto.metrics.process_figures import build_metrics, disk_metrics, loop_metrics
+from derproto.metrics.process_figures import (
+    build_metrics,
+    disk_metrics,
+    log_metrics,
+    loop_metrics,
+)
+from derproto.stdio.logs import log_queue
 
 LOOK_S = 10.0
 """Seconds between two looks at the process and its disk."""
@@ -64,6 +70,7 @@ class ProcessWatch:
         """The figures of the process, its versions, its loop and its disk."""
         yield from build_metrics(self._program)
         yield from loop_metrics(self._program, self.lag.counts())
+        yield from log_metrics(self._program, log_queue().dropped_lines)
         yield from self._process
         if self.disk is not None:
             yield from disk_metrics(self._program, self.disk.free_bytes, self.disk.whole_bytes)

@@ -11,6 +11,7 @@ import os
 import queue
 import select
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from derproto.base.runtime import Runtime, start_thread
 from derproto.stdio.log_events import make_record
@@ -28,6 +29,15 @@ lines are lost."""
 RETRY_S = 1.0
 
 STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LogQueue:
+    """The lines that wait for the reader of stderr, and those that found no room."""
+
+    waiting_bytes: int = 0
+    dropped_lines: int = 0
+    """Since the start."""
 
 
 class RepeatFilter(logging.Filter):
@@ -67,6 +77,9 @@ class BackgroundHandler(logging.Handler):
         self._given = self._dropped = 0
         self._written = self._told = 0
         start_thread(self._write_on, "log")
+
+    def statistics(self) -> "LogQueue":
+        return LogQueue(self._given - self._written, self._dropped)
 
     # --- tasks that log -------------------------------------------------------------
 
@@ -192,6 +205,14 @@ class LevelReload:
         before, self._level = self._level, level
         logging.getLogger().setLevel(level.upper())
         return f"{before} became {level}"
+
+
+def log_queue() -> LogQueue:
+    """The queue of this process's log; an empty one if ``configure_logging`` was not called."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BackgroundHandler):
+            return handler.statistics()
+    return LogQueue()
 
 
 def drain_logs() -> bool:

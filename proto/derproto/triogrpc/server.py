@@ -56,6 +56,7 @@ class Server:
         newcomers = self._limits.newcomers or NewcomerLimits()
         self._newcomers = Newcomers[Link](newcomers.address_share)
         self._serving = False
+        self._shared: Shared | None = None
         self._idle = Flag(True)
 
     async def serve(
@@ -74,7 +75,7 @@ class Server:
         if self._serving:
             raise RuntimeError("a Server serves once")
         self._serving = True
-        shared = Shared(self._limits, reads=True)
+        shared = self._shared = Shared(self._limits, reads=True)
         async with trio.open_nursery() as sharing:
             sharing.start_soon(shared.run)
             async with trio.open_nursery() as connections:
@@ -112,7 +113,8 @@ class Server:
 
     def statistics(self) -> ServerStatistics:
         """The counts up to now."""
-        return self._counters.snapshot()
+        unfinished = 0 if self._shared is None else self._shared.reassembly.held_bytes
+        return self._counters.snapshot(unfinished)
 
     # -- connections --------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """Refused Registers and take-overs of sessions are in the audit trail, and a flood is not."""
 
 import json
+import logging
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -25,7 +27,7 @@ async def test_a_refused_register_is_noted_with_what_its_agent_was_told(bench: B
 
 
 async def test_refused_assets_are_noted_with_their_agent(
-    bench: Bench, autojump_clock: MockClock
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench.welcomed("x", A1, UNKNOWN, site_id=SITE):
         pass
@@ -33,6 +35,8 @@ async def test_refused_assets_are_noted_with_their_agent(
     assert told(entry) == (AuditAction.REGISTER_REFUSED, "x", SITE)
     assert entry.detail is not None
     assert entry.detail.startswith("asset 1 refused: ")
+    assert f'event="assets refused" reason="{entry.detail}"' in caplog.text
+    assert " agent=x" in caplog.text
 
 
 async def test_streams_that_say_nothing_leave_no_entry(
@@ -46,7 +50,10 @@ async def test_streams_that_say_nothing_leave_no_entry(
     assert bench.audited.entries == []
 
 
-async def test_another_process_of_an_agent_takes_over(bench: Bench) -> None:
+async def test_another_process_of_an_agent_takes_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with bench.welcomed("x", A1), bench.welcomed("x", A1):
         # The same process came back.
         assert bench.audited.entries == []
@@ -56,6 +63,7 @@ async def test_another_process_of_an_agent_takes_over(bench: Bench) -> None:
     before, after = json.loads(entry.before or ""), json.loads(entry.after or "")
     assert before["agent_id"] == after["agent_id"] == "x"
     assert before["session_id"] != after["session_id"]
+    assert caplog.text.count('event="agent took over" lost=x lost_peer=') == 1
 
 
 async def test_an_agent_takes_over_the_asset_of_a_silent_one(

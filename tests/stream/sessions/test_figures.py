@@ -39,6 +39,8 @@ async def test_assets_agents_and_dispatches_are_summed_up(
         assert shown['derhead_dispatch_latency_seconds_bucket{le="1.0",to="sent"}'] == 1
         assert shown['derhead_bound_used{bound="sessions"}'] == 2
         assert shown['derhead_bound_limit{bound="sessions"}'] == 5000
+        assert shown['derhead_bound_used{bound="session_queue"}'] == 0
+        assert shown['derhead_bound_limit{bound="log_bytes"}'] == 4 * 2**20
         assert shown["derhead_journal_commit_seconds_count"] > 0
         await trio.sleep(40)
         shown = figures(here)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 from grpclib import Status
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.dispatch import AgentReport
 from derhead.sessions import reception
@@ -42,7 +42,9 @@ async def test_welcome_tells_the_rules(bench: Bench, autojump_clock: MockClock) 
     assert UNKNOWN in welcome.assets[1].detail
 
 
-async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: MockClock) -> None:
+async def test_no_register_within_ten_seconds(
+    bench: Bench, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     async with bench.stream() as stream:
         started = trio.current_time()
         status, message = await status_of(stream)
@@ -50,6 +52,20 @@ async def test_no_register_within_ten_seconds(bench: Bench, autojump_clock: Mock
         assert message == "no Register within 10 s"
         assert trio.current_time() - started == pytest.approx(10)
     assert bench.sessions.statistics().refused["no_register"] == 1
+    (line,) = caplog.text.splitlines()
+    said = 'level=warning event="stream ended before it registered" cause=no_register'
+    assert f'{said} reason="no Register within 10 s" peer=' in line
+
+
+async def test_a_stream_that_is_cut_before_it_registers_has_a_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench.stream() as stream:
+        await stream.cancel()
+        await wait_all_tasks_blocked()
+    (line,) = caplog.text.splitlines()
+    said = 'event="stream ended before it registered" cause=connection_lost'
+    assert f'{said} reason="the stream ended" peer=' in line
 
 
 @pytest.mark.parametrize("over_tls", [False, True])

@@ -18,8 +18,11 @@ async def test_an_agent_that_does_not_read_is_ended_and_no_setpoint_lost(
     async with bench.welcomed("x", A1, boot_id=1, window_bytes=512):
         orders = [await bench.desk.order(order) for order in in_a_row(4 * SETPOINTS_QUEUED)]
         assert {dispatch.state for dispatch in orders} == {State.SENT, State.PENDING}
-        await trio.sleep(40)
+        await trio.sleep(1)
+        assert bench.sessions.most_queued > SETPOINTS_QUEUED // 2
+        await trio.sleep(39)
         assert bench.sessions.live == ()
+        assert bench.sessions.most_queued == 0
     assert bench.store.ends() == [("x", "slow reader")]
     await wait_all_tasks_blocked()
     states = {dispatch.id: bench.desk.get(dispatch.id) for dispatch in orders}

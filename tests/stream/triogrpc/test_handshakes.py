@@ -100,13 +100,16 @@ async def test_a_peer_that_says_too_little_is_closed(
 @pytest.mark.parametrize(
     "says", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"\0" * 50]
 )
-async def test_another_protocol_is_closed(says: bytes) -> None:
+async def test_another_protocol_is_closed(says: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with serving({}) as pair:
         stream = await pair.network.connect("server")
         await stream.send_all(says)
         while await stream.receive_some():
             pass
         assert pair.server.statistics().errors == {"protocol": 1}
+        (line,) = caplog.text.splitlines()
+        assert 'level=warning event="connection ends" peer=' in line
+        assert " error=protocol reason=" in line
         await pair.check_serves()
 
 

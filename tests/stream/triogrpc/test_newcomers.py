@@ -171,6 +171,7 @@ async def test_unfinished_messages_of_all_connections_have_one_share() -> None:
             await trio.testing.wait_all_tasks_blocked()
             clients.append((client, call))
             assert gathered_bytes() - before <= 512 * KIB
+            assert 0 < pair.server.statistics().unfinished_bytes <= 512 * KIB
         ended = 0
         for client, call in clients[:16]:
             status = await client.status(call)

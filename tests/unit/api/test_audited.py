@@ -55,6 +55,15 @@ async def test_a_refused_withdrawal_is_noted_with_its_dispatch(
     assert f'reason="{entry.detail}"' in caplog.text
 
 
+async def test_a_withdrawal_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    view = FakeView()
+    view.cancelled = view.history.dispatches[DISPATCH]
+    await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
+    said = f'event="dispatch withdrawn" dispatch={DISPATCH} asset={BATTERY} by='
+    assert said in caplog.text
+
+
 async def test_a_flood_of_bad_orders_leaves_few_entries() -> None:
     view = FakeView()
     for n in range(3 * ENTRIES_A_PERIOD):

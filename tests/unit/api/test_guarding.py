@@ -149,6 +149,7 @@ async def test_no_answer_and_no_log_line_repeats_a_token(caplog: pytest.LogCaptu
         assert token not in answer.text
         assert token not in str(answer.headers)
     assert not re.search("derhead_[A-Za-z0-9_-]{20}", caplog.text)
+    assert caplog.text.count('event="access refused" method=POST path=/dispatch by=') == 3
 
 
 @pytest.mark.parametrize(

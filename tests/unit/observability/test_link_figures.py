@@ -19,6 +19,7 @@ def test_the_link_shows_every_kind_of_error_from_the_start() -> None:
         messages_sent=60,
         bytes_received=7_000,
         bytes_sent=6_000,
+        unfinished_bytes=0,
         errors={"flood": 3},
     )
     metrics = Metrics()

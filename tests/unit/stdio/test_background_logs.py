@@ -83,7 +83,11 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_costs_bounded_memory(
     tracemalloc.stop()
     assert taken < 3 * WAITING
     assert not handler.drain()
+    full = handler.statistics()
+    assert WAITING - 1000 < full.waiting_bytes <= WAITING
+    assert full.dropped_lines > 0
     lines = read_to_the_end(pipe, handler)
+    assert handler.statistics().waiting_bytes == 0
     numbers = [int(match[1]) for line in lines if (match := re.search(r'event="(\d+) x', line))]
     # Where lines were dropped depends on when the thread writes; none is out of order.
     assert numbers == sorted(set(numbers))
@@ -93,6 +97,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_costs_bounded_memory(
         if (match := re.search(r'event="log lines dropped" lines=(\d+) reason=', line))
     ]
     assert len(numbers) + sum(told) == LINES
+    assert sum(told) == handler.statistics().dropped_lines
 
 
 @pytest.mark.usefixtures("_any_repeats")

@@ -52,8 +52,9 @@ class Counters:
         self.bytes_sent = 0
         self.errors: Counter[str] = Counter()
 
-    def snapshot(self) -> "ServerStatistics":
+    def snapshot(self, unfinished_bytes: int) -> "ServerStatistics":
         return ServerStatistics(
+            unfinished_bytes=unfinished_bytes,
             connections_open=self.connections_open,
             connections_total=self.connections_total,
             connections_refused=self.connections_refused,
@@ -70,7 +71,8 @@ class Counters:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatistics:
-    """A server's counts at one moment. All but the ``_open`` ones only grow."""
+    """A server's counts at one moment. All but the ``_open`` ones and ``unfinished_bytes`` only
+    grow."""
 
     connections_open: int
     connections_total: int
@@ -86,6 +88,8 @@ class ServerStatistics:
     messages_sent: int
     bytes_received: int
     bytes_sent: int
+    unfinished_bytes: int
+    """Bytes of messages that have not come whole."""
     errors: Mapping[str, int]
     """By kind: ``accept``, ``handshake``, ``tls``, ``protocol``, ``flood``,
     ``send_timeout``, ``keepalive``, ``yielded`` (to another connection, of a full server),
