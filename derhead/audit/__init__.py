@@ -16,5 +16,6 @@ from derhead.audit.records import (
     AuditRecord,
     Caller,
     audit_record,
+    printable,
 )
 from derhead.audit.reload_entries import note_reload

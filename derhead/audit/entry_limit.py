@@ -1,11 +1,11 @@
 """A limit on like entries, so that no caller can fill the audit trail. Pure.
 
-Like entries have the same action, the same reason and the same caller: by name, or by address if
-nobody knows the name. Entries of changes to dispatches have no limit.
+Like entries have the same action, the same reason, the same site and the same caller: by name, or
+by address if nobody knows the name. Entries of changes to dispatches have no limit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from derhead.audit.records import AuditAction, AuditRecord
 from derproto.base.addresses import origin_of
@@ -21,8 +21,8 @@ ENTRY_KINDS = 256
 """Kinds of like entries that are counted one by one. When full, further ones of an action count
 together."""
 
-EntryKind = tuple[AuditAction, str, str]
-"""Action, reason, caller."""
+EntryKind = tuple[AuditAction, str, str, str | None]
+"""Action, reason, caller, site: the count of what was left out is for those who see the site."""
 
 Omission = tuple[AuditRecord, int]
 """The newest of some like entries that were left out, and how many they were."""
@@ -53,15 +53,15 @@ class EntryLimit:
         Units: ``now_s`` is seconds of the loop's time, here and below.
         """
         self._end_periods(now_s)
-        kind = (entry.action, reason, _caller_of(entry))
+        kind = (entry.action, reason, _caller_of(entry), entry.site_id)
         if kind not in self._periods and len(self._periods) >= ENTRY_KINDS:
-            kind = (entry.action, "", "")
+            kind = (entry.action, "", "", None)
         period = self._periods.setdefault(kind, _Period(now_s))
         if period.taken < ENTRIES_A_PERIOD:
             period.taken += 1
             return True
         period.left_out += 1
-        period.newest = entry
+        period.newest = replace(entry, site_id=kind[3])
         return False
 
     def take_left_out(self, now_s: float) -> Sequence[Omission]:

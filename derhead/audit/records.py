@@ -58,6 +58,9 @@ class Caller:
 NOBODY_KNOWN = Caller()
 """A caller of whom nothing is known, such as the headend itself."""
 
+TARGET_LENGTH = 80
+"""Characters of a target in the audit trail. When full, the rest is cut off."""
+
 REASON_LENGTH = 1_000
 """Characters of a reason in the audit trail. When full, the rest is cut off."""
 
@@ -75,7 +78,7 @@ class AuditRecord:
     peer: str | None
     request_id: str | None
     target: str | None = None
-    """The id of what it concerns, such as a dispatch; None = nothing was found or made."""
+    """What it concerns, such as a dispatch's id; of a refusal, as far as the request named it."""
     site_id: str | None = None
     """The site that it concerns; None = none, or several."""
     detail: str | None = None
@@ -109,10 +112,17 @@ def audit_record(
         caller.name,
         caller.peer,
         caller.request_id,
-        target,
+        None if target is None else printable(target[:TARGET_LENGTH]),
         site_id,
-        None if detail is None else detail[:REASON_LENGTH],
+        None if detail is None else printable(detail[:REASON_LENGTH]),
     )
+
+
+def printable(text: str) -> str:
+    """The text without characters that a store may refuse, such as NUL."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _text(change: Mapping[str, object] | None) -> str | None:

@@ -38,8 +38,19 @@ def _note_token(trail: AuditTrail, token: ChangedItem) -> None:
         AuditAction.TOKEN_CHANGE,
         NOBODY_KNOWN,
         target=token.name,
-        detail="by the file of tokens",
+        detail=f"{_verb(token)} in the file of tokens",
         before=None if token.before is None else dict(token.before),
         after=None if token.after is None else dict(token.after),
         limited=False,
     )
+
+
+def _verb(token: ChangedItem) -> str:
+    """What became of a token."""
+    if token.before is None:
+        return "added"
+    if token.after is None:
+        return "removed"
+    names = {**token.before, **token.after}
+    differ = [name for name in names if token.before.get(name) != token.after.get(name)]
+    return "revoked" if differ == ["revoked"] else f"changed ({', '.join(differ)})"

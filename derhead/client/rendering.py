@@ -162,11 +162,17 @@ def audit(entries: Sequence[Json]) -> list[RenderableType]:
     return [table]
 
 
-def _detail(entry: Json) -> str | None:
-    text: str | None = entry["detail"]
-    if text is None:
-        mw = (entry["after"] or {}).get("mw")
-        return None if mw is None else f"{power(mw)} MW"
+def _detail(entry: Json) -> str:
+    after = entry["after"] or {}
+    mw = after.get("mw", after.get("asked", {}).get("mw"))
+    site = after.get("claimed", {}).get("site_id")
+    parts = (
+        # A refused order may ask for anything.
+        f"{power(mw)} MW" if isinstance(mw, int | float) else None,
+        None if site is None else f"claims the site {site}",
+        entry["detail"],
+    )
+    text = ": ".join(part for part in parts if part)
     return text if len(text) <= DETAIL_SHOWN else f"{text[:DETAIL_SHOWN]}…"
 
 

@@ -20,6 +20,7 @@ from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.lifecycle import Reported
 from derhead.dispatch.life.transitions import ENDED, State
 from derhead.dispatch.order_taking import OrderTaking
+from derhead.dispatch.orders.asked import Asked, asked_of
 from derhead.dispatch.orders.idempotency import (
     ForgetKeys,
     KeyClaim,

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from tests.support.access import bearer
 from tests.support.certificates import TestAuthority
-from tests.support.fleets import BATTERY, LOAD, SOLAR, fleet
+from tests.support.fleets import BATTERY, LOAD, SITE, SOLAR, fleet
 from tests.support.processes.world import FAST, running
 from tests.support.waiting import eventually
 
@@ -36,6 +36,7 @@ def command(file: Path, *arguments: str) -> str:
 def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> None:
     file = tmp_path / "tokens.yaml"
     operator = command(file, "add", "operator", "--role", "operator")
+    local = command(file, "add", "local", "--role", "operator", "--site", "mesa")
     with running(tmp_path, fleet(), {"tokens": str(file)}) as world:
         headend = world.start_headend()
         assert world.ask("GET", "/assets").status_code == 401
@@ -50,6 +51,19 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
 
         eventually("the new token counts", lambda: status(viewer) == 200)
         assert status(viewer, "DELETE", f"/dispatch/{taken.json()['id']}") == 403
+        for body in ({"asset_id": "battery", "mw": 99}, {"asset_id": "elsewhere", "mw": 1}):
+            world.ask("POST", "/dispatch", headers=bearer(local), json=body)
+
+        def refusals(token: str) -> list[tuple[str | None, str | None]]:
+            path = "/audit?action=order_refused,access_refused"
+            items = world.ask("GET", path, headers=bearer(token)).json()["items"]
+            return [(each["target"], each["site_id"]) for each in items]
+
+        seen = [("elsewhere", SITE), (BATTERY, SITE)]
+        # The viewer, of all sites, also sees its own withdrawal, which its role does not allow.
+        whole = [*seen, (taken.json()["id"], None)]
+        eventually("each sees the refusals of its sites", lambda: refusals(local) == seen)
+        assert refusals(viewer)[:3] == whole
         command(file, "revoke", "operator")
         eventually("the revoked one does not", lambda: status(operator) == 401)
         assert status(viewer) == 200

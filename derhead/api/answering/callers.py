@@ -24,9 +24,23 @@ class Sender:
     """The log-in whose cookie it sent."""
 
     @property
+    def sole_site(self) -> str | None:
+        """The site that it is limited to; None = it sees several, or all."""
+        return sole_site(self.principal, self.fleet)
+
+    @property
     def is_limited(self) -> bool:
         """Whether there may be more of the fleet than it sees."""
         return self.principal.sites is not None
+
+
+def sole_site(principal: Principal, fleet: Fleet) -> str | None:
+    """The site that a caller is limited to; ``fleet`` is what it may see. None = not one alone.
+
+    Refusals that concern no other site are filed under it.
+    """
+    is_one = principal.sites is not None and len(fleet.sites) == 1
+    return next(iter(fleet.sites)) if is_one else None
 
 
 def note_sender(sender: Sender) -> None:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import trio
 from quart import Quart, request
+from werkzeug.exceptions import HTTPException
 
 from derhead.access import (
     COOKIE,
@@ -21,13 +23,18 @@ from derhead.access import (
     VisibleFleets,
     roles_with,
 )
-from derhead.api.answering.callers import Sender, caller_named, note_sender
+from derhead.api.answering.callers import Sender, caller_named, note_sender, sole_site
 from derhead.api.answering.headend_parts import HasClock, HasFleet
 from derhead.api.answering.replies import HttpProblem
 from derhead.audit import AuditAction, AuditTrail, Caller
+from derhead.dispatch import Asked, asked_of
+from derhead.shapes import parse_json
+from derproto.configuration.fleet import Fleet
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
+
+NOTHING_ASKED = Asked()
 
 OPEN_ENDPOINTS = frozenset(
     {
@@ -86,14 +93,22 @@ class Refusals:
         self._note(caller_named(), refused.reason, told)
         return HttpProblem(401, refused.detail, headers=headers)
 
-    def forbidden(self, caller: Principal, reason: AccessRefusal, detail: str) -> HttpProblem:
+    def forbidden(
+        self,
+        caller: Principal,
+        reason: AccessRefusal,
+        detail: str,
+        asked: Asked = NOTHING_ASKED,
+    ) -> HttpProblem:
         """The answer to a caller who may not do this: counted, logged and noted."""
         self._failures.count(reason)
-        self._note(caller_named(caller.name), reason, detail)
+        self._note(caller_named(caller.name), reason, detail, asked)
         challenge = Unauthenticated(detail, reason, "insufficient_scope").challenge
         return HttpProblem(403, detail, headers={"WWW-Authenticate": challenge})
 
-    def _note(self, caller: Caller, reason: AccessRefusal, detail: str) -> None:
+    def _note(
+        self, caller: Caller, reason: AccessRefusal, detail: str, asked: Asked = NOTHING_ASKED
+    ) -> None:
         what = f"{request.method} {request.path[:80]!r}"
         log.warning(
             "access refused",
@@ -105,8 +120,15 @@ class Refusals:
             reason=detail,
         )
         if self._trail is not None:
-            entry = f"{what}: {detail}"
-            self._trail.note(AuditAction.ACCESS_REFUSED, caller, reason, detail=entry)
+            self._trail.note(
+                AuditAction.ACCESS_REFUSED,
+                caller,
+                reason,
+                target=asked.target,
+                site_id=asked.site_id,
+                detail=f"{what}: {detail}",
+                after=asked.entry,
+            )
 
 
 class GuardParts(HasFleet, HasClock, Protocol):
@@ -137,26 +159,44 @@ def guard(
         found, login = recognise()
         if isinstance(found, Unauthenticated):
             raise refusals.unauthenticated(found)
+        fleet = fleets.of(found)
         if not found.may(right):
             able = " or ".join(roles_with(right))
             detail = (
                 f"{found.name} is {found.role}, and this takes {able}; use a token of such a role"
             )
-            raise refusals.forbidden(found, AccessRefusal.ROLE, detail)
+            asked = await _read_asked(fleet)
+            asked = replace(asked, site_id=asked.site_id or sole_site(found, fleet))
+            raise refusals.forbidden(found, AccessRefusal.ROLE, detail, asked)
         if found.sites is not None and request.endpoint in WHOLE_FLEET:
             detail = (
                 f"{found.name} sees some sites only, and this is about the whole fleet; use a token"
                 " without sites"
             )
-            raise refusals.forbidden(found, AccessRefusal.SITES, detail)
+            asked = Asked(site_id=sole_site(found, fleet))
+            raise refusals.forbidden(found, AccessRefusal.SITES, detail, asked)
         note_sender(
             Sender(
                 found,
-                fleets.of(found),
+                fleet,
                 lambda: recognise()[0] == found,
                 None if login is None else login.id,
             )
         )
+
+
+async def _read_asked(fleet: Fleet) -> Asked:
+    """What a refused request asked for, if it is an order or a withdrawal."""
+    if request.endpoint == "dispatch.withdraw_dispatch":
+        return Asked(str((request.view_args or {}).get("dispatch_id")))
+    if request.endpoint != "dispatch.order":
+        return NOTHING_ASKED
+    try:
+        sent = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    except HTTPException:
+        # The body is too long or too slow: the refusal counts all the same.
+        return NOTHING_ASKED
+    return asked_of(parse_json(sent), fleet)
 
 
 def sent_authorization() -> bytes | None:

@@ -1,5 +1,6 @@
 """``/dispatch``: takes orders, shows dispatches, withdraws them."""
 
+from contextlib import suppress
 from typing import Protocol
 
 from quart import Blueprint, Response
@@ -18,6 +19,7 @@ from derhead.api.answering.replies import HttpProblem, reply
 from derhead.api.routes.ordering import OrderingParts, reply_group, take_order
 from derhead.audit import NOBODY_KNOWN, AuditAction, Caller
 from derhead.dispatch import Dispatch, FoundGroup, NotOpen, State, Verdict, group_state
+from derhead.errors import JournalError
 from derhead.history import Page, PageRequest
 from derhead.shapes import FIELDS, PAGE, RANGE, DispatchJson, columns_of, dispatch_shape
 from derproto.stdio.log_events import event_log
@@ -66,7 +68,6 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
 
     @routes.post("/dispatch")
     async def order() -> Response:
-        read_query(())
         return await take_order(headend)
 
     @routes.get("/dispatch/history")
@@ -118,10 +119,21 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
                 AuditAction.WITHDRAWAL_REFUSED,
                 current_caller(),
                 str(refused.status),
-                target=dispatch_id[:80],
+                target=dispatch_id,
+                site_id=await site_of(dispatch_id),
                 detail=refused.detail,
             )
             raise
+
+    async def site_of(dispatch_id: str) -> str | None:
+        """The site of a dispatch or group that the sender may see; otherwise the sender's own."""
+        with suppress(HttpProblem, JournalError):
+            found = await find_visible(headend.history, dispatch_id.lower())
+            if not isinstance(found, Dispatch):
+                return found[0].site_id
+            asset = current_fleet().assets.get(found.asset_id)
+            return None if asset is None else asset.site_id
+        return current_sender().sole_site
 
     async def withdraw(dispatch_id: str) -> Response:
         read_query(())

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from quart import Response, request
 
-from derhead.api.answering.callers import current_caller, current_fleet
+from derhead.api.answering.callers import current_caller, current_fleet, current_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
-from derhead.api.answering.lookups import require_visible
+from derhead.api.answering.lookups import read_query, require_visible
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller
 from derhead.dispatch import (
@@ -28,6 +28,7 @@ from derhead.dispatch import (
     UnknownAsset,
     UnknownSite,
     UsedKey,
+    asked_of,
     fingerprint,
     key_of,
     parse_order,
@@ -87,13 +88,23 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
 
 async def take_order(headend: OrderingParts) -> Response:
     """Answers the current request, and logs a refusal. Raises: HttpProblem, JournalError."""
+    body: object = None
     try:
-        return await _take_order(headend)
+        read_query(())
+        body = await _read_body()
+        return await _take_order(headend, body)
     except HttpProblem as refused:
         why = _in_words(refused)
+        asked = asked_of(body, current_fleet())
         log.info("order refused", status=refused.status, reason=why, by=current_caller().known_as)
         headend.audit.note(
-            AuditAction.ORDER_REFUSED, current_caller(), str(refused.status), detail=why
+            AuditAction.ORDER_REFUSED,
+            current_caller(),
+            str(refused.status),
+            target=asked.target,
+            site_id=asked.site_id or current_sender().sole_site,
+            detail=why,
+            after=asked.entry,
         )
         raise
 
@@ -105,8 +116,7 @@ def _in_words(refused: HttpProblem) -> str:
     return ": ".join(part for part in parts if part)
 
 
-async def _take_order(headend: OrderingParts) -> Response:
-    body = await _read_body()
+async def _take_order(headend: OrderingParts, body: object) -> Response:
     key = _read_key()
     if key is None:
         return await _answer(headend, _read_order(headend, body), None)

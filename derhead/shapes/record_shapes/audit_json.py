@@ -20,11 +20,21 @@ class AuditJson(TypedDict):
     request_id: Annotated[
         str | None, Meta(description="The `X-Request-Id` of its answer, also in the log.")
     ]
-    target: Annotated[str | None, Meta(description="What it concerns, such as a dispatch's id.")]
-    site_id: Annotated[Uuid | None, Meta(description="The site; null = none, or several.")]
+    target: Annotated[
+        str | None, Meta(description="What it concerns: an id, or a name as the request gave it.")
+    ]
+    site_id: Annotated[
+        Uuid | None, Meta(description="The site; null = none, several, or not known.")
+    ]
     detail: Annotated[str | None, Meta(description="The reason in words.")]
     before: Annotated[dict[str, Any] | None, Meta(description="What it changed, as it was before.")]
-    after: Annotated[dict[str, Any] | None, Meta(description="The same, as it was then.")]
+    after: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="The same, as it was then. Of a refusal `asked`, what the request asked"
+            " for, or `claimed`, what an agent said of itself."
+        ),
+    ]
 
 
 def audit_shape(entry: AuditRecord) -> AuditJson:

@@ -1,5 +1,6 @@
 """What the audit trail gets of a request: who sent it, and why it was refused."""
 
+import json
 import logging
 
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from derhead.audit import AuditAction, Caller
 from derhead.audit.entry_limit import ENTRIES_A_PERIOD
 from derhead.audit.records import REASON_LENGTH
-from tests.support.api.fake_headend import BATTERY, DISPATCH, GROUP, FakeView
-from tests.unit.api.asking import ask, order
+from tests.support.api.fake_headend import BATTERY, DISPATCH, GROUP, SITE, FakeView
+from tests.unit.api.asking import JSON, ask, order
 
 
 async def test_an_order_comes_with_the_address_of_its_caller(
@@ -29,9 +30,51 @@ async def test_a_refused_order_is_noted_with_its_reason() -> None:
     await order(view, {"asset_id": BATTERY, "mw": 99})
     (entry,) = view.audited.entries
     assert (entry.action, entry.peer) == (AuditAction.ORDER_REFUSED, "<local>")
-    assert entry.target is None
+    assert (entry.target, entry.site_id) == (BATTERY, SITE)
     assert entry.detail is not None
     assert "/mw: 99 is beyond the limits" in entry.detail
+
+
+ASKED: list[tuple[object, str | None, str | None, dict[str, object] | None]] = [
+    (
+        {"asset_id": "battery-1", "mw": 99, "start_at": "never", "duration_s": 60},
+        BATTERY,
+        SITE,
+        {"asset_id": "battery-1", "mw": 99, "start_at": "never", "duration_s": 60},
+    ),
+    ({"site_id": "Alamosa", "mw": 50}, SITE, SITE, {"site_id": "Alamosa", "mw": 50}),
+    ({"asset_id": "x" * 300, "mw": 1}, "x" * 80, None, {"asset_id": "x" * 80, "mw": 1}),
+    (
+        {"asset_id": "a\x00\ud800b", "mw": [1], "priority": float("nan")},
+        "a\ufffd\ufffdb",
+        None,
+        {"asset_id": "a\ufffd\ufffdb", "mw": "a list", "priority": "nan"},
+    ),
+    ({"asset_id": 7}, None, None, {"asset_id": 7}),
+    ([1], None, None, None),
+    (b"{", None, None, None),
+]
+
+
+@pytest.mark.parametrize(("body", "target", "site_id", "asked"), ASKED)
+async def test_a_refused_order_is_noted_with_what_it_asked_for(
+    body: object, target: str | None, site_id: str | None, asked: dict[str, object] | None
+) -> None:
+    view = FakeView()
+    assert (await order(view, body)).status in (400, 404, 422)
+    (entry,) = view.audited.entries
+    assert (entry.target, entry.site_id, entry.before) == (target, site_id, None)
+    assert (entry.after and json.loads(entry.after)) == (asked and {"asked": asked})
+    for text in (entry.target, entry.detail, entry.after):
+        assert "\x00" not in (text or "").encode().decode()
+
+
+async def test_an_order_with_a_wrong_query_is_noted_too() -> None:
+    view = FakeView()
+    answer = await ask(view, "/dispatch?mw=1", "POST", data=b"{}", headers=JSON)
+    assert answer.status == 422
+    (entry,) = view.audited.entries
+    assert "/query/mw" in (entry.detail or "")
 
 
 async def test_a_long_reason_is_cut() -> None:
@@ -50,6 +93,7 @@ async def test_a_refused_withdrawal_is_noted_with_its_dispatch(
     await ask(view, f"/dispatch/{GROUP}", "DELETE")
     (entry,) = view.audited.entries
     assert (entry.action, entry.target) == (AuditAction.WITHDRAWAL_REFUSED, GROUP)
+    assert entry.site_id == SITE
     assert "has ended" in (entry.detail or "")
     assert f'event="withdrawal refused" dispatch={GROUP} status=409' in caplog.text
     assert f'reason="{entry.detail}"' in caplog.text

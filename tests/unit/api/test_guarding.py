@@ -1,5 +1,6 @@
 """The guard: who may do what, at every endpoint, and how the others are told."""
 
+import json
 import re
 
 import pytest
@@ -21,7 +22,7 @@ from tests.support.access import (
     bearer,
     make_gate,
 )
-from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, FakeView
+from tests.support.api.fake_headend import BATTERY, DISPATCH, NOW, SITE, FakeView
 from tests.unit.api.asking import JSON, Answer, ask
 
 ORDER = f'{{"asset_id": "{BATTERY}", "mw": 0.5}}'.encode()
@@ -59,6 +60,28 @@ async def test_a_role_that_does_not_suffice_is_told_which_does() -> None:
     assert answer.body["type"] == "/docs/problems#forbidden"
     assert "viewer is viewer, and this takes operator or admin" in str(answer.body["detail"])
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_a_viewers_order_is_noted_with_what_it_asked_for() -> None:
+    view = FakeView()
+    await ask_as(VIEWER, "/dispatch", "POST", view)
+    await ask_as(VIEWER, f"/dispatch/{DISPATCH}", "DELETE", view)
+    ordered, withdrawn = view.audited.entries
+    assert (ordered.action, ordered.target) == (AuditAction.ACCESS_REFUSED, BATTERY)
+    assert ordered.site_id == SITE
+    assert json.loads(ordered.after or "") == {"asked": {"asset_id": BATTERY, "mw": 0.5}}
+    assert (withdrawn.action, withdrawn.target) == (AuditAction.ACCESS_REFUSED, DISPATCH)
+
+
+async def test_a_viewers_endless_order_is_refused_and_noted() -> None:
+    view = FakeView()
+    app = create_app(view, make_gate(NOW))
+    most = app.config["MAX_CONTENT_LENGTH"]
+    headers = {**JSON, **bearer(VIEWER)}
+    answer = await app.test_client().post("/dispatch", data=b" " * (most + 1), headers=headers)
+    assert answer.status_code == 403
+    (entry,) = view.audited.entries
+    assert (entry.target, entry.after) == (None, None)
 
 
 @pytest.mark.parametrize("token", [EXPIRED, REVOKED, STRANGE, "", "a b"])

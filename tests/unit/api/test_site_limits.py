@@ -173,6 +173,32 @@ async def test_an_order_of_another_site_is_not_withdrawn() -> None:
     assert (await ask_as(INSIDE, f"/dispatch/{DISPATCH}", "DELETE", view=view)).status == 202
 
 
+async def test_a_refusal_is_filed_under_a_site_that_its_caller_sees() -> None:
+    far, near = {"asset_id": "mill", "mw": 9}, {"asset_id": "battery-1", "mw": 9}
+    for token, body, target, site in (
+        (INSIDE, near, BATTERY, SITE),
+        # What lies outside is not there, also in the trail of its own site.
+        (INSIDE, far, "mill", SITE),
+        (OUTSIDE, near, "battery-1", FAR),
+        (OPERATOR, near, BATTERY, SITE),
+        (OPERATOR, {"asset_id": "no such", "mw": 9}, "no such", None),
+    ):
+        view = View()
+        await ask_as(token, "/dispatch", "POST", view=view, body=body)
+        (entry,) = view.audited.entries
+        assert (entry.target, entry.site_id) == (target, site)
+    for token, target, site in (
+        (INSIDE, DISPATCH, SITE),
+        (OUTSIDE, DISPATCH, FAR),
+        (OPERATOR, GROUP, SITE),
+        (OPERATOR, "nothing", None),
+    ):
+        view = View()
+        await ask_as(token, f"/dispatch/{target}", "DELETE", view=view)
+        (entry,) = view.audited.entries
+        assert (entry.target, entry.site_id) == (target, site)
+
+
 async def test_callers_share_no_keys() -> None:
     view = View()
     key, body = {"Idempotency-Key": "k"}, {"asset_id": BATTERY, "mw": 0.5}

@@ -32,6 +32,13 @@ def test_other_reasons_actions_and_callers_have_allowances_of_their_own() -> Non
     assert limit.admits(replace(REFUSED, action=AuditAction.WITHDRAWAL_REFUSED), "422", 1.0)
     assert limit.admits(replace(REFUSED, peer="192.0.2.8"), "422", 1.0)
     assert limit.admits(replace(REFUSED, caller="anna"), "422", 1.0)
+    elsewhere = replace(REFUSED, site_id="site-2")
+    assert limit.admits(elsewhere, "422", 1.0)
+    taken(limit, *[elsewhere] * (MOST + 6), now_s=1.0)
+    assert [(each.site_id, count) for each, count in limit.take_left_out(PERIOD_S + 1.0)] == [
+        ("site-1", 1),
+        ("site-2", 7),
+    ], "each site reads the count of its own entries"
 
 
 def test_a_caller_is_the_same_from_any_address_and_a_stranger_from_any_of_its_network() -> None:
@@ -48,5 +55,7 @@ def test_ever_more_callers_share_an_allowance_and_take_no_more_memory() -> None:
     limit = EntryLimit()
     many = [replace(REFUSED, peer=f"198.51.{n >> 8}.{n & 255}") for n in range(10_000)]
     assert taken(limit, *many) == ENTRY_KINDS + MOST
-    assert limit.take_left_out(PERIOD_S) == [(many[-1], 10_000 - ENTRY_KINDS - MOST)]
+    assert limit.take_left_out(PERIOD_S) == [
+        (replace(many[-1], site_id=None), 10_000 - ENTRY_KINDS - MOST)
+    ]
     assert taken(limit, *many[:ENTRY_KINDS], now_s=PERIOD_S) == ENTRY_KINDS

@@ -33,6 +33,8 @@ async def test_each_token_has_an_entry_with_before_and_after() -> None:
     assert json.loads(anna.after or "") == {"role": "admin"}
     assert (ben.target, ben.after) == ("ben", None)
     assert (reload.before, reload.after) == (None, None)
+    assert anna.detail == "changed (role) in the file of tokens"
+    assert ben.detail == "removed in the file of tokens"
 
 
 async def test_no_token_is_left_out() -> None:

@@ -139,13 +139,18 @@ def test_the_audit_trail() -> None:
         "before": None,
         "after": {"mw": -1.5},
     }
-    lines = rendered(io.StringIO(), *rendering.audit([audit_shape(ENTRY), ordered])).splitlines()
+    refused = {**ordered, "detail": "no", "after": {"asked": {"mw": 99}}}
+    claimed = {**ordered, "detail": "no", "after": {"claimed": {"site_id": "s"}}}
+    items = [audit_shape(ENTRY), ordered, refused, claimed]
+    lines = rendered(io.StringIO(), *rendering.audit(items)).splitlines()
     assert lines[0].split() == ["TIME", "ACTION", "BY", "FROM", "TARGET", "DETAIL"]
     assert lines[1].split() == [
         *("2026-01-31", "12:00:00", "withdrawal", "-", "192.0.2.7"),
         *(DISPATCH, "=a", "reason"),
     ]
     assert lines[2].split()[3:] == ["anna", "192.0.2.7", DISPATCH, "-1.500", "MW"]
+    assert lines[3].split()[6:] == ["+99.000", "MW:", "no"]
+    assert lines[4].split()[6:] == ["claims", "the", "site", "s:", "no"]
     assert rendering.audit([]) == ["there is no such entry"]
 
 
