@@ -13,7 +13,7 @@ from derhead.sessions.admission.agent_identity import AgentIdentities, Proof, Sh
 from derhead.sessions.admission.register import MAX_TEXT, Registration, read_register, read_reports
 from derhead.sessions.streams.allowances import AgentAllowances
 from derhead.sessions.streams.session_meter import Excess, admit_session
-from derhead.sessions.terms.refusals import RegisterRefused, StreamRefusal
+from derhead.sessions.terms.refusals import AgentClaim, RegisterRefused, StreamRefusal
 from derhead.sessions.terms.session_limits import SessionLimits
 from derproto.der.v1 import AgentMessage
 from derproto.stdio.log_events import event_log
@@ -61,7 +61,7 @@ class Reception:
         registration, shown = await self._await_register(stream)
         reports = await _read_reports(registration)
         # Once more: meanwhile another stream may have shown more for the same id.
-        return Arrival(registration, shown, self._judge(shown), reports)
+        return Arrival(registration, shown, self._judge(shown, registration), reports)
 
     async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown]:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
@@ -84,7 +84,7 @@ class Reception:
             _authorization(stream.metadata),
             stream.peer,
         )
-        self._judge(shown)
+        proof = self._judge(shown, registration)
         now = trio.current_time()
         allowances = self._allowances.of(registration.agent_id, now)
         if not admit_session(registration.agent_id, allowances, self._excess, now):
@@ -92,16 +92,22 @@ class Reception:
                 StreamRefusal.TOO_OFTEN,
                 Status.RESOURCE_EXHAUSTED,
                 "register: too many sessions of this agent; wait 10 s",
-                registration.agent_id,
+                claim_of(registration, proof),
             )
         return registration, shown
 
-    def _judge(self, shown: Shown) -> Proof:
+    def _judge(self, shown: Shown, registration: Registration) -> Proof:
         """How the stream shows who it is. Raises: RegisterRefused."""
         proof = self._identities.judge(shown, self._wall_us(), trio.current_time())
         if isinstance(proof, Unproven):
-            raise RegisterRefused(proof.refusal, proof.status, proof.detail, shown.agent_id)
+            claim = claim_of(registration, Proof.NONE)
+            raise RegisterRefused(proof.refusal, proof.status, proof.detail, claim)
         return proof
+
+
+def claim_of(registration: Registration, proof: Proof) -> AgentClaim:
+    """Who a stream says it is, and whether it has shown that."""
+    return AgentClaim(registration.agent_id, registration.site_id, proof is not Proof.NONE)
 
 
 async def _read_reports(registration: Registration) -> list[AgentReport]:

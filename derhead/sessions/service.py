@@ -19,8 +19,8 @@ from derhead.sessions.admission.register import (
     Registration,
     canonical_uuid,
 )
-from derhead.sessions.reception import Reception
-from derhead.sessions.register_audit import RegisterAudit
+from derhead.sessions.reception import Reception, claim_of
+from derhead.sessions.register_audit import RegisterAudit, TakenOver
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
 from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
@@ -225,7 +225,7 @@ class Sessions:
             refusal, detail = refused.refusal, refused.message
             # Whoever is slowed must fill neither the log nor the audit trail.
             if refusal not in (StreamRefusal.NO_REGISTER, StreamRefusal.SLOWED):
-                self._audit.refused(stream.peer, refusal, refused.message, refused.agent_id)
+                self._audit.refused(stream.peer, refusal, refused.message, refused.claim)
             raise
         except GRPCError as unreadable:
             # The link could not decode the message.
@@ -280,6 +280,7 @@ class Sessions:
         self, stream: ServerStream, registration: Registration, proof: Proof
     ) -> Session | StreamRefusal:
         """The new session, entered in the directory; a refusal if the agent got a Goodbye."""
+        claim = claim_of(registration, proof)
         if self._draining:
             await _send_away(stream, DRAINING)
             return StreamRefusal.DRAINING
@@ -288,25 +289,27 @@ class Sessions:
                 StreamRefusal.FULL,
                 Status.RESOURCE_EXHAUSTED,
                 f"{self._limits.max_sessions} sessions are open",
-                registration.agent_id,
+                claim,
             )
         session_id = str(uuid4())
         match self._directory.admit(registration, session_id, trio.current_time()):
             case Duplicate(other):
                 refusal = StreamRefusal.DUPLICATE_ID
-                self._audit.refused(stream.peer, refusal, DUPLICATE.detail, registration.agent_id)
+                self._audit.refused(stream.peer, refusal, DUPLICATE.detail, claim)
                 self._end(other, DUPLICATE)
                 await _send_away(stream, DUPLICATE)
                 return refusal
             case Admitted(live, superseded, silenced):
+                granted = tuple(live.granted.values())
                 for lost in silenced if superseded is None else (superseded, *silenced):
                     if lost in self._live:
                         before = self._live[lost].record
-                        self._audit.took_over(stream.peer, registration, session_id, before)
+                        after = TakenOver(claim, registration.boot_id, session_id, granted)
+                        self._audit.took_over(stream.peer, after, before)
                     self._end(lost, SUPERSEDED if lost == superseded else SILENCED)
         refusals = describe_refusals(live.grants)
         if refusals is not None:
-            self._audit.assets_refused(stream.peer, registration, refusals)
+            self._audit.assets_refused(stream.peer, claim, refusals, granted)
         site_id = registration.site_id
         if site_id is not None and site_id not in self._fleet.sites:
             log.warning(

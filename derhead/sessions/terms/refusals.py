@@ -1,5 +1,6 @@
 """The reasons for which streams end before Welcome: pure."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from grpclib import GRPCError, Status
@@ -30,13 +31,28 @@ class StreamRefusal(StrEnum):
     CONNECTION_LOST = "connection_lost"
 
 
+@dataclass(frozen=True, slots=True)
+class AgentClaim:
+    """The agent and the site that a stream claims to be, by its Register."""
+
+    agent_id: str
+    site_id: str | None
+    """The site that it claims to be of; None = it claims none."""
+    is_proven: bool = False
+    """A certificate or a token shows that it is that agent."""
+
+
 class RegisterRefused(GRPCError):
     """A stream that is refused, with its status."""
 
     def __init__(
-        self, refusal: StreamRefusal, status: Status, detail: str, agent_id: str | None = None
+        self,
+        refusal: StreamRefusal,
+        status: Status,
+        detail: str,
+        claim: AgentClaim | None = None,
     ) -> None:
         super().__init__(status, detail)
         self.refusal = refusal
-        self.agent_id = agent_id
-        """As the stream said; None = it did not say, or nothing that can be an id."""
+        self.claim = claim
+        """None = the stream did not say who it is, or nothing that can be an id."""

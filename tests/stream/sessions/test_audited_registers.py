@@ -9,7 +9,20 @@ from trio.testing import MockClock
 
 from derhead.audit import AuditAction, AuditRecord
 from derhead.audit.entry_limit import ENTRIES_A_PERIOD
-from tests.stream.sessions.bench import A1, A2, SITE, UNKNOWN, Bench, receive, status_of
+from derhead.sessions import AgentIdentities
+from tests.stream.sessions.bench import (
+    A1,
+    A2,
+    OWNED,
+    SITE,
+    UNKNOWN,
+    Bench,
+    receive,
+    start_bench,
+    status_of,
+)
+from tests.support.access import OF_ANY_AGENT, make_gate
+from tests.support.epoch import T0
 
 
 def told(entry: AuditRecord) -> tuple[AuditAction, str | None, str | None]:
@@ -37,6 +50,49 @@ async def test_refused_assets_are_noted_with_their_agent(
     assert entry.detail.startswith("asset 1 refused: ")
     assert f'event="assets refused" reason="{entry.detail}"' in caplog.text
     assert " agent=x" in caplog.text
+
+
+async def test_a_stranger_writes_into_no_sites_trail_by_claiming_it(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async with bench.welcomed("x", UNKNOWN, OWNED, site_id=SITE):
+        pass
+    async with bench.welcomed("owner", UNKNOWN, site_id=SITE):
+        pass
+    async with bench.agent("y", A1, site_id=SITE, boot_id=0) as stream:
+        await status_of(stream)
+    assert [told(entry) for entry in bench.audited.entries] == [
+        (AuditAction.REGISTER_REFUSED, "x", None),
+        (AuditAction.REGISTER_REFUSED, "owner", None),
+        (AuditAction.REGISTER_REFUSED, None, None),
+    ]
+    claims = [entry.after and json.loads(entry.after) for entry in bench.audited.entries]
+    claimed = {"claimed": {"site_id": SITE}}
+    assert claims == [claimed, claimed, None]
+
+
+async def test_a_proven_agent_is_filed_under_the_site_that_the_file_places_it_at(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    identities = AgentIdentities(make_gate(T0), needs_proof=True)
+    bench = await start_bench(nursery, identities=identities)
+    elsewhere = "00000000-0000-4000-8000-00000000000b"
+    for agent_id, site_id, token in (
+        ("owner", SITE, OF_ANY_AGENT),
+        ("other", SITE, OF_ANY_AGENT),
+        ("owner", elsewhere, OF_ANY_AGENT),
+        ("owner", SITE, None),
+    ):
+        async with bench.agent(agent_id, UNKNOWN, site_id=site_id, token=token) as stream:
+            await (receive(stream, "welcome") if token else status_of(stream))
+    filed = [(entry.site_id, entry.after) for entry in bench.audited.entries]
+    claimed = '{"claimed": {"site_id": "%s"}}'
+    assert filed == [
+        (SITE, None),
+        (None, claimed % SITE),
+        (None, claimed % elsewhere),
+        (None, claimed % SITE),
+    ]
 
 
 async def test_streams_that_say_nothing_leave_no_entry(
@@ -73,7 +129,7 @@ async def test_an_agent_takes_over_the_asset_of_a_silent_one(
         await trio.sleep(30)
         async with bench.welcomed("y", A1, A2):
             (entry,) = bench.audited.entries
-    assert told(entry) == (AuditAction.TAKE_OVER, "y", None)
+    assert told(entry) == (AuditAction.TAKE_OVER, "y", SITE)
     assert entry.detail == "took over from assets of x, silent"
     assert json.loads(entry.before or "")["agent_id"] == "x"
 
