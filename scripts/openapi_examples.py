@@ -133,6 +133,12 @@ def ask_all(asked: Asked) -> None:
     beats = f"/heartbeat/{BATTERY}/history"
     ask("listHeartbeats 200 text/csv", "table", "As a table", beats, accept=table)
     ask("listGaps 200 text/csv", "table", "As a table", f"/telemetry/{BATTERY}/gaps", accept=table)
+    bad = {"asset_id": BATTERY, "mw": 700, "duration_s": -1}
+    ask("problem 422", "order", "An order", "/dispatch", method="POST", body=bad)
+    while demo.get(asked._base + "/audit")["items"][0]["action"] != "order_refused":
+        # The entry of a refusal is stored with the next commit.
+        assert time.monotonic() < deadline + 60, "the refusal has no entry"
+        time.sleep(0.05)
     ask("listAudit 200", "audit", "Newest first", "/audit")
     ask("listAudit 200 text/csv", "table", "As a table", "/audit?limit=2", accept=table)
     asked.keep("tellEvents 200 text/event-stream", "stream", "Its beginning", asked.beginning())
@@ -146,8 +152,6 @@ def problems(asked: Asked) -> None:
     ask = asked.ask
     ask("problem 404", "asset", "No such asset", "/telemetry/nothing")
     ask("problem 405", "method", "No such method", "/assets", method="DELETE")
-    bad = {"asset_id": BATTERY, "mw": 700, "duration_s": -1}
-    ask("problem 422", "order", "An order", "/dispatch", method="POST", body=bad)
     ask("problem 422", "query", "A query", "/dispatch/history?limit=0&form=x")
     gone = "/dispatch/00000000-0000-4000-8000-000000000000"
     ask("problem 404", "dispatch", "No such dispatch", gone, method="DELETE")
