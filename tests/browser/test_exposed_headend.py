@@ -19,7 +19,7 @@ def test_an_insecure_headend_says_so_in_log_readiness_and_page(
     with running(tmp_path, fleet()) as world:
         address = f"0.0.0.0:{world.http_port}"
         headend = world.start_headend(200, "--http", address, "--insecure")
-        assert f"REST at {address} {OPEN}; give tls_cert and tokens, or" in headend.text()
+        assert f'event=insecure reason="REST at {address} {OPEN}"' in headend.text()
         ready = world.get("/readyz")
         assert ready["status"] == "degraded"
         (check,) = (each for each in ready["checks"] if each["name"] == "exposure")

@@ -134,8 +134,8 @@ def test_both_stores_have_the_audit_trail_of_orders_and_withdrawals(
         expected = [
             ("order", "127.0.0.1", order["id"], "", True),
             ("withdrawal", "127.0.0.1", order["id"], '{"state": "pending"}', True),
-            ("withdrawal_refused", "127.0.0.1", order["id"], "", False),
-            ("order_refused", "127.0.0.1", "", "", False),
+            ("withdrawal_refused", "127.0.0.1", order["id"], "", True),
+            ("order_refused", "127.0.0.1", "nobody", "", False),
         ]
         lines = ["|".join(map(str, (*line[:-1], "t" if line[-1] else "f"))) for line in expected]
         eventually("they are fed", lambda: postgres.sql(query).splitlines() == lines)

@@ -57,7 +57,8 @@ def payload_of(text: bytes) -> bytes:
 
 
 STRANGER = RSAKey.generate_key(2048, {"kid": "one"})
-DEEP = b"[" * 3_000 + b"]" * 3_000
+DEEP = b"[" * 50_000 + b"]" * 50_000
+"""Deeper than the parser of any Python goes."""
 
 
 def changed() -> bytes:
