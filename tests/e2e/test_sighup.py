@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,16 @@ def test_both_daemons_take_over_assets_and_log_level(tmp_path: Path) -> None:
         (check,) = (c for c in world.get("/readyz")["checks"] if c["name"] == "reload")
         assert "assets.yaml:1: sites[0].id: 'x' is not a UUID" in check["detail"]
         assert world.get(f"/dispatch/{kept['id']}")["state"] == "started"
-        refused, taken = world.get("/audit", action="reload", target="assets")["items"]
+
+        def reloads() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = world.get("/audit", action="reload", target="assets")[
+                "items"
+            ]
+            return found
+
+        # An entry is stored shortly after its line in the log.
+        eventually("both entries", lambda: len(reloads()) == 2)
+        refused, taken = reloads()
         assert "assets.yaml:1: sites[0].id: 'x' is not a UUID" in refused["detail"]
         assert taken["detail"] == "reloaded: added added; removed load"
         assert (list(taken["before"]), list(taken["after"])) == ([LOAD], [ADDED])
