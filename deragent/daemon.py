@@ -14,7 +14,6 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 """
 
 import faulthandler
-import logging
 import os
 import random
 import secrets
@@ -35,7 +34,7 @@ from deragent.agent_figures import (
 from deragent.config import AgentConfig, AgentPlan
 from deragent.devices import Device
 from deragent.drivers import open_device
-from deragent.event_lines import TROUBLE, EventLine, link_status
+from deragent.event_lines import EventLine, link_status
 from deragent.outbox import OutboxLimits
 from deragent.plan_keeper import OpenDevice, PlanKeeper
 from deragent.tasks.agent_board import AgentBoard
@@ -292,5 +291,4 @@ def _show(
 
 
 def _log_event(event: EventLine) -> None:
-    level = logging.WARNING if event.kind in TROUBLE else logging.INFO
-    log.log(level, event.kind.value, **event.log_keys())
+    log.log(event.log_level, event.kind.value, **event.log_keys())

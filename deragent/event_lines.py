@@ -1,6 +1,7 @@
 """Events that an agent reports to the program that started it, as lines of JSON: pure."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,7 +40,7 @@ class EventKind(StrEnum):
     """The outbox's file can be used again."""
 
 
-TROUBLE = frozenset(
+_TROUBLE = frozenset(
     {
         EventKind.DISCONNECTED,
         EventKind.ASSET_REFUSED,
@@ -67,6 +68,11 @@ class EventLine:
     agent_id: str
     kind: EventKind
     detail: Detail = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def log_level(self) -> int:
+        """The level of its log line, as ``logging`` has it."""
+        return logging.WARNING if self.kind in _TROUBLE else logging.INFO
 
     def log_keys(self) -> dict[str, object]:
         """The detail with the keys of log lines: an id has the key that it has at the headend."""

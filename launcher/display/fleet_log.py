@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from deragent.event_lines import TROUBLE, EventLine
+from deragent.event_lines import EventLine
 from derproto.stdio.log_lines import EventFormatter
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 from launcher.supervision.output_lines import level_of
@@ -35,8 +35,7 @@ class FleetLog:
                 return Text(printable(text))
             case AgentSaid(text=text):
                 level, said, keys = logging.WARNING, "agent said", {"text": text}
-            case EventLine(kind=kind):
-                level = logging.WARNING if kind in TROUBLE else logging.INFO
+            case EventLine(kind=kind, log_level=level):
                 said, keys = kind.value, event.log_keys()
         return self.line(event.at_us, level, said, {"agent": event.agent_id, **keys})
 
