@@ -161,11 +161,6 @@ def _answer_errors(app: QuartTrio) -> None:
                 detail = f"{request.method} is not possible here; use {allowed}"
             case _ if status == 404:
                 detail = "there is nothing at this path; docs/api.md lists what there is"
-            case _ if status == 413:
-                most = app.config["MAX_CONTENT_LENGTH"]
-                detail = f"the body is too long; send at most {most} bytes"
-            case _ if status == 408:
-                detail = f"the body took longer than {app.config['BODY_TIMEOUT']:g} s"
             case _:
                 pass
         return problem(status, detail, headers=headers)

@@ -8,8 +8,8 @@ Layers, from the ground up::
     callers        who sent the current request
     replies        answers in one piece, and problems
     strangers      refusing the web pages of strangers
+    lookups        reading the query and the body; finding an asset, a site, an agent
     guarding       who may do what
-    lookups        finding the query, an asset, a site, an agent
     current_lists  lists of the present state
     paging         histories of any length
     finishing      ETags, compression and CORS for every answer

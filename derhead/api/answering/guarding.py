@@ -7,7 +7,6 @@ from typing import Protocol
 
 import trio
 from quart import Quart, request
-from werkzeug.exceptions import HTTPException
 
 from derhead.access import (
     COOKIE,
@@ -25,10 +24,10 @@ from derhead.access import (
 )
 from derhead.api.answering.callers import Sender, caller_named, note_sender, sole_site
 from derhead.api.answering.headend_parts import HasClock, HasFleet
+from derhead.api.answering.lookups import read_json
 from derhead.api.answering.replies import HttpProblem
 from derhead.audit import AuditAction, AuditTrail, Caller
 from derhead.dispatch import Asked, asked_of
-from derhead.shapes import parse_json
 from derproto.configuration.fleet import Fleet
 from derproto.stdio.log_events import event_log
 
@@ -192,11 +191,10 @@ async def _read_asked(fleet: Fleet) -> Asked:
     if request.endpoint != "dispatch.order":
         return NOTHING_ASKED
     try:
-        sent = await request.get_data(cache=True, as_text=False, parse_form_data=False)
-    except HTTPException:
-        # The body is too long or too slow: the refusal counts all the same.
+        return asked_of(await read_json(), fleet)
+    except HttpProblem:
+        # Whatever is wrong with the body: the refusal counts all the same.
         return NOTHING_ASKED
-    return asked_of(parse_json(sent), fleet)
 
 
 def sent_authorization() -> bytes | None:

@@ -1,8 +1,12 @@
-"""Lookups that endpoints share: the query, an asset, a site, an agent. A miss ends the request."""
+"""Lookups that endpoints share: the query, the body, an asset, a site, an agent.
+
+A miss ends the request.
+"""
 
 from collections.abc import Collection
 
 from quart import request
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from derhead.api.answering.callers import current_fleet, current_sender
 from derhead.api.answering.headend_parts import KnowsAgents
@@ -10,7 +14,7 @@ from derhead.api.answering.replies import HttpProblem
 from derhead.dispatch import Dispatch, DispatchGroup, FoundGroup
 from derhead.findings import pointer_to
 from derhead.history import Histories
-from derhead.shapes import BadQuery, Query, parse_query
+from derhead.shapes import BadJson, BadQuery, Query, parse_json, parse_query
 from derproto.configuration.fleet import Asset, Site
 
 
@@ -26,6 +30,24 @@ def refuse_query(wrong: BadQuery) -> HttpProblem:
     """The problem that ends a request with a wrong query."""
     errors = [("/query" + pointer_to(name), detail) for name, detail in wrong.problems]
     return HttpProblem(422, "the query cannot be used", errors, more=wrong.more)
+
+
+async def read_json() -> object:
+    """The current request's body, which is JSON.
+
+    Raises: HttpProblem: 400 if it is not, 408 if it is too slow, 413 if it is too long.
+    """
+    try:
+        sent = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    except RequestEntityTooLarge:
+        detail = f"the body is too long; send at most {request.max_content_length} bytes"
+        raise HttpProblem(413, detail) from None
+    except RequestTimeout:
+        raise HttpProblem(408, f"the body took longer than {request.body_timeout:g} s") from None
+    body = parse_json(sent)
+    if isinstance(body, BadJson):
+        raise HttpProblem(400, body.detail)
+    return body
 
 
 def find_asset(id_or_name: str) -> Asset:

@@ -115,15 +115,22 @@ def dispatch_routes(headend: DispatchParts, long: LongAnswers) -> Blueprint:
                 reason=refused.detail,
                 by=current_caller().known_as,
             )
-            headend.audit.note(
-                AuditAction.WITHDRAWAL_REFUSED,
-                current_caller(),
-                str(refused.status),
-                target=dispatch_id,
-                site_id=await site_of(dispatch_id),
-                detail=refused.detail,
-            )
+            await note_refused(dispatch_id, refused.status, refused.detail)
             raise
+        except JournalError as failed:
+            # The entry waits until the journal stores again. The app logs the failure.
+            await note_refused(dispatch_id, 503, str(failed))
+            raise
+
+    async def note_refused(dispatch_id: str, status: int, why: str) -> None:
+        headend.audit.note(
+            AuditAction.WITHDRAWAL_REFUSED,
+            current_caller(),
+            str(status),
+            target=dispatch_id,
+            site_id=await site_of(dispatch_id),
+            detail=why,
+        )
 
     async def site_of(dispatch_id: str) -> str | None:
         """The site of a dispatch or group that the sender may see; otherwise the sender's own."""

@@ -22,10 +22,10 @@ from derhead.access import (
 from derhead.api.answering.callers import caller_named, current_sender
 from derhead.api.answering.guarding import Refusals
 from derhead.api.answering.headend_parts import HasClock, HasFleet
-from derhead.api.answering.lookups import read_query
+from derhead.api.answering.lookups import read_json, read_query
 from derhead.api.answering.replies import HttpProblem, reply, reply_items
 from derhead.audit import AuditAction, AuditTrail
-from derhead.shapes import BadJson, caller_shape, login_shape, parse_json
+from derhead.shapes import caller_shape, login_shape
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
@@ -133,9 +133,7 @@ def login_routes(
 
 
 async def _read_token() -> str:
-    body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
-    if isinstance(body, BadJson):
-        raise HttpProblem(400, body.detail)
+    body = await read_json()
     token = body.get("token") if isinstance(body, dict) else None
     if not isinstance(token, str) or set(body if isinstance(body, dict) else ()) != {"token"}:
         detail = 'write {"token": "…"}, and nothing else'

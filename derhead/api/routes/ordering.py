@@ -8,7 +8,7 @@ from quart import Response, request
 
 from derhead.api.answering.callers import current_caller, current_fleet, current_sender
 from derhead.api.answering.headend_parts import HasClock, HasFleet, HasHistory
-from derhead.api.answering.lookups import read_query, require_visible
+from derhead.api.answering.lookups import read_json, read_query, require_visible
 from derhead.api.answering.replies import HttpProblem, reply, reply_with_list
 from derhead.audit import NOBODY_KNOWN, AuditAction, AuditTrail, Caller
 from derhead.dispatch import (
@@ -37,10 +37,8 @@ from derhead.dispatch import (
 )
 from derhead.errors import JournalError
 from derhead.shapes import (
-    BadJson,
     dispatch_shape,
     group_shape,
-    parse_json,
     preflight_shape,
     site_preflight_shape,
 )
@@ -87,7 +85,7 @@ class OrderingParts(HasFleet, HasClock, HasHistory, Protocol):
 
 
 async def take_order(headend: OrderingParts) -> Response:
-    """Answers the current request, and logs a refusal. Raises: HttpProblem, JournalError."""
+    """Answers the current request, and notes a refusal. Raises: HttpProblem, JournalError."""
     body: object = None
     try:
         read_query(())
@@ -95,18 +93,26 @@ async def take_order(headend: OrderingParts) -> Response:
         return await _take_order(headend, body)
     except HttpProblem as refused:
         why = _in_words(refused)
-        asked = asked_of(body, current_fleet())
         log.info("order refused", status=refused.status, reason=why, by=current_caller().known_as)
-        headend.audit.note(
-            AuditAction.ORDER_REFUSED,
-            current_caller(),
-            str(refused.status),
-            target=asked.target,
-            site_id=asked.site_id or current_sender().sole_site,
-            detail=why,
-            after=asked.entry,
-        )
+        _note_refused(headend, body, refused.status, why)
         raise
+    except JournalError as failed:
+        # The entry waits until the journal stores again. The app logs the failure.
+        _note_refused(headend, body, 503, str(failed))
+        raise
+
+
+def _note_refused(headend: OrderingParts, body: object, status: int, why: str) -> None:
+    asked = asked_of(body, current_fleet())
+    headend.audit.note(
+        AuditAction.ORDER_REFUSED,
+        current_caller(),
+        str(status),
+        target=asked.target,
+        site_id=asked.site_id or current_sender().sole_site,
+        detail=why,
+        after=asked.entry,
+    )
 
 
 def _in_words(refused: HttpProblem) -> str:
@@ -138,10 +144,7 @@ async def _read_body() -> object:
     if kind != "application/json" and not kind.endswith("+json"):
         sent = f"{kind[:80]!r} is" if kind else "a body without Content-Type is"
         raise HttpProblem(415, f"{sent} not understood; send Content-Type: application/json")
-    body = parse_json(await request.get_data(cache=True, as_text=False, parse_form_data=False))
-    if isinstance(body, BadJson):
-        raise HttpProblem(400, body.detail)
-    return body
+    return await read_json()
 
 
 def _read_key() -> str | None:

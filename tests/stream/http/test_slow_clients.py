@@ -10,10 +10,19 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from derhead.audit import AuditAction
 from derhead.httpserver import HttpLimits
 from derproto.triogrpc.testing import MemoryStream
 from tests.stream.http.malformed import REQUESTS
-from tests.stream.http.support import HEALTH, ask, receive, receive_all, serving_in_memory
+from tests.stream.http.support import (
+    HEALTH,
+    ask,
+    make_app,
+    receive,
+    receive_all,
+    serving_in_memory,
+)
+from tests.support.api.fake_headend import FakeView
 
 LIMITS = HttpLimits()
 LINGER_S = 1.0
@@ -72,8 +81,9 @@ async def test_a_header_that_ends_with_the_connection_is_400(autojump_clock: Moc
         assert (await receive_all(stream)).startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_body_that_drips_is_408(autojump_clock: MockClock) -> None:
-    async with serving_in_memory() as running:
+async def test_a_body_that_drips_is_408_and_a_refused_order(autojump_clock: MockClock) -> None:
+    view = FakeView()
+    async with serving_in_memory(app=make_app(view)) as running:
         stream = await running.connect()
         await stream.send_all(ORDER + b"content-length: 1000\r\n\r\n")
         async with dripping(stream, b" "):
@@ -81,6 +91,9 @@ async def test_a_body_that_drips_is_408(autojump_clock: MockClock) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"application/problem+json" in answer
         assert seconds == LIMITS.body_s
+    (entry,) = view.audited.entries
+    assert entry.action is AuditAction.ORDER_REFUSED
+    assert entry.detail == "the body took longer than 10 s"
 
 
 async def test_a_body_that_drips_after_the_answer_is_cut_off(autojump_clock: MockClock) -> None:

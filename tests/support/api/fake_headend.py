@@ -329,7 +329,8 @@ class FakeView:
         """What a withdrawal makes of the one group; None if it has ended."""
         self.why_failing: str | None = None
         self.why_held: str | None = None
-        self.refuses_orders = False
+        self.journal_refuses = False
+        """Whether orders and withdrawals cannot be stored."""
         self.full = False
         self.cancels: list[tuple[str, str]] = []
         self.callers: list[Caller] = []
@@ -369,7 +370,7 @@ class FakeView:
     ) -> Dispatch:
         self.callers.append(caller)
         await trio.sleep(self.slow_s)
-        if self.refuses_orders:
+        if self.journal_refuses:
             raise JournalError("the disk is full")
         if self.full:
             raise TooManyOpen("withdraw some")
@@ -419,6 +420,8 @@ class FakeView:
         self, dispatch_id: str, reason: str, caller: Caller = NOBODY_KNOWN
     ) -> Dispatch:
         self.cancels.append((dispatch_id, reason))
+        if self.journal_refuses:
+            raise JournalError("the disk is full")
         if self.cancelled is None:
             raise NotOpen(dispatch_id)
         return self.cancelled

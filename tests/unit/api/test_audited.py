@@ -8,8 +8,11 @@ import pytest
 from derhead.audit import AuditAction, Caller
 from derhead.audit.entry_limit import ENTRIES_A_PERIOD
 from derhead.audit.records import REASON_LENGTH
+from derhead.httpserver import HttpLimits
 from tests.support.api.fake_headend import BATTERY, DISPATCH, GROUP, SITE, FakeView
 from tests.unit.api.asking import JSON, ask, order
+
+BODY_BYTES = HttpLimits().body_bytes
 
 
 async def test_an_order_comes_with_the_address_of_its_caller(
@@ -75,6 +78,34 @@ async def test_an_order_with_a_wrong_query_is_noted_too() -> None:
     assert answer.status == 422
     (entry,) = view.audited.entries
     assert "/query/mw" in (entry.detail or "")
+
+
+async def test_an_order_that_is_too_long_is_noted_without_what_it_asked_for() -> None:
+    view = FakeView()
+    too_long = json.dumps({"asset_id": BATTERY, "mw": 1}) + " " * BODY_BYTES
+    assert (await order(view, too_long.encode())).status == 413
+    (entry,) = view.audited.entries
+    assert (entry.action, entry.target, entry.after) == (AuditAction.ORDER_REFUSED, None, None)
+    assert entry.detail == f"the body is too long; send at most {BODY_BYTES} bytes"
+
+
+async def test_a_withdrawal_never_looks_at_its_body() -> None:
+    view = FakeView()
+    view.cancelled = view.history.dispatches[DISPATCH]
+    path = f"/dispatch/{DISPATCH}"
+    assert (await ask(view, path, "DELETE", data=bytes(BODY_BYTES + 1))).status == 202
+
+
+async def test_what_the_journal_refuses_is_noted_too() -> None:
+    view = FakeView()
+    view.journal_refuses = True
+    await order(view, {"asset_id": BATTERY, "mw": 0.5})
+    await ask(view, f"/dispatch/{DISPATCH}", "DELETE")
+    found = [(entry.action, entry.target, entry.detail) for entry in view.audited.entries]
+    assert found == [
+        (AuditAction.ORDER_REFUSED, BATTERY, "the disk is full"),
+        (AuditAction.WITHDRAWAL_REFUSED, DISPATCH, "the disk is full"),
+    ]
 
 
 async def test_a_long_reason_is_cut() -> None:

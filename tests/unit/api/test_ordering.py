@@ -89,7 +89,7 @@ async def test_while_the_journal_fails_nothing_is_ordered() -> None:
 
 async def test_an_order_that_the_journal_refuses_is_503() -> None:
     view = FakeView()
-    view.refuses_orders = True
+    view.journal_refuses = True
     answer = await order(view, {"asset_id": "battery-1", "mw": 0})
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
