@@ -119,7 +119,7 @@ class AssetHoles:
     def take_report(self, report: ReportedGap) -> GapRecord:
         """Explains holes by an agent's report. Returns the report's own record."""
         known = self._reports.get(report.id)
-        if known is None or known.revision <= report.revision:
+        if known is None or report.rank >= known.rank:
             self._reports[report.id] = report
             if len(self._reports) > REPORTS_KEPT:
                 del self._reports[next(iter(self._reports))]
@@ -127,27 +127,33 @@ class AssetHoles:
                 self.mark(hole)
         return report.record(self._asset_id)
 
-    def lasting_reports(self, origin: Origin) -> list[ReportedGap]:
-        """The reports that another agent or boot left open."""
-        return [each for each in self._reports.values() if each.is_open_for(origin)]
-
     def end_reports(self, ts_us: int, origin: Origin) -> None:
-        """Ends, at a sample, the reports that another agent or boot left open.
+        """Ends the open reports that a measured sample contradicts.
 
-        An agent that was started again may not know that it reported a silent device.
+        An agent that was started again may not know that it reported a silent device, or that
+        the device had answered since.
         """
-        for report in self.lasting_reports(origin):
-            over = replace(report, end_us=max(report.start_us, ts_us))
-            self._closed.append(self.take_report(over))
-            self._on_change()
+        for report in list(self._reports.values()):
+            if report.is_ended_by(ts_us, origin):
+                self._closed.append(self.take_report(report.ended(ts_us)))
+                self._on_change()
 
     def forget_reports(self, edge_us: int) -> None:
-        """Forgets the reports that can explain nothing any more; the journal has them."""
+        """Forgets the reports that can explain nothing any more; the journal has them.
+
+        The newest one of a device stays: an agent killed just after the device's answer reports
+        a later end.
+        """
         holes = self._all()
+        devices = [each for each in self._reports.values() if each.cause is HoleCause.DEVICE]
+        newest = max(devices, key=lambda each: each.start_us, default=None)
         self._reports = {
             report.id: report
             for report in self._reports.values()
-            if report.end_us is None or report.end_us > edge_us or any(map(report.overlaps, holes))
+            if report is newest
+            or report.end_us is None
+            or report.end_us > edge_us
+            or any(map(report.overlaps, holes))
         }
 
     # --- records --------------------------------------------------------------------
@@ -176,6 +182,10 @@ class AssetHoles:
     @property
     def has_reports(self) -> bool:
         return bool(self._reports)
+
+    @property
+    def has_open_reports(self) -> bool:
+        return any(each.end_us is None for each in self._reports.values())
 
     def _add(self, hole: Hole) -> None:
         self.bounded.append(hole)

@@ -10,13 +10,10 @@ part of the hole is missing, it is drawn as several records.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from derhead.gaps.record import GapRecord, HoleCause, hole_id
-
-FOREVER_US = 2**62
-"""Later than all times."""
+from derhead.gaps.record import FOREVER_US, GapRecord, HoleCause, hole_id, rank
 
 
 class Origin(NamedTuple):
@@ -69,9 +66,24 @@ class ReportedGap:
     rows: int
     revision: int
 
-    def is_open_for(self, origin: Origin) -> bool:
-        """Whether the gap goes on, and an agent or boot other than ``origin`` reported it."""
-        return self.end_us is None and self.origin != origin
+    def is_ended_by(self, ts_us: int, origin: Origin) -> bool:
+        """Whether the gap goes on, and a measured sample shows that it is over.
+
+        A sample of the reporting boot shows the end of a device's gap only: it may have been sent
+        before another report, and may be dated by a clock that was set back.
+        """
+        if self.end_us is not None:
+            return False
+        return origin != self.origin or (self.cause is HoleCause.DEVICE and ts_us > self.start_us)
+
+    def ended(self, ts_us: int) -> "ReportedGap":
+        """The gap with its end, and with the revision in which its agent will report the end."""
+        return replace(self, end_us=max(self.start_us, ts_us), revision=self.revision + 1)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Of two reports of one gap, the one with the higher rank is right."""
+        return rank(self.revision, self.end_us)
 
     def overlaps(self, hole: "Hole") -> bool:
         return self.start_us < hole.until_us and (self.end_us or FOREVER_US) > hole.low_us

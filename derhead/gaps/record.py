@@ -56,6 +56,19 @@ class GapRecord:
     """When the headend first noticed it, by the headend's clock."""
 
 
+FOREVER_US = 2**62
+"""Later than all times."""
+
+
+def rank(revision: int, end_us: int | None) -> tuple[int, int]:
+    """The rank of a record among those of one gap: the highest is right.
+
+    Of two ends in one revision, the earlier is right: a killed agent may have forgotten that its
+    device had answered. The stores decide likewise.
+    """
+    return revision, -(FOREVER_US if end_us is None else end_us)
+
+
 _NAMESPACE = UUID("3f0d5a0e-58f5-4f5c-9a54-6a5e7f5b6c11")
 
 

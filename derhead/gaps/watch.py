@@ -91,7 +91,11 @@ class AssetWatch:
 
     def take_report(self, report: ReportedGap) -> GapRecord:
         """Explains holes by an agent's report. Returns the report's own record."""
-        return self._holes.take_report(report)
+        record = self._holes.take_report(report)
+        if self._holes.has_open_reports:
+            # The next answer of the device ends it.
+            self._slot.usual_us = _EVERY_SAMPLE
+        return record
 
     # --- samples --------------------------------------------------------------------
 
@@ -119,7 +123,7 @@ class AssetWatch:
             self.lasting is not None
             or self._ahead is not None
             or self._session_end is not None
-            or bool(self._holes.has_reports and self._holes.lasting_reports(origin))
+            or self._holes.has_open_reports
         )
         self._slot.usual_us = _EVERY_SAMPLE if watched else self._limits.hole_us
 

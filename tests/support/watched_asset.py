@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from derhead.gaps import GapLimits, GapRecord, HoleCause, ReportedGap
 from derhead.gaps.holes import Origin
-from derhead.gaps.record import report_id
+from derhead.gaps.record import rank, report_id
 from derhead.gaps.tracker import GapTracker, Unfinished
 from derhead.telemetry import LatestTable, Sample, SampleBlock, offer_block
 from derproto.codec import TelemetryColumns
@@ -78,7 +78,9 @@ class Headend:
     def _store(self, records: list[GapRecord]) -> None:
         for record in records:
             known = self.records.get(record.id)
-            if known is None or record.revision >= known.revision:
+            if known is None or rank(record.revision, record.end_us) >= rank(
+                known.revision, known.end_us
+            ):
                 self.records[record.id] = record
 
     # --- what happens ---------------------------------------------------------------
@@ -130,12 +132,14 @@ class Headend:
         self.samples.append((message.ts_us[0], origin, block.received_us))
         self._store(self.tracker.take(self._now_us()))
 
-    def live(self, first_s: float, last_s: float, *, ahead_s: float = 0.0) -> None:
+    def live(
+        self, first_s: float, last_s: float, *, ahead_s: float = 0.0, stale: bool = False
+    ) -> None:
         """Samples every period from the one to the other, each as it is measured."""
         at_s = first_s
         while at_s <= last_s:
             self.now_s = at_s
-            self.sample(at_s + ahead_s)
+            self.sample(at_s + ahead_s, stale=stale)
             at_s += PERIOD_S
 
     def backfill(self, first_s: float, last_s: float, boot_id: int | None = None) -> None:

@@ -62,14 +62,15 @@ RECORD_TABLES = {
         " messages = max(excluded.messages, sessions.messages),"
         " samples = max(excluded.samples, sessions.samples)",
     ),
-    # The newer record of a gap stays, whatever the order of arrival. It may not know when the gap
-    # was first noticed, and then says 0.
+    # The newer record of a gap stays, whatever the order of arrival; of two ends in one revision
+    # the earlier one. It may not know when the gap was first noticed, and then says 0.
     "gaps": RecordTable(
         row_types.GAPS,
         _GAPS.key,
         f"{_GAPS.changes},"
         " noticed_us = coalesce(nullif(gaps.noticed_us, 0), excluded.noticed_us)"
-        " WHERE excluded.revision >= gaps.revision",
+        " WHERE excluded.revision > gaps.revision OR (excluded.revision = gaps.revision"
+        " AND (gaps.end_us IS NULL OR excluded.end_us <= gaps.end_us))",
     ),
     "heartbeats": RecordTable(row_types.HEARTBEATS, ("agent_id", "received_us", "ts_us")),
     "telemetry": RecordTable(row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),

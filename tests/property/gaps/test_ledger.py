@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from derhead.gaps import HoleCause
-from derhead.gaps.holes import FOREVER_US
+from derhead.gaps.record import FOREVER_US
 from tests.support.epoch import T0, S
 from tests.support.watched_asset import LIMITS, PERIOD_S, Headend
 

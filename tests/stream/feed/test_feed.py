@@ -53,6 +53,7 @@ async def test_every_stored_record_is_fed(tmp_path: Path, postgres: Database) ->
         )
         world.journal.note(gap("hole", NOW_US, None))
         world.journal.note(gap("hole", NOW_US, NOW_US + 9 * S, revision=2))
+        world.journal.note(gap("hole", NOW_US, NOW_US + 30 * S, revision=2))
         await world.journal.write(
             dispatch("d", states=(State.PENDING, State.SENT, State.COMPLETED)),
             dispatch("late", created_us=NOW_US),

@@ -230,7 +230,7 @@ def device_told(headend: Headend) -> None:
 def device_told_and_its_agent_replaced(headend: Headend) -> None:
     headend.live(4, 8)
     headend.tell(HoleCause.DEVICE, 8, None)
-    headend.live(12, 20)
+    headend.live(12, 20, stale=True)
     headend.disconnect()
     headend.connect(boot_id=2)
     headend.sample(24, stale=True)
@@ -240,10 +240,47 @@ def device_told_and_its_agent_replaced(headend: Headend) -> None:
     headend.sample(36)
 
 
+def killed_before_it_noted_that_its_device_answers(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.sample(12, stale=True)
+    headend.tell(HoleCause.DEVICE, 12, None)
+    headend.live(16, 20, stale=True)
+    headend.live(24, 28)
+    headend.disconnect()
+    headend.wait(48)
+    headend.connect(boot_id=2)
+    headend.sample(48)
+    headend.tell(HoleCause.DEVICE, 12, 48, revision=2, boot_id=1)
+    headend.live(52, 60)
+
+
+def killed_with_the_headend_before_it_noted_that(headend: Headend) -> None:
+    headend.sample(4, stale=True)
+    headend.tell(HoleCause.DEVICE, 4, None)
+    headend.live(8, 12)
+    headend.start()
+    headend.now_s = 40
+    headend.connect(boot_id=2)
+    headend.tell(HoleCause.DEVICE, 4, 40, revision=2, boot_id=1)
+    headend.live(40, 60)
+
+
+def answers_again_before_its_agent_says_so(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.tell(HoleCause.DEVICE, 12, None)
+    headend.sample(12, stale=True)
+    headend.disconnect()
+    headend.wait(60)
+    headend.connect()
+    headend.sample(60)
+    headend.tell(HoleCause.DEVICE, 12, 32, revision=2)
+    headend.backfill(16, 56)
+
+
 def cut_while_its_device_does_not_answer(headend: Headend) -> None:
     headend.live(4, 8)
     headend.tell(HoleCause.DEVICE, 8, None)
-    headend.live(12, 20)
+    headend.live(12, 20, stale=True)
     headend.disconnect()
     headend.wait(60)
     headend.connect()
@@ -332,6 +369,18 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (device_without_an_answer, [(8, 60, "device", None)]),
     (device_told, [(8, 40, "device", None)]),
     (device_told_and_its_agent_replaced, [(8, 32, "device", None)]),
+    (
+        killed_before_it_noted_that_its_device_answers,
+        [(12, 24, "device", None), (28, 48, "agent_restart", None)],
+    ),
+    (
+        killed_with_the_headend_before_it_noted_that,
+        [(4, 8, "device", None), (12, 40, "agent_restart", None)],
+    ),
+    (
+        answers_again_before_its_agent_says_so,
+        [(12, 32, "device", None), (12, 60, "link", 60)],
+    ),
     (
         cut_while_its_device_does_not_answer,
         [(8, 32, "device", None), (32, 44, "link", None), (44, 60, "link", 60)],

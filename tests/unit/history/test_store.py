@@ -152,6 +152,7 @@ def test_a_gaps_newest_record_stays_in_any_order(files: JournalFiles, store: Sto
     newer = gap(revision=3, filled_us=60 * S, backfilled=True)
     store.commit(Group(notes=(gap(revision=2), newer)))
     store.commit(Group(notes=(gap(revision=1),)))
+    store.commit(Group(notes=(replace(newer, end_us=80 * S), replace(newer, end_us=None))))
     no_more = gap("nothing", cause=HoleCause.NONE)
     lasting = replace(gap("later", start_us=50 * S, end_us=None), rows=2**64)
     store.commit(Group(notes=(lasting, no_more, gap("other", asset="asset-2"))))

@@ -856,7 +856,8 @@ class GapReport(betterproto2.Message):
     """
     A stretch of one asset's history that its agent will never send. While a device does not
     answer, the stretch is open. An agent repeats a report, also in later sessions and after a
-    restart, until the report's newest revision is acknowledged.
+    restart, until the report's newest revision is acknowledged. A live sample without STALE_DEVICE
+    ends an open stretch of its device as well; of two ends in one revision, the earlier counts.
     """
 
     boot_id: "int" = betterproto2.field(1, betterproto2.TYPE_FIXED64)
