@@ -89,6 +89,7 @@ def test_every_tracked_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> 
         "derproto/der/v1/__init__.py",
         "derproto/message_pool.py",
         "derproto/headend.proto",
+        "launcher/drills/plans/poland.yaml",
     ],
 )
 def test_the_wheel_holds_every_needed_file(wheel: zipfile.ZipFile, name: str) -> None:
