@@ -22,7 +22,7 @@ from derproto.configuration.kinds import (
     choice,
 )
 from derproto.configuration.problems import ConfigError, Problem, nearest
-from derproto.configuration.sent_token import read_sent_token
+from derproto.configuration.secret_files import read_sent_token
 from derproto.configuration.settings import NO_PATH, Settings, credential, state_directory
 from derproto.tls.certificate_settings import complain_of_certificates
 from derproto.tls.tls_files import TlsFile, TlsFiles, TlsRole, tls_pair

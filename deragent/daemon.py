@@ -47,7 +47,7 @@ from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto import __version__
 from derproto.base.runtime import Runtime, real_runtime
 from derproto.configuration.fleet import Asset
-from derproto.configuration.sent_token import read_sent_token
+from derproto.configuration.secret_files import read_sent_token
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.metrics_port import open_metrics_port, serve_metrics
 from derproto.metrics.process_watch import ProcessWatch

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from derproto import __version__
@@ -11,6 +12,7 @@ from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.kinds import LOG_FORMATS, PATH, Kind, Whole, address, choice
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.secret_files import read_sent_token
 from derproto.configuration.settings import credential, state_directory
 from derproto.stdio.command import EXIT_FAILED, exit_code_of, put_out
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
@@ -81,8 +83,21 @@ class _Flags:
         try:
             return kind.parse(text)
         except ValueError as wrong:
-            self.problems.append(Problem(None, None, flag, str(wrong)))
+            self._complain(flag, str(wrong))
             return None
+
+    def check_token(self, path: Path) -> None:
+        """Complains of a file whose token the agents could not show."""
+        if not path.is_file():
+            self._complain("--token-file", f"there is no file {path}; correct the path")
+            return
+        try:
+            read_sent_token(path)
+        except OSError as wrong:
+            self._complain("--token-file", str(wrong))
+
+    def _complain(self, flag: str, text: str) -> None:
+        self.problems.append(Problem(None, None, flag, text))
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -93,9 +108,8 @@ def _run(args: argparse.Namespace) -> int:
     data = flags.read("--data", PATH, kept)
     named = args.token_file and flags.read("--token-file", PATH, args.token_file)
     token_file = named or credential(os.environ, "token")
-    if token_file is not None and not token_file.is_file():
-        text = f"there is no file {token_file}; correct the path"
-        flags.problems.append(Problem(None, None, "--token-file", text))
+    if token_file is not None:
+        flags.check_token(token_file)
     form = args.log_format and flags.read(
         "--log-format", choice(LOG_FORMATS, "form"), args.log_format
     )

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,8 @@ from derproto.base.private_files import private_file
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.kinds import AGENT, FromText, Texts, member
 from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.secret_files import refusal_of_access
 from derproto.configuration.yamlfile import Section, load_yaml
-
-OTHERS = 0o077
-"""Mode bits that the file must not have."""
 
 HEADING = """\
 # Tokens for derhead, written by `derhead token`. It holds their hashes; a token is shown only once.
@@ -60,7 +57,7 @@ _KEYS = ("name", "role", "sites", "agent", "sha256", "created", "expires", "revo
 def read_token_file(path: Path) -> TokenSet:
     """The tokens of that file. May block. Raises: ConfigError with every problem."""
     problems: list[Problem] = []
-    refused = _refusal_of_mode(path)
+    refused = refusal_of_access(path)
     if refused is not None:
         raise ConfigError([Problem(str(path), None, "", refused)])
     whole = load_yaml(path, problems)
@@ -82,17 +79,6 @@ def read_token_file(path: Path) -> TokenSet:
     if problems:
         raise ConfigError(problems)
     return TokenSet(found)
-
-
-def _refusal_of_mode(path: Path) -> str | None:
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        # Reading the file says why.
-        return None
-    if not mode & OTHERS:
-        return None
-    return f"other users than its owner have access (mode {mode:04o}); run chmod 600 {path}"
 
 
 def _read_token(section: Section) -> Token | None:

@@ -5,7 +5,8 @@ import re
 import secrets
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from derhead.access import (
 )
 from derhead.config import load_token_path
 from derhead.errors import TokenRefused
+from derproto.base.private_files import private_file
 from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.command_line import add_command
@@ -38,7 +40,7 @@ from derproto.stdio.terminal import columns, rendered
 T = TypeVar("T")
 
 TOKEN_EXAMPLES = {
-    "add": "derhead token add anna --role operator --expires 90d > anna.token",
+    "add": "derhead token add anna --role operator --expires 90d --output anna.token",
     "list": "derhead token list --config /etc/derhead/derhead.yaml",
     "revoke": "derhead token revoke anna",
 }
@@ -90,6 +92,11 @@ def add_token_command(commands: "_SubParsersAction[Any]") -> None:
         metavar="D",
         type=_expiry,
         help="days such as 90d, or a time such as 2027-01-31T00:00:00Z (default: never)",
+    )
+    add.add_argument(
+        "--output",
+        metavar="F",
+        help="new file for the token, which only you may read (default: standard output)",
     )
     _add(kinds, "list", "list the tokens")
     revoke = _add(kinds, "revoke", "make a token useless from now on")
@@ -158,12 +165,32 @@ def _make(path: Path, flags: Namespace, now_us: int) -> None:
     secret = spell(secrets.token_bytes(SECRET_BYTES))
     digest = digest_of(secret.encode())
     token = Token(flags.name, flags.role, digest, now_us, sites, agent, expires_us)
-    write_token_file(path, tokens.with_token(token))
-    # The token alone is on standard output, for scripts.
-    print(
-        f"{token.name} ({token.role}) is in {path}. Its token is shown only now:", file=sys.stderr
-    )
-    put_out(f"{secret}\n")
+    added = f"{token.name} ({token.role}) is in {path}."
+    if flags.output is None:
+        write_token_file(path, tokens.with_token(token))
+        # The token alone is on standard output, for scripts.
+        print(f"{added} Its token is shown only now:", file=sys.stderr)
+        put_out(f"{secret}\n")
+        return
+    output = Path(flags.output)
+    with _new_file(output, secret):
+        write_token_file(path, tokens.with_token(token))
+    print(f"{added} Its token is in {output}, and nowhere else", file=sys.stderr)
+
+
+@contextmanager
+def _new_file(path: Path, secret: str) -> Iterator[None]:
+    """Writes the token to a new file, which goes again if the block fails."""
+    try:
+        with private_file(path, os.link) as file:
+            file.write(f"{secret}\n".encode())
+    except FileExistsError:
+        raise TokenRefused(f"there is a file {path}; move it away, or name another") from None
+    try:
+        yield
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _agent_of(flags: Namespace) -> str | None:

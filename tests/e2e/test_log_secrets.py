@@ -53,6 +53,7 @@ def test_no_secret_is_in_the_log_of_anything_that_fails(tmp_path: Path) -> None:
     with running(tmp_path, fleet(), settings) as world:
         headend = world.start_headend()
         (tmp_path / "agent.token").write_text(of_agent)
+        (tmp_path / "agent.token").chmod(0o600)
         agent = world.start_agent(BATTERY, "--token-file", tmp_path / "agent.token")
         with httpx.Client(base_url=world.base) as client:
             for headers in (

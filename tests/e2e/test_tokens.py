@@ -76,9 +76,11 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         for secret in (operator, viewer):
             assert hashlib.sha256(secret.encode()).hexdigest()[:16] not in told.text
             assert secret not in told.text
-        (tmp_path / "viewer.token").write_text(viewer)
+        private = tmp_path / "private.token"
+        command(file, "add", "private", "--role", "viewer", "--output", str(private))
+        eventually("it counts too", lambda: status(private.read_text().strip()) == 200)
         asked = ["-m", "derhead", "status", "--headend", world.base, "--token-file"]
-        subprocess.run([sys.executable, *asked, tmp_path / "viewer.token"], check=True)
+        subprocess.run([sys.executable, *asked, private], check=True)
         assert headend.stop() == 0
         for token in (operator, viewer):
             assert token not in headend.text()
@@ -89,7 +91,7 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
     authority.write_server()
     authority.write_agent("mesa")
     tokens, secret = tmp_path / "tokens.yaml", tmp_path / "solar.token"
-    secret.write_text(command(tokens, "add", SOLAR, "--role", "agent"))
+    command(tokens, "add", SOLAR, "--role", "agent", "--output", str(secret))
     admin = command(tokens, "add", "admin", "--role", "admin")
     settings = {
         "tls_cert": str(authority.folder / "server.pem"),
@@ -122,12 +124,14 @@ def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:
         )
         command(tokens, "revoke", SOLAR)
         eventually("it is out without its token", lambda: online() == {BATTERY})
-        assert secret.read_text() not in headend.text() + stranger.text()
+        assert secret.read_text().strip() not in headend.text() + stranger.text()
 
         # A restart forgets nobody: a token that is good for mesa does not do any more.
         assert (mesa.stop(), headend.stop()) == (0, 0)
         world.start_headend()
-        secret.write_text(command(tokens, "add", "fleet", "--role", "agent", "--agent", "*"))
+        secret.unlink()
+        fleet_token = ("fleet", "--role", "agent", "--agent", "*", "--output", str(secret))
+        command(tokens, "add", *fleet_token)
         pretender = world.start_agent(BATTERY, "--agent-id", "mesa", "--config", by_token)
         eventually(
             "it is refused", lambda: "mesa has shown a certificate before" in pretender.text()

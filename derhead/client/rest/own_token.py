@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from derproto.configuration.sent_token import check_token, read_sent_token
+from derproto.configuration.secret_files import check_token, read_sent_token
 from derproto.configuration.settings import credential
 
 TOKEN_VARIABLE = "DERHEAD_TOKEN"

@@ -4,6 +4,6 @@ From the ground up: ``problems`` (what is wrong, in lines that a person can act 
 (what a reload changed), ``kinds`` (of values), ``yamlfile`` (YAML with the line of every key),
 ``fleet`` (sites and assets), ``fleet_changes``, ``assets_text``, ``device_options`` and
 ``assets_file`` (``assets.yaml``), ``settings`` (a daemon's: flags over environment over file over
-defaults), ``sent_token`` (the file of a secret), ``command_line`` (the commands themselves, their
+defaults), ``secret_files``, ``command_line`` (the commands themselves, their
 help, their completion).
 """

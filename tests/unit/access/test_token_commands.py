@@ -1,13 +1,16 @@
 """`derhead token`: what it makes, what it refuses, and what it never shows again."""
 
+import stat
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
 
-from derhead.access import AccessGate, Principal, Role, read_token_file
+from derhead.access import AccessGate, Principal, Role, TokenSet, read_token_file
 from derhead.cli import main
+from derhead.local_commands import token_commands
 from derhead.local_commands.token_commands import _expiry
+from derproto.configuration.secret_files import read_sent_token
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,38 @@ def test_a_new_token_works_until_it_is_revoked(capsys: pytest.CaptureFixture[str
     assert not isinstance(found(), Principal)
     assert main(["token", "list"]) == 0
     assert "grafana  viewer  all sites  revoked" in capsys.readouterr().out
+
+
+def test_a_token_in_a_file_of_its_own_is_for_its_owner(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["token", "add", "mesa", "--role", "agent", "--output", "mesa.token"]
+    assert main(flags) == 0
+    said = capsys.readouterr()
+    assert (said.out, "Its token is in mesa.token" in said.err) == ("", True)
+    assert stat.S_IMODE(Path("mesa.token").stat().st_mode) == 0o600
+    tokens = read_token_file(Path("tokens.yaml"))
+    secret = read_sent_token(Path("mesa.token"))
+    assert tokens.find(secret.encode()) == tokens.named("mesa")
+    assert secret not in said.err
+
+
+def test_no_file_is_replaced_by_a_new_token(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mesa.token").write_text("former")
+    flags = ["token", "add", "mesa", "--role", "agent", "--output", "mesa.token"]
+    assert main(flags) == 1
+    assert "there is a file mesa.token; move it away" in capsys.readouterr().err
+    assert Path("mesa.token").read_text() == "former"
+    assert not Path("tokens.yaml").exists()
+
+
+def test_a_token_that_is_not_in_force_leaves_no_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, tokens: TokenSet) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(token_commands, "write_token_file", full)
+    assert main(["token", "add", "a", "--role", "viewer", "--output", "a.token"]) == 1
+    assert list(Path().iterdir()) == []
 
 
 def test_two_tokens_differ(capsys: pytest.CaptureFixture[str]) -> None:

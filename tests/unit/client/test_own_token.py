@@ -10,6 +10,7 @@ from derhead.client.rest.own_token import find_token
 
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
+    path.chmod(0o600)
     return path
 
 
@@ -32,6 +33,17 @@ def test_without_its_credential_a_unit_has_no_token(tmp_path: Path) -> None:
 def test_what_is_no_token_is_not_sent(tmp_path: Path, text: str) -> None:
     with pytest.raises(OSError, match=r"mine is not one token; write the token there"):
         find_token(write(tmp_path / "mine", text), {})
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o620])
+def test_a_token_that_others_can_read_is_not_sent(
+    tmp_path: Path, mode: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "mine", "t0ken")
+    file.chmod(mode)
+    assert main(["status", "--headend", "http://127.0.0.1:1", "--token-file", str(file)]) == 2
+    said = f"mine: other users than its owner have access (mode {mode:04o}); run chmod 600 {file}"
+    assert said in capsys.readouterr().err
 
 
 def test_a_wrong_token_ends_the_command_before_it_asks(

@@ -249,21 +249,34 @@ def test_a_choice_that_fails_is_told_under_its_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headend", "text", "more", "problem"),
+    ("headend", "text", "mode", "more", "problem"),
     [
-        ("127.0.0.1:1", "t0ken", {}, None),
-        ("headend.example:1", "t0ken", {"DERAGENT_TLS": "true"}, None),
-        ("headend.example:1", "t0ken", {}, "in cleartext; give tls_ca, or tls: true"),
-        ("127.0.0.1:1", "two words", {}, "is not one token; write the token there"),
-        ("127.0.0.1:1", None, {}, "there is no file"),
+        ("127.0.0.1:1", "t0ken", 0o600, {}, None),
+        ("headend.example:1", "t0ken", 0o400, {"DERAGENT_TLS": "true"}, None),
+        ("headend.example:1", "t0ken", 0o600, {}, "in cleartext; give tls_ca, or tls: true"),
+        (
+            "127.0.0.1:1",
+            "t0ken",
+            0o644,
+            {},
+            r"token: other users .* have access \(mode 0644\); run chmod",
+        ),
+        ("127.0.0.1:1", "two words", 0o600, {}, "is not one token; write the token there"),
+        ("127.0.0.1:1", None, 0, {}, "there is no file"),
     ],
 )
-def test_a_token_is_one_and_never_goes_in_cleartext(
-    tmp_path: Path, headend: str, text: str | None, more: dict[str, str], problem: str | None
+def test_a_token_is_one_and_private_and_never_goes_in_cleartext(
+    tmp_path: Path,
+    headend: str,
+    text: str | None,
+    mode: int,
+    more: dict[str, str],
+    problem: str | None,
 ) -> None:
     file = tmp_path / "token"
     if text is not None:
         file.write_text(text)
+        file.chmod(mode)
     flags = Namespace(assets="f.yaml", site="North", headend=headend, token_file=str(file))
     if problem is None:
         assert load_config(flags, more).token_file == file
@@ -274,6 +287,7 @@ def test_a_token_is_one_and_never_goes_in_cleartext(
 
 def test_under_systemd_the_token_is_a_credential(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t0ken")
+    (tmp_path / "token").chmod(0o400)
     flags = Namespace(assets="f.yaml", site="North", headend="127.0.0.1:1")
     found = load_config(flags, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert found.token_file == tmp_path / "token"

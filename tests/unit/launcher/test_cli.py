@@ -117,3 +117,15 @@ def test_a_token_that_is_not_there_is_named(
     argv = ["run", "--assets", "f.yaml", "--headend", "127.0.0.1:1", "--token-file", "nowhere"]
     assert main(argv) == 2
     assert "--token-file: there is no file nowhere" in capsys.readouterr().err
+
+
+def test_a_token_that_others_can_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    token = Path("sim.token")
+    token.write_text("t0ken")
+    token.chmod(0o644)
+    argv = ["run", "--assets", "f.yaml", "--headend", "127.0.0.1:1", "--token-file", "sim.token"]
+    assert main(argv) == 2
+    assert "--token-file: sim.token: other users than its owner" in capsys.readouterr().err
