@@ -125,10 +125,11 @@ async def run_agent(
                 open_timeline_writer(data, runtime, board, controllers)
             )
             outbox_writer = await kept.enter_async_context(open_outbox_writer(data, runtime, board))
+        phase = rng.random()
         async with trio.open_nursery() as nursery:
             for index, device in enumerate(devices):
                 nursery.start_soon(controllers[index].control)
-                nursery.start_soon(sample_asset, index, device, board, random.Random(rng.random()))
+                nursery.start_soon(sample_asset, index, device, board, phase)
             if timeline_writer is not None:
                 nursery.start_soon(timeline_writer.run)
             if outbox_writer is not None:

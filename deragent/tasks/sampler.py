@@ -1,7 +1,6 @@
-"""Measuring: a task for each asset, on its own grid, that never waits for the network."""
+"""Measuring: a task for each asset, on the agent's grid, that never waits for the network."""
 
 import math
-import random
 from dataclasses import replace
 
 import trio
@@ -26,16 +25,14 @@ def next_on_grid(now_s: float, period_s: float, phase: float) -> float:
     return due_s if due_s - now_s > _ROUNDING_S else due_s + period_s
 
 
-async def sample_asset(
-    asset_index: int, device: Device, board: AgentBoard, rng: random.Random
-) -> None:
+async def sample_asset(asset_index: int, device: Device, board: AgentBoard, phase: float) -> None:
     """Measures one device every telemetry period, for ever.
 
-    The phase of the grid is drawn once, so that assets and agents spread over the period. A
-    slow device skips the grid points that it overruns. A device that does not answer yields a
-    row that repeats its last answer, flagged ``STALE_DEVICE``.
+    All assets of an agent share the ``phase`` of the grid, 0..1: the samples of a site belong to
+    one moment, and one message carries them. Each agent draws its own, so that agents spread over
+    the period. A slow device skips the grid points that it overruns. A device that does not answer
+    yields a row that repeats its last answer, flagged ``STALE_DEVICE``.
     """
-    phase = rng.random()
     last = Measurement()
     while True:
         period_s = await _wait_for_grid(board, phase)

@@ -19,14 +19,22 @@ from derproto.triogrpc.core.background import background_nursery
 from derproto.triogrpc.core.link_limits import LinkLimits
 from derproto.triogrpc.core.method import Method
 from derproto.triogrpc.server import Server
-from derproto.triogrpc.sockets.memory_stream import BUFFER_BYTES, MemoryStream, memory_pair
+from derproto.triogrpc.sockets.memory_stream import (
+    BUFFER_BYTES,
+    FAST,
+    MemoryStream,
+    Path,
+    memory_pair,
+)
 
 __all__ = [
     "BACKLOG",
     "BUFFER_BYTES",
+    "FAST",
     "MemoryListener",
     "MemoryNetwork",
     "MemoryStream",
+    "Path",
     "memory_channel",
     "memory_pair",
 ]
@@ -68,6 +76,7 @@ class MemoryNetwork:
         self._streams: dict[str, list[MemoryStream]] = {}
         self._refused: set[str] = set()
         self._stalled: set[str] = set()
+        self._paths: dict[str, Path] = {}
         self._stall_changed = trio.lowlevel.ParkingLot()
         self._connections = 0
 
@@ -94,6 +103,7 @@ class MemoryNetwork:
             raise _os_error(errno.ECONNREFUSED, name)
         self._connections += 1
         client, server = memory_pair(f"memory:{self._connections}", f"memory:{name}")
+        client.take_path(self._paths.get(name, FAST))
         try:
             await listener._send.send(server)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -122,6 +132,18 @@ class MemoryNetwork:
         for stream in self._streams.get(name, ()):
             stream.stall(stalled)
         self._stall_changed.unpark_all()
+
+    def lose(self, name: str) -> None:
+        """Loses all bytes of the open connections to ``name``, both ways, from now on. Both ends
+        still look open, as after a NAT has forgotten them; new connections are well."""
+        for stream in self._streams.pop(name, ()):
+            stream.lose()
+
+    def take_path(self, name: str, path: Path) -> None:
+        """Sets how fast bytes to and from ``name`` are, of new connections too."""
+        self._paths[name] = path
+        for stream in self._streams.get(name, ()):
+            stream.take_path(path)
 
     def _forget(self, listener: MemoryListener) -> None:
         if self._listeners.get(listener.name) is listener:

@@ -148,6 +148,14 @@ class FakeSession:
     def heartbeats(self) -> list[tuple[float, v1.Heartbeat]]:
         return [(at, m.heartbeat) for at, m in self.messages if m.heartbeat is not None]
 
+    def readings(self) -> list[tuple[float, int, int, float]]:
+        """(Trio's time, asset index, ``ts_us``, ``p_mw``) of each row, in the order of time."""
+        return sorted(
+            (at, index, ts_us, p_mw)
+            for at, t in self.telemetry
+            for index, ts_us, p_mw in zip(t.asset_index, t.ts_us, t.p_mw, strict=True)
+        )
+
     def seqs(self, *, backfill: bool) -> list[int]:
         """Sequence numbers received, in their order."""
         return [

@@ -1,5 +1,7 @@
 """Samples on their way: prompt, never doubled, never lost while there is room, else counted."""
 
+import math
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -35,9 +37,9 @@ async def test_measures_at_the_period_that_welcome_sets(
     bench.headend.welcome.telemetry_period_ms = 1000
     await bench.start_agent(assets=3)
     await trio.sleep(60)
-    telemetry = bench.headend.session.telemetry
+    readings = bench.headend.session.readings()
     for index in range(3):
-        at_us = [t.ts_us[0] for _, t in telemetry if t.asset_index == [index]]
+        at_us = [ts_us for _, asset_index, ts_us, _ in readings if asset_index == index]
         assert len(at_us) in (59, 60)
         steps = {after - before for before, after in pairwise(at_us)}
         # Microseconds are rounded.
@@ -47,16 +49,28 @@ async def test_measures_at_the_period_that_welcome_sets(
 async def test_samples_arrive_as_they_are_measured(autojump_clock: MockClock, bench: Bench) -> None:
     session = await bench.start_session(assets=2)
     await trio.sleep(40)
-    assert len(session.telemetry) == 20
-    for at, telemetry in session.telemetry:
-        assert (telemetry.ts_us[0] - T0) / S == pytest.approx(at, abs=0.001)
-        assert telemetry.p_mw == [0.0]
-        assert telemetry.status == [v1.OperatingState.RUNNING]
+    assert len(session.readings()) == 20
+    for at, _, ts_us, p_mw in session.readings():
+        assert (ts_us - T0) / S == pytest.approx(at, abs=0.001)
+        assert p_mw == 0.0
+    for _, telemetry in session.telemetry:
+        assert set(telemetry.status) == {v1.OperatingState.RUNNING}
         assert not telemetry.soc
         assert not telemetry.quality
     assert session.seqs(backfill=False) == list(range(1, 21))
     assert bench.statistics.acked_rows == 20
     assert bench.statistics.outbox_rows == 0
+
+
+async def test_the_samples_of_a_site_belong_to_one_moment(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    session = await bench.start_session(assets=4)
+    await trio.sleep(400)
+    moments = Counter(ts_us for _, _, ts_us, _ in session.readings())
+    assert set(moments.values()) == {4}
+    # One message carries them, unless the link takes the first before the last device has answered.
+    assert len(session.telemetry) < 1.2 * len(moments)
 
 
 async def test_heartbeats_tell_health_and_outbox(autojump_clock: MockClock, bench: Bench) -> None:
@@ -99,10 +113,10 @@ async def test_a_device_that_hangs_holds_up_no_other(
     bench.devices[0].hung = True
     await trio.sleep(60)
     by_index = {0: 0, 1: 0}
-    for _, telemetry in bench.headend.session.telemetry:
-        by_index[telemetry.asset_index[0]] += 1
-        if telemetry.asset_index == [0]:
-            assert telemetry.p_mw[0] != telemetry.p_mw[0]
+    for _, index, _, p_mw in bench.headend.session.readings():
+        by_index[index] += 1
+        if index == 0:
+            assert math.isnan(p_mw)
     assert by_index[1] == 15
     # Each try takes the whole period, so every second point of the grid is left out.
     assert by_index[0] == 7
@@ -163,7 +177,7 @@ async def test_live_samples_do_not_wait_for_backfill(
     # Ten rows a second, two a message, oldest first.
     assert len(backfill) == pytest.approx(40, abs=2)
     assert session.seqs(backfill=True) == list(range(1, 2 * len(backfill) + 1))
-    assert len(live) == 10
+    assert sum(len(telemetry.ts_us) for _, telemetry in live) == 10
     for at, telemetry in live:
         assert at - (telemetry.ts_us[0] - T0) / S < 0.001
 

@@ -5,7 +5,14 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from derproto.triogrpc.testing import BUFFER_BYTES, MemoryNetwork, MemoryStream, memory_pair
+from derproto.triogrpc.testing import (
+    BUFFER_BYTES,
+    FAST,
+    MemoryNetwork,
+    MemoryStream,
+    Path,
+    memory_pair,
+)
 
 
 async def make_pair() -> tuple[MemoryStream, MemoryStream]:
@@ -153,3 +160,39 @@ async def test_cut_ends_a_stalled_connection_too() -> None:
     network.cut("x")
     with pytest.raises(trio.BrokenResourceError):
         await client.receive_some()
+
+
+async def test_a_slow_path_delivers_late_and_in_order(autojump_clock: MockClock) -> None:
+    network, client, server = await connected()
+    network.take_path("x", Path(delay_s=2.0, bytes_per_s=10.0))
+    await client.send_all(bytes(20))
+    network.take_path("x", FAST)
+    await client.send_all(b"later")
+    await client.send_eof()
+    assert len(await server.receive_some(20)) == 20
+    # Two seconds for the bytes to leave, and two on their way.
+    assert trio.current_time() == pytest.approx(4.0)
+    assert await server.receive_some() == b"later"
+    assert await server.receive_some() == b""
+
+
+async def test_a_slow_path_holds_back_senders_at_the_bound(autojump_clock: MockClock) -> None:
+    network, client, _ = await connected()
+    network.take_path("x", Path(delay_s=3600.0))
+    assert client.send_nowait(bytes(2 * BUFFER_BYTES)) == BUFFER_BYTES
+    with trio.move_on_after(1) as scope:
+        await client.send_all(b"more")
+    assert scope.cancelled_caught
+
+
+async def test_a_lost_path_looks_open_and_carries_nothing(autojump_clock: MockClock) -> None:
+    network, client, server = await connected()
+    await client.send_all(b"lost")
+    network.lose("x")
+    await client.send_all(b"lost as well")
+    await client.send_eof()
+    with trio.move_on_after(3600) as scope:
+        await server.receive_some()
+    assert scope.cancelled_caught
+    other = await network.connect("x")
+    await other.send_all(b"a new connection is well")

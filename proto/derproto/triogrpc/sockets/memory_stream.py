@@ -1,8 +1,11 @@
 """Connections in memory for tests: bounded like sockets, and failing on demand."""
 
+import math
 import operator
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import trio
 
@@ -10,11 +13,29 @@ BUFFER_BYTES = 64 * 1024
 """Bytes of one direction that were sent and not received. Beyond it senders wait."""
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """How fast a connection is, each way."""
+
+    delay_s: float = 0.0
+    """Seconds from sending a byte to receiving it."""
+    bytes_per_s: float = math.inf
+
+
+FAST = Path()
+
+
 class _Pipe:
     """The bytes of one direction, and the state of its two ends."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
+        self._path = FAST
+        self._under_way: deque[tuple[float, bytes]] = deque()
+        """Bytes on a slow path, each with the time at which it arrives."""
+        self._under_way_bytes = 0
+        self._arrival_s = 0.0
+        self._lost = False
         self._eof = False
         self._sender_closed = False
         self._receiver_closed = False
@@ -36,13 +57,26 @@ class _Pipe:
 
     def close_receiver(self) -> None:
         self._receiver_closed = True
-        self._bytes.clear()
+        self._drop_bytes()
         self._changed.unpark_all()
 
     def cut(self) -> None:
         self._cut = True
-        self._bytes.clear()
+        self._drop_bytes()
         self._changed.unpark_all()
+
+    def lose(self) -> None:
+        self._lost = True
+        self._drop_bytes()
+        self._changed.unpark_all()
+
+    def take_path(self, path: Path) -> None:
+        self._path = path
+
+    def _drop_bytes(self) -> None:
+        self._bytes.clear()
+        self._under_way.clear()
+        self._under_way_bytes = 0
 
     def stall(self, stalled: bool) -> None:
         self._stalled = stalled
@@ -62,14 +96,36 @@ class _Pipe:
             start = 0
             while start < len(view):
                 await self._wait_room()
-                end = min(len(view), start + BUFFER_BYTES - len(self._bytes))
-                self._bytes += view[start:end]
-                start = end
-                self._changed.unpark_all()
+                start += self._put(view[start:])
+
+    def send_nowait(self, data: bytes | bytearray) -> int:
+        self._check_sender()
+        if self._sending:
+            return 0
+        with memoryview(data) as view:
+            return self._put(view)
+
+    def _put(self, view: memoryview) -> int:
+        """Takes as many bytes as there is room for."""
+        taken = bytes(view[: self._room()])
+        if self._lost:
+            return len(taken)
+        if self._path is FAST and not self._under_way:
+            self._bytes += taken
+        else:
+            now_s = trio.current_time()
+            self._arrival_s = max(self._arrival_s, now_s) + len(taken) / self._path.bytes_per_s
+            self._under_way.append((self._arrival_s + self._path.delay_s, taken))
+            self._under_way_bytes += len(taken)
+        self._changed.unpark_all()
+        return len(taken)
+
+    def _room(self) -> int:
+        return BUFFER_BYTES - len(self._bytes) - self._under_way_bytes
 
     async def _wait_room(self) -> None:
         self._check_sender()
-        while len(self._bytes) >= BUFFER_BYTES:
+        while self._room() <= 0:
             await self._changed.park()
             self._check_sender()
 
@@ -98,7 +154,8 @@ class _Pipe:
         try:
             await trio.lowlevel.checkpoint()
             while not self._receivable():
-                await self._changed.park()
+                with trio.CancelScope(deadline=self._next_arrival_s()):
+                    await self._changed.park()
         finally:
             self._receiving = False
         data = bytes(self._bytes[:max_bytes])
@@ -111,7 +168,16 @@ class _Pipe:
             raise trio.ClosedResourceError("this end was closed")
         if self._cut:
             raise trio.BrokenResourceError("the connection is gone")
-        return not self._stalled and bool(self._bytes or self._eof)
+        while self._under_way and self._under_way[0][0] <= trio.current_time():
+            _, data = self._under_way.popleft()
+            self._under_way_bytes -= len(data)
+            self._bytes += data
+        if self._stalled or self._lost:
+            return False
+        return bool(self._bytes or (self._eof and not self._under_way))
+
+    def _next_arrival_s(self) -> float:
+        return self._under_way[0][0] if self._under_way else math.inf
 
 
 class MemoryStream(trio.abc.HalfCloseableStream):
@@ -128,6 +194,13 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Sends all of ``data``. When full: waits for the other end to receive."""
         await self._outgoing.send(data)
+
+    def send_nowait(self, data: bytes | bytearray) -> int:
+        """Sends as much as there is room for, and returns how many bytes that were.
+
+        Raises: trio.BrokenResourceError, trio.ClosedResourceError.
+        """
+        return self._outgoing.send_nowait(data)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Waits until there is room for a byte."""
@@ -165,6 +238,16 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         """Holds back all bytes, both ways, or lets them flow again."""
         self._outgoing.stall(stalled)
         self._incoming.stall(stalled)
+
+    def lose(self) -> None:
+        """Loses all bytes, both ways, from now on; both ends still look open."""
+        self._outgoing.lose()
+        self._incoming.lose()
+
+    def take_path(self, path: Path) -> None:
+        """Sets how fast bytes are that are sent from now on, both ways."""
+        self._outgoing.take_path(path)
+        self._incoming.take_path(path)
 
 
 def memory_pair(

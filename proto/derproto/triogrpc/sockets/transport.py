@@ -15,6 +15,7 @@ from derproto.triogrpc.core.counters import Counters
 from derproto.triogrpc.core.link_errors import PeerStalled
 from derproto.triogrpc.core.link_limits import LinkLimits
 from derproto.triogrpc.core.waits import Flag
+from derproto.triogrpc.sockets.memory_stream import MemoryStream
 
 SEND_BYTES = 64 * 1024
 """Bytes that one send hands to the stream; a peer must take them within ``send_timeout_s``."""
@@ -163,7 +164,7 @@ class Transport:
         gathered = self._gathered
         try:
             sent = self._send(gathered)
-        except OSError:
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._fail(trio.BrokenResourceError("sending failed"))
             return
         self._counters.bytes_sent += sent
@@ -220,7 +221,9 @@ def _nothing() -> None:
 
 def _sender_of(stream: trio.abc.Stream) -> Callable[[bytearray], int]:
     """A function that sends as much as ``stream`` takes at once and returns how many bytes that
-    were; always 0 if the stream cannot tell. It raises OSError."""
+    were; always 0 if the stream cannot tell. It raises OSError, or what ``send_all`` raises."""
+    if isinstance(stream, MemoryStream):
+        return stream.send_nowait
     if not isinstance(stream, trio.SocketStream):
         return lambda _data: 0
     send = stream.socket._sock.send  # type: ignore[attr-defined]
