@@ -7,6 +7,8 @@ From the ground up: ``sample`` (the values) · ``quality`` (flags of a row) ·
 from derhead.telemetry.block import SampleBlock
 from derhead.telemetry.checking import MAX_AHEAD_US, Broken, RefusedRows, Rows, read_rows
 from derhead.telemetry.latest_table import (
+    FRESH_US,
+    NEVER_US,
     LatestTable,
     Slot,
     age_us,

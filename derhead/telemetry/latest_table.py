@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from derhead.telemetry.block import SampleBlock
-from derhead.telemetry.quality import counts_since_us
+from derhead.telemetry.quality import CLOCK_SKEW_US, counts_since_us
 from derhead.telemetry.sample import Sample
 from derproto.der.v1 import QualityBit
 
 _BACKFILLED = int(QualityBit.BACKFILLED)
+
+FRESH_US = 10_000_000
+"""Age up to which the newest sample keeps the promise of telemetry, microseconds."""
+
+NEVER_US = -(2**62)
+"""A time before all others."""
 
 
 class Watch(Protocol):
@@ -28,6 +34,14 @@ class Watch(Protocol):
 
     def take_late(self, ts_us: int, agent_id: str, boot_id: int, received_us: int) -> None:
         """The slot does not take this sample, and there are ``holes`` or it was measured later."""
+
+
+class FreshnessWatch(Protocol):
+    """Counts for how long an asset's telemetry is fresh."""
+
+    def before_sample(self, now_us: int) -> None:
+        """The slot is about to take a sample that comes after a stale stretch, or is itself stale.
+        The slot's ``fresh_until_us`` is still that of the sample before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +63,10 @@ class Slot:
     usual_us: int = -1
     """A sample measured at most this long after the one before is usual, and the watch does
     not see it; -1 = the watch sees every sample."""
+    fresh_until_us: int = NEVER_US
+    """Until when the sample's age is at most ``FRESH_US``, by the headend's clock. A sample from
+    the journal is never fresh."""
+    freshness: FreshnessWatch | None = None
 
     @property
     def received_us(self) -> int:
@@ -91,7 +109,8 @@ class LatestTable:
         for sample in samples:
             if self.get(sample.asset_id) is None:
                 self.offer(sample)
-                self.slot(sample.asset_id).restored = True
+                slot = self.slot(sample.asset_id)
+                slot.restored, slot.fresh_until_us = True, NEVER_US
 
     def offer(self, sample: Sample) -> bool:
         """Takes a sample if it is newer; returns whether it was."""
@@ -103,6 +122,7 @@ class LatestTable:
             return False
         slot.agent_id, slot.boot_id = sample.agent_id, sample.boot_id
         slot.seq, slot.ts_us = sample.seq, sample.ts_us
+        slot.fresh_until_us = since_us(sample) + FRESH_US
         slot.block, slot.held, slot.restored = None, sample, False
         return True
 
@@ -122,19 +142,27 @@ class LatestTable:
 
 def offer_block(slots: Mapping[int, Slot], block: SampleBlock) -> None:
     """Takes the newer rows of a message; ``slots`` maps its indices to the slots of assets."""
-    columns, agent_id = block.columns, block.agent_id
+    columns, agent_id, received_us = block.columns, block.agent_id, block.received_us
     indices, times = columns.asset_index, columns.ts_us
     boot_id, first_seq, backfill = columns.boot_id, columns.first_seq, columns.backfill
+    # As ``counts_since_us``: an earlier time is one of a wrong clock, unless it is backfilled.
+    earliest_us = NEVER_US if backfill else received_us - CLOCK_SKEW_US
     for row in block.rows:
         slot, ts_us = slots[indices[row]], times[row]
         if slot.is_older_than(agent_id, boot_id, first_seq + row, ts_us, backfill):
             if not 0 <= ts_us - slot.ts_us <= slot.usual_us and slot.watch is not None:
                 slot.watch.take_newer(row, block)
+            counts_us = ts_us if earliest_us <= ts_us < received_us else received_us
+            until_us = counts_us + FRESH_US
+            stale = received_us > slot.fresh_until_us or received_us > until_us
+            if stale and slot.freshness is not None:
+                slot.freshness.before_sample(received_us)
+            slot.fresh_until_us = until_us
             slot.agent_id, slot.boot_id = agent_id, boot_id
             slot.seq, slot.ts_us = first_seq + row, ts_us
             slot.block, slot.row, slot.held, slot.restored = block, row, None, False
         elif slot.watch is not None and (slot.watch.holes or ts_us > slot.ts_us):
-            slot.watch.take_late(ts_us, agent_id, boot_id, block.received_us)
+            slot.watch.take_late(ts_us, agent_id, boot_id, received_us)
 
 
 def since_us(sample: Sample) -> int:
@@ -149,4 +177,4 @@ def age_us(sample: Sample, now_us: int) -> int:
 
 def stale_after_us(telemetry_period_ms: int) -> int:
     """Age above which a sample is stale: 10 s or 2.5 telemetry periods, the longer."""
-    return max(10_000_000, telemetry_period_ms * 2_500)
+    return max(FRESH_US, telemetry_period_ms * 2_500)

@@ -11,7 +11,7 @@ Who builds on whom, each layer on those below it::
           |
     api          history            a fake headend for REST and its description; records to store
     dispatch                        dispatches in every state, the desk's fakes, timelines
-    watched_asset                   the gap ledger of one asset
+    watched_asset counted_asset     the gap ledger of one asset; its service levels
     fleets                          assets files for the commands
           |
     assets                          assets and fleets in memory

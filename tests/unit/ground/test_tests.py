@@ -22,7 +22,7 @@ LAYERS = (
         "steps",
         "waiting",
     },
-    {"api", "dispatch", "fleets", "history", "watched_asset"},
+    {"api", "dispatch", "fleets", "history", "watched_asset", "counted_asset"},
     {"processes", "virtual"},
 )
 """The rooms and files of ``tests.support``, from the ground up."""
