@@ -20,8 +20,8 @@ class FaultKind(StrEnum):
     CUT = "cut"
     """A link's connections end, and new ones are refused."""
     BLACKHOLE = "blackhole"
-    """A link carries nothing, and tells neither end. At the end of the fault its connections are
-    reset, since bytes are missing in them."""
+    """A link carries nothing, and tells neither end. What was sent arrives afterwards, unless an
+    end has given up by then."""
     HALF_OPEN = "half-open"
     """The headend's half of a link's connections ends, and the agent's half stays open and
     silent. New connections work."""
