@@ -30,11 +30,13 @@ from derhead.access.roles import (
     needed_role,
     roles_with,
 )
+from derhead.access.token_changes import find_token_changes
 from derhead.access.token_file import (
     TOKEN_AGENT,
     TOKEN_NAME,
     TOKEN_ROLE,
     TOKEN_SITES,
+    USER_LENGTH,
     changing,
     read_token_file,
     write_token_file,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from derhead.access.failure_meter import AccessRefusal, FailureMeter
 from derhead.access.roles import ANYBODY, Principal
-from derhead.access.token_changes import find_token_changes
+from derhead.access.token_changes import TokenTraces, find_token_changes, traces_of
 from derhead.access.tokens import TokenSet
 from derproto.configuration.changes import Changes
 
@@ -74,6 +74,8 @@ class AccessGate:
 
     def __init__(self, tokens: TokenSet | None = None) -> None:
         self._tokens = tokens
+        self.traces: TokenTraces = traces_of(tokens or TokenSet())
+        """What may be kept of the tokens in force."""
         self._issuer: TokenIssuer | None = None
         self._known: dict[bytes, Principal] = {}
         self.failures = FailureMeter()
@@ -83,11 +85,17 @@ class AccessGate:
         """Whether anybody may do anything."""
         return self._tokens is None and self._issuer is None
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether it knows tokens of a file."""
+        return self._tokens is not None
+
     def replace(self, tokens: TokenSet) -> Changes:
         """Puts other tokens in force from the next request on; returns what changed."""
-        former, self._tokens = self._tokens or TokenSet(), tokens
+        self._tokens = tokens
+        former, self.traces = self.traces, traces_of(tokens)
         self._known.clear()
-        return find_token_changes(former, tokens)
+        return find_token_changes(former, self.traces)
 
     def replace_issuer(self, issuer: TokenIssuer) -> None:
         """Takes this issuer's JWTs too, from the next request on."""

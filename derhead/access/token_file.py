@@ -27,6 +27,9 @@ HEADING = """\
 
 ADVICE = "make a token with derhead token add"
 
+USER_LENGTH = 80
+"""Characters of the user who made or revoked a token."""
+
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -42,6 +45,12 @@ def _digest(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
+def _user(text: str) -> str:
+    if not text.isprintable() or not 0 < len(text) <= USER_LENGTH:
+        raise ValueError(f"{text[:80]!r} is not a user; write 1 to {USER_LENGTH} letters")
+    return text
+
+
 TOKEN_NAME = FromText(_name, "a name")
 TOKEN_ROLE = member(Role, "role")
 TOKEN_SITES = Texts()
@@ -50,8 +59,20 @@ TOKEN_AGENT = FromText(
     lambda text: text if text == ANY_AGENT else AGENT.convert(text),
     f"an agent's id, or {ANY_AGENT} for any",
 )
+_USER = FromText(_user, "the name of a user")
 _SHA = FromText(_digest, "64 digits 0-9 a-f, in quotes")
-_KEYS = ("name", "role", "sites", "agent", "sha256", "created", "expires", "revoked")
+_KEYS = (
+    "name",
+    "role",
+    "sites",
+    "agent",
+    "sha256",
+    "created",
+    "created_by",
+    "expires",
+    "revoked",
+    "revoked_by",
+)
 
 
 def read_token_file(path: Path) -> TokenSet:
@@ -96,9 +117,13 @@ def _read_token(section: Section) -> Token | None:
         section.complain("agent", "write it for a token of the role agent, and for no other")
     expires_us = section.optional("expires", TIME)
     revoked_us = section.optional("revoked", TIME)
+    created_by = section.optional("created_by", _USER)
+    revoked_by = section.optional("revoked_by", _USER)
     if name is None or role is None or digest is None or created_us is None:
         return None
-    return Token(name, role, digest, created_us, sites, agent, expires_us, revoked_us)
+    return Token(
+        name, role, digest, created_us, sites, agent, expires_us, revoked_us, created_by, revoked_by
+    )
 
 
 @contextmanager
@@ -131,17 +156,17 @@ def render(tokens: TokenSet) -> str:
 
 
 def _line(token: Token) -> str:
-    times = {
-        "created": token.created_us,
-        "expires": token.expires_us,
-        "revoked": token.revoked_us,
-    }
     items = {
         "name": token.name,
         "role": token.role.value,
-        **({} if token.sites is None else {"sites": list(token.sites)}),
-        **({} if token.agent is None else {"agent": token.agent}),
+        "sites": None if token.sites is None else list(token.sites),
+        "agent": token.agent,
         "sha256": token.digest.hex(),
-        **{key: format_us(us) for key, us in times.items() if us is not None},
+        "created": format_us(token.created_us),
+        "created_by": token.created_by,
+        "expires": None if token.expires_us is None else format_us(token.expires_us),
+        "revoked": None if token.revoked_us is None else format_us(token.revoked_us),
+        "revoked_by": token.revoked_by,
     }
-    return "{" + ", ".join(f"{key}: {json.dumps(value)}" for key, value in items.items()) + "}"
+    given = (f"{key}: {json.dumps(value)}" for key, value in items.items() if value is not None)
+    return "{" + ", ".join(given) + "}"

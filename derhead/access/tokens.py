@@ -43,6 +43,9 @@ class Token:
     expires_us: int | None = None
     """None = it does not expire."""
     revoked_us: int | None = None
+    created_by: str | None = None
+    """The user of the machine who made it, as the file says; None = the file does not say."""
+    revoked_by: str | None = None
 
     def refusal(self, now_us: int) -> AccessRefusal | None:
         """Why it is not good now; None if it is."""
@@ -90,8 +93,9 @@ class TokenSet:
         """The set with this token, which replaces one of the same name."""
         return TokenSet([*(each for each in self.all if each.name != token.name), token])
 
-    def with_revoked(self, name: str, now_us: int) -> "TokenSet":
+    def with_revoked(self, name: str, now_us: int, by: str | None = None) -> "TokenSet":
         """The set with that token revoked."""
         return TokenSet(
-            replace(each, revoked_us=now_us) if each.name == name else each for each in self.all
+            replace(each, revoked_us=now_us, revoked_by=by) if each.name == name else each
+            for each in self.all
         )

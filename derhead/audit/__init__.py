@@ -15,7 +15,8 @@ from derhead.audit.records import (
     AuditAction,
     AuditRecord,
     Caller,
+    ToldTokens,
     audit_record,
     printable,
 )
-from derhead.audit.reload_entries import note_reload
+from derhead.audit.reload_entries import TOKENS, note_reload, note_tokens

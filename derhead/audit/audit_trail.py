@@ -12,7 +12,7 @@ from uuid import uuid4
 import trio
 
 from derhead.audit.entry_limit import PERIOD_S, EntryLimit
-from derhead.audit.records import AuditAction, AuditRecord, Caller, audit_record
+from derhead.audit.records import AuditAction, AuditRecord, Caller, ToldTokens, audit_record
 from derhead.errors import JournalError
 from derproto.base.runtime import Runtime
 
@@ -20,8 +20,8 @@ from derproto.base.runtime import Runtime
 class AuditStore(Protocol):
     """The part of the journal that the trail uses."""
 
-    def note(self, record: AuditRecord) -> None:
-        """Stores the entry with the next commit."""
+    def note(self, record: AuditRecord | ToldTokens) -> None:
+        """Stores the record with the next commit."""
 
 
 class AuditTrail:
@@ -61,6 +61,10 @@ class AuditTrail:
         if not limited or self._limit.admits(entry, reason, trio.current_time()):
             self._put(entry)
 
+    def remember(self, tokens: ToldTokens) -> None:
+        """Keeps what the trail has told of the tokens, in the commit of the entries about them."""
+        self._put(tokens)
+
     async def run(self) -> None:
         """Notes how many entries were left out, within two minutes and at the end.
 
@@ -79,6 +83,6 @@ class AuditTrail:
             entry = replace(newest, id=str(uuid4()), at_us=self._wall_us(), detail=more)
             self._put(entry.of_change(None, {"left_out": count}))
 
-    def _put(self, entry: AuditRecord) -> None:
+    def _put(self, record: AuditRecord | ToldTokens) -> None:
         with suppress(JournalError):
-            self._store.note(entry)
+            self._store.note(record)

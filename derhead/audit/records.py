@@ -95,6 +95,14 @@ class AuditRecord:
         return replace(self, before=_text(before), after=_text(after))
 
 
+@dataclass(frozen=True, slots=True)
+class ToldTokens:
+    """The tokens as the trail last told of them: the next start finds later changes by it."""
+
+    text: str
+    """JSON, without a secret or a hash."""
+
+
 def audit_record(
     action: AuditAction,
     caller: Caller,

@@ -1,5 +1,7 @@
 """The entries of the audit trail about reloads: of files, and of each token in them."""
 
+from collections.abc import Iterable
+
 from derhead.audit.audit_trail import AuditTrail
 from derhead.audit.records import NOBODY_KNOWN, AuditAction
 from derproto.configuration.changes import ChangedItem
@@ -12,7 +14,7 @@ TOKENS = "tokens"
 def note_reload(trail: AuditTrail, outcome: ReloadOutcome) -> None:
     """Notes what was reloaded, or why it was not.
 
-    Nobody knows who wrote the files, so the entries name no caller.
+    Nobody can prove who wrote the files, so the entries name no caller.
     """
     detail = f"reloaded: {outcome.changed}" if outcome.changed else "reloaded"
     if outcome.failure is not None:
@@ -29,28 +31,18 @@ def note_reload(trail: AuditTrail, outcome: ReloadOutcome) -> None:
         after={each.name: each.after for each in shown if each.after is not None} or None,
     )
     if of_tokens:
-        for token in outcome.items:
-            _note_token(trail, token)
+        note_tokens(trail, outcome.items)
 
 
-def _note_token(trail: AuditTrail, token: ChangedItem) -> None:
-    trail.note(
-        AuditAction.TOKEN_CHANGE,
-        NOBODY_KNOWN,
-        target=token.name,
-        detail=f"{_verb(token)} in the file of tokens",
-        before=None if token.before is None else dict(token.before),
-        after=None if token.after is None else dict(token.after),
-        limited=False,
-    )
-
-
-def _verb(token: ChangedItem) -> str:
-    """What became of a token."""
-    if token.before is None:
-        return "added"
-    if token.after is None:
-        return "removed"
-    names = {**token.before, **token.after}
-    differ = [name for name in names if token.before.get(name) != token.after.get(name)]
-    return "revoked" if differ == ["revoked"] else f"changed ({', '.join(differ)})"
+def note_tokens(trail: AuditTrail, changed: Iterable[ChangedItem], remark: str = "") -> None:
+    """Notes what became of each token; ``remark`` ends each detail."""
+    for token in changed:
+        trail.note(
+            AuditAction.TOKEN_CHANGE,
+            NOBODY_KNOWN,
+            target=token.name,
+            detail=f"{token.told}{remark}",
+            before=None if token.before is None else dict(token.before),
+            after=None if token.after is None else dict(token.after),
+            limited=False,
+        )

@@ -34,6 +34,7 @@ from derhead.config import HeadendConfig
 from derhead.daemon.feeding import open_database
 from derhead.daemon.fleet_keeper import FleetKeeper
 from derhead.daemon.limits import best_proof, link_limits, retention_limits, session_limits
+from derhead.daemon.token_auditing import audit_tokens
 from derhead.errors import ClaimError
 from derhead.events import MAX_READERS
 from derhead.headend import Headend
@@ -135,7 +136,7 @@ async def run_headend(
                 headend.readiness.add(partial(exposure_check, [each.fact for each in exposures]))
             if reloads is not None:
                 headend.readiness.add(lambda: reload_check(reloads.failures))
-                reloads.on_outcome = headend.note_reload
+                await audit_tokens(headend, gate, reloads)
             await headend.load()
             async with trio.open_nursery() as services:
                 await services.start(headend.desk.run)

@@ -1,6 +1,7 @@
 """`derhead token`: makes, lists and revokes the tokens of REST; a running headend follows."""
 
 import os
+import pwd
 import re
 import secrets
 import sys
@@ -17,6 +18,7 @@ from derhead.access import (
     TOKEN_AGENT,
     TOKEN_NAME,
     TOKEN_ROLE,
+    USER_LENGTH,
     Role,
     Token,
     TokenSet,
@@ -26,6 +28,7 @@ from derhead.access import (
     spell,
     write_token_file,
 )
+from derhead.audit import printable
 from derhead.config import load_token_path
 from derhead.errors import TokenRefused
 from derproto.base.private_files import private_file
@@ -164,7 +167,9 @@ def _make(path: Path, flags: Namespace, now_us: int) -> None:
     agent = _agent_of(flags)
     secret = spell(secrets.token_bytes(SECRET_BYTES))
     digest = digest_of(secret.encode())
-    token = Token(flags.name, flags.role, digest, now_us, sites, agent, expires_us)
+    token = Token(
+        *(flags.name, flags.role, digest, now_us, sites, agent, expires_us), created_by=_user()
+    )
     added = f"{token.name} ({token.role}) is in {path}."
     if flags.output is None:
         write_token_file(path, tokens.with_token(token))
@@ -193,6 +198,17 @@ def _new_file(path: Path, secret: str) -> Iterator[None]:
         raise
 
 
+def _user() -> str:
+    """Who runs the command, as the system says: behind sudo, who called it."""
+    name = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = f"user {os.getuid()}"
+    return printable(name[:USER_LENGTH])
+
+
 def _agent_of(flags: Namespace) -> str | None:
     """The agent of the new token."""
     if flags.role is not Role.AGENT:
@@ -215,13 +231,13 @@ def _revoke(path: Path, name: str, now_us: int) -> None:
         raise TokenRefused(f"there is no token {name} in {path}; derhead token list shows them")
     if present.revoked_us is not None:
         raise TokenRefused(f"{name} was revoked at {format_us(present.revoked_us)}")
-    write_token_file(path, tokens.with_revoked(name, now_us))
+    write_token_file(path, tokens.with_revoked(name, now_us, _user()))
     put_out(f"{name} is revoked\n")
 
 
 def describe(tokens: TokenSet, now_us: int) -> str:
     """The tokens as a table for people."""
-    table = columns("NAME", "ROLE", "FOR", "STATE", "CREATED", "EXPIRES", words=6)
+    table = columns("NAME", "ROLE", "FOR", "STATE", "CREATED", "BY", "EXPIRES", words=7)
     for token in tokens.all:
         table.add_row(
             token.name,
@@ -229,6 +245,7 @@ def describe(tokens: TokenSet, now_us: int) -> str:
             _scope(token),
             _state(token, now_us),
             format_us(token.created_us),
+            token.created_by or "-",
             "never" if token.expires_us is None else format_us(token.expires_us),
         )
     return rendered(sys.stdout, table) + "\n"
@@ -242,5 +259,5 @@ def _scope(token: Token) -> str:
 
 def _state(token: Token, now_us: int) -> str:
     if token.revoked_us is not None:
-        return "revoked"
+        return "revoked" if token.revoked_by is None else f"revoked by {token.revoked_by}"
     return "valid" if token.refusal(now_us) is None else "expired"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pwd
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -69,9 +70,12 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         assert status(viewer) == 200
         assert "event=reloaded what=tokens" in headend.text()
         told = world.ask("GET", "/audit?action=token_change", headers=bearer(viewer))
-        revoked, added = told.json()["items"]
+        revoked, added, *at_first_start = told.json()["items"]
+        assert {each["target"] for each in at_first_start} == {"operator", "local"}
         assert (revoked["target"], added["target"]) == ("operator", "viewer")
-        assert revoked["after"] == {**revoked["before"], "revoked": revoked["after"]["revoked"]}
+        by = pwd.getpwuid(os.getuid()).pw_name
+        at = revoked["after"]["revoked"]
+        assert revoked["after"] == {**revoked["before"], "revoked": at, "revoked_by": by}
         assert (added["before"], added["after"]["role"]) == (None, "viewer")
         for secret in (operator, viewer):
             assert hashlib.sha256(secret.encode()).hexdigest()[:16] not in told.text
@@ -82,8 +86,21 @@ def test_tokens_are_made_and_revoked_under_a_running_headend(tmp_path: Path) -> 
         asked = ["-m", "derhead", "status", "--headend", world.base, "--token-file"]
         subprocess.run([sys.executable, *asked, private], check=True)
         assert headend.stop() == 0
+        command(file, "add", "late", "--role", "viewer")
+        command(file, "revoke", "local")
+        again = world.start_headend()
+
+        def newest() -> set[tuple[str, str]]:
+            told = world.ask("GET", "/audit?action=token_change&limit=2", headers=bearer(viewer))
+            return {(each["target"], each["detail"]) for each in told.json()["items"]}
+
+        how = f"in the file of tokens by {by}; noticed when the headend began to serve"
+        expected = {("late", f"added {how}"), ("local", f"revoked {how}")}
+        eventually("the start tells of both", lambda: newest() == expected)
+        assert 'event="tokens changed before the start"' in again.text()
+        assert again.stop() == 0
         for token in (operator, viewer):
-            assert token not in headend.text()
+            assert token not in headend.text() + again.text()
 
 
 def test_agents_come_in_by_certificate_or_by_token(tmp_path: Path) -> None:

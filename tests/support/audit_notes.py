@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from derhead.audit import AuditRecord
+from derhead.audit import AuditRecord, ToldTokens
 
 
 @dataclass
@@ -11,5 +11,6 @@ class AuditNotes:
 
     entries: list[AuditRecord] = field(default_factory=list)
 
-    def note(self, record: AuditRecord) -> None:
-        self.entries.append(record)
+    def note(self, record: AuditRecord | ToldTokens) -> None:
+        if isinstance(record, AuditRecord):
+            self.entries.append(record)

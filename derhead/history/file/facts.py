@@ -49,6 +49,9 @@ CLAIM_TERM = "claim_term"
 FEED = (FEED_JOURNAL, FEED_DATABASE, FEED_BATCH, FEED_WALK, FED_WHOLE)
 """Facts that hold only while everything stored also goes through ``unfed``."""
 
+TOLD_TOKENS = "told_tokens"
+"""The tokens as the audit trail last told of them (``audit.ToldTokens``)."""
+
 DAMAGE = "damage"
 """What was salvaged, as JSON (``salvage``), until a headend that reported it was closed in
 order."""

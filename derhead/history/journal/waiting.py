@@ -8,7 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from derhead.audit import AuditRecord
+from derhead.audit import AuditRecord, ToldTokens
 from derhead.gaps import GapRecord
 from derhead.history.writing.record_store import Group, Note, Record
 from derhead.sessions import HeartbeatRecord, SessionRecord
@@ -40,6 +40,7 @@ _KEYS: dict[type[Note], Callable[[Any], object]] = {
     HeartbeatRecord: attrgetter("agent_id", "received_us", "ts_us"),
     GapRecord: attrgetter("id"),
     AuditRecord: attrgetter("id"),
+    ToldTokens: type,
 }
 """The key of each kind of note: only the newest note of a key waits."""
 
@@ -162,6 +163,7 @@ class WaitingRecords:
             HeartbeatRecord: NOTED_HEARTBEATS,
             GapRecord: NOTED_GAPS,
             AuditRecord: NOTED_AUDIT,
+            ToldTokens: 1,
         }
         if len(notes) > most[kind]:
             del notes[next(iter(notes))]

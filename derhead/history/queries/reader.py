@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from derhead.dispatch import Dispatch, DispatchGroup, FoundGroup, Reading, ReadingRange, UsedKey
 from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import Unfinished
+from derhead.history.file import facts
 from derhead.history.queries import order_lookups, statements
 from derhead.history.queries.query_connection import QueryConnection
 from derhead.history.queries.unfinished import unfinished_gaps
@@ -64,6 +65,10 @@ class Reader(Histories):
     async def open_groups(self) -> list[DispatchGroup]:
         """The orders to sites with a part that has not ended, oldest first."""
         return await self._read(order_lookups.open_groups)
+
+    async def told_tokens(self) -> str | None:
+        """The tokens as the audit trail last told of them; None = it never did."""
+        return await self._read(partial(facts.get, key=facts.TOLD_TOKENS))
 
     async def count_keys(self) -> int:
         """The number of idempotency keys."""

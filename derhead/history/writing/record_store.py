@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 
-from derhead.audit import AuditRecord
+from derhead.audit import AuditRecord, ToldTokens
 from derhead.dispatch import Dispatch, DispatchGroup, ForgetKeys, Judged, UsedKey
 from derhead.gaps import GapRecord
-from derhead.history.file import inserts
+from derhead.history.file import facts, inserts
 from derhead.history.spool.payload import FORGOTTEN_KEYS, VERDICTS
 from derhead.history.spool.unfed import Spooling
 from derhead.history.sql import mapping, row_types
@@ -27,7 +27,7 @@ from derhead.history.writing.ids import Ids
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
-Note = SessionRecord | HeartbeatRecord | GapRecord | AuditRecord
+Note = SessionRecord | HeartbeatRecord | GapRecord | AuditRecord | ToldTokens
 """Records that nobody waits for."""
 
 Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
@@ -198,6 +198,8 @@ class Store:
                     changed["sessions"].append(mapping.session_row(record))
                 case AuditRecord():
                     changed["audit"].append(mapping.audit_row(record))
+                case ToldTokens(text):
+                    facts.put(self._con, facts.TOLD_TOKENS, text)
                 case HeartbeatRecord():
                     changed["heartbeats"].append(mapping.heartbeat_row(record))
                 case GapRecord():

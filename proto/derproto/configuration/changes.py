@@ -13,6 +13,8 @@ class ChangedItem:
     """As it was, without secrets; None = it is new."""
     after: Mapping[str, object] | None
     """As it is now, in the same form; None = it is gone."""
+    told: str = ""
+    """What became of it, in words, if the whole list is not enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a new file of tokens changes: in words, and token by token, without secrets."""
 
+import json
 from dataclasses import replace
 
-from derhead.access import AccessGate, TokenSet, digest_of
+from derhead.access import AccessGate, Token, TokenSet, digest_of, find_token_changes
 from derproto.base.timefmt import format_us
 from tests.support.access import VIEWER, make_tokens
 
@@ -41,6 +42,38 @@ def test_each_token_is_told_as_it_was_and_as_it_is() -> None:
     ]
     (revoked,) = gate.replace(TokenSet([limited, ADMIN_TOKEN]).with_revoked("admin", NOW)).items
     assert revoked.after == {**(revoked.before or {}), "revoked": format_us(NOW)}
+
+
+def test_who_made_and_who_revoked_a_token_is_told_as_the_file_says() -> None:
+    gate = AccessGate(TokenSet())
+    by_anna = replace(VIEWER_TOKEN, created_by="anna")
+
+    def told(*tokens: Token) -> list[str]:
+        return [each.told for each in gate.replace(TokenSet(tokens)).items]
+
+    assert told(by_anna, ADMIN_TOKEN) == [
+        "added in the file of tokens by anna",
+        "added in the file of tokens",
+    ]
+    (revoked,) = TokenSet([by_anna]).with_revoked("viewer", NOW, "ben").all
+    assert told(revoked, ADMIN_TOKEN) == ["revoked in the file of tokens by ben"]
+    anew = replace(by_anna, created_us=NOW, created_by="carl", digest=digest_of(b"other"))
+    assert told(anew) == [
+        "changed (created, created_by, revoked, revoked_by, secret) in the file of tokens by carl",
+        "removed in the file of tokens",
+    ]
+    edited = replace(anew, expires_us=NOW)
+    assert told(edited) == ["changed (expires) in the file of tokens"]
+
+
+def test_what_is_kept_of_tokens_finds_changes_after_a_restart() -> None:
+    many = replace(VIEWER_TOKEN, sites=tuple(f"site {n}" for n in range(30)))
+    kept = json.loads(json.dumps(AccessGate(TokenSet([many])).traces))
+    assert find_token_changes(kept, AccessGate(TokenSet([many])).traces).items == ()
+    fewer = replace(many, sites=many.sites[:29] if many.sites else None)
+    (item,) = find_token_changes(kept, AccessGate(TokenSet([fewer])).traces).items
+    assert item.told == "changed (sites) in the file of tokens"
+    assert VIEWER_TOKEN.digest.hex()[:8] not in str(kept)
 
 
 def test_a_replaced_secret_is_told_and_no_part_of_it() -> None:

@@ -1,5 +1,7 @@
 """`derhead token`: what it makes, what it refuses, and what it never shows again."""
 
+import os
+import pwd
 import stat
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -76,6 +78,20 @@ def test_a_token_that_is_not_in_force_leaves_no_file(
     monkeypatch.setattr(token_commands, "write_token_file", full)
     assert main(["token", "add", "a", "--role", "viewer", "--output", "a.token"]) == 1
     assert list(Path().iterdir()) == []
+
+
+def test_the_file_says_who_made_and_who_revoked_a_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "anna")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    add(capsys, "a", "--role", "viewer")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main(["token", "revoke", "a"]) == 0
+    (token,) = read_token_file(Path("tokens.yaml")).all
+    assert (token.created_by, token.revoked_by) == ("anna", pwd.getpwuid(os.getuid()).pw_name)
+    assert main(["token", "list"]) == 0
+    assert f"revoked by {token.revoked_by}" in capsys.readouterr().out
 
 
 def test_two_tokens_differ(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,8 @@ def noted(outcome: ReloadOutcome) -> list[AuditRecord]:
 
 async def test_each_token_has_an_entry_with_before_and_after() -> None:
     items = (
-        ChangedItem("anna", {"role": "viewer"}, {"role": "admin"}),
-        ChangedItem("ben", {"role": "viewer"}, None),
+        ChangedItem("anna", {"role": "viewer"}, {"role": "admin"}, "changed (role)"),
+        ChangedItem("ben", {"role": "viewer"}, None, "removed"),
     )
     reload, anna, ben = noted(ReloadOutcome("tokens", "changed anna; removed ben", items=items))
     assert (reload.action, reload.target, reload.detail) == (
@@ -33,8 +33,7 @@ async def test_each_token_has_an_entry_with_before_and_after() -> None:
     assert json.loads(anna.after or "") == {"role": "admin"}
     assert (ben.target, ben.after) == ("ben", None)
     assert (reload.before, reload.after) == (None, None)
-    assert anna.detail == "changed (role) in the file of tokens"
-    assert ben.detail == "removed in the file of tokens"
+    assert (anna.detail, ben.detail) == ("changed (role)", "removed")
 
 
 async def test_no_token_is_left_out() -> None:
