@@ -13,7 +13,6 @@ are injected, so that many agents run in one loop, and under virtual time. Its n
 ``main`` is the process around it: signals, TLS, and the lines that it prints.
 """
 
-import faulthandler
 import os
 import random
 import secrets
@@ -54,6 +53,7 @@ from derproto.metrics.process_watch import ProcessWatch
 from derproto.stdio.log_events import event_log
 from derproto.stdio.log_lines import name_ids
 from derproto.stdio.logs import LevelReload
+from derproto.system.abort_stack import show_stack_at_abort
 from derproto.system.reloading import Reload, Reloads, watch_hangups
 from derproto.system.stopping import watch_signals
 from derproto.system.systemd import Notifier, feed_watchdog
@@ -161,8 +161,7 @@ async def main(
     Raises: DeviceConfigError, DataFolderError, OSError (certificates, folder), or a bug of the
     agent, which ends the process with exit code 1 and a traceback.
     """
-    # systemd's watchdog ends a loop that stands still with SIGABRT: the log then shows where.
-    faulthandler.enable()
+    show_stack_at_abort()
     runtime = real_runtime()
     notifier = Notifier.from_environment(os.environ)
     reloads = Reloads(runtime, notifier)

@@ -1,6 +1,5 @@
 """The process around the headend: signals, sockets, TLS, reminders and systemd's watchdog."""
 
-import faulthandler
 import gc
 import os
 import sys
@@ -21,6 +20,7 @@ from derproto.metrics.process_watch import ProcessWatch
 from derproto.stdio.log_events import event_log
 from derproto.stdio.log_lines import Names, name_ids
 from derproto.stdio.logs import LevelReload
+from derproto.system.abort_stack import show_stack_at_abort
 from derproto.system.reloading import Reload, Reloads, watch_hangups
 from derproto.system.stopping import watch_signals
 from derproto.system.systemd import Notifier, feed_watchdog
@@ -57,8 +57,7 @@ async def main(
     Raises: OSError (an address in use, certificates), JournalError, or a bug's exception; each ends
     the process with exit code 1.
     """
-    # systemd's watchdog ends a loop that stands still with SIGABRT: the log then shows where.
-    faulthandler.enable()
+    show_stack_at_abort()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
     runtime = real_runtime()

@@ -5,11 +5,13 @@ and real agents can run for a simulated week under Trio's ``MockClock``. There, 
 runs inline (a mock clock would jump hours while a thread works), and wall time follows Trio's.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -44,7 +46,13 @@ class Runtime:
 
 
 async def _in_thread(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:
-    return await trio.to_thread.run_sync(work, limiter=limiter)
+    return await trio.to_thread.run_sync(partial(_beside_main, work), limiter=limiter)
+
+
+def _beside_main(work: Callable[[], T]) -> T:
+    """Does the work in a thread that SIGABRT does not reach: the main thread shows its stack."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGABRT})
+    return work()
 
 
 async def _inline(work: Callable[[], T], /, *, limiter: trio.CapacityLimiter | None = None) -> T:
@@ -76,7 +84,7 @@ def start_thread(work: Callable[[], None], name: str) -> None:
 
     It is for work that may block for ever, such as writing to a pipe that nobody reads.
     """
-    threading.Thread(target=work, name=name, daemon=True).start()
+    threading.Thread(target=partial(_beside_main, work), name=name, daemon=True).start()
 
 
 def _boot_id() -> str:
