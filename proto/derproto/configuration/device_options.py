@@ -11,20 +11,25 @@ from derproto.configuration.yamlfile import Section
 Options = Mapping[str, Kind[object]]
 
 SEED = Whole(0, 10**18 - 1)
+RECORD = TEXT
+"""A file to which the device writes what it measured and what it was told."""
+PATHS = ("file", "record")
+"""Keys that are paths, relative to the assets file."""
+_EVERY: Options = {"seed": SEED, "record": RECORD}
 _HOUR = Number(least=0, most=24, unit="hours UTC")
 
 SIMULATED: Mapping[AssetKind, Options] = {
-    AssetKind.SOLAR: {"seed": SEED, "noon_utc_h": _HOUR},
+    AssetKind.SOLAR: {**_EVERY, "noon_utc_h": _HOUR},
     AssetKind.BATTERY: {
-        "seed": SEED,
+        **_EVERY,
         "soc": Number(least=0, most=1),
         "efficiency": Number(least=0.1, most=1),
     },
-    AssetKind.LOAD: {"seed": SEED, "peak_utc_h": _HOUR},
-    AssetKind.EV_CHARGER: {"seed": SEED},
-    AssetKind.GENERATOR: {"seed": SEED, "ramp_mw_per_s": Number(least=1e-6, unit="MW/s")},
+    AssetKind.LOAD: {**_EVERY, "peak_utc_h": _HOUR},
+    AssetKind.EV_CHARGER: _EVERY,
+    AssetKind.GENERATOR: {**_EVERY, "ramp_mw_per_s": Number(least=1e-6, unit="MW/s")},
 }
-REPLAY: Mapping[AssetKind, Options] = {AssetKind.SOLAR: {"seed": SEED, "file": TEXT}}
+REPLAY: Mapping[AssetKind, Options] = {AssetKind.SOLAR: {**_EVERY, "file": TEXT}}
 DRIVERS: Mapping[str, Mapping[AssetKind, Options]] = {"simulated": SIMULATED, "replay": REPLAY}
 
 
@@ -62,6 +67,7 @@ def read_device(section: Section, kind: AssetKind | None, folder: Path) -> Devic
         value = section.optional(name, option)
         if value is not None:
             options[name] = value
-    if "file" in options:
-        options["file"] = str((folder / str(options["file"])).resolve())
+    for path in PATHS:
+        if path in options:
+            options[path] = str((folder / str(options[path])).resolve())
     return DeviceSpec(driver, MappingProxyType(options))

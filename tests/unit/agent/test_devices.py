@@ -1,6 +1,8 @@
 """Devices behind their port, in virtual time."""
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +175,39 @@ async def test_a_battery_without_energy_is_refused(autojump_clock: MockClock) ->
     battery = asset(AssetKind.BATTERY)
     with pytest.raises(DeviceConfigError, match="energy_mwh"):
         await open_device(replace(battery, energy_mwh=None), runtime)
+
+
+async def test_a_device_with_a_record_notes_what_it_measured_and_what_it_was_told(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.jsonl"
+    device = await open_device(asset(AssetKind.BATTERY, record=str(path)), virtual_runtime(NOON_US))
+    await trio.sleep(1.5)
+    assert await device.apply(0.5) == 0.5
+    reading = await device.read()
+    await device.release()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(each["n"], each["did"]) for each in lines] == [
+        *((1, "opened"), (2, "told"), (3, "read"), (4, "released"))
+    ]
+    assert {each["asset_id"] for each in lines} == {numbered_id(1)}
+    assert parse_us(lines[1]["ts"]) == NOON_US + 1_500_000
+    assert lines[1]["mw"] == 0.5
+    assert (lines[2]["p_mw"], lines[2]["frequency_hz"]) == (reading.p_mw, reading.frequency_hz)
+
+
+async def test_a_record_that_cannot_be_written_is_refused_at_first_and_missed_later(
+    autojump_clock: MockClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    under_test = asset(AssetKind.BATTERY, record=str(tmp_path / "folder" / "record.jsonl"))
+    with pytest.raises(DeviceConfigError, match=r"device\.record: .*No such file"):
+        await open_device(under_test, virtual_runtime(NOON_US))
+    (tmp_path / "folder").mkdir()
+    device = await open_device(under_test, virtual_runtime(NOON_US))
+    shutil.rmtree(tmp_path / "folder")
+    await device.read()
+    await device.read()
+    assert caplog.text.count("record of the device has holes") == 1
+    (tmp_path / "folder").mkdir()
+    await device.read()
+    assert json.loads((tmp_path / "folder" / "record.jsonl").read_text())["n"] == 4

@@ -77,6 +77,7 @@ def devices(draw: st.DrawFn, kind: AssetKind) -> DeviceSpec:
     values: dict[str, st.SearchStrategy[object]] = {
         "seed": st.integers(0, 10**18 - 1),
         "file": st.just("/somewhere/a day: 1.csv"),
+        "record": st.just("/somewhere/else: 2"),
         "efficiency": st.floats(0.1, 1),
         "ramp_mw_per_s": st.floats(1e-6, 1e9),
     }
