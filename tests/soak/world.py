@@ -1,139 +1,265 @@
-"""A whole world in one process under virtual time: the real headend, real agents, a bad link.
+"""The world of a run: the real headend and real agents in one process, under virtual time.
 
-Everything is drawn from one seed: the fleet, the agents' phases and jitter, when the link
-drops and for how long, what is ordered, and the order in which Trio runs its tasks. The
-same seed gives the same events.
+Only links, devices, clocks and the disk's free space are replaced. Each agent has a name of its own
+to dial, so that a fault may strike its link alone.
 """
 
+import os
 import random
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import pairwise
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
-from trio.testing import MockClock
 
-from deragent.event_lines import EventLine
-from derhead.dispatch import AssetOrder
+from deragent.devices import Measurement
+from deragent.tasks.agent_board import AgentBoard
+from derhead.access import Role, Token, TokenSet, digest_of, spell
+from derhead.access.token_file import write_token_file
+from derhead.config import HeadendConfig
+from derhead.daemon.composition import Listeners, run_headend
+from derhead.daemon.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
-from derhead.history.sql.page_request import PageRequest
-from derproto.configuration.fleet import Fleet
+from derproto.base.runtime import virtual_runtime
+from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.assets_text import render_fleet
+from derproto.configuration.fleet import Asset, Failsafe, Fleet
+from derproto.system.reloading import Reloads
+from derproto.triogrpc.testing import MemoryNetwork
 from launcher.fleets.generated_fleet import generate
-from tests.support.agents import AgentStatistics, statistics_of
-from tests.support.deterministic import deterministic_trio
+from tests.soak.account import Account
+from tests.soak.devices import Meter, number_of
+from tests.soak.plan import ASSETS_PER_AGENT, Plan
+from tests.soak.rest import REST, RestClient
+from tests.soak.site_agent import REPEATED, SiteAgent, pack_reading, unpack_reading
+from tests.support.dispatch.record import Span
 from tests.support.epoch import T0
-from tests.support.virtual import VirtualWorld, virtual_world
 
-SETTLE_S = 60.0
-"""Quiet at the end, with the link up, for outboxes to drain."""
+RETENTION_DAYS = 3.0
+"""The journal forgets within a run, so that a week shows whether its size becomes constant."""
 
+COPY_READINGS = 10_000_000
+"""The number of the first reading of a copy's devices: no device of the site gets that far."""
 
-@dataclass
-class Account:
-    """The record of a run, and what it left behind."""
+FAILSAFES_S = (60.0, 0.0, 20.0)
+"""``failsafe.after_s`` of the assets, in turn; 0 holds the setpoint."""
 
-    events: list[tuple[float, str, str]] = field(default_factory=list)
-    """(seconds since the start, agent, kind), in the order they happened."""
-    cuts: int = 0
-    orders: dict[str, str] = field(default_factory=dict)
-    """The last state of each dispatch, by its id."""
-    agents: dict[str, AgentStatistics] = field(default_factory=dict)
-    stored: dict[str, int] = field(default_factory=dict)
-    """Samples of each asset in the journal."""
-    unexplained_gaps: int = 0
-    tasks_left: int = 0
+OPERATOR = "operator"
 
 
-def play(folder: Path, *, agents: int, hours: float, seed: int) -> Account:
-    """Plays ``hours`` of a headend and its agents, and returns the record."""
-    account = Account()
-    with deterministic_trio(seed):
-        trio.run(
-            _live,
-            folder,
-            agents,
-            hours * 3600,
-            seed,
-            account,
-            clock=MockClock(autojump_threshold=0),
+@dataclass(eq=False)
+class SoakWorld:
+    """Everything that runs, and what the plan does to it."""
+
+    folder: Path
+    plan: Plan
+    nursery: trio.Nursery
+    account: Account
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(f"{self.plan.seed}/lives")
+        self.runtime = virtual_runtime(T0)
+        self.network = MemoryNetwork()
+        self.headend: Headend | None = None
+        self.reloads: Reloads | None = None
+        self.headend_down: list[Span] = []
+        self.disk_full = False
+        self.log_level = "info"
+        self.assets_file = self.folder / "assets.yaml"
+        self.tokens_file = self.folder / "tokens.yaml"
+        whole = generate(self.plan.assets, self.plan.seed)
+        self.whole_fleet = Fleet(
+            whole.sites,
+            {
+                asset.id: replace(asset, failsafe=Failsafe(FAILSAFES_S[n % len(FAILSAFES_S)]))
+                for n, asset in enumerate(whole.assets.values())
+            },
         )
-    return account
+        self.assets = _by_site(self.whole_fleet)
+        """All assets; an asset's number is its place here."""
+        self.meters = [Meter(asset, self.runtime.wall_us) for asset in self.assets]
+        self.tokens = TokenSet()
+        self.token_names = [f"agent-{n}" for n in range(self.plan.agents)]
+        """The name of each agent's token in force."""
+        self.agents = [self._make_agent(n) for n in range(self.plan.agents)]
+        self.copies: dict[int, SiteAgent] = {}
+        self._copied = 0
+        self.rest = RestClient(self.network, self.new_token(OPERATOR, Role.OPERATOR))
+        self.acked = [bytearray() for _ in self.assets]
+        """A byte for each reading: whether the headend has acknowledged it to the agent."""
+        self._headend_scope = trio.CancelScope()
+        self._headend_gone = trio.Event()
+        self._headend_stopping = trio.Event()
+        self.write_assets(self.whole_fleet)
+
+    # --- times ---------------------------------------------------------------------------
+
+    def seconds(self, us: int) -> float:
+        """Seconds of the run at a time by the true clock."""
+        return (us - T0) / 1e6
+
+    # --- files ---------------------------------------------------------------------------
+
+    def write_assets(self, fleet: Fleet) -> None:
+        self.assets_file.write_text(render_fleet(fleet))
+
+    def new_token(self, name: str, role: Role, agent: str | None = None) -> str:
+        """Adds a token to the headend's file, and returns its text."""
+        secret = spell(random.Random(f"{self.plan.seed}/{name}").randbytes(32))
+        token = Token(name, role, digest_of(secret.encode()), self.runtime.wall_us(), agent=agent)
+        self.tokens = self.tokens.with_token(token)
+        write_token_file(self.tokens_file, self.tokens)
+        return secret
+
+    def revoke_token(self, name: str) -> None:
+        token = self.tokens.named(name)
+        assert token is not None
+        self.tokens = self.tokens.with_token(replace(token, revoked_us=self.runtime.wall_us()))
+        write_token_file(self.tokens_file, self.tokens)
+
+    async def hang_up(self) -> None:
+        """SIGHUP to the headend, if it runs."""
+        if self.headend is not None and self.reloads is not None:
+            await self.reloads.reload_all()
+
+    # --- processes -----------------------------------------------------------------------
+
+    async def start_headend(self) -> None:
+        self._headend_scope, self._headend_gone = trio.CancelScope(), trio.Event()
+        self._headend_stopping = trio.Event()
+        self.headend = await self.nursery.start(self._run_headend)
+
+    async def _run_headend(self, task_status: trio.TaskStatus[Headend]) -> None:
+        fleet = load_fleet(self.assets_file)
+        keeper = FleetKeeper(self.assets_file, fleet, self.runtime)
+        self.reloads = Reloads(self.runtime)
+        await keeper.watch(self.reloads)
+        hosts = [each.host for each in self.agents]
+        hosts += [f"{host}-copy" for host in hosts]
+
+        async def open_grpc() -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
+            return [self.network.listen(host) for host in hosts]
+
+        try:
+            with self._headend_scope:
+                await run_headend(
+                    HeadendConfig(
+                        assets=self.assets_file,
+                        data=self.folder / "derhead",
+                        tokens=self.tokens_file,
+                        agent_tokens=True,
+                        retention_days=RETENTION_DAYS,
+                    ),
+                    fleet,
+                    Listeners(open_grpc, [self.network.listen(REST)]),
+                    runtime=self.runtime,
+                    stopping=self._headend_stopping,
+                    reloads=self.reloads,
+                    fleet_keeper=keeper,
+                    task_status=task_status,
+                )
+        finally:
+            self.headend = self.reloads = None
+            self._headend_gone.set()
+
+    async def end_headend(self, *, kill: bool) -> None:
+        """Ends the headend, at once or in order."""
+        if kill:
+            for host in (REST, *self.hosts()):
+                self.network.cut(host)
+            self._headend_scope.cancel()
+        else:
+            self._headend_stopping.set()
+        await self._headend_gone.wait()
+
+    def hosts(self) -> Iterable[str]:
+        return [each.host for each in (*self.agents, *self.copies.values())]
+
+    def agent_of(self, board: AgentBoard) -> SiteAgent | None:
+        """The agent with that board; None for a copy."""
+        return next((each for each in self.agents if each.board is board), None)
+
+    def agent_at(self, asset: int) -> SiteAgent:
+        return self.agents[asset // ASSETS_PER_AGENT]
+
+    def _make_agent(self, number: int) -> SiteAgent:
+        first = number * ASSETS_PER_AGENT
+        numbers = tuple(range(first, min(first + ASSETS_PER_AGENT, len(self.assets))))
+        agent_id = f"agent-{number}"
+        token_file = self.folder / f"{agent_id}.token"
+        write_private(token_file, self.new_token(agent_id, Role.AGENT, agent_id))
+        return SiteAgent(
+            self,
+            number,
+            agent_id,
+            self.assets[first].site_id,
+            numbers,
+            {self.assets[n].id: self.meters[n] for n in numbers},
+            self.folder / agent_id,
+            token_file,
+        )
+
+    async def start_copy(self, number: int) -> SiteAgent:
+        """Starts a copy of an agent's machine, with devices of its own and an empty folder."""
+        original = self.agents[number]
+        self._copied += 1
+        copy = replace_agent(original, self.folder / f"{original.agent_id}-copy-{self._copied}")
+        self.copies[number] = copy
+        await copy.start()
+        return copy
+
+    # --- taps ----------------------------------------------------------------------------
+
+    def note_row(
+        self, board: AgentBoard, asset_index: int, measurement: Measurement, *, fresh: bool
+    ) -> None:
+        agent = self.agent_of(board)
+        if agent is None:
+            return
+        row = REPEATED
+        if fresh and measurement.frequency_hz is not None:
+            row = pack_reading(agent.numbers[asset_index], number_of(measurement.frequency_hz))
+        agent.boots.setdefault(board.boot_id, array("q")).append(row)
+
+    def note_acked(self, boot_id: int, ranges: Iterable[tuple[int, int]]) -> None:
+        rows = next((a.boots[boot_id] for a in self.agents if boot_id in a.boots), None)
+        if rows is None:
+            return
+        for first, last in ranges:
+            for row in rows[first - 1 : last]:
+                if row != REPEATED:
+                    asset, reading = unpack_reading(row)
+                    marks = self.acked[asset]
+                    if len(marks) <= reading:
+                        marks.extend(bytes(reading + 1 - len(marks)))
+                    marks[reading] = 1
 
 
-async def _live(folder: Path, agents: int, seconds: float, seed: int, account: Account) -> None:
-    tasks_before = trio.lowlevel.current_statistics().tasks_living
-    rng = random.Random(seed)
-    async with virtual_world(folder, generate(agents, seed)) as world:
-        for asset_id in world.fleet.assets:
-            await world.start_agent(
-                asset_id,
-                seed=rng.getrandbits(64),
-                data=folder / asset_id,
-                on_event=partial(_note, account),
-            )
-        async with trio.open_nursery() as weather:
-            weather.start_soon(_drop_links, world, random.Random(rng.random()), account)
-            weather.start_soon(_order, world, random.Random(rng.random()), account)
-            await trio.sleep(seconds - SETTLE_S)
-            weather.cancel_scope.cancel()
-        world.admit_agents()
-        await trio.sleep(SETTLE_S)
-        account.agents = {
-            asset_id: statistics_of(agent.board)
-            for asset_id, agent in zip(world.fleet.assets, world.agents, strict=True)
-        }
-        await world.stop_agents()
-        await _audit(world.headend, world.fleet, account)
-    account.tasks_left = trio.lowlevel.current_statistics().tasks_living - tasks_before
+def replace_agent(agent: SiteAgent, data: Path) -> SiteAgent:
+    """A copy of the agent with a folder and devices of its own."""
+    meters = {
+        asset_id: Meter(meter.asset, meter.wall_us, first=COPY_READINGS)
+        for asset_id, meter in agent.meters.items()
+    }
+    return SiteAgent(
+        agent.world,
+        agent.number,
+        agent.agent_id,
+        agent.site_id,
+        agent.numbers,
+        meters,
+        data,
+        agent.token_file,
+        is_copy=True,
+    )
 
 
-def _note(account: Account, event: EventLine) -> None:
-    at_s = round((event.at_us - T0) / 1e6, 6)
-    state = event.detail.get("state", "")
-    account.events.append((at_s, event.agent_id, f"{event.kind.value} {state}".strip()))
+def _by_site(fleet: Fleet) -> list[Asset]:
+    order = list(fleet.sites)
+    return sorted(fleet.assets.values(), key=lambda asset: order.index(asset.site_id))
 
 
-async def _drop_links(world: VirtualWorld, rng: random.Random, account: Account) -> None:
-    """Cuts every connection now and then, and refuses new ones for a while."""
-    while True:
-        await trio.sleep(rng.uniform(60, 600))
-        account.cuts += 1
-        world.refuse_agents()
-        await trio.sleep(rng.uniform(0, 45))
-        world.admit_agents()
-
-
-async def _order(world: VirtualWorld, rng: random.Random, account: Account) -> None:
-    """Orders power of a random asset about every two minutes, online or not."""
-    assets = list(world.fleet.assets.values())
-    while True:
-        await trio.sleep(rng.uniform(30, 210))
-        asset = rng.choice(assets)
-        mw = rng.uniform(asset.limits.min_mw, asset.limits.max_mw)
-        duration_us = round(rng.uniform(10, 120) * 1e6)
-        dispatch = await world.headend.order(AssetOrder(asset.id, mw, duration_us))
-        account.orders[dispatch.id] = dispatch.state
-
-
-async def _audit(headend: Headend, fleet: Fleet, account: Account) -> None:
-    """Reads the orders and samples of all assets back from the journal."""
-    for dispatch_id in account.orders:
-        dispatch = await headend.history.dispatch(dispatch_id)
-        assert dispatch is not None
-        account.orders[dispatch_id] = dispatch.state
-    for asset_id in fleet.assets:
-        times: list[int] = []
-        cursor = None
-        while True:
-            page = await headend.history.telemetry_history(
-                asset_id, PageRequest(1000, cursor=cursor)
-            )
-            times += [sample.ts_us for sample in page.items]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        account.stored[asset_id] = len(times)
-        assert len(set(times)) == len(times), "a sample is stored twice"
-        steps = [newer - older for newer, older in pairwise(times)]
-        account.unexplained_gaps += sum(1 for step in steps if step > 4_100_000)
+def write_private(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)

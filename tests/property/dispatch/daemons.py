@@ -28,7 +28,6 @@ from derhead.headend import Headend
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.configuration.fleet import Asset, Failsafe, Limits
 from derproto.triogrpc.testing import MemoryNetwork
-from tests.property.dispatch.record import Record, Span, Told
 from tests.property.dispatch.script import (
     Act,
     Cut,
@@ -44,6 +43,7 @@ from tests.property.dispatch.script import (
 )
 from tests.support.assets import fleet_of, make_asset
 from tests.support.deterministic import deterministic_trio
+from tests.support.dispatch.record import Record, Span, Told
 from tests.support.epoch import T0
 from tests.support.virtual import run_virtual_headend
 

@@ -26,7 +26,7 @@ from derhead.dispatch.desk.inputs import (
 from derhead.dispatch.desk.planning import make_plan
 from derhead.dispatch.life.contract import read_report, write_cancel, write_setpoint
 from derproto.der import v1
-from tests.property.dispatch.record import seconds
+from tests.support.dispatch.record import seconds
 from tests.support.epoch import T0
 
 ASSET_ID = "0d7c0a5e-5d7a-4b8e-9f5c-6f2f9f2a8b02"

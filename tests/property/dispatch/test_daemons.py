@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.dispatch.daemons import play
-from tests.property.dispatch.invariants import broken
 from tests.property.dispatch.script import (
     Act,
     Cut,
@@ -30,6 +29,7 @@ from tests.property.dispatch.script import (
     Wait,
     Withdraw,
 )
+from tests.support.dispatch.invariants import broken
 
 LONGER = os.environ.get("DERHEAD_PROOF")
 EXAMPLES = 40 * int(LONGER or 1)

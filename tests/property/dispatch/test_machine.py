@@ -54,8 +54,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from derproto.configuration.fleet import Failsafe
-from tests.property.dispatch.invariants import broken
 from tests.property.dispatch.together import Together
+from tests.support.dispatch.invariants import broken
 
 LONGER = os.environ.get("DERHEAD_PROOF")
 EXAMPLES = 1500 * int(LONGER or 1)

@@ -18,7 +18,7 @@ from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.property.dispatch.agent_side import NEVER, AgentSide, DeviceSide
 from tests.property.dispatch.headend_side import ASSET_ID, Crash, HeadendSide, Link
-from tests.property.dispatch.record import Record, Span, Told
+from tests.support.dispatch.record import Record, Span, Told
 from tests.support.epoch import T0
 
 ALIVE_S = 10.0

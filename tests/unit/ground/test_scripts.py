@@ -29,7 +29,7 @@ def test_a_script_begins_with_its_usage(script: Path) -> None:
 
 BASH_SCRIPTS = [
     *("environment", "install", "lint", "openapi-examples", "proto", "screenshots", "test"),
-    *("rehearse", "torture", "uninstall"),
+    *("rehearse", "soak", "torture", "uninstall"),
 ]
 """Scripts whose help is their own head; the help of the others is argparse's."""
 

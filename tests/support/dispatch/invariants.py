@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from derhead.dispatch import ENDED, Dispatch, State
-from tests.property.dispatch.record import Record, Span, Stretch, seconds
+from tests.support.dispatch.record import Record, Span, Stretch, seconds
 
 TINY_S = 0.005
 """Rounding, and the loop's own turns."""

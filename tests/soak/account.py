@@ -1,0 +1,134 @@
+"""The account of a run: what happened, and every promise that was tried or broken."""
+
+import hashlib
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+import trio
+
+from derhead.dispatch import Dispatch
+from tests.soak.weather import Weather
+
+MOST_VIOLATIONS = 200
+"""Violations that are kept in words; further ones are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken."""
+
+    at_s: float
+    promise: str
+    words: str
+
+
+@dataclass
+class Kept:
+    """How often a promise was put to the test, how often it held, and its worst case."""
+
+    tried: int = 0
+    held: int = 0
+    worst: float = 0.0
+    worst_at_s: float = 0.0
+
+    def note(self, value: float, bound: float, at_s: float) -> bool:
+        """Notes a trial; returns whether the promise held."""
+        self.tried += 1
+        if value > self.worst:
+            self.worst, self.worst_at_s = value, at_s
+        held = value <= bound
+        self.held += held
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order that was answered with a dispatch."""
+
+    at_s: float
+    asset: int
+    mw: float
+    dispatch_id: str
+    number: int
+    """Counts orders from 0, and names the dispatch in reports: ids are random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The resources at one time."""
+
+    at_s: float
+    rss_bytes: int
+    objects: int
+    tasks: int
+    files: int
+    journal_bytes: int
+    outbox_rows: int
+
+
+@dataclass
+class Account:
+    """Everything that the judge and the report need."""
+
+    weather: Weather = field(default_factory=Weather)
+    violations: list[Violation] = field(default_factory=list)
+    broken: Counter[str] = field(default_factory=Counter)
+    """Violations by promise."""
+    kept: dict[str, Kept] = field(default_factory=dict)
+    acts: Counter[str] = field(default_factory=Counter)
+    answers: Counter[int] = field(default_factory=Counter)
+    """Answers of REST by status."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Events of agents by kind."""
+    log_lines: Counter[str] = field(default_factory=Counter)
+    """Log lines by event."""
+    samples: int = 0
+    """Samples audited."""
+    backfilled: int = 0
+    gaps: Counter[str] = field(default_factory=Counter)
+    """Entries of the gap ledger by cause."""
+    given: dict[str, Given] = field(default_factory=dict)
+    """By the dispatch's id."""
+    dispatches: dict[str, Dispatch] = field(default_factory=dict)
+    """As the journal held them once they had ended."""
+    connected_at: "dict[int, array[float]]" = field(default_factory=dict)
+    """Times at which each agent's sessions began."""
+    looks: list[Look] = field(default_factory=list)
+    tasks_left: int = 0
+    files_left: int = 0
+    temporary_left: list[str] = field(default_factory=list)
+    first_broken: trio.Event = field(default_factory=trio.Event)
+    """Set once a promise is broken."""
+    stopped_s: float = 0.0
+    """How long the run was."""
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def note(self, at_s: float, *words: object) -> None:
+        """Adds what happened to the digest. Words must follow from the seed alone."""
+        self._digest.update(f"{at_s:.6f} {' '.join(map(str, words))}\n".encode())
+
+    def now_s(self) -> float:
+        """The time of the run; its end, after it."""
+        return trio.current_time() if trio.lowlevel.in_trio_run() else self.stopped_s
+
+    @property
+    def digest(self) -> str:
+        """Equal for runs in which the same happened."""
+        return self._digest.hexdigest()
+
+    def fault(self, at_s: float, promise: str, words: str) -> None:
+        """Notes a broken promise."""
+        self.broken[promise] += 1
+        self.first_broken.set()
+        self.note(at_s, "broken", promise)
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations.append(Violation(at_s, promise, words))
+
+    def try_promise(
+        self, promise: str, value: float, bound: float, at_s: float, words: str
+    ) -> None:
+        """Puts a promise with a bound to the test."""
+        kept = self.kept.setdefault(promise, Kept())
+        if not kept.note(value, bound, at_s):
+            self.fault(at_s, promise, words)

@@ -1,0 +1,266 @@
+"""Judges a run at its end: the devices' records, the audited journal, and the plan's faults."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from derhead.dispatch import Dispatch
+from derproto.configuration.fleet import Asset
+from tests.soak.account import Account, Look
+from tests.soak.auditor import Auditor, LedgerGap
+from tests.soak.plan import Kind
+from tests.soak.site_agent import SiteAgent
+from tests.soak.world import SoakWorld
+from tests.support.dispatch.invariants import CHECKS
+from tests.support.dispatch.record import Record, Span, Told, seconds
+
+MEMORY_S = 11.0
+"""What a killed agent may have held in memory alone."""
+
+HOLE_S, RESTART_HOLE_S = 10.0, 6.0
+"""Samples further apart have a hole between them: two and a half periods, or one and a half where
+the agent was started again."""
+
+EDGE_S = 8.5
+"""How much of a hole's edge the ledger may leave out: a reported gap begins with the first missing
+sample, and a silent device is given up a period after it was asked."""
+
+NEAR_S = 60.0
+"""So long after a fault its consequences may begin."""
+
+CAUSES: dict[str, frozenset[Kind]] = {
+    "device": frozenset(
+        {Kind.DEVICE_SILENT, Kind.DEVICE_ERRS, Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.SET_CLOCK}
+    ),
+    "agent_restart": frozenset({Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.DUPLICATE_AGENT}),
+    "headend_restart": frozenset({Kind.KILL_HEADEND, Kind.STOP_HEADEND}),
+    "link": frozenset(
+        {
+            *(Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.STALL, Kind.DELAY, Kind.THROTTLE),
+            *(Kind.PARTITION, Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.DUPLICATE_AGENT),
+            *(Kind.KILL_HEADEND, Kind.STOP_HEADEND, Kind.DISK_FULL, Kind.ROTATE_TOKEN),
+            *(Kind.ASSET_REMOVED, Kind.LIMITS_CHANGED),
+        }
+    ),
+    "refused": frozenset({Kind.ASSET_REMOVED, Kind.DUPLICATE_AGENT}),
+    "clock": frozenset({Kind.SET_CLOCK}),
+    "overflow": frozenset(),
+}
+"""The faults that explain a gap of each cause."""
+
+LOSSES = frozenset({Kind.ASSET_REMOVED, Kind.DUPLICATE_AGENT})
+"""Faults during which the headend refuses samples of the asset."""
+
+
+def judge(world: SoakWorld, auditor: Auditor) -> None:
+    """Puts every promise that is judged at the end to the test."""
+    for agent in world.agents:
+        for asset in agent.numbers:
+            _judge_samples(world, auditor, agent, asset)
+            _judge_gaps(world, auditor, agent, asset)
+            _judge_dispatches(world, agent, asset)
+    _judge_orders(world)
+    _judge_growth(world.account)
+
+
+# --- samples -------------------------------------------------------------------------------
+
+
+def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int) -> None:
+    account, meter = world.account, world.meters[asset]
+    stored, acked = auditor.stored[asset], world.acked[asset]
+    losses = account.weather.spans(LOSSES, account.stopped_s, agent=agent.number, asset=asset)
+    losses = [Span(each.from_s - MEMORY_S, each.to_s + NEAR_S) for each in losses]
+    kills = [Span(each.from_s - MEMORY_S, each.to_s) for each in agent.killed]
+    for reading, read_us in enumerate(meter.read_us):
+        if reading < len(stored) and stored[reading]:
+            continue
+        at_s = world.seconds(read_us)
+        if reading < len(acked) and acked[reading]:
+            words = f"reading {reading} of asset {asset} was acknowledged, and is not stored"
+            account.fault(at_s, "no acknowledged sample is lost", words)
+        elif not any(each.overlaps(at_s, at_s) for each in (*kills, *losses)):
+            words = f"reading {reading} of asset {asset} is not stored"
+            account.fault(at_s, "no sample is lost but in a kill's last 10 s", words)
+
+
+# --- gaps ----------------------------------------------------------------------------------
+
+
+def _judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int) -> None:
+    """Every hole is in the ledger under a cause that the plan has, and every gap has its fault."""
+    account = world.account
+    gaps = [gap for gap in auditor.gaps.values() if gap.asset == asset and gap.cause != "none"]
+    account.gaps.update(gap.cause for gap in gaps)
+    for from_s, to_s in _holes(world, auditor, asset):
+        offset_s = agent.clock_at(to_s) / 1e6
+        inside = [
+            gap
+            for gap in gaps
+            if not gap.backfilled
+            and _missing_from(gap) < to_s + offset_s
+            and (gap.to_s is None or gap.to_s > from_s + offset_s)
+        ]
+        words = f"the hole of asset {asset} from {from_s:.1f} to {to_s:.1f} s"
+        if agent.clock_at(from_s) != agent.clock_at(to_s):
+            continue
+        if any(
+            length_s > EDGE_S for length_s in _uncovered(inside, from_s + offset_s, to_s + offset_s)
+        ):
+            account.fault(from_s, "every hole is in the gap ledger", f"{words}: {inside}")
+        for gap in inside:
+            _judge_cause(account, agent, asset, gap, from_s, to_s)
+    for gap in gaps:
+        if gap.to_s is None:
+            account.fault(gap.from_s, "every gap ends", f"asset {asset}: {gap}")
+
+
+def _judge_cause(
+    account: Account, agent: SiteAgent, asset: int, gap: LedgerGap, from_s: float, to_s: float
+) -> None:
+    fitting = account.weather.spans(
+        CAUSES.get(gap.cause, ()), account.stopped_s, agent=agent.number, asset=asset
+    )
+    if not any(each.overlaps(from_s - NEAR_S, to_s + NEAR_S) for each in fitting):
+        words = f"asset {asset}, hole {from_s:.1f} to {to_s:.1f} s: nothing explains {gap}"
+        account.fault(from_s, "every gap has its true cause", words)
+
+
+def _holes(world: SoakWorld, auditor: Auditor, asset: int) -> Iterator[tuple[float, float]]:
+    """The times between two neighbouring stored readings that are too far apart."""
+    meter, stored, boots = world.meters[asset], auditor.stored[asset], auditor.boots[asset]
+    before_us, before_boot = None, -1
+    for reading, read_us in enumerate(meter.read_us):
+        if reading >= len(stored) or not stored[reading]:
+            continue
+        if before_us is not None:
+            limit_s = HOLE_S if boots[reading] == before_boot else RESTART_HOLE_S
+            if (read_us - before_us) / 1e6 > limit_s + 0.5:
+                yield world.seconds(before_us), world.seconds(read_us)
+        before_us, before_boot = read_us, boots[reading]
+
+
+def _missing_from(gap: LedgerGap) -> float:
+    return gap.from_s if gap.filled_s is None else gap.filled_s
+
+
+def _uncovered(gaps: list[LedgerGap], from_s: float, to_s: float) -> Iterator[float]:
+    """The lengths of what is in none of the gaps, seconds."""
+    reached_s = from_s
+    for gap in sorted(gaps, key=_missing_from):
+        yield _missing_from(gap) - reached_s
+        reached_s = max(reached_s, to_s if gap.to_s is None else gap.to_s)
+    yield to_s - reached_s
+
+
+# --- dispatches ----------------------------------------------------------------------------
+
+
+def _judge_dispatches(world: SoakWorld, agent: SiteAgent, asset: int) -> None:
+    account, meter = world.account, world.meters[asset]
+    ours = sorted(
+        (each for each in account.dispatches.values() if each.asset_id == meter.asset.id),
+        key=lambda each: each.created_us,
+    )
+    unwilling = account.weather.spans(
+        (Kind.DEVICE_SILENT, Kind.DEVICE_ERRS), account.stopped_s, asset=asset
+    )
+    copied = account.weather.spans((Kind.DUPLICATE_AGENT,), account.stopped_s, agent=agent.number)
+    record = Record(
+        meter.asset.failsafe,
+        told=[Told(at_s, _told_which(ours, meter.asset, at_s, mw)) for at_s, mw in meter.told],
+        dispatches={each.id: each for each in ours},
+        down=agent.down,
+        unwilling=unwilling,
+        misled_s=agent.misled_s,
+        silent=agent.silent,
+        welcomes=agent.welcomes,
+        ended_s=account.stopped_s,
+    )
+    for number, dispatch in enumerate(ours):
+        if dispatch.mw == meter.asset.default_mw or _is_touched(dispatch, copied):
+            # The device's record cannot tell it from the default; or a copy may have been told.
+            continue
+        for check in CHECKS:
+            for wrong in check(record, dispatch):
+                account.fault(
+                    seconds(dispatch.created_us),
+                    f"a dispatch {check.__name__.replace('_', ' ')}",
+                    f"asset {asset}, dispatch {number} of {dispatch.mw} MW {wrong}",
+                )
+
+
+def _told_which(
+    dispatches: list[Dispatch], asset: Asset, at_s: float, mw: float | None
+) -> str | None:
+    """The dispatch whose power a device was told; None for its default or its own control."""
+    fitting = [each for each in dispatches if each.mw == mw]
+    if not fitting or mw == asset.default_mw:
+        return None
+    # Parts of sites' orders may ask the same power: the last one ordered by then.
+    place = bisect_right([seconds(each.created_us) for each in fitting], at_s)
+    return fitting[max(0, place - 1)].id
+
+
+def _is_touched(dispatch: Dispatch, spans: list[Span]) -> bool:
+    until_s = seconds(dispatch.states[-1].at_us)
+    return any(
+        Span(each.from_s - NEAR_S, each.to_s + NEAR_S).overlaps(
+            seconds(dispatch.created_us), until_s
+        )
+        for each in spans
+    )
+
+
+def _judge_orders(world: SoakWorld) -> None:
+    account = world.account
+    for given in account.given.values():
+        if given.dispatch_id not in account.dispatches:
+            words = f"order {given.number} to asset {given.asset}"
+            account.fault(given.at_s, "no acknowledged order is lost, and each ends", words)
+
+
+# --- what is left, and what grows ------------------------------------------------------------
+
+
+def judge_leftovers(account: Account) -> None:
+    """Puts to the test that nothing is left once the run is over."""
+    at_s = account.stopped_s
+    if account.tasks_left:
+        account.fault(at_s, "no task is left", f"{account.tasks_left} tasks are left")
+    if account.files_left:
+        account.fault(at_s, "no file is left open", f"{account.files_left} files are left open")
+    for name in account.temporary_left:
+        account.fault(at_s, "no temporary file is left", name)
+
+
+GROWTH = 0.03
+"""How much of its mean a resource may grow a day, once a run has settled."""
+
+SETTLED_SHARE = 0.6
+"""The part of a run after which its resources are judged: retention keeps three days."""
+
+LEAST_DAYS = 5.0
+"""A shorter run does not show what grows."""
+
+
+def _judge_growth(account: Account) -> None:
+    if account.stopped_s < LEAST_DAYS * 86_400:
+        return
+    settled = [each for each in account.looks if each.at_s >= SETTLED_SHARE * account.stopped_s]
+    for name in ("objects", "tasks", "files", "journal_bytes", "outbox_rows"):
+        growth = growth_a_day(settled, name)
+        if growth > GROWTH:
+            words = f"{name} grow by {growth:.1%} of their mean a day"
+            account.fault(account.stopped_s, "memory, journal and outbox stay flat", words)
+
+
+def growth_a_day(looks: list[Look], name: str) -> float:
+    """The slope of the regression line through the looks, as a share of their mean, a day."""
+    if len(looks) < 2:
+        return 0.0
+    times = [look.at_s / 86_400 for look in looks]
+    values = [float(getattr(look, name)) for look in looks]
+    middle, mean = sum(times) / len(times), sum(values) / len(values)
+    spread = sum((at - middle) ** 2 for at in times)
+    slope = sum((at - middle) * (value - mean) for at, value in zip(times, values, strict=True))
+    return 0.0 if not mean or not spread else slope / spread / mean

@@ -1,0 +1,110 @@
+"""Looks at the world while it runs: fresh telemetry, agents that are back, resources."""
+
+import gc
+import os
+from pathlib import Path
+
+import trio
+
+from tests.soak.account import Look
+from tests.soak.devices import number_of
+from tests.soak.world import SoakWorld
+
+LOOK_S = 2.5
+"""Seconds between two looks at the newest telemetry."""
+
+FRESH_S = 10.0
+"""The newest sample shown is at most so old while the agent is connected."""
+
+QUIET_S = 15.0
+"""So long nothing may have been wrong before a look, if the promise is to hold."""
+
+BACK_S = 50.0
+"""An agent is back within this time after its path has cleared: a dial that was under way, and the
+longest wait before the next one."""
+
+HOUR_S = 3600.0
+
+
+async def watch_telemetry(world: SoakWorld) -> None:
+    """Puts to the test what REST's source shows of each asset, for ever."""
+    account, weather = world.account, world.account.weather
+    away = [False] * len(world.agents)
+    while True:
+        await trio.sleep(LOOK_S)
+        now_s, headend = trio.current_time(), world.headend
+        for agent in world.agents:
+            clear_s = weather.path_clear_s(agent.number, now_s)
+            if headend is None or clear_s < QUIET_S:
+                continue
+            if agent.connected_s is None:
+                if clear_s > BACK_S and not away[agent.number]:
+                    away[agent.number] = True
+                    account.fault(
+                        now_s,
+                        "an agent is back 50 s after its path has cleared",
+                        f"{agent.agent_id} is away {clear_s:.0f} s after its path cleared",
+                    )
+                continue
+            away[agent.number] = False
+            if now_s - agent.connected_s < QUIET_S:
+                continue
+            for asset in agent.numbers:
+                if weather.device_clear_s(asset, now_s) >= QUIET_S:
+                    _look(world, asset, now_s)
+
+
+def _look(world: SoakWorld, asset: int, now_s: float) -> None:
+    meter, headend = world.meters[asset], world.headend
+    assert headend is not None
+    sample = headend.latest.get(meter.asset.id)
+    age_s = float("inf")
+    if sample is not None and sample.frequency_hz is not None:
+        number = number_of(sample.frequency_hz)
+        if number < len(meter.read_us):
+            age_s = now_s - world.seconds(meter.read_us[number])
+            if sample.p_mw != meter.power_mw[number]:
+                world.account.fault(
+                    now_s,
+                    "telemetry shows what the device measured",
+                    f"asset {asset} shows {sample.p_mw} for {meter.power_mw[number]} MW",
+                )
+    world.account.try_promise(
+        "telemetry is seen within 10 s while its agent is connected",
+        age_s,
+        FRESH_S,
+        now_s,
+        f"asset {asset} shows a sample that is {age_s:.1f} s old",
+    )
+
+
+async def watch_resources(world: SoakWorld) -> None:
+    """Looks at the process and its files every hour, for ever."""
+    while True:
+        await trio.sleep(HOUR_S)
+        world.account.looks.append(look_at_resources(world))
+
+
+def look_at_resources(world: SoakWorld) -> Look:
+    # What is only waiting for the collector is no leak.
+    gc.collect()
+    journal = world.folder / "derhead" / "journal.db"
+    boards = [each.board for each in world.agents if each.board is not None]
+    return Look(
+        at_s=trio.current_time(),
+        rss_bytes=_rss_bytes(),
+        objects=len(gc.get_objects()),
+        tasks=trio.lowlevel.current_statistics().tasks_living,
+        files=open_files(),
+        journal_bytes=journal.stat().st_size if journal.exists() else 0,
+        outbox_rows=sum(len(board.outbox) for board in boards),
+    )
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _rss_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
