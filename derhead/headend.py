@@ -10,11 +10,13 @@ from derhead.history import (
     ClaimKeeper,
     Feed,
     Journal,
+    LevelPast,
     LiveHistory,
     Retention,
     RetentionLimits,
 )
 from derhead.observability import Census, Instruments
+from derhead.service_levels import LevelKeeper
 from derhead.sessions import SETPOINTS_QUEUED, AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
@@ -53,15 +55,19 @@ class Headend:
         self.history = LiveHistory(journal, archive, feed)
         self.latest = LatestTable()
         self.telemetry_period_ms = round(limits.telemetry_period_s * 1000)
+        self.levels = LevelKeeper(
+            fleet.assets, self.latest, journal, LevelPast(self.history), runtime
+        )
         self.gaps = GapLedger(
             fleet.assets,
             self.latest,
             journal,
             GapLimits.of_period(self.telemetry_period_ms, stale_after_us(self.telemetry_period_ms)),
             runtime,
+            self.levels.gaps_changed,
         )
         self.audit = AuditTrail(journal, runtime)
-        self.desk = DispatchDesk(journal, runtime)
+        self.desk = DispatchDesk(journal, runtime, self.levels.dispatch_changed)
         self.sessions = Sessions(
             fleet,
             desk=self.desk,
@@ -72,6 +78,7 @@ class Headend:
             audit=self.audit,
             runtime=runtime,
             identities=identities,
+            levels=self.levels,
         )
         self.judge = Judge(
             journal,
@@ -144,6 +151,7 @@ class Headend:
         await self.journal.close_lost_sessions(self.wall_us(), "headend ended")
         self.latest.fill(await self.journal.latest_samples())
         self.gaps.restore(await self.journal.unfinished_gaps(HOLES_KEPT))
+        await self.levels.load()
         self.sessions.remember(
             await self.journal.last_sessions(), await self.journal.latest_heartbeats()
         )
@@ -156,10 +164,12 @@ class Headend:
         joined = [asset.id for asset in changes.added]
         left: dict[str, str | None] = {asset.id: asset.site_id for asset in changes.removed}
         await look_in_turns(joined, self.gaps.add)
+        await look_in_turns(joined, self.levels.add)
         self.fleet.become(new)
         self.desk.fleet_changed_nowait(joined, left)
         await self.sessions.renew_fleet(changes)
         await look_in_turns(left, self.gaps.drop)
+        await look_in_turns(left, self.levels.drop)
 
     def drain_departed(self) -> None:
         """Cancels open dispatches whose assets left ``assets.yaml`` while the headend was down.

@@ -146,6 +146,7 @@ async def run_headend(
                 await services.start(headend.keys.run)
                 services.start_soon(headend.sessions.run)
                 services.start_soon(headend.gaps.run)
+                services.start_soon(headend.levels.run)
                 services.start_soon(headend.retention.run)
                 services.start_soon(headend.audit.run)
                 services.start_soon(headend.census.run)

@@ -8,6 +8,6 @@ asset) · ``tracker`` (all assets) · ``ledger`` (the task).
 from derhead.gaps.asset_holes import HOLES_KEPT
 from derhead.gaps.holes import GapLimits, Origin, ReportedGap
 from derhead.gaps.ledger import GapLedger
-from derhead.gaps.record import GapRecord, HoleCause
+from derhead.gaps.record import GapRecord, HoleCause, is_reported
 from derhead.gaps.reports import read_gap_report
 from derhead.gaps.tracker import GapStatistics, Unfinished

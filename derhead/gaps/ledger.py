@@ -4,7 +4,7 @@ The commit that stores a sample also stores the gaps that the sample changed, so
 cannot part them. All other changes are noted in the journal, and nobody waits for them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import trio
@@ -35,7 +35,7 @@ class GapNotes(Protocol):
 
 
 class GapLedger:
-    """Keeps the gaps of all assets.
+    """Keeps the gaps of all assets. ``on_change`` is called with the asset of each change.
 
     Its methods are synchronous. ``run`` is its one task, which finds silent assets.
     """
@@ -47,11 +47,13 @@ class GapLedger:
         store: GapNotes,
         limits: GapLimits,
         runtime: Runtime,
+        on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._tracker = GapTracker(asset_ids, latest, limits)
         self._statistics = GapCount().statistics()
         self._store = store
         self._wall_us = runtime.wall_us
+        self._on_change = on_change
 
     def restore(self, unfinished: Sequence[Unfinished]) -> None:
         """Takes over what the journal has, once the latest table is filled."""
@@ -72,11 +74,11 @@ class GapLedger:
 
     def take(self) -> list[GapRecord]:
         """The records that offered samples changed, to be stored in the commit of those samples."""
-        return self._tracker.take(self._wall_us())
+        return self._shown(self._tracker.take(self._wall_us()))
 
     def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]:
         """Takes an agent's report. Returns the records to store before it is acknowledged."""
-        return self._tracker.take_report(asset_id, report, self._wall_us())
+        return self._shown(self._tracker.take_report(asset_id, report, self._wall_us()))
 
     def statistics(self) -> GapStatistics:
         """The gaps at the last check."""
@@ -123,3 +125,9 @@ class GapLedger:
     def _note(self, records: Iterable[GapRecord]) -> None:
         for record in records:
             self._store.note(record)
+            self._on_change(record.asset_id)
+
+    def _shown(self, records: list[GapRecord]) -> list[GapRecord]:
+        for record in records:
+            self._on_change(record.asset_id)
+        return records

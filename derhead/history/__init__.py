@@ -35,3 +35,4 @@ from derhead.history.sql.cursors import BadCursor, Page, decode_cursor, encode_c
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.union.combined import History, LiveHistory
+from derhead.history.union.level_past import LevelPast

@@ -23,7 +23,11 @@ from derhead.sessions.reception import Reception, claim_of
 from derhead.sessions.register_audit import RegisterAudit, TakenOver
 from derhead.sessions.streams.acknowledger import Acknowledger
 from derhead.sessions.streams.allowances import AgentAllowances, Metered
-from derhead.sessions.streams.collaborators import SessionContext, TelemetryStore
+from derhead.sessions.streams.collaborators import (
+    SessionContext,
+    SessionLevels,
+    TelemetryStore,
+)
 from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
 from derhead.sessions.streams.queue_depths import QueueDepths
 from derhead.sessions.streams.session import GOODBYE_S, Session
@@ -97,6 +101,7 @@ class Sessions:
         audit: AuditTrail,
         runtime: Runtime,
         identities: AgentIdentities | None = None,
+        levels: SessionLevels | None = None,
     ) -> None:
         self._fleet = fleet
         self._wall_us = runtime.wall_us
@@ -104,6 +109,7 @@ class Sessions:
         self._audit = RegisterAudit(audit, fleet)
         self._desk = desk
         self._gaps = gaps
+        self._levels = levels
         self._store = store
         self._limits = limits
         self._acknowledger = Acknowledger()
@@ -251,6 +257,8 @@ class Sessions:
         self._gaps.session_began(
             session, session.granted, registration.agent_id, registration.boot_id
         )
+        if self._levels is not None:
+            self._levels.session_began(session, session.granted)
         bind_contextvars(session=session.session_id)
         log.info(
             "agent connected",
@@ -267,6 +275,8 @@ class Sessions:
             self._desk.session_ended_nowait(session.session_id)
             self._store.note(session.record)
             self._gaps.session_ended(session, session.granted, session.silence)
+            if self._levels is not None:
+                self._levels.session_ended(session, session.granted)
             say = log.warning if session.is_breach else log.info
             say("agent disconnected", reason=session.record.end_reason, detail=session.end_detail)
 

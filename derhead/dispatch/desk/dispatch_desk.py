@@ -6,7 +6,7 @@ changes to the journal in one commit. Only then does it carry out the effects: i
 on their sessions and answers callers. A change that is not in the journal has not happened.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
 from uuid import uuid4
 
@@ -60,6 +60,10 @@ RETRY_S = 1.0
 """Pause before the next attempt at changes that the journal refused."""
 
 
+OnChange = Callable[[Dispatch | None, Dispatch], None]
+"""Called with a dispatch before and after a change that the journal has; None = it is new."""
+
+
 class DispatchStore(Protocol):
     """The part of the journal that the desk uses."""
 
@@ -75,12 +79,15 @@ class DispatchDesk:
     Resource handling: ``run`` is its one task. The desk decides nothing while it does not run.
     """
 
-    def __init__(self, store: DispatchStore, runtime: Runtime) -> None:
+    def __init__(
+        self, store: DispatchStore, runtime: Runtime, on_change: OnChange = lambda *_: None
+    ) -> None:
         self._store = store
         self._wall_us = runtime.wall_us
         self._inbox = Inbox()
         self._book = Book()
         self._tally = DispatchTally()
+        self._on_change = on_change
 
     # --- from outside ---------------------------------------------------------------
 
@@ -300,7 +307,9 @@ class DispatchDesk:
         if plan.changes.dispatches:
             await self._store.write(*plan.changes.dispatches.values(), *plan.records)
         for dispatch in plan.changes.dispatches.values():
-            self._tally.take(self._book.open.get(dispatch.id), dispatch)
+            before = self._book.open.get(dispatch.id)
+            self._tally.take(before, dispatch)
+            self._on_change(before, dispatch)
         self._book.take(plan.changes, now_us)
         log_outcome(plan)
         for effect in plan.effects:

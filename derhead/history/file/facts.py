@@ -20,6 +20,9 @@ RECORDS_FROM_US = HorizonKind.RECORDS.value
 AUDIT_FROM_US = HorizonKind.AUDIT.value
 """The same for the audit trail."""
 
+LEVELS_FROM_US = HorizonKind.LEVELS.value
+"""The same for service levels, by their hour."""
+
 TELEMETRY_WHOLE = "telemetry_whole"
 """``0`` = PostgreSQL may have rows of any time that this file lacks, because the file is new or was
 salvaged."""

@@ -24,6 +24,7 @@ from derhead.history.journal.journal_statistics import JournalStatistics
 from derhead.history.journal.waiting import Taken, WaitingRecords
 from derhead.history.spool.unfed import Spooling
 from derhead.history.writing.record_store import CommitOutcome, Group, Store
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.metrics.histogram import QUICK_S, Histogram
@@ -112,6 +113,7 @@ class Committer:
             dropped_sessions=self._waiting.dropped[SessionRecord],
             dropped_gaps=self._waiting.dropped[GapRecord],
             dropped_audit=self._waiting.dropped[AuditRecord],
+            dropped_levels=self._waiting.dropped[LevelHour],
             last_commit_s=self._last_commit_s,
             commit_s=self._commit_s.counts(),
             failing_since_us=self.failing_since_us,
@@ -191,7 +193,7 @@ class Committer:
                 log.error("rows cannot be stored", rows=len(batch.samples), reason=refusal)
         for refusal in outcome.refused_notes.values():
             self._refused_notes += 1
-            log.error("a session's, heartbeat's or gap's record cannot be stored", reason=refusal)
+            log.error("a record that was noted cannot be stored", reason=refusal)
         for place, write in enumerate(taken.writes):
             write.settle(outcome.refused_writes.get(place))
 

@@ -24,6 +24,7 @@ class JournalStatistics:
     dropped_sessions: int
     dropped_gaps: int
     dropped_audit: int
+    dropped_levels: int
     last_commit_s: float
     """Duration of the last commit, including its wait for a thread."""
     commit_s: HistogramCounts

@@ -11,6 +11,7 @@ from typing import Any
 from derhead.audit import AuditRecord, ToldTokens
 from derhead.gaps import GapRecord
 from derhead.history.writing.record_store import Group, Note, Record
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -30,10 +31,17 @@ NOTED_AUDIT = 10_000
 """Entries of the audit trail about refusals that wait for a commit. When full, the oldest is
 dropped and counted. An entry about a change is in the commit of the change, and never waits."""
 
+NOTED_LEVELS = 20_000
+"""Hours of service levels that wait for a commit, each with its newest record only. When full, the
+oldest is dropped and counted: an hour that still runs is noted again within a minute."""
+
 GAPS_A_COMMIT = 1_000
 """Noted gaps in one commit: a whole fleet may fall silent at once. When full, the rest go into the
 next commit."""
 
+LEVELS_A_COMMIT = 1_000
+"""Noted hours of service levels in one commit: those of a whole fleet end together. When full, the
+rest go into the next commit."""
 
 _KEYS: dict[type[Note], Callable[[Any], object]] = {
     SessionRecord: attrgetter("session_id"),
@@ -41,6 +49,7 @@ _KEYS: dict[type[Note], Callable[[Any], object]] = {
     GapRecord: attrgetter("id"),
     AuditRecord: attrgetter("id"),
     ToldTokens: type,
+    LevelHour: attrgetter("hour_us", "asset_id"),
 }
 """The key of each kind of note: only the newest note of a key waits."""
 
@@ -164,6 +173,7 @@ class WaitingRecords:
             GapRecord: NOTED_GAPS,
             AuditRecord: NOTED_AUDIT,
             ToldTokens: 1,
+            LevelHour: NOTED_LEVELS,
         }
         if len(notes) > most[kind]:
             del notes[next(iter(notes))]
@@ -200,10 +210,11 @@ class WaitingRecords:
             rows += batches[-1].weight
         self._waiting_rows -= rows
         notes: list[Note] = []
+        at_most = {GapRecord: GAPS_A_COMMIT, LevelHour: LEVELS_A_COMMIT}
         for kind, waiting in self._notes.items():
-            most = GAPS_A_COMMIT if kind is GapRecord else len(waiting)
+            most = at_most.get(kind, len(waiting))
             notes += [waiting.pop(key) for key in list(islice(waiting, most))]
-        self._noted_s = now_s if self._notes[GapRecord] else math.inf
+        self._noted_s = now_s if any(self._notes.values()) else math.inf
         return Taken(batches, notes, writes)
 
     def take_writes(self) -> list[Write]:

@@ -23,6 +23,7 @@ from derhead.history.sql.listings import HorizonKind, Listing
 from derhead.history.sql.page_request import check_positive
 from derhead.history.sql.row_types import DispatchRow, GroupRow
 from derhead.history.writing import eventlog
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -57,6 +58,12 @@ class Reader(Histories):
     async def unfinished_gaps(self, at_most: int) -> list[Unfinished]:
         """The newest gaps that samples may still fill, at most ``at_most`` of each asset."""
         return await self._read(partial(unfinished_gaps, at_most=at_most))
+
+    async def last_levels(self, asset_ids: Sequence[str], before_us: int) -> list[LevelHour]:
+        """The last stored hour of each asset's service levels that begins before that time."""
+        return await self._read(
+            partial(statements.last_levels, asset_ids=asset_ids, before_us=before_us)
+        )
 
     async def open_dispatches(self) -> list[Dispatch]:
         """The dispatches that have not ended, with all their states, oldest first."""

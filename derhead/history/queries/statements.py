@@ -18,6 +18,7 @@ from derhead.history.sql.listings import (
     DISPATCHES,
     GROUP,
     HEARTBEATS,
+    LEVELS,
     OPEN,
     PARTS,
     SAMPLES,
@@ -27,6 +28,7 @@ from derhead.history.sql.listings import (
 )
 from derhead.history.sql.page_request import END_US
 from derhead.history.sql.row_types import DispatchRow, GroupRow
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -163,6 +165,18 @@ def last_sessions(con: sqlite3.Connection) -> list[SessionRecord]:
         " ORDER BY s.agent_id"
     ).fetchall()
     return [mapping.to_session(row) for row in found]
+
+
+def last_levels(
+    con: sqlite3.Connection, asset_ids: Sequence[str], before_us: int
+) -> list[LevelHour]:
+    """The last hour of each asset's service levels that begins before that time: a look-up each."""
+    found = con.execute(
+        f"{LEVELS} JOIN json_each(?) a ON l.asset_id = a.value AND l.hour_us ="
+        " (SELECT max(hour_us) FROM service_levels WHERE asset_id = a.value AND hour_us < ?)",
+        (json.dumps(list(asset_ids)), before_us),
+    ).fetchall()
+    return list(map(mapping.to_level, found))
 
 
 def _agents_of(table: str) -> str:

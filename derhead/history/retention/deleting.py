@@ -147,6 +147,18 @@ def _delete_audit(todo: _Deletion) -> Step:
     return Step(rows, todo.position, done=rows < todo.at_most)
 
 
+def _delete_levels(todo: _Deletion) -> Step:
+    """Hours of service levels from before the cut."""
+    con, before_us = todo.con, todo.cut.levels_us
+    rows = con.execute(
+        "DELETE FROM service_levels WHERE (hour_us, asset_id) IN (SELECT hour_us, asset_id"
+        " FROM service_levels WHERE hour_us < ? ORDER BY hour_us, asset_id LIMIT ?)",
+        (before_us, todo.at_most),
+    ).rowcount
+    _note(con, facts.LEVELS_FROM_US, before_us, rows)
+    return Step(rows, todo.position, done=rows < todo.at_most)
+
+
 DELETES: dict[str, Callable[[_Deletion], Step]] = {
     "telemetry": _delete_telemetry,
     "heartbeats": _delete_heartbeats,
@@ -155,6 +167,7 @@ DELETES: dict[str, Callable[[_Deletion], Step]] = {
     "dispatch_groups": _delete_groups,
     "gaps": _delete_gaps,
     "audit": _delete_audit,
+    "service_levels": _delete_levels,
 }
 """By table, in the order of a sweep: parts before their groups."""
 

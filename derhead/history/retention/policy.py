@@ -26,6 +26,10 @@ AUDIT_KEPT = 500_000
 """Entries of the audit trail in the journal, some 250 MB. When full, the oldest go at the next
 sweep; a PostgreSQL keeps them."""
 
+LEVELS_KEPT_DAYS = 8
+"""Days that the journal keeps service levels: seven are summed up, and the present one. When full,
+older hours are deleted; a PostgreSQL keeps them."""
+
 SPARED_US = HOUR_US
 """Younger samples are never dropped early."""
 
@@ -117,6 +121,8 @@ class Cutoff:
     """Gaps that each asset keeps at most, whatever their times."""
     audit_us: int = -(2**62)
     """Entries of the audit trail."""
+    levels_us: int = -(2**62)
+    """Hours of service levels."""
 
     def sparing(self, spared: Spared) -> "Cutoff":
         """The cutoff, moved back so that spared rows stay."""
@@ -126,6 +132,11 @@ class Cutoff:
             _earlier(self.records_us, spared.records_us),
             self.gaps_kept,
             _earlier(self.audit_us, spared.records_us),
+            # An hour is stored last within another hour after its end.
+            _earlier(
+                self.levels_us,
+                None if spared.records_us is None else spared.records_us - 2 * HOUR_US,
+            ),
         )
 
 
@@ -133,7 +144,8 @@ def by_age(limits: RetentionLimits, now_us: int) -> Cutoff:
     """The cutoff by age, in whole hours, so that a sweep is worth its cost."""
     before_us = (now_us - limits.keep_us) // HOUR_US * HOUR_US
     audit_us = (now_us - AUDIT_DAYS * DAY_US) // HOUR_US * HOUR_US
-    return Cutoff(before_us, before_us, before_us, audit_us=audit_us)
+    levels_us = (now_us - LEVELS_KEPT_DAYS * DAY_US) // HOUR_US * HOUR_US
+    return Cutoff(before_us, before_us, before_us, audit_us=audit_us, levels_us=levels_us)
 
 
 def by_size(

@@ -8,7 +8,7 @@ from derhead.history.spool.payload import Payload, Table
 from derhead.history.sql import row_types
 from derhead.history.sql.row_types import Row
 
-IN_ANY_ORDER = frozenset({"sessions", "heartbeats", "gaps", "audit"})
+IN_ANY_ORDER = frozenset({"sessions", "heartbeats", "gaps", "audit", "service_levels"})
 """Tables whose rows may arrive in any order and more than once, because an older row never
 overwrites a newer one. All other changes are applied in the order of their commits."""
 

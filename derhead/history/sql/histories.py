@@ -11,6 +11,7 @@ from derhead.history.sql import buckets, listings
 from derhead.history.sql.cursors import Page
 from derhead.history.sql.listings import Listing
 from derhead.history.sql.page_request import PageRequest
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Bucket, Sample
 
@@ -65,6 +66,10 @@ class Histories(ABC):
     async def gaps(self, asset_id: str, page: PageRequest) -> Page[GapRecord]:
         """Gaps of an asset that overlap the range, ordered by their start."""
         return await self._page(listings.gaps(asset_id, page))
+
+    async def service_levels(self, asset_id: str, page: PageRequest) -> Page[LevelHour]:
+        """Service levels of an asset, an item for each hour, ordered by the hour."""
+        return await self._page(listings.service_levels(asset_id, page))
 
     async def audit(
         self,

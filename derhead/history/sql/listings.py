@@ -21,6 +21,7 @@ from derhead.gaps import GapRecord
 from derhead.history.sql import mapping, row_types
 from derhead.history.sql.cursors import Key, Page, decode_cursor, encode_cursor
 from derhead.history.sql.page_request import END_US, MIN_US, PageRequest
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
@@ -38,6 +39,7 @@ class HorizonKind(StrEnum):
     RECORDS = "records_from_us"
     """Dispatches, sessions and gaps."""
     AUDIT = "audit_from_us"
+    LEVELS = "levels_from_us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ GROUPS = f"SELECT {', '.join('g.' + name for name in row_types.GROUPS)} FROM dis
 SESSIONS = f"SELECT {', '.join('s.' + name for name in row_types.SESSIONS)} FROM sessions s"
 GAPS = f"SELECT {', '.join('g.' + name for name in row_types.GAPS)} FROM gaps g"
 AUDIT = f"SELECT {', '.join('a.' + name for name in row_types.AUDIT)} FROM audit a"
+LEVELS = f"SELECT {', '.join('l.' + name for name in row_types.LEVELS)} FROM service_levels l"
 HEARTBEATS = f"SELECT {', '.join('h.' + name for name in row_types.HEARTBEATS)} FROM heartbeats h"
 
 OVER = ", ".join(f"'{state.value}'" for state in State if state in ENDED)
@@ -156,6 +159,19 @@ def heartbeats(agent_id: str, page: PageRequest) -> Listing[HeartbeatRecord]:
         row_types.HeartbeatRow._make,
         mapping.to_heartbeat,
         HorizonKind.HEARTBEATS,
+    )
+
+
+def service_levels(asset_id: str, page: PageRequest) -> Listing[LevelHour]:
+    """By (hour_us, asset_id): hours that begin in the range."""
+    return _listing(
+        ("service_levels", asset_id),
+        f"{LEVELS} WHERE l.asset_id = $1 AND l.hour_us >= $2 AND l.hour_us < $3",
+        {"l.hour_us": END_US, "l.asset_id": ""},
+        page,
+        row_types.LevelRow._make,
+        mapping.to_level,
+        HorizonKind.LEVELS,
     )
 
 

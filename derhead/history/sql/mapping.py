@@ -20,16 +20,19 @@ from derhead.history.sql.row_types import (
     DISPATCHES,
     GAPS,
     GROUPS,
+    LEVELS,
     SESSIONS,
     AuditRow,
     DispatchRow,
     GapRow,
     GroupRow,
     HeartbeatRow,
+    LevelRow,
     Row,
     SessionRow,
     UsedKeyRow,
 )
+from derhead.service_levels import Latencies, LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample, SampleBlock
 
@@ -37,6 +40,7 @@ _DISPATCH = attrgetter(*DISPATCHES)
 _SESSION = attrgetter(*SESSIONS)
 _GAP = attrgetter(*GAPS)
 _AUDIT = attrgetter(*AUDIT)
+_LEVEL = attrgetter(*LEVELS)
 
 MAX_INTEGER = 2**63 - 1
 """Largest integer of both engines; a larger counter is stored as this."""
@@ -224,3 +228,21 @@ def to_gap(row: Row) -> GapRecord:
     fields["cause"] = HoleCause(fields["cause"])
     fields["backfilled"] = bool(fields["backfilled"])
     return GapRecord(**fields)
+
+
+def level_row(hour: LevelHour) -> Row:
+    """A ``LevelRow``."""
+    return LevelRow(*_LEVEL(hour))._replace(
+        continues=int(hour.continues),
+        received=hour.received.text(),
+        started=hour.started.text(),
+    )
+
+
+def to_level(row: Row) -> LevelHour:
+    """From a ``LevelRow``."""
+    fields = LevelRow(*row)._asdict()
+    fields["continues"] = bool(fields["continues"])
+    fields["received"] = Latencies.parse(fields["received"])
+    fields["started"] = Latencies.parse(fields["started"])
+    return LevelHour(**fields)

@@ -32,6 +32,7 @@ def _replaced(columns: tuple[str, ...], *key: str) -> RecordTable:
 _DISPATCHES = _replaced(tuple(name for name in row_types.DISPATCHES if name != "verdict"), "id")
 _GROUPS = _replaced(row_types.GROUPS, "id")
 _GAPS = _replaced(row_types.GAPS[:-1], "id")
+_LEVELS = _replaced(row_types.LEVELS, "hour_us", "asset_id")
 
 _NOT_WITHDRAWN = """LIKE '%"cancelling": null}'"""
 """How the data of a group ends that is not being withdrawn; see ``mapping.group_row``."""
@@ -76,6 +77,13 @@ RECORD_TABLES = {
     "telemetry": RecordTable(row_types.TELEMETRY, ("asset", "ts_us", "boot", "seq")),
     # Nothing changes an entry of the audit trail.
     "audit": RecordTable(row_types.AUDIT, ("id",)),
+    # The record of an hour that counts more time is the newer one, whatever the order of arrival.
+    "service_levels": RecordTable(
+        row_types.LEVELS,
+        _LEVELS.key,
+        f"{_LEVELS.changes} WHERE excluded.seen_us + excluded.down_us"
+        " >= service_levels.seen_us + service_levels.down_us",
+    ),
 }
 """By name: open records first. The feed's position names a table by its place here, so a new one
 comes last."""

@@ -163,6 +163,29 @@ class AuditRow(NamedTuple):
 AUDIT = AuditRow._fields
 
 
+class LevelRow(NamedTuple):
+    """Service levels of an asset's hour."""
+
+    hour_us: int
+    asset_id: str
+    from_us: int
+    until_us: int
+    continues: int
+    seen_us: int
+    down_us: int
+    fresh_us: int
+    held_us: int
+    reconnects: int
+    outages: int
+    longest_us: int
+    stale_from_us: int | None
+    received: str | None
+    started: str | None
+
+
+LEVELS = LevelRow._fields
+
+
 class SampleRow(NamedTuple):
     """A sample with the names of its asset and boot."""
 

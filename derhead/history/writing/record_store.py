@@ -24,10 +24,11 @@ from derhead.history.spool.unfed import Spooling
 from derhead.history.sql import mapping, row_types
 from derhead.history.writing import eventlog
 from derhead.history.writing.ids import Ids
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 
-Note = SessionRecord | HeartbeatRecord | GapRecord | AuditRecord | ToldTokens
+Note = SessionRecord | HeartbeatRecord | GapRecord | AuditRecord | ToldTokens | LevelHour
 """Records that nobody waits for."""
 
 Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
@@ -204,6 +205,8 @@ class Store:
                     changed["heartbeats"].append(mapping.heartbeat_row(record))
                 case GapRecord():
                     changed["gaps"].append(mapping.gap_row(record))
+                case LevelHour():
+                    changed["service_levels"].append(mapping.level_row(record))
         for table, lines in changed.items():
             inserts.INSERTS[table].execute(self._con, lines)
         _keep_verdicts(self._con, judged)

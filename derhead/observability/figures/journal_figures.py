@@ -61,6 +61,11 @@ def journal_metrics(journal: JournalStatistics) -> Iterator[Metric]:
         "Entries of the audit trail about refusals, dropped before they were stored.",
         journal.dropped_audit,
     )
+    yield counter(
+        name + "dropped_levels",
+        "Hours of service levels dropped before they were stored.",
+        journal.dropped_levels,
+    )
     yield gauge(
         name + "buffered_rows", "Samples in memory that wait to be stored.", journal.buffered_rows
     )

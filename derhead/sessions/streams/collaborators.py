@@ -1,6 +1,6 @@
 """The parts of the headend that sessions use, as protocols, and the context they share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,14 @@ class SessionGaps(Protocol):
     def take(self) -> list[GapRecord]: ...
 
     def take_report(self, asset_id: str, report: ReportedGap) -> list[GapRecord]: ...
+
+
+class SessionLevels(Protocol):
+    """The keeper of service levels, as sessions use it."""
+
+    def session_began(self, session: object, asset_ids: Iterable[str]) -> None: ...
+
+    def session_ended(self, session: object, asset_ids: Iterable[str]) -> None: ...
 
 
 class SetpointDesk(Protocol):

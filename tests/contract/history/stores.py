@@ -20,13 +20,14 @@ from derhead.history.sql import mapping, row_types
 from derhead.history.sql.histories import Histories
 from derhead.history.union.combined import History
 from derhead.history.writing.record_store import Group, Record, Store
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from derproto.base.runtime import real_runtime
 
 TABLES = (
     "telemetry, boots, assets, dispatches, dispatch_states, dispatch_groups, sessions, heartbeats,"
-    " gaps, audit"
+    " gaps, audit, service_levels"
 )
 
 
@@ -55,6 +56,7 @@ def journal_of(
                     facts.HEARTBEATS_FROM_US,
                     facts.RECORDS_FROM_US,
                     facts.AUDIT_FROM_US,
+                    facts.LEVELS_FROM_US,
                 ):
                     facts.put(files.writer, fact, horizon_us)
             facts.put(files.writer, facts.TELEMETRY_WHOLE, whole)
@@ -102,6 +104,8 @@ async def fill(port: Postgres, kept: Records) -> None:
                 await _insert(port, "audit", row_types.AUDIT, [mapping.audit_row(record)])
             case GapRecord():
                 await _insert(port, "gaps", row_types.GAPS, [mapping.gap_row(record)])
+            case LevelHour():
+                await _insert(port, "service_levels", row_types.LEVELS, [mapping.level_row(record)])
             case _:
                 raise AssertionError(record)
 

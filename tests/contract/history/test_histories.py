@@ -18,12 +18,13 @@ from derhead.history.postgres.archive import Archive
 from derhead.history.sql.histories import Histories
 from derhead.history.sql.page_request import EVER, PageRequest, TimeRange
 from derhead.history.writing.record_store import Record
+from derhead.service_levels import LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from tests.contract.history.stores import Records, fill, journal_of, union_of
 from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
-from tests.support.history.records import dispatch, entry, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, entry, gap, heartbeat, level, sample, session
 from tests.support.processes.postgres import Database
 
 T = TypeVar("T")
@@ -65,10 +66,11 @@ class Made:
     heartbeats: list[HeartbeatRecord]
     gaps: list[GapRecord]
     entries: list[AuditRecord]
+    levels: list[LevelHour]
 
     def all(self) -> list[Record]:
         found: list[Record] = [GROUP, *self.dispatches, *self.sessions, *self.heartbeats]
-        return [*found, *self.gaps, *self.entries]
+        return [*found, *self.gaps, *self.entries, *self.levels]
 
 
 def make_records() -> Made:
@@ -109,6 +111,7 @@ def make_records() -> Made:
             )
             for n in range(END)
         ],
+        [level(n * S, asset=f"asset-{n % 2}") for n in range(END)],
     )
 
 
@@ -127,6 +130,8 @@ def when(one: object) -> int:
             return one.start_us
         case AuditRecord():
             return one.at_us
+        case LevelHour():
+            return one.hour_us
         case _:
             raise AssertionError(one)
 
@@ -213,6 +218,9 @@ async def test_every_store_gives_every_page_of_every_history(
                 )
                 assert await all_of(partial(past.gaps, "asset-1"), limit, span) == within(
                     low, high, [one for one in made.gaps[::-1] if one.asset_id == "asset-1"]
+                )
+                assert await all_of(partial(past.service_levels, "asset-1"), limit, span) == within(
+                    low, high, [one for one in made.levels[::-1] if one.asset_id == "asset-1"]
                 )
 
 

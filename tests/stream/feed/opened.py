@@ -39,6 +39,7 @@ RECORDS = (
     "heartbeats",
     "gaps",
     "audit",
+    "service_levels",
 )
 
 

@@ -22,7 +22,7 @@ from tests.stream.feed.opened import (
     some,
 )
 from tests.support.epoch import S
-from tests.support.history.records import dispatch, entry, heartbeat, sample, session
+from tests.support.history.records import dispatch, entry, heartbeat, level, sample, session
 from tests.support.processes.postgres import Database
 
 GROUP = DispatchGroup(
@@ -44,6 +44,7 @@ async def test_every_stored_record_is_fed(tmp_path: Path, postgres: Database) ->
         world.journal.note(session())
         world.journal.note(heartbeat(5 * S))
         world.journal.note(entry("refused"))
+        world.journal.note(level(7 * S, seen_us=S))
         await world.journal.write(
             entry("ordered"),
             dispatch("d"),
@@ -61,6 +62,7 @@ async def test_every_stored_record_is_fed(tmp_path: Path, postgres: Database) ->
         await world.journal.write(Judged("d", '{"outcome":"achieved"}'))
         world.journal.note(session(ended_us=9 * S, end_reason="silent", messages=7))
         world.journal.note(heartbeat(6 * S))
+        world.journal.note(level(7 * S))
         await world.settled()
     assert_equal(tmp_path, postgres)
     assert len(in_journal(tmp_path, "SELECT 1 FROM telemetry")) == 5

@@ -23,7 +23,7 @@ from tests.stream.feed.opened import (
     some,
 )
 from tests.support.epoch import S
-from tests.support.history.records import dispatch, heartbeat, session
+from tests.support.history.records import dispatch, heartbeat, level, session
 from tests.support.processes.postgres import Database, PostgresServer, fresh_database
 
 NOWHERE = "postgresql://nobody@/x?host=/nowhere"
@@ -184,6 +184,8 @@ async def test_a_lost_journal_starts_from_postgresql(tmp_path: Path, postgres: D
         recent = [replace(each, ts_us=now_us + each.seq) for each in some(1, 3)]
         await world.telemetry(recent)
         world.journal.note(heartbeat(now_us))
+        world.journal.note(level(now_us - 2 * S))
+        world.journal.note(level(now_us))
         await world.settled()
     async with open_world(new, postgres.dsn, feeding=False) as world:
         await restore(world.journal, world.postgres, real_runtime(), wait_s=20)
@@ -192,6 +194,8 @@ async def test_a_lost_journal_starts_from_postgresql(tmp_path: Path, postgres: D
         assert await world.journal.latest_samples() == recent[-1:]
         assert await world.journal.latest_heartbeats() == [heartbeat(now_us)]
         assert await world.journal.used_key("k") is not None
+        assert await world.journal.last_levels(["asset-1"], now_us + 1) == [level(now_us)]
+        assert await world.journal.last_levels(["asset-1"], now_us) == []
     assert facts(new)["telemetry_whole"] == "0"
     assert in_journal(new, "SELECT count(*) FROM unfed") == [(0,)]
     async with open_world(new, postgres.dsn) as world:

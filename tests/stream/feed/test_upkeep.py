@@ -19,7 +19,7 @@ from derhead.history.postgres.tables.loader import Loader
 from tests.stream.feed.opened import NOW_US, assert_equal, gap, in_postgres, open_world, some
 from tests.support.epoch import S
 from tests.support.history.postgres_port import connect_feed, open_port
-from tests.support.history.records import dispatch, heartbeat, sample, session
+from tests.support.history.records import dispatch, heartbeat, level, sample, session
 from tests.support.processes.postgres import Database
 
 
@@ -41,6 +41,7 @@ async def test_only_old_rows_are_deleted_from_postgresql(
         for n, us in enumerate((old_us, new_us)):
             world.journal.note(heartbeat(us))
             world.journal.note(gap(f"gap-{n}", us, us + S))
+            world.journal.note(level(us))
             await world.journal.write(
                 dispatch(f"over-{n}", created_us=us, states=over),
                 session(f"s-{n}", connected_us=us, ended_us=us + 9, end_reason="silent"),
@@ -60,6 +61,7 @@ async def test_only_old_rows_are_deleted_from_postgresql(
 
     assert ids("telemetry", "ts_us") == [new_us]
     assert ids("heartbeats", "received_us") == [new_us]
+    assert ids("service_levels", "hour_us") == [new_us]
     assert ids("gaps") == ["gap-1", "open"]
     assert ids("dispatches") == ["over-1", "still running"]
     assert ids("dispatch_states", "DISTINCT dispatch_id") == ["over-1", "still running"]

@@ -6,6 +6,7 @@ from derhead.audit import AuditAction, AuditRecord
 from derhead.dispatch.life.dispatches import Dispatch, StateChange
 from derhead.dispatch.life.transitions import State
 from derhead.gaps import GapRecord, HoleCause
+from derhead.service_levels import Latencies, LevelHour
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.telemetry import Sample
 from tests.support.epoch import S
@@ -161,4 +162,20 @@ def gap(
         filled_us=filled_us,
         revision=revision,
         noticed_us=start_us + 7,
+    )
+
+
+def level(hour_us: int, *, asset: str = "asset-1", seen_us: int = 60 * S) -> LevelHour:
+    """An hour of service levels. The next hour differs in its optional values."""
+    odd = hour_us // S % 2 == 1
+    return LevelHour(
+        asset,
+        hour_us,
+        from_us=hour_us + 1,
+        until_us=hour_us + seen_us,
+        continues=odd,
+        seen_us=seen_us,
+        fresh_us=50 * S,
+        stale_from_us=hour_us + 50 * S if odd else None,
+        received=Latencies({-40: 3, 2: 1} if odd else {}),
     )

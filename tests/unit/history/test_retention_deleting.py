@@ -17,8 +17,8 @@ from derhead.history.retention.policy import Cutoff
 from derhead.history.spool.unfed import Spooling
 from derhead.history.writing.record_store import Group, Store
 from derhead.telemetry import Sample
-from tests.support.epoch import S
-from tests.support.history.records import dispatch, entry, gap, heartbeat, sample, session
+from tests.support.epoch import HOUR_US, S
+from tests.support.history.records import dispatch, entry, gap, heartbeat, level, sample, session
 
 
 def sweep(
@@ -253,6 +253,20 @@ def test_the_audit_trail_has_a_bound_and_keeps_what_postgresql_lacks(
     files.writer.execute("DELETE FROM unfed")
     assert sweep(files.writer, at(0), fed=True) == {"audit": 4}
     assert facts.get_int(files.writer, facts.AUDIT_FROM_US) == 3 * S + 1
+
+
+def test_old_hours_of_service_levels_go_and_those_that_postgresql_lacks_stay(
+    files: JournalFiles,
+) -> None:
+    store = Store(files.writer, Spooling())
+    facts.put(files.writer, facts.FED_WHOLE, 1)
+    store.commit(Group(notes=tuple(level(n * HOUR_US) for n in range(9)), now_us=7 * HOUR_US))
+    cut = replace(at(0), levels_us=8 * HOUR_US)
+    assert sweep(files.writer, cut, fed=True, at_most=2) == {"service_levels": 5}
+    assert facts.get_int(files.writer, facts.LEVELS_FROM_US) == 5 * HOUR_US
+    files.writer.execute("DELETE FROM unfed")
+    assert sweep(files.writer, cut, fed=True) == {"service_levels": 3}
+    assert keys(files.writer, "service_levels", "hour_us") == [8 * HOUR_US]
 
 
 def test_free_pages_are_given_back_to_the_disk(files: JournalFiles, store: Store) -> None:

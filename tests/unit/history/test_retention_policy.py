@@ -24,7 +24,10 @@ HUGE = replace(SMALL, pages=2000)
 
 def test_age_is_counted_in_whole_hours() -> None:
     cut = policy.by_age(LIMITS, T0)
-    assert cut == Cutoff(cut.samples_us, cut.samples_us, cut.samples_us, audit_us=cut.audit_us)
+    samples_us = cut.samples_us
+    assert cut == Cutoff(
+        samples_us, samples_us, samples_us, audit_us=cut.audit_us, levels_us=T0 - 8 * DAY_US
+    )
     assert cut.samples_us % HOUR_US == 0
     assert T0 - 30 * DAY_US - HOUR_US < cut.samples_us <= T0 - 30 * DAY_US
 

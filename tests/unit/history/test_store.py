@@ -14,9 +14,10 @@ from derhead.history.sql import listings
 from derhead.history.sql.page_request import PageRequest, TimeRange
 from derhead.history.writing import ids
 from derhead.history.writing.record_store import Group, Store
+from derhead.service_levels import LevelHour
 from tests.support.epoch import S
 from tests.support.history.pages import page_of
-from tests.support.history.records import dispatch, gap, heartbeat, sample, session
+from tests.support.history.records import dispatch, gap, heartbeat, level, sample, session
 
 
 def seqs(files: JournalFiles, asset: str = "asset-1") -> list[int]:
@@ -167,3 +168,20 @@ def test_a_gaps_newest_record_stays_in_any_order(files: JournalFiles, store: Sto
     assert asked(None, 50 * S) == ["gap-1"]
     page = PageRequest(10, TimeRange(to_us=50 * S))
     assert page_of(files.reader, listings.gaps("asset-1", page)).items == (newer,)
+
+
+def test_an_hour_that_counts_more_time_stays_in_any_order(
+    files: JournalFiles, store: Store
+) -> None:
+    hour = level(3 * S, seen_us=60 * S)
+    store.commit(Group(notes=(hour, level(2 * S), level(3 * S, asset="asset-2"))))
+    store.commit(Group(notes=(level(3 * S, seen_us=50 * S),)))
+
+    def last(before_us: int) -> list[LevelHour]:
+        return statements.last_levels(files.reader, ["asset-1", "asset-9"], before_us)
+
+    assert last(4 * S) == [hour]
+    assert last(3 * S) == [level(2 * S)]
+    same = replace(hour, reconnects=1)
+    store.commit(Group(notes=(same,)))
+    assert last(4 * S) == [same]

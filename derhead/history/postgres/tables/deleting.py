@@ -23,6 +23,7 @@ _DELETIONS = (
     _deletion("sessions", "t.ended_us < $1"),
     _deletion("gaps", "t.end_us < $1 AND t.start_us < $1"),
     _deletion("idempotency_keys", "t.created_us < $1"),
+    _deletion("service_levels", "t.hour_us < $1"),
     # The states of a dispatch go after it.
     _deletion(
         "dispatches",

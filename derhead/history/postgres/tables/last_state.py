@@ -15,6 +15,9 @@ from derhead.history.sql.listings import OPEN
 SAMPLES_DAYS = 7
 """How far back to look for an asset's newest sample."""
 
+LEVELS_DAYS = 8
+"""How far back to look for the last hour of an asset's service levels."""
+
 KEYS_US = DAY_US
 """Greatest age of an idempotency key."""
 
@@ -69,12 +72,22 @@ _TABLES = {
         " (SELECT DISTINCT ON (agent_id) agent_id, received_us, ts_us FROM heartbeats"
         " WHERE received_us >= $1 ORDER BY agent_id, received_us DESC, ts_us DESC)",
     ),
+    "service_levels": _select(
+        "service_levels",
+        row_types.LEVELS,
+        "t.hour_us >= $1 AND (t.asset_id, t.hour_us) IN (SELECT asset_id, max(hour_us)"
+        " FROM service_levels WHERE hour_us >= $1 GROUP BY asset_id)",
+    ),
     "gaps": _select(
         "gaps", row_types.GAPS, "t.end_us IS NULL OR t.backfilled = 0 AND t.end_us >= $1"
     ),
 }
 
-_BY_TIME = frozenset({"idempotency_keys", "heartbeats", "gaps"})
+_SINCE_US = {
+    **dict.fromkeys(("idempotency_keys", "heartbeats", "gaps"), KEYS_US),
+    "service_levels": LEVELS_DAYS * DAY_US,
+}
+"""How far back to look, for each table with a bound."""
 _BY_ID = frozenset({"dispatches", "dispatch_states"})
 
 _REST = ", ".join(
@@ -100,7 +113,8 @@ async def fetch_last_state(
     async with transaction(connection):
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for name, query in _TABLES.items():
-            args: tuple[object, ...] = (now_us - KEYS_US,) if name in _BY_TIME else ()
+            since_us = _SINCE_US.get(name)
+            args: tuple[object, ...] = () if since_us is None else (now_us - since_us,)
             if name in _BY_ID:
                 args = (list(known),)
             tables[name] = list(map(tuple, await connection.fetch(query, *args)))
