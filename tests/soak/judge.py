@@ -69,7 +69,10 @@ def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: 
     account, meter = world.account, world.meters[asset]
     stored, acked = auditor.stored[asset], world.acked[asset]
     losses = account.weather.spans(LOSSES, account.stopped_s, agent=agent.number, asset=asset)
-    losses = [Span(each.from_s - MEMORY_S, each.to_s + NEAR_S) for each in losses]
+    losses = [
+        Span(_held_since(account, agent, each.from_s) - MEMORY_S, each.to_s + NEAR_S)
+        for each in losses
+    ]
     kills = [Span(each.from_s - MEMORY_S, each.to_s) for each in agent.killed]
     for reading, read_us in enumerate(meter.read_us):
         if reading < len(stored) and stored[reading]:
@@ -81,6 +84,16 @@ def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: 
         elif not any(each.overlaps(at_s, at_s) for each in (*kills, *losses)):
             words = f"reading {reading} of asset {asset} is not stored"
             account.fault(at_s, "no sample is lost but in a kill's last 10 s", words)
+
+
+def _held_since(account: Account, agent: SiteAgent, at_s: float) -> float:
+    """The start of the outage in which the agent was at that time: it held samples since."""
+    for trouble in sorted(account.weather.troubles, key=lambda each: -each.from_s):
+        if agent.number in trouble.agents:
+            span = trouble.span(account.stopped_s)
+            if span.overlaps(at_s, at_s) or span.overlaps(at_s - NEAR_S, at_s):
+                at_s = min(at_s, span.from_s)
+    return at_s
 
 
 # --- gaps ----------------------------------------------------------------------------------
