@@ -155,6 +155,10 @@ class BackgroundHandler(logging.Handler):
                 self.lock.release()
 
 
+SECRETIVE = ("hpack",)
+"""Loggers of libraries whose debug lines hold the bytes of headers, and so of tokens."""
+
+
 def write_to(fd: int) -> Callable[[bytes], None]:
     """A function that writes bytes to a descriptor; if it is closed, the bytes are lost."""
 
@@ -186,6 +190,8 @@ def configure_logging(level: str, form: str | None = None) -> None:
     colors = terminal and not os.environ.get("NO_COLOR")
     handler = BackgroundHandler(write_to(STDERR), form=form, colors=colors)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in SECRETIVE:
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 
