@@ -88,8 +88,16 @@ class AssetHoles:
                 filled = hole.record(hole.start_us, end_us, hole.stopped_by, end_us)
                 self._closed.append(filled)
 
+    def bound_lasting(self, ts_us: int, origin: Origin) -> None:
+        """Ends the lasting hole at a sample, while samples may still fill it from below."""
+        hole, self.lasting = self.lasting, None
+        if hole is not None:
+            hole.high_us, hole.high = ts_us, origin
+            self._add(hole)
+
     def split_lasting(self, ts_us: int, origin: Origin) -> None:
-        """Bounds the lasting hole by a sample that is too far from its lower edge to fill it."""
+        """Ends the lasting hole at a sample that is too far from its lower edge to fill it. The
+        filled part becomes a gap of its own: what lies above it is lost."""
         if self.lasting is not None:
             lower, closed = self.lasting.split_off(ts_us, origin)
             self._closed += closed

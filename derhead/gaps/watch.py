@@ -167,10 +167,12 @@ class AssetWatch:
         elif hole is not None:
             if not backfill and self._session_end is None:
                 hole.stopped_by = self._why(ts_us - edge_us, received_us)
-            if is_far:
+            if is_far and backfill:
                 self._holes.split_lasting(ts_us, origin)
-                if backfill:
-                    self._holes.open_lasting(ts_us, origin, hole.stopped_by, hole.noticed_us)
+                self._holes.open_lasting(ts_us, origin, hole.stopped_by, hole.noticed_us)
+            elif is_far:
+                # It overtook what fills the hole.
+                self._holes.bound_lasting(ts_us, origin)
             elif backfill:
                 hole.low_us, hole.low = ts_us, origin
                 self._holes.mark(hole)

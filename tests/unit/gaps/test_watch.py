@@ -48,6 +48,17 @@ def cut_and_filled_before_anything_live(headend: Headend) -> None:
     headend.sample(60)
 
 
+def cut_and_overtaken_by_a_live_sample_while_it_fills(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.disconnect()
+    headend.wait(60)
+    headend.connect()
+    headend.backfill(12, 40)
+    headend.sample(60)
+    assert headend.shown() == [(8, 60, "link", 40)]
+    headend.backfill(44, 56)
+
+
 def headend_restarted_and_filled_before_anything_live(headend: Headend) -> None:
     headend.live(4, 8)
     headend.now_s = 40
@@ -335,6 +346,7 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (cut_and_filled, [(8, 60, "link", 60)]),
     (cut_and_half_filled, [(8, 60, "link", 28)]),
     (cut_and_filled_before_anything_live, [(8, 60, "link", 60)]),
+    (cut_and_overtaken_by_a_live_sample_while_it_fills, [(8, 60, "link", 60)]),
     (headend_restarted_and_filled_before_anything_live, [(8, 40, "headend_restart", 40)]),
     (cut_and_filled_from_behind, [(8, 20, "link", 20)]),
     (cut_and_still_away, [(8, None, "link", None)]),
