@@ -16,7 +16,7 @@ from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import settings_note
-from derproto.stdio.command import exit_code_of, put_out
+from derproto.stdio.command import end_quietly, exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
 from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
@@ -113,6 +113,10 @@ def _check(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
+    return end_quietly(lambda: _act(argv))
+
+
+def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command != "run":
         release_hangups()

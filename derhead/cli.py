@@ -20,7 +20,7 @@ from derproto import __version__
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.fleet import Asset, AssetKind, Fleet
 from derproto.configuration.settings import settings_note
-from derproto.stdio.command import exit_code_of, put_out
+from derproto.stdio.command import end_quietly, exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
 from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
@@ -134,6 +134,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Commands that ask a headend have further exit codes: see ``docs/commands.md``.
     """
+    return end_quietly(lambda: _act(argv))
+
+
+def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command != "serve":
         release_hangups()

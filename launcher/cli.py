@@ -14,7 +14,7 @@ from derproto.configuration.kinds import LOG_FORMATS, PATH, Kind, Whole, address
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.secret_files import read_sent_token
 from derproto.configuration.settings import credential, state_directory
-from derproto.stdio.command import EXIT_FAILED, exit_code_of, put_out
+from derproto.stdio.command import EXIT_FAILED, end_quietly, exit_code_of, put_out
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")
@@ -139,6 +139,10 @@ def _generate(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend flags or file, 1 = failed."""
+    return end_quietly(lambda: _act(argv))
+
+
+def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     act = {"run": _run, "generate": _generate}[args.command]
     code = EXIT_FAILED

@@ -26,7 +26,7 @@ from derproto import __version__
 from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
-from derproto.stdio.command import EXIT_FAILED, leaves
+from derproto.stdio.command import EXIT_FAILED, EXIT_PIPE, leaves
 from derproto.stdio.log_lines import name_ids
 from derproto.stdio.logs import RepeatFilter
 from derproto.triogrpc import dial
@@ -68,7 +68,7 @@ def run_fleet(fleet_run: FleetRun) -> int:
         code = EXIT_FAILED
     except* BrokenPipeError:
         print("derlaunch: standard output was closed; all agents were stopped", file=sys.stderr)
-        code = EXIT_FAILED
+        code = EXIT_PIPE
     return code
 
 

@@ -6,6 +6,7 @@ import trio
 
 from deragent.event_lines import EventLine
 from derproto.base.runtime import Runtime
+from derproto.stdio.command import drop_output
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
@@ -51,6 +52,7 @@ def _print(line: str) -> bool:
     try:
         print(line, flush=True)
     except BrokenPipeError:
+        drop_output()
         log.warning("standard output is closed: no more event lines")
         return False
     return True

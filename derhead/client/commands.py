@@ -13,7 +13,7 @@ from derhead.client.order_commands import order_dispatch, withdraw_dispatch
 from derhead.client.printing import tell
 from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
 from derhead.client.rest.own_token import find_token
-from derproto.stdio.command import drop_output, leaves
+from derproto.stdio.command import EXIT_PIPE, leaves
 
 ACTS: Mapping[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]] = {
     "status": show_status,
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         for error in leaves(group):
             tell(str(error))
     except* BrokenPipeError:
-        drop_output()
+        code = EXIT_PIPE
     except* (RequestRefused, HeadendUnreachable) as group:
         for error in leaves(group):
             code = Exit.REFUSED if isinstance(error, RequestRefused) else Exit.UNREACHABLE

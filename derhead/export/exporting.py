@@ -28,7 +28,7 @@ from derhead.history import (
 )
 from derhead.shapes import CsvList, JsonLines, ListText
 from derproto.base.runtime import Runtime, real_runtime
-from derproto.stdio.command import EXIT_FAILED, drop_output
+from derproto.stdio.command import EXIT_PIPE
 
 PAGE_ITEMS = 1_000
 """Items in memory at once. When full, they are written before the next are read."""
@@ -56,8 +56,7 @@ def run(flags: Namespace) -> None:
         print("derhead: interrupted; the export is not whole", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except* BrokenPipeError:
-        drop_output()
-        code = EXIT_FAILED
+        code = EXIT_PIPE
     if code:
         raise SystemExit(code)
 

@@ -141,7 +141,7 @@ def test_a_closed_pipe_ends_the_command(world: World) -> None:
         env={**os.environ, "DERHEAD_URL": world.base},
     )
     assert done.stdout.startswith("TIME ")
-    assert done.stderr == "0\n"
+    assert done.stderr == "141\n"
 
 
 def test_a_dry_run_orders_nothing(world: World) -> None:

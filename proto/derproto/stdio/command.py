@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO
 
 from derproto.configuration.problems import ConfigError
 from derproto.stdio.logs import drain_logs
@@ -11,6 +12,8 @@ EXIT_FAILED = 1
 """The machine refused: an address in use, a full disk."""
 EXIT_CONFIG = 2
 """The configuration must be mended."""
+EXIT_PIPE = 141
+"""Whoever read the output, such as ``head``, has closed the pipe: 128 + SIGPIPE, as of any tool."""
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -46,20 +49,57 @@ def exit_code_of(
     return code
 
 
+def end_quietly(run: Callable[[], int]) -> int:
+    """Runs a program, and returns its exit code: ``EXIT_PIPE`` if nobody reads its output any more.
+
+    Raises: SystemExit as ``run`` does, such as after ``--help``.
+    """
+    # A process started without standard output gives its descriptor to the next file that it opens.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    ended: SystemExit | None = None
+    code = 0
+    try:
+        try:
+            code = run()
+        except SystemExit as error:
+            ended = error
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        drop_output()
+        return EXIT_PIPE
+    if ended is not None:
+        raise ended
+    return code
+
+
 def put_out(text: str) -> None:
-    """Writes text on standard output. If the reader has closed the pipe, the text is dropped."""
+    """Writes text on standard output.
+
+    Raises: SystemExit with ``EXIT_PIPE`` if its reader has closed the pipe.
+    """
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
         drop_output()
+        raise SystemExit(EXIT_PIPE) from None
 
 
 def drop_output() -> None:
-    """Discards standard output, whose reader, such as ``head``, has closed the pipe.
+    """Discards what is written to pipes that their reader, such as ``head``, has closed.
 
     Otherwise Python complains once more when the process ends.
     """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            with _nowhere() as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _tell(lines: Iterable[str]) -> None:

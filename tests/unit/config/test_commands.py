@@ -18,7 +18,7 @@ from derhead.errors import JournalError
 from derproto import __version__
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.problems import ConfigError, Problem
-from derproto.stdio.command import exit_code_of
+from derproto.stdio.command import EXIT_PIPE, exit_code_of
 from tests.unit.config.fleet_file import NORTH, ROOF, write_fleet
 
 Daemon = Callable[..., Awaitable[None]]
@@ -252,28 +252,53 @@ def test_a_configuration_error_outweighs_a_failure(capsys: pytest.CaptureFixture
     [
         ["derhead", "check", "--assets", "assets.yaml"],
         ["deragent", "check", "--assets", "assets.yaml", "--asset", ROOF, "--headend", "h:1"],
+        ["derhead", "pki", "init"],
+        ["derhead", "--print-completion", "zsh"],
+        ["deragent", "--print-completion", "bash"],
         ["launcher", "generate", "3"],
+        ["launcher", "run", "--help"],
+        ["launcher", "--version"],
     ],
     ids=" ".join,
 )
 def test_a_command_ends_quietly_if_its_reader_closed_the_pipe(
     arguments: list[str], assets: Path
 ) -> None:
+    ended = run_without_reader(arguments, errors_too=False)
+    assert (ended.returncode, ended.stderr) == (EXIT_PIPE, b"")
+
+
+def test_errors_that_nobody_reads_end_a_command_too() -> None:
+    assert run_without_reader(["derhead", "check"], errors_too=True).returncode == EXIT_PIPE
+
+
+def test_a_command_may_be_started_without_output(assets: Path) -> None:
+    command = f"{sys.executable} -m derhead export telemetry --assets assets.yaml >&-"
+    root = Path(derhead.cli.__file__).parents[1]
+    environ = {"PYTHONPATH": f"{root}:{root / 'proto'}"}
+    ended = subprocess.run(command, shell=True, env=environ, stderr=subprocess.PIPE, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(b"derhead: ")
+
+
+def run_without_reader(
+    arguments: list[str], *, errors_too: bool
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command with a pipe for output, also for errors, that nobody reads."""
     root = Path(derhead.cli.__file__).parents[1]
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        ended = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", *arguments],
             stdout=writer,
-            stderr=subprocess.PIPE,
+            stderr=writer if errors_too else subprocess.PIPE,
             check=False,
             timeout=60,
             env={"PYTHONPATH": f"{root}:{root / 'proto'}"},
         )
     finally:
         os.close(writer)
-    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("module", ["derhead", "deragent"])

@@ -20,6 +20,7 @@ from derhead.cli import main
 from derhead.history.file import facts
 from derhead.history.file.schema import JournalFiles
 from derhead.history.writing.record_store import Group, Store
+from derproto.stdio.command import EXIT_PIPE
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 from tests.unit.config.fleet_file import ROOF, write_fleet
@@ -190,7 +191,7 @@ def test_a_closed_pipe_ends_the_export_quietly(folder: Path) -> None:
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == b""
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=30) == EXIT_PIPE
 
 
 def test_a_terminal_sees_how_far_it_has_come(folder: Path) -> None:
