@@ -17,7 +17,7 @@ from derproto.triogrpc.testing import FAST, Path
 from tests.soak.plan import Act, Kind
 from tests.soak.site_agent import SiteAgent
 from tests.soak.weather import Trouble
-from tests.soak.world import SoakWorld, write_private
+from tests.soak.world import OVER_TLS, SoakWorld, write_private
 from tests.support.dispatch.record import Span
 
 NOTICED_S = 50.0
@@ -86,6 +86,8 @@ class Faults:
                 world.log_level = "debug" if world.log_level == "info" else "info"
                 logging.getLogger().setLevel(world.log_level.upper())
                 await world.hang_up()
+            case Kind.ROTATE_CERTIFICATES:
+                await self._rotate_certificates(act)
             case Kind.ROTATE_TOKEN:
                 await self._rotate_token(act, agent)
 
@@ -131,6 +133,9 @@ class Faults:
                 turn(agent.host, wanted[agent.host] > 0)
 
     async def _slow_down(self, act: Act, agent: SiteAgent, path: Path) -> None:
+        if agent.over_tls:
+            # The length of a signature is random, and so would be the time that it takes.
+            agent = self._world.agents[-1]
         paths = self._slow.setdefault(agent.host, [])
         with self._trouble(act, [agent]):
             paths.append(path)
@@ -230,7 +235,19 @@ class Faults:
         world.write_assets(Fleet(world.whole_fleet.sites, assets))
         await world.hang_up()
 
+    async def _rotate_certificates(self, act: Act) -> None:
+        world = self._world
+        agent = world.agents[OVER_TLS]
+        async with self._busy[OVER_TLS]:
+            with self._trouble(act):
+                world.write_certificates(agent.agent_id)
+                await world.hang_up()
+                if agent.certificates is not None:
+                    await agent.certificates.reload()
+
     async def _rotate_token(self, act: Act, agent: SiteAgent) -> None:
+        if agent.over_tls:
+            return
         world = self._world
         async with self._busy[agent.number]:
             self._rotated[agent.number] += 1

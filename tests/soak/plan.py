@@ -61,6 +61,8 @@ class Kind(StrEnum):
     ASSET_REMOVED = "asset removed"
     """``assets.yaml`` loses an asset, and gets it back."""
     LOG_LEVEL = "log level"
+    ROTATE_CERTIFICATES = "rotate certificates"
+    """The headend and the agent behind TLS get new certificates and keys."""
     ROTATE_TOKEN = "rotate token"
     """The agent gets a new token; the old one is revoked after ``for_s``."""
     # People and programs.
@@ -140,6 +142,7 @@ HABITS: dict[Kind, Habit] = {
     Kind.LIMITS_CHANGED: Habit(8, (60, 3600)),
     Kind.ASSET_REMOVED: Habit(16, (60, 1200)),
     Kind.LOG_LEVEL: Habit(12),
+    Kind.ROTATE_CERTIFICATES: Habit(12),
     Kind.ROTATE_TOKEN: Habit(10, (30, 600)),
     Kind.ORDER: Habit(0.08, (2, 900), (0, 1)),
     Kind.WITHDRAW: Habit(0.5),

@@ -20,6 +20,9 @@ from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset
 from derproto.der.v1 import QualityBit
+from derproto.system.reloading import Reloads
+from derproto.tls.certificate_keeper import CertificateKeeper
+from derproto.tls.tls_files import TlsRole
 from tests.soak.devices import Meter
 from tests.support.dispatch.record import Span
 
@@ -65,11 +68,14 @@ class SiteAgent:
     data: Path
     token_file: Path
     is_copy: bool = False
+    over_tls: bool = False
+    """It shows a certificate instead of a token."""
     clock_us: int = 0
     """How far its clock is ahead."""
     boot: int = 0
     life: int = 0
     board: AgentBoard | None = None
+    certificates: CertificateKeeper | None = None
     connected_s: float | None = None
     """Since when it has had a session; None = it has none."""
     down: list[Span] = field(default_factory=list)
@@ -105,6 +111,10 @@ class SiteAgent:
         return self.world.runtime.wall_us() + self.clock_us
 
     async def start(self) -> None:
+        if self.over_tls:
+            files = self.world.authority.agent_files(self.agent_id)
+            self.certificates = CertificateKeeper([files], self.world.runtime)
+            await self.certificates.load(Reloads(self.world.runtime))
         self._scope, self._gone = trio.CancelScope(), trio.Event()
         self._stopping = trio.Event()
         self.board = await self.world.nursery.start(self._run)
@@ -130,10 +140,11 @@ class SiteAgent:
                         tuple(meter.asset for meter in self.meters.values()),
                     ),
                     runtime=runtime,
-                    dial=lambda: self.world.network.connect(self.host),
+                    dial=self._dial,
                     rng=random.Random(self.world.rng.getrandbits(64)),
                     authority="headend",
-                    token_file=self.token_file,
+                    scheme="https" if self.over_tls else "http",
+                    token_file=None if self.over_tls else self.token_file,
                     on_event=self._note,
                     open_device=open_device,
                     data=self.data,
@@ -143,6 +154,14 @@ class SiteAgent:
         finally:
             self.board = self.connected_s = None
             self._gone.set()
+
+    async def _dial(self) -> trio.abc.Stream:
+        stream = await self.world.network.connect(self.host)
+        if self.certificates is None:
+            return stream
+        context = self.certificates.context(TlsRole.AGENT)
+        assert context is not None
+        return trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)
 
     def _note(self, event: EventLine) -> None:
         account, now_s = self.world.account, trio.current_time()

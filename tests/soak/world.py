@@ -26,6 +26,8 @@ from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.fleet import Asset, Failsafe, Fleet
 from derproto.system.reloading import Reloads
+from derproto.tls.certificate_keeper import CertificateKeeper
+from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc.testing import MemoryNetwork
 from launcher.fleets.generated_fleet import generate
 from tests.soak.account import Account
@@ -33,6 +35,7 @@ from tests.soak.devices import Meter, number_of
 from tests.soak.plan import ASSETS_PER_AGENT, Plan
 from tests.soak.rest import REST, RestClient
 from tests.soak.site_agent import REPEATED, SiteAgent, pack_reading, unpack_reading
+from tests.support.certificates import TestAuthority, validity
 from tests.support.dispatch.record import Span
 from tests.support.epoch import T0
 
@@ -46,6 +49,11 @@ FAILSAFES_S = (60.0, 0.0, 20.0)
 """``failsafe.after_s`` of the assets, in turn; 0 holds the setpoint."""
 
 OPERATOR = "operator"
+
+OVER_TLS = 0
+"""The number of the agent that shows a certificate; the others show tokens, in cleartext."""
+
+_LONG = validity(400.0)
 
 
 @dataclass(eq=False)
@@ -61,6 +69,8 @@ class SoakWorld:
         self.rng = random.Random(f"{self.plan.seed}/lives")
         self.runtime = virtual_runtime(T0)
         self.network = MemoryNetwork()
+        self.authority = TestAuthority.make(self.folder / "pki")
+        self.authority.write_server(valid=_LONG)
         self.headend: Headend | None = None
         self.reloads: Reloads | None = None
         self.headend_down: list[Span] = []
@@ -135,11 +145,20 @@ class SoakWorld:
         keeper = FleetKeeper(self.assets_file, fleet, self.runtime)
         self.reloads = Reloads(self.runtime)
         await keeper.watch(self.reloads)
-        hosts = [each.host for each in self.agents]
-        hosts += [f"{host}-copy" for host in hosts]
+        certificates = CertificateKeeper(
+            [self.authority.server_files(TlsRole.GRPC_SERVER, asks_for_clients=True)], self.runtime
+        )
+        await certificates.load(self.reloads)
+        clear = [each.host for each in self.agents if not each.over_tls]
+        clear += [f"{each.host}-copy" for each in self.agents]
+        secured = [each.host for each in self.agents if each.over_tls]
 
         async def open_grpc() -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
-            return [self.network.listen(host) for host in hosts]
+            listeners = [self.network.listen(host) for host in secured]
+            return [
+                *certificates.over_tls(TlsRole.GRPC_SERVER, listeners),
+                *(self.network.listen(host) for host in clear),
+            ]
 
         try:
             with self._headend_scope:
@@ -149,6 +168,7 @@ class SoakWorld:
                         data=self.folder / "derhead",
                         tokens=self.tokens_file,
                         agent_tokens=True,
+                        tls_client_ca=self.authority.ca,
                         retention_days=RETENTION_DAYS,
                     ),
                     fleet,
@@ -188,7 +208,10 @@ class SoakWorld:
         numbers = tuple(range(first, min(first + ASSETS_PER_AGENT, len(self.assets))))
         agent_id = f"agent-{number}"
         token_file = self.folder / f"{agent_id}.token"
-        write_private(token_file, self.new_token(agent_id, Role.AGENT, agent_id))
+        if number == OVER_TLS:
+            self.write_certificates(agent_id)
+        else:
+            write_private(token_file, self.new_token(agent_id, Role.AGENT, agent_id))
         return SiteAgent(
             self,
             number,
@@ -198,7 +221,13 @@ class SoakWorld:
             {self.assets[n].id: self.meters[n] for n in numbers},
             self.folder / agent_id,
             token_file,
+            over_tls=number == OVER_TLS,
         )
+
+    def write_certificates(self, agent_id: str) -> None:
+        """New certificates and keys for the headend and the agent."""
+        self.authority.write_server(valid=_LONG)
+        self.authority.write_agent(agent_id, valid=_LONG)
 
     async def start_copy(self, number: int) -> SiteAgent:
         """Starts a copy of an agent's machine, with devices of its own and an empty folder."""
