@@ -20,24 +20,28 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 TAKEOVER_S = 5
+NO_TAKEOVER_S = 3600
+"""No test takes so long."""
 
 
-def beside(dsn: str) -> dict[str, Any]:
+def beside(dsn: str, takeover_s: float) -> dict[str, Any]:
     return {
         "telemetry_period_s": 0.5,
         "heartbeat_period_s": 1.0,
-        "postgres": {"dsn": dsn, "takeover_s": TAKEOVER_S},
+        "postgres": {"dsn": dsn, "takeover_s": takeover_s},
     }
 
 
 @contextmanager
-def two_worlds(folder: Path, dsn: str, other_dsn: str | None = None) -> Iterator[list[World]]:
+def two_worlds(
+    folder: Path, dsn: str, other_dsn: str | None = None, *, takeover_s: float = TAKEOVER_S
+) -> Iterator[list[World]]:
     """Two headends' worlds. Agents reach whichever headend listens on their common port."""
     (folder / "one").mkdir()
     (folder / "two").mkdir()
     with (
-        running(folder / "one", fleet(), beside(dsn)) as one,
-        running(folder / "two", fleet(), beside(other_dsn or dsn)) as two,
+        running(folder / "one", fleet(), beside(dsn, takeover_s)) as one,
+        running(folder / "two", fleet(), beside(other_dsn or dsn, takeover_s)) as two,
     ):
         two.grpc_port = one.grpc_port
         yield [one, two]
@@ -158,7 +162,7 @@ def test_a_headend_without_postgresql_serves_on_and_a_short_outage_costs_it_noth
 ) -> None:
     with (
         relayed(postgres) as (dsn, network),
-        two_worlds(tmp_path, dsn, postgres.dsn) as (one, two),
+        two_worlds(tmp_path, dsn, postgres.dsn, takeover_s=NO_TAKEOVER_S) as (one, two),
     ):
         start_with_order(one, postgres)
         two.start_headend(200, "--standby")
