@@ -16,7 +16,7 @@ from derhead.history import (
     RetentionLimits,
 )
 from derhead.observability import Census, Instruments
-from derhead.service_levels import LevelKeeper
+from derhead.service_levels import LevelKeeper, Objectives
 from derhead.sessions import SETPOINTS_QUEUED, AgentIdentities, SessionLimits, Sessions
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
@@ -48,9 +48,11 @@ class Headend:
         feed: Feed | None = None,
         claim: ClaimKeeper | None = None,
         identities: AgentIdentities | None = None,
+        objectives: Objectives | None = None,
     ) -> None:
         self.fleet = fleet
         self.journal = journal
+        self.objectives = objectives or Objectives()
         archive = None if feed is None else Archive(feed.postgres)
         self.history = LiveHistory(journal, archive, feed)
         self.latest = LatestTable()

@@ -116,6 +116,10 @@ def ask_all(asked: Asked) -> None:
     ask("listSessions 200", "sessions", "Newest first", f"/agents/{agent}/sessions")
     ask("showTimeline 200", "timeline", "Newest first", f"/agents/{agent}/timeline")
     ask("listGaps 200", "gaps", "None, as all is well", f"/telemetry/{BATTERY}/gaps")
+    ask("listLevels 200", "fleet", "The fleet", "/slo")
+    worst = "/slo?by=asset&limit=2"
+    ask("listLevels 200", "assets", "The two worst assets", worst)
+    ask("listLevels 200 text/csv", "table", "As a table", worst, accept="text/csv")
     ask("showHeartbeat 200", "heartbeat", "Of an asset's agent", f"/heartbeat/{BATTERY}")
     ask("listHeartbeats 200", "heartbeats", "Newest first", f"/heartbeat/{BATTERY}/history")
     table = "text/csv"

@@ -25,6 +25,7 @@ from derhead.api.routes.event_routes import EventParts, event_routes, make_hub
 from derhead.api.routes.fleet_routes import FleetParts, fleet_routes
 from derhead.api.routes.health_routes import HealthParts, health_routes
 from derhead.api.routes.heartbeat_routes import HeartbeatParts, heartbeat_routes
+from derhead.api.routes.level_routes import LevelParts, level_routes
 from derhead.api.routes.login_routes import LoginParts, login_routes
 from derhead.api.routes.telemetry_routes import TelemetryParts, telemetry_routes
 from derhead.api.routes.timeline_routes import TimelineParts, timeline_routes
@@ -81,6 +82,7 @@ class HeadendParts(
     FleetParts,
     HealthParts,
     HeartbeatParts,
+    LevelParts,
     LoginParts,
     TelemetryParts,
     TimelineParts,
@@ -113,6 +115,7 @@ def create_app(
     for routes in (fleet_routes, heartbeat_routes, dispatch_routes, audit_routes):
         app.register_blueprint(routes(headend, long))
     app.register_blueprint(timeline_routes(headend))
+    app.register_blueprint(level_routes(headend))
     app.register_blueprint(health_routes(headend))
     latest = app.latest = LatestTexts(headend)
     app.register_blueprint(telemetry_routes(headend, latest, long))

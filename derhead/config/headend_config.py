@@ -30,6 +30,7 @@ GRPC = Address("127.0.0.1", 50051)
 _PERIOD = Number(least=0.1, most=3600, unit="seconds")
 _DAYS = Number(least=1, most=36_500, unit="days")
 _COUNT = Whole(1, 100_000)
+_PERCENT = Number(least=1, most=99.9999, unit="percent")
 _GB = Number(least=0.01, most=100_000, unit="GB")
 _RATE = Number(least=100, most=1_000_000, unit="rows a second")
 _WAIT = Number(least=0, most=3600, unit="seconds")
@@ -86,6 +87,12 @@ class HeadendConfig:
     """Size of the journal's file in units of 10^9 bytes (configurable). When full, the oldest
     samples and heartbeats are deleted before their time; with none left to delete, telemetry
     waits as on a full disk, and dispatches are still stored."""
+    objectives_telemetry: Annotated[float, _PERCENT, "objectives.telemetry"] = 99.9
+    """Percent of the time for which telemetry is to be fresh."""
+    objectives_availability: Annotated[float, _PERCENT, "objectives.availability"] = 99.9
+    """Percent of the time for which a connected agent is to hold an asset."""
+    objectives_dispatch: Annotated[float, _PERCENT, "objectives.dispatch"] = 99.0
+    """Percent of dispatches that are to be in time."""
     postgres_dsn: Annotated[Dsn | None, _DSN, "postgres.dsn"] = None
     """The database that the journal feeds; None = no database."""
     postgres_password_file: Annotated[Path | None, PATH, "postgres.password_file"] = None

@@ -33,7 +33,13 @@ from derhead.api import RestApp, TrustedHosts, create_app
 from derhead.config import HeadendConfig
 from derhead.daemon.feeding import open_database
 from derhead.daemon.fleet_keeper import FleetKeeper
-from derhead.daemon.limits import best_proof, link_limits, retention_limits, session_limits
+from derhead.daemon.limits import (
+    best_proof,
+    link_limits,
+    objectives,
+    retention_limits,
+    session_limits,
+)
 from derhead.daemon.token_auditing import audit_tokens
 from derhead.errors import ClaimError
 from derhead.events import MAX_READERS
@@ -121,6 +127,7 @@ async def run_headend(
                 journal,
                 limits=session_limits(config),
                 retention=retention_limits(config),
+                objectives=objectives(config),
                 runtime=runtime,
                 feed=None if database is None else database.feed,
                 claim=None if database is None else database.claim,

@@ -2,6 +2,7 @@
 
 from derhead.config import HeadendConfig
 from derhead.history import DAY_US, FED_KEPT_DAYS, GB, KEPT_DAYS, RetentionLimits
+from derhead.service_levels import Objectives
 from derhead.sessions import Proof, SessionLimits
 from derproto.triogrpc import LinkLimits, NewcomerLimits
 
@@ -35,6 +36,20 @@ def retention_limits(config: HeadendConfig) -> RetentionLimits:
         max_bytes=round(config.retention_max_gb * GB),
         fed=config.postgres_dsn is not None,
     )
+
+
+def objectives(config: HeadendConfig) -> Objectives:
+    """How often the promises are to hold, from the configuration."""
+    return Objectives(
+        telemetry=_share(config.objectives_telemetry),
+        availability=_share(config.objectives_availability),
+        dispatch=_share(config.objectives_dispatch),
+    )
+
+
+def _share(percent: float) -> float:
+    # 99.9 / 100 is 0.9990000000000001.
+    return round(percent / 100, 9)
 
 
 def link_limits(config: HeadendConfig) -> LinkLimits:

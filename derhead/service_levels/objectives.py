@@ -1,6 +1,7 @@
 """The promises to an operator, and how often each must hold: pure."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 DISPATCH_US = 2_000_000
 """Time within which a dispatch must reach its agent, and its device. ``telemetry.FRESH_US`` is the
@@ -8,6 +9,14 @@ age that telemetry may have."""
 
 WINDOW_HOURS = 168
 """Hours that service levels are summed over: the present one, and those before it."""
+
+
+class Promise(StrEnum):
+    """What an operator is promised."""
+
+    TELEMETRY = "telemetry"
+    AVAILABILITY = "availability"
+    DISPATCH = "dispatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +28,12 @@ class Objectives:
     availability: float = 0.999
     """Of the time, a connected agent holds the asset."""
     dispatch: float = 0.99
-    """Of dispatches, each of both ways to the device takes at most ``DISPATCH_US``."""
+    """Of dispatches, each of both ways takes at most ``DISPATCH_US``."""
+
+    def of(self, promise: Promise) -> float:
+        """The objective of that promise."""
+        return {
+            Promise.TELEMETRY: self.telemetry,
+            Promise.AVAILABILITY: self.availability,
+            Promise.DISPATCH: self.dispatch,
+        }[promise]

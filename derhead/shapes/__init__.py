@@ -4,7 +4,7 @@ All of it is pure and none of it knows HTTP, so that ``derhead export`` uses it 
 ``/openapi.json`` is made from these types, so answers and their description cannot differ. Layers,
 from the ground up::
 
-    record_shapes/    what the headend keeps, as JSON: fleet, agents, telemetry, dispatches, audit
+    record_shapes/    what the headend keeps, as JSON: fleet, agents, telemetry, levels, dispatches
     json_body         parses what a caller sends
     list_text         lists as JSON, CSV and JSON Lines
     query_parameters  which part of a history is wanted
@@ -64,6 +64,7 @@ from derhead.shapes.record_shapes.audit_json import AuditJson, audit_shape
 from derhead.shapes.record_shapes.dispatch_json import DispatchJson, OrderJson, dispatch_shape
 from derhead.shapes.record_shapes.fleet_json import AssetJson, SiteJson, asset_shape, site_shape
 from derhead.shapes.record_shapes.group_json import GroupJson, group_shape
+from derhead.shapes.record_shapes.level_json import LevelJson, level_shape
 from derhead.shapes.record_shapes.telemetry_json import (
     BucketJson,
     GapJson,
@@ -74,7 +75,7 @@ from derhead.shapes.record_shapes.telemetry_json import (
     sample_shape,
     telemetry_shape,
 )
-from derhead.shapes.record_shapes.values import ActionName, Json, StateName
+from derhead.shapes.record_shapes.values import ActionName, Json, ScopeName, StateName
 from derhead.shapes.service_json import HealthJson, ProblemJson, ReadinessJson
 from derhead.shapes.timeline_json import (
     EntryJson,

@@ -13,6 +13,7 @@ from derhead.audit import AuditAction
 from derhead.dispatch import State
 from derhead.findings import Findings
 from derhead.history import EVER, TimeRange
+from derhead.service_levels import LevelScope
 from derproto.base.timefmt import parse_us
 from derproto.configuration.problems import nearest
 
@@ -62,6 +63,8 @@ class Query:
     """Actions of the audit trail; None = any."""
     caller: str | None = None
     target: str | None = None
+    by: LevelScope | None = None
+    """What each item sums up; None = the default."""
     fields: tuple[str, ...] | None = None
     """The chosen members, not yet looked up; None = all."""
 
@@ -148,6 +151,13 @@ def _words(kind: type[W], what: str) -> Callable[[str], tuple[W, ...]]:
     return parse
 
 
+def _scope(text: str) -> LevelScope:
+    known = [scope.value for scope in LevelScope]
+    if text not in known:
+        raise ValueError(f"{text[:40]!r} is not possible; write {', '.join(known[:-1])} or asset")
+    return LevelScope(text)
+
+
 def _text(text: str) -> str:
     if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
         raise ValueError(f"write 1 to {MAX_TEXT} printable characters, or leave it out")
@@ -175,5 +185,6 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "fields": ("fields", _fields),
     "action": ("actions", _words(AuditAction, "action")),
     "caller": ("caller", _text),
+    "by": ("by", _scope),
     "target": ("target", _text),
 }

@@ -5,6 +5,7 @@ with its description here.
 from derhead.api.openapi.fleet_operations import (
     FLEET_OPERATIONS,
     HEARTBEAT_OPERATIONS,
+    LEVEL_OPERATIONS,
     TELEMETRY_OPERATIONS,
 )
 from derhead.api.openapi.operations import Operation
@@ -21,6 +22,7 @@ TAGS = {
     "dispatch": "Orders and dispatches.",
     "events": "Changes as they happen.",
     "heartbeat": "The health of agents, now and before.",
+    "slo": "How well the promises to the operator held.",
     "audit": "Who did what.",
     "access": "Who the sender is, and log-ins of browsers.",
     "service": "The headend itself.",
@@ -31,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *TELEMETRY_OPERATIONS,
     *DISPATCH_OPERATIONS,
     *HEARTBEAT_OPERATIONS,
+    *LEVEL_OPERATIONS,
     *AUDIT_OPERATIONS,
     *EVENTS_OPERATIONS,
     *ACCESS_OPERATIONS,

@@ -7,6 +7,7 @@ from derhead.api.openapi.parameters import (
     AGENT_OR_ASSET,
     ASSET,
     FIELDS,
+    LEVELS,
     PAGE,
     RANGE,
     SITE,
@@ -19,6 +20,7 @@ from derhead.shapes import (
     EntryJson,
     GapJson,
     HeartbeatJson,
+    LevelJson,
     SessionJson,
     SiteJson,
     TelemetryJson,
@@ -111,6 +113,19 @@ TELEMETRY_OPERATIONS: tuple[Operation, ...] = (
         summary="The gaps in an asset's samples with their causes, newest first",
         parameters=(ASSET, *RANGE, *PAGE, FIELDS),
         answers=listing("Gaps.", ListOf(GapJson)),
+    ),
+)
+
+LEVEL_OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        path="/slo",
+        id="listLevels",
+        tag="slo",
+        summary="How well the promises to the operator held in the last seven days, worst first",
+        description="Of the fleet, or of each site, agent or asset. An agent has the assets that it"
+        " holds, or held last.",
+        parameters=(*LEVELS, FIELDS),
+        answers=listing("Service levels.", ListOf(LevelJson)),
     ),
 )
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 from derhead.api.openapi.operations import Parameter, Schema
 from derhead.events import KINDS
-from derhead.shapes import DEFAULT_LIMIT, MAX_LIMIT, ActionName, StateName
+from derhead.shapes import DEFAULT_LIMIT, MAX_LIMIT, ActionName, ScopeName, StateName
 
 
 def in_path(name: str, description: str) -> Parameter:
@@ -72,6 +72,20 @@ AUDITED = (
     ),
     in_query("target", TEXT, "Only what concerns this, such as a dispatch's UUID."),
     in_query("site_id", TEXT, "Only what concerns this site, by UUID or name."),
+)
+LEVELS = (
+    in_query(
+        "by",
+        {"type": "string", "enum": list(get_args(ScopeName)), "default": "fleet"},
+        "What each item sums up.",
+    ),
+    in_query("site_id", TEXT, "Only assets of this site, by UUID or name."),
+    in_query("asset_id", TEXT, "Only this asset, by UUID or name."),
+    in_query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        "At most so many items, the worst ones; left out: all.",
+    ),
 )
 KIND = in_query(
     "kind",

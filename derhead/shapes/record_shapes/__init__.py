@@ -2,6 +2,6 @@
 
 From the ground up: ``values`` (times, numbers and names as JSON writes them), ``fleet_json``
 (assets and sites), ``agent_json`` (agents, sessions, heartbeats), ``telemetry_json`` (samples,
-buckets, gaps), ``dispatch_json`` (orders, and dispatches to an asset), ``group_json`` (dispatches
-to a site), ``audit_json`` (who did what).
+buckets, gaps), ``level_json`` (service levels), ``dispatch_json`` (orders, and dispatches to an
+asset), ``group_json`` (dispatches to a site), ``audit_json`` (who did what).
 """

@@ -13,6 +13,7 @@ from msgspec import Meta
 from derhead.audit import AuditAction
 from derhead.dispatch import MAX_DURATION_S, State, VerdictOutcome
 from derhead.gaps import HoleCause
+from derhead.service_levels import LevelScope, Promise
 from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import AssetKind
 from derproto.der.v1 import OperatingState, QualityBit
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     GapCauseName = str
     OutcomeName = str
     ActionName = str
+    ScopeName = str
+    PromiseName = str
 else:
     # A type checker cannot read the values of an enum; the schemas can.
     KindName = Literal[tuple(kind.value for kind in AssetKind)]
@@ -51,6 +54,8 @@ else:
     GapCauseName = Literal[tuple(cause.value for cause in HoleCause if cause is not HoleCause.NONE)]
     OutcomeName = Literal[tuple(outcome.value for outcome in VerdictOutcome)]
     ActionName = Literal[tuple(action.value for action in AuditAction)]
+    ScopeName = Literal[tuple(scope.value for scope in LevelScope)]
+    PromiseName = Literal[tuple(promise.value for promise in Promise)]
 
 
 def time_of(us: int | None) -> str | None:

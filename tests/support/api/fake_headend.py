@@ -36,6 +36,7 @@ from derhead.events import LoggedEvent, LogSpan
 from derhead.gaps import GapRecord, HoleCause
 from derhead.history import BadCursor, Histories, Page, PageRequest
 from derhead.observability import Readiness
+from derhead.service_levels import GapSums, Latencies, LevelSums, Objectives
 from derhead.sessions import HeartbeatRecord, SessionRecord
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import Bucket, LatestTable, Sample
@@ -306,6 +307,31 @@ class FakeKeys:
             self.used[claim.key] = claim.used(kind, to, NOW)
 
 
+class FakeLevels:
+    """The same service levels of every asset but the pump, which never sent a sample."""
+
+    def sums(self, asset_id: str) -> LevelSums:
+        if asset_id == SILENT:
+            return LevelSums()
+        late = asset_id == SOLAR
+        return LevelSums(
+            assets=1,
+            from_us=NOW - 1_000_000_000,
+            counted_us=1_000_000_000,
+            down_us=1_000_000,
+            fresh_us=998_500_000 if late else 999_500_000,
+            held_us=999_000_000,
+            reconnects=2,
+            outages=1,
+            longest_us=1_500_000 if late else 500_000,
+            received=Latencies({-40: 199, 1: 1}) if late else Latencies(),
+            started=Latencies({-32: 197, 8: 3}) if late else Latencies(),
+        )
+
+    def gaps(self, asset_id: str) -> GapSums:
+        return GapSums.of([GAP, LASTING_GAP] if asset_id == BATTERY else [], NOW - 60_000_000)
+
+
 class FakeView:
     """``agent-1`` is connected and holds roof and battery; ``agent-2`` held the pump once."""
 
@@ -338,6 +364,8 @@ class FakeView:
         self.audit = AuditTrail(self.audited, real_runtime())
         self.cancelled: Dispatch | None = None
         """What a withdrawal makes of the one dispatch; None if it has ended."""
+        self.levels = FakeLevels()
+        self.objectives = Objectives()
         self.last_holders = {SOLAR: "agent-1", BATTERY: "agent-1", SILENT: "agent-2"}
 
     @property

@@ -14,6 +14,7 @@ LISTS = {
     "/sites": ("id", "p_mw"),
     "/agents": ("id", "clock_offset_s"),
     "/telemetry": ("asset_id", "p_mw", "stale"),
+    "/slo?by=asset": ("id", "telemetry", "longest_outage_s"),
     "/telemetry/battery-1/history": ("ts", "p_mw"),
     "/telemetry/battery-1/history?step=1m": ("ts", "mean"),
     "/telemetry/battery-1/gaps": ("start", "cause"),

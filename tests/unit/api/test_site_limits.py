@@ -65,6 +65,9 @@ async def ask_as(
         ("/sites", "name", ["Alamosa"], ["North"]),
         ("/telemetry", "asset_name", ["roof", "battery-1", "pump"], ["mill"]),
         ("/agents", "id", ["agent-1"], []),
+        ("/slo?by=asset", "name", ["roof", "battery-1", "pump"], ["mill"]),
+        ("/slo?by=site", "name", ["Alamosa"], ["North"]),
+        ("/slo?by=agent", "id", ["agent-1", "agent-2"], []),
     ],
 )
 async def test_lists_leave_out_other_sites(
@@ -101,6 +104,8 @@ READABLE = [
     "/heartbeat/battery-1",
     "/heartbeat/agent-2/history",
     "/audit?site_id=Alamosa",
+    "/slo?site_id=Alamosa",
+    "/slo?asset_id=battery-1",
 ]
 
 
