@@ -11,9 +11,9 @@ import trio
 
 from derhead.dispatch import ENDED
 from derproto.der.v1 import QualityBit
-from tests.soak.devices import number_of
+from tests.soak.devices import COPY_READINGS, number_of
 from tests.soak.plan import DAY_S
-from tests.soak.world import COPY_READINGS, SoakWorld
+from tests.soak.world import SoakWorld
 from tests.support.epoch import T0
 
 LAG_S = DAY_S / 2

@@ -19,6 +19,9 @@ NOMINAL_HZ = 60.0
 STEP_HZ = 1e-9
 """What one reading adds to the frequency: too little to matter, too much to be rounded away."""
 
+COPY_READINGS = 10_000_000
+"""The number of the first reading of a copy's devices: no device of the site gets that far."""
+
 WAVE_S = 3600.0
 """Period of a device's power while it follows its own control."""
 

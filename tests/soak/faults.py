@@ -23,9 +23,8 @@ from tests.support.dispatch.record import Span
 NOTICED_S = 50.0
 """After this time both ends of a half-open connection have given it up."""
 
-LINK_FAULTS = frozenset(
-    {Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.STALL, Kind.DELAY, Kind.THROTTLE, Kind.PARTITION}
-)
+BEHIND = 0.7
+"""The ``value`` of a fault of the database above which the one that returns has lost batches."""
 
 
 class Faults:
@@ -78,6 +77,8 @@ class Faults:
                 await self._upset(act)
             case Kind.DISK_FULL:
                 await self._fill_disk(act)
+            case Kind.DATABASE_AWAY:
+                await self._take_database(act)
             case Kind.LIMITS_CHANGED:
                 await self._change_fleet(act, self._narrowed)
             case Kind.ASSET_REMOVED:
@@ -208,6 +209,15 @@ class Faults:
             await trio.sleep(act.for_s)
             self._full -= 1
             world.disk_full = self._full > 0
+
+    async def _take_database(self, act: Act) -> None:
+        database = self._world.database
+        with self._trouble(act):
+            database.away += 1
+            await trio.sleep(act.for_s)
+            if act.value > BEHIND:
+                database.lose_last_batches()
+            database.away -= 1
 
     async def _change_fleet(self, act: Act, changed: set[int]) -> None:
         if act.target in changed:

@@ -59,6 +59,7 @@ def judge(world: SoakWorld, auditor: Auditor) -> None:
             _judge_gaps(world, auditor, agent, asset)
             _judge_dispatches(world, agent, asset)
     _judge_orders(world)
+    _judge_database(world, auditor)
     _judge_growth(world.account)
 
 
@@ -230,6 +231,26 @@ def _judge_orders(world: SoakWorld) -> None:
         if given.dispatch_id not in account.dispatches:
             words = f"order {given.number} to asset {given.asset}"
             account.fault(given.at_s, "no acknowledged order is lost, and each ends", words)
+
+
+def _judge_database(world: SoakWorld, auditor: Auditor) -> None:
+    """PostgreSQL has every sample and every end of a dispatch that the journal ever had."""
+    account, promise = world.account, "PostgreSQL has all that the journal had"
+    for asset, stored in enumerate(auditor.stored):
+        fed = world.database.readings.get(world.assets[asset].id, bytearray())
+        missing = [
+            reading
+            for reading, mark in enumerate(stored)
+            if mark and (reading >= len(fed) or not fed[reading])
+        ]
+        if missing:
+            words = f"asset {asset}: {len(missing)} readings are not there, from {missing[0]} on"
+            account.fault(world.seconds(world.meters[asset].read_us[missing[0]]), promise, words)
+    for dispatch in account.dispatches.values():
+        state = world.database.states.get(dispatch.id)
+        if state != dispatch.state:
+            words = f"a dispatch that is {dispatch.state} is {state} there"
+            account.fault(seconds(dispatch.created_us), promise, words)
 
 
 # --- what is left, and what grows ------------------------------------------------------------

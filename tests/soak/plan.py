@@ -56,6 +56,8 @@ class Kind(StrEnum):
     """Its power moves by itself."""
     # The headend's surroundings.
     DISK_FULL = "disk full"
+    DATABASE_AWAY = "database away"
+    """With a ``value`` above 0.7, a standby takes over that has not seen the last batches."""
     LIMITS_CHANGED = "limits changed"
     """``assets.yaml`` halves an asset's limits, and gives them back."""
     ASSET_REMOVED = "asset removed"
@@ -139,6 +141,7 @@ HABITS: dict[Kind, Habit] = {
     Kind.DEVICE_LIES: Habit(4, (60, 1800)),
     Kind.DEVICE_MOVES: Habit(2, (30, 900)),
     Kind.DISK_FULL: Habit(12, (10, 300)),
+    Kind.DATABASE_AWAY: Habit(6, (1, 3600), (0, 1)),
     Kind.LIMITS_CHANGED: Habit(8, (60, 3600)),
     Kind.ASSET_REMOVED: Habit(16, (60, 1200)),
     Kind.LOG_LEVEL: Habit(12),

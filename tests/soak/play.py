@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from tests.soak.account import Account
 from tests.soak.auditor import Auditor
+from tests.soak.database_twin import fed_by_headends
 from tests.soak.faults import Faults, disk_of
 from tests.soak.judge import judge, judge_leftovers
 from tests.soak.observer import look_at_resources, open_files, watch_resources, watch_telemetry
@@ -72,7 +73,7 @@ async def _live(
     async with trio.open_nursery() as nursery:
         world = SoakWorld(folder, plan, nursery, account)
         auditor = Auditor(world)
-        with tapped(world), disk_of(world):
+        with tapped(world), disk_of(world), fed_by_headends(world.database):
             await world.start_headend()
             for agent in world.agents:
                 await agent.start()

@@ -31,7 +31,8 @@ from derproto.tls.tls_files import TlsRole
 from derproto.triogrpc.testing import MemoryNetwork
 from launcher.fleets.generated_fleet import generate
 from tests.soak.account import Account
-from tests.soak.devices import Meter, number_of
+from tests.soak.database_twin import DSN, DatabaseTwin
+from tests.soak.devices import COPY_READINGS, Meter, number_of
 from tests.soak.plan import ASSETS_PER_AGENT, Plan
 from tests.soak.rest import REST, RestClient
 from tests.soak.site_agent import REPEATED, SiteAgent, pack_reading, unpack_reading
@@ -41,9 +42,6 @@ from tests.support.epoch import T0
 
 RETENTION_DAYS = 3.0
 """The journal forgets within a run, so that a week shows whether its size becomes constant."""
-
-COPY_READINGS = 10_000_000
-"""The number of the first reading of a copy's devices: no device of the site gets that far."""
 
 FAILSAFES_S = (60.0, 0.0, 20.0)
 """``failsafe.after_s`` of the assets, in turn; 0 holds the setpoint."""
@@ -75,6 +73,7 @@ class SoakWorld:
         self.reloads: Reloads | None = None
         self.headend_down: list[Span] = []
         self.disk_full = False
+        self.database = DatabaseTwin(random.Random(f"{self.plan.seed}/database"))
         self.log_level = "info"
         self.assets_file = self.folder / "assets.yaml"
         self.tokens_file = self.folder / "tokens.yaml"
@@ -168,6 +167,7 @@ class SoakWorld:
                         data=self.folder / "derhead",
                         tokens=self.tokens_file,
                         agent_tokens=True,
+                        postgres_dsn=DSN,
                         tls_client_ca=self.authority.ca,
                         retention_days=RETENTION_DAYS,
                     ),
