@@ -70,18 +70,20 @@ class IssuerKeeper:
         """
         try:
             text = await self._read()
-            keys = await self._runtime.run_blocking(partial(read_keys, text))
+            found = await self._runtime.run_blocking(partial(read_keys, text))
         except (OSError, BadKeys, httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError) as wrong:
             said = f"{self._source}: {_why(wrong)}"
             raise ConfigError([Problem(None, None, "oidc", said)]) from None
         now_us = self._runtime.wall_us()
         good_until_us = None if self._source.url is None else now_us + KEYS_AGE_S * 1_000_000
-        judge = JwtJudge(self._terms, IssuerKeys(keys, good_until_us), self._wanted_now)
+        judge = JwtJudge(self._terms, IssuerKeys(found.keys, good_until_us), self._wanted_now)
         self._gate.replace_issuer(judge)
         if text == self._text:
             return None
         self._text = text
-        return ", ".join(str(key.kid) for key in keys.keys)
+        if found.unusable:
+            log.warning("keys of the issuer left out", source=self._source, keys=found.unusable)
+        return ", ".join(str(key.kid) for key in found.keys.keys)
 
     async def run(self) -> None:
         """Fetches the keys of a URL again and again. Runs until cancelled."""

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from derhead.access.access_gate import Unauthenticated
 from derhead.access.failure_meter import AccessRefusal
@@ -23,6 +24,9 @@ ALGORITHMS = (
     *("ES256", "ES384", "ES512", "Ed25519"),
 )
 """Signatures with a key pair: the issuer alone can make them."""
+
+CURVES = ("P-256", "P-384", "P-521", "Ed25519")
+"""Curves of these signatures."""
 
 LEEWAY_S = 30
 """Seconds by which the issuer's clock may be off."""
@@ -49,16 +53,39 @@ class IssuerKeys:
     """Microseconds since the epoch; None = for ever."""
 
 
-def read_keys(text: bytes) -> KeySet:
-    """The keys of a JWKS (RFC 7517). Raises: BadKeys."""
+@dataclass(frozen=True, slots=True)
+class FoundKeys:
+    """What a text holds of keys."""
+
+    keys: KeySet
+    unusable: int
+    """Further keys, of a kind or curve that ``ALGORITHMS`` do not use, or broken."""
+
+
+def read_keys(text: bytes) -> FoundKeys:
+    """The keys of a JWKS. One that cannot be used is left out (RFC 7517, section 5).
+
+    Raises: BadKeys if the text is something else, or has no key that can be used.
+    """
     try:
-        found = KeySet.import_key_set(json.loads(text))
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
-        raise BadKeys(f"it is not a JWKS with public keys ({type(wrong).__name__})") from None
-    found.keys = [key for key in found.keys if key.key_type != "oct"]
-    if not found.keys:
-        raise BadKeys("it holds no public key")
-    return found
+        listed = json.loads(text)["keys"]
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        raise BadKeys(f"it is not a JWKS ({type(wrong).__name__})") from None
+    if not isinstance(listed, list):
+        raise BadKeys("it is not a JWKS: its keys are not a list")
+    usable = [key for key in map(_usable, listed) if key is not None]
+    if not usable:
+        raise BadKeys("it holds no public key that can be used")
+    return FoundKeys(KeySet(usable), len(listed) - len(usable))
+
+
+def _usable(listed: Any) -> Key | None:
+    """The public key of one member of a JWKS; None if the headend cannot use it."""
+    try:
+        key = JWKRegistry.import_key(listed)
+    except (JoseError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, RecursionError):
+        return None
+    return key if key.key_type == "RSA" or getattr(key, "curve_name", None) in CURVES else None
 
 
 class JwtJudge:

@@ -31,7 +31,9 @@ def admits(gate: AccessGate, token: bytes, now_us: int = NOW) -> bool:
     return isinstance(gate.recognise(b"Bearer " + token, now_us), Principal)
 
 
-async def test_the_gate_follows_a_file_of_keys(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_the_gate_follows_a_file_of_keys(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     file, runtime, gate = tmp_path / "keys.json", virtual_runtime(NOW), AccessGate()
     reloads = Reloads(runtime)
     file.write_bytes(jwks(KEY))
@@ -46,9 +48,11 @@ async def test_the_gate_follows_a_file_of_keys(tmp_path: Path, autojump_clock: M
         await trio.sleep(5)
         assert "not a JWKS" in reloads.failures["issuer keys"]
         assert admits(gate, first)
-        file.write_bytes(jwks(CURVE))
+        unknown = b'{"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}'
+        file.write_bytes(jwks(CURVE).replace(b"[", b"[" + unknown + b","))
         await trio.sleep(5)
         assert (admits(gate, first), admits(gate, second)) == (False, True)
+        assert 'event="keys of the issuer left out"' in caplog.text
         nursery.cancel_scope.cancel()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from derhead.access import AccessGate, IssuerTerms, Principal, Role, Unauthenticated
 from derhead.access.failure_meter import AccessRefusal
@@ -16,7 +16,7 @@ from tests.unit.access.jwts import CURVE, KEY, NOW, NOW_S, TERMS, jwks, sign
 
 
 def make_keys(*keys: Any, good_until_us: int | None = None) -> IssuerKeys:
-    return IssuerKeys(read_keys(jwks(*(keys or (KEY, CURVE)))), good_until_us)
+    return IssuerKeys(read_keys(jwks(*(keys or (KEY, CURVE)))).keys, good_until_us)
 
 
 def judge(token: bytes, terms: IssuerTerms = TERMS, now_us: int = NOW) -> object:
@@ -171,12 +171,40 @@ def test_role_and_sites_come_from_claims(
         b'{"keys": 5}',
         DEEP,
         b'{"keys": ' + DEEP + b"}",
+        b'{"keys": {"kty": "RSA"}}',
         b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}',
+        b'{"keys": [{"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, 5]}',
     ],
 )
 def test_a_text_without_public_keys_is_refused(text: bytes) -> None:
     with pytest.raises(BadKeys):
         read_keys(text)
+
+
+UNUSABLE: list[Any] = [
+    {"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA"},
+    {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"},
+    {"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
+    {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
+    {"kty": "OKP", "crv": "Ed25519", "x": "AAAA"},
+    {"kty": "RSA", "e": "AQAB"},
+    {"kty": "RSA", "n": "!", "e": "AQAB"},
+    {"kty": ["RSA"]},
+    {"x": 1},
+    None,
+    ECKey.generate_key("secp256k1").as_dict(private=False),
+    OKPKey.generate_key("X25519").as_dict(private=False),
+]
+
+
+@pytest.mark.parametrize("listed", UNUSABLE)
+def test_a_key_that_cannot_be_used_leaves_the_others_in_force(listed: Any) -> None:
+    text = json.dumps({"keys": [listed, *json.loads(jwks(KEY, CURVE))["keys"]]})
+    found = read_keys(text.encode())
+    assert ([key.kid for key in found.keys.keys], found.unusable) == (["one", "two"], 1)
+    gate = JwtJudge(TERMS, IssuerKeys(found.keys, None))
+    assert isinstance(gate.recognise(sign(CURVE, "ES256"), NOW), Principal)
 
 
 def test_a_gate_takes_jwts_beside_tokens_and_forgets_them_with_their_keys() -> None:

@@ -22,7 +22,7 @@ def fail(gate: AccessGate, number: int) -> float:
 
 def test_ten_thousand_failures_take_bounded_memory_and_keep_nobody_out() -> None:
     gate = AccessGate(make_tokens(NOW))
-    gate.replace_issuer(JwtJudge(TERMS, IssuerKeys(read_keys(jwks(KEY)), None)))
+    gate.replace_issuer(JwtJudge(TERMS, IssuerKeys(read_keys(jwks(KEY)).keys, None)))
     for number in range(ADDRESSES):
         fail(gate, number)
     tracemalloc.start()
