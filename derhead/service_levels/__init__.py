@@ -14,4 +14,4 @@ from derhead.service_levels.level_groups import LevelGroup, LevelScope, worst_fi
 from derhead.service_levels.level_hour import HOUR_US, LevelHour
 from derhead.service_levels.level_keeper import LevelKeeper, window_from_us
 from derhead.service_levels.level_sums import AssetHours, LevelSums
-from derhead.service_levels.objectives import DISPATCH_US, WINDOW_HOURS, Objectives, Promise
+from derhead.service_levels.objectives import DISPATCH_US, WINDOW_HOURS, Objectives, ServicePromise

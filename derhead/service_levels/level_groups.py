@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from derhead.service_levels.gap_sums import GapSums
 from derhead.service_levels.level_sums import LevelSums
-from derhead.service_levels.objectives import Objectives, Promise
+from derhead.service_levels.objectives import Objectives, ServicePromise
 
 
 class LevelScope(StrEnum):
@@ -43,15 +43,15 @@ class LevelGroup:
         """Reconnects of its agents: of each agent those of the asset that has most."""
         return sum(self._reconnects.values())
 
-    def shares(self) -> Mapping[Promise, float | None]:
+    def shares(self) -> Mapping[ServicePromise, float | None]:
         """For what share of time, or of dispatches, each promise held; None = it cannot be told."""
         return {
-            Promise.TELEMETRY: self.sums.telemetry,
-            Promise.AVAILABILITY: self.sums.availability,
-            Promise.DISPATCH: self.sums.dispatch,
+            ServicePromise.TELEMETRY: self.sums.telemetry,
+            ServicePromise.AVAILABILITY: self.sums.availability,
+            ServicePromise.DISPATCH: self.sums.dispatch,
         }
 
-    def missed(self, objectives: Objectives) -> list[Promise]:
+    def missed(self, objectives: Objectives) -> list[ServicePromise]:
         """The promises that held for less than their objective."""
         return [
             promise

@@ -11,7 +11,7 @@ WINDOW_HOURS = 168
 """Hours that service levels are summed over: the present one, and those before it."""
 
 
-class Promise(StrEnum):
+class ServicePromise(StrEnum):
     """What an operator is promised."""
 
     TELEMETRY = "telemetry"
@@ -30,10 +30,10 @@ class Objectives:
     dispatch: float = 0.99
     """Of dispatches, each of both ways takes at most ``DISPATCH_US``."""
 
-    def of(self, promise: Promise) -> float:
+    def of(self, promise: ServicePromise) -> float:
         """The objective of that promise."""
         return {
-            Promise.TELEMETRY: self.telemetry,
-            Promise.AVAILABILITY: self.availability,
-            Promise.DISPATCH: self.dispatch,
+            ServicePromise.TELEMETRY: self.telemetry,
+            ServicePromise.AVAILABILITY: self.availability,
+            ServicePromise.DISPATCH: self.dispatch,
         }[promise]

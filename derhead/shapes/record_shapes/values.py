@@ -13,7 +13,7 @@ from msgspec import Meta
 from derhead.audit import AuditAction
 from derhead.dispatch import MAX_DURATION_S, State, VerdictOutcome
 from derhead.gaps import HoleCause
-from derhead.service_levels import LevelScope, Promise
+from derhead.service_levels import LevelScope, ServicePromise
 from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import AssetKind
 from derproto.der.v1 import OperatingState, QualityBit
@@ -55,7 +55,7 @@ else:
     OutcomeName = Literal[tuple(outcome.value for outcome in VerdictOutcome)]
     ActionName = Literal[tuple(action.value for action in AuditAction)]
     ScopeName = Literal[tuple(scope.value for scope in LevelScope)]
-    PromiseName = Literal[tuple(promise.value for promise in Promise)]
+    PromiseName = Literal[tuple(promise.value for promise in ServicePromise)]
 
 
 def time_of(us: int | None) -> str | None:
