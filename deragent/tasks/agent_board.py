@@ -88,6 +88,8 @@ class AgentBoard:
         self._headend_us: int | None = None
         self._headend_s = 0.0
         self._dropping = False
+        self._awaited_row = (0, 0)
+        self._row_acked = trio.Event()
         self._outbox_due = Signal()
         self._outbox_awaited_s = -math.inf
         """Time until which the task of the outbox's file sleeps."""
@@ -233,8 +235,21 @@ class AgentBoard:
         """Drops rows that the headend has, or will never take."""
         self.outbox.ack(boot_id, ranges, trio.current_time())
         self.outbox.refuse(boot_id, refused)
+        awaited_boot, seq = self._awaited_row
+        if boot_id == awaited_boot and any(
+            first <= seq <= last for first, last in (*ranges, *refused)
+        ):
+            self._row_acked.set()
         self._dropping = self._dropping and self.outbox.is_full
         self._note_outbox()
+
+    def await_ack(self, boot_id: int, seq: int) -> trio.Event:
+        """The event that is set once the headend has that row, or will never take it.
+
+        Only the newest call's event is ever set.
+        """
+        self._awaited_row, self._row_acked = (boot_id, seq), trio.Event()
+        return self._row_acked
 
     def gaps_acked(self, boot_id: int, gaps: list[GapAck]) -> None:
         """Notes that the headend has these gap reports."""

@@ -1,8 +1,9 @@
 """The link to the headend: one session after another.
 
 From the ground up: ``backoff`` (when to reconnect), ``session_clock`` (the headend's time on the
-agent's clock), ``messages`` (conversions to the contract), all pure; ``session_sender`` (the
-sending half of a session), ``uplink_session``, ``reconnecting``.
+agent's clock), ``messages`` (conversions to the contract), ``backfill_pace`` (how much of an outage
+is on its way at once), all pure; ``session_sender`` (the sending half of a session),
+``uplink_session``, ``reconnecting``.
 """
 
 from deragent.uplink.reconnecting import HeadendEndpoint, keep_uplink

@@ -4,6 +4,7 @@ import trio
 
 from deragent.outbox import BackfillBatch, FileLookup
 from deragent.tasks.agent_board import AgentBoard
+from deragent.uplink.backfill_pace import GIVE_UP_S, BackfillPace
 from deragent.uplink.messages import write_gap, write_outbox, write_report, write_telemetry
 from derproto.der import v1
 from derproto.triogrpc import ClientStream, GRPCError, StreamTerminatedError
@@ -51,15 +52,22 @@ class SessionSender:
                 await board.rows_waiting.wait()
 
     async def send_backfill(self, most_rows: int) -> None:
-        """Sends rows from before the session, at a bounded rate."""
-        board = self._board
+        """Sends rows from before the session, at a bounded rate and one message at a time."""
+        board, pace = self._board, BackfillPace(most_rows)
         while True:
-            batch = await self._next_backfill(most_rows)
+            batch = await self._next_backfill(pace.rows)
             if batch is None:
                 await board.backfill_waiting.wait()
                 continue
+            sent_s = trio.current_time()
+            acked = board.await_ack(batch.boot_id, batch.rows[-1].seq)
             await self.send(write_telemetry(batch.boot_id, batch.rows, backfill=True))
-            await trio.sleep(max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s))
+            with trio.move_on_after(GIVE_UP_S):
+                await acked.wait()
+            took_s = trio.current_time() - sent_s
+            pace.note(took_s)
+            due_s = max(BACKFILL_PAUSE_S, len(batch.rows) / board.backfill_rows_s)
+            await trio.sleep(max(0.0, due_s - took_s))
 
     async def _next_backfill(self, most_rows: int) -> BackfillBatch | None:
         board = self._board

@@ -7,9 +7,10 @@ import trio
 from trio.testing import MockClock
 
 from derhead.dispatch import AssetOrder, DoesNotFit, SiteOrder, State, VerdictOutcome, group_state
+from derproto.triogrpc.testing import Path as LinkPath
 from tests.support.epoch import HOUR_US, S
 from tests.support.fleets import BATTERIES, SITE, read_fleet, site_of_batteries
-from tests.support.virtual import virtual_world
+from tests.support.virtual import HEADEND, virtual_world
 
 IDS = BATTERIES[:3]
 
@@ -70,3 +71,28 @@ async def test_a_site_holds_its_power_through_the_end_of_an_agent(
         assert [part.state for part in stored[1] if part.asset_id == IDS[0]] != [State.STARTED]
         assert len(stored[1]) == 5
         assert group_state(*stored).shortfall_mw == 0.0
+
+
+async def test_over_a_slow_link_backfill_holds_up_no_live_sample(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    fleet = read_fleet(tmp_path, site_of_batteries(3, 20))
+    async with virtual_world(tmp_path, fleet) as here:
+        others = [fleet.assets[asset_id] for asset_id in IDS[1:]]
+        agent = await here.start_agent(IDS[0], *others)
+        here.network.take_path(HEADEND, LinkPath(bytes_per_s=400.0))
+        await trio.sleep(60)
+        here.refuse_agents()
+        await trio.sleep(1800)
+        here.admit_agents()
+        await trio.sleep(60)
+        assert len(agent.board.outbox) > 800
+        sessions = agent.board.counts.sessions
+        for _ in range(100):
+            await trio.sleep(10)
+            for asset_id in IDS:
+                shown = here.headend.latest.get(asset_id)
+                assert shown is not None
+                assert here.runtime.wall_us() - shown.ts_us < 10 * S
+        assert agent.board.counts.sessions == sessions
+        assert len(agent.board.outbox) < 50

@@ -166,14 +166,24 @@ async def test_a_slow_path_delivers_late_and_in_order(autojump_clock: MockClock)
     network, client, server = await connected()
     network.take_path("x", Path(delay_s=2.0, bytes_per_s=10.0))
     await client.send_all(bytes(20))
-    network.take_path("x", FAST)
     await client.send_all(b"later")
     await client.send_eof()
-    assert len(await server.receive_some(20)) == 20
+    assert len(await server.receive_some()) == 20
     # Two seconds for the bytes to leave, and two on their way.
     assert trio.current_time() == pytest.approx(4.0)
     assert await server.receive_some() == b"later"
+    assert trio.current_time() == pytest.approx(4.5)
     assert await server.receive_some() == b""
+
+
+async def test_what_is_under_way_goes_on_at_the_new_speed(autojump_clock: MockClock) -> None:
+    network, client, server = await connected()
+    network.take_path("x", Path(bytes_per_s=1.0))
+    await client.send_all(bytes(1000))
+    await trio.sleep(5)
+    network.take_path("x", FAST)
+    assert len(await server.receive_some()) == 1000
+    assert trio.current_time() == pytest.approx(5.0)
 
 
 async def test_a_slow_path_holds_back_senders_at_the_bound(autojump_clock: MockClock) -> None:

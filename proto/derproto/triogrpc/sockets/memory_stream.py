@@ -72,6 +72,18 @@ class _Pipe:
 
     def take_path(self, path: Path) -> None:
         self._path = path
+        # What is on its way goes on at the new speed.
+        under_way, self._under_way = self._under_way, deque()
+        self._arrival_s = 0.0
+        for _, data in under_way:
+            self._under_way.append((self._next_arrival_of(data), data))
+        self._changed.unpark_all()
+
+    def _next_arrival_of(self, data: bytes) -> float:
+        """When bytes that are sent now arrive, seconds."""
+        self._arrival_s = max(self._arrival_s, trio.current_time())
+        self._arrival_s += len(data) / self._path.bytes_per_s
+        return self._arrival_s + self._path.delay_s
 
     def _drop_bytes(self) -> None:
         self._bytes.clear()
@@ -113,9 +125,7 @@ class _Pipe:
         if self._path is FAST and not self._under_way:
             self._bytes += taken
         else:
-            now_s = trio.current_time()
-            self._arrival_s = max(self._arrival_s, now_s) + len(taken) / self._path.bytes_per_s
-            self._under_way.append((self._arrival_s + self._path.delay_s, taken))
+            self._under_way.append((self._next_arrival_of(taken), taken))
             self._under_way_bytes += len(taken)
         self._changed.unpark_all()
         return len(taken)
