@@ -32,7 +32,7 @@ class FleetLog:
                 level, said = logging.WARNING, "agent ended"
                 keys = {"reason": how, "lived_s": round(lived_s, 1), "retry_in_s": wait_s}
             case AgentSaid(text=text) if level_of(text) is not None:
-                return Text(printable(text))
+                return Text(one_line(text))
             case AgentSaid(text=text):
                 level, said, keys = logging.WARNING, "agent said", {"text": text}
             case EventLine(kind=kind, log_level=level):
@@ -48,7 +48,7 @@ class FleetLog:
         return Text.from_ansi(self._formatter.format(record))
 
 
-def printable(text: str) -> str:
+def one_line(text: str) -> str:
     """One line of at most MOST_CHARACTERS, without anything that could control a terminal."""
     line = "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
     return line if len(text) <= MOST_CHARACTERS else f"{line} (cut)"

@@ -7,7 +7,7 @@ import pytest
 
 from deragent.event_lines import EventKind, EventLine
 from derproto.stdio.log_lines import name_ids
-from launcher.display.fleet_log import MOST_CHARACTERS, FleetLog, printable
+from launcher.display.fleet_log import MOST_CHARACTERS, FleetLog, one_line
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
 
 NOON_US = 1_767_268_803_250_000
@@ -92,5 +92,5 @@ def test_output_of_agents_cannot_control_the_terminal(begin: str) -> None:
 
 
 def test_a_long_line_is_cut() -> None:
-    assert len(printable("x" * MOST_CHARACTERS)) == MOST_CHARACTERS
-    assert printable("x" * (MOST_CHARACTERS + 1)) == "x" * MOST_CHARACTERS + " (cut)"
+    assert len(one_line("x" * MOST_CHARACTERS)) == MOST_CHARACTERS
+    assert one_line("x" * (MOST_CHARACTERS + 1)) == "x" * MOST_CHARACTERS + " (cut)"
