@@ -17,7 +17,7 @@ FRESH_S = 10.0
 """The newest sample shown is at most so old while the agent is connected."""
 
 QUIET_S = 15.0
-"""So long nothing may have been wrong before a look, if the promise is to hold."""
+"""So long nothing may have been wrong before a look or an order, if the promise is to hold."""
 
 BACK_S = 50.0
 """An agent is back within this time after its path has cleared: a dial that was under way, and the
@@ -52,6 +52,18 @@ async def watch_telemetry(world: SoakWorld) -> None:
             for asset in agent.numbers:
                 if weather.device_clear_s(asset, now_s) >= QUIET_S:
                     _look(world, asset, now_s)
+
+
+def all_well(world: SoakWorld, asset: int) -> bool:
+    """Whether nothing has been wrong between the asset and readers of REST for a while."""
+    now_s = trio.current_time()
+    agent, weather = world.agent_at(asset), world.account.weather
+    return (
+        agent.connected_s is not None
+        and now_s - agent.connected_s >= QUIET_S
+        and weather.path_clear_s(agent.number, now_s) >= QUIET_S
+        and weather.device_clear_s(asset, now_s) >= QUIET_S
+    )
 
 
 def _look(world: SoakWorld, asset: int, now_s: float) -> None:

@@ -4,15 +4,14 @@ import trio
 
 from derproto.base.timefmt import format_us
 from tests.soak.account import Given
+from tests.soak.event_reader import SLOW, EventReader
+from tests.soak.observer import all_well
 from tests.soak.plan import Act, Kind
 from tests.soak.rest import Answer, NoAnswer
 from tests.soak.world import SoakWorld
 
 IN_TIME_S = 2.0
 """A dispatch reaches its device within this time while the agent is connected."""
-
-QUIET_S = 15.0
-"""So long before an order nothing may have been wrong, if the promise is to hold."""
 
 TRIES = 4
 TRY_AGAIN_S = 7.0
@@ -65,7 +64,7 @@ class People:
         account.given[given.dispatch_id] = given
         account.note(answered_s, "order", given.number, act.target)
         self._targets.append(given.dispatch_id)
-        if lone and not act.start_in_s and self._all_well(act.target):
+        if lone and not act.start_in_s and all_well(self._world, act.target):
             await self._expect(given, ordered_s)
 
     async def _order_site(self, act: Act) -> None:
@@ -118,21 +117,10 @@ class People:
             await trio.sleep(TRY_AGAIN_S)
         return None
 
-    def _all_well(self, asset: int) -> bool:
-        """Whether nothing has been wrong on the order's way for a while."""
-        world, now_s = self._world, trio.current_time()
-        agent, weather = world.agent_at(asset), world.account.weather
-        return (
-            agent.connected_s is not None
-            and now_s - agent.connected_s >= QUIET_S
-            and weather.path_clear_s(agent.number, now_s) >= QUIET_S
-            and weather.device_clear_s(asset, now_s) >= QUIET_S
-        )
-
     async def _expect(self, given: Given, ordered_s: float) -> None:
         """Puts to the test that the device is told in time, if all stays well."""
         await trio.sleep_until(ordered_s + IN_TIME_S)
-        if not self._all_well(given.asset):
+        if not all_well(self._world, given.asset):
             return
         told = self._world.meters[given.asset].told
         at_s = next((at_s for at_s, mw in reversed(told) if mw == given.mw), None)
@@ -162,24 +150,7 @@ class People:
 
     async def _follow_events(self, act: Act) -> None:
         """Reads ``/events`` for a while; with a small ``value`` the reader stops reading."""
-        world, last_id = self._world, -1
-        with trio.move_on_after(act.for_s):
-            try:
-                async with world.rest.open("GET", "/events") as reply:
-                    if reply.status != 200:
-                        world.account.answers[reply.status] += 1
-                        return
-                    while piece := await reply.piece():
-                        for line in piece.split(b"\n"):
-                            number = line.removeprefix(b"id:").strip()
-                            if line.startswith(b"id:") and number.isdigit():
-                                if int(number) < last_id:
-                                    self._complain("events keep their order", f"{number!r}")
-                                last_id = int(number)
-                        if act.value < 0.2:
-                            await trio.sleep_forever()
-            except NoAnswer:
-                world.account.answers[0] += 1
+        await EventReader(self._world).read(act.for_s, stops_reading=act.value < SLOW)
 
     async def _read_history(self, act: Act) -> None:
         """Reads a page of each history of an asset, as an integrator does."""

@@ -1,7 +1,7 @@
 """REST over a connection in memory, as a plain client uses it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,10 +68,16 @@ class RestClient:
 
     @asynccontextmanager
     async def open(
-        self, method: str, target: str, body: object = None, *, key: str | None = None
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        more: Iterable[tuple[str, str]] = (),
     ) -> AsyncIterator["Reply"]:
-        """An answer as it comes. Raises: NoAnswer."""
-        headers = [("Host", "localhost"), ("Authorization", f"Bearer {self.token}")]
+        """An answer as it comes, to a request with ``more`` headers. Raises: NoAnswer."""
+        headers = [("Host", "localhost"), ("Authorization", f"Bearer {self.token}"), *more]
         data = b"" if body is None else json.dumps(body).encode()
         if body is not None:
             headers += [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
