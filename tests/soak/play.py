@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from tests.soak.account import Account
 from tests.soak.auditor import Auditor
+from tests.soak.calm import BEFORE_S, judge_calm, look_at_calm
 from tests.soak.database_twin import fed_by_headends
 from tests.soak.faults import Faults, disk_of
 from tests.soak.judge import judge, judge_leftovers
@@ -84,8 +85,11 @@ async def _live(
                 watching.start_soon(_tell_progress, world, tell)
                 if stop_early:
                     watching.start_soon(_stop_early, account, watching.cancel_scope)
+                await trio.sleep_until(BEFORE_S)
+                before = look_at_calm(world)
                 await _do_all(world, plan)
                 await trio.sleep(DRAIN_S)
+                judge_calm(account, before, look_at_calm(world), world.outbox_rows)
                 watching.cancel_scope.cancel()
             await auditor.audit(T0 * 2)
             account.stopped_s = trio.current_time()

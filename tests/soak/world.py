@@ -200,6 +200,11 @@ class SoakWorld:
         """The agent with that board; None for a copy."""
         return next((each for each in self.agents if each.board is board), None)
 
+    @property
+    def outbox_rows(self) -> list[int]:
+        """Rows that each agent holds."""
+        return [0 if each.board is None else len(each.board.outbox) for each in self.agents]
+
     def agent_at(self, asset: int) -> SiteAgent:
         return self.agents[asset // ASSETS_PER_AGENT]
 
