@@ -111,7 +111,14 @@ class Headend:
         self.retention = Retention(journal, retention, runtime)
         self.instruments = Instruments()
         self.instruments.show_parts(
-            journal, self.sessions, self.census, self.desk, self.gaps, self.retention
+            journal,
+            self.sessions,
+            self.census,
+            self.desk,
+            self.gaps,
+            self.retention,
+            self.levels,
+            self.objectives,
         )
         self._add_bounds(limits, retention)
         if feed is not None:

@@ -27,7 +27,9 @@ from derhead.observability.figures.journal_figures import (
     journal_metrics,
     retention_metrics,
 )
+from derhead.observability.figures.level_figures import level_metrics
 from derhead.observability.figures.live_figures import gap_metrics, session_metrics
+from derhead.service_levels import LevelKeeper, Objectives
 from derhead.sessions import Sessions
 from derproto.metrics.exposition import Metrics
 from derproto.metrics.process_watch import ProcessWatch
@@ -50,6 +52,8 @@ class Instruments:
         desk: DispatchDesk,
         gaps: GapLedger,
         retention: Retention,
+        levels: LevelKeeper,
+        objectives: Objectives,
     ) -> None:
         """Adds the parts that every headend has, and the bounds."""
         self.readiness.add(lambda: journal_check(journal.statistics()))
@@ -62,6 +66,7 @@ class Instruments:
         self.metrics.add(lambda: dispatch_metrics(desk.statistics()))
         self.metrics.add(lambda: gap_metrics(gaps.statistics()))
         self.metrics.add(lambda: retention_metrics(retention.statistics()))
+        self.metrics.add(lambda: level_metrics(levels.totals, objectives))
         self.metrics.add(self.bounds.metrics)
 
     def show_feed(self, feed: Feed) -> None:

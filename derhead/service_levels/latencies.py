@@ -76,8 +76,9 @@ class Latencies:
     @staticmethod
     def parse(text: str | None) -> "Latencies":
         """From ``text``."""
-        counts = json.loads(text or "{}")
-        return Latencies({int(bucket): count for bucket, count in counts.items()})
+        if text is None:
+            return Latencies()
+        return Latencies({int(bucket): count for bucket, count in json.loads(text).items()})
 
 
 def bucket_of(us: int) -> int:

@@ -116,6 +116,7 @@ def test_no_series_names_an_asset_an_agent_or_an_address(watched: Watched) -> No
             "health",
             "kind",
             "lane",
+            "promise",
             "python",
             "reason",
             "setting",

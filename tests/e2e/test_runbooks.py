@@ -80,6 +80,19 @@ def test_telemetry_stale(machine: Machine) -> None:
     assert '"stale":true' in said[0]
 
 
+def test_error_budget(machine: Machine) -> None:
+    pid = machine.unit(AGENT).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    eventually(
+        "an outage is counted",
+        lambda: machine.get("/slo").json()["items"][0]["outages"] > 0,
+    )
+    said = machine.run_document(runbook("error-budget"))
+    assert '"name":"San Luis Valley"' in said[0]
+    assert '"missed":["telemetry"' in said[0]
+
+
 def test_dispatch_not_started(machine: Machine) -> None:
     machine.unit(AGENT).stop(signal.SIGKILL)
     machine.run(f"derhead dispatch {BATTERY} 0.5 --for 1h")
