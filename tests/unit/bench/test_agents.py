@@ -3,8 +3,7 @@
 import os
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from derproto.der.v1 import AgentMessage, Telemetry
+from tests.support.waiting import PATIENCE_S, eventually
 from tests.unit.bench.parts import (
     contest,
     credentials,
@@ -36,15 +36,30 @@ def budget() -> Any:
     return contest.Budget(quick=True)
 
 
-def wait_acknowledged(agents: Any, within_s: float = 5.0) -> tuple[int, int]:
-    """All rows sent and acknowledged since the start, once they are equal or time is up."""
-    deadline = time.monotonic() + within_s
-    while True:
+def wait_acknowledged(agents: Any) -> int:
+    """All rows sent since the start, once they are acknowledged."""
+
+    def look() -> int | None:
         agents._child.say("go 0.001 1 0 0.02")
-        agents._child.hear(within_s)
-        counts = agents._child.hear(within_s)
-        if counts["acked_rows"] == counts["rows"] or time.monotonic() > deadline:
-            return counts["rows"], counts["acked_rows"]
+        agents._child.hear(PATIENCE_S)
+        counts = agents._child.hear(PATIENCE_S)
+        return counts["rows"] if counts["acked_rows"] == counts["rows"] else None
+
+    return eventually("all rows are acknowledged", look)
+
+
+PACED = {"rate": 80, "rows": 7, "warmup_s": 0, "seconds": 1.0}
+FLOOD = {"rate": 0, "rows": 50, "warmup_s": 0.1, "seconds": 0.3}
+
+
+def go(agents: Any, server: Any, how: dict[str, float], enough: Callable[[Any], Any]) -> Any:
+    """The first measurement that has enough: on a busy machine nobody may get a turn in one."""
+
+    def look() -> Any:
+        found = agents.go(server, **how)
+        return found if enough(found) else None
+
+    return eventually("a measurement with enough in it", look)
 
 
 @pytest.mark.parametrize("server_name", ["our_link", "grpc_aio"])
@@ -59,19 +74,19 @@ def test_a_grpc_server_counts_what_the_agents_count(
         assert server.stats()["sessions"] == 20
         server.acknowledge()
         server.order(100)
-        paced = agents.go(server, rate=80, rows=7, warmup_s=0, seconds=1.0)
+        paced = go(agents, server, PACED, lambda seen: seen.messages and seen.setpoints_us)
         # No faster than asked; far slower where the machine is busy.
-        assert 0 < paced.messages <= 90
+        assert paced.messages <= 90
         assert paced.rows == 7 * paced.messages
-        assert paced.setpoints_us
         assert all(0 < took_us < 2e6 for took_us in paced.setpoints_us)
         server.order(0)
-        sent, acked = wait_acknowledged(agents)
-        assert acked == sent == server.stats()["rows"]
-        flood = agents.go(server, rate=0, rows=50, warmup_s=0.1, seconds=0.3)
-        assert flood.rows > paced.rows
-        assert flood.taken_rows > paced.taken_rows
-        assert flood.server_cpu_s > 0
+        assert wait_acknowledged(agents) == server.stats()["rows"]
+
+        def outgrown(flood: Any) -> bool:
+            sent, taken = flood.rows > paced.rows, flood.taken_rows > paced.taken_rows
+            return bool(sent and taken and flood.server_cpu_s > 0)
+
+        go(agents, server, FLOOD, outgrown)
         agents.close()
 
 
@@ -92,12 +107,10 @@ def test_agents_show_their_certificates_and_reports_come_over_tls(
         agents.require_all()
         server.acknowledge()
         server.order(100)
-        assert agents.go(server, rate=80, rows=7, warmup_s=0, seconds=1.0).setpoints_us
+        go(agents, server, PACED, lambda seen: seen.setpoints_us)
         server.order(0)
-        sent, acked = wait_acknowledged(agents)
-        assert acked == sent == server.stats()["rows"]
-        flood = agents.go(server, rate=0, rows=50, warmup_s=0.1, seconds=0.3)
-        assert flood.taken_rows > 0
+        assert wait_acknowledged(agents) == server.stats()["rows"]
+        go(agents, server, FLOOD, lambda seen: seen.taken_rows)
         agents.close()
 
 
@@ -186,8 +199,8 @@ def test_mqtt_carries_the_same_messages(shop: Any, budget: Any, tmp_path: Path) 
             agents.require_all()
             child = agents._child
             child.say("go 100 3 0 0.3")
-            child.hear(5)
-            ended = child.hear(5)
+            child.hear(PATIENCE_S)
+            ended = child.hear(PATIENCE_S)
             agents.close()
     assert served.connects == [b"\x00\x04MQTT\x04\x02\x02\x58\x00\x0bagent-00000"]
     # On a busy machine the last acknowledgements come too late to be counted.
