@@ -1,11 +1,13 @@
 """What all tests go by, and fixtures that tests of several folders use."""
 
 import gc
+import signal
 
 import pytest
 from hypothesis import settings
 
 from derproto.stdio.log_lines import EventFormatter
+from tests.support.processes.ignored_signals import heed_in_children
 from tests.support.processes.postgres import postgres, postgres_server
 
 __all__ = ["postgres", "postgres_server"]
@@ -13,6 +15,10 @@ __all__ = ["postgres", "postgres_server"]
 # A machine that is busy with other tests is slow, and that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+# A shell that starts the tests in the background makes them ignore SIGINT, nohup SIGHUP.
+heed_in_children(signal.SIGINT, signal.SIGHUP)
 
 
 def pytest_collection_finish() -> None:
