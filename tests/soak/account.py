@@ -4,6 +4,7 @@ import hashlib
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 
@@ -68,6 +69,16 @@ class Look:
 
 
 @dataclass
+class Seen:
+    """What looks at one asset found, from its first sample on."""
+
+    looks: int = 0
+    fresh: int = 0
+    held: int = 0
+    """Looks at which an agent with the asset was connected."""
+
+
+@dataclass
 class Account:
     """Everything that the judge and the report need."""
 
@@ -94,6 +105,10 @@ class Account:
     """As the journal held them once they had ended."""
     connected_at: "dict[int, array[float]]" = field(default_factory=dict)
     """Times at which each agent's sessions began."""
+    seen: dict[int, Seen] = field(default_factory=dict)
+    """By the asset's number."""
+    levels: list[dict[str, Any]] = field(default_factory=list)
+    """What ``GET /slo?by=asset`` said at the end."""
     looks: list[Look] = field(default_factory=list)
     tasks_left: int = 0
     files_left: int = 0

@@ -60,6 +60,7 @@ def judge(world: SoakWorld, auditor: Auditor) -> None:
             _judge_dispatches(world, agent, asset)
     _judge_orders(world)
     _judge_database(world, auditor)
+    _judge_levels(world)
     _judge_growth(world.account)
 
 
@@ -251,6 +252,26 @@ def _judge_database(world: SoakWorld, auditor: Auditor) -> None:
         if state != dispatch.state:
             words = f"a dispatch that is {dispatch.state} is {state} there"
             account.fault(seconds(dispatch.created_us), promise, words)
+
+
+SHARE = 0.003
+"""How far a share that the headend counted may be from that of looks every 2.5 s."""
+
+
+def _judge_levels(world: SoakWorld) -> None:
+    """``GET /slo`` says what looks from outside found."""
+    account, promise = world.account, "service levels agree with the judge"
+    said = {each["id"]: each for each in account.levels}
+    for number, seen in account.seen.items():
+        level = said.get(world.assets[number].id)
+        if level is None:
+            account.fault(account.stopped_s, promise, f"asset {number} is not there")
+            continue
+        for name, found in (("telemetry", seen.fresh), ("availability", seen.held)):
+            share = found / seen.looks
+            if abs(level[name] - share) > SHARE:
+                words = f"asset {number}: {name} {level[name]:.5f}, and {share:.5f} by looks"
+                account.fault(account.stopped_s, promise, words)
 
 
 # --- what is left, and what grows ------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from tests.soak.account import Look
+from tests.soak.account import Look, Seen
 from tests.soak.devices import number_of
 from tests.soak.world import SoakWorld
 
@@ -88,6 +88,29 @@ def _look(world: SoakWorld, asset: int, now_s: float) -> None:
         now_s,
         f"asset {asset} shows a sample that is {age_s:.1f} s old",
     )
+
+
+async def watch_levels(world: SoakWorld) -> None:
+    """Counts what an operator sees of each asset, in any weather, for ever."""
+    while True:
+        await trio.sleep(LOOK_S)
+        headend, now_us = world.headend, world.runtime.wall_us()
+        for agent in world.agents:
+            copy = world.copies.get(agent.number)
+            connected = agent.connected_s is not None or (
+                copy is not None and copy.connected_s is not None
+            )
+            for asset in agent.numbers:
+                asset_id = world.assets[asset].id
+                since_us = None if headend is None else headend.latest.since_us(asset_id)
+                if asset not in world.account.seen and since_us is None:
+                    continue
+                seen = world.account.seen.setdefault(asset, Seen())
+                seen.looks += 1
+                seen.held += headend is not None and connected
+                if headend is not None and since_us is not None:
+                    restored = headend.latest.slot(asset_id).restored
+                    seen.fresh += not restored and now_us - since_us <= FRESH_S * 1e6
 
 
 async def watch_resources(world: SoakWorld) -> None:

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import trio
 from trio.testing import MockClock
@@ -15,7 +16,13 @@ from tests.soak.calm import BEFORE_S, judge_calm, look_at_calm
 from tests.soak.database_twin import fed_by_headends
 from tests.soak.faults import Faults, disk_of
 from tests.soak.judge import judge, judge_leftovers
-from tests.soak.observer import look_at_resources, open_files, watch_resources, watch_telemetry
+from tests.soak.observer import (
+    look_at_resources,
+    open_files,
+    watch_levels,
+    watch_resources,
+    watch_telemetry,
+)
 from tests.soak.people import People
 from tests.soak.plan import SETTLE_S, Act, Kind, Plan
 from tests.soak.site_agent import tapped
@@ -80,6 +87,7 @@ async def _live(
                 await agent.start()
             async with trio.open_nursery() as watching:
                 watching.start_soon(watch_telemetry, world)
+                watching.start_soon(watch_levels, world)
                 watching.start_soon(watch_resources, world)
                 watching.start_soon(auditor.run)
                 watching.start_soon(_tell_progress, world, tell)
@@ -92,6 +100,7 @@ async def _live(
                 judge_calm(account, before, look_at_calm(world), world.outbox_rows)
                 watching.cancel_scope.cancel()
             await auditor.audit(T0 * 2)
+            account.levels = await _ask_levels(world)
             account.stopped_s = trio.current_time()
             account.looks.append(look_at_resources(world))
             for agent in world.agents:
@@ -100,6 +109,12 @@ async def _live(
         nursery.cancel_scope.cancel()
     judge(world, auditor)
     account.tasks_left = trio.lowlevel.current_statistics().tasks_living - tasks_before
+
+
+async def _ask_levels(world: SoakWorld) -> list[dict[str, Any]]:
+    answer = await world.rest.ask("GET", "/slo?by=asset")
+    items: list[dict[str, Any]] = answer.body["items"]
+    return items
 
 
 async def _do_all(world: SoakWorld, plan: Plan) -> None:
