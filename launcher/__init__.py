@@ -3,5 +3,5 @@
 From the ground up: ``fleets`` (which agent runs what), ``supervision`` (starts and restarts
 agents), ``display`` (what people see of them), ``links`` (links that can be bad), ``drills``
 (which faults strike, and when), ``judgement`` (which promises were kept), ``running`` (puts
-fleets together), ``cli``.
+fleets together), ``drilling`` (holds drills), ``cli``.
 """

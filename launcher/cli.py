@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,14 +10,22 @@ from derproto import __version__
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
+from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import LOG_FORMATS, PATH, Kind, Whole, address, choice
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.secret_files import read_sent_token
 from derproto.configuration.settings import credential, state_directory
 from derproto.stdio.command import EXIT_FAILED, end_quietly, exit_code_of, put_out
+from launcher.drills.drill_times import LENGTH
+from launcher.drills.plan_file import SEEDS, find_plan, load_plan
 from launcher.fleets.generated_fleet import MOST_ASSETS, generate
 
 T = TypeVar("T")
+
+DRILL_FLAGS = {"--seed": "seed", "--for": "for_", "--verdict": "verdict"}
+"""Flags for drills only, with their names in the parsed arguments."""
+FLEET_FLAGS = {"--headend": "headend", "--in-process": "in_process", "--token-file": "token_file"}
+"""Flags that a drill does not take."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         "derlaunch run --assets assets.yaml --headend 127.0.0.1:50051",
         variables={"STATE_DIRECTORY": "folder for --data, which systemd sets"},
     )
-    run.add_argument("--assets", metavar="F", required=True, help="YAML file of the fleet")
-    run.add_argument("--headend", metavar="H:P", required=True, help="address of the headend")
+    run.add_argument("--assets", metavar="F", help="YAML file of the fleet")
+    run.add_argument("--headend", metavar="H:P", help="address of the headend")
     run.add_argument(
         "--in-process",
         action="store_true",
@@ -58,6 +66,27 @@ def _parser() -> argparse.ArgumentParser:
         "--log-format",
         metavar="FORM",
         help="logfmt, json or console (default: console on a terminal, else logfmt)",
+    )
+    run.add_argument(
+        "--chaos",
+        metavar="PLAN",
+        help="hold a drill with a headend of its own: calm, bad-link, rough-day, poland or a file",
+    )
+    run.add_argument(
+        "--seed",
+        metavar="S",
+        help="with --chaos: a whole number, another seed draws other faults (default: the plan's)",
+    )
+    run.add_argument(
+        "--for",
+        metavar="T",
+        dest="for_",
+        help="with --chaos: length of the drill, such as 1m or 1h (default: the plan's)",
+    )
+    run.add_argument(
+        "--verdict",
+        metavar="F",
+        help="with --chaos: file for the verdict as JSON, beside the one in the drill's folder",
     )
 
     does = "print the YAML of a generated fleet; the same seed gives the same fleet"
@@ -86,6 +115,30 @@ class _Flags:
             self._complain(flag, str(wrong))
             return None
 
+    def require(self, flag: str, kind: Kind[T], text: str | None, advice: str) -> T | None:
+        if text is None:
+            self._complain(flag, f"missing; {advice}")
+            return None
+        return self.read(flag, kind, text)
+
+    def refuse(self, args: argparse.Namespace, flags: Mapping[str, str], advice: str) -> None:
+        """Complains of flags that do not belong to what the command is to do."""
+        for flag, name in flags.items():
+            if getattr(args, name):
+                self._complain(flag, advice)
+
+    def form(self, args: argparse.Namespace) -> str | None:
+        if args.log_format is None:
+            return None
+        return self.read("--log-format", choice(LOG_FORMATS, "form"), args.log_format)
+
+    def fleet(self, assets: Path | None) -> Fleet | None:
+        try:
+            return None if assets is None else load_fleet(assets)
+        except ConfigError as wrong:
+            self.problems += wrong.problems
+            return None
+
     def check_token(self, path: Path) -> None:
         """Complains of a file whose token the agents could not show."""
         if not path.is_file():
@@ -101,23 +154,23 @@ class _Flags:
 
 
 def _run(args: argparse.Namespace) -> int:
+    return _run_fleet(args) if args.chaos is None else _run_drill(args)
+
+
+def _run_fleet(args: argparse.Namespace) -> int:
     flags = _Flags()
-    assets = flags.read("--assets", PATH, args.assets)
-    headend = flags.read("--headend", address(least_port=1), args.headend)
-    kept = args.data or str(state_directory(os.environ) or "var/derlaunch")
-    data = flags.read("--data", PATH, kept)
+    flags.refuse(args, DRILL_FLAGS, "it is for drills; add --chaos, or leave it out")
+    assets = flags.require("--assets", PATH, args.assets, "name the file of the fleet")
+    headend = flags.require(
+        "--headend", address(least_port=1), args.headend, "write the headend's host:port"
+    )
+    data = flags.read("--data", PATH, _data(args))
     named = args.token_file and flags.read("--token-file", PATH, args.token_file)
     token_file = named or credential(os.environ, "token")
     if token_file is not None:
         flags.check_token(token_file)
-    form = args.log_format and flags.read(
-        "--log-format", choice(LOG_FORMATS, "form"), args.log_format
-    )
-    fleet = None
-    try:
-        fleet = load_fleet(assets) if assets is not None else None
-    except ConfigError as wrong:
-        flags.problems += wrong.problems
+    form = flags.form(args)
+    fleet = flags.fleet(assets)
     if flags.problems or assets is None or headend is None or data is None or fleet is None:
         raise ConfigError(flags.problems)
 
@@ -125,6 +178,43 @@ def _run(args: argparse.Namespace) -> int:
     from launcher.running import FleetRun, run_fleet
 
     return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data, token_file, form))
+
+
+def _run_drill(args: argparse.Namespace) -> int:
+    flags = _Flags()
+    flags.refuse(args, FLEET_FLAGS, "a drill has a headend and agents of its own; leave it out")
+    data = flags.read("--data", PATH, _data(args))
+    seed = args.seed and flags.read("--seed", SEEDS, args.seed)
+    drill_s = args.for_ and flags.read("--for", LENGTH, args.for_)
+    verdict = args.verdict and flags.read("--verdict", PATH, args.verdict)
+    form = flags.form(args)
+    assets = args.assets and flags.read("--assets", PATH, args.assets)
+    fleet = flags.fleet(assets)
+    plan = None
+    try:
+        plan = load_plan(find_plan(args.chaos))
+    except ConfigError as wrong:
+        flags.problems += wrong.problems
+    if flags.problems or plan is None or data is None:
+        raise ConfigError(flags.problems)
+
+    from launcher.drilling.drill_run import make_request, run_drill
+
+    return run_drill(
+        make_request(
+            plan,
+            fleet,
+            data=data,
+            seed=plan.seed if seed is None else seed,
+            drill_s=plan.duration_s if drill_s is None else drill_s,
+            log_format=form,
+            verdict_file=verdict,
+        )
+    )
+
+
+def _data(args: argparse.Namespace) -> str:
+    return args.data or str(state_directory(os.environ) or "var/derlaunch")
 
 
 def _generate(args: argparse.Namespace) -> int:

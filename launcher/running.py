@@ -6,19 +6,16 @@ run_fleet
   └ stop_on_signal
 """
 
-import logging
 import os
 import random
 import resource
 import secrets
-import shutil
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import trio
 
@@ -27,16 +24,13 @@ from derproto.base.runtime import real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.stdio.command import EXIT_FAILED, EXIT_PIPE, leaves
-from derproto.stdio.log_lines import name_ids
-from derproto.stdio.logs import RepeatFilter
 from derproto.triogrpc import dial
-from launcher.display.fleet_log import FleetLog
-from launcher.display.fleet_status import Tally
-from launcher.display.screen import Screen
+from launcher.display.fleet_stage import FleetStage, Tell
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
 from launcher.supervision.fleet_events import FleetEvent
+from launcher.supervision.guard_watch import GuardLost
 from launcher.supervision.in_process import LoopSettings, run_in_process
-from launcher.supervision.processes import GuardLost, ProcessSettings, run_processes
+from launcher.supervision.processes import ProcessSettings, run_processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class FleetRun:
 
 def run_fleet(fleet_run: FleetRun) -> int:
     """Runs the fleet's agents until SIGINT, SIGTERM or SIGHUP; returns the exit code."""
-    _allow_many_files()
+    allow_many_files()
     code = 0
     try:
         trio.run(_run, fleet_run)
@@ -75,24 +69,13 @@ def run_fleet(fleet_run: FleetRun) -> int:
 async def _run(fleet_run: FleetRun) -> None:
     runtime = real_runtime()
     jobs = plan_agents(fleet_run.fleet)
-    names = {job.agent_id: job.name for job in jobs}
-    tally = Tally(names)
-    fd = sys.stdout.fileno()
-    terminal = os.isatty(fd) and os.environ.get("TERM") not in ("dumb", "unknown")
-    form = fleet_run.log_format or ("console" if terminal else "logfmt")
-    log = FleetLog(form, colors=terminal)
-    screen = Screen(fd, tally, log, _columns if terminal else None, runtime.wall_us)
-    name_ids({"agent": names.get, "asset": partial(_name_of, fleet_run.fleet)})
-    _show_warnings(screen, log)
-
-    def tell(said: str, **keys: object) -> None:
-        screen.put(log.line(runtime.wall_us(), logging.INFO, said, keys))
-
-    def take(event: FleetEvent) -> None:
-        if tally.take(event):
-            screen.put(log.line_of(event))
-
-    tell(
+    stage = FleetStage(
+        {job.agent_id: job.name for job in jobs},
+        partial(name_of, fleet_run.fleet),
+        fleet_run.log_format,
+        runtime.wall_us,
+    )
+    stage.tell(
         "derlaunch starts",
         version=__version__,
         pid=os.getpid(),
@@ -100,20 +83,20 @@ async def _run(fleet_run: FleetRun) -> None:
         headend=str(fleet_run.headend),
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(screen.keep_screen)
+        nursery.start_soon(stage.screen.keep_screen)
         async with trio.open_nursery() as running:
             stopping = trio.Event()
             if fleet_run.in_process:
-                running.start_soon(stop_on_signal, stopping.set, tell)
-                await _run_in_process(fleet_run, jobs, take, stopping)
+                running.start_soon(stop_on_signal, stopping.set, stage.tell)
+                await _run_in_process(fleet_run, jobs, stage.take, stopping)
                 running.cancel_scope.cancel()
             else:
-                running.start_soon(stop_on_signal, running.cancel_scope.cancel, tell)
+                running.start_soon(stop_on_signal, running.cancel_scope.cancel, stage.tell)
                 settings = ProcessSettings(
-                    lambda job: agent_command(fleet_run, job, form), runtime, take
+                    lambda job: agent_command(fleet_run, job, stage.form), runtime, stage.take
                 )
                 await run_processes(jobs, settings)
-        screen.finish()
+        stage.screen.finish()
 
 
 async def _run_in_process(
@@ -150,12 +133,6 @@ def agent_command(fleet_run: FleetRun, job: AgentJob, form: str) -> list[str]:
     ]
 
 
-class Tell(Protocol):
-    """Shows a log line of the launcher itself."""
-
-    def __call__(self, said: str, **keys: object) -> None: ...
-
-
 async def stop_on_signal(stop: Callable[[], None], tell: Tell) -> None:
     """Calls ``stop`` at every SIGINT, SIGTERM or, unless ``nohup`` started it, SIGHUP; tells of
     it."""
@@ -167,36 +144,14 @@ async def stop_on_signal(stop: Callable[[], None], tell: Tell) -> None:
             stop()
 
 
-def _columns() -> int:
-    return shutil.get_terminal_size().columns
-
-
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     """Raises the limit on open files: each agent's process needs three of the usual 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class _ScreenHandler(logging.Handler):
-    """Shows log records as lines: stderr would break the count at the terminal's bottom."""
-
-    def __init__(self, screen: Screen, log: FleetLog) -> None:
-        super().__init__(logging.WARNING)
-        self._screen = screen
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._screen.put(self._log.line_of_record(record))
-
-
-def _show_warnings(screen: Screen, log: FleetLog) -> None:
-    handler = _ScreenHandler(screen, log)
-    handler.addFilter(RepeatFilter(handler.emit))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-
-
-def _name_of(fleet: Fleet, asset_id: str) -> str | None:
+def name_of(fleet: Fleet, asset_id: str) -> str | None:
+    """The name of the asset; None if the fleet does not have it."""
     asset = fleet.assets.get(asset_id)
     return None if asset is None else asset.name

@@ -1,1 +1,4 @@
-"""Which assets a fleet has (``generated_fleet``), and which agent runs which (``agent_jobs``)."""
+"""Which assets a fleet has, and which agent runs which.
+
+``generated_fleet`` and ``drill_fleet`` make fleets; ``agent_jobs`` splits any fleet over agents.
+"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from derproto.configuration.fleet import Asset, FailsafeAction
+from derproto.configuration.fleet import Asset, AssetKind, FailsafeAction
 from launcher.judgement.evidence import DeviceNote, Evidence, PlacedOrder
 from launcher.judgement.fault_times import FaultTimes, S, strikes_process_of
 from launcher.judgement.order_promises import followed
@@ -12,9 +12,11 @@ from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 SLACK_S = 2.0
 """How much later than its failsafe says a device may be told to retreat, seconds."""
 
-RAMP_S = 40.0
-"""Time in which any device has reached its default: a generator needs 30 s, and a reading comes
-after a period."""
+USUAL_RAMP_S = 30.0
+"""Time in which a simulated generator without a ramp rate of its own reaches any power, seconds."""
+
+READ_S = 1.0
+"""Time in which a command shows in a reading, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class _Hold:
 
 def judge_failsafe(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Compares each device's commands with the silences of its headend."""
-    book = CaseBook(Promise.FAILSAFE, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.FAILSAFE, times.under)
     for asset_id, asset in evidence.assets.items():
         agent_id = evidence.agent_of[asset_id]
         silences = list(times.silences(agent_id)) if asset.failsafe.after_s > 0 else []
@@ -79,21 +81,21 @@ def _judge_retreat(
         return
     took_s = (hold.to_us - from_us) / S
     limit_s = asset.failsafe.after_s + SLACK_S
-    if hold.next is None or took_s > limit_s:
-        book.broken(
-            from_us + round(limit_s * S),
-            f"{asset.name} did not retreat within {limit_s:g} s of silence",
-        )
-        return
     earliest_s = asset.failsafe.after_s - evidence.alive_s - SLACK_S
-    if took_s < earliest_s:
-        book.broken(hold.to_us, f"{asset.name} retreated after {took_s:.1f} s of silence already")
+    at_us, what = hold.to_us, None
+    if hold.next is None or took_s > limit_s:
+        at_us = from_us + round(limit_s * S)
+        what = f"did not retreat within {limit_s:g} s of silence"
+    elif took_s < earliest_s:
+        what = f"retreated after {took_s:.1f} s of silence already"
     elif not _as_configured(asset, hold.next):
-        book.broken(hold.to_us, f"{asset.name} {_words(hold.next)} in place of its failsafe")
-    else:
-        book.timed(took_s, hold.to_us, "")
-        _judge_power(book, evidence, asset, hold.to_us, to_us)
-        _judge_return(book, evidence, times, asset, hold, to_us)
+        what = f"{_words(hold.next)} in place of its failsafe"
+    if what is not None:
+        book.broken(at_us, f"{asset.name} {what}", agent=agent_id)
+        return
+    book.timed(took_s, hold.to_us, agent=agent_id)
+    _judge_power(book, evidence, asset, hold.to_us, to_us)
+    _judge_return(book, evidence, times, asset, hold, to_us)
 
 
 def _judge_power(
@@ -102,20 +104,29 @@ def _judge_power(
     """The readings of the silence, once the device has had time to reach its default."""
     if asset.failsafe.action is FailsafeAction.RELEASE or asset.default_mw is None:
         return
-    most_mw = asset.rated_mw * asset.tolerance_pct / 100
-    for note in evidence.notes.get(asset.id, ()):
-        if note.did != "read" or note.mw is None:
-            continue
-        if not told_us + RAMP_S * S <= note.at_us < until_us:
-            continue
-        # The sun may give less than the default.
-        if abs(note.mw) > abs(asset.default_mw) + most_mw:
-            book.broken(
-                note.at_us,
-                f"{asset.name} gave {note.mw:.3f} MW in place of {asset.default_mw:g} MW",
-            )
+    reached_us = told_us + round((_ramp_s(asset) + READ_S) * S)
+    # The sun may give less than the default.
+    most_mw = abs(asset.default_mw) + asset.rated_mw * asset.tolerance_pct / 100
+    readings = [
+        note
+        for note in evidence.notes.get(asset.id, ())
+        if note.did == "read" and note.mw is not None and reached_us <= note.at_us < until_us
+    ]
+    for note in readings:
+        if note.mw is not None and abs(note.mw) > most_mw:
+            what = f"{asset.name} gave {note.mw:.3f} MW in place of {asset.default_mw:g} MW"
+            book.broken(note.at_us, what, agent=evidence.agent_of[asset.id])
             return
-    book.kept()
+    if readings:
+        book.kept()
+
+
+def _ramp_s(asset: Asset) -> float:
+    """How long a simulated device takes to reach any power, seconds."""
+    if asset.kind is not AssetKind.GENERATOR:
+        return 0.0
+    ramp = asset.device.options.get("ramp_mw_per_s")
+    return asset.rated_mw / ramp if isinstance(ramp, float | int) else USUAL_RAMP_S
 
 
 def _judge_return(
@@ -142,7 +153,8 @@ def _judge_return(
     if again:
         book.kept()
     elif not later and end_us >= last_us and not times.late(silence_to_us, last_us):
-        book.broken(last_us, f"{asset.name} did not follow its order again after the silence")
+        what = f"{asset.name} did not follow its order again after the silence"
+        book.broken(last_us, what, agent=agent_id)
 
 
 def _left_early(evidence: Evidence, hold: _Hold) -> bool:
@@ -164,9 +176,8 @@ def _judge_leaving(
         book.kept()
     elif not times.late(hold.to_us - silent_us, hold.to_us):
         assert hold.next is not None
-        book.broken(
-            hold.to_us, f"{asset.name} {_words(hold.next)} within its window, without cause"
-        )
+        what = f"{asset.name} {_words(hold.next)} within its window, without cause"
+        book.broken(hold.to_us, what, agent=agent_id)
 
 
 def _end_us(evidence: Evidence, order: PlacedOrder) -> int:

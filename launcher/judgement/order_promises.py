@@ -25,7 +25,7 @@ WELL_ENDED = frozenset({"completed", "cancelled"})
 
 def judge_dispatch(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks for each order's first arrival at its device, if the path was clear meanwhile."""
-    book = CaseBook(Promise.DISPATCH, lambda at_us: times.under(None, at_us), DISPATCH_S)
+    book = CaseBook(Promise.DISPATCH, times.under, DISPATCH_S)
     for order in evidence.orders:
         agent_id = evidence.agent_of[order.asset_id]
         due_us = order.asked_us + round(DISPATCH_S * S)
@@ -35,17 +35,19 @@ def judge_dispatch(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
         name = evidence.assets[order.asset_id].name
         if told_us is not None:
             took_s = (told_us - order.asked_us) / S
-            book.timed(took_s, order.asked_us, f"{name} was told its order after {took_s:.2f} s")
-        elif order.refused is not None:
-            book.broken(order.asked_us, f"the order to {name} was refused: {order.refused}")
-        else:
-            book.broken(order.asked_us, f"{name} was never told its order of {order.mw:g} MW")
+            what = f"{name} was told its order after {took_s:.2f} s"
+            book.timed(took_s, order.asked_us, what, agent=agent_id)
+            continue
+        what = f"{name} was never told its order of {order.mw:g} MW"
+        if order.refused is not None:
+            what = f"the order to {name} was refused: {order.refused}"
+        book.broken(order.asked_us, what, agent=agent_id)
     return book.judgement()
 
 
 def judge_orders(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks at what the headend says of each acknowledged order, after the drill."""
-    book = CaseBook(Promise.ORDERS, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.ORDERS, times.under)
     for order in evidence.orders:
         if order.answered_us is None:
             continue
@@ -54,7 +56,8 @@ def judge_orders(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
             book.kept()
         else:
             name = evidence.assets[order.asset_id].name
-            book.broken(order.asked_us, f"the order of {order.mw:g} MW to {name} {fault}")
+            what = f"the order of {order.mw:g} MW to {name} {fault}"
+            book.broken(order.asked_us, what, agent=evidence.agent_of[order.asset_id])
     return book.judgement()
 
 
@@ -79,7 +82,7 @@ def _wrong_with(evidence: Evidence, times: FaultTimes, order: PlacedOrder) -> st
 
 def judge_once(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks for a device that is told the same order twice in a row, by one process."""
-    book = CaseBook(Promise.ONCE, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.ONCE, times.under)
     for order in evidence.orders:
         commands = evidence.commands(order.asset_id)
         twice = [
@@ -89,7 +92,8 @@ def judge_once(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
         ]
         name = evidence.assets[order.asset_id].name
         for at_us in twice:
-            book.broken(at_us, f"{name} was told {order.mw:g} MW again")
+            what = f"{name} was told {order.mw:g} MW again"
+            book.broken(at_us, what, agent=evidence.agent_of[order.asset_id])
         if not twice and any(told(evidence, order)):
             book.kept()
     return book.judgement()
@@ -97,25 +101,27 @@ def judge_once(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
 
 def judge_windows(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks for orders that reach a device too late, or that it follows for too long."""
-    book = CaseBook(Promise.WINDOWS, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.WINDOWS, times.under)
     for order in evidence.orders:
         if order.end_us is None or not any(told(evidence, order)):
             continue
-        name = evidence.assets[order.asset_id].name
+        name, agent_id = evidence.assets[order.asset_id].name, evidence.agent_of[order.asset_id]
         for from_us, to_us in followed(evidence, order):
             if from_us > order.end_us + CLOCK_US:
                 late_s = (from_us - order.end_us) / S
-                book.broken(from_us, f"{name} was told its order {late_s:.1f} s after its window")
+                what = f"{name} was told its order {late_s:.1f} s after its window"
+                book.broken(from_us, what, agent=agent_id)
                 continue
             last_us = _must_leave_us(evidence, times, order)
             left_us = min(to_us, evidence.closed_us)
             if left_us <= order.end_us:
                 book.kept()
             elif left_us <= last_us or times.late(order.end_us, left_us):
-                book.timed((left_us - order.end_us) / S, left_us, "")
+                book.timed((left_us - order.end_us) / S, left_us, agent=agent_id)
             else:
                 over_s = (left_us - order.end_us) / S
-                book.broken(left_us, f"{name} followed its order {over_s:.1f} s beyond its window")
+                what = f"{name} followed its order {over_s:.1f} s beyond its window"
+                book.broken(left_us, what, agent=agent_id)
     return book.judgement()
 
 

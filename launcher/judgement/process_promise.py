@@ -15,7 +15,7 @@ that is stopped in order gets 5 s, then it is killed."""
 
 def judge_processes(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks for an end of a process without a fault that ends processes. Each process is a case."""
-    book = CaseBook(Promise.PROCESSES, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.PROCESSES, times.under)
     guilty = set()
     for end in evidence.ends:
         if not any(_ended_by(fault, end) for fault in times.faults):

@@ -69,10 +69,14 @@ class PromiseJudgement:
 
 
 class CaseBook:
-    """Collects the cases of one promise. ``under`` names the fault at a time, if there was one."""
+    """Collects the cases of one promise. ``under`` names the fault that an agent, or the fleet, met
+    at a time; empty if there was none."""
 
     def __init__(
-        self, promise: Promise, under: Callable[[int], str], limit_s: float | None = None
+        self,
+        promise: Promise,
+        under: Callable[[str | None, int], str],
+        limit_s: float | None = None,
     ) -> None:
         self._promise = promise
         self._under = under
@@ -80,34 +84,43 @@ class CaseBook:
         self._cases = 0
         self._breaches: list[Breach] = []
         self._broken = 0
-        self._worst: tuple[float, int] | None = None
+        self._worst: tuple[float, int, str | None] | None = None
 
     def kept(self, cases: int = 1) -> None:
         """Notes cases in which the promise was kept."""
         self._cases += cases
 
-    def timed(self, took_s: float, at_us: int, what: str, limit_s: float | None = None) -> None:
+    def timed(
+        self,
+        took_s: float,
+        at_us: int,
+        what: str = "",
+        *,
+        agent: str | None = None,
+        limit_s: float | None = None,
+    ) -> None:
         """Notes a case that took so long; ``what`` describes it if that was too long."""
         limit_s = self._limit_s if limit_s is None else limit_s
         if self._worst is None or took_s > self._worst[0]:
-            self._worst = took_s, at_us
+            self._worst = took_s, at_us, agent
         if limit_s is not None and took_s > limit_s:
-            self.broken(at_us, what)
+            self.broken(at_us, what, agent=agent)
         else:
             self._cases += 1
 
-    def broken(self, at_us: int, what: str, under: str | None = None) -> None:
-        """Notes a case in which the promise was broken."""
+    def broken(
+        self, at_us: int, what: str, *, agent: str | None = None, under: str | None = None
+    ) -> None:
+        """Notes a case in which the promise was broken; ``under`` names the fault, if known."""
         self._cases += 1
         self._broken += 1
         if len(self._breaches) < MOST_BREACHES:
-            self._breaches.append(
-                Breach(at_us, what, self._under(at_us) if under is None else under)
-            )
+            under = self._under(agent, at_us) if under is None else under
+            self._breaches.append(Breach(at_us, what, under))
 
     def judgement(self) -> PromiseJudgement:
         """The judgement on the cases so far."""
-        worst_s, worst_at_us = self._worst or (None, None)
+        worst_s, worst_at_us, agent = self._worst or (None, None, None)
         return PromiseJudgement(
             promise=self._promise,
             cases=self._cases,
@@ -116,5 +129,5 @@ class CaseBook:
             worst_s=worst_s,
             limit_s=self._limit_s,
             worst_at_us=worst_at_us,
-            worst_under="" if worst_at_us is None else self._under(worst_at_us),
+            worst_under="" if worst_at_us is None else self._under(agent, worst_at_us),
         )

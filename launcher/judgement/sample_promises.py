@@ -1,17 +1,27 @@
 """Samples: none lost, every hole and every gap explained: pure."""
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from launcher.drills.fault_kinds import FaultKind
-from launcher.judgement.evidence import DeviceNote, Evidence, ShownGap, StruckFault
+from launcher.judgement.evidence import (
+    DeviceNote,
+    Evidence,
+    KeptSample,
+    ShownGap,
+    StruckFault,
+)
 from launcher.judgement.fault_times import FaultTimes, S, strikes_process_of
 from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 MEMORY_US = 10 * S
 """How much time of readings an agent may keep in memory alone, and lose in a kill."""
+
+DATED_US = 5 * S
+"""How much later than its reading a sample may be dated, on a busy machine."""
 
 HOLE_PERIODS = 2.5
 """Two samples that are further apart, in telemetry periods, have a hole between them."""
@@ -22,29 +32,65 @@ NEAR_US = 6 * S
 _STOPS = frozenset({FaultKind.KILL, FaultKind.RESTART})
 
 
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The readings of a device beside the samples of its history."""
+
+    missing: tuple[DeviceNote, ...]
+    """Readings without a sample."""
+    whole: int
+    """Readings with one sample, which is equal."""
+    wrong: tuple[tuple[int, str], ...]
+    """When and how a sample differs from the readings."""
+
+
+def match_samples(notes: Iterable[DeviceNote], kept: Iterable[KeptSample]) -> Matched:
+    """Finds each reading's sample by its frequency and its time.
+
+    A simulated device repeats its noise in each life of its agent, so the frequency is not enough.
+    """
+    by_name: dict[float | None, list[KeptSample]] = defaultdict(list)
+    for sample in kept:
+        by_name[sample.frequency_hz].append(sample)
+    missing, wrong, whole = [], [], 0
+    for note in notes:
+        if note.did != "read":
+            continue
+        same = by_name[note.frequency_hz]
+        mine = [each for each in same if -1_000 <= each.at_us - note.at_us <= DATED_US]
+        for sample in mine:
+            same.remove(sample)
+        if not mine:
+            missing.append(note)
+        elif len(mine) > 1:
+            wrong.append((note.at_us, "is in its history twice"))
+        elif mine[0].p_mw != note.mw:
+            wrong.append((note.at_us, "is in its history with another power"))
+        else:
+            whole += 1
+    strange = [sample.at_us for left in by_name.values() for sample in left]
+    wrong += [(at_us, "is in its history, and no device gave it") for at_us in strange]
+    return Matched(tuple(missing), whole, tuple(wrong))
+
+
 def judge_samples(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Compares each device's readings with the headend's history."""
-    book = CaseBook(Promise.SAMPLES, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.SAMPLES, times.under)
     for asset_id, asset in evidence.assets.items():
-        readings = _readings(evidence, asset_id)
-        kept = evidence.kept.get(asset_id, ())
-        count = Counter(sample.frequency_hz for sample in kept)
-        notes = evidence.notes.get(asset_id, ())
-        by_name = {note.frequency_hz: note for note in notes if note.did == "read"}
-        for reading in readings:
-            there = reading.frequency_hz in count
-            if not there and not _forgiven(evidence, times, asset_id, reading):
-                book.broken(reading.at_us, f"a reading of {asset.name} is not in its history")
-            else:
+        agent_id = evidence.agent_of[asset_id]
+        matched = match_samples(evidence.notes.get(asset_id, ()), evidence.kept.get(asset_id, ()))
+        book.kept(matched.whole)
+        for reading in matched.missing:
+            # What was measured after the plan's end may still be under way.
+            if reading.at_us > evidence.ended_us:
+                continue
+            if _forgiven(evidence, times, asset_id, reading):
                 book.kept()
-        for sample in kept:
-            reading_of = by_name.get(sample.frequency_hz)
-            if count[sample.frequency_hz] > 1:
-                book.broken(sample.at_us, f"a reading of {asset.name} is in its history twice")
-            elif reading_of is None:
-                book.broken(sample.at_us, f"no device gave a sample of {asset.name}")
-            elif reading_of.mw != sample.p_mw:
-                book.broken(sample.at_us, f"a sample of {asset.name} differs from its reading")
+            else:
+                what = f"a reading of {asset.name} is not in its history"
+                book.broken(reading.at_us, what, agent=agent_id)
+        for at_us, how in matched.wrong:
+            book.broken(at_us, f"a sample of {asset.name} {how}", agent=agent_id)
     return book.judgement()
 
 
@@ -78,7 +124,7 @@ def _forgiven(evidence: Evidence, times: FaultTimes, asset_id: str, reading: Dev
 
 def judge_gaps(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Compares the gap ledger with the holes in the history, and with the faults."""
-    book = CaseBook(Promise.GAPS, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.GAPS, times.under)
     for asset_id, asset in evidence.assets.items():
         agent_id = evidence.agent_of[asset_id]
         gaps = evidence.gaps.get(asset_id, ())
@@ -88,17 +134,18 @@ def judge_gaps(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
             else:
                 long_s = (to_us - from_us) / S
                 what = f"a hole of {long_s:.1f} s in the history of {asset.name} is in no gap"
-                book.broken(from_us, what)
+                book.broken(from_us, what, agent=agent_id)
         for gap in gaps:
             if gap.start_us >= evidence.ended_us or gap.start_us < evidence.began_us:
                 continue
             if gap.end_us is None:
-                book.broken(gap.start_us, f"a gap of {asset.name} has not ended")
+                what = f"a gap of {asset.name} has not ended"
+                book.broken(gap.start_us, what, agent=agent_id)
             elif _explained(evidence, times, agent_id, gap) or times.late(gap.start_us, gap.end_us):
                 book.kept()
             else:
                 what = f"a gap of {asset.name} has the cause {gap.cause}, and no such fault"
-                book.broken(gap.start_us, what)
+                book.broken(gap.start_us, what, agent=agent_id)
     return book.judgement()
 
 

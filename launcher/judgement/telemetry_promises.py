@@ -12,7 +12,7 @@ TELEMETRY_S = 10.0
 
 def judge_telemetry(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
     """Looks at the age of the newest sample, at each moment at which the path was clear."""
-    book = CaseBook(Promise.TELEMETRY, lambda at_us: times.under(None, at_us), TELEMETRY_S)
+    book = CaseBook(Promise.TELEMETRY, times.under, TELEMETRY_S)
     for asset_id, looks in evidence.looks.items():
         agent_id = evidence.agent_of[asset_id]
         for look in looks:
@@ -23,7 +23,8 @@ def judge_telemetry(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
             newest_us = evidence.began_us if look.newest_us is None else look.newest_us
             age_s = (look.at_us - newest_us) / S
             name = evidence.assets[asset_id].name
-            book.timed(age_s, look.at_us, f"the newest sample of {name} was {age_s:.1f} s old")
+            what = f"the newest sample of {name} was {age_s:.1f} s old"
+            book.timed(age_s, look.at_us, what, agent=agent_id)
     return book.judgement()
 
 
@@ -32,7 +33,7 @@ def judge_back(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
 
     A later fault of the same path may keep an agent away; then only that fault is judged.
     """
-    book = CaseBook(Promise.BACK, lambda at_us: times.under(None, at_us))
+    book = CaseBook(Promise.BACK, times.under)
     for asset_id, looks in evidence.looks.items():
         agent_id = evidence.agent_of[asset_id]
         name = evidence.assets[asset_id].name
@@ -49,7 +50,7 @@ def judge_back(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
             limit_s = times.recovery_s(fault)
             last_us = fault.to_us + round(limit_s * S)
             if fresh is not None and fresh <= last_us:
-                book.timed((fresh - fault.to_us) / S, fresh, "", limit_s)
+                book.timed((fresh - fault.to_us) / S, fresh, agent=agent_id, limit_s=limit_s)
                 continue
             others = any(
                 other is not fault

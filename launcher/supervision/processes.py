@@ -1,20 +1,16 @@
 """Runs each agent in a process of its own.
 
 run_processes
-├ _watch_guard      watches the guard, which ends all agents if the launcher is killed
+├ watch_guard       watches the guard, which ends all agents if the launcher is killed
 └ keep_agent        for each agent, one process after another:
   └ attend          reads events and errors until the process has ended
 """
 
 import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from signal import Signals
 
 import trio
 
@@ -22,15 +18,13 @@ from deragent.event_lines import parse_line
 from derproto.base.runtime import Runtime, shielded_for
 from derproto.system.systemd import VARIABLES
 from launcher.fleets.agent_jobs import AgentJob
-from launcher.supervision import guard
 from launcher.supervision.fleet_events import AgentSaid, AgentStarted, FleetEvent
+from launcher.supervision.guard_watch import KILLED_S, ending, open_guard, watch_guard
 from launcher.supervision.output_lines import ErrorLines, LineSplitter
 from launcher.supervision.restarts import keep_agent
 
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL, seconds."""
-KILLED_S = 2.0
-"""Time for a killed process to be gone."""
 STARTING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Processes that may start at a time: importing keeps a core busy for a while. A start ends
 with the process's first output, or after START_S."""
@@ -42,8 +36,8 @@ READ_BYTES = 16_384
 Command = Callable[[AgentJob], Sequence[str]]
 
 
-class GuardLost(Exception):
-    """The guard process ended. Agents could be orphaned, so the launcher stops."""
+async def _at_once(_agent_id: str) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,10 @@ class ProcessSettings:
     on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
     grace_s: float = GRACE_S
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the agents have beside the launcher's own."""
+    may_start: Callable[[str], Awaitable[None]] = _at_once
+    """Waited for before each start of the agent of that id."""
 
 
 async def run_processes(jobs: Iterable[AgentJob], settings: ProcessSettings) -> None:
@@ -66,59 +64,21 @@ async def run_processes(jobs: Iterable[AgentJob], settings: ProcessSettings) -> 
 
     Raises: GuardLost, in a group.
     """
-    async with _open_guard(settings.grace_s) as group:
+    async with open_guard(settings.grace_s) as group:
         starts = trio.CapacityLimiter(STARTING_AT_ONCE)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_guard, group)
+            nursery.start_soon(watch_guard, group)
             for job in jobs:
                 live = partial(_live, job, settings, group.pid, starts)
                 keep = partial(keep_agent, runtime=settings.runtime, on_event=settings.on_event)
                 nursery.start_soon(keep, job.agent_id, live)
 
 
-@asynccontextmanager
-async def _open_guard(grace_s: float) -> AsyncIterator[trio.Process]:
-    process = await trio.lowlevel.open_process(
-        # Isolated and without site packages, it starts at once.
-        [sys.executable, "-I", "-S", guard.__file__, str(grace_s)],
-        stdin=subprocess.PIPE,
-        process_group=0,
-        cwd=Path("/"),
-    )
-    assert process.stdin is not None
-    try:
-        yield process
-    finally:
-        with shielded_for(KILLED_S):
-            async with process.stdin:
-                # A broken pipe means that the guard is already gone.
-                with suppress(trio.BrokenResourceError):
-                    await process.stdin.send_all(b".")
-            await process.wait()
-
-
-async def _watch_guard(process: trio.Process) -> None:
-    await process.wait()
-    raise GuardLost(f"the launcher's guard {ending(process)}")
-
-
-def ending(process: trio.Process) -> str:
-    """How a process ended, in words."""
-    code = process.returncode
-    if code is None:
-        return "does not end"
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was ended by {Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
 async def _live(
     job: AgentJob, settings: ProcessSettings, group: int, starts: trio.CapacityLimiter
 ) -> str:
     """Runs an agent's process until it ends; returns how."""
+    await settings.may_start(job.agent_id)
     async with trio.open_nursery() as nursery:
         async with starts:
             try:
@@ -130,7 +90,10 @@ async def _live(
                     # Ctrl-C reaches only the terminal's foreground group: the launcher.
                     process_group=group,
                     # An agent that took the launcher's place with systemd would be refused there.
-                    env={k: v for k, v in os.environ.items() if k not in VARIABLES},
+                    env={
+                        **{k: v for k, v in os.environ.items() if k not in VARIABLES},
+                        **settings.environment,
+                    },
                 )
             except OSError as error:
                 return f"could not be started ({error})"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from derproto.configuration.assets_file import load_fleet
+from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.kinds import Address
 from launcher.cli import main
 from launcher.fleets.agent_jobs import plan_agents
@@ -41,6 +42,17 @@ def test_the_seed_is_1_if_none_is_given(capsys: pytest.CaptureFixture[str]) -> N
             ["run", "--assets", "{none}", "--headend", NOWHERE, "--log-format", "xml"],
             ["--log-format: there is no form 'xml'", "{none}: there is no"],
         ),
+        (["run"], ["--assets: missing; name the file", "--headend: missing; write the headend's"]),
+        (
+            ["run", "--assets", "{good}", "--headend", NOWHERE, "--seed", "1", "--for", "1m"],
+            ["--seed: it is for drills; add --chaos", "--for: it is for drills; add --chaos"],
+        ),
+        (
+            ["run", "--chaos", "calm", "--headend", NOWHERE, "--seed", "-1", "--for", "10%"],
+            ["--headend: a drill has a headend", "--seed: -1 is out of", "--for: '10%' is a share"],
+        ),
+        (["run", "--chaos", "clam"], ["--chaos: there is no file 'clam'"]),
+        (["run", "--chaos", "{bad}"], ["{bad}:1: duration: missing", "{bad}:1: extra: unknown"]),
         (
             ["run", "--assets", "{bad}", "--headend", NOWHERE],
             ["{bad}:1: sites: ", "{bad}:1: assets: ", "{bad}:1: extra: "],
@@ -50,9 +62,10 @@ def test_the_seed_is_1_if_none_is_given(capsys: pytest.CaptureFixture[str]) -> N
 def test_bad_input_names_all_that_is_wrong_and_exits_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str], lines: list[str]
 ) -> None:
-    bad, none = tmp_path / "bad.yaml", tmp_path / "none.yaml"
+    bad, none, good = (tmp_path / f"{name}.yaml" for name in ("bad", "none", "good"))
     bad.write_text("extra: 1\n")
-    code = main([word.format(bad=bad, none=none) for word in argv])
+    good.write_text(render_fleet(generate(1)), encoding="utf-8")
+    code = main([word.format(bad=bad, none=none, good=good) for word in argv])
     said = capsys.readouterr()
     assert code == 2
     assert said.out == ""
@@ -65,8 +78,6 @@ def test_bad_input_names_all_that_is_wrong_and_exits_2(
 @pytest.mark.parametrize(
     ("argv", "named"),
     [
-        (["run", "--assets", "x"], "--headend"),
-        (["run", "--chaos", "x"], "--assets"),
         (["generate"], "N"),
         (["generate", "5", "--count"], "--count"),
         ([], "COMMAND"),

@@ -15,7 +15,8 @@ from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
-from launcher.supervision.processes import GuardLost, ProcessSettings, run_processes
+from launcher.supervision.guard_watch import GuardLost
+from launcher.supervision.processes import ProcessSettings, run_processes
 from tests.support.waiting import PATIENCE_S, runs
 
 HERE = Path(__file__).parent

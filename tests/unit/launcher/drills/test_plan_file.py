@@ -1,5 +1,6 @@
 """Plans: what is read, and each problem with its line and its advice."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,17 @@ import pytest
 from derproto.configuration.problems import ConfigError
 from launcher.drills.drill_plan import OrderRule
 from launcher.drills.drill_times import DrillTime, TimeSpread
-from launcher.drills.fault_kinds import FaultKind, Scope, Victim
-from launcher.drills.plan_file import SHIPPED, find_plan, load_plan
+from launcher.drills.fault_kinds import PARAMETERS, FaultKind, Scope, Victim
+from launcher.drills.plan_file import (
+    FAULT_KEYS,
+    ORDER_KEYS,
+    PLAN_KEYS,
+    SHIPPED,
+    find_plan,
+    load_plan,
+)
+from launcher.judgement.promises import Promise
+from tests.support.repository import ROOT
 
 CUT = "{kind: cut, target: any agent, at: 5s, for: 1s}"
 
@@ -137,3 +147,22 @@ def test_a_wrong_fault_is_refused_with_its_key_and_what_to_write(
     said = problems_of(tmp_path, f"duration: 1m\nfaults:\n  - {CUT}\n  - {rule}\n")
     assert len(said) == 1, said
     assert said[0].startswith(f"4: faults[1].{key}: {problem}")
+
+
+DOCUMENT = (ROOT / "docs/drills.md").read_text(encoding="utf-8")
+
+
+def test_the_documents_plan_can_be_read(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```yaml plan\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "plan.yaml"
+    path.write_text(example)
+    assert [rule.kind for rule in load_plan(path).rules] == [FaultKind.CUT, FaultKind.KILL]
+
+
+def test_the_document_has_a_row_for_each_key_kind_and_promise() -> None:
+    rows = set(re.findall(r"^\| `([\w.-]+)`", DOCUMENT, re.MULTILINE))
+    keys = {*PLAN_KEYS, *(f"orders.{key}" for key in ORDER_KEYS)} - {"orders"}
+    assert rows >= {*keys, *FaultKind, *Promise, *SHIPPED, *FAULT_KEYS} - {"from", "to"}
+    for parameters in PARAMETERS.values():
+        for name, parameter in parameters.items():
+            assert f"`{name}` ({parameter.default:g})" in DOCUMENT

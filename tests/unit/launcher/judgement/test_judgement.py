@@ -402,3 +402,23 @@ def test_a_reading_after_the_drill_is_not_missed() -> None:
     drill = play()
     add(drill, GENERATOR, reading(LENGTH_S + 31))
     assert broken(drill) == []
+
+
+def test_a_device_that_repeats_its_noise_in_its_next_life_is_no_sample_twice() -> None:
+    drill = play()
+    again = replace(reading(9), at_us=at(400.5))
+    first = replace(reading(9), at_us=at(9))
+    add(drill, GENERATOR, first, again)
+    drill.kept[GENERATOR] = [
+        *drill.kept[GENERATOR],
+        *(KeptSample(note.at_us + 900, note.mw, note.frequency_hz) for note in (first, again)),
+    ]
+    assert broken(drill) == []
+
+
+def test_the_power_of_a_silence_is_judged_once_the_device_has_had_time() -> None:
+    drill = play()
+    soon = replace(reading(RETREAT_S + 0.9, 1.5))
+    add(drill, BATTERY, soon)
+    drill.kept[BATTERY] = [*drill.kept[BATTERY], KeptSample(soon.at_us, 1.5, soon.frequency_hz)]
+    assert broken(drill) == []
