@@ -1,8 +1,9 @@
 """The commands that ask a running headend over its REST API.
 
 From the ground up: ``rest/`` (the headend's REST API), ``exits`` (exit codes), ``options`` (flags),
-``rendering`` (answers as text for people), ``order_progress``, ``printing``, ``asking`` (questions
-at the terminal), ``look_commands``, ``order_commands``, ``commands``.
+``rendering`` and ``level_rendering`` (answers as text for people), ``order_progress``,
+``printing``, ``asking`` (questions at the terminal), ``look_commands``, ``order_commands``,
+``commands``.
 """
 
 import argparse

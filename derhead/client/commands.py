@@ -8,7 +8,13 @@ import trio
 
 from derhead.client.asking import Unanswered, ask_length
 from derhead.client.exits import Exit
-from derhead.client.look_commands import show_agents, show_audit, show_status, show_telemetry
+from derhead.client.look_commands import (
+    show_agents,
+    show_audit,
+    show_levels,
+    show_status,
+    show_telemetry,
+)
 from derhead.client.order_commands import order_dispatch, withdraw_dispatch
 from derhead.client.printing import tell
 from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable, RequestRefused
@@ -21,6 +27,7 @@ ACTS: Mapping[str, Callable[[HeadendClient, argparse.Namespace], Awaitable[int]]
     "telemetry": show_telemetry,
     "dispatch": order_dispatch,
     "withdraw": withdraw_dispatch,
+    "slo": show_levels,
     "audit": show_audit,
 }
 

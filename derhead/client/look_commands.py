@@ -1,11 +1,11 @@
-"""``derhead status``, ``agents``, ``telemetry`` and ``audit``: they only look."""
+"""``derhead status``, ``agents``, ``telemetry``, ``slo`` and ``audit``: they only look."""
 
 import argparse
 import json
 import sys
 from typing import Any
 
-from derhead.client import rendering
+from derhead.client import level_rendering, rendering
 from derhead.client.exits import Exit
 from derhead.client.order_progress import OPEN_STATES
 from derhead.client.printing import show, show_json, tell
@@ -15,8 +15,13 @@ from derhead.client.rest.headend_client import HeadendClient, HeadendUnreachable
 LISTED = 100
 """Dispatches of each open state that ``status`` shows."""
 
+WORST_LISTED = 5
+"""Assets that ``slo`` shows below fleet and sites, the worst ones."""
+
 AUDIT_LISTED = 50
 """Entries of the audit trail that ``audit`` shows, unless more are asked for."""
+
+WORST = {"by": "asset", "limit": str(WORST_LISTED)}
 
 
 # --- status -----------------------------------------------------------------------------
@@ -128,6 +133,36 @@ async def newest_of(client: HeadendClient, asset: str) -> Any:
     return await client.get("telemetry", asset)
 
 
+# --- service levels -------------------------------------------------------------------------
+
+
+async def show_levels(client: HeadendClient, args: argparse.Namespace) -> int:
+    """Shows how well promises held: of fleet, sites and the worst assets, or ``--by`` one kind."""
+    given = {"site_id": args.site, "limit": args.limit}
+    query = {name: str(value) for name, value in given.items() if value is not None}
+    if args.csv:
+        return await _print_table(client, "slo", {"by": args.by or "asset", **query})
+    asked = [{"by": args.by}] if args.by else [{"by": "fleet"}, {"by": "site"}, WORST]
+    items = []
+    for each in asked:
+        items += (await client.get("slo", **{**each, **query}))["items"]
+    if args.json:
+        for item in items:
+            show_json(item)
+    else:
+        show(*level_rendering.levels(items))
+    return Exit.DONE
+
+
+async def _print_table(client: HeadendClient, path: str, query: dict[str, str]) -> int:
+    """Prints a list as CSV, as it comes."""
+    async with client.text((path,), query, "text/csv") as pieces:
+        async for piece in pieces:
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+    return Exit.DONE
+
+
 # --- audit ------------------------------------------------------------------------------
 
 
@@ -144,11 +179,7 @@ async def show_audit(client: HeadendClient, args: argparse.Namespace) -> int:
     }
     query = {name: str(value) for name, value in given.items() if value not in (None, "")}
     if args.csv:
-        async with client.text(("audit",), query, "text/csv") as pieces:
-            async for piece in pieces:
-                sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        return Exit.DONE
+        return await _print_table(client, "audit", query)
     entries = (await client.get("audit", **query))["items"]
     if args.json:
         for entry in entries:

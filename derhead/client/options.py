@@ -13,7 +13,7 @@ from derproto.configuration.command_line import add_command
 URL_VARIABLE = "DERHEAD_URL"
 CA_VARIABLE = "DERHEAD_TLS_CA"
 
-COMMANDS = ("status", "agents", "telemetry", "dispatch", "withdraw", "audit")
+COMMANDS = ("status", "agents", "telemetry", "dispatch", "withdraw", "slo", "audit")
 
 EVER = "ever"
 """In place of a duration: until the order is replaced."""
@@ -24,6 +24,7 @@ CLIENT_EXAMPLES = {
     "telemetry": "derhead telemetry battery-1 --follow",
     "dispatch": "derhead dispatch battery-1 -0.5 --for 15m --watch",
     "withdraw": "derhead withdraw 83081685-540e-4d6a-a396-442eb5dc83ef",
+    "slo": "derhead slo --by asset --limit 10",
     "audit": "derhead audit --action order --from 2026-01-01T00:00:00Z --csv > orders.csv",
 }
 
@@ -125,6 +126,21 @@ def add_commands(
     withdraw.add_argument(
         "dispatch", metavar="DISPATCH", help="its UUID, as `derhead status` has it"
     )
+    levels = _add(
+        commands,
+        "slo",
+        environ,
+        "show how well the promises held in the last seven days",
+        tables=True,
+    )
+    levels.add_argument(
+        "--by",
+        choices=["fleet", "site", "agent", "asset"],
+        help="a line for each of these (default: fleet, sites and the worst assets; assets"
+        " with --csv)",
+    )
+    levels.add_argument("--site", metavar="S", help="only assets of this site, by name or UUID")
+    levels.add_argument("--limit", metavar="N", type=int, help="lines at most, the worst ones")
     _add_audit(commands, environ)
 
 

@@ -111,6 +111,23 @@ def test_a_withdrawal_is_in_the_audit_trail_with_its_order(world: World) -> None
     assert line.endswith(f"{dispatch_id}  -0.250 MW")
 
 
+def test_service_levels(world: World) -> None:
+    shown = Command(world, "slo")
+    assert shown.wait() == 0
+    assert shown.lines()[0].startswith("since 20")
+    of = [line.split()[0] for line in shown.lines()[2:]]
+    assert of[:3] == ["OF", "fleet", "site"]
+    assert set(of[3:]) == {"asset"}
+    worst = Command(world, "slo", "--by", "asset", "--limit", 1, "--json")
+    assert worst.wait() == 0
+    assert [each["by"] for each in worst.records()] == ["asset"]
+    table = Command(world, "slo", "--csv", "--site", "mesa")
+    assert table.wait() == 0
+    rows = list(csv.DictReader(table.lines()))
+    assert {row["by"] for row in rows} == {"asset"}
+    assert "battery" in {row["name"] for row in rows}
+
+
 def test_telemetry(world: World) -> None:
     command = Command(world, "telemetry", "battery")
     assert command.wait() == 0
@@ -228,6 +245,7 @@ def test_ctrl_c_leaves_the_dispatch_running(world: World) -> None:
         (("telemetry", "no/body"), "no asset is called 'no/body'"),
         (("withdraw", "nobody"), "no dispatch has the id 'nobody'"),
         (("audit", "--action", "ordr"), "/query/action: there is no action 'ordr'"),
+        (("slo", "--site", "nowhere"), "no site has the id or name 'nowhere'"),
         (("audit", "--csv", "--limit", 0), "/query/limit: '0' is out of range"),
         (("dispatch", "battery", 99, "--for", "1m"), "/mw: 99 is beyond the limits of battery"),
         (("dispatch", "battery", 1, "--for", "1m", "--at", "noon"), "/start_at: "),
