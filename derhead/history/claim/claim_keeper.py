@@ -10,9 +10,9 @@ import trio
 from derhead.errors import ClaimError
 from derhead.history.claim import claim_table
 from derhead.history.claim.claim_gate import ClaimGate, describe
-from derhead.history.claim.claim_rules import Claim, ClaimAnswer, ClaimLook, judge_start
+from derhead.history.claim.claim_rules import Claim, ClaimAnswer, ClaimLook, Obstacles, judge_start
 from derhead.history.claim.claimant import is_process_gone
-from derhead.history.postgres.connections.causes import StoreUnreachable
+from derhead.history.postgres.connections.causes import StoreCause, StoreUnreachable
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import format_us
 from derproto.stdio.log_events import event_log
@@ -51,6 +51,18 @@ class ClaimStatus:
     """For people: since when, or why not."""
     another: str | None = None
     """Who held the database since this headend last did; None = nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An attempt to take the claim."""
+
+    answer: ClaimAnswer | None
+    """None = PostgreSQL does not answer."""
+    said: str
+    """For people: how it went."""
+    cause: StoreCause | None = None
+    """Why PostgreSQL does not answer."""
 
 
 class ClaimKeeper:
@@ -97,47 +109,48 @@ class ClaimKeeper:
         each new state, for people. Raises: ClaimError if another headend holds the claim.
         """
         began_s = trio.current_time()
-        said = ""
+        obstacles = Obstacles()
         while True:
-            answer, now = await self._try()
+            tried = await self._try()
+            answer, said = tried.answer, tried.said
             if answer is ClaimAnswer.TAKE:
                 self._gate.serve()
                 return True
             waited_s = trio.current_time() + LOOK_S - began_s
             if answer is None and waited_s > wait_s and not stand_by:
-                log.warning("the headend starts without PostgreSQL", reason=now)
+                log.warning("the headend starts without PostgreSQL", reason=said)
                 self._gate.serve()
                 return False
             may_pass = stand_by or (self._is_own and waited_s <= OWN_SESSION_S)
             if answer is ClaimAnswer.HELD and not may_pass:
                 raise ClaimError(
-                    f"{now}, and feeds PostgreSQL at {self._postgres.dsn}: one headend a database. "
-                    "Stop it, name another database in postgres.dsn, or start with --standby"
+                    f"{said}, and feeds PostgreSQL at {self._postgres.dsn}: one headend a database."
+                    " Stop it, name another database in postgres.dsn, or start with --standby"
                 )
-            self._said = now
-            if now != said:
+            if said != self._said:
+                self._said = said
+                tell(said)
+            if obstacles.is_news(tried.cause or answer, said, trio.current_time()):
                 if stand_by:
-                    log.info("standing by", reason=now)
+                    log.info("standing by", reason=said)
                 else:
-                    log.warning("waiting for PostgreSQL", reason=now)
-                tell(now)
-                said = now
+                    log.warning("waiting for PostgreSQL", reason=said)
             await trio.sleep(LOOK_S)
 
-    async def _try(self) -> tuple[ClaimAnswer | None, str]:
-        """Looks at the claim, and takes it if it may. None: PostgreSQL does not answer."""
+    async def _try(self) -> _Attempt:
+        """Looks at the claim, and takes it if it may."""
         try:
             look = await self._postgres.look(claim_table.look, within_s=ASK_S)
             answer = await self._judge(look)
             newest = look.newest
             if answer is not ClaimAnswer.TAKE:
-                return answer, self._describe(answer, newest)
+                return _Attempt(answer, self._describe(answer, newest))
             self._gate.allow(newest)
             await self._postgres.load(_touch, within_s=ASK_S)
         except StoreUnreachable as error:
             # Whoever holds the claim may have lost PostgreSQL too, and comes back with it.
             self._free_since_s = None
-            return None, str(error)
+            return _Attempt(None, str(error), error.trouble.cause)
         self._note_held()
         if newest is not None and newest.released_us is None and not self._is_own:
             log.warning(
@@ -145,7 +158,7 @@ class ClaimKeeper:
                 lost=describe(newest),
                 last_seen=format_us(newest.seen_us),
             )
-        return ClaimAnswer.TAKE, self._said
+        return _Attempt(ClaimAnswer.TAKE, self._said)
 
     async def _judge(self, look: ClaimLook) -> ClaimAnswer:
         now_s = trio.current_time()

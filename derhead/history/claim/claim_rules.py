@@ -15,6 +15,10 @@ breaks goes on serving its agents, and takes the lock again as soon as PostgreSQ
 from dataclasses import dataclass
 from enum import Enum, auto
 
+REPEAT_S = 10.0
+"""Seconds between two log lines about one obstacle of a start, such as a pooler, whose words
+change. When over, the next line may come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -91,3 +95,23 @@ def judge_running(look: ClaimLook, claimant: str, term: int | None) -> ClaimAnsw
     if not look.held:
         return ClaimAnswer.TAKE
     return ClaimAnswer.EVICT if is_ours and newest is not None else ClaimAnswer.UNSURE
+
+
+class Obstacles:
+    """Decides which obstacles of a start get a log line: each new one, and new words of it later.
+
+    Behind a pooler of transactions the words differ at each attempt.
+    """
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._told_s: dict[object, float] = {}
+
+    def is_news(self, kind: object, said: str, now_s: float) -> bool:
+        """Whether a line is due; ``kind`` comes from a small, fixed set."""
+        told_s = self._told_s.get(kind)
+        if said == self._said or (told_s is not None and now_s - told_s < REPEAT_S):
+            return False
+        self._said = said
+        self._told_s[kind] = now_s
+        return True

@@ -40,6 +40,15 @@ class ScriptedPostgres:
         await trio.lowlevel.checkpoint()
 
 
+class PooledPostgres(ScriptedPostgres):
+    """Is behind a pooler of transactions, which says something else each time."""
+
+    async def look(self, work: Callable[..., Awaitable[Any]], *, within_s: float) -> ClaimLook:
+        await trio.lowlevel.checkpoint()
+        self.looks += 1
+        raise StoreUnreachable(Trouble(StoreCause.POOLER, f"statement {self.looks} exists"))
+
+
 def keeper_of(postgres: ScriptedPostgres) -> ClaimKeeper:
     gate = ClaimGate(Claimant("us", "here", "[]"))
     return ClaimKeeper(gate, cast(Postgres, postgres), virtual_runtime(T0), takeover_s=60)
@@ -117,3 +126,14 @@ async def test_without_postgresql_only_a_standby_waits(
     assert 28 <= trio.current_time() <= 31
     nursery.start_soon(show, postgres, (3600, ClaimLook(False, None)))
     assert 3600 <= await taken_after_s(postgres) <= 3602
+
+
+async def test_a_pooler_whose_words_change_fills_no_log(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    postgres = PooledPostgres()
+    assert not await keeper_of(postgres).take(stand_by=False, wait_s=30)
+    assert postgres.looks >= 29
+    lines = [line for line in caplog.text.splitlines() if "waiting for PostgreSQL" in line]
+    assert len(lines) == 3
+    assert "statement 1 exists; connect directly, or make the pooler pool sessions" in lines[0]

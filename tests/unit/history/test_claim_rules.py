@@ -11,6 +11,7 @@ from derhead.history.claim.claim_rules import (
     Claim,
     ClaimAnswer,
     ClaimLook,
+    Obstacles,
     judge_running,
     judge_start,
 )
@@ -91,3 +92,16 @@ def test_another_process_of_the_same_id_does_not_count() -> None:
 @pytest.mark.parametrize("process", ["", "[]", "{}", '["boot", "space", 1, "2"]', "[1, 2, 3, 4]"])
 def test_a_process_that_cannot_be_seen_is_not_known_to_be_gone(process: str) -> None:
     assert not is_process_gone(process)
+
+
+def test_an_obstacle_has_a_line_at_once_and_its_other_words_have_few() -> None:
+    obstacles = Obstacles()
+
+    def lines(kind: str, words: str, from_s: int, to_s: int) -> list[int]:
+        """When there is a line, if there is an attempt each second; ``{}`` is the second."""
+        return [s for s in range(from_s, to_s) if obstacles.is_news(kind, words.format(s), s)]
+
+    assert lines("pooler", "statement {} exists", 0, 30) == [0, 10, 20]
+    assert lines("held", "another one holds it", 30, 10_000) == [30]
+    assert lines("pooler", "statement {} exists", 10_000, 10_005) == [10_000]
+    assert lines("held", "another one holds it", 10_005, 10_100) == [10_005]
