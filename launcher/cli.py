@@ -11,7 +11,7 @@ from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
 from derproto.configuration.fleet import Fleet
-from derproto.configuration.kinds import LOG_FORMATS, PATH, Kind, Whole, address, choice
+from derproto.configuration.kinds import LOG_FORMATS, LOG_LEVELS, PATH, Kind, Whole, address, choice
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.secret_files import read_sent_token
 from derproto.configuration.settings import credential, state_directory
@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         metavar="F",
         help="file of a token for any agent (default: the credential token of the unit)",
+    )
+    run.add_argument(
+        "--log-level", metavar="L", help="debug, info, warning or error (default: info)"
     )
     run.add_argument(
         "--log-format",
@@ -127,6 +130,11 @@ class _Flags:
             if getattr(args, name):
                 self._complain(flag, advice)
 
+    def level(self, args: argparse.Namespace) -> str | None:
+        if args.log_level is None:
+            return None
+        return self.read("--log-level", choice(LOG_LEVELS, "level"), args.log_level)
+
     def form(self, args: argparse.Namespace) -> str | None:
         if args.log_format is None:
             return None
@@ -169,7 +177,7 @@ def _run_fleet(args: argparse.Namespace) -> int:
     token_file = named or credential(os.environ, "token")
     if token_file is not None:
         flags.check_token(token_file)
-    form = flags.form(args)
+    form, level = flags.form(args), flags.level(args)
     fleet = flags.fleet(assets)
     if flags.problems or assets is None or headend is None or data is None or fleet is None:
         raise ConfigError(flags.problems)
@@ -177,7 +185,9 @@ def _run_fleet(args: argparse.Namespace) -> int:
     # Imported late: `generate` and `--version` need none of it.
     from launcher.running import FleetRun, run_fleet
 
-    return run_fleet(FleetRun(assets, fleet, headend, args.in_process, data, token_file, form))
+    return run_fleet(
+        FleetRun(assets, fleet, headend, args.in_process, data, token_file, form, level)
+    )
 
 
 def _run_drill(args: argparse.Namespace) -> int:
@@ -187,7 +197,7 @@ def _run_drill(args: argparse.Namespace) -> int:
     seed = args.seed and flags.read("--seed", SEEDS, args.seed)
     drill_s = args.for_ and flags.read("--for", LENGTH, args.for_)
     verdict = args.verdict and flags.read("--verdict", PATH, args.verdict)
-    form = flags.form(args)
+    form, level = flags.form(args), flags.level(args)
     assets = args.assets and flags.read("--assets", PATH, args.assets)
     fleet = flags.fleet(assets)
     plan = None
@@ -208,6 +218,7 @@ def _run_drill(args: argparse.Namespace) -> int:
             seed=plan.seed if seed is None else seed,
             drill_s=plan.duration_s if drill_s is None else drill_s,
             log_format=form,
+            log_level=level,
             verdict_file=verdict,
         )
     )

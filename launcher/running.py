@@ -48,6 +48,8 @@ class FleetRun:
     """File of the token that every agent shows; None = they show none."""
     log_format: str | None = None
     """One of ``LOG_FORMATS``; None = ``console`` on a terminal, else ``logfmt``."""
+    log_level: str | None = None
+    """One of ``LOG_LEVELS``; None = ``info``, and for the agents what their variables say."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
@@ -74,6 +76,7 @@ async def _run(fleet_run: FleetRun) -> None:
         partial(name_of, fleet_run.fleet),
         fleet_run.log_format,
         runtime.wall_us,
+        fleet_run.log_level,
     )
     stage.tell(
         "derlaunch starts",
@@ -93,7 +96,10 @@ async def _run(fleet_run: FleetRun) -> None:
             else:
                 running.start_soon(stop_on_signal, running.cancel_scope.cancel, stage.tell)
                 settings = ProcessSettings(
-                    lambda job: agent_command(fleet_run, job, stage.form), runtime, stage.take
+                    lambda job: agent_command(fleet_run, job, stage.form),
+                    runtime,
+                    stage.take,
+                    whole_log=fleet_run.log_level == "debug",
                 )
                 await run_processes(jobs, settings)
         stage.screen.finish()
@@ -121,6 +127,7 @@ async def _run_in_process(
 def agent_command(fleet_run: FleetRun, job: AgentJob, form: str) -> list[str]:
     """The command line that runs the agent, prints its events, and logs in that form."""
     token = [] if fleet_run.token_file is None else ["--token-file", str(fleet_run.token_file)]
+    level = [] if fleet_run.log_level is None else ["--log-level", fleet_run.log_level]
     return [
         *(sys.executable, "-m", "deragent", "run", "--events"),
         *("--assets", str(fleet_run.assets)),
@@ -129,6 +136,7 @@ def agent_command(fleet_run: FleetRun, job: AgentJob, form: str) -> list[str]:
         *("--headend", str(fleet_run.headend)),
         *("--data", str(fleet_run.data / job.agent_id)),
         *token,
+        *level,
         *("--log-format", form),
     ]
 

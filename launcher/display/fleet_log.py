@@ -27,16 +27,17 @@ class FleetLog:
         keys: dict[str, object]
         match event:
             case AgentStarted(pid=pid):
-                level, said, keys = logging.INFO, "agent started", {"pid": pid}
+                said, keys = "agent started", {"pid": pid}
             case AgentEnded(how=how, lived_s=lived_s, wait_s=wait_s):
-                level, said = logging.WARNING, "agent ended"
+                said = "agent ended"
                 keys = {"reason": how, "lived_s": round(lived_s, 1), "retry_in_s": wait_s}
             case AgentSaid(text=text) if level_of(text) is not None:
                 return Text(one_line(text))
             case AgentSaid(text=text):
-                level, said, keys = logging.WARNING, "agent said", {"text": text}
-            case EventLine(kind=kind, log_level=level):
+                said, keys = "agent said", {"text": text}
+            case EventLine(kind=kind):
                 said, keys = kind.value, event.log_keys()
+        level = level_of_event(event)
         return self.line(event.at_us, level, said, {"agent": event.agent_id, **keys})
 
     def line(self, at_us: int, level: int, said: str, keys: Mapping[str, object]) -> Text:
@@ -46,6 +47,20 @@ class FleetLog:
     def line_of_record(self, record: logging.LogRecord) -> Text:
         """The line of a record of ``logging``."""
         return Text.from_ansi(self._formatter.format(record))
+
+
+def level_of_event(event: FleetEvent) -> int:
+    """The level of the event's line, as ``logging`` has it."""
+    match event:
+        case AgentStarted():
+            return logging.INFO
+        case AgentSaid(text=text):
+            level = level_of(text) or "warning"
+            return logging.getLevelNamesMapping().get(level.upper(), logging.WARNING)
+        case EventLine(log_level=log_level):
+            return log_level
+        case _:
+            return logging.WARNING
 
 
 def one_line(text: str) -> str:

@@ -35,7 +35,8 @@ class Screen:
     """Lines as they come, and a count that is redrawn on a terminal and repeated elsewhere.
 
     ``columns`` returns the terminal's width in characters; None = not a terminal. ``log`` makes
-    the screen's own lines, at the times of ``wall_us``.
+    the screen's own lines, at the times of ``wall_us``. ``repeats_count``: whether the count has
+    lines of its own where there is no terminal.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Screen:
         log: FleetLog,
         columns: Callable[[], int] | None,
         wall_us: Callable[[], int],
+        *,
+        repeats_count: bool = True,
     ) -> None:
         self._fd = fd
         self._waitable = _can_wait(fd)
@@ -52,6 +55,7 @@ class Screen:
         self._log = log
         self._wall_us = wall_us
         self._columns = columns
+        self._repeats_count = repeats_count
         self._console = console_of(io.StringIO(), terminal=columns is not None)
         self._lines: deque[Text] = deque()
         self._dropped = 0
@@ -103,7 +107,7 @@ class Screen:
                 return ""
             self._painted = count
             return terminal_text(self._console, lines, count, self._columns())
-        if self._timer.due(count, trio.current_time()):
+        if self._repeats_count and self._timer.due(count, trio.current_time()):
             counts = self._tally.counts()
             lines.append(self._log.line(self._wall_us(), INFO, "fleet counted", counts))
         return "".join(f"{line.plain}\n" for line in lines)

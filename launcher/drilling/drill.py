@@ -72,6 +72,7 @@ class DrillRequest:
     folder: Path
     """A folder that does not exist yet."""
     log_format: str | None = None
+    log_level: str | None = None
     verdict_file: Path | None = None
     """File for the verdict as JSON, beside the one in the folder."""
 
@@ -229,6 +230,7 @@ class Drill:
             headend=Address(HOST, 0),
             in_process=False,
             data=self.files.folder / "agents",
+            log_level=self._request.log_level,
         )
 
         def command(job: AgentJob) -> list[str]:
@@ -249,6 +251,7 @@ class Drill:
             command,
             self._runtime,
             take,
+            whole_log=fleet_run.log_level == "debug",
             environment={"DERAGENT_TLS_CA": str(self.files.pki / "ca.pem")},
             may_start=lambda agent_id: self._seats[agent_id].wait_free(),
         )

@@ -16,7 +16,7 @@ import trio
 from derproto.base.runtime import real_runtime
 from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import Fleet
-from derproto.stdio.command import EXIT_FAILED, leaves
+from derproto.stdio.command import EXIT_FAILED, leaves, put_out
 from derproto.stdio.terminal import rendered
 from launcher.display.fleet_stage import FleetStage
 from launcher.drilling.drill import Drill, DrillFailed, DrillRequest
@@ -39,6 +39,7 @@ def make_request(
     seed: int,
     drill_s: float,
     log_format: str | None = None,
+    log_level: str | None = None,
     verdict_file: Path | None = None,
 ) -> DrillRequest:
     """The drill of a plan with that fleet, or else with one that the plan describes.
@@ -53,7 +54,9 @@ def make_request(
     timetable = draw_timetable(plan, seed, drill_s, fleet, plan_agents(fleet))
     started = format_us(now_us).translate(str.maketrans("", "", "-:.Z"))
     folder = data / f"{plan.name}-{started}"
-    return DrillRequest(plan, fleet, timetable, seed, drill_s, folder, log_format, verdict_file)
+    return DrillRequest(
+        *(plan, fleet, timetable, seed, drill_s, folder, log_format, log_level, verdict_file)
+    )
 
 
 def run_drill(request: DrillRequest) -> int:
@@ -76,6 +79,7 @@ async def _run(request: DrillRequest) -> int:
         partial(name_of, request.fleet),
         request.log_format,
         runtime.wall_us,
+        request.log_level,
     )
     drill = Drill(request, jobs, stage, runtime)
     verdict: DrillVerdict | None = None
@@ -92,5 +96,5 @@ async def _run(request: DrillRequest) -> int:
     for path in (drill.files.verdict, request.verdict_file):
         if path is not None:
             path.write_text(text, encoding="utf-8")
-    print(rendered(sys.stdout, *report(verdict)))
+    put_out(rendered(sys.stdout, *report(verdict)) + "\n")
     return 0 if verdict.kept else EXIT_FAILED

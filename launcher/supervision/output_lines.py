@@ -47,8 +47,9 @@ class LineSplitter:
 class ErrorLines:
     """Passes on warnings, errors and the lines under them, at a bounded rate.
 
-    A line with the level debug or info is dropped, with the lines indented under it. All other
-    lines are passed on: a line without a level is a traceback or a last word.
+    A line with the level debug or info is dropped, with the lines indented under it, unless the log
+    is wanted ``whole``. All other lines are passed on: a line without a level is a traceback or a
+    last word.
     """
 
     AT_ONCE = 40
@@ -56,7 +57,8 @@ class ErrorLines:
     PER_S = 2.0
     """Lines passed on per second once ``AT_ONCE`` is spent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._unwanted = () if whole else ("debug", "info")
         self._allowance = float(self.AT_ONCE)
         self._counted_s = 0.0
         self._quiet = False
@@ -67,7 +69,7 @@ class ErrorLines:
         if not line.strip():
             return []
         if not line[0].isspace():
-            self._quiet = level_of(line) in ("debug", "info")
+            self._quiet = level_of(line) in self._unwanted
         if self._quiet:
             return []
         earned = max(now_s - self._counted_s, 0.0) * self.PER_S

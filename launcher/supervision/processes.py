@@ -50,6 +50,8 @@ class ProcessSettings:
     on_event: Callable[[FleetEvent], None]
     """Called in place; must not block."""
     grace_s: float = GRACE_S
+    whole_log: bool = False
+    """Whether the agents' log lines of the levels debug and info are passed on, too."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that the agents have beside the launcher's own."""
     may_start: Callable[[str], Awaitable[None]] = _at_once
@@ -116,7 +118,7 @@ class _Listener:
         self._process = process
         self._events = LineSplitter()
         self._errors = LineSplitter()
-        self._worth_passing = ErrorLines()
+        self._worth_passing = ErrorLines(whole=settings.whole_log)
 
     async def attend(self) -> None:
         """Reads until the process has ended. Cancellation: ends the process within the grace."""

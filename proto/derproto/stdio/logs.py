@@ -190,9 +190,14 @@ def configure_logging(level: str, form: str | None = None) -> None:
     colors = terminal and not os.environ.get("NO_COLOR")
     handler = BackgroundHandler(write_to(STDERR), form=form, colors=colors)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    hush_secretive()
+    logging.captureWarnings(True)
+
+
+def hush_secretive() -> None:
+    """Keeps the debug lines of ``SECRETIVE`` out of the log."""
     for name in SECRETIVE:
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.captureWarnings(True)
 
 
 class LevelReload:

@@ -39,8 +39,15 @@ def test_the_seed_is_1_if_none_is_given(capsys: pytest.CaptureFixture[str]) -> N
         (["generate", "ten", "--seed", "x"], ["N: ", "--seed: "]),
         (["run", "--assets", "{none}", "--headend", "x"], ["--headend: ", "{none}: there is no"]),
         (
-            ["run", "--assets", "{none}", "--headend", NOWHERE, "--log-format", "xml"],
-            ["--log-format: there is no form 'xml'", "{none}: there is no"],
+            [
+                *("run", "--assets", "{none}", "--headend", NOWHERE),
+                *("--log-format", "xml", "--log-level", "loud"),
+            ],
+            [
+                "--log-format: there is no form 'xml'",
+                "--log-level: there is no level 'loud'; there are: debug, info",
+                "{none}: there is no",
+            ],
         ),
         (["run"], ["--assets: missing; name the file", "--headend: missing; write the headend's"]),
         (
@@ -119,6 +126,15 @@ def test_an_agents_command_passes_the_token_on() -> None:
     )
     command = agent_command(fleet_run, plan_agents(fleet)[0], "logfmt")
     assert command[command.index("--token-file") + 1] == "sim.token"
+
+
+def test_an_agents_command_passes_the_level_on() -> None:
+    fleet = generate(1)
+    fleet_run = FleetRun(
+        Path("f.yaml"), fleet, Address("::1", 50051), False, Path("data"), log_level="debug"
+    )
+    command = agent_command(fleet_run, plan_agents(fleet)[0], "logfmt")
+    assert command[command.index("--log-level") + 1] == "debug"
 
 
 def test_a_token_that_is_not_there_is_named(

@@ -51,6 +51,12 @@ def test_warnings_and_errors_pass_as_they_are() -> None:
     ]
 
 
+def test_a_whole_log_passes_too() -> None:
+    lines = ["ts=x level=debug event=a", "ts=x level=info event=b", "ts=x level=error event=c"]
+    errors = ErrorLines(whole=True)
+    assert [shown for line in lines for shown in errors.take(line, 0.0)] == lines
+
+
 def test_a_traceback_passes_whole() -> None:
     traceback = ["Traceback (most recent call last):", '  File "x.py", line 1', "KeyError: 'INFO'"]
     assert passed("ts=x level=info event=fine", "  and more of it", *traceback) == traceback
