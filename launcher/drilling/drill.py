@@ -6,6 +6,7 @@ Drill.play
 ├ HeadendKeeper.keep    the headend
 └ run_processes         the agents, and the observers:
   ├ keep_looking        at the newest telemetry
+  ├ EventReader.read    the events of orders
   ├ watch               whether this loop is in time
   ├ place_orders
   └ deal_all            the faults
@@ -28,6 +29,7 @@ from derproto.configuration.kinds import Address
 from launcher.display.fleet_stage import FleetStage
 from launcher.drilling.drill_files import HOST, DrillFiles, write_files
 from launcher.drilling.drill_operator import DrillOperator
+from launcher.drilling.event_reader import EventReader
 from launcher.drilling.fault_dealing import FaultDealer
 from launcher.drilling.headend_keeping import HeadendKeeper, free_port
 from launcher.drilling.last_answers import read_histories, read_orders
@@ -41,6 +43,7 @@ from launcher.fleets.agent_jobs import AgentJob
 from launcher.judgement.drill_verdict import DrillTitle, DrillVerdict, draw_verdict
 from launcher.judgement.evidence import Evidence, ProcessEnd, SessionChange
 from launcher.judgement.fault_times import RETURN_S, SETTLED_US
+from launcher.judgement.order_promises import ENDED
 from launcher.links.agent_link import AgentLink
 from launcher.running import FleetRun, agent_command
 from launcher.supervision.fleet_events import AgentEnded, AgentSaid, AgentStarted, FleetEvent
@@ -50,6 +53,8 @@ UP_S = 120.0
 """Time in which headend and agents must be up before the drill, seconds."""
 ENDS_S = 60.0
 """Time in which orders must have ended after the drill, seconds."""
+EVENTS_S = 15.0
+"""Time in which the ends of all orders must have come as events, seconds."""
 UNSHOWN = frozenset({EventKind.CONNECTING, EventKind.DISPATCH})
 """Events of agents without a line: there are too many of them beside those of the faults."""
 USUAL_S = {"telemetry_period_s": 4.0, "alive_period_s": 10.0}
@@ -104,6 +109,7 @@ class Drill:
         self._keeper = HeadendKeeper(self.files, self._rest, runtime, stage.tell)
         fleet = request.fleet
         self._looks = TelemetryLooks(tuple(fleet.assets), self._rest, runtime)
+        self._events = EventReader(self._rest, runtime)
         self._watch = LoopWatch(runtime)
         self._operator = DrillOperator(
             tuple(fleet.assets.values()),
@@ -161,6 +167,7 @@ class Drill:
         evidence = self._evidence
         first_us = self._runtime.wall_us()
         nursery.start_soon(self._looks.keep_looking)
+        nursery.start_soon(self._events.read)
         nursery.start_soon(self._watch.watch)
         await _in_time(partial(self._wait_fresh, first_us), "not all agents are up")
         evidence.began_us = self._runtime.wall_us()
@@ -204,6 +211,7 @@ class Drill:
         try:
             evidence.orders = await read_orders(self._operator.orders, self._rest, ENDS_S)
             evidence.closed_us = self._runtime.wall_us()
+            await self._wait_for_events()
             await read_histories(evidence, self._rest)
         except (NoAnswer, Refused) as failure:
             raise DrillFailed(
@@ -212,6 +220,15 @@ class Drill:
         evidence.notes_missing = self._pipe.missing
         evidence.ends += self._keeper.ends
         self._stage.tell("drill ends", orders=len(evidence.orders))
+
+    async def _wait_for_events(self) -> None:
+        """Gives the reader of events the time to see how each order ended."""
+        ends = {(o.dispatch_id, o.state) for o in self._evidence.orders if o.state in ENDED}
+        with trio.move_on_after(EVENTS_S):
+            while ends - {(event.dispatch_id, event.state) for event in self._events.seen}:
+                await self._looks.wait_look()
+        self._evidence.events = self._events.seen
+        self._evidence.events_missed = self._events.missed
 
     def _note_last_end(self) -> None:
         """Stopped in order, a headend must end well."""
@@ -271,9 +288,9 @@ class Drill:
                 pass
 
     def _title(self) -> DrillTitle:
-        plan = self._request.plan
+        plan, drill_s = self._request.plan, self._request.drill_s
         return DrillTitle(
-            plan.name, plan.about, self._request.seed, self._request.drill_s, __version__
+            *(plan.name, plan.about, self._request.seed, drill_s, __version__, plan.proves)
         )
 
 

@@ -101,7 +101,8 @@ class DrillOperator:
         """The number and the body of a new order. It generates, if the asset can."""
         number = len(self.orders)
         most_mw = asset.limits.max_mw if asset.limits.max_mw > 0 else asset.limits.min_mw
-        mw = round((0.3 + 0.6 * self._rng.random()) * most_mw, 3) + number * MARK_MW
+        share = 0.3 + 0.6 * self._rng.random()
+        mw = round(round(share * most_mw, 3) + number * MARK_MW, 6)
         body: dict[str, object] = {"asset_id": asset.id, "mw": mw}
         lasting = self._rule.lasting
         if lasting is not None:

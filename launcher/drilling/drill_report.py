@@ -7,8 +7,8 @@ from rich.text import Text
 
 from derproto.base.timefmt import format_us
 from derproto.stdio.terminal import columns
+from launcher.judgement.case_book import PromiseJudgement
 from launcher.judgement.drill_verdict import DrillVerdict
-from launcher.judgement.promises import PromiseJudgement
 
 WORDS = {True: Text("kept", "green"), False: Text("broken", "bold red"), None: Text("no case")}
 

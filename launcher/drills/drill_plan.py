@@ -7,6 +7,7 @@ from types import MappingProxyType
 from derproto.configuration.problems import Problem
 from launcher.drills.drill_times import NO_TIME, DrillTime, TimeSpread
 from launcher.drills.fault_kinds import FaultKind, Victim
+from launcher.drills.promise import Promise
 
 WHOLE = DrillTime(1.0, share=True)
 START = DrillTime(0.0)
@@ -62,3 +63,5 @@ class DrillPlan:
     headend: Mapping[str, float]
     """Settings of the headend that differ from its defaults, seconds."""
     rules: tuple[FaultRule, ...]
+    proves: tuple[Promise, ...] = ()
+    """Promises for which the drill exists: without a case of each it has failed."""

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from derproto.configuration.kinds import TEXT, FromText, Number, Whole, member
+from derproto.configuration.kinds import TEXT, FromText, Number, Texts, Whole, member
 from derproto.configuration.problems import ConfigError, Problem, nearest
 from derproto.configuration.yamlfile import Section, load_yaml
 from launcher.drills.drill_plan import START, USUAL_WINDOW, WHOLE, DrillPlan, FaultRule, OrderRule
@@ -31,11 +31,22 @@ from launcher.drills.fault_kinds import (
     Victim,
     parse_victim,
 )
+from launcher.drills.promise import Promise
 
 SHIPPED = ("calm", "bad-link", "rough-day", "poland")
 """Names of the plans that ship."""
 
-PLAN_KEYS = ("about", "duration", "seed", "sites", "failsafe_after", "orders", "headend", "faults")
+PLAN_KEYS = (
+    "about",
+    "duration",
+    "seed",
+    "sites",
+    "failsafe_after",
+    "orders",
+    "headend",
+    "proves",
+    "faults",
+)
 ORDER_KEYS = ("every", "for")
 FAULT_KEYS = ("kind", "target", "at", "every", "for", "from", "to")
 
@@ -93,6 +104,7 @@ def _plan(top: Section, name: str) -> DrillPlan | None:
     failsafe_after_s = top.read("failsafe_after", LENGTH, 20.0)
     orders = _orders(top)
     headend = _headend(top)
+    proves = _proves(top)
     rules = _rules(top)
     if None in (about, duration_s, seed, sites, failsafe_after_s, orders):
         return None
@@ -112,6 +124,7 @@ def _plan(top: Section, name: str) -> DrillPlan | None:
         orders=orders,
         headend=headend,
         rules=rules,
+        proves=proves,
     )
 
 
@@ -139,6 +152,15 @@ def _headend(top: Section) -> Mapping[str, float]:
     section.refuse_unknown(HEADEND_KEYS)
     read = {key: section.optional(key, _PERIOD) for key in HEADEND_KEYS}
     return MappingProxyType({key: each for key, each in read.items() if each is not None})
+
+
+def _proves(top: Section) -> tuple[Promise, ...]:
+    names = top.read("proves", Texts(), ()) or ()
+    for name in names:
+        if name not in set(Promise):
+            top.complain("proves", f"there is no promise {name[:40]!r}; {nearest(name, Promise)}")
+            return ()
+    return tuple(map(Promise, names))
 
 
 def _rules(top: Section) -> tuple[FaultRule, ...]:

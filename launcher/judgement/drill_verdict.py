@@ -1,9 +1,12 @@
 """The verdict of a drill: every promise, the faults, and what could not be judged: pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from derproto.base.timefmt import format_us
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import PromiseJudgement
+from launcher.judgement.event_promise import judge_events
 from launcher.judgement.evidence import Evidence, StruckFault
 from launcher.judgement.failsafe_promise import judge_failsafe
 from launcher.judgement.fault_times import FaultTimes, S
@@ -14,7 +17,6 @@ from launcher.judgement.order_promises import (
     judge_windows,
 )
 from launcher.judgement.process_promise import judge_processes
-from launcher.judgement.promises import PromiseJudgement
 from launcher.judgement.sample_promises import judge_gaps, judge_samples
 from launcher.judgement.telemetry_promises import judge_back, judge_telemetry
 
@@ -27,6 +29,7 @@ JUDGES: tuple[Callable[[Evidence, FaultTimes], PromiseJudgement], ...] = (
     judge_once,
     judge_windows,
     judge_failsafe,
+    judge_events,
     judge_processes,
     judge_gaps,
 )
@@ -43,6 +46,8 @@ class DrillTitle:
     """Length of the plan's time, seconds."""
     version: str
     """Version of the software."""
+    proves: tuple[Promise, ...] = ()
+    """Promises for which the drill exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,14 @@ class DrillVerdict:
 def draw_verdict(title: DrillTitle, evidence: Evidence) -> DrillVerdict:
     """Judges the evidence."""
     times = FaultTimes(evidence)
+    judgements = tuple(judge(evidence, times) for judge in JUDGES)
     return DrillVerdict(
         title=title,
         began_us=evidence.began_us,
         ended_us=evidence.ended_us,
-        judgements=tuple(judge(evidence, times) for judge in JUDGES),
+        judgements=judgements,
         faults=tuple(sorted(evidence.faults, key=lambda fault: fault.from_us)),
-        blind=_blind(evidence),
+        blind=_blind(evidence) or _unproven(title, judgements),
         late_s=sum(span.to_us - span.from_us for span in evidence.late) / S,
     )
 
@@ -102,6 +108,14 @@ def _blind(evidence: Evidence) -> str | None:
     silent = [a.name for id, a in evidence.assets.items() if not evidence.notes.get(id)]
     if silent:
         return f"the device of {silent[0]} has no record"
+    return None
+
+
+def _unproven(title: DrillTitle, judgements: Iterable[PromiseJudgement]) -> str | None:
+    """Which promise the drill was to prove, and says nothing of."""
+    for each in judgements:
+        if each.promise in title.proves and each.kept is None:
+            return f"there was no case of {each.promise}; hold the drill for longer"
     return None
 
 

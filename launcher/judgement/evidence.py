@@ -85,6 +85,16 @@ class PlacedOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An event of an order, as a reader of ``/events`` got it."""
+
+    at_us: int
+    id: int
+    dispatch_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeptSample:
     """A sample in the headend's history after the drill."""
 
@@ -149,6 +159,9 @@ class Evidence:
     notes_missing: int = 0
     """Lines of the devices' records that did not arrive."""
     orders: list[PlacedOrder] = field(default_factory=list)
+    events: list[SeenEvent] = field(default_factory=list)
+    events_missed: int = 0
+    """How often the reader of events was told that it missed some."""
     kept: dict[str, Sequence[KeptSample]] = field(default_factory=dict)
     gaps: dict[str, Sequence[ShownGap]] = field(default_factory=dict)
     ends: list[ProcessEnd] = field(default_factory=list)

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from derproto.configuration.fleet import Asset, AssetKind, FailsafeAction
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import CaseBook, PromiseJudgement
 from launcher.judgement.evidence import DeviceNote, Evidence, PlacedOrder
 from launcher.judgement.fault_times import FaultTimes, S, strikes_process_of
 from launcher.judgement.order_promises import followed
-from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 SLACK_S = 2.0
 """How much later than its failsafe says a device may be told to retreat, seconds."""

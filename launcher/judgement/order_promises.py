@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import CaseBook, PromiseJudgement
 from launcher.judgement.evidence import DeviceNote, Evidence, PlacedOrder
 from launcher.judgement.fault_times import FaultTimes, S, strikes_process_of
-from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 DISPATCH_S = 2.0
 """From the order to its device, seconds."""
@@ -116,8 +117,11 @@ def judge_windows(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
             left_us = min(to_us, evidence.closed_us)
             if left_us <= order.end_us:
                 book.kept()
-            elif left_us <= last_us or times.late(order.end_us, left_us):
+            elif left_us <= order.end_us + round(AFTER_WINDOW_S * S) + CLOCK_US:
                 book.timed((left_us - order.end_us) / S, left_us, agent=agent_id)
+            elif left_us <= last_us or times.late(order.end_us, left_us):
+                # A process that was struck could not tell its device.
+                book.kept()
             else:
                 over_s = (left_us - order.end_us) / S
                 what = f"{name} followed its order {over_s:.1f} s beyond its window"

@@ -1,9 +1,10 @@
 """Processes that end only when a fault ends them: pure."""
 
 from launcher.drills.fault_kinds import FaultKind
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import CaseBook, PromiseJudgement
 from launcher.judgement.evidence import Evidence, ProcessEnd, StruckFault
 from launcher.judgement.fault_times import FaultTimes, S
-from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 HEADEND = "headend"
 """How a ``ProcessEnd`` names the headend."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from launcher.drills.fault_kinds import FaultKind
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import CaseBook, PromiseJudgement
 from launcher.judgement.evidence import (
     DeviceNote,
     Evidence,
@@ -15,7 +17,6 @@ from launcher.judgement.evidence import (
     StruckFault,
 )
 from launcher.judgement.fault_times import FaultTimes, S, strikes_process_of
-from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 MEMORY_US = 10 * S
 """How much time of readings an agent may keep in memory alone, and lose in a kill."""

@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import CaseBook, PromiseJudgement
 from launcher.judgement.evidence import Evidence
 from launcher.judgement.fault_times import FaultTimes, S
-from launcher.judgement.promises import CaseBook, Promise, PromiseJudgement
 
 TELEMETRY_S = 10.0
 """The greatest age of the newest sample while an agent is connected, seconds."""

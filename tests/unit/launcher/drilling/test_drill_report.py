@@ -5,9 +5,10 @@ import io
 from derproto.stdio.terminal import rendered
 from launcher.drilling.drill_report import report
 from launcher.drills.fault_kinds import FaultKind
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import Breach, PromiseJudgement
 from launcher.judgement.drill_verdict import DrillTitle, DrillVerdict
 from launcher.judgement.evidence import StruckFault
-from launcher.judgement.promises import Breach, Promise, PromiseJudgement
 from tests.support.epoch import T0, S
 
 

@@ -15,6 +15,7 @@ from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.base.timefmt import format_us, parse_us
 from derproto.configuration.fleet import AssetKind
 from launcher.drilling.drill_operator import DrillOperator
+from launcher.drilling.event_reader import EventReader
 from launcher.drilling.last_answers import WHOLE_S, read_histories, read_orders
 from launcher.drilling.record_pipe import RecordPipe
 from launcher.drilling.rest_answers import NoAnswer, Refused, RestAnswers
@@ -198,6 +199,23 @@ async def test_a_look_without_an_answer_shows_what_was_known(autojump_clock: Moc
     seen = looks.looks["a"]
     assert [look.newest_us for look in seen[:2]] == [T0, T0 + S]
     assert {look.newest_us for look in looks.looks["b"]} == {None}
+
+
+async def test_a_reader_of_events_resumes_and_notes_what_it_missed() -> None:
+    reader = EventReader(ToyRest(lambda *_: None), virtual_runtime(T0))
+
+    def change(state: str) -> str:
+        return json.dumps({"dispatch": {"id": "one", "state": state}})
+
+    reader.take("7", "hello", json.dumps({"resumed": False}))
+    reader.take("8", "dispatch", change("pending"))
+    reader.take("8", "hello", json.dumps({"resumed": True}))
+    reader.take("9", "dispatch", change("started"))
+    reader.take("9", "alive", "{}")
+    assert [(each.id, each.state) for each in reader.seen] == [(8, "pending"), (9, "started")]
+    assert reader.missed == 0
+    reader.take("20", "hello", json.dumps({"resumed": False}))
+    assert reader.missed == 1
 
 
 def evidence() -> Evidence:

@@ -17,7 +17,7 @@ from launcher.drills.plan_file import (
     find_plan,
     load_plan,
 )
-from launcher.judgement.promises import Promise
+from launcher.drills.promise import Promise
 from tests.support.repository import ROOT
 
 CUT = "{kind: cut, target: any agent, at: 5s, for: 1s}"
@@ -98,6 +98,7 @@ def test_a_plan_that_is_not_there_is_named() -> None:
         ("duration: 1m\norders: {for: 9s..5s}", "2: orders.for: '9s..5s' ends before it begins"),
         ("duration: 1m\norders: {for: ever}", "2: orders.for: 'ever' is not a time; write"),
         ("duration: 1m\nheadend: {port: 1}", "2: headend.port: unknown key; there are: telemetry"),
+        ("duration: 1m\nproves: [filesafe]", "2: proves: there is no promise 'filesafe'; did you"),
         ("duration: 1m\nfaults: 3", "2: faults: the number 3 is not a list; write a list of"),
     ],
 )

@@ -14,6 +14,7 @@ from launcher.judgement.evidence import (
     KeptSample,
     Look,
     PlacedOrder,
+    SeenEvent,
     SessionChange,
     StruckFault,
 )
@@ -83,6 +84,11 @@ def play() -> Evidence:
         notes = [*(reading(s, power(s)) for s in seconds), *commands]
         drill.notes[asset_id] = sorted(notes, key=lambda note: note.at_us)
     drill.orders = [*_orders()]
+    drill.events = [
+        SeenEvent(order.asked_us + n * S, 3 * place + n, order.dispatch_id or "", state)
+        for place, order in enumerate(drill.orders)
+        for n, state in enumerate(("pending", "started", order.state or ""))
+    ]
     return drill
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from launcher.drills.fault_kinds import FaultKind
+from launcher.drills.promise import Promise
+from launcher.judgement.case_book import MOST_BREACHES, PromiseJudgement
 from launcher.judgement.drill_verdict import DrillTitle, DrillVerdict, draw_verdict
 from launcher.judgement.evidence import (
     DeviceNote,
@@ -19,7 +21,6 @@ from launcher.judgement.evidence import (
     ShownGap,
     StruckFault,
 )
-from launcher.judgement.promises import MOST_BREACHES, Promise, PromiseJudgement
 from tests.support.epoch import S
 from tests.unit.launcher.judgement.played_drill import (
     BATTERY,
@@ -79,7 +80,14 @@ def move(drill: Evidence, asset_id: str, from_s: float, to_s: float) -> None:
 
 
 def change_order(drill: Evidence, number: int, **values: Any) -> None:
-    drill.orders[number] = replace(drill.orders[number], **values)
+    before = drill.orders[number]
+    drill.orders[number] = after = replace(before, **values)
+    drill.events = [
+        replace(each, state=after.state or "")
+        if (each.dispatch_id, each.state) == (before.dispatch_id, before.state)
+        else each
+        for each in drill.events
+    ]
 
 
 def stale_telemetry(drill: Evidence) -> None:
@@ -197,6 +205,18 @@ def retreat_without_cause(drill: Evidence) -> None:
     move(drill, GENERATOR, 445, 435)
 
 
+def lost_event(drill: Evidence) -> None:
+    drill.events = [each for each in drill.events if each.state != "completed" or each.id % 2]
+
+
+def doubled_event(drill: Evidence) -> None:
+    drill.events.insert(4, drill.events[3])
+
+
+def stream_that_did_not_resume(drill: Evidence) -> None:
+    drill.events_missed = 1
+
+
 def process_that_ended(drill: Evidence) -> None:
     drill.ends.append(ProcessEnd(at(333), SOUTH, "exited with code 1"))
 
@@ -229,6 +249,7 @@ PLANTS = {
         *(no_retreat, late_retreat, early_retreat, retreat_to_another_power),
         *(retreat_in_word_only, no_return, retreat_without_cause),
     ],
+    Promise.EVENTS: [lost_event, doubled_event, stream_that_did_not_resume],
     Promise.PROCESSES: [process_that_ended, headend_that_ended],
     Promise.GAPS: [gap_without_cause, gap_with_the_wrong_cause, gap_without_end],
 }
@@ -367,6 +388,13 @@ def test_a_drill_without_its_observers_says_nothing() -> None:
     drill = play()
     drill.notes[BATTERY] = []
     assert "battery has no record" in (judge(drill).blind or "")
+
+
+def test_a_drill_without_a_case_of_what_it_was_to_prove_has_failed() -> None:
+    for promise, kept in ((Promise.GAPS, False), (Promise.FAILSAFE, True)):
+        verdict = draw_verdict(replace(TITLE, proves=(promise,)), play())
+        assert verdict.kept is kept
+        assert (verdict.blind or "").startswith("there was no case of gaps" if not kept else "")
 
 
 def test_breaches_beyond_the_bound_are_counted() -> None:
