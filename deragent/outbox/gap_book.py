@@ -4,9 +4,10 @@ Rows of one asset that go missing one after another, for one cause, are one gap.
 widens the gap and raises its revision. The gap stops growing once a row measured after it has
 arrived at the headend.
 
-A device that does not answer opens a gap. The device's next answer closes the gap, even if the
-agent has restarted in between. The agent reports a gap until the headend acknowledges its newest
-revision. Then the agent drops the gap, unless the gap can still grow.
+A device that does not answer opens a gap. The device's next answer closes the gap. After a restart
+the first reading closes it, answered or not: a killed agent may have forgotten an answer. The agent
+reports a gap until the headend acknowledges its newest revision. Then the agent drops the gap,
+unless the gap can still grow.
 """
 
 from collections.abc import Iterable
@@ -108,6 +109,8 @@ class GapBook:
         self._growing: dict[tuple[int, GapCause], _Growing] = {}
         self._away: dict[int, GapKey] = {}
         """The open gap of each asset whose device does not answer."""
+        self._left_open: dict[int, GapKey] = {}
+        """The open gap that an earlier process left of each asset."""
         self._due: dict[GapKey, None] = {}
         """Gaps to be reported in this session."""
         self._unsaved: dict[GapKey, None] = {}
@@ -167,12 +170,13 @@ class GapBook:
 
     def note_device(self, asset_index: int, ts_us: int, *, answers: bool) -> None:
         """A device was read. Units: microseconds since the epoch, by the agent's clock."""
+        left_open = self._left_open.pop(asset_index, None)
+        if left_open is not None:
+            self._close(left_open, ts_us)
         away = self._away.get(asset_index)
         if answers and away is not None:
-            gap = self._gaps[away]
             del self._away[asset_index]
-            # If the clock was set back meanwhile, the gap must not end before it began.
-            self._change(replace(gap, end_us=max(gap.start_us, ts_us)))
+            self._close(away, ts_us)
         elif not answers and away is None:
             found = self._newest_if_full(asset_index, GapCause.DEVICE)
             if found is None:
@@ -236,7 +240,7 @@ class GapBook:
         for gap in gaps:
             self._gaps[gap.key] = gap
             if gap.is_open:
-                self._away[gap.asset_index] = gap.key
+                self._left_open[gap.asset_index] = gap.key
 
     # --- within -------------------------------------------------------------------------
 
@@ -245,6 +249,11 @@ class GapBook:
         gap = Gap(self._boot_id, self._numbers, 0, asset_index, cause, start_us, end_us, rows)
         self._change(gap)
         return self._gaps[gap.key]
+
+    def _close(self, key: GapKey, ts_us: int) -> None:
+        gap = self._gaps[key]
+        # If the clock was set back meanwhile, the gap must not end before it began.
+        self._change(replace(gap, end_us=max(gap.start_us, ts_us)))
 
     def _change(self, gap: Gap) -> None:
         self._gaps[gap.key] = replace(gap, revision=gap.revision + 1)
