@@ -48,14 +48,22 @@ class AssetHoles:
         """The records that were drawn of removed holes."""
         self._marked: dict[Hole, None] = {}
 
-    def restore(self, holes: list[Hole], reports: Sequence[ReportedGap]) -> None:
-        """Takes over what the journal has: both arguments in the order of time."""
+    def restore(
+        self, holes: Sequence[Hole], reports: Sequence[ReportedGap], edge_us: int, edge: Origin
+    ) -> None:
+        """Takes over what the journal has: holes and reports in the order of time, and the newest
+        sample."""
         for hole in holes:
             hole.shown = {each.id: each for each in hole.draw((), self._limits)}
-        if holes and holes[-1].high_us is None:
-            self.lasting = holes.pop()
-        self.bounded = holes[-HOLES_KEPT:]
+        self.bounded = [each for each in holes if each.until_us <= edge_us][-HOLES_KEPT:]
         self._reports = {each.id: each for each in reports[-REPORTS_KEPT:]}
+        # Above the newest sample there is one hole, which reports may part into several records.
+        pieces = [each for each in holes if each.until_us > edge_us]
+        if pieces:
+            self.lasting = pieces[0]
+            self.lasting.reopen(edge_us, edge)
+            for piece in pieces[1:]:
+                self.lasting.shown |= piece.shown
 
     # --- holes ----------------------------------------------------------------------
 
@@ -126,6 +134,10 @@ class AssetHoles:
 
     def take_report(self, report: ReportedGap) -> GapRecord:
         """Explains holes by an agent's report. Returns the report's own record."""
+        for each in list(self._reports.values()):
+            if each.is_ended_by_report(report):
+                self._closed.append(self.take_report(each.ended(report.start_us)))
+                self._on_change()
         known = self._reports.get(report.id)
         if known is None or report.rank >= known.rank:
             self._reports[report.id] = report

@@ -76,6 +76,15 @@ class ReportedGap:
             return False
         return origin != self.origin or (self.cause is HoleCause.DEVICE and ts_us > self.start_us)
 
+    def is_ended_by_report(self, later: "ReportedGap") -> bool:
+        """Whether the gap goes on, and another boot has begun to report the same silence."""
+        return (
+            self.end_us is None
+            and later.origin != self.origin
+            and later.cause is self.cause
+            and later.start_us > self.start_us
+        )
+
     def ended(self, ts_us: int) -> "ReportedGap":
         """The gap with its end, and with the revision in which its agent will report the end."""
         return replace(self, end_us=max(self.start_us, ts_us), revision=self.revision + 1)
@@ -156,6 +165,13 @@ class Hole:
             revision=0,
             noticed_us=self.noticed_us,
         )
+
+    def reopen(self, edge_us: int, edge: Origin) -> None:
+        """Makes it last: its upper edge is no sample, nor is its lower one if it is above ``edge``,
+        which is the newest sample."""
+        self.high_us = self.high = None
+        if self.low_us > edge_us:
+            self.start_us, self.low_us, self.low = edge_us, edge_us, edge
 
     def filled(self) -> list[GapRecord]:
         """The filled part, as a gap that is over; empty if there is none."""

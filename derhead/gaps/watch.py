@@ -12,7 +12,7 @@ from typing import Protocol
 
 from derhead.gaps.asset_holes import AssetHoles
 from derhead.gaps.holes import GapLimits, Hole, Origin, ReportedGap
-from derhead.gaps.record import GapRecord, HoleCause
+from derhead.gaps.record import FOREVER_US, GapRecord, HoleCause
 from derhead.telemetry import SampleBlock, Slot
 from derproto.der.v1 import QualityBit
 
@@ -82,7 +82,9 @@ class AssetWatch:
 
         ``session_end`` says why samples stopped, unless a lasting hole says it.
         """
-        self._holes.restore(holes, reports)
+        # Without a sample, every upper edge counts as one.
+        edge_us, edge = self._edge() if self.has_samples else (FOREVER_US - 1, Origin("", 0))
+        self._holes.restore(holes, reports, edge_us, edge)
         if self.has_samples:
             lasting = self._holes.lasting
             self._session_end = session_end if lasting is None else lasting.stopped_by

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from derhead.gaps import HoleCause
-from derhead.gaps.record import FOREVER_US
+from derhead.gaps import HoleCause, Origin
+from derhead.gaps.record import FOREVER_US, is_reported
 from tests.support.epoch import T0, S
 from tests.support.watched_asset import LIMITS, PERIOD_S, Headend
 
@@ -35,6 +35,7 @@ class Row(NamedTuple):
     at_s: float
     boot_id: int
     seq: int
+    stale: bool
 
 
 class Overflow(NamedTuple):
@@ -47,6 +48,19 @@ class Overflow(NamedTuple):
     rows: int
 
 
+class Away(NamedTuple):
+    """What an agent has to tell of a device that does not answer."""
+
+    number: int
+    boot_id: int
+    from_s: float
+    to_s: float | None = None
+
+    @property
+    def revision(self) -> int:
+        return 1 if self.to_s is None else 2
+
+
 @dataclass
 class Agent:
     boot_id: int = 1
@@ -56,10 +70,23 @@ class Agent:
     numbers: int = 0
     clock_ahead_s: int = 0
     clock_was_set: bool = False
+    is_broken: bool = False
+    away: tuple[Away, ...] = ()
+    saved: tuple[Away, ...] = ()
+    """The same in the outbox's file, up to a second behind."""
 
     def measure(self, at_s: float) -> Row:
         self.seq += 1
-        return Row(at_s + self.clock_ahead_s, self.boot_id, self.seq)
+        self.saved = self.away
+        row = Row(at_s + self.clock_ahead_s, self.boot_id, self.seq, self.is_broken)
+        away = self.away[-1] if self.away and self.away[-1].to_s is None else None
+        if away is not None and (not self.is_broken or away.boot_id != self.boot_id):
+            self.away = (*self.away[:-1], away._replace(to_s=row.at_s))
+            away = None
+        if self.is_broken and away is None:
+            self.numbers += 1
+            self.away = (*self.away, Away(self.numbers, self.boot_id, row.at_s))
+        return row
 
 
 class Mishaps(RuleBasedStateMachine):
@@ -67,6 +94,8 @@ class Mishaps(RuleBasedStateMachine):
         super().__init__()
         self.headend = Headend()
         self.agent = Agent()
+        self.told: set[Away] = set()
+        self.stale_us: set[int] = set()
         self.connect()
         self.step(1)
 
@@ -83,13 +112,25 @@ class Mishaps(RuleBasedStateMachine):
             self.headend.wait(self.headend.now_s + PERIOD_S)
             row = self.agent.measure(self.headend.now_s)
             if self.connected:
-                self.headend.sample(row.at_s, row.boot_id, seq=row.seq)
+                self._send(row, backfill=False)
+                self._tell_of_device()
             else:
                 self.agent.outbox.append(row)
 
+    def _send(self, row: Row, *, backfill: bool) -> None:
+        if row.stale:
+            self.stale_us.add(T0 + round(row.at_s * S))
+        self.headend.sample(row.at_s, row.boot_id, backfill=backfill, seq=row.seq, stale=row.stale)
+
     @rule(periods=PERIODS)
-    def device_is_away(self, periods: int) -> None:
+    def nothing_is_measured(self, periods: int) -> None:
         self.headend.wait(self.headend.now_s + PERIOD_S * periods)
+
+    # As an overflow: a gap that is told needs a clock that goes on.
+    @precondition(lambda self: not self.agent.clock_was_set)
+    @rule()
+    def break_or_mend_the_device(self) -> None:
+        self.agent.is_broken = not self.agent.is_broken
 
     @precondition(lambda self: self.connected)
     @rule(because=st.sampled_from([HoleCause.LINK, HoleCause.AGENT_RESTART]))
@@ -101,6 +142,22 @@ class Mishaps(RuleBasedStateMachine):
     def connect(self) -> None:
         self.headend.connect(boot_id=self.agent.boot_id)
         self._tell()
+        self.told.clear()
+        self._tell_of_device()
+
+    def _tell_of_device(self) -> None:
+        for away in self.agent.away:
+            if away in self.told:
+                continue
+            self.headend.tell(
+                HoleCause.DEVICE,
+                away.from_s,
+                away.to_s,
+                number=away.number,
+                revision=away.revision,
+                boot_id=away.boot_id,
+            )
+            self.told.add(away)
 
     def _tell(self) -> None:
         for each in self.agent.untold:
@@ -119,7 +176,7 @@ class Mishaps(RuleBasedStateMachine):
     def backfill(self, rows: int) -> None:
         for _ in range(min(rows, len(self.agent.outbox))):
             row = self.agent.outbox.popleft()
-            self.headend.sample(row.at_s, row.boot_id, backfill=True, seq=row.seq)
+            self._send(row, backfill=True)
 
     # What was lost an agent can only tell by a clock that goes on.
     @precondition(lambda self: self.agent.outbox and not self.agent.clock_was_set)
@@ -144,13 +201,16 @@ class Mishaps(RuleBasedStateMachine):
         self.agent.clock_ahead_s = max(0, self.agent.clock_ahead_s + by_s)
         self.agent.clock_was_set = True
 
-    @rule(in_memory=ROWS)
-    def kill_the_agent(self, in_memory: int) -> None:
+    @rule(in_memory=ROWS, forgets_answer=st.booleans())
+    def kill_the_agent(self, in_memory: int, forgets_answer: bool) -> None:
         if self.connected:
             self.headend.disconnect()
         agent = self.agent
         for _ in range(min(in_memory, len(agent.outbox))):
             agent.outbox.pop()
+        # Not the beginning of a silence: the headend ends such a gap at the next live sample only.
+        if forgets_answer and len(agent.saved) == len(agent.away):
+            agent.away = agent.saved
         agent.boot_id += 1
         agent.seq = 0
 
@@ -160,14 +220,20 @@ class Mishaps(RuleBasedStateMachine):
 
     # --- what holds -----------------------------------------------------------------
 
-    def _missing(self) -> list[tuple[int, int | None]]:
+    def _missing(self, *, silent_devices: bool = True) -> list[tuple[int, int | None]]:
         """The stretches that the ledger says are missing, by their beginnings."""
         found = [
             (each.start_us if each.filled_us is None else each.filled_us, each.end_us)
             for each in self.headend.records.values()
-            if not each.backfilled and each.cause is not HoleCause.NONE
+            if not each.backfilled
+            and each.cause is not HoleCause.NONE
+            and (silent_devices or each.cause is not HoleCause.DEVICE or not is_reported(each.id))
         ]
         return sorted(found, key=lambda each: (each[0], each[1] or FOREVER_US))
+
+    def _measured(self) -> list[tuple[int, Origin, int]]:
+        """The samples that their device answered."""
+        return [each for each in self.headend.samples if each[0] not in self.stale_us]
 
     @invariant()
     def every_hole_is_known(self) -> None:
@@ -181,15 +247,23 @@ class Mishaps(RuleBasedStateMachine):
             assert high_us - at_us <= limit_us, f"nothing is known of {_s(at_us)} to {_s(high_us)}"
 
     @invariant()
+    def every_silence_of_a_device_is_known(self) -> None:
+        missing = self._missing()
+        for ts_us in self.stale_us:
+            found = [each for each in missing if each[0] <= ts_us <= (each[1] or FOREVER_US)]
+            assert found, f"nothing is known of the silent device at {_s(ts_us)}"
+
+    @invariant()
     def no_sample_is_in_what_is_missing(self) -> None:
-        stored = [ts_us for ts_us, _, _ in self.headend.samples]
+        stored = [ts_us for ts_us, _, _ in self._measured()]
         for start_us, end_us in self._missing():
-            until_us = max(stored) + 1 if end_us is None else end_us
+            until_us = FOREVER_US if end_us is None else end_us
             assert not [_s(ts_us) for ts_us in stored if start_us < ts_us < until_us]
 
     @invariant()
     def nothing_is_missing_twice(self) -> None:
-        for (start_us, end_us), (later_us, _) in pairwise(self._missing()):
+        # A silent device has rows, which may go missing too.
+        for (start_us, end_us), (later_us, _) in pairwise(self._missing(silent_devices=False)):
             assert end_us is not None, f"{_s(start_us)} lasts, and yet there is {_s(later_us)}"
             assert end_us <= later_us, f"{_s(end_us)} is after {_s(later_us)}"
 

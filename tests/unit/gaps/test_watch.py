@@ -276,6 +276,31 @@ def killed_with_the_headend_before_it_noted_that(headend: Headend) -> None:
     headend.live(40, 60)
 
 
+def killed_before_it_noted_that_its_device_is_silent(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.sample(12, stale=True)
+    headend.tell(HoleCause.DEVICE, 12, None)
+    headend.disconnect()
+    headend.wait(24)
+    headend.connect(boot_id=2)
+    headend.sample(24, stale=True)
+    headend.tell(HoleCause.DEVICE, 24, None)
+    headend.live(28, 32)
+
+
+def headend_restarted_while_a_device_is_silent_and_its_link_cut(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.disconnect()
+    headend.wait(30)
+    headend.connect()
+    headend.tell(HoleCause.OVERFLOW, 12, 12, rows=1)
+    headend.tell(HoleCause.DEVICE, 24, None, number=2)
+    headend.start()
+    headend.connect()
+    headend.backfill(16, 20)
+    headend.sample(24, backfill=True, stale=True)
+
+
 def answers_again_before_its_agent_says_so(headend: Headend) -> None:
     headend.live(4, 8)
     headend.tell(HoleCause.DEVICE, 12, None)
@@ -388,6 +413,14 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (
         killed_with_the_headend_before_it_noted_that,
         [(4, 8, "device", None), (12, 40, "agent_restart", None)],
+    ),
+    (
+        killed_before_it_noted_that_its_device_is_silent,
+        [(12, 24, "device", None), (24, 28, "device", None)],
+    ),
+    (
+        headend_restarted_while_a_device_is_silent_and_its_link_cut,
+        [(8, 24, "link", 24), (12, 12, "overflow", None), (24, None, "device", None)],
     ),
     (
         answers_again_before_its_agent_says_so,
