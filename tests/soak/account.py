@@ -101,6 +101,8 @@ class Account:
     """Entries of the gap ledger by cause."""
     given: dict[str, Given] = field(default_factory=dict)
     """By the dispatch's id."""
+    withdrawn: dict[str, float] = field(default_factory=dict)
+    """When the withdrawal of a dispatch or a site's order was answered, by its id."""
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
     """As the journal held them once they had ended."""
     connected_at: "dict[int, array[float]]" = field(default_factory=dict)

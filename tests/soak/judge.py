@@ -7,6 +7,7 @@ from derhead.dispatch import Dispatch
 from derproto.configuration.fleet import Asset
 from tests.soak.account import Account, Look
 from tests.soak.auditor import Auditor, LedgerGap
+from tests.soak.judging_orders import judge_orders
 from tests.soak.plan import Kind
 from tests.soak.site_agent import SiteAgent
 from tests.soak.world import SoakWorld
@@ -190,6 +191,9 @@ def _judge_dispatches(world: SoakWorld, agent: SiteAgent, asset: int) -> None:
         silent=agent.silent,
         welcomes=agent.welcomes,
         ended_s=account.stopped_s,
+    )
+    judge_orders(
+        account, agent.number, asset, record, [d for d in ours if not _is_touched(d, copied)]
     )
     for number, dispatch in enumerate(ours):
         if dispatch.mw == meter.asset.default_mw or _is_touched(dispatch, copied):

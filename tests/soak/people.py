@@ -5,6 +5,7 @@ import trio
 from derproto.base.timefmt import format_us
 from tests.soak.account import Given
 from tests.soak.event_reader import SLOW, EventReader
+from tests.soak.judging_orders import why_refused
 from tests.soak.observer import all_well
 from tests.soak.plan import Act, Kind
 from tests.soak.rest import Answer, NoAnswer
@@ -17,6 +18,7 @@ TRIES = 4
 TRY_AGAIN_S = 7.0
 
 GIVEN = 201
+WITHDRAWN = frozenset({200, 202})
 AWAY = frozenset({503})
 REFUSED = frozenset({404, 409, 422})
 """Answers to an order while ``assets.yaml`` is changed, and to one that has ended."""
@@ -63,6 +65,10 @@ class People:
         given = Given(answered_s, act.target, mw, answer.body["id"], len(account.given))
         account.given[given.dispatch_id] = given
         account.note(answered_s, "order", given.number, act.target)
+        wrong = why_refused(account.weather, act.target, asset.limits, mw, ordered_s, answered_s)
+        if wrong is not None:
+            words = f"order {given.number} of {mw} MW to asset {act.target}: {wrong}"
+            self._complain("what assets.yaml does not allow is refused", words)
         self._targets.append(given.dispatch_id)
         if lone and not act.start_in_s and all_well(self._world, act.target):
             await self._expect(given, ordered_s)
@@ -143,7 +149,9 @@ class People:
             world.account.answers[0] += 1
             return
         world.account.answers[answer.status] += 1
-        if answer.status not in (200, 202, *REFUSED, *AWAY):
+        if answer.status in WITHDRAWN:
+            world.account.withdrawn.setdefault(target, trio.current_time())
+        elif answer.status not in (*REFUSED, *AWAY):
             self._complain("a withdrawal is answered", f"got {answer}")
 
     # --- readers -------------------------------------------------------------------------
