@@ -5,7 +5,7 @@ A plan is data. A part of a plan is a plan too, so a failing one can be shortene
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
@@ -165,7 +165,20 @@ def draw_plan(seed: int, seconds: float, assets: int) -> Plan:
             kind, habit, random.Random(f"{seed}/{kind.value}"), seconds, agents, assets
         )
     ]
+    acts += list(_outages(acts, seed, seconds))
     return Plan(seed, seconds, agents, assets, tuple(sorted(acts, key=lambda act: act.at_s)))
+
+
+def _outages(acts: Iterable[Act], seed: int, seconds: float) -> Iterator[Act]:
+    """Outages around every other end of an agent: by chance it would seldom hold samples then."""
+    for act in acts:
+        if act.kind not in (Kind.KILL_AGENT, Kind.STOP_AGENT):
+            continue
+        rng = random.Random(f"{seed}/outage/{act.at_s}")
+        strikes, before_s, after_s = rng.random() < 0.5, rng.uniform(15, 300), rng.uniform(0, 120)
+        from_s, for_s = act.at_s - before_s, before_s + act.for_s + after_s
+        if strikes and from_s > 60.0 and from_s + for_s < seconds - SETTLE_S:
+            yield Act(round(from_s, 3), Kind.REFUSE, act.target, round(for_s, 3))
 
 
 def _acts(
