@@ -23,6 +23,12 @@ from tests.support.dispatch.record import Span
 NOTICED_S = 50.0
 """After this time both ends of a half-open connection have given it up."""
 
+SILENT_S = 60.0
+"""After this time the headend has given up an agent from which nothing comes."""
+
+REVOKED_S = 15.0
+"""After this time a revoked token has ended its session: the headend looks every 10 s."""
+
 BEHIND = 0.7
 """The ``value`` of a fault of the database above which the one that returns has lost batches."""
 
@@ -110,7 +116,30 @@ class Faults:
         await self._turn(act, agents, self._refused, self._world.network.refuse, cut=True)
 
     async def _stall(self, act: Act, agents: list[SiteAgent]) -> None:
-        await self._turn(act, agents, self._stalled, self._world.network.stall, cut=False)
+        async with trio.open_nursery() as watching:
+            watching.start_soon(self._look_for_sessions, agents)
+            await self._turn(act, agents, self._stalled, self._world.network.stall, cut=False)
+            watching.cancel_scope.cancel()
+
+    async def _look_for_sessions(self, agents: list[SiteAgent]) -> None:
+        """Puts to the test that the headend gives up agents that it does not hear."""
+        world, since_us = self._world, self._world.runtime.wall_us()
+        await trio.sleep(SILENT_S)
+        headend, now_s = world.headend, trio.current_time()
+        # A journal that takes nothing holds up the reading; a headend that starts counts anew.
+        kinds = (Kind.DISK_FULL, Kind.KILL_HEADEND, Kind.STOP_HEADEND)
+        spans = world.account.weather.spans(kinds, now_s, agent=0)
+        if headend is None or any(each.to_s > now_s - SILENT_S for each in spans):
+            return
+        for agent in agents:
+            if world.has_session(agent.agent_id, since_us):
+                words = f"{agent.agent_id} counts as connected after {SILENT_S:g} s of silence"
+                world.account.fault(now_s, "a silent session ends", words)
+        silent = sum(headend.gaps.statistics().lasting.values())
+        expected = sum(len(agent.numbers) for agent in agents) - len(self._removed)
+        if silent < expected:
+            words = f"{silent} assets have an open gap, and {expected} are silent"
+            world.account.fault(now_s, "a silent asset's gap is open", words)
 
     async def _turn(
         self,
@@ -264,12 +293,19 @@ class Faults:
             before = world.token_names[agent.number]
             name = f"{agent.agent_id}-{self._rotated[agent.number]}"
             with self._trouble(act, [agent]):
+                written_us = world.runtime.wall_us()
                 write_private(agent.token_file, world.new_token(name, Role.AGENT, agent.agent_id))
                 world.token_names[agent.number] = name
                 await world.hang_up()
                 await trio.sleep(act.for_s)
                 world.revoke_token(before)
                 await world.hang_up()
+                await trio.sleep(REVOKED_S)
+                if world.has_session(agent.agent_id, written_us):
+                    words = f"{agent.agent_id} goes on with a token that was revoked"
+                    world.account.fault(
+                        trio.current_time(), "a revoked token ends its session", words
+                    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import trio
 
@@ -21,6 +22,7 @@ from derhead.config import HeadendConfig
 from derhead.daemon.composition import Listeners, run_headend
 from derhead.daemon.fleet_keeper import FleetKeeper
 from derhead.headend import Headend
+from derhead.history.journal.committer import Committer
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
@@ -188,10 +190,21 @@ class SoakWorld:
         if kill:
             for host in (REST, *self.hosts()):
                 self.network.cut(host)
-            self._headend_scope.cancel()
+            # A process that is killed writes nothing any more of what it holds in memory.
+            with patch.object(Committer, "_flush", _write_nothing):
+                self._headend_scope.cancel()
+                await self._headend_gone.wait()
         else:
             self._headend_stopping.set()
-        await self._headend_gone.wait()
+            await self._headend_gone.wait()
+
+    def has_session(self, agent_id: str, before_us: int) -> bool:
+        """Whether the headend has a session of the agent that began before that time."""
+        live = () if self.headend is None else self.headend.sessions.live
+        return any(
+            each.record.agent_id == agent_id and each.record.connected_us < before_us
+            for each in live
+        )
 
     def hosts(self) -> Iterable[str]:
         return [each.host for each in (*self.agents, *self.copies.values())]
@@ -292,6 +305,10 @@ def replace_agent(agent: SiteAgent, data: Path) -> SiteAgent:
 def _by_site(fleet: Fleet) -> list[Asset]:
     order = list(fleet.sites)
     return sorted(fleet.assets.values(), key=lambda asset: order.index(asset.site_id))
+
+
+async def _write_nothing(_committer: Committer) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 def write_private(path: Path, text: str) -> None:
