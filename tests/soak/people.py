@@ -115,13 +115,30 @@ class People:
                 world.account.answers[0] += 1
             else:
                 world.account.answers[answer.status] += 1
-                if answer.status == GIVEN or answer.status in REFUSED:
+                if answer.status == GIVEN:
+                    await self._repeat(body, key, answer)
+                    return answer
+                if answer.status in REFUSED:
                     return answer
                 if answer.status not in AWAY:
                     self._complain("an order is answered", f"{body} got {answer}")
                     return answer
             await trio.sleep(TRY_AGAIN_S)
         return None
+
+    async def _repeat(self, body: dict[str, object], key: str, answer: Answer) -> None:
+        """Sends each other order again, as a client does that lost its answer."""
+        if self._orders % 2:
+            return
+        try:
+            again = await self._world.rest.ask("POST", "/dispatch", body, key=key)
+        except NoAnswer:
+            return
+        if again.status not in AWAY and again.body.get("id") != answer.body["id"]:
+            self._complain(
+                "an order that is repeated with its key is taken once",
+                f"{body} got {again.status} and {again.body}",
+            )
 
     async def _expect(self, given: Given, ordered_s: float) -> None:
         """Puts to the test that the device is told in time, if all stays well."""
