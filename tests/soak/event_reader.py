@@ -12,8 +12,8 @@ from typing import Any
 import trio
 
 from derproto.base.timefmt import parse_us
-from tests.soak.devices import number_of
-from tests.soak.observer import all_well
+from tests.soak.devices import COPY_READINGS, number_of
+from tests.soak.observer import all_well, is_set_lately
 from tests.soak.plan import Kind
 from tests.soak.rest import NoAnswer
 from tests.soak.world import SoakWorld
@@ -69,8 +69,11 @@ class EventReader:
     """One reader, over all its connections."""
 
     world: SoakWorld
+    target: str = "/events"
     last_id: int | None = None
     """The newest event that it has seen; None before its first ``hello``."""
+    states: dict[str, str] = field(default_factory=dict)
+    """The state of each dispatch of which it was told."""
     _told: dict[int, int] = field(default_factory=dict)
     """By asset, the number of the newest reading that was told."""
     _since_s: float = 0.0
@@ -92,11 +95,12 @@ class EventReader:
     async def _read_stream(self, stops_reading: bool) -> None:
         world, parser = self.world, FrameParser()
         more = [] if self.last_id is None else [("Last-Event-ID", str(self.last_id))]
-        async with world.rest.open("GET", "/events", more=more) as reply:
+        async with world.rest.open("GET", self.target, more=more) as reply:
             world.account.answers[reply.status] += 1
             if reply.status != 200:
                 return
             self._since_s = trio.current_time()
+            self._told.clear()
             while True:
                 with trio.move_on_after(ALIVE_S) as silence:
                     piece = await reply.piece()
@@ -135,6 +139,9 @@ class EventReader:
 
     def _take_event(self, frame: Frame) -> None:
         world, now_s = self.world, trio.current_time()
+        if frame.kind == "dispatch":
+            told = frame.data["dispatch"]
+            self.states[told["id"]] = told["state"]
         at_s = world.seconds(parse_us(frame.data["at"]))
         # What happened before the connection, or while the journal could not write, comes late.
         full = world.account.weather.spans((Kind.DISK_FULL,), now_s, agent=0)
@@ -153,8 +160,14 @@ class EventReader:
     def _take_telemetry(self, items: list[dict[str, Any]]) -> None:
         for item in items:
             asset = self._numbers[item["asset_id"]]
-            if item["frequency_hz"] is not None:
-                self._told[asset] = number_of(item["frequency_hz"])
+            if item["frequency_hz"] is None:
+                continue
+            number, before = number_of(item["frequency_hz"]), self._told.get(asset, 0)
+            copied = max(number, before) >= COPY_READINGS
+            if number < before and not copied and not is_set_lately(self.world, asset):
+                words = f"asset {asset} was told with reading {number} after {before}"
+                self._complain("telemetry that is shown never goes back", words)
+            self._told[asset] = number
 
     def _look(self) -> None:
         world, now_s = self.world, trio.current_time()
@@ -170,6 +183,18 @@ class EventReader:
                     FRESH_S,
                     now_s,
                     f"asset {asset} was told last with a sample that is {age_s:.1f} s old",
+                )
+
+    # --- the end -------------------------------------------------------------------------
+
+    def judge_dispatches(self) -> None:
+        """Puts to the test that events told how each dispatch ended, once the run is over."""
+        for dispatch in self.world.account.dispatches.values():
+            told = self.states.get(dispatch.id)
+            if told != dispatch.state:
+                words = f"a dispatch that is {dispatch.state} was told as {told}"
+                self.world.account.fault(
+                    self.world.seconds(dispatch.created_us), "events tell each end", words
                 )
 
     def _complain(self, promise: str, words: str) -> None:

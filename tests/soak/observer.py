@@ -2,12 +2,13 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 import trio
 
 from tests.soak.account import Look, Seen
-from tests.soak.devices import number_of
+from tests.soak.devices import COPY_READINGS, number_of
 from tests.soak.world import SoakWorld
 
 LOOK_S = 2.5
@@ -22,6 +23,12 @@ QUIET_S = 15.0
 BACK_S = 50.0
 """An agent is back within this time after its path has cleared: a dial that was under way, and the
 longest wait before the next one."""
+
+DRAINED_S = 60.0
+"""So long after an outage an agent has sent what it held."""
+
+ACKED_S = 30.0
+"""A sample is acknowledged within this time."""
 
 HOUR_S = 3600.0
 
@@ -113,6 +120,68 @@ async def watch_levels(world: SoakWorld) -> None:
                     seen.fresh += not restored and now_us - since_us <= FRESH_S * 1e6
 
 
+async def watch_outboxes(world: SoakWorld) -> None:
+    """Puts to the test that samples are acknowledged soon while their agent is connected, for ever.
+
+    After an outage an agent first has to send what it held.
+    """
+    account, weather = world.account, world.account.weather
+    while True:
+        await trio.sleep(LOOK_S)
+        now_s = trio.current_time()
+        for agent in world.agents:
+            if (
+                agent.board is None
+                or agent.connected_s is None
+                or now_s - agent.connected_s < DRAINED_S
+                or weather.path_clear_s(agent.number, now_s) < DRAINED_S
+                or is_set_lately(world, agent.numbers[0])
+            ):
+                continue
+            oldest_us = agent.board.outbox.oldest_ts_us
+            age_s = (agent.wall_us() - oldest_us) / 1e6 if oldest_us else 0.0
+            account.try_promise(
+                "a sample is acknowledged within 30 s while its agent is connected",
+                age_s,
+                ACKED_S,
+                now_s,
+                f"{agent.agent_id} holds a sample that is {age_s:.1f} s old",
+            )
+
+
+async def watch_order(world: SoakWorld) -> None:
+    """Puts to the test that no asset's newest sample is ever replaced by an older one, for ever."""
+    newest = [0] * len(world.assets)
+    headend = world.headend
+    while True:
+        await trio.sleep(LOOK_S)
+        if world.headend is None or world.headend is not headend:
+            # The one before showed samples before the journal had them.
+            newest, headend = [0] * len(world.assets), world.headend
+            continue
+        for asset, meter in enumerate(world.meters):
+            sample = headend.latest.get(meter.asset.id)
+            if sample is None or sample.frequency_hz is None:
+                continue
+            number = number_of(sample.frequency_hz)
+            if number >= COPY_READINGS:
+                # Two boots at once: the last one to send is shown.
+                number = 0
+            elif number < newest[asset] and not is_set_lately(world, asset):
+                world.account.fault(
+                    trio.current_time(),
+                    "telemetry that is shown never goes back",
+                    f"asset {asset} shows reading {number} after {newest[asset]}",
+                )
+            newest[asset] = number
+
+
+def is_set_lately(world: SoakWorld, asset: int) -> bool:
+    """Whether the agent's clock was moved not long ago: it may hold samples from before."""
+    agent, now_s = world.agent_at(asset), trio.current_time()
+    return agent.clock_at(now_s) != agent.clock_at(now_s - 3 * HOUR_S)
+
+
 async def watch_resources(world: SoakWorld) -> None:
     """Looks at the process and its files every hour, for ever."""
     while True:
@@ -129,6 +198,7 @@ def look_at_resources(world: SoakWorld) -> Look:
         at_s=trio.current_time(),
         rss_bytes=_rss_bytes(),
         objects=len(gc.get_objects()),
+        blocks=sys.getallocatedblocks(),
         tasks=trio.lowlevel.current_statistics().tasks_living,
         files=open_files(),
         journal_bytes=journal.stat().st_size if journal.exists() else 0,

@@ -1,9 +1,11 @@
 """Plays a plan: a world, its faults, its people, its observers, and the judge at the end."""
 
 import logging
+import math
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from tests.soak.account import Account
 from tests.soak.auditor import Auditor
 from tests.soak.calm import BEFORE_S, judge_calm, look_at_calm
 from tests.soak.database_twin import fed_by_headends
+from tests.soak.event_reader import EventReader
 from tests.soak.faults import Faults, disk_of
 from tests.soak.judge import judge, judge_leftovers
 from tests.soak.observer import (
     look_at_resources,
     open_files,
     watch_levels,
+    watch_order,
+    watch_outboxes,
     watch_resources,
     watch_telemetry,
 )
@@ -81,6 +86,7 @@ async def _live(
     async with trio.open_nursery() as nursery:
         world = SoakWorld(folder, plan, nursery, account)
         auditor = Auditor(world)
+        follower = EventReader(world, "/events?kind=agent,dispatch")
         with tapped(world), disk_of(world), fed_by_headends(world.database):
             await world.start_headend()
             for agent in world.agents:
@@ -88,7 +94,10 @@ async def _live(
             async with trio.open_nursery() as watching:
                 watching.start_soon(watch_telemetry, world)
                 watching.start_soon(watch_levels, world)
+                watching.start_soon(watch_order, world)
+                watching.start_soon(watch_outboxes, world)
                 watching.start_soon(watch_resources, world)
+                watching.start_soon(partial(follower.read, math.inf, stops_reading=False))
                 watching.start_soon(auditor.run)
                 watching.start_soon(_tell_progress, world, tell)
                 if stop_early:
@@ -108,6 +117,7 @@ async def _live(
             await world.end_headend(kill=False)
         nursery.cancel_scope.cancel()
     judge(world, auditor)
+    follower.judge_dispatches()
     account.tasks_left = trio.lowlevel.current_statistics().tasks_living - tasks_before
 
 
