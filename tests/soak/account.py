@@ -62,6 +62,8 @@ class Look:
     at_s: float
     rss_bytes: int
     objects: int
+    blocks: int
+    """Blocks of memory that Python has allocated."""
     tasks: int
     files: int
     journal_bytes: int

@@ -2,11 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 
 from derhead.dispatch import Dispatch
 from derproto.configuration.fleet import Asset
-from tests.soak.account import Account, Look
+from tests.soak.account import Account
 from tests.soak.auditor import Auditor, LedgerGap
+from tests.soak.growth import judge_growth
 from tests.soak.judging_orders import judge_orders
 from tests.soak.plan import Kind
 from tests.soak.site_agent import SiteAgent
@@ -24,6 +26,9 @@ the agent was started again."""
 EDGE_S = 8.5
 """How much of a hole's edge the ledger may leave out: a reported gap begins with the first missing
 sample, and a silent device is given up a period after it was asked."""
+
+CLOCK_S = 7200.0
+"""The agent's clock is moved by less."""
 
 NEAR_S = 60.0
 """So long after a fault its consequences may begin."""
@@ -48,6 +53,12 @@ CAUSES: dict[str, frozenset[Kind]] = {
 }
 """The faults that explain a gap of each cause."""
 
+PERIOD_S = 4.0
+"""Every device is read as often."""
+
+MUTE = (Kind.DEVICE_SILENT, Kind.DEVICE_ERRS)
+"""Faults during which a device gives no reading."""
+
 LOSSES = frozenset({Kind.ASSET_REMOVED, Kind.DUPLICATE_AGENT})
 """Faults during which the headend refuses samples of the asset."""
 
@@ -56,13 +67,14 @@ def judge(world: SoakWorld, auditor: Auditor) -> None:
     """Puts every promise that is judged at the end to the test."""
     for agent in world.agents:
         for asset in agent.numbers:
+            _judge_readings(world, agent, asset)
             _judge_samples(world, auditor, agent, asset)
             _judge_gaps(world, auditor, agent, asset)
             _judge_dispatches(world, agent, asset)
     _judge_orders(world)
     _judge_database(world, auditor)
     _judge_levels(world)
-    _judge_growth(world.account)
+    judge_growth(world.account)
 
 
 # --- samples -------------------------------------------------------------------------------
@@ -87,6 +99,19 @@ def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: 
         elif not any(each.overlaps(at_s, at_s) for each in (*kills, *losses)):
             words = f"reading {reading} of asset {asset} is not stored"
             account.fault(at_s, "no sample is lost but in a kill's last 10 s", words)
+
+
+def _judge_readings(world: SoakWorld, agent: SiteAgent, asset: int) -> None:
+    """A device that answers is read every period."""
+    account, read_us = world.account, world.meters[asset].read_us
+    excused = [*agent.down, *account.weather.spans(MUTE, account.stopped_s, asset=asset)]
+    for before_us, after_us in pairwise(read_us):
+        apart_s, at_s = (after_us - before_us) / 1e6, world.seconds(before_us)
+        if apart_s > PERIOD_S + 0.5 and not any(
+            each.overlaps(at_s - PERIOD_S, at_s + apart_s) for each in excused
+        ):
+            words = f"asset {asset} was read again after {apart_s:.1f} s"
+            account.fault(at_s, "a device is read every 4 s", words)
 
 
 def _held_since(account: Account, agent: SiteAgent, at_s: float) -> float:
@@ -128,6 +153,11 @@ def _judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int
     for gap in gaps:
         if gap.to_s is None:
             account.fault(gap.from_s, "every gap ends", f"asset {asset}: {gap}")
+            continue
+        offset_s = agent.clock_at(gap.to_s) / 1e6
+        from_s, to_s = gap.from_s - offset_s, gap.to_s - offset_s
+        if agent.clock_at(from_s - CLOCK_S) == agent.clock_at(to_s + CLOCK_S):
+            _judge_cause(account, agent, asset, gap, from_s, to_s)
 
 
 def _judge_cause(
@@ -278,7 +308,7 @@ def _judge_levels(world: SoakWorld) -> None:
                 account.fault(account.stopped_s, promise, words)
 
 
-# --- what is left, and what grows ------------------------------------------------------------
+# --- what is left ------------------------------------------------------------
 
 
 def judge_leftovers(account: Account) -> None:
@@ -290,36 +320,3 @@ def judge_leftovers(account: Account) -> None:
         account.fault(at_s, "no file is left open", f"{account.files_left} files are left open")
     for name in account.temporary_left:
         account.fault(at_s, "no temporary file is left", name)
-
-
-GROWTH = 0.03
-"""How much of its mean a resource may grow a day, once a run has settled."""
-
-SETTLED_SHARE = 0.6
-"""The part of a run after which its resources are judged: retention keeps three days."""
-
-LEAST_DAYS = 5.0
-"""A shorter run does not show what grows."""
-
-
-def _judge_growth(account: Account) -> None:
-    if account.stopped_s < LEAST_DAYS * 86_400:
-        return
-    settled = [each for each in account.looks if each.at_s >= SETTLED_SHARE * account.stopped_s]
-    for name in ("objects", "tasks", "files", "journal_bytes", "outbox_rows"):
-        growth = growth_a_day(settled, name)
-        if growth > GROWTH:
-            words = f"{name} grow by {growth:.1%} of their mean a day"
-            account.fault(account.stopped_s, "memory, journal and outbox stay flat", words)
-
-
-def growth_a_day(looks: list[Look], name: str) -> float:
-    """The slope of the regression line through the looks, as a share of their mean, a day."""
-    if len(looks) < 2:
-        return 0.0
-    times = [look.at_s / 86_400 for look in looks]
-    values = [float(getattr(look, name)) for look in looks]
-    middle, mean = sum(times) / len(times), sum(values) / len(values)
-    spread = sum((at - middle) ** 2 for at in times)
-    slope = sum((at - middle) * (value - mean) for at, value in zip(times, values, strict=True))
-    return 0.0 if not mean or not spread else slope / spread / mean

@@ -1,10 +1,11 @@
 """The report of a run, as text and as JSON."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from tests.soak.account import Account, Violation
-from tests.soak.judge import growth_a_day
+from tests.soak.growth import growth_a_day
 from tests.soak.plan import DAY_S, Plan
 
 SHOWN_EACH = 3
@@ -53,9 +54,17 @@ def as_json(plan: Plan, account: Account) -> dict[str, Any]:
         "log_lines_a_day": round(account.log_lines.total() / days),
         "growth_a_day": {
             name: round(growth_a_day(account.looks, name), 4)
-            for name in ("rss_bytes", "objects", "tasks", "files", "journal_bytes", "outbox_rows")
+            for name in (
+                "rss_bytes",
+                "objects",
+                "blocks",
+                "tasks",
+                "files",
+                "journal_bytes",
+                "outbox_rows",
+            )
         },
-        "last_look": account.looks[-1].__dict__ if account.looks else None,
+        "last_look": asdict(account.looks[-1]) if account.looks else None,
     }
 
 
