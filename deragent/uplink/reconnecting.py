@@ -77,7 +77,11 @@ async def keep_uplink(
         if outcome.welcomed_s is not None:
             lived_s = trio.current_time() - outcome.welcomed_s
         backoff, wait_s = backoff.after(
-            lived_s=lived_s, reconnect_after_s=outcome.reconnect_after_s, draw=rng.random()
+            now_s=trio.current_time(),
+            draw=rng.random(),
+            lived_s=lived_s,
+            reconnect_after_s=outcome.reconnect_after_s,
+            has_turn=outcome.has_turn,
         )
         board.emit(
             EventKind.DISCONNECTED,

@@ -55,6 +55,8 @@ class UplinkOutcome:
     """Monotonic time of Welcome; None if there was none."""
     reconnect_after_s: float = 0.0
     """Wait that the headend asked for before a reconnect."""
+    has_turn: bool = False
+    """That wait is the agent's turn among many that register at once."""
 
 
 class UplinkSession:
@@ -224,6 +226,8 @@ class UplinkSession:
 
     def _take_goodbye(self, goodbye: v1.Goodbye) -> None:
         self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
+        is_busy = goodbye.reason is v1.GoodbyeReason.BUSY
+        self._outcome.has_turn = is_busy and goodbye.reconnect_after_ms > 0
         reason = (goodbye.reason.name or str(int(goodbye.reason))).lower()
         self._finish(f"goodbye: {reason} {goodbye.detail}".rstrip())
 

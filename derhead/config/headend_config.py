@@ -33,6 +33,7 @@ _COUNT = Whole(1, 100_000)
 _PERCENT = Number(least=1, most=99.9999, unit="percent")
 _GB = Number(least=0.01, most=100_000, unit="GB")
 _RATE = Number(least=100, most=1_000_000, unit="rows a second")
+_REGISTERS = Number(least=0.1, most=100_000, unit="agents a second")
 _WAIT = Number(least=0, most=3600, unit="seconds")
 _TAKEOVER = Number(least=5, most=86_400, unit="seconds")
 KEYS_EXAMPLE = "https://login.example/keys"
@@ -76,6 +77,8 @@ class HeadendConfig:
     drain_s: Annotated[float, Number(least=0, most=60, unit="seconds")] = 5.0
     """Seconds for sessions to end at shutdown."""
     max_sessions: Annotated[int, _COUNT] = 5000
+    registers_per_s: Annotated[float, _REGISTERS] = 200.0
+    """Agents admitted a second; others get a turn."""
     max_http_connections: Annotated[int, _COUNT] = 2000
     cors_origins: Annotated[tuple[str, ...], Origins()] = ()
     """Origins whose pages may use REST from a browser; ``*`` = any."""

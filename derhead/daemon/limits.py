@@ -23,6 +23,7 @@ def session_limits(config: HeadendConfig) -> SessionLimits:
         alive_period_s=config.alive_period_s,
         silence_s=config.agent_silence_s,
         max_sessions=config.max_sessions,
+        registers_per_s=config.registers_per_s,
     )
 
 

@@ -1,5 +1,6 @@
 """The beginning of a stream: its Register, what the agent shows, and the reports that it brings."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from structlog.contextvars import bind_contextvars
 from derhead.dispatch import AgentReport
 from derhead.sessions.admission.agent_identity import AgentIdentities, Proof, Shown, Unproven
 from derhead.sessions.admission.register import MAX_TEXT, Registration, read_register, read_reports
+from derhead.sessions.admission.register_turns import RegisterTurns
 from derhead.sessions.streams.allowances import AgentAllowances
 from derhead.sessions.streams.session_meter import Excess, admit_session
+from derhead.sessions.terms.ends import busy
 from derhead.sessions.terms.refusals import AgentClaim, RegisterRefused, StreamRefusal
 from derhead.sessions.terms.session_limits import SessionLimits
 from derproto.der.v1 import AgentMessage
@@ -23,6 +26,14 @@ log = event_log(__name__)
 
 REPORTS_A_TURN = 256
 """Reports of one Register to read before other tasks have their turn: 2 ms."""
+
+
+TURN_AWAITED_S = 2.0
+"""Seconds until an agent's turn for which its stream waits. When over, the agent is sent away and
+comes back at its turn, which costs both sides another handshake."""
+
+BUSY_QUIET_S = 60.0
+"""Seconds after the line about a rush of agents for which there is no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +63,26 @@ class Reception:
         self._allowances = allowances
         self._excess = excess
         self._wall_us = wall_us
+        self._turns = RegisterTurns(limits.registers_per_s)
+        self._quiet_until = -math.inf
+
+    @property
+    def waiting(self) -> int:
+        """Agents that wait for their turn to register."""
+        return self._turns.waiting(trio.current_time())
 
     async def receive(self, stream: ServerStream) -> Arrival:
         """Awaits the first message, and reads the reports in it.
 
         Raises: RegisterRefused; GRPCError if the link cannot decode the message.
         """
-        registration, shown = await self._await_register(stream)
+        registration, shown, proof = await self._await_register(stream)
+        await self._await_turn(claim_of(registration, proof))
         reports = await _read_reports(registration)
         # Once more: meanwhile another stream may have shown more for the same id.
         return Arrival(registration, shown, self._judge(shown, registration), reports)
 
-    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown]:
+    async def _await_register(self, stream: ServerStream) -> tuple[Registration, Shown, Proof]:
         with trio.move_on_after(self._limits.register_timeout_s) as waiting:
             first = await stream.recv_message()
         if waiting.cancelled_caught:
@@ -94,7 +113,26 @@ class Reception:
                 "register: too many sessions of this agent; wait 10 s",
                 claim_of(registration, proof),
             )
-        return registration, shown
+        return registration, shown, proof
+
+    async def _await_turn(self, claim: AgentClaim) -> None:
+        """Waits for a turn that is near. Raises: RegisterRefused, if it is not."""
+        while True:
+            now = trio.current_time()
+            turn_s = self._turns.turn_s(claim.agent_id, now)
+            if turn_s <= now:
+                return
+            if turn_s > now + TURN_AWAITED_S:
+                if now >= self._quiet_until:
+                    self._quiet_until = now + BUSY_QUIET_S
+                    log.warning(
+                        "many agents register at once: they get turns",
+                        waiting=self._turns.waiting(now),
+                        registers_per_s=self._limits.registers_per_s,
+                    )
+                end = busy(turn_s - now)
+                raise RegisterRefused(StreamRefusal.BUSY, end.status, end.detail, claim, end)
+            await trio.sleep_until(turn_s)
 
     def _judge(self, shown: Shown, registration: Registration) -> Proof:
         """How the stream shows who it is. Raises: RegisterRefused."""

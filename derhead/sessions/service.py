@@ -70,6 +70,9 @@ CLAIMS_A_TURN = 200
 """Claims of sessions to judge anew before other tasks have their turn: some 0.3 ms."""
 
 
+_UNTOLD = (StreamRefusal.NO_REGISTER, StreamRefusal.SLOWED, StreamRefusal.BUSY)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
     """Counters since the start, and the number of open sessions."""
@@ -84,6 +87,8 @@ class SessionStatistics:
     """Messages and rows of telemetry beyond an agent's allowance, by kind."""
     refused_rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of telemetry that the headend refused, by reason."""
+    waiting: int = 0
+    """Agents that wait for their turn to register."""
 
 
 class Sessions:
@@ -191,6 +196,7 @@ class Sessions:
                 reason.name.lower(): self._excess.refused_rows[reason]
                 for reason in (RefusalReason.ASSET_REFUSED, RefusalReason.TIME_OUT_OF_RANGE)
             },
+            waiting=self._reception.waiting,
         )
 
     async def renew_fleet(self, changes: FleetChanges) -> None:
@@ -229,9 +235,11 @@ class Sessions:
             refusal = session if isinstance(session, StreamRefusal) else None
         except RegisterRefused as refused:
             refusal, detail = refused.refusal, refused.message
-            # Whoever is slowed must fill neither the log nor the audit trail.
-            if refusal not in (StreamRefusal.NO_REGISTER, StreamRefusal.SLOWED):
+            # Whoever is slowed, or waits for its turn, must fill neither log nor audit trail.
+            if refusal not in _UNTOLD:
                 self._audit.refused(stream.peer, refusal, refused.message, refused.claim)
+            if refused.goodbye is not None:
+                await _send_away(stream, refused.goodbye)
             raise
         except GRPCError as unreadable:
             # The link could not decode the message.

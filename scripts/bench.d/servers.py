@@ -160,7 +160,8 @@ class Servers:
                 *("--data", folder / "data", "--grpc", f"127.0.0.1:{port}"),
                 *("--http", f"127.0.0.1:{http_port}", "--log-level", "error"),
             )
-            environment = dict(settings)
+            # The load generator obeys no turns, and its agents are to come as fast as they can.
+            environment = {"DERHEAD_REGISTERS_PER_S": "100000", **settings}
             if certificate is not None:
                 environment["DERHEAD_TLS_CERT"] = str(certificate[0])
                 environment["DERHEAD_TLS_KEY"] = str(certificate[1])

@@ -36,6 +36,7 @@ async def run_virtual_headend(
     hosts: tuple[str, ...] = (HEADEND,),
     stopping: trio.Event | None = None,
     fleet_keeper: FleetKeeper | None = None,
+    registers_per_s: float = 200.0,
     task_status: trio.TaskStatus[Headend] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs ``derhead serve`` with its data in the folder, reachable under each of ``hosts``."""
@@ -44,7 +45,11 @@ async def run_virtual_headend(
         return [network.listen(host) for host in hosts]
 
     await run_headend(
-        HeadendConfig(assets=folder / "assets.yaml", data=folder / "derhead"),
+        HeadendConfig(
+            assets=folder / "assets.yaml",
+            data=folder / "derhead",
+            registers_per_s=registers_per_s,
+        ),
         fleet,
         Listeners(open_grpc, [network.listen("rest")]),
         runtime=runtime,
@@ -149,6 +154,7 @@ async def virtual_world(
     *,
     runtime: Runtime | None = None,
     hosts: tuple[str, ...] = (HEADEND,),
+    registers_per_s: float = 200.0,
 ) -> AsyncIterator[VirtualWorld]:
     """A headend on that folder for the block; the ``runtime`` of an earlier one continues it.
 
@@ -169,6 +175,7 @@ async def virtual_world(
                 hosts=hosts,
                 stopping=stopping,
                 fleet_keeper=fleet_keeper,
+                registers_per_s=registers_per_s,
                 task_status=task_status,
             )
         )

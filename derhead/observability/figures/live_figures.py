@@ -15,6 +15,7 @@ def session_metrics(sessions: SessionStatistics) -> Iterator[Metric]:
     """Connected agents, refused streams and rows, and messages beyond what one agent may send."""
     name = "derhead_sessions_"
     yield gauge(name + "open", "Open sessions.", sessions.open)
+    yield gauge(name + "waiting", "Agents that wait for their turn to register.", sessions.waiting)
     yield counter(name + "opened", "Sessions opened since the start.", sessions.opened)
     yield counter_by(
         name + "refused",

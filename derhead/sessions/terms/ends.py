@@ -1,5 +1,6 @@
 """The reasons for which sessions end, for the journal, the agent and the stream's status: pure."""
 
+import math
 from dataclasses import dataclass
 
 from grpclib import Status
@@ -63,6 +64,17 @@ def no_asset(max_sessions: int) -> End:
     return End(
         "no asset",
         detail=f"{max_sessions} sessions are open, and this one was granted no asset",
+        status=Status.RESOURCE_EXHAUSTED,
+    )
+
+
+def busy(wait_s: float) -> End:
+    """Too many agents register at once; this one has its turn in so many seconds."""
+    return End(
+        "busy",
+        GoodbyeReason.BUSY,
+        f"too many agents register at once; register again in {wait_s:.1f} s",
+        reconnect_after_ms=math.ceil(wait_s * 1000),
         status=Status.RESOURCE_EXHAUSTED,
     )
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from grpclib import GRPCError, Status
 
+from derhead.sessions.terms.ends import End
+
 
 class StreamRefusal(StrEnum):
     """Why a stream got no Welcome."""
@@ -23,6 +25,8 @@ class StreamRefusal(StrEnum):
     """The agent_id was proven before, and this stream does not prove it as well."""
     TOO_OFTEN = "too_often"
     """The agent registers too often."""
+    BUSY = "busy"
+    """Too many agents register at once; the agent was told when to come back."""
     FULL = "full"
     """``max_sessions`` are open."""
     DRAINING = "draining"
@@ -51,8 +55,11 @@ class RegisterRefused(GRPCError):
         status: Status,
         detail: str,
         claim: AgentClaim | None = None,
+        goodbye: End | None = None,
     ) -> None:
         super().__init__(status, detail)
         self.refusal = refusal
         self.claim = claim
         """None = the stream did not say who it is, or nothing that can be an id."""
+        self.goodbye = goodbye
+        """The Goodbye to send before the status; None = there is none."""

@@ -17,6 +17,10 @@ class SessionLimits:
     max_sessions: int = 5000
     """Sessions at a time (configurable). When full, the oldest that was granted no asset ends; if
     each was, a new stream ends with RESOURCE_EXHAUSTED."""
+    registers_per_s: float = 200.0
+    """Agents admitted a second (configurable). When full, an agent's stream waits up to two seconds
+    for its turn; with a later turn the agent gets Goodbye(busy), which tells when it is, and
+    RESOURCE_EXHAUSTED."""
     max_assets: int = 1000
     """Assets of one session. When full, Register is refused with INVALID_ARGUMENT."""
     max_rows: int = 5000

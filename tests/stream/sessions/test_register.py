@@ -9,9 +9,9 @@ from grpclib import Status
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derhead.dispatch import AgentReport
-from derhead.sessions import reception
+from derhead.sessions import SessionLimits, reception
 from derhead.sessions.admission.register import read_reports
-from derproto.der.v1 import DispatchReport, GoodbyeReason, GrantResult
+from derproto.der.v1 import DispatchReport, GoodbyeReason, GrantResult, HeadendMessage
 from derproto.headend_rpc import SESSION
 from tests.stream.sessions.bench import (
     A1,
@@ -228,6 +228,48 @@ async def test_two_agents_with_one_id_are_both_sent_away(
     assert bench.sessions.is_duplicate("x")
     async with bench.welcomed():
         pass
+
+
+async def test_agents_that_come_at_once_wait_or_are_told_their_turn(
+    nursery: trio.Nursery, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = await start_bench(nursery, SessionLimits(registers_per_s=1))
+    before = trio.current_time()
+    told, welcomed_s = dict[str, float](), dict[str, float]()
+
+    async def come(name: str) -> None:
+        async with bench.agent(name, A1) as stream:
+            message = await stream.recv_message()
+            assert isinstance(message, HeadendMessage)
+            if message.goodbye is None:
+                welcomed_s[name] = trio.current_time() - before
+                await trio.sleep_forever()
+            assert message.goodbye.reason is GoodbyeReason.BUSY
+            told[name] = message.goodbye.reconnect_after_ms / 1000
+            status, text = await status_of(stream)
+            assert status is Status.RESOURCE_EXHAUSTED
+            assert "too many agents register at once; register again in" in str(text)
+
+    for number in range(6):
+        nursery.start_soon(come, f"agent-{number}")
+        await wait_all_tasks_blocked()
+    assert told == {"agent-3": 3, "agent-4": 4, "agent-5": 5}
+    assert bench.sessions.statistics().waiting == 5
+    await trio.sleep(2.5)
+    assert welcomed_s == {"agent-0": 0, "agent-1": 1, "agent-2": 2}
+    # The last one comes in its time, another one instead of the fourth: a turn is nobody else's.
+    await trio.sleep(2.6)
+    for name in ("agent-5", "stranger"):
+        nursery.start_soon(come, name)
+    await trio.sleep(0.5)
+    assert welcomed_s["agent-5"] == pytest.approx(5.1)
+    assert "stranger" not in welcomed_s
+    statistics = bench.sessions.statistics()
+    assert statistics.refused["busy"] == 3
+    assert caplog.text.count("many agents register at once: they get turns") == 1
+    assert "register refused" not in caplog.text
+    assert "busy" not in str(bench.audited.entries)
+    nursery.cancel_scope.cancel()
 
 
 async def test_an_asset_of_a_live_agent_is_refused(bench: Bench) -> None:

@@ -1,7 +1,6 @@
-"""Backoff, session clock and messages: the pure parts of the uplink."""
+"""Session clock and messages: the pure parts of the uplink."""
 
 import math
-import random
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from deragent.devices import Measurement
 from deragent.outbox import Outbox, OutboxLimits, OutboxRow
 from deragent.timelines.timed_orders import Report
 from deragent.uplink import messages
-from deragent.uplink.backoff import Backoff
 from deragent.uplink.messages import (
     ranges,
     read_setpoint,
@@ -24,39 +22,6 @@ from derproto.codec import decode_agent, encode_agent
 from derproto.der import v1
 from derproto.der.v1 import DispatchState, Suspension
 from tests.support.epoch import T0
-
-
-def test_the_ceiling_doubles_up_to_half_a_minute() -> None:
-    backoff, ceilings = Backoff(), []
-    for _ in range(9):
-        backoff, wait_s = backoff.after(lived_s=0, reconnect_after_s=0, draw=1.0)
-        ceilings.append(wait_s)
-    assert ceilings == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-
-
-def test_an_agent_that_tried_for_a_year_still_waits_no_longer() -> None:
-    assert Backoff(10**6).after(lived_s=0, reconnect_after_s=0, draw=1.0)[1] == 30
-
-
-def test_the_wait_is_drawn_from_nothing_to_the_ceiling() -> None:
-    rng = random.Random(1)
-    waits = [
-        Backoff(4).after(lived_s=0, reconnect_after_s=0, draw=rng.random())[1] for _ in range(999)
-    ]
-    assert 0 <= min(waits) < 0.1
-    assert 7.9 < max(waits) <= 8
-
-
-@pytest.mark.parametrize(("lived_s", "wait_s", "failures"), [(59, 30, 21), (60, 0.5, 1)])
-def test_a_healthy_minute_resets(lived_s: float, wait_s: float, failures: int) -> None:
-    after = Backoff(20).after(lived_s=lived_s, reconnect_after_s=0, draw=1.0)
-    assert after == (Backoff(failures), wait_s)
-
-
-def test_the_headends_hint_comes_before_the_jitter() -> None:
-    backoff = Backoff()
-    assert backoff.after(lived_s=0, reconnect_after_s=30, draw=0.0)[1] == 30
-    assert backoff.after(lived_s=0, reconnect_after_s=30, draw=1.0)[1] == 30.5
 
 
 def test_session_time_counts_from_the_quickest_message() -> None:

@@ -301,6 +301,12 @@ class GoodbyeReason(betterproto2.Enum):
     The headend's fleet changed, and with it what this agent is granted: register again at once.
     """
 
+    BUSY = 8
+    """
+    Too many agents register at once. The agent has a turn after reconnect_after_ms: it is
+    admitted if it registers again within the five seconds that follow.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -312,6 +318,7 @@ class GoodbyeReason(betterproto2.Enum):
             5: "GOODBYE_REASON_SILENT",
             6: "GOODBYE_REASON_SLOW_READER",
             7: "GOODBYE_REASON_FLEET_CHANGED",
+            8: "GOODBYE_REASON_BUSY",
         }
 
     @classmethod
@@ -325,6 +332,7 @@ class GoodbyeReason(betterproto2.Enum):
             "GOODBYE_REASON_SILENT": 5,
             "GOODBYE_REASON_SLOW_READER": 6,
             "GOODBYE_REASON_FLEET_CHANGED": 7,
+            "GOODBYE_REASON_BUSY": 8,
         }
 
 
