@@ -132,6 +132,8 @@ def take(driver: Chrome, world: World) -> None:
     browser.open(world.base, height=840)
     browser.wait_text("tr:has(a[href='#/assets/alamosa-battery']) .doing", "charging")
     browser.wait_text(".overview .open", "Running")
+    browser.wait("all but one speak", lambda: browser.text(".chip.stale strong") == "0")
+    browser.wait_text(".promises", "goal")
     picture(driver, "overview")
     browser.open(f"{world.base}/#/assets/alamosa-battery", height=1000)
     browser.wait_text(".gaps", "Filled in later")

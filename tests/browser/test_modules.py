@@ -53,6 +53,15 @@ def test_spans_have_two_units_at_most(page: Browser) -> None:
     assert spans == ["0 s", "8 s", "1 min", "2 min", "1 h 20 min", "2 d 3 h"]
 
 
+def test_only_all_of_it_is_a_hundred_percent(page: Browser) -> None:
+    shares = page.module("format.js", "return a[0].map(m.share)", [1, 0.9999999, 0.57, 0, None])
+    assert shares == ["100 %", "99.999 %", "57 %", "0 %", "\u2013"]
+    assert page.module("format.js", "return a[0].map(m.seconds)", [0.0884, 12.3]) == [
+        "0.09 s",
+        "12 s",
+    ]
+
+
 def test_an_answer_that_events_overtook_changes_nothing(page: Browser) -> None:
     """The answer to an order says `sent`, and may come after the event of `started`."""
     run = """

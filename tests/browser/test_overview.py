@@ -55,6 +55,14 @@ def test_values_move_without_a_reload(browser: Browser, world: World) -> None:
     )
 
 
+def test_promises_of_seven_days_are_shown(browser: Browser, world: World) -> None:
+    browser.open(world.base)
+    browser.wait_text(".promises", "goal 99.9 %")
+    assert browser.run("return document.querySelectorAll('.promises dt').length") == 5
+    browser.wait_text(".promises", "goal 99 %; p99 0.")
+    assert "missed" not in browser.text(".kept > :first-child")
+
+
 def total_mw(browser: Browser) -> float:
     return number_in(browser.text(".total .value"))
 
@@ -249,6 +257,11 @@ def test_an_agent_that_dies_is_seen_offline_and_one_that_freezes_stale(
         browser.find(row("load"))
         frozen.send(signal.SIGCONT)
         browser.wait("it is back", lambda: browser.text(".chip.online strong") == "1")
+        browser.driver.refresh()
+        # Both were away: for part of the time, and until now.
+        browser.wait_text(".kept [data-missed]", "goal 99.9 %, missed")
+        names = "return [...document.querySelectorAll('.worst a')].map((a) => a.textContent)"
+        assert browser.run(names) == ["battery", "load"]
         browser.leave()
 
 

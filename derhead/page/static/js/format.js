@@ -56,6 +56,18 @@ export function percent(share) {
   return share === null || share === undefined ? UNKNOWN : `${Math.round(share * 100)} %`;
 }
 
+/** `99.96 %`, cut off after three decimals: only all of it is `100 %`. A dash where it is unknown. */
+export function share(part) {
+  if (part === null || part === undefined) return UNKNOWN;
+  // Floats: 0.57 * 100 is below 57.
+  return `${Math.floor(part * 100_000 + 1e-6) / 1000} %`;
+}
+
+/** A short time, for one that is mostly below a second: `0.08 s`, `12 s`. */
+export function seconds(time) {
+  return `${time < 10 ? time.toFixed(2) : Math.round(time)} s`;
+}
+
 const KINDS = {
   solar: "Solar",
   battery: "Battery",

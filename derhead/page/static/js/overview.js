@@ -8,6 +8,7 @@ import { openEntries } from "./dispatches.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { rowsOf, totalsOf } from "./fleet.js";
 import { count, grouped, power, signed } from "./format.js";
+import { PromisePanel } from "./promises.js";
 import { overviewHref } from "./route.js";
 import { SiteTiles } from "./sitetiles.js";
 import { Filters, filterOf } from "./filters.js";
@@ -26,6 +27,7 @@ export class OverviewView {
     this.table.onsort = () => this.update();
     this.tiles = new SiteTiles((site) => this.#choose({ ...this.filter, site }), orders);
     this.list = new DispatchList(store, "Nothing is ordered now.");
+    this.promises = new PromisePanel(store);
     this.element = this.#build();
   }
 
@@ -38,6 +40,7 @@ export class OverviewView {
 
   close() {
     this.table.close();
+    this.promises.close();
   }
 
   update() {
@@ -104,10 +107,15 @@ export class OverviewView {
         this.tiles.element,
       ),
       h(
-        "section",
-        { class: "card open", "aria-labelledby": "open-title" },
-        h("h2", { id: "open-title" }, "Open dispatches"),
-        this.list.element,
+        "div",
+        { class: "beside" },
+        h(
+          "section",
+          { class: "card open", "aria-labelledby": "open-title" },
+          h("h2", { id: "open-title" }, "Open dispatches"),
+          this.list.element,
+        ),
+        this.promises.element,
       ),
       h(
         "section",
