@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from derproto.base.runtime import Runtime, virtual_runtime
 from derproto.base.timefmt import format_us, parse_us
@@ -19,10 +19,10 @@ from launcher.drilling.event_reader import EventReader
 from launcher.drilling.last_answers import WHOLE_S, read_histories, read_orders
 from launcher.drilling.record_pipe import RecordPipe
 from launcher.drilling.rest_answers import NoAnswer, Refused, RestAnswers
-from launcher.drilling.telemetry_looks import TelemetryLooks
+from launcher.drilling.telemetry_looks import LoopWatch, TelemetryLooks
 from launcher.drills.drill_plan import OrderRule
 from launcher.drills.drill_times import DrillTime, TimeSpread
-from launcher.judgement.evidence import DeviceNote, Evidence, PlacedOrder
+from launcher.judgement.evidence import DeviceNote, Evidence, LateSpan, PlacedOrder
 from tests.support.assets import make_asset
 from tests.support.epoch import T0, S
 from tests.support.waiting import PATIENCE_S
@@ -199,6 +199,22 @@ async def test_a_look_without_an_answer_shows_what_was_known(autojump_clock: Moc
     seen = looks.looks["a"]
     assert [look.newest_us for look in seen[:2]] == [T0, T0 + S]
     assert {look.newest_us for look in looks.looks["b"]} == {None}
+
+
+async def test_a_loop_that_is_late_is_noted(mock_clock: MockClock) -> None:
+    watch = LoopWatch(virtual_runtime(T0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.watch)
+        for _ in range(4):
+            await wait_all_tasks_blocked()
+            mock_clock.jump(0.25)
+        await wait_all_tasks_blocked()
+        assert watch.late == []
+        mock_clock.jump(2.25)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    # It was due after 1.25 s, and was two seconds late.
+    assert watch.late == [LateSpan(T0 + S // 4, T0 + 4 * S + S // 4)]
 
 
 async def test_a_reader_of_events_resumes_and_notes_what_it_missed() -> None:
