@@ -37,7 +37,8 @@ def judge_failsafe(evidence: Evidence, times: FaultTimes) -> PromiseJudgement:
         agent_id = evidence.agent_of[asset_id]
         silences = list(times.silences(agent_id)) if asset.failsafe.after_s > 0 else []
         for order in evidence.orders:
-            if order.asset_id != asset_id:
+            # Without an answer the end of its window is not known.
+            if order.asset_id != asset_id or order.answered_us is None:
                 continue
             for hold in _holds(evidence, order):
                 due = _due(silences, asset, hold, evidence)

@@ -426,6 +426,17 @@ def test_the_verdict_as_json_names_promise_case_time_and_fault() -> None:
     assert faults[0]["kind"] == "blackhole"
 
 
+def test_an_order_without_an_answer_promises_nothing() -> None:
+    drill = play()
+    change_order(drill, 3, answered_us=None, dispatch_id=None, end_us=None, state=None)
+    retreat_without_cause(drill)
+    assert broken(drill) == [Promise.FAILSAFE]
+    drill = play()
+    change_order(drill, 8, answered_us=None, dispatch_id=None, end_us=None, state=None)
+    retreat_without_cause(drill)
+    assert broken(drill) == []
+
+
 def test_a_reading_after_the_drill_is_not_missed() -> None:
     drill = play()
     add(drill, GENERATOR, reading(LENGTH_S + 31))
