@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deragent.devices.device import Measurement
+from deragent.outbox.file_rows import UnsoundRow, read_boot, read_gap, read_missing, read_row
 from deragent.outbox.file_work import FileLookup, FileState, FileWork, FileWorkDone, OutboxLimits
 from deragent.outbox.gap_book import DeliveredRows, Gap, MissingRows
 from deragent.outbox.held_rows import OutboxRow
 from deragent.outbox.seq_spans import SeqSpan
-from derproto.der.v1 import GapCause, OperatingState
+from derproto.der.v1 import GapCause
 
 FILE = "outbox.db"
 SET_ASIDE = "outbox.unreadable"
@@ -27,6 +27,12 @@ VERSION = 1
 BESIDE = ("", "-wal", "-shm")
 PARAMETERS = 32_766
 """Greatest number of parameters of one statement."""
+DAMAGE = (
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH),
+)
+"""Errors that would recur. The last three come of a damaged schema or key: the statements fit
+every sound file."""
 VACUUM_PAGES = 256
 """Free pages of 4 KiB given back to the disk at once, if the file has more."""
 
@@ -138,6 +144,8 @@ class OutboxFile:
         self._asset_numbers = [numbers[asset_id] for asset_id in asset_ids]
         self._indices = {number: index for index, number in enumerate(self._asset_numbers)}
         rows = dict(run("SELECT asset, count(*) FROM rows GROUP BY asset"))
+        if not rows.keys() <= set(numbers.values()):
+            raise OutboxFileDamagedError("it has rows of unknown assets")
         unserved = {
             asset_id: rows.pop(number, 0)
             for asset_id, number in numbers.items()
@@ -149,20 +157,17 @@ class OutboxFile:
             run("DELETE FROM assets WHERE id = ?", (asset_id,))
         run("DELETE FROM boots WHERE NOT EXISTS (SELECT 1 FROM rows WHERE boot = n)")
         run("INSERT INTO boots (boot_id) VALUES (?) ON CONFLICT DO NOTHING", (str(boot_id),))
-        self._boots = {int(text): n for n, text in run("SELECT n, boot_id FROM boots ORDER BY n")}
+        self._boots = {
+            read_boot(text): n for n, text in run("SELECT n, boot_id FROM boots ORDER BY n")
+        }
         return FileContents(
             self._state(sum(rows.values())),
             tuple(boot for boot in self._boots if boot != boot_id),
             tuple(
-                Gap(int(boot), number, revision, self._indices[asset], GapCause(cause), *rest)
-                for boot, number, revision, asset, cause, *rest in run(
-                    "SELECT * FROM gaps ORDER BY start_us"
-                )
+                read_gap(values, self._indices)
+                for values in run("SELECT * FROM gaps ORDER BY start_us")
             ),
-            tuple(
-                MissingRows(self._indices[asset], GapCause(cause), int(boot), *rest)
-                for asset, cause, boot, *rest in run("SELECT * FROM missing")
-            ),
+            tuple(read_missing(values, self._indices) for values in run("SELECT * FROM missing")),
             {asset_id: count for asset_id, count in unserved.items() if count},
         )
 
@@ -177,16 +182,7 @@ class OutboxFile:
                 " FROM rows WHERE boot = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
                 (self._boots.get(what.boot_id), what.first, what.last, what.most),
             ).fetchall()
-        return [
-            OutboxRow(
-                seq,
-                self._indices[asset],
-                ts_us,
-                Measurement(p_mw, q_mvar, soc, voltage_v, hz, OperatingState(status)),
-                quality,
-            )
-            for seq, asset, ts_us, quality, p_mw, q_mvar, soc, voltage_v, hz, status in found
-        ]
+            return [read_row(values, self._indices) for values in found]
 
     def apply(self, work: FileWork, limits: OutboxLimits) -> FileWorkDone:
         """Makes all changes in one transaction, which is on disk when this returns."""
@@ -252,7 +248,7 @@ class OutboxFile:
             f" FROM rows WHERE {where} GROUP BY boot, asset ORDER BY boot, asset",
             values,
         ):
-            yield MissingRows(self._indices[asset], cause, int(boot_id), *rest)
+            yield read_missing((asset, int(cause), boot_id, *rest), self._indices)
 
     def _delete(self, where: str, values: Sequence[Any]) -> int:
         return self._db.execute(f"DELETE FROM rows WHERE {where}", values).rowcount
@@ -347,7 +343,11 @@ def _places(rows: int, columns: int) -> str:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (UnsoundRow, UnicodeDecodeError) as error:
+        # Python cannot decode a message of SQLite that quotes junk.
+        raise OutboxFileDamagedError(str(error)) from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        # Python's own errors about a value have no code.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in DAMAGE:
             raise OutboxFileDamagedError(str(error)) from error
         raise OutboxFileError(str(error)) from error

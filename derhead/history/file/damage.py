@@ -19,6 +19,9 @@ DAMAGE = (
 )
 """Errors of the file or the disk under it, which would recur."""
 
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises: Python cannot decode a message of SQLite that quotes junk."""
+
 PAGE_BYTES = 4096
 """SQLite's default, which no journal changes."""
 
@@ -28,6 +31,8 @@ _FAILURE = 0xFF
 
 def is_damage(error: Exception) -> bool:
     """Whether the error says that the file is damaged."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0)
     return code in DAMAGE or code & _FAILURE in DAMAGE[:2]
 
@@ -71,7 +76,7 @@ def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
             progress.doing = f"checking the journal, {megabytes} MB, after an unclean stop"
             pragma = "integrity_check" if left is Left.DAMAGED else "quick_check"
             (found,) = con.execute(f"PRAGMA {pragma}(1)").fetchone()
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         if not is_damage(error):
             raise
         return str(error)

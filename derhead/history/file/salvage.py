@@ -22,7 +22,7 @@ from pathlib import Path
 
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
-from derhead.history.file.damage import connect_damaged
+from derhead.history.file.damage import UNREADABLE, connect_damaged
 from derhead.history.file.inserts import Insert
 from derhead.history.file.replacing import Successor, beside, kept_name, remove, replace
 from derhead.history.file.table_walks import (
@@ -144,7 +144,7 @@ def _copy_all(
                 _copy(source, target, table, salvaged, progress)
                 if salvaged.stopped is not None:
                     return
-    except sqlite3.Error:
+    except UNREADABLE:
         log.warning("the journal cannot be read at all: its first page is damaged", path=path)
 
 

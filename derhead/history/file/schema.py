@@ -13,7 +13,7 @@ from typing import Literal
 from derhead.errors import JournalError
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
-from derhead.history.file.damage import find_damage, is_damage
+from derhead.history.file.damage import UNREADABLE, find_damage, is_damage
 from derhead.history.file.lock import FILE_MODE, FolderLock, Left
 from derhead.history.file.replacing import finish_replacing
 from derhead.history.file.room import Room
@@ -93,7 +93,7 @@ class JournalFiles:
             return why
         try:
             self._connect(path, synchronous)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             if not is_damage(error):
                 raise
             return str(error)

@@ -23,7 +23,11 @@ _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(
 MAX_DEPTH = 50
 """Levels of nesting in a file. Far deeper nesting makes libyaml overrun its stack."""
 
+MAX_REPEATED = 100_000
+"""Values that aliases may repeat in a file. A few lines could otherwise stand for millions."""
+
 TOO_DEEP = "nested too deeply; write it flat, as docs/configuration.md shows"
+TOO_MANY = f"aliases repeat more than {MAX_REPEATED} values; write the values without aliases"
 
 _MAP = "tag:yaml.org,2002:map"
 _SEQ = "tag:yaml.org,2002:seq"
@@ -87,7 +91,8 @@ class Section:
     def _add(self, key_node: yaml.Node, value_node: yaml.Node) -> None:
         line = _line_of(key_node)
         if not isinstance(key_node, yaml.ScalarNode):
-            self._note(line, self.key, f"{describe(key_node)} stands where a key must be")
+            wrong = f"{describe(key_node)} stands where a key must be; write a word and a colon"
+            self._note(line, self.key, wrong)
             return
         name = str(key_node.value)
         value = Value(value_node, self._path(name), line)
@@ -169,16 +174,27 @@ class Section:
         return None
 
 
-def _too_deep(text: str) -> bool:
-    depth = 0
+def _check_shape(text: str) -> None:
+    """Raises: _NotRead if the text nests too deeply, or stands for far more than it shows."""
+    open_nodes: list[tuple[str | None, int]] = []
+    values = repeated = 0
+    values_of: dict[str | None, int] = {}
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            open_nodes.append((event.anchor, values))
+            if len(open_nodes) > MAX_DEPTH:
+                raise _NotRead(1, TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            return True
-    return False
+            anchor, before = open_nodes.pop()
+            values_of[anchor] = values - before + 1
+        if isinstance(event, yaml.AliasEvent):
+            repeated += values_of.get(event.anchor, 1)
+            values += values_of.get(event.anchor, 1)
+            if repeated > MAX_REPEATED:
+                mark = event.start_mark
+                raise _NotRead(None if mark is None else mark.line + 1, TOO_MANY)
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            values += 1
 
 
 def _syntax_problem(wrong: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
@@ -208,8 +224,7 @@ def _compose(path: Path) -> yaml.Node | None:
         reason = f"byte 0x{content[wrong.start]:02x} is not UTF-8; save the file as UTF-8"
         raise _NotRead(line, reason) from None
     try:
-        if _too_deep(text):
-            raise _NotRead(1, TOO_DEEP)
+        _check_shape(text)
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:
         # libyaml may read far ahead of the counted events, and has its own bound.

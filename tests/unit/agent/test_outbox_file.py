@@ -141,3 +141,44 @@ def test_spans_that_touch_merge_and_there_are_not_too_many() -> None:
         spans.add(SeqSpan(3, 2 * number, 2 * number))
     assert len(spans.take()) == SPANS_WAITING
     assert not spans
+
+
+def test_junk_in_the_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    """SQLite quotes such a schema in its message, which Python then cannot decode."""
+    store, _ = opened(tmp_path)
+    store.close()
+    path = tmp_path / "outbox.db"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE rows", b"CREATE TABL\xd8 rows"))
+    with pytest.raises(OutboxFileDamagedError):
+        OutboxFile(tmp_path, BOOT, ASSETS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rows SET asset = 77 WHERE seq = 2",
+        "UPDATE rows SET p_mw = 'text' WHERE seq = 2",
+        "UPDATE rows SET status = 'text' WHERE seq = 2",
+        "UPDATE rows SET quality = -1 WHERE seq = 2",
+        "UPDATE rows SET ts_us = x'00' WHERE seq = 2",
+        "UPDATE boots SET boot_id = 'text'",
+        "INSERT INTO gaps VALUES ('1', 1, 1, 1, 'text', 1, 1, 1)",
+        "DROP TABLE rows",
+    ],
+)
+def test_a_readable_file_with_values_that_no_agent_writes_is_damaged(
+    tmp_path: Path, damage: str
+) -> None:
+    store, outbox = opened(tmp_path)
+    spill(store, outbox, 3)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as con:
+        con.executescript(damage)
+
+    def read() -> None:
+        again, _ = opened(tmp_path)
+        with closing(again):
+            again.read(FileLookup(BOOT, 1, 100, 100))
+
+    with pytest.raises(OutboxFileDamagedError):
+        read()

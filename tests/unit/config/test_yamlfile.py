@@ -29,6 +29,11 @@ from derproto.configuration.yamlfile import load_yaml
          "as docs/configuration.md shows"),
         (b"- " * 100_000, "f:1: nested too deeply; write it flat, "
          "as docs/configuration.md shows"),
+        (b"a: &a {b: 1, c: 2}\nd: [" + b"*a, " * 20_000 + b"*a]\ne:\n- *a\n",
+         "f:2: aliases repeat more than 100000 values; write the values without aliases"),
+        (b"a0: &a0 [1, 2]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1)
+         for n in range(1, 400)), "f:15: aliases repeat "
+         "more than 100000 values; write the values without aliases"),
         (b"[1, 2]\n", "f:1: a list is not a mapping; write keys with values"),
         (b"# sites\nhello\n", "f:2: the text 'hello' is not a mapping; write keys with values"),
     ],
@@ -76,7 +81,7 @@ def test_keys_that_are_not_text_or_doubled_are_problems(tmp_path: Path) -> None:
     assert section is not None
     section.refuse_unknown(("a",))
     assert [(p.line, p.key, p.text) for p in problems] == [
-        (2, "", "a list stands where a key must be"),
+        (2, "", "a list stands where a key must be; write a word and a colon"),
         (5, "a", "written twice, first on line 1; keep one of them"),
         (4, "<<", "unknown key; there are: a"),
     ]

@@ -329,6 +329,16 @@ def test_a_wal_without_its_file_is_set_aside_whole(killed: Path, tmp_path: Path,
     assert not any(copied.whole for copied in salvaged.tables.values())
 
 
+def test_junk_in_the_schema_that_is_no_text_is_damage(sound: Path, tmp_path: Path) -> None:
+    """SQLite quotes such a schema in its message, which Python then cannot decode."""
+    path = copy(sound, tmp_path / "hurt")
+    hurt(path, path.read_bytes().index(b"levels_by_asset"), b"\xd8")
+    assert finds(path, Left.UNCLEAN) is not None
+    after, salvaged = opened(path)
+    assert salvaged is not None
+    assert after["telemetry"] <= rows_of(sound, tmp_path / "before")["telemetry"]
+
+
 # --- what is said of it --------------------------------------------------------------------
 
 
