@@ -23,6 +23,7 @@ import link
 import memory
 import pieces
 import rest
+import storm
 from contest import Budget
 from errors import Failed, Unavailable
 from machine import describe_machine, pick_cores
@@ -54,6 +55,9 @@ SUBJECTS = {
     "events": Subject("the cost of readers of /events", events.run, events.MEASURES),
     "history": Subject("a day in steps of a minute, a million rows", history.run, history.MEASURES),
     "memory": Subject("memory of a session, by package", memory.run, memory.MEASURES),
+    "storm": Subject(
+        "3,000 agents lose the headend: kill -9, cut of 10 min", storm.run, storm.MEASURES
+    ),
     "rest": Subject("GET of the latest telemetry", rest.run, rest.MEASURES),
 }
 
