@@ -21,6 +21,9 @@ GAPS_A_TURN = 100
 GAPS_PAUSE_S = 1.0
 """Pause after a turn of gap reports, so that a growing gap needs no report for each row."""
 LEAST_PERIOD_S = 0.1
+MOST_PERIOD_S = 3600.0
+"""Greatest period, silence and wait before a reconnect that a headend may ask for. A longer one is
+shortened."""
 LAST_WORDS_S = 1.0
 """Time to read the headend's last message, once nothing can be sent any more."""
 
@@ -116,4 +119,4 @@ class SessionSender:
                 ],
             )
             await self.send(v1.AgentMessage(heartbeat=heartbeat))
-            await trio.sleep(max(LEAST_PERIOD_S, period_s))
+            await trio.sleep(min(max(LEAST_PERIOD_S, period_s), MOST_PERIOD_S))

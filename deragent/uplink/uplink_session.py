@@ -23,7 +23,12 @@ from deragent.uplink.messages import (
     write_report,
 )
 from deragent.uplink.session_clock import SessionClock
-from deragent.uplink.session_sender import BACKFILL_ROWS, LEAST_PERIOD_S, SessionSender
+from deragent.uplink.session_sender import (
+    BACKFILL_ROWS,
+    LEAST_PERIOD_S,
+    MOST_PERIOD_S,
+    SessionSender,
+)
 from derproto import __version__
 from derproto.der import v1
 from derproto.stdio.log_events import event_log
@@ -89,7 +94,7 @@ class UplinkSession:
         clock = SessionClock(self._heard_s)
         self._take_welcome(welcome)
         most_rows = max(1, welcome.max_rows_per_message or BACKFILL_ROWS)
-        silence_s = welcome.headend_silence_limit_ms / 1000 or SILENCE_LIMIT_S
+        silence_s = min(welcome.headend_silence_limit_ms / 1000 or SILENCE_LIMIT_S, MOST_PERIOD_S)
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive_messages, clock)
@@ -157,7 +162,7 @@ class UplinkSession:
         board = self._board
         board.counts.sessions += 1
         board.up = True
-        period_s = max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000)
+        period_s = min(max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000), MOST_PERIOD_S)
         board.telemetry_period_s.set(period_s)
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
@@ -225,7 +230,7 @@ class UplinkSession:
         board.gaps_acked(ack.boot_id, ack.gaps)
 
     def _take_goodbye(self, goodbye: v1.Goodbye) -> None:
-        self._outcome.reconnect_after_s = goodbye.reconnect_after_ms / 1000
+        self._outcome.reconnect_after_s = min(goodbye.reconnect_after_ms / 1000, MOST_PERIOD_S)
         is_busy = goodbye.reason is v1.GoodbyeReason.BUSY
         self._outcome.has_turn = is_busy and goodbye.reconnect_after_ms > 0
         reason = (goodbye.reason.name or str(int(goodbye.reason))).lower()

@@ -56,6 +56,25 @@ async def test_goodbyes_hint_is_obeyed(autojump_clock: MockClock, bench: Bench) 
     assert ended["lived_s"] == 70
 
 
+async def test_waits_and_periods_of_weeks_are_shortened_to_an_hour(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.headend.welcome.telemetry_period_ms = 2**32 - 1
+    bench.headend.welcome.headend_silence_limit_ms = 2**32 - 1
+    session = await bench.start_session()
+    before = bench.devices[0].reads
+    await trio.sleep(3700)
+    assert bench.devices[0].reads > before
+    goodbye = v1.Goodbye(reason=v1.GoodbyeReason.DRAINING, reconnect_after_ms=2**32 - 1)
+    await session.send(v1.HeadendMessage(goodbye=goodbye))
+    bench.headend.alive = False
+    bench.headend.acks = False
+    await trio.sleep(3700)
+    assert len(bench.headend.sessions) == 2
+    await trio.sleep(3700)
+    assert len(bench.headend.sessions) == 3
+
+
 async def test_an_agent_with_a_turn_comes_back_at_it(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
