@@ -11,8 +11,8 @@ HOLES_KEPT = 64
 it is."""
 
 REPORTS_KEPT = 64
-"""Gap reports of one asset that explain holes or are still open. When full, the oldest explains
-nothing further and stays in the journal as it is."""
+"""Gap reports of one asset that explain holes, are still open, or are of its device. When full,
+the oldest explains nothing further and stays in the journal as it is."""
 
 
 class AssetHoles:
@@ -161,16 +161,13 @@ class AssetHoles:
     def forget_reports(self, edge_us: int) -> None:
         """Forgets the reports that can explain nothing any more; the journal has them.
 
-        The newest one of a device stays: an agent killed just after the device's answer reports
-        a later end.
+        Those of a device stay: an agent killed just after the device's answer reports a later end.
         """
         holes = self._all()
-        devices = [each for each in self._reports.values() if each.cause is HoleCause.DEVICE]
-        newest = max(devices, key=lambda each: each.start_us, default=None)
         self._reports = {
             report.id: report
             for report in self._reports.values()
-            if report is newest
+            if report.cause is HoleCause.DEVICE
             or report.end_us is None
             or report.end_us > edge_us
             or any(map(report.overlaps, holes))
