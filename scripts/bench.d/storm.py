@@ -32,7 +32,7 @@ PROCESSES = 3
 HEALTHY_S = 65.0
 """Sessions of at least a minute come before each loss, seconds."""
 
-ORDERS_S = 10.0
+ORDERS_S = 20.0
 """Orders a second, to agents that are back."""
 
 LIMIT_S = 120.0

@@ -27,8 +27,8 @@ from deragent.event_lines import EventKind, EventLine
 from derproto.base.runtime import real_runtime
 from derproto.triogrpc import dial
 
-STARTS_PER_S = 150.0
-"""Agents started a second, below the rate at which the headend admits them."""
+STARTS_PER_S = 50.0
+"""Agents started a second, of each process: together below the rate of the headend."""
 
 SYN_AT_S = (1.0, 3.0, 7.0)
 """When Linux sends the first packet of a connection again, seconds after the first try."""
