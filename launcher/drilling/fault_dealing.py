@@ -2,9 +2,10 @@
 
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -58,22 +59,25 @@ class FaultDealer:
 
     async def deal(self, fault: TimedFault, rng: random.Random) -> None:
         """Deals one fault and mends it. The ``rng`` decides which bytes a corrupt link changes."""
-        victim = self._victim(fault)
+        if fault.kind in LINK_FAULTS:
+            await self._strike(fault, partial(self._deal_to_links, fault, rng))
+            return
         seats = [self.headend] if fault.headend else [self.seats[each] for each in fault.agents]
-        with trio.move_on_after(UP_S) as waiting:
-            for seat in seats if fault.kind not in LINK_FAULTS else ():
-                await seat.wait_up()
+        async with AsyncExitStack() as stack:
+            # A start takes longer than any timetable knows. One order for all: no deadlock.
+            for seat in sorted(seats, key=lambda seat: seat.who):
+                await stack.enter_async_context(seat.struck)
+            up = await self._is_up(fault, seats)
+            await self._strike(fault, partial(self._deal_to_processes, fault, seats, up))
+
+    async def _strike(self, fault: TimedFault, deal: Callable[[], Awaitable[None]]) -> None:
+        victim = self._victim(fault)
         from_us = self.runtime.wall_us()
         keys = {"kind": fault.kind.value, "target": victim}
         self.tell("fault", **keys, for_s=round(fault.for_s, 1), **fault.parameters)
         skipped = None
         try:
-            if waiting.cancelled_caught:
-                raise TimeoutError(f"its process was not up within {UP_S:g} s")
-            if fault.kind in LINK_FAULTS:
-                await self._deal_to_links(fault, rng)
-            else:
-                await self._deal_to_processes(fault, seats)
+            await deal()
         except OSError as refused:
             skipped = str(refused)
             self.tell("fault skipped", **keys, reason=skipped)
@@ -107,7 +111,19 @@ class FaultDealer:
                         stack.enter_context(_harm(link, fault, rng))
                     await trio.sleep(fault.for_s)
 
-    async def _deal_to_processes(self, fault: TimedFault, seats: Sequence[ProcessSeat]) -> None:
+    async def _is_up(self, fault: TimedFault, seats: Sequence[ProcessSeat]) -> bool:
+        with trio.move_on_after(UP_S) as waiting:
+            for seat in seats:
+                await seat.wait_up()
+            if fault.headend:
+                await self.headend_answers().wait()
+        return not waiting.cancelled_caught
+
+    async def _deal_to_processes(
+        self, fault: TimedFault, seats: Sequence[ProcessSeat], up: bool
+    ) -> None:
+        if not up:
+            raise TimeoutError(f"its process was not up within {UP_S:g} s")
         match fault.kind:
             case FaultKind.KILL | FaultKind.RESTART:
                 kill = fault.kind is FaultKind.KILL

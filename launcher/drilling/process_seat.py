@@ -18,6 +18,8 @@ class ProcessSeat:
     def __init__(self, who: str) -> None:
         self.who = who
         """An agent's id, or ``headend``."""
+        self.struck = trio.Lock()
+        """Held by the fault that strikes the process, until it is mended."""
         self._pid = 0
         self._fd: int | None = None
         self._holds = 0

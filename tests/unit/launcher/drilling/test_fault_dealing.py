@@ -2,6 +2,7 @@
 
 import random
 import signal
+from functools import partial
 
 import trio
 from trio.testing import MockClock, memory_stream_pair
@@ -55,6 +56,7 @@ class Toys:
     def __init__(self, *, starts: bool = True) -> None:
         self.agent, self.headend = ToySeat("agent", starts=starts), ToySeat("headend")
         self.answers = trio.Event()
+        self.answers.set()
         self.told: list[tuple[str, dict[str, object]]] = []
         self.ours, theirs = memory_stream_pair()
 
@@ -92,6 +94,8 @@ async def test_a_restarted_headend_is_mended_once_it_answers(autojump_clock: Moc
     toys = Toys()
 
     async def answer_later() -> None:
+        await toys.headend.wait_down()
+        toys.answers = trio.Event()
         await toys.headend.restart()
         await trio.sleep(2)
         toys.answers.set()
@@ -134,6 +138,27 @@ async def test_a_process_that_never_comes_up_is_not_struck(autojump_clock: MockC
     assert toys.agent.did == []
     (struck,) = toys.dealer.struck
     assert struck.skipped == f"its process was not up within {UP_S:g} s"
+
+
+async def test_a_fault_waits_until_the_one_before_it_at_the_same_process_is_mended(
+    autojump_clock: MockClock,
+) -> None:
+    toys = Toys()
+
+    async def start_slowly() -> None:
+        await toys.headend.wait_down()
+        toys.answers = trio.Event()
+        await toys.headend.restart()
+        await trio.sleep(5)
+        toys.answers.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(start_slowly)
+        nursery.start_soon(partial(toys.deal, FaultKind.KILL, 0.0, headend=True))
+        await trio.sleep(1)
+        nursery.start_soon(partial(toys.deal, FaultKind.DISK_FULL, 2.0, headend=True))
+    assert toys.headend.did == [(0, "SIGKILL"), (0, "starts"), (5, "limit 0"), (7, "limit None")]
+    assert [each.from_us - T0 for each in toys.dealer.struck] == [0, 5 * S]
 
 
 async def test_a_fault_of_a_link_lasts_as_long_as_it_says(autojump_clock: MockClock) -> None:
