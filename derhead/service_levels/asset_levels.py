@@ -42,6 +42,7 @@ class AssetLevels:
 
     __slots__ = (
         "_at_us",
+        "_left",
         "_past",
         "_previous",
         "_session",
@@ -73,6 +74,7 @@ class AssetLevels:
         self._session_us = 0
         self._was_held = False
         self._previous: LevelHour | None = None
+        self._left: LevelHour | None = None
         self._past = AssetHours()
 
     # --- what happens ---------------------------------------------------------------
@@ -98,13 +100,25 @@ class AssetLevels:
             self._turn_hour(hour_of(now_us), continues=True)
             self._count(now_us, NEVER_US, held=False, runs=False)
 
+    def come_back(self, left: LevelHour) -> None:
+        """The asset is in the fleet again: within the hour in which it left, that hour goes on.
+
+        The time between does not count.
+        """
+        self._left = left.copy()
+
     def before_sample(self, now_us: int) -> None:
         """As ``FreshnessWatch``. The first sample of all begins the count."""
-        if self.hour is None:
-            self._was_steady_us = self._steady_us()
+        if self.hour is not None:
+            self.count(now_us)
+            return
+        self._was_steady_us = self._steady_us()
+        left, self._left = self._left, None
+        if left is None or left.hour_us != hour_of(now_us):
             self._begin(now_us, None)
         else:
-            self.count(now_us)
+            left.stale_from_us, left.until_us = None, now_us
+            self.hour, self._at_us = left, now_us
 
     def session_began(self, session: object, now_us: int) -> None:
         """A session was granted the asset."""

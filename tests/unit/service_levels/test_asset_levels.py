@@ -221,3 +221,38 @@ def test_an_order_to_an_absent_agent_is_late_only_after_its_session_began() -> N
     sent = moved(order, (State.SENT, 600.1))
     asset.levels.take_dispatch(sent, moved(sent, (State.RECEIVED, 600.2), (State.STARTED, 602.5)))
     assert (asset.totals.received_late, asset.totals.started_late) == (0, 1)
+
+
+def test_an_asset_that_leaves_and_comes_back_keeps_the_hour() -> None:
+    asset = counted()
+    send_for(asset, 600)
+    asset.store()
+    left = asset.levels.hour
+    assert left is not None
+    stored, asset.stored = asset.stored, {}
+    asset.wait(300)
+    asset.start()
+    asset.levels.come_back(left)
+    asset.connect("session")
+    asset.sample()
+    send_for(asset, 100)
+    sums = asset.sums()
+    assert (sums.fresh_us, sums.counted_us) == (700 * S, 700 * S)
+    # The record in the journal is replaced by one that counts more.
+    asset.store()
+    (hour,) = asset.stored.values()
+    assert hour.seen_us > stored[hour.hour_us].seen_us
+
+
+def test_an_hour_that_has_passed_does_not_go_on() -> None:
+    asset = counted()
+    send_for(asset, 600)
+    asset.levels.count(asset.now_us)
+    left = asset.levels.hour
+    assert left is not None
+    asset.wait(HOUR_S)
+    asset.start()
+    asset.levels.come_back(left)
+    asset.connect("session")
+    asset.sample()
+    assert asset.sums().counted_us == 0
