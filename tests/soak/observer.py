@@ -98,7 +98,11 @@ def _look(world: SoakWorld, asset: int, now_s: float) -> None:
 
 
 async def watch_levels(world: SoakWorld) -> None:
-    """Counts what an operator sees of each asset, in any weather, for ever."""
+    """Counts what an operator sees of each asset, in any weather, for ever.
+
+    An asset that leaves the fleet counts again from its next sample on.
+    """
+    left_us: dict[int, int] = {}
     while True:
         await trio.sleep(LOOK_S)
         headend, now_us = world.headend, world.runtime.wall_us()
@@ -110,6 +114,15 @@ async def watch_levels(world: SoakWorld) -> None:
             for asset in agent.numbers:
                 asset_id = world.assets[asset].id
                 since_us = None if headend is None else headend.latest.since_us(asset_id)
+                if headend is not None and asset_id not in headend.fleet.assets:
+                    left_us[asset] = now_us
+                if asset in left_us:
+                    if (
+                        headend is None
+                        or headend.latest.slot(asset_id).received_us <= left_us[asset]
+                    ):
+                        continue
+                    del left_us[asset]
                 if asset not in world.account.seen and since_us is None:
                     continue
                 seen = world.account.seen.setdefault(asset, Seen())
