@@ -42,7 +42,7 @@ from launcher.drills.fault_kinds import TimedFault
 from launcher.fleets.agent_jobs import AgentJob
 from launcher.judgement.drill_verdict import DrillTitle, DrillVerdict, draw_verdict
 from launcher.judgement.evidence import Evidence, ProcessEnd, SessionChange
-from launcher.judgement.fault_times import RETURN_S, SETTLED_US
+from launcher.judgement.fault_times import FRESH_PERIODS, RETURN_S, SETTLED_US
 from launcher.judgement.order_promises import ENDED
 from launcher.links.agent_link import AgentLink
 from launcher.running import FleetRun, agent_command
@@ -187,7 +187,7 @@ class Drill:
     async def _heal(self) -> None:
         """Waits until all is as before the faults, or could have been for long enough."""
         evidence = self._evidence
-        patience_s = 3 * evidence.alive_s + RETURN_S + 2 * evidence.period_s
+        patience_s = 3 * evidence.alive_s + RETURN_S + FRESH_PERIODS * evidence.period_s
         with trio.move_on_after(patience_s):
             while not (self._looks.fresh_since(evidence.ended_us) and self._all_followed()):
                 await self._looks.wait_look()

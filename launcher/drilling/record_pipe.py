@@ -40,7 +40,7 @@ class RecordPipe:
         fields = json.loads(line)
         asset_id, number, did = fields["asset_id"], fields["n"], fields["did"]
         expected = 1 if did == "opened" else self._last.get(asset_id, 0) + 1
-        self.missing += number - expected
+        self.missing += max(0, number - expected)
         self._last[asset_id] = number
         note = DeviceNote(
             at_us=parse_us(fields["ts"]),

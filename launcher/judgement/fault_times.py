@@ -19,8 +19,11 @@ SETTLED_US = 10 * S
 telemetry must be seen."""
 
 RETURN_S = 35.0
-"""Time after a fault in which an agent is back that knew of it: up to 30 s until it dials again,
-then a handshake and a sample."""
+"""Time after a fault in which an agent has registered again that knew of the fault: up to 30 s
+until it dials again, and then a handshake."""
+
+FRESH_PERIODS = 2.5
+"""Telemetry periods after which a registered agent's newest sample is fresh."""
 
 BRIEF_S = 10.0
 """Time after a fault of a disk, in which no session ends."""
@@ -46,12 +49,13 @@ class FaultTimes:
 
     def recovery_s(self, fault: StruckFault) -> float:
         """How long after the fault its agents may take to be back, seconds, a sample included."""
+        fresh_s = FRESH_PERIODS * self._period_s
         if fault.kind is FaultKind.DISK_FULL:
-            return BRIEF_S + self._period_s
+            return BRIEF_S + fresh_s
         if fault.kind is FaultKind.HALF_OPEN:
             # Only the headend's silence tells the agent.
-            return self._silence_us / S + RETURN_S + self._period_s
-        return RETURN_S + self._period_s
+            return self._silence_us / S + RETURN_S + fresh_s
+        return RETURN_S + fresh_s
 
     def last_us(self, fault: StruckFault) -> int:
         """The end of the time in which the fault may explain trouble."""

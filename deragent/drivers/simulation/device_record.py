@@ -9,6 +9,8 @@ import json
 import os
 from pathlib import Path
 
+import trio
+
 from deragent.devices.device import Device, DeviceConfigError, Measurement
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import format_us
@@ -44,6 +46,7 @@ class RecordedDevice:
         self._path = path
         self._runtime = runtime
         self._lines = 0
+        self._writing = trio.Lock()
         self._failing = False
 
     @property
@@ -66,16 +69,18 @@ class RecordedDevice:
 
     async def note(self, did: str, **values: float | None) -> None:
         """Writes a line. Raises: OSError."""
-        self._lines += 1
-        line = {
-            "ts": format_us(self._runtime.wall_us()),
-            "asset_id": self._asset_id,
-            "n": self._lines,
-            "did": did,
-            **values,
-        }
-        data = json.dumps(line).encode() + b"\n"
-        await self._runtime.run_blocking(lambda: _append(self._path, data))
+        # A reading and a command may meet; their lines keep the order of their numbers.
+        async with self._writing:
+            self._lines += 1
+            line = {
+                "ts": format_us(self._runtime.wall_us()),
+                "asset_id": self._asset_id,
+                "n": self._lines,
+                "did": did,
+                **values,
+            }
+            data = json.dumps(line).encode() + b"\n"
+            await self._runtime.run_blocking(lambda: _append(self._path, data))
 
     async def _try(self, did: str, **values: float | None) -> None:
         try:

@@ -3,8 +3,10 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -12,8 +14,10 @@ from trio.testing import MockClock
 
 from deragent.devices import Device, DeviceConfigError
 from deragent.drivers import open_device
+from deragent.drivers.simulation import SimulatedDevice
+from deragent.drivers.simulation.device_record import RecordedDevice
 from deragent.drivers.simulation.replay import available_mw, irradiance_at, parse_day
-from derproto.base.runtime import Runtime, virtual_runtime
+from derproto.base.runtime import RunBlocking, Runtime, virtual_runtime
 from derproto.base.timefmt import parse_us
 from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
 from derproto.der.v1 import Health, OperatingState
@@ -211,3 +215,26 @@ async def test_a_record_that_cannot_be_written_is_refused_at_first_and_missed_la
     (tmp_path / "folder").mkdir()
     await device.read()
     assert json.loads((tmp_path / "folder" / "record.jsonl").read_text())["n"] == 4
+
+
+async def test_lines_of_a_record_keep_their_order_when_calls_meet(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.jsonl"
+    runtime = virtual_runtime(NOON_US)
+    slow = iter((0.5, 0.0, 0.0))
+
+    async def write_slowly(work: Callable[[], object], **_: object) -> object:
+        await trio.sleep(next(slow))
+        return work()
+
+    slowly = replace(runtime, run_blocking=cast(RunBlocking, write_slowly))
+    device = RecordedDevice(
+        asset(AssetKind.BATTERY), SimulatedDevice(asset(AssetKind.BATTERY), runtime), path, slowly
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(device.read)
+        nursery.start_soon(device.release)
+        nursery.start_soon(device.read)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["n"] for each in lines] == [1, 2, 3]
