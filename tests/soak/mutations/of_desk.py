@@ -1,0 +1,140 @@
+"""Faults of the dispatch desk and of orders: what it remembers, tells and refuses."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from unittest.mock import patch
+
+from derhead.dispatch import Dispatch, State
+from derhead.dispatch.desk import intake, settling
+from derhead.dispatch.desk.draft import Draft
+from derhead.dispatch.desk.inputs import AgentReport, DeskInput, FleetChanged
+from derhead.dispatch.life import lifecycle
+from derhead.dispatch.orders.keys import KeyKeeper
+from derhead.headend import Headend
+from derhead.history.journal.embedded import Journal
+from derproto.configuration.fleet import Fleet
+from derproto.configuration.fleet_changes import FleetChanges
+from tests.soak.mutations.mutation import EveryNth, Table
+
+mutation = Table()
+MUTATIONS = mutation.mutations
+
+NONE_LOST = "no acknowledged order is lost, and each ends"
+ENDS_ONCE = "a dispatch ends once"
+SAYS = "a dispatch says what the device did"
+STRONGER = "a dispatch gives way to the stronger"
+REPORTED = "a report is at the headend within 2 s while its agent is connected"
+WITHDRAWN = "a withdrawn dispatch leaves its device within 2 s while its agent is connected"
+REMOVED = "a removed asset's dispatches end at once"
+
+
+@mutation("desk", "pending dispatches are forgotten at the headend's start", NONE_LOST)
+def pending_is_forgotten_at_start() -> AbstractContextManager[object]:
+    load = Journal.open_dispatches
+
+    async def load_fewer(journal: Journal) -> Sequence[Dispatch]:
+        return [each for each in await load(journal) if each.state is not State.PENDING]
+
+    return patch.object(Journal, "open_dispatches", load_fewer)
+
+
+@mutation("desk", "dispatches stay sent when the stream of their session is gone", NONE_LOST)
+def sent_stays_sent() -> AbstractContextManager[object]:
+    return patch.object(intake, "_take_ended", lambda _draft, _session_id: None)
+
+
+@mutation("desk", "an agent's Register is not compared with the open dispatches", NONE_LOST)
+def register_is_not_compared() -> AbstractContextManager[object]:
+    step = lifecycle.step
+
+    def step_or_not(dispatch: Dispatch, event: lifecycle.Event, now_us: int) -> Dispatch:
+        return dispatch if isinstance(event, lifecycle.Forgotten) else step(dispatch, event, now_us)
+
+    return patch("derhead.dispatch.desk.draft.step", step_or_not)
+
+
+@mutation("desk", "each 3rd withdrawal is not told to the agent", WITHDRAWN)
+def withdrawal_is_not_told() -> AbstractContextManager[object]:
+    send, is_due = settling._send_cancel, EveryNth(3)
+
+    def send_or_not(draft: Draft, *rest: object) -> None:
+        if not is_due():
+            send(draft, *rest)  # type: ignore[arg-type]
+
+    return patch.object(settling, "_send_cancel", send_or_not)
+
+
+@mutation("desk", "of two pending dispatches that overlap, the weaker one is sent", STRONGER, SAYS)
+def weaker_is_sent() -> AbstractContextManager[object]:
+    return patch.object(
+        settling, "rank", lambda dispatch: (-dispatch.priority, dispatch.created_us)
+    )
+
+
+@mutation("desk", "an order is answered, and each 15th is not journaled", NONE_LOST)
+def order_is_not_journaled() -> AbstractContextManager[object]:
+    write, is_due = Journal.write, EveryNth(60)
+
+    async def write_or_not(journal: Journal, *records: object) -> None:
+        if not is_due():
+            await write(journal, *records)  # type: ignore[arg-type]
+
+    return patch.object(Journal, "write", write_or_not)
+
+
+@mutation("desk", "each 30th report of an agent is dropped", REPORTED, SAYS)
+def report_is_dropped() -> AbstractContextManager[object]:
+    take, is_due = intake._take_report, EveryNth(30)
+
+    def take_or_not(draft: Draft, report: AgentReport) -> None:
+        if not is_due():
+            take(draft, report)
+
+    return patch.object(intake, "_take_report", take_or_not)
+
+
+@mutation("desk", "a dispatch expires a minute before its window ends", ENDS_ONCE, SAYS, NONE_LOST)
+def dispatch_expires_early() -> AbstractContextManager[object]:
+    deadline = lifecycle.next_deadline
+
+    def early(dispatch: Dispatch) -> int | None:
+        due_us = deadline(dispatch)
+        return None if due_us is None else due_us - 60_000_000
+
+    return patch.object(lifecycle, "next_deadline", early)
+
+
+@mutation("desk", "the dispatches of an asset that leaves the fleet go on", REMOVED, hours=8)
+def removed_asset_keeps_its_dispatches() -> AbstractContextManager[object]:
+    take = intake.take
+
+    def take_or_not(draft: Draft, item: DeskInput) -> Iterator[None]:
+        if not isinstance(item, FleetChanged):
+            yield from take(draft, item)
+
+    return patch("derhead.dispatch.desk.planning.take", take_or_not)
+
+
+@mutation(
+    "orders", "limits are those of the start", "what assets.yaml does not allow is refused", hours=8
+)
+def limits_are_those_of_the_start() -> AbstractContextManager[object]:
+    renew = Headend.renew_fleet
+
+    async def renew_members_only(headend: Headend, new: Fleet, changes: FleetChanges) -> None:
+        if changes.added or changes.removed:
+            await renew(headend, new, changes)
+
+    return patch.object(Headend, "renew_fleet", renew_members_only)
+
+
+@mutation(
+    "orders",
+    "an idempotency key is forgotten at once",
+    "an order that is repeated with its key is taken once",
+)
+def key_is_forgotten() -> AbstractContextManager[object]:
+    async def find(_keeper: KeyKeeper, _key: str) -> None:
+        return None
+
+    return patch.object(KeyKeeper, "find", find)
