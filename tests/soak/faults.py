@@ -29,6 +29,9 @@ SILENT_S = 60.0
 REVOKED_S = 15.0
 """After this time a revoked token has ended its session: the headend looks every 10 s."""
 
+POWER_CUT = 0.5
+"""The ``value`` of a kill above which the agent's machine loses power."""
+
 BEHIND = 0.7
 """The ``value`` of a fault of the database above which the one that returns has lost batches."""
 
@@ -131,6 +134,8 @@ class Faults:
         spans = world.account.weather.spans(kinds, now_s, agent=0)
         if headend is None or any(each.to_s > now_s - SILENT_S for each in spans):
             return
+        if any(agent.number in world.copies for agent in agents):
+            return
         for agent in agents:
             if world.has_session(agent.agent_id, since_us):
                 words = f"{agent.agent_id} counts as connected after {SILENT_S:g} s of silence"
@@ -192,8 +197,14 @@ class Faults:
         async with self._busy[agent.number]:
             with self._trouble(act, [agent], agent.numbers):
                 from_s = trio.current_time()
-                await (agent.kill() if kill else agent.stop())
-                await trio.sleep(act.for_s)
+                if kill:
+                    await agent.kill(power_cut=act.value > POWER_CUT)
+                else:
+                    await agent.stop()
+                async with trio.open_nursery() as watching:
+                    watching.start_soon(self._look_for_sessions, [agent])
+                    await trio.sleep(act.for_s)
+                    watching.cancel_scope.cancel()
                 await agent.start()
                 span = Span(from_s, trio.current_time())
                 agent.down.append(span)

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     DUPLICATE_AGENT = "duplicate agent"
     """A copy of the agent's machine runs elsewhere, with devices of its own."""
     KILL_AGENT = "kill agent"
+    """With a ``value`` above 0.5 its machine loses power: nobody closes its connection."""
     STOP_AGENT = "stop agent"
     KILL_HEADEND = "kill headend"
     STOP_HEADEND = "stop headend"
@@ -131,7 +132,7 @@ HABITS: dict[Kind, Habit] = {
     Kind.THROTTLE: Habit(4, (60, 1200), (300, 5000)),
     Kind.PARTITION: Habit(5, (10, 1800)),
     Kind.DUPLICATE_AGENT: Habit(12, (20, 300)),
-    Kind.KILL_AGENT: Habit(3, (0.5, 300)),
+    Kind.KILL_AGENT: Habit(3, (0.5, 300), (0, 1)),
     Kind.STOP_AGENT: Habit(5, (0.5, 120)),
     Kind.KILL_HEADEND: Habit(6, (0.5, 90)),
     Kind.STOP_HEADEND: Habit(10, (0.5, 3600)),

@@ -193,12 +193,16 @@ class SiteAgent:
             self.silent.append(Span(self.heard_s, now_s))
         self.heard_s = now_s
 
-    async def kill(self) -> None:
-        """Ends the process at once. From here on it writes nothing, and no device hears it."""
+    async def kill(self, *, power_cut: bool = False) -> None:
+        """Ends the process at once. From here on it writes nothing, and no device hears it.
+
+        A kernel closes the connections of a dead process; after a power cut nobody does.
+        """
         self.life += 1
         for meter in self.meters.values():
             meter.life += 1
-        self.world.network.cut(self.host)
+        network = self.world.network
+        (network.lose if power_cut else network.cut)(self.host)
         self._scope.cancel()
         await self._gone.wait()
         # The kernel closes the files of a dead process.
