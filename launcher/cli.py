@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--chaos",
         metavar="PLAN",
-        help="hold a drill with a headend of its own: calm, bad-link, rough-day, poland or a file",
+        help="hold a drill with its own headend: calm, bad-link, rough-day, poland, or a path",
     )
     run.add_argument(
         "--seed",

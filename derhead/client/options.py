@@ -135,6 +135,7 @@ def add_commands(
     )
     levels.add_argument(
         "--by",
+        metavar="PART",
         choices=["fleet", "site", "agent", "asset"],
         help="a line for each of these (default: fleet, sites and the worst assets; assets"
         " with --csv)",

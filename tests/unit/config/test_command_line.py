@@ -79,7 +79,7 @@ def test_every_example_is_a_command_line_that_the_program_takes(
 
 def test_commands_that_ask_a_headend_name_their_variables() -> None:
     asking = [each for each in ALL if "$DERHEAD_URL" in each.format_help()]
-    assert len(asking) == 6
+    assert len(asking) == 7
     for command in asking:
         for variable in ("DERHEAD_URL", "DERHEAD_TLS_CA", "DERHEAD_TOKEN"):
             assert f"  {variable} " in command.format_help()
