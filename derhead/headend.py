@@ -17,7 +17,14 @@ from derhead.history import (
 )
 from derhead.observability import Census, Instruments
 from derhead.service_levels import LevelKeeper, Objectives
-from derhead.sessions import SETPOINTS_QUEUED, AgentIdentities, SessionLimits, Sessions
+from derhead.sessions import (
+    HEADEND_ENDED,
+    SETPOINTS_QUEUED,
+    AgentIdentities,
+    SessionLimits,
+    Sessions,
+    silence_after,
+)
 from derhead.shapes import ConnectedAgent
 from derhead.telemetry import LatestTable, stale_after_us
 from derproto.base.runtime import Runtime
@@ -157,13 +164,17 @@ class Headend:
 
         Sessions that a crash left open are ended first. Raises: JournalError.
         """
-        await self.journal.close_lost_sessions(self.wall_us(), "headend ended")
+        await self.journal.close_lost_sessions(self.wall_us(), HEADEND_ENDED)
         self.latest.fill(await self.journal.latest_samples())
-        self.gaps.restore(await self.journal.unfinished_gaps(HOLES_KEPT))
+        last_sessions = await self.journal.last_sessions()
+        silences = {
+            asset_id: silence_after(record.end_reason)
+            for record in sorted(last_sessions, key=lambda each: each.connected_us)
+            for asset_id in record.asset_ids
+        }
+        self.gaps.restore(await self.journal.unfinished_gaps(HOLES_KEPT), silences)
         await self.levels.load()
-        self.sessions.remember(
-            await self.journal.last_sessions(), await self.journal.latest_heartbeats()
-        )
+        self.sessions.remember(last_sessions, await self.journal.latest_heartbeats())
 
     async def renew_fleet(self, new: Fleet, changes: FleetChanges) -> None:
         """Takes over a changed fleet: it holds from the next order and the next Register.

@@ -4,14 +4,20 @@ The commit that stores a sample also stores the gaps that the sample changed, so
 cannot part them. All other changes are noted in the journal, and nobody waits for them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import trio
 
 from derhead.gaps.holes import GapLimits, ReportedGap
 from derhead.gaps.record import GapRecord, HoleCause
-from derhead.gaps.tracker import GapCount, GapStatistics, GapTracker, Unfinished
+from derhead.gaps.tracker import (
+    NO_SILENCES,
+    GapCount,
+    GapStatistics,
+    GapTracker,
+    Unfinished,
+)
 from derhead.gaps.watch import HeardSession
 from derhead.telemetry import LatestTable
 from derproto.base.runtime import Runtime
@@ -55,9 +61,14 @@ class GapLedger:
         self._wall_us = runtime.wall_us
         self._on_change = on_change
 
-    def restore(self, unfinished: Sequence[Unfinished]) -> None:
-        """Takes over what the journal has, once the latest table is filled."""
-        self._tracker.restore(unfinished)
+    def restore(
+        self, unfinished: Sequence[Unfinished], silences: Mapping[str, HoleCause] = NO_SILENCES
+    ) -> None:
+        """Takes over what the journal has, once the latest table is filled.
+
+        ``silences`` has, by asset, why its last session ended.
+        """
+        self._tracker.restore(unfinished, silences)
 
     def add(self, asset_id: str) -> None:
         """Keeps the gaps of one more asset from now on."""

@@ -5,12 +5,15 @@ Units: ``now_us`` is the headend's clock, microseconds since the epoch.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from derhead.gaps.holes import GapLimits, Hole, Origin, ReportedGap
 from derhead.gaps.record import GapRecord, HoleCause, is_reported
 from derhead.gaps.watch import AssetWatch, HeardSession
 from derhead.telemetry import LatestTable
+
+NO_SILENCES: Mapping[str, HoleCause] = MappingProxyType({})
 
 
 class Unfinished(NamedTuple):
@@ -77,11 +80,14 @@ class GapTracker:
         slot.watch = self.watches[asset_id] = watch
         return watch
 
-    def restore(self, unfinished: Sequence[Unfinished]) -> None:
+    def restore(
+        self, unfinished: Sequence[Unfinished], silences: Mapping[str, HoleCause] = NO_SILENCES
+    ) -> None:
         """Takes over what the journal has, once the latest table is filled.
 
-        ``unfinished`` is sorted by asset and time. An asset that was heard until the headend
-        ended is silent because of the headend's restart, any other because of its link.
+        ``unfinished`` is sorted by asset and time. ``silences`` has, by asset, why its last session
+        ended. An asset that was heard until the headend ended is silent for that reason, without
+        one because of the headend's restart; any other because of its link.
         """
         slots = [self._latest.slot(asset_id) for asset_id in self.watches]
         alive_us = max((slot.received_us for slot in slots), default=0)
@@ -97,7 +103,7 @@ class GapTracker:
             was_heard = alive_us - slot.received_us <= self._limits.silent_us
             watch.restore(
                 *found.get(asset_id, ([], [])),
-                HoleCause.HEADEND_RESTART if was_heard else HoleCause.LINK,
+                silences.get(asset_id, HoleCause.HEADEND_RESTART) if was_heard else HoleCause.LINK,
             )
 
     @property

@@ -15,5 +15,6 @@ from derhead.sessions.admission.register import AGENT_ID
 from derhead.sessions.service import Sessions, SessionStatistics
 from derhead.sessions.streams.outgoing import SETPOINTS_QUEUED
 from derhead.sessions.streams.session import Session
+from derhead.sessions.terms.ends import HEADEND_ENDED, silence_after
 from derhead.sessions.terms.session_limits import SessionLimits
 from derhead.sessions.terms.session_records import HeartbeatRecord, SessionRecord

@@ -125,3 +125,13 @@ END_REASONS = (
     TOKEN_ENDED.reason,
 )
 """Every reason for which a session of this headend ends."""
+
+HEADEND_ENDED = "headend ended"
+"""What the journal says of sessions that the end of the headend left open."""
+
+
+def silence_after(reason: str | None) -> HoleCause:
+    """Why assets are silent after a session that ended for that reason, as the journal has it."""
+    if reason in (None, HEADEND_ENDED, DRAINING.reason):
+        return HoleCause.HEADEND_RESTART
+    return CLOSED_BY_AGENT.silence if reason == CLOSED_BY_AGENT.reason else HoleCause.LINK

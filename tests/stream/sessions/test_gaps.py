@@ -142,3 +142,19 @@ async def test_a_gap_is_filled_further_after_a_restart_of_the_headend(
         for low_us, high_us in pairwise(await stored(here)):
             known = [gap for gap in missing if (gap.start_us, gap.end_us) == (low_us, high_us)]
             assert high_us - low_us < 6 * S or known
+
+
+async def test_a_link_that_was_cut_before_the_headend_ended_is_the_cause(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with world(tmp_path) as here:
+        await here.start_agent(ASSET, data=tmp_path / "agent")
+        await trio.sleep(30)
+        here.refuse_agents()
+        # Too short for the asset to be missed already.
+        await trio.sleep(5)
+        assert await gaps(here) == []
+    async with world(tmp_path, here.runtime) as here:
+        await trio.sleep(12)
+        (lasting,) = await gaps(here)
+        assert (lasting.end_us, lasting.cause) == (None, HoleCause.LINK)
