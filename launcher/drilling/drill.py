@@ -181,7 +181,8 @@ class Drill:
             self._stage.tell("plan is over", faults=len(self._dealer.struck))
             await self._heal()
             operating.cancel_scope.cancel()
-        await self._operator.withdraw_open()
+        with trio.move_on_after(ENDS_S):
+            await self._operator.withdraw_open()
         await self._collect()
 
     async def _heal(self) -> None:
