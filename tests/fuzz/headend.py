@@ -1,13 +1,16 @@
 """A real headend under virtual time with one good agent, and what it must still do afterwards."""
 
 import json
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import h11
+import pytest
 import trio
+from trio.testing import MockClock
 
 from derproto.triogrpc.testing import MemoryNetwork
 from tests.support.assets import fleet_of, make_asset, numbered_id
@@ -30,6 +33,15 @@ async def besieged(folder: Path) -> AsyncIterator[VirtualWorld]:
         yield world
         await trio.sleep(10)
         await assert_unharmed(world)
+
+
+def play(main: Callable[[Path], Awaitable[None]], caplog: pytest.LogCaptureFixture) -> None:
+    """Runs ``main`` with a new folder in virtual time; nothing may be logged as an error."""
+    caplog.clear()
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(main, Path(folder), clock=MockClock(autojump_threshold=0))
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+    assert "Traceback" not in caplog.text
 
 
 async def assert_unharmed(world: VirtualWorld) -> None:
