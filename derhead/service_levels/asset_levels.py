@@ -75,6 +75,7 @@ class AssetLevels:
         self._was_held = False
         self._previous: LevelHour | None = None
         self._left: LevelHour | None = None
+        """The last hour of an asset that left the fleet and does not count again yet."""
         self._past = AssetHours()
 
     # --- what happens ---------------------------------------------------------------
@@ -100,13 +101,6 @@ class AssetLevels:
             self._turn_hour(hour_of(now_us), continues=True)
             self._count(now_us, NEVER_US, held=False, runs=False)
 
-    def come_back(self, left: LevelHour) -> None:
-        """The asset is in the fleet again: within the hour in which it left, that hour goes on.
-
-        The time between does not count.
-        """
-        self._left = left.copy()
-
     def before_sample(self, now_us: int) -> None:
         """As ``FreshnessWatch``. The first sample of all begins the count."""
         if self.hour is not None:
@@ -114,11 +108,13 @@ class AssetLevels:
             return
         self._was_steady_us = self._steady_us()
         left, self._left = self._left, None
-        if left is None or left.hour_us != hour_of(now_us):
-            self._begin(now_us, None)
+        hour = self._begin(now_us, None)
+        if left is None:
+            return
+        if left.hour_us == hour.hour_us:
+            hour.take_earlier(left)
         else:
-            left.stale_from_us, left.until_us = None, now_us
-            self.hour, self._at_us = left, now_us
+            self._past.add(left)
 
     def session_began(self, session: object, now_us: int) -> None:
         """A session was granted the asset."""
@@ -253,15 +249,18 @@ class AssetLevels:
     def take_past(self, hours: Iterable[LevelHour]) -> None:
         """Takes over the stored hours of the window that ends now; ``count`` comes before.
 
-        The hours may lack the last ones that ended.
+        The hours may lack the last ones that ended. If the asset left the fleet and came back
+        within an hour, that hour goes on.
         """
         by_hour = {each.hour_us: each for each in hours}
         if self._previous is not None:
             by_hour[self._previous.hour_us] = self._previous
+        present_us = max(by_hour, default=NEVER_US) if self.hour is None else self.hour.hour_us
+        present = by_hour.get(present_us)
         if self.hour is None:
-            present_us = max(by_hour, default=NEVER_US) + HOUR_US
-        else:
-            present_us = self.hour.hour_us
+            self._left = None if present is None else present.copy()
+        elif present is not None and present.from_us < present.until_us <= self.hour.from_us:
+            self.hour.take_earlier(present)
         self._past = AssetHours(present_us - (WINDOW_HOURS - 1) * HOUR_US)
         for hour_us in sorted(by_hour):
             if hour_us < present_us:
@@ -270,6 +269,7 @@ class AssetLevels:
     def sums(self) -> LevelSums:
         """The sums of the window up to the last count."""
         hours = self._past.copy()
-        if self.hour is not None:
-            hours.add(self.hour)
+        present = self._left if self.hour is None else self.hour
+        if present is not None:
+            hours.add(present)
         return hours.sums

@@ -51,6 +51,19 @@ class LevelHour:
         """The end of the hour, exclusive."""
         return self.hour_us + HOUR_US
 
+    def take_earlier(self, earlier: "LevelHour") -> None:
+        """Adds a part of the same hour that was counted before this one."""
+        self.from_us, self.continues = earlier.from_us, earlier.continues
+        self.seen_us += earlier.seen_us
+        self.down_us += earlier.down_us
+        self.fresh_us += earlier.fresh_us
+        self.held_us += earlier.held_us
+        self.reconnects += earlier.reconnects
+        self.outages += earlier.outages
+        self.longest_us = max(self.longest_us, earlier.longest_us)
+        self.received.add(earlier.received)
+        self.started.add(earlier.started)
+
     def copy(self) -> "LevelHour":
         """The hour as it is now."""
         return replace(self, received=self.received.copy(), started=self.started.copy())

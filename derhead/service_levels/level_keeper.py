@@ -101,8 +101,6 @@ class LevelKeeper:
         self._past = past
         self._wall_us = runtime.wall_us
         self._kept: dict[str, _Kept] = {}
-        self._left: dict[str, LevelHour] = {}
-        """The present hour of each asset that left the fleet in it."""
         self._unread: dict[str, None] = {}
         self._has_unread = trio.Event()
         self._cannot_read = False
@@ -129,9 +127,6 @@ class LevelKeeper:
         if asset_id not in self._kept:
             self._keep(asset_id)
             self._read_soon((asset_id,))
-            left = self._left.pop(asset_id, None)
-            if left is not None:
-                self._kept[asset_id].levels.come_back(left)
 
     def drop(self, asset_id: str) -> None:
         """Keeps an asset no longer. Its stored hours stay."""
@@ -140,8 +135,6 @@ class LevelKeeper:
             kept.levels.count(self._wall_us())
             self._note(kept)
             self._latest.slot(asset_id).freshness = None
-            if kept.levels.hour is not None:
-                self._left[asset_id] = kept.levels.hour
 
     def session_began(self, session: object, asset_ids: Iterable[str]) -> None:
         """A session was granted these assets."""
@@ -207,7 +200,6 @@ class LevelKeeper:
                 hour_us = hour_of(self._wall_us())
                 # The window has moved on.
                 self._read_soon(self._kept)
-                self._left.clear()
             await look_in_turns(tuple(self._kept.values()), self._look)
             await trio.sleep(COUNT_S)
 
