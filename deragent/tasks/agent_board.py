@@ -22,6 +22,10 @@ from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Heal
 
 TELEMETRY_PERIOD_S = 4.0
 """Telemetry period until the first Welcome sets it, seconds."""
+LEAST_PERIOD_S = 0.1
+MOST_PERIOD_S = 3600.0
+"""Greatest period, silence and wait before a reconnect that a headend may ask for. A longer one is
+shortened."""
 REPORTS_WAITING = 4096
 """Reports that wait for the stream. When full, the oldest is dropped; the next Register carries
 the last report of every dispatch."""
@@ -165,6 +169,10 @@ class AgentBoard:
     def restore_headend(self, heard_s: float, absence: Absence | None) -> None:
         """Restores the headend's state as an earlier process knew it, before the first session."""
         self._heard_s, self._absence = heard_s, absence
+
+    def take_period(self, period_s: float) -> None:
+        """Sets the telemetry period, seconds, within the bounds."""
+        self.telemetry_period_s.set(min(max(LEAST_PERIOD_S, period_s), MOST_PERIOD_S))
 
     def wake_when_heard(self, signal: Signal) -> None:
         """Sets ``signal`` at the headend's next message."""

@@ -94,7 +94,7 @@ class TimelineWriter:
         timelines = [loaded.timeline(c.asset_id, c.timeline, now, stamp) for c in self._controllers]
         self._board.restore_headend(loaded.heard_s(now, stamp), loaded.absence(now, stamp))
         if loaded.period_s is not None:
-            self._board.telemetry_period_s.set(loaded.period_s)
+            self._board.take_period(loaded.period_s)
         for controller, timeline in zip(self._controllers, timelines, strict=True):
             controller.resume(timeline)
         unserved = set(loaded.assets) - {c.asset_id for c in self._controllers}

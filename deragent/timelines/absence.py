@@ -61,5 +61,5 @@ class Absence:
         difference is within ``TOLERATED_S``.
         """
         more_s = (headend_us - self.left_us) / 1e6 - (now_s - self.left_s)
-        known = headend_us >= self.left_us and abs(more_s) >= TOLERATED_S
+        known = headend_us >= self.left_us >= 0 and abs(more_s) >= TOLERATED_S
         return more_s if known else 0.0

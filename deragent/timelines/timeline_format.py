@@ -13,6 +13,7 @@ from the last write until the device takes it.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
@@ -21,6 +22,17 @@ from typing import Any
 
 from deragent.timelines.absence import Absence, Stamp, passed_s, same_boot
 from deragent.timelines.asset_timeline import Timeline
+from deragent.timelines.saved_values import (
+    FARTHEST_CLOCK,
+    clock_us,
+    finite,
+    flag,
+    maybe,
+    number,
+    seconds,
+    text,
+    whole,
+)
 from deragent.timelines.seen_orders import SeenOrder
 from deragent.timelines.timed_orders import InForce, Moment, Report, TimedOrder
 from derproto.der.v1 import DispatchReason, DispatchState, Suspension
@@ -31,6 +43,8 @@ _MARK = "deragent-timelines"
 # Written in the order of their definition: a new field goes last, with a default.
 _ORDER_FIELDS = attrgetter(*(field.name for field in fields(TimedOrder)))
 _REPORT_FIELDS = attrgetter(*(field.name for field in fields(Report)))
+_INVALID = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+"""What content raises that no agent wrote."""
 
 
 class UnreadableTimelines(ValueError):
@@ -159,7 +173,7 @@ class LoadedTimelines:
             return blank
         try:
             return _read(self.assets[asset_id], blank, now, passed_s(self.stamp, stamp))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _INVALID as error:
             raise UnreadableTimelines(f"{asset_id}: {error!r}") from error
 
 
@@ -171,7 +185,8 @@ def read_timelines(data: bytes) -> LoadedTimelines:
     head, _, body = data.partition(b"\n")
     mark, _, rest = head.decode(errors="replace").partition(" ")
     version, _, checksum = rest.partition(" ")
-    if mark != _MARK or not version.isascii() or not version.isdigit():
+    # Python reads no number of thousands of digits.
+    if mark != _MARK or not re.fullmatch("[0-9]{1,9}", version):
         raise UnreadableTimelines("it is not a file of timelines")
     if int(version) > VERSION:
         raise UnreadableTimelines(
@@ -182,20 +197,19 @@ def read_timelines(data: bytes) -> LoadedTimelines:
     try:
         said = json.loads(body)
         # Early versions of the agent wrote neither this nor the period.
-        doubtful_us = said.get("doubtful_us")
+        doubtful_us, period_us = said.get("doubtful_us"), said.get("period_us")
         stamp = Stamp(
-            int(said["wall_us"]),
-            str(said["boot"]),
-            int(said["up_us"]),
-            int(said["headend_us"]),
-            None if doubtful_us is None else int(doubtful_us),
+            clock_us(said["wall_us"]),
+            text(said["boot"]),
+            clock_us(said["up_us"]),
+            whole(said["headend_us"]),
+            maybe(whole, doubtful_us),
         )
-        silent_us = said["silent_us"]
-        silent_s = None if silent_us is None else silent_us / 1e6
-        period_us = said.get("period_us")
-        period_s = None if period_us is None else period_us / 1e6
-        return LoadedTimelines(stamp, silent_s, dict(said["assets"]), period_s)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        period_s = maybe(seconds, period_us)
+        return LoadedTimelines(
+            stamp, maybe(seconds, said["silent_us"]), dict(said["assets"]), period_s
+        )
+    except _INVALID as error:
         raise UnreadableTimelines(f"its content is invalid: {error!r}") from error
 
 
@@ -206,8 +220,13 @@ def _read(said: Any, blank: Timeline, now: Moment, gone_s: float | None) -> Time
         held = [o if o.end_s is None else replace(o, end_s=now.mono_s) for o in held]
     seen = {k.report.dispatch_id: k for k in (_read_seen(k, then_s) for k in said["known"])}
     force = None if said["force"] is None else _read_force(said["force"], seen, then_s)
+    held_ids = sorted(order.dispatch_id for order in held)
+    if held_ids != sorted(key for key, each in seen.items() if each.ended_s is None):
+        raise ValueError("its orders are not those that it reports as held")
+    if force is not None and force.dispatch_id not in held_ids:
+        raise ValueError("the order in force is not held")
     # If an order was in force, the device may follow any setpoint now.
-    returning = bool(said["returning"]) or force is not None
+    returning = flag(said["returning"]) or force is not None
     # The asset's limits may have been narrowed since.
     for order in [order for order in held if order.mw not in blank.limits]:
         held.remove(order)
@@ -239,26 +258,35 @@ def _refused(was: Report, now: Moment) -> Report:
 
 
 def _read_force(said: Any, seen: Mapping[str, SeenOrder], then_s: float) -> InForce:
-    dispatch_id, away_us = said["id"], said["away_us"]
+    dispatch_id, away_us = text(said["id"]), said["away_us"]
     away_s = None
     if away_us is not None:
-        away_s = then_s - away_us / 1e6
+        away_s = then_s - seconds(away_us)
     elif seen[dispatch_id].report.state is DispatchState.STARTED:
         away_s = then_s
     return InForce(
         dispatch_id,
-        told=said["told"],
-        complaint=said["complaint"],
+        told=flag(said["told"]),
+        complaint=text(said["complaint"]),
         away_s=away_s,
-        interrupted_s=said["interrupted_us"] / 1e6,
+        interrupted_s=seconds(said["interrupted_us"]),
     )
 
 
 def _read_order(said: Any, then_s: float) -> TimedOrder:
     dispatch_id, mw, priority, start_us, end_us, *rest = said
-    end_s = None if end_us is None else then_s + end_us / 1e6
-    start_s = then_s + start_us / 1e6
-    return TimedOrder(dispatch_id, mw, priority, start_s, end_s, *rest)
+    end_s = None if end_us is None else then_s + whole(end_us, -FARTHEST_CLOCK) / 1e6
+    order = TimedOrder(dispatch_id, mw, priority, then_s + seconds(start_us), end_s, *rest)
+    return replace(
+        order,
+        dispatch_id=text(order.dispatch_id),
+        mw=finite(order.mw),
+        priority=whole(order.priority),
+        ramp_mw_per_s=maybe(number, order.ramp_mw_per_s),
+        ordered_us=whole(order.ordered_us),
+        from_us=whole(order.from_us),
+        until_us=maybe(whole, order.until_us),
+    )
 
 
 def _read_seen(said: Any, then_s: float) -> SeenOrder:
@@ -266,8 +294,15 @@ def _read_seen(said: Any, then_s: float) -> SeenOrder:
     read = Report(*values)
     report = replace(
         read,
-        state=DispatchState(read.state),
-        reason=DispatchReason(read.reason),
-        suspended=Suspension(read.suspended),
+        dispatch_id=text(read.dispatch_id),
+        state=DispatchState(whole(read.state)),
+        ts_us=whole(read.ts_us, -(2**63), 2**63 - 1),
+        reason=DispatchReason(whole(read.reason)),
+        applied_mw=maybe(number, read.applied_mw),
+        detail=text(read.detail),
+        superseded_by=text(read.superseded_by),
+        suspended=Suspension(whole(read.suspended)),
+        interrupted_us=whole(read.interrupted_us, 0, 2**64 - 1),
+        revision=whole(read.revision, 0, 2**31),
     )
-    return SeenOrder(report, None if ended_us is None else then_s - ended_us / 1e6)
+    return SeenOrder(report, None if ended_us is None else then_s - seconds(ended_us))

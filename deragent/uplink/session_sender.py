@@ -3,7 +3,7 @@
 import trio
 
 from deragent.outbox import BackfillBatch, FileLookup
-from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.agent_board import LEAST_PERIOD_S, MOST_PERIOD_S, AgentBoard
 from deragent.uplink.backfill_pace import GIVE_UP_S, BackfillPace
 from deragent.uplink.messages import write_gap, write_outbox, write_report, write_telemetry
 from derproto.der import v1
@@ -20,10 +20,6 @@ GAPS_A_TURN = 100
 """Gap reports a second. When full, the rest follow a second later."""
 GAPS_PAUSE_S = 1.0
 """Pause after a turn of gap reports, so that a growing gap needs no report for each row."""
-LEAST_PERIOD_S = 0.1
-MOST_PERIOD_S = 3600.0
-"""Greatest period, silence and wait before a reconnect that a headend may ask for. A longer one is
-shortened."""
 LAST_WORDS_S = 1.0
 """Time to read the headend's last message, once nothing can be sent any more."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import trio
 
 from deragent.event_lines import EventKind
-from deragent.tasks.agent_board import AgentBoard
+from deragent.tasks.agent_board import MOST_PERIOD_S, AgentBoard
 from deragent.tasks.controller import Controller
 from deragent.timelines.timed_orders import AbsenceCorrected, CancelArrived, SetpointArrived
 from deragent.uplink.messages import (
@@ -23,12 +23,7 @@ from deragent.uplink.messages import (
     write_report,
 )
 from deragent.uplink.session_clock import SessionClock
-from deragent.uplink.session_sender import (
-    BACKFILL_ROWS,
-    LEAST_PERIOD_S,
-    MOST_PERIOD_S,
-    SessionSender,
-)
+from deragent.uplink.session_sender import BACKFILL_ROWS, SessionSender
 from derproto import __version__
 from derproto.der import v1
 from derproto.stdio.log_events import event_log
@@ -162,8 +157,8 @@ class UplinkSession:
         board = self._board
         board.counts.sessions += 1
         board.up = True
-        period_s = min(max(LEAST_PERIOD_S, welcome.telemetry_period_ms / 1000), MOST_PERIOD_S)
-        board.telemetry_period_s.set(period_s)
+        board.take_period(welcome.telemetry_period_ms / 1000)
+        period_s = board.telemetry_period_s.value
         board.emit(EventKind.CONNECTED, session_id=welcome.session_id, telemetry_period_s=period_s)
         board.take_grants(welcome.assets)
         # Correct the clock before any task resumes an order because the headend was heard.

@@ -9,7 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from deragent.tasks.timeline_writer import MARK_S
+from deragent.timelines.absence import Stamp
+from deragent.timelines.timed_orders import Moment
 from deragent.timelines.timeline_file import FILE, SET_ASIDE, DataFolderError, TimelineFile
+from deragent.timelines.timeline_format import SavedTimelines, write_timelines
 from derproto.configuration.fleet import Failsafe
 from derproto.der import v1
 from tests.stream.agent.conftest import Bench, up
@@ -265,6 +268,17 @@ async def test_a_file_that_cannot_be_read_is_set_aside(
     assert bench.devices[0].told == [(0, 0.0)]
     await session.order("d1", 1.5, seconds=600)
     await bench.headend.wait_states(RECEIVED, STARTED)
+
+
+@pytest.mark.parametrize(("period_s", "kept_s"), [(0.0, 0.1), (1e9, 3600.0)])
+async def test_a_period_from_the_file_stays_within_the_bounds(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path, period_s: float, kept_s: float
+) -> None:
+    saved = SavedTimelines(Stamp(T0), Moment(0.0, T0, 0.0), {}, period_s)
+    (tmp_path / FILE).write_bytes(write_timelines(saved))
+    await bench.start_agent(data=tmp_path)
+    assert bench.board is not None
+    assert bench.board.telemetry_period_s.value == kept_s
 
 
 async def test_two_agents_on_one_folder(

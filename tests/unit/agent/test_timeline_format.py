@@ -17,6 +17,8 @@ from deragent.timelines.timed_orders import (
     Moment,
     Phase,
     Report,
+    SetpointArrived,
+    TimedOrder,
     TimelineEffect,
     TimelineEvent,
     TimePassed,
@@ -177,6 +179,8 @@ def test_after_another_boot_the_headends_clock_decides() -> None:
     assert absence.underestimated_s(5_010_000_000, 9010) == -20
     # A headend's clock that was set back lengthens nothing.
     assert absence.underestimated_s(1, 9010) == 0
+    # No clock is before 1970: the difference to the headend's would fit no report.
+    assert replace(absence, left_us=-(2**63)).underestimated_s(2**63 - 1, 9010) == 0
     assert recalled.absence(moment(9000), later(20)) is None
     silent = read_timelines(write_timelines(replace(image, stamp=NOON)))
     assert silent.absence(moment(9000), rebooted) is None
@@ -294,6 +298,7 @@ def test_an_asset_without_a_saved_timeline_begins_blank() -> None:
 
 
 IMAGE = write_timelines(SavedTimelines(NOON, moment(10), {"asset": STARTED}))
+IMAGE_BODY = IMAGE.partition(b"\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -301,6 +306,7 @@ IMAGE = write_timelines(SavedTimelines(NOON, moment(10), {"asset": STARTED}))
     [
         (b"", "not a file of timelines"),
         (b"\x00\xff" * 40, "not a file of timelines"),
+        (IMAGE.replace(b" 1 ", b" " + b"1" * 5000 + b" ", 1), "not a file of timelines"),
         (IMAGE.replace(b" 1 ", b" 2 ", 1), "a newer deragent wrote it"),
         (IMAGE[:-1], "checksum"),
         (IMAGE.replace(b"started", b"startle").replace(b"wall_us", b"wall_ms"), "checksum"),
@@ -313,7 +319,17 @@ def test_damaged_or_newer_bytes_are_refused(data: bytes, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b"{}", b'{"wall_us": 1, "boot": "", "up_us": 0, "assets": 5}', b"not json"]
+    "body",
+    [
+        b"[]",
+        b"{}",
+        b'{"wall_us": 1, "boot": "", "up_us": 0, "assets": 5}',
+        b"not json",
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(IMAGE_BODY.replace(b'"up_us": ', b'"up_us": ' + b"9" * 400), id="huge"),
+        IMAGE_BODY.replace(b'"boot": "b1"', b'"boot": true'),
+        IMAGE_BODY.replace(b'"period_us": null', b'"period_us": NaN'),
+    ],
 )
 def test_nonsense_with_a_valid_checksum_is_refused(body: bytes) -> None:
     head = f"deragent-timelines 1 {timeline_format._checksum(body)}\n".encode()
@@ -329,9 +345,62 @@ def test_files_of_early_versions_are_read() -> None:
     assert read_timelines(head + body) == read_timelines(IMAGE)
 
 
-def test_nonsense_about_one_asset_is_refused() -> None:
-    said = json.loads(IMAGE.partition(b"\n")[2])
-    said["assets"]["asset"]["held"] = [["a"]]
+@pytest.mark.parametrize(
+    ("part", "value", "why"),
+    [
+        ("held", [["a"]], "not enough values"),
+        ("held", [], "not those that it reports as held"),
+        ("known", [], "KeyError"),
+        ("returning", 1, "1 is neither true nor false"),
+        (
+            "force",
+            {"id": "b", "away_us": 0, "told": True, "complaint": "", "interrupted_us": 0},
+            "not held",
+        ),
+        (
+            "force",
+            {"id": "a", "away_us": 0, "told": True, "complaint": 7, "interrupted_us": 0},
+            "7 is not a text",
+        ),
+    ],
+)
+def test_nonsense_about_one_asset_is_refused(part: str, value: object, why: str) -> None:
+    said = json.loads(IMAGE_BODY)
+    said["assets"]["asset"][part] = value
     recalled = LoadedTimelines(NOON, None, said["assets"])
-    with pytest.raises(UnreadableTimelines, match="asset: ValueError"):
+    with pytest.raises(UnreadableTimelines, match=f"asset: .*{why}"):
         recalled.timeline("asset", HELD, moment(0), NOON)
+
+
+# Each made every Register of the restarted agent fail, or its next step.
+@pytest.mark.parametrize(
+    ("list_", "place", "value", "why"),
+    [
+        ("held", 1, math.nan, "nan is not a finite number"),
+        ("held", 2, "0", "'0' is not a whole number"),
+        ("held", 3, 10**400, "a huge number is not a whole number"),
+        ("held", 4, -(2**62), "is not a whole number"),
+        ("known", 1, True, "True is not a text"),
+        ("known", 1, "\ud800", "surrogates not allowed"),
+        ("known", 3, 2**63, "is not a whole number"),
+        ("known", 9, -1, "-1 is not a whole number from 0"),
+        ("known", 10, 2**32, "is not a whole number from 0"),
+    ],
+)
+def test_values_that_no_agent_writes_are_refused(
+    list_: str, place: int, value: object, why: str
+) -> None:
+    said = json.loads(IMAGE_BODY)
+    said["assets"]["asset"][list_][0][place] = value
+    recalled = LoadedTimelines(NOON, None, said["assets"])
+    with pytest.raises(UnreadableTimelines, match=why):
+        recalled.timeline("asset", HELD, moment(0), NOON)
+
+
+def test_extreme_orders_of_a_headend_come_back() -> None:
+    extreme = TimedOrder("a", 1.0, 2**32 - 1, 2.0**64 / 1e6, None, math.inf, 2**64 - 1, -(2**63))
+    timeline = live(HELD, (0, SetpointArrived(extreme)))
+    assert len(timeline.held) == 1
+    image = SavedTimelines(replace(NOON, headend_us=2**63 + 10**9), moment(0), {"asset": timeline})
+    after = read_timelines(write_timelines(image)).timeline("asset", HELD, moment(0), NOON)
+    assert after.held == timeline.held
