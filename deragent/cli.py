@@ -1,15 +1,17 @@
-"""The command ``deragent``: ``run`` and ``check``."""
+"""The command ``deragent``: ``run``, ``check`` and ``drivers``."""
 
 import argparse
+import json
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 
 import trio
 
 from deragent.config import AgentConfig, AgentPlan, load, read_log_level
-from deragent.devices import DeviceConfigError
-from deragent.drivers import open_device
+from deragent.devices import DeviceConfigError, open_device
+from deragent.driver_list import installed_drivers, shape_of, tables_of
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
 from derproto.base.runtime import real_runtime
@@ -18,6 +20,7 @@ from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import settings_note
 from derproto.stdio.command import end_quietly, exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
+from derproto.stdio.terminal import rendered
 from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
 
@@ -58,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
             default=None,
             help="print a line of JSON on stdout at each change of state",
         )
+    does = "list the drivers that are installed, with the options of their devices"
+    drivers = add_command(commands, "drivers", does, "deragent drivers")
+    drivers.add_argument("--json", action="store_true", help="print JSON instead of tables")
     offer_completion(parser)
     return parser
 
@@ -111,6 +117,18 @@ def _check(args: argparse.Namespace) -> None:
     warn_of_certificates(config.tls_ends(plan.agent_id), now_us)
 
 
+def _list_drivers(args: argparse.Namespace) -> None:
+    found, wrong = installed_drivers()
+    if args.json:
+        lines = [json.dumps(shape_of(each), ensure_ascii=False) for each in found]
+        text = "\n".join(lines)
+    else:
+        text = rendered(sys.stdout, *tables_of(found))
+    put_out(f"{text}\n" if text else "")
+    if wrong:
+        raise ExceptionGroup("drivers", wrong)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
     return end_quietly(lambda: _act(argv))
@@ -120,7 +138,7 @@ def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command != "run":
         release_hangups()
-    act = {"run": _run, "check": _check}[args.command]
+    act = {"run": _run, "check": _check, "drivers": _list_drivers}[args.command]
     return exit_code_of(
         "deragent",
         lambda: act(args),

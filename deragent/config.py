@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from deragent.devices import check_device
 from deragent.outbox import OutboxLimits
 from derproto.configuration.fleet import Asset, Fleet
 from derproto.configuration.kinds import (
@@ -226,6 +227,7 @@ def load(
 ) -> tuple[AgentConfig, AgentPlan]:
     """The configuration, and the plan that follows from it and the fleet's file.
 
+    Of all devices in the file only those of the plan are checked, by their drivers.
     With ``at_us`` certificates must be such that a headend takes them at that time; without it, it
     is enough that they can be loaded. Raises: ConfigError with all problems of both.
     """
@@ -241,6 +243,8 @@ def load(
             for problem in wrong.problems:
                 settings.complain(problem.key, problem.text)
     if plan is not None:
+        for asset in plan.assets:
+            settings.problems += check_device(asset)
         complain_of_certificates(settings, config.tls_ends(plan.agent_id), at_us)
     settings.finish()
     assert plan is not None

@@ -31,8 +31,7 @@ from deragent.agent_figures import (
     outbox_figures,
 )
 from deragent.config import AgentConfig, AgentPlan
-from deragent.devices import Device
-from deragent.drivers import open_device
+from deragent.devices import Device, open_device
 from deragent.event_lines import EventLine, link_status
 from deragent.outbox import OutboxLimits
 from deragent.plan_keeper import OpenDevice, PlanKeeper

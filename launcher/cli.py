@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from deragent.devices import check_device
 from derproto import __version__
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
@@ -142,10 +143,13 @@ class _Flags:
 
     def fleet(self, assets: Path | None) -> Fleet | None:
         try:
-            return None if assets is None else load_fleet(assets)
+            fleet = None if assets is None else load_fleet(assets)
         except ConfigError as wrong:
             self.problems += wrong.problems
             return None
+        for asset in () if fleet is None else fleet.assets.values():
+            self.problems += check_device(asset)
+        return fleet
 
     def check_token(self, path: Path) -> None:
         """Complains of a file whose token the agents could not show."""

@@ -73,18 +73,22 @@ def _asset(
 
 
 def recording(fleet: Fleet, record: Path) -> Fleet:
-    """The fleet with devices that keep their record in that file."""
+    """The fleet with simulated devices that keep their record in that file.
+
+    Their own files are named absolutely: the fleet's file of a drill is in another folder.
+    """
     assets = {
-        asset.id: replace(
-            asset,
-            device=replace(
-                asset.device,
-                options=MappingProxyType({**asset.device.options, "record": str(record)}),
-            ),
-        )
+        asset.id: replace(asset, device=_recording(asset.device, record))
         for asset in fleet.assets.values()
     }
     return Fleet(fleet.sites, MappingProxyType(assets))
+
+
+def _recording(device: DeviceSpec, record: Path) -> DeviceSpec:
+    options = {**device.options, "record": str(record)}
+    if "file" in options and device.place is not None:
+        options["file"] = str((Path(device.place.file).parent / str(options["file"])).resolve())
+    return replace(device, options=MappingProxyType(options))
 
 
 def _id(seed: int, name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import alerts
 import bounds
+import drivers
 import figures
 import kinds_of_problems
 import meanings
@@ -22,6 +23,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
     "alerts": ("docs/operators.md", alerts.draw),
+    "drivers": ("docs/devices.md", drivers.draw),
     "figures": ("docs/metrics.md", figures.draw),
     "figures of agents": ("docs/metrics.md", figures.draw_agent),
     "kinds of problems": ("docs/problems.md", kinds_of_problems.draw),

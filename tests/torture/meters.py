@@ -13,8 +13,7 @@ from pathlib import Path
 
 import trio
 
-from deragent.devices import Device, DeviceError, Measurement
-from deragent.drivers import open_device
+from deragent.devices import Device, DeviceError, Measurement, open_device
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset, Limits
 

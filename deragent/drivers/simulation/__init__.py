@@ -1,11 +1,11 @@
 """Simulated devices: a seeded model of each kind, and a replayed day of sun.
 
-From the ground up: ``physics`` (the models), ``ramp`` (a setpoint on its way), ``simulated`` and
-``replay`` (the drivers), ``device_record`` (a device that keeps a record of its own).
+From the ground up: ``physics`` (the models), ``ramp`` (a setpoint on its way),
+``simulation_options``, ``device_record`` (a device that keeps a record of its own), ``simulated``
+and ``replay`` (the drivers).
 """
 
-from deragent.drivers.simulation.device_record import open_recorded
-from deragent.drivers.simulation.replay import open_replay
-from deragent.drivers.simulation.simulated import SimulatedDevice
+from deragent.drivers.simulation.replay import REPLAY
+from deragent.drivers.simulation.simulated import SIMULATED, SimulatedDevice
 
-__all__ = ["SimulatedDevice", "open_recorded", "open_replay"]
+__all__ = ["REPLAY", "SIMULATED", "SimulatedDevice"]

@@ -20,18 +20,19 @@ from derproto.stdio.log_events import event_log
 log = event_log(__name__)
 
 
-async def open_recorded(asset: Asset, device: Device, runtime: Runtime) -> "RecordedDevice":
-    """The device with its record in the file that ``device.record`` names.
+async def recorded(device: Device, asset: Asset, path: Path | None, runtime: Runtime) -> Device:
+    """The device with its record in that file; None = the device itself.
 
     Raises: DeviceConfigError, if the file cannot be written.
     """
-    path = Path(str(asset.device.options["record"]))
-    recorded = RecordedDevice(asset, device, path, runtime)
+    if path is None:
+        return device
+    recording = RecordedDevice(asset, device, path, runtime)
     try:
-        await recorded.note("opened")
+        await recording.note("opened")
     except OSError as wrong:
         raise DeviceConfigError(f"asset {asset.name}: device.record: {path}: {wrong}") from wrong
-    return recorded
+    return recording
 
 
 class RecordedDevice:

@@ -2,27 +2,38 @@
 
 Power is ``rated_mw`` at 1,000 W/m2, proportional below, and within 0..``rated_mw``. Power
 between two minutes is interpolated, and unknown where the station measured nothing. A setpoint
-curtails the power. Options (all optional): ``file``, a CSV of one day by minutes with the columns
-``time_utc`` and ``ghi_w_m2``; ``seed`` of the noise of voltage and frequency.
+curtails the power. Voltage and frequency have noise.
 """
 
 import csv
 import math
-import random
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
 import trio
 
-from deragent.devices.device import DeviceConfigError, Measurement
+from deragent.devices import (
+    PATH,
+    Asset,
+    AssetKind,
+    Device,
+    DeviceConfigError,
+    Driver,
+    Limits,
+    Measurement,
+    Option,
+    Runtime,
+)
+from deragent.drivers.simulation.device_record import recorded
 from deragent.drivers.simulation.physics import Output, curtailed
 from deragent.drivers.simulation.ramp import Ramp
-from deragent.drivers.simulation.simulated import measured, second_of_day, seed_of
-from derproto.base.runtime import Runtime
+from deragent.drivers.simulation.simulated import measured, second_of_day
+from deragent.drivers.simulation.simulation_options import SimulationOptions
 from derproto.base.timefmt import parse_us
-from derproto.configuration.fleet import Asset, Limits
 from derproto.der.v1 import OperatingState
 
 CARRIED_DAY = "alamosa-2016-01-01.csv"
@@ -68,33 +79,44 @@ def available_mw(rated_mw: float, irradiance_w_m2: float) -> float:
     return min(max(rated_mw * irradiance_w_m2 / FULL_SUN_W_M2, 0.0), rated_mw)
 
 
-def _load_day(file: object) -> Day:
-    path = Path(str(file)) if file else files("deragent.drivers.simulation") / "data" / CARRIED_DAY
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions(SimulationOptions):
+    """The day that a device replays."""
+
+    file: Annotated[
+        Path | None,
+        Option(
+            PATH,
+            "CSV of one day by minutes, columns time_utc and ghi_w_m2",
+            unset="the day that comes with the agent",
+        ),
+    ] = None
+
+
+def _load_day(file: Path | None) -> Day:
+    path = file or files("deragent.drivers.simulation") / "data" / CARRIED_DAY
     return parse_day(path.read_text(encoding="utf-8").splitlines())
 
 
-async def open_replay(asset: Asset, runtime: Runtime) -> "ReplayDevice":
-    """Reads the day and starts to replay it.
-
-    Raises: DeviceConfigError.
-    """
-    file = asset.device.options.get("file")
+async def _open(asset: Asset, options: ReplayOptions, runtime: Runtime) -> Device:
     try:
-        day = await runtime.run_blocking(partial(_load_day, file))
+        day = await runtime.run_blocking(partial(_load_day, options.file))
     except (OSError, ValueError) as wrong:
-        raise DeviceConfigError(f"asset {asset.name}: device.file: {file}: {wrong}") from wrong
-    return ReplayDevice(asset, runtime, day)
+        text = f"asset {asset.name}: device.file: {options.file}: {wrong}"
+        raise DeviceConfigError(text) from wrong
+    device = ReplayDevice(asset, options, runtime, day)
+    return await recorded(device, asset, options.record, runtime)
 
 
 class ReplayDevice:
     """A solar plant under the recorded irradiance."""
 
-    def __init__(self, asset: Asset, runtime: Runtime, day: Day) -> None:
+    def __init__(self, asset: Asset, options: ReplayOptions, runtime: Runtime, day: Day) -> None:
         self._day = day
         self._rated_mw = asset.rated_mw
         self._limits = asset.limits
         self._runtime = runtime
-        self._rng = random.Random(seed_of(asset))
+        self._rng = options.noise_of(asset)
         self._command: Ramp | None = None
 
     @property
@@ -126,3 +148,11 @@ class ReplayDevice:
             return None
         command_mw = None if self._command is None else self._command.at(trio.current_time())
         return curtailed(available_mw(self._rated_mw, irradiance), command_mw)
+
+
+REPLAY = Driver(
+    summary="a solar park under one measured day of sun, again and again",
+    options=ReplayOptions,
+    open=_open,
+    kinds=frozenset({AssetKind.SOLAR}),
+)

@@ -1,14 +1,24 @@
-"""Driver ``simulated``: a seeded model of each kind of asset.
-
-Options (all optional): ``seed`` for every kind; ``noon_utc_h`` (solar); ``soc`` and
-``efficiency`` (battery); ``peak_utc_h`` (load); ``ramp_mw_per_s`` (generator).
-"""
+"""Driver ``simulated``: a seeded model of each kind of asset."""
 
 import random
+from dataclasses import dataclass
+from typing import Annotated
 
 import trio
 
-from deragent.devices.device import DeviceConfigError, Measurement
+from deragent.devices import (
+    Asset,
+    AssetKind,
+    Device,
+    DeviceConfigError,
+    Driver,
+    Limits,
+    Measurement,
+    Number,
+    Option,
+    Runtime,
+)
+from deragent.drivers.simulation.device_record import recorded
 from deragent.drivers.simulation.physics import (
     DAY_S,
     Battery,
@@ -21,15 +31,55 @@ from deragent.drivers.simulation.physics import (
     Solar,
 )
 from deragent.drivers.simulation.ramp import Ramp
-from derproto.base.runtime import Runtime
-from derproto.configuration.fleet import Asset, AssetKind, Limits
+from deragent.drivers.simulation.simulation_options import SimulationOptions
 
 NOMINAL_V = 277.0
 """Line to neutral of a 480 V system."""
 NOMINAL_HZ = 60.0
 
 
-def simulated_model(asset: Asset, rng: random.Random) -> Model:
+_HOUR = Number(least=0, most=24, unit="hours UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedOptions(SimulationOptions):
+    """What a model starts with."""
+
+    noon_utc_h: Annotated[
+        float, Option(_HOUR, "hour of the highest sun", of=frozenset({AssetKind.SOLAR}))
+    ] = 19.0
+    soc: Annotated[
+        float | None,
+        Option(
+            Number(least=0, most=1),
+            "state of charge at the start",
+            unset="drawn from 0.35 to 0.75",
+            of=frozenset({AssetKind.BATTERY}),
+        ),
+    ] = None
+    efficiency: Annotated[
+        float,
+        Option(
+            Number(least=0.1, most=1),
+            "efficiency of charging and discharging together",
+            of=frozenset({AssetKind.BATTERY}),
+        ),
+    ] = 0.88
+    peak_utc_h: Annotated[
+        float, Option(_HOUR, "hour of the highest consumption", of=frozenset({AssetKind.LOAD}))
+    ] = 1.0
+    ramp_mw_per_s: Annotated[
+        float | None,
+        Option(
+            Number(least=1e-6, unit="MW/s"),
+            "its fastest change",
+            unset="rated_mw in 30 s",
+            of=frozenset({AssetKind.GENERATOR}),
+        ),
+    ] = None
+
+
+def simulated_model(asset: Asset, options: SimulatedOptions, rng: random.Random) -> Model:
     """The asset's model in its first state.
 
     Raises: DeviceConfigError.
@@ -37,47 +87,33 @@ def simulated_model(asset: Asset, rng: random.Random) -> Model:
     rated_mw = asset.rated_mw
     match asset.kind:
         case AssetKind.SOLAR:
-            noon_h = _option(asset, "noon_utc_h", 19.0)
-            return Solar(rated_mw, noon_s=noon_h * 3600)
+            return Solar(rated_mw, noon_s=options.noon_utc_h * 3600)
         case AssetKind.BATTERY:
             if asset.energy_mwh is None:
                 raise DeviceConfigError(f"asset {asset.name}: energy_mwh: a battery needs it")
             drawn = round(rng.uniform(0.35, 0.75), 3)
-            return Battery(
-                rated_mw,
-                asset.energy_mwh,
-                soc=_option(asset, "soc", drawn),
-                efficiency=_option(asset, "efficiency", 0.88),
-            )
+            soc = drawn if options.soc is None else options.soc
+            return Battery(rated_mw, asset.energy_mwh, soc=soc, efficiency=options.efficiency)
         case AssetKind.LOAD:
-            peak_h = _option(asset, "peak_utc_h", 1.0)
-            return Load(rated_mw, peak_s=peak_h * 3600)
+            return Load(rated_mw, peak_s=options.peak_utc_h * 3600)
         case AssetKind.EV_CHARGER:
             return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
         case AssetKind.GENERATOR:
             # Half a minute from standstill to full power.
-            ramp = _option(asset, "ramp_mw_per_s", rated_mw / 30)
-            return Generator(rated_mw, ramp)
+            return Generator(rated_mw, options.ramp_mw_per_s or rated_mw / 30)
 
 
-def _option(asset: Asset, key: str, default: float) -> float:
-    # The configuration has checked the keys and values (``device_options``).
-    value = asset.device.options.get(key, default)
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def seed_of(asset: Asset) -> str:
-    """The seed of the device's noise: ``device.seed``, else the asset's id."""
-    return str(asset.device.options.get("seed", asset.id))
+async def _open(asset: Asset, options: SimulatedOptions, runtime: Runtime) -> Device:
+    device = SimulatedDevice(asset, options, runtime)
+    return await recorded(device, asset, options.record, runtime)
 
 
 class SimulatedDevice:
     """A model that runs on Trio's clock and answers at once."""
 
-    def __init__(self, asset: Asset, runtime: Runtime) -> None:
-        self._rng = random.Random(seed_of(asset))
-        self._model = simulated_model(asset, self._rng)
+    def __init__(self, asset: Asset, options: SimulatedOptions, runtime: Runtime) -> None:
+        self._rng = options.noise_of(asset)
+        self._model = simulated_model(asset, options, self._rng)
         self._reactive_share = -0.2 if asset.kind is AssetKind.LOAD else -0.04
         self._runtime = runtime
         self._limits = asset.limits
@@ -139,3 +175,10 @@ def measured(
         frequency_hz=NOMINAL_HZ + rng.uniform(-0.02, 0.02),
         status=output.status,
     )
+
+
+SIMULATED = Driver(
+    summary="a model of each kind of asset",
+    options=SimulatedOptions,
+    open=_open,
+)

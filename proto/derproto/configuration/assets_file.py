@@ -7,7 +7,7 @@ from types import MappingProxyType
 from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
-from derproto.configuration.device_options import read_device
+from derproto.configuration.device_section import read_device
 from derproto.configuration.fleet import (
     OWN_CONTROL,
     Asset,
@@ -94,8 +94,7 @@ _AFTER = Number(least=0, most=365 * 86_400.0, unit="seconds; 0 = hold until the 
 class _FleetReader:
     """The parts of the file read so far, to find duplicates."""
 
-    def __init__(self, folder: Path, new_id: Callable[[], str]) -> None:
-        self._folder = folder
+    def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._ids: dict[str, int] = {}
         self._names: dict[tuple[str, str], int] = {}
@@ -131,7 +130,7 @@ class _FleetReader:
         failsafe = _failsafe(section)
         agent = section.optional("agent", AGENT)
         energy_mwh = _energy_mwh(section, kind)
-        device = self._device(section, kind)
+        device = _device(section)
         # None stands for a noted problem: this asset is not used.
         if name is None or site_id is None or kind is None or rated_mw is None or limits is None:
             return
@@ -192,11 +191,12 @@ class _FleetReader:
             section.complain("site", f"there is no site {text[:60]!r}; {nearest(text, names)}")
         return found
 
-    def _device(self, section: Section, kind: AssetKind | None) -> DeviceSpec | None:
-        if section.value("device") is None:
-            return DeviceSpec()
-        device = section.section("device")
-        return None if device is None else read_device(device, kind, self._folder)
+
+def _device(section: Section) -> DeviceSpec | None:
+    if section.value("device") is None:
+        return DeviceSpec()
+    device = section.section("device")
+    return None if device is None else read_device(device)
 
 
 def _limits(section: Section, kind: AssetKind | None, rated_mw: float | None) -> Limits | None:
@@ -273,7 +273,7 @@ def load_fleet(path: Path, *, new_id: Callable[[], str] = lambda: str(uuid4())) 
     problems: list[Problem] = []
     top = load_yaml(path, problems)
     if top is not None:
-        reader = _FleetReader(path.parent, new_id)
+        reader = _FleetReader(new_id)
         top.refuse_unknown(FILE_KEYS)
         advice = "add a list with at least one item, such as: - {id: …, name: North}"
         for section in top.sections("sites", advice):

@@ -51,11 +51,28 @@ class Failsafe:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePlace:
+    """Where a section stands in a file, for messages about its keys."""
+
+    file: str
+    key: str
+    """Path of the section's own key, such as ``assets[2].device``."""
+    line: int
+    """From 1."""
+    lines: Mapping[str, int]
+    """The lines of its keys."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSpec:
-    """The driver of the device, and the driver's own keys."""
+    """The driver of the device, and the driver's options as they are written."""
 
     driver: str = "simulated"
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """Numbers, texts, truths, and lists and mappings of them. Not checked: only the driver knows
+    its options."""
+    place: FilePlace | None = field(default=None, compare=False, repr=False)
+    """None if it is not from a file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ a problem and return None, so that one run finds all problems.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import yaml
 
+from derproto.configuration.fleet import FilePlace
 from derproto.configuration.kinds import Kind, describe, plain_value
 from derproto.configuration.problems import Problem, nearest
 
@@ -165,6 +167,41 @@ class Section:
             found = self._mapping(Value(item, f"{value.key}[{index}]", _line_of(item)))
             if found is not None:
                 yield found
+
+    def place(self) -> FilePlace:
+        """Where the section stands, for messages after the file was read."""
+        lines = {name: value.line for name, value in self._values.items()}
+        return FilePlace(self.file, self.key, self.line, MappingProxyType(lines))
+
+    def plain(self) -> dict[str, object]:
+        """All values as scalars, lists and dicts; what cannot be one of them is noted."""
+        return self._plain_items(())
+
+    def _plain_items(self, around: tuple[yaml.Node, ...]) -> dict[str, object]:
+        return {
+            name: self._plain(value, around)
+            for name, value in self._values.items()
+            if value.raw is not None
+        }
+
+    def _plain(self, value: Value, around: tuple[yaml.Node, ...]) -> object:
+        node = value.node
+        if any(node is outer for outer in around):
+            self._note(value.line, value.key, "an alias of what it stands in; write the value")
+            return None
+        if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
+            inner = Section(self.file, value.key, node, self.problems)
+            return inner._plain_items((*around, node))
+        if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
+            items = [
+                Value(item, f"{value.key}[{index}]", _line_of(item))
+                for index, item in enumerate(node.value)
+            ]
+            return [self._plain(item, (*around, node)) for item in items]
+        if isinstance(value.raw, yaml.Node):
+            self._note(value.line, value.key, f"{describe(value.raw)}; write it without the tag")
+            return None
+        return value.raw
 
     def _mapping(self, value: Value) -> "Section | None":
         if isinstance(value.node, yaml.MappingNode) and value.node.tag == _MAP:

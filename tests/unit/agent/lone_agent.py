@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from deragent.config import AgentPlan
-from deragent.drivers import open_device
+from deragent.devices import open_device
 from deragent.event_lines import EventLine
 from deragent.outbox import OutboxLimits
 from deragent.tasks.agent_board import AgentBoard

@@ -178,6 +178,17 @@ assets:
     assert dict(battery.device.options) == {"seed": 7, "soc": 1, "efficiency": 0.9}
     roof = fleet.assets[OTHER]
     assert roof.site_id == SITE
-    # Relative to the file, so that every daemon that reads the file means the same one.
-    assert dict(roof.device.options) == {"file": str((tmp_path / "days/july.csv").resolve())}
+    assert dict(roof.device.options) == {"file": "days/july.csv"}
     assert list(fleet.assets) == [ASSET, OTHER]
+
+
+def test_a_device_of_any_driver_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "assets.yaml"
+    device = "device: {driver: of.others-1, unit: 3, map: {p: [40083, {scale: .1}]}, none: }"
+    path.write_text(one_asset(device), encoding="utf-8")
+    spec = load_fleet(path).assets[ASSET].device
+    assert spec.driver == "of.others-1"
+    assert spec.options == {"unit": 3, "map": {"p": [40083, {"scale": 0.1}]}}
+    assert spec.place is not None
+    assert (spec.place.file, spec.place.key) == (str(path), "assets[0].device")
+    assert spec.place.lines["unit"] == 11

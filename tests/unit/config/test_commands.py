@@ -1,5 +1,6 @@
 """derhead and deragent from the shell's side: output, exit codes, what the daemons are given."""
 
+import json
 import os
 import subprocess
 import sys
@@ -77,6 +78,47 @@ agent {NORTH} of the headend at h:1 (cleartext)
 """,
         "",
     )
+
+
+def test_an_agent_checks_its_own_devices_and_a_headend_none(
+    assets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = assets.read_text(encoding="utf-8")
+    typo = "kind: solar, rated_mw: 5, device: {driver: replay, fil: day.csv}"
+    assets.write_text(text.replace("kind: solar, rated_mw: 5", typo), encoding="utf-8")
+    line = text[: text.index("kind: solar")].count("\n") + 1
+    which = ["--assets", "assets.yaml", "--headend", "h:1"]
+    assert deragent.cli.main(["check", *which, "--asset", "Roof"]) == 2
+    assert capsys.readouterr().err == (
+        f"assets.yaml:{line}: assets[0].device.fil: unknown key; did you mean file?\n"
+    )
+    assert deragent.cli.main(["check", *which, "--asset", "Battery"]) == 0
+    assert derhead.cli.main(["check", "--assets", "assets.yaml"]) == 0
+
+
+def test_drivers_lists_the_options_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert deragent.cli.main(["drivers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"simulated (derhead {__version__}): a model of each kind of asset" in lines
+    (soc,) = (line.split() for line in lines if line.startswith("soc "))
+    assert soc[1:6] == ["battery", "number", "from", "0", "to"]
+    assert deragent.cli.main(["drivers", "--json"]) == 0
+    shapes = {each["name"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert shapes["replay"]["kinds"] == ["solar"]
+    (ramp,) = (each for each in shapes["simulated"]["options"] if each["key"] == "ramp_mw_per_s")
+    assert ramp == {
+        "key": "ramp_mw_per_s",
+        "kinds": ["generator"],
+        "type": "number from 1e-06",
+        "unit": "MW/s",
+        "least": 1e-06,
+        "above": None,
+        "most": None,
+        "required": False,
+        "default": None,
+        "default_in_words": "rated_mw in 30 s",
+        "help": "its fastest change",
+    }
 
 
 def test_check_opens_the_devices(assets: Path, capsys: pytest.CaptureFixture[str]) -> None:

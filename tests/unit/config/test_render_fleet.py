@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.assets_text import render_fleet
-from derproto.configuration.device_options import DRIVERS
 from derproto.configuration.fleet import (
     Asset,
     AssetKind,
@@ -71,18 +70,17 @@ ids = st.uuids(version=4).map(str)
 shares = st.floats(0, 1)
 
 
-@st.composite
-def devices(draw: st.DrawFn, kind: AssetKind) -> DeviceSpec:
-    driver = draw(st.sampled_from([name for name, kinds in DRIVERS.items() if kind in kinds]))
-    values: dict[str, st.SearchStrategy[object]] = {
-        "seed": st.integers(0, 10**18 - 1),
-        "file": st.just("/somewhere/a day: 1.csv"),
-        "record": st.just("/somewhere/else: 2"),
-        "efficiency": st.floats(0.1, 1),
-        "ramp_mw_per_s": st.floats(1e-6, 1e9),
-    }
-    known = {key: values.get(key, shares) for key in DRIVERS[driver][kind]}
-    return DeviceSpec(driver, draw(st.fixed_dictionaries({}, optional=known)))
+scalars = st.booleans() | st.integers(-(10**17), 10**17) | st.floats(-1e9, 1e9) | names
+options = st.dictionaries(
+    st.from_regex(r"[a-z][a-z_0-9]{0,9}", fullmatch=True).filter(lambda key: key != "driver"),
+    st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+        max_leaves=4,
+    ),
+    max_size=4,
+)
+devices = st.builds(DeviceSpec, st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True), options)
 
 
 @st.composite
@@ -116,7 +114,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
             ),
             agent=draw(agents),
             energy_mwh=draw(st.floats(1e-9, 1e7)) if kind is AssetKind.BATTERY else None,
-            device=draw(devices(kind)),
+            device=draw(devices),
         )
     return Fleet(sites, assets)
 

@@ -78,32 +78,27 @@ ONE_ASSET = [
         "11: assets[0].agent: the number 12 is not text; put it in quotes if text is meant",
     ),
     (
-        "device: {driver: simulatd}",
-        "11: assets[0].device.driver: there is no driver 'simulatd'; did you mean simulated?",
-    ),
-    (
-        "device: {driver: sunspec, unit: 1}",
-        "11: assets[0].device.driver: driver sunspec is not available in this version; "
-        "use simulated or replay",
-    ),
-    (
         "device: {soc: 0.5}",
-        "11: assets[0].device.driver: missing; write driver: simulated or driver: replay",
+        "11: assets[0].device.driver: missing; write driver: simulated, or the driver of the "
+        "device",
     ),
     (
-        "device: {driver: simulated, soc: 1.1, efficency: 0.9}",
-        "11: assets[0].device.efficency: unknown key; did you mean efficiency?\n"
-        "11: assets[0].device.soc: 1.1 is out of range; write a number of at least 0 and up to 1",
+        "device: {driver: my driver}",
+        "11: assets[0].device.driver: 'my driver' is not a driver's name; write 1 to 64 of "
+        "A-Z a-z 0-9 _ . -",
     ),
     (
-        "device: {driver: simulated, seed: 1.5}",
-        "11: assets[0].device.seed: the number 1.5 is not a whole number; write a whole number "
-        "from 0 to 999999999999999999",
+        "device: {driver: x, unit: 1, unit: 2}",
+        "11: assets[0].device.unit: written twice, first on line 11; keep one of them",
     ),
     (
-        "device: {driver: replay}",
-        "11: assets[0].device.driver: replay is for kind solar, not battery; "
-        "use driver: simulated",
+        "device: {driver: x, map: {a: [!sim 1]}}",
+        "11: assets[0].device.map.a[0]: a value tagged !sim; write it without the tag",
+    ),
+    (
+        "device: {driver: x, map: &m {a: [*m, *m]}}",
+        "11: assets[0].device.map.a[0]: an alias of what it stands in; write the value\n"
+        "11: assets[0].device.map.a[1]: an alias of what it stands in; write the value",
     ),
     ("device: simulated", "11: assets[0].device: the text 'simulated' is not a mapping; "
      "write keys with values"),
