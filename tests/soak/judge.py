@@ -142,7 +142,8 @@ def _judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int
             and (gap.to_s is None or gap.to_s > from_s + offset_s)
         ]
         words = f"the hole of asset {asset} from {from_s:.1f} to {to_s:.1f} s"
-        if agent.clock_at(from_s) != agent.clock_at(to_s):
+        if agent.clock_at(from_s) != agent.clock_at(to_s) or agent.stamps_again(from_s, to_s):
+            # By the agent's clock there is no such hole.
             continue
         if any(
             length_s > EDGE_S for length_s in _uncovered(inside, from_s + offset_s, to_s + offset_s)

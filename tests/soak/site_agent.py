@@ -1,10 +1,12 @@
 """One site's agent in a run: its processes, one life after another, and what taps on it tell."""
 
+import math
 import random
 from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from unittest.mock import patch
@@ -106,6 +108,17 @@ class SiteAgent:
     def clock_at(self, at_s: float) -> int:
         """How far its clock was ahead at that time, microseconds."""
         return next((us for set_s, us in reversed(self._clock_set) if set_s <= at_s), 0)
+
+    def stamps_again(self, from_s: float, to_s: float) -> bool:
+        """Whether its clock, set back, gave the times between these two once more."""
+        offset_s = self.clock_at(from_s) / 1e6
+        steps = [(0.0, 0), *self._clock_set, (math.inf, 0)]
+        return any(
+            not began_s <= from_s < ended_s
+            and began_s + ahead_us / 1e6 < to_s + offset_s
+            and ended_s + ahead_us / 1e6 > from_s + offset_s
+            for (began_s, ahead_us), (ended_s, _) in pairwise(steps)
+        )
 
     def wall_us(self) -> int:
         return self.world.runtime.wall_us() + self.clock_us
