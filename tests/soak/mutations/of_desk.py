@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from unittest.mock import patch
 
 from derhead.dispatch import Dispatch, State
@@ -20,7 +21,6 @@ mutation = Table()
 MUTATIONS = mutation.mutations
 
 NONE_LOST = "no acknowledged order is lost, and each ends"
-ENDS_ONCE = "a dispatch ends once"
 SAYS = "a dispatch says what the device did"
 STRONGER = "a dispatch gives way to the stronger"
 REPORTED = "a report is at the headend within 2 s while its agent is connected"
@@ -71,7 +71,7 @@ def weaker_is_sent() -> AbstractContextManager[object]:
     )
 
 
-@mutation("desk", "an order is answered, and each 15th is not journaled", NONE_LOST)
+@mutation("desk", "an order is answered, and one commit in 60 is not made", NONE_LOST)
 def order_is_not_journaled() -> AbstractContextManager[object]:
     write, is_due = Journal.write, EveryNth(60)
 
@@ -93,15 +93,15 @@ def report_is_dropped() -> AbstractContextManager[object]:
     return patch.object(intake, "_take_report", take_or_not)
 
 
-@mutation("desk", "a dispatch expires a minute before its window ends", ENDS_ONCE, SAYS, NONE_LOST)
-def dispatch_expires_early() -> AbstractContextManager[object]:
-    deadline = lifecycle.next_deadline
+@mutation("desk", "a dispatch of a lost session counts as never sent", SAYS, NONE_LOST)
+def lost_session_counts_as_never_sent() -> AbstractContextManager[object]:
+    step = lifecycle.step
 
-    def early(dispatch: Dispatch) -> int | None:
-        due_us = deadline(dispatch)
-        return None if due_us is None else due_us - 60_000_000
+    def step_and_forget(dispatch: Dispatch, event: lifecycle.Event, now_us: int) -> Dispatch:
+        after = step(dispatch, event, now_us)
+        return replace(after, session_id=None) if isinstance(event, lifecycle.LinkLost) else after
 
-    return patch.object(lifecycle, "next_deadline", early)
+    return patch("derhead.dispatch.desk.draft.step", step_and_forget)
 
 
 @mutation("desk", "the dispatches of an asset that leaves the fleet go on", REMOVED, hours=8)

@@ -18,6 +18,7 @@ mutation = Table()
 MUTATIONS = mutation.mutations
 
 LOST = "no sample is lost but in a kill's last 10 s"
+ACKED_SOON = "a sample is acknowledged within 30 s while its agent is connected"
 
 
 @mutation("outbox", "an acknowledgement also drops the row after it", LOST)
@@ -59,7 +60,7 @@ def spill_comes_too_late() -> AbstractContextManager[object]:
     return patch("deragent.outbox.spill_timing.SPILL_AFTER_S", 40.0)
 
 
-@mutation("outbox", "the file removes acknowledged rows of the wrong boot", LOST)
+@mutation("outbox", "the file removes acknowledged rows of the wrong boot", LOST, ACKED_SOON)
 def file_deletes_of_another_boot() -> AbstractContextManager[object]:
     apply = OutboxFile._apply
 
@@ -83,7 +84,7 @@ def backfill_takes_the_present_boot() -> AbstractContextManager[object]:
     return patch.object(session_sender, "write_telemetry", write_wrongly)
 
 
-@mutation("outbox", "each 400th live message is counted as sent, and is not", LOST)
+@mutation("outbox", "each 400th live message is counted as sent, and is not", ACKED_SOON)
 def live_message_is_skipped() -> AbstractContextManager[object]:
     take, is_due = Outbox.take_live, EveryNth(400)
 
