@@ -26,21 +26,20 @@ class Violation:
 
 @dataclass
 class Kept:
-    """How often a promise was put to the test, how often it held, and its worst case."""
+    """How often a promise was put to the test, and its worst case, if it has a bound."""
 
     tried: int = 0
-    held: int = 0
+    bound: float | None = None
     worst: float = 0.0
     worst_at_s: float = 0.0
 
     def note(self, value: float, bound: float, at_s: float) -> bool:
         """Notes a trial; returns whether the promise held."""
         self.tried += 1
+        self.bound = bound
         if value > self.worst:
             self.worst, self.worst_at_s = value, at_s
-        held = value <= bound
-        self.held += held
-        return held
+        return value <= bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,8 @@ class Account:
     """Events of agents by kind."""
     log_lines: Counter[str] = field(default_factory=Counter)
     """Log lines by event."""
+    messages: int = 0
+    """Messages that the headend took from agents."""
     samples: int = 0
     """Samples audited."""
     backfilled: int = 0
@@ -143,6 +144,10 @@ class Account:
         self.note(at_s, "broken", promise)
         if len(self.violations) < MOST_VIOLATIONS:
             self.violations.append(Violation(at_s, promise, words))
+
+    def count(self, promise: str, times: int = 1) -> None:
+        """Counts trials of a promise without a bound; ``fault`` notes those in which it broke."""
+        self.kept.setdefault(promise, Kept()).tried += times
 
     def try_promise(
         self, promise: str, value: float, bound: float, at_s: float, words: str

@@ -97,6 +97,7 @@ class Auditor:
             " WHERE asset = ? AND ts_us >= ? AND ts_us < ? AND quality & ? = 0",
             (asset, self._audited_us, until_us, _STALE),
         )
+        before = account.samples
         for ts_us, boot, p_mw, frequency_hz in rows:
             reading = number_of(frequency_hz)
             account.samples += 1
@@ -115,6 +116,8 @@ class Auditor:
                 marks[reading] = 1
                 boot_id = str(boots[boot])
                 taken_in[reading] = self._boot_numbers.setdefault(boot_id, len(self._boot_numbers))
+        for promise in ("no sample is stored twice", "the journal holds what devices measured"):
+            account.count(promise, account.samples - before)
 
     def _audit_gaps(self, con: sqlite3.Connection) -> None:
         numbers = {asset.id: number for number, asset in enumerate(self.world.assets)}

@@ -50,11 +50,13 @@ def judge_calm(account: Account, first: Calm, last: Calm, outbox_rows: Sequence[
     """Puts to the test that both looks are alike, and that each outbox is empty at the end."""
     at_s = account.now_s()
     for field in fields(Calm):
+        account.count("nothing is left once all is calm again")
         before, after = getattr(first, field.name), getattr(last, field.name)
         if before != after:
             words = f"{field.name.replace('_', ' ')}: {before} before the first fault, {after} now"
             account.fault(at_s, "nothing is left once all is calm again", words)
     for agent, rows in enumerate(outbox_rows):
+        account.count("every outbox is empty once all is calm again")
         if rows > HELD_ROWS:
             words = f"agent {agent} still holds {rows} rows"
             account.fault(at_s, "every outbox is empty once all is calm again", words)

@@ -133,6 +133,7 @@ class EventReader:
                 self._take_event(frame)
 
     def _expect_id(self, frame: Frame, expected: int | None) -> None:
+        self.world.account.count("a reader of events misses none")
         if frame.event_id != expected:
             words = f"{frame.kind} {frame.event_id} came where {expected} was due"
             self._complain("a reader of events misses none", words)
@@ -189,11 +190,13 @@ class EventReader:
 
     def judge_dispatches(self) -> None:
         """Puts to the test that events told how each dispatch ended, once the run is over."""
-        for dispatch in self.world.account.dispatches.values():
+        account = self.world.account
+        account.count("events tell each end", len(account.dispatches))
+        for dispatch in account.dispatches.values():
             told = self.states.get(dispatch.id)
             if told != dispatch.state:
                 words = f"a dispatch that is {dispatch.state} was told as {told}"
-                self.world.account.fault(
+                account.fault(
                     self.world.seconds(dispatch.created_us), "events tell each end", words
                 )
 

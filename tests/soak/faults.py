@@ -137,9 +137,11 @@ class Faults:
         if any(agent.number in world.copies for agent in agents):
             return
         for agent in agents:
+            world.account.count("a silent session ends")
             if world.has_session(agent.agent_id, since_us):
                 words = f"{agent.agent_id} counts as connected after {SILENT_S:g} s of silence"
                 world.account.fault(now_s, "a silent session ends", words)
+        world.account.count("a silent asset's gap is open")
         silent = sum(headend.gaps.statistics().lasting.values())
         expected = sum(len(agent.numbers) for agent in agents) - len(self._removed)
         if silent < expected:
@@ -312,11 +314,11 @@ class Faults:
                 world.revoke_token(before)
                 await world.hang_up()
                 await trio.sleep(REVOKED_S)
+                account, promise = world.account, "a revoked token ends its session"
+                account.count(promise)
                 if world.has_session(agent.agent_id, written_us):
                     words = f"{agent.agent_id} goes on with a token that was revoked"
-                    world.account.fault(
-                        trio.current_time(), "a revoked token ends its session", words
-                    )
+                    account.fault(trio.current_time(), promise, words)
 
 
 @contextmanager

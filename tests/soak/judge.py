@@ -1,14 +1,14 @@
 """Judges a run at its end: the devices' records, the audited journal, and the plan's faults."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from itertools import pairwise
 
 from derhead.dispatch import Dispatch
 from derproto.configuration.fleet import Asset
 from tests.soak.account import Account
-from tests.soak.auditor import Auditor, LedgerGap
+from tests.soak.auditor import Auditor
 from tests.soak.growth import judge_growth
+from tests.soak.judging_gaps import NEAR_S, judge_gaps
 from tests.soak.judging_orders import judge_orders
 from tests.soak.plan import Kind
 from tests.soak.site_agent import SiteAgent
@@ -18,40 +18,6 @@ from tests.support.dispatch.record import Record, Span, Told, seconds
 
 MEMORY_S = 11.0
 """What a killed agent may have held in memory alone."""
-
-HOLE_S, RESTART_HOLE_S = 10.0, 6.0
-"""Samples further apart have a hole between them: two and a half periods, or one and a half where
-the agent was started again."""
-
-EDGE_S = 8.5
-"""How much of a hole's edge the ledger may leave out: a reported gap begins with the first missing
-sample, and a silent device is given up a period after it was asked."""
-
-CLOCK_S = 7200.0
-"""The agent's clock is moved by less."""
-
-NEAR_S = 60.0
-"""So long after a fault its consequences may begin."""
-
-CAUSES: dict[str, frozenset[Kind]] = {
-    "device": frozenset(
-        {Kind.DEVICE_SILENT, Kind.DEVICE_ERRS, Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.SET_CLOCK}
-    ),
-    "agent_restart": frozenset({Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.DUPLICATE_AGENT}),
-    "headend_restart": frozenset({Kind.KILL_HEADEND, Kind.STOP_HEADEND}),
-    "link": frozenset(
-        {
-            *(Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.STALL, Kind.DELAY, Kind.THROTTLE),
-            *(Kind.PARTITION, Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.DUPLICATE_AGENT),
-            *(Kind.KILL_HEADEND, Kind.STOP_HEADEND, Kind.DISK_FULL, Kind.ROTATE_TOKEN),
-            *(Kind.ASSET_REMOVED, Kind.LIMITS_CHANGED),
-        }
-    ),
-    "refused": frozenset({Kind.ASSET_REMOVED, Kind.DUPLICATE_AGENT}),
-    "clock": frozenset({Kind.SET_CLOCK}),
-    "overflow": frozenset(),
-}
-"""The faults that explain a gap of each cause."""
 
 PERIOD_S = 4.0
 """Every device is read as often."""
@@ -69,7 +35,7 @@ def judge(world: SoakWorld, auditor: Auditor) -> None:
         for asset in agent.numbers:
             _judge_readings(world, agent, asset)
             _judge_samples(world, auditor, agent, asset)
-            _judge_gaps(world, auditor, agent, asset)
+            judge_gaps(world, auditor, agent, asset)
             _judge_dispatches(world, agent, asset)
     _judge_orders(world)
     _judge_database(world, auditor)
@@ -89,6 +55,8 @@ def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: 
         for each in losses
     ]
     kills = [Span(each.from_s - MEMORY_S, each.to_s) for each in agent.killed]
+    account.count("no acknowledged sample is lost", sum(acked))
+    account.count("no sample is lost but in a kill's last 10 s", len(meter.read_us))
     for reading, read_us in enumerate(meter.read_us):
         if reading < len(stored) and stored[reading]:
             continue
@@ -104,6 +72,7 @@ def _judge_samples(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: 
 def _judge_readings(world: SoakWorld, agent: SiteAgent, asset: int) -> None:
     """A device that answers is read every period."""
     account, read_us = world.account, world.meters[asset].read_us
+    account.count("a device is read every 4 s", len(read_us))
     excused = [*agent.down, *account.weather.spans(MUTE, account.stopped_s, asset=asset)]
     for before_us, after_us in pairwise(read_us):
         apart_s, at_s = (after_us - before_us) / 1e6, world.seconds(before_us)
@@ -122,81 +91,6 @@ def _held_since(account: Account, agent: SiteAgent, at_s: float) -> float:
             if span.overlaps(at_s, at_s) or span.overlaps(at_s - NEAR_S, at_s):
                 at_s = min(at_s, span.from_s)
     return at_s
-
-
-# --- gaps ----------------------------------------------------------------------------------
-
-
-def _judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int) -> None:
-    """Every hole is in the ledger under a cause that the plan has, and every gap has its fault."""
-    account = world.account
-    gaps = [gap for gap in auditor.gaps.values() if gap.asset == asset and gap.cause != "none"]
-    account.gaps.update(gap.cause for gap in gaps)
-    for from_s, to_s in _holes(world, auditor, asset):
-        offset_s = agent.clock_at(to_s) / 1e6
-        inside = [
-            gap
-            for gap in gaps
-            if not gap.backfilled
-            and _missing_from(gap) < to_s + offset_s
-            and (gap.to_s is None or gap.to_s > from_s + offset_s)
-        ]
-        words = f"the hole of asset {asset} from {from_s:.1f} to {to_s:.1f} s"
-        if agent.clock_at(from_s) != agent.clock_at(to_s) or agent.stamps_again(from_s, to_s):
-            # By the agent's clock there is no such hole.
-            continue
-        if any(
-            length_s > EDGE_S for length_s in _uncovered(inside, from_s + offset_s, to_s + offset_s)
-        ):
-            account.fault(from_s, "every hole is in the gap ledger", f"{words}: {inside}")
-        for gap in inside:
-            _judge_cause(account, agent, asset, gap, from_s, to_s)
-    for gap in gaps:
-        if gap.to_s is None:
-            account.fault(gap.from_s, "every gap ends", f"asset {asset}: {gap}")
-            continue
-        offset_s = agent.clock_at(gap.to_s) / 1e6
-        from_s, to_s = gap.from_s - offset_s, gap.to_s - offset_s
-        if agent.clock_at(from_s - CLOCK_S) == agent.clock_at(to_s + CLOCK_S):
-            _judge_cause(account, agent, asset, gap, from_s, to_s)
-
-
-def _judge_cause(
-    account: Account, agent: SiteAgent, asset: int, gap: LedgerGap, from_s: float, to_s: float
-) -> None:
-    fitting = account.weather.spans(
-        CAUSES.get(gap.cause, ()), account.stopped_s, agent=agent.number, asset=asset
-    )
-    if not any(each.overlaps(from_s - NEAR_S, to_s + NEAR_S) for each in fitting):
-        words = f"asset {asset}, hole {from_s:.1f} to {to_s:.1f} s: nothing explains {gap}"
-        account.fault(from_s, "every gap has its true cause", words)
-
-
-def _holes(world: SoakWorld, auditor: Auditor, asset: int) -> Iterator[tuple[float, float]]:
-    """The times between two neighbouring stored readings that are too far apart."""
-    meter, stored, boots = world.meters[asset], auditor.stored[asset], auditor.boots[asset]
-    before_us, before_boot = None, -1
-    for reading, read_us in enumerate(meter.read_us):
-        if reading >= len(stored) or not stored[reading]:
-            continue
-        if before_us is not None:
-            limit_s = HOLE_S if boots[reading] == before_boot else RESTART_HOLE_S
-            if (read_us - before_us) / 1e6 > limit_s + 0.5:
-                yield world.seconds(before_us), world.seconds(read_us)
-        before_us, before_boot = read_us, boots[reading]
-
-
-def _missing_from(gap: LedgerGap) -> float:
-    return gap.from_s if gap.filled_s is None else gap.filled_s
-
-
-def _uncovered(gaps: list[LedgerGap], from_s: float, to_s: float) -> Iterator[float]:
-    """The lengths of what is in none of the gaps, seconds."""
-    reached_s = from_s
-    for gap in sorted(gaps, key=_missing_from):
-        yield _missing_from(gap) - reached_s
-        reached_s = max(reached_s, to_s if gap.to_s is None else gap.to_s)
-    yield to_s - reached_s
 
 
 # --- dispatches ----------------------------------------------------------------------------
@@ -231,12 +125,11 @@ def _judge_dispatches(world: SoakWorld, agent: SiteAgent, asset: int) -> None:
             # The device's record cannot tell it from the default; or a copy may have been told.
             continue
         for check in CHECKS:
+            promise = f"a dispatch {check.__name__.replace('_', ' ')}"
+            account.count(promise)
             for wrong in check(record, dispatch):
-                account.fault(
-                    seconds(dispatch.created_us),
-                    f"a dispatch {check.__name__.replace('_', ' ')}",
-                    f"asset {asset}, dispatch {number} of {dispatch.mw} MW {wrong}",
-                )
+                words = f"asset {asset}, dispatch {number} of {dispatch.mw} MW {wrong}"
+                account.fault(seconds(dispatch.created_us), promise, words)
 
 
 def _told_which(
@@ -262,17 +155,19 @@ def _is_touched(dispatch: Dispatch, spans: list[Span]) -> bool:
 
 
 def _judge_orders(world: SoakWorld) -> None:
-    account = world.account
+    account, promise = world.account, "no acknowledged order is lost, and each ends"
+    account.count(promise, len(account.given))
     for given in account.given.values():
         if given.dispatch_id not in account.dispatches:
             words = f"order {given.number} to asset {given.asset}"
-            account.fault(given.at_s, "no acknowledged order is lost, and each ends", words)
+            account.fault(given.at_s, promise, words)
 
 
 def _judge_database(world: SoakWorld, auditor: Auditor) -> None:
     """PostgreSQL has every sample and every end of a dispatch that the journal ever had."""
     account, promise = world.account, "PostgreSQL has all that the journal had"
     for asset, stored in enumerate(auditor.stored):
+        account.count(promise)
         fed = world.database.readings.get(world.assets[asset].id, bytearray())
         missing = [
             reading
@@ -282,6 +177,7 @@ def _judge_database(world: SoakWorld, auditor: Auditor) -> None:
         if missing:
             words = f"asset {asset}: {len(missing)} readings are not there, from {missing[0]} on"
             account.fault(world.seconds(world.meters[asset].read_us[missing[0]]), promise, words)
+    account.count(promise, len(account.dispatches))
     for dispatch in account.dispatches.values():
         state = world.database.states.get(dispatch.id)
         if state != dispatch.state:
@@ -303,6 +199,7 @@ def _judge_levels(world: SoakWorld) -> None:
             account.fault(account.stopped_s, promise, f"asset {number} is not there")
             continue
         for name, found in (("telemetry", seen.fresh), ("availability", seen.held)):
+            account.count(promise)
             share = found / seen.looks
             if abs(level[name] - share) > SHARE:
                 words = f"asset {number}: {name} {level[name]:.5f}, and {share:.5f} by looks"
@@ -315,6 +212,8 @@ def _judge_levels(world: SoakWorld) -> None:
 def judge_leftovers(account: Account) -> None:
     """Puts to the test that nothing is left once the run is over."""
     at_s = account.stopped_s
+    for left in ("task is left", "file is left open", "temporary file is left"):
+        account.count(f"no {left}")
     if account.tasks_left:
         account.fault(at_s, "no task is left", f"{account.tasks_left} tasks are left")
     if account.files_left:

@@ -36,8 +36,9 @@ def judge_orders(
         where = f"asset {asset}, dispatch of {dispatch.mw} MW"
         _judge_reports(account, faults, record, dispatch, where)
         _judge_withdrawal(account, faults, record, dispatch, where)
+        promise = "a removed asset's dispatches end at once"
+        account.count(promise)
         for wrong in _left_by_removal(removals, away, dispatch):
-            promise = "a removed asset's dispatches end at once"
             account.fault(seconds(dispatch.created_us), promise, f"{where} {wrong}")
 
 

@@ -44,6 +44,8 @@ async def watch_telemetry(world: SoakWorld) -> None:
             clear_s = weather.path_clear_s(agent.number, now_s)
             if headend is None or clear_s < QUIET_S:
                 continue
+            if clear_s > BACK_S:
+                account.count("an agent is back 50 s after its path has cleared")
             if agent.connected_s is None:
                 if clear_s > BACK_S and not away[agent.number]:
                     away[agent.number] = True

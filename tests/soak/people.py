@@ -65,6 +65,7 @@ class People:
         given = Given(answered_s, act.target, mw, answer.body["id"], len(account.given))
         account.given[given.dispatch_id] = given
         account.note(answered_s, "order", given.number, act.target)
+        account.count("what assets.yaml does not allow is refused")
         wrong = why_refused(account.weather, act.target, asset.limits, mw, ordered_s, answered_s)
         if wrong is not None:
             words = f"order {given.number} of {mw} MW to asset {act.target}: {wrong}"
@@ -134,6 +135,7 @@ class People:
             again = await self._world.rest.ask("POST", "/dispatch", body, key=key)
         except NoAnswer:
             return
+        self._world.account.count("an order that is repeated with its key is taken once")
         if again.status not in AWAY and again.body.get("id") != answer.body["id"]:
             self._complain(
                 "an order that is repeated with its key is taken once",

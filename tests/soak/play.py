@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import trio
 from trio.testing import MockClock
 
+from derhead.sessions.streams.incoming import Incoming
+from derproto.codec import TelemetryColumns
+from derproto.der.v1 import AgentMessage
+from derproto.triogrpc import Deferred
 from tests.soak.account import Account
 from tests.soak.auditor import Auditor
 from tests.soak.calm import BEFORE_S, judge_calm, look_at_calm
@@ -57,7 +62,8 @@ def play(
     folder.mkdir(parents=True, exist_ok=True)
     account = Account()
     files_before = open_files()
-    with deterministic_trio(plan.seed), _counted_log(account):
+    account.count("no daemon ends by itself")
+    with deterministic_trio(plan.seed), _counted_log(account), _counted_messages(account):
         try:
             trio.run(
                 _live,
@@ -164,6 +170,7 @@ class _Counter(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
         self._account.log_lines[str(event)] += 1
+        self._account.count("no daemon logs a traceback")
         if record.exc_info:
             words = logging.Formatter().format(record)
             self._account.fault(self._account.now_s(), "no daemon logs a traceback", words[-3000:])
@@ -180,3 +187,17 @@ def _counted_log(account: Account) -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+@contextmanager
+def _counted_messages(account: Account) -> Iterator[None]:
+    take = Incoming.take_message
+
+    def take_and_count(
+        incoming: Incoming, message: AgentMessage | TelemetryColumns
+    ) -> Deferred | None:
+        account.messages += 1
+        return take(incoming, message)
+
+    with patch.object(Incoming, "take_message", take_and_count):
+        yield

@@ -28,9 +28,10 @@ def as_json(plan: Plan, account: Account) -> dict[str, Any]:
         "promises": {
             promise: {
                 "tried": kept.tried,
-                "held": kept.held,
-                "worst_s": kept.worst,
-                "worst_at_s": kept.worst_at_s,
+                "held": kept.tried - account.broken[promise],
+                "bound_s": kept.bound,
+                "worst_s": None if kept.bound is None else kept.worst,
+                "worst_at_s": None if kept.bound is None else kept.worst_at_s,
             }
             for promise, kept in sorted(account.kept.items())
         },
@@ -45,6 +46,7 @@ def as_json(plan: Plan, account: Account) -> dict[str, Any]:
             for each in account.violations
         ],
         "acts": dict(sorted(account.acts.items())),
+        "messages": account.messages,
         "samples_audited": account.samples,
         "orders": len(account.given),
         "dispatches": len(account.dispatches),
@@ -78,8 +80,10 @@ def as_text(plan: Plan, account: Account) -> Iterator[str]:
     yield ""
     for promise, kept in report["promises"].items():
         share = kept["held"] / kept["tried"] if kept["tried"] else 1.0
-        worst = f"worst {kept['worst_s']:.3f} s at {_clock(kept['worst_at_s'])}"
-        yield f"  {share:8.4%}  {promise} ({kept['tried']:,} trials, {worst})"
+        trials = f"{kept['tried']:,} trial{'s' * (kept['tried'] != 1)}"
+        if kept["worst_s"]:
+            trials += f", worst {kept['worst_s']:.3f} s at {_clock(kept['worst_at_s'])}"
+        yield f"  {share:8.4%}  {promise} ({trials})"
     for promise, times in report["broken"].items():
         yield f"  BROKEN {times:,} times: {promise}"
         for each in [each for each in account.violations if each.promise == promise][:SHOWN_EACH]:
@@ -89,8 +93,9 @@ def as_text(plan: Plan, account: Account) -> Iterator[str]:
     yield ""
     yield "  " + ", ".join(f"{times:,} times {name}" for name, times in report["acts"].items())
     yield (
-        f"  {report['samples_audited']:,} samples audited, {report['orders']:,} orders,"
-        f" {report['dispatches']:,} dispatches, {report['log_lines_a_day']:,} log lines a day"
+        f"  {report['messages']:,} messages of agents, {report['samples_audited']:,} samples"
+        f" audited, {report['orders']:,} orders, {report['dispatches']:,} dispatches,"
+        f" {report['log_lines_a_day']:,} log lines a day"
     )
     yield "  gaps: " + ", ".join(f"{n:,} {cause}" for cause, n in report["gaps"].items())
     growth = (f"{name} {share:+.2%}" for name, share in report["growth_a_day"].items())
