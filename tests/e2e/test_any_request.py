@@ -22,7 +22,7 @@ from tests.support.processes.world import World, running
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = int(os.environ.get("DERHEAD_FUZZ_S", "30"))
+SECONDS = int(os.environ.get("DERHEAD_FUZZ_S", "20"))
 ASSET = "5c1f0000-0000-4000-8000-000000000001"
 DISPATCH = "00000000-0000-4000-8000-000000000000"
 FLEET: dict[str, Any] = {
@@ -157,7 +157,8 @@ def test_the_server_answers_garbled_requests_as_described(tmp_path: Path) -> Non
     chance = random.Random(seed)
     with running(tmp_path, FLEET, {"http_allowed_hosts": "x"}) as world:
         world.start(ASSET)
-        deadline, sent = time.monotonic() + SECONDS, 0
+        # tests/fuzz garbles more of them; here it is the sockets that are real.
+        deadline, sent = time.monotonic() + SECONDS / 2, 0
         while time.monotonic() < deadline:
             request = garble(chance.choice(SEEDS), chance)
             try:

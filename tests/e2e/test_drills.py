@@ -1,6 +1,7 @@
 """Drills of a minute with real processes: each plan that ships, and one that must fail.
 
-They mostly wait, so all of them run side by side.
+They mostly wait, so all of them run side by side. They are one test: pytest's workers share out
+tests, and each worker would hold all drills again.
 """
 
 import json
@@ -25,7 +26,16 @@ MOST_S = 180 + 2 * PATIENCE_S
 """A drill of a minute, its start, and the time after it in which agents may come back."""
 
 FORGETFUL = "forgetful"
-"""The drill in which one agent does not know its failsafe."""
+"""The drill in which one of two agents does not know its failsafe."""
+
+FORGETFUL_PLAN = """\
+duration: 1m
+sites: 2
+failsafe_after: 20s
+orders: {every: 1s, for: no end}
+faults:
+  - {kind: blackhole, target: all agents, at: 20%, for: 75%}
+"""
 
 
 @dataclass
@@ -50,9 +60,11 @@ class Held:
 
 
 def start(folder: Path, name: str) -> subprocess.Popen[str]:
-    module, plan = (
-        ("tests.e2e.forgetful_drill", "poland") if name == FORGETFUL else ("launcher", name)
-    )
+    folder.mkdir()
+    module, plan = "launcher", name
+    if name == FORGETFUL:
+        module, plan = "tests.e2e.forgetful_drill", str(folder / "forgetful.yaml")
+        (folder / "forgetful.yaml").write_text(FORGETFUL_PLAN)
     return subprocess.Popen(
         [
             *(sys.executable, "-m", module, "run", "--chaos", plan, "--for", LENGTH),
@@ -66,22 +78,35 @@ def start(folder: Path, name: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def drills(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held]:
-    folders = {name: tmp_path_factory.mktemp(name) for name in (*SHIPPED, FORGETFUL)}
-    running = {name: start(folder, name) for name, folder in folders.items()}
+def hold_drills(folder: Path) -> dict[str, Held]:
+    """All drills by name, held at the same time."""
+    running = {name: start(folder / name, name) for name in (*SHIPPED, FORGETFUL)}
     held = {}
     for name, process in running.items():
         output, _ = process.communicate(timeout=MOST_S)
-        path = folders[name] / "verdict.json"
+        path = folder / name / "verdict.json"
         assert path.exists(), output
         held[name] = Held(process.returncode, output, json.loads(path.read_text()))
     return held
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_promise_is_kept_in_a_drill_of_each_plan(drills: dict[str, Held], name: str) -> None:
-    drill = drills[name]
+def test_drills_keep_every_promise_and_see_a_broken_one(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    drills = hold_drills(tmp_path)
+    for name in SHIPPED:
+        with subtests.test("every promise is kept", plan=name):
+            check_kept(name, drills[name])
+    for name in ("bad-link", "rough-day"):
+        with subtests.test("every kind of fault strikes and has a line", plan=name):
+            check_faults(name, drills[name])
+    with subtests.test("without a headend every device retreats and comes back"):
+        check_retreat(drills["poland"])
+    with subtests.test("an agent that does not know its failsafe fails the drill"):
+        check_forgetful(drills[FORGETFUL])
+
+
+def check_kept(name: str, drill: Held) -> None:
     assert drill.broken() == {}, drill.output
     assert drill.code == 0
     assert drill.verdict["kept"] is True
@@ -92,11 +117,7 @@ def test_every_promise_is_kept_in_a_drill_of_each_plan(drills: dict[str, Held], 
         assert drill.promise(promise)["cases"] > 0, promise
 
 
-@pytest.mark.parametrize("name", ["bad-link", "rough-day"])
-def test_every_kind_of_fault_of_a_plan_strikes_and_has_a_line(
-    drills: dict[str, Held], name: str
-) -> None:
-    drill = drills[name]
+def check_faults(name: str, drill: Held) -> None:
     struck = Counter(fault["kind"] for fault in drill.verdict["faults"])
     links = {"delay", "throttle", "cut", "reset", "half-open", "corrupt", "blackhole"}
     assert set(struck) >= (links if name == "bad-link" else {*map(str, FaultKind)} - links)
@@ -107,16 +128,15 @@ def test_every_kind_of_fault_of_a_plan_strikes_and_has_a_line(
     assert drill.promise("back")["cases"] > 0
 
 
-def test_without_a_headend_every_device_retreats_and_comes_back(drills: dict[str, Held]) -> None:
-    failsafe = drills["poland"].promise("failsafe")
+def check_retreat(drill: Held) -> None:
+    failsafe = drill.promise("failsafe")
     assert failsafe["kept"] is True
     # Twelve devices retreat and come back; the power of those with a default is looked at.
     assert failsafe["cases"] == 12 + 12 + 8
     assert failsafe["worst_under"] == "blackhole of all agents"
 
 
-def test_an_agent_that_does_not_know_its_failsafe_fails_the_drill(drills: dict[str, Held]) -> None:
-    drill = drills[FORGETFUL]
+def check_forgetful(drill: Held) -> None:
     assert drill.code == 1
     assert set(drill.broken()) == {"failsafe"}
     assert set(drill.broken()["failsafe"]) == {
