@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 
+from deragent.devices import Nameplate
 from deragent.tasks.agent_board import AgentBoard, state_name
 from derproto.der.v1 import DispatchState, Health
 from derproto.metrics.families import counter, counter_by, gauge, gauge_by
 
 HEALTHS = {Health.OK: "ok", Health.DEGRADED: "degraded", Health.UNREACHABLE: "unreachable"}
+NAMEPLATE = ("manufacturer", "model", "serial", "version")
 STATES = tuple(state_name(state) for state in DispatchState if state.value)
 
 
@@ -62,13 +64,26 @@ def outbox_figures(board: AgentBoard, wall_us: int) -> Iterator[Metric]:
 def device_figures(board: AgentBoard) -> Iterator[Metric]:
     """Devices by health, and dispatches by the states that they reached."""
     name = "deragent_"
-    healths = Counter(HEALTHS.get(health, "unknown") for health in board.health)
+    healths = Counter(HEALTHS.get(health, "unknown") for health in board.devices.health)
     yield gauge_by(
         name + "devices",
         "Devices by health.",
         "health",
         {health: healths[health] for health in (*HEALTHS.values(), "unknown")},
     )
+    yield gauge(
+        name + "devices_local",
+        "Devices that someone at the site has control of.",
+        sum(board.devices.local),
+    )
+    nameplates = InfoMetricFamily(
+        name + "device", "What each device says of itself.", labels=("asset", *NAMEPLATE)
+    )
+    for asset, nameplate in zip(board.plan.assets, board.devices.nameplates, strict=True):
+        if nameplate != Nameplate():
+            said = {key: getattr(nameplate, key) for key in NAMEPLATE}
+            nameplates.add_metric((asset.id, *said.values()), {})
+    yield nameplates
     yield counter(
         name + "device_errors",
         "Measurements that a device did not answer.",

@@ -4,6 +4,7 @@
 are injected, so that many agents run in one loop, and under virtual time. Its nursery:
 
     run_agent
+    ├ Device.run     one a device, if its driver needs it; outlasts the others
     ├ sample_asset   one an asset: measures, never waits for the network
     ├ control        one an asset: carries out its setpoint timeline
     ├ run            TimelineWriter: the timelines' file, with a data folder only
@@ -43,7 +44,7 @@ from deragent.tasks.sampler import sample_asset
 from deragent.tasks.timeline_writer import open_timeline_writer
 from deragent.uplink import BACKFILL_ROWS_S, HeadendEndpoint, keep_uplink
 from derproto import __version__
-from derproto.base.runtime import Runtime, real_runtime
+from derproto.base.runtime import Runtime, open_lasting_tasks, real_runtime
 from derproto.configuration.fleet import Asset
 from derproto.configuration.secret_files import read_sent_token
 from derproto.metrics.exposition import Metrics
@@ -80,6 +81,7 @@ async def run_agent(
     on_event: Callable[[EventLine], None] = lambda _event: None,
     open_device: OpenDevice = open_device,
     hands_over: Callable[[Asset, Device], bool] = lambda _asset, _device: False,
+    runs_devices: bool = True,
     data: Path | None = None,
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[AgentBoard] = trio.TASK_STATUS_IGNORED,
@@ -91,6 +93,7 @@ async def run_agent(
     ``token_file`` has the token to show, and is read at each connection.
     ``hands_over`` says at the end, for each device under an order, whether another life of the
     agent takes the device over as it is. Any other device is told its default.
+    ``runs_devices`` says whether the agent runs the tasks of its devices; else the caller does.
     ``data`` is the agent's own folder for timelines and unsent samples; without one, both end
     with the agent.
 
@@ -125,10 +128,16 @@ async def run_agent(
             )
             outbox_writer = await kept.enter_async_context(open_outbox_writer(data, runtime, board))
         phase = rng.random()
+        # A controller that ends still tells its device the default.
+        lasting = await kept.enter_async_context(open_lasting_tasks())
+        for device in devices if runs_devices else ():
+            lasting.start(device.run)
         async with trio.open_nursery() as nursery:
-            for index, device in enumerate(devices):
-                nursery.start_soon(controllers[index].control)
-                nursery.start_soon(sample_asset, index, device, board, phase)
+            for index, (device, controller) in enumerate(zip(devices, controllers, strict=True)):
+                nursery.start_soon(controller.control)
+                nursery.start_soon(
+                    sample_asset, index, device, board, phase, controller.note_reading
+                )
             if timeline_writer is not None:
                 nursery.start_soon(timeline_writer.run)
             if outbox_writer is not None:
@@ -248,26 +257,29 @@ async def run_lives(
         await stopping.wait()
         plans.stop()
 
-    try:
-        async with trio.open_nursery() as outer:
-            outer.start_soon(stop_when_asked)
-            while not stopping.is_set():
-                async with trio.open_nursery() as running:
-                    life_ends = plans.begin_life()
-                    board: AgentBoard = await running.start(
-                        partial(
-                            live,
-                            plans.plan,
-                            open_device=plans.open_device,
-                            hands_over=plans.hands_over,
-                            stopping=life_ends,
+    async with open_lasting_tasks() as lasting:
+        plans.lasting = lasting
+        try:
+            async with trio.open_nursery() as outer:
+                outer.start_soon(stop_when_asked)
+                while not stopping.is_set():
+                    async with trio.open_nursery() as running:
+                        life_ends = plans.begin_life()
+                        board: AgentBoard = await running.start(
+                            partial(
+                                live,
+                                plans.plan,
+                                open_device=plans.open_device,
+                                hands_over=plans.hands_over,
+                                runs_devices=False,
+                                stopping=life_ends,
+                            )
                         )
-                    )
-                    plans.note_taken()
-                    begun(board)
-            outer.cancel_scope.cancel()
-    finally:
-        await plans.return_devices()
+                        plans.note_taken()
+                        begun(board)
+                outer.cancel_scope.cancel()
+        finally:
+            await plans.return_devices()
 
 
 async def _tell_stopping(stopping: trio.Event, notifier: Notifier) -> None:

@@ -30,8 +30,20 @@ class EventKind(StrEnum):
     the device was told, or None), ``reason``."""
     DEVICE_UNREACHABLE = "device_unreachable"
     """A device stopped answering: ``asset_id``, ``asset``, ``reason``."""
+    DEVICE_FAULT = "device_fault"
+    """A device answers, and something is wrong with it: ``asset_id``, ``asset``, ``reason``."""
     DEVICE_BACK = "device_back"
-    """A device answers again: ``asset_id``, ``asset``."""
+    """A device answers again, or its fault is over: ``asset_id``, ``asset``."""
+    DEVICE_LOCAL = "device_local"
+    """Someone at the site took control of a device: ``asset_id``, ``asset``."""
+    DEVICE_REMOTE = "device_remote"
+    """A device follows setpoints again: ``asset_id``, ``asset``."""
+    DEVICE_IDENTIFIED = "device_identified"
+    """A device says what it is: ``asset_id``, ``asset``, ``manufacturer``, ``model``, ``serial``,
+    ``version``, ``rated_mw``."""
+    NAMEPLATE_DIFFERS = "nameplate_differs"
+    """A device has another rating than its asset: ``asset_id``, ``asset``, ``rated_mw`` of the
+    asset, ``device_mw`` of the device."""
     OUTBOX_DROPPING = "outbox_dropping"
     """The outbox is full and begins to force out rows, once for each outage: ``dropped_rows``."""
     OUTBOX_DISK_FAILING = "outbox_disk_failing"
@@ -45,6 +57,9 @@ _TROUBLE = frozenset(
         EventKind.DISCONNECTED,
         EventKind.ASSET_REFUSED,
         EventKind.DEVICE_UNREACHABLE,
+        EventKind.DEVICE_FAULT,
+        EventKind.DEVICE_LOCAL,
+        EventKind.NAMEPLATE_DIFFERS,
         EventKind.OUTBOX_DROPPING,
         EventKind.OUTBOX_DISK_FAILING,
     }

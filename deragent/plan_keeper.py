@@ -12,7 +12,7 @@ import trio
 
 from deragent.config import AgentPlan
 from deragent.devices import Device, DeviceConfigError, DeviceError, tell_default
-from derproto.base.runtime import Runtime, shielded_for
+from derproto.base.runtime import LastingTasks, Runtime, shielded_for
 from derproto.configuration.fleet import Asset
 from derproto.configuration.problems import ConfigError, Problem
 from derproto.stdio.log_events import event_log
@@ -43,12 +43,20 @@ class PlanKeeper:
         self._devices: dict[str, Device] = {}
         self._changing = False
         self._handed_over: dict[str, tuple[Asset, Device]] = {}
+        self.lasting: LastingTasks | None = None
+        """Runs the devices' own tasks, from one life to the next."""
+        self._running: dict[str, tuple[Device, trio.CancelScope]] = {}
 
     async def open_device(self, asset: Asset, runtime: Runtime) -> Device:
-        """The asset's device: the one that is open, else a new one. Raises: DeviceConfigError."""
+        """The asset's device, which runs: the one that is open, else a new one.
+
+        Raises: DeviceConfigError.
+        """
         device = self._devices.get(asset.id)
         if device is None:
             device = self._devices[asset.id] = await self._open(asset, runtime)
+        if asset.id not in self._running and self.lasting is not None:
+            self._running[asset.id] = device, self.lasting.start(device.run)
         return device
 
     async def reload(self) -> str | None:
@@ -92,7 +100,14 @@ class PlanKeeper:
         return True
 
     def begin_life(self) -> trio.Event:
-        """Begins a life; returns the event that ends it."""
+        """Begins a life; returns the event that ends it.
+
+        Ends the tasks of devices that are gone.
+        """
+        for id, (device, scope) in [*self._running.items()]:
+            if self._devices.get(id) is not device:
+                scope.cancel()
+                del self._running[id]
         self._changing = False
         self._life_ends = trio.Event()
         return self._life_ends

@@ -17,7 +17,7 @@ import trio
 
 from deragent.config import load
 from deragent.daemon import main
-from deragent.devices import DeviceConfigError, DeviceError, Measurement
+from deragent.devices import Device, DeviceConfigError, DeviceError, Measurement
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset, Limits
 from derproto.der.v1 import OperatingState
@@ -28,8 +28,8 @@ ANSWER_S = 2.0
 LONGEST_LINE = 256
 
 
-class LineInverter:
-    """A ``deragent.devices.Device``. Calls may overlap: each has a connection of its own."""
+class LineInverter(Device):
+    """Calls may overlap: each has a connection of its own."""
 
     def __init__(self, host: str, port: int, limits: Limits) -> None:
         self._host, self._port = host, port

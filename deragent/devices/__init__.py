@@ -10,7 +10,9 @@ from deragent.devices.device import (
     Device,
     DeviceConfigError,
     DeviceError,
+    LocalControlError,
     Measurement,
+    Nameplate,
     tell_default,
 )
 from deragent.devices.device_drivers import (
@@ -44,7 +46,9 @@ __all__ = [
     "DeviceError",
     "Health",
     "Limits",
+    "LocalControlError",
     "Measurement",
+    "Nameplate",
     "OperatingState",
     "tell_default",
     # A driver and its options.

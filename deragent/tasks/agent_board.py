@@ -14,11 +14,12 @@ from deragent.config import AgentPlan
 from deragent.devices import Measurement
 from deragent.event_lines import EventKind, EventLine
 from deragent.outbox import FileLookup, Outbox, OutboxLimits, OutboxRow
+from deragent.tasks.device_notes import DeviceNotes
 from deragent.tasks.signals import Setting, Signal
 from deragent.timelines.absence import Absence
 from deragent.timelines.timed_orders import Moment, Report
 from derproto.base.runtime import Runtime
-from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, Health, QualityBit
+from derproto.der.v1 import AssetGrant, DispatchState, GapAck, GrantResult, QualityBit
 
 TELEMETRY_PERIOD_S = 4.0
 """Telemetry period until the first Welcome sets it, seconds."""
@@ -80,8 +81,7 @@ class AgentBoard:
         self.wait_rows: Callable[[FileLookup], Awaitable[Sequence[OutboxRow]]] | None = None
         """Reads rows from the outbox's file; None without one."""
         self.reports_waiting = Signal()
-        self.health = [Health.UNSPECIFIED] * len(plan.assets)
-        """The health of each asset's device, in the plan's order."""
+        self.devices = DeviceNotes(plan.assets, self.emit)
         self._reports: deque[tuple[int, Report]] = deque(maxlen=REPORTS_WAITING)
         self._refused: dict[int, GrantResult] = {}
         self._wall_us = runtime.wall_us
@@ -135,17 +135,6 @@ class AgentBoard:
         if not fitted and not self._dropping:
             self._dropping = True
             self.emit(EventKind.OUTBOX_DROPPING, dropped_rows=self.outbox.dropped_rows)
-
-    def set_health(self, asset_index: int, health: Health, reason: str = "") -> None:
-        """Sets a device's health, and reports if the device became unreachable or came back."""
-        before, self.health[asset_index] = self.health[asset_index], health
-        asset = self.plan.assets[asset_index]
-        if health is Health.UNREACHABLE and before is not health:
-            self.emit(
-                EventKind.DEVICE_UNREACHABLE, asset_id=asset.id, asset=asset.name, reason=reason
-            )
-        elif before is Health.UNREACHABLE and health is not before:
-            self.emit(EventKind.DEVICE_BACK, asset_id=asset.id, asset=asset.name)
 
     # --- from controllers ---------------------------------------------------------------
 

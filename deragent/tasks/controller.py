@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from deragent.devices import Device, DeviceError, tell_default
+from deragent.devices import (
+    Device,
+    DeviceError,
+    Limits,
+    LocalControlError,
+    Measurement,
+    tell_default,
+)
 from deragent.tasks.agent_board import AgentBoard
 from deragent.tasks.signals import Signal
 from deragent.timelines import asset_timeline, stepping, timed_orders
 from deragent.timelines.asset_timeline import Timeline
 from deragent.timelines.timed_orders import Apply, Report, ReturnToDefault
 from derproto.base.runtime import shielded_for
-from derproto.configuration.fleet import Asset, Limits
+from derproto.configuration.fleet import Asset
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
@@ -53,11 +60,8 @@ class Controller:
         self.asset_id = asset.id
         self._device = device
         self._board = board
-        limits = Limits(
-            max(asset.limits.min_mw, device.limits.min_mw),
-            min(asset.limits.max_mw, device.limits.max_mw),
-        )
-        self.timeline = Timeline(limits, asset.default_mw, asset.failsafe)
+        self._limits = asset.limits
+        self.timeline = Timeline(self._present_limits(), asset.default_mw, asset.failsafe)
         self.on_change: Callable[[], None] | None = None
         self.hands_over: Callable[[], bool] = lambda: False
         """Whether another controller takes over the device as it is, once ``control`` ends."""
@@ -72,7 +76,19 @@ class Controller:
         self._changed = Signal()
         self._newly_saved = trio.Event()
 
+    def _present_limits(self) -> Limits:
+        ours, its = self._limits, self._device.limits
+        return Limits(max(ours.min_mw, its.min_mw), min(ours.max_mw, its.max_mw))
+
     # --- events -------------------------------------------------------------------------
+
+    def note_reading(self, reading: Measurement) -> None:
+        """Takes over who controls the device, and which setpoints it accepts from now on."""
+        limits = self._present_limits()
+        if limits != self.timeline.limits:
+            self.timeline = replace(self.timeline, limits=limits)
+        if reading.local != self.timeline.local:
+            self.handle(timed_orders.LocalControl(reading.local))
 
     def handle(self, event: timed_orders.TimelineEvent) -> None:
         """Steps the timeline. Reports go to the board, commands to ``control``."""
@@ -173,7 +189,7 @@ class Controller:
         finally:
             in_force = self.timeline.in_force
             steered = self.timeline.returning or (in_force is not None and in_force.told)
-            if steered and not self.hands_over():
+            if steered and not self.timeline.local and not self.hands_over():
                 with shielded_for(LEAVE_S) as leaving:
                     await self._return_to_default(self.timeline.default_mw)
                 if leaving.cancelled_caught:
@@ -230,7 +246,8 @@ class Controller:
                 mw=command.mw,
                 reason=detail,
             )
-            self._step(timed_orders.ApplyFailed(command.dispatch_id, detail))
+            local = isinstance(failure, LocalControlError)
+            self._step(timed_orders.ApplyFailed(command.dispatch_id, detail, local))
         else:
             self._step(timed_orders.Applied(command.dispatch_id, told_mw))
 

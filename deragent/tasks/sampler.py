@@ -1,6 +1,7 @@
 """Measuring: a task for each asset, on the agent's grid, that never waits for the network."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import trio
@@ -25,27 +26,51 @@ def next_on_grid(now_s: float, period_s: float, phase: float) -> float:
     return due_s if due_s - now_s > _ROUNDING_S else due_s + period_s
 
 
-async def sample_asset(asset_index: int, device: Device, board: AgentBoard, phase: float) -> None:
+async def sample_asset(
+    asset_index: int,
+    device: Device,
+    board: AgentBoard,
+    phase: float,
+    on_reading: Callable[[Measurement], None] = lambda _reading: None,
+) -> None:
     """Measures one device every telemetry period, for ever.
 
     All assets of an agent share the ``phase`` of the grid, 0..1: the samples of a site belong to
     one moment, and one message carries them. Each agent draws its own, so that agents spread over
     the period. A slow device skips the grid points that it overruns. A device that does not answer
-    yields a row that repeats its last answer, flagged ``STALE_DEVICE``.
+    yields a row that repeats its last answer, flagged ``STALE_DEVICE``. A device that begins to
+    answer is asked what it is. ``on_reading`` gets every answer, in place.
     """
     last = Measurement()
+    identified = False
     while True:
         period_s = await _wait_for_grid(board, phase)
+        timeout_s = min(period_s, READ_TIMEOUT_S)
         try:
-            with trio.fail_after(min(period_s, READ_TIMEOUT_S)):
+            with trio.fail_after(timeout_s):
                 last = await device.read()
         except (DeviceError, trio.TooSlowError) as failure:
             last = replace(last, status=OperatingState.UNSPECIFIED, health=Health.UNREACHABLE)
-            board.set_health(asset_index, last.health, _words(failure))
+            board.devices.set_health(asset_index, last.health, _words(failure))
             board.add_sample(asset_index, last, QualityBit.STALE_DEVICE)
+            identified = False
         else:
-            board.set_health(asset_index, last.health)
+            board.devices.set_health(asset_index, last.health, last.fault)
+            board.devices.set_local(asset_index, last.local)
             board.add_sample(asset_index, last, 0)
+            on_reading(last)
+            identified = identified or await _identify(asset_index, device, board, timeout_s)
+
+
+async def _identify(asset_index: int, device: Device, board: AgentBoard, timeout_s: float) -> bool:
+    """Asks the device what it is; returns whether it answered."""
+    try:
+        with trio.fail_after(timeout_s):
+            nameplate = await device.identify()
+    except (DeviceError, trio.TooSlowError):
+        return False
+    board.devices.set_nameplate(asset_index, nameplate)
+    return True
 
 
 async def _wait_for_grid(board: AgentBoard, phase: float) -> float:

@@ -30,6 +30,8 @@ class Timeline:
     """Whether the device has yet to take its default or failsafe after an order."""
     default_due_s: float | None = None
     """When the device must be told its default or failsafe; None while it is being told."""
+    local: bool = False
+    """Whether someone at the site has control of the device. A restart does not remember it."""
     seen: Mapping[str, SeenOrder] = field(default_factory=lambda: MappingProxyType({}))
     """Held orders and orders that ended lately, by id; ended ones in the order of their end."""
 
@@ -47,7 +49,8 @@ def next_deadline(timeline: Timeline, heard_s: float) -> float | None:
     force = timeline.in_force
     due = [order.end_s for order in timeline.held]
     due += [o.start_s for o in timeline.held if force is None or o.dispatch_id != force.dispatch_id]
-    due.append(timeline.default_due_s)
+    if not timeline.local:
+        due.append(timeline.default_due_s)
     if force is not None and force.phase is not Phase.SUSPENDED:
         due += [force.retry_s, failsafe.due_s(timeline.failsafe, heard_s)]
     return min((at_s for at_s in due if at_s is not None), default=None)

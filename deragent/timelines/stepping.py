@@ -10,6 +10,10 @@ suspends the order. When the headend is heard again within the window, the agent
 the order again. When no order is in force any more, the agent tells the device the asset's
 default until the device takes it.
 
+When someone at the site takes control of the device, the order in force ends: ``rejected`` or, once
+it was started, ``failed``, with LOCAL. So does every order whose window begins meanwhile. The
+device is told its default when it is given back.
+
 ``step`` returns the timeline after an event, and the effects to carry out. The new timeline
 already remembers the reports among them. At most one effect addresses the device, and it is the
 last one. ``next_deadline`` says when ``TimePassed`` is due.
@@ -34,6 +38,7 @@ from deragent.timelines.timed_orders import (
     DefaultFailed,
     DefaultTaken,
     InForce,
+    LocalControl,
     Moment,
     OrderWithheld,
     Phase,
@@ -74,8 +79,10 @@ def step(
             turn.cancel(dispatch_id, reason)
         case Applied(dispatch_id, mw):
             turn.start(dispatch_id, mw)
-        case ApplyFailed(dispatch_id, detail):
-            turn.fail(dispatch_id, detail)
+        case ApplyFailed(dispatch_id, detail, local):
+            turn.fail(dispatch_id, detail, local=local)
+        case LocalControl(begins):
+            turn.local = begins
         case OrderWithheld(dispatch_id):
             turn.take_back(dispatch_id)
         case DefaultTaken():
@@ -94,6 +101,7 @@ def step(
 _S = DispatchState
 _R = DispatchReason
 _SILENT = "suspended: the headend is silent"
+_LOCAL = "someone at the site has control of the device"
 
 
 class _Turn:
@@ -108,6 +116,7 @@ class _Turn:
         self._seen = dict(timeline.seen)
         self._returning = timeline.returning
         self._default_due_s = timeline.default_due_s
+        self.local = timeline.local
 
     def timeline(self) -> Timeline:
         return replace(
@@ -116,6 +125,7 @@ class _Turn:
             in_force=self._force,
             returning=self._returning,
             default_due_s=self._default_due_s,
+            local=self.local,
             seen=MappingProxyType(self._seen),
         )
 
@@ -223,9 +233,12 @@ class _Turn:
         if report != replace(was, ts_us=report.ts_us, revision=report.revision):
             self._report(report)
 
-    def fail(self, dispatch_id: str, detail: str) -> None:
+    def fail(self, dispatch_id: str, detail: str, *, local: bool) -> None:
         force = self._force
         if force is None or force.dispatch_id != dispatch_id or force.phase is not Phase.TELLING:
+            return
+        if local:
+            self._end_locally(dispatch_id, detail)
             return
         if force.attempts + 1 >= APPLY_ATTEMPTS:
             self._end(dispatch_id, _S.FAILED, _R.HARDWARE_ERROR, detail)
@@ -237,6 +250,10 @@ class _Turn:
             retry_s=self._now.mono_s + APPLY_RETRY_S,
             complaint=detail,
         )
+
+    def _end_locally(self, dispatch_id: str, detail: str) -> None:
+        started = self._seen[dispatch_id].report.state is _S.STARTED
+        self._end(dispatch_id, _S.FAILED if started else _S.REJECTED, _R.LOCAL, detail)
 
     def take_back(self, dispatch_id: str) -> None:
         """Notes that the device did not get the order, and so still follows an earlier command."""
@@ -261,9 +278,12 @@ class _Turn:
         if self._force is None:
             due = next((o for o in self._held.values() if o.start_s <= now_s), None)
             self._force = None if due is None else InForce(due.dispatch_id)
+        if self._force is not None and self.local:
+            self._end_locally(self._force.dispatch_id, _LOCAL)
         if self._force is not None:
             self._pursue(self._force)
-        if self._default_due_s is not None and self._default_due_s <= now_s:
+        due_s = math.inf if self._default_due_s is None else self._default_due_s
+        if due_s <= now_s and not self.local:
             self._default_due_s = None
             self.effects.append(ReturnToDefault(self._resting_mw()))
 

@@ -204,6 +204,15 @@ class ApplyFailed:
 
     dispatch_id: str
     detail: str
+    local: bool = False
+    """Whether it refused because someone at the site has control of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalControl:
+    """Someone at the site took control of the device, or gave it back."""
+
+    begins: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +250,7 @@ TimelineEvent = (
     | CancelArrived
     | Applied
     | ApplyFailed
+    | LocalControl
     | OrderWithheld
     | DefaultTaken
     | DefaultFailed

@@ -111,7 +111,7 @@ class SessionSender:
                 outbox=write_outbox(board.outbox),
                 devices=[
                     v1.DeviceHealth(asset_index=index, health=health)
-                    for index, health in enumerate(board.health)
+                    for index, health in enumerate(board.devices.health)
                 ],
             )
             await self.send(v1.AgentMessage(heartbeat=heartbeat))

@@ -12,7 +12,7 @@ import trio
 
 from deragent.config import AgentPlan
 from deragent.daemon import run_agent
-from deragent.devices import Measurement
+from deragent.devices import Device, Measurement
 from deragent.tasks.agent_board import AgentBoard
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset
@@ -34,7 +34,7 @@ WELCOME = v1.Welcome(
 
 
 @dataclass
-class ToldDevice:
+class ToldDevice(Device):
     """Keeps what it was told, and the number of its readings."""
 
     asset: Asset

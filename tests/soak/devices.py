@@ -94,7 +94,7 @@ class Meter:
 
 
 @dataclass
-class _Opened:
+class _Opened(Device):
     meter: Meter
     life: int
     agent_us: Callable[[], int]

@@ -80,7 +80,7 @@ def read_account(folder: Path, asset_id: str) -> Account:
     )
 
 
-class Meter:
+class Meter(Device):
     """A device that keeps an account."""
 
     def __init__(self, device: Device, folder: Path, asset_id: str) -> None:
@@ -113,6 +113,9 @@ class Meter:
 
     async def release(self) -> None:
         await self._device.release()
+
+    async def run(self) -> None:
+        await self._device.run()
 
     def _write(self, *words: object) -> None:
         """Writes one line in one call, so that a kill never leaves half a line."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from deragent.devices.device import Device, DeviceConfigError, Measurement
+from deragent.devices.device import Device, DeviceConfigError, Measurement, Nameplate
 from derproto.base.runtime import Runtime
 from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import Asset, Limits
@@ -35,7 +35,7 @@ async def recorded(device: Device, asset: Asset, path: Path | None, runtime: Run
     return recording
 
 
-class RecordedDevice:
+class RecordedDevice(Device):
     """Another device, each of whose answers and commands is a line of a file.
 
     A line that cannot be written later is left out, with one warning.
@@ -67,6 +67,12 @@ class RecordedDevice:
     async def release(self) -> None:
         await self._device.release()
         await self._try("released")
+
+    async def identify(self) -> Nameplate:
+        return await self._device.identify()
+
+    async def run(self) -> None:
+        await self._device.run()
 
     async def note(self, did: str, **values: float | None) -> None:
         """Writes a line. Raises: OSError."""

@@ -108,7 +108,7 @@ async def _open(asset: Asset, options: ReplayOptions, runtime: Runtime) -> Devic
     return await recorded(device, asset, options.record, runtime)
 
 
-class ReplayDevice:
+class ReplayDevice(Device):
     """A solar plant under the recorded irradiance."""
 
     def __init__(self, asset: Asset, options: ReplayOptions, runtime: Runtime, day: Day) -> None:

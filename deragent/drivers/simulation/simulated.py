@@ -108,7 +108,7 @@ async def _open(asset: Asset, options: SimulatedOptions, runtime: Runtime) -> De
     return await recorded(device, asset, options.record, runtime)
 
 
-class SimulatedDevice:
+class SimulatedDevice(Device):
     """A model that runs on Trio's clock and answers at once."""
 
     def __init__(self, asset: Asset, options: SimulatedOptions, runtime: Runtime) -> None:

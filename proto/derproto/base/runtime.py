@@ -8,8 +8,8 @@ runs inline (a mock clock would jump hours while a thread works), and wall time 
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,8 +111,50 @@ def virtual_runtime(start_us: int) -> Runtime:
 def shielded_for(seconds: float) -> Iterator[trio.CancelScope]:
     """A shield with a deadline: clean-up may await, but not for ever.
 
-    The only way the project shields anything. ``scope.cancelled_caught`` tells whether
-    the time ran out.
+    Nothing else in the project is shielded, except lasting tasks. ``scope.cancelled_caught``
+    tells whether the time ran out.
     """
     with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
         yield scope
+
+
+class LastingTasks:
+    """Tasks that outlast the body of ``open_lasting_tasks``."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._scopes: list[trio.CancelScope] = []
+
+    def start(self, run: Callable[[], Awaitable[None]]) -> trio.CancelScope:
+        """Starts a task; the scope that is returned ends it."""
+        scope = trio.CancelScope(shield=True)
+        self._scopes.append(scope)
+        self._nursery.start_soon(self._run, run, scope)
+        return scope
+
+    async def _run(self, run: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await run()
+        finally:
+            self._scopes.remove(scope)
+
+    def end(self) -> None:
+        for scope in self._scopes:
+            scope.cancel()
+
+
+@asynccontextmanager
+async def open_lasting_tasks() -> AsyncIterator[LastingTasks]:
+    """Tasks that the body needs until it has ended, its clean-up included.
+
+    A cancellation from outside reaches only the body; the end of the body cancels the tasks. So
+    the shields of the tasks last as long as the body's own, which have deadlines. An error of a
+    task cancels the body, too.
+    """
+    async with trio.open_nursery() as nursery:
+        tasks = LastingTasks(nursery)
+        try:
+            yield tasks
+        finally:
+            tasks.end()

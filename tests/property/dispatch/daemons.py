@@ -97,7 +97,7 @@ class _Device:
 
 
 @dataclass
-class _Opened:
+class _Opened(Device):
     device: _Device
     life: int
     limits: Limits = _Device.limits

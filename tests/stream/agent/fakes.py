@@ -1,13 +1,13 @@
 """A headend and devices that a test controls, and that record what they see."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
 
 from deragent.config import AgentPlan
-from deragent.devices import DeviceError, Measurement
+from deragent.devices import Device, DeviceError, Limits, Measurement, Nameplate
 from derproto.base.runtime import Runtime
 from derproto.configuration.fleet import Asset, Failsafe
 from derproto.der import v1
@@ -53,17 +53,25 @@ def plan(
     return AgentPlan("agent-1", None, batteries)
 
 
-class FakeDevice:
+class FakeDevice(Device):
     """Holds its setpoint. ``broken`` makes it fail, ``hung`` makes it not answer."""
 
     def __init__(self, asset: Asset) -> None:
-        self.limits = asset.limits
+        self.accepted = asset.limits
+        """The limits that it says it has."""
         self.mw = 0.0
         self.told: list[tuple[float, float | None]] = []
         """(Trio's time to 0.1 s, MW) of each apply that succeeded; None for a release."""
         self.ramps: list[float | None] = []
         """The ramp rate of each of these that was not a release, MW/s."""
         self.reads = 0
+        self.reading = Measurement(status=v1.OperatingState.RUNNING)
+        """What it measures besides its power."""
+        self.nameplate = Nameplate()
+        self.running = 0
+        """Tasks of its own that run now."""
+        self.told_alone = 0
+        """Commands that came while it did not run."""
         self.broken = False
         self.hung = False
         self.slow_s = 0.0
@@ -72,10 +80,14 @@ class FakeDevice:
         """Greatest number of commands under way at the same time."""
         self._under_way = 0
 
+    @property
+    def limits(self) -> Limits:
+        return self.accepted
+
     async def read(self) -> Measurement:
         await self._answer()
         self.reads += 1
-        return Measurement(p_mw=self.mw, status=v1.OperatingState.RUNNING)
+        return replace(self.reading, p_mw=self.mw)
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
         await self._be_told()
@@ -88,7 +100,19 @@ class FakeDevice:
         await self._be_told()
         self.told.append((round(trio.current_time(), 1), None))
 
+    async def identify(self) -> Nameplate:
+        await self._answer()
+        return self.nameplate
+
+    async def run(self) -> None:
+        self.running += 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.running -= 1
+
     async def _be_told(self) -> None:
+        self.told_alone += not self.running
         self._under_way += 1
         self.most_at_once = max(self.most_at_once, self._under_way)
         try:

@@ -1,9 +1,12 @@
 """What an agent's own figures say of its link, its samples and its devices."""
 
+from dataclasses import replace
+
 import trio
 from trio.testing import MockClock
 
 from deragent.agent_figures import device_figures, link_figures, outbox_figures
+from deragent.devices import Nameplate
 from derproto.metrics.exposition import Metrics
 from tests.stream.agent.conftest import Bench
 
@@ -57,3 +60,18 @@ async def test_a_device_that_does_not_answer_is_counted(
     shown = figures(bench)
     assert shown['deragent_devices{health="unreachable"}'] == 1
     assert shown["deragent_device_errors_total"] > 2
+
+
+async def test_what_devices_say_of_themselves_is_shown(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await bench.start_session(assets=2)
+    first = bench.devices[0]
+    first.nameplate = Nameplate("Acme", "B-2", "0042", "1.7", rated_mw=2.0)
+    first.reading = replace(first.reading, local=True)
+    await trio.sleep(10)
+    shown = figures(bench)
+    assert shown["deragent_devices_local"] == 1
+    (info,) = (name for name in shown if name.startswith("deragent_device_info"))
+    for said in ('manufacturer="Acme"', 'model="B-2"', 'serial="0042"', 'version="1.7"'):
+        assert said in info

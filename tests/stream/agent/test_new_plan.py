@@ -151,3 +151,18 @@ async def test_a_device_that_no_life_takes_over_is_told_its_default(
         await bench.headend.wait_until(lambda: session.ended_s is not None)
         bench.stopping.set()
     assert device.told[-1][1] == 0.0
+
+
+async def test_a_kept_device_runs_on_and_one_that_changed_is_closed(
+    autojump_clock: MockClock, bench: Bench, tmp_path: Path
+) -> None:
+    async with living(bench, tmp_path, KEPT, SECOND) as lives:
+        await bench.headend.wait_session(1)
+        (_, kept), (_, before) = lives.opened
+        await lives.change(KEPT, replace(SECOND, default_mw=0.5))
+        await bench.headend.wait_session(2)
+        await trio.sleep(1)
+        (_, after) = lives.opened[-1]
+        assert (kept.running, before.running, after.running) == (1, 0, 1)
+    assert (kept.running, after.running) == (0, 0)
+    assert kept.told_alone == before.told_alone == after.told_alone == 0

@@ -103,7 +103,7 @@ async def test_a_bug_in_a_device_ends_the_agent_loudly(autojump_clock: MockClock
         return Buggy(asset)
 
     network = MemoryNetwork()
-    with pytest.RaisesGroup(ZeroDivisionError):
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
         await run_agent(
             plan(),
             runtime=virtual_runtime(T0),

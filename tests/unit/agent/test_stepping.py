@@ -17,6 +17,7 @@ from deragent.timelines.timed_orders import (
     CancelArrived,
     DefaultFailed,
     DefaultTaken,
+    LocalControl,
     OrderWithheld,
     Report,
     SetpointArrived,
@@ -194,6 +195,28 @@ SCENARIOS: dict[str, list[tuple[float, TimelineEvent, list[str]]]] = {
         (5, CancelArrived("a"), ["a cancelled"]),
         (10, TimePassed(), []),
     ],
+    "someone at the site takes control, and gives it back": [
+        (0, arrive("a"), ["a received", "tell a 1"]),
+        (0, Applied("a", 1.0), ["a started"]),
+        (5, LocalControl(True), ["a failed"]),
+        (6, arrive("b", end_s=60), ["b received", "b rejected"]),
+        (7, arrive("c", start_s=60, end_s=90), ["c received"]),
+        (50, LocalControl(False), ["default 0.25"]),
+        (50, DefaultTaken(), []),
+        (60, TimePassed(), ["tell c 1"]),
+    ],
+    "a window begins while someone at the site has control": [
+        (0, LocalControl(True), []),
+        (1, arrive("a", start_s=10, end_s=60), ["a received"]),
+        (10, TimePassed(), ["a rejected"]),
+        (11, LocalControl(False), []),
+    ],
+    "the device refuses since someone at the site has control": [
+        (0, arrive("a"), ["a received", "tell a 1"]),
+        (1, ApplyFailed("a", "key switch", local=True), ["a rejected", "default 0.25"]),
+        (1, DefaultFailed(), []),
+        (6, TimePassed(), ["default 0.25"]),
+    ],
     "a late word on the default is not taken for the order's": [
         (0, arrive("a"), ["a received", "tell a 1"]),
         (5, CancelArrived("a"), ["a cancelled", "default 0.25"]),
@@ -301,6 +324,7 @@ MOVES = st.lists(
                 st.integers(0, 3),
             ),
             st.builds(CancelArrived, IDS),
+            st.builds(LocalControl, st.booleans()),
             st.just(TimePassed()),
         ),
         st.booleans(),
@@ -320,6 +344,7 @@ def test_invariants_hold_in_every_life(moves: list[tuple[float, TimelineEvent, b
             now = moment(now_s)
             timeline, effects = step(timeline, queue.pop(), now)
             commands = [e for e in effects if not isinstance(e, Report)]
+            assert not (commands and timeline.local)
             assert len(commands) <= 1
             assert not commands or effects[-1] is commands[0]
             for command in commands:
@@ -344,6 +369,8 @@ def test_invariants_hold_in_every_life(moves: list[tuple[float, TimelineEvent, b
             }
             due = next_deadline(timeline, math.inf)
             assert due is None or due > now_s or timeline.default_due_s is not None
+            # Nothing is due again and again while there is nothing to do.
+            assert due is None or due > now_s or not timeline.local
     # Nothing lasts a day here, so no id may have been applied twice.
     assert all(count <= stepping.APPLY_ATTEMPTS for count in started.values())
 
