@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -9,7 +10,15 @@ from deragent.devices import Health, Limits, LocalControlError, Measurement, Nam
 from deragent.event_lines import EventKind
 from derproto.der.v1 import DispatchReason
 from tests.stream.agent.conftest import Bench
-from tests.stream.agent.fakes import COMPLETED, FAILED, RECEIVED, REJECTED, STARTED, FakeDevice
+from tests.stream.agent.fakes import (
+    COMPLETED,
+    FAILED,
+    RECEIVED,
+    REJECTED,
+    STARTED,
+    FakeDevice,
+    plan,
+)
 
 
 async def test_someone_at_the_site_ends_the_order_and_gives_control_back(
@@ -121,3 +130,20 @@ async def test_a_device_runs_until_it_was_told_its_default(
         bench.nursery.cancel_scope.cancel()
     assert [mw for _, mw in device.told] == [1.0, 0.0]
     assert (device.running, device.told_alone) == (0, 0)
+
+
+async def test_a_bug_in_a_devices_own_task_ends_the_agent_loudly(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    async def fail() -> None:
+        await trio.sleep(5)
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with trio.open_nursery() as bench.nursery:
+            device = await bench.devices.open(plan().assets[0], bench.runtime)
+            device.run = fail  # type: ignore[method-assign]
+            session = await bench.start_session()
+            await session.order("a", 1.0)
+            await trio.sleep_forever()
+    assert [mw for _, mw in device.told] == [1.0, 0.0]
