@@ -3,7 +3,6 @@
 Nothing is read back that was not written. The files are real ones of a few dozen pages.
 """
 
-import random
 import shutil
 import sqlite3
 from pathlib import Path
@@ -27,58 +26,17 @@ from derhead.history.file.schema import JournalFiles
 from derhead.history.writing.record_store import Group, Store
 from derproto.codec import encoder
 from derproto.der.v1 import AgentMessage, GapCause, OperatingState
+from tests.fuzz.damage import Damage, damages, hurt
 from tests.fuzz.mutation import effort
 from tests.support.assets import numbered_id
 from tests.support.epoch import S
 from tests.support.history.records import dispatch, gap, heartbeat, sample, session
 
-PAGE = 4096
 BOOT, NEXT_BOOT = 7, 8
 ASSETS = [numbered_id(1), numbered_id(2)]
 COUNT = 150
 LIMITS = OutboxLimits()
 EVERYTHING = SeqSpan(BOOT, 1, COUNT)
-
-Damage = tuple[str, float, int, int]
-"""What is done, where (a share of the file), how long, and the seed of its bytes."""
-
-damages = st.lists(
-    st.tuples(
-        st.sampled_from(["flip", "junk", "zeros", "page", "swap", "cut", "grow"]),
-        # The schema is in the first page.
-        st.one_of(st.floats(0, 1, exclude_max=True), st.floats(0, 0.05)),
-        st.integers(1, 64),
-        st.integers(0, 2**16),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def hurt(path: Path, damage: Damage) -> None:
-    kind, share, length, seed = damage
-    data = bytearray(path.read_bytes())
-    if not data:
-        return
-    at, junk = int(share * len(data)), random.Random(seed)
-    start = at // PAGE * PAGE
-    match kind:
-        case "flip":
-            data[at] ^= 1 << seed % 8
-        case "junk":
-            data[at : at + length] = junk.randbytes(length)
-        case "zeros":
-            data[at : at + length] = bytes(length)
-        case "page":
-            data[start : start + PAGE] = junk.randbytes(PAGE)
-        case "swap":
-            other = seed % max(len(data) // PAGE, 1) * PAGE
-            data[start : start + PAGE] = data[other : other + PAGE]
-        case "cut":
-            del data[at:]
-        case _:
-            data += junk.randbytes(length * 100)
-    path.write_bytes(data)
 
 
 # --- the outbox ------------------------------------------------------------------------------

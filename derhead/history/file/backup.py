@@ -15,7 +15,7 @@ from pathlib import Path
 
 from derhead.errors import JournalError
 from derhead.history.file import facts
-from derhead.history.file.damage import connect_read_only
+from derhead.history.file.damage import UNREADABLE, connect_read_only
 from derhead.history.file.lock import FILE_MODE, FolderLock, Left
 from derhead.history.file.replacing import (
     Successor,
@@ -131,5 +131,5 @@ def _give_to_the_owner_of_the_folder(file: Path) -> None:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise JournalError(f"{what}: {error}") from error

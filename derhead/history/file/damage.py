@@ -19,11 +19,14 @@ DAMAGE = (
 )
 """Errors of the file or the disk under it, which would recur."""
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """What a damaged file raises: Python cannot decode a message of SQLite that quotes junk."""
 
 PAGE_BYTES = 4096
 """SQLite's default, which no journal changes."""
+
+_FOUL = "Could not decode to UTF-8"
+"""How Python's message about such a text begins; the error has no code."""
 
 _FAILURE = 0xFF
 """The part of an extended error code that names its kind."""
@@ -35,6 +38,11 @@ def is_damage(error: Exception) -> bool:
         return True
     code = getattr(error, "sqlite_errorcode", 0)
     return code in DAMAGE or code & _FAILURE in DAMAGE[:2]
+
+
+def is_foul_text(error: Exception) -> bool:
+    """Whether the error says that a text is not UTF-8, which SQLite itself does not check."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith(_FOUL)
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
@@ -60,7 +68,7 @@ def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
     """What is wrong with the file, for people; None if nothing was found.
 
     After an unclean stop every page is checked, which takes a second or more for each gigabyte. If
-    SQLite met damage before, all indexes are checked too. Otherwise the file is only opened.
+    damage was met before, all indexes and texts are checked too. Otherwise the file is only opened.
     """
     if not path.exists():
         # A file that was closed in order leaves no WAL behind.
@@ -76,14 +84,27 @@ def find_damage(path: Path, left: Left, progress: Activity) -> str | None:
             progress.doing = f"checking the journal, {megabytes} MB, after an unclean stop"
             pragma = "integrity_check" if left is Left.DAMAGED else "quick_check"
             (found,) = con.execute(f"PRAGMA {pragma}(1)").fetchone()
+            if left is Left.DAMAGED:
+                _read_texts(con)
     except UNREADABLE as error:
-        if not is_damage(error):
+        if not (is_damage(error) or is_foul_text(error)):
             raise
         return str(error)
     finally:
         progress.doing = ""
     # The lines name pages and cells: one is enough.
     return None if found == "ok" else str(found).splitlines()[-1]
+
+
+def _read_texts(con: sqlite3.Connection) -> None:
+    """Reads every text of every table. Raises: sqlite3.Error."""
+    names = con.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    for (table,) in names:
+        about = con.execute(f"PRAGMA table_info({table})").fetchall()
+        texts = [name for _, name, kind, *_ in about if kind == "TEXT"]
+        if texts:
+            for _ in con.execute(f"SELECT {', '.join(texts)} FROM {table} NOT INDEXED"):
+                pass
 
 
 def has_wal(path: Path) -> bool:

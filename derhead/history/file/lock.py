@@ -32,7 +32,7 @@ class Left(StrEnum):
     UNCLEAN = "running"
     """The process ended in the middle: it was killed, it crashed, or the power failed."""
     DAMAGED = "damaged"
-    """SQLite found the file damaged while it was in use."""
+    """The file was found damaged while it was in use."""
 
 
 class FolderLock:

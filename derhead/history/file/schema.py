@@ -13,7 +13,7 @@ from typing import Literal
 from derhead.errors import JournalError
 from derhead.history.file import facts
 from derhead.history.file.activity import Activity
-from derhead.history.file.damage import UNREADABLE, find_damage, is_damage
+from derhead.history.file.damage import UNREADABLE, find_damage, is_damage, is_foul_text
 from derhead.history.file.lock import FILE_MODE, FolderLock, Left
 from derhead.history.file.replacing import finish_replacing
 from derhead.history.file.room import Room
@@ -82,7 +82,9 @@ class JournalFiles:
                     self._connect(path, synchronous)
                 self.room.secure()
                 self._keep_in_mind(acknowledged=why is None and self._lock.left is Left.CLEAN)
-            except (sqlite3.Error, OSError) as error:
+            except (*UNREADABLE, OSError) as error:
+                if is_foul_text(error):
+                    self.mark_damaged()
                 raise JournalError(f"{path}: cannot open the journal: {error}") from error
             undo.pop_all()
 
@@ -134,7 +136,7 @@ class JournalFiles:
             facts.put(self.writer, facts.DAMAGE, None)
 
     def mark_damaged(self) -> None:
-        """Notes that SQLite met damage, so that the next start checks the whole file."""
+        """Notes that damage was met, so that the next start checks the whole file."""
         self._lock.mark(Left.DAMAGED)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import trio
 from derhead.audit import AuditRecord
 from derhead.errors import JournalError
 from derhead.gaps import GapRecord
-from derhead.history.file.damage import is_damage
+from derhead.history.file.damage import UNREADABLE, is_damage, is_foul_text
 from derhead.history.file.room import FREE_BYTES
 from derhead.history.file.schema import JournalFiles
 from derhead.history.journal.journal_statistics import JournalStatistics
@@ -71,7 +71,7 @@ class Committer:
         self._wake = trio.Event()
         self._sleeps_until_s = float("-inf")
         self._held_reason: str | None = None
-        self._is_damaged = False
+        self._is_damaged = self._is_fouled = False
         self._commits = self._failed_commits = 0
         self._rows = self._duplicate_rows = self._refused_rows = self._refused_notes = 0
         self._last_commit_s = 0.0
@@ -157,7 +157,7 @@ class Committer:
         try:
             outcome = await self._runtime.run_blocking(work, limiter=self.limiter)
             settled = True
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._failed(error)
             # Writes that failed together with others are tried once more alone: they may fit.
             if taken.only_writes:
@@ -209,9 +209,9 @@ class Committer:
             raise sqlite3.OperationalError(NO_ROOM)
         return self.store.probe() if group is None else self.store.commit(group)
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         self._failed_commits += 1
-        if is_damage(error):
+        if is_damage(error) or is_foul_text(error):
             self._met_damage(error)
             return
         self._files.room.is_secured = False
@@ -229,12 +229,22 @@ class Committer:
                 retry_in_s=RETRY_S,
             )
 
-    def note_error(self, error: sqlite3.Error) -> None:
-        """Reports an error of any statement: after damage nothing more is stored."""
+    def note_error(self, error: Exception) -> None:
+        """Reports an error of any statement: after damage nothing more is stored.
+
+        A text that is not UTF-8 spoils its row alone: the next start leaves it out.
+        """
         if is_damage(error):
             self._met_damage(error)
+        elif is_foul_text(error) and not self._is_fouled:
+            self._is_fouled = True
+            self._files.mark_damaged()
+            log.error(
+                "a text in the journal is damaged: restart the headend, which salvages the rest",
+                reason=error,
+            )
 
-    def _met_damage(self, error: sqlite3.Error) -> None:
+    def _met_damage(self, error: Exception) -> None:
         """Stops storing: records written to a damaged file might be lost with it."""
         if self._is_damaged:
             return

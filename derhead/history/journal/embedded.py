@@ -17,6 +17,7 @@ import trio
 
 from derhead.errors import JournalError
 from derhead.gaps import GapRecord
+from derhead.history.file.damage import UNREADABLE
 from derhead.history.file.room import truncate_wal
 from derhead.history.file.salvage import Salvaged
 from derhead.history.file.schema import JournalFiles
@@ -160,7 +161,8 @@ class Journal(Reader):
         work = partial(close_lost_sessions, self._committer.store, ended_us, reason)
         try:
             return await self._committer.run(work)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
+            self._committer.note_error(error)
             raise JournalError(f"the journal could not close lost sessions: {error}") from error
 
     async def wait_event(self, after: int) -> None:
@@ -191,7 +193,7 @@ class Journal(Reader):
                 return await self._committer.run(call)
             async with self._histories.limiter, self._orders.limiter:
                 return await self._committer.run(call)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._committer.note_error(error)
             raise JournalError(f"the journal cannot be maintained: {error}") from error
 

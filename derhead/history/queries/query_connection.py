@@ -7,6 +7,7 @@ from typing import TypeVar
 import trio
 
 from derhead.errors import JournalError
+from derhead.history.file.damage import UNREADABLE
 from derproto.base.runtime import Runtime
 
 T = TypeVar("T")
@@ -22,14 +23,14 @@ Meanwhile other questions on the connection wait. When full, the question is bro
 class QueryConnection:
     """Runs queries on ``con`` in worker threads, first come, first served.
 
-    ``on_error`` gets every error of SQLite.
+    ``on_error`` gets every error of SQLite, and of texts that are not UTF-8.
     """
 
     def __init__(
         self,
         con: sqlite3.Connection,
         runtime: Runtime,
-        on_error: Callable[[sqlite3.Error], None] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         self._con = con
         self._runtime = runtime
@@ -51,7 +52,7 @@ class QueryConnection:
 
         try:
             return await self._runtime.run_blocking(ask, limiter=self.limiter)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             if self._on_error is not None:
                 self._on_error(error)
             raise JournalError(f"the journal cannot be read: {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from derhead.errors import JournalError
-from derhead.history.file.damage import connect_read_only
+from derhead.history.file.damage import UNREADABLE, connect_read_only
 from derhead.history.file.schema import check_owner, migrations
 from derhead.history.queries.query_connection import QueryConnection
 from derhead.history.queries.reader import Reader
@@ -31,7 +31,7 @@ def open_for_reading(path: Path, runtime: Runtime) -> Iterator[Reader]:
             _check(con, path)
             connection = QueryConnection(con, runtime)
             yield Reader(connection, connection)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise JournalError(f"{path}: cannot be read: {error}") from error
 
 

@@ -35,7 +35,7 @@ Record = Dispatch | DispatchGroup | UsedKey | ForgetKeys | Judged | Note
 
 UNSTORABLE = (
     OverflowError,
-    UnicodeError,
+    UnicodeEncodeError,
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,

@@ -20,7 +20,7 @@ from derhead.history.writing.record_store import Group, Store
 from derproto.base.runtime import virtual_runtime
 from derproto.system.systemd import Notifier
 from tests.support.epoch import T0
-from tests.support.history.records import dispatch, sample
+from tests.support.history.records import dispatch, gap, sample
 
 PAGE = 4096
 
@@ -84,6 +84,64 @@ async def test_after_damage_nothing_is_stored_until_a_restart_salvages(
         left = (await journal.telemetry_history("asset-1", PageRequest(5000))).items
         assert 4900 < len(left) < 5000
         assert await journal.dispatch("d") == dispatch("d")
+
+
+def spoil_schema(path: Path) -> None:
+    """Puts junk into the schema, and makes every connection read it anew."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as con:
+        (version,) = con.execute("PRAGMA schema_version").fetchone()
+        con.execute("PRAGMA writable_schema = ON")
+        con.execute(
+            "UPDATE sqlite_schema SET name = CAST(x'd8' AS TEXT), sql = 'junk'"
+            " WHERE name = 'service_levels_by_asset'"
+        )
+        con.execute(f"PRAGMA schema_version = {version + 1}")
+
+
+@pytest.mark.parametrize("met", [by_query, by_commit])
+async def test_a_message_of_sqlite_that_is_no_text_is_damage(
+    tmp_path: Path, autojump_clock: MockClock, met: object
+) -> None:
+    """SQLite quotes the junk, and Python cannot decode the message."""
+    assert callable(met)
+    path = tmp_path / "journal.db"
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        await journal.write(dispatch("d"))
+        spoil_schema(path)
+        await met(journal)
+        with pytest.raises(JournalError, match="damaged"):
+            await journal.write(dispatch("later"))
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        assert journal.salvaged is not None
+        assert await journal.dispatch("d") == dispatch("d")
+
+
+async def test_a_text_that_is_not_utf8_spoils_its_row_until_the_next_start(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.db"
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        journal.note(gap("g-1", start_us=T0))
+        journal.note(gap("g-2", start_us=T0 + 10**7))
+        await journal.write(dispatch("d"))
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("UPDATE gaps SET cause = CAST(x'ff' AS TEXT) WHERE id = 'g-1'")
+        con.commit()
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        for _ in range(2):
+            with pytest.raises(JournalError, match="cannot be read: Could not decode"):
+                await journal.gaps("asset-1", PageRequest(10))
+        # Orders and telemetry are stored: the rest of the file is sound.
+        await journal.write(dispatch("later"))
+        assert journal.statistics().failing_since_us is None
+    assert caplog.text.count("a text in the journal is damaged") == 1
+    async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
+        assert journal.salvaged is not None
+        assert "1 readable rows were left out" in journal.salvaged.summary()
+        assert [each.id for each in (await journal.gaps("asset-1", PageRequest(10))).items] == [
+            "g-2"
+        ]
+        assert await journal.dispatch("later") == dispatch("later")
 
 
 class Told(Notifier):
