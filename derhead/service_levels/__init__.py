@@ -1,9 +1,10 @@
 """Service levels: how well the fleet was seen and steered, kept hour by hour for each asset.
 
 From the ground up: ``objectives`` (the promises, and how often they must hold) · ``latencies`` and
-``gap_sums`` (counts) · ``level_hour`` (one asset's hour, as the journal keeps it) · ``level_sums``
-(hours of an asset, and assets together) · ``asset_levels`` (counts one asset as things happen) ·
-``level_groups`` (assets of a site or an agent) · ``level_keeper`` (the tasks).
+``gap_sums`` (counts) · ``level_counts`` (all counts of a stretch of time) · ``level_hour`` (one
+asset's hour, as the journal keeps it) · ``level_sums`` (hours of an asset, and assets together) ·
+``asset_levels`` (counts one asset as things happen) · ``level_groups`` (assets of a site or an
+agent) · ``level_keeper`` (the tasks).
 ``docs/service-levels.md`` has the definitions.
 """
 

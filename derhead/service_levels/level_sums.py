@@ -1,17 +1,14 @@
 """Sums of service levels: the hours of an asset, and several assets together. Pure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from derhead.service_levels.latencies import Latencies
+from derhead.service_levels.level_counts import LevelCounts
 from derhead.service_levels.level_hour import HOUR_US, LevelHour
 
 
 @dataclass(slots=True)
-class LevelSums:
-    """What happened to assets within a window.
-
-    Lengths are microseconds, and those of several assets are added up.
-    """
+class LevelSums(LevelCounts):
+    """What happened to assets within a window. Lengths of several assets are added up."""
 
     assets: int = 0
     """Assets that count."""
@@ -19,15 +16,6 @@ class LevelSums:
     """From when on the first of them counts, microseconds since the epoch; None = none does."""
     counted_us: int = 0
     """All the time, also that without a headend."""
-    down_us: int = 0
-    """Of it, the time in which no headend ran."""
-    fresh_us: int = 0
-    held_us: int = 0
-    reconnects: int = 0
-    outages: int = 0
-    longest_us: int = 0
-    received: Latencies = field(default_factory=Latencies)
-    started: Latencies = field(default_factory=Latencies)
 
     @property
     def telemetry(self) -> float | None:
@@ -51,17 +39,7 @@ class LevelSums:
         if other.from_us is not None:
             self.from_us = min(other.from_us, self.from_us or other.from_us)
         self.counted_us += other.counted_us
-        self.down_us += other.down_us
-        self.fresh_us += other.fresh_us
-        self.held_us += other.held_us
-        self.reconnects += other.reconnects
-        self.outages += other.outages
-        self.longest_us = max(self.longest_us, other.longest_us)
-        self.received.add(other.received)
-        self.started.add(other.started)
-
-    def copy(self) -> "LevelSums":
-        return replace(self, received=self.received.copy(), started=self.started.copy())
+        self.add_counts(other)
 
 
 class AssetHours:
@@ -91,14 +69,7 @@ class AssetHours:
             sums.from_us, sums.assets = from_us, 1
         self._next_us = hour.hour_us + HOUR_US
         sums.counted_us += hour.seen_us + hour.down_us
-        sums.down_us += hour.down_us
-        sums.fresh_us += hour.fresh_us
-        sums.held_us += hour.held_us
-        sums.reconnects += hour.reconnects
-        sums.outages += hour.outages
-        sums.longest_us = max(sums.longest_us, hour.longest_us)
-        sums.received.add(hour.received)
-        sums.started.add(hour.started)
+        sums.add_counts(hour)
 
     def copy(self) -> "AssetHours":
         found = AssetHours(self._next_us)

@@ -241,7 +241,8 @@ def level_row(hour: LevelHour) -> Row:
 
 def to_level(row: Row) -> LevelHour:
     """From a ``LevelRow``."""
-    hour_us, asset_id, from_us, until_us, continues, *counts, received, started = row
-    hour = LevelHour(asset_id, hour_us, from_us, until_us, bool(continues), *counts)
-    hour.received, hour.started = Latencies.parse(received), Latencies.parse(started)
-    return hour
+    fields = LevelRow(*row)._asdict()
+    fields["continues"] = bool(fields["continues"])
+    fields["received"] = Latencies.parse(fields["received"])
+    fields["started"] = Latencies.parse(fields["started"])
+    return LevelHour(**fields)
