@@ -2,8 +2,8 @@
 
 From the ground up: ``device`` (the port, its errors, what it measures, its default),
 ``driver_options`` (declared once by a driver), ``device_drivers`` (what a package offers, and how
-the agent finds it). Drivers stand above, and need only the names below; ``docs/devices.md`` shows
-how to write one.
+the agent finds it), ``testing`` (a conformance suite). Drivers stand above, and need only the names
+below; ``docs/devices.md`` shows how to write one.
 """
 
 from deragent.devices.device import (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import alerts
 import bounds
 import drivers
+import example_driver
 import figures
 import kinds_of_problems
 import meanings
@@ -23,6 +24,8 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "dispatch states": ("docs/api.md", meanings.states),
     "gap causes": ("docs/api.md", meanings.causes),
     "alerts": ("docs/operators.md", alerts.draw),
+    "example driver": ("docs/devices.md", example_driver.draw),
+    "example tests": ("docs/devices.md", example_driver.draw_tests),
     "drivers": ("docs/devices.md", drivers.draw),
     "figures": ("docs/metrics.md", figures.draw),
     "figures of agents": ("docs/metrics.md", figures.draw_agent),

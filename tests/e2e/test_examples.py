@@ -1,10 +1,6 @@
 """Each program in ``examples/`` works against the real headend."""
 
 import re
-import socketserver
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,66 +59,3 @@ def test_a_follower_of_events_misses_nothing_over_a_restart_of_the_headend(tmp_p
         ids = [int(found) for found in logged]
         assert ids == list(range(ids[0], ids[0] + len(ids)))
         assert follower.text().count("load from the API") == 1
-
-
-class Inverter(socketserver.ThreadingTCPServer):
-    """A device that speaks the lines of ``examples/device_driver.py``."""
-
-    daemon_threads = True
-    told_mw: float | None = None
-    """What it holds; None = it goes its own way."""
-
-
-class Conversation(socketserver.StreamRequestHandler):
-    """One connection: one question, one answer."""
-
-    server: Inverter
-
-    def handle(self) -> None:
-        match self.rfile.readline().decode().split():
-            case ["READ"]:
-                told_mw = self.server.told_mw
-                self.wfile.write(f"OK {0.25 if told_mw is None else told_mw} 0.6\n".encode())
-            case ["HOLD", mw]:
-                self.server.told_mw = float(mw)
-                self.wfile.write(b"OK\n")
-            case ["RELEASE"]:
-                self.server.told_mw = None
-                self.wfile.write(b"OK\n")
-            case _:
-                self.wfile.write(b"WHAT\n")
-
-
-@contextmanager
-def inverter() -> Iterator[Inverter]:
-    with Inverter(("127.0.0.1", 0), Conversation) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_a_driver_of_ones_own_measures_and_steers_its_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running(tmp_path / "world", fleet(), SETTINGS) as world, inverter() as device:
-        world.start_headend()
-        host, port = device.server_address[:2]
-        for name, value in {
-            "INVERTER": f"{host!s}:{port}",
-            "DERAGENT_ASSETS": str(world.assets),
-            "DERAGENT_ASSET": BATTERY,
-            "DERAGENT_HEADEND": world.headend_address,
-            "DERAGENT_DATA": str(world.folder / "agent"),
-        }.items():
-            monkeypatch.setenv(name, value)
-        start(world, "device_driver")
-        world.wait_online(BATTERY)
-        wait_power(world, 0.25)
-        dispatch = world.order(BATTERY, -1.5, duration_s=600)
-        world.wait_state(dispatch["id"], "started")
-        wait_power(world, -1.5)
-        assert device.told_mw == -1.5

@@ -14,6 +14,7 @@ MIRRORED = {
     "cli": "the command line of each daemon",
     "config": "the configuration of each daemon",
     "daemon": "the composition root of each daemon",
+    "testing": "helpers for tests of what stands on a room, as in trio.testing",
 }
 """Names that stand in several places on purpose, and why: the same thing in each."""
 

@@ -1,0 +1,19 @@
+"""The example of a driver and its tests, as they stand in their files."""
+
+from tests.support.repository import ROOT
+
+FOLDER = ROOT / "examples/line_battery"
+
+
+def draw() -> str:
+    """The driver."""
+    return _code("line_battery.py")
+
+
+def draw_tests() -> str:
+    """The tests of the driver."""
+    return _code("test_line_battery.py")
+
+
+def _code(file: str) -> str:
+    return f"```python\n{(FOLDER / file).read_text(encoding='utf-8').rstrip()}\n```"
