@@ -65,11 +65,13 @@ def driver_names() -> tuple[str, ...]:
     return tuple(_found())
 
 
+@cache
 def find_driver(name: str) -> InstalledDriver:
     """The installed driver of that name. Raises: DeviceConfigError, with the remedy."""
     points = _found().get(name, [])
     if not points:
-        advice = nearest(name, driver_names()) if _found() else "none is installed"
+        none = "none is installed; install derhead again (pip install .)"
+        advice = nearest(name, driver_names()) if _found() else none
         raise DeviceConfigError(f"there is no driver {name!r}; {advice}")
     packages = sorted({_package(point) for point in points})
     if len(packages) > 1:
