@@ -14,13 +14,12 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import trio
 
 from derproto import __version__
-from derproto.base.runtime import real_runtime
+from derproto.base.runtime import Runtime, real_runtime
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.stdio.command import EXIT_FAILED, EXIT_PIPE, leaves
@@ -71,13 +70,7 @@ def run_fleet(fleet_run: FleetRun) -> int:
 async def _run(fleet_run: FleetRun) -> None:
     runtime = real_runtime()
     jobs = plan_agents(fleet_run.fleet)
-    stage = FleetStage(
-        {job.agent_id: job.name for job in jobs},
-        partial(name_of, fleet_run.fleet),
-        fleet_run.log_format,
-        runtime.wall_us,
-        fleet_run.log_level,
-    )
+    stage = open_stage(fleet_run.fleet, jobs, fleet_run.log_format, fleet_run.log_level, runtime)
     stage.tell(
         "derlaunch starts",
         version=__version__,
@@ -159,7 +152,18 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def name_of(fleet: Fleet, asset_id: str) -> str | None:
-    """The name of the asset; None if the fleet does not have it."""
-    asset = fleet.assets.get(asset_id)
-    return None if asset is None else asset.name
+def open_stage(
+    fleet: Fleet,
+    jobs: tuple[AgentJob, ...],
+    log_format: str | None,
+    log_level: str | None,
+    runtime: Runtime,
+) -> FleetStage:
+    """The stage of a fleet, which knows the names of its agents and assets."""
+
+    def asset_name(asset_id: str) -> str | None:
+        asset = fleet.assets.get(asset_id)
+        return None if asset is None else asset.name
+
+    names = {job.agent_id: job.name for job in jobs}
+    return FleetStage(names, asset_name, log_format, runtime.wall_us, log_level)

@@ -8,7 +8,6 @@ run_drill
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 import trio
@@ -18,7 +17,6 @@ from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import Fleet
 from derproto.stdio.command import EXIT_FAILED, leaves, put_out
 from derproto.stdio.terminal import rendered
-from launcher.display.fleet_stage import FleetStage
 from launcher.drilling.drill import Drill, DrillFailed, DrillRequest
 from launcher.drilling.drill_files import check_devices
 from launcher.drilling.drill_report import report
@@ -27,7 +25,7 @@ from launcher.drills.timetable import draw_timetable
 from launcher.fleets.agent_jobs import plan_agents
 from launcher.fleets.drill_fleet import drill_fleet
 from launcher.judgement.drill_verdict import DrillVerdict
-from launcher.running import allow_many_files, name_of, stop_on_signal
+from launcher.running import allow_many_files, open_stage, stop_on_signal
 from launcher.supervision.guard_watch import GuardLost
 
 
@@ -74,13 +72,7 @@ def run_drill(request: DrillRequest) -> int:
 async def _run(request: DrillRequest) -> int:
     runtime = real_runtime()
     jobs = plan_agents(request.fleet)
-    stage = FleetStage(
-        {job.agent_id: job.name for job in jobs},
-        partial(name_of, request.fleet),
-        request.log_format,
-        runtime.wall_us,
-        request.log_level,
-    )
+    stage = open_stage(request.fleet, jobs, request.log_format, request.log_level, runtime)
     drill = Drill(request, jobs, stage, runtime)
     verdict: DrillVerdict | None = None
     async with trio.open_nursery() as nursery:
