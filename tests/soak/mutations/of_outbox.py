@@ -43,7 +43,7 @@ def spill_forgets_its_last_row() -> AbstractContextManager[object]:
     return patch.object(OutboxFile, "_insert", insert_fewer)
 
 
-@mutation("outbox", "what an earlier process left is read from its second row on", LOST)
+@mutation("outbox", "what an earlier process left is read from its second row on", LOST, ACKED_SOON)
 def earlier_boot_begins_at_its_second_row() -> AbstractContextManager[object]:
     read = OutboxFile.read
 
@@ -72,7 +72,9 @@ def file_deletes_of_another_boot() -> AbstractContextManager[object]:
     return patch.object(OutboxFile, "_apply", apply_wrongly)
 
 
-@mutation("outbox", "backfill of an earlier boot is sent under the present boot's id", LOST)
+@mutation(
+    "outbox", "backfill of an earlier boot is sent under the present boot's id", LOST, ACKED_SOON
+)
 def backfill_takes_the_present_boot() -> AbstractContextManager[object]:
     write, present = write_telemetry, [0]
 

@@ -6,7 +6,6 @@ from unittest.mock import patch
 import trio
 
 from deragent.uplink import backoff
-from deragent.uplink.backoff import Backoff
 from deragent.uplink.session_sender import SessionSender
 from deragent.uplink.uplink_session import UplinkSession
 from derhead.sessions.admission.agent_identity import AgentIdentities
@@ -104,13 +103,10 @@ def telemetry_leaves_late() -> AbstractContextManager[object]:
 
 @mutation("uplink", "the wait before a new connection doubles without a bound", BACK)
 def backoff_has_no_bound() -> AbstractContextManager[object]:
-    def after(
-        waited: Backoff, *, lived_s: float, reconnect_after_s: float, draw: float
-    ) -> tuple[Backoff, float]:
-        failures = 0 if lived_s >= backoff.HEALTHY_S else waited.failures
-        return Backoff(failures + 1), reconnect_after_s + draw * 0.5 * 2**failures
+    def ceiling_s(failures: int, _away_s: float) -> float:
+        return 0.5 * 2.0**failures
 
-    return patch.object(Backoff, "after", after)
+    return patch.object(backoff, "_ceiling_s", ceiling_s)
 
 
 @mutation("uplink", "an agent never notices that the headend is silent", FRESH)
