@@ -5,7 +5,7 @@ left behind by one fault is still there when everything is calm again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import trio
 
@@ -15,6 +15,9 @@ from tests.soak.world import SoakWorld
 
 BEFORE_S = 50.0
 """When the first look is taken: all agents are connected, and no act has begun."""
+
+LOOKS, APART_S = 5, 0.7
+"""So many looks, and the seconds between two."""
 
 HELD_ROWS = 30
 """Rows of one agent that may wait for an acknowledgement in the calm."""
@@ -33,8 +36,16 @@ class Calm:
     """Assets whose gap has no end yet."""
 
 
-def look_at_calm(world: SoakWorld) -> Calm:
-    """Counts what is there."""
+async def look_at_calm(world: SoakWorld) -> Calm:
+    """Counts what is there at each of a few moments: a message may be on its way at any of them."""
+    looks = []
+    for _ in range(LOOKS):
+        looks.append(_look(world))
+        await trio.sleep(APART_S)
+    return Calm(*(min(counts) for counts in zip(*map(astuple, looks), strict=True)))
+
+
+def _look(world: SoakWorld) -> Calm:
     headend = world.headend
     assert headend is not None
     return Calm(

@@ -109,10 +109,10 @@ async def _live(
                 if stop_early:
                     watching.start_soon(_stop_early, account, watching.cancel_scope)
                 await trio.sleep_until(BEFORE_S)
-                before = look_at_calm(world)
+                before = await look_at_calm(world)
                 await _do_all(world, plan)
                 await trio.sleep(DRAIN_S)
-                judge_calm(account, before, look_at_calm(world), world.outbox_rows)
+                judge_calm(account, before, await look_at_calm(world), world.outbox_rows)
                 watching.cancel_scope.cancel()
             await auditor.audit(T0 * 2)
             account.levels = await _ask_levels(world)

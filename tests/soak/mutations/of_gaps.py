@@ -1,6 +1,6 @@
 """Faults of the gap ledger, at both ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from unittest.mock import patch
@@ -74,8 +74,11 @@ def answer_of_a_device_is_not_reported() -> AbstractContextManager[object]:
 def open_gaps_are_forgotten_at_start() -> AbstractContextManager[object]:
     restore = GapTracker.restore
 
-    def restore_less(tracker: GapTracker, unfinished: Sequence[Unfinished]) -> None:
-        restore(tracker, [each for each in unfinished if each.record.end_us is not None])
+    def restore_less(
+        tracker: GapTracker, unfinished: Sequence[Unfinished], silences: Mapping[str, HoleCause]
+    ) -> None:
+        ended = [each for each in unfinished if each.record.end_us is not None]
+        restore(tracker, ended, silences)
 
     return patch.object(GapTracker, "restore", restore_less)
 
