@@ -162,6 +162,21 @@ async def test_cut_ends_a_stalled_connection_too() -> None:
         await client.receive_some()
 
 
+@pytest.mark.parametrize("trouble", ["stalled", "lost"])
+async def test_a_close_is_no_news_where_nothing_comes_through(trouble: str) -> None:
+    network, client, server = await connected()
+    if trouble == "stalled":
+        network.stall("x", True)
+    else:
+        network.lose("x")
+    await server.aclose()
+    await client.send_all(b"into the void")
+    if trouble == "stalled":
+        network.stall("x", False)
+        with pytest.raises(trio.BrokenResourceError):
+            await client.send_all(b"now it is known")
+
+
 async def test_a_slow_path_delivers_late_and_in_order(autojump_clock: MockClock) -> None:
     network, client, server = await connected()
     network.take_path("x", Path(delay_s=2.0, bytes_per_s=10.0))

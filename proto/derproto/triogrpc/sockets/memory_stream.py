@@ -142,7 +142,9 @@ class _Pipe:
     def _check_sender(self) -> None:
         if self._sender_closed or self._eof:
             raise trio.ClosedResourceError("this end was closed")
-        if self._cut or self._receiver_closed:
+        # That the other end was closed is news which has to come back the same way.
+        knows = not self._lost and not self._stalled
+        if self._cut or (self._receiver_closed and knows):
             raise trio.BrokenResourceError("the connection is gone")
 
     @contextmanager
