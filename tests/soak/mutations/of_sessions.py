@@ -41,7 +41,11 @@ def setpoint_leaves_late() -> AbstractContextManager[object]:
     return patch.object(Outgoing, "_send_setpoint", send_late)
 
 
-@mutation("sessions", "an agent that falls silent keeps its session", "a silent session ends")
+@mutation(
+    "sessions",
+    "an agent that falls silent keeps its session",
+    unseen="HTTP/2's PING goes unanswered too, and ends the connection",
+)
 def silent_session_stays() -> AbstractContextManager[object]:
     return patch.object(Session, "_end_if_silent", lambda _session: None)
 
@@ -109,7 +113,11 @@ def backoff_has_no_bound() -> AbstractContextManager[object]:
     return patch.object(backoff, "_ceiling_s", ceiling_s)
 
 
-@mutation("uplink", "an agent never notices that the headend is silent", FRESH)
+@mutation(
+    "uplink",
+    "an agent never notices that the headend is silent",
+    unseen="HTTP/2's PING goes unanswered too, and ends the connection",
+)
 def silence_is_not_noticed() -> AbstractContextManager[object]:
     async def watch(_session: UplinkSession, _limit_s: float) -> None:
         await trio.sleep_forever()
