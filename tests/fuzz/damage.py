@@ -63,7 +63,7 @@ foulings = st.lists(
 
 
 def foul(path: Path, fouling: Fouling) -> None:
-    """Writes a value that only a damaged page could hold, unless the type of its column forbids."""
+    """Writes a text that only a damaged page could hold into a column of texts."""
     which, place, column, value = fouling
     with closing(sqlite3.connect(path, isolation_level=None)) as con:
         con.execute("PRAGMA ignore_check_constraints = ON")
@@ -71,7 +71,10 @@ def foul(path: Path, fouling: Fouling) -> None:
         (table,) = tables[int(which * len(tables))]
         about = con.execute(f"PRAGMA table_info({table})").fetchall()
         keys = ", ".join(name for _, name, _, _, _, key in about if key) or "rowid"
-        name = about[column % len(about)][1]
+        texts = [name for _, name, kind, *_ in about if kind == "TEXT"]
+        if not texts:
+            return
+        name = texts[column % len(texts)]
         (rows,) = con.execute(f"SELECT count(*) FROM {table}").fetchone()
         with suppress(sqlite3.IntegrityError):
             con.execute(
