@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from derhead.dispatch import ENDED
+from derhead.dispatch import ENDED, Dispatch
 from derproto.der.v1 import QualityBit
 from tests.soak.devices import COPY_READINGS, number_of
 from tests.soak.plan import DAY_S
@@ -48,6 +48,8 @@ class Auditor:
     boots: "list[array[int]]" = field(default_factory=list)
     """For each asset, the boot in which each reading was taken, by a small number."""
     gaps: dict[str, LedgerGap] = field(default_factory=dict)
+    open_dispatches: list[Dispatch] = field(default_factory=list)
+    """Those that had not ended at the last audit."""
     _audited_us: int = 0
     _boot_numbers: dict[str, int] = field(default_factory=dict)
 
@@ -139,6 +141,7 @@ class Auditor:
 
     async def _keep_dispatches(self, ids: list[str]) -> None:
         account = self.world.account
+        self.open_dispatches.clear()
         for dispatch_id in ids:
             if dispatch_id in account.dispatches:
                 continue
@@ -149,3 +152,5 @@ class Auditor:
             # A verdict comes after the end; nothing else changes any more.
             if dispatch is not None and dispatch.state in ENDED:
                 account.dispatches[dispatch_id] = dispatch
+            elif dispatch is not None:
+                self.open_dispatches.append(dispatch)

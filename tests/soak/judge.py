@@ -37,7 +37,7 @@ def judge(world: SoakWorld, auditor: Auditor) -> None:
             _judge_samples(world, auditor, agent, asset)
             judge_gaps(world, auditor, agent, asset)
             _judge_dispatches(world, agent, asset)
-    _judge_orders(world)
+    _judge_orders(world, auditor)
     _judge_database(world, auditor)
     _judge_levels(world)
     judge_growth(world.account)
@@ -154,13 +154,19 @@ def _is_touched(dispatch: Dispatch, spans: list[Span]) -> bool:
     )
 
 
-def _judge_orders(world: SoakWorld) -> None:
+def _judge_orders(world: SoakWorld, auditor: Auditor) -> None:
     account, promise = world.account, "no acknowledged order is lost, and each ends"
     account.count(promise, len(account.given))
     for given in account.given.values():
         if given.dispatch_id not in account.dispatches:
             words = f"order {given.number} to asset {given.asset}"
             account.fault(given.at_s, promise, words)
+    account.count(promise, len(auditor.open_dispatches))
+    for dispatch in auditor.open_dispatches:
+        if dispatch.id not in account.given:
+            account.fault(
+                seconds(dispatch.created_us), promise, f"part of a site's order: {dispatch.state}"
+            )
 
 
 def _judge_database(world: SoakWorld, auditor: Auditor) -> None:

@@ -121,6 +121,7 @@ class Habit:
 
 LINKS = (Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.STALL, Kind.DELAY, Kind.THROTTLE)
 AGENTS = (Kind.DUPLICATE_AGENT, Kind.KILL_AGENT, Kind.STOP_AGENT, Kind.SET_CLOCK, Kind.ROTATE_TOKEN)
+ORDERING = (Kind.ORDER, Kind.SITE_ORDER, Kind.WITHDRAW)
 DEVICES = (Kind.DEVICE_SILENT, Kind.DEVICE_ERRS, Kind.DEVICE_LIES, Kind.DEVICE_MOVES)
 
 HABITS: dict[Kind, Habit] = {
@@ -156,14 +157,22 @@ HABITS: dict[Kind, Habit] = {
 }
 
 
-def draw_plan(seed: int, seconds: float, assets: int) -> Plan:
-    """Draws the plan of a run. Each kind has dice of its own, so that a longer run begins alike."""
+def draw_plan(seed: int, seconds: float, assets: int, *, busy: float = 1.0) -> Plan:
+    """Draws the plan of a run. Each kind has dice of its own, so that a longer run begins alike.
+
+    ``busy`` is how many times the usual orders people give.
+    """
     agents = max(1, assets // ASSETS_PER_AGENT)
     acts = [
         act
         for kind, habit in HABITS.items()
         for act in _acts(
-            kind, habit, random.Random(f"{seed}/{kind.value}"), seconds, agents, assets
+            kind,
+            replace(habit, every_h=habit.every_h / busy) if kind in ORDERING else habit,
+            random.Random(f"{seed}/{kind.value}"),
+            seconds,
+            agents,
+            assets,
         )
     ]
     acts += list(_outages(acts, seed, seconds))

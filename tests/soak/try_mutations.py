@@ -23,6 +23,9 @@ SEED = 1981
 
 ASSETS = 20
 
+BUSY = 4.0
+"""Orders are as many times more frequent as in other runs, so that most faults show soon."""
+
 HOURS = (1.0, 3.0, 8.0, 24.0)
 """How much of the day's plan is played in turn, hours."""
 
@@ -62,7 +65,7 @@ def try_mutation(mutation: Mutation, folder: Path) -> Outcome:
     for hours in HOURS:
         outcome = Outcome(mutation.name)
         if hours >= mutation.hours:
-            plan = draw_plan(SEED, hours * HOUR_S, ASSETS)
+            plan = draw_plan(SEED, hours * HOUR_S, ASSETS, busy=BUSY)
             outcome = play_mutation(mutation, folder / f"{hours:g}", plan)
             if outcome.caught_by:
                 break
