@@ -16,7 +16,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,7 +205,7 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
         while fleet.back:
             time.sleep(0.01)
         with daemon.running() as second:
-            _follow(daemon, second, fleet, count, KILL, found)
+            _follow(daemon, second, children, fleet, count, KILL, found)
             time.sleep(HEALTHY_S)
             for child in children:
                 child.say("cut")
@@ -215,7 +215,7 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
                 time.sleep(0.1)
             for child in children:
                 child.say("heal")
-            _follow(daemon, second, fleet, count, CUT, found)
+            _follow(daemon, second, children, fleet, count, CUT, found)
     note = f"{count:,} agents, cut of {cut_s:g} s"
     for findings in found.values():
         findings.notes[OURS] = note
@@ -229,7 +229,7 @@ def _agents(workshop: Workshop, port: int, number: int, count: int) -> Iterator[
         *(sys.executable, HERE / "storm_agents.py", "--port", port),
         *("--first", number * share, "--agents", share),
     )
-    cores, logs = workshop.cores.generator, workshop.logs
+    cores, logs = workshop.cores.both, workshop.logs
     with running(f"storm-agents-{number}", command, cores=cores, logs=logs) as child:
         yield child
 
@@ -245,6 +245,7 @@ def _await_all(fleet: Fleet, count: int, until: float) -> None:
 def _follow(
     daemon: Daemon,
     server: Child,
+    agents: Sequence[Child],
     fleet: Fleet,
     count: int,
     measures: dict[str, Measure],
@@ -253,6 +254,7 @@ def _follow(
     """Follows the fleet's return, from now on."""
     began = time.monotonic()
     ended, before = fleet.ended, daemon.metrics()
+    used_s = [server.cpu_s(), sum(child.cpu_s() for child in agents)]
     with Orders(daemon.http_port, fleet) as orders:
         _await_all(fleet, count, began + LIMIT_S)
         registered_s = max(fleet.back.values()) - began
@@ -262,6 +264,10 @@ def _follow(
                 raise Failed("not all telemetry is fresh")
             time.sleep(LOOK_S)
         fresh_s = time.monotonic() - began
+        used_s = [
+            server.cpu_s() - used_s[0],
+            sum(child.cpu_s() for child in agents) - used_s[1],
+        ]
     time.sleep(1)
     after, times_ms = daemon.metrics(), orders.times_ms()
     busy = 'derhead_sessions_refused_total{reason="busy"}'
@@ -280,7 +286,8 @@ def _follow(
         found[measures[name].key].add(OURS, value)
     daemon.workshop.tell(
         f"  back in {registered_s:.1f} s, fresh in {fresh_s:.1f} s; {len(orders.posted)} orders, "
-        f"{missing} not started, {orders.failed} not taken"
+        f"{missing} not started, {orders.failed} not taken; "
+        f"{used_s[0]:.1f} s of CPU by the headend, {used_s[1]:.1f} s by the agents"
     )
 
 
