@@ -1,7 +1,7 @@
 """``scripts/soak --mutations [NAME …]``: makes the daemons wrong, to find out what the soak sees.
 
-Each mutation plays one day's plan, the same for all, or as much of it as it takes. Without a
-mutation, that day keeps every promise.
+Each mutation plays one day's plan, or as much of it as it takes. A mutation of orders plays the
+same day with more of them. Without a mutation, both days keep every promise.
 """
 
 import argparse
@@ -24,7 +24,7 @@ SEED = 1981
 ASSETS = 20
 
 BUSY = 4.0
-"""Orders are as many times more frequent as in other runs, so that most faults show soon."""
+"""On the busy day, orders are as many times more frequent."""
 
 HOURS = (1.0, 3.0, 8.0, 24.0)
 """How much of the day's plan is played in turn, hours."""
@@ -65,7 +65,8 @@ def try_mutation(mutation: Mutation, folder: Path) -> Outcome:
     for hours in HOURS:
         outcome = Outcome(mutation.name)
         if hours >= mutation.hours:
-            plan = draw_plan(SEED, hours * HOUR_S, ASSETS, busy=BUSY)
+            busy = BUSY if mutation.busy else 1.0
+            plan = draw_plan(SEED, hours * HOUR_S, ASSETS, busy=busy)
             outcome = play_mutation(mutation, folder / f"{hours:g}", plan)
             if outcome.caught_by:
                 break

@@ -27,6 +27,8 @@ class Mutation:
     """How much of the day's plan is played first; what it does not show, more of the plan may."""
     unseen: str = ""
     """Why the soak cannot see it, and what does."""
+    busy: bool = False
+    """It shows on a day with more orders than usual."""
 
 
 class Table:
@@ -36,13 +38,19 @@ class Table:
         self.mutations: list[Mutation] = []
 
     def __call__(
-        self, part: str, wrong: str, *breaks: str, hours: float = FIRST_HOURS, unseen: str = ""
+        self,
+        part: str,
+        wrong: str,
+        *breaks: str,
+        hours: float = FIRST_HOURS,
+        unseen: str = "",
+        busy: bool = False,
     ) -> Callable[[Patch], Patch]:
         """Adds the decorated patch, named after its function."""
 
         def add(patch: Patch) -> Patch:
             name = patch.__name__.replace("_", "-")
-            self.mutations.append(Mutation(name, part, wrong, patch, breaks, hours, unseen))
+            self.mutations.append(Mutation(name, part, wrong, patch, breaks, hours, unseen, busy))
             return patch
 
         return add

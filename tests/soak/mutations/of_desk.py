@@ -28,7 +28,7 @@ WITHDRAWN = "a withdrawn dispatch leaves its device within 2 s while its agent i
 REMOVED = "a removed asset's dispatches end at once"
 
 
-@mutation("desk", "pending dispatches are forgotten at the headend's start", NONE_LOST)
+@mutation("desk", "pending dispatches are forgotten at the headend's start", NONE_LOST, busy=True)
 def pending_is_forgotten_at_start() -> AbstractContextManager[object]:
     load = Journal.open_dispatches
 
@@ -38,12 +38,16 @@ def pending_is_forgotten_at_start() -> AbstractContextManager[object]:
     return patch.object(Journal, "open_dispatches", load_fewer)
 
 
-@mutation("desk", "dispatches stay sent when the stream of their session is gone", NONE_LOST)
+@mutation(
+    "desk", "dispatches stay sent when the stream of their session is gone", NONE_LOST, busy=True
+)
 def sent_stays_sent() -> AbstractContextManager[object]:
     return patch.object(intake, "_take_ended", lambda _draft, _session_id: None)
 
 
-@mutation("desk", "an agent's Register is not compared with the open dispatches", NONE_LOST)
+@mutation(
+    "desk", "an agent's Register is not compared with the open dispatches", NONE_LOST, busy=True
+)
 def register_is_not_compared() -> AbstractContextManager[object]:
     step = lifecycle.step
 
@@ -53,7 +57,7 @@ def register_is_not_compared() -> AbstractContextManager[object]:
     return patch("derhead.dispatch.desk.draft.step", step_or_not)
 
 
-@mutation("desk", "each 3rd withdrawal is not told to the agent", WITHDRAWN)
+@mutation("desk", "each 3rd withdrawal is not told to the agent", WITHDRAWN, busy=True)
 def withdrawal_is_not_told() -> AbstractContextManager[object]:
     send, is_due = settling._send_cancel, EveryNth(3)
 
@@ -64,14 +68,20 @@ def withdrawal_is_not_told() -> AbstractContextManager[object]:
     return patch.object(settling, "_send_cancel", send_or_not)
 
 
-@mutation("desk", "of two pending dispatches that overlap, the weaker one is sent", STRONGER, SAYS)
+@mutation(
+    "desk",
+    "of two pending dispatches that overlap, the weaker one is sent",
+    STRONGER,
+    SAYS,
+    busy=True,
+)
 def weaker_is_sent() -> AbstractContextManager[object]:
     return patch.object(
         settling, "rank", lambda dispatch: (-dispatch.priority, dispatch.created_us)
     )
 
 
-@mutation("desk", "an order is answered, and one commit in 60 is not made", NONE_LOST)
+@mutation("desk", "an order is answered, and one commit in 60 is not made", NONE_LOST, busy=True)
 def order_is_not_journaled() -> AbstractContextManager[object]:
     write, is_due = Journal.write, EveryNth(60)
 
@@ -82,7 +92,7 @@ def order_is_not_journaled() -> AbstractContextManager[object]:
     return patch.object(Journal, "write", write_or_not)
 
 
-@mutation("desk", "each 30th report of an agent is dropped", REPORTED, SAYS)
+@mutation("desk", "each 30th report of an agent is dropped", REPORTED, SAYS, busy=True)
 def report_is_dropped() -> AbstractContextManager[object]:
     take, is_due = intake._take_report, EveryNth(30)
 
@@ -93,7 +103,7 @@ def report_is_dropped() -> AbstractContextManager[object]:
     return patch.object(intake, "_take_report", take_or_not)
 
 
-@mutation("desk", "a dispatch of a lost session counts as never sent", SAYS, NONE_LOST)
+@mutation("desk", "a dispatch of a lost session counts as never sent", SAYS, NONE_LOST, busy=True)
 def lost_session_counts_as_never_sent() -> AbstractContextManager[object]:
     step = lifecycle.step
 
@@ -104,7 +114,9 @@ def lost_session_counts_as_never_sent() -> AbstractContextManager[object]:
     return patch("derhead.dispatch.desk.draft.step", step_and_forget)
 
 
-@mutation("desk", "the dispatches of an asset that leaves the fleet go on", REMOVED, hours=8)
+@mutation(
+    "desk", "the dispatches of an asset that leaves the fleet go on", REMOVED, hours=8, busy=True
+)
 def removed_asset_keeps_its_dispatches() -> AbstractContextManager[object]:
     take = intake.take
 
@@ -116,7 +128,11 @@ def removed_asset_keeps_its_dispatches() -> AbstractContextManager[object]:
 
 
 @mutation(
-    "orders", "limits are those of the start", "what assets.yaml does not allow is refused", hours=8
+    "orders",
+    "limits are those of the start",
+    "what assets.yaml does not allow is refused",
+    hours=8,
+    busy=True,
 )
 def limits_are_those_of_the_start() -> AbstractContextManager[object]:
     renew = Headend.renew_fleet

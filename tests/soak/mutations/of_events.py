@@ -26,7 +26,7 @@ FRESH = "events tell telemetry within 11 s while its agent is connected"
 EACH_END = "events tell each end"
 
 
-@mutation("events", "each 40th event is left out of the ring", NONE_MISSING)
+@mutation("events", "each 40th event is left out of the ring", NONE_MISSING, busy=True)
 def event_is_left_out() -> AbstractContextManager[object]:
     extend, is_due = Ring.extend, EveryNth(40)
 
@@ -46,7 +46,7 @@ def events_are_swapped() -> AbstractContextManager[object]:
     return patch.object(Ring, "extend", extend_swapped)
 
 
-@mutation("events", "each 20th change of a dispatch is not logged as an event", EACH_END)
+@mutation("events", "each 20th change of a dispatch is not logged as an event", EACH_END, busy=True)
 def change_is_not_logged() -> AbstractContextManager[object]:
     log, is_due = eventlog.log, EveryNth(20)
 
@@ -62,7 +62,12 @@ def change_is_not_logged() -> AbstractContextManager[object]:
     return patch.object(eventlog, "log", log_less)
 
 
-@mutation("events", "a reader that leaves is counted twice, and the hub rests too early", IN_TIME)
+@mutation(
+    "events",
+    "a reader that leaves is counted twice, and the hub rests too early",
+    IN_TIME,
+    busy=True,
+)
 def leaving_counts_twice() -> AbstractContextManager[object]:
     leave = EventHub.leave
 
@@ -73,7 +78,7 @@ def leaving_counts_twice() -> AbstractContextManager[object]:
     return patch.object(EventHub, "leave", leave_twice)
 
 
-@mutation("events", "a reader that comes back resumes two events too late", NONE_MISSING)
+@mutation("events", "a reader that comes back resumes two events too late", NONE_MISSING, busy=True)
 def resuming_skips_events() -> AbstractContextManager[object]:
     read = read_last_id
 

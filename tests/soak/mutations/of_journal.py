@@ -123,7 +123,7 @@ def lost_answer_counts_as_fed() -> AbstractContextManager[object]:
     return patch.object(BatchLoading, "load", load_and_hope)
 
 
-@mutation("feed", "each 40th change of a dispatch is left out of the spool", FED)
+@mutation("feed", "each 40th change of a dispatch is left out of the spool", FED, busy=True)
 def change_is_not_spooled() -> AbstractContextManager[object]:
     add, is_due = Spooling.add, EveryNth(40)
 

@@ -73,7 +73,15 @@ def delay_is_not_deducted() -> AbstractContextManager[object]:
     return patch.object(SessionClock, "mono_s", mono_s)
 
 
-@mutation("timeline", "windows follow the agent's wall clock", IN_WINDOW, RESUMES, LEAVES, hours=8)
+@mutation(
+    "timeline",
+    "windows follow the agent's wall clock",
+    IN_WINDOW,
+    RESUMES,
+    LEAVES,
+    hours=8,
+    busy=True,
+)
 def windows_follow_the_wall_clock() -> AbstractContextManager[object]:
     now = AgentBoard.now
 
@@ -84,7 +92,7 @@ def windows_follow_the_wall_clock() -> AbstractContextManager[object]:
     return patch.object(AgentBoard, "now", now_by_wall)
 
 
-@mutation("timeline", "of two overlapping orders the earlier one wins", STRONGER)
+@mutation("timeline", "of two overlapping orders the earlier one wins", STRONGER, busy=True)
 def superseding_is_reversed() -> AbstractContextManager[object]:
     def outranks(order: TimedOrder, newcomer: TimedOrder) -> bool:
         return order.priority <= newcomer.priority
@@ -92,7 +100,9 @@ def superseding_is_reversed() -> AbstractContextManager[object]:
     return patch.object(TimedOrder, "outranks", outranks)
 
 
-@mutation("timeline", "each 5th loser of two overlapping orders is followed too", LEAVES, TWICE)
+@mutation(
+    "timeline", "each 5th loser of two overlapping orders is followed too", LEAVES, TWICE, busy=True
+)
 def loser_stays_held() -> AbstractContextManager[object]:
     end, is_due = stepping._Turn._end, EveryNth(5)
 
@@ -107,7 +117,7 @@ def loser_stays_held() -> AbstractContextManager[object]:
     return patch.object(stepping._Turn, "_end", end_or_not)
 
 
-@mutation("timeline", "each 7th file of timelines is not written", SAYS)
+@mutation("timeline", "each 7th file of timelines is not written", SAYS, busy=True)
 def timelines_are_not_saved() -> AbstractContextManager[object]:
     save, is_due = TimelineFile.save, EveryNth(7)
 
@@ -145,7 +155,7 @@ def default_is_told_late() -> AbstractContextManager[object]:
     return patch.object(Controller, "_return_to_default", back_late)
 
 
-@mutation("timeline", "an order in force is told again at each Welcome", TWICE)
+@mutation("timeline", "an order in force is told again at each Welcome", TWICE, busy=True)
 def welcome_applies_again() -> AbstractContextManager[object]:
     take = UplinkSession._take_welcome
 
@@ -161,7 +171,7 @@ def welcome_applies_again() -> AbstractContextManager[object]:
     return patch.object(UplinkSession, "_take_welcome", take_and_apply)
 
 
-@mutation("failsafe", "the failsafe comes after twice its time", OBEYS)
+@mutation("failsafe", "the failsafe comes after twice its time", OBEYS, busy=True)
 def failsafe_comes_late() -> AbstractContextManager[object]:
     due_s = failsafe.due_s
 
@@ -171,7 +181,7 @@ def failsafe_comes_late() -> AbstractContextManager[object]:
     return patch.object(failsafe, "due_s", due_late)
 
 
-@mutation("failsafe", "a suspended order is never followed again", RESUMES)
+@mutation("failsafe", "a suspended order is never followed again", RESUMES, busy=True)
 def failsafe_never_resumes() -> AbstractContextManager[object]:
     pursue = stepping._Turn._pursue
 
@@ -182,7 +192,7 @@ def failsafe_never_resumes() -> AbstractContextManager[object]:
     return patch.object(stepping._Turn, "_pursue", pursue_or_not)
 
 
-@mutation("reports", "each 20th report is lost", SAYS)
+@mutation("reports", "each 20th report is lost", SAYS, busy=True)
 def report_is_lost() -> AbstractContextManager[object]:
     add, is_due = AgentBoard.add_report, EveryNth(20)
 
@@ -193,7 +203,9 @@ def report_is_lost() -> AbstractContextManager[object]:
     return patch.object(AgentBoard, "add_report", add_or_not)
 
 
-@mutation("reports", "a started dispatch is reported before its device has taken it", SAYS)
+@mutation(
+    "reports", "a started dispatch is reported before its device has taken it", SAYS, busy=True
+)
 def started_is_said_too_early() -> AbstractContextManager[object]:
     tell = stepping._Turn._tell
 
@@ -207,6 +219,6 @@ def started_is_said_too_early() -> AbstractContextManager[object]:
     return patch.object(stepping._Turn, "_tell", tell_and_start)
 
 
-@mutation("reports", "interruptions are not counted", SAYS)
+@mutation("reports", "interruptions are not counted", SAYS, busy=True)
 def interruption_is_not_counted() -> AbstractContextManager[object]:
     return patch.object(InForce, "interrupted_us", lambda _force, _at_s: 0)
