@@ -63,7 +63,7 @@ foulings = st.lists(
 
 
 def foul(path: Path, fouling: Fouling) -> None:
-    """Writes a text that only a damaged page could hold into a column of texts."""
+    """Writes a text that only a damaged page could hold."""
     which, place, column, value = fouling
     with closing(sqlite3.connect(path, isolation_level=None)) as con:
         con.execute("PRAGMA ignore_check_constraints = ON")
@@ -71,10 +71,7 @@ def foul(path: Path, fouling: Fouling) -> None:
         (table,) = tables[int(which * len(tables))]
         about = con.execute(f"PRAGMA table_info({table})").fetchall()
         keys = ", ".join(name for _, name, _, _, _, key in about if key) or "rowid"
-        texts = [name for _, name, kind, *_ in about if kind == "TEXT"]
-        if not texts:
-            return
-        name = texts[column % len(texts)]
+        name = about[column % len(about)][1]
         (rows,) = con.execute(f"SELECT count(*) FROM {table}").fetchone()
         with suppress(sqlite3.IntegrityError):
             con.execute(

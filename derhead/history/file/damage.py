@@ -100,11 +100,11 @@ def _read_texts(con: sqlite3.Connection) -> None:
     """Reads every text of every table. Raises: sqlite3.Error."""
     names = con.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     for (table,) in names:
-        about = con.execute(f"PRAGMA table_info({table})").fetchall()
-        texts = [name for _, name, kind, *_ in about if kind == "TEXT"]
-        if texts:
-            for _ in con.execute(f"SELECT {', '.join(texts)} FROM {table} NOT INDEXED"):
-                pass
+        columns = [name for _, name, *_ in con.execute(f"PRAGMA table_info({table})")]
+        # A damaged row may hold a text in the place of a number.
+        types = ", ".join(f"typeof({name})" for name in columns)
+        for _ in con.execute(f"SELECT * FROM {table} NOT INDEXED WHERE 'text' IN ({types})"):
+            pass
 
 
 def has_wal(path: Path) -> bool:

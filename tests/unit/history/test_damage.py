@@ -116,8 +116,9 @@ async def test_a_message_of_sqlite_that_is_no_text_is_damage(
         assert await journal.dispatch("d") == dispatch("d")
 
 
+@pytest.mark.parametrize("column", ["cause", "end_us"])
 async def test_a_text_that_is_not_utf8_spoils_its_row_until_the_next_start(
-    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
     path = tmp_path / "journal.db"
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
@@ -125,7 +126,7 @@ async def test_a_text_that_is_not_utf8_spoils_its_row_until_the_next_start(
         journal.note(gap("g-2", start_us=T0 + 10**7))
         await journal.write(dispatch("d"))
     with closing(sqlite3.connect(path)) as con:
-        con.execute("UPDATE gaps SET cause = CAST(x'ff' AS TEXT) WHERE id = 'g-1'")
+        con.execute(f"UPDATE gaps SET {column} = CAST(x'ff' AS TEXT) WHERE id = 'g-1'")
         con.commit()
     async with open_journal(path, virtual_runtime(T0), synchronous="OFF") as journal:
         for _ in range(2):
