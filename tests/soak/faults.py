@@ -215,7 +215,7 @@ class Faults:
 
     async def _set_clock(self, act: Act, agent: SiteAgent) -> None:
         with self._trouble(act, (), agent.numbers):
-            agent.set_clock(round(act.value * 1e6))
+            agent.set_clock(round(act.value * 1e6) - agent.clock_us)
             await trio.lowlevel.checkpoint()
 
     async def _end_headend(self, act: Act) -> None:

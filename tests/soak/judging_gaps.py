@@ -17,7 +17,7 @@ EDGE_S = 8.5
 sample, and a silent device is given up a period after it was asked."""
 
 CLOCK_S = 7200.0
-"""The agent's clock is moved by less."""
+"""The agent's clock is off by less."""
 
 NEAR_S = 60.0
 """So long after a fault its consequences may begin."""
@@ -48,6 +48,9 @@ def judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int)
     account = world.account
     gaps = [gap for gap in auditor.gaps.values() if gap.asset == asset and gap.cause != "none"]
     account.gaps.update(gap.cause for gap in gaps)
+    copied = account.weather.spans(
+        (Kind.DUPLICATE_AGENT,), account.stopped_s, agent=agent.number, asset=asset
+    )
     for from_s, to_s in _holes(world, auditor, asset):
         offset_s = agent.clock_at(to_s) / 1e6
         inside = [
@@ -60,6 +63,9 @@ def judge_gaps(world: SoakWorld, auditor: Auditor, agent: SiteAgent, asset: int)
         words = f"the hole of asset {asset} from {from_s:.1f} to {to_s:.1f} s"
         if agent.clock_at(from_s) != agent.clock_at(to_s) or agent.stamps_again(from_s, to_s):
             # By the agent's clock there is no such hole.
+            continue
+        if any(each.overlaps(from_s, to_s) for each in copied):
+            # The devices of the copy's machine answered meanwhile.
             continue
         account.count("every hole is in the gap ledger")
         if any(

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     KILL_HEADEND = "kill headend"
     STOP_HEADEND = "stop headend"
     SET_CLOCK = "set clock"
-    """The agent's clock moves by ``value`` seconds."""
+    """The agent's clock is ``value`` seconds ahead from now on."""
     # Devices. The target is an asset's number.
     DEVICE_SILENT = "device silent"
     """It does not answer."""
