@@ -1,11 +1,12 @@
 """Keeps the service levels of all assets: hears what happens, stores hours, reads past ones.
 
-Two tasks. One goes round the fleet in turns of the loop, counts the time up to now and hands hours
-to the journal; nobody waits for them. The other reads the stored hours and the gaps of one asset
-after another, whenever the window has moved on or a gap has changed.
+Three tasks. One goes round the fleet in turns of the loop, counts the time up to now and hands
+hours to the journal; nobody waits for them. One reads the stored hours of one asset after another
+whenever the window has moved on, and one reads the gaps, also when one has changed. The journal
+alone has all hours, while older gaps may be in a database that is away.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,6 +69,24 @@ class StoredPast(Protocol):
         """The gaps that reach into the time since then."""
 
 
+class _Unread:
+    """Assets of which something is to be read, in the order in which that was known."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.asset_ids: dict[str, None] = {}
+        self._added = trio.Event()
+
+    def add(self, asset_ids: Iterable[str]) -> None:
+        self.asset_ids |= dict.fromkeys(asset_ids)
+        self._added.set()
+
+    async def wait(self) -> None:
+        """Returns once assets were added since the last call."""
+        await self._added.wait()
+        self._added = trio.Event()
+
+
 @dataclass(eq=False, slots=True)
 class _Kept:
     """One asset."""
@@ -83,7 +102,7 @@ class _Kept:
 class LevelKeeper:
     """Counts the service levels of a fleet.
 
-    All methods but ``load`` and ``run`` are synchronous. ``run`` holds its two tasks.
+    All methods but ``load`` and ``run`` are synchronous. ``run`` holds its three tasks.
     """
 
     def __init__(
@@ -101,9 +120,7 @@ class LevelKeeper:
         self._past = past
         self._wall_us = runtime.wall_us
         self._kept: dict[str, _Kept] = {}
-        self._unread: dict[str, None] = {}
-        self._has_unread = trio.Event()
-        self._cannot_read = False
+        self._unread_hours, self._unread_gaps = _Unread("hours"), _Unread("gaps")
         for asset_id in asset_ids:
             self._keep(asset_id)
 
@@ -126,7 +143,8 @@ class LevelKeeper:
         """Keeps one more asset; it counts from its next sample on."""
         if asset_id not in self._kept:
             self._keep(asset_id)
-            self._read_soon((asset_id,))
+            self._unread_hours.add((asset_id,))
+            self._unread_gaps.add((asset_id,))
 
     def drop(self, asset_id: str) -> None:
         """Keeps an asset no longer. Its stored hours stay."""
@@ -162,7 +180,7 @@ class LevelKeeper:
 
     def gaps_changed(self, asset_id: str) -> None:
         """A gap of the asset changed."""
-        self._read_soon((asset_id,))
+        self._unread_gaps.add((asset_id,))
 
     # --- what was counted -----------------------------------------------------------
 
@@ -186,7 +204,8 @@ class LevelKeeper:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._go_round)
-                nursery.start_soon(self._read_past)
+                nursery.start_soon(self._keep_reading, self._unread_hours, self._read_hours)
+                nursery.start_soon(self._keep_reading, self._unread_gaps, self._read_gaps)
         finally:
             now_us = self._wall_us()
             for kept in self._kept.values():
@@ -199,7 +218,8 @@ class LevelKeeper:
             if hour_us != hour_of(self._wall_us()):
                 hour_us = hour_of(self._wall_us())
                 # The window has moved on.
-                self._read_soon(self._kept)
+                self._unread_hours.add(self._kept)
+                self._unread_gaps.add(self._kept)
             await look_in_turns(tuple(self._kept.values()), self._look)
             await trio.sleep(COUNT_S)
 
@@ -219,39 +239,47 @@ class LevelKeeper:
             self._store.note(levels.hour.copy())
         kept.is_urgent, kept.stored_s = False, trio.current_time()
 
-    async def _read_past(self) -> None:
+    async def _keep_reading(
+        self, unread: _Unread, read: Callable[[str, int], Awaitable[None]]
+    ) -> None:
+        cannot_read = False
         while True:
-            await self._has_unread.wait()
-            self._has_unread = trio.Event()
+            await unread.wait()
             await trio.sleep(SETTLE_S)
-            while self._unread:
-                asset_id = next(iter(self._unread))
+            while unread.asset_ids:
+                asset_id = next(iter(unread.asset_ids))
+                # Before reading: what changes meanwhile is read again.
+                del unread.asset_ids[asset_id]
                 try:
-                    await self._read(asset_id)
+                    await read(asset_id, window_from_us(self._wall_us()))
                 except JournalError as error:
-                    if not self._cannot_read:
-                        log.warning("service levels lack their past for now", reason=error)
-                    self._cannot_read = True
+                    if not cannot_read:
+                        log.warning(
+                            "service levels lack their past for now",
+                            lacking=unread.what,
+                            reason=error,
+                        )
+                    cannot_read = True
+                    unread.asset_ids[asset_id] = None
                     await trio.sleep(READ_AGAIN_S)
                 else:
-                    self._cannot_read = False
+                    cannot_read = False
                     await trio.sleep(READ_PAUSE_S)
 
-    async def _read(self, asset_id: str) -> None:
-        """Reads the stored hours and the gaps of an asset. Raises: JournalError."""
-        from_us = window_from_us(self._wall_us())
+    async def _read_hours(self, asset_id: str, from_us: int) -> None:
+        """Reads the stored hours of an asset. Raises: JournalError."""
         hours = await self._past.hours(asset_id, from_us)
-        gaps = await self._past.gaps(asset_id, from_us)
-        self._unread.pop(asset_id, None)
         kept = self._kept.get(asset_id)
         if kept is not None:
             kept.levels.count(self._wall_us())
             kept.levels.take_past(hours)
-            kept.gaps = GapSums.of(gaps, from_us)
 
-    def _read_soon(self, asset_ids: Iterable[str]) -> None:
-        self._unread |= dict.fromkeys(asset_ids)
-        self._has_unread.set()
+    async def _read_gaps(self, asset_id: str, from_us: int) -> None:
+        """Reads the stored gaps of an asset. Raises: JournalError."""
+        gaps = await self._past.gaps(asset_id, from_us)
+        kept = self._kept.get(asset_id)
+        if kept is not None:
+            kept.gaps = GapSums.of(gaps, from_us)
 
     def _keep(self, asset_id: str) -> None:
         slot = self._latest.slot(asset_id)

@@ -25,7 +25,9 @@ class Store:
     noted: list[LevelHour] = field(default_factory=list)
     gaps_there: list[GapRecord] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
+    read_gaps: list[str] = field(default_factory=list)
     fails: bool = False
+    gaps_fail: bool = False
 
     def note(self, record: LevelHour) -> None:
         self.noted.append(record)
@@ -45,6 +47,9 @@ class Store:
 
     async def gaps(self, asset_id: str, from_us: int) -> Sequence[GapRecord]:
         await trio.lowlevel.checkpoint()
+        if self.gaps_fail:
+            raise JournalError("PostgreSQL does not answer")
+        self.read_gaps.append(asset_id)
         return [each for each in self.gaps_there if each.asset_id == asset_id]
 
 
@@ -121,10 +126,11 @@ async def test_a_changed_gap_is_read_within_seconds(autojump_clock: MockClock) -
     async def act(kept: Kept) -> None:
         await trio.sleep(5)
         kept.store.read.clear()
+        kept.store.read_gaps.clear()
         kept.store.gaps_there = [gap(start_us=T0, end_us=T0 + 30 * S, cause=HoleCause.LINK)]
         kept.keeper.gaps_changed(ASSETS[0])
         await trio.sleep(2)
-        assert kept.store.read == [ASSETS[0]]
+        assert (kept.store.read, kept.store.read_gaps) == ([], [ASSETS[0]])
         ((cause, count),) = kept.keeper.gaps(ASSETS[0]).counts(kept.wall_us())
         assert (cause, count.gaps, count.missing_us) == (HoleCause.LINK, 1, 30 * S)
 
@@ -141,6 +147,21 @@ async def test_a_past_that_cannot_be_read_is_told_once_and_tried_again(
         kept.store.fails = False
         await trio.sleep(35)
         assert kept.store.read == [*ASSETS]
+
+    await at_work(T0, act)
+    assert caplog.text.count("service levels lack their past for now") == 1
+
+
+async def test_stored_hours_count_while_the_gaps_cannot_be_read(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act(kept: Kept) -> None:
+        kept.store.gaps_fail = True
+        await trio.sleep(40)
+        assert kept.store.read == [*ASSETS]
+        kept.store.gaps_fail = False
+        await trio.sleep(35)
+        assert sorted(kept.store.read_gaps) == sorted(ASSETS)
 
     await at_work(T0, act)
     assert caplog.text.count("service levels lack their past for now") == 1
