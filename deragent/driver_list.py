@@ -46,7 +46,7 @@ def rows_of(installed: InstalledDriver) -> Iterator[tuple[str, str, str, str, st
 def unit_of(declared: DeclaredOption) -> str:
     """The unit of an option's values; empty without one."""
     kind = declared.option.kind
-    return kind.unit if isinstance(kind, Number) else ""
+    return kind.unit if isinstance(kind, Number | Whole) else ""
 
 
 def kinds_in_words(

@@ -1,7 +1,13 @@
-"""SunSpec's information models: their definitions, and their values in a device's registers.
+"""Driver ``sunspec``: devices with SunSpec's information models, over Modbus TCP.
 
 From the ground up: ``model_definitions`` (as pysunspec2 brings them), ``point_values`` (registers
 to values and back), ``read_plan`` (as few reads as possible), ``model_layout`` (where the points of
-one device's model are), ``model_list`` (finds a device's models), ``measured_points`` (which points
-an agent measures). All but the loading of definitions is pure.
+one device's model are), ``model_list`` (finds a device's models), ``measured_points``,
+``power_control`` (what steers it), ``device_map`` (what it offers), ``sunspec_options``,
+``unit_reader`` (the wire), ``sunspec_device`` and ``sunspec_driver``. Up to ``device_map``
+everything but the loading of definitions is pure.
 """
+
+from deragent.drivers.sunspec.sunspec_driver import SUNSPEC
+
+__all__ = ["SUNSPEC"]

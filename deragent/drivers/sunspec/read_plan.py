@@ -1,6 +1,6 @@
 """Which registers to read at once, as few reads as the map allows, and what was read. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MOST_AT_ONCE = 125
@@ -19,10 +19,13 @@ class Span:
         return self.address + self.count
 
 
-def plan_reads(spans: Iterable[Span], most: int = MOST_AT_ONCE) -> tuple[Span, ...]:
+def plan_reads(
+    spans: Iterable[Span], most: int = MOST_AT_ONCE, *, gaps: bool = True
+) -> tuple[Span, ...]:
     """The fewest reads of at most ``most`` registers, each span within one of them.
 
     A read may cover registers that nobody asked for: one more request costs more than they do.
+    Without ``gaps`` it does not, for a device that lacks some.
     Raises: ValueError, for a span longer than ``most``.
     """
     reads: list[Span] = []
@@ -30,11 +33,29 @@ def plan_reads(spans: Iterable[Span], most: int = MOST_AT_ONCE) -> tuple[Span, .
         if span.count > most:
             raise ValueError(f"{span.count} registers at {span.address} are more than {most}")
         last = reads[-1] if reads else None
-        if last is not None and span.end - last.address <= most:
+        if (
+            last is not None
+            and span.end - last.address <= most
+            and (gaps or span.address <= last.end)
+        ):
             reads[-1] = Span(last.address, max(last.end, span.end) - last.address)
         else:
             reads.append(span)
     return tuple(reads)
+
+
+def joined(parts: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bytes]]:
+    """Parts that follow one another as one; the parts are in the order of their addresses."""
+    whole: tuple[Span, bytes] | None = None
+    for span, data in parts:
+        if whole is not None and whole[0].end == span.address:
+            whole = Span(whole[0].address, whole[0].count + span.count), whole[1] + data
+            continue
+        if whole is not None:
+            yield whole
+        whole = span, data
+    if whole is not None:
+        yield whole
 
 
 @dataclass(frozen=True, slots=True)

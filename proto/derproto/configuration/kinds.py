@@ -118,13 +118,15 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number from ``least`` to ``most``."""
+    """A whole number from ``least`` to ``most``; ``unit`` is for messages."""
 
     least: int
     most: int
+    unit: str = ""
 
     def read(self, raw: object) -> int:
         wanted = f"write a whole number from {self.least} to {self.most}"
+        wanted += f", in {self.unit}" if self.unit else ""
         if isinstance(raw, bool) or not isinstance(raw, int):
             raise ValueError(f"{describe(raw)} is not a whole number; {wanted}")
         if not self.least <= raw <= self.most:

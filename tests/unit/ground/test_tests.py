@@ -18,6 +18,7 @@ LAYERS = (
         "deterministic",
         "epoch",
         "interference",
+        "modbus",
         "repository",
         "steps",
         "waiting",

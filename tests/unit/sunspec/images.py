@@ -11,6 +11,7 @@ from deragent.drivers.sunspec.model_definitions import END, load_definition
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.model_list import FoundModel, Wanted, find_models
 from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from tests.support.modbus.sunspec_unit import registers_of
 
 NAMES = ("device_1547", "inverter_123")
 
@@ -42,14 +43,6 @@ class DeviceImage:
 
     def layouts(self) -> list[ModelLayout]:
         return [layout_of(found, self.image) for found in search(self)]
-
-
-def registers_of(model: Any) -> bytes:
-    """The registers of one of pysunspec2's models."""
-    data = bytearray(model.get_mb())
-    # A file need not say a model's length; a device must.
-    data[2:4] = (len(data) // 2 - 2).to_bytes(2, "big")
-    return bytes(data)
 
 
 def model_with(
