@@ -1,4 +1,4 @@
-"""The command ``deragent``: ``run``, ``check`` and ``drivers``."""
+"""The command ``deragent``: ``run``, ``check``, ``drivers`` and ``probe``."""
 
 import argparse
 import json
@@ -6,23 +6,27 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 import trio
 
 from deragent.config import AgentConfig, AgentPlan, load, read_log_level
-from deragent.devices import DeviceConfigError, open_device
+from deragent.devices import DeviceConfigError, DeviceError, open_device
 from deragent.driver_list import installed_drivers, shape_of, tables_of
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
 from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
-from derproto.configuration.problems import ConfigError
+from derproto.configuration.kinds import Kind, Whole, address
+from derproto.configuration.problems import ConfigError, Problem
 from derproto.configuration.settings import settings_note
 from derproto.stdio.command import end_quietly, exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
 from derproto.stdio.terminal import rendered
 from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
+
+T = TypeVar("T")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     does = "list the drivers that are installed, with the options of their devices"
     drivers = add_command(commands, "drivers", does, "deragent drivers")
     drivers.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    does = "list what SunSpec devices at an address offer, with an assets file for them; only reads"
+    probed = add_command(commands, "probe", does, "deragent probe 192.0.2.17 --unit 3")
+    probed.add_argument("address", metavar="HOST[:PORT]", help="the device or its gateway")
+    which = probed.add_mutually_exclusive_group()
+    which.add_argument("--unit", metavar="N", default="1", help="Modbus unit (default 1)")
+    which.add_argument("--scan", action="store_true", help="look for every unit, 1 to 247")
+    probed.add_argument("--json", action="store_true", help="print JSON instead of tables")
     offer_completion(parser)
     return parser
 
@@ -129,6 +140,40 @@ def _list_drivers(args: argparse.Namespace) -> None:
         raise ExceptionGroup("drivers", wrong)
 
 
+def _probe(args: argparse.Namespace) -> None:
+    # Imported late: only this command needs Modbus.
+    from deragent import probe
+    from deragent.drivers.sunspec.probing import ProbedUnit
+
+    problems: list[Problem] = []
+    text = args.address if ":" in args.address else f"{args.address}:{probe.MODBUS_PORT}"
+    where = _flag("HOST", address(least_port=1), text, problems)
+    unit = None if args.scan else _flag("--unit", Whole(0, 247), args.unit, problems)
+    if where is None or problems:
+        raise ConfigError(problems)
+    units: list[ProbedUnit] = []
+
+    def take(found: ProbedUnit) -> None:
+        units.append(found)
+        if args.json:
+            put_out(json.dumps(probe.shape_of_unit(found), ensure_ascii=False) + "\n")
+        else:
+            put_out(rendered(sys.stdout, *probe.text_of(found, where)) + "\n\n")
+
+    probe.probe(where, unit, take)
+    assets = None if args.json else probe.assets_of(units, where)
+    if assets is not None:
+        put_out(assets)
+
+
+def _flag(name: str, kind: Kind[T], text: str, problems: list[Problem]) -> T | None:
+    try:
+        return kind.parse(text)
+    except ValueError as wrong:
+        problems.append(Problem(None, None, name, str(wrong)))
+        return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 2 = mend the configuration, 1 = failed."""
     return end_quietly(lambda: _act(argv))
@@ -138,10 +183,10 @@ def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command != "run":
         release_hangups()
-    act = {"run": _run, "check": _check, "drivers": _list_drivers}[args.command]
+    act = {"run": _run, "check": _check, "drivers": _list_drivers, "probe": _probe}[args.command]
     return exit_code_of(
         "deragent",
         lambda: act(args),
         config_errors=(ConfigError, DeviceConfigError),
-        failures=(OSError, DataFolderError),
+        failures=(OSError, DataFolderError, DeviceError),
     )

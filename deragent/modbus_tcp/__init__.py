@@ -5,7 +5,12 @@ From the ground up: ``exchange`` (a request, and the answer that belongs to it: 
 (the devices behind one gateway share its link).
 """
 
-from deragent.modbus_tcp.exchange import IllegalAddressError, ModbusError, NewConnectionError
+from deragent.modbus_tcp.exchange import (
+    IllegalAddressError,
+    ModbusError,
+    NewConnectionError,
+    NotReachedError,
+)
 from deragent.modbus_tcp.modbus_link import ModbusLink
 from deragent.modbus_tcp.shared_links import LinkAddress, LinkTls, SharedLinks
 
@@ -16,5 +21,6 @@ __all__ = [
     "ModbusError",
     "ModbusLink",
     "NewConnectionError",
+    "NotReachedError",
     "SharedLinks",
 ]

@@ -37,6 +37,10 @@ class TryAgainError(ModbusError):
     """The device is busy with another request."""
 
 
+class NotReachedError(ModbusError):
+    """There is no connection to the device or its gateway."""
+
+
 class NewConnectionError(ModbusError):
     """The connection is another than the caller knows; its device may be another, too."""
 

@@ -11,6 +11,7 @@ from deragent.modbus_tcp.exchange import (
     FrameBuffer,
     ModbusError,
     NewConnectionError,
+    NotReachedError,
     Question,
     ReadRegisters,
     TryAgainError,
@@ -160,13 +161,14 @@ class ModbusLink:
             return self._stream
         left_s = self._dials_at_s - trio.current_time()
         if left_s > 0:
-            raise ModbusError(f"{self.name} is not reached; the next attempt is in {left_s:.1f} s")
+            text = f"{self.name} is not reached; the next attempt is in {left_s:.1f} s"
+            raise NotReachedError(text)
         reached = False
         try:
             self._stream = await self._dial()
             reached = True
         except (OSError, trio.BrokenResourceError) as failure:
-            raise ModbusError(f"{self.name} is not reached: {failure}") from failure
+            raise NotReachedError(f"{self.name} is not reached: {failure}") from failure
         finally:
             # An attempt that is cancelled has failed, too.
             pause_s = 0.0 if reached else self._pause_s

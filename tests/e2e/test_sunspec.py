@@ -1,6 +1,8 @@
 """The whole path to a SunSpec device: REST, headend, agent, Modbus, registers, and back."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
+from deragent.devices import check_device
+from derproto.configuration.assets_file import load_fleet
 from tests.support.fleets import BATTERY, fleet
 from tests.support.processes.world import Process, World, free_port, running
 from tests.support.waiting import eventually
@@ -95,3 +99,31 @@ def test_an_order_is_achieved_and_a_killed_agent_leaves_no_power_behind(tmp_path
         assert controls(port)["WSetEna"] == 1
         agent.kill()
         eventually("it reverts", lambda: controls(port)["WSetEna"] == 0)
+
+
+def test_a_probe_prints_an_assets_file_that_fits(tmp_path: Path) -> None:
+    port = free_port()
+    battery = Process(tmp_path / "battery.log", "tests.support.modbus.unit_server", port)
+    command = [sys.executable, "-m", "deragent", "probe", f"127.0.0.1:{port}"]
+
+    def answers() -> bool:
+        return (
+            subprocess.run([*command, "--json"], check=False, capture_output=True).returncode == 0
+        )
+
+    try:
+        eventually("the battery answers", answers)
+        told = subprocess.run(command, check=True, capture_output=True, text=True)
+    finally:
+        battery.close()
+    assert f"Acme B-2, serial 0042, at 127.0.0.1:{port}, unit 1" in told.stdout
+    assert "control: WSet of model 704, -2 to 2 MW, with a reversion timer" in told.stdout
+    path = tmp_path / "assets.yaml"
+    path.write_text(told.stdout[told.stdout.index("# Correct") :])
+    (asset,) = load_fleet(path).assets.values()
+    assert check_device(asset) == ()
+    assert (asset.kind, asset.rated_mw, asset.device.options["serial"]) == ("battery", 2, "0042")
+    # Now nobody is there.
+    told = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"deragent: 127.0.0.1:{port} is not reached: ")

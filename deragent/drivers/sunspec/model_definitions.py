@@ -50,11 +50,14 @@ class ModelDefinition:
 
     id: int
     group: GroupDefinition
+    label: str = ""
+    """For people."""
 
 
 def parse_definition(content: Mapping[str, Any]) -> ModelDefinition:
     """The definition in a parsed file. Raises: KeyError, if the file is no definition."""
-    return ModelDefinition(content["id"], _group(content["group"]))
+    group = content["group"]
+    return ModelDefinition(content["id"], _group(group), group.get("label", "").strip())
 
 
 def _group(content: Mapping[str, Any]) -> GroupDefinition:

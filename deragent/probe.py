@@ -1,0 +1,160 @@
+"""``deragent probe``: what the devices at an address offer, as text, JSON and an assets file."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+import trio
+from rich.console import RenderableType
+
+from deragent.devices import Address, Asset, AssetKind, Limits, Measurement
+from deragent.drivers.sunspec.model_definitions import load_definition
+from deragent.drivers.sunspec.power_control import PowerControl
+from deragent.drivers.sunspec.probing import ProbedUnit, probe_unit, scan_units
+from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
+from deragent.modbus_tcp import LinkAddress, SharedLinks
+from derproto.configuration.assets_text import render_fleet
+from derproto.configuration.fleet import DeviceSpec, Fleet, Site
+from derproto.stdio.terminal import columns
+
+MODBUS_PORT = 502
+
+
+def probe(where: Address, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+    """Asks the unit, or with None every unit; ``take`` gets each as soon as it has answered.
+
+    It only reads. Raises: DeviceError, from a unit that is named, or if nothing is reached.
+    """
+    trio.run(partial(_probe, where, unit, take))
+
+
+async def _probe(where: Address, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+    links = SharedLinks()
+    link = links.link(LinkAddress(where))
+    async with links.use(link):
+        if unit is not None:
+            take(await probe_unit(link, SunSpecOptions(host=where, unit=unit)))
+            return
+        async for found in scan_units(link, SunSpecOptions(host=where)):
+            take(found)
+
+
+def text_of(found: ProbedUnit, where: Address) -> Iterator[RenderableType]:
+    """What a unit offers, for people."""
+    said = found.map.nameplate if found.map is not None else None
+    name = f"{said.manufacturer} {said.model}, serial {said.serial}" if said else "no power meter"
+    yield f"{name}, at {where}, unit {found.unit}"
+    table = columns("MODEL", "NAME", "ADDRESS", "LENGTH", words=2)
+    for model in found.models:
+        definition = load_definition(model.model_id)
+        label = "?" if definition is None else definition.label
+        table.add_row(str(model.model_id), label, str(model.address), str(model.length))
+    yield table
+    if found.map is not None and found.reading is not None:
+        yield f"now: {_reading(found.reading)}"
+        yield f"control: {_control(found.map.control)}"
+
+
+def _reading(reading: Measurement) -> str:
+    values = (
+        (reading.p_mw, "MW"),
+        (reading.q_mvar, "Mvar"),
+        (reading.voltage_v, "V"),
+        (reading.frequency_hz, "Hz"),
+        (None if reading.soc is None else 100 * reading.soc, "% charged"),
+    )
+    words = [f"{value:.6g} {unit}" for value, unit in values if value is not None]
+    words.append((reading.status.name or "?").lower())
+    words += [reading.fault] if reading.fault else []
+    return ", ".join([*words, "under local control"] if reading.local else words)
+
+
+def _control(control: PowerControl | None) -> str:
+    if control is None:
+        return "none"
+    timer = "with a reversion timer" if control.has_timer else "without a reversion timer"
+    limits = control.limits
+    reach = "" if limits is None else f", {limits.min_mw:g} to {limits.max_mw:g} MW"
+    return f"{control.form.value} of model {control.form.model_id}{reach}, {timer}"
+
+
+def shape_of_unit(found: ProbedUnit) -> dict[str, Any]:
+    """What a unit offers, as JSON."""
+    control = found.map.control if found.map is not None else None
+    said, reading = found.map.nameplate if found.map is not None else None, found.reading
+    return {
+        "unit": found.unit,
+        "kind": found.kind,
+        "nameplate": None
+        if said is None
+        else {
+            "manufacturer": said.manufacturer,
+            "model": said.model,
+            "serial": said.serial,
+            "version": said.version,
+            "rated_mw": said.rated_mw,
+        },
+        "models": [
+            {"id": model.model_id, "address": model.address, "length": model.length}
+            for model in found.models
+        ],
+        "reading": None
+        if reading is None
+        else {
+            "p_mw": reading.p_mw,
+            "q_mvar": reading.q_mvar,
+            "soc": reading.soc,
+            "voltage_v": reading.voltage_v,
+            "frequency_hz": reading.frequency_hz,
+            "status": (reading.status.name or "?").lower(),
+            "fault": reading.fault,
+            "local": reading.local,
+        },
+        "control": None
+        if control is None
+        else {
+            "model": control.form.model_id,
+            "point": control.form.value,
+            "reversion_timer": control.has_timer,
+            "most_mw": control.most_mw,
+        },
+    }
+
+
+def assets_of(units: Iterable[ProbedUnit], where: Address) -> str | None:
+    """An ``assets.yaml`` with the units that measure power; None if there are none.
+
+    Its first line says which values are guesses.
+    """
+    site = Site(str(uuid4()), "Site")
+    assets: dict[str, Asset] = {}
+    guesses: set[str] = {"kind"}
+    for found in units:
+        if found.map is None:
+            continue
+        said = found.map.nameplate
+        rated_mw = said.rated_mw or 1.0
+        options: dict[str, object] = {"host": str(where), "unit": found.unit}
+        options |= {"serial": said.serial} if said.serial else {}
+        battery = found.kind is AssetKind.BATTERY
+        guesses |= {"energy_mwh"} if battery else set()
+        guesses |= set() if said.rated_mw else {"rated_mw"}
+        asset = Asset(
+            id=str(uuid4()),
+            name=f"{said.model or 'device'} {found.unit}",
+            site_id=site.id,
+            kind=found.kind,
+            rated_mw=rated_mw,
+            limits=Limits(-rated_mw if battery else 0.0, rated_mw),
+            default_mw=0.0 if battery else None,
+            energy_mwh=math.ceil(rated_mw * 1000) / 1000 if battery else None,
+            device=DeviceSpec("sunspec", MappingProxyType(options)),
+        )
+        assets[asset.id] = asset
+    if not assets:
+        return None
+    note = f"# Correct what is a guess: {', '.join(sorted(guesses))}.\n"
+    return note + render_fleet(Fleet({site.id: site}, assets))
