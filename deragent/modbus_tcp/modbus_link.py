@@ -1,5 +1,6 @@
 """A connection to a device or a gateway, with one request at a time on its way."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -26,6 +27,9 @@ LONGEST_PAUSE_S = 30.0
 BUSY_PAUSE_S = 0.2
 """Pause before a busy device is asked again, within the request's time."""
 RECEIVED_AT_ONCE = 4096
+
+# pymodbus logs every frame that it cannot read; here that is an error, which its caller logs.
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 """Opens a connection. Raises: OSError, or what the stream's TLS raises."""
