@@ -119,7 +119,11 @@ class SunSpecDevice(Device):
                 inside = [each for each in wanted if _within(each, span)]
                 await self._find_missing(inside, known.connection)
                 raise
-        return known.map.measure(RegisterImage(tuple(parts)))
+        reading = known.map.measure(RegisterImage(tuple(parts)))
+        if reading.local:
+            # Whoever has control does not want the last command renewed.
+            self._holding_mw = None
+        return reading
 
     # --- its own tasks ------------------------------------------------------------------
 

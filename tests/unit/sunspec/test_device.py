@@ -131,6 +131,17 @@ async def test_a_command_that_the_device_may_not_have_taken_is_not_renewed(
         assert here.unit.setpoint_mw is None
 
 
+async def test_a_command_is_not_renewed_against_someone_at_the_site(
+    autojump_clock: MockClock,
+) -> None:
+    async with site() as here:
+        await here.device.apply(1.0)
+        here.unit.put(715, "LocRemCtl", 1)
+        assert (await here.device.read()).local
+        await trio.sleep(31)
+        assert here.unit.setpoint_mw is None
+
+
 async def test_a_renewal_that_failed_is_made_up_for(autojump_clock: MockClock) -> None:
     async with site() as here:
         await here.device.apply(1.0)
