@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -88,15 +89,7 @@ def shape_of_unit(found: ProbedUnit) -> dict[str, Any]:
     return {
         "unit": found.unit,
         "kind": found.kind,
-        "nameplate": None
-        if said is None
-        else {
-            "manufacturer": said.manufacturer,
-            "model": said.model,
-            "serial": said.serial,
-            "version": said.version,
-            "rated_mw": said.rated_mw,
-        },
+        "nameplate": None if said is None else asdict(said),
         "models": [
             {"id": model.model_id, "address": model.address, "length": model.length}
             for model in found.models

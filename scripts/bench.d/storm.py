@@ -254,7 +254,7 @@ def _follow(
     """Follows the fleet's return, from now on."""
     began = time.monotonic()
     ended, before = fleet.ended, daemon.metrics()
-    used_s = [server.cpu_s(), sum(child.cpu_s() for child in agents)]
+    headend_s, agents_s = _cpu_s([server]), _cpu_s(agents)
     with Orders(daemon.http_port, fleet) as orders:
         _await_all(fleet, count, began + LIMIT_S)
         registered_s = max(fleet.back.values()) - began
@@ -264,10 +264,7 @@ def _follow(
                 raise Failed("not all telemetry is fresh")
             time.sleep(LOOK_S)
         fresh_s = time.monotonic() - began
-        used_s = [
-            server.cpu_s() - used_s[0],
-            sum(child.cpu_s() for child in agents) - used_s[1],
-        ]
+        headend_s, agents_s = _cpu_s([server]) - headend_s, _cpu_s(agents) - agents_s
     time.sleep(1)
     after, times_ms = daemon.metrics(), orders.times_ms()
     busy = 'derhead_sessions_refused_total{reason="busy"}'
@@ -287,8 +284,12 @@ def _follow(
     daemon.workshop.tell(
         f"  back in {registered_s:.1f} s, fresh in {fresh_s:.1f} s; {len(orders.posted)} orders, "
         f"{missing} not started, {orders.failed} not taken; "
-        f"{used_s[0]:.1f} s of CPU by the headend, {used_s[1]:.1f} s by the agents"
+        f"{headend_s:.1f} s of CPU by the headend, {agents_s:.1f} s by the agents"
     )
+
+
+def _cpu_s(children: Sequence[Child]) -> float:
+    return sum(child.cpu_s() for child in children)
 
 
 def _all_fresh(daemon: Daemon, count: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from deragent.devices import AssetKind, DeviceError, Measurement
-from deragent.drivers.sunspec.device_map import USED, DeviceMap, read_map, whole
+from deragent.drivers.sunspec.device_map import DeviceMap, read_map
 from deragent.drivers.sunspec.measured_points import STORES
 from deragent.drivers.sunspec.model_list import FoundModel, NoSunSpecError
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
@@ -32,15 +32,12 @@ class ProbedUnit:
 
 async def probe_unit(link: ModbusLink, options: SunSpecOptions) -> ProbedUnit:
     """Reads the unit that the options name. Raises: DeviceError."""
-    reader = UnitReader(link, options)
     try:
-        models, connection = await reader.find_models()
+        models, image, _ = await UnitReader(link, options).read_models()
     except NoSunSpecError as wrong:
         raise DeviceError(
             f"{link.name}, unit {options.unit}: no SunSpec device: {wrong}"
         ) from wrong
-    spans = [whole(model) for model in models if model.model_id in USED]
-    image = await reader.read_image(spans, connection)
     stores = any(model.model_id in STORES for model in models)
     kind = AssetKind.BATTERY if stores else AssetKind.SOLAR
     found = read_map(models, image, kind)

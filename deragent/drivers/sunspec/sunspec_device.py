@@ -9,7 +9,7 @@ from typing import TypeVar
 import trio
 
 from deragent.devices import Asset, Device, DeviceError, Limits, Measurement, Nameplate
-from deragent.drivers.sunspec.device_map import USED, DeviceMap, read_map, whole
+from deragent.drivers.sunspec.device_map import DeviceMap, read_map
 from deragent.drivers.sunspec.model_list import NoSunSpecError
 from deragent.drivers.sunspec.point_values import UnfitValueError
 from deragent.drivers.sunspec.power_control import PowerControl
@@ -229,11 +229,9 @@ class SunSpecDevice(Device):
 
     async def _search(self) -> _Known:
         try:
-            models, connection = await self._reader.find_models()
+            models, image, connection = await self._reader.read_models()
         except NoSunSpecError as wrong:
             raise DeviceError(f"{self._link.name}: no SunSpec device: {wrong}") from wrong
-        spans = [whole(model) for model in models if model.model_id in USED]
-        image = await self._reader.read_image(spans, connection)
         found = read_map(models, image, self._asset.kind)
         if found is None:
             ids = ", ".join(str(model.model_id) for model in models)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from deragent.drivers.sunspec.device_map import USED, whole
 from deragent.drivers.sunspec.model_list import FoundModel, find_models
 from deragent.drivers.sunspec.read_plan import RegisterImage, Span, joined
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
@@ -52,6 +53,15 @@ class UnitReader:
             except StopIteration as done:
                 models: tuple[FoundModel, ...] = done.value
                 return models, connection
+
+    async def read_models(self) -> tuple[tuple[FoundModel, ...], RegisterImage, int]:
+        """The unit's models, the registers of those that are used, and their connection.
+
+        Raises: ModbusError, NoSunSpecError.
+        """
+        models, connection = await self.find_models()
+        spans = [whole(model) for model in models if model.model_id in USED]
+        return models, await self.read_image(spans, connection), connection
 
     async def read_image(self, spans: Iterable[Span], connection: int) -> RegisterImage:
         """The registers of spans of any length, apart from those that the unit lacks.
