@@ -23,6 +23,8 @@ class Unfinished(NamedTuple):
     low: Origin | None
     """Who measured the sample up to which the gap is filled; None if there is none."""
     high: Origin | None
+    stopped_by: HoleCause
+    """Why samples stopped, even if the record says that a restart lost what came after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class GapTracker:
 
 
 def _to_hole(unfinished: Unfinished) -> Hole:
-    record, low, high = unfinished
+    record, low, high, stopped_by = unfinished
     return Hole(
         record.asset_id,
         record.start_us,
@@ -169,7 +171,7 @@ def _to_hole(unfinished: Unfinished) -> Hole:
         low,
         record.end_us,
         high,
-        record.cause,
+        stopped_by,
         record.noticed_us,
     )
 

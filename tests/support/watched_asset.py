@@ -36,6 +36,8 @@ class Headend:
     records: dict[str, GapRecord] = field(default_factory=dict)
     samples: list[tuple[int, Origin, int]] = field(default_factory=list)
     """All that was stored: when measured, by whom, when received."""
+    ends: dict[Origin, HoleCause] = field(default_factory=dict)
+    """Why the last session of each boot ended."""
     now_s: float = 0.0
     session: Session | None = None
 
@@ -50,16 +52,26 @@ class Headend:
             ts_us, origin, received_us = max(self.samples, key=lambda each: each[0])
             newest = Sample(ASSET.id, *origin, self._next_seq(origin) - 1, ts_us, received_us)
             self.latest.fill([newest])
+        if self.session is not None:
+            self._note_end(self.session, HoleCause.HEADEND_RESTART)
         unfinished = [
-            Unfinished(
-                each, self._before(each.filled_us or each.start_us), self._after(each.end_us)
-            )
+            self._unfinished(each)
             for each in sorted(self.records.values(), key=lambda each: each.start_us)
             if each.end_us is None or not each.backfilled
         ]
         self.tracker.restore(unfinished)
         self.session = None
         self.trusted_us = self._now_us()
+
+    def _unfinished(self, record: GapRecord) -> Unfinished:
+        low, high = self._before(record.filled_us or record.start_us), self._after(record.end_us)
+        stopped_by = record.cause
+        if stopped_by is HoleCause.AGENT_RESTART and low is not None:
+            stopped_by = self.ends.get(low, stopped_by)
+        return Unfinished(record, low, high, stopped_by)
+
+    def _note_end(self, session: Session, cause: HoleCause) -> None:
+        self.ends[Origin(session.agent_id, session.boot_id)] = cause
 
     def _before(self, us: int) -> Origin | None:
         before = [(ts_us, origin) for ts_us, origin, _ in self.samples if ts_us <= us]
@@ -95,6 +107,7 @@ class Headend:
     def disconnect(self, because: HoleCause = HoleCause.LINK) -> None:
         session, self.session = self.session, None
         assert session is not None
+        self._note_end(session, because)
         ended = self.tracker.session_ended(session, [ASSET.id], because, self._now_us())
         self._store(ended)
 

@@ -6,8 +6,9 @@ Synchronous.
 import json
 import sqlite3
 
-from derhead.gaps import Origin, Unfinished
+from derhead.gaps import GapRecord, HoleCause, Origin, Unfinished
 from derhead.history.sql import mapping, row_types
+from derhead.sessions import silence_after
 
 
 def _origin(within: str) -> str:
@@ -30,14 +31,29 @@ _UNFINISHED = (
     " WHERE g.place <= :at_most ORDER BY g.asset_id, g.start_us, g.id"
 )
 
+_LAST_END = (
+    "SELECT end_reason FROM sessions WHERE agent_id = :agent_id AND boot_id = :boot_id"
+    " ORDER BY connected_us DESC LIMIT 1"
+)
+
 
 def unfinished_gaps(con: sqlite3.Connection, at_most: int) -> list[Unfinished]:
     """The newest such gaps, at most ``at_most`` of each asset, ordered by asset and time."""
     found = con.execute(_UNFINISHED, {"at_most": at_most}).fetchall()
-    return [
-        Unfinished(mapping.to_gap(row[:-2]), _to_origin(row[-2]), _to_origin(row[-1]))
-        for row in found
-    ]
+    unfinished = []
+    for row in found:
+        record, low = mapping.to_gap(row[:-2]), _to_origin(row[-2])
+        stopped_by = _stopped_by(con, record, low)
+        unfinished.append(Unfinished(record, low, _to_origin(row[-1]), stopped_by))
+    return unfinished
+
+
+def _stopped_by(con: sqlite3.Connection, record: GapRecord, low: Origin | None) -> HoleCause:
+    if record.cause is not HoleCause.AGENT_RESTART or low is None:
+        return record.cause
+    # The boot before the restart may have lost its link long before it ended.
+    row = con.execute(_LAST_END, {"agent_id": low.agent_id, "boot_id": str(low.boot_id)}).fetchone()
+    return record.cause if row is None else silence_after(row[0])
 
 
 def _to_origin(text: str | None) -> Origin | None:

@@ -215,6 +215,19 @@ def headend_and_agent_restarted_amid_a_fill(headend: Headend) -> None:
     headend.live(84, 88)
 
 
+def headend_restarted_between_a_killed_agents_register_and_its_fill(headend: Headend) -> None:
+    headend.live(4, 8)
+    headend.disconnect()
+    headend.wait(40)
+    headend.connect(boot_id=2)
+    headend.start()
+    headend.connect(boot_id=2)
+    headend.backfill(12, 20, boot_id=1)
+    headend.backfill(40, 40)
+    headend.now_s = 44
+    headend.sample(44)
+
+
 def headend_restarted_and_nobody_came(headend: Headend) -> None:
     headend.live(4, 8)
     headend.start()
@@ -401,6 +414,10 @@ STORIES: list[tuple[Story, list[Shown]]] = [
     (
         headend_and_agent_restarted_amid_a_fill,
         [(8, 40, "link", 40), (40, 60, "agent_restart", None), (60, 80, "link", 80)],
+    ),
+    (
+        headend_restarted_between_a_killed_agents_register_and_its_fill,
+        [(8, 20, "link", 20), (20, 40, "agent_restart", None)],
     ),
     (headend_restarted_and_nobody_came, [(8, None, "headend_restart", None)]),
     (device_without_an_answer, [(8, 60, "device", None)]),
