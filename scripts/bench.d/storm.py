@@ -1,6 +1,7 @@
 """Subject ``storm``: 3,000 real agents lose the headend at once, by kill -9 and by a cut.
 
-The real headend with its journal, and real agents in a few processes. Time counts from the moment
+The real headend with its journal, and real agents in a few processes, one of which holds the
+witnesses that get orders. Time counts from the moment
 when the headend listens again, or when the cut ends. ``--quick`` takes 300 agents and a cut of a
 minute; since sessions have to last a minute first, it takes five minutes all the same.
 """
@@ -29,11 +30,18 @@ from processes import Child, free_port, running, wait_listening
 from workshop import HERE, Workshop
 
 PROCESSES = 3
+WITNESS_SHARE = 50
+"""One agent of so many is a witness: it runs in a process that is not busy, as at a site of its
+own, and the orders are for it."""
+
+NICENESS = 10
+"""The others take what the headend and the witnesses leave of both cores."""
+
 HEALTHY_S = 65.0
 """Sessions of at least a minute come before each loss, seconds."""
 
 ORDERS_S = 20.0
-"""Orders a second, to agents that are back."""
+"""Orders a second, to witnesses that are back."""
 
 LIMIT_S = 120.0
 """Most time for a fleet to come back, seconds."""
@@ -49,7 +57,7 @@ def _measures(kind: str, what: str) -> dict[str, Measure]:
     rows = {
         "registered_s": "all agents registered (s)",
         "fresh_s": "fresh telemetry of all (s)",
-        "dispatch_p50_ms": "order to device, of agents already back, p50 (ms)",
+        "dispatch_p50_ms": "order to device, of witnesses already back, p50 (ms)",
         "dispatch_p99_ms": "the same, p99 (ms)",
         "ended_twice": "sessions that ended again before all were back",
         "sent_away": "Registers sent away with a turn",
@@ -71,6 +79,8 @@ MEASURES = (*KILL.values(), *CUT.values())
 class Fleet:
     """What the agents' processes say."""
 
+    witnesses: int
+    """The agents below this number are witnesses."""
     back: dict[int, float] = field(default_factory=dict)
     """When each connected agent was welcomed."""
     ended: int = 0
@@ -93,13 +103,14 @@ class Fleet:
                         self.started[line["started"]] = line["at"]
 
     def choose(self, rng: random.Random) -> int | None:
-        """One of the connected agents."""
+        """One of the connected witnesses."""
         with self.lock:
-            return rng.choice(list(self.back)) if self.back else None
+            back = [number for number in range(self.witnesses) if number in self.back]
+        return rng.choice(back) if back else None
 
 
 class Orders:
-    """Orders agents that are back, one after another, in a thread."""
+    """Orders witnesses that are back, one after another, in a thread."""
 
     def __init__(self, port: int, fleet: Fleet) -> None:
         self._port = port
@@ -191,11 +202,16 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
             free_port(),
             free_port(),
         )
-        fleet = Fleet()
+        fleet = Fleet(witnesses=count // WITNESS_SHARE)
+        crowd = (count - fleet.witnesses) // PROCESSES
+        firsts = range(fleet.witnesses, count, crowd)
         with daemon.running() as first:
             children = [
-                stack.enter_context(_agents(workshop, daemon.port, number, count))
-                for number in range(PROCESSES)
+                stack.enter_context(_agents(workshop, daemon.port, 0, fleet.witnesses, nice=0)),
+                *(
+                    stack.enter_context(_agents(workshop, daemon.port, first, crowd, NICENESS))
+                    for first in firsts
+                ),
             ]
             for child in children:
                 threading.Thread(target=fleet.listen, args=(child,), daemon=True).start()
@@ -223,14 +239,13 @@ def run(workshop: Workshop, budget: Budget) -> list[Findings]:
 
 
 @contextlib.contextmanager
-def _agents(workshop: Workshop, port: int, number: int, count: int) -> Iterator[Child]:
-    share = count // PROCESSES
+def _agents(workshop: Workshop, port: int, first: int, count: int, nice: int) -> Iterator[Child]:
     command = (
         *(sys.executable, HERE / "storm_agents.py", "--port", port),
-        *("--first", number * share, "--agents", share),
+        *("--first", first, "--agents", count, "--nice", nice),
     )
     cores, logs = workshop.cores.both, workshop.logs
-    with running(f"storm-agents-{number}", command, cores=cores, logs=logs) as child:
+    with running(f"storm-agents-{first}", command, cores=cores, logs=logs) as child:
         yield child
 
 

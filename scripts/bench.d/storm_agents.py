@@ -1,6 +1,6 @@
 """Real agents of the storm in one process, and the cut of their links.
 
-    storm_agents.py --port P --first N --agents N
+    storm_agents.py --port P --first N --agents N --nice N
 
 prints a line of JSON for each change: ``{"at": T, "up": N}`` and ``{"at": T, "down": N}`` for the
 agent of that number, ``{"at": T, "started": ID}`` once a device follows a dispatch. ``at`` is
@@ -30,9 +30,6 @@ from derproto.triogrpc import dial
 
 STARTS_PER_S = 50.0
 """Agents started a second, of each process: together below the rate of the headend."""
-
-NICENESS = 10
-"""The agents take what the headend leaves of both cores: a thousand of them would take all."""
 
 COLLECTED_AFTER = 50_000
 """New objects between two collections: each walks all agents of the process, and a process of its
@@ -142,9 +139,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--first", type=int, required=True)
     parser.add_argument("--agents", type=int, required=True)
+    parser.add_argument("--nice", type=int, required=True)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    os.nice(NICENESS)
+    os.nice(options.nice)
     gc.set_threshold(COLLECTED_AFTER, 20, 100)
     trio.run(run, options.port, options.first, options.agents)
 
