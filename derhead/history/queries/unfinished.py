@@ -27,7 +27,8 @@ _UNFINISHED = (
     f" {_origin('>= g.end_us ORDER BY t.ts_us')}"
     " FROM (SELECT *, row_number()"
     " OVER (PARTITION BY asset_id ORDER BY start_us DESC, id DESC) AS place"
-    " FROM gaps WHERE end_us IS NULL OR backfilled = 0) g"
+    " FROM gaps WHERE (end_us IS NULL OR backfilled = 0)"
+    f" AND cause IN ({mapping.SHOWN_CAUSES})) g"
     " WHERE g.place <= :at_most ORDER BY g.asset_id, g.start_us, g.id"
 )
 

@@ -180,7 +180,7 @@ def gaps(asset_id: str, page: PageRequest) -> Listing[GapRecord]:
     listing = _listing(
         ("gaps", asset_id),
         f"{GAPS} WHERE g.asset_id = $1 AND (g.end_us IS NULL OR g.end_us >= $2)"
-        " AND g.start_us < $3 AND g.cause <> 'none'",
+        f" AND g.start_us < $3 AND g.cause IN ({mapping.SHOWN_CAUSES})",
         {"g.start_us": END_US, "g.id": ""},
         page,
         row_types.GapRow._make,

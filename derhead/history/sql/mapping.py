@@ -222,6 +222,10 @@ def gap_row(record: GapRecord) -> Row:
     )
 
 
+SHOWN_CAUSES = ", ".join(f"'{each.value}'" for each in HoleCause if each is not HoleCause.NONE)
+"""For SQL: the causes of gaps that are shown. Only damage writes one that is not known."""
+
+
 def to_gap(row: Row) -> GapRecord:
     """From a ``GapRow``."""
     fields = GapRow(*row)._asdict()

@@ -7,8 +7,11 @@ import pytest
 from derhead.gaps import HoleCause, Origin
 from derhead.history.file.schema import JournalFiles
 from derhead.history.queries.unfinished import unfinished_gaps
+from derhead.history.sql import listings
+from derhead.history.sql.page_request import PageRequest
 from derhead.history.writing.record_store import Group, Store
 from tests.support.epoch import S
+from tests.support.history.pages import page_of
 from tests.support.history.records import gap, sample, session
 
 
@@ -69,3 +72,13 @@ def test_each_assets_newest_gaps_are_listed_oldest_first(files: JournalFiles, st
     store.commit(Group(notes=notes))
     found = [each.record.id for each in unfinished_gaps(files.reader, 2)]
     assert found == ["a-7", "a-8", "b-7", "b-8"]
+
+
+def test_a_gap_whose_cause_is_an_unknown_word_is_left_out(
+    files: JournalFiles, store: Store
+) -> None:
+    store.commit(Group(notes=(gap("good", start_us=S), gap("spoiled", start_us=2 * S))))
+    files.writer.execute("UPDATE gaps SET cause = 'lonk' WHERE id = 'spoiled'")
+    assert [each.record.id for each in unfinished_gaps(files.reader, 64)] == ["good"]
+    page = page_of(files.reader, listings.gaps("asset-1", PageRequest(10)))
+    assert [each.id for each in page.items] == ["good"]
