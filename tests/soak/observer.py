@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import trio
@@ -102,9 +103,11 @@ def _look(world: SoakWorld, asset: int, now_s: float) -> None:
 async def watch_levels(world: SoakWorld) -> None:
     """Counts what an operator sees of each asset, in any weather, for ever.
 
-    An asset that leaves the fleet counts again from its next sample on.
+    An asset that leaves the fleet counts again from its next sample on. If it left while no
+    headend ran, it left when the headend ended: the next headend cannot know better.
     """
     left_us: dict[int, int] = {}
+    looks_while_down = Counter[int]()
     while True:
         await trio.sleep(LOOK_S)
         headend, now_us = world.headend, world.runtime.wall_us()
@@ -116,8 +119,12 @@ async def watch_levels(world: SoakWorld) -> None:
             for asset in agent.numbers:
                 asset_id = world.assets[asset].id
                 since_us = None if headend is None else headend.latest.since_us(asset_id)
-                if headend is not None and asset_id not in headend.fleet.assets:
-                    left_us[asset] = now_us
+                if headend is not None:
+                    down = looks_while_down.pop(asset, 0)
+                    if asset_id not in headend.fleet.assets:
+                        left_us[asset] = now_us
+                        if asset in world.account.seen:
+                            world.account.seen[asset].looks -= down
                 if asset in left_us:
                     if (
                         headend is None
@@ -129,6 +136,7 @@ async def watch_levels(world: SoakWorld) -> None:
                     continue
                 seen = world.account.seen.setdefault(asset, Seen())
                 seen.looks += 1
+                looks_while_down[asset] += headend is None
                 seen.held += headend is not None and connected
                 if headend is not None and since_us is not None:
                     restored = headend.latest.slot(asset_id).restored
