@@ -25,6 +25,7 @@ SAYS = "a dispatch says what the device did"
 STRONGER = "a dispatch gives way to the stronger"
 REPORTED = "a report is at the headend within 2 s while its agent is connected"
 WITHDRAWN = "a withdrawn dispatch leaves its device within 2 s while its agent is connected"
+TAKEN_ONCE = "an order that is repeated with its key is taken once"
 REMOVED = "a removed asset's dispatches end at once"
 
 
@@ -81,7 +82,13 @@ def weaker_is_sent() -> AbstractContextManager[object]:
     )
 
 
-@mutation("desk", "an order is answered, and one commit in 60 is not made", NONE_LOST, busy=True)
+@mutation(
+    "desk",
+    "an order is answered, and one commit in 60 is not made",
+    NONE_LOST,
+    TAKEN_ONCE,
+    busy=True,
+)
 def order_is_not_journaled() -> AbstractContextManager[object]:
     write, is_due = Journal.write, EveryNth(60)
 
@@ -92,7 +99,7 @@ def order_is_not_journaled() -> AbstractContextManager[object]:
     return patch.object(Journal, "write", write_or_not)
 
 
-@mutation("desk", "each 30th report of an agent is dropped", REPORTED, SAYS, busy=True)
+@mutation("desk", "each 30th report of an agent is dropped", REPORTED, SAYS, NONE_LOST, busy=True)
 def report_is_dropped() -> AbstractContextManager[object]:
     take, is_due = intake._take_report, EveryNth(30)
 
@@ -147,7 +154,7 @@ def limits_are_those_of_the_start() -> AbstractContextManager[object]:
 @mutation(
     "orders",
     "an idempotency key is forgotten at once",
-    "an order that is repeated with its key is taken once",
+    TAKEN_ONCE,
 )
 def key_is_forgotten() -> AbstractContextManager[object]:
     async def find(_keeper: KeyKeeper, _key: str) -> None:

@@ -39,6 +39,7 @@ RESUMES = "a dispatch resumes when heard"
 TWICE = "a dispatch has no effect twice"
 STRONGER = "a dispatch gives way to the stronger"
 SAYS = "a dispatch says what the device did"
+NONE_LOST = "no acknowledged order is lost, and each ends"
 
 
 @mutation("timeline", "each 4th window ends 3 s late", IN_WINDOW)
@@ -192,7 +193,7 @@ def failsafe_never_resumes() -> AbstractContextManager[object]:
     return patch.object(stepping._Turn, "_pursue", pursue_or_not)
 
 
-@mutation("reports", "each 20th report is lost", SAYS, busy=True)
+@mutation("reports", "each 20th report is lost", SAYS, NONE_LOST, busy=True)
 def report_is_lost() -> AbstractContextManager[object]:
     add, is_due = AgentBoard.add_report, EveryNth(20)
 
