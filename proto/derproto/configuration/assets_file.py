@@ -18,6 +18,7 @@ from derproto.configuration.fleet import (
     Fleet,
     Limits,
     Site,
+    StepResponse,
 )
 from derproto.configuration.kinds import AGENT, TEXT, FromText, Number, member
 from derproto.configuration.problems import ConfigError, Problem, nearest
@@ -41,9 +42,11 @@ ASSET_KEYS = (
     "agent",
     "energy_mwh",
     "device",
+    "response",
 )
 LIMITS_KEYS = ("min_mw", "max_mw")
 FAILSAFE_KEYS = ("after_s", "action")
+RESPONSE_KEYS = ("dead_time_s", "time_constant_s", "ramp_mw_per_s")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -90,6 +93,9 @@ _ENERGY = Number(above=0, most=100 * MAX_MW, unit="MWh")
 _TOLERANCE = Number(above=0, most=100, unit="% of rated_mw")
 _AFTER = Number(least=0, most=365 * 86_400.0, unit="seconds; 0 = hold until the window ends")
 
+_DELAY = Number(least=0, most=86_400.0, unit="seconds")
+_RAMP = Number(above=0, most=MAX_MW, unit="MW/s")
+
 
 class _FleetReader:
     """The parts of the file read so far, to find duplicates."""
@@ -131,6 +137,7 @@ class _FleetReader:
         agent = section.optional("agent", AGENT)
         energy_mwh = _energy_mwh(section, kind)
         device = _device(section)
+        response = _response(section)
         # None stands for a noted problem: this asset is not used.
         if name is None or site_id is None or kind is None or rated_mw is None or limits is None:
             return
@@ -149,6 +156,7 @@ class _FleetReader:
             agent=agent,
             energy_mwh=energy_mwh,
             device=device,
+            response=response,
         )
 
     def _id(self, section: Section) -> str:
@@ -252,6 +260,20 @@ def _failsafe(section: Section) -> Failsafe | None:
     after_s = written.read("after_s", _AFTER, Failsafe().after_s)
     action = written.read("action", _ACTION, Failsafe().action)
     return None if after_s is None or action is None else Failsafe(after_s, action)
+
+
+def _response(section: Section) -> StepResponse | None:
+    written = section.section("response")
+    if written is None:
+        return None
+    written.refuse_unknown(RESPONSE_KEYS)
+    advice = "write what was measured, in seconds"
+    dead_time_s = written.require("dead_time_s", _DELAY, advice)
+    time_constant_s = written.require("time_constant_s", _DELAY, advice)
+    ramp_mw_per_s = written.optional("ramp_mw_per_s", _RAMP)
+    if dead_time_s is None or time_constant_s is None:
+        return None
+    return StepResponse(dead_time_s, time_constant_s, ramp_mw_per_s)
 
 
 def _energy_mwh(section: Section, kind: AssetKind | None) -> float | None:

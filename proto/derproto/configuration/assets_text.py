@@ -1,5 +1,6 @@
 """Writing a fleet as ``assets.yaml``."""
 
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -67,6 +68,12 @@ def _asset(asset: Asset, site_name: str) -> dict[str, object]:
     if asset.agent is not None:
         entry["agent"] = asset.agent
     entry["device"] = _device(asset.device)
+    if asset.response is not None:
+        entry["response"] = {
+            key: _number(value)
+            for key, value in asdict(asset.response).items()
+            if value is not None
+        }
     return entry
 
 

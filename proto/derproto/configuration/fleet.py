@@ -51,6 +51,18 @@ class Failsafe:
 
 
 @dataclass(frozen=True, slots=True)
+class StepResponse:
+    """How an asset's power follows a new setpoint, as its acceptance test measured it."""
+
+    dead_time_s: float
+    """From the order until the power begins to change, seconds."""
+    time_constant_s: float
+    """From the end of the dead time to 63 % of the change, seconds."""
+    ramp_mw_per_s: float | None = None
+    """Rate between 10 % and 90 % of the change, MW/s; None = too fast to be measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class FilePlace:
     """Where a section stands in a file, for messages about its keys."""
 
@@ -112,6 +124,8 @@ class Asset:
     energy_mwh: float | None = None
     """Usable energy of a battery, MWh, above 0; None for other kinds."""
     device: DeviceSpec = DeviceSpec()
+    response: StepResponse | None = None
+    """None = not measured."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What a new ``assets.yaml`` changes in a fleet: pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from derproto.configuration.changes import ChangedItem, Changes
 from derproto.configuration.fleet import Asset, Fleet, Site
@@ -105,6 +105,7 @@ def _asset(asset: Asset) -> dict[str, object]:
         "failsafe": {"after_s": asset.failsafe.after_s, "action": asset.failsafe.action.value},
         "agent": asset.agent,
         "energy_mwh": asset.energy_mwh,
+        "response": None if asset.response is None else asdict(asset.response),
         "device": {
             "driver": asset.device.driver,
             **{key: str(value)[:OPTION_LENGTH] for key, value in asset.device.options.items()},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from derproto.configuration.assets_file import load_fleet
-from derproto.configuration.fleet import AssetKind, Failsafe, FailsafeAction, Limits
+from derproto.configuration.fleet import AssetKind, Failsafe, FailsafeAction, Limits, StepResponse
 from derproto.configuration.problems import ConfigError
 from tests.unit.config.bad_file import ASSET, OTHER, SITE, one_asset, problems_of
 
@@ -156,6 +156,7 @@ assets:
     failsafe: {{after_s: 0, action: release}}
     agent: own
     energy_mwh: 010
+    response: {{dead_time_s: 0.4, time_constant_s: 2, ramp_mw_per_s: .5}}
     device: {{driver: simulated, seed: 7, soc: 1, efficiency: .9}}
   - {{id: {OTHER}, name: Roof, site: No, kind: solar, rated_mw: 1,
      device: {{driver: replay, file: days/july.csv}}}}
@@ -175,6 +176,7 @@ assets:
     assert (battery.rated_mw, battery.limits, battery.default_mw) == (10, Limits(-8, 10), -0.5)
     assert (battery.tolerance_pct, battery.energy_mwh, battery.agent) == (2, 10, "own")
     assert battery.failsafe == Failsafe(0, FailsafeAction.RELEASE)
+    assert battery.response == StepResponse(0.4, 2.0, 0.5)
     assert dict(battery.device.options) == {"seed": 7, "soc": 1, "efficiency": 0.9}
     roof = fleet.assets[OTHER]
     assert roof.site_id == SITE
@@ -192,3 +194,17 @@ def test_a_device_of_any_driver_is_taken_as_it_is_written(tmp_path: Path) -> Non
     assert spec.place is not None
     assert (spec.place.file, spec.place.key) == (str(path), "assets[0].device")
     assert spec.place.lines["unit"] == 11
+
+
+def test_a_response_that_no_device_has_is_refused(tmp_path: Path) -> None:
+    text = one_asset("response: {dead_time_s: -1, ramp_mw_per_s: 0, settling_s: 3}")
+    assert problems_of(tmp_path, text) == [
+        "assets.yaml:11: assets[0].response.settling_s: unknown key; "
+        "there are: dead_time_s, time_constant_s, ramp_mw_per_s",
+        "assets.yaml:11: assets[0].response.dead_time_s: -1 is out of range; "
+        "write a number of at least 0 and up to 86400, in seconds",
+        "assets.yaml:11: assets[0].response.time_constant_s: missing; "
+        "write what was measured, in seconds",
+        "assets.yaml:11: assets[0].response.ramp_mw_per_s: 0 is out of range; "
+        "write a number above 0 and up to 100000, in MW/s",
+    ]

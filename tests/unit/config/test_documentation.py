@@ -13,6 +13,7 @@ from derproto.configuration.assets_file import (
     ASSET_KEYS,
     FAILSAFE_KEYS,
     LIMITS_KEYS,
+    RESPONSE_KEYS,
     SITE_KEYS,
     load_fleet,
 )
@@ -60,7 +61,7 @@ def test_every_setting_has_a_row_with_its_variable(heading: str, prefix: str) ->
 
 def test_every_key_of_the_assets_file_has_a_row() -> None:
     assert rows("### A site") == list(SITE_KEYS)
-    nested = [*LIMITS_KEYS, *FAILSAFE_KEYS, "driver"]
+    nested = [*LIMITS_KEYS, *FAILSAFE_KEYS, *RESPONSE_KEYS, "driver"]
     assert sorted(rows("### An asset")) == sorted([*ASSET_KEYS, *nested])
     for word in (*AssetKind, *LOG_LEVELS):
         assert f"`{word}`" in TEXT

@@ -20,6 +20,7 @@ from derproto.configuration.fleet import (
     Fleet,
     Limits,
     Site,
+    StepResponse,
 )
 
 SITE = Site("00000000-0000-4000-8000-0000000000a1", "North", "America/Denver", "north-1")
@@ -82,6 +83,11 @@ options = st.dictionaries(
 )
 devices = st.builds(DeviceSpec, st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True), options)
 
+delays = st.floats(0, 86_400)
+responses = st.none() | st.builds(
+    StepResponse, delays, delays, st.none() | st.floats(0, 1e5, exclude_min=True)
+)
+
 
 @st.composite
 def fleets(draw: st.DrawFn) -> Fleet:
@@ -115,6 +121,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
             agent=draw(agents),
             energy_mwh=draw(st.floats(1e-9, 1e7)) if kind is AssetKind.BATTERY else None,
             device=draw(devices),
+            response=draw(responses),
         )
     return Fleet(sites, assets)
 

@@ -11,7 +11,7 @@ ONE_ASSET = [
     (
         "wibble: 3",
         "11: assets[0].wibble: unknown key; there are: id, name, site, kind, rated_mw, limits, "
-        "default_mw, tolerance_pct, failsafe, agent, energy_mwh, device",
+        "default_mw, tolerance_pct, failsafe, agent, energy_mwh, device, response",
     ),
     ("name: B2", "11: assets[0].name: written twice, first on line 6; keep one of them"),
     (
