@@ -5,12 +5,15 @@ as was asked for. Nothing else is taken for it.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU, ReadHoldingRegistersRequest
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersResponse,
+    ReadInputRegistersRequest,
+    ReadInputRegistersResponse,
     WriteMultipleRegistersRequest,
     WriteMultipleRegistersResponse,
 )
@@ -23,6 +26,14 @@ LONGEST_FRAME = 260
 """Bytes of a frame, by Modbus. A header that announces more is no Modbus."""
 MOST_STRANGE = 8
 """Answers to other requests that are skipped before one's own. Beyond, the link is given up."""
+
+
+class RegisterKind(StrEnum):
+    """The two tables of registers that a device has, each with addresses of its own."""
+
+    HOLDING = "holding"
+    INPUT = "input"
+    """Read only."""
 
 
 class ModbusError(DeviceError):
@@ -62,20 +73,28 @@ _MEANINGS: dict[int, tuple[type[ModbusError], str]] = {
     ExcCodes.GATEWAY_NO_RESPONSE: (ModbusError, "does not answer its gateway"),
 }
 
+_ANSWERS = {
+    RegisterKind.HOLDING: ReadHoldingRegistersResponse,
+    RegisterKind.INPUT: ReadInputRegistersResponse,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ReadRegisters:
-    """Reads ``count`` holding registers, 1 to 125."""
+    """Reads ``count`` registers, 1 to 125."""
 
     address: int
     count: int
+    kind: RegisterKind = RegisterKind.HOLDING
 
     def message(self) -> ModbusPDU:
+        if self.kind is RegisterKind.INPUT:
+            return ReadInputRegistersRequest(address=self.address, count=self.count)
         return ReadHoldingRegistersRequest(address=self.address, count=self.count)
 
     def data_of(self, answer: ModbusPDU) -> bytes:
         """The registers. Raises: BrokenLinkError, if they are not as many."""
-        if isinstance(answer, ReadHoldingRegistersResponse):
+        if isinstance(answer, _ANSWERS[self.kind]):
             registers = answer.registers
             if len(registers) == self.count:
                 return b"".join(register.to_bytes(2, "big") for register in registers)
@@ -83,7 +102,8 @@ class ReadRegisters:
         raise BrokenLinkError(f"answers {self} with {type(answer).__name__}")
 
     def __str__(self) -> str:
-        return f"a read of {self.count} registers at {self.address}"
+        what = "registers" if self.kind is RegisterKind.HOLDING else "input registers"
+        return f"a read of {self.count} {what} at {self.address}"
 
 
 @dataclass(frozen=True, slots=True)

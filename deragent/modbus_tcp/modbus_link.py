@@ -15,6 +15,7 @@ from deragent.modbus_tcp.exchange import (
     NotReachedError,
     Question,
     ReadRegisters,
+    RegisterKind,
     TryAgainError,
     WriteRegisters,
     answer_of,
@@ -60,6 +61,7 @@ class ModbusLink:
         count: int,
         within_s: float,
         *,
+        kind: RegisterKind = RegisterKind.HOLDING,
         connection: int | None = None,
     ) -> bytes:
         """Reads registers.
@@ -69,12 +71,15 @@ class ModbusLink:
         Units: big-endian bytes. Raises: ModbusError; NewConnectionError, if that one is over.
         Cancellation: at any time; the next request waits until the answer has come or is overdue.
         """
-        return await self._ask(ReadRegisters(address, count), unit, within_s, connection)
+        return await self._ask(ReadRegisters(address, count, kind), unit, within_s, connection)
 
     async def write(
         self, unit: int, address: int, data: bytes, within_s: float, *, connection: int
     ) -> None:
-        """Writes registers. Raises and cancellation: as for ``read``; they may be written."""
+        """Writes holding registers.
+
+        Raises and cancellation: as for ``read``; they may be written.
+        """
         await self._ask(WriteRegisters(address, data), unit, within_s, connection)
 
     async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from deragent.drivers.sunspec.model_definitions import COMMON, HEAD, load_defini
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.model_list import FoundModel
 from deragent.drivers.sunspec.power_control import FORMS, GREATEST, PowerControl, choose_control
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 ROLE = 715
 """The model that says who has control, and takes the controller's heartbeat."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deragent.devices import Measurement, OperatingState
 from deragent.drivers.sunspec.model_layout import ModelLayout
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 INVERTERS = (701, 103, 102, 101, 113, 112, 111)
 """Models with power at the terminals. The first that a device has counts."""

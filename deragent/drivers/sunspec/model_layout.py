@@ -15,7 +15,7 @@ from deragent.drivers.sunspec.model_definitions import (
     PointDefinition,
 )
 from deragent.drivers.sunspec.point_values import Raw, Scale, decode, scale_of
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 
 @dataclass(frozen=True, slots=True)

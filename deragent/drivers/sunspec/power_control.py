@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deragent.devices import AssetKind, Limits
 from deragent.drivers.sunspec.model_layout import ModelLayout
 from deragent.drivers.sunspec.point_values import Scale, encode
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 WATTS_IN_MW = 1e6
 ENABLED, DISABLED = 1, 0

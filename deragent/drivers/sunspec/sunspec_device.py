@@ -13,7 +13,6 @@ from deragent.drivers.sunspec.device_map import DeviceMap, read_map
 from deragent.drivers.sunspec.model_list import NoSunSpecError
 from deragent.drivers.sunspec.point_values import UnfitValueError
 from deragent.drivers.sunspec.power_control import PowerControl
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span, plan_reads
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
 from deragent.drivers.sunspec.unit_reader import UnitReader
 from deragent.modbus_tcp import (
@@ -22,6 +21,7 @@ from deragent.modbus_tcp import (
     NewConnectionError,
     SharedLinks,
 )
+from deragent.modbus_tcp.read_plan import RegisterImage, Span, plan_reads
 from derproto.stdio.log_events import event_log
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class SunSpecDevice(Device):
                 parts.append((span, await self._reader.read(span, known.connection)))
             except IllegalAddressError:
                 self._lacks = True
-                inside = [each for each in wanted if _within(each, span)]
+                inside = [each for each in wanted if each in span]
                 await self._find_missing(inside, known.connection)
                 raise
         reading = known.map.measure(RegisterImage(tuple(parts)))
@@ -269,7 +269,3 @@ class SunSpecDevice(Device):
                     address=span.address,
                     count=span.count,
                 )
-
-
-def _within(span: Span, other: Span) -> bool:
-    return other.address <= span.address and span.end <= other.end

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from deragent.drivers.sunspec.device_map import USED, whole
 from deragent.drivers.sunspec.model_list import FoundModel, find_models
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span, joined
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
 from deragent.modbus_tcp import IllegalAddressError, ModbusLink
+from deragent.modbus_tcp.read_plan import RegisterImage, Span, joined
 
 
 class UnitReader:

@@ -12,7 +12,7 @@ from sunspec2.file.client import FileClientModel
 from deragent.drivers.sunspec.model_definitions import load_definition
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.point_values import Scale, encode
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 BASE = 40000
 

@@ -10,7 +10,7 @@ from sunspec2.file.client import FileClientDevice, FileClientModel
 from deragent.drivers.sunspec.model_definitions import END, load_definition
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.model_list import FoundModel, Wanted, find_models
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span
+from deragent.modbus_tcp.read_plan import RegisterImage, Span
 from tests.support.modbus.sunspec_unit import registers_of
 
 NAMES = ("device_1547", "inverter_123")

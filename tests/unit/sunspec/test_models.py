@@ -13,7 +13,7 @@ from deragent.drivers.sunspec.measured_points import INVERTERS, STORES, choose_p
 from deragent.drivers.sunspec.model_definitions import load_definition
 from deragent.drivers.sunspec.model_layout import lay_out
 from deragent.drivers.sunspec.model_list import FoundModel
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span, plan_reads
+from deragent.modbus_tcp.read_plan import RegisterImage, Span, plan_reads
 from tests.unit.sunspec.images import (
     NAMES,
     DeviceImage,

@@ -17,7 +17,7 @@ from deragent.drivers.sunspec.point_values import (
     not_implemented,
     scale_of,
 )
-from deragent.drivers.sunspec.read_plan import RegisterImage, Span, plan_reads
+from deragent.modbus_tcp.read_plan import RegisterImage, Span, plan_reads
 
 SIZES = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "int64": 4, "float32": 2, "enum16": 1}
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from deragent.modbus_tcp.exchange import RegisterKind
+
 MOST_AT_ONCE = 125
 """Registers in one answer, by Modbus."""
 
@@ -13,10 +15,15 @@ class Span:
 
     address: int
     count: int
+    kind: RegisterKind = RegisterKind.HOLDING
 
     @property
     def end(self) -> int:
         return self.address + self.count
+
+    def __contains__(self, other: "Span") -> bool:
+        """Whether a read of this span brings the other, too."""
+        return self.kind is other.kind and self.address <= other.address and other.end <= self.end
 
 
 def plan_reads(
@@ -29,16 +36,17 @@ def plan_reads(
     Raises: ValueError, for a span longer than ``most``.
     """
     reads: list[Span] = []
-    for span in sorted(spans):
+    for span in sorted(spans, key=lambda span: (span.kind, span)):
         if span.count > most:
             raise ValueError(f"{span.count} registers at {span.address} are more than {most}")
         last = reads[-1] if reads else None
         if (
             last is not None
+            and span.kind is last.kind
             and span.end - last.address <= most
             and (gaps or span.address <= last.end)
         ):
-            reads[-1] = Span(last.address, max(last.end, span.end) - last.address)
+            reads[-1] = Span(last.address, max(last.end, span.end) - last.address, last.kind)
         else:
             reads.append(span)
     return tuple(reads)
@@ -48,8 +56,9 @@ def joined(parts: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bytes]]:
     """Parts that follow one another as one; the parts are in the order of their addresses."""
     whole: tuple[Span, bytes] | None = None
     for span, data in parts:
-        if whole is not None and whole[0].end == span.address:
-            whole = Span(whole[0].address, whole[0].count + span.count), whole[1] + data
+        if whole is not None and whole[0].end == span.address and whole[0].kind is span.kind:
+            count = whole[0].count + span.count
+            whole = Span(whole[0].address, count, span.kind), whole[1] + data
             continue
         if whole is not None:
             yield whole
@@ -67,7 +76,7 @@ class RegisterImage:
     def get(self, span: Span) -> bytes:
         """The registers of the span; empty if they were not read at once."""
         for part, data in self.parts:
-            if part.address <= span.address and span.end <= part.end:
+            if span in part:
                 start = 2 * (span.address - part.address)
                 return data[start : start + 2 * span.count]
         return b""
