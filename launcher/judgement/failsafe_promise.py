@@ -125,10 +125,16 @@ def _judge_power(
 
 def _ramp_s(asset: Asset) -> float:
     """How long a simulated device takes to reach any power, seconds."""
-    if asset.kind is not AssetKind.GENERATOR:
-        return 0.0
-    ramp = asset.device.options.get("ramp_mw_per_s")
-    return asset.rated_mw / ramp if isinstance(ramp, float | int) else USUAL_RAMP_S
+
+    def option(key: str) -> float:
+        value = asset.device.options.get(key)
+        return float(value) if isinstance(value, float | int) else 0.0
+
+    ramp_mw_per_s = option("ramp_mw_per_s")
+    usual_s = USUAL_RAMP_S if asset.kind is AssetKind.GENERATOR else 0.0
+    ramp_s = asset.rated_mw / ramp_mw_per_s if ramp_mw_per_s else usual_s
+    # Two open loop response times leave a hundredth of the change.
+    return option("dead_time_s") + 2 * option("open_loop_response_s") + option("start_s") + ramp_s
 
 
 def _judge_return(

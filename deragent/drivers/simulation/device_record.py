@@ -60,9 +60,9 @@ class RecordedDevice(Device):
         return measured
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
-        told_mw = await self._device.apply(mw, ramp_mw_per_s)
-        await self._try("told", mw=told_mw)
-        return told_mw
+        took_mw = await self._device.apply(mw, ramp_mw_per_s)
+        await self._try("told", mw=mw)
+        return took_mw
 
     async def release(self) -> None:
         await self._device.release()

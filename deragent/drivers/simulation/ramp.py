@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deragent.drivers.simulation.physics import approach
+from deragent.drivers.simulation.models import approach
 
 
 @dataclass(frozen=True, slots=True)

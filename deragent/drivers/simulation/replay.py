@@ -29,7 +29,7 @@ from deragent.devices import (
     Runtime,
 )
 from deragent.drivers.simulation.device_record import recorded
-from deragent.drivers.simulation.physics import Output, curtailed
+from deragent.drivers.simulation.models import Output, curtailed
 from deragent.drivers.simulation.ramp import Ramp
 from deragent.drivers.simulation.simulated import measured, second_of_day
 from deragent.drivers.simulation.simulation_options import SimulationOptions

@@ -1,8 +1,7 @@
 """Driver ``simulated``: a seeded model of each kind of asset."""
 
+import math
 import random
-from dataclasses import dataclass
-from typing import Annotated
 
 import trio
 
@@ -14,69 +13,35 @@ from deragent.devices import (
     Driver,
     Limits,
     Measurement,
-    Number,
-    Option,
     Runtime,
 )
 from deragent.drivers.simulation.device_record import recorded
-from deragent.drivers.simulation.physics import (
+from deragent.drivers.simulation.models import (
     DAY_S,
     Battery,
-    EvCharger,
+    EvPool,
     Generator,
     Inputs,
     Load,
     Model,
     Output,
+    Sky,
     Solar,
 )
-from deragent.drivers.simulation.ramp import Ramp
-from deragent.drivers.simulation.simulation_options import SimulationOptions
+from deragent.drivers.simulation.response import Response
+from deragent.drivers.simulation.simulated_options import SimulatedOptions
 
 NOMINAL_V = 277.0
 """Line to neutral of a 480 V system."""
 NOMINAL_HZ = 60.0
 
 
-_HOUR = Number(least=0, most=24, unit="hours UTC")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedOptions(SimulationOptions):
-    """What a model starts with."""
-
-    noon_utc_h: Annotated[
-        float, Option(_HOUR, "hour of the highest sun", of=frozenset({AssetKind.SOLAR}))
-    ] = 19.0
-    soc: Annotated[
-        float | None,
-        Option(
-            Number(least=0, most=1),
-            "state of charge at the start",
-            unset="drawn from 0.35 to 0.75",
-            of=frozenset({AssetKind.BATTERY}),
-        ),
-    ] = None
-    efficiency: Annotated[
-        float,
-        Option(
-            Number(least=0.1, most=1),
-            "efficiency of charging and discharging together",
-            of=frozenset({AssetKind.BATTERY}),
-        ),
-    ] = 0.88
-    peak_utc_h: Annotated[
-        float, Option(_HOUR, "hour of the highest consumption", of=frozenset({AssetKind.LOAD}))
-    ] = 1.0
-    ramp_mw_per_s: Annotated[
-        float | None,
-        Option(
-            Number(least=1e-6, unit="MW/s"),
-            "its fastest change",
-            unset="rated_mw in 30 s",
-            of=frozenset({AssetKind.GENERATOR}),
-        ),
-    ] = None
+COMMON_CHARGER_MW = 0.022
+"""A common charge point: 32 A of three phases at 400 V."""
+PIECE_S, MOST_PIECES = 1.0, 60
+"""A command that changes is followed in pieces of a second, or of a 60th of the time."""
+MOST_POINTS = 20
+"""Charge points of a pool whose ``charger_mw`` is not set; those of a larger one are stronger."""
 
 
 def simulated_model(asset: Asset, options: SimulatedOptions, rng: random.Random) -> Model:
@@ -84,23 +49,54 @@ def simulated_model(asset: Asset, options: SimulatedOptions, rng: random.Random)
 
     Raises: DeviceConfigError.
     """
-    rated_mw = asset.rated_mw
+    rated_mw, seed = asset.rated_mw, options.seed_of(asset)
     match asset.kind:
         case AssetKind.SOLAR:
-            return Solar(rated_mw, noon_s=options.noon_utc_h * 3600)
+            sky = Sky(
+                seed,
+                options.latitude,
+                options.noon_utc_h * 3600,
+                options.longitude,
+                options.cloud_cover,
+            )
+            return Solar(rated_mw, sky, options.air_c)
         case AssetKind.BATTERY:
             if asset.energy_mwh is None:
                 raise DeviceConfigError(f"asset {asset.name}: energy_mwh: a battery needs it")
             drawn = round(rng.uniform(0.35, 0.75), 3)
-            soc = drawn if options.soc is None else options.soc
-            return Battery(rated_mw, asset.energy_mwh, soc=soc, efficiency=options.efficiency)
+            # The loss of a round trip is split evenly.
+            one_way = math.sqrt(options.efficiency)
+            return Battery(
+                rated_mw,
+                asset.energy_mwh,
+                drawn if options.soc is None else options.soc,
+                one_way,
+                one_way,
+                options.taper,
+                options.self_discharge_per_day,
+            )
         case AssetKind.LOAD:
-            return Load(rated_mw, peak_s=options.peak_utc_h * 3600)
+            return Load(
+                rated_mw,
+                seed,
+                options.peak_utc_h * 3600,
+                options.weekend_share,
+                options.flexible_share,
+            )
         case AssetKind.EV_CHARGER:
-            return EvCharger(rated_mw, idle_s=rng.uniform(0.0, 1800.0))
+            charger_mw = options.charger_mw or max(COMMON_CHARGER_MW, rated_mw / MOST_POINTS)
+            return EvPool(
+                rated_mw, min(charger_mw, rated_mw), seed, peak_s=options.arrivals_utc_h * 3600
+            )
         case AssetKind.GENERATOR:
+            if options.minimum_mw > rated_mw:
+                text = f"write at most rated_mw, {rated_mw:g}"
+                raise DeviceConfigError(f"asset {asset.name}: device.minimum_mw: {text}")
             # Half a minute from standstill to full power.
-            return Generator(rated_mw, options.ramp_mw_per_s or rated_mw / 30)
+            ramp_mw_per_s = options.ramp_mw_per_s or rated_mw / 30
+            return Generator(
+                rated_mw, ramp_mw_per_s, options.minimum_mw, options.start_s, options.stop_s
+            )
 
 
 async def _open(asset: Asset, options: SimulatedOptions, runtime: Runtime) -> Device:
@@ -113,12 +109,14 @@ class SimulatedDevice(Device):
 
     def __init__(self, asset: Asset, options: SimulatedOptions, runtime: Runtime) -> None:
         self._rng = options.noise_of(asset)
-        self._model = simulated_model(asset, options, self._rng)
         self._reactive_share = -0.2 if asset.kind is AssetKind.LOAD else -0.04
         self._runtime = runtime
         self._limits = asset.limits
-        self._command: Ramp | None = None
+        self._response = Response(options.law_for(asset.kind))
+        self._command_mw: float | None = None
         self._stepped_s = trio.current_time()
+        model = simulated_model(asset, options, self._rng)
+        self._model, self._output = model.step(Inputs(0.0, self._wall_s(), None))
 
     @property
     def limits(self) -> Limits:
@@ -126,33 +124,48 @@ class SimulatedDevice(Device):
 
     async def read(self) -> Measurement:
         await trio.lowlevel.checkpoint()
-        output = self._step()
+        self._step()
+        output = self._output
         return measured(output.p_mw, output, self._reactive_share, self._rng)
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
         await trio.lowlevel.checkpoint()
-        # The step up to now still follows the previous command.
-        before = self._step()
-        self._command = Ramp(mw, trio.current_time(), before.p_mw, ramp_mw_per_s)
-        return mw
+        return self._tell(mw, ramp_mw_per_s)
 
     async def release(self) -> None:
         await trio.lowlevel.checkpoint()
-        self._step()
-        self._command = None
+        self._tell(None, None)
 
-    def _step(self) -> Output:
-        now_s = trio.current_time()
-        inputs = Inputs(
-            dt_s=now_s - self._stepped_s,
-            day_s=second_of_day(self._runtime.wall_us()),
-            command_mw=None if self._command is None else self._command.at(now_s),
-            gauss=self._rng.gauss(),
-            uniform=self._rng.random(),
-        )
-        self._stepped_s = now_s
-        self._model, output = self._model.step(inputs)
-        return output
+    def _tell(self, mw: float | None, ramp_mw_per_s: float | None) -> float:
+        # The step up to now still follows the previous setpoint.
+        self._step()
+        self._response = self._response.told(mw, ramp_mw_per_s)
+        self._step()
+        return self._response.held_mw or 0.0
+
+    def _step(self) -> None:
+        """Brings model and output to the present, in pieces within which the command holds."""
+        now_s, wall_s = trio.current_time(), self._wall_s()
+        piece_s = max(PIECE_S, (now_s - self._stepped_s) / MOST_PIECES)
+        while True:
+            dt_s = min(now_s - self._stepped_s, self._response.due_s)
+            if not self._response.arrived(self._command_mw):
+                dt_s = min(dt_s, piece_s)
+            self._stepped_s += dt_s
+            at_s = wall_s - (now_s - self._stepped_s)
+            self._advance(dt_s, at_s)
+            before_mw, at = self._command_mw, self._output
+            self._response, self._command_mw = self._response.step(dt_s, at.p_mw, at.own_mw)
+            if self._command_mw != before_mw:
+                self._advance(0.0, at_s)
+            if self._stepped_s >= now_s and self._response.due_s > 0.0:
+                return
+
+    def _advance(self, dt_s: float, at_s: float) -> None:
+        self._model, self._output = self._model.step(Inputs(dt_s, at_s, self._command_mw))
+
+    def _wall_s(self) -> float:
+        return self._runtime.wall_us() / 1e6
 
 
 def second_of_day(wall_us: int) -> float:

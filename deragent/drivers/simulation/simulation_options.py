@@ -16,7 +16,7 @@ class SimulationOptions:
         int | None,
         Option(
             Whole(0, 10**18 - 1),
-            "seed of its noise: the same seed gives the same noise",
+            "seed of its noise, clouds and vehicles: the same seed gives the same ones",
             unset="the asset's id",
         ),
     ] = None
@@ -29,6 +29,10 @@ class SimulationOptions:
         ),
     ] = None
 
+    def seed_of(self, asset: Asset) -> str:
+        """What the device's chances follow from. The same asset always has the same."""
+        return asset.id if self.seed is None else str(self.seed)
+
     def noise_of(self, asset: Asset) -> random.Random:
-        """The source of the device's noise. The same asset always gets the same."""
-        return random.Random(asset.id if self.seed is None else str(self.seed))
+        """The source of the noise of a meter."""
+        return random.Random(self.seed_of(asset))

@@ -16,7 +16,7 @@ from deragent.devices import Device, DeviceConfigError, open_device
 from deragent.drivers.simulation import SimulatedDevice
 from deragent.drivers.simulation.device_record import RecordedDevice
 from deragent.drivers.simulation.replay import available_mw, irradiance_at, parse_day
-from deragent.drivers.simulation.simulated import SimulatedOptions
+from deragent.drivers.simulation.simulated_options import SimulatedOptions
 from derproto.base.runtime import RunBlocking, Runtime, virtual_runtime
 from derproto.base.timefmt import parse_us
 from derproto.configuration.fleet import Asset, AssetKind, DeviceSpec, Limits
@@ -91,6 +91,28 @@ async def test_a_battery_follows_ramps_and_is_released(autojump_clock: MockClock
     assert (await device.read()).p_mw == -1.0
     await device.release()
     assert (await device.read()).p_mw == 0.0
+
+
+async def test_an_unpleasant_device_is_late_slow_and_coarse(autojump_clock: MockClock) -> None:
+    battery = asset(AssetKind.BATTERY, soc=0.5, dead_time_s=3, ramp_mw_per_s=0.1, resolution_mw=0.5)
+    device = await open_device(battery, virtual_runtime(NOON_US))
+    assert await device.apply(1.2) == 1.0
+    assert await powers(device, 6, every_s=2) == pytest.approx([0, 0, 0.1, 0.3, 0.5, 0.7])
+    # The energy of a ramp, not of its end.
+    await trio.sleep(3600)
+    reading = await device.read()
+    assert reading.soc == pytest.approx(0.5 - 0.25 / math.sqrt(0.88), abs=2e-3)
+
+
+async def test_a_generators_start_is_not_before_the_dead_time(autojump_clock: MockClock) -> None:
+    machine = asset(AssetKind.GENERATOR, dead_time_s=5, start_s=10, minimum_mw=0.5)
+    device = await open_device(machine, virtual_runtime(NOON_US))
+    await device.apply(0.2)
+    await trio.sleep(14.9)
+    reading = await device.read()
+    assert (reading.p_mw, reading.status) == (0.0, OperatingState.STARTING)
+    await trio.sleep(60)
+    assert (await device.read()).p_mw == 0.5
 
 
 async def test_replay_plays_the_real_day_and_is_curtailed(autojump_clock: MockClock) -> None:

@@ -108,7 +108,7 @@ def test_drivers_lists_the_options_of_each(capsys: pytest.CaptureFixture[str]) -
     (ramp,) = (each for each in shapes["simulated"]["options"] if each["key"] == "ramp_mw_per_s")
     assert ramp == {
         "key": "ramp_mw_per_s",
-        "kinds": ["generator"],
+        "kinds": ["solar", "battery", "ev_charger", "load", "generator"],
         "type": "number from 1e-06",
         "unit": "MW/s",
         "least": 1e-06,
@@ -116,7 +116,7 @@ def test_drivers_lists_the_options_of_each(capsys: pytest.CaptureFixture[str]) -
         "most": None,
         "required": False,
         "default": None,
-        "default_in_words": "rated_mw in 30 s",
+        "default_in_words": "none; a generator's: rated_mw in 30 s",
         "help": "its fastest change",
     }
 

@@ -46,7 +46,7 @@ def asset_of(kind: AssetKind, driver: str, **options: object) -> Asset:
     return make_asset("a", kind, low_mw, high_mw, energy_mwh=energy_mwh, device=device)
 
 
-def simulated(asset: Asset) -> OpenBench:
+def simulated(asset: Asset, tolerance_mw: float = 1e-6) -> OpenBench:
     """Clouds move the sun's power also while a ramp holds it."""
 
     @asynccontextmanager
@@ -56,7 +56,7 @@ def simulated(asset: Asset) -> OpenBench:
             device=await open_device(asset, virtual_runtime(NOON_US)),
             settle_s=35.0,
             ramp_s=40.0,
-            tolerance_mw=0.1 if asset.kind is AssetKind.SOLAR else 1e-6,
+            tolerance_mw=max(tolerance_mw, 0.1 if asset.kind is AssetKind.SOLAR else 0.0),
         )
 
     return open_bench
@@ -65,6 +65,23 @@ def simulated(asset: Asset) -> OpenBench:
 @pytest.mark.parametrize("kind", AssetKind)
 async def test_simulated_devices_conform(autojump_clock: MockClock, kind: AssetKind) -> None:
     await check_conformance(simulated(asset_of(kind, "simulated")))
+
+
+UNPLEASANT = {
+    "dead_time_s": 3.0,
+    "open_loop_response_s": 5.0,
+    "ramp_mw_per_s": 0.2,
+    "resolution_mw": 0.05,
+    "deadband_mw": 0.05,
+}
+
+
+@pytest.mark.parametrize("kind", AssetKind)
+async def test_an_unpleasant_device_conforms_within_its_resolution(
+    autojump_clock: MockClock, kind: AssetKind
+) -> None:
+    asset = asset_of(kind, "simulated", **UNPLEASANT)
+    await check_conformance(simulated(asset, tolerance_mw=0.11))
 
 
 async def test_a_replayed_day_conforms_also_with_a_record(
