@@ -65,12 +65,17 @@ def try_mutation(mutation: Mutation, folder: Path) -> Outcome:
     for hours in HOURS:
         outcome = Outcome(mutation.name)
         if hours >= mutation.hours:
-            busy = BUSY if mutation.busy else 1.0
-            plan = draw_plan(SEED, hours * HOUR_S, ASSETS, busy=busy)
+            plan = plan_for(mutation, hours)
             outcome = play_mutation(mutation, folder / f"{hours:g}", plan)
             if outcome.caught_by:
                 break
     return outcome
+
+
+def plan_for(mutation: Mutation, hours: float) -> Plan:
+    """The day's plan up to that hour, with what the mutation adds."""
+    plan = draw_plan(SEED, hours * HOUR_S, ASSETS, busy=BUSY if mutation.busy else 1.0)
+    return plan.with_acts(sorted((*plan.acts, *mutation.acts), key=lambda act: act.at_s))
 
 
 def play_mutation(mutation: Mutation, folder: Path, plan: Plan) -> Outcome:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from tests.soak.plan import Act
+
 FIRST_HOURS = 1.0
 """Hours of the plan in which most mutations show."""
 
@@ -29,6 +31,8 @@ class Mutation:
     """Why the soak cannot see it, and what does."""
     busy: bool = False
     """It shows on a day with more orders than usual."""
+    acts: tuple[Act, ...] = ()
+    """Added to the day: what shows the fault, if chance brings it too seldom for one day."""
 
 
 class Table:
@@ -45,12 +49,15 @@ class Table:
         hours: float = FIRST_HOURS,
         unseen: str = "",
         busy: bool = False,
+        acts: tuple[Act, ...] = (),
     ) -> Callable[[Patch], Patch]:
         """Adds the decorated patch, named after its function."""
 
         def add(patch: Patch) -> Patch:
             name = patch.__name__.replace("_", "-")
-            self.mutations.append(Mutation(name, part, wrong, patch, breaks, hours, unseen, busy))
+            self.mutations.append(
+                Mutation(name, part, wrong, patch, breaks, hours, unseen, busy, acts)
+            )
             return patch
 
         return add

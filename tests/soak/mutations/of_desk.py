@@ -16,6 +16,7 @@ from derhead.history.journal.embedded import Journal
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.fleet_changes import FleetChanges
 from tests.soak.mutations.mutation import EveryNth, Table
+from tests.soak.plan import Act, Kind
 
 mutation = Table()
 MUTATIONS = mutation.mutations
@@ -40,7 +41,9 @@ def pending_is_forgotten_at_start() -> AbstractContextManager[object]:
 
 
 @mutation(
-    "desk", "dispatches stay sent when the stream of their session is gone", NONE_LOST, busy=True
+    "desk",
+    "dispatches stay sent when the stream of their session is gone",
+    unseen="the agent's next Register says what arrived; `tests/unit/dispatch` sees it",
 )
 def sent_stays_sent() -> AbstractContextManager[object]:
     return patch.object(intake, "_take_ended", lambda _draft, _session_id: None)
@@ -110,7 +113,19 @@ def report_is_dropped() -> AbstractContextManager[object]:
     return patch.object(intake, "_take_report", take_or_not)
 
 
-@mutation("desk", "a dispatch of a lost session counts as never sent", SAYS, NONE_LOST, busy=True)
+@mutation(
+    "desk",
+    "a dispatch of a lost session counts as never sent",
+    "a dispatch leaves when it ends",
+    acts=(
+        # The setpoint arrives, and its report does not.
+        Act(600.0, Kind.DELAY, 1, 300.0, 1.4),
+        Act(610.0, Kind.ORDER, 5, 900.0, 0.3),
+        Act(612.1, Kind.REFUSE, 1, 100.0),
+        Act(612.2, Kind.CUT, 1),
+        Act(650.0, Kind.WITHDRAW, 0),
+    ),
+)
 def lost_session_counts_as_never_sent() -> AbstractContextManager[object]:
     step = lifecycle.step
 

@@ -70,15 +70,20 @@ def answer_of_a_device_is_not_reported() -> AbstractContextManager[object]:
     return patch.object(GapBook, "note_device", note_silence)
 
 
-@mutation("gaps", "open gaps are forgotten at the headend's start", ENDS)
+@mutation(
+    "gaps",
+    "open gaps are forgotten at the headend's start",
+    unseen="a hole that lasts is found again from the newest sample, under the same id, and the end"
+    " of the headend explains it too; `tests/unit/gaps` sees it",
+)
 def open_gaps_are_forgotten_at_start() -> AbstractContextManager[object]:
     restore = GapTracker.restore
 
     def restore_less(
-        tracker: GapTracker, unfinished: Sequence[Unfinished], silences: Mapping[str, HoleCause]
+        tracker: GapTracker, unfinished: Sequence[Unfinished], *rest: Mapping[str, HoleCause]
     ) -> None:
         ended = [each for each in unfinished if each.record.end_us is not None]
-        restore(tracker, ended, silences)
+        restore(tracker, ended, *rest)
 
     return patch.object(GapTracker, "restore", restore_less)
 
