@@ -30,7 +30,7 @@ from deragent.devices import (
 )
 from deragent.drivers.simulation.device_record import recorded
 from deragent.drivers.simulation.models import Output, curtailed
-from deragent.drivers.simulation.ramp import Ramp
+from deragent.drivers.simulation.response import Response
 from deragent.drivers.simulation.simulated import measured, second_of_day
 from deragent.drivers.simulation.simulation_options import SimulationOptions
 from derproto.base.timefmt import parse_us
@@ -117,7 +117,9 @@ class ReplayDevice(Device):
         self._limits = asset.limits
         self._runtime = runtime
         self._rng = options.noise_of(asset)
-        self._command: Ramp | None = None
+        self._response = Response()
+        self._stepped_s = trio.current_time()
+        self._p_mw = 0.0
 
     @property
     def limits(self) -> Limits:
@@ -133,21 +135,25 @@ class ReplayDevice(Device):
 
     async def apply(self, mw: float, ramp_mw_per_s: float | None = None) -> float:
         await trio.lowlevel.checkpoint()
-        output = self._output()
-        start_mw = mw if output is None else output.p_mw
-        self._command = Ramp(mw, trio.current_time(), start_mw, ramp_mw_per_s)
+        # The way to the setpoint begins at the power of now.
+        self._output()
+        self._response = self._response.told(mw, ramp_mw_per_s)
         return mw
 
     async def release(self) -> None:
         await trio.lowlevel.checkpoint()
-        self._command = None
+        self._response = self._response.told(None)
 
     def _output(self) -> Output | None:
+        """What the plant gives now; None where the station measured nothing."""
+        now_s = trio.current_time()
+        dt_s, self._stepped_s = now_s - self._stepped_s, now_s
         irradiance = irradiance_at(self._day, second_of_day(self._runtime.wall_us()))
-        if irradiance is None:
-            return None
-        command_mw = None if self._command is None else self._command.at(trio.current_time())
-        return curtailed(available_mw(self._rated_mw, irradiance), command_mw)
+        own_mw = 0.0 if irradiance is None else available_mw(self._rated_mw, irradiance)
+        self._response, command_mw = self._response.step(dt_s, self._p_mw, own_mw)
+        output = curtailed(own_mw, command_mw)
+        self._p_mw = output.p_mw
+        return None if irradiance is None else output
 
 
 REPLAY = Driver(

@@ -35,13 +35,14 @@ NOMINAL_V = 277.0
 """Line to neutral of a 480 V system."""
 NOMINAL_HZ = 60.0
 
+PIECE_S, MOST_PIECES = 1.0, 60
+"""A command that changes is followed in pieces of a second, or of a 60th of the time."""
 
 COMMON_CHARGER_MW = 0.022
 """A common charge point: 32 A of three phases at 400 V."""
-PIECE_S, MOST_PIECES = 1.0, 60
-"""A command that changes is followed in pieces of a second, or of a 60th of the time."""
-MOST_POINTS = 20
-"""Charge points of a pool whose ``charger_mw`` is not set; those of a larger one are stronger."""
+USUAL_POINTS, MOST_POINTS = 20, 200
+"""Most charge points of a pool, without and with ``charger_mw``. Those of a larger pool are
+stronger, since each step visits every vehicle."""
 
 
 def simulated_model(asset: Asset, options: SimulatedOptions, rng: random.Random) -> Model:
@@ -84,10 +85,10 @@ def simulated_model(asset: Asset, options: SimulatedOptions, rng: random.Random)
                 options.flexible_share,
             )
         case AssetKind.EV_CHARGER:
-            charger_mw = options.charger_mw or max(COMMON_CHARGER_MW, rated_mw / MOST_POINTS)
-            return EvPool(
-                rated_mw, min(charger_mw, rated_mw), seed, peak_s=options.arrivals_utc_h * 3600
-            )
+            most = USUAL_POINTS if options.charger_mw is None else MOST_POINTS
+            charger_mw = max(options.charger_mw or COMMON_CHARGER_MW, rated_mw / most)
+            charger_mw = min(charger_mw, rated_mw)
+            return EvPool(rated_mw, charger_mw, seed, peak_s=options.arrivals_utc_h * 3600)
         case AssetKind.GENERATOR:
             if options.minimum_mw > rated_mw:
                 text = f"write at most rated_mw, {rated_mw:g}"

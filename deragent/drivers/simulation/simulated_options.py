@@ -73,7 +73,7 @@ class SimulatedOptions(SimulationOptions):
         float | None,
         Option(
             Number(least=0.001, unit="MW"),
-            "power of one charge point",
+            "power of one charge point, more if that would be over 200 points",
             unset="0.022, more if that would be over 20 points",
             of=_EV,
         ),

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deragent.drivers.simulation.ramp import Ramp
 from deragent.drivers.simulation.response import MOST_WAITING, Response, ResponseLaw
 
 LAWS = st.builds(
@@ -122,6 +121,26 @@ def test_setpoints_are_taken_in_steps_and_beyond_the_deadband() -> None:
     assert law.taken(0.5, 0.3) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    ("mw", "ramp_mw_per_s", "expected"),
+    [
+        (1.0, None, [1.0, 1.0, 1.0]),
+        (1.25, 0.1, [0.25, 0.75, 1.25]),
+        (-1.75, 0.2, [0.25, -0.75, -1.75]),
+    ],
+)
+def test_a_command_ramps_from_where_the_device_was(
+    mw: float, ramp_mw_per_s: float | None, expected: list[float]
+) -> None:
+    device = Device(ResponseLaw())
+    device.tell(mw, ramp_mw_per_s)
+    powers = []
+    for dt_s in (0.0, 5.0, 5.0):
+        device.wait(dt_s)
+        powers.append(device.p_mw)
+    assert powers == pytest.approx(expected)
+
+
 def test_a_released_device_returns_as_slowly() -> None:
     device = Device(ResponseLaw(ramp_mw_per_s=0.1))
     device.tell(1.25)
@@ -140,15 +159,3 @@ def test_waiting_setpoints_are_bounded() -> None:
     assert len(device.response.waiting) == MOST_WAITING
     device.wait(60.0)
     assert device.p_mw == (2 * MOST_WAITING - 1) / 100
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (Ramp(1.0, 10.0), [1.0, 1.0, 1.0]),
-        (Ramp(1.0, 10.0, 0.0, 0.1), [0.0, 0.5, 1.0]),
-        (Ramp(-1.0, 10.0, 1.0, 0.2), [1.0, 0.0, -1.0]),
-    ],
-)
-def test_a_command_ramps_from_where_the_device_was(command: Ramp, expected: list[float]) -> None:
-    assert [command.at(now_s) for now_s in (10.0, 15.0, 20.0)] == pytest.approx(expected)

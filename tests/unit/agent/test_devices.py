@@ -104,6 +104,12 @@ async def test_an_unpleasant_device_is_late_slow_and_coarse(autojump_clock: Mock
     assert reading.soc == pytest.approx(0.5 - 0.25 / math.sqrt(0.88), abs=2e-3)
 
 
+async def test_a_minimum_above_the_rating_is_refused(autojump_clock: MockClock) -> None:
+    machine = asset(AssetKind.GENERATOR, minimum_mw=3)
+    with pytest.raises(DeviceConfigError, match=r"device\.minimum_mw: write at most rated_mw, 2"):
+        await open_device(machine, virtual_runtime(NOON_US))
+
+
 async def test_a_generators_start_is_not_before_the_dead_time(autojump_clock: MockClock) -> None:
     machine = asset(AssetKind.GENERATOR, dead_time_s=5, start_s=10, minimum_mw=0.5)
     device = await open_device(machine, virtual_runtime(NOON_US))

@@ -70,8 +70,7 @@ class EvPool:
     def step(self, inputs: Inputs) -> tuple[Self, Output]:
         pool, from_s = self, inputs.at_s - inputs.dt_s
         if self.at_s is None or inputs.dt_s > DAY_S:
-            pool = replace(self, vehicles=(), at_s=from_s - DAY_S)
-            pool = pool._advanced(from_s, DAY_S, None)
+            pool = self._opened(from_s)
         elif abs(from_s - self.at_s) > CLOCK_S:
             pool = replace(self, at_s=from_s)
         pool = pool._advanced(inputs.at_s, inputs.dt_s, inputs.command_mw)
@@ -80,6 +79,20 @@ class EvPool:
         if most_mw <= IDLE_MW:
             status = OperatingState.STANDBY
         return pool, Output(-most_mw * share if most_mw else 0.0, status, own_mw=-most_mw)
+
+    def _opened(self, at_s: float) -> Self:
+        """The pool at that time, as if it had opened a day before and nobody had slowed it."""
+        here: list[Vehicle] = []
+        for arrived in self._arrivals(at_s - DAY_S, at_s):
+            here = [each for each in here if each.leaves_s > arrived.arrives_s]
+            if len(here) < self.points:
+                here.append(arrived)
+        charged = [
+            _charged(each, each.limit_mw * (at_s - each.arrives_s) / 3600.0)
+            for each in here
+            if each.leaves_s > at_s
+        ]
+        return replace(self, vehicles=tuple(charged), at_s=at_s)
 
     def _power(self, command_mw: float | None) -> tuple[float, float]:
         """The most that the vehicles take now, MW, and the share of it that they get."""
