@@ -1,4 +1,4 @@
-"""The command ``deragent``: ``run``, ``check``, ``drivers`` and ``probe``."""
+"""The command ``deragent``: ``run``, ``check``, ``drivers``, ``probe`` and ``commission``."""
 
 import argparse
 import json
@@ -75,6 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--unit", metavar="N", default="1", help="Modbus unit (default 1)")
     which.add_argument("--scan", action="store_true", help="look for every unit, 1 to 247")
     probed.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    does = "test an asset's device on site: signs, limits, response, reversion, failsafe"
+    example = "deragent commission 'North battery' --assets assets.yaml --page north.html"
+    note = settings_note("DERAGENT", "assets")
+    tested = add_command(commands, "commission", does, example, note=note)
+    tested.add_argument("wanted", metavar="ASSET", help="id or name of the asset")
+    tested.add_argument("--config", metavar="F", help="YAML file of settings, as of deragent run")
+    tested.add_argument("--assets", metavar="F", help="YAML file of the fleet")
+    tested.add_argument("--data", metavar="DIR", help="data folder of the agent, to see it stopped")
+    tested.add_argument("--yes", action="store_true", help="begin without asking")
+    tested.add_argument("--json", metavar="FILE", help="write the result as JSON")
+    tested.add_argument("--page", metavar="FILE", help="write the result as a page to print")
+    tested.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     offer_completion(parser)
     return parser
 
@@ -166,6 +178,16 @@ def _probe(args: argparse.Namespace) -> None:
         put_out(assets)
 
 
+def _commission(args: argparse.Namespace) -> None:
+    # Imported late: no other command needs it.
+    from deragent.commissioning import commission
+
+    plan = commission.read_plan(args, os.environ)
+    if not args.yes:
+        commission.confirm(plan.asset)
+    commission.commission(plan, real_runtime())
+
+
 def _flag(name: str, kind: Kind[T], text: str, problems: list[Problem]) -> T | None:
     try:
         return kind.parse(text)
@@ -183,7 +205,13 @@ def _act(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command != "run":
         release_hangups()
-    act = {"run": _run, "check": _check, "drivers": _list_drivers, "probe": _probe}[args.command]
+    act = {
+        "run": _run,
+        "check": _check,
+        "drivers": _list_drivers,
+        "probe": _probe,
+        "commission": _commission,
+    }[args.command]
     return exit_code_of(
         "deragent",
         lambda: act(args),

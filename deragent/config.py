@@ -94,8 +94,13 @@ class AgentPlan:
     """At least one asset, in the order in which the agent claims them."""
 
 
-def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
-    """The configuration; valid only if ``settings.finish()`` raises nothing."""
+def read_config(
+    settings: Settings, environ: Mapping[str, str], *, serves: bool = True
+) -> AgentConfig:
+    """The configuration; valid only if ``settings.finish()`` raises nothing.
+
+    ``serves`` says whether it must name a headend, and the assets that the agent serves.
+    """
     found = settings.read_fields(AgentConfig)
     if "site" in found and "asset_names" in found:
         if settings.rank("site") == settings.rank("asset"):
@@ -118,13 +123,14 @@ def read_config(settings: Settings, environ: Mapping[str, str]) -> AgentConfig:
     }
     config = AgentConfig(outbox=outbox, **default | found)
     _check(config, settings)
+    if serves:
+        settings.require_one("site", "asset")
+        settings.require_one("headend")
     return config
 
 
 def _check(config: AgentConfig, settings: Settings) -> None:
     settings.require_one("assets")
-    settings.require_one("site", "asset")
-    settings.require_one("headend")
     settings.require_file("token_file", config.token_file)
     if config.token_file is not None and config.token_file.is_file():
         try:

@@ -1,8 +1,6 @@
-"""`deragent commission`: the acceptance test of one device, on its own terms.
+"""`deragent commission`: the acceptance test, done on a device.
 
-From the ground up: ``step_measures`` (a step response in figures), ``acceptance_acts`` (what the
-test asks, and the answers), ``acceptance_record`` (what was ordered, measured and found),
-``acceptance_levels`` (which powers to order), ``acceptance_walk`` (orders, and looks until the
-power stands), ``equipment_under_test``, ``step_checks`` and ``ending_checks`` (the checks),
-``acceptance`` (the test itself).
+From the ground up: ``steering_agent`` (the agent's own controller, with a link that is cut),
+``device_rig`` (the device, told and read), ``conducting`` (the test on the device), ``early_end``
+(keys and signals), ``commission`` (the command).
 """

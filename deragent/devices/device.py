@@ -71,6 +71,14 @@ class Device(ABC):
         The asset's own limits hold besides. It is read after each reading, and waits for nothing.
         """
 
+    @property
+    def reversion_s(self) -> float | None:
+        """Time after which the device ends a command by itself, if ``run`` ends, seconds.
+
+        None = it has no such timer, or it is not known yet.
+        """
+        return None
+
     @abstractmethod
     async def read(self) -> Measurement:
         """Reads the device now. A value that the device does not give is None, never invented.

@@ -72,6 +72,11 @@ class SunSpecDevice(Device):
         own = None if control is None else control.limits
         return self._asset.limits if own is None else own
 
+    @property
+    def reversion_s(self) -> float | None:
+        control = None if self._known is None else self._known.map.control
+        return self._options.reversion_s if control is not None and control.has_timer else None
+
     async def read(self) -> Measurement:
         return await self._with_known(self._measure)
 

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from deragent.commissioning.acceptance import Acceptance
-from deragent.commissioning.acceptance_acts import (
+from deragent.acceptance.acceptance_acts import (
     Act,
     Answer,
     AskIdentity,
@@ -19,8 +18,9 @@ from deragent.commissioning.acceptance_acts import (
     TellPower,
     WithholdRenewals,
 )
-from deragent.commissioning.acceptance_record import CheckName, CheckOutcome
-from deragent.commissioning.acceptance_walk import SAMPLE_S
+from deragent.acceptance.acceptance_record import CheckName, CheckOutcome
+from deragent.acceptance.acceptance_sequence import Acceptance
+from deragent.acceptance.acceptance_walk import SAMPLE_S
 from deragent.devices import Asset, Limits, Nameplate
 from tests.unit.commissioning.plant import Plant
 
@@ -88,7 +88,7 @@ class Enactment:
                 if not failure:
                     self.renews = True
                     self.plant.tell(mw, at_s)
-                return Answer(at_s, self.now_s, mw, failure)
+                return Answer(at_s, self.now_s, failure)
             case WithholdRenewals():
                 self.renews = False
             case LetAgentSteer(mw, after_s):

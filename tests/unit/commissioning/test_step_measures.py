@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deragent.commissioning.step_measures import StepMeasures, measure_step, slowest
+from deragent.acceptance.step_measures import StepMeasures, measure_step, slowest
 from tests.unit.commissioning.plant import Plant
 
 DT = 0.25

@@ -2,24 +2,24 @@
 
 import math
 
-from deragent.commissioning.acceptance_acts import AskIdentity, Identity
-from deragent.commissioning.acceptance_levels import Ground, limit_levels, sign_levels
-from deragent.commissioning.acceptance_record import (
+from deragent.acceptance.acceptance_acts import AskIdentity, Identity
+from deragent.acceptance.acceptance_levels import Ground, limit_levels, sign_levels
+from deragent.acceptance.acceptance_record import (
     CheckName,
     CheckOutcome,
     CheckResult,
     StepTrial,
     check_result,
 )
-from deragent.commissioning.acceptance_walk import (
+from deragent.acceptance.acceptance_walk import (
     REST_S,
     AcceptanceEndedError,
     Walk,
     ask,
     is_astray,
 )
-from deragent.commissioning.equipment_under_test import SMALL_STEP_S, EquipmentUnderTest
-from deragent.commissioning.step_measures import slowest
+from deragent.acceptance.equipment_under_test import SMALL_STEP_S, EquipmentUnderTest
+from deragent.acceptance.step_measures import slowest
 from deragent.devices import Limits
 from deragent.tasks.device_notes import RATING_TOLERANCE
 from derproto.configuration.fleet import StepResponse

@@ -1,9 +1,9 @@
 """What all checks share of the equipment under test: pure."""
 
-from deragent.commissioning.acceptance_levels import Ground
-from deragent.commissioning.acceptance_record import CheckName
-from deragent.commissioning.acceptance_walk import SAMPLE_S, STEP_S, PowerWalk
-from deragent.commissioning.step_measures import StepMeasures
+from deragent.acceptance.acceptance_levels import Ground
+from deragent.acceptance.acceptance_record import CheckName
+from deragent.acceptance.acceptance_walk import SAMPLE_S, STEP_S, PowerWalk
+from deragent.acceptance.step_measures import StepMeasures
 from deragent.devices import Asset
 
 SMALL_STEP_S = 30.0

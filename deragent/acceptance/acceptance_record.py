@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from deragent.commissioning.acceptance_acts import PowerReading
-from deragent.commissioning.step_measures import StepMeasures
+from deragent.acceptance.acceptance_acts import PowerReading
+from deragent.acceptance.step_measures import StepMeasures
 from deragent.devices import Nameplate
 from derproto.configuration.fleet import StepResponse
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Generator
 from typing import TypeVar
 
-from deragent.commissioning.acceptance_acts import (
+from deragent.acceptance.acceptance_acts import (
     Act,
     Answer,
     Done,
@@ -17,14 +17,14 @@ from deragent.commissioning.acceptance_acts import (
     ReadPower,
     TellPower,
 )
-from deragent.commissioning.acceptance_levels import Ground
-from deragent.commissioning.acceptance_record import (
+from deragent.acceptance.acceptance_levels import Ground
+from deragent.acceptance.acceptance_record import (
     AcceptanceRecord,
     CheckName,
     OrderedPower,
     StepTrial,
 )
-from deragent.commissioning.step_measures import measure_step
+from deragent.acceptance.step_measures import measure_step
 
 F = TypeVar("F", Identity, Answer, PowerReading, Done)
 T = TypeVar("T")

@@ -1,14 +1,14 @@
 """The checks of how an order ends: by reversion, by failsafe, by return to the default. Pure."""
 
-from deragent.commissioning.acceptance_acts import (
+from deragent.acceptance.acceptance_acts import (
     CutLink,
     Done,
     EndAgent,
     LetAgentSteer,
     WithholdRenewals,
 )
-from deragent.commissioning.acceptance_levels import far_level
-from deragent.commissioning.acceptance_record import (
+from deragent.acceptance.acceptance_levels import far_level
+from deragent.acceptance.acceptance_record import (
     CheckName,
     CheckOutcome,
     CheckResult,
@@ -16,8 +16,8 @@ from deragent.commissioning.acceptance_record import (
     StepTrial,
     check_result,
 )
-from deragent.commissioning.acceptance_walk import SAMPLE_S, Walk, ask
-from deragent.commissioning.equipment_under_test import RESTORE_S, SMALL_STEP_S, EquipmentUnderTest
+from deragent.acceptance.acceptance_walk import SAMPLE_S, AcceptanceEndedError, Walk, ask
+from deragent.acceptance.equipment_under_test import RESTORE_S, SMALL_STEP_S, EquipmentUnderTest
 from deragent.timelines import failsafe as failsafe_timing
 
 TIMER_SHARE, TIMER_S = 0.1, 2.0
@@ -83,9 +83,11 @@ def check_failsafe(eut: EquipmentUnderTest) -> Walk[CheckResult]:
         return check_result(_C.FAILSAFE, _NONE, unfit)
     try:
         result = yield from _try_failsafe(eut, level_mw, after_s)
-    finally:
+    except AcceptanceEndedError:
         # Otherwise two would steer the device.
         yield from ask(EndAgent(), Done)
+        raise
+    yield from ask(EndAgent(), Done)
     return result
 
 
@@ -122,6 +124,8 @@ def _try_failsafe(eut: EquipmentUnderTest, level_mw: float, after_s: float) -> W
 
 def check_restored(eut: EquipmentUnderTest) -> Walk[CheckResult]:
     ground, default_mw = eut.ground, eut.asset.default_mw
+    if not eut.walk.record.orders:
+        return check_result(_C.RESTORED, _PASSED, "it was told nothing")
     yield from eut.walk.tell(default_mw)
     if default_mw is None:
         yield from eut.walk.look()

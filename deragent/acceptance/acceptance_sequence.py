@@ -8,16 +8,16 @@ A device whose power goes the wrong way, or too far, is not sent to its limits.
 import math
 from collections.abc import Callable
 
-from deragent.commissioning import ending_checks, step_checks
-from deragent.commissioning.acceptance_record import (
+from deragent.acceptance import ending_checks, step_checks
+from deragent.acceptance.acceptance_record import (
     AcceptanceRecord,
     CheckName,
     CheckOutcome,
     CheckResult,
     check_result,
 )
-from deragent.commissioning.acceptance_walk import AcceptanceEndedError, PowerWalk, Walk
-from deragent.commissioning.equipment_under_test import RESTORE_S, EquipmentUnderTest
+from deragent.acceptance.acceptance_walk import AcceptanceEndedError, PowerWalk, Walk
+from deragent.acceptance.equipment_under_test import RESTORE_S, EquipmentUnderTest
 from deragent.devices import Asset
 
 MOST_S = 600.0

@@ -75,7 +75,6 @@ class Answer:
     """When it was told."""
     done_s: float
     """When it had answered."""
-    took_mw: float | None = None
     failure: str = ""
     local: bool = False
     """Whether it refused because someone at the site has control of it."""
