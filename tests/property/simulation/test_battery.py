@@ -1,5 +1,6 @@
 """A battery conserves energy, keeps its limits, and does not care how often it is read."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -50,7 +51,8 @@ def test_charge_and_power_stay_in_their_limits(
         assert output.soc == battery.soc
         assert abs(output.p_mw) <= min(RATED_MW, abs(command_mw or 0.0))
         left = battery.soc if output.p_mw > 0 else 1 - battery.soc
-        assert abs(output.p_mw) <= RATED_MW * left / max(battery.taper, 1e-9) + 1e-9
+        if battery.taper:
+            assert abs(output.p_mw) <= RATED_MW * left / battery.taper + 1e-9
 
 
 @settings(max_examples=25)
@@ -102,6 +104,14 @@ def test_it_stops_when_empty_and_when_full() -> None:
     assert step(Battery(RATED_MW, 4.0, soc=1.0), 1.0, -1.0)[1].p_mw == 0.0
     _, output = step(Battery(RATED_MW, 4.0, soc=1.0), 1.0, 1.0)
     assert (output.p_mw, output.status) == (1.0, OperatingState.RUNNING)
+
+
+def test_it_reaches_the_knee_at_full_power_and_then_slows_down() -> None:
+    battery = Battery(RATED_MW, 2.0, soc=0.5, taper=0.25)
+    # Full after half an hour, were it not for the knee at 0.75, after a quarter.
+    once, output = step(battery, 1800.0, -2.0)
+    assert once.soc == pytest.approx(1 - 0.25 / math.e)
+    assert output.p_mw == pytest.approx(-2.0 / math.e)
 
 
 def test_power_falls_in_proportion_to_the_room_that_is_left() -> None:

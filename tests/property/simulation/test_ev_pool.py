@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deragent.drivers.simulation.models import EvPool, Inputs, Output
+from deragent.drivers.simulation.models.ev_pool import Vehicle
 from derproto.der.v1 import OperatingState
 
 RATED_MW = 0.2
@@ -42,7 +43,7 @@ def test_power_is_that_of_the_vehicles_and_within_the_command(
         wanting_mw = sum(each.limit_mw for each in now.vehicles if each.need_mwh > 0)
         assert output.own_mw == -wanting_mw
         wanted_mw = wanting_mw if command_mw is None else min(wanting_mw, max(0.0, -command_mw))
-        assert output.p_mw == pytest.approx(-wanted_mw)
+        assert output.p_mw == pytest.approx(-wanted_mw, abs=1e-8)
         assert -RATED_MW <= output.p_mw <= 0
 
 
@@ -103,6 +104,15 @@ def test_vehicles_come_and_go_and_most_are_full_when_they_leave() -> None:
     assert sum(busy) / len(busy) == pytest.approx(5, abs=1.5)
     # Those left in the last quarter of an hour were looked at before.
     assert sum(need > 0.005 for need in left_mwh) < 0.1 * len(left_mwh)
+
+
+def test_what_a_full_vehicle_leaves_goes_to_the_others() -> None:
+    soon_full = Vehicle(0.0, NOON_S + 9000, limit_mw=0.02, need_mwh=0.002)
+    hungry = Vehicle(0.0, NOON_S + 9000, limit_mw=0.02, need_mwh=0.06)
+    now = EvPool(0.04, 0.02, "a", vehicles=(soon_full, hungry), at_s=NOON_S)
+    after, output = step(now, 3600.0, -0.02)
+    assert [each.need_mwh for each in after.vehicles] == pytest.approx([0.0, 0.042])
+    assert output.p_mw == pytest.approx(-0.02)
 
 
 def test_a_pool_told_to_wait_keeps_what_its_vehicles_want() -> None:

@@ -78,10 +78,10 @@ def test_it_starts_ramps_stops_and_cools_down() -> None:
     assert output.status is OperatingState.RUNNING
     generator, output = step(generator, 60.0, 0.2)
     assert output.p_mw == 0.5
-    generator, output = step(generator, 5.0, None)
+    generator, output = step(generator, 15.0, None)
     assert (output.p_mw, output.status) == (0.0, OperatingState.STANDBY)
-    # 30 s of cooling and 20 s of starting come before the next power.
-    generator, output = step(generator, 49.0, 1.0)
+    # The rest of 30 s of cooling, and 20 s of starting, come before the next power.
+    generator, output = step(generator, 39.0, 1.0)
     assert output.p_mw == 0.0
     generator, output = step(generator, 6.0, 1.0)
     assert output.p_mw == pytest.approx(0.5)

@@ -59,6 +59,10 @@ def test_it_peaks_in_the_evening_and_rests_at_weekends() -> None:
     assert min(range(13, 37), key=lambda hour: day[hour - 13]) in (23, 24, 25, 26, 27)
     assert max(evenings[:5]) < -0.7 * RATED_MW
     assert min(evenings[5:]) > -0.6 * RATED_MW
+    # At 02:00 local time Friday's night is not over, and Sunday's neither.
+    nights = [look(load, MONDAY_S + (9 + 24 * day) * 3600.0).p_mw for day in range(8)]
+    assert nights[5] < -0.3 * RATED_MW < nights[6]
+    assert nights[7] > -0.3 * RATED_MW
 
 
 def test_it_sheds_when_told() -> None:

@@ -1,5 +1,6 @@
 """The response of a device: late by its dead time, no faster than its ramp, and in its steps."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,16 @@ def test_a_taken_setpoint_is_near_the_one_that_was_told(
     assert abs(taken_mw - then_mw) <= law.resolution_mw + law.deadband_mw + 1e-9
     # A device told twice stays as it is.
     assert law.taken(taken_mw, taken_mw) == taken_mw
+
+
+def test_a_lag_bends_off_its_ramp() -> None:
+    device = Device(ResponseLaw(open_loop_response_s=10 * math.log(10), ramp_mw_per_s=0.1))
+    device.tell(OWN_MW + 2.0)
+    # The time constant is 10 s: from 1 MW before the end the lag is slower than the ramp.
+    device.wait(10.0)
+    assert device.p_mw == pytest.approx(OWN_MW + 1.0)
+    device.wait(10.0)
+    assert device.p_mw == pytest.approx(OWN_MW + 2.0 - 1 / math.e)
 
 
 def test_setpoints_are_taken_in_steps_and_beyond_the_deadband() -> None:

@@ -87,6 +87,23 @@ def test_the_sun_is_highest_at_noon_and_gives_the_rating_in_summer_only() -> Non
     assert [hour for hour in range(24) if winter[hour] == 0] == list(range(15))
 
 
+@pytest.mark.parametrize(
+    ("at", "latitude", "longitude", "cos_zenith"),
+    [
+        ("2026-02-11T20:00Z", 37.5, -105.9, 0.6119),
+        ("2026-11-03T13:00Z", 52.0, 5.0, 0.3362),
+        ("2026-07-20T01:00Z", -33.9, 151.2, 0.5516),
+    ],
+)
+def test_the_sun_stands_where_nrels_algorithm_puts_it(
+    at: str, latitude: float, longitude: float, cos_zenith: float
+) -> None:
+    """The figures are those of SPA (I. Reda and A. Andreas, NREL/TP-560-34302), by pvlib."""
+    sky = Sky("a", latitude, noon_s=0.0, longitude=longitude)
+    at_s = datetime.fromisoformat(at).timestamp()
+    assert sky.cos_zenith(at_s) == pytest.approx(cos_zenith, abs=0.007)
+
+
 def test_it_is_curtailed() -> None:
     solar = Solar(RATED_MW, ALAMOSA)
     output = look(solar, SUMMER_S + NOON_S, 0.5)

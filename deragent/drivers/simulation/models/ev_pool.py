@@ -78,7 +78,7 @@ class EvPool:
         status = OperatingState.CURTAILED if share < 1.0 else OperatingState.RUNNING
         if most_mw <= IDLE_MW:
             status = OperatingState.STANDBY
-        return pool, Output(-most_mw * share if most_mw else 0.0, status, own_mw=-most_mw)
+        return pool, Output(0.0 - most_mw * share, status, own_mw=0.0 - most_mw)
 
     def _opened(self, at_s: float) -> Self:
         """The pool at that time, as if it had opened a day before and nobody had slowed it."""
