@@ -267,7 +267,7 @@ def _response(section: Section) -> StepResponse | None:
     if written is None:
         return None
     written.refuse_unknown(RESPONSE_KEYS)
-    advice = "write what was measured, in seconds"
+    advice = "write what deragent commission measured, in seconds"
     dead_time_s = written.require("dead_time_s", _DELAY, advice)
     time_constant_s = written.require("time_constant_s", _DELAY, advice)
     ramp_mw_per_s = written.optional("ramp_mw_per_s", _RAMP)

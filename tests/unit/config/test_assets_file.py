@@ -204,7 +204,7 @@ def test_a_response_that_no_device_has_is_refused(tmp_path: Path) -> None:
         "assets.yaml:11: assets[0].response.dead_time_s: -1 is out of range; "
         "write a number of at least 0 and up to 86400, in seconds",
         "assets.yaml:11: assets[0].response.time_constant_s: missing; "
-        "write what was measured, in seconds",
+        "write what deragent commission measured, in seconds",
         "assets.yaml:11: assets[0].response.ramp_mw_per_s: 0 is out of range; "
         "write a number above 0 and up to 100000, in MW/s",
     ]
