@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from derproto.configuration.fleet import DeviceSpec
 from launcher.drills.fault_kinds import FaultKind
 from launcher.drills.promise import Promise
 from launcher.judgement.case_book import MOST_BREACHES, PromiseJudgement
@@ -435,6 +436,26 @@ def test_an_order_without_an_answer_promises_nothing() -> None:
     change_order(drill, 8, answered_us=None, dispatch_id=None, end_us=None, state=None)
     retreat_without_cause(drill)
     assert broken(drill) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "patient"),
+    [
+        ({"dead_time_s": 50}, False),
+        ({"dead_time_s": 50, "open_loop_response_s": 6}, True),
+        ({"ramp_mw_per_s": 0.02}, True),
+    ],
+)
+def test_a_simulated_device_has_the_time_that_its_options_take(
+    options: dict[str, object], patient: bool
+) -> None:
+    drill = play()
+    battery = drill.assets[BATTERY]
+    slow = replace(battery, device=DeviceSpec("simulated", options))
+    drill.assets = {**drill.assets, BATTERY: slow}
+    # A minute after the command.
+    retreat_in_word_only(drill)
+    assert broken(drill) == ([] if patient else [Promise.FAILSAFE])
 
 
 def test_a_reading_after_the_drill_is_not_missed() -> None:
