@@ -45,3 +45,9 @@ def test_what_was_caught_broke_a_promise_of_the_table() -> None:
     for name, noted in json.loads(CAUGHT.read_text()).items():
         assert set(noted["by"]) & set(MUTATIONS[name].breaks), name
     assert with_table(PAGE.read_text()) == PAGE.read_text()
+
+
+def test_each_mutation_was_caught_or_says_why_it_cannot_be() -> None:
+    caught = json.loads(CAUGHT.read_text())
+    for name, mutation in MUTATIONS.items():
+        assert (name in caught) != bool(mutation.unseen), name

@@ -138,8 +138,7 @@ def with_table(page: str) -> str:
 
 
 def draw_table() -> str:
-    """The mutations that were caught, in the order of the table, then those that cannot be, then
-    those that nobody has caught yet."""
+    """The mutations that were caught, in the order of the table, then those that cannot be."""
     caught = json.loads(CAUGHT.read_text())
     lines = ["| mutation | part | what is wrong | caught by | after |", "|---|---|---|---|---|"]
     for each in MUTATIONS.values():
@@ -153,11 +152,6 @@ def draw_table() -> str:
         lines += ["", "| not seen | part | what is wrong | why |", "|---|---|---|---|"]
     for each in unseen:
         lines.append(f"| `{each.name}` | {each.part} | {each.wrong} | {each.unseen} |")
-    left = [each for each in MUTATIONS.values() if not each.unseen and each.name not in caught]
-    if left:
-        lines += ["", "| not caught yet | part | what is wrong |", "|---|---|---|"]
-    for each in left:
-        lines.append(f"| `{each.name}` | {each.part} | {each.wrong} |")
     return "\n".join(lines)
 
 

@@ -30,7 +30,17 @@ TAKEN_ONCE = "an order that is repeated with its key is taken once"
 REMOVED = "a removed asset's dispatches end at once"
 
 
-@mutation("desk", "pending dispatches are forgotten at the headend's start", NONE_LOST, busy=True)
+@mutation(
+    "desk",
+    "pending dispatches are forgotten at the headend's start",
+    NONE_LOST,
+    acts=(
+        Act(599.0, Kind.CUT, 1),
+        Act(600.0, Kind.REFUSE, 1, 900.0),
+        Act(700.0, Kind.ORDER, 5, 300.0, 0.3),
+        Act(800.0, Kind.KILL_HEADEND, 0, 10.0),
+    ),
+)
 def pending_is_forgotten_at_start() -> AbstractContextManager[object]:
     load = Journal.open_dispatches
 
@@ -153,8 +163,11 @@ def removed_asset_keeps_its_dispatches() -> AbstractContextManager[object]:
     "orders",
     "limits are those of the start",
     "what assets.yaml does not allow is refused",
-    hours=8,
-    busy=True,
+    acts=(
+        Act(600.0, Kind.LIMITS_CHANGED, 0, 900.0),
+        Act(700.0, Kind.ORDER, 0, 60.0, 0.95),
+        Act(800.0, Kind.ORDER, 0, 60.0, 0.05),
+    ),
 )
 def limits_are_those_of_the_start() -> AbstractContextManager[object]:
     renew = Headend.renew_fleet

@@ -27,6 +27,7 @@ from deragent.uplink.uplink_session import UplinkSession
 from derproto.configuration.fleet import Failsafe
 from derproto.der.v1 import DispatchState, Welcome
 from tests.soak.mutations.mutation import EveryNth, Table
+from tests.soak.plan import Act, Kind
 from tests.support.epoch import T0
 
 mutation = Table()
@@ -81,8 +82,11 @@ def delay_is_not_deducted() -> AbstractContextManager[object]:
     "a dispatch is at its device within 2 s while its agent is connected",
     RESUMES,
     LEAVES,
-    hours=8,
-    busy=True,
+    acts=(
+        Act(600.0, Kind.ORDER, 5, 600.0, 0.3),
+        Act(700.0, Kind.SET_CLOCK, 1, 0.0, 3000.0),
+        Act(1300.0, Kind.ORDER, 6, 600.0, 0.3),
+    ),
 )
 def windows_follow_the_wall_clock() -> AbstractContextManager[object]:
     now = AgentBoard.now
@@ -211,7 +215,10 @@ def report_is_lost() -> AbstractContextManager[object]:
 
 
 @mutation(
-    "reports", "a started dispatch is reported before its device has taken it", SAYS, busy=True
+    "reports",
+    "a started dispatch is reported before its device has taken it",
+    SAYS,
+    acts=(Act(600.0, Kind.DEVICE_ERRS, 5, 300.0), Act(605.0, Kind.ORDER, 5, 100.0, 0.3)),
 )
 def started_is_said_too_early() -> AbstractContextManager[object]:
     tell = stepping._Turn._tell
