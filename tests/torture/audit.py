@@ -189,12 +189,15 @@ def wrong_gaps(
 
 
 def _began_us(gap: Gap, in_order: Sequence[Gap]) -> int:
-    """Where the hole began that the gap is a piece of: pieces of one cause that meet."""
-    began_us = gap.start_us
+    """Where the hole began that the gap is a piece of: pieces of one cause that meet, or that have
+    only the agent's restart between them."""
+    began_us = reached_us = gap.start_us
     for other in reversed(in_order):
-        meets = other.end_us is not None and abs(other.end_us - began_us) <= EDGE_US
-        if meets and other.cause == gap.cause and other.start_us < began_us:
-            began_us = other.start_us
+        meets = other.end_us is not None and abs(other.end_us - reached_us) <= EDGE_US
+        if meets and other.cause in (gap.cause, "agent_restart") and other.start_us < reached_us:
+            reached_us = other.start_us
+            if other.cause == gap.cause:
+                began_us = reached_us
     return began_us
 
 

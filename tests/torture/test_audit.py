@@ -138,6 +138,11 @@ def test_the_audit_wants_a_cause_and_an_end_for_each_gap() -> None:
     assert len(wrong_gaps([rest], ALL, [], [cut])) == 1
     assert wrong_gaps([rest, before], ALL, [], [cut]) == []
     assert len(wrong_gaps([rest, replace(before, cause="headend_restart")], ALL, [], [cut])) == 2
+    # So does one that the agent's restart parts from the piece before.
+    restart = Gap(*HOLE, "agent_restart", backfilled=False)
+    after = Gap(HOLE[1], HOLE[1] + 3 * STEP_US, "link", backfilled=True)
+    assert len(wrong_gaps([restart, after], HOLED, READINGS[10:20], [KILLED, cut])) == 1
+    assert wrong_gaps([before, restart, after], HOLED, READINGS[10:20], [KILLED, cut]) == []
     # Where no sample was taken, a device or a clock may have been to blame; else it was not.
     assert wrong_gaps([replace(entry, cause="device")], HOLED, [], []) == []
     assert len(wrong_gaps([replace(entry, cause="device")], HOLED, READINGS[10:20], [])) == 1
