@@ -71,8 +71,8 @@ def _lines(facts: AcceptanceFacts, record: AcceptanceRecord) -> Iterator[str]:
         "Positive is generation. Seconds from the start.</p>"
     )
     marks = [(at_s - record.started_s, str(name)) for name, at_s in record.began.items()]
-    # The response is taken from the steps before it: it has no time of its own.
-    marks = [mark for mark in marks if mark[1] != CheckName.RESPONSE]
+    # These take no time of their own.
+    marks = [mark for mark in marks if mark[1] not in (CheckName.NAMEPLATE, CheckName.RESPONSE)]
     span_s = 0.0, max(0.0, record.ended_s - record.started_s)
     yield plot("The whole test", *_curves(record, *span_s), span_s, marks)
     for trial in record.steps:

@@ -67,15 +67,21 @@ class Acceptance:
             result = check_result(CheckName.RESTORED, CheckOutcome.FAILED, str(why))
         self._add(result)
 
-    def end_early(self, reason: str, restored: CheckResult) -> None:
-        """Gives the checks that were not over their verdicts, after an end from outside."""
+    def end_early(self, reason: str, restored: CheckResult, *, by_device: bool = False) -> None:
+        """Gives the checks that were not over their verdicts, after an end from outside.
+
+        ``by_device`` says that the device was to blame: the check that it cut off has failed.
+        """
         self.record.checks = [
             each for each in self.record.checks if each.name is not CheckName.RESTORED
         ]
         done = {check.name for check in self.record.checks}
         for name, _ in CHECKS:
             if name not in done:
-                self._add(check_result(name, CheckOutcome.NOT_APPLICABLE, f"not tried: {reason}"))
+                outcome = CheckOutcome.FAILED if by_device else CheckOutcome.NOT_APPLICABLE
+                words = reason if by_device else f"not tried: {reason}"
+                self._add(check_result(name, outcome, words))
+                by_device = False
         self._add(restored)
 
     def _add(self, result: CheckResult) -> None:

@@ -6,6 +6,8 @@ from html import escape
 
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 22, 34
+LETTER = 6.5
+"""Width of a letter of a name, at most."""
 TICKS = 8
 """About so many labels on an axis."""
 
@@ -22,7 +24,8 @@ def plot(
 ) -> str:
     """A figure with axes, one line for each curve, and marks with their names.
 
-    ``ordered`` are drawn as steps. Curves of a kind are pieces of one line, with holes between.
+    A name that would cover the one before is left out. ``ordered`` are drawn as steps. Curves of a
+    kind are pieces of one line, with holes between.
     """
     values = [mw for curve in (*ordered, *measured) for _, mw in curve] or [0.0]
     low, high = min(values), max(values)
@@ -33,10 +36,15 @@ def plot(
         f"<title>{escape(title)}</title>",
         *frame.axes(),
     ]
+    free_x = 0.0
     for at_s, name in marks:
-        x = frame.x(at_s)
+        x, width = frame.x(at_s), LETTER * len(name)
         parts.append(f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{x + 3:.1f}" y="{TOP - 6}" class="name">{escape(name)}</text>')
+        begins_x = min(x + 3, WIDTH - width)
+        if begins_x >= free_x:
+            text = f'<text x="{begins_x:.1f}" y="{TOP - 6}" class="name">{escape(name)}</text>'
+            parts.append(text)
+            free_x = begins_x + width
     for name, curves, steps in (("ordered", ordered, True), ("measured", measured, False)):
         parts += [
             f'<path class="{name}" d="{frame.path(curve, steps=steps)}"/>'

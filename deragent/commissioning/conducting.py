@@ -4,7 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from deragent.acceptance.acceptance_record import AcceptanceRecord, CheckOutcome
+from deragent.acceptance.acceptance_record import (
+    AcceptanceRecord,
+    CheckOutcome,
+    CheckResult,
+    check_result,
+)
 from deragent.acceptance.acceptance_sequence import CHECKS, MOST_S, Acceptance
 from deragent.commissioning.device_rig import LEAVE_S, DeviceRig, OpenDevice, open_rig
 from deragent.devices import open_device
@@ -13,6 +18,8 @@ from derproto.configuration.fleet import Asset
 from derproto.stdio.log_events import event_log
 
 log = event_log(__name__)
+
+TOO_SLOW = f"the device answers so slowly that the test took more than {MOST_S - LEAVE_S:g} s"
 
 
 async def conduct(
@@ -48,12 +55,18 @@ async def conduct(
                 nursery.cancel_scope.cancel()
         finally:
             restored = await rig.leave()
-    if len(acceptance.record.checks) <= len(CHECKS):
-        reason = reason or f"it took more than {MOST_S - LEAVE_S:g} s"
+    if reason:
         acceptance.end_early(reason, restored)
+    elif len(acceptance.record.checks) <= len(CHECKS):
+        acceptance.end_early(TOO_SLOW, _in_doubt(restored), by_device=True)
     elif restored.outcome is CheckOutcome.FAILED:
         acceptance.end_early("", restored)
     return acceptance.record, reason
+
+
+def _in_doubt(restored: CheckResult) -> CheckResult:
+    """The same, as a failure: nobody saw its power return."""
+    return check_result(restored.name, CheckOutcome.FAILED, f"{restored.words}; {TOO_SLOW}")
 
 
 async def _play(acceptance: Acceptance, rig: DeviceRig) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import trio
 
@@ -21,28 +21,37 @@ async def open_early_end() -> AsyncIterator[Callable[[], Awaitable[str]]]:
     Ctrl-C and Ctrl-Z are keys, too: nothing may stop the process while a device follows an order.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # Under nohup the command outlives its terminal.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    # Under nohup the command outlives its terminal. Otherwise, too, it must still write its result:
+    # Trio delivers a signal once more that nobody took.
+    if signal.signal(signal.SIGHUP, signal.SIG_IGN) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
+    ended = trio.Event()
+    reasons: list[str] = []
+
+    def end(reason: str) -> None:
+        reasons.append(reason)
+        ended.set()
+
+    async def wait_end() -> str:
+        await ended.wait()
+        return reasons[0]
+
     with trio.open_signal_receiver(*numbers) as signals, _keys() as terminal:
+        async with trio.open_nursery() as nursery:
 
-        async def wait_end() -> str:
-            reason = ""
-            async with trio.open_nursery() as nursery:
+            async def take_signals() -> None:
+                async for number in signals:
+                    end(signal.Signals(number).name)
 
-                async def wait_signal() -> None:
-                    nonlocal reason
-                    reason = signal.Signals(await anext(signals)).name
-                    nursery.cancel_scope.cancel()
+            async def take_key(terminal: int) -> None:
+                await trio.lowlevel.wait_readable(terminal)
+                end("a key was pressed")
 
-                nursery.start_soon(wait_signal)
-                if terminal is not None:
-                    await trio.lowlevel.wait_readable(terminal)
-                    reason = "a key was pressed"
-                    nursery.cancel_scope.cancel()
-            return reason
-
-        yield wait_end
+            nursery.start_soon(take_signals)
+            if terminal is not None:
+                nursery.start_soon(take_key, terminal)
+            yield wait_end
+            nursery.cancel_scope.cancel()
 
 
 @contextmanager
@@ -59,7 +68,9 @@ def _keys() -> Iterator[int | None]:
     try:
         yield terminal
     finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, former)
+        # The terminal may be gone.
+        with suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, former)
 
 
 def _terminal() -> int | None:

@@ -32,6 +32,7 @@ class PlantSite:
     mute_s: float = math.inf
     local_s: float = math.inf
     refuses: bool = False
+    answer_s: float = 0.0
     opened: int = 0
     running: int = 0
     orders: list[float | None] = field(default_factory=list)
@@ -60,7 +61,7 @@ class PlantDevice(Device):
         return self._site.timer_s
 
     async def _call(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self._site.answer_s)
         if trio.current_time() >= self._site.away_s:
             raise DeviceError("connection refused")
         if trio.current_time() >= self._site.mute_s:

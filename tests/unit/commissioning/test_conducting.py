@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from deragent.acceptance.acceptance_record import AcceptanceRecord, CheckName, CheckOutcome
 from deragent.acceptance.acceptance_sequence import MOST_S
+from deragent.commissioning import conducting
 from deragent.commissioning.conducting import conduct
 from derproto.base.runtime import virtual_runtime
 from derproto.configuration.fleet import Failsafe
@@ -87,6 +88,30 @@ async def test_a_device_that_is_lost_is_told_to_whoever_must_act(autojump_clock:
     site.away_s = 20.0
     record = await record_of(site)
     assert "reverts by itself after 30 s" in record.checks[-1].words
+
+
+async def test_a_device_that_answers_slowly_gets_no_more_than_ten_minutes(
+    autojump_clock: MockClock,
+) -> None:
+    site = site_of(ramp_mw_per_s=0.01)
+    site.answer_s = 4.9
+    record = await record_of(site)
+    assert [check.name for check in record.checks] == [*CheckName]
+    assert not record.passed
+    assert site.held_mw() == 0.0
+    assert trio.current_time() <= MOST_S
+
+
+async def test_a_test_that_the_device_cut_off_has_failed(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conducting, "MOST_S", 20.0)
+    record = await record_of(site_of())
+    outcomes = {check.name: check.outcome for check in record.checks}
+    assert outcomes[CheckName.NAMEPLATE] is CheckOutcome.PASSED
+    assert outcomes[CheckName.LIMITS] is CheckOutcome.FAILED
+    assert outcomes[CheckName.FAILSAFE] is CheckOutcome.NOT_APPLICABLE
+    assert outcomes[CheckName.RESTORED] is CheckOutcome.FAILED
 
 
 @pytest.mark.parametrize("after_s", [0.0, 2.0, 5.1, 9.0, 13.3, 20.0, 52.0, 55.0, 62.0, 70.0])
