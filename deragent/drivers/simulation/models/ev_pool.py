@@ -1,8 +1,10 @@
 """Charge points that share a connection: vehicles arrive, charge, and leave. Pure.
 
-Sessions follow from the seed and the time alone. Their numbers are round ones of the order that
-public records show, such as Z. Lee, T. Li and S. Low, "ACN-Data: Analysis and Applications of an
-Open EV Charging Dataset", ACM e-Energy 2019: most stay longer than they charge.
+Arrivals follow from the seed and the time alone. A pool looks back for a day to find who is there,
+so one that is opened again may differ in a vehicle that found no point free. The numbers are round
+ones of the order that public records show, such as Z. Lee, T. Li and S. Low, "ACN-Data: Analysis
+and Applications of an Open EV Charging Dataset", ACM e-Energy 2019: most stay longer than they
+charge.
 """
 
 import math
