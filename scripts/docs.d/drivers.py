@@ -3,7 +3,7 @@
 from deragent.devices import find_driver
 from deragent.driver_list import kinds_in_words, rows_of
 
-SHIPPED = ("sunspec", "replay", "simulated")
+SHIPPED = ("sunspec", "modbus", "replay", "simulated")
 
 
 def draw() -> str:

@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "alerts": ("docs/operators.md", alerts.draw),
     "example driver": ("docs/devices.md", example_driver.draw),
     "example tests": ("docs/devices.md", example_driver.draw_tests),
+    "example map": ("docs/devices.md", example_driver.draw_map),
     "drivers": ("docs/devices.md", drivers.draw),
     "figures": ("docs/metrics.md", figures.draw),
     "figures of agents": ("docs/metrics.md", figures.draw_agent),

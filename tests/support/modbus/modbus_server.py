@@ -2,19 +2,33 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import trio
 from trio.testing import memory_stream_pair
 
-from tests.support.modbus.sunspec_unit import SunSpecUnit
-
 ILLEGAL_ADDRESS, BUSY = 2, 6
+HOLDING, INPUT, WRITE = 3, 4, 16
+"""Function codes."""
+
+
+class ServedUnit(Protocol):
+    """The registers of one unit."""
+
+    writes: list[tuple[float, int, bytes]]
+    """Time, address and data of each write."""
+
+    def read(self, address: int, count: int, function: int = HOLDING) -> bytes | None:
+        """Registers; None for an address that it does not have."""
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Whether the registers are there."""
 
 
 class ModbusServer:
     """Units behind one address. ``dial`` opens a connection to it."""
 
-    def __init__(self, units: Mapping[int, SunSpecUnit], nursery: trio.Nursery) -> None:
+    def __init__(self, units: Mapping[int, ServedUnit], nursery: trio.Nursery) -> None:
         self.units = units
         self.mood = "well"
         """``well``, ``away``, ``mute``, ``closing``, ``garbled``, ``half``, ``foreign``,
@@ -102,14 +116,14 @@ class ModbusServer:
         if self.mood == "busy":
             return bytes([function | 0x80, BUSY])
         address, count = int.from_bytes(message[1:3], "big"), int.from_bytes(message[3:5], "big")
-        if function == 3:
-            registers = device.read(address, count)
+        if function in (HOLDING, INPUT):
+            registers = device.read(address, count, function)
             lacks = address < self.lacking.stop and self.lacking.start < address + count
             if registers is None or lacks:
-                return bytes([0x83, ILLEGAL_ADDRESS])
+                return bytes([function | 0x80, ILLEGAL_ADDRESS])
             if self.mood == "short":
                 registers = registers[:-2]
-            return bytes([3, len(registers)]) + registers
-        if function == 16 and device.write(address, message[6:]):
+            return bytes([function, len(registers)]) + registers
+        if function == WRITE and device.write(address, message[6:]):
             return message[:5]
         return bytes([function | 0x80, ILLEGAL_ADDRESS])

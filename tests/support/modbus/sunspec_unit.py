@@ -80,8 +80,10 @@ class SunSpecUnit:
         self.act = True
         """Whether its power follows, and its timer runs."""
 
-    def read(self, address: int, count: int) -> bytes | None:
+    def read(self, address: int, count: int, function: int = 3) -> bytes | None:
         """Registers; None for an address beyond the map."""
+        if function != 3:
+            return None
         self._step()
         self.on_read()
         start = 2 * (address - BASE)
