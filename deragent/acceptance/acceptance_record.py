@@ -30,6 +30,15 @@ class CheckOutcome(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+class AcceptanceOutcome(StrEnum):
+    """How the whole test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    """No check failed, but the device could not be steered: repeat the test."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """A check's verdict, in words and figures."""
@@ -92,7 +101,17 @@ class AcceptanceRecord:
     response: StepResponse | None = None
 
     @property
+    def result(self) -> AcceptanceOutcome:
+        """The verdict on the device: a device that could not be steered now has none yet."""
+        outcomes = {check.name: check.outcome for check in self.checks}
+        if CheckOutcome.FAILED in outcomes.values():
+            return AcceptanceOutcome.FAILED
+        complete = len(outcomes) == len(CheckName)
+        if complete and outcomes[CheckName.SIGNS] is CheckOutcome.PASSED:
+            return AcceptanceOutcome.PASSED
+        return AcceptanceOutcome.INCOMPLETE
+
+    @property
     def passed(self) -> bool:
-        """Whether every check has a verdict, and none failed."""
-        outcomes = [check.outcome for check in self.checks]
-        return len(outcomes) == len(CheckName) and CheckOutcome.FAILED not in outcomes
+        """Whether the device was steered, and no check failed."""
+        return self.result is AcceptanceOutcome.PASSED

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from deragent.acceptance.acceptance_record import AcceptanceRecord, CheckOutcome
+from deragent.acceptance.acceptance_record import AcceptanceRecord
 from derproto.base.timefmt import format_us
 from derproto.configuration.fleet import Asset, StepResponse
 from derproto.stdio.terminal import columns
@@ -28,7 +28,7 @@ class AcceptanceFacts:
         """The result in a word."""
         if self.interrupted:
             return "interrupted"
-        return str(CheckOutcome.PASSED if record.passed else CheckOutcome.FAILED)
+        return record.result.value
 
     def lines(self, record: AcceptanceRecord) -> Iterator[tuple[str, str]]:
         """What was tested, when and with what, as names and values."""
