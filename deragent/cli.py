@@ -11,7 +11,7 @@ from typing import TypeVar
 import trio
 
 from deragent.config import AgentConfig, AgentPlan, load, read_log_level
-from deragent.devices import DeviceConfigError, DeviceError, open_device
+from deragent.devices import Address, DeviceConfigError, DeviceError, open_device
 from deragent.driver_list import installed_drivers, shape_of, tables_of
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
@@ -68,12 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     does = "list the drivers that are installed, with the options of their devices"
     drivers = add_command(commands, "drivers", does, "deragent drivers")
     drivers.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    does = "list what SunSpec devices at an address offer, with an assets file for them; only reads"
+    does = "list what devices at an address offer, with an assets file for them; only reads"
     probed = add_command(commands, "probe", does, "deragent probe 192.0.2.17 --unit 3")
     probed.add_argument("address", metavar="HOST[:PORT]", help="the device or its gateway")
     which = probed.add_mutually_exclusive_group()
     which.add_argument("--unit", metavar="N", default="1", help="Modbus unit (default 1)")
     which.add_argument("--scan", action="store_true", help="look for every unit, 1 to 247")
+    probed.add_argument(
+        "--map", metavar="MAP", help="read by this map of registers, instead of by SunSpec"
+    )
     probed.add_argument("--json", action="store_true", help="print JSON instead of tables")
     does = "test an asset's device on site: signs, limits, response, reversion, failsafe"
     example = "deragent commission 'North battery' --assets assets.yaml --page north.html"
@@ -161,8 +164,13 @@ def _probe(args: argparse.Namespace) -> None:
     text = args.address if ":" in args.address else f"{args.address}:{probe.MODBUS_PORT}"
     where = _flag("HOST", address(least_port=1), text, problems)
     unit = None if args.scan else _flag("--unit", Whole(0, 247), args.unit, problems)
+    if args.map is not None and args.scan:
+        problems.append(Problem(None, None, "--scan", "a map is of one unit; write --unit N"))
     if where is None or problems:
         raise ConfigError(problems)
+    if args.map is not None:
+        _probe_map(where, unit or 0, args)
+        return
     units: list[ProbedUnit] = []
 
     def take(found: ProbedUnit) -> None:
@@ -176,6 +184,22 @@ def _probe(args: argparse.Namespace) -> None:
     assets = None if args.json else probe.assets_of(units, where)
     if assets is not None:
         put_out(assets)
+
+
+def _probe_map(where: Address, unit: int, args: argparse.Namespace) -> None:
+    from deragent import map_probe
+    from deragent.drivers.modbus.map_names import MAP
+
+    problems: list[Problem] = []
+    source = _flag("--map", MAP, args.map, problems)
+    if source is None or problems:
+        raise ConfigError(problems)
+    found = map_probe.probe_map(where, unit, source)
+    if args.json:
+        put_out(json.dumps(map_probe.shape_of_map(found, unit), ensure_ascii=False) + "\n")
+        return
+    put_out(rendered(sys.stdout, *map_probe.text_of_map(found, where, unit)) + "\n\n")
+    put_out(map_probe.assets_of_map(found, where, unit, source))
 
 
 def _commission(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """``deragent probe``: what the devices at an address offer, as text, JSON and an assets file."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import uuid4
 import trio
 from rich.console import RenderableType
 
-from deragent.devices import Address, Asset, AssetKind, Limits, Measurement
+from deragent.devices import Address, Asset, AssetKind, Limits, Measurement, Nameplate
 from deragent.drivers.sunspec.model_definitions import load_definition
 from deragent.drivers.sunspec.power_control import PowerControl
 from deragent.drivers.sunspec.probing import ProbedUnit, probe_unit, scan_units
@@ -55,11 +55,12 @@ def text_of(found: ProbedUnit, where: Address) -> Iterator[RenderableType]:
         table.add_row(str(model.model_id), label, str(model.address), str(model.length))
     yield table
     if found.map is not None and found.reading is not None:
-        yield f"now: {_reading(found.reading)}"
+        yield f"now: {reading_text(found.reading)}"
         yield f"control: {_control(found.map.control)}"
 
 
-def _reading(reading: Measurement) -> str:
+def reading_text(reading: Measurement) -> str:
+    """What a device measured, in a line."""
     values = (
         (reading.p_mw, "MW"),
         (reading.q_mvar, "Mvar"),
@@ -94,18 +95,7 @@ def shape_of_unit(found: ProbedUnit) -> dict[str, Any]:
             {"id": model.model_id, "address": model.address, "length": model.length}
             for model in found.models
         ],
-        "reading": None
-        if reading is None
-        else {
-            "p_mw": reading.p_mw,
-            "q_mvar": reading.q_mvar,
-            "soc": reading.soc,
-            "voltage_v": reading.voltage_v,
-            "frequency_hz": reading.frequency_hz,
-            "status": (reading.status.name or "?").lower(),
-            "fault": reading.fault,
-            "local": reading.local,
-        },
+        "reading": None if reading is None else shape_of_reading(reading),
         "control": None
         if control is None
         else {
@@ -117,37 +107,70 @@ def shape_of_unit(found: ProbedUnit) -> dict[str, Any]:
     }
 
 
-def assets_of(units: Iterable[ProbedUnit], where: Address) -> str | None:
-    """An ``assets.yaml`` with the units that measure power; None if there are none.
+def shape_of_reading(reading: Measurement) -> dict[str, Any]:
+    """What a device measured, as JSON."""
+    return {
+        "p_mw": reading.p_mw,
+        "q_mvar": reading.q_mvar,
+        "soc": reading.soc,
+        "voltage_v": reading.voltage_v,
+        "frequency_hz": reading.frequency_hz,
+        "status": (reading.status.name or "?").lower(),
+        "fault": reading.fault,
+        "local": reading.local,
+    }
 
-    Its first line says which values are guesses.
-    """
+
+@dataclass(frozen=True, slots=True)
+class FoundAsset:
+    """A device that measures power, for an assets file."""
+
+    kind: AssetKind
+    nameplate: Nameplate
+    unit: int
+    driver: str
+    options: Mapping[str, object]
+    """Beside the host and the unit."""
+
+
+def assets_of(units: Iterable[ProbedUnit], where: Address) -> str | None:
+    """As ``assets_file``, with the units that measure power; None if there are none."""
+    found = [
+        FoundAsset(
+            each.kind,
+            each.map.nameplate,
+            each.unit,
+            "sunspec",
+            {"serial": each.map.nameplate.serial} if each.map.nameplate.serial else {},
+        )
+        for each in units
+        if each.map is not None
+    ]
+    return assets_file(found, where) if found else None
+
+
+def assets_file(found: Iterable[FoundAsset], where: Address) -> str:
+    """An ``assets.yaml`` with the devices. Its first line says which values are guesses."""
     site = Site(str(uuid4()), "Site")
     assets: dict[str, Asset] = {}
     guesses: set[str] = {"kind"}
-    for found in units:
-        if found.map is None:
-            continue
-        said = found.map.nameplate
+    for each in found:
+        said, battery = each.nameplate, each.kind is AssetKind.BATTERY
         rated_mw = said.rated_mw or 1.0
-        options: dict[str, object] = {"host": str(where), "unit": found.unit}
-        options |= {"serial": said.serial} if said.serial else {}
-        battery = found.kind is AssetKind.BATTERY
         guesses |= {"energy_mwh"} if battery else set()
         guesses |= set() if said.rated_mw else {"rated_mw"}
+        options = {"host": str(where), "unit": each.unit, **each.options}
         asset = Asset(
             id=str(uuid4()),
-            name=f"{said.model or 'device'} {found.unit}",
+            name=f"{said.model or 'device'} {each.unit}",
             site_id=site.id,
-            kind=found.kind,
+            kind=each.kind,
             rated_mw=rated_mw,
             limits=Limits(-rated_mw if battery else 0.0, rated_mw),
             default_mw=0.0 if battery else None,
             energy_mwh=math.ceil(rated_mw * 1000) / 1000 if battery else None,
-            device=DeviceSpec("sunspec", MappingProxyType(options)),
+            device=DeviceSpec(each.driver, MappingProxyType(options)),
         )
         assets[asset.id] = asset
-    if not assets:
-        return None
     note = f"# Correct what is a guess: {', '.join(sorted(guesses))}.\n"
     return note + render_fleet(Fleet({site.id: site}, assets))

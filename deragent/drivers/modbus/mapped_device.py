@@ -68,6 +68,11 @@ class MappedDevice(Device):
         own = None if command is None else command.limits
         return self._asset.limits if own is None else own
 
+    @property
+    def reversion_s(self) -> float | None:
+        command = self._map.command
+        return None if command is None or command.watchdog is None else command.watchdog.period_s
+
     async def read(self) -> Measurement:
         return await self._with_identified(self._measure)
 

@@ -108,6 +108,7 @@ async def test_it_is_measured_with_one_read_and_says_what_it_is(
     async with site(tmp_path) as here:
         expected = Nameplate("Acme", "B-3", "0042", "17", rated_mw=2.0)
         assert await here.device.identify() == expected
+        assert here.device.reversion_s == 30
         here.unit.reads.clear()
         reading = await here.device.read()
         assert here.unit.reads == [(INPUT, 0x10, 12)]
