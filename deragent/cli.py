@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     probed.add_argument("--json", action="store_true", help="print JSON instead of tables")
     does = "test an asset's device on site: signs, limits, response, reversion, failsafe"
-    example = "deragent commission 'North battery' --assets assets.yaml --page north.html"
+    example = "deragent commission north-battery --assets assets.yaml --page north.html"
     note = settings_note("DERAGENT", "assets")
     tested = add_command(commands, "commission", does, example, note=note)
     tested.add_argument("wanted", metavar="ASSET", help="id or name of the asset")
@@ -87,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     tested.add_argument("--assets", metavar="F", help="YAML file of the fleet")
     tested.add_argument("--data", metavar="DIR", help="data folder of the agent, to see it stopped")
     tested.add_argument("--yes", action="store_true", help="begin without asking")
-    tested.add_argument("--json", metavar="FILE", help="write the result as JSON")
-    tested.add_argument("--page", metavar="FILE", help="write the result as a page to print")
+    tested.add_argument("--json", metavar="FILE", help="file for the result, as JSON")
+    tested.add_argument("--page", metavar="FILE", help="file for the result, as a page to print")
     tested.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     offer_completion(parser)
     return parser
