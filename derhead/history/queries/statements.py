@@ -126,8 +126,10 @@ def dispatch(con: sqlite3.Connection, dispatch_id: str) -> Dispatch | None:
 
 
 def open_dispatches(con: sqlite3.Connection) -> list[Dispatch]:
-    """Dispatches that have not ended, oldest first."""
-    found = con.execute(f"{DISPATCHES} WHERE d.state IN ({OPEN}) ORDER BY d.created_us, d.id")
+    """Dispatches that have not ended, oldest first; those of one moment by their asset."""
+    found = con.execute(
+        f"{DISPATCHES} WHERE d.state IN ({OPEN}) ORDER BY d.created_us, d.asset_id, d.id"
+    )
     return list(map(mapping.to_dispatch, found.fetchall()))
 
 

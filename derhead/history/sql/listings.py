@@ -102,7 +102,7 @@ OPEN = ", ".join(f"'{state.value}'" for state in State if state not in ENDED)
 
 DISPATCH = f"{DISPATCHES} WHERE d.id = $1"
 GROUP = f"{GROUPS} WHERE g.id = $1"
-PARTS = f"{DISPATCHES} WHERE d.group_id = $1 ORDER BY d.created_us, d.id"
+PARTS = f"{DISPATCHES} WHERE d.group_id = $1 ORDER BY d.created_us, d.asset_id, d.id"
 
 _POSTGRES = (
     ("json_group_array(", "json_agg("),

@@ -72,7 +72,7 @@ class History(Histories):
             older, their_parts = await _answered(self._archive.find_group(group_id), horizon_us)
             found = found or older
             by_id = {row.id: row for row in (*their_parts, *parts)}
-            parts = sorted(by_id.values(), key=lambda row: (row.created_us, row.id))
+            parts = sorted(by_id.values(), key=lambda row: (row.created_us, row.asset_id, row.id))
         return mapping.to_found_group(found, parts)
 
     async def _page(self, listing: Listing[T]) -> Page[T]:

@@ -48,6 +48,15 @@ def key(name: str, created_us: int = S, fingerprint: str = "f") -> UsedKey:
     return UsedKey(name, fingerprint, "dispatch", "d", created_us)
 
 
+def test_parts_of_one_moment_come_by_asset_however_their_ids_fell(
+    files: JournalFiles, store: Store
+) -> None:
+    parts = [replace(dispatch(name), asset_id=asset) for name, asset in (("b", "1"), ("a", "2"))]
+    write(store, GROUP, *reversed(parts))
+    assert statements.group(files.reader, "group") == (GROUP, parts)
+    assert statements.open_dispatches(files.reader) == parts
+
+
 def test_a_group_comes_back_with_its_parts(files: JournalFiles, store: Store) -> None:
     parts = [dispatch("b", created_us=10 * S), dispatch("a", created_us=12 * S)]
     other = replace(dispatch("c"), group_id="other")
